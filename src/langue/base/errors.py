@@ -1,0 +1,25 @@
+"""Errors a person can act on.
+
+Whatever a user can put right is a `LangueError`: its text says what was wrong, where (file, line,
+byte) and what to do. The command line prints that text and leaves with `exit_code`; anything else
+that escapes is a bug of langue's and keeps its traceback.
+"""
+
+
+class LangueError(Exception):
+    """Bad input, a bad setting, or a machine that refuses (disk full, no permission)."""
+
+    exit_code = 2
+
+
+class Interrupted(LangueError):
+    """The user stopped a run; the message says what was saved and where."""
+
+    exit_code = 130
+
+
+class MissingExtra(LangueError):
+    """An optional package is not installed; the message holds the command that installs it."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the package {package}: pip install 'langue[{extra}]'")

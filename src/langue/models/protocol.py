@@ -1,0 +1,60 @@
+"""What a family of models can do, by protocol. Families speak token ids only.
+
+Texts, bytes, sampling and reports are written once, above; a family sees arrays of ids and
+returns natural-log probabilities. A sequence always starts at the beginning of a document: what a
+family conditions its first token on (`<s>`, the `<eos>` of the document before) is its own affair.
+The end of a document is the id `vocabulary.eos`, and an ordinary event that has a probability.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Ids = npt.NDArray[np.integer]
+Floats = npt.NDArray[np.floating]
+
+
+class Vocabulary(NamedTuple):
+    """All a family knows of the tokenizer: ids run from 0 to `size` - 1."""
+
+    size: int
+    eos: int  # end of document
+
+
+@runtime_checkable
+class Decoder(Protocol):
+    """The state of `batch` sequences that grow a token at a time."""
+
+    def log_probs(self) -> Floats:
+        """Natural-log probabilities of every next token: `(batch, vocabulary.size)`."""
+
+    def append(self, ids: Ids) -> None:
+        """Extend each sequence by one token: ids `(batch,)`."""
+
+
+@runtime_checkable
+class Causal(Protocol):
+    """A model of text from left to right: p(token | all tokens before it in its document)."""
+
+    vocabulary: Vocabulary
+    window: int | None  # tokens it can see at once; None where there is no bound
+    stride: int | None  # tokens scored afresh each time the window moves on; None with no window
+
+    def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        """Natural-log probability of each token given those before it: one array per sequence, as
+        long as it. The score of a sequence does not depend on which others stand beside it."""
+
+    def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
+        """Natural-log probabilities of every next token: `(len(contexts), vocabulary.size)`."""
+
+    def decoder(self, prompts: Sequence[Ids]) -> Decoder:
+        """The state after each prompt, ready for `log_probs` and `append`."""
+
+    def save(self, folder: Path) -> None:
+        """Write weights or tables into `folder`, which exists; `Family.load` reads them back."""
+
+    def size(self) -> dict[str, int]:
+        """What it is made of, for tables: `{"parameters": n}` or `{"ngrams": n}`."""

@@ -1,0 +1,186 @@
+"""The token store: a corpus as memory-mapped token ids, cut into train, valid and test.
+
+A store is a folder, written once, of these files, for each split:
+
+    SPLIT.tokens    ids of all documents, one after another, each closed by `<eos>`: uint16 or uint32
+    SPLIT.offsets   where each document begins, and the end of the last: uint64, documents + 1
+    SPLIT.bytes     UTF-8 bytes of each normalised document: uint64
+    SPLIT.words     words of each document: uint64
+
+All are little-endian. `tokenizer.json` is the tokenizer, and `manifest.json` says how the rest came
+to be, with the size and SHA-256 of every file. Reading maps the files and holds nothing in memory;
+writing appends and holds one document at a time.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from langue.base.errors import LangueError
+from langue.base.files import describe_files, read_json, verify_files, write_json
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+TOKENIZER = "tokenizer.json"
+SPLITS = ("train", "valid", "test")
+COUNTS = np.dtype("<u8")
+
+
+def token_dtype(vocabulary_size: int) -> np.dtype[Any]:
+    """The narrowest type that holds every id: half the disk and bandwidth below 65,536 entries."""
+    return np.dtype("<u2") if vocabulary_size <= 1 << 16 else np.dtype("<u4")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The documents of one split. Arrays are memory maps: slicing one reads only that part."""
+
+    name: str
+    tokens: npt.NDArray[Any]  # (tokens,) each document closed by <eos>
+    offsets: npt.NDArray[np.uint64]  # (documents + 1,)
+    bytes: npt.NDArray[np.uint64]  # (documents,)
+    words: npt.NDArray[np.uint64]  # (documents,)
+
+    def __len__(self) -> int:
+        return len(self.bytes)
+
+    def document(self, index: int) -> npt.NDArray[Any]:
+        """Ids of one document, its closing `<eos>` included."""
+        return self.tokens[int(self.offsets[index]) : int(self.offsets[index + 1])]
+
+    def documents(self) -> Iterator[npt.NDArray[Any]]:
+        """Ids of every document in order."""
+        for index in range(len(self)):
+            yield self.document(index)
+
+
+class TokenStore:
+    """A store opened for reading.
+
+    Args:
+        path: the folder `langue prepare` wrote.
+        verify: read every file whole and compare its hash. Without it, only sizes are compared.
+
+    Raises:
+        LangueError: no store is there, a file of it is missing, cut short or altered, or it was
+            written by a later version of langue.
+    """
+
+    def __init__(self, path: Path | str, *, verify: bool = True) -> None:
+        self.path = Path(path)
+        if not (self.path / MANIFEST).is_file():
+            raise LangueError(
+                f"{self.path} is not a token store (no {MANIFEST}); make one: langue prepare TEXT -o STORE"
+            )
+        self.manifest: dict[str, Any] = read_json(self.path / MANIFEST)
+        if self.manifest.get("format") != FORMAT:
+            raise LangueError(
+                f"{self.path} has store format {self.manifest.get('format')}, not {FORMAT}; prepare it again"
+            )
+        verify_files(self.path, self.manifest["files"], hashes=verify)
+        self.vocabulary_size = int(self.manifest["vocabulary_size"])
+        self.eos = int(self.manifest["eos"])
+        self.splits = {name: self._open(name) for name in SPLITS}
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with any change of text, split, normalisation or tokenizer."""
+        return str(self.manifest["fingerprint"])
+
+    def split(self, name: str) -> Split:
+        """One split by name, with at least one document.
+
+        Raises:
+            LangueError: no such split, or nothing in it.
+        """
+        if name not in self.splits:
+            raise LangueError(f"unknown split {name}; there are {', '.join(SPLITS)}")
+        if not len(self.splits[name]):
+            raise LangueError(f"the {name} split of {self.path} is empty; prepare it with more documents")
+        return self.splits[name]
+
+    def _open(self, name: str) -> Split:
+        dtype = token_dtype(self.vocabulary_size)
+        return Split(
+            name,
+            _map(self.path / f"{name}.tokens", dtype),
+            _map(self.path / f"{name}.offsets", COUNTS),
+            _map(self.path / f"{name}.bytes", COUNTS),
+            _map(self.path / f"{name}.words", COUNTS),
+        )
+
+
+def _map(path: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    if path.stat().st_size == 0:  # an empty file cannot be mapped
+        return np.empty(0, dtype)
+    return np.asarray(np.memmap(path, dtype=dtype, mode="r"))
+
+
+class StoreWriter:
+    """Appends documents to a store that is being written; use it as a context manager.
+
+    Args:
+        folder: an empty folder (`atomic_folder` gives one).
+        eos: id that closes each document; `add` appends it.
+    """
+
+    def __init__(self, folder: Path, *, vocabulary_size: int, eos: int) -> None:
+        self.folder = folder
+        self.vocabulary_size = vocabulary_size
+        self.eos = eos
+        self.totals = {name: {"documents": 0, "tokens": 0, "bytes": 0, "words": 0} for name in SPLITS}
+        self._dtype = token_dtype(vocabulary_size)
+        self._files: dict[str, BinaryIO] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "StoreWriter":
+        for name in SPLITS:
+            for part in ("tokens", "offsets", "bytes", "words"):
+                file = self._stack.enter_context((self.folder / f"{name}.{part}").open("wb"))
+                self._files[f"{name}.{part}"] = file
+            self._files[f"{name}.offsets"].write(np.zeros(1, COUNTS).tobytes())
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def add(self, split: str, ids: npt.NDArray[Any], *, bytes: int, words: int) -> None:
+        """Append one document: its ids without the closing `<eos>`, its size in bytes and words."""
+        totals = self.totals[split]
+        totals["documents"] += 1
+        totals["tokens"] += len(ids) + 1
+        totals["bytes"] += bytes
+        totals["words"] += words
+        tokens = self._files[f"{split}.tokens"]
+        tokens.write(np.asarray(ids, self._dtype).tobytes())
+        tokens.write(np.array([self.eos], self._dtype).tobytes())
+        self._files[f"{split}.offsets"].write(np.array([totals["tokens"]], COUNTS).tobytes())
+        self._files[f"{split}.bytes"].write(np.array([bytes], COUNTS).tobytes())
+        self._files[f"{split}.words"].write(np.array([words], COUNTS).tobytes())
+
+    def finish(self, **description: Any) -> None:
+        """Close the files and write the manifest; `tokenizer.json` must already stand in the folder.
+
+        Args:
+            description: what else the manifest keeps: tokenizer, normalisation, report.
+        """
+        self._stack.close()
+        files = describe_files(self.folder)
+        digest = hashlib.sha256(json.dumps({name: file["sha256"] for name, file in files.items()}).encode())
+        manifest: Mapping[str, Any] = {
+            "format": FORMAT,
+            "fingerprint": digest.hexdigest(),
+            "vocabulary_size": self.vocabulary_size,
+            "eos": self.eos,
+            "splits": self.totals,
+            **description,
+            "files": files,
+        }
+        write_json(self.folder / MANIFEST, manifest)

@@ -1,0 +1,69 @@
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import pytest
+
+from langue.base.config import Config, decode, encode, override, read_toml
+from langue.base.errors import LangueError
+
+
+class Training(Config):
+    steps: Annotated[int, msgspec.Meta(ge=1)] = 10
+    seed: int = 0
+
+
+class Model(Config):
+    order: int = 5
+    kind: str = "plain"
+    seed: int = 0
+
+
+SECTIONS = {"model": Model, "training": Training}
+
+
+def test_defaults_are_filled_and_written_out() -> None:
+    assert encode(decode(Training, {"steps": 3}, "training")) == {"steps": 3, "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"stesp": 3}, "unknown key training.stesp; did you mean steps?"),
+        ({"steps": "many"}, "training.steps: Expected `int`, got `str`"),
+        ({"steps": 0}, "training.steps: Expected `int` >= 1"),
+    ],
+)
+def test_mistakes_are_named_with_their_path(table: dict[str, object], message: str) -> None:
+    with pytest.raises(LangueError) as caught:
+        decode(Training, table, "training")
+    assert str(caught.value) == message
+
+
+def test_overrides_take_the_full_name_or_an_unambiguous_last_name() -> None:
+    tables = override({"training": {"seed": 1}}, ["training.steps=5", "order=3", "kind=词"], SECTIONS)
+    assert tables == {"training": {"seed": 1, "steps": 5}, "model": {"order": 3, "kind": "词"}}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("steps", "write section.key=value"),
+        ("seed=1", "write model.seed or training.seed"),
+        ("ordr=1", "did you mean order"),
+        ("trainin.steps=1", "did you mean training"),
+        ("training.stepz=1", "did you mean steps"),
+    ],
+)
+def test_bad_overrides_say_what_to_write(assignment: str, message: str) -> None:
+    with pytest.raises(LangueError, match=message):
+        override({}, [assignment], SECTIONS)
+
+
+def test_broken_toml_names_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text("a = 1\nb = = 2\n")
+    with pytest.raises(LangueError, match=r"recipe\.toml is not valid TOML: .*line 2"):
+        read_toml(path)
+    with pytest.raises(LangueError, match="cannot read"):
+        read_toml(tmp_path / "none.toml")

@@ -1,0 +1,114 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from langue.base import files
+from langue.base.errors import LangueError
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), files.atomic_file(path) as file:
+        file.write(b"half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    with files.atomic_file(path) as file:
+        file.write(b"new")
+    assert path.read_text() == "new"
+
+
+def test_a_full_disk_keeps_the_old_file_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(LangueError, match="No space left"), files.atomic_file(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert path.read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_really_full_device(tmp_path: Path) -> None:
+    with (
+        pytest.raises(LangueError, match="No space left"),
+        files.writing(tmp_path),
+        Path("/dev/full").open("wb") as full,
+    ):
+        full.write(b"x" * 100_000)
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    with pytest.raises(KeyboardInterrupt), files.atomic_folder(path, marker="model.json") as folder:
+        (folder / "half").write_text("x")
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+    with files.atomic_folder(path, marker="model.json") as folder:
+        (folder / "model.json").write_text("{}")
+    assert (path / "model.json").read_text() == "{}"
+
+
+def test_only_a_folder_of_the_same_kind_is_replaced_and_only_on_request(tmp_path: Path) -> None:
+    path = tmp_path / "thesis"
+    path.mkdir()
+    (path / "chapter.txt").write_text("years of work")
+    with (
+        pytest.raises(LangueError, match="other files"),
+        files.atomic_folder(path, marker="m", overwrite=True),
+    ):
+        pass
+    assert (path / "chapter.txt").read_text() == "years of work"
+    (path / "m").write_text("")
+    with pytest.raises(LangueError, match="--overwrite"), files.atomic_folder(path, marker="m"):
+        pass
+    with files.atomic_folder(path, marker="m", overwrite=True) as folder:
+        (folder / "m").write_text("new")
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis"]
+    assert [p.name for p in path.iterdir()] == ["m"]
+
+
+def test_an_empty_folder_may_be_taken(tmp_path: Path) -> None:
+    with files.atomic_folder(tmp_path, marker="m") as folder:
+        (folder / "m").write_text("new")
+    assert (tmp_path / "m").read_text() == "new"
+
+
+def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("x")
+    with pytest.raises(LangueError, match="is a file"), files.atomic_folder(path, marker="m", overwrite=True):
+        pass
+
+
+def test_verification_finds_missing_truncated_and_altered_files(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"12345")
+    recorded = files.describe_files(tmp_path)
+    files.verify_files(tmp_path, recorded)
+    path.write_bytes(b"12346")
+    files.verify_files(tmp_path, recorded, hashes=False)
+    with pytest.raises(LangueError, match="altered"):
+        files.verify_files(tmp_path, recorded)
+    path.write_bytes(b"1234")
+    with pytest.raises(LangueError, match="4 bytes, not 5"):
+        files.verify_files(tmp_path, recorded, hashes=False)
+    path.unlink()
+    with pytest.raises(LangueError, match="missing"):
+        files.verify_files(tmp_path, recorded)
+
+
+def test_json_is_strict_both_ways(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    files.write_json(path, {"名": [1, None]})
+    assert files.read_json(path) == {"名": [1, None]}
+    with pytest.raises(ValueError):
+        files.write_json(path, float("nan"))
+    path.write_text("{\n  oops\n}")
+    with pytest.raises(LangueError, match="line 2"):
+        files.read_json(path)
+    path.write_bytes(b'"\xff"')
+    with pytest.raises(LangueError, match="not UTF-8"):
+        files.read_json(path)
