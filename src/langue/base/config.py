@@ -16,7 +16,10 @@ from langue.base.errors import LangueError
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every section of a recipe. Bounds stand in the annotation: `msgspec.Meta(ge=1)`."""
+    """Base of every section of a recipe. Bounds stand in the annotation: `msgspec.Meta(ge=1)`.
+
+    A section repeats `frozen=True`, which type checkers do not inherit.
+    """
 
 
 C = TypeVar("C", bound=Config)

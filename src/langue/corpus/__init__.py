@@ -1,0 +1,1 @@
+"""Documents: read, normalise, deduplicate, split; the embedded sample."""

@@ -1,0 +1,29 @@
+"""How a corpus is read: the `[data]` section of a recipe."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from langue.base.config import Config
+from langue.corpus.normalise import Normalisation
+
+Share = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]
+
+
+class DataConfig(Config, frozen=True):
+    """What a document is, what is dropped, and how documents are split."""
+
+    # auto: records for JSON lines and Parquet; for text, see `langue.corpus.read.resolve`
+    documents: Literal["auto", "file", "line", "blank-line", "form-feed"] = "auto"
+    text_field: str = "text"  # what data sets on model hubs call it
+    invalid: Literal["error", "skip", "replace"] = "error"  # a wrong encoding should not pass unseen
+    # auto: kept where documents are lines or the split is given by files, so that published set-ups
+    # come out exactly; dropped elsewhere, so that no model is praised for what it has seen
+    duplicates: Literal["auto", "keep", "drop"] = "auto"
+    near_duplicates: Literal["auto", "count", "drop", "ignore"] = (
+        "auto"  # auto: counted where exact ones drop
+    )
+    valid_share: Share = 0.05  # of documents; enough for an interval on a megabyte of text
+    test_share: Share = 0.05
+    seed: int = 0  # of the split
+    normalisation: Normalisation = Normalisation()

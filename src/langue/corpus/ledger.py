@@ -1,0 +1,64 @@
+"""The ledger: what was read, changed, dropped and kept, with a counted reason for every loss."""
+
+import json
+from collections import Counter
+from typing import Any, BinaryIO
+
+from langue.base.progress import log
+from langue.corpus.document import Document
+
+Split = str
+
+
+class Ledger:
+    """Counts what happens to documents on their way into a store.
+
+    Args:
+        dropped: an open file that receives each dropped document as a JSON line.
+    """
+
+    def __init__(self, dropped: BinaryIO | None = None) -> None:
+        self.read = Counter[str]()
+        self.kept: dict[Split, Counter[str]] = {}
+        self.dropped: dict[str, Counter[str]] = {}
+        self.changed = Counter[str]()
+        self.leaks = Counter[str]()
+        self.rules: dict[str, str] = {}  # source → where its documents ended
+        self.near_duplicates: int | None = None  # None: not counted
+        self._file = dropped
+
+    def drop(self, document: Document, reason: str) -> None:
+        """Count a document as lost for a reason, and write it out if the user asked for that."""
+        counter = self.dropped.setdefault(reason, Counter())
+        counter["documents"] += 1
+        counter["bytes"] += size(document.text)
+        if self._file is not None:
+            row = {**document._asdict(), "reason": reason}
+            self._file.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+
+    def keep(self, split: Split, document: Document) -> None:
+        counter = self.kept.setdefault(split, Counter())
+        counter["documents"] += 1
+        counter["bytes"] += size(document.text)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "read": dict(self.read),
+            "kept": {split: dict(counter) for split, counter in self.kept.items()},
+            "dropped": {reason: dict(counter) for reason, counter in self.dropped.items()},
+            "changed": dict(self.changed),
+            "near_duplicates": self.near_duplicates,
+            "leaks": dict(self.leaks),
+            "documents": dict(Counter(self.rules.values())),
+        }
+
+    def warn_of_leaks(self) -> None:
+        """Say once, plainly, that held-out documents also stand in the training text."""
+        if self.leaks:
+            found = ", ".join(f"{count:,} of {split}" for split, count in sorted(self.leaks.items()))
+            log.warning("leak: documents that also stand in train: %s; figures on them flatter", found)
+
+
+def size(text: str) -> int:
+    """UTF-8 bytes of a text."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))

@@ -1,0 +1,56 @@
+"""Normalisation: one text, one spelling in code points (Unicode Standard Annex 15).
+
+In this order: line ends become `\\n`; other white-space controls (form feed, vertical tab, NEL)
+become `\\n` too; the remaining control characters and byte-order marks are removed, lone
+surrogates become U+FFFD; full-width forms are folded on request; then NFC, or NFKC on request.
+Applying it twice is applying it once.
+"""
+
+import re
+import unicodedata
+from typing import Literal, NamedTuple
+
+from langue.base.config import Config
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
+_LINE_ENDS = ("\x0b", "\x0c", "\x85")
+# Full-width ! to ~ lie at a fixed distance from ASCII; the ideographic space stands apart.
+_FOLD = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
+
+
+class Normalised(NamedTuple):
+    text: str
+    removed: int  # control characters taken out or replaced
+
+
+class Normalisation(Config, frozen=True):
+    """Which spelling a corpus is brought to; kept with every store and model made from it."""
+
+    form: Literal["NFC", "NFKC"] = "NFC"  # NFKC folds ﬁ, ①, full-width: useful, but not reversible
+    fold_width: bool = False  # full-width ASCII and the ideographic space to plain ASCII
+
+    def apply(self, text: str) -> str:
+        """The normalised text."""
+        return self.count(text).text
+
+    def count(self, text: str) -> Normalised:
+        """The normalised text, and how many control characters it lost."""
+        removed = 0
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        if _CONTROL.search(text):
+            text, removed = _CONTROL.subn(_replacement, text)
+        if text.isascii():
+            return Normalised(text, removed)
+        if self.fold_width:
+            text = text.translate(_FOLD)
+        if not unicodedata.is_normalized(self.form, text):
+            text = unicodedata.normalize(self.form, text)
+        return Normalised(text, removed)
+
+
+def _replacement(match: re.Match[str]) -> str:
+    character = match.group()
+    if character in _LINE_ENDS:
+        return "\n"
+    return "\ufffd" if "\ud800" <= character <= "\udfff" else ""

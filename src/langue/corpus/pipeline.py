@@ -1,0 +1,130 @@
+"""The way of a document into a corpus: read, normalise, drop what repeats, split.
+
+Each step takes documents and yields documents; what it drops it tells the ledger.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+
+from langue.base.errors import LangueError
+from langue.base.progress import log
+from langue.corpus import duplicates
+from langue.corpus.config import DataConfig
+from langue.corpus.document import Document
+from langue.corpus.ledger import Ledger
+from langue.corpus.read import Source, read
+from langue.corpus.split import assign
+
+Assigned = tuple[str, Document]  # (split, document)
+
+
+def normalised(documents: Iterable[Document], config: DataConfig, ledger: Ledger) -> Iterator[Document]:
+    """Documents in one spelling; those with nothing but white space are dropped as empty."""
+    for document in documents:
+        ledger.read["documents"] += 1
+        text, removed = config.normalisation.count(document.text)
+        if text != document.text:
+            ledger.changed["documents normalised"] += 1
+            ledger.changed["control characters removed"] += removed
+        if text.isspace() or not text:
+            ledger.drop(document, "empty")
+            continue
+        yield document._replace(text=text)
+
+
+def assigned(
+    sources: Mapping[str, Sequence[Source]], config: DataConfig, ledger: Ledger
+) -> Iterator[Assigned]:
+    """Every document that is kept, with its split.
+
+    Args:
+        sources: the files of `train`, and of `valid` and `test` where the user gave them. A held-out
+            split without files is cut from `train` by hash.
+
+    Raises:
+        LangueError: a file is binary, damaged or not UTF-8, or there is nothing to read.
+    """
+    given = {split for split, files in sources.items() if files and split != "train"}
+    with closing(Repeats(config, ledger, by_files=bool(given))) as repeats:
+        # Train first, so that a repeat found later in a given file is a leak, and named as one.
+        for split in ("train", "valid", "test"):
+            for document in normalised(read(sources.get(split, ()), config, ledger), config, ledger):
+                target = split
+                if split == "train" and len(given) < 2:
+                    drawn = assign(document.text, config)
+                    target = "train" if drawn in given else drawn
+                if repeats.keep(target, document):
+                    ledger.keep(target, document)
+                    yield target, document
+
+
+class Repeats:
+    """Counts and drops repeated documents, and finds held-out ones that stand in train."""
+
+    def __init__(self, config: DataConfig, ledger: Ledger, *, by_files: bool) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._by_files = by_files
+        self._seen = duplicates.Seen()
+        self._near: duplicates.NearDuplicates | None = None
+        self._decided = False
+        self._drop = False
+
+    def keep(self, split: str, document: Document) -> bool:
+        self._decide()
+        if self._by_files or self._drop:
+            first = self._seen.add(document.text, split)
+            if first == "train" and split != "train":
+                self._ledger.leaks[split] += 1
+            if first is not None and self._drop:
+                self._ledger.drop(document, "duplicate")
+                return False
+        if self._near is not None and self._near.add(document.text):
+            self._ledger.near_duplicates = (self._ledger.near_duplicates or 0) + 1
+            if self._config.near_duplicates == "drop":
+                self._ledger.drop(document, "near-duplicate")
+                return False
+        return True
+
+    def _decide(self) -> None:
+        """What to do with repeats, once the first file has shown what its documents are."""
+        if self._decided:
+            return
+        self._decided = True
+        lines = "line" in self._ledger.rules.values()
+        wanted = self._config.duplicates
+        self._drop = wanted == "drop" or (wanted == "auto" and not lines and not self._by_files)
+        near = self._config.near_duplicates
+        if near == "auto":
+            near = "count" if self._drop and duplicates.available() else "ignore"
+            if self._drop and near == "ignore":
+                log.info("near-duplicates are not counted: pip install 'langue[data]' for that")
+        if near != "ignore":
+            self._near = duplicates.NearDuplicates()
+            self._ledger.near_duplicates = 0
+
+    def close(self) -> None:
+        self._seen.close()
+        if self._near is not None:
+            self._near.close()
+
+
+def check_splits(ledger: Ledger, config: DataConfig) -> None:
+    """Raise a `LangueError` that says what to do where a split came out empty."""
+    documents = {
+        split: ledger.kept[split]["documents"] if split in ledger.kept else 0
+        for split in ("train", "valid", "test")
+    }
+    total = sum(documents.values())
+    if total == 0:
+        dropped = sum(counter["documents"] for counter in ledger.dropped.values())
+        reason = f" ({dropped} empty or dropped)" if dropped else ""
+        raise LangueError(f"there is no text to prepare{reason}; give files that hold some")
+    shares = {"valid": config.valid_share, "test": config.test_share, "train": 1.0}
+    empty = [split for split, count in documents.items() if count == 0 and shares[split] > 0]
+    if empty:
+        raise LangueError(
+            f"not enough text for a split: of {total} documents none came to {' and '.join(empty)}. "
+            "Give more text, say where documents end (--documents line), name files (--valid FILE "
+            "--test FILE), or raise the shares (--set data.valid_share=0.2 --set data.test_share=0.2)"
+        )

@@ -1,0 +1,47 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langue.corpus.normalise import Normalisation
+
+ANY = st.text(st.characters(codec=None), max_size=60)
+KINDS = [Normalisation(), Normalisation(form="NFKC"), Normalisation(fold_width=True)]
+
+
+@given(ANY, st.sampled_from(KINDS))
+def test_twice_is_once_and_the_result_is_encodable(text: str, kind: Normalisation) -> None:
+    once = kind.apply(text)
+    assert kind.apply(once) == once
+    assert unicodedata.is_normalized(kind.form, once)
+    once.encode()
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126) | st.sampled_from("\n\t")))
+def test_plain_text_is_left_alone(text: str) -> None:
+    assert Normalisation().apply(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\r\nb\rc", "a\nb\nc"),
+        ("e\u0301", "é"),
+        ("a\x0cb", "a\nb"),
+        ("\ufeffa\x00\x1bb", "ab"),
+        ("\ud800", "\ufffd"),
+        ("ＡＢ　！", "ＡＢ　！"),
+    ],
+)
+def test_what_the_default_does(text: str, expected: str) -> None:
+    assert Normalisation().apply(text) == expected
+
+
+def test_what_the_options_do() -> None:
+    assert Normalisation(fold_width=True).apply("ＡＢ　！，。") == "AB !,。"
+    assert Normalisation(form="NFKC").apply("ﬁ①") == "fi1"
+
+
+def test_removed_characters_are_counted() -> None:
+    assert Normalisation().count("a\x00b\x07\r\n").removed == 2
