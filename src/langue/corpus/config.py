@@ -27,3 +27,7 @@ class DataConfig(Config, frozen=True):
     test_share: Share = 0.05
     seed: int = 0  # of the split
     normalisation: Normalisation = Normalisation()
+
+    def __post_init__(self) -> None:
+        if self.valid_share + self.test_share >= 1:
+            raise ValueError("valid_share and test_share leave nothing to train on; keep their sum below 1")

@@ -11,7 +11,7 @@ from langue.base.progress import log
 from langue.corpus import duplicates
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
-from langue.corpus.ledger import Ledger
+from langue.corpus.ledger import Ledger, size
 from langue.corpus.read import Source, read
 from langue.corpus.split import assign
 
@@ -22,6 +22,7 @@ def normalised(documents: Iterable[Document], config: DataConfig, ledger: Ledger
     """Documents in one spelling; those with nothing but white space are dropped as empty."""
     for document in documents:
         ledger.read["documents"] += 1
+        ledger.read["bytes"] += size(document.text)
         text, removed = config.normalisation.count(document.text)
         if text != document.text:
             ledger.changed["documents normalised"] += 1

@@ -107,14 +107,14 @@ def _documents(
             raise LangueError(
                 f"{source.name} is binary (a NUL byte at {head.index(0)}); if it is UTF-16, convert it"
             )
-        stream = Lines(file, head)
+        stream = Lines(file, head, ledger)
         if source.suffix in RECORDS:
             ledger.rules[source.name] = "record"
             yield from _json_lines(source, config, ledger, stream)
             return
         rule = resolve(config.documents, head, several)
         ledger.rules[source.name] = rule
-        for number, (offset, data) in enumerate(_pieces(rule, stream, total), 1):
+        for number, (offset, data) in enumerate(_pieces(rule, stream, total, ledger), 1):
             text = _decode(source, offset, data, config, ledger)
             if text is not None:
                 yield Document(text, f"{source.name}:{number}", source.name)
@@ -134,23 +134,37 @@ def resolve(rule: str, head: bytes, several: int) -> str:
 
 
 class Lines:
-    """The lines of a binary file whose head was already read, each with its end."""
+    """The lines of a binary file whose head was already read, each with its end.
 
-    def __init__(self, file: BinaryIO, head: bytes) -> None:
+    A line longer than `LARGEST` comes in parts, cut between characters, and is counted.
+    """
+
+    def __init__(self, file: BinaryIO, head: bytes, ledger: Ledger) -> None:
         self._file = file
         self._head = head
+        self._ledger = ledger
 
     def __iter__(self) -> Iterator[bytes]:
-        *lines, last = self._head.split(b"\n")
+        *lines, rest = self._head.split(b"\n")
         for line in lines:
             yield line + b"\n"
-        if rest := last + self._file.readline(LARGEST):
-            yield rest
-        while line := self._file.readline(LARGEST):
+        while line := rest + self._file.readline(LARGEST):
+            rest = b""
+            if len(line) >= LARGEST and not line.endswith(b"\n"):
+                line, rest = _whole_characters(line)
+                self._ledger.changed["lines cut for their length"] += 1
             yield line
 
 
-def _pieces(rule: str, lines: Lines, total: int) -> Iterator[Piece]:
+def _whole_characters(data: bytes) -> tuple[bytes, bytes]:
+    """The whole UTF-8 characters at the start of `data`, and the bytes of one that is cut short."""
+    last = len(data) - 1
+    while last > len(data) - 4 and data[last] & 0xC0 == 0x80:
+        last -= 1
+    return (data, b"") if data[last] < 0x80 else (data[:last], data[last:])
+
+
+def _pieces(rule: str, lines: Lines, total: int, ledger: Ledger) -> Iterator[Piece]:
     if rule == "line":
         offset = 0
         for line in lines:
@@ -165,20 +179,23 @@ def _pieces(rule: str, lines: Lines, total: int) -> Iterator[Piece]:
         "blank-line": lambda line, size: not line.strip(),
         "passage": lambda line, size: size >= passage and (not line.strip() or size >= 2 * passage),
     }
-    yield from _grouped(lines, ends[rule])
+    yield from _grouped(lines, ends[rule], ledger)
 
 
-def _grouped(lines: Lines, ends: Callable[[bytes, int], bool]) -> Iterator[Piece]:
+def _grouped(lines: Lines, ends: Callable[[bytes, int], bool], ledger: Ledger) -> Iterator[Piece]:
     """Lines gathered into documents; a separator line that is blank belongs to neither side."""
     offset, size = 0, 0
     gathered: list[bytes] = []
     for line in lines:
-        if ends(line, size) or size + len(line) > LARGEST:
+        ended = ends(line, size)
+        if ended or size + len(line) > LARGEST:
             if gathered:
                 yield offset, b"".join(gathered)
             offset += size
             gathered, size = [], 0
-            if line.strip(b"\r\n \x0c\x1e") == b"":
+            if not ended:
+                ledger.changed["documents cut for their length"] += 1
+            elif line.strip(b"\r\n \x0c\x1e") == b"":
                 offset += len(line)
                 continue
         gathered.append(line)
@@ -192,7 +209,6 @@ def _decode(source: Source, offset: int, data: bytes, config: DataConfig, ledger
     if offset == 0:
         data = data.removeprefix(b"\xef\xbb\xbf")
     data = data.removesuffix(b"\n").removesuffix(b"\r")
-    ledger.read["bytes"] += len(data)
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -204,6 +220,8 @@ def _decode(source: Source, offset: int, data: bytes, config: DataConfig, ledger
         text = data.decode(errors="replace")
         if config.invalid == "skip":
             log.warning("%s: the document is skipped", place)
+            ledger.read["documents"] += 1
+            ledger.read["bytes"] += len(data)
             ledger.drop(Document(text, f"{source.name}:byte {offset}", source.name), "invalid UTF-8")
             return None
         log.warning("%s: replaced by U+FFFD", place)
@@ -217,6 +235,10 @@ def _json_lines(source: Source, config: DataConfig, ledger: Ledger, lines: Lines
         start, offset = offset, offset + len(line)
         if not line.strip():
             continue
+        if len(line) > LARGEST - 4 and not line.endswith(b"\n"):
+            raise LangueError(
+                f"{source.name}: line {number} is longer than {LARGEST >> 20} MB; cut the record"
+            )
         decoded = _decode(source, start, line, config, ledger)
         if decoded is None:
             continue

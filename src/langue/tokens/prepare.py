@@ -1,0 +1,209 @@
+"""From text files to a token store: read, clean, split, learn a vocabulary, encode.
+
+Documents stream: where the vocabulary is still to be learned, the cleaned text waits in a temporary
+file beside the store, so every source is read once and standard input is like any other.
+"""
+
+import shutil
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from langue.base.config import encode as as_table
+from langue.base.files import atomic_file, atomic_folder, check_free, writing
+from langue.base.progress import bar
+from langue.corpus.config import DataConfig
+from langue.corpus.document import Document
+from langue.corpus.ledger import Ledger, size
+from langue.corpus.pipeline import Assigned, assigned, check_splits
+from langue.corpus.read import Source, find
+from langue.tokens.store import MANIFEST, SPLITS, TOKENIZER, StoreWriter
+from langue.tokens.tokenizer import Tokenizer
+from langue.tokens.train import TokenizerConfig, train_tokenizer
+from langue.tokens.words import count_words
+
+BATCH = 1 << 20  # bytes encoded at a time: enough to keep every core busy, little to hold
+SPOOL = ".text"  # cleaned text on its way to the vocabulary
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a corpus on its way into a store."""
+
+    path: Path
+    ledger: dict[str, Any]  # what was read, changed, dropped, kept, leaked
+    splits: dict[str, dict[str, int]]  # documents, tokens, bytes, words of each split
+    tokenizer: dict[str, Any]
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "path": str(self.path),
+            **self.ledger,
+            "splits": self.splits,
+            "tokenizer": self.tokenizer,
+            "seconds": round(self.seconds, 3),
+        }
+
+    def __str__(self) -> str:
+        ends = ", ".join(f"{count:,} by {rule}" for rule, count in self.ledger["documents"].items())
+        lines = [
+            f"{self.path}: {self.tokenizer['kind']} tokenizer, {self.tokenizer['vocabulary']:,} entries",
+            "read       " + _counts(self.ledger["read"]) + f" (files whose documents end: {ends})",
+        ]
+        if any(self.ledger["changed"].values()):
+            lines.append("changed    " + _counts(self.ledger["changed"]))
+        for reason, counter in self.ledger["dropped"].items():
+            lines.append(f"dropped    {reason}: {_counts(counter)}")
+        if self.ledger["near_duplicates"] is not None:
+            lines.append(f"near-dups  {self.ledger['near_duplicates']:,} documents much like an earlier one")
+        for name, totals in self.splits.items():
+            lines.append(f"{name:<10} {_counts(totals)}")
+        for split, count in self.ledger["leaks"].items():
+            lines.append(f"leak       {count:,} documents of {split} also stand in train")
+        return "\n".join(lines)
+
+
+def _counts(counter: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {what}" for what, count in counter.items() if count)
+
+
+def prepare(
+    inputs: Sequence[str],
+    output: Path,
+    *,
+    data: DataConfig,
+    tokenizer: TokenizerConfig,
+    valid: Sequence[str] = (),
+    test: Sequence[str] = (),
+    dropped: Path | None = None,
+    overwrite: bool = False,
+) -> Report:
+    """Write a token store from files, folders and `-` for standard input.
+
+    Args:
+        valid, test: files of those splits; a split without files is cut from `inputs` by hash.
+        dropped: JSON-lines file that receives every dropped document with its reason.
+
+    Raises:
+        LangueError: a file is missing, empty, binary, damaged or not UTF-8; too little text for a
+            split; the output is in the way; the disk is full.
+    """
+    started = time.perf_counter()
+    check_free(output, marker=MANIFEST, overwrite=overwrite)
+    ready = Tokenizer.load(Path(tokenizer.file)) if tokenizer.file else None
+    with ExitStack() as stack:
+        ledger = Ledger(stack.enter_context(atomic_file(dropped)) if dropped else None)
+        named = {"train": inputs, "valid": valid, "test": test}
+        sources = {split: stack.enter_context(_sources(names, ledger)) for split, names in named.items()}
+        folder = stack.enter_context(atomic_folder(output, marker=MANIFEST, overwrite=overwrite))
+        documents: Iterator[Assigned] = _read(sources, data, ledger)
+        if ready is None:
+            spool = folder / SPOOL
+            ready = train_tokenizer(tokenizer, _spool(documents, spool))
+            documents = _unspool(spool)
+        with StoreWriter(folder, vocabulary_size=ready.vocab_size, eos=ready.eos) as writer:
+            _write(documents, ready, writer)
+            (folder / SPOOL).unlink(missing_ok=True)
+            check_splits(ledger, data)
+            ledger.warn_of_leaks()
+            described = {
+                "kind": ready.kind,
+                "vocabulary": ready.vocab_size,
+                "closed": ready.closed,
+                "fingerprint": ready.fingerprint,
+            }
+            ready.save(folder / TOKENIZER)
+            writer.finish(
+                tokenizer=described,
+                normalisation=as_table(data.normalisation),
+                data=as_table(data),
+                report=ledger.to_json(),
+            )
+            totals = writer.totals
+    return Report(output, ledger.to_json(), totals, described, time.perf_counter() - started)
+
+
+@contextmanager
+def _sources(names: Sequence[str], ledger: Ledger) -> Iterator[list[Source]]:
+    """The files behind names; standard input is put into a temporary file first."""
+    with ExitStack() as stack:
+        sources: list[Source] = []
+        for name in names:
+            if name == "-":
+                file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="langue-"))
+                with writing(Path(file.name)):
+                    shutil.copyfileobj(sys.stdin.buffer, file)
+                    file.flush()
+                sources.append(Source("-", Path(file.name)))
+            else:
+                sources += find([name], ledger)
+        yield sources
+
+
+def _read(sources: dict[str, list[Source]], data: DataConfig, ledger: Ledger) -> Iterator[Assigned]:
+    """Every document that is kept, under a progress bar."""
+    with bar("reading") as progress:
+        for number, (split, document) in enumerate(assigned(sources, data, ledger), 1):
+            if number % 1000 == 0:
+                progress.note(f"{number:,} documents, {ledger.read['bytes'] / 1e6:,.0f} MB")
+            yield split, document
+
+
+def _spool(documents: Iterable[Assigned], path: Path) -> Iterator[str]:
+    """Put documents aside, and pass the training texts on to who learns from them."""
+    with path.open("wb") as file:
+        for split, document in documents:
+            text = document.text.encode()
+            file.write(struct.pack("<BQ", SPLITS.index(split), len(text)))
+            file.write(text)
+            if split == "train":
+                yield document.text
+
+
+def _unspool(path: Path) -> Iterator[Assigned]:
+    total = path.stat().st_size
+    with path.open("rb") as file, bar("encoding", total=total) as progress:
+        while head := file.read(9):
+            index, length = struct.unpack("<BQ", head)
+            yield SPLITS[index], Document(file.read(length).decode(), "", "")
+            progress.advance(9 + length)
+
+
+def _write(documents: Iterable[Assigned], tokenizer: Tokenizer, writer: StoreWriter) -> None:
+    """Encode in a thread of its own while the next documents are read and their words counted."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = None
+        for batch in _batches(documents):
+            encoding = pool.submit(tokenizer.encode_batch, [document.text for _, document in batch])
+            words = [count_words(document.text) for _, document in batch]
+            if waiting is not None:
+                _append(writer, *waiting)
+            waiting = (batch, words, encoding)
+        if waiting is not None:
+            _append(writer, *waiting)
+
+
+def _append(writer: StoreWriter, batch: list[Assigned], words: list[int], encoding: Any) -> None:
+    for (split, document), count, ids in zip(batch, words, encoding.result(), strict=True):
+        writer.add(split, ids, bytes=size(document.text), words=count)
+
+
+def _batches(documents: Iterable[Assigned]) -> Iterator[list[Assigned]]:
+    batch: list[Assigned] = []
+    held = 0
+    for split, document in documents:
+        batch.append((split, document))
+        held += size(document.text)
+        if held >= BATCH:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,243 @@
+"""Tokenizers: lossless and closed over bytes, so that no model ever meets an unknown word.
+
+Each is a Hugging Face `tokenizer.json` over the byte-level alphabet (Radford et al. 2019, section
+2.2): a text is its UTF-8 bytes, and what a vocabulary lacks is spelled in bytes. The one exception
+is `whitespace`, a closed vocabulary with `<unk>` for published perplexities.
+"""
+
+import codecs
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Encoding
+from tokenizers import Tokenizer as HFTokenizer
+from tokenizers.pre_tokenizers import ByteLevel
+
+from langue.base.errors import LangueError
+from langue.base.files import atomic_file
+from langue.tokens.words import HAN, segment
+
+Ids = npt.NDArray[np.uint32]
+
+EOS, PAD, UNK = "<eos>", "<pad>", "<unk>"
+# What other makers call the end of a document and padding; the first that a file has is taken.
+EOS_NAMES = (EOS, "<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "[SEP]")
+PAD_NAMES = (PAD, "<|padding|>", "[PAD]", "<|finetune_right_pad_id|>")
+
+# `words`: a word with the space before it, so that nothing is lost; a run of Han characters is cut
+# further by the segmenter. `chars`: one character.
+WORDS = (
+    r"\p{Han}+"
+    r"| ?[[\p{L}\p{M}]&&[^\p{Han}]]+(?:['’][[\p{L}\p{M}]&&[^\p{Han}]]+)*"
+    r"| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]|\s+(?!\S)|\s"
+)
+CHARS = r"[\s\S]"
+
+BLOCK = 1 << 20  # characters encoded at a time: some 150 bytes a token are held meanwhile
+# Where a long text may be cut without changing a token: every kind has a boundary here.
+_SAFE_CUT = re.compile(f"(?<=\\S)(?= \\S)|(?<=[。！？])(?=[{HAN}])")
+_PROBE = "A  b\n\tİx ﬁ ▁Ġ#中文，\u3000é\u0301🙂\u200b <eos> [UNK]"  # what lossy tokenizers stumble over
+
+
+def _bytes_of_alphabet() -> dict[str, int]:
+    """Which byte a character of the byte-level alphabet stands for."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(others)}
+
+
+BYTE_OF = _bytes_of_alphabet()
+
+
+class Tokenizer:
+    """Texts to ids and back.
+
+    Attributes:
+        kind: `bpe`, `unigram`, `wordpiece`, `words`, `chars`, `bytes` or `whitespace`.
+        vocab_size: ids run from 0 to `vocab_size` - 1.
+        eos: id of the end of a document; never the id of text, even of a literal "<eos>".
+        pad: id that never occurs in text.
+        closed: the vocabulary is closed or the tokenizer loses text, so there are no bits per byte.
+        fingerprint: changes with any change of the tokenizer.
+    """
+
+    def __init__(self, hf: HFTokenizer) -> None:
+        hf.no_padding()
+        hf.no_truncation()
+        hf.encode_special_tokens = True
+        self._hf = hf
+        self.eos = _special(hf, EOS_NAMES)
+        self.pad = _special(hf, PAD_NAMES)
+        self.kind = _kind(hf)
+        self.vocab_size = hf.get_vocab_size(with_added_tokens=True)
+        self.fingerprint = hashlib.sha256(hf.to_str().encode()).hexdigest()
+        self._byte_level = _is_byte_level(hf)
+        self._specials = {self.eos, self.pad, *hf.get_added_tokens_decoder()}
+        self._token_bytes = [self._spell(id) for id in range(self.vocab_size)]
+        self.closed = self.kind == "whitespace" or self.decode(self.encode(_PROBE)) != _PROBE
+
+    def encode(self, text: str) -> Ids:
+        """Ids of a text, `(tokens,)`, with no `<eos>` added."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[Ids]:
+        """`encode` of many texts, on every core."""
+        found: list[list[Ids]] = [[] for _ in texts]
+        for batch in _batches((owner, piece) for owner, text in enumerate(texts) for piece in _cut(text)):
+            encodings = self._encode([piece for _, piece in batch])
+            for (owner, _), encoding in zip(batch, encodings, strict=True):
+                found[owner].append(np.array(encoding.ids, np.uint32))
+        return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in found]
+
+    def encode_with_spans(self, text: str) -> tuple[Ids, npt.NDArray[np.int64]]:
+        """Ids of a text, and where each token's bytes lie in its UTF-8: `(tokens, 2)`, [start, end)."""
+        if not self.closed:
+            ids = self.encode(text)
+            ends = np.cumsum([len(self._token_bytes[id]) for id in ids], dtype=np.int64)
+            return ids, np.stack([np.r_[0, ends[:-1]], ends], 1) if len(ids) else np.empty((0, 2), np.int64)
+        encoding = self._hf.encode(text, add_special_tokens=False)
+        starts = np.r_[0, np.cumsum([len(character.encode()) for character in text], dtype=np.int64)]
+        return np.array(encoding.ids, np.uint32), starts[np.array(encoding.offsets, np.int64).reshape(-1, 2)]
+
+    def decode(self, ids: npt.ArrayLike) -> str:
+        """The text of ids; special tokens are skipped, bytes that are not UTF-8 become U+FFFD."""
+        return self.decode_bytes(ids).decode(errors="replace")
+
+    def decode_bytes(self, ids: npt.ArrayLike) -> bytes:
+        return b"".join(self._token_bytes[int(id)] for id in np.asarray(ids).reshape(-1))
+
+    def token_bytes(self, id: int) -> bytes:
+        """The bytes a token stands for; nothing for a special token."""
+        return self._token_bytes[id]
+
+    def stream(self) -> "StreamDecoder":
+        """A decoder for ids that come one at a time."""
+        return StreamDecoder(self)
+
+    def save(self, path: Path) -> None:
+        with atomic_file(path) as file:
+            file.write(self._hf.to_str(pretty=True).encode())
+
+    @classmethod
+    def load(cls, path: Path) -> "Tokenizer":
+        """Read a `tokenizer.json`, langue's or another maker's.
+
+        Raises:
+            LangueError: the file is missing or is no tokenizer.
+        """
+        try:
+            return cls(HFTokenizer.from_str(path.read_text(encoding="utf-8")))
+        except OSError as error:
+            raise LangueError(f"cannot read {path}: {error.strerror or error}") from error
+        except Exception as error:  # the library raises bare Exception for any fault of the file
+            raise LangueError(f"{path} is not a tokenizer.json: {error}") from error
+
+    def _encode(self, texts: list[str]) -> list[Encoding]:
+        if self.kind != "words":
+            return self._hf.encode_batch_fast(texts, add_special_tokens=False)
+        splitter = self._hf.pre_tokenizer[0]
+        words = [words_of(text, splitter) for text in texts]
+        return self._hf.encode_batch_fast(words, is_pretokenized=True, add_special_tokens=False)
+
+    def _spell(self, id: int) -> bytes:
+        token = self._hf.id_to_token(id) or ""
+        if id in self._specials:
+            return b"\n" if self.kind == "whitespace" and id == self.eos else b""
+        if self._byte_level:
+            return bytes(BYTE_OF[character] for character in token)
+        if self.kind == "whitespace":
+            return token.encode() + b" "
+        if match := re.fullmatch("<0x([0-9A-F]{2})>", token):  # byte fallback
+            return bytes.fromhex(match[1])
+        if self.kind == "wordpiece":
+            return token.removeprefix("##").encode() if token.startswith("##") else f" {token}".encode()
+        return token.replace("▁", " ").encode()
+
+
+class StreamDecoder:
+    """Text of ids as they come: a character appears once all its bytes are there, never broken."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def push(self, id: int) -> str:
+        """The text that is complete with this token."""
+        return self._decoder.decode(self._tokenizer.token_bytes(id))
+
+    def flush(self) -> str:
+        """What is left at the end; the bytes of an unfinished character become U+FFFD."""
+        return self._decoder.decode(b"", final=True)
+
+
+def words_of(text: str, splitter: Any) -> list[str]:
+    """Pieces of a text for `words`: those of the pattern, with runs of Han characters cut into words."""
+    pieces = [piece for piece, _ in splitter.pre_tokenize_str(text)]
+    return [word for piece in pieces for word in (segment(piece) if _is_han(piece) else (piece,))]
+
+
+_HAN_ONLY = re.compile(f"[{HAN}]{{2,}}")
+
+
+def _is_han(piece: str) -> bool:
+    return _HAN_ONLY.fullmatch(piece) is not None
+
+
+def _cut(text: str) -> Iterator[str]:
+    """A text in pieces of about `BLOCK` characters, cut where every kind has a token boundary."""
+    start = 0
+    while len(text) - start > BLOCK and (cut := _SAFE_CUT.search(text, start + BLOCK)):
+        yield text[start : cut.start()]
+        start = cut.start()
+    yield text[start:]
+
+
+def _batches(pieces: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    """Pieces, each with its owner, in groups of about `BLOCK` characters."""
+    group: list[tuple[int, str]] = []
+    size = 0
+    for owner, piece in pieces:
+        if group and size + len(piece) > BLOCK:
+            yield group
+            group, size = [], 0
+        group.append((owner, piece))
+        size += len(piece)
+    if group:
+        yield group
+
+
+def _special(hf: HFTokenizer, names: Sequence[str]) -> int:
+    for name in names:
+        id = hf.token_to_id(name)
+        if id is not None:
+            return int(id)
+    hf.add_special_tokens([names[0]])
+    return int(hf.token_to_id(names[0]))
+
+
+def _kind(hf: HFTokenizer) -> str:
+    """What a tokenizer is, by its parts: the file has no room for a name."""
+    model, parts = type(hf.model).__name__, repr(hf.pre_tokenizer)
+    if model == "WordLevel":
+        return "whitespace"
+    if model == "BPE" and _first_pattern(hf) == WORDS:
+        return "words"
+    if model == "BPE" and _first_pattern(hf) == CHARS:
+        return "bytes" if hf.get_vocab_size() <= 258 else "chars"
+    return {"BPE": "bpe", "Unigram": "unigram", "WordPiece": "wordpiece"}.get(model, parts)
+
+
+def _first_pattern(hf: HFTokenizer) -> str | None:
+    parts = (json.loads(hf.to_str())["pre_tokenizer"] or {}).get("pretokenizers") or [{}]
+    return parts[0].get("pattern", {}).get("Regex")  # type: ignore[no-any-return]
+
+
+def _is_byte_level(hf: HFTokenizer) -> bool:
+    vocabulary = hf.get_vocab(with_added_tokens=False)
+    return all(character in vocabulary for character in ByteLevel.alphabet())

@@ -1,0 +1,253 @@
+"""Training a vocabulary on a sample of a corpus: the `[tokenizer]` section of a recipe.
+
+The sample is bounded and a pure function of the texts, so training is deterministic, and takes the
+same memory for a corpus of any size.
+"""
+
+import heapq
+import io
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Any, Literal
+
+import msgspec
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer as HFTokenizer
+
+from langue.base.config import Config
+from langue.base.errors import LangueError
+from langue.base.seeds import derive
+from langue.tokens.tokenizer import BYTE_OF, CHARS, EOS, PAD, UNK, WORDS, Tokenizer, words_of
+from langue.tokens.words import HAN
+
+Kind = Literal["bpe", "unigram", "wordpiece", "words", "chars", "bytes", "whitespace"]
+
+ALPHABET = sorted(BYTE_OF)
+SPECIALS = (EOS, PAD)
+SMALLEST = len(ALPHABET) + len(SPECIALS)
+_SPELLING = {byte: character for character, byte in BYTE_OF.items()}
+# What each kind does best with on a few megabytes; 0 is every word there is, as published sets want.
+VOCABULARY: dict[str, int] = {
+    "bpe": 8192,
+    "unigram": 8192,
+    "wordpiece": 8192,
+    "words": 32768,
+    "chars": 8192,
+    "bytes": SMALLEST,
+    "whitespace": 0,
+}
+BYTE_LEVEL = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+ONE_PIECE = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+# WordPiece looks for the longest match from each place: quadratic in the length of a piece.
+SHORT = (
+    pre_tokenizers.Split(Regex(r"\p{Han}{1,8}"), "isolated"),
+    BYTE_LEVEL,
+    pre_tokenizers.Split(Regex(r"[\s\S]{1,64}"), "isolated"),
+)
+
+# What subword vocabularies learn from: the pieces GPT-2 cuts a text into, with runs of Han
+# characters cut short, for merging is quadratic in the length of a piece and a run has no end.
+_PIECE = re.compile(
+    rf"[{HAN}]{{1,4}}|'(?:[sdmt]|ll|ve|re)| ?[^\W\d_{HAN}]+| ?\d+| ?(?:[^\w\s]|_)+|\s+(?!\S)|\s+"
+)
+LONGEST = 64  # characters: what is longer is no word
+# The most frequent pieces: those beyond, each seen a few times, cost most of the time (Chinese has
+# ten times the distinct pieces of English) and change the vocabulary little: see docs/log.md.
+LEXICON = 32_768
+
+
+class TokenizerConfig(Config, frozen=True):
+    """Which tokenizer, and how much text it learns from."""
+
+    kind: Kind = "bpe"
+    file: str = ""  # a tokenizer.json to use as it is, instead of training one
+    vocabulary: Annotated[int, msgspec.Meta(ge=0)] = 0  # entries; 0: what suits the kind
+    sample_bytes: Annotated[int, msgspec.Meta(ge=1)] = 16_000_000  # more changes no vocabulary of 32k much
+    seed: int = 0  # of the sample
+
+
+class Sample:
+    """A bounded sample of texts: those with the smallest keyed hashes, whatever order they come in."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        self._size = size
+        self._seed = seed
+        self._bytes = 0
+        self._heap: list[tuple[int, str]] = []  # the largest hash first
+
+    def add(self, text: str) -> None:
+        size = len(text.encode())
+        heapq.heappush(self._heap, (-derive(self._seed, text), text))
+        self._bytes += size
+        while self._bytes > self._size and len(self._heap) > 1:
+            self._bytes -= len(heapq.heappop(self._heap)[1].encode())
+
+    def texts(self) -> list[str]:
+        return [text for _, text in sorted(self._heap, reverse=True)]
+
+
+def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
+    """Train a tokenizer of a kind on texts.
+
+    Args:
+        texts: normalised training documents; all are read, `sample_bytes` of them are learned from
+            (`whitespace` learns every word of all of them).
+
+    Raises:
+        LangueError: the vocabulary asked for does not hold the byte alphabet.
+    """
+    size = config.vocabulary or VOCABULARY[config.kind]
+    if config.kind == "whitespace":
+        return Tokenizer(_whitespace(size, texts))
+    if size < SMALLEST:
+        raise LangueError(
+            f"a vocabulary of {size} is too small: the alphabet of bytes and the special tokens take {SMALLEST}"
+        )
+    sample = Sample(config.sample_bytes, config.seed)
+    for text in texts:
+        sample.add(text)
+    hf = _TRAIN[config.kind](size, sample.texts())
+    hf.decoder = decoders.ByteLevel()
+    hf.add_special_tokens(list(SPECIALS))
+    return Tokenizer(hf)
+
+
+def _bpe(size: int, texts: list[str]) -> HFTokenizer:
+    """Byte pair encoding (Sennrich et al. 2016) over bytes (Radford et al. 2019)."""
+    hf = HFTokenizer(models.BPE())
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, initial_alphabet=ALPHABET, special_tokens=list(SPECIALS), show_progress=False
+    )
+    _train_on_pieces(hf, trainer, texts)
+    hf.pre_tokenizer = BYTE_LEVEL
+    return hf
+
+
+def _wordpiece(size: int, texts: list[str]) -> HFTokenizer:
+    """WordPiece (Schuster and Nakajima 2012): the longest match first, over bytes."""
+    hf = HFTokenizer(models.WordPiece())
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size,
+        initial_alphabet=ALPHABET,
+        special_tokens=list(SPECIALS),
+        continuing_subword_prefix="",  # the alphabet of bytes is the same inside a word as at its start
+        show_progress=False,
+    )
+    _train_on_pieces(hf, trainer, texts)
+    hf.pre_tokenizer = pre_tokenizers.Sequence(list(SHORT))
+    return hf
+
+
+def _unigram(size: int, texts: list[str]) -> HFTokenizer:
+    """The unigram model (Kudo 2018), trained by SentencePiece: the trainer of `tokenizers` gives
+    another result at each run."""
+    from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
+
+    model = io.BytesIO()
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv", encoding="utf-8") as file:
+        file.writelines(f"{piece}\t{count}\n" for piece, count in _pieces(texts))
+        file.flush()
+        SentencePieceTrainer.train(
+            input=file.name,
+            input_format="tsv",
+            model_writer=model,
+            model_type="unigram",
+            vocab_size=size,
+            hard_vocab_limit=False,
+            character_coverage=1.0,
+            normalization_rule_name="identity",
+            add_dummy_prefix=False,
+            remove_extra_whitespaces=False,
+            split_by_whitespace=False,
+            split_by_unicode_script=False,
+            split_by_number=False,
+            max_sentencepiece_length=24,  # eight Chinese characters
+            bos_id=-1,
+            eos_id=-1,
+            num_threads=2,  # the sums of other numbers of threads differ in their last bits
+            minloglevel=2,
+        )
+    trained = SentencePieceProcessor(model_proto=model.getvalue())
+    # Scores are rounded so that the file reads back to the same numbers.
+    scores = {trained.id_to_piece(id): round(trained.get_score(id), 5) for id in range(1, len(trained))}
+    unseen = round(min(scores.values(), default=0.0) - 10, 5)  # a byte the sample lacks: last resort
+    entries = [(special, 0.0) for special in SPECIALS]
+    entries += [(byte, scores.pop(byte, unseen)) for byte in ALPHABET]
+    longer = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    hf = HFTokenizer(models.Unigram(entries + longer[: size - SMALLEST], byte_fallback=False))
+    hf.pre_tokenizer = BYTE_LEVEL
+    return hf
+
+
+def _train_on_pieces(hf: HFTokenizer, trainer: Any, texts: list[str]) -> None:
+    hf.pre_tokenizer = pre_tokenizers.CharDelimiterSplit(" ")  # no entry of the byte alphabet
+    hf.train_from_iterator((f"{piece} " * count for piece, count in _pieces(texts)), trainer)
+
+
+def _pieces(texts: list[str]) -> list[tuple[str, int]]:
+    """The most frequent pieces of texts, spelled in the byte alphabet, with their counts."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(_PIECE.findall(text))
+    kept = [piece for piece in _by_frequency(counts) if len(piece) <= LONGEST][:LEXICON]
+    return [(_spelled(piece), counts[piece]) for piece in kept]
+
+
+def _spelled(piece: str) -> str:
+    return piece.encode().decode("latin-1").translate(_SPELLING)
+
+
+def _words(size: int, texts: list[str]) -> HFTokenizer:
+    splitter = pre_tokenizers.Split(Regex(WORDS), "isolated")
+    return _most_frequent(size, splitter, (word for text in texts for word in words_of(text, splitter)))
+
+
+def _chars(size: int, texts: list[str]) -> HFTokenizer:
+    splitter = pre_tokenizers.Split(Regex(CHARS), "isolated")
+    return _most_frequent(size, splitter, (character for text in texts for character in text))
+
+
+def _most_frequent(size: int, splitter: Any, pieces: Iterator[str]) -> HFTokenizer:
+    """A vocabulary of the most frequent pieces; any other is spelled in bytes."""
+    vocabulary = {entry: id for id, entry in enumerate([*SPECIALS, *ALPHABET])}
+    for piece in _by_frequency(Counter(pieces)):
+        if len(vocabulary) >= size:
+            break
+        vocabulary.setdefault(_spelled(piece), len(vocabulary))
+    hf = HFTokenizer(models.BPE(vocabulary, merges=[], ignore_merges=True))
+    hf.pre_tokenizer = pre_tokenizers.Sequence([splitter, ONE_PIECE])
+    return hf
+
+
+def _whitespace(size: int, texts: Iterable[str]) -> HFTokenizer:
+    """Words between blanks; `<unk>` for those not seen; the end of a line is the end of a sentence."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(text.split())
+    vocabulary = {entry: id for id, entry in enumerate([*SPECIALS, UNK])}
+    for word in _by_frequency(counts):
+        if size and len(vocabulary) >= size:
+            break
+        vocabulary.setdefault(word, len(vocabulary))
+    hf = HFTokenizer(models.WordLevel(vocabulary, unk_token=UNK))
+    hf.normalizer = normalizers.Replace("\n", f" {EOS} ")
+    hf.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    hf.add_special_tokens(list(SPECIALS))
+    return hf
+
+
+def _by_frequency(counts: Counter[str]) -> list[str]:
+    """Most frequent first, equal ones in the order of their code points."""
+    return [piece for piece, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+
+
+_TRAIN: dict[str, Callable[[int, list[str]], HFTokenizer]] = {
+    "bpe": _bpe,
+    "unigram": _unigram,
+    "wordpiece": _wordpiece,
+    "words": _words,
+    "chars": _chars,
+    "bytes": _chars,
+}

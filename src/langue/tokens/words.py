@@ -1,0 +1,30 @@
+"""Words of English and Chinese: what `words` tokens are, and what perplexity per word divides by.
+
+White space cuts most scripts into words; Chinese has none, so runs of Han characters are cut by a
+segmenter (jieba's dictionary and HMM).
+"""
+
+import re
+
+HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_HAN_RUN = re.compile(f"[{HAN}]+")
+
+
+def segment(run: str) -> list[str]:
+    """Words of a run of Han characters; joined they are the run again."""
+    import rjieba
+
+    return list(rjieba.cut(run))
+
+
+def count_words(text: str) -> int:
+    """Runs between white space, those of Han characters cut into words."""
+    words = len(text.split())
+    if text.isascii():
+        return words
+    for part in text.split():
+        runs = _HAN_RUN.findall(part)
+        if runs:
+            rest = _HAN_RUN.sub(" ", part).split()
+            words += sum(len(segment(run)) for run in runs) + len(rest) - 1
+    return words

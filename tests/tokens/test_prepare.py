@@ -1,0 +1,111 @@
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from langue.base.errors import LangueError
+from langue.corpus.config import DataConfig
+from langue.tokens.prepare import prepare
+from langue.tokens.store import TokenStore
+from langue.tokens.tokenizer import Tokenizer
+from langue.tokens.train import TokenizerConfig
+
+LINES = [f"line {number} of a text, 第{number}行" for number in range(200)]
+
+
+def run(inputs: list[str], output: Path, **settings: Any) -> TokenStore:
+    data = settings.pop("data", DataConfig(documents="line"))
+    tokenizer = settings.pop("tokenizer", TokenizerConfig(vocabulary=300))
+    prepare(inputs, output, data=data, tokenizer=tokenizer, **settings)
+    return TokenStore(output)
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> str:
+    path = tmp_path / "text.txt"
+    path.write_text("\n".join(LINES) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def test_every_document_is_in_one_split_as_it_was(tmp_path: Path, text: str) -> None:
+    store = run([text], tmp_path / "store")
+    tokenizer = Tokenizer.load(tmp_path / "store" / "tokenizer.json")
+    found = []
+    for split in store.splits.values():
+        for index, ids in enumerate(split.documents()):
+            assert ids[-1] == store.eos
+            line = tokenizer.decode(ids)
+            assert int(split.bytes[index]) == len(line.encode())
+            found.append(line)
+    assert sorted(found) == sorted(LINES)
+    assert not list((tmp_path / "store").glob(".*"))  # nothing of the way there is left
+
+
+def test_twice_the_same_store(tmp_path: Path, text: str) -> None:
+    assert run([text], tmp_path / "a").fingerprint == run([text], tmp_path / "b").fingerprint
+
+
+def test_a_ready_tokenizer_is_used_as_it_is(tmp_path: Path, text: str) -> None:
+    first = run([text], tmp_path / "a")
+    config = TokenizerConfig(file=str(tmp_path / "a" / "tokenizer.json"))
+    second = run([text], tmp_path / "b", tokenizer=config)
+    assert second.manifest["tokenizer"] == first.manifest["tokenizer"]
+    assert second.fingerprint == first.fingerprint
+
+
+def test_standard_input(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = run([text], tmp_path / "a").fingerprint
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(Path(text).read_bytes())))
+    assert run(["-"], tmp_path / "b").fingerprint == expected
+
+
+def test_dropped_documents_are_written_out(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("\n\n".join([*LINES, LINES[3]]))
+    report = prepare(
+        [str(path)],
+        tmp_path / "store",
+        data=DataConfig(documents="blank-line"),
+        tokenizer=TokenizerConfig(vocabulary=300),
+        dropped=tmp_path / "dropped.jsonl",
+    )
+    rows = [json.loads(line) for line in (tmp_path / "dropped.jsonl").read_text().splitlines()]
+    assert [(row["text"], row["reason"]) for row in rows] == [(LINES[3], "duplicate")]
+    assert "dropped    duplicate: 1 documents" in str(report)
+    assert report.to_json()["dropped"]["duplicate"]["documents"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "there is no text to prepare"),
+        (b"\n \n", "there is no text to prepare"),
+        (b"word", "not enough text for a split"),
+        (b"\x7fELF\0\0", "is binary"),
+        (b"caf\xe9\n", "byte 3 is not UTF-8"),
+    ],
+)
+def test_bad_input_is_one_message_and_leaves_nothing(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "bad.txt"
+    path.write_bytes(content)
+    with pytest.raises(LangueError, match=message):
+        run([str(path)], tmp_path / "store")
+    assert [file.name for file in tmp_path.iterdir()] == ["bad.txt"]
+
+
+def test_published_penn_treebank_counts(tmp_path: Path, shared_data: Callable[[str], Path]) -> None:
+    ptb = shared_data("ptb")
+    store = run(
+        [str(ptb / "train.txt")],
+        tmp_path / "ptb",
+        tokenizer=TokenizerConfig(kind="whitespace"),
+        valid=[str(ptb / "valid.txt")],
+        test=[str(ptb / "test.txt")],
+    )
+    assert [len(store.splits[name].tokens) for name in ("train", "valid", "test")] == [929589, 73760, 82430]
+    assert store.vocabulary_size == 10001  # the 9,999 words with <unk>, <eos> and <pad>

@@ -1,0 +1,144 @@
+"""What every tokenizer promises: any string → ids → the same string, and each token knows its bytes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tokenizers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from langue.base.errors import LangueError
+from langue.tokens import tokenizer as module
+from langue.tokens.tokenizer import Tokenizer
+from langue.tokens.train import VOCABULARY, TokenizerConfig, train_tokenizer
+
+KINDS = [kind for kind in VOCABULARY if kind != "whitespace"]
+TEXTS = [
+    "It was the best of times, it was the worst of times; it's 1859.\n\nIt was the age of wisdom.",
+    "话说天下大势，分久必合，合久必分。周末七国分争，并入于秦。\n及秦灭之后，楚、汉分争，又并入于汉。",
+    "langue 在 2026 年 works for 中文 and English alike 🙂\n",
+]
+# Everything UTF-8 can spell, weighted towards what trips tokenizers up.
+ANY = st.text(
+    st.one_of(
+        st.sampled_from(" \n\t'’▁Ġ#<eos>pad中文。é\u0301🙂\u3000"), st.characters(exclude_categories=["Cs"])
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def trained() -> dict[str, Tokenizer]:
+    return {kind: train_tokenizer(TokenizerConfig(kind=kind, vocabulary=400), TEXTS * 3) for kind in KINDS}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=150)
+@given(text=ANY)
+def test_any_string_comes_back(trained: dict[str, Tokenizer], kind: str, text: str) -> None:
+    tokenizer = trained[kind]
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text
+    assert tokenizer.eos not in ids
+    assert tokenizer.pad not in ids
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=100)
+@given(text=ANY)
+def test_spans_map_every_token_to_its_bytes(trained: dict[str, Tokenizer], kind: str, text: str) -> None:
+    tokenizer = trained[kind]
+    ids, spans = tokenizer.encode_with_spans(text)
+    data = text.encode()
+    assert np.array_equal(ids, tokenizer.encode(text))
+    assert [data[start:end] for start, end in spans] == [tokenizer.token_bytes(id) for id in ids]
+    assert b"".join(data[start:end] for start, end in spans) == data
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=100)
+@given(text=ANY)
+def test_streamed_text_is_never_broken(trained: dict[str, Tokenizer], kind: str, text: str) -> None:
+    stream = trained[kind].stream()
+    pieces = [stream.push(id) for id in trained[kind].encode(text)]
+    assert "".join(pieces) + stream.flush() == text
+    assert all(text.startswith("".join(pieces[:n])) for n in range(len(pieces)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_and_a_long_text_give_the_same_ids(
+    trained: dict[str, Tokenizer], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = trained[kind]
+    texts = [*TEXTS, "", "x " * 50, "汉字。" * 30, " \n".join(TEXTS)]
+    whole = [tokenizer.encode(text) for text in texts]
+    monkeypatch.setattr(module, "BLOCK", 20)
+    for expected, found in zip(whole, tokenizer.encode_batch(texts), strict=True):
+        assert np.array_equal(expected, found)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "whitespace"])
+def test_save_and_load_keep_everything(kind: str, tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(TokenizerConfig(kind=kind, vocabulary=400), TEXTS)
+    tokenizer.save(tmp_path / "tokenizer.json")
+    loaded = Tokenizer.load(tmp_path / "tokenizer.json")
+    assert loaded.fingerprint == tokenizer.fingerprint
+    assert (loaded.kind, loaded.vocab_size, loaded.closed) == (kind, tokenizer.vocab_size, tokenizer.closed)
+    for text in TEXTS:
+        assert np.array_equal(loaded.encode(text), tokenizer.encode(text))
+
+
+def test_training_is_deterministic_across_processes() -> None:
+    script = f"""
+from langue.tokens.train import TokenizerConfig, train_tokenizer
+for kind in {KINDS!r}:
+    print(train_tokenizer(TokenizerConfig(kind=kind, vocabulary=700), {TEXTS!r} * 5).fingerprint)
+"""
+    runs = [
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1]
+    assert len(runs[0].split()) == len(KINDS)
+
+
+def test_chinese_words_are_words() -> None:
+    tokenizer = train_tokenizer(TokenizerConfig(kind="words"), ["我来到北京清华大学"] * 3)
+    pieces = [tokenizer.decode([id]) for id in tokenizer.encode("我来到北京清华大学")]
+    assert pieces == ["我", "来到", "北京", "清华大学"]
+
+
+def test_whitespace_is_closed_and_ends_sentences() -> None:
+    tokenizer = train_tokenizer(TokenizerConfig(kind="whitespace"), ["the king", "the <unk> king"])
+    ids = tokenizer.encode("the queen\nking")
+    unk = tokenizer.encode("<unk>")[0]
+    the, king = tokenizer.encode("the")[0], tokenizer.encode("king")[0]
+    assert list(ids) == [the, unk, tokenizer.eos, king]
+    assert tokenizer.closed
+
+
+def test_a_tokenizer_of_another_maker(tmp_path: Path) -> None:
+    hf = tokenizers.ByteLevelBPETokenizer()
+    hf.train_from_iterator(TEXTS, vocab_size=300, special_tokens=["<|endoftext|>"], show_progress=False)
+    hf.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = Tokenizer.load(tmp_path / "tokenizer.json")
+    assert not tokenizer.closed
+    assert tokenizer.eos == hf.token_to_id("<|endoftext|>")
+    assert tokenizer.decode(tokenizer.encode(TEXTS[1])) == TEXTS[1]
+
+
+def test_a_tokenizer_that_loses_text_is_closed(tmp_path: Path) -> None:
+    hf = tokenizers.BertWordPieceTokenizer()
+    hf.train_from_iterator(TEXTS, vocab_size=200, show_progress=False)
+    hf.save(str(tmp_path / "tokenizer.json"))
+    assert Tokenizer.load(tmp_path / "tokenizer.json").closed
+
+
+def test_a_broken_file_is_a_message(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(LangueError, match=r"is not a tokenizer\.json"):
+        Tokenizer.load(tmp_path / "tokenizer.json")
+    with pytest.raises(LangueError, match="cannot read"):
+        Tokenizer.load(tmp_path / "absent.json")
