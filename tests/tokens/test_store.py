@@ -69,7 +69,7 @@ def test_a_missing_file_no_store_and_an_empty_split_are_messages(tmp_path: Path)
     with pytest.raises(LangueError, match="not a token store"):
         TokenStore(tmp_path)
     store = write(tmp_path / "s", [("train", [1], 1)])
-    with pytest.raises(LangueError, match="test split of .* is empty"):
+    with pytest.raises(LangueError, match=r"test split of .* is empty"):
         store.split("test")
     with pytest.raises(LangueError, match="unknown split tset"):
         store.split("tset")

@@ -236,9 +236,7 @@ def _json_lines(source: Source, config: DataConfig, ledger: Ledger, lines: Lines
         if not line.strip():
             continue
         if len(line) > LARGEST - 4 and not line.endswith(b"\n"):
-            raise LangueError(
-                f"{source.name}: line {number} is longer than {LARGEST >> 20} MB; cut the record"
-            )
+            raise LangueError(f"{source.name}: line {number} is over {LARGEST >> 20} MB long")
         decoded = _decode(source, start, line, config, ledger)
         if decoded is None:
             continue

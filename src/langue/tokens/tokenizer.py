@@ -218,7 +218,7 @@ def _special(hf: HFTokenizer, names: Sequence[str]) -> int:
         if id is not None:
             return int(id)
     hf.add_special_tokens([names[0]])
-    return int(hf.token_to_id(names[0]))
+    return _special(hf, names)
 
 
 def _kind(hf: HFTokenizer) -> str:

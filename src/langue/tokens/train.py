@@ -103,7 +103,7 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
         return Tokenizer(_whitespace(size, texts))
     if size < SMALLEST:
         raise LangueError(
-            f"a vocabulary of {size} is too small: the alphabet of bytes and the special tokens take {SMALLEST}"
+            f"a vocabulary of {size} is too small: bytes and special tokens alone take {SMALLEST}"
         )
     sample = Sample(config.sample_bytes, config.seed)
     for text in texts:
@@ -249,5 +249,5 @@ _TRAIN: dict[str, Callable[[int, list[str]], HFTokenizer]] = {
     "wordpiece": _wordpiece,
     "words": _words,
     "chars": _chars,
-    "bytes": _chars,
+    "bytes": lambda size, texts: _chars(SMALLEST, []),
 }
