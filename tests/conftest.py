@@ -4,6 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A slow machine is no failure, and compiling counts as the first example.
+settings.register_profile("langue", deadline=None)
+settings.load_profile("langue")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

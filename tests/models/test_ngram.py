@@ -1,0 +1,179 @@
+"""The n-gram model against a dictionary implementation of the paper, against KenLM, and on PTB."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from langue.corpus.config import DataConfig
+from langue.models.ngram import NGramConfig, fit, load
+from langue.models.ngram.estimate import discounts
+from langue.models.ngram.model import NGram
+from langue.models.protocol import Vocabulary
+from langue.tokens.prepare import prepare
+from langue.tokens.store import TokenStore
+from langue.tokens.train import TokenizerConfig
+
+V = 7  # ids 0 (end) to 6; 6 never occurs
+BOS = V
+CORPUS = st.lists(st.lists(st.integers(1, 5), max_size=12), min_size=1, max_size=12)
+
+
+class Reference:
+    """Interpolated modified Kneser–Ney by dictionaries of tuples: slow, and plain to see."""
+
+    def __init__(self, corpus: list[list[int]], order: int) -> None:
+        self.order = order
+        raw: list[Counter[tuple[int, ...]]] = [Counter() for _ in range(order + 1)]
+        for document in corpus:
+            words = [BOS, *document, 0]
+            for n in range(1, order + 1):
+                raw[n].update(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
+        self.adjusted: list[dict[tuple[int, ...], int]] = [{}]
+        for n in range(1, order + 1):
+            left = defaultdict(set)
+            for gram in raw[n + 1] if n < order else ():
+                left[gram[1:]].add(gram[0])
+            self.adjusted.append(
+                {g: len(left[g]) if n < order and g[0] != BOS else c for g, c in raw[n].items()}
+            )
+        self.adjusted[1].pop((BOS,))
+        self.discounts = [
+            (0.0, 0.0, 0.0),
+            *(discounts(np.array(list(level.values())), n) for n, level in enumerate(self.adjusted[1:], 1)),
+        ]
+
+    def p(self, context: tuple[int, ...], word: int) -> float:
+        context = context[max(0, len(context) - self.order + 1) :]
+        n = len(context) + 1
+        lower = self.p(context[1:], word) if context else 1 / V
+        children = {g[-1]: a for g, a in self.adjusted[n].items() if g[:-1] == context}
+        if not children:
+            return lower
+        d = self.discounts[n]
+        gamma = sum(d[min(a, 3) - 1] for a in children.values()) / sum(children.values())
+        a = children.get(word, 0)
+        own = (a - d[min(a, 3) - 1]) / sum(children.values()) if a else 0.0
+        return own + gamma * lower
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(corpus=CORPUS, text=st.lists(st.integers(1, 6), max_size=8), order=st.integers(1, 5))
+def test_equals_the_dictionary_implementation(
+    make_store: Callable[..., TokenStore], corpus: list[list[int]], text: list[int], order: int
+) -> None:
+    model = fit(NGramConfig(order=order), make_store(corpus, vocabulary=V))
+    reference = Reference(corpus, order)
+    words = [*text, 0]
+    expected = [math.log(reference.p((BOS, *words[:i]), word)) for i, word in enumerate(words)]
+    assert model.log_probs([np.array(words)])[0] == pytest.approx(expected, abs=1e-5)
+    rows = [[math.log(reference.p((BOS, *text), word)) for word in range(V)]]
+    assert model.next_log_probs([np.array(text, np.uint32)]) == pytest.approx(np.array(rows), abs=1e-5)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(corpus=CORPUS, text=st.lists(st.integers(1, 6), max_size=8), order=st.integers(1, 6))
+def test_sums_to_one_and_agrees_with_itself(
+    make_store: Callable[..., TokenStore], corpus: list[list[int]], text: list[int], order: int
+) -> None:
+    model = fit(NGramConfig(order=order), make_store(corpus, vocabulary=V))
+    decoder = model.decoder([np.array([], np.uint32)])
+    scores = model.log_probs([np.array(text, np.uint32)])[0]
+    for word, score in zip(text, scores, strict=True):
+        row = decoder.log_probs()[0]
+        assert np.exp(row.astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)
+        assert row[word] == pytest.approx(score, abs=1e-5)
+        decoder.append(np.array([word]))
+
+
+def test_discounts_of_the_paper_and_their_fallback() -> None:
+    counts = np.repeat([1, 2, 3, 4], [100, 40, 20, 10])
+    y = 100 / 180
+    expected = (1 - 2 * y * 40 / 100, 2 - 3 * y * 20 / 40, 3 - 4 * y * 10 / 20)
+    assert discounts(counts, 1) == pytest.approx(expected)
+    assert discounts(np.array([1, 1, 2]), 1) == (0.5, 1.0, 1.5)
+
+
+def test_one_word_is_enough(make_store: Callable[..., TokenStore]) -> None:
+    model = fit(NGramConfig(order=5), make_store([[1]], vocabulary=V))
+    assert np.exp(model.next_log_probs([np.array([1])])).sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_save_and_load_are_exact(make_store: Callable[..., TokenStore], tmp_path: Path) -> None:
+    config = NGramConfig(order=3)
+    model = fit(config, make_store([[1, 2, 3], [1, 2, 4]], vocabulary=V))
+    model.save(tmp_path)
+    loaded = load(tmp_path, config, Vocabulary(V, 0))
+    text = [np.array([1, 2, 3, 0]), np.array([4, 4, 0])]
+    for one, other in zip(model.log_probs(text), loaded.log_probs(text), strict=True):
+        assert np.array_equal(one, other)
+    assert loaded.size() == model.size()
+
+
+def write_arpa(model: NGram, order: int, path: Path) -> None:
+    """The model in ARPA format; 0 is `</s>`, a word w is `w{w}`."""
+    tables = model.tables
+    contexts = len(tables.log_backoff)
+    grams: list[tuple[int, ...]] = [(int(word),) for word in tables.word[: V + 1]]
+    for context in range(contexts):
+        for child in range(tables.children[context], tables.children[context + 1]):
+            assert len(grams) == child
+            grams.append((*grams[context], int(tables.word[child])))
+    names = {0: "</s>", BOS: "<s>", 6: "<unk>"} | {word: f"w{word}" for word in range(1, 6)}
+    sizes = Counter(map(len, grams))
+    lines = ["\\data\\", *(f"ngram {n}={sizes[n]}" for n in range(1, order + 1) if sizes[n]), ""]
+    for n in range(1, order + 1):
+        lines.append(f"\\{n}-grams:")
+        for node, gram in enumerate(grams):
+            if len(gram) == n:
+                probability = 0.0 if gram == (BOS,) else tables.log_prob[node] / math.log(10)
+                words = " ".join(names[word] for word in gram)
+                backoff = tables.log_backoff[node] / math.log(10) if node < contexts else 0.0
+                lines.append(f"{probability:.7f}\t{words}" + (f"\t{backoff:.7f}" if n < order else ""))
+        lines.append("")
+    path.write_text("\n".join([*lines, "\\end\\", ""]))
+
+
+def test_kenlm_scores_the_same_tables_the_same(make_store: Callable[..., TokenStore], tmp_path: Path) -> None:
+    import kenlm
+
+    rng = np.random.default_rng(0)
+    corpus = [list(rng.integers(1, 6, rng.integers(3, 15))) for _ in range(60)]
+    model = fit(NGramConfig(order=4), make_store(corpus, vocabulary=V))
+    write_arpa(model, 4, tmp_path / "model.arpa")
+    peer = kenlm.Model(str(tmp_path / "model.arpa"))
+    for text in [list(rng.integers(1, 7, 12)) for _ in range(20)]:
+        sentence = " ".join("oov" if word == 6 else f"w{word}" for word in text)
+        expected = [score * math.log(10) for score, *_ in peer.full_scores(sentence)]
+        assert model.log_probs([np.array([*text, 0])])[0] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def ptb(shared_data: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
+    files = shared_data("ptb")
+    path = tmp_path_factory.mktemp("ptb") / "store"
+    prepare(
+        [str(files / "train.txt")],
+        path,
+        data=DataConfig(documents="line"),
+        tokenizer=TokenizerConfig(kind="whitespace"),
+        valid=[str(files / "valid.txt")],
+        test=[str(files / "test.txt")],
+    )
+    return TokenStore(path)
+
+
+@pytest.mark.parametrize(
+    ("order", "perplexity"),  # KenLM's, with <unk> an ordinary word
+    [(2, 185.7048931), (3, 148.2814995), (4, 142.7156059), (5, 141.1862071), (6, 140.8368765)],
+)
+def test_penn_treebank_perplexities_are_kenlms(ptb: TokenStore, order: int, perplexity: float) -> None:
+    model = fit(NGramConfig(order=order), ptb)
+    scores = model.log_probs(list(ptb.split("test").documents()))
+    total = sum(score.sum(dtype=np.float64) for score in scores)
+    assert math.exp(-total / sum(map(len, scores))) == pytest.approx(perplexity, rel=1e-7)
