@@ -79,8 +79,9 @@ def override(
     tables: Mapping[str, Mapping[str, Any]],
     assignments: Sequence[str],
     sections: Mapping[str, type[Config]],
+    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Apply `--set` assignments to the tables of a recipe.
+    """Apply `--set` assignments, and settings given as values, to the tables of a recipe.
 
     An assignment is `section.key=value`, or `key=value` where only one section has that key. The
     value is read as TOML and, failing that, as a bare string.
@@ -95,6 +96,9 @@ def override(
             raise LangueError(f"--set {assignment}: write section.key=value, for example training.steps=100")
         section, key = _resolve(name.strip(), sections)
         result.setdefault(section, {})[key] = _value(value.strip())
+    for name, given in (settings or {}).items():
+        section, key = _resolve(name, sections)
+        result.setdefault(section, {})[key] = given
     return result
 
 

@@ -1,0 +1,222 @@
+"""The Python API: the verbs of the command line as functions, and the model a user holds.
+
+Layers below speak token ids; here texts come in and texts go out. The normalisation and the
+tokenizer a model was trained with travel in its folder and are applied to every text it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from langue.base.config import decode
+from langue.base.errors import LangueError
+from langue.base.files import read_json
+from langue.corpus.normalise import Normalisation
+from langue.models.folder import DESCRIPTION, Loaded, describe
+from langue.models.folder import load as load_folder
+from langue.tokens.store import MANIFEST, TOKENIZER, TokenStore
+from langue.tokens.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from langue.compare.compare import Comparison
+    from langue.evaluation.evaluate import Evaluation
+    from langue.evaluation.score import Score
+    from langue.generation.generate import Generation, Writer
+    from langue.tokens.prepare import Report
+
+PathLike = str | Path
+
+
+class LanguageModel:
+    """A trained model of any family, with the texts it speaks: what `langue.load` returns."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self.tokenizer = Tokenizer.load(loaded.path / TOKENIZER)
+        self.normalisation = decode(Normalisation, loaded.description["normalisation"], "normalisation")
+
+    @property
+    def path(self) -> Path:
+        return self.loaded.path
+
+    def score(self, text: str) -> Score:
+        """Bits of one text as a document of its own, its end included."""
+        return self.score_all([text])[0]
+
+    def score_all(self, texts: Sequence[str]) -> list[Score]:
+        """`score` of many texts at once: the same figures, faster."""
+        from langue.evaluation.score import score_texts
+
+        return score_texts(self.loaded.model, self.tokenizer, self.normalisation, texts)
+
+    def next(self, context: str = "", *, top: int = 10) -> list[tuple[str, float]]:
+        """The likeliest next tokens after a text, with their probabilities, likeliest first."""
+        from langue.generation.generate import next_tokens
+
+        return next_tokens(self.loaded.model, self.tokenizer, self.normalisation.apply(context), top)
+
+    def stream(self, prompt: str = "", **sampling: Any) -> Writer:
+        """Continue a text piece by piece: iterate over the writer, then read its `result`.
+
+        Args:
+            sampling: settings of `langue.generation.sample.Sampling`, such as `temperature=0.8`.
+        """
+        from langue.generation.generate import generate
+        from langue.generation.sample import Sampling
+
+        settings = decode(Sampling, sampling, "sampling")
+        return generate(self.loaded.model, self.tokenizer, self.normalisation.apply(prompt), settings)
+
+    def generate(self, prompt: str = "", **sampling: Any) -> Generation:
+        """Continue a text, whole: `stream` run to its end."""
+        writer = self.stream(prompt, **sampling)
+        for _ in writer:
+            pass
+        return writer.result
+
+    def info(self) -> dict[str, Any]:
+        """Everything known about the model: `model.json` as a table."""
+        return self.loaded.description
+
+    def summary(self) -> str:
+        """Family, size and training time in a line."""
+        size = ", ".join(f"{count:,} {what}" for what, count in self.loaded.model.size().items())
+        seconds = self.loaded.description["measured"]["seconds"]
+        return f"{self.loaded.family.name}, {size}, trained in {seconds:,} s"
+
+    def __repr__(self) -> str:
+        return f"<langue model {self.path}: {self.summary()}>"
+
+
+def load(path: PathLike) -> LanguageModel:
+    """The model of any family in a folder that `train` wrote.
+
+    Raises:
+        LangueError: no model is there, or its files are damaged.
+    """
+    return LanguageModel(load_folder(path))
+
+
+def train(
+    recipe: PathLike,
+    store: PathLike,
+    output: PathLike,
+    *,
+    assignments: Sequence[str] = (),
+    overwrite: bool = False,
+    **settings: Any,
+) -> LanguageModel:
+    """Train a model and write its folder.
+
+    Args:
+        recipe: the name of a family (`"ngram"`, `"gpt2"`) or of a recipe, or a TOML file.
+        assignments: settings as the command line writes them, `["training.minutes=3"]`.
+        settings: settings by name, `order=5`; a dotted name is passed as `**{"training.minutes": 3}`.
+
+    Raises:
+        LangueError: an unknown setting, a store that does not open, an output folder in the way.
+        Interrupted: Ctrl-C; the message says what was saved.
+    """
+    from langue.training.recipe import read_recipe
+    from langue.training.train import train as run
+
+    resolved = read_recipe(str(recipe), assignments, settings)
+    run(resolved, TokenStore(store), Path(output), overwrite=overwrite)
+    return load(output)
+
+
+def prepare(
+    inputs: PathLike | Sequence[PathLike],
+    output: PathLike,
+    *,
+    recipe: PathLike | None = None,
+    assignments: Sequence[str] = (),
+    valid: Sequence[PathLike] = (),
+    test: Sequence[PathLike] = (),
+    dropped: PathLike | None = None,
+    overwrite: bool = False,
+    **settings: Any,
+) -> Report:
+    """Read, clean, split and tokenise text into a store.
+
+    Args:
+        inputs: files, folders, or `-` for standard input.
+        recipe: a TOML file whose `[data]` and `[tokenizer]` sections are the settings to start from.
+        valid, test: files of those splits, where the split is given.
+        dropped: JSON-lines file that receives every dropped document with its reason.
+        settings: settings by name, `documents="line"`, `kind="words"`.
+
+    Raises:
+        LangueError: a file is missing, empty, binary or not UTF-8; too little text for a split.
+    """
+    from langue.tokens.prepare import prepare as run
+    from langue.training.recipe import read_data
+
+    data, tokenizer = read_data(recipe, assignments, settings)
+    several = [inputs] if isinstance(inputs, str | Path) else inputs
+    return run(
+        [str(path) for path in several],
+        Path(output),
+        data=data,
+        tokenizer=tokenizer,
+        valid=[str(path) for path in valid],
+        test=[str(path) for path in test],
+        dropped=Path(dropped) if dropped is not None else None,
+        overwrite=overwrite,
+    )
+
+
+def evaluate(
+    model: PathLike | LanguageModel, on: PathLike, *, split: str = "test", check: bool = False
+) -> Evaluation:
+    """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
+
+    Args:
+        on: a token store, of which `split` is measured, or a text file, of which all is.
+
+    Raises:
+        LangueError: the store has another tokenizer than the model, or there is nothing to measure.
+    """
+    from langue.evaluation.evaluate import evaluate_store, evaluate_text
+
+    held = model if isinstance(model, LanguageModel) else load(model)
+    if (Path(on) / MANIFEST).is_file():
+        return evaluate_store(held.loaded, TokenStore(on), split=split, check=check)
+    if Path(on).is_dir():
+        raise LangueError(f"{on} is neither a token store (no {MANIFEST}) nor a text file")
+    return evaluate_text(held.loaded, held.tokenizer, held.normalisation, Path(on), check=check)
+
+
+def compare(models: Sequence[PathLike], *, on: PathLike, split: str = "test") -> Comparison:
+    """Rank models in bits per byte on the same documents, and say which differences are real."""
+    from langue.compare.compare import compare as run
+
+    return run([load_folder(path) for path in models], TokenStore(on), split=split)
+
+
+def demo(
+    output: PathLike = "demo", *, minutes: float = 1.0, overwrite: bool = False, show: bool = True
+) -> dict[str, Any]:
+    """Train and compare every family on the embedded English and Chinese text.
+
+    Args:
+        minutes: training time of each GPT-2.
+        show: print tables and samples as they come.
+    """
+    from langue.compare.demo import demo as run
+
+    return run(Path(output), minutes=minutes, overwrite=overwrite, show=print if show else lambda text: None)
+
+
+def info(path: PathLike) -> dict[str, Any]:
+    """What a model folder or a token store says of itself."""
+    path = Path(path)
+    if (path / DESCRIPTION).is_file():
+        import msgspec
+
+        return dict(msgspec.to_builtins(describe(path)))
+    if (path / MANIFEST).is_file():
+        return dict(read_json(path / MANIFEST))
+    raise LangueError(f"{path} is neither a model folder ({DESCRIPTION}) nor a token store ({MANIFEST})")

@@ -1,0 +1,62 @@
+"""The command `langue`: one thin file a verb, which parses, calls the API and prints.
+
+Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 a check
+failed, 2 bad input, 130 interrupted.
+"""
+
+import logging
+import sys
+
+import typer
+
+from langue import __version__
+from langue.base.errors import LangueError
+from langue.base.progress import log
+from langue.cli import compare, demo, evaluate, generate, info, next, prepare, score, train
+
+app = typer.Typer(
+    name="langue",
+    help="Train every classic language model on your own text, and measure them all in bits per byte.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (demo, prepare, train, evaluate, compare, generate, next, score, info):
+    app.command(verb.NAME)(verb.command)
+
+
+@app.callback(invoke_without_command=True)
+def version(version: bool = typer.Option(False, "--version", help="Print the version and leave.")) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line of this process and leave with its exit code."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    log.setLevel(logging.INFO)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; what a user can put right becomes one message and an exit code."""
+    try:
+        app(arguments, prog_name="langue")
+    except LangueError as error:
+        return _fail(str(error), error.exit_code)
+    except MemoryError:
+        return _fail("not enough memory for this; try a smaller batch, vocabulary or order", 2)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{place}{error.strerror or error}", 2)
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 0
+        return _fail("interrupted; nothing half-written was left behind", code) if code == 130 else code
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"langue: {message}", file=sys.stderr)
+    return code

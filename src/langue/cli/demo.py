@@ -1,0 +1,27 @@
+"""`langue demo`: the whole of langue on the embedded English and Chinese text."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from langue.cli.options import Json, Overwrite, Quiet, print_json
+
+NAME = "demo"
+
+
+def command(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the stores and models.")] = Path(
+        "demo"
+    ),
+    minutes: Annotated[float, typer.Option(min=0.01, help="Training time of each GPT-2.")] = 1.2,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train unigram, bigram, trigram, 5-gram and GPT-2 in English and Chinese, compare, and let each talk."""
+    from langue import api
+
+    results = api.demo(output, minutes=minutes, overwrite=overwrite, show=not json)
+    if json:
+        print_json(results)

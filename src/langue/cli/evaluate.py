@@ -1,0 +1,31 @@
+"""`langue evaluate`: one model, the yardstick, and the self-tests of its scores."""
+
+from typing import Annotated
+
+import typer
+
+from langue.cli.options import Json, Quiet, SplitName, print_json
+
+NAME = "evaluate"
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="Model folder.")],
+    on: Annotated[str, typer.Argument(metavar="TEXT|STORE", help="Token store or text file to measure on.")],
+    split: SplitName = "test",
+    check: Annotated[
+        bool, typer.Option("--check", help="Also run the self-tests; exit 1 if one fails.")
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model in bits per byte and perplexity, with a 95 % interval."""
+    from langue import api
+
+    result = api.evaluate(model, on, split=split, check=check)
+    if json:
+        print_json(result.to_json())
+    else:
+        print(result)
+    if not result.passed:
+        raise typer.Exit(1)

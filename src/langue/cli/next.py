@@ -1,0 +1,32 @@
+"""`langue next`: the likeliest next tokens, as a small bar chart."""
+
+from typing import Annotated
+
+import typer
+
+from langue.cli.options import Json, Quiet, print_json
+
+NAME = "next"
+BAR = 40  # columns of a bar of probability 1: leaves room for a long token on 80 columns
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="Model folder.")],
+    context: Annotated[str, typer.Argument(help="The text so far; empty for the start of a document.")] = "",
+    top: Annotated[int, typer.Option(min=1, help="How many tokens to show.")] = 10,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show the likeliest next tokens after a text."""
+    from rich.cells import cell_len
+
+    from langue import api
+
+    found = api.load(model).next(context, top=top)
+    if json:
+        print_json([{"token": token, "probability": probability} for token, probability in found])
+        return
+    width = max(cell_len(token) for token, _ in found)
+    for token, probability in found:
+        padding = " " * (width - cell_len(token))  # a Chinese character fills two columns
+        print(f"{token}{padding}  {probability:7.2%}  {'█' * round(probability * BAR)}".rstrip())

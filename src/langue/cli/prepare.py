@@ -1,0 +1,83 @@
+"""`langue prepare`: text files in, a token store and a report out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from langue.cli.options import Json, Output, Overwrite, Quiet, Settings, print_json
+
+NAME = "prepare"
+
+
+def command(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="TEXT...", help="Files (.txt .md .jsonl .parquet, .gz, .zst), folders, or -."),
+    ],
+    output: Output,
+    recipe: Annotated[
+        Path | None, typer.Option(help="A recipe whose [data] and [tokenizer] sections to start from.")
+    ] = None,
+    documents: Annotated[
+        str | None, typer.Option(help="Where documents end: auto, file, line, blank-line or form-feed.")
+    ] = None,
+    text_field: Annotated[
+        str | None, typer.Option(help="Field of JSON lines or Parquet that holds the text.")
+    ] = None,
+    invalid: Annotated[str | None, typer.Option(help="Invalid UTF-8: error, skip or replace.")] = None,
+    duplicates: Annotated[str | None, typer.Option(help="Exact duplicates: auto, keep or drop.")] = None,
+    near_duplicates: Annotated[
+        str | None, typer.Option(help="Near-duplicates: count, drop or ignore.")
+    ] = None,
+    nfkc: Annotated[bool, typer.Option("--nfkc", help="Normalise to NFKC instead of NFC.")] = False,
+    fold_width: Annotated[
+        bool, typer.Option("--fold-width", help="Full-width ASCII to plain ASCII.")
+    ] = False,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(help="bpe, unigram, wordpiece, words, chars, bytes, whitespace, or a tokenizer.json."),
+    ] = None,
+    vocabulary: Annotated[int | None, typer.Option(help="Entries of the vocabulary.")] = None,
+    valid: Annotated[list[str] | None, typer.Option(help="File of the valid split; may be repeated.")] = None,
+    test: Annotated[list[str] | None, typer.Option(help="File of the test split; may be repeated.")] = None,
+    dropped: Annotated[
+        Path | None, typer.Option(help="Write what was dropped, with reasons, as JSON lines.")
+    ] = None,
+    settings: Settings = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read text, clean it, split it, and write it as token ids: a store every family trains on."""
+    from langue import api
+
+    normalisation = {"form": "NFKC" if nfkc else "NFC", "fold_width": fold_width}
+    kind, file = (None, tokenizer) if tokenizer and tokenizer.endswith(".json") else (tokenizer, None)
+    flags = {
+        "data.documents": documents,
+        "data.text_field": text_field,
+        "data.invalid": invalid,
+        "data.duplicates": duplicates,
+        "data.near_duplicates": near_duplicates,
+        "data.normalisation": normalisation if nfkc or fold_width else None,
+        "tokenizer.kind": kind,
+        "tokenizer.file": file,
+        "tokenizer.vocabulary": vocabulary,
+    }
+    given = {key: value for key, value in flags.items() if value is not None}
+    report = api.prepare(
+        inputs,
+        output,
+        recipe=recipe,
+        assignments=settings or (),
+        valid=valid or (),
+        test=test or (),
+        dropped=dropped,
+        overwrite=overwrite,
+        **given,
+    )
+    if json:
+        print_json(report.to_json())
+    else:
+        print(report)

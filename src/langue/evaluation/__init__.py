@@ -1,0 +1,1 @@
+"""The yardstick: bits per byte, perplexity, bootstrap, self-tests of scores."""

@@ -1,0 +1,86 @@
+"""Self-tests of a model's scores: `langue evaluate --check`.
+
+Each returns the largest deviation it saw, in nats (or in probability for the sum): a model passes
+if all lie below `TOLERANCE`, which is float32 arithmetic in another order, and no more.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from langue.models.protocol import Causal, Floats, Ids
+
+TOLERANCE = 2e-3
+PLACES = 12  # tokens of a document whose whole distribution is looked at
+DOCUMENTS = 8
+LONGEST = 600  # tokens: past the first window of a small model, and still quick
+
+
+class Check(NamedTuple):
+    name: str
+    deviation: float
+    passed: bool
+
+
+def check(model: Causal, documents: Sequence[Ids]) -> list[Check]:
+    """Run every self-test on the first documents (at most `DOCUMENTS`, cut to `LONGEST` tokens)."""
+    texts = [np.array(ids[:LONGEST]) for ids in documents[:DOCUMENTS] if len(ids)]
+    alone = [model.log_probs([ids])[0] for ids in texts]
+    found = {
+        "probabilities sum to one": _sums(model, texts),
+        "same score alone and in a batch": _apart(alone, model.log_probs(texts)),
+        "score is the sum of next-token log-probabilities": _next(model, texts, alone),
+        "generation predicts what scoring predicts": _decoder(model, texts, alone),
+        "no token sees its own label": _leak(model, texts, alone),
+    }
+    return [Check(name, value, bool(value <= TOLERANCE)) for name, value in found.items()]
+
+
+def _places(ids: Ids) -> list[int]:
+    return sorted({int(place) for place in np.linspace(0, len(ids) - 1, PLACES)})
+
+
+def _apart(some: Sequence[Floats], others: Sequence[Floats]) -> float:
+    return max(float(np.abs(one - other).max()) for one, other in zip(some, others, strict=True))
+
+
+def _sums(model: Causal, texts: Sequence[Ids]) -> float:
+    contexts = [ids[:place] for ids in texts for place in _places(ids)]
+    rows = np.exp(model.next_log_probs(contexts).astype(np.float64))
+    return float(np.abs(rows.sum(-1) - 1).max())
+
+
+def _next(model: Causal, texts: Sequence[Ids], alone: Sequence[Floats]) -> float:
+    worst = 0.0
+    for ids, scores in zip(texts, alone, strict=True):
+        places = _places(ids)
+        rows = model.next_log_probs([ids[:place] for place in places])
+        worst = max(worst, float(np.abs(rows[np.arange(len(places)), ids[places]] - scores[places]).max()))
+    return worst
+
+
+def _decoder(model: Causal, texts: Sequence[Ids], alone: Sequence[Floats]) -> float:
+    """Feed a document a token at a time, across an edge of the window where there is one."""
+    ids, scores = max(zip(texts, alone, strict=True), key=lambda pair: len(pair[0]))
+    begin = max(0, min(len(ids), model.window or 0) - PLACES)
+    decoder = model.decoder([ids[:begin]])
+    worst = 0.0
+    for place in range(begin, min(len(ids), begin + 2 * PLACES)):
+        worst = max(worst, abs(float(decoder.log_probs()[0][ids[place]] - scores[place])))
+        decoder.append(ids[place : place + 1])
+    return worst
+
+
+def _leak(model: Causal, texts: Sequence[Ids], alone: Sequence[Floats]) -> float:
+    """Change the second half of each document: the first half must score as before."""
+    changed = []
+    for ids in texts:
+        other = ids.copy()
+        half = len(ids) // 2
+        other[half:] = (other[half:].astype(np.int64) + 1) % model.vocabulary.size
+        changed.append(other)
+    halves = [len(ids) // 2 for ids in texts]
+    before = [np.r_[0.0, scores[:half]] for scores, half in zip(alone, halves, strict=True)]
+    after = [np.r_[0.0, scores[:half]] for scores, half in zip(model.log_probs(changed), halves, strict=True)]
+    return _apart(before, after)

@@ -1,0 +1,193 @@
+"""The yardstick: bits per byte of held-out documents, with its interval and self-tests.
+
+bits per byte = -Σ log₂ p(tokens of the document, its end included) / bytes of the document
+"""
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from langue.base.errors import LangueError
+from langue.base.progress import bar
+from langue.corpus.config import DataConfig
+from langue.corpus.ledger import Ledger, size
+from langue.corpus.normalise import Normalisation
+from langue.corpus.pipeline import normalised
+from langue.corpus.read import find, read
+from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
+from langue.evaluation.checks import Check
+from langue.evaluation.checks import check as run_checks
+from langue.models.folder import Loaded
+from langue.models.protocol import Causal, Ids
+from langue.tokens.store import TokenStore
+from langue.tokens.tokenizer import Tokenizer
+from langue.tokens.words import count_words
+
+GROUP = 64  # documents scored at a time: enough to batch, little to hold
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What each document costs a model; arrays are `(documents,)`."""
+
+    bits: npt.NDArray[np.float64]
+    bytes: npt.NDArray[np.int64]
+    tokens: int
+    words: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model measured on documents."""
+
+    name: str
+    scores: Scores
+    closed: bool  # perplexity only
+    window: int | None
+    stride: int | None
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def total_bits(self) -> float:
+        return float(self.scores.bits.sum())
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        return None if self.closed else self.total_bits / int(self.scores.bytes.sum())
+
+    @property
+    def bits_per_byte_interval(self) -> Interval | None:
+        """95 %, by bootstrap over documents; None with one document, and none is made up."""
+        if self.closed or len(self.scores.bits) < 2:
+            return None
+        return interval(resampled_ratios(self.scores.bits[None], self.scores.bytes)[0])
+
+    @property
+    def perplexity(self) -> float:
+        """Per token, the end of each document counted as one."""
+        return math.exp2(min(self.total_bits / self.scores.tokens, 1000.0))
+
+    @property
+    def word_perplexity(self) -> float | None:
+        """Per word; None where there is no word."""
+        return math.exp2(min(self.total_bits / self.scores.words, 1000.0)) if self.scores.words else None
+
+    @property
+    def passed(self) -> bool:
+        return all(found.passed for found in self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        span = self.bits_per_byte_interval
+        return {
+            "model": self.name,
+            "bits_per_byte": self.bits_per_byte,
+            "bits_per_byte_interval": list(span) if span else None,
+            "perplexity": self.perplexity,
+            "word_perplexity": self.word_perplexity,
+            "tokens": self.scores.tokens,
+            "words": self.scores.words,
+            "bytes": int(self.scores.bytes.sum()),
+            "documents": len(self.scores.bits),
+            "window": self.window,
+            "stride": self.stride,
+            "seconds": round(self.scores.seconds, 3),
+            "checks": [found._asdict() for found in self.checks],
+        }
+
+    def __str__(self) -> str:
+        lines = []
+        if self.bits_per_byte is None:
+            lines.append(
+                "bits per byte    none: the vocabulary is closed, and <unk> hides what it cannot spell"
+            )
+        else:
+            span = self.bits_per_byte_interval
+            shown = f"  [{span[0]:.4f}, {span[1]:.4f}]" if span else "  (one document: no interval)"
+            lines.append(f"bits per byte    {self.bits_per_byte:.4f}{shown}")
+        lines.append(f"perplexity       {self.perplexity:.4f} a token")
+        if self.word_perplexity is not None:
+            lines.append(f"                 {self.word_perplexity:.4f} a word")
+        lines.append(
+            f"measured on      {len(self.scores.bits):,} documents, {self.scores.tokens:,} tokens, "
+            f"{int(self.scores.bytes.sum()):,} bytes"
+        )
+        if self.window:
+            lines.append(f"window           {self.window} tokens, stride {self.stride}")
+        for found in self.checks:
+            verdict = "pass" if found.passed else "FAIL"
+            lines.append(f"{verdict}  {found.name} (largest deviation {found.deviation:.1e})")
+        return "\n".join(lines)
+
+
+def evaluate_store(
+    loaded: Loaded, store: TokenStore, *, split: str = "test", check: bool = False
+) -> Evaluation:
+    """Measure a model on a split of a store.
+
+    Raises:
+        LangueError: the store was made with another tokenizer, or the split is empty.
+    """
+    if store.manifest["tokenizer"]["fingerprint"] != loaded.description["tokenizer"]:
+        raise LangueError(
+            f"{store.path} has another tokenizer than {loaded.path}; prepare the text with "
+            f"--set tokenizer.file={loaded.path / 'tokenizer.json'}, or evaluate the text file itself"
+        )
+    chosen = store.split(split)
+    scores = score_documents(
+        loaded.model, chosen.documents(), chosen.bytes.astype(np.int64), int(chosen.words.sum())
+    )
+    closed = bool(store.manifest["tokenizer"]["closed"])
+    documents = [chosen.document(index) for index in range(min(len(chosen), 8))] if check else []
+    return _evaluation(loaded, scores, closed, documents)
+
+
+def evaluate_text(
+    loaded: Loaded, tokenizer: Tokenizer, normalisation: Normalisation, path: Path, *, check: bool = False
+) -> Evaluation:
+    """Measure a model on all documents of a text file, cut as `langue prepare` cuts one file."""
+    ledger = Ledger()
+    data = DataConfig(normalisation=normalisation)
+    texts = [document.text for document in normalised(read(find([str(path)]), data, ledger), data, ledger)]
+    if not texts:
+        raise LangueError(f"{path} holds no text: there is nothing to measure")
+    documents = [np.append(ids, np.uint32(tokenizer.eos)) for ids in tokenizer.encode_batch(texts)]
+    sizes = np.array([size(text) for text in texts])
+    scores = score_documents(loaded.model, documents, sizes, sum(map(count_words, texts)))
+    return _evaluation(loaded, scores, tokenizer.closed, documents if check else [])
+
+
+def _evaluation(loaded: Loaded, scores: Scores, closed: bool, documents: Sequence[Ids]) -> Evaluation:
+    model = loaded.model
+    checks = run_checks(model, documents) if documents else []
+    return Evaluation(loaded.path.name, scores, closed, model.window, model.stride, checks)
+
+
+def score_documents(
+    model: Causal, documents: Iterable[Ids], sizes: npt.NDArray[np.int64], words: int
+) -> Scores:
+    """Bits of every document, scored in groups."""
+    bits: list[float] = []
+    tokens = 0
+    group: list[Ids] = []
+    started = time.perf_counter()
+
+    def flush() -> None:
+        bits.extend(-float(logs.sum(dtype=np.float64)) / math.log(2) for logs in model.log_probs(group))
+        group.clear()
+
+    with bar("scoring", total=len(sizes)) as progress:
+        for ids in documents:
+            tokens += len(ids)
+            group.append(ids)
+            if len(group) == GROUP:
+                flush()
+                progress.advance(GROUP)
+        flush()
+    return Scores(np.array(bits), sizes, tokens, words, time.perf_counter() - started)

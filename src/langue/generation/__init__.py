@@ -1,0 +1,1 @@
+"""Sampling and streaming text from any causal model."""

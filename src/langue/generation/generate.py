@@ -1,0 +1,100 @@
+"""Continuing a text with any `Causal` model, streamed in whole characters."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from langue.base.seeds import generator
+from langue.generation.sample import Sampling, choose
+from langue.models.protocol import Causal
+from langue.tokens.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A finished continuation."""
+
+    text: str
+    tokens: int
+    finished: str  # "eos", "stop" or "length"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Writer:
+    """Iterate to receive the text piece by piece; `result` holds it whole afterwards."""
+
+    def __init__(self, model: Causal, tokenizer: Tokenizer, prompt: str, sampling: Sampling) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.prompt = prompt
+        self.sampling = sampling
+        self.result = Generation("", 0, "length")
+
+    def __iter__(self) -> Iterator[str]:
+        written = ""
+        shown = 0
+        for text, tokens, finished in self._texts():
+            written += text
+            end = min(
+                (place for stop in self.sampling.stop if (place := written.find(stop)) >= 0), default=None
+            )
+            if end is not None:
+                written, finished = written[:end], "stop"
+            # What may be the beginning of a stop string waits until that is known.
+            ready = len(written) if finished else len(written) - _overlap(written, self.sampling.stop)
+            if ready > shown:
+                yield written[shown:ready]
+                shown = ready
+            self.result = Generation(written, tokens, finished or "length")
+            if finished:
+                return
+
+    def _texts(self) -> Iterator[tuple[str, int, str]]:
+        """Pieces of text, tokens so far, and why it ends (empty while it goes on)."""
+        ids = [int(id) for id in self.tokenizer.encode(self.prompt)]
+        decoder = self.model.decoder([np.array(ids, np.uint32)])
+        stream = self.tokenizer.stream()
+        draw = generator(self.sampling.seed, "sampling")
+        for count in range(1, self.sampling.max_tokens + 1):
+            log_probs = decoder.log_probs()[0].copy()
+            log_probs[self.tokenizer.pad] = -np.inf  # stands in no text
+            token = choose(log_probs, np.array(ids, np.int64), self.sampling, draw)
+            if token == self.tokenizer.eos and not self.tokenizer.closed:
+                yield stream.flush(), count, "eos"
+                return
+            ids.append(token)
+            yield stream.push(token), count, ""
+            decoder.append(np.array([token], np.uint32))
+        # An unfinished character is left out rather than shown broken.
+        yield "", self.sampling.max_tokens, "length"
+
+
+def _overlap(text: str, stops: tuple[str, ...]) -> int:
+    """Length of the longest end of `text` that begins a stop string."""
+    return max(
+        (size for stop in stops for size in range(1, len(stop)) if text.endswith(stop[:size])), default=0
+    )
+
+
+def generate(model: Causal, tokenizer: Tokenizer, prompt: str, sampling: Sampling) -> Writer:
+    """Continue `prompt` (normalised); an empty one begins a new document."""
+    return Writer(model, tokenizer, prompt, sampling)
+
+
+def next_tokens(model: Causal, tokenizer: Tokenizer, text: str, top: int) -> list[tuple[str, float]]:
+    """The likeliest next tokens with their probabilities; the end of the document shows as `<eos>`."""
+    row = model.next_log_probs([tokenizer.encode(text)])[0]
+    best = np.argsort(-row, kind="stable")[:top]
+    return [(_shown(tokenizer, int(id)), float(np.exp(row[id]))) for id in best]
+
+
+def _shown(tokenizer: Tokenizer, id: int) -> str:
+    """A token for human eyes: white space escaped, bytes that are no character as \\x…"""
+    if id == tokenizer.eos:
+        return "<eos>"
+    text = tokenizer.token_bytes(id).decode(errors="backslashreplace")
+    return text.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")

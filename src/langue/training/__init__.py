@@ -1,0 +1,1 @@
+"""Recipes, the training loop, optimiser, schedule, checkpoints."""

@@ -1,0 +1,88 @@
+"""Recipes: an experiment as TOML. `[model]`, `[training]`, `[data]` and `[tokenizer]`, all strict."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from langue.base.config import Config, decode, encode, nearest, override, read_toml
+from langue.base.errors import LangueError
+from langue.corpus.config import DataConfig
+from langue.models.registry import MODULES, Family, family
+from langue.tokens.train import TokenizerConfig
+from langue.training.config import TrainingConfig
+
+SECTIONS = ("model", "training", "data", "tokenizer")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to train, resolved: every default written out."""
+
+    family: Family
+    model: Config
+    training: TrainingConfig | None  # None: the family is estimated by counts
+
+    def to_table(self) -> dict[str, Any]:
+        """The recipe as it is saved with the model."""
+        tables = {"family": self.family.name, "model": encode(self.model)}
+        return tables | ({"training": encode(self.training)} if self.training else {})
+
+
+def read_recipe(
+    name: str, assignments: Sequence[str] = (), settings: Mapping[str, Any] | None = None
+) -> Recipe:
+    """A recipe from the name of a family or a TOML file, with settings changed.
+
+    Args:
+        assignments: as `--set` has them.
+        settings: values by name, `order` or `training.minutes`.
+
+    Raises:
+        LangueError: no such family or file, an unknown key (the nearest is named), a bad value.
+    """
+    tables = {} if name in MODULES else _tables(name)
+    kind = family(str(tables.get("family", name)))
+    sections: dict[str, type[Config]] = {"model": kind.config}
+    if kind.estimated_by == "gradient":
+        sections["training"] = TrainingConfig
+    elif "training" in tables:
+        raise LangueError(f"{name}: {kind.name} is estimated by {kind.estimated_by}; remove [training]")
+    chosen = override(
+        {section: tables.get(section, {}) for section in sections}, assignments, sections, settings
+    )
+    decoded = {section: decode(form, chosen.get(section, {}), section) for section, form in sections.items()}
+    training = decoded.get("training")
+    assert training is None or isinstance(training, TrainingConfig)
+    return Recipe(kind, decoded["model"], training)
+
+
+def read_data(
+    path: Path | str | None, assignments: Sequence[str] = (), settings: Mapping[str, Any] | None = None
+) -> tuple[DataConfig, TokenizerConfig]:
+    """The sections of a recipe that `prepare` reads."""
+    sections: dict[str, type[Config]] = {"data": DataConfig, "tokenizer": TokenizerConfig}
+    tables = _tables(str(path)) if path is not None else {}
+    chosen = override({name: tables.get(name, {}) for name in sections}, assignments, sections, settings)
+    return decode(DataConfig, chosen["data"], "data"), decode(
+        TokenizerConfig, chosen["tokenizer"], "tokenizer"
+    )
+
+
+def _tables(name: str) -> dict[str, Any]:
+    """The tables of a TOML file, those of its `base` below them."""
+    path = Path(name)
+    if not path.exists() and path.suffix != ".toml":
+        raise LangueError(f"no family and no recipe file {name}{nearest(name, list(MODULES))}")
+    tables = read_toml(path)
+    base = _tables(str(path.parent / str(tables.pop("base")))) if "base" in tables else {}
+    for key, value in tables.items():
+        if key == "family":
+            base[key] = value
+        elif key in SECTIONS and isinstance(value, dict):
+            base[key] = {**base.get(key, {}), **value}
+        else:
+            raise LangueError(f"{path}: unknown section {key}{nearest(key, ['family', 'base', *SECTIONS])}")
+    if "family" not in base:
+        raise LangueError(f'{path} names no family; write family = "gpt2" at the top')
+    return base
