@@ -5,6 +5,7 @@ failed, 2 bad input, 130 interrupted.
 """
 
 import logging
+import signal
 import sys
 
 import typer
@@ -37,6 +38,8 @@ def main() -> None:
     """Run the command line of this process and leave with its exit code."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     log.setLevel(logging.INFO)
+    # Whoever stops langue from outside gets what Ctrl-C gives: the state saved, nothing half-written.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

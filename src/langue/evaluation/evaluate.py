@@ -5,10 +5,11 @@ bits per byte = -Σ log₂ p(tokens of the document, its end included) / bytes o
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice, starmap
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from langue.corpus.normalise import Normalisation
 from langue.corpus.pipeline import normalised
 from langue.corpus.read import find, read
 from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
+from langue.evaluation.checks import DOCUMENTS as CHECKED
 from langue.evaluation.checks import Check
 from langue.evaluation.checks import check as run_checks
 from langue.models.folder import Loaded
@@ -29,7 +31,15 @@ from langue.tokens.store import TokenStore
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.words import count_words
 
-GROUP = 64  # documents scored at a time: enough to batch, little to hold
+GROUP = 1 << 16  # tokens scored at a time: enough to batch, little to hold
+
+
+class Measured(NamedTuple):
+    """A document to score, and what its score is divided by."""
+
+    ids: Ids  # its closing `<eos>` included
+    bytes: int
+    words: int
 
 
 @dataclass(frozen=True)
@@ -140,12 +150,11 @@ def evaluate_store(
             f"--set tokenizer.file={loaded.path / 'tokenizer.json'}, or evaluate the text file itself"
         )
     chosen = store.split(split)
-    scores = score_documents(
-        loaded.model, chosen.documents(), chosen.bytes.astype(np.int64), int(chosen.words.sum())
-    )
+    measured = zip(chosen.documents(), chosen.bytes.tolist(), chosen.words.tolist(), strict=True)
     closed = bool(store.manifest["tokenizer"]["closed"])
-    documents = [chosen.document(index) for index in range(min(len(chosen), 8))] if check else []
-    return _evaluation(loaded, scores, closed, documents)
+    return _evaluation(
+        loaded, starmap(Measured, measured), store.path, total=len(chosen), closed=closed, check=check
+    )
 
 
 def evaluate_text(
@@ -154,40 +163,66 @@ def evaluate_text(
     """Measure a model on all documents of a text file, cut as `langue prepare` cuts one file."""
     ledger = Ledger()
     data = DataConfig(normalisation=normalisation)
-    texts = [document.text for document in normalised(read(find([str(path)]), data, ledger), data, ledger)]
-    if not texts:
-        raise LangueError(f"{path} holds no text: there is nothing to measure")
-    documents = [np.append(ids, np.uint32(tokenizer.eos)) for ids in tokenizer.encode_batch(texts)]
-    sizes = np.array([size(text) for text in texts])
-    scores = score_documents(loaded.model, documents, sizes, sum(map(count_words, texts)))
-    return _evaluation(loaded, scores, tokenizer.closed, documents if check else [])
+    texts = (document.text for document in normalised(read(find([str(path)]), data, ledger), data, ledger))
+    measured = (
+        Measured(np.append(tokenizer.encode(text), np.uint32(tokenizer.eos)), size(text), count_words(text))
+        for text in texts
+    )
+    return _evaluation(loaded, measured, path, closed=tokenizer.closed, check=check)
 
 
-def _evaluation(loaded: Loaded, scores: Scores, closed: bool, documents: Sequence[Ids]) -> Evaluation:
+def _evaluation(
+    loaded: Loaded,
+    documents: Iterator[Measured],
+    where: Path,
+    *,
+    total: int | None = None,
+    closed: bool,
+    check: bool,
+) -> Evaluation:
     model = loaded.model
-    checks = run_checks(model, documents) if documents else []
+    first = list(islice(documents, CHECKED))
+    if not first:
+        raise LangueError(f"{where} holds no text: there is nothing to measure on")
+    scores = score_documents(model, chain(first, documents), total)
+    checks = run_checks(model, [document.ids for document in first]) if check else []
     return Evaluation(loaded.path.name, scores, closed, model.window, model.stride, checks)
 
 
-def score_documents(
-    model: Causal, documents: Iterable[Ids], sizes: npt.NDArray[np.int64], words: int
-) -> Scores:
-    """Bits of every document, scored in groups."""
+def score_documents(model: Causal, documents: Iterable[Measured], total: int | None = None) -> Scores:
+    """Bits of every document, scored in groups.
+
+    Args:
+        total: how many there are, where that is known.
+    """
     bits: list[float] = []
-    tokens = 0
-    group: list[Ids] = []
-    started = time.perf_counter()
+    sizes: list[int] = []
+    tokens = words = 0
+    seconds = 0.0
+    model.log_probs(
+        [np.array([model.vocabulary.eos])]
+    )  # what is compiled or mapped at first use is not timed
+    with bar("scoring", total=total) as progress:
+        for group in _groups(documents):
+            started = time.perf_counter()
+            logs = model.log_probs([document.ids for document in group])
+            seconds += time.perf_counter() - started
+            bits += [-float(log.sum(dtype=np.float64)) / math.log(2) for log in logs]
+            sizes += [document.bytes for document in group]
+            tokens += sum(map(len, logs))
+            words += sum(document.words for document in group)
+            progress.advance(len(group))
+    return Scores(np.array(bits), np.array(sizes, np.int64), tokens, words, seconds)
 
-    def flush() -> None:
-        bits.extend(-float(logs.sum(dtype=np.float64)) / math.log(2) for logs in model.log_probs(group))
-        group.clear()
 
-    with bar("scoring", total=len(sizes)) as progress:
-        for ids in documents:
-            tokens += len(ids)
-            group.append(ids)
-            if len(group) == GROUP:
-                flush()
-                progress.advance(GROUP)
-        flush()
-    return Scores(np.array(bits), sizes, tokens, words, time.perf_counter() - started)
+def _groups(documents: Iterable[Measured]) -> Iterator[list[Measured]]:
+    group: list[Measured] = []
+    held = 0
+    for document in documents:
+        group.append(document)
+        held += len(document.ids)
+        if held >= GROUP:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group

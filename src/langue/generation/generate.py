@@ -9,6 +9,7 @@ import numpy as np
 from langue.base.seeds import generator
 from langue.generation.sample import Sampling, choose
 from langue.models.protocol import Causal
+from langue.tokens import utf8
 from langue.tokens.tokenizer import Tokenizer
 
 
@@ -18,7 +19,7 @@ class Generation:
 
     text: str
     tokens: int
-    finished: str  # "eos", "stop" or "length"
+    finished: str  # "eos", "stop", "length", or "stuck": no token has a probability
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -59,17 +60,22 @@ class Writer:
         decoder = self.model.decoder([np.array(ids, np.uint32)])
         stream = self.tokenizer.stream()
         draw = generator(self.sampling.seed, "sampling")
+        well_formed, state = self.tokenizer.well_formed, utf8.START
         for count in range(1, self.sampling.max_tokens + 1):
             log_probs = decoder.log_probs()[0].copy()
-            log_probs[self.tokenizer.pad] = -np.inf  # stands in no text
+            log_probs[~well_formed.allowed(state)] = -np.inf
+            if np.isneginf(log_probs.max()):
+                yield "", count - 1, "stuck"
+                return
             token = choose(log_probs, np.array(ids, np.int64), self.sampling, draw)
             if token == self.tokenizer.eos and not self.tokenizer.closed:
-                yield stream.flush(), count, "eos"
+                yield "", count, "eos"
                 return
             ids.append(token)
+            state = well_formed.after(state, token)
             yield stream.push(token), count, ""
             decoder.append(np.array([token], np.uint32))
-        # An unfinished character is left out rather than shown broken.
+        # The first bytes of a character that the limit cut short are left out.
         yield "", self.sampling.max_tokens, "length"
 
 

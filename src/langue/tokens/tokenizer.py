@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
+from langue.tokens.utf8 import WellFormed
 from langue.tokens.words import HAN, segment
 
 Ids = npt.NDArray[np.uint32]
@@ -115,6 +117,12 @@ class Tokenizer:
     def token_bytes(self, id: int) -> bytes:
         """The bytes a token stands for; nothing for a special token."""
         return self._token_bytes[id]
+
+    @cached_property
+    def well_formed(self) -> WellFormed:
+        """Which tokens may be written one after another: text that is UTF-8, and the end of a document."""
+        never = self._specials - {self.eos}
+        return WellFormed([None if id in never else token for id, token in enumerate(self._token_bytes)])
 
     def stream(self) -> "StreamDecoder":
         """A decoder for ids that come one at a time."""
