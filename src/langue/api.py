@@ -20,7 +20,7 @@ from langue.tokens.store import MANIFEST, TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from langue.compare.compare import Comparison
+    from langue.comparison.compare import Comparison
     from langue.evaluation.evaluate import Evaluation
     from langue.evaluation.score import Score
     from langue.generation.generate import Generation, Writer
@@ -191,7 +191,7 @@ def evaluate(
 
 def compare(models: Sequence[PathLike], *, on: PathLike, split: str = "test") -> Comparison:
     """Rank models in bits per byte on the same documents, and say which differences are real."""
-    from langue.compare.compare import compare as run
+    from langue.comparison.compare import compare as run
 
     return run([load_folder(path) for path in models], TokenStore(on), split=split)
 
@@ -205,7 +205,7 @@ def demo(
         minutes: training time of each GPT-2.
         show: print tables and samples as they come.
     """
-    from langue.compare.demo import demo as run
+    from langue.comparison.demo import demo as run
 
     return run(Path(output), minutes=minutes, overwrite=overwrite, show=print if show else lambda text: None)
 

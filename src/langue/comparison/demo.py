@@ -10,7 +10,7 @@ from typing import Any
 
 from langue.base.files import check_free
 from langue.base.progress import log
-from langue.compare.compare import Comparison, compare
+from langue.comparison.compare import Comparison, compare
 from langue.corpus.config import DataConfig
 from langue.corpus.sample import sample_path
 from langue.generation.generate import generate

@@ -1,0 +1,50 @@
+"""The surface a user imports."""
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import langue
+
+
+def test_public_names_are_not_hidden_by_a_module_of_that_name() -> None:
+    for module in pkgutil.walk_packages(langue.__path__, "langue."):
+        if module.name != "langue.__main__":
+            importlib.import_module(module.name)
+    for name in langue.__all__:
+        assert callable(getattr(langue, name)), name
+    assert set(langue.__all__) < set(dir(langue))
+    with pytest.raises(AttributeError, match="no attribute"):
+        _ = langue.nothing_of_that_name
+
+
+def test_the_verbs_in_python(small_models: dict[str, Path], small_store: Path) -> None:
+    model = langue.load(small_models["trigram"])
+    assert model.next("The", top=3)[0][1] >= model.next("The", top=3)[2][1]
+    made = model.generate("The king", max_tokens=20, seed=1)
+    assert made == model.generate("The king", max_tokens=20, seed=1)
+    assert "".join(model.stream("The king", max_tokens=20, seed=1)) == made.text
+    assert model.info()["family"] == "ngram"
+    assert "trigram" in repr(model)
+    with pytest.raises(langue.LangueError, match="did you mean max_tokens"):
+        model.generate("The", max_token=3)
+
+
+def test_settings_are_the_same_by_value_and_as_the_command_line_writes_them(
+    small_store: Path, tmp_path: Path
+) -> None:
+    one = langue.train("ngram", small_store, tmp_path / "one", order=2)
+    other = langue.train("ngram", small_store, tmp_path / "other", assignments=["model.order=2"])
+    assert one.info()["config"] == other.info()["config"]
+    assert one.info()["files"] == other.info()["files"]
+
+
+def test_training_twice_gives_the_same_bits(small_store: Path, tmp_path: Path) -> None:
+    tiny = {"layers": 1, "width": 32, "heads": 2, "context": 32, "steps": 5, "batch_tokens": 256}
+    one = langue.train("gpt2", small_store, tmp_path / "one", **tiny, seed=3)
+    other = langue.train("gpt2", small_store, tmp_path / "other", **tiny, seed=3)
+    another = langue.train("gpt2", small_store, tmp_path / "another", **tiny, seed=4)
+    hashes = [model.info()["files"]["weights.safetensors"]["sha256"] for model in (one, other, another)]
+    assert hashes[0] == hashes[1] != hashes[2]
