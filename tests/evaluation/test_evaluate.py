@@ -1,0 +1,110 @@
+"""Bits per byte against sums by hand, for stores, text files and single texts."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import langue
+from langue.evaluation.evaluate import Measured, score_documents
+from langue.models.protocol import Vocabulary
+from langue.tokens.store import TokenStore
+
+
+class Uniform:
+    vocabulary = Vocabulary(8, 0)
+
+    def log_probs(self, sequences: list[np.ndarray]) -> list[np.ndarray]:
+        return [np.full(len(ids), -math.log(8), np.float32) for ids in sequences]
+
+
+def test_a_uniform_model_costs_three_bits_a_token() -> None:
+    documents = [Measured(np.array([1, 2, 0]), bytes=6, words=2), Measured(np.array([0]), bytes=1, words=0)]
+    scores = score_documents(Uniform(), iter(documents))  # type: ignore[arg-type]
+    assert scores.bits == pytest.approx([9, 3])
+    assert (scores.tokens, scores.words, scores.bytes.tolist()) == (4, 2, [6, 1])
+
+
+def test_a_store_is_measured_as_the_sum_of_its_documents(
+    small_models: dict[str, Path], small_store: Path
+) -> None:
+    found = langue.evaluate(small_models["trigram"], small_store, check=True)
+    model = langue.load(small_models["trigram"])
+    split = TokenStore(small_store).split("test")
+    texts = [model.tokenizer.decode(ids) for ids in split.documents()]
+    scores = model.score_all(texts)
+    total = sum(score.total_bits for score in scores)
+    size = sum(len(text.encode()) for text in texts)
+    assert found.bits_per_byte == pytest.approx(total / size, rel=1e-6)
+    assert found.perplexity == pytest.approx(2 ** (total / len(split.tokens)), rel=1e-5)
+    facts = found.to_json()
+    wanted = "bits_per_byte bits_per_byte_interval perplexity word_perplexity tokens bytes documents checks"
+    assert set(wanted.split()) <= set(facts)
+    assert (facts["tokens"], facts["bytes"], facts["documents"]) == (len(split.tokens), size, len(split))
+    assert facts["bits_per_byte_interval"][0] < facts["bits_per_byte"] < facts["bits_per_byte_interval"][1]
+    assert found.passed
+    json.dumps(facts, allow_nan=False)
+
+
+@pytest.mark.parametrize("name", ["trigram", "gpt2"])
+def test_every_model_passes_its_self_tests(
+    name: str, small_models: dict[str, Path], small_store: Path
+) -> None:
+    found = langue.evaluate(small_models[name], small_store, check=True)
+    assert len(found.checks) == 5
+    assert found.passed, str(found)
+
+
+def test_a_text_file_is_measured_whole(small_models: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("ROMEO:\nWhat news?\n", encoding="utf-8")
+    found = langue.evaluate(small_models["trigram"], path)
+    score = langue.load(small_models["trigram"]).score("ROMEO:\nWhat news?")
+    assert found.bits_per_byte == pytest.approx(score.bits_per_byte)
+    assert found.bits_per_byte_interval is None  # one document
+    assert "no interval" in str(found)
+
+
+def test_the_bytes_are_those_of_the_text_whatever_the_tokenizer(small_text: Path, tmp_path: Path) -> None:
+    sizes = set()
+    for kind in ("bytes", "chars", "words"):
+        store = tmp_path / kind
+        langue.prepare(small_text, store, kind=kind, documents="blank-line", valid_share=0.1, test_share=0.1)
+        langue.train("ngram", store, tmp_path / f"m-{kind}", order=2)
+        sizes.add(langue.evaluate(tmp_path / f"m-{kind}", store).to_json()["bytes"])
+    assert len(sizes) == 1
+
+
+def test_scores_carry_the_bytes_of_every_token(small_models: dict[str, Path]) -> None:
+    text = "第一回 The king is dead.\n"
+    score = langue.load(small_models["trigram"]).score(text)
+    data = text.encode()
+    spelled = b"".join(data[start:end] for start, end in score.spans)
+    assert spelled == data
+    assert score.tokens[-1] == "<eos>"
+    assert score.spans[-1].tolist() == [len(data), len(data)]
+    assert score.total_bits == pytest.approx(score.bits.sum())
+    assert score.bits_per_byte == pytest.approx(score.total_bits / len(data))
+
+
+def test_a_closed_vocabulary_has_a_perplexity_and_no_bits_per_byte(small_text: Path, tmp_path: Path) -> None:
+    langue.prepare(small_text, tmp_path / "store", kind="whitespace", documents="blank-line")
+    langue.train("ngram", tmp_path / "store", tmp_path / "model", order=2)
+    found = langue.evaluate(tmp_path / "model", tmp_path / "store")
+    assert found.bits_per_byte is None
+    assert found.to_json()["bits_per_byte"] is None
+    assert found.perplexity > 1
+    assert "closed" in str(found)
+
+
+def test_a_window_does_not_change_with_the_batch(small_models: dict[str, Path]) -> None:
+    """Texts longer than the window of 32 tokens: alone, together, and in another order."""
+    model = langue.load(small_models["gpt2"])
+    texts = ["The king is dead. " * 12, "short", "第一回" * 30, ""]
+    together = model.score_all(texts)
+    for text, score in zip(texts, together, strict=True):
+        assert model.score(text).bits == pytest.approx(score.bits, abs=1e-4)
+    for score, other in zip(together, reversed(model.score_all(texts[::-1])), strict=True):
+        assert other.bits == pytest.approx(score.bits, abs=1e-4)

@@ -1,0 +1,122 @@
+"""Writing text: stop strings, ends, streaming, and no broken character ever."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langue.generation.generate import generate, next_tokens
+from langue.generation.sample import Sampling
+from langue.models.protocol import Floats, Ids, Vocabulary
+from langue.tokens.tokenizer import Tokenizer
+from langue.tokens.train import TokenizerConfig, train_tokenizer
+
+BYTES = train_tokenizer(TokenizerConfig(kind="bytes"), ["a"])
+
+
+class Scripted:
+    """Says the tokens of a script, whatever was read; then any byte at all, an end included."""
+
+    window = None
+    stride = None
+
+    def __init__(self, tokenizer: Tokenizer, script: Sequence[int]) -> None:
+        self.vocabulary = Vocabulary(tokenizer.vocab_size, tokenizer.eos)
+        self.script = list(script)
+
+    def decoder(self, prompts: Sequence[Ids]) -> "Scripted":
+        assert len(prompts) == 1
+        return self
+
+    def log_probs(self) -> Floats:
+        row = np.full(self.vocabulary.size, -20.0)
+        if self.script:
+            row[self.script[0]] = 0.0
+        else:
+            row[:] = -np.log(self.vocabulary.size)
+        return row[None]
+
+    def append(self, ids: Ids) -> None:
+        self.script = self.script[1:]
+
+    def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
+        return self.log_probs()
+
+
+def write(text: str, sampling: Sampling, *, end: bool = True) -> tuple[list[str], str, str]:
+    script = [int(id) for id in BYTES.encode(text)] + ([BYTES.eos] if end else [])
+    writer = generate(Scripted(BYTES, script), BYTES, "", sampling)
+    pieces = list(writer)
+    return pieces, writer.result.text, writer.result.finished
+
+
+@given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30))
+def test_streams_whole_characters_and_ends_with_the_document(text: str) -> None:
+    pieces, whole, finished = write(text, Sampling(max_tokens=200, temperature=0))
+    assert "".join(pieces) == whole == text
+    assert finished == "eos"
+
+
+@given(
+    before=st.text(alphabet="ab中", max_size=8),
+    stop=st.text(alphabet="ab中", min_size=1, max_size=3),
+    after=st.text(alphabet="ab中", max_size=4),
+)
+def test_nothing_of_a_stop_string_is_ever_shown(before: str, stop: str, after: str) -> None:
+    text = before + stop + after
+    pieces, whole, finished = write(text, Sampling(max_tokens=99, temperature=0, stop=("zz", stop)))
+    assert "".join(pieces) == whole == text[: text.find(stop)]
+    assert finished == "stop"
+
+
+def test_what_only_began_like_a_stop_string_is_shown_at_the_end() -> None:
+    assert write("ab", Sampling(temperature=0, stop=("abc",)))[1] == "ab"
+    assert write("ab", Sampling(max_tokens=2, temperature=0, stop=("abc",)), end=False)[1:] == (
+        "ab",
+        "length",
+    )
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 4, 5])
+def test_a_character_cut_by_the_limit_is_left_out(tokens: int) -> None:
+    _, whole, finished = write("中文", Sampling(max_tokens=tokens, temperature=0))
+    assert whole == "中文"[: tokens // 3]
+    assert finished == "length"
+
+
+@given(seed=st.integers(0, 1000))
+def test_random_bytes_are_text_all_the_same(seed: int) -> None:
+    writer = generate(
+        Scripted(BYTES, []), BYTES, "中", Sampling(max_tokens=60, temperature=1.0, top_p=1.0, seed=seed)
+    )
+    text = "".join(writer)
+    assert "\ufffd" not in text
+    assert writer.result.finished in ("eos", "length")
+
+
+def test_a_model_that_gives_nothing_a_probability_stops() -> None:
+    class Silent(Scripted):
+        def log_probs(self) -> Floats:
+            return np.full((1, self.vocabulary.size), -np.inf)
+
+    writer = generate(Silent(BYTES, []), BYTES, "", Sampling())
+    assert list(writer) == []
+    assert writer.result.finished == "stuck"
+
+
+def test_the_same_seed_writes_the_same() -> None:
+    def text(seed: int) -> str:
+        return "".join(generate(Scripted(BYTES, []), BYTES, "", Sampling(seed=seed, temperature=1.0)))
+
+    assert text(1) == text(1)
+    assert len({text(seed) for seed in range(4)}) > 1
+
+
+def test_next_tokens_shows_white_space_bytes_and_the_end() -> None:
+    model = Scripted(BYTES, [])
+    shown = dict(next_tokens(model, BYTES, "", BYTES.vocab_size))
+    assert shown["\\n"] == pytest.approx(1 / BYTES.vocab_size)
+    assert "<eos>" in shown
+    assert "\\xff" in shown

@@ -1,0 +1,86 @@
+"""Sampling against what each setting promises."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langue.base.config import decode
+from langue.base.errors import LangueError
+from langue.base.seeds import generator
+from langue.generation.sample import Sampling, choose
+
+PROBABILITIES = np.array([0.5, 0.25, 0.15, 0.07, 0.03])
+PLAIN = Sampling(temperature=1.0, top_p=1.0)
+DRAWS = 4000
+
+
+def frequencies(sampling: Sampling, seen: tuple[int, ...] = ()) -> np.ndarray:
+    draw = generator(0, "test")
+    logs = np.log(PROBABILITIES)
+    drawn = [choose(logs, np.array(seen, np.int64), sampling, draw) for _ in range(DRAWS)]
+    return np.bincount(drawn, minlength=len(PROBABILITIES)) / DRAWS
+
+
+def close(found: np.ndarray, expected: np.ndarray) -> bool:
+    """Within five standard errors."""
+    return bool((np.abs(found - expected) < 5 * np.sqrt(0.25 / DRAWS)).all())
+
+
+def test_draws_from_the_distribution_as_it_is() -> None:
+    assert close(frequencies(PLAIN), PROBABILITIES)
+
+
+def test_temperature_raises_probabilities_to_a_power() -> None:
+    expected = PROBABILITIES**2
+    assert close(frequencies(Sampling(temperature=0.5, top_p=1.0)), expected / expected.sum())
+    assert frequencies(Sampling(temperature=0.0))[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("sampling", "kept"),
+    [
+        (Sampling(temperature=1.0, top_p=1.0, top_k=2), 2),
+        (Sampling(temperature=1.0, top_p=0.75), 2),  # 0.5 + 0.25 reach it
+        (Sampling(temperature=1.0, top_p=0.76), 3),
+        (Sampling(temperature=1.0, top_p=0.0), 1),
+        (Sampling(temperature=1.0, top_p=1.0, min_p=0.29), 3),  # 0.15 is 0.3 of 0.5
+    ],
+)
+def test_truncation_keeps_the_likeliest_and_their_proportions(sampling: Sampling, kept: int) -> None:
+    expected = np.where(np.arange(len(PROBABILITIES)) < kept, PROBABILITIES, 0)
+    assert close(frequencies(sampling), expected / expected.sum())
+
+
+def test_repetition_penalty_makes_what_was_seen_less_likely() -> None:
+    penalised = Sampling(temperature=1.0, top_p=1.0, repetition_penalty=2.0)
+    expected = np.where(np.arange(len(PROBABILITIES)) == 0, PROBABILITIES**2, PROBABILITIES)
+    assert close(frequencies(penalised, seen=(0, 0)), expected / expected.sum())
+
+
+@given(
+    logits=st.lists(st.floats(-50, 50), min_size=1, max_size=20),
+    temperature=st.floats(0.05, 3),
+    top_k=st.integers(0, 5),
+    top_p=st.floats(0, 1),
+    min_p=st.floats(0, 1),
+    barred=st.integers(0, 19),
+)
+def test_never_draws_what_has_no_probability(
+    logits: list[float], temperature: float, top_k: int, top_p: float, min_p: float, barred: int
+) -> None:
+    scores = np.array(logits)
+    scores -= np.logaddexp.reduce(scores)
+    if len(scores) > 1:
+        scores[barred % len(scores)] = -np.inf
+    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
+    for index in range(5):
+        found = choose(scores, np.empty(0, np.int64), sampling, generator(index, "test"))
+        assert np.isfinite(scores[found])
+
+
+def test_settings_out_of_bounds_are_refused_by_name() -> None:
+    with pytest.raises(LangueError, match=r"sampling\.top_p"):
+        decode(Sampling, {"top_p": 1.5}, "sampling")
+    with pytest.raises(LangueError, match="did you mean temperature"):
+        decode(Sampling, {"temprature": 1.0}, "sampling")
