@@ -14,7 +14,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: setup
-	$(BIN)/langue demo
+	$(BIN)/langue demo --overwrite
 
 lint: setup
 	$(BIN)/ruff check .

@@ -99,8 +99,10 @@ def next_tokens(model: Causal, tokenizer: Tokenizer, text: str, top: int) -> lis
 
 
 def _shown(tokenizer: Tokenizer, id: int) -> str:
-    """A token for human eyes: white space escaped, bytes that are no character as \\x…"""
+    """A token for human eyes: line ends and tabs escaped, blanks alone as ␣, half a character as \\x…"""
     if id == tokenizer.eos:
         return "<eos>"
     text = tokenizer.token_bytes(id).decode(errors="backslashreplace")
+    if text and not text.strip(" "):
+        return "␣" * len(text)
     return text.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
