@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,3 +25,18 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture
+def memory_of() -> Callable[[Callable[[], object]], int]:
+    """Largest number of bytes that Python and NumPy held at once while a function ran."""
+
+    def measure(run: Callable[[], object]) -> int:
+        tracemalloc.start()
+        try:
+            run()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    return measure

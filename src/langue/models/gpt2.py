@@ -125,6 +125,7 @@ class GPT2(nn.Module):
         self.vocabulary = vocabulary
         self.window: int | None = T
         self.stride: int | None = max(T // 2, 1)  # each token after the first window sees half of one
+        self.carry: dict[str, torch.Tensor] = {}
         self.wte = nn.Embedding(vocabulary.size, C)
         self.wpe = nn.Embedding(T, C)
         self.drop = nn.Dropout(config.dropout)
@@ -156,11 +157,9 @@ class GPT2(nn.Module):
         return self.ln_f(x)  # type: ignore[no-any-return]
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """Mean cross-entropy in nats per token of a packed batch."""
+        """Sum of the cross-entropies, in nats, of the targets of a packed batch."""
         inputs, targets, positions, segments = (torch.from_numpy(part).to(self.device) for part in batch)
         x = self(inputs, positions, packed_mask(segments))
-        if torch.is_autocast_enabled(self.device.type):
-            x = x.to(torch.get_autocast_dtype(self.device.type))
         return head_cross_entropy(x.flatten(0, 1), self.wte.weight, targets.flatten())
 
     @property
