@@ -141,9 +141,10 @@ def _measure(
     """Add a point to the curve; the best weights so far."""
     with evaluating(model), autocast(model.device):
         loss = float(model.loss(validation)) / validation.targets_count
-    curve.append({"step": progress.step, "seconds": round(progress.seconds, 3), "loss": round(loss, 6)})
+    worse = bool(best) and loss > min(point["loss"] for point in curve)
+    curve.append({"step": progress.step, "seconds": round(progress.seconds, 3), "loss": loss})
     log.info("step %d: validation %.4f nats a token", progress.step, loss)
-    if best and loss > min(point["loss"] for point in curve):
+    if worse:
         return best
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
