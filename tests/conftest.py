@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import gzip
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,3 +60,18 @@ def small_models(small_store: Path, tmp_path_factory: pytest.TempPathFactory) ->
     tiny = {"layers": 1, "width": 32, "heads": 2, "context": 32, "steps": 30, "batch_tokens": 512}
     langue.train("gpt2", small_store, folder / "gpt2", **tiny)
     return {name: folder / name for name in ("trigram", "unigram", "gpt2")}
+
+
+@pytest.fixture
+def memory_of() -> Callable[[Callable[[], object]], int]:
+    """Largest number of bytes that Python and NumPy held at once while a function ran."""
+
+    def measure(run: Callable[[], object]) -> int:
+        tracemalloc.start()
+        try:
+            run()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    return measure

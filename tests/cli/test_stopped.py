@@ -5,7 +5,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -50,9 +49,10 @@ def test_stopping_prepare_leaves_nothing(tmp_path: Path, sent: signal.Signals) -
         stderr=subprocess.PIPE,
     )
     assert process.stdin is not None
-    process.stdin.write(b"a line of text\n" * 1000)
+    process.stdin.write(
+        b"a line of text\n" * 100_000
+    )  # more than the pipe holds: once written, it is being read
     process.stdin.flush()
-    time.sleep(2)
     process.send_signal(sent)
     _, errors = process.communicate()
     assert process.returncode == 130
@@ -63,12 +63,15 @@ def test_stopping_prepare_leaves_nothing(tmp_path: Path, sent: signal.Signals) -
 
 def test_stopping_a_training_run_saves_a_model(small_store: Path, tmp_path: Path) -> None:
     tiny = ["--set", "layers=1", "--set", "width=32", "--set", "heads=2", "--set", "context=32"]
+    endless = ["--set", "minutes=10", "--set", "evaluations=3000"]
     process = subprocess.Popen(
-        [*LANGUE, "train", "gpt2", str(small_store), "-o", "model", *tiny, "--set", "minutes=10"],
+        [*LANGUE, "train", "gpt2", str(small_store), "-o", "model", *tiny, *endless],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
     )
-    time.sleep(6)
+    assert process.stderr is not None
+    while b"validation" not in process.stderr.readline():
+        assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors

@@ -8,10 +8,13 @@ The end of a document is the id `vocabulary.eos`, and an ordinary event that has
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import torch
 
 Ids = npt.NDArray[np.integer]
 Floats = npt.NDArray[np.floating]
@@ -58,3 +61,20 @@ class Causal(Protocol):
 
     def size(self) -> dict[str, int]:
         """What it is made of, for tables: `{"parameters": n}` or `{"ngrams": n}`."""
+
+
+class Trainable(Protocol):
+    """All the trainer knows of a model that learns by gradient: a `torch.nn.Module` with these.
+
+    A family's own class satisfies this without inheriting it; the batches it is given are those of
+    its `Family.batches`.
+    """
+
+    device: "torch.device"
+    window: int | None  # tokens of a training row
+    # What a recurrent model remembers of the batch before, detached; rows are the first dimension.
+    # `loss` reads it (empty: nothing remembered) and leaves the new one. Others leave it empty.
+    carry: "dict[str, torch.Tensor]"
+
+    def loss(self, batch: Any) -> "torch.Tensor":
+        """The SUM of nats over the `targets_count` targets of the batch: a float32 scalar."""

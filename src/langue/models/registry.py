@@ -9,7 +9,8 @@ from typing import Any, Literal
 from langue.base.config import Config, nearest
 from langue.base.errors import LangueError
 from langue.models.protocol import Causal, Vocabulary
-from langue.tokens.store import TokenStore
+from langue.tokens.batches import Batches, BatchSource
+from langue.tokens.store import Split, TokenStore
 
 # A module here defines `FAMILY`.
 MODULES = {
@@ -18,13 +19,20 @@ MODULES = {
 }
 
 
+def packed(
+    split: Split, vocabulary: Vocabulary, config: Config, rows: int, context: int, seed: int
+) -> BatchSource:
+    """Batches of documents packed into rows that stand alone: what most families train on."""
+    return Batches(split, rows=rows, context=context, eos=vocabulary.eos, seed=seed)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """One kind of model: its settings, how it comes to be, and how it is read back.
 
     A family estimated by `counts` (or `em`) has `fit`, which reads a store and returns a model. One
-    estimated by `gradient` has `create`, which returns a `torch.nn.Module` with random weights and
-    a method `loss(batch)`; the trainer does the rest.
+    estimated by `gradient` has `create`, which returns a `torch.nn.Module` with random weights; see
+    `models/protocol.py: Trainable` for what the trainer asks of it.
     """
 
     name: str
@@ -33,7 +41,8 @@ class Family:
     estimated_by: Literal["counts", "em", "gradient"]
     load: Callable[[Path, Any, Vocabulary], Causal]  # (folder, config, vocabulary)
     fit: Callable[[Any, TokenStore], Causal] | None = None
-    create: Callable[[Any, Vocabulary, int], Any] | None = None  # (config, vocabulary, seed)
+    create: Callable[[Any, Vocabulary, int], Any] | None = None  # (config, vocabulary, seed) -> Trainable
+    batches: Callable[[Split, Vocabulary, Any, int, int, int], BatchSource] = packed
 
 
 def family(name: str) -> Family:

@@ -1,19 +1,52 @@
 """Batches for training: what number k holds is a pure function of (store, shape, seed, k).
 
-The tokens of a split are one stream, cut into rows of `context` tokens with no padding. An epoch
-visits every row once, in an order of its own. A position knows which document it is of and how far
-into it (or into the row), so that attention never crosses documents and positions restart.
+The tokens of a split are one stream, each document closed by `<eos>`; nothing is padded. A position
+knows which document it is of and how far into it, so that neither attention nor state crosses
+documents. Making a batch reads what it holds and no more, whatever the size of the store.
+
+    Batches         the stream cut into rows, each visited once an epoch in an order of its own
+    StreamBatches   rows that go on where they stopped in the batch before: for recurrent models
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from langue.base.seeds import generator
+from langue.base.seeds import derive, generator
 from langue.tokens.store import Split
 
 Array = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+
+
+class TrainingBatch(Protocol):
+    """What the trainer knows of a batch of any family."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows it could be cut into."""
+
+    @property
+    def targets_count(self) -> int:
+        """Predictions that `loss` sums over."""
+
+    def cut(self, begin: int, end: int) -> Self:
+        """Those rows as a batch of their own."""
+
+
+class BatchSource(Protocol):
+    """Where the trainer gets the batches of a split."""
+
+    rows: int  # of a batch
+    context: int  # tokens of a row
+    per_epoch: int  # batches until all of the split was seen
+
+    def batch(self, number: int) -> TrainingBatch:
+        """Batch `number`, counted from 0 through all epochs."""
+
+    def first(self, rows: int) -> TrainingBatch:
+        """The same `rows * context` tokens at every call: what a validation curve is measured on."""
 
 
 class Batch(NamedTuple):
@@ -21,12 +54,23 @@ class Batch(NamedTuple):
 
     inputs: Array  # what is read; the first token of a document is read after `<eos>`
     targets: Array  # what comes next
-    positions: Array  # how far into the document, or into the row where the document began before it
+    positions: Array  # how far into the document, or into the row where a row stands alone
     segments: Array  # which document
+
+    @property
+    def rows(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def targets_count(self) -> int:
+        return int(self.targets.size)
+
+    def cut(self, begin: int, end: int) -> "Batch":
+        return Batch(*(part[begin:end] for part in self))
 
 
 class Batches:
-    """All batches of a split.
+    """Rows that stand alone, in another order and with other edges in each epoch.
 
     Args:
         rows, context: shape of a batch. A split with fewer tokens than `context` makes shorter rows.
@@ -37,33 +81,99 @@ class Batches:
         self.eos = eos
         self.seed = seed
         self.context = min(context, len(split.tokens))
-        self.total = len(split.tokens) // self.context  # rows of an epoch
+        # One row fewer than there is room for: the edges between rows move within that room.
+        self.total = max(len(split.tokens) // self.context - 1, 1)  # rows of an epoch
         self.rows = min(rows, self.total)
         self.per_epoch = max(self.total // self.rows, 1)
 
     def batch(self, number: int) -> Batch:
-        """Batch `number`, counted from 0 through all epochs."""
         epoch, index = divmod(number, self.per_epoch)
-        draw = generator(self.seed, "epoch", epoch)
-        order = draw.permutation(self.total)
-        slack = len(self.split.tokens) - self.total * self.context
-        shift = int(draw.integers(slack + 1))  # another edge between rows in each epoch
-        return self._rows(order[index * self.rows : (index + 1) * self.rows] * self.context + shift)
+        places = np.arange(index * self.rows, (index + 1) * self.rows)
+        order = shuffled(places, self.total, derive(self.seed, "order", epoch))
+        room = len(self.split.tokens) - self.total * self.context
+        shift = int(generator(self.seed, "edges", epoch).integers(room + 1))
+        return self._rows(order * self.context + shift)
 
     def first(self, rows: int) -> Batch:
-        """The same rows at every call, spread over the split: what a validation curve is measured on."""
         chosen = np.linspace(0, self.total - 1, min(rows, self.total)).astype(np.int64)
         return self._rows(np.unique(chosen) * self.context)
 
     def _rows(self, starts: Array) -> Batch:
-        places = starts[:, None] + np.arange(self.context)  # (batch, time) in the stream of targets
-        offsets = self.split.offsets.astype(np.int64)
-        segments = np.searchsorted(offsets, places, side="right") - 1
-        begins = offsets[segments]
-        before = self.split.tokens[np.maximum(places - 1, 0)].astype(np.int64)
-        return Batch(
-            inputs=np.where(places == begins, self.eos, before),
-            targets=self.split.tokens[places].astype(np.int64),
-            positions=places - np.maximum(begins, starts[:, None]),
-            segments=segments,
-        )
+        places = starts[:, None] + np.arange(self.context)  # (batch, time)
+        batch = _read(self.split, places, self.eos)
+        return batch._replace(positions=np.minimum(batch.positions, np.arange(self.context)))
+
+
+class StreamBatches:
+    """Rows that never end: row r of batch k + 1 goes on where row r of batch k stopped.
+
+    The split is a ring, and the rows start at equal distances on it; an epoch later each row stands
+    where the next one started. Positions count from the beginning of the document even where that
+    lies in an earlier batch: 0 is where a recurrent model forgets.
+    """
+
+    def __init__(self, split: Split, *, rows: int, context: int, eos: int) -> None:
+        self.split = split
+        self.eos = eos
+        total = len(split.tokens)
+        self.rows = min(rows, total)
+        self.distance = total // self.rows
+        self.context = min(context, self.distance)
+        self.per_epoch = self.distance // self.context
+
+    def batch(self, number: int) -> Batch:
+        starts = np.arange(self.rows) * self.distance + number * self.context
+        places = (starts[:, None] + np.arange(self.context)) % len(self.split.tokens)  # (batch, time)
+        return _read(self.split, places, self.eos)
+
+    def first(self, rows: int) -> Batch:
+        """The tokens of `rows` rows as a few long ones: little is read without what came before."""
+        tokens = min(rows * self.context, len(self.split.tokens))
+        height = min(rows, tokens, 8)
+        starts = np.linspace(0, len(self.split.tokens) - tokens // height, height).astype(np.int64)
+        return _read(self.split, starts[:, None] + np.arange(tokens // height), self.eos)
+
+
+def _read(split: Split, places: Array, eos: int) -> Batch:
+    """The targets at places `(batch, time)` of the stream, with what is read before each."""
+    # Search and gather touch only these places: no conversion of a whole memory map.
+    segments = np.searchsorted(split.offsets, places.astype(np.uint64), side="right") - 1
+    begins = split.offsets[segments].astype(np.int64)
+    before = split.tokens[np.maximum(places - 1, 0)].astype(np.int64)
+    return Batch(
+        inputs=np.where(places == begins, eos, before),
+        targets=split.tokens[places].astype(np.int64),
+        positions=places - begins,
+        segments=segments,
+    )
+
+
+ROUNDS = 4  # of the Feistel network: enough to make every pattern of neighbours vanish
+
+
+def shuffled(places: Array, total: int, key: int) -> Array:
+    """Where a permutation of `range(total)` sends these places, without making all of it.
+
+    A Feistel network permutes a power of four that holds `total`; a place that falls outside is sent
+    on until it falls inside (Black and Rogaway 2002, "Ciphers with arbitrary finite domains").
+    """
+    half = max((max(total - 1, 1).bit_length() + 1) // 2, 1)
+    found = _feistel(places.astype(np.uint64), half, key)
+    while (outside := found >= total).any():
+        found[outside] = _feistel(found[outside], half, key)
+    return found.astype(np.int64)
+
+
+def _feistel(x: Words, half: int, key: int) -> Words:
+    mask = np.uint64((1 << half) - 1)
+    left, right = x >> np.uint64(half), x & mask
+    for index in range(ROUNDS):
+        left, right = right, left ^ (_mix(right + np.uint64(derive(key, index))) & mask)
+    return (left << np.uint64(half)) | right
+
+
+def _mix(x: Words) -> Words:
+    """The finaliser of SplitMix64 (Steele et al. 2014): every bit of the input reaches every bit."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

@@ -12,9 +12,10 @@ import torch
 from langue.base.progress import bar, log
 from langue.base.seeds import derive
 from langue.models.layers.device import autocast, keep_freed_memory
-from langue.tokens.batches import Batch, Batches
+from langue.tokens.batches import TrainingBatch
 from langue.tokens.store import TokenStore
 from langue.training.config import TrainingConfig
+from langue.training.recipe import Recipe
 
 VALIDATION_TOKENS = 8_192  # of each point of the curve: two batches, so the curve costs little
 
@@ -46,7 +47,7 @@ class Progress:
         return time.perf_counter() - self.started
 
 
-def run(model: Any, store: TokenStore, config: TrainingConfig) -> dict[str, Any]:
+def run(recipe: Recipe, model: Any, store: TokenStore) -> dict[str, Any]:
     """Train in place, and leave the model with the weights that were best on the validation split.
 
     Ctrl-C ends the run early; `interrupted` in what is returned says so.
@@ -54,12 +55,18 @@ def run(model: Any, store: TokenStore, config: TrainingConfig) -> dict[str, Any]
     Returns:
         What was measured: steps, tokens, seconds, and the validation curve in nats per token.
     """
+    config = recipe.training
+    assert config is not None
     keep_freed_memory()
     torch.manual_seed(derive(config.seed, "dropout") % 2**63)
     context = model.window
     rows = max(config.batch_tokens // context, 1)
-    batches = Batches(store.split("train"), rows=rows, context=context, eos=store.eos, seed=config.seed)
-    held_out = Batches(store.split("valid"), rows=1, context=context, eos=store.eos, seed=config.seed)
+    batches, held_out = (
+        recipe.family.batches(
+            store.split(split), model.vocabulary, recipe.model, height, context, config.seed
+        )
+        for split, height in (("train", rows), ("valid", 1))
+    )
     validation = held_out.first(max(VALIDATION_TOKENS // context, 1))
     optimiser = _optimiser(model, config)
     progress = Progress(config, batches.rows * batches.context, batches.per_epoch)
@@ -81,7 +88,7 @@ def run(model: Any, store: TokenStore, config: TrainingConfig) -> dict[str, Any]
                     best = _measure(model, validation, progress, curve, best)
         except KeyboardInterrupt:
             interrupted = True
-    if not curve or curve[-1]["step"] != progress.step:
+    if not best or curve[-1]["step"] != progress.step:
         best = _measure(model, validation, progress, curve, best)
     model.load_state_dict(best)
     model.eval()
@@ -94,11 +101,11 @@ def run(model: Any, store: TokenStore, config: TrainingConfig) -> dict[str, Any]
     }
 
 
-def _step(model: Any, batch: Batch, optimiser: torch.optim.Optimizer, clip: float) -> None:
+def _step(model: Any, batch: TrainingBatch, optimiser: torch.optim.Optimizer, clip: float) -> None:
     model.train()
     with autocast(model.device):
         loss = model.loss(batch)
-    loss.backward()
+    (loss / batch.targets_count).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
@@ -126,24 +133,27 @@ def _set_rate(optimiser: torch.optim.Optimizer, config: TrainingConfig, share: f
 
 def _measure(
     model: Any,
-    validation: Batch,
+    validation: TrainingBatch,
     progress: Progress,
     curve: list[dict[str, float]],
     best: dict[str, torch.Tensor],
 ) -> dict[str, torch.Tensor]:
     """Add a point to the curve; the best weights so far."""
     with evaluating(model), autocast(model.device):
-        loss = float(model.loss(validation))
-    curve.append({"step": progress.step, "seconds": round(progress.seconds, 3), "loss": round(loss, 6)})
+        loss = float(model.loss(validation)) / validation.targets_count
+    worse = bool(best) and loss > min(point["loss"] for point in curve)
+    curve.append({"step": progress.step, "seconds": round(progress.seconds, 3), "loss": loss})
     log.info("step %d: validation %.4f nats a token", progress.step, loss)
-    if best and loss > min(point["loss"] for point in curve):
+    if worse:
         return best
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
 @contextmanager
 def evaluating(model: Any) -> Iterator[None]:
-    """The model without dropout or gradients."""
+    """The model without dropout or gradients, its memory of the training text put aside."""
+    carry, model.carry = model.carry, {}
     model.eval()
     with torch.no_grad():
         yield
+    model.carry = carry

@@ -55,7 +55,7 @@ def _by_gradient(recipe: Recipe, store: TokenStore) -> tuple[Causal, dict[str, A
     assert recipe.training is not None
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     model = recipe.family.create(recipe.model, vocabulary, recipe.training.seed)
-    return model, run(model, store, recipe.training)
+    return model, run(recipe, model, store)
 
 
 def _card(recipe: Recipe, model: Causal, store: TokenStore, measured: dict[str, Any]) -> str:

@@ -1,37 +1,112 @@
-"""Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1) under a mask."""
+"""Attention (Vaswani et al. 2017, section 3.2): one module, a rule of who sees whom, a rule of places.
+
+Who sees whom is a `Mask`. Places are either added to what is read (the family does that), or turn
+queries and keys (`rotation`). Letters: B batch, T time, S time of the keys, H heads, G heads of keys
+and values, D head width, C channels.
+"""
+
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from langue.models.layers.device import explicit_attention
 
+# True where a position may look, `(B, 1, T, S)`; "causal": at itself and before; None: everywhere.
+Mask = torch.Tensor | Literal["causal"] | None
+Rotation = tuple[torch.Tensor, torch.Tensor]  # cosines and sines, `(B, 1, T, D / 2)` each
+Past = dict[nn.Module, tuple[torch.Tensor, torch.Tensor]]  # keys and values read before, by module
+
+
+class Attention(nn.Module):
+    """Self-attention. Weights have the names of GPT-2's: `c_attn` makes q, k, v; `c_proj` mixes heads.
+
+    Args:
+        G: heads of keys and values, each shared by H / G heads of queries (Ainslie et al. 2023).
+        qk_norm: queries and keys are given length √D and a gain (Henry et al. 2020).
+        dropout: share of the attention weights set to zero while training.
+    """
+
+    def __init__(self, C: int, H: int, G: int, *, dropout: float = 0.0, qk_norm: bool = False) -> None:
+        super().__init__()
+        D = C // H
+        self.heads = (H, G, G)
+        self.dropout = dropout
+        self.c_attn = nn.Linear(C, (H + 2 * G) * D)
+        self.c_proj = nn.Linear(C, C)
+        self.norms = nn.ModuleList(nn.RMSNorm(D) for _ in range(2 if qk_norm else 0))
+
+    def forward(
+        self, x: torch.Tensor, mask: Mask, rotation: Rotation | None = None, past: Past | None = None
+    ) -> torch.Tensor:
+        """`(B, T, C)` to `(B, T, C)`; what is read is added to `past`, which is seen too."""
+        B, T, C = x.shape
+        D = C // self.heads[0]
+        parts = self.c_attn(x).split([heads * D for heads in self.heads], -1)
+        q, k, v = (part.view(B, T, -1, D).transpose(1, 2) for part in parts)  # (B, H or G, T, D)
+        if self.norms:
+            q, k = self.norms[0](q).to(v.dtype), self.norms[1](k).to(v.dtype)
+        if rotation:
+            q, k = rotate(q, rotation), rotate(k, rotation)
+        if past is not None:
+            if self in past:
+                k, v = (torch.cat(both, 2) for both in zip(past[self], (k, v), strict=True))
+            past[self] = k, v
+        y = attend(q, k, v, mask, self.dropout if self.training else 0.0)  # (B, H, T, D)
+        return self.c_proj(y.transpose(1, 2).reshape(B, T, C))  # type: ignore[no-any-return]
+
 
 def attend(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    mask: torch.Tensor | None,
-    dropout: float = 0.0,
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: Mask, dropout: float = 0.0
 ) -> torch.Tensor:
     """softmax(q kᵀ / √D) v.
 
     Args:
-        query: `(B, H, T, D)`; key and value: `(B, H, S, D)`.
-        mask: `(B, 1, T, S)`, true where a position may look; None: all may look everywhere.
+        q: `(B, H, T, D)`; k and v: `(B, G, S, D)`, where G divides H.
+        mask: "causal" only where T = S.
         dropout: share of the weights set to zero.
 
     Returns:
         `(B, H, T, D)`
     """
-    if mask is None or not explicit_attention(query):
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
-    weights = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)  # (B, H, T, S)
-    weights = F.softmax(weights.masked_fill(~mask, float("-inf")), dim=-1, dtype=query.dtype)
-    return F.dropout(weights, dropout, training=dropout > 0) @ value
+    shared = q.shape[1] // k.shape[1]
+    if shared > 1:
+        k, v = k.repeat_interleave(shared, 1), v.repeat_interleave(shared, 1)
+    if mask is None or not explicit_attention(q):
+        causal = isinstance(mask, str)
+        given = None if isinstance(mask, str) else mask
+        return F.scaled_dot_product_attention(q, k, v, given, dropout_p=dropout, is_causal=causal)
+    if isinstance(mask, str):
+        mask = causal_mask(q.shape[2], q.device)
+    weights = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)  # (B, H, T, S)
+    weights = F.softmax(weights.masked_fill(~mask, float("-inf")), dim=-1, dtype=q.dtype)
+    return F.dropout(weights, dropout, training=dropout > 0) @ v
 
 
-def packed_mask(segments: torch.Tensor) -> torch.Tensor:
+def causal_mask(T: int, device: torch.device) -> torch.Tensor:
+    """`(T, T)`: a position sees itself and those before."""
+    return torch.ones(T, T, dtype=torch.bool, device=device).tril()
+
+
+def packed_mask(segments: torch.Tensor) -> Mask:
     """Causal, and within one document: `(B, T)` numbers of documents → `(B, 1, T, T)`."""
-    T = segments.shape[1]
-    causal = torch.ones(T, T, dtype=torch.bool, device=segments.device).tril()
-    return ((segments[:, :, None] == segments[:, None, :]) & causal)[:, None]
+    if bool((segments[:, :1] == segments[:, -1:]).all()):
+        return "causal"  # each row lies in one document; kernels know this rule
+    return (segments[:, :, None] == segments[:, None, :]).logical_and_(
+        causal_mask(segments.shape[1], segments.device)
+    )[:, None]
+
+
+def rotation(positions: torch.Tensor, D: int, base: float = 10_000.0) -> Rotation:
+    """Angles of rotary positions (Su et al. 2021, section 3.2.2), from `(T,)` or `(B, T)` positions."""
+    frequencies = base ** -torch.arange(0, 1, 2 / D, device=positions.device)  # (D / 2,)
+    angles = (positions[..., None] * frequencies).unsqueeze(-3)  # ([B,] 1, T, D / 2)
+    return angles.cos(), angles.sin()
+
+
+def rotate(x: torch.Tensor, rotation: Rotation) -> torch.Tensor:
+    """Turn pair i of a head, channels i and i + D / 2, by the angle of its position."""
+    cos, sin = (part.to(x.dtype) for part in rotation)
+    a, b = x.chunk(2, -1)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
