@@ -24,3 +24,8 @@ def test_words_are_counted_in_both_scripts(text: str, words: int) -> None:
 def test_segments_join_to_the_run(run: str) -> None:
     assert "".join(segment(run)) == run
     assert count_words(run) == len(segment(run))
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_words_of_ascii_are_those_python_splits_off(text: str) -> None:
+    assert count_words(text) == len(text.split())

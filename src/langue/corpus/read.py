@@ -175,7 +175,7 @@ def _pieces(rule: str, lines: Lines, total: int, ledger: Ledger) -> Iterator[Pie
     passage = min(max(total // PIECES, smallest), largest)
     ends: dict[str, Callable[[bytes, int], bool]] = {
         "file": lambda line, size: False,
-        "form-feed": lambda line, size: line.strip(b"\r\n") in SEPARATORS,
+        "form-feed": lambda line, size: len(line) <= 3 and line.strip(b"\r\n") in SEPARATORS,
         "blank-line": lambda line, size: not line.strip(),
         "passage": lambda line, size: size >= passage and (not line.strip() or size >= 2 * passage),
     }

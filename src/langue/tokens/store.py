@@ -160,10 +160,9 @@ class StoreWriter:
         totals["words"] += words
         tokens = self._files[f"{split}.tokens"]
         tokens.write(np.asarray(ids, self._dtype).tobytes())
-        tokens.write(np.array([self.eos], self._dtype).tobytes())
-        self._files[f"{split}.offsets"].write(np.array([totals["tokens"]], COUNTS).tobytes())
-        self._files[f"{split}.bytes"].write(np.array([bytes], COUNTS).tobytes())
-        self._files[f"{split}.words"].write(np.array([words], COUNTS).tobytes())
+        tokens.write(self.eos.to_bytes(self._dtype.itemsize, "little"))
+        for part, count in (("offsets", totals["tokens"]), ("bytes", bytes), ("words", words)):
+            self._files[f"{split}.{part}"].write(count.to_bytes(COUNTS.itemsize, "little"))
 
     def finish(self, **description: Any) -> None:
         """Close the files and write the manifest; `tokenizer.json` must already stand in the folder.
