@@ -7,9 +7,11 @@ however many documents there are.
 import hashlib
 import re
 import sqlite3
-import struct
+
+import numpy as np
 
 from langue.base.errors import MissingExtra
+from langue.base.seeds import generator
 
 BANDS, ROWS = 8, 8  # texts meet in a band at a Jaccard index of about (1/8)^(1/8) = 0.77
 _SENTENCE = re.compile(r"[\n.!?。！？…；;]+")
@@ -68,25 +70,23 @@ class NearDuplicates:
         if not available():
             raise MissingExtra("rensa", "data", "finding near-duplicates")
         self._database = _database("bands (key INTEGER PRIMARY KEY)")
+        self._multipliers = generator(0, "bands").integers(2**64, size=(BANDS, ROWS), dtype=np.uint64)
 
     def add(self, text: str) -> bool:
         """Remember a text; whether one much like it was seen before."""
         from rensa import RMinHash
 
-        sentences = {stripped for part in _SENTENCE.split(text) if (stripped := part.strip())}
+        sentences = [part for part in set(_SENTENCE.split(text)) if part and not part.isspace()]
         if not sentences:
             return False
         sketch = RMinHash(num_perm=BANDS * ROWS, seed=1)
-        sketch.update(list(sentences))
-        values = sketch.digest()
-        keys = [(_key(band, values[band * ROWS : (band + 1) * ROWS]),) for band in range(BANDS)]
-        new = self._database.executemany("INSERT OR IGNORE INTO bands VALUES (?)", keys).rowcount
+        sketch.update(sentences)
+        bands = np.array(sketch.digest(), np.uint64).reshape(BANDS, ROWS)
+        # Multilinear hashing, modulo 2^64 (Lemire and Kaser 2014), with multipliers of each band's own.
+        keys = (bands * self._multipliers).sum(1, dtype=np.uint64).view(np.int64)
+        rows = [(key,) for key in keys.tolist()]
+        new = self._database.executemany("INSERT OR IGNORE INTO bands VALUES (?)", rows).rowcount
         return new < BANDS
 
     def close(self) -> None:
         self._database.close()
-
-
-def _key(band: int, values: list[int]) -> int:
-    packed = struct.pack(f"<B{ROWS}Q", band, *values)
-    return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "little", signed=True)
