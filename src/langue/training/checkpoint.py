@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError, safe_open
 
 from langue.base.errors import LangueError
 from langue.base.files import describe_files, read_json, verify_files, write_json
 from langue.base.progress import log
+from langue.models.layers.weights import write_tensors
 from langue.training.distributed import World
 from langue.training.optimiser import Tensors, copy
 
@@ -85,7 +85,7 @@ class Checkpoints:
             try:
                 description = _verified(path)
                 carry = self._fill(path, bool(description["shards"]))
-            except (LangueError, KeyError, ValueError) as error:
+            except (LangueError, SafetensorError, KeyError) as error:
                 log.warning("skipping a damaged checkpoint, for the one before it: %s", error)
                 if self.world.first:  # out of the way of the one that will be written at that step
                     path.rename(path.with_name(f"damaged-{path.name}"))
@@ -128,12 +128,9 @@ class Checkpoints:
 
 
 def _save(group: str, tensors: Tensors, folder: Path) -> None:
-    """One file a group: safetensors holds a file twice in memory while it writes."""
     if tensors:
-        save_file(
-            {f"{group}/{name}": tensor.contiguous() for name, tensor in tensors.items()},
-            folder / f"{group}{SUFFIX}",
-        )
+        path = folder / f"{group}{SUFFIX}"
+        write_tensors(path, {f"{group}/{name}": tensor for name, tensor in tensors.items()})
 
 
 def _steps(folder: Path) -> list[Path]:

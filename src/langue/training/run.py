@@ -29,11 +29,20 @@ def can_resume(run: Path) -> bool:
     return (run / RUN).is_file()
 
 
-def begin(run: Path, recipe: Recipe, store: TokenStore, *, going_on: bool, overwrite: bool) -> None:
+def check_no_run(run: Path, *, overwrite: bool) -> None:
+    """Raise a `LangueError` unless a run may begin in that folder."""
+    check_free(run, marker=RUN, overwrite=True)
+    if can_resume(run) and not overwrite:
+        raise LangueError(
+            f"{run} holds an unfinished run; go on with --resume, or start anew with --overwrite"
+        )
+
+
+def begin(run: Path, recipe: Recipe, store: TokenStore, *, going_on: bool) -> None:
     """Make the folder of a run, or see that the one to go on with is of this model and store.
 
     Raises:
-        LangueError: an unfinished run is in the way, or the one to resume is another's.
+        LangueError: the one to go on with is another's.
     """
     now = {"store": store.fingerprint, **recipe.to_table()}
     if going_on:
@@ -47,11 +56,6 @@ def begin(run: Path, recipe: Recipe, store: TokenStore, *, going_on: bool, overw
         if before["training"] != now["training"]:
             log.warning("going on with other settings: %s", _difference(before["training"], now["training"]))
     elif run.exists():
-        check_free(run, marker=RUN, overwrite=True)
-        if not overwrite:
-            raise LangueError(
-                f"{run} holds an unfinished run; go on with --resume, or start anew with --overwrite"
-            )
         shutil.rmtree(run)
     run.mkdir(parents=True, exist_ok=True)
     for leftover in run.glob(".*"):  # of a process that was killed while it wrote

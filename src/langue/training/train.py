@@ -12,7 +12,7 @@ from langue.models.folder import DESCRIPTION, save
 from langue.models.protocol import Causal, Vocabulary
 from langue.tokens.store import TokenStore
 from langue.training.recipe import Recipe
-from langue.training.run import METRICS, begin, can_resume, run_folder
+from langue.training.run import METRICS, begin, can_resume, check_no_run, run_folder
 
 
 def train(
@@ -30,6 +30,8 @@ def train(
     """
     run = run_folder(output)
     going_on = resume and can_resume(run)
+    if not going_on:
+        check_no_run(run, overwrite=overwrite)
     check_free(output, marker=DESCRIPTION, overwrite=overwrite or going_on)
     if recipe.training is None:
         _save(recipe, store, output, *_by_counts(recipe, store), overwrite=overwrite)
@@ -38,7 +40,7 @@ def train(
 
     with World(shard=recipe.training.shard) as world:
         if world.first:
-            begin(run, recipe, store, going_on=going_on, overwrite=overwrite)
+            begin(run, recipe, store, going_on=going_on)
         else:
             silence()
         world.wait()
