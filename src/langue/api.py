@@ -106,6 +106,7 @@ def train(
     *,
     assignments: Sequence[str] = (),
     overwrite: bool = False,
+    resume: bool = False,
     **settings: Any,
 ) -> LanguageModel:
     """Train a model and write its folder.
@@ -113,17 +114,18 @@ def train(
     Args:
         recipe: the name of a family (`"ngram"`, `"gpt2"`) or of a recipe, or a TOML file.
         assignments: settings as the command line writes them, `["training.minutes=3"]`.
+        resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
         settings: settings by name, `order=5`; a dotted name is passed as `**{"training.minutes": 3}`.
 
     Raises:
         LangueError: an unknown setting, a store that does not open, an output folder in the way.
-        Interrupted: Ctrl-C; the message says what was saved.
+        Interrupted: Ctrl-C or SIGTERM; the message says what was saved.
     """
     from langue.training.recipe import read_recipe
     from langue.training.train import train as run
 
     resolved = read_recipe(str(recipe), assignments, settings)
-    run(resolved, TokenStore(store), Path(output), overwrite=overwrite)
+    run(resolved, TokenStore(store), Path(output), overwrite=overwrite, resume=resume)
     return load(output)
 
 

@@ -72,6 +72,8 @@ def atomic_folder(path: Path, *, marker: str, overwrite: bool = False) -> Iterat
         with writing(path):
             yield temporary
             for file in temporary.rglob("*"):
+                if file.is_file():
+                    file.chmod(0o666 & ~_umask())  # some libraries write for the owner's eyes only
                 _sync(file)
             temporary.chmod(0o777 & ~_umask())
             if path.exists():

@@ -15,13 +15,16 @@ def command(
     output: Output,
     settings: Settings = None,
     overwrite: Overwrite = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint, if there is one.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a model of any family on a store. Ctrl-C saves what there is."""
+    """Train a model of any family on a store. Ctrl-C writes a checkpoint and the best model so far."""
     from langue import api
 
-    model = api.train(recipe, store, output, assignments=settings or (), overwrite=overwrite)
+    model = api.train(recipe, store, output, assignments=settings or (), overwrite=overwrite, resume=resume)
     if json:
         print_json(model.info())
     elif not quiet:

@@ -3,6 +3,7 @@
 model.json       family, configuration, fingerprints, what was measured; size and hash of the rest
 tokenizer.json   the tokenizer it was trained with
 README.md        a model card, written above this layer from what is in model.json
+metrics.jsonl    what was measured while it was trained by gradient, a line at a time
 …                weights or tables, written by the family itself
 """
 
@@ -63,6 +64,7 @@ def save(
     recipe: Mapping[str, Any],
     measured: Mapping[str, Any],
     card: str,
+    metrics: Path | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a model folder, whole or not at all.
@@ -71,6 +73,7 @@ def save(
         store: folder of the token store the model was trained on; its tokenizer is copied.
         manifest: the manifest of that store.
         card: text of `README.md`.
+        metrics: the JSON lines of its training, which are copied.
 
     Raises:
         LangueError: the folder exists (and not `overwrite`), or the disk refuses.
@@ -78,6 +81,8 @@ def save(
     with atomic_folder(path, marker=DESCRIPTION, overwrite=overwrite) as folder:
         model.save(folder)
         shutil.copyfile(store / TOKENIZER, folder / TOKENIZER)
+        if metrics is not None:
+            shutil.copyfile(metrics, folder / metrics.name)
         (folder / "README.md").write_text(card, encoding="utf-8")
         description = Description(
             format=FORMAT,

@@ -13,7 +13,6 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from langue.base.config import Config
@@ -22,12 +21,11 @@ from langue.base.seeds import derive
 from langue.models.layers.attention import Attention, Mask, Past, Rotation, packed_mask, rotation
 from langue.models.layers.device import best_device
 from langue.models.layers.loss import head_cross_entropy
+from langue.models.layers.weights import fit, load_weights, save_weights
 from langue.models.layers.windowed import Windowed
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
 from langue.tokens.batches import Batch
-
-WEIGHTS = "weights.safetensors"
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 # size → layers, width, heads, context; "base" is the GPT-2 of 124 million parameters
@@ -174,7 +172,7 @@ class GPT2(Windowed):
         return 6.0 * weights + 6.0 * L * C * T
 
     def save(self, folder: Path) -> None:
-        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS)
+        save_weights(self, folder)
 
 
 def from_released(config: GPT2Config, vocabulary: Vocabulary, weights: dict[str, torch.Tensor]) -> GPT2:
@@ -191,7 +189,7 @@ def from_released(config: GPT2Config, vocabulary: Vocabulary, weights: dict[str,
         and not (config.tied and short == "lm_head.weight")
     }
     model = GPT2(config, vocabulary)
-    _fit(model, kept, "these weights")
+    fit(model, kept, "what was given")
     return model
 
 
@@ -217,13 +215,6 @@ def _transposed(name: str) -> bool:
     return name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight"))
 
 
-def _fit(model: GPT2, weights: dict[str, torch.Tensor], where: object) -> None:
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise LangueError(f"{where} does not fit the model: {error}") from None
-
-
 def create(config: GPT2Config, vocabulary: Vocabulary, seed: int) -> GPT2:
     """A model with random weights."""
     model = GPT2(config, vocabulary)
@@ -232,13 +223,9 @@ def create(config: GPT2Config, vocabulary: Vocabulary, seed: int) -> GPT2:
 
 
 def load(folder: Path, config: GPT2Config, vocabulary: Vocabulary) -> GPT2:
-    """Read the weights of a model folder.
-
-    Raises:
-        LangueError: the weights are not those of this configuration.
-    """
+    """Read the weights of a model folder."""
     model = GPT2(config, vocabulary)
-    _fit(model, load_file(folder / WEIGHTS), folder / WEIGHTS)
+    load_weights(model, folder)
     return model.to(best_device()).eval()
 
 

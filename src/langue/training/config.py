@@ -1,25 +1,46 @@
 """How a model is trained by gradient: the `[training]` section of a recipe."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from langue.base.config import Config
 
-Budget = Annotated[float, msgspec.Meta(ge=0.0)]
+Amount = Annotated[float, msgspec.Meta(ge=0.0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Positive = Annotated[float, msgspec.Meta(gt=0.0)]
 
 
 class TrainingConfig(Config, frozen=True):
-    """AdamW with warm-up and cosine, under one budget: the first of these that is not 0."""
+    """The budget is the first of `steps`, `tokens`, `epochs`, `minutes` that is not 0."""
 
-    steps: Annotated[int, msgspec.Meta(ge=0)] = 0
-    tokens: Annotated[int, msgspec.Meta(ge=0)] = 0
-    epochs: Budget = 0.0
-    minutes: Budget = 0.0  # if none is given: 3, what a newcomer waits; seconds differ, so do results
+    steps: Count = 0
+    tokens: Count = 0
+    epochs: Amount = 0.0
+    minutes: Amount = 0.0  # if none is given: 3, what a newcomer waits; seconds differ, so do results
     batch_tokens: Annotated[int, msgspec.Meta(ge=1)] = 4096  # small batches learn most a minute here
-    learning_rate: Annotated[float, msgspec.Meta(gt=0.0)] = 1e-3  # nanoGPT's for models of this size
-    weight_decay: Annotated[float, msgspec.Meta(ge=0.0)] = 0.1  # on matrices only
-    warmup: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.05  # share of the budget
-    clip: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0  # largest norm of the gradient
+    micro_tokens: Count = 0  # of a batch that pass at a time; 0: all, and half if memory runs out
+    optimiser: Literal["adamw", "muon", "sgd"] = "adamw"
+    learning_rate: Positive = 1e-3  # nanoGPT's for models of this size
+    matrix_rate: Positive = 1.0  # muon: learning rate of the matrices, in multiples of that of the rest
+    beta2: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.95  # of AdamW; 0.99 for small batches
+    weight_decay: Amount = 0.1  # on matrices only
+    schedule: Literal["cosine", "wsd", "linear", "constant"] = "cosine"
+    warmup: Share = 0.05  # of the budget
+    decay: Share = 0.2  # of the budget, at its end: `wsd` only (Hägele et al. 2024)
+    final_rate: Share = 0.1  # of the learning rate, at the end
+    clip: Positive = 1.0  # largest norm of the gradient
+    average: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # decay of averaged weights; 0: none
     evaluations: Annotated[int, msgspec.Meta(ge=1)] = 10  # points of the validation curve
+    validation_tokens: Annotated[int, msgspec.Meta(ge=1)] = 8192  # of each: two batches, so it costs little
+    checkpoint_minutes: Positive = 5.0  # what a crash may cost
+    keep_checkpoints: Annotated[int, msgspec.Meta(ge=1)] = 2  # the last, and one should that be damaged
+    keep_run: bool = False  # leave checkpoints and metrics beside the model when it is done
+    log_every: Annotated[int, msgspec.Meta(ge=1)] = 10  # steps
+    tensorboard: bool = False
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of matrix products
+    compile: bool = False  # pays on long runs: tens of seconds at the start
+    recompute: bool = False  # activations are made again on the way back: less memory, a third slower
+    shard: bool = False  # many devices: FSDP instead of DDP
     seed: int = 0

@@ -1,152 +1,208 @@
-"""The training loop: a step, when to stop, and the best model seen on the validation split."""
+"""One step of training, and the best model seen on the validation split."""
 
 import math
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 import torch
 
-from langue.base.progress import bar, log
+from langue.base.errors import LangueError
+from langue.base.progress import log
 from langue.base.seeds import derive
-from langue.models.layers.device import autocast, keep_freed_memory
+from langue.models.layers.device import autocast
 from langue.tokens.batches import TrainingBatch
 from langue.tokens.store import TokenStore
-from langue.training.config import TrainingConfig
+from langue.training import forward
+from langue.training.distributed import World
+from langue.training.optimiser import Average, Optimiser, Tensors, clip, copy, norms_by_layer, weights
 from langue.training.recipe import Recipe
+from langue.training.schedule import Budget, rate
 
-VALIDATION_TOKENS = 8_192  # of each point of the curve: two batches, so the curve costs little
 
+class State(msgspec.Struct):
+    """How far a run is: all of it that is not a tensor."""
 
-@dataclass
-class Progress:
-    """How far a run is, in shares of its budget."""
-
-    config: TrainingConfig
-    step_tokens: int
-    epoch_steps: int
-    started: float = field(default_factory=time.perf_counter)
     step: int = 0
+    seconds: float = 0.0  # training, over all its sessions
+    sessions: int = 0
+    micro_rows: int = 0  # of a batch that pass at a time, on each process
+    curve: list[dict[str, float]] = []  # the validation loss, in nats per token
+    peak_bytes: int = 0
+
+
+class Step(NamedTuple):
+    """What a step did."""
+
+    loss: float  # nats per token, before the update
+    rate: float
+    norm: float  # of the gradient, before clipping
+    norms: dict[str, float]  # by layer; empty on most steps
+
+
+class Trainer:
+    """A model in training.
+
+    Raises:
+        LangueError: the store has nothing to train on, or a batch cannot be shared by the processes.
+    """
+
+    def __init__(self, recipe: Recipe, model: Any, store: TokenStore, world: World) -> None:
+        assert recipe.training is not None
+        self.config = config = recipe.training
+        self.model = model
+        self.world = world
+
+        def batches(split: str, rows: int) -> Any:
+            return recipe.family.batches(
+                store.split(split), model.vocabulary, recipe.model, rows, model.window, config.seed
+            )
+
+        self.source = batches("train", max(config.batch_tokens // model.window, 1))
+        held_out = batches("valid", 1)
+        self.validation = held_out.first(max(config.validation_tokens // held_out.context, 1))
+        self.step_tokens: int = self.source.rows * self.source.context
+        self.budget = Budget(config, self.step_tokens, self.source.per_epoch)
+        micro = max(config.micro_tokens // self.source.context, 1) if config.micro_tokens else None
+        self.state = State(micro_rows=micro or -(-self.source.rows // world.size))
+
+        if config.recompute:
+            forward.recompute(model)
+        if config.compile:
+            forward.compiled(model)
+        self.loss = world.wrap(model)
+        self.optimiser = Optimiser(model, config)
+        self.average = Average(model, config.average)
+        self.best = {name: tensor.clone() for name, tensor in weights(model).items()}
 
     @property
     def share(self) -> float:
-        """0 at the start, 1 when the budget is spent."""
-        config = self.config
-        if config.steps:
-            return self.step / config.steps
-        if config.tokens:
-            return self.step * self.step_tokens / config.tokens
-        if config.epochs:
-            return self.step / (config.epochs * self.epoch_steps)
-        return self.seconds / (60 * (config.minutes or 3.0))
+        return self.budget.share(self.state.step, self.state.seconds)
 
     @property
-    def seconds(self) -> float:
-        return time.perf_counter() - self.started
+    def tokens(self) -> int:
+        return self.state.step * self.step_tokens
 
+    def tensors(self) -> Mapping[str, Tensors]:
+        """All that changes, by group, live."""
+        return {
+            "model": weights(self.model),
+            "optimiser": self.optimiser.tensors(),
+            "average": self.average.tensors,
+            "best": self.best,
+        }
 
-def run(recipe: Recipe, model: Any, store: TokenStore) -> dict[str, Any]:
-    """Train in place, and leave the model with the weights that were best on the validation split.
+    def step(self, *, detailed: bool = False) -> Step:
+        """Update the weights by the gradient of the mean loss of one batch.
 
-    Ctrl-C ends the run early; `interrupted` in what is returned says so.
+        Raises:
+            LangueError: the loss or its gradient is not finite; the weights are those before.
+        """
+        self.model.train()
+        batch = self.source.batch(self.state.step)
+        loss = self._gradient(batch)
+        norms = norms_by_layer(self.model) if detailed else {}
+        norm = clip(self.model, self.config.clip)
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            raise LangueError(self._diverged(loss, norm))
+        now = rate(self.config, self.share)
+        self.optimiser.step(now)
+        self.average.update(self.state.step)
+        self.state.step += 1
+        return Step(loss, now, norm, norms)
 
-    Returns:
-        What was measured: steps, tokens, seconds, and the validation curve in nats per token.
-    """
-    config = recipe.training
-    assert config is not None
-    keep_freed_memory()
-    torch.manual_seed(derive(config.seed, "dropout") % 2**63)
-    context = model.window
-    rows = max(config.batch_tokens // context, 1)
-    batches, held_out = (
-        recipe.family.batches(
-            store.split(split), model.vocabulary, recipe.model, height, context, config.seed
-        )
-        for split, height in (("train", rows), ("valid", 1))
-    )
-    validation = held_out.first(max(VALIDATION_TOKENS // context, 1))
-    optimiser = _optimiser(model, config)
-    progress = Progress(config, batches.rows * batches.context, batches.per_epoch)
-    curve: list[dict[str, float]] = []
-    best: dict[str, torch.Tensor] = {}
-    interrupted = False
-    with bar("training", total=1.0) as shown:
-        try:
-            while (share := progress.share) < 1:
-                _set_rate(optimiser, config, share)
-                _step(model, batches.batch(progress.step), optimiser, config.clip)
-                progress.step += 1
-                shown.advance(progress.share - share)
-                speed = progress.step * progress.step_tokens / progress.seconds
-                shown.note(
-                    f"{speed:,.0f} tokens/s" + (f", validation {curve[-1]['loss']:.3f}" if curve else "")
+    def _gradient(self, batch: TrainingBatch) -> float:
+        """Add the gradient of a batch to the weights; its mean loss. Halves what passes at a time
+        while memory runs out, which changes nothing of the result but its rounding."""
+        carry = self.model.carry
+        while True:
+            try:
+                total = self._accumulate(batch)
+                return float(self.world.sum(total)[0] / batch.targets_count)
+            except RuntimeError as error:
+                if not _out_of_memory(error) or self.world.size > 1:
+                    raise
+            self.optimiser.forget()
+            self.model.carry = carry
+            if self.state.micro_rows == 1:
+                raise LangueError(
+                    f"not enough memory for one row of {self.source.context} tokens; "
+                    "try training.recompute = true, a shorter model.context, or a smaller model"
                 )
-                if progress.share >= (len(curve) + 1) / config.evaluations:
-                    best = _measure(model, validation, progress, curve, best)
-        except KeyboardInterrupt:
-            interrupted = True
-    if not best or curve[-1]["step"] != progress.step:
-        best = _measure(model, validation, progress, curve, best)
-    model.load_state_dict(best)
-    model.eval()
-    return {
-        "steps": progress.step,
-        "tokens": progress.step * progress.step_tokens,
-        "seconds": round(progress.seconds, 3),
-        "validation": curve,
-        "interrupted": interrupted,
-    }
+            self.state.micro_rows = -(-self.state.micro_rows // 2)
+            log.warning("out of memory: going on with %d rows at a time", self.state.micro_rows)
 
+    def _accumulate(self, batch: TrainingBatch) -> float:
+        """Gradients of this process's rows, a few rows at a time: the sum of their losses."""
+        mine = self.world.share(batch)
+        carry, after = self.model.carry, []
+        total = torch.zeros((), device=self.world.device)
+        for begin in range(0, mine.rows, self.state.micro_rows):
+            end = min(begin + self.state.micro_rows, mine.rows)
+            self.model.carry = {name: rows[begin:end] for name, rows in carry.items()}
+            seed = derive(self.config.seed, "dropout", self.state.step, self.world.rank, begin)
+            torch.manual_seed(seed % 2**63)
+            with self.world.exchanging(end == mine.rows):
+                with autocast(self.model.device, self.config.precision):
+                    loss = self.loss(mine.cut(begin, end))
+                # The processes' gradients are averaged: times their number, that is their sum.
+                (loss * (self.world.size / batch.targets_count)).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+            after.append(self.model.carry)
+        self.model.carry = {name: torch.cat([part[name] for part in after]) for name in after[-1]}
+        return float(total)
 
-def _step(model: Any, batch: TrainingBatch, optimiser: torch.optim.Optimizer, clip: float) -> None:
-    model.train()
-    with autocast(model.device):
-        loss = model.loss(batch)
-    (loss / batch.targets_count).backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
+    def measure(self) -> float:
+        """Add a point to the validation curve, and keep the weights if they are the best so far.
 
+        Returns:
+            The loss in nats per token.
 
-def _optimiser(model: Any, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter 2019); biases and norms do not decay."""
-    groups = [
-        {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=True)
+        Raises:
+            LangueError: it is not finite.
+        """
+        with (
+            self._measured_weights(),
+            evaluating(self.model),
+            autocast(self.model.device, self.config.precision),
+        ):
+            loss = float(self.model.loss(self.validation) / self.validation.targets_count)
+        if not math.isfinite(loss):
+            raise LangueError(self._diverged(loss, 0.0))
+        if not self.state.curve or loss < min(point["loss"] for point in self.state.curve):
+            copy(self.average.tensors or weights(self.model), self.best)
+        point = {"step": self.state.step, "seconds": round(self.state.seconds, 3), "loss": loss}
+        self.state.curve.append(point)
+        return loss
 
+    @contextmanager
+    def _measured_weights(self) -> Iterator[None]:
+        """The averaged weights, where there are any."""
+        if not self.config.average:
+            yield
+        else:
+            with self.average.applied():
+                yield
 
-def _set_rate(optimiser: torch.optim.Optimizer, config: TrainingConfig, share: float) -> None:
-    """Linear warm-up, then cosine down to a tenth."""
-    if share < config.warmup:
-        factor = max(share / config.warmup, 0.01)
-    else:
-        done = (share - config.warmup) / max(1 - config.warmup, 1e-9)
-        factor = 0.1 + 0.45 * (1 + math.cos(math.pi * min(done, 1.0)))
-    for group in optimiser.param_groups:
-        group["lr"] = config.learning_rate * factor
+    def finish(self) -> None:
+        """Leave the model with the best weights, as it was before training but for those."""
+        if self.state.curve:
+            copy(self.best, weights(self.model))
+        elif self.config.average:
+            copy(self.average.tensors, weights(self.model))
+        self.model.carry = {}
+        forward.restore(self.model)
+        self.model.eval()
 
-
-def _measure(
-    model: Any,
-    validation: TrainingBatch,
-    progress: Progress,
-    curve: list[dict[str, float]],
-    best: dict[str, torch.Tensor],
-) -> dict[str, torch.Tensor]:
-    """Add a point to the curve; the best weights so far."""
-    with evaluating(model), autocast(model.device):
-        loss = float(model.loss(validation)) / validation.targets_count
-    worse = bool(best) and loss > min(point["loss"] for point in curve)
-    curve.append({"step": progress.step, "seconds": round(progress.seconds, 3), "loss": loss})
-    log.info("step %d: validation %.4f nats a token", progress.step, loss)
-    if worse:
-        return best
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    def _diverged(self, loss: float, norm: float) -> str:
+        config = self.config
+        what = f"the loss is {loss}" if not math.isfinite(loss) else f"the norm of its gradient is {norm}"
+        return (
+            f"{what} at step {self.state.step:,}. Try a lower learning_rate (now {config.learning_rate:g}), "
+            f"a longer warmup (now {config.warmup:g} of the run), a smaller clip (now {config.clip:g}), or "
+            "training.precision = float32; --resume goes on from the last checkpoint with such a change"
+        )
 
 
 @contextmanager
@@ -154,6 +210,12 @@ def evaluating(model: Any) -> Iterator[None]:
     """The model without dropout or gradients, its memory of the training text put aside."""
     carry, model.carry = model.carry, {}
     model.eval()
-    with torch.no_grad():
-        yield
-    model.carry = carry
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.carry = carry
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)

@@ -1,27 +1,72 @@
 """Training a model of any family, and writing its folder."""
 
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 from langue.base.errors import Interrupted
 from langue.base.files import check_free
-from langue.base.progress import bar
+from langue.base.progress import bar, silence
 from langue.models.folder import DESCRIPTION, save
 from langue.models.protocol import Causal, Vocabulary
 from langue.tokens.store import TokenStore
 from langue.training.recipe import Recipe
+from langue.training.run import METRICS, begin, can_resume, check_no_run, run_folder
 
 
-def train(recipe: Recipe, store: TokenStore, output: Path, *, overwrite: bool = False) -> None:
+def train(
+    recipe: Recipe, store: TokenStore, output: Path, *, overwrite: bool = False, resume: bool = False
+) -> None:
     """Train and save.
 
+    Args:
+        resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
+
     Raises:
-        LangueError: the output folder is in the way, the store has nothing to train on.
-        Interrupted: Ctrl-C during a run by gradient; the best model so far is saved.
+        LangueError: the output folder or an unfinished run is in the way, the run to resume is of
+            another model or store, the store has nothing to train on, the loss is not finite.
+        Interrupted: Ctrl-C or SIGTERM during a run by gradient, after a checkpoint.
     """
-    check_free(output, marker=DESCRIPTION, overwrite=overwrite)
-    model, measured = _by_gradient(recipe, store) if recipe.training else _by_counts(recipe, store)
+    run = run_folder(output)
+    going_on = resume and can_resume(run)
+    if not going_on:
+        check_no_run(run, overwrite=overwrite)
+    check_free(output, marker=DESCRIPTION, overwrite=overwrite or going_on)
+    if recipe.training is None:
+        _save(recipe, store, output, *_by_counts(recipe, store), overwrite=overwrite)
+        return
+    from langue.training.distributed import World  # torch, which families by counts do without
+
+    with World(shard=recipe.training.shard) as world:
+        if world.first:
+            begin(run, recipe, store, going_on=going_on)
+        else:
+            silence()
+        world.wait()
+        model, measured = _by_gradient(recipe, store, run, world, resume=going_on)
+        if not world.first:
+            return
+    _save(recipe, store, output, model, measured, overwrite=overwrite or going_on, metrics=run / METRICS)
+    if measured["interrupted"]:
+        raise Interrupted(
+            f"stopped after {measured['steps']:,} steps; the same command with --resume goes on. "
+            f"The best model so far is in {output}"
+        )
+    if not recipe.training.keep_run:
+        shutil.rmtree(run, ignore_errors=True)
+
+
+def _save(
+    recipe: Recipe,
+    store: TokenStore,
+    output: Path,
+    model: Causal,
+    measured: dict[str, Any],
+    *,
+    overwrite: bool,
+    metrics: Path | None = None,
+) -> None:
     save(
         output,
         family=recipe.family,
@@ -32,12 +77,9 @@ def train(recipe: Recipe, store: TokenStore, output: Path, *, overwrite: bool = 
         recipe=recipe.to_table(),
         measured=measured,
         card=_card(recipe, model, store, measured),
+        metrics=metrics,
         overwrite=overwrite,
     )
-    if measured.get("interrupted"):
-        raise Interrupted(
-            f"interrupted after {measured['steps']:,} steps; the best model so far is in {output}"
-        )
 
 
 def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal, dict[str, Any]]:
@@ -48,14 +90,20 @@ def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal, dict[str, Any
     return model, {"seconds": round(time.perf_counter() - started, 3)}
 
 
-def _by_gradient(recipe: Recipe, store: TokenStore) -> tuple[Causal, dict[str, Any]]:
-    from langue.training.loop import run  # torch, which families by counts do without
+def _by_gradient(
+    recipe: Recipe, store: TokenStore, run: Path, world: Any, *, resume: bool
+) -> tuple[Causal, dict[str, Any]]:
+    from langue.training import session
+    from langue.training.distributed import unsharded
 
     assert recipe.family.create is not None
     assert recipe.training is not None
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     model = recipe.family.create(recipe.model, vocabulary, recipe.training.seed)
-    return model, run(recipe, model, store)
+    measured = session.run(recipe, model, store, run, world, resume=resume)
+    if world.sharded:
+        model = unsharded(model, recipe.family.create(recipe.model, vocabulary, recipe.training.seed))
+    return model, measured
 
 
 def _card(recipe: Recipe, model: Causal, store: TokenStore, measured: dict[str, Any]) -> str:

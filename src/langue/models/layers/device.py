@@ -2,8 +2,10 @@
 
 import contextlib
 import ctypes
+import math
 import platform
 import sys
+import time
 from functools import cache
 from pathlib import Path
 
@@ -38,10 +40,50 @@ def _cpu_gains_by_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported()) and "GenuineIntel" not in maker
 
 
-def autocast(device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """Matrix products in the fast type of the machine, everything else in float32."""
-    dtype = fast_dtype(device)
-    return torch.autocast(device.type, dtype) if dtype else contextlib.nullcontext()
+def autocast(device: torch.device, precision: str = "auto") -> contextlib.AbstractContextManager[object]:
+    """Matrix products in a type, everything else in float32.
+
+    Args:
+        precision: "float32", "bfloat16", or "auto": the fast type of the machine.
+    """
+    dtype = matmul_dtype(device, precision)
+    return torch.autocast(device.type, dtype) if dtype != torch.float32 else contextlib.nullcontext()
+
+
+def matmul_dtype(device: torch.device, precision: str) -> torch.dtype:
+    """The type of matrix products."""
+    if precision == "auto":
+        return fast_dtype(device) or torch.float32
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+# Dense bfloat16 FLOP/s by their makers' data sheets; of another device it is measured.
+DATA_SHEET = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "RTX 4090": 165e12}
+
+
+@cache
+def peak_flops(device: torch.device, precision: str = "auto") -> float:
+    """FLOP/s of a device at its best: its data sheet's, else a large matrix product's."""
+    dtype = matmul_dtype(device, precision)
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+        listed = [peak for part, peak in DATA_SHEET.items() if part in name]
+        if listed and dtype == torch.bfloat16:
+            return listed[0]
+    return measured_flops(device, dtype)
+
+
+def measured_flops(device: torch.device, dtype: torch.dtype, size: int = 1024, repeats: int = 5) -> float:
+    """FLOP/s of the best of a few square matrix products: about 50 ms on two cores."""
+    one = torch.ones(size, size, device=device, dtype=dtype)
+    best = math.inf
+    for _ in range(repeats):
+        started = time.perf_counter()
+        one @ one
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - started)
+    return 2 * size**3 / best
 
 
 def explicit_attention(query: torch.Tensor) -> bool:

@@ -1,0 +1,200 @@
+"""Training GPT-2: tokens a second here and by Hugging Face transformers, side by side.
+
+Every contender is a process of its own and trains a few steps in turn with the others, so that what
+else the machine does falls on all alike. The same shape and the same number of tokens; AdamW. Best
+and median of the turns are shown, and ratios of the bests: dtype against the same dtype, and best
+against best, since bfloat16 is slower than float32 on some processors.
+
+    .venv/bin/python benchmarks/gpt2_training.py [small|base] [rounds]
+
+`small`: 14 million parameters, context 256, 16 rows. `base`: GPT-2 of 124 million, context 512, 2 rows.
+`long`: the same at context 1024, for its memory.
+"""
+
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Size(NamedTuple):
+    layers: int
+    width: int
+    heads: int
+    context: int
+    rows: int
+    vocabulary: int
+    steps: int  # of a turn
+
+
+SIZES = {
+    "small": Size(6, 384, 6, 256, 16, 8192, 1),
+    "base": Size(12, 768, 12, 512, 2, 50257, 1),
+    "long": Size(12, 768, 12, 1024, 1, 50257, 1),
+}
+# name → (who, precision, as its defaults are)
+CONTENDERS = {
+    "transformers float32, defaults": ("peer", "float32", True),
+    "transformers float32, fused AdamW, no dropout": ("peer", "float32", False),
+    "transformers bfloat16, fused AdamW, no dropout": ("peer", "bfloat16", False),
+    "langue float32": ("langue", "float32", False),
+    "langue bfloat16": ("langue", "bfloat16", False),
+}
+
+
+def peer(size: Size, precision: str, defaults: bool) -> Callable[[], None]:
+    """A step of a plain PyTorch loop around `GPT2LMHeadModel`."""
+    import torch
+    import transformers
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    transformers.logging.set_verbosity_error()
+    drop = {} if defaults else {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+    shape = {"n_layer": size.layers, "n_embd": size.width, "n_head": size.heads, "n_positions": size.context}
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=size.vocabulary, **shape, **drop)).train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=None if defaults else True)
+
+    def step() -> None:
+        ids = torch.randint(size.vocabulary, (size.rows, size.context))
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            loss = model(input_ids=ids, labels=ids).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+
+    return step
+
+
+def langue(size: Size, precision: str, defaults: bool) -> Callable[[], None]:
+    """A step of langue's trainer on a store of random ids."""
+    import numpy as np
+
+    from langue.models.layers.device import keep_freed_memory
+    from langue.models.protocol import Vocabulary
+    from langue.tokens.store import StoreWriter, TokenStore
+    from langue.training.distributed import World
+    from langue.training.loop import Trainer
+    from langue.training.recipe import read_recipe
+
+    keep_freed_memory()
+    folder = Path(tempfile.mkdtemp())
+    with StoreWriter(folder, vocabulary_size=size.vocabulary, eos=0) as writer:
+        ids = np.random.default_rng(0).integers(1, size.vocabulary, 200_000)
+        for split in ("train", "valid"):
+            writer.add(split, ids, bytes=len(ids), words=0)
+        (folder / "tokenizer.json").write_text("{}")
+        writer.finish(tokenizer={})
+    shape = [
+        f"layers={size.layers}", f"width={size.width}", f"heads={size.heads}", f"context={size.context}"
+    ]  # fmt: skip
+    run = [f"batch_tokens={size.rows * size.context}", f"precision={precision}", "steps=1000000"]
+    recipe = read_recipe("gpt2", [*shape, *run])
+    assert recipe.family.create
+    model = recipe.family.create(recipe.model, Vocabulary(size.vocabulary, 0), 0)
+    trainer = Trainer(recipe, model, TokenStore(folder), World())
+    return lambda: (trainer.step(), None)[1]
+
+
+def work(name: str, size: Size) -> None:
+    """Be one contender: a turn for each line that comes in."""
+    who, precision, defaults = CONTENDERS[name]
+    step = {"peer": peer, "langue": langue}[who](size, precision, defaults)
+    step()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        started = time.perf_counter()
+        for _ in range(size.steps):
+            step()
+        seconds = time.perf_counter() - started
+        peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+        print(json.dumps({"seconds": seconds, "peak_bytes": peak}), flush=True)
+
+
+def compare(name: str, rounds: int) -> str:
+    size = SIZES[name]
+    workers = {}
+    for contender in CONTENDERS:
+        command = [sys.executable, __file__, "--work", contender, name]
+        worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert worker.stdout and worker.stdout.readline() == "ready\n"
+        workers[contender] = worker
+    speeds: dict[str, list[float]] = {contender: [] for contender in workers}
+    peaks = dict.fromkeys(workers, 0)
+    for _ in range(rounds):
+        for contender, worker in workers.items():
+            assert worker.stdin and worker.stdout
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+            answer = json.loads(worker.stdout.readline())
+            speeds[contender].append(size.steps * size.rows * size.context / answer["seconds"])
+            peaks[contender] = answer["peak_bytes"]
+    for worker in workers.values():
+        assert worker.stdin
+        worker.stdin.close()
+        worker.wait()
+    return table(name, size, rounds, speeds, peaks)
+
+
+def table(name: str, size: Size, rounds: int, speeds: dict[str, list[float]], peaks: dict[str, int]) -> str:
+    best = {contender: max(found) for contender, found in speeds.items()}
+    middle = {contender: sorted(found)[len(found) // 2] for contender, found in speeds.items()}
+    lines = [
+        f"## {name}: {size.layers} layers, width {size.width}, context {size.context}, {size.rows} rows, "
+        f"vocabulary {size.vocabulary:,}; {rounds} turns of {size.steps} steps",
+        "",
+        "| | tokens/s, best | median | peak memory, MB |",
+        "|---|---:|---:|---:|",
+    ]
+    lines += [f"| {c} | {best[c]:,.0f} | {middle[c]:,.0f} | {peaks[c] / 1e6:,.0f} |" for c in speeds]
+
+    def ratio(ours: list[str], theirs: list[str]) -> str:
+        pairs = (max(found[c] for c in ours) / max(found[c] for c in theirs) for found in (best, middle))
+        return "{:.2f} (medians: {:.2f})".format(*pairs)
+
+    defaults, fp32, bf16 = (c for c in CONTENDERS if c.startswith("transformers"))
+    own32, own16 = (c for c in CONTENDERS if c.startswith("langue"))
+    lines += [
+        "",
+        f"- float32 against transformers' defaults: {ratio([own32], [defaults])}",
+        f"- float32 against float32, fused, no dropout: {ratio([own32], [fp32])}",
+        f"- bfloat16 against bfloat16: {ratio([own16], [bf16])}",
+        f"- best against bfloat16: {ratio([own32, own16], [bf16])}",
+        f"- best against best: {ratio([own32, own16], [defaults, fp32, bf16])}",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--work"]:
+        work(sys.argv[2], SIZES[sys.argv[3]])
+        return
+    import torch
+    import transformers
+
+    names = [sys.argv[1]] if len(sys.argv) > 1 else ["small", "base"]
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 4
+    print(
+        f"`{' '.join(['python', 'benchmarks/gpt2_training.py', *sys.argv[1:]])}`: {time.strftime('%Y-%m-%d')}"
+    )
+    versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
+    print(f"{versions}, Python {platform.python_version()}")
+    print(f"{torch.get_num_threads()} threads, {cpu()}\n")
+    for name in names:
+        print(compare(name, rounds) + "\n", flush=True)
+
+
+def cpu() -> str:
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text().splitlines() if described.exists() else []
+    models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor()
+
+
+if __name__ == "__main__":
+    main()

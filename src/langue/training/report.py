@@ -1,0 +1,139 @@
+"""What one sees of a run: the line of the bar, metrics as JSON lines, and the ledger of its cost."""
+
+import json
+import math
+import resource
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from langue.base.errors import MissingExtra
+from langue.models.layers.device import peak_flops
+
+SMOOTHING = 0.9  # of the loss shown: about the last ten steps
+
+
+class Progress(Protocol):
+    """What the report needs to know of a run."""
+
+    step: int
+    seconds: float
+    tokens: int
+
+
+class Figures:
+    """Turns the counters of a run into what people ask for.
+
+    Args:
+        bytes_per_token: of the training text, the end of each document counted as a token; None
+            where a closed vocabulary hides what it cannot spell.
+        flops_per_token: of a training step; None where the family does not say.
+    """
+
+    def __init__(
+        self, bytes_per_token: float | None, flops_per_token: float | None, peak: float | None
+    ) -> None:
+        self.bytes_per_token = bytes_per_token
+        self.flops_per_token = flops_per_token
+        self.peak = peak  # FLOP/s of all devices together
+        self.loss = math.nan
+
+    def smooth(self, loss: float) -> float:
+        self.loss = loss if math.isnan(self.loss) else SMOOTHING * self.loss + (1 - SMOOTHING) * loss
+        return self.loss
+
+    def bits_per_byte(self, nats_per_token: float) -> float | None:
+        return nats_per_token / math.log(2) / self.bytes_per_token if self.bytes_per_token else None
+
+    def share_of_peak(self, tokens_per_second: float) -> float | None:
+        if not self.flops_per_token or not self.peak:
+            return None
+        return tokens_per_second * self.flops_per_token / self.peak
+
+    def line(self, tokens_per_second: float, validation: float | None) -> str:
+        """The figures of a run in a line."""
+        shown = [f"loss {self.loss:.3f}"]
+        if validation is not None:
+            shown.append(f"validation {validation:.3f}")
+        nearest = validation if validation is not None else self.loss
+        bits = self.bits_per_byte(nearest)
+        if bits is not None:
+            shown.append(f"{bits:.3f} bits/byte")
+        shown.append(f"{tokens_per_second:,.0f} tokens/s")
+        share = self.share_of_peak(tokens_per_second)
+        if share is not None:
+            shown.append(f"{share:.0%} of peak")
+        return ", ".join(shown)
+
+
+def clock(seconds: float) -> str:
+    """`1:02:03`, or `2:03` below an hour."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class Metrics:
+    """A file of JSON lines, each about one step, and TensorBoard's log beside it if wanted.
+
+    A run that goes on from step n first drops the lines of later steps: they will come again.
+    """
+
+    def __init__(self, path: Path, *, after: int, tensorboard: bool = False) -> None:
+        kept = []
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= after]
+        path.write_text("".join(kept), encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8")
+        self._board = _tensorboard(path.parent / "tensorboard", after) if tensorboard else None
+
+    def write(self, step: int, **figures: Any) -> None:
+        """One line; what is not finite becomes null."""
+        table = {"step": step, **figures}
+        self._file.write(json.dumps({name: _finite(value) for name, value in table.items()}) + "\n")
+        self._file.flush()
+        if self._board is not None:
+            for name, value in figures.items():
+                if isinstance(value, dict):
+                    for part, one in value.items():
+                        self._board.add_scalar(f"{name}/{part}", one, step)
+                elif value is not None:
+                    self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _tensorboard(folder: Path, after: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise MissingExtra("tensorboard", "tensorboard", "training.tensorboard = true") from None
+    return SummaryWriter(str(folder), purge_step=after + 1)
+
+
+def peak_memory() -> int:
+    """Most bytes in use so far: of the GPU if there is one, else of this process."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def figures_for(model: Any, manifest: dict[str, Any], precision: str, devices: int) -> Figures:
+    train = manifest["splits"]["train"]
+    open_vocabulary = not manifest["tokenizer"].get("closed") and train["tokens"]
+    flops = model.flops_per_token() if hasattr(model, "flops_per_token") else None
+    peak = peak_flops(model.device, precision) * devices if flops else None
+    return Figures(train["bytes"] / train["tokens"] if open_vocabulary else None, flops, peak)

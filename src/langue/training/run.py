@@ -1,0 +1,70 @@
+"""The folder of a run: what training keeps beside the model it is making, until that is done.
+
+OUTPUT.run/
+    run.json            recipe and store, to know what was begun here
+    metrics.jsonl       what was measured, a line at a time
+    step-00000120/      a checkpoint (`training/checkpoint.py`)
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from langue.base.errors import LangueError
+from langue.base.files import check_free, read_json, write_json
+from langue.base.progress import log
+from langue.tokens.store import TokenStore
+from langue.training.recipe import Recipe
+
+RUN = "run.json"
+METRICS = "metrics.jsonl"
+
+
+def run_folder(output: Path) -> Path:
+    """The folder of the run that makes the model `output`."""
+    return output.with_name(output.name + ".run")
+
+
+def can_resume(run: Path) -> bool:
+    return (run / RUN).is_file()
+
+
+def check_no_run(run: Path, *, overwrite: bool) -> None:
+    """Raise a `LangueError` unless a run may begin in that folder."""
+    check_free(run, marker=RUN, overwrite=True)
+    if can_resume(run) and not overwrite:
+        raise LangueError(
+            f"{run} holds an unfinished run; go on with --resume, or start anew with --overwrite"
+        )
+
+
+def begin(run: Path, recipe: Recipe, store: TokenStore, *, going_on: bool) -> None:
+    """Make the folder of a run, or see that the one to go on with is of this model and store.
+
+    Raises:
+        LangueError: the one to go on with is another's.
+    """
+    now = {"store": store.fingerprint, **recipe.to_table()}
+    if going_on:
+        before = read_json(run / RUN)
+        for part in ("store", "family", "model"):
+            if before[part] != now[part]:
+                raise LangueError(
+                    f"{run} is the run of another {part}: {_difference(before[part], now[part])}; "
+                    "start anew with --overwrite, or choose another output"
+                )
+        if before["training"] != now["training"]:
+            log.warning("going on with other settings: %s", _difference(before["training"], now["training"]))
+    elif run.exists():
+        shutil.rmtree(run)
+    run.mkdir(parents=True, exist_ok=True)
+    for leftover in run.glob(".*"):  # of a process that was killed while it wrote
+        shutil.rmtree(leftover, ignore_errors=True)
+    write_json(run / RUN, now)
+
+
+def _difference(before: Any, now: Any) -> str:
+    if not isinstance(before, dict):
+        return f"{str(before)[:12]}, not {str(now)[:12]}"
+    names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    return ", ".join(f"{name} {before.get(name)}, now {now.get(name)}" for name in names)

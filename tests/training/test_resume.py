@@ -1,0 +1,305 @@
+"""A run that is stopped, killed or damaged goes on to the very bits of the one that never was."""
+
+import json
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.training.conftest import SMALL
+
+from langue.base.errors import Interrupted, LangueError
+from langue.models.registry import Family
+from langue.tokens.batches import StreamBatches
+from langue.tokens.store import TokenStore
+from langue.training import session
+from langue.training.recipe import Recipe, read_recipe
+from langue.training.train import train
+
+WORKER = Path(__file__).with_name("worker.py")
+# Dropout, an average and accumulation: everything that could be forgotten between two sessions.
+RUN = [*SMALL, "steps=120", "dropout=0.1", "average=0.9", "micro_tokens=32", "learning_rate=0.01"]
+OFTEN = "checkpoint_minutes=0.00001"  # after every step
+
+
+def weights(output: Path) -> dict[str, torch.Tensor]:
+    return load_file(output / "weights.safetensors")
+
+
+def assert_same(one: Path, other: Path) -> None:
+    for name, tensor in weights(one).items():
+        assert torch.equal(tensor, weights(other)[name]), name
+    curves = [
+        json.loads((path / "model.json").read_text())["measured"]["validation"] for path in (one, other)
+    ]
+    assert [point["loss"] for point in curves[0]] == [point["loss"] for point in curves[1]]
+
+
+def steps(run: Path) -> list[int]:
+    return sorted(int(path.name[5:]) for path in run.glob("step-*"))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As the worker has: another number of threads adds up in another order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def straight(store: TokenStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that nothing stops."""
+    output = tmp_path_factory.mktemp("straight") / "model"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    train(read_recipe("gpt2", RUN), store, output)
+    torch.set_num_threads(threads)
+    assert not output.with_name("model.run").exists()
+    return output
+
+
+@contextmanager
+def worker(store: TokenStore, output: Path, after: int, *settings: str) -> Iterator[subprocess.Popen[str]]:
+    """A process in the middle of that run, past a step."""
+    command = [sys.executable, str(WORKER), str(store.path), str(output), "gpt2", *RUN, OFTEN, *settings]
+    run = output.with_name(output.name + ".run")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not any(found >= after for found in steps(run)):
+            time.sleep(0.001)
+        yield process
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_ends_at_the_same_bits(
+    store: TokenStore, straight: Path, tmp_path: Path, one_thread: None
+) -> None:
+    output, run = tmp_path / "model", tmp_path / "model.run"
+    draw = random.Random(time.time_ns())
+    for after in (1, 40, 80):
+        with worker(store, output, after + draw.randrange(20), "--resume") as process:
+            time.sleep(draw.random() / 100)  # in a step, in a checkpoint, between them
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+        assert not output.exists()
+    train(read_recipe("gpt2", RUN), store, output, resume=True)
+    assert_same(straight, output)
+    assert not run.exists()
+    assert json.loads((output / "model.json").read_text())["measured"]["sessions"] >= 3
+    lines = [json.loads(line)["step"] for line in (output / "metrics.jsonl").read_text().splitlines()]
+    assert lines == sorted(lines) and set(range(10, 121, 10)) <= set(lines)
+    assert len(lines) == 12 + 10  # and no line twice: ten are of evaluations
+
+
+@pytest.mark.slow
+def test_a_signal_writes_a_checkpoint_and_the_best_model(
+    store: TokenStore, straight: Path, tmp_path: Path, one_thread: None
+) -> None:
+    output = tmp_path / "model"
+    with worker(store, output, 30) as process:
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate()
+    assert process.returncode == 130
+    assert "--resume goes on" in said
+    assert json.loads((output / "model.json").read_text())["measured"]["interrupted"]
+    with pytest.raises(LangueError, match="unfinished run; go on with --resume"):
+        train(read_recipe("gpt2", RUN), store, output)
+    train(read_recipe("gpt2", RUN), store, output, resume=True)
+    assert_same(straight, output)
+    assert not json.loads((output / "model.json").read_text())["measured"]["interrupted"]
+
+
+class StopAt:
+    """Ctrl-C at a step, without a process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+        plain = session.Session._show
+
+        def show(self: Any, *inputs: Any) -> None:
+            plain(self, *inputs)
+            if self.trainer.state.step == step - 1:  # the step that runs when it comes is finished
+                signal.raise_signal(signal.SIGINT)
+
+        monkeypatch.setattr(session.Session, "_show", show)
+
+
+def stopped_at(step: int, recipe: Recipe, store: TokenStore, output: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        StopAt(patch, step)
+        with pytest.raises(Interrupted):
+            train(recipe, store, output)
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
+    store: TokenStore, trained: Callable[..., Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = ["steps=30", OFTEN]
+    expected = trained(*settings)
+    output, run = tmp_path / "other", tmp_path / "other.run"
+    recipe = read_recipe("gpt2", [*SMALL, *settings])
+    stopped_at(20, recipe, store, output)
+    assert steps(run) == [19, 20]
+    damaged = run / "step-00000020" / "optimiser.safetensors"
+    content = bytearray(damaged.read_bytes())
+    content[-3] ^= 1
+    damaged.write_bytes(content)
+    train(recipe, store, output, resume=True)
+    assert "skipping a damaged checkpoint" in caplog.text and "optimiser.safetensors" in caplog.text
+    assert_same(expected.path, output)
+
+
+@pytest.mark.parametrize("wound", ["truncated", "no description", "not JSON", "empty folder"])
+def test_every_damage_is_survived(store: TokenStore, tmp_path: Path, wound: str) -> None:
+    output, run = tmp_path / "model", tmp_path / "model.run"
+    recipe = read_recipe("gpt2", [*SMALL, "steps=8", OFTEN])
+    stopped_at(5, recipe, store, output)
+    newest = run / "step-00000005"
+    if wound == "truncated":
+        (newest / "model.safetensors").write_bytes((newest / "model.safetensors").read_bytes()[:-9])
+    elif wound == "no description":
+        (newest / "checkpoint.json").unlink()
+    elif wound == "not JSON":
+        (newest / "checkpoint.json").write_text('{"format": 1, "sta')
+    else:
+        for file in newest.iterdir():
+            file.unlink()
+    train(recipe, store, output, resume=True)
+    measured = json.loads((output / "model.json").read_text())["measured"]
+    assert measured["steps"] == 8 and measured["sessions"] == 2
+
+
+def test_a_full_disk_costs_a_checkpoint_and_not_the_run(
+    store: TokenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Files may not grow beyond a size for some steps: what was written before stays whole."""
+    recipe = read_recipe("gpt2", [*SMALL, "steps=12", OFTEN])
+    output, run = tmp_path / "model", tmp_path / "model.run"
+    plain = session.Session._checkpoint
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    seen: list[list[int]] = []
+
+    def checkpoint(self: Any) -> None:
+        full = 6 <= self.trainer.state.step < 10
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096 if full else soft, hard))
+        try:
+            plain(self)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        seen.append(steps(run))
+
+    monkeypatch.setattr(session.Session, "_checkpoint", checkpoint)
+    train(recipe, store, output)
+    assert seen[5:9] == [[4, 5]] * 4 and seen[-1] == [11, 12]
+    assert "no checkpoint of step 6, those before are intact" in caplog.text
+
+
+def test_minutes_count_only_the_time_it_ran(store: TokenStore, tmp_path: Path) -> None:
+    recipe = read_recipe("gpt2", [*SMALL, "minutes=0.02"])
+    stopped_at(3, recipe, store, tmp_path / "model")
+    time.sleep(1.3)  # longer than the whole budget
+    train(recipe, store, tmp_path / "model", resume=True)
+    measured = json.loads((tmp_path / "model" / "model.json").read_text())["measured"]
+    assert measured["steps"] > 3 and measured["seconds"] >= 1.2
+
+
+def test_a_run_of_another_model_or_store_is_not_resumed(
+    store: TokenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    output = tmp_path / "model"
+    stopped_at(2, read_recipe("gpt2", [*SMALL, "steps=5"]), store, output)
+    with pytest.raises(LangueError, match="run of another model: width 16, now 32"):
+        train(read_recipe("gpt2", [*SMALL, "steps=5", "width=32"]), store, output, resume=True)
+    with pytest.raises(LangueError, match="unfinished run; go on with --resume"):
+        train(read_recipe("gpt2", [*SMALL, "steps=5"]), store, output)
+    train(read_recipe("gpt2", [*SMALL, "steps=9"]), store, output, resume=True)
+    assert "going on with other settings: steps 5, now 9" in caplog.text
+    assert json.loads((output / "model.json").read_text())["measured"]["steps"] == 9
+
+
+def test_resume_with_nothing_to_resume_begins(store: TokenStore, tmp_path: Path) -> None:
+    train(read_recipe("gpt2", [*SMALL, "steps=2"]), store, tmp_path / "model", resume=True)
+    with pytest.raises(LangueError, match="already exists"):
+        train(read_recipe("gpt2", [*SMALL, "steps=2"]), store, tmp_path / "model", resume=True)
+
+
+def test_overwrite_spares_a_folder_that_is_no_run(store: TokenStore, tmp_path: Path) -> None:
+    precious = tmp_path / "model.run" / "thesis.txt"
+    precious.parent.mkdir()
+    precious.write_text("years of work")
+    with pytest.raises(LangueError, match="holds other files"):
+        train(read_recipe("gpt2", [*SMALL, "steps=2"]), store, tmp_path / "model", overwrite=True)
+    assert precious.exists()
+
+
+class Recurrent(torch.nn.Module):
+    """The least recurrent model: it remembers, and leaves the memory in `carry`."""
+
+    def __init__(self, config: Any, vocabulary: Any) -> None:
+        super().__init__()
+        self.config, self.vocabulary, self.window, self.carry = config, vocabulary, 8, {}
+        self.embedding = torch.nn.Embedding(vocabulary.size, 8)
+        self.cell = torch.nn.GRU(8, 8, batch_first=True)
+        self.device = torch.device("cpu")
+
+    def loss(self, batch: Any) -> torch.Tensor:
+        memory = self.carry["memory"][None] if self.carry else None
+        hidden, memory = self.cell(self.embedding(torch.from_numpy(batch.inputs)), memory)
+        self.carry = {"memory": memory[0].detach()}
+        logits = hidden @ self.embedding.weight.T
+        targets = torch.from_numpy(batch.targets).flatten()
+        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets, reduction="sum")
+
+    def save(self, folder: Path) -> None:
+        from langue.models.layers.weights import save_weights
+
+        save_weights(self, folder)
+
+    def size(self) -> dict[str, int]:
+        return {"parameters": 1}
+
+
+def recurrent(*settings: str) -> Recipe:
+    def create(config: Any, vocabulary: Any, seed: int) -> Recurrent:
+        torch.manual_seed(seed)
+        return Recurrent(config, vocabulary)
+
+    def batches(
+        split: Any, vocabulary: Any, config: Any, rows: int, context: int, seed: int
+    ) -> StreamBatches:
+        return StreamBatches(split, rows=rows, context=context, eos=vocabulary.eos)
+
+    plain = read_recipe("gpt2", [*settings])
+    family = Family(
+        name="recurrent", summary="a test", config=type(plain.model), estimated_by="gradient",
+        load=lambda *_: None, create=create, batches=batches,
+    )  # fmt: skip
+    return Recipe(family, plain.model, plain.training)
+
+
+@pytest.mark.parametrize("micro", ["micro_tokens=0", "micro_tokens=16"])
+def test_what_a_recurrent_model_carries_is_resumed(store: TokenStore, tmp_path: Path, micro: str) -> None:
+    recipe = recurrent("batch_tokens=32", "steps=30", "learning_rate=0.02", micro)
+    train(recipe, store, tmp_path / "straight")
+    stopped_at(13, recipe, store, tmp_path / "stopped")
+    assert (tmp_path / "stopped.run" / "step-00000013" / "carry.safetensors").is_file()
+    train(recipe, store, tmp_path / "stopped", resume=True)
+    assert_same(tmp_path / "straight", tmp_path / "stopped")
+
+
+def test_micro_batches_carry_the_memory_of_their_own_rows(store: TokenStore, tmp_path: Path) -> None:
+    outputs = []
+    for micro in ("micro_tokens=0", "micro_tokens=8"):
+        outputs.append(tmp_path / micro)
+        train(recurrent("batch_tokens=32", "steps=10", micro), store, outputs[-1])
+    for name, tensor in weights(outputs[0]).items():
+        torch.testing.assert_close(tensor, weights(outputs[1])[name])
