@@ -115,7 +115,7 @@ def _scaled_forward(factors, shift, start, end, unary, local, alpha, scale):  # 
 
     Fills `local` with the factors of each position, start and end among them.
     """
-    T, K = unary.shape
+    T = len(unary)
     total = 0.0
     for t in range(T):
         row, messages = local[t], alpha[t]
