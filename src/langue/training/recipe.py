@@ -8,7 +8,8 @@ from typing import Any
 from langue.base.config import Config, decode, encode, nearest, override, read_toml
 from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
-from langue.models.registry import MODULES, Family, family
+from langue.corpus.tagged import TaggedConfig
+from langue.models.registry import MODULES, Family, TaggerFamily, family
 from langue.tokens.train import TokenizerConfig
 from langue.training.config import TrainingConfig
 
@@ -19,14 +20,16 @@ SECTIONS = ("model", "training", "data", "tokenizer")
 class Recipe:
     """What to train, resolved: every default written out."""
 
-    family: Family
+    family: Family | TaggerFamily
     model: Config
-    training: TrainingConfig | None  # None: the family is estimated by counts
+    training: TrainingConfig | None = None  # None: the family is estimated by counts
+    data: TaggedConfig | None = None  # None: the family learns from a token store
 
     def to_table(self) -> dict[str, Any]:
         """The recipe as it is saved with the model."""
-        tables = {"family": self.family.name, "model": encode(self.model)}
-        return tables | ({"training": encode(self.training)} if self.training else {})
+        sections = {"model": self.model, "training": self.training, "data": self.data}
+        tables = {name: encode(section) for name, section in sections.items() if section is not None}
+        return {"family": self.family.name, **tables}
 
 
 def read_recipe(
@@ -43,18 +46,26 @@ def read_recipe(
     """
     tables = {} if name in MODULES else _tables(name)
     kind = family(str(tables.get("family", name)))
-    sections: dict[str, type[Config]] = {"model": kind.config}
-    if kind.estimated_by == "gradient":
-        sections["training"] = TrainingConfig
-    elif "training" in tables:
-        raise LangueError(f"{name}: {kind.name} is estimated by {kind.estimated_by}; remove [training]")
+    sections = _sections(kind)
+    if "training" in tables and "training" not in sections:
+        raise LangueError(f"{name}: {kind.name} has its settings in [model]; remove [training]")
     chosen = override(
         {section: tables.get(section, {}) for section in sections}, assignments, sections, settings
     )
     decoded = {section: decode(form, chosen.get(section, {}), section) for section, form in sections.items()}
-    training = decoded.get("training")
+    training, data = decoded.get("training"), decoded.get("data")
     assert training is None or isinstance(training, TrainingConfig)
-    return Recipe(kind, decoded["model"], training)
+    assert data is None or isinstance(data, TaggedConfig)
+    return Recipe(kind, decoded["model"], training, data)
+
+
+def _sections(kind: Family | TaggerFamily) -> dict[str, type[Config]]:
+    """What a recipe of that family consists of, when it trains."""
+    if isinstance(kind, TaggerFamily):
+        return {"model": kind.config, "data": TaggedConfig}
+    if kind.estimated_by == "gradient":
+        return {"model": kind.config, "training": TrainingConfig}
+    return {"model": kind.config}
 
 
 def read_data(
