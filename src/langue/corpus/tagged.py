@@ -17,6 +17,7 @@ from langue.corpus.read import Source, open_source
 
 Format = Literal["conll", "conllu", "jsonl"]
 UNKNOWN = "?"
+CHARACTERS = 0.9  # share of tokens of one character from which on all count as characters
 SKIP = "-"  # name of a column that is passed over
 DOCUMENT_START = "-DOCSTART-"  # CoNLL-2003's line between documents is no sentence
 CONLLU = ("id", "word", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
@@ -64,6 +65,12 @@ class Tagged(NamedTuple):
     def features(self) -> tuple[str, ...]:
         """Names of `Sentence.columns`."""
         return tuple(name for name in self.columns[:-1] if name != SKIP)
+
+
+def unit_of(sentences: Iterable[Sentence]) -> Literal["characters", "words"]:
+    """What the tokens are: characters, if nearly all have only one."""
+    lengths = [len(word) for sentence in sentences for word in sentence.words]
+    return "characters" if lengths.count(1) >= CHARACTERS * len(lengths) else "words"
 
 
 def read_tagged(path: Path, config: TaggedConfig | None = None, *, tags: bool = True) -> Tagged:

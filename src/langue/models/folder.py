@@ -18,7 +18,7 @@ from langue.base.config import Config, decode, encode
 from langue.base.errors import LangueError
 from langue.base.files import atomic_folder, describe_files, read_json, verify_files, write_json
 from langue.models.protocol import Causal, Tagger, Vocabulary
-from langue.models.registry import Family, TaggerFamily, family
+from langue.models.registry import Family, TaggerFamily, lookup
 from langue.tokens.store import TOKENIZER
 
 FORMAT = 1
@@ -174,14 +174,14 @@ def load_tagger(path: Path | str) -> LoadedTagger:
 
 def is_tagger(path: Path | str) -> bool:
     """Whether the model in a folder is a tagger."""
-    return isinstance(family(describe(Path(path)).family), TaggerFamily)
+    return isinstance(lookup(describe(Path(path)).family), TaggerFamily)
 
 
 def _open(path: Path | str) -> tuple[Path, Description, Family | TaggerFamily, Config]:
     path = Path(path)
     description = describe(path)
     verify_files(path, description.files)
-    kind = family(description.family)
+    kind = lookup(description.family)
     return path, description, kind, decode(kind.config, description.config, f"{path / DESCRIPTION}: config")
 
 

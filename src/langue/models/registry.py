@@ -58,8 +58,8 @@ class TaggerFamily:
     load: Callable[[Path, Any], Tagger]  # (folder, config)
 
 
-def family(name: str) -> Family | TaggerFamily:
-    """The family of that name.
+def lookup(name: str) -> Family | TaggerFamily:
+    """The family of that name, of either kind.
 
     Raises:
         LangueError: there is none; the nearest is named.
@@ -68,4 +68,16 @@ def family(name: str) -> Family | TaggerFamily:
         raise LangueError(f"unknown family {name}{nearest(name, list(MODULES))}")
     found = importlib.import_module(MODULES[name]).FAMILY
     assert isinstance(found, Family | TaggerFamily)
+    return found
+
+
+def family(name: str) -> Family:
+    """The family of language models of that name.
+
+    Raises:
+        LangueError: there is none, or it is a family of taggers.
+    """
+    found = lookup(name)
+    if isinstance(found, TaggerFamily):
+        raise LangueError(f"{name} is a family of taggers, not of language models")
     return found

@@ -9,7 +9,7 @@ from langue.base.config import Config, decode, encode, nearest, override, read_t
 from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
 from langue.corpus.tagged import TaggedConfig
-from langue.models.registry import MODULES, Family, TaggerFamily, family
+from langue.models.registry import MODULES, Family, TaggerFamily, lookup
 from langue.tokens.train import TokenizerConfig
 from langue.training.config import TrainingConfig
 
@@ -18,23 +18,44 @@ SECTIONS = ("model", "training", "data", "tokenizer")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to train, resolved: every default written out."""
+    """What language model to train, resolved: every default written out."""
 
-    family: Family | TaggerFamily
+    family: Family
     model: Config
-    training: TrainingConfig | None = None  # None: the family is estimated by counts
-    data: TaggedConfig | None = None  # None: the family learns from a token store
+    training: TrainingConfig | None  # None: the family is estimated by counts
 
     def to_table(self) -> dict[str, Any]:
         """The recipe as it is saved with the model."""
-        sections = {"model": self.model, "training": self.training, "data": self.data}
-        tables = {name: encode(section) for name, section in sections.items() if section is not None}
-        return {"family": self.family.name, **tables}
+        tables = {"family": self.family.name, "model": encode(self.model)}
+        return tables | ({"training": encode(self.training)} if self.training else {})
+
+
+@dataclass(frozen=True)
+class TaggerRecipe:
+    """What tagger to train, and how to read the labelled file it learns from."""
+
+    family: TaggerFamily
+    model: Config
+    data: TaggedConfig
+
+    def to_table(self) -> dict[str, Any]:
+        """The recipe as it is saved with the model."""
+        return {"family": self.family.name, "model": encode(self.model), "data": encode(self.data)}
 
 
 def read_recipe(
     name: str, assignments: Sequence[str] = (), settings: Mapping[str, Any] | None = None
 ) -> Recipe:
+    """The recipe of a language model; arguments and errors as those of `read_any_recipe`."""
+    recipe = read_any_recipe(name, assignments, settings)
+    if isinstance(recipe, TaggerRecipe):
+        raise LangueError(f"{recipe.family.name} is a tagger, and learns from a labelled file, not a store")
+    return recipe
+
+
+def read_any_recipe(
+    name: str, assignments: Sequence[str] = (), settings: Mapping[str, Any] | None = None
+) -> Recipe | TaggerRecipe:
     """A recipe from the name of a family or a TOML file, with settings changed.
 
     Args:
@@ -45,27 +66,25 @@ def read_recipe(
         LangueError: no such family or file, an unknown key (the nearest is named), a bad value.
     """
     tables = {} if name in MODULES else _tables(name)
-    kind = family(str(tables.get("family", name)))
-    sections = _sections(kind)
+    kind = lookup(str(tables.get("family", name)))
+    sections: dict[str, type[Config]] = {"model": kind.config}
+    if isinstance(kind, TaggerFamily):
+        sections["data"] = TaggedConfig
+    elif kind.estimated_by == "gradient":
+        sections["training"] = TrainingConfig
     if "training" in tables and "training" not in sections:
-        raise LangueError(f"{name}: {kind.name} has its settings in [model]; remove [training]")
+        raise LangueError(f"{name}: {kind.name} has no [training]; its settings stand in [model]")
     chosen = override(
         {section: tables.get(section, {}) for section in sections}, assignments, sections, settings
     )
     decoded = {section: decode(form, chosen.get(section, {}), section) for section, form in sections.items()}
-    training, data = decoded.get("training"), decoded.get("data")
-    assert training is None or isinstance(training, TrainingConfig)
-    assert data is None or isinstance(data, TaggedConfig)
-    return Recipe(kind, decoded["model"], training, data)
-
-
-def _sections(kind: Family | TaggerFamily) -> dict[str, type[Config]]:
-    """What a recipe of that family consists of, when it trains."""
     if isinstance(kind, TaggerFamily):
-        return {"model": kind.config, "data": TaggedConfig}
-    if kind.estimated_by == "gradient":
-        return {"model": kind.config, "training": TrainingConfig}
-    return {"model": kind.config}
+        data = decoded["data"]
+        assert isinstance(data, TaggedConfig)
+        return TaggerRecipe(kind, decoded["model"], data)
+    training = decoded.get("training")
+    assert training is None or isinstance(training, TrainingConfig)
+    return Recipe(kind, decoded["model"], training)
 
 
 def read_data(

@@ -9,7 +9,6 @@ from langue.base.files import check_free
 from langue.base.progress import bar
 from langue.models.folder import DESCRIPTION, save
 from langue.models.protocol import Causal, Vocabulary
-from langue.models.registry import Family
 from langue.tokens.store import TokenStore
 from langue.training.recipe import Recipe
 
@@ -22,7 +21,6 @@ def train(recipe: Recipe, store: TokenStore, output: Path, *, overwrite: bool = 
         Interrupted: Ctrl-C during a run by gradient; the best model so far is saved.
     """
     check_free(output, marker=DESCRIPTION, overwrite=overwrite)
-    assert isinstance(recipe.family, Family)
     model, measured = _by_gradient(recipe, store) if recipe.training else _by_counts(recipe, store)
     save(
         output,
@@ -43,7 +41,7 @@ def train(recipe: Recipe, store: TokenStore, output: Path, *, overwrite: bool = 
 
 
 def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal, dict[str, Any]]:
-    assert isinstance(recipe.family, Family) and recipe.family.fit is not None
+    assert recipe.family.fit is not None
     started = time.perf_counter()
     with bar(f"counting ({recipe.family.name})"):
         model = recipe.family.fit(recipe.model, store)
@@ -53,7 +51,7 @@ def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal, dict[str, Any
 def _by_gradient(recipe: Recipe, store: TokenStore) -> tuple[Causal, dict[str, Any]]:
     from langue.training.loop import run  # torch, which families by counts do without
 
-    assert isinstance(recipe.family, Family) and recipe.family.create is not None
+    assert recipe.family.create is not None
     assert recipe.training is not None
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     model = recipe.family.create(recipe.model, vocabulary, recipe.training.seed)

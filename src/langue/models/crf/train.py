@@ -8,7 +8,7 @@ import numpy as np
 from langue.base.errors import LangueError
 from langue.base.progress import bar, log
 from langue.corpus.schemes import Scheme, convert, obeys, scheme_of
-from langue.corpus.tagged import UNKNOWN, Sentence
+from langue.corpus.tagged import UNKNOWN, Sentence, unit_of
 from langue.models.crf.features import Extractor
 from langue.models.crf.minimise import Step, minimise
 from langue.models.crf.model import CRF, Labels
@@ -18,8 +18,6 @@ from langue.models.crf.templates import default_templates
 
 if TYPE_CHECKING:
     from langue.models.crf import CRFConfig
-
-CHARACTERS = 0.9  # share of words of one character from which on the data is taken to be characters
 
 
 def train(config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sentence]) -> CRF:
@@ -45,12 +43,6 @@ def train(config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sente
     theta = _estimate(config, Objective(batch, tags, features, chain))
     extractor, features, theta = _pruned(extractor, features, theta)
     return CRF(extractor, features, theta.astype(np.float32), labels, chain)
-
-
-def unit_of(sentences: Sequence[Sentence]) -> str:
-    """Whether tokens are `characters` or `words`."""
-    lengths = [len(word) for sentence in sentences for word in sentence.words]
-    return "characters" if lengths.count(1) >= CHARACTERS * len(lengths) else "words"
 
 
 def spell_labels(config: "CRFConfig", sentences: Sequence[Sentence]) -> tuple[Labels, Numbers]:
