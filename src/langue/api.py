@@ -14,7 +14,7 @@ from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.base.files import read_json
 from langue.corpus.normalise import Normalisation
-from langue.models.folder import DESCRIPTION, Loaded, describe
+from langue.models.folder import DESCRIPTION, Loaded, describe, is_tagger, load_tagger
 from langue.models.folder import load as load_folder
 from langue.tokens.store import MANIFEST, TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from langue.evaluation.evaluate import Evaluation
     from langue.evaluation.score import Score
     from langue.generation.generate import Generation, Writer
+    from langue.tasks.tagging import TaggerEvaluation, TaggerModel
     from langue.tokens.prepare import Report
 
 PathLike = str | Path
@@ -90,42 +91,74 @@ class LanguageModel:
         return f"<langue model {self.path}: {self.summary()}>"
 
 
-def load(path: PathLike) -> LanguageModel:
+def load(path: PathLike) -> LanguageModel | TaggerModel:
     """The model of any family in a folder that `train` wrote.
 
     Raises:
         LangueError: no model is there, or its files are damaged.
     """
+    if is_tagger(path):
+        from langue.tasks.tagging import TaggerModel
+
+        return TaggerModel(load_tagger(path))
+    return language_model(path)
+
+
+def language_model(path: PathLike) -> LanguageModel:
+    """`load`, where only a language model will do."""
     return LanguageModel(load_folder(path))
+
+
+def tagger(path: PathLike) -> TaggerModel:
+    """`load`, where only a tagger will do."""
+    from langue.tasks.tagging import TaggerModel
+
+    return TaggerModel(load_tagger(path))
 
 
 def train(
     recipe: PathLike,
-    store: PathLike,
+    data: PathLike,
     output: PathLike,
     *,
+    valid: PathLike | None = None,
     assignments: Sequence[str] = (),
     overwrite: bool = False,
     resume: bool = False,
     **settings: Any,
-) -> LanguageModel:
+) -> LanguageModel | TaggerModel:
     """Train a model and write its folder.
 
     Args:
-        recipe: the name of a family (`"ngram"`, `"gpt2"`) or of a recipe, or a TOML file.
+        recipe: the name of a family (`"ngram"`, `"gpt2"`, `"crf"`) or of a recipe, or a TOML file.
+        data: the token store a language model learns from, or the labelled file a tagger does.
+        valid: labelled file that a finished tagger is measured on.
         assignments: settings as the command line writes them, `["training.minutes=3"]`.
         resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
         settings: settings by name, `order=5`; a dotted name is passed as `**{"training.minutes": 3}`.
 
     Raises:
-        LangueError: an unknown setting, a store that does not open, an output folder in the way.
+        LangueError: an unknown setting, data that does not open, an output folder in the way.
         Interrupted: Ctrl-C or SIGTERM; the message says what was saved.
     """
-    from langue.training.recipe import read_recipe
-    from langue.training.train import train as run
+    from langue.training.recipe import TaggerRecipe, read_any_recipe
 
-    resolved = read_recipe(str(recipe), assignments, settings)
-    run(resolved, TokenStore(store), Path(output), overwrite=overwrite, resume=resume)
+    resolved = read_any_recipe(str(recipe), assignments, settings)
+    if isinstance(resolved, TaggerRecipe):
+        from langue.tasks.tagging import train_tagger
+
+        if resume:
+            raise LangueError(f"{resolved.family.name} keeps no checkpoints; train it again without --resume")
+        held_out = Path(valid) if valid is not None else None
+        train_tagger(resolved, Path(data), Path(output), valid=held_out, overwrite=overwrite)
+    else:
+        from langue.training.train import train as run
+
+        if valid is not None:
+            raise LangueError(
+                f"{resolved.family.name} is measured on the valid split of its store; leave --valid out"
+            )
+        run(resolved, TokenStore(data), Path(output), overwrite=overwrite, resume=resume)
     return load(output)
 
 
@@ -171,19 +204,28 @@ def prepare(
 
 
 def evaluate(
-    model: PathLike | LanguageModel, on: PathLike, *, split: str = "test", check: bool = False
-) -> Evaluation:
+    model: PathLike | LanguageModel | TaggerModel, on: PathLike, *, split: str = "test", check: bool = False
+) -> Evaluation | TaggerEvaluation:
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
 
+    A tagger is measured in precision, recall and F1 instead.
+
     Args:
-        on: a token store, of which `split` is measured, or a text file, of which all is.
+        on: a token store, of which `split` is measured, or a text file, of which all is; for a tagger, a
+            labelled file.
 
     Raises:
         LangueError: the store has another tokenizer than the model, or there is nothing to measure.
     """
     from langue.evaluation.evaluate import evaluate_store, evaluate_text
 
-    held = model if isinstance(model, LanguageModel) else load(model)
+    held = load(model) if isinstance(model, str | Path) else model
+    if not isinstance(held, LanguageModel):
+        from langue.tasks.tagging import evaluate_tagger
+
+        if check:
+            raise LangueError(f"{held.path} is a tagger; the self-tests are of language models' scores")
+        return evaluate_tagger(held.loaded, Path(on))
     if (Path(on) / MANIFEST).is_file():
         return evaluate_store(held.loaded, TokenStore(on), split=split, check=check)
     if Path(on).is_dir():

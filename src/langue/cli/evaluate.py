@@ -11,7 +11,13 @@ NAME = "evaluate"
 
 def command(
     model: Annotated[str, typer.Argument(help="Model folder.")],
-    on: Annotated[str, typer.Argument(metavar="TEXT|STORE", help="Token store or text file to measure on.")],
+    on: Annotated[
+        str,
+        typer.Argument(
+            metavar="STORE|TEXT|TAGGED",
+            help="Token store or text file to measure on; labelled file for a tagger.",
+        ),
+    ],
     split: SplitName = "test",
     check: Annotated[
         bool, typer.Option("--check", help="Also run the self-tests; exit 1 if one fails.")
@@ -19,7 +25,7 @@ def command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a model in bits per byte and perplexity, with a 95 % interval."""
+    """Measure a model in bits per byte and perplexity, or a tagger in precision, recall and F1."""
     from langue import api
 
     result = api.evaluate(model, on, split=split, check=check)

@@ -32,7 +32,7 @@ def command(
     """Continue a text, printed as it comes."""
     from langue import api
 
-    writer = api.load(model).stream(
+    writer = api.language_model(model).stream(
         prompt,
         max_tokens=max_tokens,
         temperature=temperature,

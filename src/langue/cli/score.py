@@ -20,7 +20,7 @@ def command(
     """Score each line as a document of its own: bits, bits per byte, perplexity per token."""
     from langue import api
 
-    scores = api.load(model).score_all(read_lines(text))
+    scores = api.language_model(model).score_all(read_lines(text))
     if json:
         print_json([score.to_json(per_token=per_token) for score in scores])
         return

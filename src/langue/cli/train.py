@@ -1,4 +1,4 @@
-"""`langue train`: a recipe or a family, a store in, a model folder out."""
+"""`langue train`: a recipe or a family, a store or a labelled file in, a model folder out."""
 
 from typing import Annotated
 
@@ -10,9 +10,17 @@ NAME = "train"
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE|FAMILY", help="A TOML file, or ngram, gpt2.")],
-    store: Annotated[str, typer.Argument(help="Folder that langue prepare wrote.")],
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE|FAMILY", help="A TOML file, or ngram, gpt2, crf.")],
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="STORE|TAGGED", help="Folder that langue prepare wrote; a labelled file for a tagger."
+        ),
+    ],
     output: Output,
+    valid: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Labelled file that a finished tagger is measured on.")
+    ] = None,
     settings: Settings = None,
     overwrite: Overwrite = False,
     resume: Annotated[
@@ -21,10 +29,21 @@ def command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a model of any family on a store. Ctrl-C writes a checkpoint and the best model so far."""
+    """Train a language model on a store, or a tagger on a labelled file.
+
+    Ctrl-C writes a checkpoint and the best model so far.
+    """
     from langue import api
 
-    model = api.train(recipe, store, output, assignments=settings or (), overwrite=overwrite, resume=resume)
+    model = api.train(
+        recipe,
+        data,
+        output,
+        valid=valid,
+        assignments=settings or (),
+        overwrite=overwrite,
+        resume=resume,
+    )
     if json:
         print_json(model.info())
     elif not quiet:

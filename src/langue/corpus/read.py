@@ -101,7 +101,7 @@ def _documents(
         ledger.rules[source.name] = "record"
         yield from _parquet(source, config)
         return
-    with _open(source) as file:
+    with open_source(source) as file:
         head = file.read(HEAD)
         if b"\0" in head:
             raise LangueError(
@@ -278,7 +278,7 @@ def _parquet(source: Source, config: DataConfig) -> Iterator[Document]:
 
 
 @contextmanager
-def _open(source: Source) -> Iterator[BinaryIO]:
+def open_source(source: Source) -> Iterator[BinaryIO]:
     """The unpacked bytes of a file; damage inside is named, wherever reading meets it."""
     packing = Path(source.name).suffix.lower()
     try:

@@ -1,7 +1,7 @@
 """The model folder: one model of any family on disk, with all that is needed to use it again.
 
 model.json       family, configuration, fingerprints, what was measured; size and hash of the rest
-tokenizer.json   the tokenizer it was trained with
+tokenizer.json   the tokenizer it was trained with; a tagger reads words and has none
 README.md        a model card, written above this layer from what is in model.json
 metrics.jsonl    what was measured while it was trained by gradient, a line at a time
 …                weights or tables, written by the family itself
@@ -18,8 +18,8 @@ import msgspec
 from langue.base.config import Config, decode, encode
 from langue.base.errors import LangueError
 from langue.base.files import atomic_folder, describe_files, read_json, verify_files, write_json
-from langue.models.protocol import Causal, Vocabulary
-from langue.models.registry import Family, family
+from langue.models.protocol import Causal, Tagger, Vocabulary
+from langue.models.registry import Family, TaggerFamily, lookup
 from langue.tokens.store import TOKENIZER
 
 FORMAT = 1
@@ -37,20 +37,34 @@ class Loaded:
     description: dict[str, Any]  # model.json, whole
 
 
+@dataclass(frozen=True)
+class LoadedTagger:
+    """What the folder of a tagger holds."""
+
+    path: Path
+    family: TaggerFamily
+    config: Config
+    model: Tagger
+    description: dict[str, Any]  # model.json, whole
+
+
 class Description(msgspec.Struct, forbid_unknown_fields=True):
     """The fields of `model.json`."""
 
     format: int
     family: str
     config: dict[str, Any]
-    vocabulary: dict[str, int]
-    tokenizer: str  # fingerprint
-    normalisation: dict[str, Any]
-    store: str  # fingerprint of the token store it was trained on
     recipe: dict[str, Any]
     measured: dict[str, Any]  # training seconds, steps, validation figures
     size: dict[str, int]
     files: dict[str, dict[str, Any]]
+    # Of a language model:
+    vocabulary: dict[str, int] | None = None
+    tokenizer: str | None = None  # fingerprint
+    normalisation: dict[str, Any] | None = None
+    store: str | None = None  # fingerprint of the token store it was trained on
+    # Of a tagger:
+    data: dict[str, Any] | None = None  # the tagged file it was trained on: its form and fingerprint
 
 
 def save(
@@ -84,35 +98,96 @@ def save(
         if metrics is not None:
             shutil.copyfile(metrics, folder / metrics.name)
         (folder / "README.md").write_text(card, encoding="utf-8")
-        description = Description(
-            format=FORMAT,
+        _describe(
+            folder,
             family=family.name,
             config=encode(config),
+            recipe=dict(recipe),
+            measured=dict(measured),
+            size=model.size(),
             vocabulary=model.vocabulary._asdict(),
             tokenizer=manifest["tokenizer"]["fingerprint"],
             normalisation=manifest["normalisation"],
             store=manifest["fingerprint"],
+        )
+
+
+def save_tagger(
+    path: Path,
+    *,
+    family: TaggerFamily,
+    config: Config,
+    model: Tagger,
+    data: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    measured: Mapping[str, Any],
+    card: str,
+    overwrite: bool = False,
+) -> None:
+    """`save` for a tagger, which has no tokenizer and no store; `data` says what file it learned from."""
+    with atomic_folder(path, marker=DESCRIPTION, overwrite=overwrite) as folder:
+        model.save(folder)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        _describe(
+            folder,
+            family=family.name,
+            config=encode(config),
             recipe=dict(recipe),
             measured=dict(measured),
             size=model.size(),
-            files=describe_files(folder),
+            data=dict(data),
         )
-        write_json(folder / DESCRIPTION, msgspec.to_builtins(description))
+
+
+def _describe(folder: Path, **fields: Any) -> None:
+    description = Description(format=FORMAT, files=describe_files(folder), **fields)
+    write_json(folder / DESCRIPTION, msgspec.to_builtins(description))
 
 
 def load(path: Path | str) -> Loaded:
-    """Read a model folder of any family.
+    """Read the folder of a language model.
 
     Raises:
-        LangueError: no model is there, a file is missing or damaged, the format is another.
+        LangueError: no model is there, a file is missing or damaged, the format is another, or it is a
+            tagger, which has no probability of a text.
     """
+    path, description, kind, config = _open(path)
+    if isinstance(kind, TaggerFamily):
+        raise LangueError(
+            f"{path} is a tagger ({kind.name}): it says which tags a text has, not how likely the text is, "
+            f"so it has no bits per byte and continues no text; use langue tag {path} TEXT"
+        )
+    assert description.vocabulary is not None
+    model = kind.load(path, config, Vocabulary(**description.vocabulary))
+    return Loaded(path, kind, config, model, msgspec.to_builtins(description))
+
+
+def load_tagger(path: Path | str) -> LoadedTagger:
+    """Read the folder of a tagger.
+
+    Raises:
+        LangueError: as `load`, or it is a language model.
+    """
+    path, description, kind, config = _open(path)
+    if isinstance(kind, Family):
+        raise LangueError(
+            f"{path} is a language model ({kind.name}), not a tagger; "
+            "train one: langue train crf TAGGED -o MODEL"
+        )
+    return LoadedTagger(path, kind, config, kind.load(path, config), msgspec.to_builtins(description))
+
+
+def is_tagger(path: Path | str) -> bool:
+    """Whether the model in a folder is a tagger."""
+    return isinstance(lookup(describe(Path(path)).family), TaggerFamily)
+
+
+def _open(path: Path | str) -> tuple[Path, Description, Family | TaggerFamily, Config]:
     path = Path(path)
     description = describe(path)
     verify_files(path, description.files)
-    kind = family(description.family)
-    config = decode(kind.config, description.config, f"{path / DESCRIPTION}: config")
-    model = kind.load(path, config, Vocabulary(**description.vocabulary))
-    return Loaded(path, kind, config, model, msgspec.to_builtins(description))
+    kind = lookup(description.family)
+    return path, description, kind, decode(kind.config, description.config, f"{path / DESCRIPTION}: config")
 
 
 def describe(path: Path) -> Description:

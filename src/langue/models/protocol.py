@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from langue.corpus.tagged import Sentence
+
 if TYPE_CHECKING:
     import torch
 
@@ -78,3 +80,40 @@ class Trainable(Protocol):
 
     def loss(self, batch: Any) -> "torch.Tensor":
         """The SUM of nats over the `targets_count` targets of the batch: a float32 scalar."""
+
+
+class Weight(NamedTuple):
+    """One feature of a tagger: the larger, the more it speaks for the label; below 0, against it."""
+
+    weight: float
+    feature: str
+    label: str
+
+
+@runtime_checkable
+class Tagger(Protocol):
+    """A model of the tags of a sentence, given all of its tokens: p(tags | tokens).
+
+    It speaks of words, not of token ids, and has no probability of a text: no perplexity, no bits per byte.
+    """
+
+    columns: tuple[str, ...]  # what it reads of each token, the word first: `Sentence.columns`
+    labels: tuple[str, ...]  # what `marginals` are of; spans may be spelled finer than in the data
+
+    def tag(self, sentences: Sequence[Sentence]) -> list[tuple[str, ...]]:
+        """The tags of each sentence, in the spelling of the training data."""
+
+    def marginals(self, sentences: Sequence[Sentence]) -> list[Floats]:
+        """Probability of each label at each token: `(tokens, labels)` for each sentence."""
+
+    def best(self, sentence: Sentence, n: int) -> list[tuple[float, tuple[str, ...]]]:
+        """The `n` likeliest taggings with their natural-log probabilities, likeliest first."""
+
+    def strongest(self, top: int) -> list[Weight]:
+        """The `top` features of the largest weight, by absolute value."""
+
+    def save(self, folder: Path) -> None:
+        """Write weights or tables into `folder`, which exists; `TaggerFamily.load` reads them back."""
+
+    def size(self) -> dict[str, int]:
+        """What it is made of, for tables: `{"features": n}`."""

@@ -1,14 +1,15 @@
 """Every family by name. A family's module is imported only when it is asked for: no torch before."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from langue.base.config import Config, nearest
 from langue.base.errors import LangueError
-from langue.models.protocol import Causal, Vocabulary
+from langue.corpus.tagged import Sentence
+from langue.models.protocol import Causal, Tagger, Vocabulary
 from langue.tokens.batches import Batches, BatchSource
 from langue.tokens.store import Split, TokenStore
 
@@ -16,6 +17,7 @@ from langue.tokens.store import Split, TokenStore
 MODULES = {
     "ngram": "langue.models.ngram",
     "gpt2": "langue.models.gpt2",
+    "crf": "langue.models.crf",
 }
 
 
@@ -45,8 +47,19 @@ class Family:
     batches: Callable[[Split, Vocabulary, Any, int, int, int], BatchSource] = packed
 
 
-def family(name: str) -> Family:
-    """The family of that name.
+@dataclass(frozen=True, kw_only=True)
+class TaggerFamily:
+    """One kind of tagger: it learns from tagged sentences, and has no place on the yardstick."""
+
+    name: str
+    summary: str
+    config: type[Config]
+    fit: Callable[[Any, Sequence[str], Sequence[Sentence]], Tagger]  # (config, columns, sentences)
+    load: Callable[[Path, Any], Tagger]  # (folder, config)
+
+
+def lookup(name: str) -> Family | TaggerFamily:
+    """The family of that name, of either kind.
 
     Raises:
         LangueError: there is none; the nearest is named.
@@ -54,5 +67,17 @@ def family(name: str) -> Family:
     if name not in MODULES:
         raise LangueError(f"unknown family {name}{nearest(name, list(MODULES))}")
     found = importlib.import_module(MODULES[name]).FAMILY
-    assert isinstance(found, Family)
+    assert isinstance(found, Family | TaggerFamily)
+    return found
+
+
+def family(name: str) -> Family:
+    """The family of language models of that name.
+
+    Raises:
+        LangueError: there is none, or it is a family of taggers.
+    """
+    found = lookup(name)
+    if isinstance(found, TaggerFamily):
+        raise LangueError(f"{name} is a family of taggers, not of language models")
     return found

@@ -8,7 +8,8 @@ from typing import Any
 from langue.base.config import Config, decode, encode, nearest, override, read_toml
 from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
-from langue.models.registry import MODULES, Family, family
+from langue.corpus.tagged import TaggedConfig
+from langue.models.registry import MODULES, Family, TaggerFamily, lookup
 from langue.tokens.train import TokenizerConfig
 from langue.training.config import TrainingConfig
 
@@ -17,7 +18,7 @@ SECTIONS = ("model", "training", "data", "tokenizer")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to train, resolved: every default written out."""
+    """What language model to train, resolved: every default written out."""
 
     family: Family
     model: Config
@@ -29,9 +30,32 @@ class Recipe:
         return tables | ({"training": encode(self.training)} if self.training else {})
 
 
+@dataclass(frozen=True)
+class TaggerRecipe:
+    """What tagger to train, and how to read the labelled file it learns from."""
+
+    family: TaggerFamily
+    model: Config
+    data: TaggedConfig
+
+    def to_table(self) -> dict[str, Any]:
+        """The recipe as it is saved with the model."""
+        return {"family": self.family.name, "model": encode(self.model), "data": encode(self.data)}
+
+
 def read_recipe(
     name: str, assignments: Sequence[str] = (), settings: Mapping[str, Any] | None = None
 ) -> Recipe:
+    """The recipe of a language model; arguments and errors as those of `read_any_recipe`."""
+    recipe = read_any_recipe(name, assignments, settings)
+    if isinstance(recipe, TaggerRecipe):
+        raise LangueError(f"{recipe.family.name} is a tagger, and learns from a labelled file, not a store")
+    return recipe
+
+
+def read_any_recipe(
+    name: str, assignments: Sequence[str] = (), settings: Mapping[str, Any] | None = None
+) -> Recipe | TaggerRecipe:
     """A recipe from the name of a family or a TOML file, with settings changed.
 
     Args:
@@ -42,16 +66,22 @@ def read_recipe(
         LangueError: no such family or file, an unknown key (the nearest is named), a bad value.
     """
     tables = {} if name in MODULES else _tables(name)
-    kind = family(str(tables.get("family", name)))
+    kind = lookup(str(tables.get("family", name)))
     sections: dict[str, type[Config]] = {"model": kind.config}
-    if kind.estimated_by == "gradient":
+    if isinstance(kind, TaggerFamily):
+        sections["data"] = TaggedConfig
+    elif kind.estimated_by == "gradient":
         sections["training"] = TrainingConfig
-    elif "training" in tables:
-        raise LangueError(f"{name}: {kind.name} is estimated by {kind.estimated_by}; remove [training]")
+    if "training" in tables and "training" not in sections:
+        raise LangueError(f"{name}: {kind.name} has no [training]; its settings stand in [model]")
     chosen = override(
         {section: tables.get(section, {}) for section in sections}, assignments, sections, settings
     )
     decoded = {section: decode(form, chosen.get(section, {}), section) for section, form in sections.items()}
+    if isinstance(kind, TaggerFamily):
+        data = decoded["data"]
+        assert isinstance(data, TaggedConfig)
+        return TaggerRecipe(kind, decoded["model"], data)
     training = decoded.get("training")
     assert training is None or isinstance(training, TrainingConfig)
     return Recipe(kind, decoded["model"], training)

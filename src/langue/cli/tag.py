@@ -1,0 +1,55 @@
+"""`langue tag`: tag a sentence, or a file of them."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from langue.cli.options import Json, Quiet, print_json, read_lines
+
+NAME = "tag"
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="Folder of a tagger.")],
+    text: Annotated[
+        str,
+        typer.Argument(metavar="TEXT|FILE", help="A sentence; a file of the model's columns; - for lines."),
+    ],
+    format: Annotated[
+        Literal["auto", "conll", "conllu", "jsonl", "text"],
+        typer.Option(help="What the file is; auto goes by its name. text: a sentence a line."),
+    ] = "auto",
+    to: Annotated[
+        Literal["same", "conll", "conllu", "jsonl"], typer.Option(help="Format to write; same as read.")
+    ] = "same",
+    best: Annotated[
+        int, typer.Option(min=0, help="Show the likeliest taggings with their probabilities.")
+    ] = 0,
+    marginals: Annotated[bool, typer.Option("--marginals", help="Show each tag's probability.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tag a sentence, or every sentence of a file, which is written back with the new tags."""
+    from langue import api
+    from langue.tasks import tagging
+
+    held = api.tagger(model)
+    if text == "-" or format == "text":
+        tagged = held.plain(read_lines(Path(text)))
+    elif Path(text).is_file():
+        tagged = held.read(Path(text), format)
+    else:
+        tagged = held.plain([text])
+    if best:
+        taggings = tagging.likeliest(held, tagged, best)
+        print_json(taggings) if json else print(tagging.likeliest_table(taggings))
+    elif marginals:
+        rows = tagging.marginals(held, tagged)
+        print_json(rows) if json else print(tagging.marginals_table(rows))
+    elif json:
+        print_json(tagging.tags(held, tagged))
+    else:
+        for piece in tagging.written(held, tagged, None if to == "same" else to):
+            sys.stdout.write(piece)

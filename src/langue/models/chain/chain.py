@@ -1,0 +1,66 @@
+"""The chain itself, and how its sequences are shared out between threads."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Numbers = npt.NDArray[Any]
+T = TypeVar("T")
+
+BLOCKS = 16  # shares of a batch: fixed, so that sums do not depend on the number of threads
+SMALL = 2_000  # positions below which a thread costs more than it saves
+
+
+class Chain(NamedTuple):
+    """What all sequences have in common: natural-log scores, -inf where a step is forbidden."""
+
+    transition: Floats  # (K, K) from, to
+    start: Floats  # (K,)
+    end: Floats  # (K,)
+
+    @classmethod
+    def of(cls, transition: Numbers, start: Numbers | None = None, end: Numbers | None = None) -> "Chain":
+        """A chain in float64; no start or end scores are scores of 0."""
+        none = np.zeros(len(transition))
+        parts = (transition, none if start is None else start, none if end is None else end)
+        return cls(*(np.ascontiguousarray(part, np.float64) for part in parts))
+
+
+def offsets_of(lengths: Numbers | list[int]) -> npt.NDArray[np.int64]:
+    """Where each sequence begins, and the end of the last: `(S + 1,)`."""
+    offsets: npt.NDArray[np.int64] = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def threads() -> int:
+    """CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_blocks(work: Callable[[int, int], T], offsets: Numbers) -> list[T]:
+    """`work(first, last)` on shares of the sequences of about as many positions each, in order.
+
+    The shares depend on the offsets alone, so a sum over them is the same bits on any machine.
+    """
+    shares = list(_shares(offsets))
+    if len(shares) < 2 or threads() < 2:
+        return [work(*share) for share in shares]
+    with ThreadPoolExecutor(threads()) as pool:
+        return list(pool.map(lambda share: work(*share), shares))
+
+
+def _shares(offsets: Numbers) -> Iterator[tuple[int, int]]:
+    positions = int(offsets[-1])
+    count = min(BLOCKS, positions // SMALL + 1)
+    edges = np.searchsorted(offsets, np.linspace(0, positions, count + 1))
+    edges[0], edges[-1] = 0, len(offsets) - 1
+    for first, last in pairwise(edges):
+        if first < last:
+            yield int(first), int(last)

@@ -1,0 +1,111 @@
+"""Training a CRF: tags to labels, features, weights."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from langue.base.errors import LangueError
+from langue.base.progress import bar, log
+from langue.corpus.schemes import Scheme, convert, obeys, scheme_of
+from langue.corpus.tagged import UNKNOWN, Sentence, unit_of
+from langue.models.crf.features import Extractor
+from langue.models.crf.minimise import Step, minimise
+from langue.models.crf.model import CRF, Labels
+from langue.models.crf.objective import UNKNOWN_TAG, Features, Floats, Numbers, Objective, find_features
+from langue.models.crf.sgd import descend
+from langue.models.crf.templates import default_templates
+
+if TYPE_CHECKING:
+    from langue.models.crf import CRFConfig
+
+
+def train(config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sentence]) -> CRF:
+    """Estimate a CRF from tagged sentences.
+
+    Raises:
+        LangueError: a template is malformed, or no tag is known.
+    """
+    labels, tags = spell_labels(config, sentences)
+    extractor = Extractor(config.templates or default_templates(unit_of(sentences), columns), columns)
+    batch = extractor.learn(sentences, config.minimum_count)
+    chain = labels.chain(constraints=config.constraints)
+    features = find_features(
+        batch,
+        tags,
+        len(extractor.keys),
+        len(labels.names),
+        all_states=config.all_possible_states,
+        all_transitions=config.all_possible_transitions,
+        permitted=chain.transition > -np.inf,
+    )
+    log.info("%s features of %s attributes", f"{features.size:,}", f"{len(extractor.keys):,}")
+    theta = _estimate(config, Objective(batch, tags, features, chain))
+    extractor, features, theta = _pruned(extractor, features, theta)
+    return CRF(extractor, features, theta.astype(np.float32), labels, chain)
+
+
+def spell_labels(config: "CRFConfig", sentences: Sequence[Sentence]) -> tuple[Labels, Numbers]:
+    """The labels of the CRF and each token's own `(N,)`; malformed spans are put right, and counted."""
+    given = [sentence.tags for sentence in sentences]
+    partial = any(UNKNOWN in tags for tags in given)
+    scheme = scheme_of([tag for tag in tags if tag != UNKNOWN] for tags in given)
+    encoding: Scheme | None = scheme
+    if scheme and config.encoding != "given" and not partial:
+        encoding = "BMES" if scheme == "BMES" and config.encoding == "BIOES" else config.encoding
+    if scheme and encoding and not partial:
+        slips = sum(not obeys(tags, scheme) for tags in given)
+        if slips:
+            log.warning("%s sentences have tags that do not spell %s; read as conlleval does", slips, scheme)
+        given = [tuple(convert(tags, encoding)) for tags in given]
+    names = sorted({tag for tags in given for tag in tags} - {UNKNOWN})
+    if not names:
+        raise LangueError("no token has a known tag: there is nothing to learn from")
+    numbers = {name: number for number, name in enumerate(names)} | {UNKNOWN: UNKNOWN_TAG}
+    tags = np.array([numbers[tag] for tags in given for tag in tags], np.int32)
+    return Labels(tuple(names), scheme, encoding), tags
+
+
+def _estimate(config: "CRFConfig", objective: Objective) -> Floats:
+    theta = np.zeros(objective.features.size)
+
+    def penalised(theta: Floats) -> tuple[float, Floats]:
+        loss, gradient = objective(theta)
+        return loss + config.l2 * float(theta @ theta), gradient + (2 * config.l2) * theta
+
+    with bar("training (crf)", total=config.iterations) as shown:
+
+        def after(step: Step) -> None:
+            shown.advance()
+            shown.note(f"loss {step.loss:,.1f}")
+            if step.number % 10 == 0:
+                log.info("step %d: loss %.2f", step.number, step.loss)
+
+        if config.algorithm == "sgd":
+            found = descend(
+                objective, theta, l2=config.l2, epochs=config.iterations, seed=config.seed, after=after
+            )
+        else:
+            found = minimise(
+                penalised,
+                theta,
+                l1=config.l1,
+                steps=config.iterations,
+                tolerance=config.tolerance,
+                after=after,
+            )
+    log.info("%d steps, loss %.2f", found.number, found.loss)
+    return found.theta
+
+
+def _pruned(extractor: Extractor, features: Features, theta: Floats) -> tuple[Extractor, Features, Floats]:
+    """All without the features of weight 0, and the attributes that are left with none."""
+    P = len(features.labels)
+    kept = theta[:P].astype(np.float32) != 0
+    if kept.all():
+        return extractor, features, theta
+    owners = np.repeat(np.arange(len(extractor.keys)), np.diff(features.pointers))[kept]
+    counts = np.bincount(owners, minlength=len(extractor.keys))
+    used = counts > 0
+    pruned = Features(np.r_[0, np.cumsum(counts[used])], features.labels[kept], features.transitions)
+    return extractor.keep(used), pruned, np.concatenate([theta[:P][kept], theta[P:]])

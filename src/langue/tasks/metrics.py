@@ -1,0 +1,167 @@
+"""How well tags are predicted: accuracy, and precision, recall and F1 of entities, not of tags.
+
+An entity counts as found only if its beginning, its end and its type are all right (the CoNLL shared
+tasks; counted by seqeval). Counting tags instead gives figures some points higher: never set the two
+side by side. Tags that spell no spans, such as parts of speech, are counted one by one.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from langue.base.errors import MissingExtra
+from langue.corpus.schemes import convert, scheme_of
+
+Tags = Sequence[Sequence[str]]
+SHOWN = 12  # tags of the confusion table that is printed: what fits on a page
+
+
+class Row(NamedTuple):
+    """Of one type: shares, and how often it is there."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class TagScores:
+    """Predicted tags against the right ones."""
+
+    tokens: int
+    sentences: int
+    right: int  # tokens
+    right_sentences: int
+    unit: str  # what rows count: "entity" or "tag"
+    rows: dict[str, Row]  # by type; "micro" and "macro" are the averages
+    confusion: dict[str, dict[str, int]]  # right tag → predicted tag → tokens
+    unknown_tags: tuple[str, ...]  # right tags that the model has never seen, and so cannot predict
+
+    @property
+    def accuracy(self) -> float:
+        """Of tokens."""
+        return self.right / self.tokens if self.tokens else 1.0
+
+    @property
+    def f1(self) -> float:
+        """Micro-averaged: the one figure. Of single tags it is the accuracy."""
+        return self.rows["micro"].f1
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "accuracy": self.accuracy,
+            "f1": self.f1,
+            "unit": self.unit,
+            "tokens": self.tokens,
+            "sentences": self.sentences,
+            "sentences_right": self.right_sentences,
+            "rows": {name: row._asdict() for name, row in self.rows.items()},
+            "confusion": self.confusion,
+            "unknown_tags": list(self.unknown_tags),
+        }
+
+    def __str__(self) -> str:
+        width = max(map(len, self.rows))
+        lines = [f"{self.unit:{width}}  precision  recall      F1  support"]
+        for name, row in self.rows.items():
+            lines.append(
+                f"{name:{width}}  {row.precision:9.2%}  {row.recall:6.2%}  {row.f1:6.2%}  {row.support:7,}"
+            )
+        lines.append(f"accuracy   {self.accuracy:.2%} of {self.tokens:,} tokens")
+        share = self.right_sentences / self.sentences if self.sentences else 1.0
+        lines.append(f"sentences  {share:.2%} of {self.sentences:,} all right")
+        if self.unknown_tags:
+            lines.append(f"never seen in training: {', '.join(self.unknown_tags)}")
+        return "\n".join([*lines, *self._confusions()])
+
+    def _confusions(self) -> list[str]:
+        """The commonest mistakes, right tag → predicted tag."""
+        wrong = Counter(
+            {
+                (right, predicted): count
+                for right, row in self.confusion.items()
+                for predicted, count in row.items()
+                if right != predicted
+            }
+        )
+        if not wrong:
+            return []
+        return ["commonest mistakes:"] + [
+            f"  {right} taken for {predicted}: {count:,}"
+            for (right, predicted), count in sorted(wrong.items(), key=lambda item: (-item[1], item[0]))[
+                :SHOWN
+            ]
+        ]
+
+
+def score_tags(right: Tags, predicted: Tags, known: Sequence[str] = ()) -> TagScores:
+    """Compare predicted tags with the right ones.
+
+    Args:
+        known: tags of the model's training data; those beyond are named. Empty: all are known.
+
+    Raises:
+        MissingExtra: the tags spell spans, and seqeval is not installed.
+    """
+    pairs = [
+        pair for ours, theirs in zip(right, predicted, strict=True) for pair in zip(ours, theirs, strict=True)
+    ]
+    confusion: dict[str, dict[str, int]] = {}
+    for (true, guess), count in sorted(Counter(pairs).items()):
+        confusion.setdefault(true, {})[guess] = count
+    scheme = scheme_of(right)
+    return TagScores(
+        tokens=len(pairs),
+        sentences=len(right),
+        right=sum(true == guess for true, guess in pairs),
+        right_sentences=sum(
+            tuple(ours) == tuple(theirs) for ours, theirs in zip(right, predicted, strict=True)
+        ),
+        unit="entity" if scheme else "tag",
+        rows=_entities(right, predicted) if scheme else _tags(confusion),
+        confusion=confusion,
+        unknown_tags=tuple(sorted(set(confusion) - set(known))) if known else (),
+    )
+
+
+def _entities(right: Tags, predicted: Tags) -> dict[str, Row]:
+    try:
+        from seqeval.metrics import classification_report  # imports scikit-learn: 0.8 s, so only here
+    except ImportError:
+        raise MissingExtra("seqeval", "eval", "precision, recall and F1 of entities") from None
+    # seqeval knows neither M nor, for certain, IOB1; BIO it reads as conlleval does.
+    report: dict[str, dict[str, Any]] = classification_report(
+        *([convert(tags, "BIO") for tags in side] for side in (right, predicted)),
+        output_dict=True,
+        zero_division=0,
+    )
+    named = {"micro avg": "micro", "macro avg": "macro"}
+    return {
+        named.get(name, name): Row(
+            float(row["precision"]), float(row["recall"]), float(row["f1-score"]), int(row["support"])
+        )
+        for name, row in report.items()
+        if name != "weighted avg"
+    }
+
+
+def _tags(confusion: dict[str, dict[str, int]]) -> dict[str, Row]:
+    guessed = Counter[str]()
+    for row in confusion.values():
+        guessed.update(row)
+    rows = {}
+    for tag in sorted({*confusion, *guessed}):
+        of = confusion.get(tag, {})
+        rows[tag] = _row(of.get(tag, 0), guessed[tag], sum(of.values()))
+    right = sum(row.get(tag, 0) for tag, row in confusion.items())
+    there = [row for row in rows.values() if row.support]
+    total = sum(guessed.values())
+    macro = Row(*(sum(row[i] for row in there) / max(len(there), 1) for i in range(3)), support=total)  # type: ignore[misc, arg-type]
+    return rows | {"micro": _row(right, total, total), "macro": macro}
+
+
+def _row(right: int, guessed: int, there: int) -> Row:
+    precision, recall = right / guessed if guessed else 0.0, right / there if there else 0.0
+    return Row(precision, recall, 2 * right / (guessed + there) if guessed + there else 0.0, there)

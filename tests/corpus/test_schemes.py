@@ -1,0 +1,76 @@
+"""Spans and their spellings."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langue.corpus.schemes import Scheme, Span, convert, may_follow, obeys, scheme_of, spans, spell
+
+SCHEMES: tuple[Scheme, ...] = ("IOB1", "BIO", "BIOES", "BMES")
+
+
+@st.composite
+def some_spans(draw: st.DrawFn) -> tuple[list[Span], int]:
+    found, end = [], 0
+    for _ in range(draw(st.integers(0, 4))):
+        begin = end + draw(st.integers(0, 2))
+        end = begin + draw(st.integers(1, 4))
+        found.append(Span(begin, end, draw(st.sampled_from(["X", "Y"]))))
+    return found, end + draw(st.integers(0, 2))
+
+
+@given(some_spans(), st.sampled_from(SCHEMES))
+def test_spelling_and_reading_are_inverse_and_legal(case: tuple[list[Span], int], scheme: Scheme) -> None:
+    found, length = case
+    tags = spell(found, length, scheme)
+    assert spans(tags) == found
+    assert obeys(tags, scheme)
+    for other in SCHEMES:
+        assert convert(convert(tags, other), scheme) == tags
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_legal_sequences_are_exactly_the_spellings(scheme: Scheme) -> None:
+    letters = {"IOB1": "BI", "BIO": "BI", "BIOES": "BIES", "BMES": "BMES"}[scheme]
+    tags = ["O", *(f"{letter}-{type}" for letter in letters for type in "XY")]
+    for length in range(4):
+        for sequence in product(tags, repeat=length):
+            canonical = convert(sequence, scheme) == list(sequence)
+            # IOB1 may begin with B needlessly in files, but not here: B means a boundary inside a run.
+            assert obeys(sequence, scheme) == canonical, sequence
+
+
+@pytest.mark.parametrize(
+    ("tags", "scheme"),
+    [
+        (["O", "B-X", "I-X"], "BIO"),
+        (["O", "I-X", "B-X"], "IOB1"),
+        (["I-X", "O", "B-X", "I-Y"], "BIO"),  # a slip does not make it IOB1
+        (["B-X", "E-X", "S-X"], "BIOES"),
+        (["B-X", "M-X", "E-X"], "BMES"),
+        (["NOUN", "VERB"], None),
+        (["O", "O"], None),
+        (["B", "I"], None),
+        (["B-X", "M-X", "I-X"], None),
+        ([], None),
+    ],
+)
+def test_schemes_are_recognised(tags: list[str], scheme: Scheme | None) -> None:
+    assert scheme_of([tags]) == scheme
+
+
+def test_slips_are_read_as_conlleval_reads_them() -> None:
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    tags = ["O", *(f"{letter}-{type}" for letter in "BIES" for type in "XY")]
+    for sequence in product(tags, repeat=4):
+        expected = [Span(begin, end + 1, type) for type, begin, end in get_entities(list(sequence))]
+        assert spans(sequence) == expected, sequence
+
+
+def test_no_step_out_of_an_open_span() -> None:
+    assert not may_follow("B-X", "O", "BIOES")
+    assert may_follow("B-X", "O", "BIO")
+    assert not may_follow("O", "I-X", "BIO")

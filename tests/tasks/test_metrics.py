@@ -1,0 +1,73 @@
+"""Figures of taggers, counted by hand."""
+
+import pytest
+
+from langue.tasks.metrics import score_tags
+
+
+def test_entities_are_counted_not_tags() -> None:
+    right = [["B-PER", "I-PER", "O", "B-LOC"], ["O", "O"]]
+    guess = [["B-PER", "O", "O", "B-LOC"], ["O", "B-LOC"]]
+    found = score_tags(right, guess)
+    assert found.unit == "entity"
+    assert found.rows["micro"][:3] == pytest.approx((1 / 3, 1 / 2, 2 / 5))
+    assert found.rows["PER"][:3] == (0, 0, 0)
+    assert found.rows["LOC"][:3] == pytest.approx((1 / 2, 1, 2 / 3))
+    assert found.accuracy == pytest.approx(4 / 6)
+    assert found.right_sentences == 0
+    assert found.confusion == {
+        "B-LOC": {"B-LOC": 1},
+        "B-PER": {"B-PER": 1},
+        "I-PER": {"O": 1},
+        "O": {"B-LOC": 1, "O": 2},
+    }
+
+
+@pytest.mark.parametrize(
+    ("right", "guess"),
+    [
+        (["I-PER", "I-PER", "B-PER", "O"], ["I-PER", "I-PER", "B-PER", "O"]),  # IOB1: two neighbours
+        (["B-PER", "M-PER", "E-PER", "S-PER"], ["B-PER", "M-PER", "E-PER", "S-PER"]),
+        (["B-PER", "I-PER", "E-PER", "S-PER"], ["B-PER", "I-PER", "E-PER", "S-PER"]),
+    ],
+)
+def test_every_scheme_has_its_two_entities(right: list[str], guess: list[str]) -> None:
+    found = score_tags([right], [guess])
+    assert found.f1 == 1
+    assert found.rows["PER"].support == 2
+    assert score_tags([right], [["O"] * 4]).f1 == 0
+
+
+def test_single_tags() -> None:
+    right, guess = [["NOUN", "VERB", "NOUN", "ADJ"]], [["NOUN", "NOUN", "NOUN", "X"]]
+    found = score_tags(right, guess, known=("NOUN", "VERB"))
+    assert found.unit == "tag"
+    assert found.f1 == found.accuracy == 0.5
+    assert found.rows["NOUN"] == pytest.approx((2 / 3, 1.0, 0.8, 2))
+    assert found.rows["X"].support == 0
+    assert found.rows["macro"].f1 == pytest.approx(0.8 / 3)
+    assert found.unknown_tags == ("ADJ",)
+    assert "VERB taken for NOUN: 1" in str(found)
+
+
+def test_all_outside_and_nothing_at_all() -> None:
+    found = score_tags([["O", "O"]], [["O", "O"]])
+    assert found.accuracy == 1
+    assert score_tags([], []).accuracy == 1
+    assert "never seen" not in str(found)
+
+
+def test_all_outside_with_guesses() -> None:
+    assert score_tags([["O", "B-X"]], [["B-X", "O"]]).f1 == 0
+
+
+def test_it_agrees_with_scikit_learn() -> None:
+    import numpy as np
+    from sklearn.metrics import precision_recall_fscore_support
+
+    rng = np.random.default_rng(0)
+    right, guess = rng.choice(["A", "B", "C"], 200), rng.choice(["A", "B", "C"], 200)
+    found = score_tags([right.tolist()], [guess.tolist()])
+    for average in ("macro", "micro"):
+        expected = precision_recall_fscore_support(right, guess, average=average)[:3]
+        assert found.rows[average][:3] == pytest.approx(expected)

@@ -1,0 +1,227 @@
+"""Taggers as a user meets them: trained, measured, used and misused from the command line."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import langue
+from langue import cli
+from langue.tasks.tagging import split_text
+
+SENTENCES = [
+    ("Anna lives in Rome .", "B-PER O O B-LOC O"),
+    ("Bruno Costa left New York .", "B-PER I-PER O B-LOC I-LOC O"),
+    ("In Paris Anna met Carla Costa .", "O B-LOC B-PER O B-PER I-PER O"),
+    ("She sleeps .", "O O O"),
+    ("Anna", "B-PER"),
+    ("Rome", "B-LOC"),
+    ("Paris !", "B-LOC O"),
+    ("Paris", "B-LOC"),
+    ("Anna lives", "B-PER O"),
+]
+CHINESE = [
+    ("王小明在北京。", "B-PER M-PER E-PER O B-LOC E-LOC O"),
+    ("李四去上海。", "B-PER E-PER O B-LOC E-LOC O"),
+]
+
+
+def columns(rows: list[tuple[list[str], list[str]]]) -> str:
+    return "\n".join("".join(f"{word} {tag}\n" for word, tag in zip(*row, strict=True)) for row in rows)
+
+
+@pytest.fixture(scope="module")
+def english(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tagged") / "english.conll"
+    path.write_text(columns([(text.split(), tags.split()) for text, tags in SENTENCES * 5]))
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(english: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "crf"
+    langue.train("crf", english, path, valid=english)
+    return path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command; what it printed, or the message where it must fail."""
+
+    def do(*arguments: str | Path, code: int = 0) -> str:
+        capsys.readouterr()
+        assert cli.run([str(argument) for argument in arguments]) == code
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return printed.err if code else printed.out
+
+    return do
+
+
+def test_the_python_api(model: Path) -> None:
+    held = langue.load(model)
+    assert held.tag("Anna lives in Rome.") == [
+        ("Anna", "B-PER"), ("lives", "O"), ("in", "O"), ("Rome", "B-LOC"), (".", "O"),
+    ]  # fmt: skip
+    assert held.tag_all(["", "Paris"]) == [[], [("Paris", "B-LOC")]]
+    assert held.info()["data"]["columns"] == ["word", "tag"]
+    assert "F1 100.00%" in held.summary()
+    assert "crf" in repr(held)
+
+
+def test_train_and_every_verb(run: Callable[..., str], english: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    assert "F1 100.00%" in run("train", "crf", english, "-o", path, "--valid", english)
+    assert run("tag", path, "Anna lives").splitlines()[0] == "Anna\tB-PER"
+    shown = run("evaluate", path, english)
+    assert "micro" in shown
+    assert "no bits per byte" in shown
+    assert run("inspect", path, "--top", "5").count("\n") == 5
+    assert "data.sentences" in run("info", path)
+    assert "Made with langue" in (path / "README.md").read_text()
+
+
+def test_json(run: Callable[..., str], model: Path, english: Path) -> None:
+    (found,) = json.loads(run("tag", model, "Anna lives", "--json"))
+    assert found == {"tokens": ["Anna", "lives"], "tags": ["B-PER", "O"]}
+    (best,) = json.loads(run("tag", model, "Anna lives", "--best", "3", "--json"))
+    assert [len(one["tags"]) for one in best["best"]] == [2, 2, 2]
+    assert best["best"][0]["probability"] > best["best"][1]["probability"]
+    (shares,) = json.loads(run("tag", model, "Anna", "--marginals", "--json"))
+    assert sum(shares["probabilities"][0].values()) == pytest.approx(1, abs=1e-2)
+    assert json.loads(run("evaluate", model, english, "--json"))["f1"] == 1
+    assert json.loads(run("inspect", model, "--top", "3", "--json"))[0].keys() == {
+        "weight",
+        "feature",
+        "label",
+    }
+
+
+def test_files_come_back_in_their_format_or_another(
+    run: Callable[..., str], model: Path, english: Path, tmp_path: Path
+) -> None:
+    assert run("tag", model, english).split() == english.read_text().split()
+    bare = tmp_path / "bare.conll"
+    bare.write_text("Anna\nlives\n\nRome\n")
+    assert run("tag", model, bare) == "Anna\tB-PER\nlives\tO\n\nRome\tB-LOC\n\n"
+    assert json.loads(run("tag", model, bare, "--to", "jsonl").splitlines()[1]) == {
+        "tokens": ["Rome"],
+        "tags": ["B-LOC"],
+    }
+    lines = tmp_path / "plain.txt"
+    lines.write_text("Anna lives.\n\nParis!")
+    assert run("tag", model, lines, "--format", "text").splitlines()[0] == "Anna\tB-PER"
+    assert "Anna/B-PER" in run("tag", model, "Anna lives", "--best", "2")
+    assert "B-PER" in run("tag", model, "Anna lives", "--marginals")
+
+
+def test_standard_input(run: Callable[..., str], model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"Anna\nRome")))
+    assert run("tag", model, "-") == "Anna\tB-PER\n\nRome\tB-LOC\n\n"
+
+
+def test_chinese_is_cut_as_the_model_was_trained(run: Callable[..., str], tmp_path: Path) -> None:
+    path = tmp_path / "chinese.bmes"
+    path.write_text(columns([(list(text), tags.split()) for text, tags in CHINESE * 5]), encoding="utf-8")
+    run("train", "crf", path, "-o", tmp_path / "m")
+    assert run("tag", tmp_path / "m", "李四在北京").split() == [
+        "李",
+        "B-PER",
+        "四",
+        "E-PER",
+        "在",
+        "O",
+        "北",
+        "B-LOC",
+        "京",
+        "E-LOC",
+    ]
+    assert split_text("他在GitHub工作3.5年。", "characters") == list("他在GitHub工作3.5年。")
+    assert "".join(split_text("他在GitHub工作3.5年。", "words")) == "他在GitHub工作3.5年。"
+    assert split_text("state-of-the-art, isn't it?", "words") == ["state-of-the-art", ",", "isn't", "it", "?"]
+
+
+def test_what_a_tagger_is_not_for(
+    run: Callable[..., str], model: Path, english: Path, small_store: Path
+) -> None:
+    for verb in ("generate", "next", "score"):
+        assert "is a tagger" in run(verb, model, english, code=2)
+    assert "has no bits per byte" in run("compare", model, "--on", small_store, code=2)
+    assert "self-tests" in run("evaluate", model, english, "--check", code=2)
+    assert "no file" in run("evaluate", model, small_store, code=2)
+
+
+def test_what_a_language_model_is_not_for(
+    run: Callable[..., str], small_models: dict[str, Path], small_store: Path, english: Path, tmp_path: Path
+) -> None:
+    assert "not a tagger" in run("tag", small_models["trigram"], "x", code=2)
+    assert "leave --valid out" in run(
+        "train", "ngram", small_store, "-o", tmp_path / "x", "--valid", english, code=2
+    )
+    assert "is a folder" in run("train", "crf", small_store, "-o", tmp_path / "x", code=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Anna B-PER\nlives\n", "line 2 has 1 column, not 2"),
+        ("", "holds no sentence"),
+        ("Anna ?\n", "no token has a known tag"),
+    ],
+)
+def test_bad_training_data(run: Callable[..., str], tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "bad.conll"
+    path.write_text(text)
+    assert message in run("train", "crf", path, "-o", tmp_path / "m", code=2)
+    assert not (tmp_path / "m").exists()
+
+
+def test_bad_settings(run: Callable[..., str], english: Path, tmp_path: Path) -> None:
+    for setting, message in (
+        ("templats=x", "did you mean templates?"),
+        ("l2=-1", "model.l2"),
+        ('columns=["tag"]', 'columns start with "word"'),
+        ('templates=["wrd"]', "did you mean word?"),
+    ):
+        assert message in run("train", "crf", english, "-o", tmp_path / "m", "--set", setting, code=2)
+
+
+def test_a_tag_that_training_never_saw(run: Callable[..., str], model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "new.conll"
+    path.write_text("Anna B-PER\nMonday B-DATE\n")
+    assert "never seen in training: B-DATE" in run("evaluate", model, path)
+
+
+def test_columns_beside_the_word(run: Callable[..., str], tmp_path: Path) -> None:
+    path = tmp_path / "pos.conll"
+    path.write_text("Anna NNP B-PER\nlives VBZ O\n\nRome NNP B-LOC\n\nAnna NNP B-PER\n")
+    run("train", "crf", path, "-o", tmp_path / "m")
+    assert "reads the columns word, pos" in run("tag", tmp_path / "m", "Anna lives", code=2)
+    bare = tmp_path / "bare.conll"
+    bare.write_text("Anna NNP\n")
+    assert run("tag", tmp_path / "m", bare) == "Anna\tNNP\tB-PER\n\n"
+
+
+def test_a_recipe_and_a_damaged_folder(run: Callable[..., str], english: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(
+        'family = "crf"\n[model]\ntemplates = ["word[-1..1]", "shape"]\nl1 = 0.1\n[data]\nformat = "conll"\n'
+    )
+    run("train", recipe, english, "-o", tmp_path / "m")
+    assert json.loads((tmp_path / "m" / "model.json").read_text())["recipe"]["model"]["l1"] == 0.1
+    weights = tmp_path / "m" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    assert "damaged" in run("tag", tmp_path / "m", "Anna", code=2)
+
+
+@pytest.mark.slow
+def test_chunks_of_conll2000(shared_data: Callable[[str], Path], tmp_path: Path) -> None:
+    """A twentieth of the data and few steps: enough to notice a fall in quality."""
+    lines = shared_data("conll2000/train.txt").read_text().split("\n\n")
+    part = tmp_path / "part.txt"
+    part.write_text("\n\n".join(lines[:400]) + "\n")
+    model = langue.train("crf", part, tmp_path / "m", iterations=25)
+    assert langue.evaluate(model, shared_data("conll2000/test.txt")).scores.f1 > 0.87
