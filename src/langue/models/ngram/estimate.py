@@ -15,7 +15,7 @@ from numba import njit
 
 from langue.base.progress import log
 from langue.models.ngram.counts import THREADS, Levels, Numbers, each
-from langue.models.ngram.tables import Tables, build
+from langue.models.ngram.tables import Tables, index_of
 
 # For an order with too few counts to estimate from: what KenLM's --discount_fallback takes.
 FALLBACK = (0.5, 1.0, 1.5)
@@ -42,7 +42,7 @@ def estimate(
     k: float = 1.0,
     prune: tuple[int, ...] = (),
 ) -> Tables:
-    """Probabilities and backoffs of every n-gram counted.
+    """Probabilities and backoffs of every n-gram counted. The counts are used up.
 
     Args:
         k: the count that `add-k` adds to every word of the vocabulary.
@@ -50,18 +50,20 @@ def estimate(
             would take is given to the order below; the last holds for all orders above.
     """
     suffix = _suffixes(levels)
-    rule = _RULES[smoothing]
-    lower = np.full(1, 1.0 / _vocabulary_size(levels))  # p of the order before, by suffix
-    log_prob = np.empty(len(levels.word), np.float32)
+    slots = index_of(levels.children, levels.word)
+    log_prob = levels.word.view(np.float32)  # suffixes name the words now; their memory serves again
     log_backoff = np.empty(len(levels.children) - 1, np.float32)
+    lower = np.full(1, 1.0 / _vocabulary_size(levels))  # p of the order before, by suffix
     for n in range(1, levels.order + 1):
-        chosen = rule(levels, suffix, n, k)
-        lower, gamma = _order(levels, suffix, n, chosen, _threshold(prune, n), lower)
-        with np.errstate(divide="ignore"):
-            np.log(lower, out=log_prob[levels.level(n)], casting="same_kind")
-            if n > 1:
-                np.log(gamma, out=log_backoff[levels.level(n - 1)], casting="same_kind")
-    return build(levels.first, suffix, log_prob, log_backoff, levels.children, levels.word)
+        rule = _RULES[smoothing](levels, suffix, n, k)
+        lower = _order(levels, suffix, n, rule, _threshold(prune, n), lower, log_prob, log_backoff)
+    tables = Tables(levels.first, suffix, log_prob, log_backoff, levels.children, slots).frozen()
+    if not any(prune):
+        return tables
+    kept = np.ones(len(suffix), bool)
+    for n in range(2, levels.order + 1):
+        kept[levels.level(n)] = levels.count[levels.level(n)] > _threshold(prune, n)
+    return tables.keep(kept)
 
 
 def _kneser_ney(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
@@ -172,30 +174,45 @@ def _shares(levels: Levels, n: int) -> tuple[list[int], list[int]]:
 
 
 def _order(
-    levels: Levels, suffix: Numbers, n: int, rule: Rule, threshold: int, lower: Numbers
-) -> tuple[Numbers, Numbers]:
-    """p of the n-grams of one order, and gamma of their contexts."""
-    here = levels.level(n)
-    p = np.empty(here.stop - here.start)
+    levels: Levels, suffix: Numbers, n: int, rule: Rule, threshold: int, lower: Numbers, log_prob: Numbers,
+    log_backoff: Numbers,
+) -> Numbers:  # fmt: skip
+    """Fill in the n-grams of one order and the backoffs of their contexts; returns p."""
+    here, raw = levels.level(n), levels.count[levels.level(n)]
+    p = np.empty(len(raw))
     if n == 1:
-        gamma = np.empty(1)
-        edges = np.array([0, here.stop], np.uint32)
-        nothing = np.zeros(here.stop, np.uint32)
-        _interpolate(edges, 0, 1, nothing, levels.count, threshold, *rule, lower, p, gamma)
-        return p, gamma
+        edges, nothing = np.array([0, here.stop], np.uint32), np.zeros(here.stop, np.uint32)
+        _interpolate(edges, 0, 1, 0, nothing, 0, raw, threshold, *rule, lower, p, np.empty(1))
+        with np.errstate(divide="ignore"):
+            np.log(p, out=log_prob[here], casting="same_kind")
+        return p
     before = levels.level(n - 1)
-    gamma = np.empty(before.stop - before.start)
-    edges = levels.children[before.start : before.stop + 1] - np.uint32(here.start)
-    suffixes = suffix[here] - np.uint32(before.start)
 
     def share(low: int, high: int) -> None:
+        gamma = np.empty(high - low)
         _interpolate(
-            edges, low - before.start, high - before.start, suffixes, levels.count[here], threshold,
-            *rule, lower, p, gamma,
-        )  # fmt: skip
+            levels.children,
+            low,
+            high,
+            here.start,
+            suffix,
+            before.start,
+            raw,
+            threshold,
+            *rule,
+            lower,
+            p,
+            gamma,
+        )
+        part = slice(int(levels.children[low]), int(levels.children[high]))
+        with np.errstate(divide="ignore"):
+            np.log(
+                p[part.start - here.start : part.stop - here.start], out=log_prob[part], casting="same_kind"
+            )
+            np.log(gamma, out=log_backoff[low:high], casting="same_kind")
 
     each(share, *_shares(levels, n))
-    return p, gamma
+    return p
 
 
 @njit(nogil=True, cache=True)
@@ -223,12 +240,17 @@ def _link(children, word, suffix, begin, end):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _interpolate(  # type: ignore[no-untyped-def]
-    edges, begin, end, suffix, raw, threshold, counts, discount, per_child, extra, backoff, lower, p, gamma
-):
-    """The equation above, for contexts [begin, end); all numbers count from the first of their level."""
+    children, begin, end, first, suffix, before, raw, threshold, counts, discount, per_child, extra, backoff,
+    lower, p, gamma,
+):  # fmt: skip
+    """The equation above for contexts [begin, end).
+
+    `first` and `before` are the first nodes of the n-grams' level and of the one below: `raw`,
+    `counts`, `p` and `lower` count from there, `gamma` from `begin`.
+    """
     seen = np.zeros(4, np.int64)
     for context in range(begin, end):
-        low, high = np.int64(edges[context]), np.int64(edges[context + 1])
+        low, high = np.int64(children[context]) - first, np.int64(children[context + 1]) - first
         total = np.int64(0)
         pruned = np.int64(0)
         seen[:] = 0
@@ -243,9 +265,10 @@ def _interpolate(  # type: ignore[no-untyped-def]
         taken = discount[1] * seen[1] + discount[2] * seen[2] + discount[3] * seen[3] + pruned + added
         below = taken / (total + added) if total > 0 else 1.0
         share = 1.0 / (total + added) if total > 0 else 0.0
-        gamma[context] = backoff if backoff else below
+        gamma[context - begin] = backoff if backoff else below
         if backoff:
             below = 0.0
         for child in range(low, high):
             a = np.int64(counts[child])
-            p[child] = (a - discount[a if a < 3 else 3]) * share + below * lower[suffix[child]]
+            shorter = np.int64(suffix[child + first]) - before
+            p[child] = (a - discount[a if a < 3 else 3]) * share + below * lower[shorter]

@@ -49,6 +49,30 @@ class Tables(NamedTuple):
             word[self.level(n)] = word[self.suffix[self.level(n)]]
         return word
 
+    def frozen(self) -> "Tables":
+        """Made read-only, as mapped ones are: compiled code is made for one of them."""
+        for array in self:
+            array.flags.writeable = False
+        return self
+
+    def keep(self, kept: Numbers) -> "Tables":
+        """The tables of some of the nodes.
+
+        Args:
+            kept: `(nodes,)` bool. With an n-gram, its context and its suffix must be kept.
+        """
+        number = np.cumsum(kept, dtype=np.uint32) - np.uint32(1)  # of each node that is kept
+        first = np.r_[0, np.cumsum([np.count_nonzero(kept[self.level(n + 1)]) for n in range(self.order)])]
+        contexts = kept[: len(self.log_backoff)]
+        # A context's children begin where those of the context before end.
+        upto = np.r_[0, number + np.uint32(1)].astype(np.uint32)
+        children = np.r_[upto[self.children[:-1][contexts]], first[-1]].astype(np.uint32)
+        suffix = number[self.suffix[kept]]
+        kept_tables = Tables(
+            first, suffix, self.log_prob[kept], self.log_backoff[contexts], children, np.empty(0, np.uint32)
+        )
+        return kept_tables._replace(slots=index_of(children, kept_tables.words())).frozen()
+
     def save(self, folder: Path) -> None:
         for name, array in self._asdict().items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
@@ -60,20 +84,16 @@ class Tables(NamedTuple):
         return cls(*(np.asarray(np.load(file, mmap_mode="r", allow_pickle=False)) for file in files))
 
 
-def build(first: Numbers, suffix: Numbers, log_prob: Numbers, log_backoff: Numbers, children: Numbers,
-          word: Numbers) -> Tables:  # fmt: skip
-    """Tables with their index.
+def index_of(children: Numbers, word: Numbers) -> Numbers:
+    """The hash index over the contexts of many children.
 
     Args:
-        word: `(nodes,)` uint32, the last word of every node; sorted within the children of a context.
+        word: `(nodes,)` uint32, the last word of every node.
     """
     sizes = np.diff(children)
     slots = np.full(int(sizes[sizes > FEW].sum() * SLOTS) + 1, EMPTY)
     _fill(children, word, slots)
-    tables = Tables(first, suffix, log_prob, log_backoff, children, slots)
-    for array in tables:
-        array.flags.writeable = False  # as mapped ones are: compiled code is made for one of them
-    return tables
+    return slots
 
 
 @njit(nogil=True, cache=True)
