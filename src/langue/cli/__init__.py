@@ -13,7 +13,7 @@ import typer
 from langue import __version__
 from langue.base.errors import LangueError
 from langue.base.progress import log
-from langue.cli import compare, demo, evaluate, generate, info, next, prepare, score, train
+from langue.cli import compare, demo, evaluate, export, generate, import_, info, next, prepare, score, train
 
 app = typer.Typer(
     name="langue",
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, prepare, train, evaluate, compare, generate, next, score, info):
+for verb in (demo, prepare, train, evaluate, compare, generate, next, score, info, import_, export):
     app.command(verb.NAME)(verb.command)
 
 

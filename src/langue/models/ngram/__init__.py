@@ -5,6 +5,7 @@ the paper, `tables` is the trie, `score` walks it. Deviates from the paper in no
 KenLM (Heafield et al. 2013) to the precision of its 32-bit floats.
 """
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,12 @@ class NGramConfig(Config, frozen=True):
     order: Annotated[int, msgspec.Meta(ge=1, le=8)] = 5  # beyond 5, words gain little; characters want more
     smoothing: Smoothing = "modified-kneser-ney"  # the best of them on every corpus we tried
     k: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0  # of add-k
+    # Drop n-grams that occur at most so often, for orders 1, 2 ...; the last holds for those above.
+    prune: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(below > above for below, above in pairwise(self.prune)):
+            raise ValueError("prune must not fall from one order to the next: an n-gram needs its parts")
 
 
 def fit(config: NGramConfig, store: TokenStore) -> NGram:
@@ -32,7 +39,7 @@ def fit(config: NGramConfig, store: TokenStore) -> NGram:
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     stream = stream_of(store.split("train"), vocabulary.size)
     levels = count(stream, vocabulary.size, config.order)
-    return NGram(vocabulary, estimate(levels, config.smoothing, k=config.k))
+    return NGram(vocabulary, estimate(levels, config.smoothing, k=config.k, prune=config.prune))
 
 
 def load(folder: Path, config: NGramConfig, vocabulary: Vocabulary) -> NGram:

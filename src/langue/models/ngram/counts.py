@@ -43,9 +43,9 @@ class Levels:
         return slice(int(self.first[n - 1]), int(self.first[n]))
 
 
-def each(work: Callable[..., Any], *arguments: Any) -> list[Any]:
+def each(work: Callable[..., Any], *arguments: Any, threads: int = THREADS) -> list[Any]:
     """`map` on threads; jitted work lets go of the interpreter."""
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, *arguments))
 
 

@@ -41,6 +41,7 @@ def estimate(
     *,
     k: float = 1.0,
     prune: tuple[int, ...] = (),
+    absent: int | None = None,
 ) -> Tables:
     """Probabilities and backoffs of every n-gram counted. The counts are used up.
 
@@ -48,15 +49,19 @@ def estimate(
         k: the count that `add-k` adds to every word of the vocabulary.
         prune: for orders 1, 2, ...: n-grams that occur at most so often are left out, and what they
             would take is given to the order below; the last holds for all orders above.
+        absent: an id that no text holds, to which no probability is given.
     """
     suffix = _suffixes(levels)
     slots = index_of(levels.children, levels.word)
     log_prob = levels.word.view(np.float32)  # suffixes name the words now; their memory serves again
     log_backoff = np.empty(len(levels.children) - 1, np.float32)
-    lower = np.full(1, 1.0 / _vocabulary_size(levels))  # p of the order before, by suffix
+    words = _vocabulary_size(levels) - (absent is not None)
+    lower = np.full(1, 1.0 / words)  # p of the order before, by suffix
     for n in range(1, levels.order + 1):
         rule = _RULES[smoothing](levels, suffix, n, k)
         lower = _order(levels, suffix, n, rule, _threshold(prune, n), lower, log_prob, log_backoff)
+        if n == 1 and absent is not None:
+            log_prob[absent] = -np.inf
     tables = Tables(levels.first, suffix, log_prob, log_backoff, levels.children, slots).frozen()
     if not any(prune):
         return tables
