@@ -253,11 +253,11 @@ def _assemble(sections: list[_Section], start: int, lines: list[int], path: Path
                 raise LangueError(f"{path}, line {line:,}: this {n}-gram stands here for the second time")
             before = np.arange(first[n - 2], first[n - 1])
             children[before] = here.start + np.searchsorted(context[by_key], before)
+            children[min(here.start, contexts)] = here.stop  # where the children of the last of them end
             word[here], suffix[here] = section.ids[by_key, -1], shorter[by_key]
         log_prob[here] = section.log_prob[by_key]
         if n < len(sections):
             log_backoff[here] = section.log_backoff[by_key]
-    children[-1] = nodes
     _fill_in(first, suffix, log_prob, log_backoff, children)
     return Tables(first, suffix, log_prob, log_backoff, children, index_of(children, word)).frozen()
 
