@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from langue.base.config import decode
 from langue.base.errors import LangueError
-from langue.base.files import read_json
+from langue.base.files import read_bytes, read_json
 from langue.corpus.normalise import Normalisation
 from langue.models.folder import DESCRIPTION, Loaded, describe, is_tagger, load_tagger
 from langue.models.folder import load as load_folder
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from langue.evaluation.evaluate import Evaluation
     from langue.evaluation.score import Score
     from langue.generation.generate import Generation, Writer
+    from langue.interop.kenlm import Query
     from langue.tasks.tagging import TaggerEvaluation, TaggerModel
     from langue.tokens.prepare import Report
 
@@ -131,7 +132,8 @@ def train(
 
     Args:
         recipe: the name of a family (`"ngram"`, `"gpt2"`, `"crf"`) or of a recipe, or a TOML file.
-        data: the token store a language model learns from, or the labelled file a tagger does.
+        data: the token store a language model learns from, or the labelled file a tagger does; for
+            `ngram` also a text file: a sentence a line, words between blanks.
         valid: labelled file that a finished tagger is measured on.
         assignments: settings as the command line writes them, `["training.minutes=3"]`.
         resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
@@ -151,13 +153,18 @@ def train(
             raise LangueError(f"{resolved.family.name} keeps no checkpoints; train it again without --resume")
         held_out = Path(valid) if valid is not None else None
         train_tagger(resolved, Path(data), Path(output), valid=held_out, overwrite=overwrite)
+        return load(output)
+    if valid is not None:
+        raise LangueError(
+            f"{resolved.family.name} is measured on the valid split of its store; leave --valid out"
+        )
+    if resolved.family.name == "ngram" and Path(data).is_file():
+        from langue.interop.convert import train_text
+
+        train_text(resolved.model, Path(data), Path(output), overwrite=overwrite)
     else:
         from langue.training.train import train as run
 
-        if valid is not None:
-            raise LangueError(
-                f"{resolved.family.name} is measured on the valid split of its store; leave --valid out"
-            )
         run(resolved, TokenStore(data), Path(output), overwrite=overwrite, resume=resume)
     return load(output)
 
@@ -233,6 +240,17 @@ def evaluate(
     return evaluate_text(held.loaded, held.tokenizer, held.normalisation, Path(on), check=check)
 
 
+def query(model: PathLike, text: PathLike) -> Query:
+    """Perplexity of a text as KenLM's `query` reports it: a sentence a line, words between blanks.
+
+    Args:
+        model: an n-gram model folder, or an ARPA file.
+    """
+    from langue.interop.kenlm import Model
+
+    return Model(model).query(read_bytes(Path(text)))
+
+
 def compare(models: Sequence[PathLike], *, on: PathLike, split: str = "test") -> Comparison:
     """Rank models in bits per byte on the same documents, and say which differences are real."""
     from langue.comparison.compare import compare as run
@@ -252,6 +270,29 @@ def demo(
     from langue.comparison.demo import demo as run
 
     return run(Path(output), minutes=minutes, overwrite=overwrite, show=print if show else lambda text: None)
+
+
+def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -> LanguageModel:
+    """Write the model of an ARPA file, gzipped or not, as a model folder.
+
+    Raises:
+        LangueError: the file is missing or damaged (the line is named); the output is in the way.
+    """
+    from langue.interop.convert import import_arpa
+
+    import_arpa(Path(path), Path(output), overwrite=overwrite)
+    return language_model(output)
+
+
+def export_model(model: PathLike, output: PathLike, *, overwrite: bool = False) -> int:
+    """Write an n-gram model as an ARPA file, gzipped if its name ends in `.gz`; returns its n-grams.
+
+    Raises:
+        LangueError: no n-gram model is there; the file is in the way.
+    """
+    from langue.interop.convert import export_arpa
+
+    return export_arpa(Path(model), Path(output), overwrite=overwrite)
 
 
 def info(path: PathLike) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +14,9 @@ from hypothesis import strategies as st
 
 from langue.corpus.config import DataConfig
 from langue.models.ngram import NGramConfig, fit, load
-from langue.models.ngram.estimate import discounts
+from langue.models.ngram.estimate import SMOOTHINGS, Smoothing, discounts
 from langue.models.ngram.model import NGram
+from langue.models.ngram.score import SHORT
 from langue.models.protocol import Vocabulary
 from langue.tokens.prepare import prepare
 from langue.tokens.store import TokenStore
@@ -91,6 +94,73 @@ def test_sums_to_one_and_agrees_with_itself(
         decoder.append(np.array([word]))
 
 
+def many(make_store: Callable[..., TokenStore], *, vocabulary: int = 80, documents: int = 300) -> TokenStore:
+    """A corpus with contexts of many children, large enough for every thread and stream to have work."""
+    rng = np.random.default_rng(7)
+    corpus = [rng.zipf(1.3, rng.integers(0, 60)).clip(max=vocabulary - 1).tolist() for _ in range(documents)]
+    return make_store(corpus, vocabulary=vocabulary, held_out=corpus[:150])
+
+
+@pytest.mark.parametrize("order", [1, 2, 5, 8])
+def test_streams_and_steps_and_distributions_agree(make_store: Callable[..., TokenStore], order: int) -> None:
+    store = many(make_store)
+    model = fit(NGramConfig(order=order), store)
+    documents = list(store.split("test").documents())
+    assert sum(map(len, documents)) > SHORT
+    scores, lengths = model.log_probs_and_lengths(documents)
+    for ids, found, matched in zip(documents[:20], scores, lengths, strict=False):
+        state = np.array([model.begin])
+        for place, id in enumerate(ids):
+            row = model.next_log_probs([ids[:place]])[0]
+            assert np.exp(row.astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)
+            state, log_prob, length = model.advance(state, np.array([id]))
+            assert row[id] == pytest.approx(found[place], abs=1e-5)
+            assert log_prob[0] == found[place]
+            assert length[0] == matched[place]
+
+
+def test_lengths_are_of_ngrams_that_occur(make_store: Callable[..., TokenStore]) -> None:
+    model = fit(NGramConfig(order=3), make_store([[1, 2, 3]], vocabulary=V))
+    assert model.log_probs_and_lengths([np.array([1, 2, 3, 0]), np.array([2, 3, 3])])[1][0].tolist() == [
+        2,
+        3,
+        3,
+        3,
+    ]
+    assert model.log_probs_and_lengths([np.array([2, 3, 3])])[1][0].tolist() == [1, 2, 1]
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+def test_every_smoothing_is_its_formula(make_store: Callable[..., TokenStore], smoothing: Smoothing) -> None:
+    corpus = [[1, 2, 1, 2, 3], [1, 2, 4], [3, 1, 2]]
+    model = fit(NGramConfig(order=2, smoothing=smoothing, k=0.5), make_store(corpus, vocabulary=V))
+    words = Counter(word for document in corpus for word in [*document, 0])
+    pairs = Counter(pair for document in corpus for pair in pairwise([BOS, *document, 0]))
+    total, after = sum(words.values()), {w: n for (v, w), n in pairs.items() if v == 2}
+    context = sum(after.values())
+
+    def absolute(counts: Counter[Any], order: int) -> float:
+        t1, t2 = (sum(n == times for n in counts.values()) for times in (1, 2))
+        return t1 / (t1 + 2 * t2) if t1 and t2 else 0.5
+
+    for word in range(V):
+        n, m = words[word], after.get(word, 0)
+        if smoothing == "absolute":
+            d, e = absolute(words, 1), absolute(pairs, 2)
+            lower = (max(n - d, 0) + d * len(words) / V) / total
+            expected = (max(m - e, 0) + e * len(after) * lower) / context
+        elif smoothing == "witten-bell":
+            lower = (n + len(words) / V) / (total + len(words))
+            expected = (m + len(after) * lower) / (context + len(after))
+        elif smoothing == "add-k":
+            expected = (m + 0.5 * V * (n + 0.5) / (total + 0.5 * V)) / (context + 0.5 * V)
+        elif smoothing == "stupid-backoff":
+            expected = m / context if m else 0.4 * n / total
+        else:
+            expected = math.exp(model.log_probs([np.array([2, word])])[0][1])
+        assert np.exp(model.next_log_probs([np.array([2])])[0][word]) == pytest.approx(expected, abs=1e-6)
+
+
 def test_discounts_of_the_paper_and_their_fallback() -> None:
     counts = np.repeat([1, 2, 3, 4], [100, 40, 20, 10])
     y = 100 / 180
@@ -118,12 +188,12 @@ def test_save_and_load_are_exact(make_store: Callable[..., TokenStore], tmp_path
 def write_arpa(model: NGram, order: int, path: Path) -> None:
     """The model in ARPA format; 0 is `</s>`, a word w is `w{w}`."""
     tables = model.tables
-    contexts = len(tables.log_backoff)
-    grams: list[tuple[int, ...]] = [(int(word),) for word in tables.word[: V + 1]]
+    contexts, last = len(tables.log_backoff), tables.words()
+    grams: list[tuple[int, ...]] = [(int(word),) for word in last[: V + 1]]
     for context in range(contexts):
         for child in range(tables.children[context], tables.children[context + 1]):
             assert len(grams) == child
-            grams.append((*grams[context], int(tables.word[child])))
+            grams.append((*grams[context], int(last[child])))
     names = {0: "</s>", BOS: "<s>", 6: "<unk>"} | {word: f"w{word}" for word in range(1, 6)}
     sizes = Counter(map(len, grams))
     lines = ["\\data\\", *(f"ngram {n}={sizes[n]}" for n in range(1, order + 1) if sizes[n]), ""]

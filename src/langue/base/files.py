@@ -116,6 +116,14 @@ def read_json(path: Path) -> Any:
         raise LangueError(f"{path} is not valid JSON: line {error.lineno}: {error.msg}") from error
 
 
+def read_bytes(path: Path) -> bytes:
+    """A file whole; a `LangueError` names one that is not there."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise LangueError(f"cannot read {path}: {error.strerror or error}") from error
+
+
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file, read in blocks."""
     digest = hashlib.sha256()

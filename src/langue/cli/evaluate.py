@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from langue.base.errors import LangueError
 from langue.cli.options import Json, Quiet, SplitName, print_json
 
 NAME = "evaluate"
@@ -22,12 +23,20 @@ def command(
     check: Annotated[
         bool, typer.Option("--check", help="Also run the self-tests; exit 1 if one fails.")
     ] = False,
+    format: Annotated[
+        str, typer.Option("--format", help="report, or kenlm: the four lines of its query.")
+    ] = "report",
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure a model in bits per byte and perplexity, or a tagger in precision, recall and F1."""
     from langue import api
 
+    if format == "kenlm":
+        print(api.query(model, on))
+        return
+    if format != "report":
+        raise LangueError(f"unknown format {format}; there are report and kenlm")
     result = api.evaluate(model, on, split=split, check=check)
     if json:
         print_json(result.to_json())

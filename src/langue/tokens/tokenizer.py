@@ -124,6 +124,10 @@ class Tokenizer:
         never = self._specials - {self.eos}
         return WellFormed([None if id in never else token for id, token in enumerate(self._token_bytes)])
 
+    def names(self) -> list[str]:
+        """The entries of the vocabulary by id, spelled as `tokenizer.json` spells them."""
+        return [self._hf.id_to_token(id) or f"<{id}>" for id in range(self.vocab_size)]
+
     def stream(self) -> "StreamDecoder":
         """A decoder for ids that come one at a time."""
         return StreamDecoder(self)

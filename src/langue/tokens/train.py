@@ -226,8 +226,13 @@ def _whitespace(size: int, texts: Iterable[str]) -> HFTokenizer:
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(text.split())
+    return whitespace(_by_frequency(counts), size)
+
+
+def whitespace(words: Iterable[str], size: int = 0) -> HFTokenizer:
+    """A tokenizer of these words, numbered from `<eos>`, `<pad>` and `<unk>` on; 0 is every one."""
     vocabulary = {entry: id for id, entry in enumerate([*SPECIALS, UNK])}
-    for word in _by_frequency(counts):
+    for word in words:
         if size and len(vocabulary) >= size:
             break
         vocabulary.setdefault(word, len(vocabulary))

@@ -1,18 +1,19 @@
 """`ngram`: interpolated modified Kneser–Ney of any order (Chen and Goodman 1999).
 
 Order 1 is the multinomial, 2 and 3 the Markov assumptions. `counts` reads a corpus, `estimate` is
-the paper, `model` is what scores. Deviates from the paper in nothing; agrees with KenLM (Heafield et
-al. 2013) to the precision of its 32-bit floats.
+the paper, `tables` is the trie, `score` walks it. Deviates from the paper in nothing; agrees with
+KenLM (Heafield et al. 2013) to the precision of its 32-bit floats.
 """
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from langue.base.config import Config
-from langue.models.ngram.counts import count
-from langue.models.ngram.estimate import estimate
+from langue.models.ngram.counts import count, stream_of
+from langue.models.ngram.estimate import Smoothing, estimate
 from langue.models.ngram.model import NGram
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
@@ -20,15 +21,25 @@ from langue.tokens.store import TokenStore
 
 
 class NGramConfig(Config, frozen=True):
-    """The one dial of an n-gram model."""
+    """The dials of an n-gram model."""
 
-    order: Annotated[int, msgspec.Meta(ge=1)] = 5  # beyond 5, words gain little; characters want more
+    order: Annotated[int, msgspec.Meta(ge=1, le=8)] = 5  # beyond 5, words gain little; characters want more
+    smoothing: Smoothing = "modified-kneser-ney"  # the best of them on every corpus we tried
+    k: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0  # of add-k
+    # Drop n-grams that occur at most so often, for orders 1, 2 ...; the last holds for those above.
+    prune: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(below > above for below, above in pairwise(self.prune)):
+            raise ValueError("prune must not fall from one order to the next: an n-gram needs its parts")
 
 
 def fit(config: NGramConfig, store: TokenStore) -> NGram:
     """Count the training split and estimate."""
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
-    return NGram(vocabulary, estimate(count(store.split("train"), vocabulary.size, config.order)))
+    stream = stream_of(store.split("train"), vocabulary.size)
+    levels = count(stream, vocabulary.size, config.order)
+    return NGram(vocabulary, estimate(levels, config.smoothing, k=config.k, prune=config.prune))
 
 
 def load(folder: Path, config: NGramConfig, vocabulary: Vocabulary) -> NGram:

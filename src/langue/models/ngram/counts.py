@@ -1,70 +1,269 @@
 """Counting: every n-gram of a corpus, of every order up to the highest, as the levels of a trie.
 
-An n-gram is named by its context (the n-gram less its last word, by its number in the level before)
-and its last word. Sorting these pairs counts them, numbers them densely, and puts the children of a
-context side by side. Each document begins with `<s>`, whose id is the size of the vocabulary; an
-n-gram never spans two documents.
+The positions of the text are sorted by the words that begin there, as far as the order reaches and
+the document goes: a suffix array cut short. N-grams that are equal then lie side by side, which counts
+them; those with the same beginning lie side by side too, which is the trie. Each document begins with
+`<s>`, whose id is the size of the vocabulary; an n-gram never spans two documents.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from langue.tokens.store import Split
 
 Numbers = npt.NDArray[Any]
+THREADS = 2  # of counting, estimating and scoring; more were not measured
 
 
 @dataclass(frozen=True)
-class Level:
-    """The n-grams of one order, sorted by (context, word); arrays are `(n-grams,)`."""
+class Levels:
+    """The n-grams of every order; nodes are numbered level by level, and sorted within a level.
 
-    context: Numbers  # number, in the level before, of the n-gram less its last word
-    word: Numbers  # its last word
-    suffix: Numbers  # number, in the level before, of the n-gram less its first word
-    count: Numbers  # how often it occurs
+    Node w is the unigram w, and node `vocabulary_size` is `<s>`. Contexts are the nodes below the
+    highest order.
+    """
 
-    def __len__(self) -> int:
-        return len(self.word)
+    first: Numbers  # (order + 1,) int64: the first node of each level, and the end of the last
+    word: Numbers  # (nodes,) uint32: the last word; children of a context are sorted by it
+    count: Numbers  # (nodes,) uint32: how often the n-gram occurs
+    children: Numbers  # (contexts + 1,) uint32: the first child of each context
 
+    @property
+    def order(self) -> int:
+        return len(self.first) - 1
 
-def count(split: Split, vocabulary_size: int, order: int) -> list[Level]:
-    """The levels 1 to `order` of the trie; level 1 has every id of the vocabulary, then `<s>`."""
-    stream, depth = _stream(split, vocabulary_size)
-    nothing = np.zeros(vocabulary_size + 1, np.uint32)
-    counts = np.bincount(stream, minlength=vocabulary_size + 1)
-    levels = [Level(nothing, np.arange(vocabulary_size + 1, dtype=np.uint32), nothing, counts)]
-    number = stream  # of the n-gram that ends at each position of the stream
-    for n in range(2, order + 1):
-        ends = np.flatnonzero(depth >= n - 1)
-        keys = number[ends - 1].astype(np.uint64) << np.uint64(32) | stream[ends]
-        by_key = np.argsort(keys, kind="stable")
-        keys = keys[by_key]
-        first = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]][: len(keys)])
-        counts = np.diff(np.r_[first, len(keys)])
-        keys = keys[first]
-        levels.append(
-            Level(
-                context=(keys >> np.uint64(32)).astype(np.uint32),
-                word=keys.astype(np.uint32),
-                suffix=number[ends[by_key[first]]],
-                count=counts,
-            )
-        )
-        number = np.zeros(len(stream), np.uint32)
-        number[ends[by_key]] = np.repeat(np.arange(len(keys), dtype=np.uint32), counts)
-    return levels
+    def level(self, n: int) -> slice:
+        """The nodes of the n-grams of `n` words."""
+        return slice(int(self.first[n - 1]), int(self.first[n]))
 
 
-def _stream(split: Split, start: int) -> tuple[Numbers, Numbers]:
-    """All documents one after another, each after its `<s>`; and how far each word is from its own."""
-    offsets = split.offsets.astype(np.int64)
-    starts = offsets[:-1] + np.arange(len(split))
-    words = np.ones(len(split.tokens) + len(split), bool)
-    words[starts] = False
-    stream = np.full(len(words), start, np.uint32)
-    stream[words] = split.tokens
-    depth = np.arange(len(words)) - np.repeat(starts, np.diff(offsets) + 1)
-    return stream, depth
+def each(work: Callable[..., Any], *arguments: Any, threads: int = THREADS) -> list[Any]:
+    """`map` on threads; jitted work lets go of the interpreter."""
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, *arguments))
+
+
+def stream_of(split: Split, start: int) -> Numbers:
+    """All documents one after another, each after its `<s>` (`start`), and one `<s>` at the end."""
+    stream = np.empty(len(split.tokens) + len(split) + 1, np.uint32)
+    _fill(split.tokens, split.offsets.astype(np.int64), start, stream)
+    return stream
+
+
+def count(stream: Numbers, vocabulary_size: int, order: int) -> Levels:
+    """Count the n-grams of orders 1 to `order`.
+
+    Args:
+        stream: `(positions,)` uint32, as `stream_of` makes it.
+    """
+    unigrams = np.bincount(stream[:-1], minlength=vocabulary_size + 1).astype(np.uint32)
+    begins = np.r_[0, np.cumsum(unigrams, dtype=np.int64)]
+    # Threads share the work by first words, so that each sorts a part of the trie that is whole.
+    cuts = np.searchsorted(begins, np.linspace(0, begins[-1], THREADS + 1)[1:-1])
+    edges = np.r_[0, cuts, vocabulary_size + 1].tolist()
+    parts = each(
+        lambda low, high: _branch(stream, begins, low, high, order, vocabulary_size), edges[:-1], edges[1:]
+    )
+    return _join(unigrams, parts, edges, order)
+
+
+@dataclass(frozen=True)
+class _Branches:
+    """What begins with one range of words: row n of an array is level n + 1, filled up to `sizes[n]`."""
+
+    sizes: Numbers
+    word: Numbers
+    count: Numbers
+    children: Numbers  # numbered from the first child in this range
+
+
+def _branch(stream: Numbers, begins: Numbers, low: int, high: int, order: int, start: int) -> _Branches:
+    places = int(begins[high] - begins[low])
+    sizes = np.zeros(order, np.int64)
+    # Memory that is never touched is never given by the system: what counts is what is filled.
+    word, count, children = (np.empty((order, places + high - low), np.uint32) for _ in range(3))
+    positions = np.empty(places, np.uint32)
+    _place(stream, begins[low : high + 1] - begins[low], low, high, positions)
+    _sort_and_read(
+        stream, positions, begins[low : high + 1] - begins[low], order, start, sizes, word, count, children
+    )
+    return _Branches(sizes, word, count, children)
+
+
+def _join(unigrams: Numbers, parts: list[_Branches], edges: list[int], order: int) -> Levels:
+    """Put the branches side by side, level by level."""
+    sizes = np.array([part.sizes for part in parts])  # (parts, order)
+    totals = sizes.sum(0)
+    first = np.r_[0, np.cumsum(totals)]
+    contexts = int(first[order - 1])
+    word, count = np.empty(first[-1], np.uint32), np.empty(first[-1], np.uint32)
+    children = np.empty(contexts + 1, np.uint32)
+    children[-1] = first[-1]
+    word[: len(unigrams)], count[: len(unigrams)] = np.arange(len(unigrams)), unigrams
+    for n in range(order):
+        at = first[n] + np.r_[0, np.cumsum(sizes[:, n])]
+        for index, part in enumerate(parts):
+            place, filled = slice(at[index], at[index + 1]), int(sizes[index, n])
+            if n:
+                word[place], count[place] = part.word[n, :filled], part.count[n, :filled]
+            if n + 1 < order:
+                before = int(first[n + 1] + sizes[:index, n + 1].sum())
+                np.add(part.children[n, :filled], np.uint32(before), out=children[place])
+    return Levels(first, word, count, children)
+
+
+@njit(nogil=True, cache=True)
+def _fill(tokens, offsets, start, stream):  # type: ignore[no-untyped-def]
+    at = 0
+    for document in range(len(offsets) - 1):
+        stream[at] = start
+        at += 1
+        for place in range(offsets[document], offsets[document + 1]):
+            stream[at] = tokens[place]
+            at += 1
+    stream[at] = start
+
+
+@njit(nogil=True, cache=True)
+def _place(stream, begins, low, high, positions):  # type: ignore[no-untyped-def]
+    """Sort the positions of words in [low, high) by word."""
+    ends = begins.copy()
+    for position in range(len(stream) - 1):
+        word = stream[position]
+        if low <= word < high:
+            positions[ends[word - low]] = position
+            ends[word - low] += 1
+
+
+@njit(nogil=True, cache=True)
+def _sort_and_read(stream, positions, begins, order, start, sizes, word, count, children):  # type: ignore[no-untyped-def]
+    """Sort the positions of each first word by the words after it, and read the trie off."""
+    longest = np.int64(0)
+    for first in range(len(begins) - 1):
+        longest = max(longest, begins[first + 1] - begins[first])
+    keys, common = np.empty(longest, np.uint64), np.empty(longest, np.uint8)
+    for first in range(len(begins) - 1):
+        same = positions[begins[first] : begins[first + 1]]
+        children[0, first] = sizes[1] if order > 1 else 0
+        sizes[0] += 1
+        if order > 1 and len(same):
+            _sort(stream, same, keys, common, order, start)
+            for index in range(len(same)):
+                place = np.int64(same[index])
+                for n in range(1, order):
+                    target = stream[place + n]
+                    if target == start:
+                        break
+                    node = sizes[n]
+                    if common[index] <= n:
+                        word[n, node] = target
+                        count[n, node] = 0
+                        if n + 1 < order:
+                            children[n, node] = sizes[n + 1]
+                        sizes[n] += 1
+                    else:
+                        node -= 1
+                    count[n, node] += 1
+
+
+@njit(nogil=True, cache=True)
+def _sort(stream, positions, keys, common, order, start):  # type: ignore[no-untyped-def]
+    """Sort positions of one first word; `common[i]` tells how many words i and i - 1 have in common.
+
+    As many words as fit are packed into a key of 64 bits. A run of equal keys is sorted by the words
+    after them, until the order is reached.
+    """
+    bits = 1
+    while (start >> bits) > 0:
+        bits += 1
+    packed = 64 // bits
+    size = len(positions)
+    common[:size] = order
+    common[0] = 0
+    depth = 1
+    while depth < order:
+        words = min(packed, order - depth)
+        begin = 0
+        while begin < size:
+            end = begin + 1
+            while end < size and common[end] == order:
+                end += 1
+            if end - begin > 1:
+                for index in range(begin, end):
+                    keys[index] = _key(stream, np.int64(positions[index]) + depth, words, bits, start)
+                _quicksort(keys, positions, begin, end)
+                for index in range(begin + 1, end):
+                    differ = keys[index] ^ keys[index - 1]
+                    if differ:
+                        equal = 0
+                        while (differ >> np.uint64(64 - bits * (equal + 1))) == 0:
+                            equal += 1
+                        common[index] = depth + equal
+            begin = end
+        depth += packed
+
+
+@njit(nogil=True, cache=True)
+def _key(stream, place, words, bits, start):  # type: ignore[no-untyped-def]
+    """The words from a place on, the first in the highest bits; 0 from the end of the document on."""
+    key = np.uint64(0)
+    shift = 64 - bits
+    for index in range(words):
+        word = stream[place + index]
+        if word == start:
+            break
+        key |= np.uint64(word + 1) << np.uint64(shift)
+        shift -= bits
+    return key
+
+
+@njit(nogil=True, cache=True)
+def _quicksort(keys, positions, begin, end):  # type: ignore[no-untyped-def]
+    """Sort keys[begin:end] and the positions beside them; runs of equal keys cost nothing."""
+    lows, highs = np.empty(64, np.int64), np.empty(64, np.int64)
+    lows[0], highs[0] = begin, end
+    waiting = 1
+    while waiting:
+        waiting -= 1
+        low, high = lows[waiting], highs[waiting]
+        while high - low > 16:
+            pivot = _middle(keys[low], keys[(low + high) // 2], keys[high - 1])
+            left, at, right = low, low, high
+            while at < right:
+                if keys[at] < pivot:
+                    keys[at], keys[left] = keys[left], keys[at]
+                    positions[at], positions[left] = positions[left], positions[at]
+                    left += 1
+                    at += 1
+                elif keys[at] > pivot:
+                    right -= 1
+                    keys[at], keys[right] = keys[right], keys[at]
+                    positions[at], positions[right] = positions[right], positions[at]
+                else:
+                    at += 1
+            # The larger part waits: then the stack never grows beyond the logarithm of the size.
+            if left - low > high - right:
+                lows[waiting], highs[waiting] = low, left
+                low = right
+            else:
+                lows[waiting], highs[waiting] = right, high
+                high = left
+            waiting += 1
+        for index in range(low + 1, high):
+            key, position = keys[index], positions[index]
+            at = index
+            while at > low and keys[at - 1] > key:
+                keys[at], positions[at] = keys[at - 1], positions[at - 1]
+                at -= 1
+            keys[at], positions[at] = key, position
+
+
+@njit(nogil=True, cache=True)
+def _middle(a, b, c):  # type: ignore[no-untyped-def]
+    return max(min(a, b), min(max(a, b), c))

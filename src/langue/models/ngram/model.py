@@ -1,16 +1,13 @@
-"""The n-gram model at work: walking the trie of `estimate.Tables`.
-
-The state is one node: the longest context seen in training that the words so far end with. A word
-that is its child has that child's probability; else the context backs off to its suffix.
-"""
+"""The n-gram model at work: ids in, log-probabilities out."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 
-from langue.models.ngram.estimate import Tables
+from langue.models.ngram.counts import Numbers
+from langue.models.ngram.score import distribution, score, step
+from langue.models.ngram.tables import Tables
 from langue.models.protocol import Floats, Ids, Vocabulary
 
 
@@ -23,110 +20,74 @@ class NGram:
     def __init__(self, vocabulary: Vocabulary, tables: Tables) -> None:
         self.vocabulary = vocabulary
         self.tables = tables
-        for array in tables:
-            array.flags.writeable = False  # as mapped ones are: compiled code is made for one of them
-        self.start = vocabulary.size  # the node of `<s>`
+        self.begin = vocabulary.size if tables.order > 1 else -1  # the state after `<s>`
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
-        found = [np.empty(len(ids), np.float32) for ids in sequences]
-        for ids, scores in zip(sequences, found, strict=True):
-            _score(*self.tables, self.start, np.array(ids, np.uint32), scores)
-        return list(found)
+        return self.log_probs_and_lengths(sequences)[0]
+
+    def log_probs_and_lengths(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Numbers]]:
+        """Natural-log probability of each token, and the length of the n-gram that was found for it."""
+        ends = np.cumsum([len(ids) + 1 for ids in sequences], dtype=np.int64)
+        stream = np.full(int(ends[-1]) if len(ends) else 0, self.vocabulary.size, np.uint32)
+        for ids, end in zip(sequences, ends, strict=True):
+            stream[end - len(ids) : end] = ids
+        found, lengths = score(self.tables, stream)
+        parts = [slice(end - len(ids), end) for ids, end in zip(sequences, ends, strict=True)]
+        return [found[part] for part in parts], [lengths[part] for part in parts]
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "NGramDecoder":
-        ends = [
-            _score(*self.tables, self.start, np.array(ids, np.uint32), np.empty(len(ids), np.float32))
-            for ids in prompts
-        ]
-        return NGramDecoder(self, np.array(ends, np.uint32))
+        return NGramDecoder(self, np.array([self.state(ids) for ids in prompts], np.int64))
+
+    def state(self, ids: Ids, *, begin: bool = True) -> int:
+        """The state after some tokens, at the beginning of a document or (not `begin`) anywhere."""
+        reach = self.tables.order - 1  # what lies further back makes no difference
+        state = np.array([self.begin if begin and len(ids) < reach else -1])
+        for id in np.asarray(ids)[max(0, len(ids) - reach) :]:
+            state = self.advance(state, np.array([id]))[0]
+        return int(state[0])
+
+    def advance(self, states: Numbers, ids: Ids) -> tuple[Numbers, Floats, Numbers]:
+        """Read one token in each state: for generation, and for rescoring lists that share beginnings.
+
+        Args:
+            states: `(batch,)`; equal states have equal futures.
+            ids: `(batch,)`.
+
+        Returns:
+            The states after it, its natural-log probabilities, and the lengths of the n-grams found.
+        """
+        after = np.array(states, np.int64)
+        log_probs, lengths = np.empty(len(ids), np.float32), np.empty(len(ids), np.uint8)
+        step(*self.tables, after, np.array(ids, np.int64), log_probs, lengths)
+        return after, log_probs, lengths
 
     def size(self) -> dict[str, int]:
-        return {"ngrams": len(self.tables.word)}
+        return {"ngrams": len(self.tables.suffix)}
 
     def save(self, folder: Path) -> None:
-        for name, array in self.tables._asdict().items():
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        self.tables.save(folder)
 
     @classmethod
     def load(cls, folder: Path, vocabulary: Vocabulary) -> "NGram":
         """Map the tables of a model folder."""
-        files = (folder / f"{name}.npy" for name in Tables._fields)
-        return cls(
-            vocabulary,
-            Tables(*(np.asarray(np.load(file, mmap_mode="r", allow_pickle=False)) for file in files)),
-        )
+        return cls(vocabulary, Tables.load(folder))
 
 
 class NGramDecoder:
-    """One trie node for each sequence: `nodes` `(batch,)`."""
+    """One state for each sequence: `states` `(batch,)`."""
 
-    def __init__(self, model: NGram, nodes: Ids) -> None:
+    def __init__(self, model: NGram, states: Numbers) -> None:
         self.model = model
-        self.nodes = nodes
+        self.states = states
 
     def log_probs(self) -> Floats:
-        found = np.empty((len(self.nodes), self.model.vocabulary.size), np.float32)
-        for node, row in zip(self.nodes, found, strict=True):
-            _distribution(*self.model.tables, int(node), row)
+        found = np.empty((len(self.states), self.model.vocabulary.size), np.float32)
+        for state, row in zip(self.states, found, strict=True):
+            distribution(*self.model.tables, int(state), row)
         return found
 
     def append(self, ids: Ids) -> None:
-        ignored = np.empty(1, np.float32)
-        for index, id in enumerate(ids):
-            word = np.array([id], np.uint32)
-            self.nodes[index] = _score(*self.model.tables, int(self.nodes[index]), word, ignored)
-
-
-@njit(nogil=True, cache=True)
-def _score(word, log_prob, suffix, log_backoff, children, state, ids, scores):  # type: ignore[no-untyped-def]
-    """Fill `scores` with the log-probability of each id after `state`; returns the state at the end."""
-    contexts = len(log_backoff)
-    for position in range(len(ids)):
-        target = np.int64(ids[position])
-        total = np.float32(0)
-        node = target  # the unigram, unless a longer match is found
-        while state < contexts:
-            child = _find(word, np.int64(children[state]), np.int64(children[state + 1]), target)
-            if child >= 0:
-                node = child
-                break
-            total += log_backoff[state]
-            if suffix[state] == state:
-                break
-            state = np.int64(suffix[state])
-        scores[position] = total + log_prob[node]
-        state = node if node < contexts else np.int64(suffix[node])
-    return state
-
-
-@njit(nogil=True, cache=True)
-def _find(word, low, high, target):  # type: ignore[no-untyped-def]
-    """The node in [low, high) whose last word is `target`, or -1."""
-    end = high
-    while low < high:
-        middle = (low + high) // 2
-        if word[middle] < target:
-            low = middle + 1
-        else:
-            high = middle
-    return np.int64(low) if low < end and word[low] == target else np.int64(-1)
-
-
-@njit(nogil=True, cache=True)
-def _distribution(word, log_prob, suffix, log_backoff, children, state, row):  # type: ignore[no-untyped-def]
-    """Fill `row` with the log-probabilities of every word after `state`: the shortest context first,
-    each longer one backing off from it and overwriting what it has seen itself."""
-    row[:] = log_prob[: len(row)]
-    contexts = len(log_backoff)
-    chain = [state]
-    while suffix[chain[-1]] != chain[-1]:
-        chain.append(np.int64(suffix[chain[-1]]))
-    for node in chain[::-1]:
-        if node >= contexts:
-            continue
-        row += log_backoff[node]
-        for child in range(children[node], children[node + 1]):
-            row[word[child]] = log_prob[child]
+        self.states = self.model.advance(self.states, ids)[0]

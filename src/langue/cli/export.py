@@ -1,0 +1,29 @@
+"""`langue export`: a model in a format that others read."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from langue.cli.options import Json, Quiet, print_json
+
+NAME = "export"
+
+
+def command(
+    model: Annotated[Path, typer.Argument(help="Model folder of the family ngram.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="ARPA file to write; .gz is gzipped.")],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the output file if it exists.")
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write an n-gram model as an ARPA file, which KenLM and SRILM load."""
+    from langue import api
+
+    ngrams = api.export_model(model, output, overwrite=overwrite)
+    if json:
+        print_json({"output": str(output), "ngrams": ngrams})
+    elif not quiet:
+        print(f"{output}: {ngrams:,} n-grams")

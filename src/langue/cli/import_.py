@@ -1,0 +1,27 @@
+"""`langue import`: others' models as model folders."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from langue.cli.options import Json, Output, Overwrite, Quiet, print_json
+
+NAME = "import"
+
+
+def command(
+    path: Annotated[Path, typer.Argument(metavar="ARPA", help="An ARPA file, gzipped or not.")],
+    output: Output,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read a model of KenLM, SRILM or another maker and write it as a model folder."""
+    from langue import api
+
+    model = api.import_model(path, output, overwrite=overwrite)
+    if json:
+        print_json(model.info())
+    elif not quiet:
+        print(f"{output}: {model.summary()}")

@@ -1,0 +1,1 @@
+"""Others' formats and habits: ARPA files, and the Python surface that users of KenLM know."""

@@ -1,0 +1,231 @@
+"""The Python surface of the `kenlm` module over langue's tables, and what its users lacked: batches.
+
+    import langue.interop.kenlm as kenlm
+    model = kenlm.Model("model.arpa")           # or a folder that langue wrote
+    model.score("this is a sentence", bos=True, eos=True)     # log10
+    model.scores(sentences)                                   # many at once, many times faster
+
+Differs from the module in this: a state is a number that may be compared and hashed, and files of
+`build_binary` are not read.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from langue.base.errors import LangueError
+from langue.interop import arpa
+from langue.interop.words import Bytes, Numbers, Words, after_line
+from langue.models.folder import DESCRIPTION, load
+from langue.models.ngram.counts import THREADS, each
+from langue.models.ngram.model import NGram
+from langue.models.ngram.score import score
+from langue.models.ngram.tables import Tables
+from langue.models.protocol import Vocabulary
+from langue.tokens.store import TOKENIZER
+from langue.tokens.tokenizer import UNK, Tokenizer
+
+BLOCK = 1 << 20  # bytes of text scored at a time by one thread
+
+
+class FullScoreReturn(NamedTuple):
+    """The score of one word."""
+
+    log_prob: float  # log10
+    ngram_length: int  # words of the n-gram that was found
+    oov: bool
+
+
+class State:
+    """The context a word is read in: comparable and hashable; equal states have equal futures."""
+
+    def __init__(self, node: int = -1) -> None:
+        self.node = node
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, State) and self.node == other.node
+
+    def __hash__(self) -> int:
+        return hash(self.node)
+
+    def __copy__(self) -> "State":
+        return State(self.node)
+
+
+class Query(NamedTuple):
+    """What `query` sums up of a text; sums are of log10 probabilities."""
+
+    total: float
+    oov_total: float  # of the words that are not in the vocabulary
+    oovs: int
+    tokens: int  # ends of sentences included
+
+    def __str__(self) -> str:
+        known = self.tokens - self.oovs
+        excluding = 10 ** (-(self.total - self.oov_total) / known) if known else math.nan
+        including = 10 ** (-self.total / self.tokens) if self.tokens else math.nan
+        return (
+            f"Perplexity including OOVs:\t{including}\nPerplexity excluding OOVs:\t{excluding}\n"
+            f"OOVs:\t{self.oovs}\nTokens:\t{self.tokens}"
+        )
+
+
+class Model:
+    """An n-gram model, asked in words.
+
+    Args:
+        path: an ARPA file, gzipped or not, or a model folder of the families `ngram`; a folder whose
+            tokenizer is not `whitespace` takes sentences of its tokens, as `langue export` names them.
+
+    Raises:
+        LangueError: nothing is there, or it is no n-gram model.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        if (self.path / DESCRIPTION).is_file():
+            model = load(self.path).model
+            if not isinstance(model, NGram):
+                raise LangueError(f"{self.path} is no n-gram model")
+            self._set(model.tables, names_of(Tokenizer.load(self.path / TOKENIZER)))
+        elif self.path.is_dir():
+            raise LangueError(f"{self.path} is neither an ARPA file nor a model folder (no {DESCRIPTION})")
+        else:
+            found = arpa.read(self.path)
+            self._set(found.tables, found.words)
+
+    def _set(self, tables: Tables, names: list[bytes]) -> None:
+        self.tables = tables
+        self.vocabulary = Words.of([*names, arpa.BEGIN])
+        self.end = names.index(arpa.END)
+        self.unknown = names.index(arpa.UNKNOWN)
+        self._model = NGram(Vocabulary(len(names), self.end), tables)
+
+    @property
+    def order(self) -> int:
+        return self.tables.order
+
+    def __contains__(self, word: str) -> bool:
+        return self.vocabulary.id(word.encode()) not in (-1, self.unknown)
+
+    def score(self, sentence: str, bos: bool = True, eos: bool = True) -> float:
+        """log10 probability of a sentence, words between blanks."""
+        log_probs, _, _ = self._full(sentence, bos, eos)
+        return float(log_probs.sum(dtype=np.float64)) / math.log(10)
+
+    def full_scores(self, sentence: str, bos: bool = True, eos: bool = True) -> Iterator[FullScoreReturn]:
+        """Of each word, and of the end: log10 probability, length of the n-gram found, out of vocabulary?"""
+        for log_prob, length, oov in zip(*self._full(sentence, bos, eos), strict=True):
+            yield FullScoreReturn(float(log_prob) / math.log(10), int(length), bool(oov))
+
+    def perplexity(self, sentence: str) -> float:
+        """10 to the -log10 probability a word, the end of the sentence counted as one."""
+        return float(10.0 ** (-self.score(sentence) / (len(sentence.split()) + 1)))
+
+    def scores(self, sentences: Sequence[str]) -> npt.NDArray[np.float64]:
+        """`score` of many sentences at once: `(sentences,)`."""
+        joined = "\n".join(sentences)
+        if joined.count("\n") != max(len(sentences) - 1, 0):
+            joined = "\n".join(sentence.replace("\n", " ") for sentence in sentences)
+        if not sentences:
+            return np.empty(0)
+        data = np.frombuffer(f"{joined}\n".encode(), np.uint8)
+
+        def sums(block: Bytes) -> Numbers:
+            stream, log_probs, _ = self._block(block)
+            starts = np.flatnonzero(stream == self._model.vocabulary.size)
+            return np.add.reduceat(log_probs, starts, dtype=np.float64)
+
+        return np.concatenate(each(sums, _blocks(data))) / math.log(10)
+
+    def query(self, data: bytes | Bytes, *, threads: int = THREADS) -> Query:
+        """What `query` of KenLM prints of a text, a sentence a line."""
+        text = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
+
+        def sums(block: Bytes) -> tuple[float, float, int, int]:
+            stream, log_probs, lengths = self._block(block)
+            oov = stream == self.unknown
+            oov_total = float(log_probs[oov].sum(dtype=np.float64))
+            return float(log_probs.sum(dtype=np.float64)), oov_total, int(oov.sum()), int((lengths > 0).sum())
+
+        parts = each(sums, _blocks(text), threads=threads) if len(text) else []
+        total, oov_total, oovs, tokens = (
+            (sum(values) for values in zip(*parts, strict=True)) if parts else [0] * 4
+        )
+        return Query(total / math.log(10), oov_total / math.log(10), int(oovs), int(tokens))
+
+    def BeginSentenceWrite(self, state: State) -> None:  # noqa: N802  # as the module has it
+        """Make `state` that of the beginning of a sentence."""
+        state.node = self._model.begin
+
+    def NullContextWrite(self, state: State) -> None:  # noqa: N802
+        """Make `state` that of no context."""
+        state.node = -1
+
+    def BaseScore(self, in_state: State, word: str, out_state: State) -> float:  # noqa: N802
+        """log10 probability of a word in a state; `out_state` becomes the state after it."""
+        return self.BaseFullScore(in_state, word, out_state).log_prob
+
+    def BaseFullScore(self, in_state: State, word: str, out_state: State) -> FullScoreReturn:  # noqa: N802
+        """`BaseScore` with the length of the n-gram found."""
+        id = self.vocabulary.id(word.encode())
+        id = id if id >= 0 else self.unknown
+        after, log_probs, lengths = self._model.advance(np.array([in_state.node]), np.array([id]))
+        out_state.node = int(after[0])
+        return FullScoreReturn(float(log_probs[0]) / math.log(10), int(lengths[0]), id == self.unknown)
+
+    def _full(self, sentence: str, bos: bool, eos: bool) -> tuple[Numbers, Numbers, Numbers]:
+        """Natural logs, lengths, and out of vocabulary, of each word."""
+        line = np.frombuffer(sentence.replace("\n", " ").encode() + b"\n", np.uint8)
+        stream = self._encode(line)[0 if bos else 1 :]
+        if not eos:
+            stream = stream[:-1]
+        log_probs, lengths = score(self.tables, stream, threads=1)
+        first = 1 if bos else 0
+        return log_probs[first:], lengths[first:], stream[first:] == self.unknown
+
+    def _encode(self, data: Bytes) -> Numbers:
+        return self.vocabulary.encode(
+            data, unknown=self.unknown, start=self._model.vocabulary.size, stop=self.end
+        )
+
+    def _block(self, data: Bytes) -> tuple[Numbers, Numbers, Numbers]:
+        stream = self._encode(data)
+        return stream, *score(self.tables, stream, threads=1)
+
+
+def names_of(tokenizer: Tokenizer) -> list[bytes]:
+    """What ARPA files call the entries of a tokenizer, by id.
+
+    The end of a document is `</s>`. `<unk>` is the entry of that name or, where a tokenizer spells
+    whatever comes and needs none, its padding, which stands in no text. An entry that looks like one of
+    ARPA's own, or holds white space, is changed; a backslash then keeps it apart from all others.
+    """
+    names = tokenizer.names()
+    unknown = names.index(UNK) if tokenizer.kind == "whitespace" else tokenizer.pad
+    reserved = {name.decode() for name in (arpa.BEGIN, arpa.END, arpa.UNKNOWN)}
+    taken = reserved | set(names)
+    for id, name in enumerate(names):
+        if id in (tokenizer.eos, unknown):
+            names[id] = (arpa.END if id == tokenizer.eos else arpa.UNKNOWN).decode()
+        elif name in reserved or re.search(r"\s", name):
+            changed = re.sub(r"\s", lambda match: f"\\u{ord(match[0]):04x}", name)
+            while changed in taken:
+                changed = f"\\{changed}"
+            taken.add(changed)
+            names[id] = changed
+    return [name.encode() for name in names]
+
+
+def _blocks(data: Bytes) -> list[Bytes]:
+    """A text in pieces of whole lines."""
+    cuts = [0]
+    while cuts[-1] < len(data):
+        cuts.append(after_line(data, min(cuts[-1] + BLOCK, len(data))))
+    return [data[begin:end] for begin, end in pairwise(cuts)]

@@ -1,0 +1,214 @@
+"""Walking the trie: scores of a text, steps of a state, the distribution of the next word.
+
+A state is one node, the longest context that the words so far end with; its suffixes are the shorter
+ones. A word is looked up in them from the shortest to the longest: found after one, its node is the
+suffix to look for after the next. A match that is shorter than the context pays the backoffs of the
+contexts it fell short of.
+
+Most of the time goes into waiting for memory. So a text is walked by several streams in lockstep,
+each in a part of its own: what one needs next is fetched while the others work.
+"""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from langue.models.ngram.counts import THREADS, Numbers, each
+from langue.models.ngram.tables import FEW, Tables, find, look_up, scan, slot_of
+
+STREAMS = 16  # in lockstep: 8 are slower by 4 %, 32 no faster (docs/log.md)
+SHORT = 4096  # positions: as many are scored in the time it takes to start a thread
+
+
+def _prefetching(context: Any, array: Any, index: Any) -> Any:
+    """Code that asks for the cache line of array[index], and do not wait."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        integer = ir.IntType(32)
+        form = ir.FunctionType(ir.VoidType(), [place.type, integer, integer, integer])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [place.type], form)
+        builder.call(function, [place, integer(0), integer(3), integer(1)])  # to read, keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
+
+
+_prefetch: Any = intrinsic(_prefetching)
+
+
+def score(tables: Tables, stream: Numbers, *, threads: int = THREADS) -> tuple[Numbers, Numbers]:
+    """Score a stream of documents.
+
+    Args:
+        stream: `(positions,)` uint32, each document after its `<s>`.
+
+    Returns:
+        log_probs: `(positions,)` float32, natural logs; 0 for `<s>`.
+        lengths: `(positions,)` uint8, words of the n-gram that was found; 0 for `<s>`.
+    """
+    log_probs, lengths = np.zeros(len(stream), np.float32), np.zeros(len(stream), np.uint8)
+    if len(stream) <= SHORT or threads == 1:
+        _lockstep(*tables, stream, 0, len(stream), log_probs, lengths)
+    else:
+        edges = [len(stream) * part // threads for part in range(threads + 1)]
+        each(lambda begin, end: _lockstep(*tables, stream, begin, end, log_probs, lengths), edges, edges[1:])
+    return log_probs, lengths
+
+
+@njit(nogil=True, cache=True)
+def _lockstep(  # type: ignore[no-untyped-def]  # noqa: C901  # a call for each stage halves the speed
+    first, suffix, log_prob, log_backoff, children, slots, stream, begin, end, log_probs, lengths
+):
+    """Score positions [begin, end). Before where a stream begins, order - 1 words are read again."""
+    order = len(first) - 1
+    counted, stop = np.empty(STREAMS, np.int64), np.empty(STREAMS, np.int64)  # the part of each stream
+    for s in range(STREAMS):
+        counted[s] = begin + (end - begin) * s // STREAMS
+        stop[s] = begin + (end - begin) * (s + 1) // STREAMS
+    at = np.maximum(counted - (order - 1), 0)  # where each stream reads
+    nodes = np.empty((STREAMS, order + 1), np.int64)  # contexts of 1, 2 ... words, replaced by matches
+    depth = np.zeros(STREAMS, np.int64)  # how many contexts there are
+    found = np.empty(STREAMS, np.int64)  # how many matches
+    low, high = np.empty((STREAMS, order), np.int64), np.empty((STREAMS, order), np.int64)
+    slot = np.empty((STREAMS, order), np.int64)
+    backoff = np.zeros((STREAMS, order + 1), np.float32)  # summed over contexts of n words and more
+    for _ in range((stop - at).max()):
+        for s in range(STREAMS):
+            if at[s] < stop[s]:
+                word = np.int64(stream[at[s]])
+                n = depth[s]
+                _open(suffix, log_backoff, children, slots, nodes, s, n, word, low, high, slot, backoff)
+                nodes[s, 0] = word
+                found[s] = 1
+                _prefetch(log_prob, word)
+                _prefetch(children, word)
+                _prefetch(log_backoff, word)
+        for s in range(STREAMS):
+            if at[s] < stop[s]:
+                _reach(suffix, slots, s, depth[s], low, high, slot)
+        for n in range(order - 1):
+            for s in range(STREAMS):
+                if at[s] < stop[s] and found[s] == n + 1 and n < depth[s]:
+                    if high[s, n] - low[s, n] <= FEW:
+                        node = scan(suffix, low[s, n], high[s, n], nodes[s, n])
+                    else:
+                        node = look_up(suffix, slots, slot[s, n], low[s, n], high[s, n], nodes[s, n])
+                    if node >= 0:
+                        nodes[s, n + 1] = node
+                        found[s] = n + 2
+                        _prefetch(log_prob, node)
+                        _prefetch(children, node)  # beyond the end at the highest order: it does nothing
+                        _prefetch(log_backoff, node)
+        _settle(log_prob, first[1] - 1, counted, stop, at, nodes, found, backoff, log_probs, lengths)
+        for s in range(STREAMS):
+            depth[s] = min(found[s], order - 1)
+            at[s] += 1
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _open(  # type: ignore[no-untyped-def]
+    suffix, log_backoff, children, slots, nodes, s, depth, word, low, high, slot, backoff
+):
+    """Read where the children of each context of row s lie, and what falling short of it costs."""
+    for n in range(depth):
+        context = nodes[s, n]
+        low[s, n], high[s, n] = children[context], children[context + 1]
+        if high[s, n] - low[s, n] <= FEW:
+            _prefetch(suffix, low[s, n])
+        else:
+            slot[s, n] = slot_of(context, word, len(slots))
+            _prefetch(slots, slot[s, n])
+    backoff[s, depth] = 0
+    for n in range(depth - 1, -1, -1):
+        backoff[s, n] = backoff[s, n + 1] + log_backoff[nodes[s, n]]
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _reach(suffix, slots, s, depth, low, high, slot):  # type: ignore[no-untyped-def]
+    """Fetch what the slots of the index point to."""
+    for n in range(depth):
+        if high[s, n] - low[s, n] > FEW:
+            _prefetch(suffix, np.int64(slots[slot[s, n]]))
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _settle(log_prob, start, counted, stop, at, nodes, found, backoff, log_probs, lengths):  # type: ignore[no-untyped-def]
+    """Write down what each stream found for the word it reads."""
+    for s in range(STREAMS):
+        if counted[s] <= at[s] < stop[s] and nodes[s, 0] != start:
+            match = found[s]
+            log_probs[at[s]] = log_prob[nodes[s, match - 1]] + backoff[s, match - 1]
+            lengths[at[s]] = match
+
+
+@njit(nogil=True, cache=True)
+def step(  # type: ignore[no-untyped-def]
+    first, suffix, log_prob, log_backoff, children, slots, states, words, log_probs, lengths
+):
+    """Read one word in each state: `states` `(batch,)` is overwritten, the rest `(batch,)` filled.
+
+    A state is a context and may be -1, the empty one; so may be the states that result (order 1).
+    """
+    order = len(first) - 1
+    nodes, backoff = np.empty((1, order + 1), np.int64), np.zeros((1, order + 1), np.float32)
+    low, high = np.empty((1, order), np.int64), np.empty((1, order), np.int64)
+    slot = np.empty((1, order), np.int64)
+    for at in range(len(states)):
+        depth = _contexts(first, suffix, states[at], nodes)
+        word = np.int64(words[at])
+        _open(suffix, log_backoff, children, slots, nodes, 0, depth, word, low, high, slot, backoff)
+        node, length = word, 1
+        while length <= depth:
+            n = length - 1
+            longer = find(suffix, slots, low[0, n], high[0, n], slot[0, n], node)
+            if longer < 0:
+                break
+            node = longer
+            length += 1
+        log_probs[at] = log_prob[node] + backoff[0, length - 1]
+        lengths[at] = length
+        states[at] = node if length < order else np.int64(suffix[node]) if order > 1 else -1
+
+
+@njit(nogil=True, cache=True)
+def _contexts(first, suffix, state, nodes):  # type: ignore[no-untyped-def]
+    """The contexts of 1, 2 ... words that end a state; returns how many there are."""
+    depth = 0
+    if state >= 0:
+        while first[depth] <= state:
+            depth += 1
+        for n in range(depth - 1, -1, -1):
+            nodes[0, n] = state
+            state = np.int64(suffix[state])
+    return depth
+
+
+@njit(nogil=True, cache=True)
+def distribution(  # type: ignore[no-untyped-def]
+    first, suffix, log_prob, log_backoff, children, slots, state, row
+):
+    """Fill `row` `(vocabulary,)` with the log-probabilities of every word after a state.
+
+    From the shortest context to the longest: each backs off from what stands there and overwrites
+    what it has seen itself.
+    """
+    nodes = np.empty((1, len(first)), np.int64)
+    depth = _contexts(first, suffix, state, nodes)
+    row[:] = log_prob[: len(row)]
+    before, words = np.int64(0), np.empty(0, np.uint32)  # the first child of the context before; their words
+    for n in range(depth):
+        row += log_backoff[nodes[0, n]]
+        low, high = np.int64(children[nodes[0, n]]), np.int64(children[nodes[0, n] + 1])
+        own = np.empty(high - low, np.uint32)
+        for node in range(low, high):
+            shorter = np.int64(suffix[node])
+            word = words[shorter - before] if n else np.uint32(shorter)
+            own[node - low] = word
+            if word < len(row):
+                row[word] = log_prob[node]
+        before, words = low, own

@@ -1,0 +1,149 @@
+"""The trie of an estimated model: a few flat arrays that are mapped from disk as they are.
+
+A node is an n-gram. Node w is the unigram w, the next one after the vocabulary is `<s>`, and the
+bigrams, trigrams ... follow, each level sorted by context, then word. A node does not name its last
+word: it names its suffix, the n-gram less its first word, and the suffix of a suffix ... is that word.
+Children of a context are sorted by suffix as they are by word, for all their suffixes are children of
+one node, the context's own suffix. So one array serves to find a word, to interpolate, and to step.
+
+A context of few children is searched from end to end: they lie in a cache line or two. The n-grams of
+the others, one in six, are found through a hash index.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from langue.models.ngram.counts import Numbers
+
+FEW = 16  # children, of 4 bytes: a cache line
+SLOTS = 1.25  # slots of the index for each n-gram in it; fewer make long searches
+EMPTY = np.uint32(0xFFFFFFFF)
+MOST = int(EMPTY)  # nodes that 32 bits number
+
+
+class Tables(NamedTuple):
+    """16 bytes a context, 8 a node of the highest order, and the index: about 14 an n-gram at order 5."""
+
+    first: Numbers  # (order + 1,) int64: the first node of each level, and the end of the last
+    suffix: Numbers  # (nodes,) uint32: the n-gram less its first word; of a unigram, itself
+    log_prob: Numbers  # (nodes,) float32: natural log p(last word | words before)
+    log_backoff: Numbers  # (contexts,) float32: natural log gamma; contexts lie below the highest order
+    children: Numbers  # (contexts + 1,) uint32: the first child of each context
+    slots: Numbers  # (slots,) uint32: nodes, hashed by context and word; see `slot_of`
+
+    @property
+    def order(self) -> int:
+        return len(self.first) - 1
+
+    def level(self, n: int) -> slice:
+        """The nodes of the n-grams of `n` words."""
+        return slice(int(self.first[n - 1]), int(self.first[n]))
+
+    def words(self) -> Numbers:
+        """The last word of every node: `(nodes,)`."""
+        word = self.suffix.copy()
+        for n in range(3, self.order + 1):
+            word[self.level(n)] = word[self.suffix[self.level(n)]]
+        return word
+
+    def frozen(self) -> "Tables":
+        """Made read-only, as mapped ones are: compiled code is made for one of them."""
+        for array in self:
+            array.flags.writeable = False
+        return self
+
+    def keep(self, kept: Numbers) -> "Tables":
+        """The tables of some of the nodes.
+
+        Args:
+            kept: `(nodes,)` bool. With an n-gram, its context and its suffix must be kept.
+        """
+        number = np.cumsum(kept, dtype=np.uint32) - np.uint32(1)  # of each node that is kept
+        first = np.r_[0, np.cumsum([np.count_nonzero(kept[self.level(n + 1)]) for n in range(self.order)])]
+        contexts = kept[: len(self.log_backoff)]
+        # A context's children begin where those of the context before end.
+        upto = np.r_[0, number + np.uint32(1)].astype(np.uint32)
+        children = np.r_[upto[self.children[:-1][contexts]], first[-1]].astype(np.uint32)
+        suffix = number[self.suffix[kept]]
+        kept_tables = Tables(
+            first, suffix, self.log_prob[kept], self.log_backoff[contexts], children, np.empty(0, np.uint32)
+        )
+        return kept_tables._replace(slots=index_of(children, kept_tables.words())).frozen()
+
+    def save(self, folder: Path) -> None:
+        for name, array in self._asdict().items():
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Tables":
+        """Map the tables of a model folder: what is used is read, when it is used."""
+        files = (folder / f"{name}.npy" for name in cls._fields)
+        return cls(*(np.asarray(np.load(file, mmap_mode="r", allow_pickle=False)) for file in files))
+
+
+def index_of(children: Numbers, word: Numbers) -> Numbers:
+    """The hash index over the contexts of many children.
+
+    Args:
+        word: `(nodes,)` uint32, the last word of every node.
+    """
+    sizes = np.diff(children)
+    slots = np.full(int(sizes[sizes > FEW].sum() * SLOTS) + 1, EMPTY)
+    _fill(children, word, slots)
+    return slots
+
+
+@njit(nogil=True, cache=True)
+def _fill(children, word, slots):  # type: ignore[no-untyped-def]
+    for context in range(len(children) - 1):
+        low, high = np.int64(children[context]), np.int64(children[context + 1])
+        if high - low > FEW:
+            for node in range(low, high):
+                slot = slot_of(context, word[node], len(slots))
+                while slots[slot] != EMPTY:
+                    slot = slot + 1 if slot + 1 < len(slots) else np.int64(0)
+                slots[slot] = node
+
+
+@njit(nogil=True, cache=True)
+def slot_of(context, word, size):  # type: ignore[no-untyped-def]
+    """Where a search for a word after a context begins: a 64-bit mix, scaled to the table."""
+    mixed = (np.uint64(context) << np.uint64(32) | np.uint64(word)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    return np.int64(((mixed >> np.uint64(32)) * np.uint64(size)) >> np.uint64(32))
+
+
+@njit(nogil=True, cache=True)
+def find(suffix, slots, low, high, slot, target):  # type: ignore[no-untyped-def]
+    """The child in [low, high) whose suffix is `target`, or -1.
+
+    Args:
+        slot: `slot_of` the context and the word; read where there are more than `FEW` children.
+    """
+    if high - low <= FEW:
+        return scan(suffix, low, high, target)
+    return look_up(suffix, slots, slot, low, high, target)
+
+
+@njit(nogil=True, cache=True)
+def scan(suffix, low, high, target):  # type: ignore[no-untyped-def]
+    found = np.int64(-1)
+    for node in range(low, high):  # no way out early: what is guessed wrong costs more than it reads
+        if suffix[node] == target:
+            found = np.int64(node)
+    return found
+
+
+@njit(nogil=True, cache=True)
+def look_up(suffix, slots, slot, low, high, target):  # type: ignore[no-untyped-def]
+    while slots[slot] != EMPTY:
+        node = np.int64(slots[slot])
+        if low <= node < high and suffix[node] == target:
+            return node
+        slot += 1
+        if slot == len(slots):
+            slot = np.int64(0)
+    return np.int64(-1)

@@ -1,0 +1,157 @@
+"""The surface of the kenlm module, against the module itself on the same file."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from langue.base.errors import LangueError
+from langue.corpus.config import DataConfig
+from langue.interop import kenlm
+from langue.interop.convert import read_text, tables_of, tokenizer_json
+from langue.interop.words import Words, learn
+from langue.models.ngram import NGramConfig, fit
+from langue.tokens.prepare import prepare
+from langue.tokens.store import TokenStore
+from langue.tokens.tokenizer import Tokenizer
+from langue.tokens.train import TokenizerConfig, whitespace
+
+
+@pytest.fixture(scope="module")
+def pair(arpa_file: Path) -> tuple[kenlm.Model, "kenlm.Model"]:
+    import kenlm as peer
+
+    return kenlm.Model(arpa_file), peer.Model(str(arpa_file))
+
+
+def test_sentences_score_as_in_the_module(
+    pair: tuple[kenlm.Model, kenlm.Model], made_up: Callable[[int, int], list[str]]
+) -> None:
+    ours, theirs = pair
+    lines = [*made_up(2, 60), "new words w1 w2", "", "中文 w1", "  w1\tw2 "]
+    assert ours.order == theirs.order
+    for line in lines:
+        for bos in (True, False):
+            for eos in (True, False):
+                expected = theirs.score(line, bos=bos, eos=eos)
+                assert ours.score(line, bos=bos, eos=eos) == pytest.approx(expected, abs=1e-4)
+        full = list(theirs.full_scores(line))
+        found = list(ours.full_scores(line))
+        assert [word.log_prob for word in found] == pytest.approx([word[0] for word in full], abs=1e-5)
+        assert [(word.ngram_length, word.oov) for word in found] == [(length, oov) for _, length, oov in full]
+        assert ours.perplexity(line) == pytest.approx(theirs.perplexity(line), rel=1e-5)
+    assert ours.scores(lines) == pytest.approx([theirs.score(line) for line in lines], abs=1e-4)
+    assert ours.scores([*lines, "two\nlines"])[-1] == pytest.approx(theirs.score("two lines"), abs=1e-4)
+    assert ours.scores([]).shape == (0,)
+
+
+def test_states_step_as_in_the_module(pair: tuple[kenlm.Model, kenlm.Model]) -> None:
+    import kenlm as peer
+
+    ours, theirs = pair
+    mine, other = kenlm.State(), peer.State()
+    for begin in ("BeginSentenceWrite", "NullContextWrite"):
+        getattr(ours, begin)(mine)
+        getattr(theirs, begin)(other)
+        for word in ("w1", "w2", "w1", "new", "w3", "</s>"):
+            after, next_other = kenlm.State(), peer.State()
+            assert ours.BaseScore(mine, word, after) == pytest.approx(
+                theirs.BaseScore(other, word, next_other), abs=1e-5
+            )
+            assert ours.BaseFullScore(mine, word, after).oov == (word == "new")
+            mine, other = after, next_other
+    assert "w1" in ours
+    assert "new" not in ours
+    assert "<unk>" not in ours
+    same, fresh = kenlm.State(), kenlm.State()
+    ours.BeginSentenceWrite(same)
+    ours.BeginSentenceWrite(fresh)
+    assert len({same, fresh}) == 1
+    assert same != kenlm.State()
+
+
+def test_a_query_sums_what_the_sentences_score(
+    pair: tuple[kenlm.Model, kenlm.Model],
+    made_up: Callable[[int, int], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours, theirs = pair
+    lines = [*made_up(3, 300), "some new words"]
+    words = [word for line in lines for word in theirs.full_scores(line)]
+    for block in (1 << 20, 500):
+        monkeypatch.setattr(kenlm, "BLOCK", block)
+        found = ours.query("\n".join([*lines, ""]).encode())
+        assert found.tokens == len(words)
+        assert found.oovs == sum(oov for *_, oov in words)
+        assert found.total == pytest.approx(sum(score for score, *_ in words), abs=1e-2)
+        assert found.oov_total == pytest.approx(sum(score for score, _, oov in words if oov), abs=1e-3)
+    printed = dict(line.split("\t") for line in str(found).split("\n"))
+    assert list(printed) == ["Perplexity including OOVs:", "Perplexity excluding OOVs:", "OOVs:", "Tokens:"]
+    assert float(printed["Perplexity including OOVs:"]) == pytest.approx(10 ** (-found.total / found.tokens))
+
+
+def test_text_and_store_give_the_same_model(text: Path, folder: Path, tmp_path: Path) -> None:
+    prepare(
+        [str(text)],
+        tmp_path / "store",
+        data=DataConfig(documents="line", duplicates="keep"),
+        tokenizer=TokenizerConfig(kind="whitespace"),
+        valid=[str(text)],
+        test=[str(text)],
+    )
+    stored = fit(NGramConfig(order=4), TokenStore(tmp_path / "store"))
+    tokenizer = Tokenizer.load(tmp_path / "store" / "tokenizer.json")
+    model = kenlm.Model(folder)
+    lines = [line for line in text.read_text().split("\n") if line.strip()]
+    # The store has no empty sentences; a text of none of them must score the same.
+    (tmp_path / "text").write_text("\n".join([*lines, ""]))
+    words, stream = read_text(tmp_path / "text")
+    direct = tables_of(words, stream, NGramConfig(order=4))
+    assert sorted(direct.log_prob) == pytest.approx(sorted(stored.tables.log_prob), abs=1e-6)
+    assert model.order == 4
+    assert tokenizer.closed
+
+
+def test_words_are_numbered_as_they_come() -> None:
+    draw = np.random.default_rng(0)
+    drawn = [f"{number:x}" for number in draw.zipf(1.2, 60_000) % 30_000]
+    lines = [" ".join(drawn[place : place + 7]) for place in range(0, len(drawn), 7)]
+    lines[3:3] = ["", "  spaced \t out  ", "\x0b"]
+    data = np.frombuffer("\n".join([*lines, ""]).encode(), np.uint8)
+    words, stream = learn(data, stop=1_000_000)
+    numbered: dict[str, int] = {}
+    ids = [[numbered.setdefault(word, len(numbered)) for word in line.split()] for line in lines]
+    assert [words[id].decode() for id in range(len(words))] == list(numbered)
+    expected = [id for line in ids for id in [len(numbered), *line, 1_000_000]]
+    assert stream.tolist() == expected
+    assert words.encode(data, unknown=0, start=len(numbered), stop=1_000_000).tolist() == expected
+    assert Words.of([b"a", b"b"]).encode(
+        np.frombuffer(b"a c\nb\n", np.uint8), unknown=7, start=8, stop=9
+    ).tolist() == [8, 0, 7, 9, 8, 1, 9]
+
+
+def test_the_tokenizer_is_the_one_the_library_writes() -> None:
+    entries = ['"quoted"', "back\\slash", "中文", "tab\u0008", "naïve", "\u2028", "a" * 99]
+    assert tokenizer_json(entries) == whitespace(entries).to_str()
+    assert json.loads(tokenizer_json([]))["model"]["vocab"] == {"<eos>": 0, "<pad>": 1, "<unk>": 2}
+
+
+@pytest.mark.parametrize("content", ["a", "one line of text\n", "x\n" * 50, "我 爱 语言\n" * 3])
+def test_any_text_will_do(tmp_path: Path, content: str) -> None:
+    from langue.interop.convert import train_text
+
+    (tmp_path / "text").write_text(content)
+    train_text(NGramConfig(order=5), tmp_path / "text", tmp_path / "model")
+    model = kenlm.Model(tmp_path / "model")
+    assert math.isfinite(model.score(content.split("\n")[0]))
+    assert math.isfinite(model.score("never seen"))
+
+
+@pytest.mark.parametrize("content", [b"", b" \n\n", b"\xff\xfe a\n"])
+def test_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "text").write_bytes(content)
+    with pytest.raises(LangueError):
+        read_text(tmp_path / "text")
