@@ -38,7 +38,8 @@ def test_settings_are_the_same_by_value_and_as_the_command_line_writes_them(
     one = langue.train("ngram", small_store, tmp_path / "one", order=2)
     other = langue.train("ngram", small_store, tmp_path / "other", assignments=["model.order=2"])
     assert one.info()["config"] == other.info()["config"]
-    assert one.info()["files"] == other.info()["files"]
+    for name, file in one.info()["files"].items():
+        assert name == "README.md" or file == other.info()["files"][name]  # the card tells the seconds
 
 
 def test_training_twice_gives_the_same_bits(small_store: Path, tmp_path: Path) -> None:
