@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from langue.interop.kenlm import Query
     from langue.tasks.tagging import TaggerEvaluation, TaggerModel
     from langue.tokens.prepare import Report
+    from langue.training.estimate import Estimate
 
 PathLike = str | Path
 
@@ -167,6 +168,26 @@ def train(
 
         run(resolved, TokenStore(data), Path(output), overwrite=overwrite, resume=resume)
     return load(output)
+
+
+def estimate(
+    recipe: PathLike, store: PathLike, *, assignments: Sequence[str] = (), **settings: Any
+) -> Estimate:
+    """What `train` with these settings would take: parameters, memory, tokens, time. Writes nothing.
+
+    Raises:
+        LangueError: as `train`; the family is not trained by gradient.
+    """
+    from langue.training.estimate import estimate as run
+    from langue.training.recipe import read_recipe
+
+    resolved = read_recipe(str(recipe), assignments, settings)
+    if resolved.training is None:
+        raise LangueError(
+            f"{resolved.family.name} is estimated by {resolved.family.estimated_by}, in one pass over the "
+            "text: there is nothing to foretell"
+        )
+    return run(resolved, TokenStore(store))
 
 
 def prepare(

@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -193,3 +194,12 @@ def test_tensorboard_is_an_extra(trained: Callable[..., Loaded], monkeypatch: py
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingExtra, match=r"pip install 'langue\[tensorboard\]'"):
         trained("steps=2", "tensorboard=true")
+
+
+def test_tensorboard_shows_what_the_metrics_hold(trained: Callable[..., Loaded], tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trained("steps=4", "log_every=2", "tensorboard=true", "keep_run=true")
+    board = EventAccumulator(str(tmp_path / "model.run" / "tensorboard")).Reload()
+    assert [event.step for event in board.Scalars("loss")] == [2, 4]
+    assert {"validation", "learning_rate", "gradient_norms/h.0"} <= set(board.Tags()["scalars"])

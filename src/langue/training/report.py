@@ -2,7 +2,6 @@
 
 import json
 import math
-import resource
 import sys
 from pathlib import Path
 from typing import Any, Protocol
@@ -130,6 +129,8 @@ def peak_memory() -> int:
     described = Path("/proc/self/status")
     if described.exists():  # `getrusage` would say the parent's where that had more
         return int(described.read_text().split("VmHWM:")[1].split()[0]) * 1024
+    import resource  # which Windows lacks
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
