@@ -6,7 +6,7 @@ tokenizer a model was trained with travel in its folder and are applied to every
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from langue.interop.kenlm import Query
     from langue.tasks.tagging import TaggerEvaluation, TaggerModel
     from langue.tokens.prepare import Report
+    from langue.training.doctor import Finding
     from langue.training.estimate import Estimate
 
 PathLike = str | Path
@@ -314,6 +315,19 @@ def export_model(model: PathLike, output: PathLike, *, overwrite: bool = False) 
     from langue.interop.convert import export_arpa
 
     return export_arpa(Path(model), Path(output), overwrite=overwrite)
+
+
+def doctor(folder: PathLike = ".") -> Iterator[Finding]:
+    """Look at the machine, a finding at a time; `folder` is where models would be written.
+
+    Raises:
+        LangueError: there is no such folder.
+    """
+    from langue.training.doctor import diagnose
+
+    if not Path(folder).is_dir():
+        raise LangueError(f"{folder} is no folder; name one that exists")
+    return diagnose(Path(folder))
 
 
 def info(path: PathLike) -> dict[str, Any]:

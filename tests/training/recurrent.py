@@ -16,7 +16,7 @@ class Recurrent(torch.nn.Module):
 
     def __init__(self, config: Any, vocabulary: Any) -> None:
         super().__init__()
-        self.config, self.vocabulary, self.window, self.carry = config, vocabulary, 8, {}
+        self.config, self.vocabulary, self.context, self.carry = config, vocabulary, 8, {}
         self.embedding = torch.nn.Embedding(vocabulary.size, 8)
         self.cell = torch.nn.GRU(8, 8, batch_first=True)
         self.device = torch.device("cpu")

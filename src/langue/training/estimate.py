@@ -4,10 +4,10 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from langue.models.protocol import Vocabulary
 from langue.tokens.store import TokenStore
 from langue.training.recipe import Recipe
 from langue.training.report import clock, figures_for, peak_memory
+from langue.training.train import new_model
 
 STEPS = 3  # tried; the first, in which memory is fetched and kernels are chosen, does not count
 
@@ -56,10 +56,9 @@ def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
     from langue.training.loop import Trainer
     from langue.training.optimiser import weights
 
-    assert recipe.training is not None and recipe.family.create is not None
+    assert recipe.training is not None
     keep_freed_memory()
-    vocabulary = Vocabulary(store.vocabulary_size, store.eos)
-    model = recipe.family.create(recipe.model, vocabulary, recipe.training.seed)
+    model = new_model(recipe, store)
     trainer = Trainer(recipe, model, store, World())
     seconds = min([_time(trainer) for _ in range(STEPS)][1:])
     speed = trainer.step_tokens / seconds
