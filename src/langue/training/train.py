@@ -50,7 +50,7 @@ def train(
     _save(recipe, store, output, model, measured, overwrite=overwrite or going_on, metrics=run / METRICS)
     if measured["interrupted"]:
         raise Interrupted(
-            f"stopped after {measured['steps']:,} steps; the same command with --resume goes on. "
+            f"interrupted after {measured['steps']:,} steps; the same command with --resume goes on. "
             f"The best model so far is in {output}"
         )
     if not recipe.training.keep_run:
