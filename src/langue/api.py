@@ -6,7 +6,7 @@ tokenizer a model was trained with travel in its folder and are applied to every
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from langue.interop.kenlm import Query
     from langue.tasks.tagging import TaggerEvaluation, TaggerModel
     from langue.tokens.prepare import Report
+    from langue.training.doctor import Finding
+    from langue.training.estimate import Estimate
 
 PathLike = str | Path
 
@@ -169,6 +171,26 @@ def train(
     return load(output)
 
 
+def estimate(
+    recipe: PathLike, store: PathLike, *, assignments: Sequence[str] = (), **settings: Any
+) -> Estimate:
+    """What `train` with these settings would take: parameters, memory, tokens, time. Writes nothing.
+
+    Raises:
+        LangueError: as `train`; the family is not trained by gradient.
+    """
+    from langue.training.estimate import estimate as run
+    from langue.training.recipe import read_recipe
+
+    resolved = read_recipe(str(recipe), assignments, settings)
+    if resolved.training is None:
+        raise LangueError(
+            f"{resolved.family.name} is estimated by {resolved.family.estimated_by}, in one pass over the "
+            "text: there is nothing to foretell"
+        )
+    return run(resolved, TokenStore(store))
+
+
 def prepare(
     inputs: PathLike | Sequence[PathLike],
     output: PathLike,
@@ -293,6 +315,19 @@ def export_model(model: PathLike, output: PathLike, *, overwrite: bool = False) 
     from langue.interop.convert import export_arpa
 
     return export_arpa(Path(model), Path(output), overwrite=overwrite)
+
+
+def doctor(folder: PathLike = ".") -> Iterator[Finding]:
+    """Look at the machine, a finding at a time; `folder` is where models would be written.
+
+    Raises:
+        LangueError: there is no such folder.
+    """
+    from langue.training.doctor import diagnose
+
+    if not Path(folder).is_dir():
+        raise LangueError(f"{folder} is no folder; name one that exists")
+    return diagnose(Path(folder))
 
 
 def info(path: PathLike) -> dict[str, Any]:

@@ -16,10 +16,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.training.conftest import SMALL
+from tests.training.recurrent import recurrent
 
 from langue.base.errors import Interrupted, LangueError
-from langue.models.registry import Family
-from langue.tokens.batches import StreamBatches
 from langue.tokens.store import TokenStore
 from langue.training import session
 from langue.training.recipe import Recipe, read_recipe
@@ -239,51 +238,6 @@ def test_overwrite_spares_a_folder_that_is_no_run(store: TokenStore, tmp_path: P
     with pytest.raises(LangueError, match="holds other files"):
         train(read_recipe("gpt2", [*SMALL, "steps=2"]), store, tmp_path / "model", overwrite=True)
     assert precious.exists()
-
-
-class Recurrent(torch.nn.Module):
-    """The least recurrent model: it remembers, and leaves the memory in `carry`."""
-
-    def __init__(self, config: Any, vocabulary: Any) -> None:
-        super().__init__()
-        self.config, self.vocabulary, self.window, self.carry = config, vocabulary, 8, {}
-        self.embedding = torch.nn.Embedding(vocabulary.size, 8)
-        self.cell = torch.nn.GRU(8, 8, batch_first=True)
-        self.device = torch.device("cpu")
-
-    def loss(self, batch: Any) -> torch.Tensor:
-        memory = self.carry["memory"][None] if self.carry else None
-        hidden, memory = self.cell(self.embedding(torch.from_numpy(batch.inputs)), memory)
-        self.carry = {"memory": memory[0].detach()}
-        logits = hidden @ self.embedding.weight.T
-        targets = torch.from_numpy(batch.targets).flatten()
-        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets, reduction="sum")
-
-    def save(self, folder: Path) -> None:
-        from langue.models.layers.weights import save_weights
-
-        save_weights(self, folder)
-
-    def size(self) -> dict[str, int]:
-        return {"parameters": 1}
-
-
-def recurrent(*settings: str) -> Recipe:
-    def create(config: Any, vocabulary: Any, seed: int) -> Recurrent:
-        torch.manual_seed(seed)
-        return Recurrent(config, vocabulary)
-
-    def batches(
-        split: Any, vocabulary: Any, config: Any, rows: int, context: int, seed: int
-    ) -> StreamBatches:
-        return StreamBatches(split, rows=rows, context=context, eos=vocabulary.eos)
-
-    plain = read_recipe("gpt2", [*settings])
-    family = Family(
-        name="recurrent", summary="a test", config=type(plain.model), estimated_by="gradient",
-        load=lambda *_: None, create=create, batches=batches,
-    )  # fmt: skip
-    return Recipe(family, plain.model, plain.training)
 
 
 @pytest.mark.parametrize("micro", ["micro_tokens=0", "micro_tokens=16"])

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import torch
+from recurrent import recurrent  # beside this file
 
 from langue.base.errors import LangueError
 from langue.base.progress import log
@@ -21,7 +22,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     store, output, family, *settings = sys.argv[1:]
     resume = "--resume" in settings
-    recipe = read_recipe(family, [setting for setting in settings if setting != "--resume"])
+    settings = [setting for setting in settings if setting != "--resume"]
+    recipe = recurrent(*settings) if family == "recurrent" else read_recipe(family, settings)
     try:
         train(recipe, TokenStore(store), Path(output), resume=resume)
     except LangueError as error:

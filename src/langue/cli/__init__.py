@@ -16,6 +16,7 @@ from langue.base.progress import log
 from langue.cli import (
     compare,
     demo,
+    doctor,
     evaluate,
     export,
     generate,
@@ -37,7 +38,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-VERBS = (demo, prepare, train, evaluate, compare, generate, next, score, tag, inspect, info, import_, export)
+VERBS = (
+    demo, prepare, train, evaluate, compare, generate, next, score, tag, inspect, info, doctor,
+    import_, export,
+)  # fmt: skip
 for verb in VERBS:
     app.command(verb.NAME)(verb.command)
 

@@ -1,23 +1,30 @@
 """`langue train`: a recipe or a family, a store or a labelled file in, a model folder out."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from langue.cli.options import Json, Output, Overwrite, Quiet, Settings, print_json
+from langue.base.errors import LangueError
+from langue.cli.options import Json, Overwrite, Quiet, Settings, print_json
 
 NAME = "train"
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE|FAMILY", help="A TOML file, or ngram, gpt2, crf.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE|FAMILY", help="A family (gpt2, crf), a recipe of ours (shakespeare-gpt2), a file."
+        ),
+    ],
     data: Annotated[
         str,
         typer.Argument(
             metavar="STORE|TAGGED", help="Folder that langue prepare wrote; a labelled file for a tagger."
         ),
     ],
-    output: Output,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder to write.")] = None,
     valid: Annotated[
         str | None, typer.Option(metavar="FILE", help="Labelled file that a finished tagger is measured on.")
     ] = None,
@@ -25,6 +32,9 @@ def command(
     overwrite: Overwrite = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint, if there is one.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would take (parameters, memory, time), and leave.")
     ] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -35,6 +45,12 @@ def command(
     """
     from langue import api
 
+    if dry_run:
+        found = api.estimate(recipe, data, assignments=settings or ())
+        print_json(found.to_json()) if json else print(found)
+        return
+    if output is None:
+        raise LangueError("name the folder to write: -o MODEL")
     model = api.train(
         recipe,
         data,

@@ -166,9 +166,11 @@ class GPT2(Windowed):
         return head_cross_entropy(x.flatten(0, 1), self.head, targets.flatten(), z_loss=self.config.z_loss)
 
     def flops_per_token(self) -> float:
-        """Of one training step: 6 for each weight that multiplies, 6 T C for each layer's attention."""
+        """Of one training step: 6 for each weight that multiplies, 6 T C for each layer's attention,
+        which is the half of all pairs that it sees."""
         L, C, _, T = self.config.shape
-        weights = sum(parameter.numel() for parameter in self.h.parameters()) + self.head.numel()
+        matrices = (parameter for parameter in self.h.parameters() if parameter.ndim == 2)
+        weights = sum(matrix.numel() for matrix in matrices) + self.head.numel()
         return 6.0 * weights + 6.0 * L * C * T
 
     def save(self, folder: Path) -> None:

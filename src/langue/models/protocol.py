@@ -73,7 +73,7 @@ class Trainable(Protocol):
     """
 
     device: "torch.device"
-    window: int | None  # tokens of a training row
+    context: int  # tokens of a training row
     # What a recurrent model remembers of the batch before, detached; rows are the first dimension.
     # `loss` reads it (empty: nothing remembered) and leaves the new one. Others leave it empty.
     carry: "dict[str, torch.Tensor]"

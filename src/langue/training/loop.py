@@ -56,10 +56,10 @@ class Trainer:
 
         def batches(split: str, rows: int) -> Any:
             return recipe.family.batches(
-                store.split(split), model.vocabulary, recipe.model, rows, model.window, config.seed
+                store.split(split), model.vocabulary, recipe.model, rows, model.context, config.seed
             )
 
-        self.source = batches("train", max(config.batch_tokens // model.window, 1))
+        self.source = batches("train", max(config.batch_tokens // model.context, 1))
         held_out = batches("valid", 1)
         self.validation = held_out.first(max(config.validation_tokens // held_out.context, 1))
         self.step_tokens: int = self.source.rows * self.source.context

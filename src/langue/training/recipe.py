@@ -13,6 +13,8 @@ from langue.models.registry import MODULES, Family, TaggerFamily, lookup
 from langue.tokens.train import TokenizerConfig
 from langue.training.config import TrainingConfig
 
+CHECKOUT = Path(__file__).parents[3] / "recipes"
+INSTALLED = Path(__file__).parents[1] / "recipes"  # where the wheel puts them
 SECTIONS = ("model", "training", "data", "tokenizer")
 
 
@@ -56,9 +58,10 @@ def read_recipe(
 def read_any_recipe(
     name: str, assignments: Sequence[str] = (), settings: Mapping[str, Any] | None = None
 ) -> Recipe | TaggerRecipe:
-    """A recipe from the name of a family or a TOML file, with settings changed.
+    """A recipe with settings changed.
 
     Args:
+        name: of a family, of a recipe that comes with langue, or of a TOML file.
         assignments: as `--set` has them.
         settings: values by name, `order` or `training.minutes`.
 
@@ -99,11 +102,20 @@ def read_data(
     )
 
 
+def own_recipes() -> dict[str, Path]:
+    """The recipes that come with langue, by name."""
+    folder = INSTALLED if INSTALLED.is_dir() else CHECKOUT
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
 def _tables(name: str) -> dict[str, Any]:
     """The tables of a TOML file, those of its `base` below them."""
     path = Path(name)
-    if not path.exists() and path.suffix != ".toml":
-        raise LangueError(f"no family and no recipe file {name}{nearest(name, list(MODULES))}")
+    if path.suffix != ".toml" and not path.exists():
+        known = own_recipes()
+        if name not in known:
+            raise LangueError(f"no family and no recipe {name}{nearest(name, [*MODULES, *known])}")
+        path = known[name]
     tables = read_toml(path)
     base = _tables(str(path.parent / str(tables.pop("base")))) if "base" in tables else {}
     for key, value in tables.items():

@@ -2,7 +2,6 @@
 
 import json
 import math
-import resource
 import sys
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,13 +81,13 @@ class Metrics:
     """
 
     def __init__(self, path: Path, *, after: int, tensorboard: bool = False) -> None:
+        self._board = _tensorboard(path.parent / "tensorboard", after) if tensorboard else None
         kept = []
         if path.exists():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= after]
         path.write_text("".join(kept), encoding="utf-8")
         self._file = path.open("a", encoding="utf-8")
-        self._board = _tensorboard(path.parent / "tensorboard", after) if tensorboard else None
 
     def write(self, step: int, **figures: Any) -> None:
         """One line; what is not finite becomes null."""
@@ -127,8 +126,12 @@ def peak_memory() -> int:
     """Most bytes in use so far: of the GPU if there is one, else of this process."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    described = Path("/proc/self/status")
+    if described.exists():  # `getrusage` would say the parent's where that had more
+        return int(described.read_text().split("VmHWM:")[1].split()[0]) * 1024
+    import resource  # which Windows lacks
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def figures_for(model: Any, manifest: dict[str, Any], precision: str, devices: int) -> Figures:

@@ -50,7 +50,7 @@ def train(
     _save(recipe, store, output, model, measured, overwrite=overwrite or going_on, metrics=run / METRICS)
     if measured["interrupted"]:
         raise Interrupted(
-            f"stopped after {measured['steps']:,} steps; the same command with --resume goes on. "
+            f"interrupted after {measured['steps']:,} steps; the same command with --resume goes on. "
             f"The best model so far is in {output}"
         )
     if not recipe.training.keep_run:
@@ -96,14 +96,16 @@ def _by_gradient(
     from langue.training import session
     from langue.training.distributed import unsharded
 
-    assert recipe.family.create is not None
-    assert recipe.training is not None
-    vocabulary = Vocabulary(store.vocabulary_size, store.eos)
-    model = recipe.family.create(recipe.model, vocabulary, recipe.training.seed)
+    model = new_model(recipe, store)
     measured = session.run(recipe, model, store, run, world, resume=resume)
-    if world.sharded:
-        model = unsharded(model, recipe.family.create(recipe.model, vocabulary, recipe.training.seed))
-    return model, measured
+    return unsharded(model, new_model(recipe, store)) if world.sharded else model, measured
+
+
+def new_model(recipe: Recipe, store: TokenStore) -> Any:
+    """A model with random weights, for the vocabulary of a store."""
+    assert recipe.family.create is not None and recipe.training is not None
+    vocabulary = Vocabulary(store.vocabulary_size, store.eos)
+    return recipe.family.create(recipe.model, vocabulary, recipe.training.seed)
 
 
 def _card(recipe: Recipe, model: Causal, store: TokenStore, measured: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ class Windowed(nn.Module):
     def __init__(self, vocabulary: Vocabulary, window: int) -> None:
         super().__init__()
         self.vocabulary = vocabulary
+        self.context = window
         self.window: int | None = window
         self.stride: int | None = max(window // 2, 1)  # past the first window a token sees half of one
         self.carry: dict[str, torch.Tensor] = {}

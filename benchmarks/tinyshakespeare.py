@@ -1,0 +1,96 @@
+"""tinyshakespeare by characters: the validation loss that nanoGPT's recipe for a CPU reaches, and the
+loss that langue reaches in the same time on the same machine.
+
+    python benchmarks/tinyshakespeare.py --nanogpt FOLDER
+
+FOLDER is a checkout of nanoGPT, which is run as its README says for a CPU (0.8 million parameters,
+2,000 iterations) and timed from start to end; langue then trains `recipes/shakespeare-gpt2-quick.toml`
+for as many seconds. Both learn from the first nine tenths of the text. The loss is that of rows with
+nothing before them, as nanoGPT measures it, over all of the last tenth; nanoGPT's own figure is of
+random rows. Without --nanogpt, `--seconds` says how long langue trains.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+import langue
+from langue.models.protocol import Causal
+from langue.tokens.batches import Batches
+from langue.tokens.store import TokenStore
+
+TEXT = Path(__file__).resolve().parents[2] / "shared" / "data" / "shakespeare" / "input.txt"
+RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "shakespeare-gpt2-quick.toml"
+# nanoGPT's README, "I only have a macbook", without its evaluations on the way, which cost time
+CPU = (
+    "--device=cpu --compile=False --eval_iters=200 --log_interval=500 --block_size=64 --batch_size=12 "
+    "--n_layer=4 --n_head=4 --n_embd=128 --max_iters=2000 --lr_decay_iters=2000 --dropout=0.0 "
+    "--eval_interval=2000"
+)
+
+
+def nanogpt(folder: Path) -> tuple[float, float]:
+    """Seconds and validation loss of nanoGPT's run."""
+    data = folder / "data" / "shakespeare_char"
+    (data / "input.txt").write_bytes(TEXT.read_bytes())  # what its script would download
+    subprocess.run([sys.executable, str(data / "prepare.py")], check=True, capture_output=True)
+    command = [sys.executable, "train.py", "config/train_shakespeare_char.py", *CPU.split()]
+    started = time.perf_counter()
+    said = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+    seconds = time.perf_counter() - started
+    return seconds, float(re.findall(r"step 2000: .*val loss ([\d.]+)", said)[-1])
+
+
+def train(folder: Path, seconds: float, settings: list[str]) -> langue.LanguageModel:
+    text = TEXT.read_text(encoding="utf-8")
+    cut = len(text) * 9 // 10
+    for name, part in (("train", text[:cut]), ("valid", text[cut:])):
+        (folder / f"{name}.txt").write_text(part, encoding="utf-8", newline="\n")
+    valid = [folder / "valid.txt"]
+    langue.prepare(folder / "train.txt", folder / "store", recipe=RECIPE, valid=valid, test=valid)
+    budget = f"minutes={seconds / 60}"
+    return langue.train(RECIPE, folder / "store", folder / "model", assignments=[budget, *settings])
+
+
+def loss_of_rows(model: Causal, store: TokenStore) -> float:
+    """Nats a character over all rows of the validation split, nothing before each."""
+    rows = Batches(store.split("valid"), rows=1, context=model.window or 0, eos=store.eos, seed=0)
+    total, count = 0.0, 0
+    with torch.no_grad():
+        for begin in range(0, rows.total, 64):
+            batch = rows.first(rows.total).cut(begin, min(begin + 64, rows.total))
+            total += float(model.loss(batch))  # type: ignore[attr-defined]
+            count += batch.targets_count
+    return total / count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--nanogpt", type=Path)
+    parser.add_argument("--seconds", type=float, default=74.0)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    chosen = parser.parse_args()
+    seconds = chosen.seconds
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}")
+    if chosen.nanogpt:
+        seconds, loss = nanogpt(chosen.nanogpt)
+        print(f"nanoGPT   {seconds:6.1f} s  {loss:.4f} nats/character (its own measure)", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        model = train(Path(folder), seconds, chosen.set)
+        store = TokenStore(Path(folder) / "store")
+        measured = model.info()["measured"]
+        loss = loss_of_rows(model.loaded.model, store)
+        speed = f"{measured['steps']:,} steps, {measured['tokens_per_second']:,.0f} tokens/s"
+        print(f"langue    {measured['seconds']:6.1f} s  {loss:.4f} nats/character; {speed}")
+        print(json.dumps([round(point["loss"], 4) for point in measured["validation"]]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""What a run would take, before it starts: `langue train --dry-run`."""
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from langue.tokens.store import TokenStore
+from langue.training.recipe import Recipe
+from langue.training.report import clock, figures_for, peak_memory
+from langue.training.train import new_model
+
+STEPS = 3  # tried; the first, in which memory is fetched and kernels are chosen, does not count
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Counted where it can be, else measured in a few steps on this machine."""
+
+    family: str
+    parameters: int
+    epoch_tokens: int
+    batch_tokens: int  # of a step
+    steps: int
+    epochs: float
+    seconds: float
+    tokens_per_second: float
+    share_of_peak: float | None
+    state_bytes: int  # weights, gradients, and all that a checkpoint holds
+    peak_bytes: int  # of this process in those steps
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        share = f", {self.share_of_peak:.0%} of the machine's peak" if self.share_of_peak else ""
+        rows = {
+            "model": f"{self.family}, {self.parameters:,} parameters",
+            "data": f"{self.epoch_tokens:,} tokens an epoch",
+            "budget": f"{self.steps:,} steps of {self.batch_tokens:,} tokens: {self.epochs:,.2f} epochs",
+            "memory": f"{self.peak_bytes / 1e6:,.0f} MB measured, of which weights, gradients and "
+            f"optimiser {self.state_bytes / 1e6:,.0f} MB",
+            "speed": f"{self.tokens_per_second:,.0f} tokens/s measured in {STEPS - 1} steps{share}",
+            "time": f"{clock(self.seconds)}, without evaluations and checkpoints",
+        }
+        return "\n".join(f"{name:8} {value}" for name, value in rows.items())
+
+
+def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
+    """Try a few steps and forget them; nothing is written.
+
+    Raises:
+        LangueError: the store has nothing to train on.
+    """
+    from langue.models.layers.device import keep_freed_memory
+    from langue.training.distributed import World
+    from langue.training.loop import Trainer
+    from langue.training.optimiser import weights
+
+    assert recipe.training is not None
+    keep_freed_memory()
+    model = new_model(recipe, store)
+    trainer = Trainer(recipe, model, store, World())
+    seconds = min([_time(trainer) for _ in range(STEPS)][1:])
+    speed = trainer.step_tokens / seconds
+    share = trainer.budget.share(1, seconds)  # of the run that one step is
+    epoch_tokens = trainer.source.per_epoch * trainer.step_tokens
+    steps = max(round(1 / share), 1)
+    groups = [*trainer.tensors().values(), weights(model)]  # the gradients are as large as the weights
+    return Estimate(
+        family=recipe.family.name,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        epoch_tokens=epoch_tokens,
+        batch_tokens=trainer.step_tokens,
+        steps=steps,
+        epochs=steps * trainer.step_tokens / epoch_tokens,
+        seconds=steps * seconds,
+        tokens_per_second=speed,
+        share_of_peak=figures_for(model, store.manifest, recipe.training.precision, 1).share_of_peak(speed),
+        state_bytes=sum(tensor.nbytes for group in groups for tensor in group.values()),
+        peak_bytes=peak_memory(),
+    )
+
+
+def _time(trainer: Any) -> float:
+    started = time.perf_counter()
+    trainer.step()
+    return time.perf_counter() - started

@@ -1,0 +1,65 @@
+"""A dry run counts what can be counted, and leaves nothing behind."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tests.training.conftest import SMALL
+
+from langue.models.folder import Loaded
+from langue.tokens.store import TokenStore
+from langue.training.doctor import Finding, diagnose
+from langue.training.estimate import estimate
+from langue.training.recipe import read_recipe
+
+
+def test_a_dry_run_says_what_the_run_then_is(
+    store: TokenStore, trained: Callable[..., Loaded], tmp_path: Path
+) -> None:
+    found = estimate(read_recipe("gpt2", [*SMALL, "epochs=2"]), store)
+    assert not list(tmp_path.iterdir())
+    loaded = trained("epochs=2")
+    measured = loaded.description["measured"]
+    assert found.parameters == loaded.model.size()["parameters"]
+    assert found.steps == measured["steps"]
+    assert found.steps * found.batch_tokens == measured["tokens"] == found.epochs * found.epoch_tokens
+    # Weights, gradients, the best weights, and Adam's two moments; its counters are a few bytes more.
+    assert 5 * 4 * found.parameters < found.state_bytes < 5 * 4 * found.parameters + 1000
+    assert found.peak_bytes > found.state_bytes and found.seconds > 0
+    assert "steps of 64 tokens: 2.00 epochs" in str(found)
+    assert found.to_json()["family"] == "gpt2"
+
+
+def test_a_budget_in_minutes_is_turned_into_steps(store: TokenStore) -> None:
+    found = estimate(read_recipe("gpt2", [*SMALL, "minutes=1"]), store)
+    assert found.seconds == pytest.approx(60, rel=0.05)
+    assert found.steps == pytest.approx(60 * found.tokens_per_second / 64, rel=0.05)
+
+
+def test_the_doctor_finds_a_machine_that_runs_its_tests_fit(tmp_path: Path) -> None:
+    findings = list(diagnose(tmp_path))
+    assert {finding.verdict for finding in findings} <= {"ok", "note"}
+    assert {"processor", "products", "memory", "disk", "writing", "compiler"} <= {f.name for f in findings}
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_doctor_names_what_is_wrong_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 10_000)
+    monkeypatch.setattr("langue.training.doctor.LITTLE_DISK", 1 << 60)
+    monkeypatch.setattr("langue.training.doctor.EXTRAS", {"absent": ("no_such_package", "nothing")})
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    findings: dict[str, Finding] = {}
+    for finding in diagnose(gone):
+        findings[finding.name] = finding
+        if finding.name == "disk":
+            gone.rmdir()
+    assert findings["writing"].verdict == "fail" and "cannot write" in findings["writing"].value
+    assert "OMP_NUM_THREADS" in findings["processor"].advice
+    assert findings["compiler"].value == "no no-such-compiler"
+    assert "pip install 'langue[absent]'" in str(findings["extra"])
+    assert findings["disk"].verdict == "note"

@@ -1,0 +1,41 @@
+"""Recipes: by name, by file, on a base; a mistake is named."""
+
+from pathlib import Path
+
+import pytest
+
+from langue.base.errors import LangueError
+from langue.training import recipe
+from langue.training.recipe import own_recipes, read_data, read_recipe
+
+
+@pytest.mark.parametrize("name", sorted(own_recipes()))
+def test_every_recipe_of_ours_is_one(name: str) -> None:
+    found = read_recipe(name)
+    assert found.training is not None
+    read_data(name)
+
+
+def test_ours_are_found_by_name_and_where_the_wheel_puts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {"shakespeare-gpt2", "shakespeare-gpt2-quick", "chinese-gpt2", "gpt2-124m"} <= set(own_recipes())
+    (tmp_path / "mine.toml").write_text('family = "ngram"\n[model]\norder = 2\n')
+    monkeypatch.setattr(recipe, "INSTALLED", tmp_path)
+    assert set(own_recipes()) == {"mine"}
+    assert read_recipe("mine").family.name == "ngram"
+
+
+def test_a_recipe_on_a_base_holds_only_what_differs() -> None:
+    quick, large = read_recipe("shakespeare-gpt2-quick"), read_recipe("shakespeare-gpt2")
+    assert large.training and quick.training
+    assert large.to_table()["model"]["activation"] == quick.to_table()["model"]["activation"] == "relu2"
+    assert large.to_table()["model"]["width"] == 384
+    assert (large.training.minutes, large.training.steps, large.training.optimiser) == (0.0, 2500, "muon")
+
+
+def test_a_wrong_name_gets_the_nearest_right_one() -> None:
+    with pytest.raises(LangueError, match="no family and no recipe chinese-gpt; did you mean chinese-gpt2"):
+        read_recipe("chinese-gpt")
+    with pytest.raises(LangueError, match=r"cannot read nothing\.toml"):
+        read_recipe("nothing.toml")
