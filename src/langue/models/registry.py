@@ -16,6 +16,7 @@ from langue.tokens.store import Split, TokenStore
 # A module here defines `FAMILY`.
 MODULES = {
     "ngram": "langue.models.ngram",
+    "nplm": "langue.models.nplm",
     "rnn": "langue.models.rnn",
     "gpt2": "langue.models.gpt2",
     "crf": "langue.models.crf",
