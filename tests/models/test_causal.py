@@ -20,17 +20,20 @@ from langue.tokens.batches import BatchSource
 from langue.tokens.store import Split, TokenStore
 
 V = 23  # 0 ends a document
+VOCABULARY = Vocabulary(V, 0, [b"", *(bytes([96 + id]) for id in range(1, V))])
 CLOSE = 1e-4  # nats: float32 arithmetic in another order
 
 # name → family and settings, small enough for random documents to pass every edge there is
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "ngram": ("ngram", {"order": 3}),
+    "loglinear": ("loglinear", {"order": 4, "skips": True, "epochs": 2}),
     "gpt2": ("gpt2", {"layers": 2, "width": 16, "heads": 2, "context": 32}),
     "nplm": ("nplm", {"order": 4, "width": 8, "hidden": 16}),
     "nplm direct": ("nplm", {"order": 3, "width": 8, "hidden": 16, "direct": True, "dropout": 0.5}),
     "elman": ("rnn", {"cell": "elman", "width": 32}),
     "gru": ("rnn", {"cell": "gru", "width": 12, "layers": 1}),
     "lstm": ("rnn", {"width": 32, "tied": True, "dropout": 0.5, "weight_drop": 0.5}),
+    "charcnn": ("charcnn", {"width": 64, "layers": 1, "dropout": 0.5}),
 }
 BY_GRADIENT = [name for name, (kind, _) in MODELS.items() if family(kind).estimated_by == "gradient"]
 
@@ -58,7 +61,7 @@ def make(make_store: Callable[..., TokenStore]) -> Make:
         if found.fit is not None:
             return found, config, found.fit(config, split_and_store(make_store))
         assert found.create is not None
-        return found, config, found.create(config, Vocabulary(V, 0), 1).eval()
+        return found, config, found.create(config, VOCABULARY, 1).eval()
 
     return build
 
@@ -146,7 +149,7 @@ def test_same_seed_same_weights_and_another_seed_others(name: str) -> None:
     assert found.create is not None
     config = decode(found.config, settings, "model")
     first, again, other = (
-        [weight.detach() for weight in found.create(config, Vocabulary(V, 0), seed).parameters()]
+        [weight.detach() for weight in found.create(config, VOCABULARY, seed).parameters()]
         for seed in (1, 1, 2)
     )
     assert all(torch.equal(one, two) for one, two in zip(first, again, strict=True))
@@ -161,7 +164,7 @@ def test_learns_a_tiny_corpus_by_heart(make: Make, make_store: Callable[..., Tok
     split = make_store(documents, vocabulary=V).split("train")
     source = whole(kind, config, model, split)
     model.eval()  # dropout is not what is tested
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.005 if name == "charcnn" else 0.02)
     for step in range(250):
         batch = source.batch(step)
         loss = model.loss(batch) / batch.targets_count

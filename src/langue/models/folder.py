@@ -105,7 +105,7 @@ def save(
             recipe=dict(recipe),
             measured=dict(measured),
             size=model.size(),
-            vocabulary=model.vocabulary._asdict(),
+            vocabulary={"size": model.vocabulary.size, "eos": model.vocabulary.eos},
             tokenizer=manifest["tokenizer"]["fingerprint"],
             normalisation=manifest["normalisation"],
             store=manifest["fingerprint"],

@@ -27,6 +27,7 @@ class Vocabulary(NamedTuple):
 
     size: int
     eos: int  # end of document
+    spellings: Sequence[bytes] = ()  # of every id, for a family that `reads_spellings` to be created
 
 
 @runtime_checkable

@@ -16,6 +16,8 @@ from langue.tokens.store import Split, TokenStore
 # A module here defines `FAMILY`.
 MODULES = {
     "ngram": "langue.models.ngram",
+    "charcnn": "langue.models.charcnn",
+    "loglinear": "langue.models.loglinear",
     "nplm": "langue.models.nplm",
     "rnn": "langue.models.rnn",
     "gpt2": "langue.models.gpt2",
@@ -34,19 +36,20 @@ def packed(
 class Family:
     """One kind of model: its settings, how it comes to be, and how it is read back.
 
-    A family estimated by `counts` (or `em`) has `fit`, which reads a store and returns a model. One
-    estimated by `gradient` has `create`, which returns a `torch.nn.Module` with random weights; see
-    `models/protocol.py: Trainable` for what the trainer asks of it.
+    A family estimated by `counts`, `em` or an `optimisation` of its own has `fit`, which reads a store
+    and returns a model. One estimated by `gradient` has `create`, which returns a `torch.nn.Module`
+    with random weights; see `models/protocol.py: Trainable` for what the trainer asks of it.
     """
 
     name: str
     summary: str  # one line for help and model cards
     config: type[Config]
-    estimated_by: Literal["counts", "em", "gradient"]
+    estimated_by: Literal["counts", "em", "optimisation", "gradient"]
     load: Callable[[Path, Any, Vocabulary], Causal]  # (folder, config, vocabulary)
     fit: Callable[[Any, TokenStore], Causal] | None = None
     create: Callable[[Any, Vocabulary, int], Any] | None = None  # (config, vocabulary, seed) -> Trainable
     batches: Callable[[Split, Vocabulary, Any, int, int, int], BatchSource] = packed
+    reads_spellings: bool = False  # `create` is given the bytes of every token; what it needs it saves
 
 
 @dataclass(frozen=True, kw_only=True)

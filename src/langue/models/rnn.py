@@ -84,43 +84,29 @@ class RNN(nn.Module):
     window: int | None = None
     stride: int | None = None
 
-    def __init__(self, config: RNNConfig, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, embedding: nn.Module, recurrent: Recurrent, *, context: int
+    ) -> None:
         super().__init__()
-        L, C, T, _ = config.shape
-        self.config = config
         self.vocabulary = vocabulary
-        self.context = T
-        self.embedding = nn.Embedding(vocabulary.size, C)
-        self.recurrent = Recurrent(
-            config.cell,
-            layers=L,
-            inputs=C,
-            width=C,
-            dropout=config.dropout,
-            locked=config.locked,
-            weight_drop=config.weight_drop,
-        )
-        self.head = nn.Linear(C, vocabulary.size)
-        if config.tied:
-            self.head.weight = self.embedding.weight
+        self.context = context
+        self.embedding = embedding
+        self.recurrent = recurrent
+        self.head = nn.Linear(recurrent.width, vocabulary.size)
         self.carry: dict[str, torch.Tensor] = {}  # the state in which the batch before ended
 
     @torch.no_grad()
-    def initialise(self, seed: int) -> None:
-        """All weights uniform (Zaremba et al. 2014, section 4.1)."""
+    def initialise(self, seed: int, spread: float) -> None:
+        """All weights uniform in ± spread."""
         draw = torch.Generator().manual_seed(derive(seed, "weights") % 2**63)
         for parameter in self.parameters():
-            parameter.copy_((torch.rand(parameter.shape, generator=draw) * 2 - 1) * self.config.shape.spread)
-
-    def embed(self, ids: torch.Tensor) -> torch.Tensor:
-        """`(B, T)` → `(B, T, C)`"""
-        return self.embedding(ids)  # type: ignore[no-any-return]
+            parameter.copy_((torch.rand(parameter.shape, generator=draw) * 2 - 1) * spread)
 
     def forward(
         self, ids: torch.Tensor, state: torch.Tensor, begins: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Hidden states `(B, T, C)` of ids `(B, T)`, and the state after them."""
-        return self.recurrent(self.embed(ids), state, begins)  # type: ignore[no-any-return]
+        return self.recurrent(self.embedding(ids), state, begins)  # type: ignore[no-any-return]
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Sum of the cross-entropies, in nats, of a batch that goes on where the one before stopped."""
@@ -211,10 +197,28 @@ class RNNDecoder:
         self.hidden = y[:, -1]
 
 
+def build(config: RNNConfig, vocabulary: Vocabulary) -> RNN:
+    """The network that a configuration describes, its weights not set."""
+    L, C, T, _ = config.shape
+    recurrent = Recurrent(
+        config.cell,
+        layers=L,
+        inputs=C,
+        width=C,
+        dropout=config.dropout,
+        locked=config.locked,
+        weight_drop=config.weight_drop,
+    )
+    model = RNN(vocabulary, nn.Embedding(vocabulary.size, C), recurrent, context=T)
+    if config.tied:
+        model.head.weight = model.embedding.weight  # type: ignore[assignment]
+    return model
+
+
 def create(config: RNNConfig, vocabulary: Vocabulary, seed: int) -> RNN:
     """A model with random weights."""
-    model = RNN(config, vocabulary)
-    model.initialise(seed)
+    model = build(config, vocabulary)
+    model.initialise(seed, config.shape.spread)
     return model.to(best_device())
 
 
@@ -224,7 +228,10 @@ def load(folder: Path, config: RNNConfig, vocabulary: Vocabulary) -> RNN:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    model = RNN(config, vocabulary)
+    return read_weights(folder, build(config, vocabulary))
+
+
+def read_weights(folder: Path, model: RNN) -> RNN:
     try:
         load_model(model, str(folder / WEIGHTS))
     except (RuntimeError, OSError) as error:
@@ -233,7 +240,7 @@ def load(folder: Path, config: RNNConfig, vocabulary: Vocabulary) -> RNN:
 
 
 def streams(
-    split: Split, vocabulary: Vocabulary, config: RNNConfig, rows: int, context: int, seed: int
+    split: Split, vocabulary: Vocabulary, config: Config, rows: int, context: int, seed: int
 ) -> StreamBatches:
     """Rows that go on where they stopped; there is nothing to draw, so the seed is not used."""
     return StreamBatches(split, rows=rows, context=context, eos=vocabulary.eos)

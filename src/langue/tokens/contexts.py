@@ -53,12 +53,13 @@ class ContextBatches:
     def batch(self, number: int) -> Contexts:
         epoch, index = divmod(number, self.per_epoch)
         places = np.arange(index * self.rows, (index + 1) * self.rows)
-        return self._at(shuffled(places, self.total, derive(self.seed, "order", epoch)))
+        return self.at(shuffled(places, self.total, derive(self.seed, "order", epoch)))
 
     def first(self, rows: int) -> Contexts:
-        return self._at(np.unique(np.linspace(0, self.total - 1, min(rows, self.total)).astype(np.int64)))
+        return self.at(np.unique(np.linspace(0, self.total - 1, min(rows, self.total)).astype(np.int64)))
 
-    def _at(self, places: Array) -> Contexts:
+    def at(self, places: Array) -> Contexts:
+        """The tokens at places of the stream."""
         segments = np.searchsorted(self.split.offsets, places.astype(np.uint64), side="right") - 1
         begins = self.split.offsets[segments].astype(np.int64)
         seen = places[:, None] + np.arange(1 - self.order, 0)  # (rows, order - 1)

@@ -128,6 +128,10 @@ class Tokenizer:
         """The entries of the vocabulary by id, spelled as `tokenizer.json` spells them."""
         return [self._hf.id_to_token(id) or f"<{id}>" for id in range(self.vocab_size)]
 
+    def spellings(self) -> list[bytes]:
+        """`token_bytes` of every id."""
+        return list(self._token_bytes)
+
     def stream(self) -> "StreamDecoder":
         """A decoder for ids that come one at a time."""
         return StreamDecoder(self)

@@ -10,7 +10,8 @@ from langue.base.files import check_free
 from langue.base.progress import bar, silence
 from langue.models.folder import DESCRIPTION, save
 from langue.models.protocol import Causal, Vocabulary
-from langue.tokens.store import TokenStore
+from langue.tokens.store import TOKENIZER, TokenStore
+from langue.tokens.tokenizer import Tokenizer
 from langue.training.recipe import Recipe
 from langue.training.run import METRICS, begin, can_resume, check_no_run, run_folder
 
@@ -104,7 +105,8 @@ def _by_gradient(
 def new_model(recipe: Recipe, store: TokenStore) -> Any:
     """A model with random weights, for the vocabulary of a store."""
     assert recipe.family.create is not None and recipe.training is not None
-    vocabulary = Vocabulary(store.vocabulary_size, store.eos)
+    spellings = Tokenizer.load(store.path / TOKENIZER).spellings() if recipe.family.reads_spellings else ()
+    vocabulary = Vocabulary(store.vocabulary_size, store.eos, spellings)
     return recipe.family.create(recipe.model, vocabulary, recipe.training.seed)
 
 

@@ -101,6 +101,7 @@ class Recurrent(nn.Module):
     """A stack of layers, with dropout on everything but the recurrent connections (Zaremba et al. 2014).
 
     Args:
+        drop_input: whether what the first layer reads is dropped too.
         locked: one dropout mask for all steps of a row instead of one for each (Merity et al. 2018).
     """
 
@@ -112,12 +113,15 @@ class Recurrent(nn.Module):
         inputs: int,
         width: int,
         dropout: float,
+        drop_input: bool = True,
         locked: bool = False,
         weight_drop: float = 0.0,
     ) -> None:
         super().__init__()
-        self.shape = (layers, PARTS[cell], width)
+        self.width = width
+        self.parts = PARTS[cell]
         self.dropout = dropout
+        self.drop_input = drop_input
         self.locked = locked
         self.layers = nn.ModuleList(
             Layer(cell, width if index else inputs, width, weight_drop) for index in range(layers)
@@ -125,8 +129,7 @@ class Recurrent(nn.Module):
 
     def start(self, rows: int) -> torch.Tensor:
         """The state at the beginning of documents: zeros `(layers, parts, rows, C)`."""
-        layers, parts, C = self.shape
-        return next(self.parameters()).new_zeros(layers, parts, rows, C)
+        return next(self.parameters()).new_zeros(len(self.layers), self.parts, rows, self.width)
 
     def forward(
         self, x: torch.Tensor, state: torch.Tensor, begins: torch.Tensor | None = None
@@ -143,7 +146,8 @@ class Recurrent(nn.Module):
         runs = None if begins is None else cut(begins)
         after = []
         for index, layer in enumerate(self.layers):
-            x, last = layer(self._drop(x), state[index], runs)
+            x = self._drop(x) if index or self.drop_input else x
+            x, last = layer(x, state[index], runs)
             after.append(last)
         return self._drop(x), torch.stack(after)
 

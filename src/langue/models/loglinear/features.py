@@ -1,0 +1,95 @@
+"""Features of contexts, and the pairs of a feature and a word that training shows: the shape of W.
+
+W has a row for each value of a hash: a power of two near the number of features met, about three times
+as many as there are different ones, so one in four shares its row with another (it costs little).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from langue.tokens.contexts import ContextBatches
+
+Numbers = npt.NDArray[Any]
+BLOCK = 1 << 20  # tokens looked at a time
+LOW = np.uint64(0xFFFFFFFF)
+FEWEST_ROWS, MOST_ROWS = 16, 26  # as powers of two; where a row begins takes 4 bytes: 256 kB to 256 MB
+
+
+class Weights(NamedTuple):
+    """θ: b, and W as its non-zero places, row by row."""
+
+    bias: Numbers  # (V,) float32
+    starts: Numbers  # (rows + 1,) uint32: where each row of W begins; rows is a power of two
+    word: Numbers  # (pairs,) uint32: sorted within a row
+    weight: Numbers  # (pairs,) float32
+
+
+def count_of(order: int, skips: bool) -> int:
+    """How many features a context has."""
+    return order - 1 + (max(order - 2, 0) if skips else 0)
+
+
+@njit(nogil=True, cache=True)
+def _mix(x):  # type: ignore[no-untyped-def]
+    """The finaliser of SplitMix64 (Steele et al. 2014)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@njit(nogil=True, cache=True)
+def hashes(before, count, found):  # type: ignore[no-untyped-def]
+    """Fill `found` `(count,)` with the hash of every feature of a context `(order - 1,)`."""
+    reach = len(before)
+    chain = np.uint64(0x9E3779B97F4A7C15)
+    for back in range(1, reach + 1):  # the last 1, 2, ... tokens
+        chain = _mix(chain ^ _mix(np.uint64(before[reach - back]) + np.uint64(1)))
+        found[back - 1] = chain
+    for back in range(2, count - reach + 2):  # one token, `back` places back
+        place = np.uint64(back) << np.uint64(48)
+        found[reach + back - 2] = _mix(_mix(np.uint64(before[reach - back]) + np.uint64(1)) + place)
+
+
+@njit(nogil=True, cache=True)
+def _pairs(before, targets, count, mask):  # type: ignore[no-untyped-def]
+    """Row and word of every feature of every prediction, as one number."""
+    found = np.empty((len(targets), count), np.uint64)
+    for index in range(len(targets)):
+        hashes(before[index], count, found[index])
+        for feature in range(count):
+            found[index, feature] = (found[index, feature] & mask) << np.uint64(32) | np.uint64(
+                targets[index]
+            )
+    return found
+
+
+def shape(source: ContextBatches, vocabulary_size: int, features: int) -> tuple[Weights, Numbers]:
+    """θ, all 0; and how often each pair is met `(pairs,)`."""
+    rows = 1 << min(max((source.total * features - 1).bit_length(), FEWEST_ROWS), MOST_ROWS)
+    keys, counts = np.empty(0, np.uint64), np.empty(0, np.int64)
+    for begin in range(0, source.total, BLOCK):
+        block = source.at(np.arange(begin, min(begin + BLOCK, source.total)))
+        found = _pairs(block.before, block.targets, features, np.uint64(rows - 1))
+        keys, counts = _merged(keys, counts, *np.unique(found, return_counts=True))
+    row = (keys >> np.uint64(32)).astype(np.int64)
+    weights = Weights(
+        bias=np.log1p(np.bincount((keys & LOW).astype(np.int64), counts / features, vocabulary_size)).astype(
+            np.float32
+        ),
+        starts=np.searchsorted(row, np.arange(rows + 1)).astype(np.uint32),
+        word=(keys & LOW).astype(np.uint32),
+        weight=np.zeros(len(keys), np.float32),
+    )
+    return weights, counts.astype(np.float32)
+
+
+def _merged(keys: Numbers, counts: Numbers, others: Numbers, more: Numbers) -> tuple[Numbers, Numbers]:
+    """Two sorted tables of counts as one."""
+    everything = np.concatenate([keys, others])
+    order = np.argsort(everything, kind="stable")
+    everything = everything[order]
+    first = np.flatnonzero(np.r_[True, everything[1:] != everything[:-1]])
+    return everything[first], np.add.reduceat(np.concatenate([counts, more])[order], first)
