@@ -22,6 +22,7 @@ from langue.tokens.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from langue.comparison.compare import Comparison
     from langue.evaluation.evaluate import Evaluation
+    from langue.evaluation.gradients import Gradients
     from langue.evaluation.score import Score
     from langue.generation.generate import Generation, Writer
     from langue.interop.kenlm import Query
@@ -271,6 +272,23 @@ def query(model: PathLike, text: PathLike) -> Query:
     from langue.interop.kenlm import Model
 
     return Model(model).query(read_bytes(Path(text)))
+
+
+def gradients(
+    model: PathLike | LanguageModel, on: PathLike, *, split: str = "test", distance: int = 100
+) -> Gradients:
+    """Measure how far back a recurrent model learns: the gradient of a token's loss by distance in time.
+
+    Args:
+        on: a token store with documents longer than `distance` tokens.
+
+    Raises:
+        LangueError: the model is not recurrent, the store has another tokenizer, or its documents are short.
+    """
+    from langue.evaluation.gradients import measure
+
+    held = model if isinstance(model, LanguageModel) else load(model)
+    return measure(held.loaded, TokenStore(on), split=split, distance=distance)
 
 
 def compare(models: Sequence[PathLike], *, on: PathLike, split: str = "test") -> Comparison:

@@ -20,6 +20,7 @@ from langue.cli import (
     evaluate,
     export,
     generate,
+    gradients,
     import_,
     info,
     inspect,
@@ -39,7 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 VERBS = (
-    demo, prepare, train, evaluate, compare, generate, next, score, tag, inspect, info, doctor,
+    demo, prepare, train, evaluate, compare, generate, next, score, tag, inspect, gradients, info, doctor,
     import_, export,
 )  # fmt: skip
 for verb in VERBS:

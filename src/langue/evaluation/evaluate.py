@@ -144,17 +144,22 @@ def evaluate_store(
     Raises:
         LangueError: the store was made with another tokenizer, or the split is empty.
     """
-    if store.manifest["tokenizer"]["fingerprint"] != loaded.description["tokenizer"]:
-        raise LangueError(
-            f"{store.path} has another tokenizer than {loaded.path}; prepare the text with "
-            f"--set tokenizer.file={loaded.path / 'tokenizer.json'}, or evaluate the text file itself"
-        )
+    check_tokenizer(loaded, store)
     chosen = store.split(split)
     measured = zip(chosen.documents(), chosen.bytes.tolist(), chosen.words.tolist(), strict=True)
     closed = bool(store.manifest["tokenizer"]["closed"])
     return _evaluation(
         loaded, starmap(Measured, measured), store.path, total=len(chosen), closed=closed, check=check
     )
+
+
+def check_tokenizer(loaded: Loaded, store: TokenStore) -> None:
+    """Refuse a store whose ids mean other tokens than the model's."""
+    if store.manifest["tokenizer"]["fingerprint"] != loaded.description["tokenizer"]:
+        raise LangueError(
+            f"{store.path} has another tokenizer than {loaded.path}; prepare the text with "
+            f"--set tokenizer.file={loaded.path / 'tokenizer.json'}, or evaluate the text file itself"
+        )
 
 
 def evaluate_text(

@@ -170,6 +170,23 @@ class RNN(nn.Module):
             hidden[places] = y[ended, -1]
         return RNNDecoder(self, state, hidden)
 
+    def gradient_by_distance(self, runs: Ids) -> Floats:
+        """Norms of ∂ -log p(last token) / ∂ x, by how many steps before it x was read; 0: just before.
+
+        Args:
+            runs: tokens `(B, T)`, each run within one document.
+
+        Returns:
+            The means over the runs `(T - 1,)`.
+        """
+        tokens = torch.from_numpy(np.asarray(runs, np.int64)).to(self.device)
+        x = self.embedding(tokens[:, :-1]).detach().requires_grad_()  # (B, T - 1, C)
+        y, _ = self.recurrent(x, self.recurrent.start(len(tokens)))
+        nats = F.cross_entropy(self.head(y[:, -1]), tokens[:, -1], reduction="sum")
+        gradient = torch.autograd.grad(nats, x)[0]
+        norms: Floats = gradient.norm(dim=2).mean(0).flip(0).cpu().numpy()
+        return norms
+
     def size(self) -> dict[str, int]:
         return {"parameters": sum(parameter.numel() for parameter in self.parameters())}
 

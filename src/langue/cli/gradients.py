@@ -1,0 +1,27 @@
+"""`langue gradients`: how far back a recurrent model learns."""
+
+from typing import Annotated
+
+import typer
+
+from langue.cli.options import Json, Quiet, SplitName, print_json
+
+NAME = "gradients"
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="Model folder of a recurrent family: rnn or charcnn.")],
+    on: Annotated[str, typer.Argument(metavar="STORE", help="Token store to measure on.")],
+    split: SplitName = "test",
+    distance: Annotated[int, typer.Option(min=1, help="How many tokens back to look.")] = 100,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show the gradient of a token's loss by distance in time: the vanishing gradient, measured."""
+    from langue import api
+
+    found = api.gradients(model, on, split=split, distance=distance)
+    if json:
+        print_json(found.to_json())
+    else:
+        print(found)
