@@ -30,6 +30,8 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt2": ("gpt2", {"layers": 2, "width": 16, "heads": 2, "context": 32}),
     "nplm": ("nplm", {"order": 4, "width": 8, "hidden": 16}),
     "nplm direct": ("nplm", {"order": 3, "width": 8, "hidden": 16, "direct": True, "dropout": 0.5}),
+    "transformer": ("transformer", {"layers": 2, "width": 16, "heads": 2, "context": 8}),
+    "transformer pre": ("transformer", {"layers": 1, "width": 16, "heads": 2, "context": 16, "norm": "pre"}),
     "elman": ("rnn", {"cell": "elman", "width": 32}),
     "gru": ("rnn", {"cell": "gru", "width": 12, "layers": 1}),
     "lstm": ("rnn", {"width": 32, "tied": True, "dropout": 0.5, "weight_drop": 0.5}),
@@ -104,6 +106,21 @@ def test_prompts_grow_side_by_side_as_they_would_alone(make: Make, name: str) ->
         assert decoder.log_probs() == pytest.approx(alone, abs=CLOSE)
         decoder.append(np.array([ids[place] for ids, place in zip(sources, read, strict=True)]))
         read = [place + 1 for place in read]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_sequences_part_where_they_are_selected(make: Make, name: str) -> None:
+    """One that is named twice goes two ways, and neither disturbs the other."""
+    model: Causal = make(name)[2]
+    first, second = texts((14, 15))
+    decoder = model.decoder([first[:13], second[:14]])
+    decoder.select([1, 0, 1])
+    prompts = [second[:14], first[:13], second[:14]]
+    for new in ([1, 2, 3], [4, 4, 5], [6, 7, 7]):
+        alone = np.concatenate([model.next_log_probs([prompt]) for prompt in prompts])
+        assert decoder.log_probs() == pytest.approx(alone, abs=CLOSE)
+        decoder.append(np.array(new))
+        prompts = [np.append(prompt, id) for prompt, id in zip(prompts, new, strict=True)]
 
 
 @pytest.mark.parametrize("name", MODELS)

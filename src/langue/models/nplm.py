@@ -168,6 +168,9 @@ class NPLMDecoder:
     def append(self, ids: Ids) -> None:
         self.before = np.c_[self.before[:, 1:], np.asarray(ids, np.int64)]
 
+    def select(self, rows: Sequence[int]) -> None:
+        self.before = self.before[list(rows)]
+
 
 def create(config: NPLMConfig, vocabulary: Vocabulary, seed: int) -> NPLM:
     """A model with random weights."""

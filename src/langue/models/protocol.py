@@ -40,6 +40,9 @@ class Decoder(Protocol):
     def append(self, ids: Ids) -> None:
         """Extend each sequence by one token: ids `(batch,)`."""
 
+    def select(self, rows: Sequence[int]) -> None:
+        """Go on with these sequences, in this order; one that is named twice is two from now on."""
+
 
 @runtime_checkable
 class Causal(Protocol):

@@ -20,6 +20,7 @@ MODULES = {
     "loglinear": "langue.models.loglinear",
     "nplm": "langue.models.nplm",
     "rnn": "langue.models.rnn",
+    "transformer": "langue.models.transformer",
     "gpt2": "langue.models.gpt2",
     "crf": "langue.models.crf",
 }

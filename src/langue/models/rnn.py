@@ -213,6 +213,10 @@ class RNNDecoder:
         y, self.state = self.model(step, self.state)
         self.hidden = y[:, -1]
 
+    def select(self, rows: Sequence[int]) -> None:
+        self.state = self.state[:, :, list(rows)]
+        self.hidden = self.hidden[list(rows)]
+
 
 def build(config: RNNConfig, vocabulary: Vocabulary) -> RNN:
     """The network that a configuration describes, its weights not set."""

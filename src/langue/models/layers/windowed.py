@@ -138,3 +138,9 @@ class WindowedDecoder:
         for row, id in enumerate(ids):
             self.read[row].append(int(id))
             self.last[row] = self._advance(row)
+
+    def select(self, rows: Sequence[int]) -> None:
+        self.read = [list(self.read[row]) for row in rows]
+        self.past = [dict(self.past[row]) for row in rows]
+        self.start = [self.start[row] for row in rows]
+        self.last = [self.last[row] for row in rows]

@@ -79,6 +79,9 @@ class LogLinearDecoder:
     def append(self, ids: Ids) -> None:
         self.before = np.c_[self.before[:, 1:], np.asarray(ids, np.int64)]
 
+    def select(self, rows: Sequence[int]) -> None:
+        self.before = self.before[list(rows)]
+
 
 @njit(nogil=True, cache=True)
 def rows_of(weights, features, before):  # type: ignore[no-untyped-def]

@@ -91,3 +91,6 @@ class NGramDecoder:
 
     def append(self, ids: Ids) -> None:
         self.states = self.model.advance(self.states, ids)[0]
+
+    def select(self, rows: Sequence[int]) -> None:
+        self.states = self.states[list(rows)]

@@ -1,0 +1,108 @@
+"""Beam search: the likeliest continuations instead of a drawn one (Vaswani et al. 2017, section 6.1).
+
+Hypotheses compete by log p / ((5 + n) / 6)^α, n tokens long (Wu et al. 2016, equation 14, without the
+coverage penalty): α = 0 compares probabilities, which favours short ones.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from langue.models.protocol import Decoder
+
+Allowed = Callable[[tuple[int, ...]], npt.NDArray[np.bool_]]  # tokens that may follow these: `(V,)`
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A continuation; the `<eos>` of a finished one is its last id."""
+
+    ids: tuple[int, ...]
+    log_prob: float  # natural log of the probability of all of it
+    finished: bool
+
+    def score(self, length_penalty: float) -> float:
+        return self.log_prob / penalty(len(self.ids), length_penalty)
+
+
+def penalty(length: int, alpha: float) -> float:
+    return float(((5 + length) / 6) ** alpha)
+
+
+def beam_search(
+    decoder: Decoder,
+    *,
+    eos: int,
+    beams: int = 4,
+    max_tokens: int = 100,
+    length_penalty: float = 0.6,
+    allowed: Allowed | None = None,
+) -> list[Hypothesis]:
+    """The best continuations of one sequence, best first; at most `beams`.
+
+    Args:
+        decoder: the state after the prompt, of one sequence; it is used up.
+        eos: id that ends a continuation; -1 where none does.
+        allowed: what may follow a continuation; None: every token.
+
+    Returns:
+        Finished hypotheses, and where fewer than `beams` are, those that `max_tokens` cut short.
+    """
+    alive = [Hypothesis((), 0.0, False)]
+    finished: list[Hypothesis] = []
+    for _ in range(max_tokens):
+        scores = _scores(decoder.log_probs(), alive, allowed)
+        parents, ended = [], []
+        grown: list[Hypothesis] = []
+        # At most one in each row is an end, so these hold `beams` that go on, if there are as many.
+        for place in _largest(scores, 2 * beams):
+            row, id = divmod(int(place), scores.shape[1])
+            new = Hypothesis((*alive[row].ids, id), float(scores[row, id]), id == eos)
+            if new.finished:
+                ended.append(new)
+            elif len(grown) < beams:
+                grown.append(new)
+                parents.append(row)
+        finished = _best([*finished, *ended], beams, length_penalty)
+        alive = grown
+        if not alive or _settled(finished, alive, beams, max_tokens, length_penalty):
+            break
+        decoder.select(parents)
+        decoder.append(np.array([hypothesis.ids[-1] for hypothesis in alive]))
+    return [*finished, *_best(alive, beams, length_penalty)][:beams]
+
+
+def _scores(
+    log_probs: npt.NDArray[Any], alive: list[Hypothesis], allowed: Allowed | None
+) -> npt.NDArray[np.float64]:
+    """Log-probability of every hypothesis with every next token `(alive, V)`."""
+    scores = log_probs.astype(np.float64)
+    for row, hypothesis in zip(scores, alive, strict=True):
+        row += hypothesis.log_prob
+        if allowed is not None:
+            row[~allowed(hypothesis.ids)] = -np.inf
+    return scores
+
+
+def _largest(scores: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.int64]:
+    """Places of the largest finite scores, largest first; of equal ones the first stands first."""
+    flat = scores.ravel()
+    least = np.partition(flat, -count)[-count] if count < len(flat) else -np.inf
+    places = np.flatnonzero((flat >= least) & np.isfinite(flat))
+    return places[np.argsort(-flat[places], kind="stable")][:count]
+
+
+def _best(hypotheses: list[Hypothesis], count: int, alpha: float) -> list[Hypothesis]:
+    return sorted(hypotheses, key=lambda one: -one.score(alpha))[:count]
+
+
+def _settled(
+    finished: list[Hypothesis], alive: list[Hypothesis], beams: int, max_tokens: int, alpha: float
+) -> bool:
+    """Whether nothing alive can still come among the best: its probability can only fall, and its penalty
+    grows to that of `max_tokens` at most."""
+    hope = max(one.log_prob for one in alive) / penalty(max_tokens, alpha)
+    return len(finished) == beams and finished[-1].score(alpha) >= hope
