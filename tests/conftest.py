@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import gzip
+import os
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,9 @@ from hypothesis import settings
 
 import langue
 from langue.corpus.sample import sample_path
+
+# pytest has a process for each core: threads of torch beside them would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A slow machine is no failure, and compiling counts as the first example.
 settings.register_profile("langue", deadline=None)

@@ -81,6 +81,26 @@ class LanguageModel:
             pass
         return writer.result
 
+    def beams(
+        self, prompt: str = "", *, beams: int = 4, max_tokens: int = 100, length_penalty: float = 0.6
+    ) -> list[Generation]:
+        """The likeliest continuations of a text by beam search, best first.
+
+        Args:
+            beams: hypotheses held at a time, and continuations returned at most.
+            length_penalty: 0 favours short ones; 0.6 is that of Vaswani et al. 2017.
+        """
+        from langue.generation.beam import continuations
+
+        return continuations(
+            self.loaded.model,
+            self.tokenizer,
+            self.normalisation.apply(prompt),
+            beams=beams,
+            max_tokens=max_tokens,
+            length_penalty=length_penalty,
+        )
+
     def info(self) -> dict[str, Any]:
         """Everything known about the model: `model.json` as a table."""
         return self.loaded.description

@@ -11,6 +11,7 @@ from langue import cli
 SMALL = {
     "rnn": ["layers=1", "width=32", "context=16", "tied=true"],
     "charcnn": ["layers=1", "width=32", "context=16"],
+    "transformer": ["layers=1", "width=32", "heads=2", "context=16"],
     "nplm": ["order=3", "width=8", "hidden=16"],
 }
 
@@ -52,3 +53,15 @@ def test_gradients(capsys: pytest.CaptureFixture[str], trained: dict[str, Path],
         "no document of the test split has"
         in run(trained["rnn"], small_store, "--distance", 10**6, code=2).err
     )
+
+
+@pytest.mark.parametrize("name", ["transformer", "rnn"])
+def test_beam_search(capsys: pytest.CaptureFixture[str], trained: dict[str, Path], name: str) -> None:
+    arguments = ["generate", str(trained[name]), "却说", "--beams", "3", "--max-tokens", "6"]
+    assert cli.run([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found) == 3
+    assert len({one["text"] for one in found}) > 1
+    assert all("\ufffd" not in one["text"] for one in found)
+    assert cli.run(arguments) == 0
+    assert capsys.readouterr().out == f"却说{found[0]['text']}\n"

@@ -11,14 +11,6 @@ from langue.tokens.store import StoreWriter, TokenStore
 Corpus = Sequence[Sequence[int]]
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_thread() -> None:
-    """pytest has a process for each core; threads of torch beside them would only wait for each other."""
-    import torch
-
-    torch.set_num_threads(1)
-
-
 @pytest.fixture
 def make_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TokenStore]:
     """A store of documents given as ids; 0 is the end of a document."""

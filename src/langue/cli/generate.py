@@ -1,10 +1,13 @@
 """`langue generate`: continue a text, as it is written."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from langue.cli.options import Json, Quiet, Seed, print_json
+
+if TYPE_CHECKING:
+    from langue.api import LanguageModel
 
 NAME = "generate"
 
@@ -26,13 +29,19 @@ def command(
     ] = 1.0,
     stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be repeated.")] = None,
     seed: Seed = 0,
+    beams: Annotated[
+        int, typer.Option(min=0, help="The likeliest texts by beam search, this many held; draws nothing.")
+    ] = 0,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Continue a text, printed as it comes."""
     from langue import api
 
-    writer = api.language_model(model).stream(
+    held = api.language_model(model)
+    if beams:
+        return _by_beam_search(held, prompt, beams, max_tokens, json=json)
+    writer = held.stream(
         prompt,
         max_tokens=max_tokens,
         temperature=temperature,
@@ -52,3 +61,11 @@ def command(
         print_json({"prompt": prompt, **writer.result.to_json()})
     else:
         print()
+
+
+def _by_beam_search(model: "LanguageModel", prompt: str, beams: int, max_tokens: int, *, json: bool) -> None:
+    found = model.beams(prompt, beams=beams, max_tokens=max_tokens)
+    if json:
+        print_json([{"prompt": prompt, **one.to_json()} for one in found])
+    else:
+        print(prompt + (found[0].text if found else ""))

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from langue.models.protocol import Decoder
+from langue.generation.generate import Generation
+from langue.models.protocol import Causal, Decoder
+from langue.tokens import utf8
+from langue.tokens.tokenizer import Tokenizer
 
 Allowed = Callable[[tuple[int, ...]], npt.NDArray[np.bool_]]  # tokens that may follow these: `(V,)`
 
@@ -30,6 +33,43 @@ class Hypothesis:
 
 def penalty(length: int, alpha: float) -> float:
     return float(((5 + length) / 6) ** alpha)
+
+
+def continuations(
+    model: Causal,
+    tokenizer: Tokenizer,
+    prompt: str,
+    *,
+    beams: int = 4,
+    max_tokens: int = 100,
+    length_penalty: float = 0.6,
+) -> list[Generation]:
+    """The likeliest continuations of `prompt` (normalised), best first; never half a character in one
+    that ends by itself."""
+    ids = tokenizer.encode(prompt)
+    well_formed = tokenizer.well_formed
+    states: dict[tuple[int, ...], int] = {(): utf8.START}
+
+    def allowed(hypothesis: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+        if hypothesis not in states:
+            states[hypothesis] = well_formed.after(states[hypothesis[:-1]], hypothesis[-1])
+        return well_formed.allowed(states[hypothesis])
+
+    found = beam_search(
+        model.decoder([ids]),
+        eos=-1 if tokenizer.closed else tokenizer.eos,
+        beams=beams,
+        max_tokens=max_tokens,
+        length_penalty=length_penalty,
+        allowed=allowed,
+    )
+    return [_written(tokenizer, hypothesis) for hypothesis in found]
+
+
+def _written(tokenizer: Tokenizer, hypothesis: Hypothesis) -> Generation:
+    stream = tokenizer.stream()  # the first bytes of a character that the limit cut short are left out
+    text = "".join(stream.push(id) for id in hypothesis.ids)
+    return Generation(text, len(hypothesis.ids), "eos" if hypothesis.finished else "length")
 
 
 def beam_search(
