@@ -31,8 +31,8 @@ class LogLinearConfig(Config, frozen=True):
 
     order: Annotated[int, msgspec.Meta(ge=2)] = 4  # sees order - 1 tokens; beyond 4, words gain little
     skips: bool = False  # words further back on their own as well
-    epochs: Annotated[int, msgspec.Meta(ge=0)] = 10  # 0: Kneser-Ney, where learning begins
-    learning_rate: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0  # AdaGrad slows down by itself
+    epochs: Annotated[int, msgspec.Meta(ge=0)] = 6  # 0: Kneser-Ney, where learning begins
+    learning_rate: Annotated[float, msgspec.Meta(gt=0.0)] = 0.3  # AdaGrad slows down by itself
     l1: Annotated[float, msgspec.Meta(ge=0.0)] = 0.5  # Chen's alpha: occurrences a pair must be worth
     l2: Annotated[float, msgspec.Meta(ge=0.0)] = 1 / 6  # Chen's 1 / sigma squared
     seed: int = 0  # of the order in which tokens are learned from
