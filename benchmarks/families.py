@@ -3,14 +3,16 @@
 The neural ones see the text the same number of times, with the defaults of their families but a batch
 that suits a megabyte; the table says what they cost in seconds, one after another on this machine.
 
-    .venv/bin/python benchmarks/families.py [epochs]
+    .venv/bin/python benchmarks/families.py [epochs [folder]]
+
+A folder keeps the models: a run that was stopped goes on there.
 """
 
-import platform
 import sys
 import tempfile
 from pathlib import Path
 
+from gpt2_training import cpu
 from langue.comparison.compare import compare
 from langue.corpus.config import DataConfig
 from langue.corpus.sample import sample_path
@@ -40,31 +42,25 @@ BY_GRADIENT = {
 GRADIENT = ["batch_tokens=1024", "learning_rate=2e-3", "evaluations=5"]
 
 
-def main(epochs: float) -> None:
-    folder = Path(tempfile.mkdtemp())
-    prepare(
-        [str(sample_path("english"))],
-        folder / "store",
-        data=DataConfig(documents="form-feed"),
-        tokenizer=TokenizerConfig(vocabulary=4096),
-    )
+def main(epochs: float, folder: Path) -> None:
+    if not (folder / "store").exists():
+        prepare(
+            [str(sample_path("english"))],
+            folder / "store",
+            data=DataConfig(documents="form-feed"),
+            tokenizer=TokenizerConfig(vocabulary=4096),
+        )
     store = TokenStore(folder / "store")
     for name, (family, settings) in (BY_COUNTS | BY_GRADIENT).items():
         more = [*GRADIENT, f"epochs={epochs}"] if name in BY_GRADIENT else []
-        train(read_recipe(family, [*settings, *more]), store, folder / name)
-    print(f"`python benchmarks/families.py {epochs:g}`: {epochs:g} epochs, {machine()}\n")
+        if not (folder / name).exists() or (folder / f"{name}.run").exists():
+            train(read_recipe(family, [*settings, *more]), store, folder / name, resume=name in BY_GRADIENT)
+    print(f"`python benchmarks/families.py {epochs:g}`: {epochs:g} epochs, {cpu()}\n")
     print(compare([load(folder / name) for name in BY_COUNTS | BY_GRADIENT], store))
 
 
-def machine() -> str:
-    import torch
-
-    described = Path("/proc/cpuinfo")
-    lines = described.read_text().splitlines() if described.exists() else []
-    models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    processor = models[0] if models else platform.processor()
-    return f"{processor}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-
-
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 4)
+    main(
+        float(sys.argv[1]) if len(sys.argv) > 1 else 4,
+        Path(sys.argv[2]) if len(sys.argv) > 2 else Path(tempfile.mkdtemp()),
+    )

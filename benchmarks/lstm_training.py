@@ -2,14 +2,13 @@
 
 2 layers of 650, a vocabulary of 10,000, 20 rows of 35 tokens, dropout 0.5, plain gradient descent with
 clipping: the medium model of the paper. The peer is the usual loop around `torch.nn.LSTM`, a linear
-head and `cross_entropy`. Every contender is a process of its own and trains a few steps in turn with
-the others, so that what else the machine does falls on all alike. Best and median of the turns.
+head and `cross_entropy`. Every contender is a process of its own and trains a step in turn with the
+others, so that what else the machine does falls on all alike. Best and median of the turns.
 
     .venv/bin/python benchmarks/lstm_training.py [rounds]
 """
 
 import json
-import platform
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-V, C, B, T, STEPS = 10_000, 650, 20, 35, 3
+from gpt2_training import cpu
+
+V, C, B, T = 10_000, 650, 20, 35
 # name → (who, precision, tokens of a document: how often a state is reset)
 CONTENDERS = {
     "torch.nn.LSTM, float32": ("peer", "float32", 0),
@@ -99,9 +100,8 @@ def work(name: str) -> None:
     print("ready", flush=True)
     for _ in sys.stdin:
         started = time.perf_counter()
-        for _ in range(STEPS):
-            step()
-        print(json.dumps(STEPS * B * T / (time.perf_counter() - started)), flush=True)
+        step()
+        print(json.dumps(B * T / (time.perf_counter() - started)), flush=True)
 
 
 def compare(rounds: int) -> str:
@@ -124,7 +124,7 @@ def compare(rounds: int) -> str:
         worker.wait()
     plain = max(speeds["torch.nn.LSTM, float32"])
     lines = [
-        f"LSTM 2 x {C}, vocabulary {V:,}, {B} rows of {T} tokens; {rounds} turns of {STEPS} steps",
+        f"LSTM 2 x {C}, vocabulary {V:,}, {B} rows of {T} tokens; {rounds} turns of a step",
         "",
         "| | tokens/s, best | median | best, against torch.nn.LSTM in float32 |",
         "|---|---|---|---|",
@@ -135,19 +135,11 @@ def compare(rounds: int) -> str:
     return "\n".join(lines)
 
 
-def machine() -> str:
-    import torch
-
-    described = Path("/proc/cpuinfo")
-    name = platform.processor() or platform.machine()
-    if described.exists():
-        name = described.read_text().split("model name", 1)[1].split(":", 1)[1].split("\n", 1)[0].strip()
-    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-
-
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--work"]:
         work(sys.argv[2])
     else:
         print(compare(int(sys.argv[1]) if len(sys.argv) > 1 else 8))
-        print(f"\n{machine()}")
+        import torch
+
+        print(f"\n{torch.get_num_threads()} threads, {cpu()}, torch {torch.__version__}")

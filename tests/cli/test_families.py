@@ -40,6 +40,13 @@ def test_scores_pass_their_checks_and_text_comes_out(
     assert capsys.readouterr().out.startswith("却说")
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_dry_run(capsys: pytest.CaptureFixture[str], small_store: Path, name: str) -> None:
+    options = [part for setting in SMALL[name] for part in ("--set", setting)]
+    assert cli.run(["train", name, str(small_store), "--dry-run", *options]) == 0
+    assert "tokens/s" in capsys.readouterr().out
+
+
 def test_gradients(capsys: pytest.CaptureFixture[str], trained: dict[str, Path], small_store: Path) -> None:
     def run(*arguments: Any, code: int = 0) -> Any:
         assert cli.run(["gradients", *map(str, arguments)]) == code

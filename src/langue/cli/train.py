@@ -15,7 +15,8 @@ def command(
     recipe: Annotated[
         str,
         typer.Argument(
-            metavar="RECIPE|FAMILY", help="A family (gpt2, crf), a recipe of ours (shakespeare-gpt2), a file."
+            metavar="RECIPE|FAMILY",
+            help="A family (ngram, rnn, gpt2, crf), a recipe of ours (shakespeare-gpt2), or a TOML file.",
         ),
     ],
     data: Annotated[

@@ -11,7 +11,7 @@ from langue.base.errors import LangueError
 from langue.corpus.tagged import Sentence
 from langue.models.protocol import Causal, Tagger, Vocabulary
 from langue.tokens.batches import Batches, BatchSource
-from langue.tokens.store import Split, TokenStore
+from langue.tokens.store import TOKENIZER, Split, TokenStore
 
 # A module here defines `FAMILY`.
 MODULES = {
@@ -51,6 +51,15 @@ class Family:
     create: Callable[[Any, Vocabulary, int], Any] | None = None  # (config, vocabulary, seed) -> Trainable
     batches: Callable[[Split, Vocabulary, Any, int, int, int], BatchSource] = packed
     reads_spellings: bool = False  # `create` is given the bytes of every token; what it needs it saves
+
+    def vocabulary(self, store: TokenStore) -> Vocabulary:
+        """What a new model of this family is told of the tokenizer."""
+        spellings: list[bytes] = []
+        if self.reads_spellings:
+            from langue.tokens.tokenizer import Tokenizer  # which other families do without
+
+            spellings = Tokenizer.load(store.path / TOKENIZER).spellings()
+        return Vocabulary(store.vocabulary_size, store.eos, spellings)
 
 
 @dataclass(frozen=True, kw_only=True)

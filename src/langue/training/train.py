@@ -9,9 +9,8 @@ from langue.base.errors import Interrupted
 from langue.base.files import check_free
 from langue.base.progress import bar, silence
 from langue.models.folder import DESCRIPTION, save
-from langue.models.protocol import Causal, Vocabulary
-from langue.tokens.store import TOKENIZER, TokenStore
-from langue.tokens.tokenizer import Tokenizer
+from langue.models.protocol import Causal
+from langue.tokens.store import TokenStore
 from langue.training.recipe import Recipe
 from langue.training.run import METRICS, begin, can_resume, check_no_run, run_folder
 
@@ -86,7 +85,7 @@ def _save(
 def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal, dict[str, Any]]:
     assert recipe.family.fit is not None
     started = time.perf_counter()
-    with bar(f"counting ({recipe.family.name})"):
+    with bar(f"estimating ({recipe.family.name})"):
         model = recipe.family.fit(recipe.model, store)
     return model, {"seconds": round(time.perf_counter() - started, 3)}
 
@@ -105,9 +104,7 @@ def _by_gradient(
 def new_model(recipe: Recipe, store: TokenStore) -> Any:
     """A model with random weights, for the vocabulary of a store."""
     assert recipe.family.create is not None and recipe.training is not None
-    spellings = Tokenizer.load(store.path / TOKENIZER).spellings() if recipe.family.reads_spellings else ()
-    vocabulary = Vocabulary(store.vocabulary_size, store.eos, spellings)
-    return recipe.family.create(recipe.model, vocabulary, recipe.training.seed)
+    return recipe.family.create(recipe.model, recipe.family.vocabulary(store), recipe.training.seed)
 
 
 def _card(recipe: Recipe, model: Causal, store: TokenStore, measured: dict[str, Any]) -> str:
