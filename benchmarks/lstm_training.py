@@ -86,7 +86,7 @@ def langue(precision: str, document: int) -> Callable[[], object]:
         (folder / "tokenizer.json").write_text("{}")
         writer.finish(tokenizer={})
     settings = ["size=medium", "dropout=0.5", f"batch_tokens={B * T}", f"precision={precision}"]
-    recipe = read_recipe("rnn", [*settings, "optimiser=sgd", "steps=1000000", "clip=5", "log_every=1000000"])
+    recipe = read_recipe("rnn", [*settings, "optimiser=sgd", "weight_decay=0", "clip=5", "steps=1000000"])
     assert recipe.family.create
     model = recipe.family.create(recipe.model, Vocabulary(V, 0), 0)
     return Trainer(recipe, model, TokenStore(folder), World()).step
