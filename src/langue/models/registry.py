@@ -17,6 +17,7 @@ from langue.tokens.store import Split, TokenStore
 MODULES = {
     "ngram": "langue.models.ngram",
     "gpt2": "langue.models.gpt2",
+    "hmm": "langue.models.hmm",
     "crf": "langue.models.crf",
 }
 
