@@ -18,6 +18,7 @@ MODULES = {
     "ngram": "langue.models.ngram",
     "gpt2": "langue.models.gpt2",
     "hmm": "langue.models.hmm",
+    "hmm-tagger": "langue.models.hmm.tagger",
     "crf": "langue.models.crf",
 }
 
