@@ -73,6 +73,16 @@ def unit_of(sentences: Iterable[Sentence]) -> Literal["characters", "words"]:
     return "characters" if lengths.count(1) >= CHARACTERS * len(lengths) else "words"
 
 
+def groups(sentences: Sequence[Sentence], tokens: int) -> Iterator[Sequence[Sentence]]:
+    """Runs of sentences of about so many tokens."""
+    first = size = 0
+    for index, sentence in enumerate(sentences, 1):
+        size += len(sentence.words)
+        if size >= tokens or index == len(sentences):
+            yield sentences[first:index]
+            first, size = index, 0
+
+
 def read_tagged(path: Path, config: TaggedConfig | None = None, *, tags: bool = True) -> Tagged:
     """All sentences of a file, packed (.gz, .zst) or not.
 

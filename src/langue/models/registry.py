@@ -22,6 +22,8 @@ MODULES = {
     "rnn": "langue.models.rnn",
     "transformer": "langue.models.transformer",
     "gpt2": "langue.models.gpt2",
+    "hmm": "langue.models.hmm",
+    "hmm-tagger": "langue.models.hmm.tagger",
     "crf": "langue.models.crf",
 }
 

@@ -16,8 +16,9 @@ from langue.models.crf import CRFConfig, fit, load
 from langue.models.crf.features import Extractor
 from langue.models.crf.minimise import minimise
 from langue.models.crf.model import CRF
-from langue.models.crf.objective import UNKNOWN_TAG, Objective, find_features
+from langue.models.crf.objective import Objective, find_features
 from langue.models.crf.sgd import descend
+from langue.models.labels import UNKNOWN_TAG
 from langue.models.protocol import Tagger
 
 WORDS = ("Anna", "de", "Rome", "left", "7", "北京", "在")

@@ -3,57 +3,26 @@
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from langue.base.errors import LangueError
 from langue.base.files import read_json
-from langue.corpus.schemes import OUTSIDE, Scheme, convert, may_follow
-from langue.corpus.tagged import Sentence
+from langue.corpus.tagged import Sentence, groups
 from langue.models.chain.chain import Chain, Floats, Numbers
 from langue.models.chain.maxproduct import n_best, viterbi
 from langue.models.chain.sumproduct import log_partition, posteriors
 from langue.models.crf.features import Extractor
 from langue.models.crf.objective import Features, chain_of, score
+from langue.models.labels import Labels
 from langue.models.protocol import Floats as Probabilities
 from langue.models.protocol import Weight
 
 WEIGHTS = "weights.safetensors"
 FEATURES = "features.json"
 TOGETHER = 1 << 15  # tokens tagged at a time: their scores stay in cache, and words are met again
-
-
-class Labels(NamedTuple):
-    """The tags inside a CRF, and how they relate to those of the data."""
-
-    names: tuple[str, ...]
-    scheme: Scheme | None  # how the data spells spans
-    encoding: Scheme | None  # how the labels do
-
-    def tags(self, numbers: Numbers) -> tuple[str, ...]:
-        """Labels by number, in the spelling of the data."""
-        chosen = [self.names[number] for number in numbers]
-        if self.scheme and self.encoding and self.scheme != self.encoding:
-            return tuple(convert(chosen, self.scheme))
-        return tuple(chosen)
-
-    def chain(self, *, constraints: bool) -> Chain:
-        """Scores of 0, or -inf where the encoding does not permit a step."""
-        K = len(self.names)
-        if not constraints or self.encoding is None:
-            return Chain.of(np.zeros((K, K)))
-        encoding = self.encoding
-
-        def scores(befores: Sequence[str], afters: Sequence[str]) -> Floats:
-            allowed = [[may_follow(before, after, encoding) for after in afters] for before in befores]
-            return np.where(allowed, 0.0, -np.inf)
-
-        edge = (OUTSIDE,)
-        return Chain.of(
-            scores(self.names, self.names), scores(edge, self.names)[0], scores(self.names, edge)[:, 0]
-        )
 
 
 class CRF:
@@ -117,7 +86,7 @@ class CRF:
 
     def _scored(self, sentences: Sequence[Sentence]) -> Iterator[tuple[Floats, Numbers]]:
         """Unary scores and offsets of groups of sentences."""
-        for group in _groups(sentences):
+        for group in groups(sentences, TOGETHER):
             batch = self.extractor.extract(group)
             unary = np.empty((int(batch.offsets[-1]), len(self.labels)))
             yield score(batch, self.features, self.theta, unary), batch.offsets
@@ -162,13 +131,3 @@ class CRF:
         fixed = Chain.of(*(np.where(arrays[name], 0.0, -np.inf) for name in ("permitted", "start", "end")))
         labels = Labels(tuple(table["labels"]), table["scheme"], table["encoding"])
         return cls(extractor, features, arrays["theta"], labels, fixed)
-
-
-def _groups(sentences: Sequence[Sentence]) -> Iterator[Sequence[Sentence]]:
-    """Runs of sentences of about `TOGETHER` tokens."""
-    first = size = 0
-    for index, sentence in enumerate(sentences, 1):
-        size += len(sentence.words)
-        if size >= TOGETHER or index == len(sentences):
-            yield sentences[first:index]
-            first, size = index, 0

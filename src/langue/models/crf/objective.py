@@ -16,10 +16,10 @@ from numba import njit
 from langue.models.chain.chain import Chain, in_blocks, offsets_of
 from langue.models.chain.sumproduct import posteriors
 from langue.models.crf.features import Batch
+from langue.models.labels import UNKNOWN_TAG
 
 Numbers = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
-UNKNOWN_TAG = -1
 SHARES = 2  # of the gradient: fixed, so that sums do not depend on the number of threads
 
 

@@ -12,7 +12,8 @@ from numba import njit
 from langue.base.seeds import generator
 from langue.models.chain.sumproduct import _forward_backward
 from langue.models.crf.minimise import Step
-from langue.models.crf.objective import UNKNOWN_TAG, Floats, Numbers, Objective
+from langue.models.crf.objective import Floats, Numbers, Objective
+from langue.models.labels import UNKNOWN_TAG
 
 SAMPLE = 1_000  # sentences on which rates are tried
 HIGHEST, LOWEST = 4.0, 1e-3  # rates tried, each half of the one before

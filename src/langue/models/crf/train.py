@@ -5,16 +5,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from langue.base.errors import LangueError
 from langue.base.progress import bar, log
-from langue.corpus.schemes import Scheme, convert, obeys, scheme_of
-from langue.corpus.tagged import UNKNOWN, Sentence, unit_of
+from langue.corpus.tagged import Sentence, unit_of
 from langue.models.crf.features import Extractor
 from langue.models.crf.minimise import Step, minimise
-from langue.models.crf.model import CRF, Labels
-from langue.models.crf.objective import UNKNOWN_TAG, Features, Floats, Numbers, Objective, find_features
+from langue.models.crf.model import CRF
+from langue.models.crf.objective import Features, Floats, Objective, find_features
 from langue.models.crf.sgd import descend
 from langue.models.crf.templates import default_templates
+from langue.models.labels import spell_labels
 
 if TYPE_CHECKING:
     from langue.models.crf import CRFConfig
@@ -26,7 +25,7 @@ def train(config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sente
     Raises:
         LangueError: a template is malformed, or no tag is known.
     """
-    labels, tags = spell_labels(config, sentences)
+    labels, tags = spell_labels(sentences, config.encoding)
     extractor = Extractor(config.templates or default_templates(unit_of(sentences), columns), columns)
     batch = extractor.learn(sentences, config.minimum_count)
     chain = labels.chain(constraints=config.constraints)
@@ -43,27 +42,6 @@ def train(config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sente
     theta = _estimate(config, Objective(batch, tags, features, chain))
     extractor, features, theta = _pruned(extractor, features, theta)
     return CRF(extractor, features, theta.astype(np.float32), labels, chain)
-
-
-def spell_labels(config: "CRFConfig", sentences: Sequence[Sentence]) -> tuple[Labels, Numbers]:
-    """The labels of the CRF and each token's own `(N,)`; malformed spans are put right, and counted."""
-    given = [sentence.tags for sentence in sentences]
-    partial = any(UNKNOWN in tags for tags in given)
-    scheme = scheme_of([tag for tag in tags if tag != UNKNOWN] for tags in given)
-    encoding: Scheme | None = scheme
-    if scheme and config.encoding != "given" and not partial:
-        encoding = "BMES" if scheme == "BMES" and config.encoding == "BIOES" else config.encoding
-    if scheme and encoding and not partial:
-        slips = sum(not obeys(tags, scheme) for tags in given)
-        if slips:
-            log.warning("%s sentences have tags that do not spell %s; read as conlleval does", slips, scheme)
-        given = [tuple(convert(tags, encoding)) for tags in given]
-    names = sorted({tag for tags in given for tag in tags} - {UNKNOWN})
-    if not names:
-        raise LangueError("no token has a known tag: there is nothing to learn from")
-    numbers = {name: number for number, name in enumerate(names)} | {UNKNOWN: UNKNOWN_TAG}
-    tags = np.array([numbers[tag] for tags in given for tag in tags], np.int32)
-    return Labels(tuple(names), scheme, encoding), tags
 
 
 def _estimate(config: "CRFConfig", objective: Objective) -> Floats:

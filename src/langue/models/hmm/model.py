@@ -1,0 +1,138 @@
+"""The HMM at work as a language model, and what its states mean."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load_file, save_file
+
+from langue.base.errors import LangueError
+from langue.models.chain.batched import Packed, forward, pack
+from langue.models.chain.chain import Chain, offsets_of
+from langue.models.chain.maxproduct import viterbi
+from langue.models.chain.sumproduct import posteriors
+from langue.models.hmm.parameters import Parameters
+from langue.models.protocol import Floats, Ids, Vocabulary
+
+WEIGHTS = "weights.safetensors"
+SCORED = 1 << 22  # messages held at a time when scoring: 32 MB
+
+
+class StatePath(NamedTuple):
+    """What an HMM sees behind a text."""
+
+    states: npt.NDArray[np.int32]  # (tokens,) the likeliest sequence of states (Viterbi)
+    posteriors: npt.NDArray[np.float64]  # (tokens, K) probability of each state at each token
+
+
+class HMM:
+    """A `Causal` model: its state is a distribution over hidden states, and its context has no bound."""
+
+    window: int | None = None
+    stride: int | None = None
+
+    def __init__(self, vocabulary: Vocabulary, parameters: Parameters) -> None:
+        self.vocabulary = vocabulary
+        # Scores are the same before and after a trip to the disk, where 32 bits are enough.
+        self.parameters = Parameters(*(part.float().double() for part in parameters))
+
+    @torch.inference_mode()
+    def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        found = [np.empty(len(ids), np.float32) for ids in sequences]
+        for group in self._groups(sequences):
+            scales, packed, _ = self._forward([sequences[index] for index in group])
+            scores = torch.empty_like(scales)
+            scores[packed.places] = scales.log()
+            ends = np.cumsum([len(sequences[index]) for index in group])
+            for index, part in zip(group, np.split(scores.numpy(), ends[:-1]), strict=True):
+                found[index][:] = part
+        return list(found)
+
+    def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
+        return self.decoder(contexts).log_probs()
+
+    @torch.inference_mode()
+    def decoder(self, prompts: Sequence[Ids]) -> "HMMDecoder":
+        states = self.parameters.start.repeat(len(prompts), 1)
+        for group in self._groups(prompts):
+            _, packed, alpha = self._forward([prompts[index] for index in group])
+            lengths = np.array([len(prompts[index]) for index in group])
+            natural = torch.empty_like(alpha)
+            natural[packed.places] = alpha
+            ends = torch.from_numpy(np.cumsum(lengths) - 1)
+            states[group] = natural[ends] @ self.parameters.transition
+        return HMMDecoder(self, states)
+
+    def states(self, sequences: Sequence[Ids]) -> list[StatePath]:
+        """The likeliest states behind each sequence, and the probability of each state at each token."""
+        start, _, transition, emission = (part.log().numpy() for part in self.parameters)
+        chain = Chain.of(transition, start)
+        found = []
+        for ids in sequences:
+            unary, offsets = emission[np.asarray(ids, np.int64)], offsets_of([len(ids)])
+            found.append(
+                StatePath(viterbi(chain, unary, offsets).states, posteriors(chain, unary, offsets).states)
+            )
+        return found
+
+    def _groups(self, sequences: Sequence[Ids]) -> list[list[int]]:
+        """Numbers of sequences that are not empty, in groups of about `SCORED` messages."""
+        groups: list[list[int]] = []
+        size = SCORED
+        for index in sorted(range(len(sequences)), key=lambda index: len(sequences[index])):
+            if len(sequences[index]) == 0:
+                continue
+            if size + len(sequences[index]) * self.parameters.n_states > SCORED:
+                groups.append([])
+                size = 0
+            groups[-1].append(index)
+            size += len(sequences[index]) * self.parameters.n_states
+        return groups
+
+    def _forward(self, sequences: Sequence[Ids]) -> tuple[torch.Tensor, Packed, torch.Tensor]:
+        packed = pack([len(ids) for ids in sequences])
+        tokens = torch.from_numpy(np.concatenate([np.asarray(ids, np.int64) for ids in sequences]))
+        local = self.parameters.emission[tokens[packed.places]]
+        alpha, scale = forward(self.parameters.start, self.parameters.transition, local, packed.heights)
+        return scale, packed, alpha
+
+    def size(self) -> dict[str, int]:
+        return {
+            "states": self.parameters.n_states,
+            "parameters": sum(part.numel() for part in self.parameters),
+        }
+
+    def save(self, folder: Path) -> None:
+        arrays = {name: part.float().contiguous() for name, part in self.parameters._asdict().items()}
+        save_file(arrays, folder / WEIGHTS)
+
+    @classmethod
+    def load(cls, folder: Path, vocabulary: Vocabulary, K: int) -> "HMM":
+        """Read the parameters of a model folder.
+
+        Raises:
+            LangueError: they are not those of this configuration.
+        """
+        arrays = load_file(folder / WEIGHTS)
+        if arrays["emission"].shape != (vocabulary.size, K):
+            raise LangueError(f"{folder / WEIGHTS} does not fit the model; train it again")
+        return cls(vocabulary, Parameters(**{name: part.double() for name, part in arrays.items()}))
+
+
+class HMMDecoder:
+    """For each sequence the distribution of its next state, `(batch, K)`."""
+
+    def __init__(self, model: HMM, states: torch.Tensor) -> None:
+        self.model = model
+        self.states = states
+
+    def log_probs(self) -> Floats:
+        scores: Floats = (self.states @ self.model.parameters.emission.T).log().float().numpy()
+        return scores
+
+    def append(self, ids: Ids) -> None:
+        here = self.states * self.model.parameters.emission[torch.from_numpy(np.asarray(ids, np.int64))]
+        self.states = here / here.sum(1, keepdim=True) @ self.model.parameters.transition
