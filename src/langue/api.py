@@ -307,7 +307,7 @@ def gradients(
     """
     from langue.evaluation.gradients import measure
 
-    held = model if isinstance(model, LanguageModel) else load(model)
+    held = model if isinstance(model, LanguageModel) else language_model(model)
     return measure(held.loaded, TokenStore(on), split=split, distance=distance)
 
 

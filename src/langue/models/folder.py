@@ -158,7 +158,8 @@ def load(path: Path | str) -> Loaded:
             f"so it has no bits per byte and continues no text; use langue tag {path} TEXT"
         )
     assert description.vocabulary is not None
-    model = kind.load(path, config, Vocabulary(**description.vocabulary))
+    vocabulary = Vocabulary(description.vocabulary["size"], description.vocabulary["eos"])
+    model = kind.load(path, config, vocabulary)
     return Loaded(path, kind, config, model, msgspec.to_builtins(description))
 
 
