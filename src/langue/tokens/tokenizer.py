@@ -118,17 +118,15 @@ class Tokenizer:
         """The bytes a token stands for; nothing for a special token."""
         return self._token_bytes[id]
 
-<<<<<<< HEAD
     @cached_property
     def well_formed(self) -> WellFormed:
         """Which tokens may be written one after another: text that is UTF-8, and the end of a document."""
         never = self._specials - {self.eos}
         return WellFormed([None if id in never else token for id, token in enumerate(self._token_bytes)])
-=======
+
     def names(self) -> list[str]:
         """The entries of the vocabulary by id, spelled as `tokenizer.json` spells them."""
         return [self._hf.id_to_token(id) or f"<{id}>" for id in range(self.vocab_size)]
->>>>>>> 50e818c (Speak ARPA both ways, train from text as lmplz does, and answer as the kenlm module does)
 
     def stream(self) -> "StreamDecoder":
         """A decoder for ids that come one at a time."""
