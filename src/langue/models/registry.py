@@ -15,6 +15,7 @@ from langue.tokens.store import Split, TokenStore
 # A module here defines `FAMILY`.
 MODULES = {
     "ngram": "langue.models.ngram",
+    "markov": "langue.models.markov",
     "gpt2": "langue.models.gpt2",
 }
 
