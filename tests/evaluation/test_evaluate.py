@@ -108,3 +108,35 @@ def test_a_window_does_not_change_with_the_batch(small_models: dict[str, Path]) 
         assert model.score(text).bits == pytest.approx(score.bits, abs=1e-4)
     for score, other in zip(together, reversed(model.score_all(texts[::-1])), strict=True):
         assert other.bits == pytest.approx(score.bits, abs=1e-4)
+
+
+def test_what_is_impossible_is_reported_and_stays_json(
+    small_models: dict[str, Path], small_store: Path, tmp_path: Path
+) -> None:
+    """A plain Markov chain holds impossible what it never saw: infinite, with the first n-gram."""
+    for order in (1, 2):
+        langue.train("markov", small_store, tmp_path / f"markov{order}", order=order)
+    found = langue.evaluate(tmp_path / "markov2", small_store, check=True)
+    assert found.passed, str(found)
+    assert math.isinf(found.perplexity)
+    assert "infinite: the model gives probability 0 to '" in str(found)
+    facts = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert facts["perplexity"] is facts["bits_per_byte"] is facts["bits_per_byte_interval"] is None
+    assert "probability 0" in facts["reason"]
+    folders = [tmp_path / "markov1", small_models["trigram"], tmp_path / "markov2"]
+    compared = langue.compare(folders, on=small_store)
+    json.dumps(compared.to_json(), allow_nan=False)
+    assert compared.rows[0].evaluation.name == "trigram"
+    assert "trigram is better than markov1, which holds impossible what occurs" in str(compared)
+    assert "can't tell: both" in str(compared)
+    score = langue.load(tmp_path / "markov1").score("zqzq qzqz")
+    assert json.loads(json.dumps(score.to_json(per_token=True), allow_nan=False))["bits"] is None
+    smoothed = langue.train("markov", small_store, tmp_path / "smoothed", order=1, add=0.1)
+    assert math.isfinite(langue.evaluate(smoothed, small_store).perplexity)
+
+
+def test_scores_that_are_no_probabilities_have_no_perplexity(small_store: Path, tmp_path: Path) -> None:
+    stupid = langue.train("ngram", small_store, tmp_path / "stupid", smoothing="stupid-backoff")
+    assert stupid.score("the").total_bits > 0
+    with pytest.raises(langue.LangueError, match="no probabilities"):
+        langue.evaluate(stupid, small_store)

@@ -26,6 +26,8 @@ CLOSE = 1e-4  # nats: float32 arithmetic in another order
 # name → family and settings, small enough for random documents to pass every edge there is
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "ngram": ("ngram", {"order": 3}),
+    "markov": ("markov", {"order": 2, "add": 0.5}),
+    "hmm": ("hmm", {"states": 5, "iterations": 3}),
     "loglinear": ("loglinear", {"order": 4, "skips": True, "epochs": 2}),
     "gpt2": ("gpt2", {"layers": 2, "width": 16, "heads": 2, "context": 32}),
     "nplm": ("nplm", {"order": 4, "width": 8, "hidden": 16}),

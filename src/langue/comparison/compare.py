@@ -1,5 +1,6 @@
 """Several models on the same documents: one table, and which differences are real."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -40,13 +41,20 @@ class Difference:
 
     better: str
     worse: str
-    interval: Interval | None  # None with one document
+    interval: Interval | None  # None with one document, and where bits are infinite
+    infinite: tuple[bool, bool] = (False, False)  # whether the better and the worse are
 
     @property
     def real(self) -> bool:
+        if any(self.infinite):
+            return not all(self.infinite)
         return self.interval is not None and self.interval[0] > 0
 
     def __str__(self) -> str:
+        if all(self.infinite):
+            return f"{self.better} or {self.worse}? can't tell: both hold impossible what occurs"
+        if any(self.infinite):
+            return f"{self.better} is better than {self.worse}, which holds impossible what occurs"
         if self.interval is None:
             return f"{self.better} or {self.worse}? can't tell: one document"
         shown = f"by [{self.interval[0]:+.4f}, {self.interval[1]:+.4f}] bits per byte"
@@ -91,9 +99,9 @@ def _cells(row: Row) -> tuple[str, ...]:
     what, count = next(iter(row.size.items()))
     return (
         row.evaluation.name,
-        "-" if facts["bits_per_byte"] is None else f"{facts['bits_per_byte']:.4f}",
+        "-" if row.evaluation.bits_per_byte is None else f"{row.evaluation.bits_per_byte:.4f}",
         f"{span[0]:.4f}–{span[1]:.4f}" if span else "-",
-        f"{facts['perplexity']:.2f}",
+        f"{row.evaluation.perplexity:.2f}",
         f"{count:,} {what}",
         f"{row.disk_bytes / 1e6:.1f}",
         f"{row.training_seconds:.1f}",
@@ -124,12 +132,13 @@ def compare(models: Sequence[Loaded], store: TokenStore, *, split: str = "test")
 
 def _differences(rows: Sequence[Row]) -> list[Difference]:
     """Each model against the next, on the same draws of documents."""
-    names = [row.evaluation.name for row in rows]
-    scores = rows[0].evaluation.scores
-    if len(scores.bits) < 2:
-        return [Difference(better, worse, None) for better, worse in pairwise(names)]
-    ratios = resampled_ratios(np.stack([row.evaluation.scores.bits for row in rows]), scores.bytes)
-    return [
-        Difference(better, worse, interval(below - above))
-        for (better, above), (worse, below) in pairwise(zip(names, ratios, strict=True))
-    ]
+    found = []
+    for better, worse in pairwise(row.evaluation for row in rows):
+        bits = np.stack([better.scores.bits, worse.scores.bits])
+        infinite = (math.isinf(better.total_bits), math.isinf(worse.total_bits))
+        span = None
+        if len(bits[0]) > 1 and not any(infinite):
+            below, above = resampled_ratios(bits, better.scores.bytes)
+            span = interval(above - below)
+        found.append(Difference(better.name, worse.name, span, infinite))
+    return found

@@ -42,7 +42,13 @@ def _places(ids: Ids) -> list[int]:
 
 
 def _apart(some: Sequence[Floats], others: Sequence[Floats]) -> float:
-    return max(float(np.abs(one - other).max()) for one, other in zip(some, others, strict=True))
+    return max(_gap(one, other) for one, other in zip(some, others, strict=True))
+
+
+def _gap(one: Floats, other: Floats) -> float:
+    """The largest difference; two minus infinities, of what is impossible to both, do not differ."""
+    with np.errstate(invalid="ignore"):
+        return float(np.where(one == other, 0.0, np.abs(one - other)).max())
 
 
 def _sums(model: Causal, texts: Sequence[Ids]) -> float:
@@ -56,7 +62,7 @@ def _next(model: Causal, texts: Sequence[Ids], alone: Sequence[Floats]) -> float
     for ids, scores in zip(texts, alone, strict=True):
         places = _places(ids)
         rows = model.next_log_probs([ids[:place] for place in places])
-        worst = max(worst, float(np.abs(rows[np.arange(len(places)), ids[places]] - scores[places]).max()))
+        worst = max(worst, _gap(rows[np.arange(len(places)), ids[places]], scores[places]))
     return worst
 
 
@@ -67,7 +73,7 @@ def _decoder(model: Causal, texts: Sequence[Ids], alone: Sequence[Floats]) -> fl
     decoder = model.decoder([ids[:begin]])
     worst = 0.0
     for place in range(begin, min(len(ids), begin + 2 * PLACES)):
-        worst = max(worst, abs(float(decoder.log_probs()[0][ids[place]] - scores[place])))
+        worst = max(worst, _gap(decoder.log_probs()[0][ids[place]], scores[place]))
         decoder.append(ids[place : place + 1])
     return worst
 

@@ -5,7 +5,7 @@ bits per byte = -Σ log₂ p(tokens of the document, its end included) / bytes o
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, starmap
 from pathlib import Path
@@ -25,12 +25,15 @@ from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
 from langue.evaluation.checks import DOCUMENTS as CHECKED
 from langue.evaluation.checks import Check
 from langue.evaluation.checks import check as run_checks
+from langue.evaluation.score import finite, perplexity
 from langue.models.folder import Loaded
-from langue.models.protocol import Causal, Ids
-from langue.tokens.store import TokenStore
+from langue.models.protocol import Causal, Floats, Ids
+from langue.tokens.store import TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.words import count_words
 
+CLOSED = "the vocabulary is closed, and <unk> hides what it cannot spell"
+SHOWN = 7  # tokens before one that a model held impossible: the longest n-grams reach so far back
 GROUP = 1 << 16  # tokens scored at a time: enough to batch, little to hold
 
 
@@ -51,6 +54,7 @@ class Scores:
     tokens: int
     words: int
     seconds: float
+    impossible: Ids | None = None  # the first token of probability 0, after the tokens before it
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class Evaluation:
     window: int | None
     stride: int | None
     checks: list[Check] = field(default_factory=list)
+    reason: str | None = None  # why a figure is infinite, or there is none
 
     @property
     def total_bits(self) -> float:
@@ -75,19 +80,19 @@ class Evaluation:
     @property
     def bits_per_byte_interval(self) -> Interval | None:
         """95 %, by bootstrap over documents; None with one document, and none is made up."""
-        if self.closed or len(self.scores.bits) < 2:
+        if self.closed or len(self.scores.bits) < 2 or math.isinf(self.total_bits):
             return None
         return interval(resampled_ratios(self.scores.bits[None], self.scores.bytes)[0])
 
     @property
     def perplexity(self) -> float:
         """Per token, the end of each document counted as one."""
-        return math.exp2(min(self.total_bits / self.scores.tokens, 1000.0))
+        return perplexity(self.total_bits / self.scores.tokens)
 
     @property
     def word_perplexity(self) -> float | None:
         """Per word; None where there is no word."""
-        return math.exp2(min(self.total_bits / self.scores.words, 1000.0)) if self.scores.words else None
+        return perplexity(self.total_bits / self.scores.words) if self.scores.words else None
 
     @property
     def passed(self) -> bool:
@@ -97,10 +102,11 @@ class Evaluation:
         span = self.bits_per_byte_interval
         return {
             "model": self.name,
-            "bits_per_byte": self.bits_per_byte,
+            "bits_per_byte": finite(self.bits_per_byte),
             "bits_per_byte_interval": list(span) if span else None,
-            "perplexity": self.perplexity,
-            "word_perplexity": self.word_perplexity,
+            "perplexity": finite(self.perplexity),
+            "word_perplexity": finite(self.word_perplexity),
+            "reason": self.reason,
             "tokens": self.scores.tokens,
             "words": self.scores.words,
             "bytes": int(self.scores.bytes.sum()),
@@ -114,14 +120,15 @@ class Evaluation:
     def __str__(self) -> str:
         lines = []
         if self.bits_per_byte is None:
-            lines.append(
-                "bits per byte    none: the vocabulary is closed, and <unk> hides what it cannot spell"
-            )
+            lines.append(f"bits per byte    none: {self.reason}")
+        elif math.isinf(self.bits_per_byte):
+            lines.append(f"bits per byte    infinite: {self.reason}")
         else:
             span = self.bits_per_byte_interval
             shown = f"  [{span[0]:.4f}, {span[1]:.4f}]" if span else "  (one document: no interval)"
             lines.append(f"bits per byte    {self.bits_per_byte:.4f}{shown}")
-        lines.append(f"perplexity       {self.perplexity:.4f} a token")
+        why = f": {self.reason}" if self.closed and math.isinf(self.perplexity) else ""
+        lines.append(f"perplexity       {self.perplexity:.4f} a token{why}")
         if self.word_perplexity is not None:
             lines.append(f"                 {self.word_perplexity:.4f} a word")
         lines.append(
@@ -186,12 +193,26 @@ def _evaluation(
     check: bool,
 ) -> Evaluation:
     model = loaded.model
+    if not getattr(model, "normalised", True):
+        raise LangueError(
+            f"{loaded.path} scores by stupid backoff: its scores are no probabilities and have no "
+            "perplexity; they may still rank texts (langue score)"
+        )
     first = list(islice(documents, CHECKED))
     if not first:
         raise LangueError(f"{where} holds no text: there is nothing to measure on")
     scores = score_documents(model, chain(first, documents), total)
     checks = run_checks(model, [document.ids for document in first]) if check else []
-    return Evaluation(loaded.path.name, scores, closed, model.window, model.stride, checks)
+    reason = CLOSED if closed else None
+    if scores.impossible is not None:
+        reason = _impossible(Tokenizer.load(loaded.path / TOKENIZER), scores.impossible)
+    return Evaluation(loaded.path.name, scores, closed, model.window, model.stride, checks, reason)
+
+
+def _impossible(tokenizer: Tokenizer, ids: Ids) -> str:
+    """What the model held impossible, in words."""
+    *before, last = ("<eos>" if id == tokenizer.eos else tokenizer.decode([id]) for id in ids)
+    return f"the model gives probability 0 to {last!r} after {''.join(before)!r}"
 
 
 def score_documents(model: Causal, documents: Iterable[Measured], total: int | None = None) -> Scores:
@@ -202,6 +223,7 @@ def score_documents(model: Causal, documents: Iterable[Measured], total: int | N
     """
     bits: list[float] = []
     sizes: list[int] = []
+    impossible = None
     tokens = words = 0
     seconds = 0.0
     model.log_probs(
@@ -212,12 +234,22 @@ def score_documents(model: Causal, documents: Iterable[Measured], total: int | N
             started = time.perf_counter()
             logs = model.log_probs([document.ids for document in group])
             seconds += time.perf_counter() - started
+            impossible = impossible if impossible is not None else _first_impossible(group, logs)
             bits += [-float(log.sum(dtype=np.float64)) / math.log(2) for log in logs]
             sizes += [document.bytes for document in group]
             tokens += sum(map(len, logs))
             words += sum(document.words for document in group)
             progress.advance(len(group))
-    return Scores(np.array(bits), np.array(sizes, np.int64), tokens, words, seconds)
+    return Scores(np.array(bits), np.array(sizes, np.int64), tokens, words, seconds, impossible)
+
+
+def _first_impossible(group: Sequence[Measured], logs: Sequence[Floats]) -> Ids | None:
+    """The first token of probability 0, after up to `SHOWN` tokens before it."""
+    for document, log in zip(group, logs, strict=True):
+        if np.isneginf(log).any():
+            place = int(np.isneginf(log).argmax())
+            return document.ids[max(0, place - SHOWN) : place + 1]
+    return None
 
 
 def _groups(documents: Iterable[Measured]) -> Iterator[list[Measured]]:

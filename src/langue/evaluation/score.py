@@ -12,6 +12,16 @@ from langue.models.protocol import Causal, Floats, Ids
 from langue.tokens.tokenizer import Tokenizer
 
 
+def finite(value: float | None) -> float | None:
+    """The value, or None for an infinite one, which JSON has no word for."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def perplexity(bits: float) -> float:
+    """2 to the bits of a token or word; infinite where a model held impossible what occurs."""
+    return math.exp2(min(bits, 1000.0)) if math.isfinite(bits) else math.inf
+
+
 @dataclass(frozen=True)
 class Score:
     """Bits of one document, its end included."""
@@ -35,19 +45,23 @@ class Score:
     @property
     def perplexity(self) -> float:
         """Per token, the end of the document counted as one."""
-        return math.exp2(min(self.total_bits / len(self.bits), 1000.0))
+        return perplexity(self.total_bits / len(self.bits))
 
     def to_json(self, *, per_token: bool = False) -> dict[str, Any]:
         table: dict[str, Any] = {
             "text": self.text,
-            "bits": self.total_bits,
-            "bits_per_byte": self.bits_per_byte,
-            "perplexity": self.perplexity,
+            "bits": finite(self.total_bits),
+            "bits_per_byte": finite(self.bits_per_byte),
+            "perplexity": finite(self.perplexity),
             "tokens": len(self.bits),
         }
+        if math.isinf(self.total_bits):
+            place = int(np.isinf(self.bits).argmax())
+            before = "".join(self.tokens[max(0, place - 8) : place])
+            table["reason"] = f"the model gives probability 0 to {self.tokens[place]!r} after {before!r}"
         if per_token:
             table["per_token"] = [
-                {"token": token, "bytes": [int(start), int(end)], "bits": float(bits)}
+                {"token": token, "bytes": [int(start), int(end)], "bits": finite(float(bits))}
                 for token, (start, end), bits in zip(self.tokens, self.spans, self.bits, strict=True)
             ]
         return table

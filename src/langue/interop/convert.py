@@ -24,7 +24,7 @@ from langue.interop import arpa
 from langue.interop.kenlm import names_of
 from langue.interop.words import Bytes, Words, learn
 from langue.models.folder import DESCRIPTION, load, save
-from langue.models.ngram import FAMILY, NGramConfig
+from langue.models.ngram import FAMILY, NGramConfig, model_of
 from langue.models.ngram.counts import Numbers, count
 from langue.models.ngram.estimate import estimate
 from langue.models.ngram.model import NGram
@@ -128,7 +128,7 @@ def _write(
 ) -> None:
     """A model folder with a whitespace tokenizer of these entries."""
     tokenizer = tokenizer_json(entries)
-    model = NGram(Vocabulary(len(entries) + UNKNOWN + 1, STOP), tables)
+    model = model_of(config, Vocabulary(len(entries) + UNKNOWN + 1, STOP), tables)
     with TemporaryDirectory() as folder:
         (Path(folder) / TOKENIZER).write_text(tokenizer, encoding="utf-8")
         save(

@@ -16,10 +16,11 @@ from langue.tokens.store import TOKENIZER, Split, TokenStore
 # A module here defines `FAMILY`.
 MODULES = {
     "ngram": "langue.models.ngram",
-    "charcnn": "langue.models.charcnn",
+    "markov": "langue.models.markov",
     "loglinear": "langue.models.loglinear",
     "nplm": "langue.models.nplm",
     "rnn": "langue.models.rnn",
+    "charcnn": "langue.models.charcnn",
     "transformer": "langue.models.transformer",
     "gpt2": "langue.models.gpt2",
     "hmm": "langue.models.hmm",

@@ -136,3 +136,6 @@ class HMMDecoder:
     def append(self, ids: Ids) -> None:
         here = self.states * self.model.parameters.emission[torch.from_numpy(np.asarray(ids, np.int64))]
         self.states = here / here.sum(1, keepdim=True) @ self.model.parameters.transition
+
+    def select(self, rows: Sequence[int]) -> None:
+        self.states = self.states[list(rows)]

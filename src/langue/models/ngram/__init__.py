@@ -15,6 +15,7 @@ from langue.base.config import Config
 from langue.models.ngram.counts import count, stream_of
 from langue.models.ngram.estimate import Smoothing, estimate
 from langue.models.ngram.model import NGram
+from langue.models.ngram.tables import Tables
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
 from langue.tokens.store import TokenStore
@@ -39,11 +40,15 @@ def fit(config: NGramConfig, store: TokenStore) -> NGram:
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     stream = stream_of(store.split("train"), vocabulary.size)
     levels = count(stream, vocabulary.size, config.order)
-    return NGram(vocabulary, estimate(levels, config.smoothing, k=config.k, prune=config.prune))
+    return model_of(config, vocabulary, estimate(levels, config.smoothing, k=config.k, prune=config.prune))
 
 
 def load(folder: Path, config: NGramConfig, vocabulary: Vocabulary) -> NGram:
-    return NGram.load(folder, vocabulary)
+    return model_of(config, vocabulary, Tables.load(folder))
+
+
+def model_of(config: NGramConfig, vocabulary: Vocabulary, tables: Tables) -> NGram:
+    return NGram(vocabulary, tables, normalised=config.smoothing != "stupid-backoff")
 
 
 FAMILY = Family(

@@ -17,8 +17,9 @@ class NGram:
     window: int | None = None
     stride: int | None = None
 
-    def __init__(self, vocabulary: Vocabulary, tables: Tables) -> None:
+    def __init__(self, vocabulary: Vocabulary, tables: Tables, *, normalised: bool = True) -> None:
         self.vocabulary = vocabulary
+        self.normalised = normalised  # whether its scores are probabilities
         self.tables = tables
         self.begin = vocabulary.size if tables.order > 1 else -1  # the state after `<s>`
 
@@ -69,11 +70,6 @@ class NGram:
 
     def save(self, folder: Path) -> None:
         self.tables.save(folder)
-
-    @classmethod
-    def load(cls, folder: Path, vocabulary: Vocabulary) -> "NGram":
-        """Map the tables of a model folder."""
-        return cls(vocabulary, Tables.load(folder))
 
 
 class NGramDecoder:
