@@ -76,7 +76,7 @@ def test_stopping_a_training_run_saves_a_model(small_store: Path, tmp_path: Path
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert b"stopped after" in errors
+    assert b"interrupted after" in errors
     assert b"--resume" in errors
     assert b"Traceback" not in errors
     model = langue.load(tmp_path / "model")
