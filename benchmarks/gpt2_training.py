@@ -83,7 +83,8 @@ def langue(size: Size, precision: str, defaults: bool) -> Callable[[], None]:
     from langue.training.recipe import read_recipe
 
     keep_freed_memory()
-    folder = Path(tempfile.mkdtemp())
+    kept = tempfile.TemporaryDirectory()
+    folder = Path(kept.name)
     with StoreWriter(folder, vocabulary_size=size.vocabulary, eos=0) as writer:
         ids = np.random.default_rng(0).integers(1, size.vocabulary, 200_000)
         for split in ("train", "valid"):
@@ -98,7 +99,12 @@ def langue(size: Size, precision: str, defaults: bool) -> Callable[[], None]:
     assert recipe.family.create
     model = recipe.family.create(recipe.model, Vocabulary(size.vocabulary, 0), 0)
     trainer = Trainer(recipe, model, TokenStore(folder), World())
-    return lambda: (trainer.step(), None)[1]
+
+    def step() -> None:
+        trainer.step()
+
+    step.kept = kept  # type: ignore[attr-defined]  # the store, as long as there are steps
+    return step
 
 
 def work(name: str, size: Size) -> None:

@@ -18,7 +18,14 @@ from langue.training.recipe import Recipe, read_recipe
 from langue.training.train import train
 
 # A constant rate, so that a run of 3 steps is the beginning of one of 6.
-STEADY = ["batch_tokens=128", "learning_rate=0.01", "schedule=constant", "warmup=0", "keep_run=true"]
+STEADY = [
+    "batch_tokens=128",
+    "learning_rate=0.01",
+    "schedule=constant",
+    "warmup=0",
+    "keep_run=true",
+    "log_every=2",
+]
 OFTEN = "checkpoint_minutes=0.00001"
 RUNS = {"gpt2": [*SMALL, "layers=2", *STEADY], "recurrent": STEADY}
 

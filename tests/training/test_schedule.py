@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from langue.base.config import decode
+from langue.base.errors import LangueError
 from langue.training.config import TrainingConfig
 from langue.training.schedule import Budget, rate
 
@@ -43,3 +45,8 @@ def test_no_warmup_begins_at_the_top_and_the_first_step_learns_something() -> No
 )
 def test_budgets(settings: dict[str, Any], share: float) -> None:
     assert Budget(TrainingConfig(**settings), 100, 10).share(4, 30.0) == pytest.approx(share)
+
+
+def test_muon_is_not_cut_up() -> None:
+    with pytest.raises(LangueError, match="training: muon needs whole matrices"):
+        decode(TrainingConfig, {"shard": True, "optimiser": "muon"}, "training")

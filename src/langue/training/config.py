@@ -44,3 +44,7 @@ class TrainingConfig(Config, frozen=True):
     recompute: bool = False  # activations are made again on the way back: less memory, a third slower
     shard: bool = False  # many devices: FSDP instead of DDP
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.shard and self.optimiser == "muon":
+            raise ValueError("muon needs whole matrices; with shard = true take adamw")

@@ -18,6 +18,7 @@ from langue.training.recipe import Recipe
 
 RUN = "run.json"
 METRICS = "metrics.jsonl"
+FIXED = ("optimiser", "average", "batch_tokens", "seed")  # what a checkpoint holds, or means, hangs on
 
 
 def run_folder(output: Path) -> Path:
@@ -53,8 +54,11 @@ def begin(run: Path, recipe: Recipe, store: TokenStore, *, going_on: bool) -> No
                     f"{run} is the run of another {part}: {_difference(before[part], now[part])}; "
                     "start anew with --overwrite, or choose another output"
                 )
-        if before["training"] != now["training"]:
-            log.warning("going on with other settings: %s", _difference(before["training"], now["training"]))
+        changed = _difference(before["training"], now["training"])
+        if any(before["training"].get(name) != now["training"][name] for name in FIXED):
+            raise LangueError(f"{run} cannot go on with {changed}; start anew with --overwrite")
+        if changed:
+            log.warning("going on with other settings: %s", changed)
     elif run.exists():
         shutil.rmtree(run)
     run.mkdir(parents=True, exist_ok=True)

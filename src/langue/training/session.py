@@ -126,7 +126,13 @@ class Session:
         loss = trainer.measure()
         left = state.seconds * (1 / max(trainer.share, 1e-9) - 1)
         line = self.figures.line(self.speed, loss)
-        log.info("step %d (%.0f %%): %s, %s left", state.step, 100 * trainer.share, line, clock(max(left, 0)))
+        log.info(
+            "step %d (%.0f %%): %s, %s left",
+            state.step,
+            100 * min(trainer.share, 1),
+            line,
+            clock(max(left, 0)),
+        )
         if self.metrics:
             self.metrics.write(
                 state.step,
