@@ -67,8 +67,10 @@ class TransformerConfig(Config, frozen=True):
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # the paper's 0.1 is for many epochs
 
     def __post_init__(self) -> None:
-        if self.shape.width % (2 * self.shape.heads):
-            raise ValueError(f"width {self.shape.width} is not a multiple of 2 heads ({self.shape.heads})")
+        if self.shape.width % self.shape.heads:
+            raise ValueError(f"width {self.shape.width} is not a multiple of heads {self.shape.heads}")
+        if self.shape.width % 2:
+            raise ValueError(f"sinusoidal positions need an even width, not {self.shape.width}")
 
     @property
     def shape(self) -> Shape:

@@ -2,7 +2,8 @@
 
 A document begins with `<eos>` before its first token. What a token is predicted from is a function
 of its place in the document alone, so a score never depends on what stands beside it: within the
-first window all before it, then a window that moves on by whole strides.
+first window all before it, then a window that moves on by whole strides. Where a family sets `window`
+to None, every document is read whole.
 """
 
 from collections.abc import Sequence
