@@ -34,6 +34,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "nplm direct": ("nplm", {"order": 3, "width": 8, "hidden": 16, "direct": True, "dropout": 0.5}),
     "transformer": ("transformer", {"layers": 2, "width": 16, "heads": 2, "context": 8}),
     "transformer pre": ("transformer", {"layers": 1, "width": 16, "heads": 2, "context": 16, "norm": "pre"}),
+    "transformer of pairs": ("transformer", {"layers": 2, "width": 16, "heads": 2, "separator": "d"}),
     "elman": ("rnn", {"cell": "elman", "width": 32}),
     "gru": ("rnn", {"cell": "gru", "width": 12, "layers": 1}),
     "lstm": ("rnn", {"width": 32, "tied": True, "dropout": 0.5, "weight_drop": 0.5}),

@@ -1,5 +1,6 @@
-"""The encoder and decoder against torch.nn's layers with the same weights, part by part, and on pairs."""
+"""The encoder and decoder against torch.nn's layers with the same weights, part by part."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,17 +8,20 @@ import pytest
 import torch
 from torch import nn
 
+from langue.base.errors import LangueError
 from langue.generation.beam import beam_search
 from langue.models.protocol import Vocabulary
-from langue.models.transformer import Layer, Transformer, TransformerConfig, create, sinusoids
-from langue.tokens.pairs import PairBatches, Pairs
+from langue.models.transformer import FAMILY, Layer, Transformer, TransformerConfig, create, sinusoids
+from langue.tokens.store import TokenStore
 
 V, C, H, T = 19, 16, 2, 6
+SEPARATOR = 18
+VOCABULARY = Vocabulary(V, 0, [b"", *(bytes([96 + id]) for id in range(1, SEPARATOR)), b" |"])
 
 
 def model_of(norm: str = "post", **settings: Any) -> Transformer:
     config = TransformerConfig(layers=2, width=C, heads=H, context=T, norm=norm, **settings)  # type: ignore[arg-type]
-    model = create(config, Vocabulary(V, 0), 4).eval()
+    model = create(config, VOCABULARY, 4).eval()
     with torch.no_grad():  # as initialised, biases and norms would hide a wrong place
         for parameter in model.parameters():
             if parameter.ndim < 2:
@@ -98,32 +102,25 @@ def test_a_document_is_scored_part_by_part_as_torch_nn_does(norm: str) -> None:
 
 
 @pytest.mark.parametrize("norm", ["post", "pre"])
-def test_pairs_are_scored_as_torch_nn_does(norm: str) -> None:
-    model = model_of(norm)
+def test_a_pair_is_scored_as_torch_nn_does(norm: str) -> None:
+    """Source from nothing, target from the source; a second separator is a token like others."""
+    model = model_of(norm, separator="|")
     peer = Peer(model, norm)
-    pairs = [([5, 6, 7, 8, 9, 10, 11, 12], [3, 2, 0]), ([], [4, 0]), ([1], [9, 8, 7, 6, 5, 4, 3, 2, 0])]
-    arrays = [(np.array(source, np.int64), np.array(target)) for source, target in pairs]
-    found = model.log_probs_given(*zip(*arrays, strict=True))
-    total = 0.0
-    with torch.no_grad():
-        for (source, target), scores in zip(pairs, found, strict=True):
-            rows = peer.log_probs([0, *target[:-1]], peer.encode([0, *source], None))
-            expected = rows[range(len(target)), target].numpy()
-            assert scores == pytest.approx(expected, abs=2e-5)
-            total += float(expected.sum())
-        loss = float(model.loss(Pairs.of(arrays)))  # padded, all at once
-    assert -loss == pytest.approx(total, rel=1e-5)
+    for source, target in (([5, 6, 7, 8] * 5, [3, 2, 0]), ([], [4, 0]), ([1], [9, 8, SEPARATOR, 6, 5] * 3)):
+        head = [*source, SEPARATOR]
+        sees = torch.zeros(len(head) + 1, len(head) + 1)
+        sees[0, 1:] = -torch.inf
+        with torch.no_grad():
+            first = peer.log_probs([0, *source], peer.encode([0], None))[range(len(head)), head]
+            read = [SEPARATOR, *target[:-1]]
+            second = peer.log_probs(read, peer.encode([0, *head], sees))[range(len(target)), target]
+        expected = torch.cat([first, second]).numpy()
+        assert model.log_probs([np.array([*head, *target])])[0] == pytest.approx(expected, abs=2e-5)
 
 
-def test_a_target_decodes_as_it_scores() -> None:
-    model = model_of()
-    sources, target = [np.arange(1, 9), np.array([7])], np.array([3, 1, 4, 1, 5, 9, 2, 6, 0])
-    scores = model.log_probs_given(sources, [target, target])
-    decoder = model.decoder_given(sources, [target[:0], target[:0]])
-    for place, id in enumerate(target):
-        rows = decoder.log_probs()
-        assert rows[:, id] == pytest.approx([found[place] for found in scores], abs=2e-5)
-        decoder.append(np.array([id, id]))
+def test_a_separator_must_be_a_token() -> None:
+    with pytest.raises(LangueError, match="no token is the separator"):
+        model_of(separator="=>")
 
 
 def test_sees_the_part_before_and_no_further() -> None:
@@ -152,14 +149,14 @@ def test_the_paper_s_base_model() -> None:
     assert waves[3, 2:4].tolist() == pytest.approx([np.sin(3 / 10), np.cos(3 / 10)], abs=1e-6)
 
 
-def test_learns_to_turn_sequences_round() -> None:
-    """A task that needs the encoder and its positions: greedy, by beam, on sources never seen."""
+def test_learns_to_turn_sequences_round(make_store: Callable[..., TokenStore]) -> None:
+    """A task that needs the encoder and its positions: by beam search, on sources never seen."""
     draw = np.random.default_rng(0)
-    seen = [draw.integers(1, 9, draw.integers(2, 5)) for _ in range(2000)]
-    pairs = [(ids, np.append(ids[::-1], 0)) for ids in seen]
-    source = PairBatches(pairs, rows=64, seed=0)
-    config = TransformerConfig(layers=1, width=32, heads=4, norm="pre")
-    model = create(config, Vocabulary(9, 0), 0).train()
+    seen = [tuple(draw.integers(1, 9, draw.integers(2, 5)).tolist()) for _ in range(2000)]
+    split = make_store([[*ids, SEPARATOR, *ids[::-1]] for ids in seen], vocabulary=V).split("train")
+    config = TransformerConfig(layers=1, width=32, heads=4, norm="pre", separator="|")
+    model = create(config, VOCABULARY, 0).train()
+    source = FAMILY.batches(split, VOCABULARY, config, 8, 64, 0)
     steps = 500
     optimiser = torch.optim.Adam(model.parameters(), lr=0.004)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.004, steps)
@@ -170,10 +167,10 @@ def test_learns_to_turn_sequences_round() -> None:
         optimiser.step()
         schedule.step()
     model.eval()
-    known = {tuple(ids) for ids in seen}
-    fresh = [ids for ids in (draw.integers(1, 9, 4) for _ in range(40)) if tuple(ids) not in known]
+    fresh = {tuple(draw.integers(1, 9, 4).tolist()) for _ in range(40)} - set(seen)
     right = 0
     for ids in fresh:
-        best, *_ = beam_search(model.decoder_given([ids], [ids[:0]]), eos=0, beams=3, max_tokens=8)
+        prompt = np.array([*ids, SEPARATOR])
+        best, *_ = beam_search(model.decoder([prompt]), eos=0, beams=3, max_tokens=8)
         right += best.ids == (*ids[::-1], 0)
     assert right >= 0.9 * len(fresh)

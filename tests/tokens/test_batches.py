@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langue.tokens.batches import Batch, Batches, StreamBatches, shuffled
+from langue.tokens.batches import Batch, Batches, StreamBatches, WholeDocuments, shuffled
 from langue.tokens.store import Split
 
 EOS = 0
@@ -100,6 +100,27 @@ def test_streams_continue_for_ever(lengths: list[int], rows: int, k: int) -> Non
             assert then.positions[row, 0] == now.positions[row, -1] + 1
         else:
             assert then.inputs[row, 0] == EOS
+
+
+@given(lengths=st.lists(st.integers(0, 9), min_size=1, max_size=40), number=st.integers(0, 30))
+def test_whole_documents_begin_their_rows(lengths: list[int], number: int) -> None:
+    ids = iter(range(1, 10_000))
+    split = split_of([[next(ids) for _ in range(length)] for length in lengths])
+    source = WholeDocuments(split, rows=3, context=12, eos=EOS, seed=0)
+    batch = source.batch(number)
+    for inputs, targets, segments in zip(batch.inputs, batch.targets, batch.segments, strict=True):
+        assert inputs[0] == EOS
+        assert targets[0] == split.document(segments[0])[0]
+
+
+def test_whole_documents_show_every_document_whole_in_most_epochs() -> None:
+    split = numbered(60, 5)
+    source = WholeDocuments(split, rows=4, context=24, eos=EOS, seed=0)
+    whole: set[int] = set()
+    for number in range(6 * source.per_epoch):
+        batch = source.batch(number)
+        whole |= {int(batch.segments[place]) for place in zip(*np.where(batch.targets == EOS), strict=True)}
+    assert whole >= set(range(59))  # the last needs luck: its row must begin with it
 
 
 def test_cutting_and_first() -> None:

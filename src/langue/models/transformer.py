@@ -6,7 +6,8 @@
 A document is read as a prefix language model reads it: cut into parts of `context` tokens from its
 beginning, each part the target whose source is the part before. The source of the first part is empty:
 of it, the memory holds only the `<eos>` that begins every source. So a token is predicted from `context`
-to 2 `context` tokens, never from what follows it. Of source → target pairs, all of both is seen.
+to 2 `context` tokens, never from what follows it. With a `separator`, a document is a source and a target,
+its two parts: p(document) = p(source) p(target | source), and all of both is seen.
 One matrix embeds source and target and makes the logits, as in the paper.
 Deviates: no label smoothing, which costs perplexity; dropout is off unless asked for.
 Letters: B batch, T time, S time of the source (its `<eos>` included), C channels, H heads, V vocabulary.
@@ -21,6 +22,7 @@ import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -33,8 +35,8 @@ from langue.models.layers.loss import head_cross_entropy
 from langue.models.layers.windowed import Windowed
 from langue.models.protocol import Floats, Ids, Vocabulary
 from langue.models.registry import Family
-from langue.tokens.batches import Batch
-from langue.tokens.pairs import Pairs
+from langue.tokens.batches import Batch, Batches, WholeDocuments
+from langue.tokens.store import Split
 
 WEIGHTS = "weights.safetensors"
 
@@ -60,12 +62,15 @@ class TransformerConfig(Config, frozen=True):
     width: Count = 0
     heads: Count = 0
     context: Count = 0  # tokens of a part of a document
+    separator: str = ""  # text between source and target, as "\t"; empty: documents have no such parts
     norm: Literal["post", "pre"] = "post"  # the paper's; "pre" learns without a warm-up (Xiong et al. 2020)
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # the paper's 0.1 is for many epochs
 
     def __post_init__(self) -> None:
-        if self.shape.width % (2 * self.shape.heads):
-            raise ValueError(f"width {self.shape.width} is not a multiple of 2 heads ({self.shape.heads})")
+        if self.shape.width % self.shape.heads:
+            raise ValueError(f"width {self.shape.width} is not a multiple of heads {self.shape.heads}")
+        if self.shape.width % 2:
+            raise ValueError(f"sinusoidal positions need an even width, not {self.shape.width}")
 
     @property
     def shape(self) -> Shape:
@@ -141,12 +146,23 @@ class Layer(nn.Module):
 
 
 class Transformer(Windowed):
-    """A `Causal` model of documents, and a model of targets given sources."""
+    """A `Causal` model.
 
-    def __init__(self, config: TransformerConfig, vocabulary: Vocabulary) -> None:
+    Args:
+        separators: ids `(n,)` of which the first in a document ends its source; none: `context` cuts it.
+    """
+
+    separators: torch.Tensor
+
+    def __init__(
+        self, config: TransformerConfig, vocabulary: Vocabulary, separators: torch.Tensor | None = None
+    ) -> None:
         L, C, _, T = config.shape
         super().__init__(vocabulary, window=2 * T)  # a part and its source; it moves on by one part
         self.part = T
+        self.register_buffer("separators", torch.empty(0).long() if separators is None else separators)
+        if len(self.separators):
+            self.window = self.stride = None  # all of a source and of a target is seen
         self.embedding = nn.Embedding(vocabulary.size, C)
         self.encoder = nn.ModuleList(Layer(config, decodes=False) for _ in range(L))
         self.decoding = nn.ModuleList(Layer(config, decodes=True) for _ in range(L))
@@ -197,8 +213,6 @@ class Transformer(Windowed):
             x = layer(x, mask, memory, memory_mask, past)
         return self.last[1](x)  # type: ignore[no-any-return]
 
-    # Documents.
-
     def forward(
         self, ids: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | str = "causal"
     ) -> torch.Tensor:
@@ -209,11 +223,10 @@ class Transformer(Windowed):
             documents: `(B, T)`, which one; "causal": all of a row is one.
         """
         B, T = ids.shape
-        positions = positions.expand(B, T)
-        own, before = _parts(positions // self.part, documents)
+        part, within = self.places(ids, positions.expand(B, T))
+        own, before = _parts(part, documents)
         # The token at place t is the input at t + 1. The last place is no one's source.
         begin = ids.new_full((B, 1), self.vocabulary.eos)
-        within = positions % self.part
         sources = F.pad(1 + within[:, :-1], (1, 0))
         seen = F.pad(own[:, :-1, :-1], (1, 0, 1, 0))  # `<eos>` sees itself alone
         seen[:, :, 0] = True
@@ -222,48 +235,26 @@ class Transformer(Windowed):
         targets = own & causal_mask(T, ids.device)
         return self.decode(ids, within, targets[:, None], memory, looked_at[:, None])
 
-    def loss(self, batch: Batch | Pairs) -> torch.Tensor:
-        """Sum of the cross-entropies, in nats, of the targets of a batch of documents or of pairs."""
-        parts = [torch.from_numpy(part).to(self.device) for part in batch]
-        if isinstance(batch, Pairs):
-            x, targets = self.given(*parts)
-        else:
-            inputs, targets, positions, documents = parts
-            x = self(inputs, positions, documents)
-        return head_cross_entropy(x.flatten(0, -2), self.head, targets.flatten())
+    def places(self, ids: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which part of its document each place lies in, and how far into it; `(B, T)` each."""
+        if not len(self.separators):
+            return positions // self.part, positions % self.part
+        index = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+        begins = torch.isin(ids, self.separators) & (positions > 0)  # the separator was read just before
+        count = begins.cumsum(1)
+        count = count - count.gather(1, index - positions)  # since the document began
+        last = index.where(begins & (count == 1), -1).cummax(1).values
+        second = count > 0
+        return second.long(), torch.where(second, index - last, positions)
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Sum of the cross-entropies, in nats, of the targets of a packed batch."""
+        inputs, targets, positions, documents = (torch.from_numpy(part).to(self.device) for part in batch)
+        x = self(inputs, positions, documents)
+        return head_cross_entropy(x.flatten(0, 1), self.head, targets.flatten())
 
     def decoder(self, prompts: Sequence[Ids]) -> "TransformerDecoder":  # type: ignore[override]
-        return TransformerDecoder(self, prompts, None)
-
-    # Pairs.
-
-    def given(self, sources: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Hidden states `(N, C)`, and the targets `(N,)` they predict, of pairs `(B, S)`, `(B, T)`."""
-        there = F.pad(sources >= 0, (1, 0), value=True)  # with `<eos>` before: (B, S + 1)
-        memory = self.encode(
-            F.pad(sources.clamp(min=0), (1, 0), value=self.vocabulary.eos),
-            torch.arange(there.shape[1], device=self.device),
-            there[:, None, None],
-        )
-        read = F.pad(targets[:, :-1].clamp(min=0), (1, 0), value=self.vocabulary.eos)
-        x = self.decode(
-            read, torch.arange(read.shape[1], device=self.device), "causal", memory, there[:, None, None]
-        )
-        return x[targets >= 0], targets[targets >= 0]
-
-    @torch.inference_mode()
-    def log_probs_given(self, sources: Sequence[Ids], targets: Sequence[Ids]) -> list[Floats]:
-        """`log_probs` of each target given its source, both whole whatever their length."""
-        found: list[Floats] = []
-        for pair in zip(sources, targets, strict=True):
-            x, wanted = self.given(*(torch.from_numpy(part).to(self.device) for part in Pairs.of([pair])))
-            scores = F.cross_entropy(x @ self.head.T, wanted, reduction="none")
-            found.append(-scores.cpu().numpy())
-        return found
-
-    def decoder_given(self, sources: Sequence[Ids], prompts: Sequence[Ids]) -> "TransformerDecoder":
-        """The state after the beginning of each source's target, which may be empty."""
-        return TransformerDecoder(self, prompts, sources)
+        return TransformerDecoder(self, prompts)
 
     def save(self, folder: Path) -> None:
         save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS)
@@ -281,35 +272,32 @@ def _parts(part: torch.Tensor, documents: torch.Tensor | str) -> tuple[torch.Ten
 
 
 class TransformerDecoder:
-    """Targets that grow: of each, the ids read, the memory of its source, keys and values of its part."""
+    """Documents that grow: of each, the ids read, where the part at hand begins, the memory of the part
+    before, and keys and values of this one."""
 
-    def __init__(self, model: Transformer, prompts: Sequence[Ids], sources: Sequence[Ids] | None) -> None:
+    def __init__(self, model: Transformer, prompts: Sequence[Ids]) -> None:
         self.model = model
-        self.sources = sources  # None: of documents
         self.read = [[model.vocabulary.eos, *map(int, ids)] for ids in prompts]
-        self.memory = [
-            self._encode([int(id) for id in sources[row]] if sources else self._before(row))
-            for row in range(len(prompts))
-        ]
+        self.start = [self._start(ids) for ids in self.read]
+        self.memory = [self._encode(*both) for both in zip(self.read, self.start, strict=True)]
         self.past: list[Past] = [{} for _ in prompts]
-        self.last = [self._advance(row, self._start(row)) for row in range(len(prompts))]  # (C,) each
+        self.last = [self._advance(row, start) for row, start in enumerate(self.start)]  # (C,) each
 
-    def _start(self, row: int) -> int:
+    def _start(self, read: list[int]) -> int:
         """The first place of the part that the next token stands in."""
-        place = len(self.read[row]) - 1
-        return 0 if self.sources is not None else place - place % self.model.part
-
-    def _before(self, row: int) -> list[int]:
-        """The part before, whose tokens are one further along in what was read."""
-        start = self._start(row)
-        return self.read[row][max(start - self.model.part, 0) + 1 : start + 1]
+        place = len(read) - 1
+        if not len(self.model.separators):
+            return place - place % self.model.part
+        separators = set(self.model.separators.tolist())
+        return next((index for index, id in enumerate(read) if index and id in separators), 0)
 
     @torch.inference_mode()
-    def _encode(self, source: list[int]) -> torch.Tensor:
-        ids = torch.tensor([[self.model.vocabulary.eos, *source]], device=self.model.device)
+    def _encode(self, read: list[int], start: int) -> torch.Tensor:
+        """The memory of the part before; its tokens are one further along in what was read."""
+        first = 0 if len(self.model.separators) else max(start - self.model.part, 0)
+        ids = torch.tensor([[read[0], *read[first + 1 : start + 1]]], device=self.model.device)
         mask = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool, device=ids.device)
-        if self.sources is None:
-            mask[0, 1:] = False  # as in a row of documents, where `<eos>` belongs to every part
+        mask[0, 1:] = False  # as in a row of many documents, where `<eos>` belongs to every part
         return self.model.encode(ids, torch.arange(ids.shape[1], device=ids.device), mask[None, None])
 
     @torch.inference_mode()
@@ -317,7 +305,7 @@ class TransformerDecoder:
         """Read the ids from a place of the current part on."""
         device = self.model.device
         ids = torch.tensor([self.read[row][place:]], device=device)
-        within = torch.arange(ids.shape[1], device=device) + place - self._start(row)
+        within = torch.arange(ids.shape[1], device=device) + place - self.start[row]
         mask: Mask = "causal" if ids.shape[1] > 1 else None
         x = self.model.decode(ids, within, mask, self.memory[row], None, self.past[row])
         return x[0, -1]
@@ -331,24 +319,39 @@ class TransformerDecoder:
 
     def append(self, ids: Ids) -> None:
         for row, id in enumerate(ids):
-            self.read[row].append(int(id))
-            place = len(self.read[row]) - 1
-            if place == self._start(row):  # a new part begins, and the last becomes its source
-                self.memory[row], self.past[row] = self._encode(self._before(row)), {}
-            self.last[row] = self._advance(row, place)
+            read = self.read[row]
+            read.append(int(id))
+            if (start := self._start(read)) != self.start[row]:  # a new part, whose source is the last
+                self.start[row], self.past[row] = start, {}
+                self.memory[row] = self._encode(read, start)
+            self.last[row] = self._advance(row, len(read) - 1)
 
     def select(self, rows: Sequence[int]) -> None:
         self.read = [list(self.read[row]) for row in rows]
+        self.start = [self.start[row] for row in rows]
         self.memory = [self.memory[row] for row in rows]
         self.past = [dict(self.past[row]) for row in rows]
         self.last = [self.last[row] for row in rows]
-        if self.sources is not None:
-            self.sources = [self.sources[row] for row in rows]
 
 
 def create(config: TransformerConfig, vocabulary: Vocabulary, seed: int) -> Transformer:
-    """A model with random weights."""
-    model = Transformer(config, vocabulary)
+    """A model with random weights.
+
+    Raises:
+        LangueError: no token of the vocabulary is the separator.
+    """
+    wanted = config.separator.encode()
+    ids = [
+        id
+        for id, spelling in enumerate(vocabulary.spellings)
+        if wanted and (spelling == wanted or (wanted.strip() and spelling.strip() == wanted.strip()))
+    ]
+    if wanted and not ids:
+        raise LangueError(
+            f"no token is the separator {config.separator!r}; take one that the text has between every "
+            "source and target, and a tokenizer that keeps it apart (words, chars, bytes)"
+        )
+    model = Transformer(config, vocabulary, torch.tensor(ids, dtype=torch.int64))
     model.initialise(seed)
     return model.to(best_device())
 
@@ -359,12 +362,20 @@ def load(folder: Path, config: TransformerConfig, vocabulary: Vocabulary) -> Tra
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    model = Transformer(config, vocabulary)
     try:
-        model.load_state_dict(load_file(folder / WEIGHTS))
-    except (RuntimeError, OSError) as error:
+        weights = load_file(folder / WEIGHTS)
+        model = Transformer(config, vocabulary, weights.get("separators", torch.empty(0, dtype=torch.int64)))
+        model.load_state_dict(weights)
+    except (RuntimeError, OSError, SafetensorError) as error:
         raise LangueError(f"{folder / WEIGHTS} does not fit the model: {error}") from None
     return model.to(best_device()).eval()
+
+
+def batches(
+    split: Split, vocabulary: Vocabulary, config: TransformerConfig, rows: int, context: int, seed: int
+) -> Batches:
+    kind = WholeDocuments if config.separator else Batches
+    return kind(split, rows=rows, context=context, eos=vocabulary.eos, seed=seed)
 
 
 FAMILY = Family(
@@ -374,4 +385,6 @@ FAMILY = Family(
     estimated_by="gradient",
     load=load,
     create=create,
+    batches=batches,
+    reads_spellings=True,
 )

@@ -5,6 +5,7 @@ knows which document it is of and how far into it, so that neither attention nor
 documents. Making a batch reads what it holds and no more, whatever the size of the store.
 
     Batches         the stream cut into rows, each visited once an epoch in an order of its own
+    WholeDocuments  the same, but each row begins with a document
     StreamBatches   rows that go on where they stopped in the batch before: for recurrent models
 """
 
@@ -102,6 +103,16 @@ class Batches:
         places = starts[:, None] + np.arange(self.context)  # (batch, time)
         batch = _read(self.split, places, self.eos)
         return batch._replace(positions=np.minimum(batch.positions, np.arange(self.context)))
+
+
+class WholeDocuments(Batches):
+    """Rows that begin where a document does. The last of a row may be cut short, in each epoch another; of
+    one longer than a row only the beginning is shown."""
+
+    def _rows(self, starts: Array) -> Batch:
+        offsets = self.split.offsets
+        begun = np.searchsorted(offsets, starts.astype(np.uint64), side="right") - 1
+        return super()._rows(offsets[begun].astype(np.int64))
 
 
 class StreamBatches:

@@ -2,7 +2,8 @@
 
 A document begins with `<eos>` before its first token. What a token is predicted from is a function
 of its place in the document alone, so a score never depends on what stands beside it: within the
-first window all before it, then a window that moves on by whole strides.
+first window all before it, then a window that moves on by whole strides. Where a family sets `window`
+to None, every document is read whole.
 """
 
 from collections.abc import Sequence
@@ -70,7 +71,8 @@ class Windowed(nn.Module):
 
     def window_start(self, place: int) -> int:
         """Where the window that predicts the token at `place` begins."""
-        assert self.window and self.stride
+        if not self.window or not self.stride:
+            return 0
         return max(0, -(-(place + 1 - self.window) // self.stride)) * self.stride
 
     def _windows(self, sequences: Sequence[Ids]) -> list[list[tuple[int, int, int, int]]]:
@@ -80,7 +82,7 @@ class Windowed(nn.Module):
             first = 0
             while first < len(ids):
                 start = self.window_start(first)
-                end = min(len(ids), start + (self.window or 1))
+                end = min(len(ids), start + (self.window or len(ids)))
                 windows.append((index, start, first, end))
                 first = end
         windows.sort(key=lambda window: window[1] - window[3])

@@ -146,17 +146,18 @@ def _learn(weights, squares, bias_squares, shares, bias_share, features, before,
         rows = rows_of(weights, features, before[index])
         z = normalise(weights, rows, q, total)
         nats -= np.log(q[target] / z)
-        inverse += 1 / z
+        share = 1 / z
+        inverse += share
         surplus[target] -= 1
         for row in rows:
             for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
                 word = weights.word[place]
-                gradient = np.float32(q[word] / z) - np.float32(word == target)
+                gradient = np.float32(q[word] * share) - np.float32(word == target)
                 _step(weights.weight, squares, place, gradient, shares[row], penalty, rate)
         for row in rows:
             for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
                 word = weights.word[place]
-                surplus[word] += (q[word] - base[word]) / z
+                surplus[word] += (q[word] - base[word]) * share
                 q[word] = base[word]
     for word in range(len(base)):
         gradient = np.float32(surplus[word] + inverse * base[word])
