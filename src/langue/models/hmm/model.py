@@ -39,6 +39,11 @@ class HMM:
         # Scores are the same before and after a trip to the disk, where 32 bits are enough.
         self.parameters = Parameters(*(part.float().double() for part in parameters))
 
+    @property
+    def hmm(self) -> "HMM":
+        """Itself: what a model that makes an HMM answers with the one it makes."""
+        return self
+
     @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         found = [np.empty(len(ids), np.float32) for ids in sequences]
