@@ -1,6 +1,9 @@
-"""Baum–Welch beside hmmlearn's CategoricalHMM: same text, same start; likelihood curve and time a pass.
+"""The HMM: its estimation beside hmmlearn's, and as a language model beside n-grams.
 
-    .venv/bin/python benchmarks/hmm.py [--turns 3]
+    .venv/bin/python benchmarks/hmm.py [--part speed|ptb] [--turns 3] [--states 256] [--passes 8]
+
+speed  likelihood curve and time a pass against CategoricalHMM, from the same start on the same text
+ptb    perplexity on the Penn Treebank (Mikolov's), beside the bigram and the 5-gram
 
 Text is PTB (../shared/data; random words where it is absent), closed to the commonest words of each
 row. The two take turns; the best turn of each counts. hmmlearn is measured in both of its ways, "log"
@@ -8,6 +11,7 @@ row. The two take turns; the best turn of each counts. hmmlearn is measured in b
 """
 
 import argparse
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -16,12 +20,13 @@ import numpy as np
 import torch
 from hmmlearn.hmm import CategoricalHMM
 
+import langue
 from langue.models.hmm.baum_welch import Prior, Step, baum_welch, group_of
 from langue.models.hmm.parameters import Parameters, random_start
 
 PTB = Path(__file__).resolve().parents[2] / "shared" / "data" / "ptb" / "train.txt"
 # states, words of the vocabulary, sentences, passes
-ROWS = [(8, 200, 2_000, 10), (32, 1_000, 2_000, 4), (64, 2_000, 2_000, 2), (128, 5_000, 1_000, 2)]
+ROWS = [(8, 200, 2_000, 8), (32, 1_000, 1_000, 3), (64, 2_000, 500, 2), (128, 2_000, 250, 2)]
 
 
 def sentences(words: int, count: int) -> list[np.ndarray]:
@@ -67,12 +72,7 @@ def ours(start: Parameters, texts: list[np.ndarray], passes: int) -> tuple[float
     return time.perf_counter() - started, np.array(curve)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--turns", type=int, default=3)
-    turns = parser.parse_args().turns
+def speed(turns: int) -> None:
     print(
         "states  words  tokens   hmmlearn log   scaling    langue   faster than log, scaling   curves apart"
     )
@@ -94,6 +94,51 @@ def main() -> None:
             f"   {log / own:14.1f} x {scaling / own:5.1f} x   {apart:16.1e}",
             flush=True,
         )
+
+
+def ptb(states: int, passes: int) -> None:
+    """Perplexity a token, the end of each sentence a token, `<unk>` a word."""
+    if not PTB.exists():
+        print(f"ptb: skipped, {PTB} is absent")
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        langue.prepare(
+            PTB, folder / "store", valid=[PTB.parent / "valid.txt"], test=[PTB.parent / "test.txt"],
+            documents="line", kind="whitespace",
+        )  # fmt: skip
+        runs = {
+            f"hmm, {states} states, stochastic EM, {passes} passes": (
+                "hmm",
+                {"states": states, "iterations": passes, "batch_tokens": 50_000},
+            ),
+            "2-gram, Kneser-Ney": ("ngram", {"order": 2}),
+            "5-gram, Kneser-Ney": ("ngram", {"order": 5}),
+        }
+        for number, (what, (family, settings)) in enumerate(runs.items()):
+            model = langue.train(family, folder / "store", folder / str(number), **settings)
+            found = [
+                langue.evaluate(model, folder / "store", split=split).perplexity
+                for split in ("valid", "test")
+            ]
+            seconds = model.info()["measured"]["seconds"]
+            print(f"{what:48} valid {found[0]:7.1f}   test {found[1]:7.1f}   {seconds:7.1f} s", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--part", choices=["speed", "ptb"], action="append")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--states", type=int, default=256)
+    parser.add_argument("--passes", type=int, default=8)
+    chosen = parser.parse_args()
+    for part in chosen.part or ["speed", "ptb"]:
+        if part == "speed":
+            speed(chosen.turns)
+        else:
+            ptb(chosen.states, chosen.passes)
 
 
 if __name__ == "__main__":
