@@ -33,6 +33,7 @@ class HMM:
 
     window: int | None = None
     stride: int | None = None
+    interrupted = False  # whether Ctrl-C ended its estimation early
 
     def __init__(self, vocabulary: Vocabulary, parameters: Parameters) -> None:
         self.vocabulary = vocabulary

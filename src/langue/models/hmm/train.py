@@ -43,17 +43,26 @@ def train(config: "HMMConfig", store: TokenStore) -> HMM:
             log.info("pass %d: %s", step.number, note)
             return best.is_over
 
-        baum_welch(
-            _start(config, pieces, unigram, prior),
-            pieces,
-            prior,
-            iterations=config.iterations,
-            tolerance=config.tolerance,
-            batch_tokens=config.batch_tokens,
-            after=after,
-        )
+        interrupted = False
+        start = _start(config, pieces, unigram, prior)
+        try:
+            baum_welch(
+                start,
+                pieces,
+                prior,
+                iterations=config.iterations,
+                tolerance=config.tolerance,
+                batch_tokens=config.batch_tokens,
+                after=after,
+            )
+        except KeyboardInterrupt:
+            if best.parameters is None:
+                raise
+            interrupted = True
     assert best.parameters is not None
-    return HMM(vocabulary, best.parameters)
+    model = HMM(vocabulary, best.parameters)
+    model.interrupted = interrupted
+    return model
 
 
 def _held_out(store: TokenStore, longest: int) -> Pieces | None:
