@@ -63,6 +63,8 @@ class Picture:
 def picture(loaded: Loaded, tokenizer: Tokenizer, *, top: int) -> Picture:
     """Every state with its `top` words."""
     transition, emission = (part.numpy() for part in hidden(loaded).parameters[2:])
+    if transition.ndim == 3:  # of the second order: averaged over the state two before
+        transition = transition.mean(0)
     share = np.full(len(transition), 1 / len(transition))
     for _ in range(STEPS):
         share = share @ transition
