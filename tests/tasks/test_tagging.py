@@ -10,6 +10,7 @@ import pytest
 
 import langue
 from langue import cli
+from langue.models.crf.objective import Objective
 from langue.tasks.tagging import split_text
 
 SENTENCES = [
@@ -187,6 +188,29 @@ def test_bad_settings(run: Callable[..., str], english: Path, tmp_path: Path) ->
         ('templates=["wrd"]', "did you mean word?"),
     ):
         assert message in run("train", "crf", english, "-o", tmp_path / "m", "--set", setting, code=2)
+
+
+def test_ctrl_c_keeps_the_weights_found_so_far(
+    run: Callable[..., str], english: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    original = Objective.__call__
+
+    def stopped(self: Objective, theta: object) -> object:
+        calls.append(theta)
+        if len(calls) == stop_at:
+            raise KeyboardInterrupt
+        return original(self, theta)
+
+    monkeypatch.setattr(Objective, "__call__", stopped)
+    stop_at = 12
+    message = run("train", "crf", english, "-o", tmp_path / "m", code=130)
+    assert "the weights found so far are in" in message
+    assert langue.load(tmp_path / "m").tag("Anna")
+    calls.clear()
+    stop_at = 1  # nothing found yet
+    run("train", "crf", english, "-o", tmp_path / "none", code=130)
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_tag_that_training_never_saw(run: Callable[..., str], model: Path, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from langue.cli import (
     next,
     prepare,
     score,
+    states,
     tag,
     train,
 )
@@ -40,8 +41,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 VERBS = (
-    demo, prepare, train, evaluate, compare, generate, next, score, tag, inspect, gradients, info, doctor,
-    import_, export,
+    demo, prepare, train, evaluate, compare, generate, next, score, tag, inspect, states, gradients, info,
+    doctor, import_, export,
 )  # fmt: skip
 for verb in VERBS:
     app.command(verb.NAME)(verb.command)

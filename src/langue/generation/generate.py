@@ -95,10 +95,10 @@ def next_tokens(model: Causal, tokenizer: Tokenizer, text: str, top: int) -> lis
     """The likeliest next tokens with their probabilities; the end of the document shows as `<eos>`."""
     row = model.next_log_probs([tokenizer.encode(text)])[0]
     best = np.argsort(-row, kind="stable")[:top]
-    return [(_shown(tokenizer, int(id)), float(np.exp(row[id]))) for id in best]
+    return [(shown(tokenizer, int(id)), float(np.exp(row[id]))) for id in best]
 
 
-def _shown(tokenizer: Tokenizer, id: int) -> str:
+def shown(tokenizer: Tokenizer, id: int) -> str:
     """A token for human eyes: line ends and tabs escaped, blanks alone as ␣, half a character as \\x…"""
     if id == tokenizer.eos:
         return "<eos>"

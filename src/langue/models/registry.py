@@ -25,6 +25,7 @@ MODULES = {
     "gpt2": "langue.models.gpt2",
     "hmm": "langue.models.hmm",
     "hmm-tagger": "langue.models.hmm.tagger",
+    "neural-hmm": "langue.models.hmm.neural",
     "crf": "langue.models.crf",
 }
 

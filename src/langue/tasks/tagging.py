@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from langue.base.config import decode
-from langue.base.errors import LangueError
+from langue.base.errors import Interrupted, LangueError
 from langue.base.files import check_free, sha256
 from langue.base.progress import log
 from langue.corpus.tagged import Format, Sentence, Tagged, TaggedConfig, read_tagged, unit_of, write_tagged
@@ -66,6 +66,8 @@ def train_tagger(
         card=_card(recipe.family, model, facts, measured),
         overwrite=overwrite,
     )
+    if getattr(model, "interrupted", False):
+        raise Interrupted(f"interrupted; the weights found so far are in {output}")
 
 
 def _layout(tagged: Tagged) -> TaggedConfig:

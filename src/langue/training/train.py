@@ -34,7 +34,10 @@ def train(
         check_no_run(run, overwrite=overwrite)
     check_free(output, marker=DESCRIPTION, overwrite=overwrite or going_on)
     if recipe.training is None:
-        _save(recipe, store, output, *_by_counts(recipe, store), overwrite=overwrite)
+        model, measured = _by_counts(recipe, store)
+        _save(recipe, store, output, model, measured, overwrite=overwrite)
+        if getattr(model, "interrupted", False):  # of families that estimate in passes
+            raise Interrupted(f"interrupted; the best model so far is in {output}")
         return
     from langue.training.distributed import World  # torch, which families by counts do without
 

@@ -25,7 +25,7 @@ from langue.models.hmm.baum_welch import (
 )
 from langue.models.hmm.classes import exchange, kmeans
 from langue.models.hmm.model import HMM
-from langue.models.hmm.parameters import Parameters, random_start
+from langue.models.hmm.parameters import Parameters, random_start, second_order
 from langue.models.protocol import Causal, Vocabulary
 from langue.tokens.store import TokenStore
 
@@ -34,6 +34,11 @@ V = 6
 
 def parameters(K: int, size: int = V, seed: int = 0) -> Parameters:
     return random_start(K, np.full(size, 1 / size), np.random.default_rng(seed))
+
+
+def of_order(order: int, size: int = V) -> Parameters:
+    found = parameters(3, size)
+    return found if order == 1 else second_order(found, np.random.default_rng(1))
 
 
 def sequences(count: int, size: int = V, longest: int = 12, seed: int = 0) -> list[np.ndarray]:
@@ -55,6 +60,13 @@ def enumerated(found: Parameters, pieces: Pieces) -> Counts:
     """Expected counts, by going through every sequence of states."""
     start, middle, transition, emission = (part.numpy() for part in found)
     K = len(start)
+
+    def steps(path: tuple[int, ...]) -> list[tuple[int, ...]]:
+        if transition.ndim == 2:
+            return list(itertools.pairwise(path))
+        line = (K, *path)  # K stands for no state
+        return [line[t : t + 3] for t in range(len(path) - 1)]
+
     counts = [np.zeros_like(part) for part in (start, middle, transition, emission)]
     total = 0.0
     for s, (begin, end) in enumerate(itertools.pairwise(pieces.offsets)):
@@ -64,25 +76,27 @@ def enumerated(found: Parameters, pieces: Pieces) -> Counts:
             p = (middle if first else start)[path[0]] * math.prod(
                 emission[ids[t], y] for t, y in enumerate(path)
             )
-            weights[path] = p * math.prod(transition[pair] for pair in itertools.pairwise(path))
+            weights[path] = p * math.prod(transition[step] for step in steps(path))
         z = sum(weights.values())
         total += math.log(z)
         for path, p in weights.items():
             counts[first][path[0]] += p / z
-            for pair in itertools.pairwise(path):
-                counts[2][pair] += p / z
+            for step in steps(path):
+                counts[2][step] += p / z
             for t, y in enumerate(path):
                 counts[3][ids[t], y] += p / z
     return Counts(*(torch.from_numpy(part) for part in counts), total)
 
 
-@pytest.mark.parametrize("few", [0, FEW])
-def test_expected_counts_are_those_of_enumeration(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In matrix products as in loops."""
+@pytest.mark.parametrize(("few", "order"), [(0, 1), (FEW, 1), (0, 2)])
+def test_expected_counts_are_those_of_enumeration(
+    few: int, order: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In matrix products as in loops, and of both orders."""
     monkeypatch.setattr(baum_welch, "FEW", few)
     pieces = cut(iter(sequences(8, longest=9)), 4)
     assert pieces.inside.any()
-    found = parameters(3)._replace(middle=torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64))
+    found = of_order(order)._replace(middle=torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64))
     for one, other in zip(expect(found, pieces), enumerated(found, pieces), strict=True):
         assert np.allclose(one, other, atol=1e-10)
     assert log_likelihood(found, pieces) == pytest.approx(expect(found, pieces).log_likelihood)
@@ -107,13 +121,14 @@ def test_the_curve_is_hmmlearns() -> None:
     assert pytest.approx(peer.emissionprob_, abs=1e-6) == found.emission.numpy().T
 
 
-@pytest.mark.parametrize("K", [4, FEW + 1])
+@pytest.mark.parametrize(("K", "order"), [(4, 1), (FEW + 1, 1), (5, 2)])
 @pytest.mark.parametrize("prior", [0.0, 2.0])
-def test_the_objective_never_decreases(K: int, prior: float) -> None:
+def test_the_objective_never_decreases(K: int, order: int, prior: float) -> None:
     pieces = cut(iter(sequences(40, 30, 40)), 16)
     curve = Curve()
+    begin = parameters(K, 30)
     found = baum_welch.baum_welch(
-        parameters(K, 30),
+        begin if order == 1 else second_order(begin, np.random.default_rng(0)),
         pieces,
         Prior(prior, prior, torch.full((30,), 1 / 30, dtype=torch.float64)),
         iterations=25,
@@ -123,7 +138,7 @@ def test_the_objective_never_decreases(K: int, prior: float) -> None:
     objectives = [step.objective for step in curve]
     assert all(later >= earlier - 1e-9 * abs(earlier) for earlier, later in itertools.pairwise(objectives))
     assert objectives[-1] > objectives[0]
-    for part, dim in ((found.start, 0), (found.middle, 0), (found.transition, 1), (found.emission, 0)):
+    for part, dim in ((found.start, 0), (found.middle, 0), (found.transition, -1), (found.emission, 0)):
         assert part.sum(dim).numpy() == pytest.approx(1)
 
 
@@ -150,20 +165,23 @@ def test_stochastic_em_learns() -> None:
     assert log_likelihood(found, pieces) > log_likelihood(begin, pieces)
 
 
-def test_score_is_the_sum_over_all_paths() -> None:
-    model = HMM(Vocabulary(V, 0), parameters(3))
+@pytest.mark.parametrize("order", [1, 2])
+def test_score_is_the_sum_over_all_paths(order: int) -> None:
+    model = HMM(Vocabulary(V, 0), of_order(order))
     for ids in sequences(5, longest=6):
         expected = enumerated(model.parameters, group_of([ids])).log_likelihood
         assert float(model.log_probs([ids])[0].sum()) == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("initialisation", ["random", "ngram", "kmeans"])
+@pytest.mark.parametrize(
+    ("initialisation", "order"), [("random", 1), ("ngram", 1), ("kmeans", 1), ("ngram", 2)]
+)
 def test_it_is_a_language_model(
-    make_store: Callable[..., TokenStore], initialisation: str, tmp_path: Path
+    make_store: Callable[..., TokenStore], initialisation: str, order: int, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
     documents = [rng.integers(1, 30, rng.integers(5, 80)).tolist() for _ in range(60)]
-    config = HMMConfig(states=12, initialisation=initialisation, iterations=5, cut=32)
+    config = HMMConfig(states=12, order=order, initialisation=initialisation, iterations=5, cut=32)
     store = make_store(documents, vocabulary=40, held_out=documents[:4])
     model = fit(config, store)
     assert isinstance(model, Causal)
@@ -176,6 +194,20 @@ def test_it_is_a_language_model(
         assert np.array_equal(one, other)
     again = fit(config, store)
     assert torch.equal(again.parameters.emission, model.parameters.emission)
+
+
+def test_the_second_order_sees_two_states_back(make_store: Callable[..., TokenStore]) -> None:
+    """1 1 2 2 1 1 2 2 …: what comes next is settled by two tokens, and not by one."""
+    documents = [[1, 1, 2, 2] * 8, [2, 2, 1, 1] * 8, [1, 2, 2, 1] * 8] * 20
+    store = make_store(documents, vocabulary=3, held_out=documents[:3])
+    nats = {}
+    for order in (1, 2):
+        model = fit(HMMConfig(states=3, order=order, iterations=40, tolerance=0.0), store)
+        nats[order] = -float(model.log_probs([np.array(documents[0])])[0][2:].mean())
+        (found,) = model.states([np.array(documents[0])])
+        assert found.posteriors.sum(1) == pytest.approx(1)
+    assert nats[2] < 0.15
+    assert nats[2] < nats[1]
 
 
 def test_planted_states_are_found(make_store: Callable[..., TokenStore]) -> None:
@@ -243,3 +275,22 @@ def test_planted_classes_are_found(kind: str) -> None:
 def test_hardly_any_text(make_store: Callable[..., TokenStore], documents: list[list[int]]) -> None:
     model = fit(HMMConfig(states=4, iterations=3), make_store(documents, vocabulary=V))
     assert np.exp(model.next_log_probs([np.array([1])])).sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_ctrl_c_keeps_the_best_pass(
+    make_store: Callable[..., TokenStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    original = baum_welch.expect
+
+    def stopped(*arguments: object) -> Counts:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(baum_welch, "expect", stopped)
+    documents = [[1, 2, 3, 4]] * 20
+    model = fit(HMMConfig(states=3), make_store(documents, vocabulary=V, held_out=documents[:2]))
+    assert model.interrupted
+    assert np.isfinite(model.log_probs([np.array([1, 2])])[0]).all()

@@ -4,6 +4,9 @@ With hundreds of states the work is all in `messages @ transition`, which a matr
 times faster for a batch than a loop does for a sequence. Sequences are sorted by length and stored
 time by time, so that nothing is padded: those that still go on at time t are the first `heights[t]`
 rows. Probabilities, not logs: scaled at each position, and safe as long as `spans_little` holds.
+
+The order of a chain is told by its transition: `(K, K)`, or, where a state depends on two before it,
+`(K + 1, K, K)`, in which K stands for "none": messages are then of pairs of states, `(…, K + 1, K)`.
 """
 
 from collections.abc import Sequence
@@ -12,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 
 Array = npt.NDArray[np.int64]
 SMALLEST = 1e-200  # least ratio of a message to the largest that still leaves room below it
@@ -52,26 +56,29 @@ def spans_little(transition: torch.Tensor, emission: torch.Tensor) -> bool:
 def forward(
     start: torch.Tensor, transition: torch.Tensor, local: torch.Tensor, heights: list[int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Forward messages `(N, K)`, each summing to one, and their scales `(N,)`: p(token | those before).
+    """Forward messages, each summing to one, and their scales `(N,)`: p(token | those before).
 
     Args:
         start: `(S, K)` or `(K,)` probabilities of first states, sequences in packed order.
-        transition: `(K, K)` from, to.
+        transition: `(K, K)` from, to; or `(K + 1, K, K)` from two before, from, to.
         local: `(N, K)` probability of what is observed, by state, in packed order.
+
+    Returns:
+        messages `(N, K)`, or `(N, K + 1, K)`; scales.
     """
-    alpha = torch.empty_like(local)
-    scale = local.new_empty(len(local))
+    N, K = local.shape
+    alpha = local.new_empty((N, K) if transition.ndim == 2 else (N, K + 1, K))
+    scale = local.new_empty(N)
     begin = 0
     before = alpha
     for t, height in enumerate(heights):
-        here = alpha[begin : begin + height]
-        if t == 0:
-            torch.mul(local[:height], start, out=here)
-        else:
-            torch.mm(before[:height], transition, out=here)
-            here *= local[begin : begin + height]
-        torch.sum(here, 1, out=scale[begin : begin + height])
-        here /= scale[begin : begin + height, None]
+        span = slice(begin, begin + height)
+        here = opened(local[span] * start, transition) if t == 0 else advance(before[:height], transition)
+        if t > 0:
+            here *= local[span] if transition.ndim == 2 else local[span, None]
+        scale[span] = here.flatten(1).sum(1)
+        here /= scale[span].view(-1, *[1] * (here.ndim - 1))
+        alpha[span] = here
         before = here
         begin += height
     return alpha, scale
@@ -84,24 +91,57 @@ def backward(
     local: torch.Tensor,
     heights: list[int],
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Probability of each state at each position `(N, K)`, and expected transitions `(K, K)`.
+    """Probability of each state at each position `(N, K)`, and expected transitions, as `transition`.
 
-    Takes what `forward` gave, and uses the memory of `alpha` and `local`.
+    Takes what `forward` gave, and uses the memory of `alpha`.
     """
     pairs = torch.zeros_like(transition)
-    back = transition.T.contiguous()
     end = len(alpha)
-    after: torch.Tensor | None = None  # local × beta / scale of the time after, (height, K)
+    after: torch.Tensor | None = None  # local × beta / scale of the time after
     for height in reversed(heights):
-        here = slice(end - height, end)
-        weighted = local[here]
-        weighted /= scale[here, None]
+        span = slice(end - height, end)
+        here = alpha[span]
+        weighted = local[span] / scale[span, None]
+        if transition.ndim == 3:
+            weighted = weighted[:, None].repeat(1, here.shape[1], 1)
         if after is not None:
             count = len(after)
-            pairs.addmm_(alpha[here][:count].T, after)
-            beta = after @ back
-            alpha[here][:count] *= beta
+            _count(here[:count], after, pairs)
+            beta = _retreat(after, transition)
+            here[:count] *= beta
             weighted[:count] *= beta
         after = weighted
         end -= height
-    return alpha, pairs * transition
+    return alpha if transition.ndim == 2 else alpha.sum(1), pairs * transition
+
+
+def opened(first: torch.Tensor, transition: torch.Tensor) -> torch.Tensor:
+    """Messages of first positions from those of single states `(h, K)`."""
+    if transition.ndim == 2:
+        return first
+    return F.pad(first[:, None], (0, 0, first.shape[1], 0))  # the state before is none
+
+
+def advance(messages: torch.Tensor, transition: torch.Tensor) -> torch.Tensor:
+    """What messages say of the next position before anything is observed there."""
+    if transition.ndim == 2:
+        return messages @ transition
+    after = torch.bmm(messages.permute(2, 0, 1), transition.transpose(0, 1))  # (from, h, to)
+    return F.pad(after.transpose(0, 1), (0, 0, 0, 1))
+
+
+def _retreat(after: torch.Tensor, transition: torch.Tensor) -> torch.Tensor:
+    """Backward messages of a position from what the next one weighs."""
+    if transition.ndim == 2:
+        return after @ transition.T
+    K = transition.shape[1]
+    return torch.bmm(after[:, :K].transpose(0, 1), transition.permute(1, 2, 0)).permute(1, 2, 0)
+
+
+def _count(messages: torch.Tensor, after: torch.Tensor, pairs: torch.Tensor) -> None:
+    """Add the products of messages and what follows, summed over sequences."""
+    if pairs.ndim == 2:
+        pairs.addmm_(messages.T, after)
+    else:
+        K = pairs.shape[1]
+        pairs += torch.bmm(messages.permute(2, 1, 0), after[:, :K].transpose(0, 1)).transpose(0, 1)

@@ -39,13 +39,18 @@ def train(config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sente
         permitted=chain.transition > -np.inf,
     )
     log.info("%s features of %s attributes", f"{features.size:,}", f"{len(extractor.keys):,}")
-    theta = _estimate(config, Objective(batch, tags, features, chain))
+    theta, interrupted = _estimate(config, Objective(batch, tags, features, chain))
     extractor, features, theta = _pruned(extractor, features, theta)
-    return CRF(extractor, features, theta.astype(np.float32), labels, chain)
+    model = CRF(extractor, features, theta.astype(np.float32), labels, chain)
+    model.interrupted = interrupted
+    return model
 
 
-def _estimate(config: "CRFConfig", objective: Objective) -> Floats:
+def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Floats, bool]:
+    """The weights, and whether Ctrl-C ended the search for them early."""
     theta = np.zeros(objective.features.size)
+    found = Step(0, theta, np.inf, 0)
+    interrupted = False
 
     def penalised(theta: Floats) -> tuple[float, Floats]:
         loss, gradient = objective(theta)
@@ -54,26 +59,33 @@ def _estimate(config: "CRFConfig", objective: Objective) -> Floats:
     with bar("training (crf)", total=config.iterations) as shown:
 
         def after(step: Step) -> None:
+            nonlocal found
+            found = step
             shown.advance()
             shown.note(f"loss {step.loss:,.1f}")
             if step.number % 10 == 0:
                 log.info("step %d: loss %.2f", step.number, step.loss)
 
-        if config.algorithm == "sgd":
-            found = descend(
-                objective, theta, l2=config.l2, epochs=config.iterations, seed=config.seed, after=after
-            )
-        else:
-            found = minimise(
-                penalised,
-                theta,
-                l1=config.l1,
-                steps=config.iterations,
-                tolerance=config.tolerance,
-                after=after,
-            )
+        try:
+            if config.algorithm == "sgd":
+                descend(
+                    objective, theta, l2=config.l2, epochs=config.iterations, seed=config.seed, after=after
+                )
+            else:
+                minimise(
+                    penalised,
+                    theta,
+                    l1=config.l1,
+                    steps=config.iterations,
+                    tolerance=config.tolerance,
+                    after=after,
+                )
+        except KeyboardInterrupt:
+            if not found.number:
+                raise
+            interrupted = True
     log.info("%d steps, loss %.2f", found.number, found.loss)
-    return found.theta
+    return found.theta, interrupted
 
 
 def _pruned(extractor: Extractor, features: Features, theta: Floats) -> tuple[Extractor, Features, Floats]:

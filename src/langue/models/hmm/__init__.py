@@ -23,6 +23,7 @@ class HMMConfig(Config, frozen=True):
     """How many states, where they start, and how long they are estimated."""
 
     states: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 128
+    order: Literal[1, 2] = 1  # states before that one depends on; 2 takes states³ numbers: at most 64 states
     initialisation: Literal["ngram", "kmeans", "random"] = "ngram"
     restarts: Annotated[int, msgspec.Meta(ge=1)] = 1  # random starts tried; the best after 5 passes goes on
     iterations: Annotated[int, msgspec.Meta(ge=1)] = 40
@@ -36,6 +37,10 @@ class HMMConfig(Config, frozen=True):
     )
     cut: Annotated[int, msgspec.Meta(ge=2)] = 256  # longest piece that training takes: more costs memory
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.order == 2 and self.states > 64:
+            raise ValueError(f"order 2 takes at most 64 states, not {self.states}")
 
 
 def fit(config: HMMConfig, store: TokenStore) -> HMM:

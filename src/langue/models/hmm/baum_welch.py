@@ -88,15 +88,21 @@ def shares(pieces: Pieces, size: int) -> list[Numbers]:
     return np.split(order, np.flatnonzero(np.diff(edges)) + 1)
 
 
+def messages(parameters: Parameters) -> int:
+    """Numbers that a message has: states, or pairs of them."""
+    return parameters.transition.numel() // parameters.n_states
+
+
 def expect(parameters: Parameters, pieces: Pieces, chosen: Numbers | None = None) -> Counts:
     """E over all pieces, or some."""
     K = parameters.n_states
     zeros = [torch.zeros_like(part) for part in parameters]
     counts = Counts(zeros[0], zeros[1], zeros[2], zeros[3], 0.0)
     total = 0.0
-    batched = K > FEW and spans_little(parameters.transition, parameters.emission)
+    second = parameters.transition.ndim == 3
+    batched = second or (K > FEW and spans_little(parameters.transition, parameters.emission))
     run = _batched if batched else _one_by_one
-    groups = shares(pieces, HELD // K) if chosen is None else [chosen]
+    groups = shares(pieces, HELD // messages(parameters)) if chosen is None else [chosen]
     for group in groups:
         total += run(parameters, pieces, group, counts)
     return counts._replace(log_likelihood=total)
@@ -154,7 +160,7 @@ def maximise(counts: Counts, prior: Prior, before: Parameters) -> Parameters:
     return Parameters(
         _normalised(counts.start + spread, before.start, 0),
         _normalised(counts.middle + spread, before.middle, 0),
-        _normalised(counts.transition + spread, before.transition, 1),
+        _normalised(counts.transition + spread, before.transition, -1),
         _normalised(emission, before.emission, 0),
     )
 
@@ -219,7 +225,7 @@ def baum_welch(
 def log_likelihood(parameters: Parameters, pieces: Pieces) -> float:
     """Of the pieces, by the forward half alone."""
     total = 0.0
-    for group in shares(pieces, HELD // parameters.n_states):
+    for group in shares(pieces, HELD // messages(parameters)):
         tokens, lengths = _gathered(pieces, group)
         packed = pack(lengths)
         local = parameters.emission[torch.from_numpy(tokens)[packed.places]]

@@ -10,10 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from langue.base.errors import LangueError
-from langue.models.chain.batched import Packed, forward, pack
+from langue.models.chain.batched import Packed, advance, forward, opened, pack
 from langue.models.chain.chain import Chain, offsets_of
 from langue.models.chain.maxproduct import viterbi
+from langue.models.chain.second_order import Chain2, posteriors2, viterbi2
 from langue.models.chain.sumproduct import posteriors
+from langue.models.hmm.baum_welch import messages
 from langue.models.hmm.parameters import Parameters
 from langue.models.protocol import Floats, Ids, Vocabulary
 
@@ -33,11 +35,17 @@ class HMM:
 
     window: int | None = None
     stride: int | None = None
+    interrupted = False  # whether Ctrl-C ended its estimation early
 
     def __init__(self, vocabulary: Vocabulary, parameters: Parameters) -> None:
         self.vocabulary = vocabulary
         # Scores are the same before and after a trip to the disk, where 32 bits are enough.
         self.parameters = Parameters(*(part.float().double() for part in parameters))
+
+    @property
+    def hmm(self) -> "HMM":
+        """Itself: what a model that makes an HMM answers with the one it makes."""
+        return self
 
     @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
@@ -56,40 +64,44 @@ class HMM:
 
     @torch.inference_mode()
     def decoder(self, prompts: Sequence[Ids]) -> "HMMDecoder":
-        states = self.parameters.start.repeat(len(prompts), 1)
+        start, _, transition, _ = self.parameters
+        states = opened(start.repeat(len(prompts), 1), transition)
         for group in self._groups(prompts):
             _, packed, alpha = self._forward([prompts[index] for index in group])
-            lengths = np.array([len(prompts[index]) for index in group])
             natural = torch.empty_like(alpha)
             natural[packed.places] = alpha
-            ends = torch.from_numpy(np.cumsum(lengths) - 1)
-            states[group] = natural[ends] @ self.parameters.transition
+            ends = torch.from_numpy(np.cumsum([len(prompts[index]) for index in group]) - 1)
+            states[group] = advance(natural[ends], transition)
         return HMMDecoder(self, states)
 
     def states(self, sequences: Sequence[Ids]) -> list[StatePath]:
         """The likeliest states behind each sequence, and the probability of each state at each token."""
         start, _, transition, emission = (part.log().numpy() for part in self.parameters)
-        chain = Chain.of(transition, start)
         found = []
         for ids in sequences:
             unary, offsets = emission[np.asarray(ids, np.int64)], offsets_of([len(ids)])
-            found.append(
-                StatePath(viterbi(chain, unary, offsets).states, posteriors(chain, unary, offsets).states)
-            )
+            if transition.ndim == 2:
+                chain = Chain.of(transition, start)
+                path, sums = viterbi(chain, unary, offsets), posteriors(chain, unary, offsets)
+                found.append(StatePath(path.states, sums.states))
+            else:
+                second = _second(transition, start)
+                path, more = viterbi2(second, unary, offsets), posteriors2(second, unary, offsets)
+                found.append(StatePath(path.states, more.states))
         return found
 
     def _groups(self, sequences: Sequence[Ids]) -> list[list[int]]:
         """Numbers of sequences that are not empty, in groups of about `SCORED` messages."""
         groups: list[list[int]] = []
-        size = SCORED
+        size, width = SCORED, messages(self.parameters)
         for index in sorted(range(len(sequences)), key=lambda index: len(sequences[index])):
             if len(sequences[index]) == 0:
                 continue
-            if size + len(sequences[index]) * self.parameters.n_states > SCORED:
+            if size + len(sequences[index]) * width > SCORED:
                 groups.append([])
                 size = 0
             groups[-1].append(index)
-            size += len(sequences[index]) * self.parameters.n_states
+            size += len(sequences[index]) * width
         return groups
 
     def _forward(self, sequences: Sequence[Ids]) -> tuple[torch.Tensor, Packed, torch.Tensor]:
@@ -122,20 +134,32 @@ class HMM:
         return cls(vocabulary, Parameters(**{name: part.double() for name, part in arrays.items()}))
 
 
+def _second(transition: npt.NDArray[np.float64], start: npt.NDArray[np.float64]) -> Chain2:
+    """The chain of the second order, all in logs, whose first state comes from `start`."""
+    K = len(start)
+    scores = np.full((K + 1, K + 1, K), -np.inf)
+    scores[:, :K] = transition
+    scores[K, K] = start
+    return Chain2(scores, np.zeros((K + 1, K)))
+
+
 class HMMDecoder:
-    """For each sequence the distribution of its next state, `(batch, K)`."""
+    """For each sequence what is known of its next state: `(batch, K)`, or, of pairs, `(batch, K + 1, K)`."""
 
     def __init__(self, model: HMM, states: torch.Tensor) -> None:
         self.model = model
         self.states = states
 
     def log_probs(self) -> Floats:
-        scores: Floats = (self.states @ self.model.parameters.emission.T).log().float().numpy()
+        states = self.states if self.states.ndim == 2 else self.states.sum(1)
+        scores: Floats = (states @ self.model.parameters.emission.T).log().float().numpy()
         return scores
 
     def append(self, ids: Ids) -> None:
-        here = self.states * self.model.parameters.emission[torch.from_numpy(np.asarray(ids, np.int64))]
-        self.states = here / here.sum(1, keepdim=True) @ self.model.parameters.transition
+        local = self.model.parameters.emission[torch.from_numpy(np.asarray(ids, np.int64))]
+        here = self.states * (local if self.states.ndim == 2 else local[:, None])
+        here /= here.flatten(1).sum(1).view(-1, *[1] * (here.ndim - 1))
+        self.states = advance(here, self.model.parameters.transition)
 
     def select(self, rows: Sequence[int]) -> None:
         self.states = self.states[list(rows)]

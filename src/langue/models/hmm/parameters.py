@@ -15,7 +15,7 @@ class Parameters(NamedTuple):
 
     start: torch.Tensor  # (K,) first state of a document
     middle: torch.Tensor  # (K,) first state of a piece cut from inside a document; training only
-    transition: torch.Tensor  # (K, K) from, to
+    transition: torch.Tensor  # (K, K) from, to; or (K + 1, K, K) from two before (K: none), from, to
     emission: torch.Tensor  # (V, K) of each word, by state; a column sums to one
 
     @property
@@ -53,3 +53,11 @@ def _parameters(start: Numbers, transition: Numbers, emission: Numbers) -> Param
         torch.from_numpy(transition / transition.sum(1, keepdims=True)),
         torch.from_numpy(emission / emission.sum(0)),
     )
+
+
+def second_order(first: Parameters, draw: np.random.Generator) -> Parameters:
+    """The same, with a state that depends on two before it: a share of the transitions is random."""
+    K = first.n_states
+    noise = torch.from_numpy(draw.standard_gamma(1.0, (K + 1, K, K)))
+    noise /= noise.sum(2, keepdim=True)
+    return first._replace(transition=(1 - NOISE) * first.transition.expand(K + 1, K, K) + NOISE * noise)

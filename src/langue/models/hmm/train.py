@@ -11,7 +11,7 @@ from langue.base.seeds import generator
 from langue.models.hmm.baum_welch import Pieces, Prior, Step, baum_welch, cut, log_likelihood
 from langue.models.hmm.classes import Numbers
 from langue.models.hmm.model import HMM
-from langue.models.hmm.parameters import Parameters, class_start, random_start
+from langue.models.hmm.parameters import Parameters, class_start, random_start, second_order
 from langue.models.protocol import Vocabulary
 from langue.tokens.store import TokenStore
 
@@ -43,17 +43,26 @@ def train(config: "HMMConfig", store: TokenStore) -> HMM:
             log.info("pass %d: %s", step.number, note)
             return best.is_over
 
-        baum_welch(
-            _start(config, pieces, unigram, prior),
-            pieces,
-            prior,
-            iterations=config.iterations,
-            tolerance=config.tolerance,
-            batch_tokens=config.batch_tokens,
-            after=after,
-        )
+        interrupted = False
+        start = _start(config, pieces, unigram, prior)
+        try:
+            baum_welch(
+                start,
+                pieces,
+                prior,
+                iterations=config.iterations,
+                tolerance=config.tolerance,
+                batch_tokens=config.batch_tokens,
+                after=after,
+            )
+        except KeyboardInterrupt:
+            if best.parameters is None:
+                raise
+            interrupted = True
     assert best.parameters is not None
-    return HMM(vocabulary, best.parameters)
+    model = HMM(vocabulary, best.parameters)
+    model.interrupted = interrupted
+    return model
 
 
 def _held_out(store: TokenStore, longest: int) -> Pieces | None:
@@ -102,6 +111,8 @@ def _start(config: "HMMConfig", pieces: Pieces, unigram: Numbers, prior: Prior) 
             start = random_start(config.states, unigram, draw)
         else:
             start = class_start(config.initialisation, config.states, pieces.tokens, begins, unigram, draw)
+        if config.order == 2:
+            start = second_order(start, draw)
         if config.restarts == 1:
             return start
         tried = _Steps()

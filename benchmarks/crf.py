@@ -1,0 +1,214 @@
+"""The CRF beside CRFsuite: same templates, same attributes, same penalty; speed, loss and F1.
+
+    .venv/bin/python benchmarks/crf.py [--part speed|quality|best] [conll2000 conll2003 ewt resume msra]
+
+speed    time a step of L-BFGS, and tokens a second when tagging. The two take turns, so that what else
+         the machine does falls on both; the best turn of each counts. CRFsuite is handed ready lists of
+         attribute strings, langue raw words.
+quality  both trained for the same number of steps, without what only langue has (encoding, constraints)
+best     langue as it comes (`langue train crf DATA`), on the test set, beside published figures
+
+Corpora are those of ../shared/data; one that is absent is skipped.
+"""
+
+import argparse
+import itertools
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pycrfsuite
+
+from langue.corpus.tagged import Sentence, Tagged, read_tagged, unit_of
+from langue.models.crf import CRFConfig, fit
+from langue.models.crf.features import Extractor
+from langue.models.crf.model import CRF
+from langue.models.crf.templates import default_templates
+from langue.tasks.metrics import score_tags
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+L2 = 0.5
+
+
+class Set(NamedTuple):
+    train: str
+    test: str
+    published: str
+
+
+SETS = {
+    "conll2000": Set(
+        "conll2000/train.txt", "conll2000/test.txt", "best entrant of 2000: 93.48; linear SVM 94.12"
+    ),
+    "conll2003": Set("conll2003/eng.train", "conll2003/eng.testb", "Stanford, no gazetteers: 85.53"),
+    "ewt": Set("ud-english-ewt/train.conllu.gz", "ud-english-ewt/test.conllu", "none found for a CRF"),
+    "resume": Set("resume-ner/train.bmes", "resume-ner/test.bmes", "BiLSTM-CRF 94.41, Lattice LSTM 94.46"),
+    "msra": Set("msra-ner/train.bio.gz", "msra-ner/test.bio", "BiLSTM-CRF 91.87 (other training part)"),
+}
+
+
+def attributes(extractor: Extractor, sentences: list[Sentence]) -> Iterator[list[list[str]]]:
+    """What every token has under the templates, as strings."""
+    batch = extractor.extract(sentences)
+    names = [str(attribute) for attribute in range(len(extractor.keys))]
+    members = [
+        [names[a] for a in batch.members[begin:end]]
+        for begin, end in itertools.pairwise(batch.pointers.tolist())
+    ]
+    tokens = [
+        [name for row in bundles for name in members[row]] + [names[a] for a in alone if a >= 0]
+        for bundles, alone in zip(batch.bundles.T.tolist(), batch.single.T.tolist(), strict=True)
+    ]
+    for begin, end in itertools.pairwise(batch.offsets.tolist()):
+        yield tokens[begin:end]
+
+
+class Peer:
+    """CRFsuite on the attributes of langue's templates."""
+
+    def __init__(self, extractor: Extractor, train: Tagged, steps: int, model: Path) -> None:
+        self.model = str(model)
+        self.trainer = pycrfsuite.Trainer(verbose=False)
+        for items, sentence in zip(attributes(extractor, train.sentences), train.sentences, strict=True):
+            self.trainer.append(pycrfsuite.ItemSequence(items), list(sentence.tags))
+        self.trainer.set_params(
+            {"c1": 0.0, "c2": L2, "max_iterations": steps, "delta": 1e-9, "epsilon": 1e-9}
+        )
+
+    def train(self) -> tuple[float, float]:
+        """Seconds a step (reading the data is not counted), and the loss at the end."""
+        self.trainer.train(self.model)
+        iterations = self.trainer.logparser.iterations
+        return statistics.median(row["time"] for row in iterations), iterations[-1]["loss"]
+
+    def tagger(self) -> Any:
+        tagger = pycrfsuite.Tagger()
+        tagger.open(self.model)
+        return tagger
+
+
+def config(steps: int, templates: tuple[str, ...]) -> CRFConfig:
+    return CRFConfig(
+        templates=templates, encoding="given", constraints=False, l2=L2, iterations=steps, tolerance=0.0
+    )
+
+
+def best_of(turns: int, *contenders: Callable[[], object]) -> list[float]:
+    """The shortest time of each, taken in turn."""
+    times = [[] for _ in contenders]
+    for _ in range(turns):
+        for own, contender in zip(times, contenders, strict=True):
+            started = time.perf_counter()
+            contender()
+            own.append(time.perf_counter() - started)
+    return [min(own) for own in times]
+
+
+def speed(name: str, train: Tagged, test: Tagged, folder: Path, steps: int = 12, turns: int = 2) -> None:
+    templates = default_templates(unit_of(train.sentences), train.features)
+    extractor = Extractor(templates, train.features)
+    extractor.learn(train.sentences, 1)
+    peer = Peer(extractor, train, steps, folder / name)
+    theirs, ours = [], []
+    for _ in range(turns):
+        theirs.append(peer.train())
+        ours.append(step_time(train, templates, steps))
+    loss = theirs[0][1]
+    a, b = min(seconds for seconds, _ in theirs), min(seconds for seconds, _ in ours)
+    print(f"{name}: {len(templates)} templates expanded to {len(extractor.templates)}")
+    print(f"  a step of L-BFGS   CRFsuite {a:7.3f} s   langue {b:7.3f} s   {a / b:.2f} x as fast")
+    print(f"  loss after {steps:3}     CRFsuite {loss:.4f}   langue {ours[0][1]:.4f}")
+    model = fit(config(2, templates), train.features, train.sentences)
+    tagger = peer.tagger()
+    ready = list(attributes(extractor, test.sentences))
+    tokens = sum(len(sentence.words) for sentence in test.sentences)
+    model.tag(test.sentences[:50])  # compiling is not tagging
+    a, b = best_of(
+        3 * turns, lambda: [tagger.tag(items) for items in ready], lambda: model.tag(test.sentences)
+    )
+    print(
+        f"  tagging            CRFsuite {tokens / a:9,.0f} tokens/s (ready attributes)   "
+        f"langue {tokens / b:9,.0f} tokens/s (raw words)   {a / b:.2f} x as fast"
+    )
+
+
+def step_time(train: Tagged, templates: tuple[str, ...], steps: int) -> tuple[float, float]:
+    """Median seconds a step, and the loss at the end."""
+    from langue.models.crf import train as training
+    from langue.models.crf.minimise import Step
+
+    times, losses = [time.perf_counter()], []
+    original = training.minimise
+
+    def timed(*arguments: Any, after: Callable[[Step], object], **options: Any) -> Step:
+        def both(step: Step) -> None:
+            times.append(time.perf_counter())
+            losses.append(step.loss)
+            after(step)
+
+        times[:] = [time.perf_counter()]
+        return original(*arguments, after=both, **options)
+
+    training.minimise = timed
+    try:
+        fit(config(steps, templates), train.features, train.sentences)
+    finally:
+        training.minimise = original
+    return statistics.median(np.diff(times)), losses[-1]
+
+
+def measured(model: CRF, test: Tagged) -> str:
+    scores = score_tags([sentence.tags for sentence in test.sentences], model.tag(test.sentences))
+    return f"F1 {scores.f1:.2%} ({scores.unit}), accuracy {scores.accuracy:.2%}"
+
+
+def quality(name: str, train: Tagged, test: Tagged, folder: Path, steps: int = 100) -> None:
+    templates = default_templates(unit_of(train.sentences), train.features)
+    extractor = Extractor(templates, train.features)
+    extractor.learn(train.sentences, 1)
+    peer = Peer(extractor, train, steps, folder / name)
+    _, loss = peer.train()
+    tagger = peer.tagger()
+    found = [tagger.tag(items) for items in attributes(extractor, test.sentences)]
+    scores = score_tags([sentence.tags for sentence in test.sentences], found)
+    print(f"{name}: {steps} steps, l2 {L2}, tags as given, no constraints")
+    print(f"  CRFsuite  F1 {scores.f1:.2%} ({scores.unit}), accuracy {scores.accuracy:.2%}, loss {loss:.1f}")
+    print(f"  langue    {measured(fit(config(steps, templates), train.features, train.sentences), test)}")
+
+
+def best(name: str, train: Tagged, test: Tagged, folder: Path) -> None:
+    started = time.perf_counter()
+    model = fit(CRFConfig(), train.features, train.sentences)
+    seconds = time.perf_counter() - started
+    print(f"{name}: langue as it comes, {model.size()['features']:,} features, {seconds:.0f} s")
+    print(f"  test       {measured(model, test)}")
+    print(f"  published  {SETS[name].published}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--part", choices=["speed", "quality", "best"], action="append")
+    parser.add_argument("sets", nargs="*", default=["conll2000", "resume"], choices=list(SETS))
+    chosen = parser.parse_args()
+    print(
+        f"{platform.processor() or platform.machine()}, python-crfsuite {pycrfsuite.__version__}", flush=True
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for name in chosen.sets:
+            if not (DATA / SETS[name].train).exists():
+                print(f"{name}: skipped, not in {DATA}")
+                continue
+            train, test = read_tagged(DATA / SETS[name].train), read_tagged(DATA / SETS[name].test)
+            for part in chosen.part or ["speed", "quality", "best"]:
+                {"speed": speed, "quality": quality, "best": best}[part](name, train, test, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

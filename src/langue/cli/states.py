@@ -1,0 +1,33 @@
+"""`langue states`: what the hidden states of an HMM have learned."""
+
+from typing import Annotated
+
+import typer
+
+from langue.cli.options import Json, Quiet, print_json
+
+NAME = "states"
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="Model folder of an hmm or a neural-hmm.")],
+    text: Annotated[str | None, typer.Argument(help="Show the states behind this text instead.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Words to show of each state.")] = 10,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Print the likeliest words of each hidden state and draw transitions, or the states behind a text."""
+    from langue import api
+    from langue.tasks import states
+
+    held = api.language_model(model)
+    if text is None:
+        picture = states.picture(held.loaded, held.tokenizer, top=top)
+        print_json(picture.to_json()) if json else print(picture)
+        return
+    rows = states.behind(held.loaded, held.tokenizer, held.normalisation.apply(text))
+    if json:
+        print_json(rows)
+        return
+    for row in rows:
+        print(f"{row['state']:4} {row['posterior']:7.1%}  {row['token']}")
