@@ -16,6 +16,7 @@ from langue.tokens.store import Split, TokenStore
 MODULES = {
     "ngram": "langue.models.ngram",
     "markov": "langue.models.markov",
+    "infinigram": "langue.models.infinigram",
     "gpt2": "langue.models.gpt2",
 }
 

@@ -197,7 +197,7 @@ def _sort(stream, positions, keys, common, order, start):  # type: ignore[no-unt
             if end - begin > 1:
                 for index in range(begin, end):
                     keys[index] = _key(stream, np.int64(positions[index]) + depth, words, bits, start)
-                _quicksort(keys, positions, begin, end)
+                quicksort(keys, positions, begin, end)
                 for index in range(begin + 1, end):
                     differ = keys[index] ^ keys[index - 1]
                     if differ:
@@ -224,7 +224,7 @@ def _key(stream, place, words, bits, start):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _quicksort(keys, positions, begin, end):  # type: ignore[no-untyped-def]
+def quicksort(keys, positions, begin, end):  # type: ignore[no-untyped-def]
     """Sort keys[begin:end] and the positions beside them; runs of equal keys cost nothing."""
     lows, highs = np.empty(64, np.int64), np.empty(64, np.int64)
     lows[0], highs[0] = begin, end
