@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from langue.comparison.compare import Comparison
     from langue.evaluation.evaluate import Evaluation
     from langue.evaluation.score import Score
+    from langue.evaluation.verbatim import Copied, Found
     from langue.generation.generate import Generation, Writer
     from langue.interop.kenlm import Query
     from langue.tokens.prepare import Report
@@ -76,6 +77,22 @@ class LanguageModel:
         for _ in writer:
             pass
         return writer.result
+
+    def find(self, text: str, *, show: int = 10) -> Found:
+        """Where a string stands in the training text, for the family `infinigram`."""
+        from langue.evaluation.verbatim import find
+
+        return find(self.loaded, self.tokenizer, self.normalisation.apply(text), show=show)
+
+    def copied(self, text: str, *, least: int = 8, show: int = 10) -> Copied:
+        """How much of a text stands verbatim in the training text, for the family `infinigram`.
+
+        Args:
+            least: tokens of a piece that counts as copied.
+        """
+        from langue.evaluation.verbatim import copied
+
+        return copied(self.loaded, self.tokenizer, self.normalisation.apply(text), least=least, show=show)
 
     def info(self) -> dict[str, Any]:
         """Everything known about the model: `model.json` as a table."""

@@ -13,7 +13,21 @@ import typer
 from langue import __version__
 from langue.base.errors import LangueError
 from langue.base.progress import log
-from langue.cli import compare, demo, evaluate, export, generate, import_, info, next, prepare, score, train
+from langue.cli import (
+    compare,
+    copied,
+    demo,
+    evaluate,
+    export,
+    find,
+    generate,
+    import_,
+    info,
+    next,
+    prepare,
+    score,
+    train,
+)
 
 app = typer.Typer(
     name="langue",
@@ -23,7 +37,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, prepare, train, evaluate, compare, generate, next, score, info, import_, export):
+for verb in (
+    demo,
+    prepare,
+    train,
+    evaluate,
+    compare,
+    generate,
+    next,
+    score,
+    info,
+    find,
+    copied,
+    import_,
+    export,
+):
     app.command(verb.NAME)(verb.command)
 
 
