@@ -11,7 +11,7 @@ import pytest
 from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
 from langue.interop import kenlm
-from langue.interop.convert import read_text, tables_of, tokenizer_json
+from langue.interop.convert import estimated, read_text, tokenizer_json
 from langue.interop.words import Words, learn
 from langue.models.ngram import NGramConfig, fit
 from langue.tokens.prepare import prepare
@@ -109,7 +109,7 @@ def test_text_and_store_give_the_same_model(text: Path, folder: Path, tmp_path: 
     # The store has no empty sentences; a text of none of them must score the same.
     (tmp_path / "text").write_text("\n".join([*lines, ""]))
     words, stream = read_text(tmp_path / "text")
-    direct = tables_of(words, stream, NGramConfig(order=4))
+    direct = estimated(words, stream, NGramConfig(order=4))
     assert sorted(direct.log_prob) == pytest.approx(sorted(stored.tables.log_prob), abs=1e-6)
     assert model.order == 4
     assert tokenizer.closed
