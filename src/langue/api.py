@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from langue.evaluation.evaluate import Evaluation
     from langue.evaluation.gradients import Gradients
     from langue.evaluation.score import Score
+    from langue.evaluation.verbatim import Copied, Found
     from langue.generation.generate import Generation, Writer
     from langue.interop.kenlm import Query
     from langue.tasks.tagging import TaggerEvaluation, TaggerModel
@@ -100,6 +101,22 @@ class LanguageModel:
             max_tokens=max_tokens,
             length_penalty=length_penalty,
         )
+
+    def find(self, text: str, *, show: int = 10) -> Found:
+        """Where a string stands in the training text, for the family `infinigram`."""
+        from langue.evaluation.verbatim import find
+
+        return find(self.loaded, self.tokenizer, self.normalisation.apply(text), show=show)
+
+    def copied(self, text: str, *, least: int = 8, show: int = 10) -> Copied:
+        """How much of a text stands verbatim in the training text, for the family `infinigram`.
+
+        Args:
+            least: tokens of a piece that counts as copied.
+        """
+        from langue.evaluation.verbatim import copied
+
+        return copied(self.loaded, self.tokenizer, self.normalisation.apply(text), least=least, show=show)
 
     def info(self) -> dict[str, Any]:
         """Everything known about the model: `model.json` as a table."""

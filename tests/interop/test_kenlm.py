@@ -11,7 +11,7 @@ import pytest
 from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
 from langue.interop import kenlm
-from langue.interop.convert import read_text, tables_of, tokenizer_json
+from langue.interop.convert import estimated, read_text, tokenizer_json
 from langue.interop.words import Words, learn
 from langue.models.ngram import NGramConfig, fit
 from langue.tokens.prepare import prepare
@@ -108,8 +108,7 @@ def test_text_and_store_give_the_same_model(text: Path, folder: Path, tmp_path: 
     lines = [line for line in text.read_text().split("\n") if line.strip()]
     # The store has no empty sentences; a text of none of them must score the same.
     (tmp_path / "text").write_text("\n".join([*lines, ""]))
-    words, stream = read_text(tmp_path / "text")
-    direct = tables_of(words, stream, NGramConfig(order=4))
+    _, direct = estimated(tmp_path / "text", NGramConfig(order=4))
     assert sorted(direct.log_prob) == pytest.approx(sorted(stored.tables.log_prob), abs=1e-6)
     assert model.order == 4
     assert tokenizer.closed
@@ -126,7 +125,7 @@ def test_words_are_numbered_as_they_come() -> None:
     ids = [[numbered.setdefault(word, len(numbered)) for word in line.split()] for line in lines]
     assert [words[id].decode() for id in range(len(words))] == list(numbered)
     expected = [id for line in ids for id in [len(numbered), *line, 1_000_000]]
-    assert stream.tolist() == expected
+    assert stream.tolist() == [*expected, len(numbered)]
     assert words.encode(data, unknown=0, start=len(numbered), stop=1_000_000).tolist() == expected
     assert Words.of([b"a", b"b"]).encode(
         np.frombuffer(b"a c\nb\n", np.uint8), unknown=7, start=8, stop=9

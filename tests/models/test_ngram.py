@@ -16,6 +16,7 @@ from langue.corpus.config import DataConfig
 from langue.models.ngram import NGramConfig, fit, load
 from langue.models.ngram.estimate import SMOOTHINGS, Smoothing, discounts
 from langue.models.ngram.model import NGram
+from langue.models.ngram.prune import prune
 from langue.models.ngram.score import SHORT
 from langue.models.protocol import Vocabulary
 from langue.tokens.prepare import prepare
@@ -159,6 +160,67 @@ def test_every_smoothing_is_its_formula(make_store: Callable[..., TokenStore], s
         else:
             expected = math.exp(model.log_probs([np.array([2, word])])[0][1])
         assert np.exp(model.next_log_probs([np.array([2])])[0][word]) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"prune": (0, 0, 1)}, {"prune": (0, 1, 2)}, {"prune_entropy": 1e-5}, {"prune_entropy": 1e-2}]
+)
+def test_a_pruned_model_is_smaller_and_still_sums_to_one(
+    make_store: Callable[..., TokenStore], settings: dict[str, Any]
+) -> None:
+    store = many(make_store)
+    whole, pruned = fit(NGramConfig(order=4), store), fit(NGramConfig(order=4, **settings), store)
+    assert pruned.size()["ngrams"] < whole.size()["ngrams"]
+    documents = list(store.split("test").documents())
+    for ids in documents[:10]:
+        for place in range(len(ids)):
+            row = pruned.next_log_probs([ids[:place]])[0]
+            assert np.exp(row.astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)
+    scores, lengths = pruned.log_probs_and_lengths(documents)
+    state = np.array([pruned.begin])
+    for id, log_prob, length in zip(documents[3], scores[3], lengths[3], strict=True):
+        state, stepped, found = pruned.advance(state, np.array([id]))
+        assert (stepped[0], found[0]) == (log_prob, length)
+
+
+def test_counts_pruned_are_those_of_kenlm(make_store: Callable[..., TokenStore]) -> None:
+    """What is dropped is given to the order below: equation of lmplz --prune, by hand for one context."""
+    corpus = [[1, 2], [1, 2], [1, 2], [1, 3], [1, 4], [4, 2]]
+    store = make_store(corpus, vocabulary=V)
+    model = fit(NGramConfig(order=2, prune=(0, 1)), store)
+    pairs = Counter(pair for document in corpus for pair in pairwise([BOS, *document, 0]))
+    kept = [pair for pair, n in pairs.items() if n > 1]
+    assert model.size()["ngrams"] == V + 1 + len(kept)
+    d = discounts(np.array(list(pairs.values())), 2)
+    unigram = fit(NGramConfig(order=2), store).tables.log_prob[:V]
+    gamma = (d[2] + 2) / 5  # of `1 2` its discount, of `1 3` and `1 4` all
+    row = np.exp(model.next_log_probs([np.array([1])])[0])
+    assert row[2] == pytest.approx((3 - d[2]) / 5 + gamma * math.exp(unigram[2]), abs=1e-6)
+    assert row[3] == pytest.approx(gamma * math.exp(unigram[3]), abs=1e-6)
+
+
+def test_what_entropy_prunes_costs_what_it_says(make_store: Callable[..., TokenStore]) -> None:
+    """The change of a model by dropping one n-gram, against the divergence summed over the vocabulary."""
+    model = fit(NGramConfig(order=2), many(make_store, vocabulary=12, documents=40))
+    size = model.vocabulary.size
+    before = np.exp(model.next_log_probs([np.array([word]) for word in range(size)]).astype(np.float64))
+    context = 3
+    low, high = (int(edge) for edge in model.tables.children[context : context + 2])
+    costs = {}
+    for node in range(low, high):
+        word, below = int(model.tables.suffix[node]), np.exp(model.tables.log_prob[:size].astype(np.float64))
+        seen = [int(model.tables.suffix[child]) for child in range(low, high) if child != node]
+        unseen = [other for other in range(size) if other not in seen]
+        after = before[context].copy()
+        after[unseen] = below[unseen] * (1 - after[seen].sum()) / (1 - below[seen].sum())
+        divergence = (before[context] * np.log(before[context] / after)).sum()
+        costs[word] = math.expm1(np.exp(model.tables.log_prob[context]) * divergence)
+    for threshold in sorted(costs.values())[1::3]:
+        pruned = prune(model.tables, threshold * 1.001, model.vocabulary.eos)
+        left = pruned.suffix[pruned.children[context] : pruned.children[context + 1]]
+        assert sorted(left.tolist()) == sorted(
+            word for word, cost in costs.items() if cost > threshold * 1.001
+        )
 
 
 def test_discounts_of_the_paper_and_their_fallback() -> None:

@@ -15,10 +15,12 @@ from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.cli import (
     compare,
+    copied,
     demo,
     doctor,
     evaluate,
     export,
+    find,
     generate,
     gradients,
     import_,
@@ -41,8 +43,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 VERBS = (
-    demo, prepare, train, evaluate, compare, generate, next, score, tag, inspect, states, gradients, info,
-    doctor, import_, export,
+    demo, prepare, train, evaluate, compare, generate, next, score, tag,
+    info, inspect, states, gradients, find, copied, import_, export, doctor,
 )  # fmt: skip
 for verb in VERBS:
     app.command(verb.NAME)(verb.command)

@@ -24,9 +24,8 @@ from langue.interop import arpa
 from langue.interop.kenlm import names_of
 from langue.interop.words import Bytes, Words, learn
 from langue.models.folder import DESCRIPTION, load, save
-from langue.models.ngram import FAMILY, NGramConfig, model_of
+from langue.models.ngram import FAMILY, NGramConfig, model_of, tables_of
 from langue.models.ngram.counts import Numbers, count
-from langue.models.ngram.estimate import estimate
 from langue.models.ngram.model import NGram
 from langue.models.ngram.tables import Tables
 from langue.models.protocol import Vocabulary
@@ -48,15 +47,14 @@ def train_text(config: Config, text: Path, output: Path, *, overwrite: bool = Fa
     check_free(output, marker=DESCRIPTION, overwrite=overwrite)
     started = time.perf_counter()
     with bar("counting (ngram)"):
-        words, stream = read_text(text)
-        tables = tables_of(words, stream, config)
+        words, tables = estimated(text, config)
     measured = {"seconds": round(time.perf_counter() - started, 3)}
     entries = [words[id].decode() for id in range(UNKNOWN + 1, len(words))]
     _write(output, tables, entries, config, f"text {text.name}", measured, overwrite)
 
 
 def read_text(text: Path) -> tuple[Words, Numbers]:
-    """The words of a text file, `<eos>`, `<pad>` and `<unk>` first, and its stream."""
+    """The words of a text file, `<eos>`, `<pad>` and `<unk>` first, and its stream, closed by `<s>`."""
     data = _SPECIALS + read_bytes(text)
     try:
         data.decode()
@@ -69,12 +67,14 @@ def read_text(text: Path) -> tuple[Words, Numbers]:
     return words, stream[len(_SPECIALS.split()) + 2 :]
 
 
-def tables_of(words: Words, stream: Numbers, config: NGramConfig) -> Tables:
-    """Estimate from a stream of `learn`, over as many words as KenLM counts: those of the text, `</s>`,
-    and one for the unknown, for which padding stands where `<unk>` is a word of the text."""
-    levels = count(np.append(stream, np.uint32(len(words))), len(words), config.order)
+def estimated(text: Path, config: NGramConfig) -> tuple[Words, Tables]:
+    """Estimate from a text file, over as many words as KenLM counts: those of the text, `</s>`, and one
+    for the unknown, for which padding stands where `<unk>` is a word of the text."""
+    words, stream = read_text(text)
+    levels = count(stream, len(words), config.order)
+    del stream  # which the estimate would hold in memory beside its own
     absent = None if levels.count[UNKNOWN] else ABSENT
-    return estimate(levels, config.smoothing, k=config.k, prune=config.prune, absent=absent)
+    return words, tables_of(config, levels, Vocabulary(len(words), STOP), absent)
 
 
 def import_arpa(path: Path, output: Path, *, overwrite: bool = False) -> None:

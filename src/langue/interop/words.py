@@ -60,7 +60,7 @@ def learn(data: Bytes, stop: int) -> tuple[Words, Numbers]:
 
     Returns:
         The vocabulary, and a stream `(positions,)` uint32: for each line the size of the vocabulary
-        for `<s>`, its words, and `stop`.
+        for `<s>`, its words, and `stop`; one `<s>` more closes it.
     """
     cuts = [0, *(after_line(data, len(data) * part // THREADS) for part in range(1, THREADS)), len(data)]
     parts = each(lambda begin, end: _learn(data[begin:end]), cuts[:-1], cuts[1:])
@@ -75,7 +75,10 @@ def learn(data: Bytes, stop: int) -> tuple[Words, Numbers]:
         numbers.append(number)
     streams = [stream for *_, stream in parts]
     each(lambda stream, number: _renumber(stream, number, len(begins), stop), streams, numbers)
-    return Words(data, begins, sizes), np.concatenate(streams)
+    streams.append(np.array([len(begins)], np.uint32))
+    blob = np.empty(sizes.sum(), np.uint8)  # the text itself need not be kept
+    _gather(data, begins, sizes, blob)
+    return Words(blob, np.cumsum(sizes) - sizes, sizes), np.concatenate(streams)
 
 
 def after_line(data: Bytes, place: int) -> int:
@@ -86,6 +89,15 @@ def after_line(data: Bytes, place: int) -> int:
 
 
 OFFSET, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # of FNV-1a
+
+
+@njit(nogil=True, cache=True)
+def _gather(data, begins, sizes, blob):  # type: ignore[no-untyped-def]
+    at = 0
+    for word in range(len(begins)):
+        for place in range(begins[word], begins[word] + sizes[word]):
+            blob[at] = data[place]
+            at += 1
 
 
 @njit(nogil=True, cache=True)

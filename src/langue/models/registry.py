@@ -17,6 +17,7 @@ from langue.tokens.store import TOKENIZER, Split, TokenStore
 MODULES = {
     "ngram": "langue.models.ngram",
     "markov": "langue.models.markov",
+    "infinigram": "langue.models.infinigram",
     "loglinear": "langue.models.loglinear",
     "nplm": "langue.models.nplm",
     "rnn": "langue.models.rnn",

@@ -12,9 +12,10 @@ from typing import Annotated
 import msgspec
 
 from langue.base.config import Config
-from langue.models.ngram.counts import count, stream_of
+from langue.models.ngram.counts import Levels, count, stream_of
 from langue.models.ngram.estimate import Smoothing, estimate
 from langue.models.ngram.model import NGram
+from langue.models.ngram.prune import prune
 from langue.models.ngram.tables import Tables
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
@@ -30,9 +31,14 @@ class NGramConfig(Config, frozen=True):
     # Drop n-grams that occur at most so often, for orders 1, 2 ...; the last holds for those above.
     prune: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
 
+    # Drop n-grams that raise the perplexity by less than this share; 1e-7 drops two thirds (Stolcke 1998).
+    prune_entropy: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
+
     def __post_init__(self) -> None:
         if any(below > above for below, above in pairwise(self.prune)):
             raise ValueError("prune must not fall from one order to the next: an n-gram needs its parts")
+        if self.prune_entropy and self.smoothing == "stupid-backoff":
+            raise ValueError("pruning by entropy needs probabilities, and stupid backoff has none")
 
 
 def fit(config: NGramConfig, store: TokenStore) -> NGram:
@@ -40,7 +46,15 @@ def fit(config: NGramConfig, store: TokenStore) -> NGram:
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     stream = stream_of(store.split("train"), vocabulary.size)
     levels = count(stream, vocabulary.size, config.order)
-    return model_of(config, vocabulary, estimate(levels, config.smoothing, k=config.k, prune=config.prune))
+    return model_of(config, vocabulary, tables_of(config, levels, vocabulary))
+
+
+def tables_of(
+    config: NGramConfig, levels: Levels, vocabulary: Vocabulary, absent: int | None = None
+) -> Tables:
+    """Estimate and prune as the configuration says; `absent` is an id that no text holds."""
+    tables = estimate(levels, config.smoothing, k=config.k, prune=config.prune, absent=absent)
+    return prune(tables, config.prune_entropy, vocabulary.eos) if config.prune_entropy else tables
 
 
 def load(folder: Path, config: NGramConfig, vocabulary: Vocabulary) -> NGram:

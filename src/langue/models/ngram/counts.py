@@ -70,17 +70,15 @@ def count(stream: Numbers, vocabulary_size: int, order: int) -> Levels:
     parts = each(
         lambda low, high: _branch(stream, begins, low, high, order, vocabulary_size), edges[:-1], edges[1:]
     )
-    return _join(unigrams, parts, edges, order)
+    return _join(unigrams, parts, order)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Branches:
     """What begins with one range of words: row n of an array is level n + 1, filled up to `sizes[n]`."""
 
     sizes: Numbers
-    word: Numbers
-    count: Numbers
-    children: Numbers  # numbered from the first child in this range
+    arrays: dict[str, Numbers]  # word, count, children (numbered from the first child in this range)
 
 
 def _branch(stream: Numbers, begins: Numbers, low: int, high: int, order: int, start: int) -> _Branches:
@@ -93,29 +91,28 @@ def _branch(stream: Numbers, begins: Numbers, low: int, high: int, order: int, s
     _sort_and_read(
         stream, positions, begins[low : high + 1] - begins[low], order, start, sizes, word, count, children
     )
-    return _Branches(sizes, word, count, children)
+    return _Branches(sizes, {"word": word, "count": count, "children": children})
 
 
-def _join(unigrams: Numbers, parts: list[_Branches], edges: list[int], order: int) -> Levels:
-    """Put the branches side by side, level by level."""
+def _join(unigrams: Numbers, parts: list[_Branches], order: int) -> Levels:
+    """Put the branches side by side, level by level, and let go of them."""
     sizes = np.array([part.sizes for part in parts])  # (parts, order)
-    totals = sizes.sum(0)
-    first = np.r_[0, np.cumsum(totals)]
-    contexts = int(first[order - 1])
-    word, count = np.empty(first[-1], np.uint32), np.empty(first[-1], np.uint32)
-    children = np.empty(contexts + 1, np.uint32)
-    children[-1] = first[-1]
-    word[: len(unigrams)], count[: len(unigrams)] = np.arange(len(unigrams)), unigrams
-    for n in range(order):
-        at = first[n] + np.r_[0, np.cumsum(sizes[:, n])]
-        for index, part in enumerate(parts):
-            place, filled = slice(at[index], at[index + 1]), int(sizes[index, n])
-            if n:
-                word[place], count[place] = part.word[n, :filled], part.count[n, :filled]
-            if n + 1 < order:
-                before = int(first[n + 1] + sizes[:index, n + 1].sum())
-                np.add(part.children[n, :filled], np.uint32(before), out=children[place])
-    return Levels(first, word, count, children)
+    first = np.r_[0, np.cumsum(sizes.sum(0))]
+    joined = {}
+    for name in ("word", "count", "children"):
+        pieces = [part.arrays.pop(name) for part in parts]
+        end = first[-1] if name != "children" else first[-2]
+        array = np.full(end + (name == "children"), first[-1], np.uint32)
+        for n in range(order if name != "children" else order - 1):
+            at = first[n] + np.r_[0, np.cumsum(sizes[:, n])]
+            for index, piece in enumerate(pieces):
+                place = slice(at[index], at[index + 1])
+                array[place] = piece[n, : sizes[index, n]]
+                if name == "children":
+                    array[place] += np.uint32(first[n + 1] + sizes[:index, n + 1].sum())
+        joined[name] = array
+    joined["word"][: len(unigrams)], joined["count"][: len(unigrams)] = np.arange(len(unigrams)), unigrams
+    return Levels(first, **joined)
 
 
 @njit(nogil=True, cache=True)
@@ -197,7 +194,7 @@ def _sort(stream, positions, keys, common, order, start):  # type: ignore[no-unt
             if end - begin > 1:
                 for index in range(begin, end):
                     keys[index] = _key(stream, np.int64(positions[index]) + depth, words, bits, start)
-                _quicksort(keys, positions, begin, end)
+                quicksort(keys, positions, begin, end)
                 for index in range(begin + 1, end):
                     differ = keys[index] ^ keys[index - 1]
                     if differ:
@@ -224,7 +221,7 @@ def _key(stream, place, words, bits, start):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _quicksort(keys, positions, begin, end):  # type: ignore[no-untyped-def]
+def quicksort(keys, positions, begin, end):  # type: ignore[no-untyped-def]
     """Sort keys[begin:end] and the positions beside them; runs of equal keys cost nothing."""
     lows, highs = np.empty(64, np.int64), np.empty(64, np.int64)
     lows[0], highs[0] = begin, end

@@ -1,0 +1,27 @@
+"""`langue find`: where a string stands in the training text."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from langue.cli.options import Json, Quiet, print_json
+
+NAME = "find"
+
+
+def command(
+    model: Annotated[Path, typer.Argument(help="Model folder of the family infinigram.")],
+    text: Annotated[str, typer.Argument(help="The string to look for.")],
+    show: Annotated[int, typer.Option(min=0, help="Occurrences to show.")] = 10,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Count a string of any length in the training text, and show where it stands."""
+    from langue import api
+
+    found = api.language_model(model).find(text, show=show)
+    if json:
+        print_json(found.to_json())
+    else:
+        print(found)
