@@ -54,13 +54,13 @@ class LanguageModel:
         """`score` of many texts at once: the same figures, faster."""
         from langue.evaluation.score import score_texts
 
-        return score_texts(self.loaded.model, self.tokenizer, self.normalisation, texts)
+        return score_texts(self.loaded.causal, self.tokenizer, self.normalisation, texts)
 
     def next(self, context: str = "", *, top: int = 10) -> list[tuple[str, float]]:
         """The likeliest next tokens after a text, with their probabilities, likeliest first."""
         from langue.generation.generate import next_tokens
 
-        return next_tokens(self.loaded.model, self.tokenizer, self.normalisation.apply(context), top)
+        return next_tokens(self.loaded.causal, self.tokenizer, self.normalisation.apply(context), top)
 
     def stream(self, prompt: str = "", **sampling: Any) -> Writer:
         """Continue a text piece by piece: iterate over the writer, then read its `result`.
@@ -72,7 +72,7 @@ class LanguageModel:
         from langue.generation.sample import Sampling
 
         settings = decode(Sampling, sampling, "sampling")
-        return generate(self.loaded.model, self.tokenizer, self.normalisation.apply(prompt), settings)
+        return generate(self.loaded.causal, self.tokenizer, self.normalisation.apply(prompt), settings)
 
     def generate(self, prompt: str = "", **sampling: Any) -> Generation:
         """Continue a text, whole: `stream` run to its end."""

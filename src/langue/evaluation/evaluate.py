@@ -192,7 +192,7 @@ def _evaluation(
     closed: bool,
     check: bool,
 ) -> Evaluation:
-    model = loaded.model
+    model = loaded.causal
     if not getattr(model, "normalised", True):
         raise LangueError(
             f"{loaded.path} scores by stupid backoff: its scores are no probabilities and have no "

@@ -18,7 +18,7 @@ import msgspec
 from langue.base.config import Config, decode, encode
 from langue.base.errors import LangueError
 from langue.base.files import atomic_folder, describe_files, read_json, verify_files, write_json
-from langue.models.protocol import Causal, Tagger, Vocabulary
+from langue.models.protocol import Causal, Masked, Tagger, Vocabulary
 from langue.models.registry import Family, TaggerFamily, lookup
 from langue.tokens.store import TOKENIZER
 
@@ -33,8 +33,36 @@ class Loaded:
     path: Path
     family: Family
     config: Config
-    model: Causal
+    model: Causal | Masked
     description: dict[str, Any]  # model.json, whole
+
+    @property
+    def causal(self) -> Causal:
+        """The model, which reads from left to right.
+
+        Raises:
+            LangueError: it does not.
+        """
+        if not isinstance(self.model, Causal):
+            raise LangueError(
+                f"{self.path} ({self.family.name}) reads in both directions, so no text has a probability "
+                f"from left to right: no bits per byte, no next token; see langue fill, embed and evaluate"
+            )
+        return self.model
+
+    @property
+    def masked(self) -> Masked:
+        """The model, which predicts hidden tokens from both sides.
+
+        Raises:
+            LangueError: it does not.
+        """
+        if not isinstance(self.model, Masked):
+            raise LangueError(
+                f"{self.path} ({self.family.name}) reads from left to right and sees nothing after a gap; "
+                f"train a model that does: langue train bert STORE"
+            )
+        return self.model
 
 
 @dataclass(frozen=True)
@@ -72,7 +100,7 @@ def save(
     *,
     family: Family,
     config: Config,
-    model: Causal,
+    model: Causal | Masked,
     store: Path,
     manifest: Mapping[str, Any],
     recipe: Mapping[str, Any],

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from langue.base.config import Config, nearest
 from langue.base.errors import LangueError
 from langue.corpus.tagged import Sentence
-from langue.models.protocol import Causal, Tagger, Vocabulary
+from langue.models.protocol import Causal, Masked, Tagger, Vocabulary
 from langue.tokens.batches import Batches, BatchSource
 from langue.tokens.store import TOKENIZER, Split, TokenStore
 
@@ -23,6 +23,7 @@ MODULES = {
     "charcnn": "langue.models.charcnn",
     "transformer": "langue.models.transformer",
     "gpt2": "langue.models.gpt2",
+    "bert": "langue.models.bert",
     "hmm": "langue.models.hmm",
     "hmm-tagger": "langue.models.hmm.tagger",
     "crf": "langue.models.crf",
@@ -49,7 +50,7 @@ class Family:
     summary: str  # one line for help and model cards
     config: type[Config]
     estimated_by: Literal["counts", "em", "optimisation", "gradient"]
-    load: Callable[[Path, Any, Vocabulary], Causal]  # (folder, config, vocabulary)
+    load: Callable[[Path, Any, Vocabulary], Causal | Masked]  # (folder, config, vocabulary)
     fit: Callable[[Any, TokenStore], Causal] | None = None
     create: Callable[[Any, Vocabulary, int], Any] | None = None  # (config, vocabulary, seed) -> Trainable
     batches: Callable[[Split, Vocabulary, Any, int, int, int], BatchSource] = packed

@@ -132,6 +132,11 @@ class Tokenizer:
         """`token_bytes` of every id."""
         return list(self._token_bytes)
 
+    @cached_property
+    def ordinary(self) -> Ids:
+        """The ids that text is made of: all but the special ones."""
+        return np.array([id for id in range(self.vocab_size) if id not in self._specials], np.uint32)
+
     def stream(self) -> "StreamDecoder":
         """A decoder for ids that come one at a time."""
         return StreamDecoder(self)
