@@ -16,14 +16,22 @@ from langue.base.files import read_bytes, read_json
 from langue.corpus.normalise import Normalisation
 from langue.models.folder import DESCRIPTION, Loaded, describe, is_tagger, load_tagger
 from langue.models.folder import load as load_folder
+from langue.models.protocol import Masked
 from langue.tokens.store import MANIFEST, TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from langue.comparison.compare import Comparison
     from langue.evaluation.evaluate import Evaluation
     from langue.evaluation.gradients import Gradients
+    from langue.evaluation.masked import MaskedEvaluation
+    from langue.evaluation.pseudo import PseudoScore
     from langue.evaluation.score import Score
+    from langue.generation.embed import Pooling
+    from langue.generation.fill import Filled
     from langue.generation.generate import Generation, Writer
     from langue.interop.kenlm import Query
     from langue.tasks.tagging import TaggerEvaluation, TaggerModel
@@ -46,6 +54,11 @@ class LanguageModel:
     def path(self) -> Path:
         return self.loaded.path
 
+    @property
+    def reads_both_ways(self) -> bool:
+        """Whether it fills, embeds and pseudo-scores; else it scores, continues and generates."""
+        return isinstance(self.loaded.model, Masked)
+
     def score(self, text: str) -> Score:
         """Bits of one text as a document of its own, its end included."""
         return self.score_all([text])[0]
@@ -55,6 +68,36 @@ class LanguageModel:
         from langue.evaluation.score import score_texts
 
         return score_texts(self.loaded.causal, self.tokenizer, self.normalisation, texts)
+
+    def fill(self, text: str, *, top: int = 5, append: int = 0, **refining: Any) -> Filled:
+        """What stands behind each `[MASK]` of a text, from both sides, and the text with all filled.
+
+        Args:
+            top: candidates of each gap.
+            append: adds so many `[MASK]` to the text: a continuation, for what it is.
+            refining: `rounds`, `temperature`, `seed` of `langue.generation.fill.fill`.
+        """
+        from langue.generation.fill import MASK, fill
+
+        written = self.normalisation.apply(text) + MASK * append
+        return fill(self.loaded.masked, self.tokenizer, written, top=top, **refining)
+
+    def embed(self, texts: Sequence[str], *, pooling: Pooling = "mean") -> npt.NDArray[np.float32]:
+        """A vector of each text: `(texts, width)`; `pooling` is "mean" or "cls"."""
+        from langue.generation.embed import embed
+
+        normalised = [self.normalisation.apply(text) for text in texts]
+        return embed(self.loaded.masked, self.tokenizer, normalised, pooling=pooling)
+
+    def pseudo_score(self, text: str) -> PseudoScore:
+        """Pseudo-bits of a text: each token hidden in turn. No probability; see docs/masked.md."""
+        return self.pseudo_score_all([text])[0]
+
+    def pseudo_score_all(self, texts: Sequence[str]) -> list[PseudoScore]:
+        """`pseudo_score` of many texts."""
+        from langue.evaluation.pseudo import pseudo_score_texts
+
+        return pseudo_score_texts(self.loaded.masked, self.tokenizer, self.normalisation, texts)
 
     def next(self, context: str = "", *, top: int = 10) -> list[tuple[str, float]]:
         """The likeliest next tokens after a text, with their probabilities, likeliest first."""
@@ -255,10 +298,11 @@ def prepare(
 
 def evaluate(
     model: PathLike | LanguageModel | TaggerModel, on: PathLike, *, split: str = "test", check: bool = False
-) -> Evaluation | TaggerEvaluation:
+) -> Evaluation | TaggerEvaluation | MaskedEvaluation:
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
 
-    A tagger is measured in precision, recall and F1 instead.
+    A tagger is measured in precision, recall and F1 instead; a model that reads in both directions on
+    hidden tokens.
 
     Args:
         on: a token store, of which `split` is measured, or a text file, of which all is; for a tagger, a
@@ -276,10 +320,18 @@ def evaluate(
         if check:
             raise LangueError(f"{held.path} is a tagger; the self-tests are of language models' scores")
         return evaluate_tagger(held.loaded, Path(on))
-    if (Path(on) / MANIFEST).is_file():
-        return evaluate_store(held.loaded, TokenStore(on), split=split, check=check)
-    if Path(on).is_dir():
+    is_store = (Path(on) / MANIFEST).is_file()
+    if Path(on).is_dir() and not is_store:
         raise LangueError(f"{on} is neither a token store (no {MANIFEST}) nor a text file")
+    if held.reads_both_ways:
+        from langue.evaluation.masked import masked_evaluate_store, masked_evaluate_text
+
+        named = (held.loaded, held.tokenizer)
+        if is_store:
+            return masked_evaluate_store(*named, TokenStore(on), split=split, check=check)
+        return masked_evaluate_text(*named, held.normalisation, Path(on), check=check)
+    if is_store:
+        return evaluate_store(held.loaded, TokenStore(on), split=split, check=check)
     return evaluate_text(held.loaded, held.tokenizer, held.normalisation, Path(on), check=check)
 
 

@@ -69,7 +69,7 @@ def test_outputs_are_hugging_faces_with_its_weights(
     with torch.no_grad():
         theirs = peer(ids, attention_mask=seen, token_type_ids=types, output_hidden_states=True)
         mask = seen.bool()[:, None, None, :]
-        x = model.encode(ids, torch.arange(24).expand(2, -1), types, mask)
+        x = model(ids, torch.arange(24).expand(2, -1), types, mask)
         matrix, bias = model.output
         real = seen.bool()
         close = {"rtol": 0, "atol": 1e-4}
@@ -172,7 +172,7 @@ def test_weights_go_to_hugging_face_and_back(tmp_path: Path, read: tuple[torch.T
     peer = transformers.BertForPreTraining(transformers.BertConfig(**table))
     peer.load_state_dict(weights)
     ids, types = read
-    hidden = model.encode(ids, torch.arange(24).expand(2, -1), types, None)
+    hidden = model(ids, torch.arange(24).expand(2, -1), types, None)
     with torch.no_grad():
         theirs = peer.eval().bert(ids, token_type_ids=types).last_hidden_state
         torch.testing.assert_close(theirs, hidden.detach(), rtol=0, atol=1e-4)
@@ -188,7 +188,7 @@ def test_an_encoder_without_heads_keeps_its_encoder(
     ids, types = read
     with torch.no_grad():
         theirs = peer.bert(ids, token_type_ids=types)
-        x = model.encode(ids, torch.arange(24).expand(2, -1), types, None)
+        x = model(ids, torch.arange(24).expand(2, -1), types, None)
         torch.testing.assert_close(x, theirs.last_hidden_state, rtol=0, atol=1e-4)
 
 

@@ -204,9 +204,12 @@ def test_pairs_weigh_as_much_as_tokens(numbered: TokenStore) -> None:
 
 def test_pairs_need_text_to_pair(store_of: MakeStore) -> None:
     one = store_of(["One document. It is alone."]).split("train")
-    with pytest.raises(LangueError, match=r'has one document.*set pairs = "order" or "none"'):
+    with pytest.raises(LangueError, match="too few documents to make pairs of"):
         PairBatches(one, relation="next", **shape())
     assert PairBatches(one, relation="order", **shape(context=24)).batch(0).targets_count
     tiny = store_of(["a", "b"]).split("train")
-    with pytest.raises(LangueError, match="too little text to make pairs of"):
+    with pytest.raises(LangueError, match='set pairs = "none"'):
         PairBatches(tiny, relation="next", **shape(context=12)).batch(0)
+    rare = store_of(["a"] * 2000 + ["one two", "three four"]).split("train")
+    with pytest.raises(LangueError, match="nearly all documents too short"):
+        PairBatches(rare, relation="next", **shape(context=12)).batch(0)

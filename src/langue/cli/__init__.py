@@ -17,8 +17,10 @@ from langue.cli import (
     compare,
     demo,
     doctor,
+    embed,
     evaluate,
     export,
+    fill,
     generate,
     gradients,
     import_,
@@ -40,8 +42,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 VERBS = (
-    demo, prepare, train, evaluate, compare, generate, next, score, tag, inspect, gradients, info, doctor,
-    import_, export,
+    demo, prepare, train, evaluate, compare, generate, next, fill, score, embed, tag, inspect, gradients, info,
+    doctor, import_, export,
 )  # fmt: skip
 for verb in VERBS:
     app.command(verb.NAME)(verb.command)

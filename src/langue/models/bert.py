@@ -23,7 +23,7 @@ from langue.models.layers.masked import MaskedModel
 from langue.models.layers.released import Names, Weights, fit, gathered, scattered
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
-from langue.tokens.masked import MaskedBatches, PairBatches, Specials
+from langue.tokens.masked import MaskedBatches, PairBatches, Relation, Specials
 from langue.tokens.masking import Unit
 from langue.tokens.store import Split
 
@@ -54,7 +54,7 @@ class MaskedConfig(Config, frozen=True):
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.1 helps after many epochs
     unit: Unit = "whole-word"  # what is hidden at a time: a part of a word gives the rest away
     masked: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.15  # share of the tokens
-    pairs: Literal["none", "next", "order"] = "none"  # a second task (pieces of text, how they relate)
+    pairs: Relation = "none"  # a second task (pieces of text, how they relate)
     packed: bool = True  # false: rectangular batches with padding, the same figures more slowly
     special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
     vocabulary_rows: Count = 0  # of the embedding; 0: text and special ids
@@ -82,7 +82,7 @@ class MaskedConfig(Config, frozen=True):
 
 
 class BertConfig(MaskedConfig, frozen=True):
-    pairs: Literal["none", "next", "order"] = "next"  # of the paper; "none" costs nothing (Liu et al. 2019)
+    pairs: Relation = "next"  # of the paper; "none" costs nothing (Liu et al. 2019)
 
 
 class Embeddings(nn.Module):
@@ -140,7 +140,9 @@ class Bert(MaskedModel):
     def __init__(self, config: BertConfig, vocabulary: Vocabulary) -> None:
         L, C, H, T = config.shape
         V = config.rows(vocabulary)
-        super().__init__(vocabulary, config.specials(vocabulary), window=T, packed=config.packed)
+        super().__init__(
+            vocabulary, config.specials(vocabulary), window=T, pairs=config.pairs, packed=config.packed
+        )
         self.config = config
         self.embeddings = Embeddings(V, T, C, config.dropout)
         self.layers = nn.ModuleList(Block(C, H, config.inner or 4 * C, config.dropout) for _ in range(L))
@@ -148,7 +150,7 @@ class Bert(MaskedModel):
         self.pooler = nn.Linear(C, C) if config.pairs != "none" else None
         self.relation = nn.Linear(C, 2) if config.pairs != "none" else None
 
-    def encode(
+    def forward(
         self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor, mask: Mask
     ) -> torch.Tensor:
         x = self.embeddings(ids, positions, types)

@@ -7,9 +7,10 @@
 Like all batches, number k is a pure function of (store, shape, seed, k), its masks included.
 """
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from langue.base.errors import LangueError
 from langue.base.seeds import derive, generator
@@ -23,7 +24,7 @@ SHORT = 0.1  # of the examples are shorter than there is room for (Devlin et al.
 SHORTEST = 16  # slots of a row that a further example is worth
 TRIES = 100  # places looked at for text to pair, before giving up
 
-Relation = Literal["next", "order"]
+Relation = Literal["none", "next", "order"]  # of the two parts of what is read
 
 
 class Specials(NamedTuple):
@@ -36,6 +37,16 @@ class Specials(NamedTuple):
 
 # What stands in a slot that nothing fills: inputs, targets, positions, segments, types, pairs.
 EMPTY = (0, NONE, 0, NONE, 0, NONE)
+
+
+def framed(ids: npt.NDArray[np.integer], specials: Specials) -> Array:
+    """A text as an encoder reads it: `[CLS] ids [SEP]`."""
+    return np.concatenate([[specials.cls], ids, [specials.sep]]).astype(np.int64)
+
+
+def pieces(ids: npt.NDArray[Any], window: int) -> list[npt.NDArray[Any]]:
+    """A text in the fewest parts of nearly equal length that fit a window, framed."""
+    return np.array_split(ids, max(-(-len(ids) // (window - 2)), 1))
 
 
 class MaskedBatch(NamedTuple):
@@ -168,6 +179,12 @@ class MaskedBatches:
         return batch._replace(inputs=inputs, targets=targets, pair_weight=float(weight))
 
 
+def can_pair(split: Split, relation: Relation) -> bool:
+    """Whether there are texts of two tokens and more: two documents, or one if their order is asked."""
+    texts = int((np.diff(split.offsets.astype(np.int64)) > 2).sum())
+    return texts >= (2 if relation == "next" else 1)
+
+
 class PairBatches(MaskedBatches):
     """Two passages and the question how they relate; every other time the answer is 1.
 
@@ -179,16 +196,16 @@ class PairBatches(MaskedBatches):
         relation: "next": B is from another document, or follows A; "order": the two, swapped or not.
 
     Raises:
-        LangueError: there is only one document to take passages from.
+        LangueError: there are too few documents to take passages from.
     """
 
     def __init__(self, split: Split, *, relation: Relation, **shape: object) -> None:
         super().__init__(split, **shape)  # type: ignore[arg-type]
         self.relation = relation
-        if relation == "next" and int((np.diff(split.offsets.astype(np.int64)) > 1).sum()) < 2:
+        if not can_pair(split, relation):
             raise LangueError(
-                f"the {split.name} split has one document, and the next sentence is to be told from one of "
-                f'another; set pairs = "order" or "none", or cut documents: langue prepare --documents'
+                f"the {split.name} split has too few documents to make pairs of: two, or one if their order "
+                f'is asked; set pairs = "none", or cut documents: langue prepare --documents'
             )
 
     def _batch(self, number: int) -> MaskedBatch:
@@ -196,6 +213,12 @@ class PairBatches(MaskedBatches):
 
     def _first(self, rows: int) -> MaskedBatch:
         return self._rows(generator(self.seed, "pairs", "first"), min(rows, self.total))
+
+    def examples(self, count: int) -> tuple[list[Array], list[Array], Array]:
+        """Fixed pairs to measure on, nothing hidden: ids and types of each, and the answers."""
+        draw = generator(self.seed, "examples")
+        made = [self._example(self.context, draw) for _ in range(count)]
+        return [ids for ids, _, _ in made], [types for _, types, _ in made], np.array([a for _, _, a in made])
 
     def _rows(self, draw: np.random.Generator, rows: int) -> MaskedBatch:
         batch = MaskedBatch._make((*(np.full((rows, self.context), value, np.int64) for value in EMPTY), 0.0))
@@ -210,16 +233,21 @@ class PairBatches(MaskedBatches):
         self, batch: MaskedBatch, row: int, begin: int, segment: int, draw: np.random.Generator
     ) -> int:
         """Put an example into a row; how many slots it takes."""
-        first, second, answer = self._pair(self.context - begin - 3, draw)
-        cls, sep, _ = self.specials
-        ids = np.r_[cls, first, sep, second, sep]
+        ids, types, answer = self._example(self.context - begin, draw)
         taken = slice(begin, begin + len(ids))
         batch.inputs[row, taken] = ids
         batch.positions[row, taken] = np.arange(len(ids))
         batch.segments[row, taken] = segment
-        batch.types[row, taken] = np.arange(len(ids)) >= len(first) + 2
+        batch.types[row, taken] = types
         batch.pairs[row, begin] = answer
         return len(ids)
+
+    def _example(self, room: int, draw: np.random.Generator) -> tuple[Array, Array, int]:
+        """`[CLS] A [SEP] B [SEP]` in at most `room` slots, the types, and the answer."""
+        first, second, answer = self._pair(room - 3, draw)
+        cls, sep, _ = self.specials
+        ids = np.r_[cls, first, sep, second, sep]
+        return ids, (np.arange(len(ids)) >= len(first) + 2).astype(np.int64), answer
 
     def _pair(self, room: int, draw: np.random.Generator) -> tuple[Array, Array, int]:
         """A, B and the answer, of at most `room` tokens together."""
@@ -257,4 +285,7 @@ class PairBatches(MaskedBatches):
             inside = edges[edges - start <= room]
             stop = int(inside[-1]) if len(inside) else start + room
             return document, text[start:stop], inside[inside < stop] - start
-        raise LangueError(f"the {self.split.name} split has too little text to make pairs of")
+        raise LangueError(
+            f"the {self.split.name} split is nearly all documents too short to make pairs of; "
+            f'set pairs = "none"'
+        )

@@ -40,6 +40,7 @@ def mask(
     mask_id: int,
     alphabet: npt.NDArray[np.integer],
     draw: np.random.Generator,
+    fates: tuple[float, float] = (MASKED, RANDOM),
 ) -> tuple[Array, Array]:
     """What is read, and what is to be predicted.
 
@@ -50,6 +51,7 @@ def mask(
         unit: a unit never reaches over a special token or the edge of a row.
         share: of the ordinary tokens, which are chosen.
         alphabet: what random replacements are drawn from, `(ids,)`.
+        fates: shares of the chosen that are read as `[MASK]` and as a random token.
 
     Returns:
         Inputs and targets, `(rows, time)` each; the target is `NONE` where nothing is predicted.
@@ -61,8 +63,9 @@ def mask(
     # A span is replaced as a whole (Joshi et al. 2020, section 3.1), other units token by token.
     fate = draw.random(flat.size)[units] if unit == "span" else draw.random(flat.size)
     random_ids = alphabet[draw.integers(len(alphabet), size=flat.size)].astype(np.int64)
+    masked, random = fates
     replaced = np.select(
-        [fate < MASKED, fate < MASKED + RANDOM], [np.full_like(flat, mask_id), random_ids], flat
+        [fate < masked, fate < masked + random], [np.full_like(flat, mask_id), random_ids], flat
     )
     return np.where(chosen, replaced, flat).reshape(ids.shape), targets.reshape(ids.shape)
 

@@ -11,7 +11,7 @@ from langue.base.errors import LangueError
 from langue.models.layers.attention import Mask, document_mask
 from langue.models.layers.loss import head_cross_entropy
 from langue.models.protocol import Floats, Ids, Vocabulary
-from langue.tokens.masked import MaskedBatch, Specials
+from langue.tokens.masked import MaskedBatch, Relation, Specials
 from langue.tokens.masking import NONE
 
 READ = 1 << 13  # slots read at a time
@@ -21,21 +21,24 @@ PREDICTED = 1024  # rows of logits at a time
 class MaskedModel(nn.Module):
     """A `Masked` model, once a family adds these.
 
-    encode(ids, positions, types, mask): hidden states `(B, T, C)` of what is `(B, T)`
+    forward(ids, positions, types, mask): hidden states `(B, T, C)` of what is `(B, T)`
     predict(hidden): of hidden states `(N, C)`, what the output matrix is multiplied with, `(N, E)`
     relate(hidden): of hidden states at `[CLS]`, `(N, C)`, the logits of how a pair relates, `(N, 2)`
     output: matrix `(V, E)` and bias `(V,)` of the logits
     """
 
-    def __init__(self, vocabulary: Vocabulary, specials: Specials, window: int, *, packed: bool) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, specials: Specials, window: int, *, pairs: Relation, packed: bool
+    ) -> None:
         super().__init__()
         self.vocabulary = vocabulary
         self.specials = specials
         self.window = self.context = window
+        self.pairs = pairs
         self.packed = packed
         self.carry: dict[str, torch.Tensor] = {}
 
-    def encode(
+    def forward(
         self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor, mask: Mask
     ) -> torch.Tensor:
         raise NotImplementedError
@@ -60,7 +63,8 @@ class MaskedModel(nn.Module):
     def read(self, batch: MaskedBatch) -> torch.Tensor:
         """Hidden states `(B, T, C)` of a batch."""
         ids, _, positions, segments, types, _ = (torch.from_numpy(part).to(self.device) for part in batch[:6])
-        return self.encode(ids, positions, types, document_mask(segments))
+        hidden: torch.Tensor = self(ids, positions, types, document_mask(segments))
+        return hidden
 
     def loss(self, batch: MaskedBatch) -> torch.Tensor:
         """Sum of the cross-entropies, in nats, of the hidden tokens, and of the pairs by their weight.
@@ -127,7 +131,7 @@ class MaskedModel(nn.Module):
                 seen[place, :length] = 1  # padding is a document of its own
             mask = document_mask(seen.to(self.device))
             positions = torch.arange(T, device=self.device).expand(len(rows), T)
-            states = self.encode(read.to(self.device), positions, kind.to(self.device), mask)
+            states = self(read.to(self.device), positions, kind.to(self.device), mask)
             for place, row in enumerate(rows):
                 found[row] = states[place, : len(sequences[row])]
         return [found[row] for row in range(len(sequences))]
