@@ -20,7 +20,7 @@ from langue.base.seeds import derive
 from langue.models.layers.attention import Attention, Mask
 from langue.models.layers.device import best_device
 from langue.models.layers.masked import MaskedModel
-from langue.models.layers.released import Names, Weights, fit, gathered, scattered
+from langue.models.layers.released import Names, Weights, fit, gathered, paired, scattered
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
 from langue.tokens.masked import MaskedBatches, PairBatches, Relation, Specials
@@ -86,18 +86,20 @@ class BertConfig(MaskedConfig, frozen=True):
 
 
 class Embeddings(nn.Module):
-    """The sum of three embeddings, normed (section 3, figure 2)."""
+    """The sum of three embeddings, normed (section 3, figure 2); T = 0: without that of positions."""
 
     def __init__(self, V: int, T: int, C: int, dropout: float) -> None:
         super().__init__()
         self.word = nn.Embedding(V, C)
-        self.position = nn.Embedding(T, C)
+        self.position = nn.Embedding(T, C) if T else None
         self.part = nn.Embedding(2, C)
         self.norm = nn.LayerNorm(C, eps=EPSILON)
         self.drop = nn.Dropout(dropout)
 
     def forward(self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
-        x = self.word(ids) + self.position(positions) + self.part(types)  # (B, T, C)
+        x = self.word(ids) + self.part(types)  # (B, T, C)
+        if self.position is not None:
+            x = x + self.position(positions)
         return self.drop(self.norm(x))  # type: ignore[no-any-return]
 
 
@@ -233,10 +235,7 @@ def released_names(config: BertConfig) -> Names:
         layers[f"{own}.c_fc"] = (f"{theirs}.intermediate.dense",)
         layers[f"{own}.c_proj"] = (f"{theirs}.output.dense",)
         layers[f"{own}.norm_2"] = (f"{theirs}.output.LayerNorm",)
-    for own, sources in layers.items():
-        for kind in ("weight", "bias"):
-            names[f"{own}.{kind}"] = tuple(f"{source}.{kind}" for source in sources)
-    return names
+    return names | paired(layers)
 
 
 def from_released(config: BertConfig, vocabulary: Vocabulary, weights: Weights, seed: int = 0) -> Bert:

@@ -24,6 +24,7 @@ MODULES = {
     "transformer": "langue.models.transformer",
     "gpt2": "langue.models.gpt2",
     "bert": "langue.models.bert",
+    "albert": "langue.models.albert",
     "hmm": "langue.models.hmm",
     "hmm-tagger": "langue.models.hmm.tagger",
     "crf": "langue.models.crf",

@@ -14,6 +14,7 @@ from torch import nn
 from langue.models.layers.device import explicit_attention
 
 # True where a position may look, `(B, 1, T, S)`; "causal": at itself and before; None: everywhere.
+# Numbers instead, `(B, H, T, S)`, are added to the scores: -∞ where it may not look.
 Mask = torch.Tensor | Literal["causal"] | None
 Rotation = tuple[torch.Tensor, torch.Tensor]  # cosines and sines, `(B, 1, T, D / 2)` each
 Past = dict[nn.Module, tuple[torch.Tensor, torch.Tensor]]  # keys and values read before, by module
@@ -76,11 +77,15 @@ def attend(
     if not explicit_attention(q):
         causal = isinstance(mask, str)
         given = None if isinstance(mask, str) else mask
+        if given is not None and given.dtype != torch.bool:
+            given = given.to(q.dtype)
         return F.scaled_dot_product_attention(q, k, v, given, dropout_p=dropout, is_causal=causal)
     if isinstance(mask, str):
         mask = causal_mask(q.shape[2], q.device)
     weights = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)  # (B, H, T, S)
-    if mask is not None:
+    if mask is not None and mask.dtype != torch.bool:
+        weights = weights + mask
+    elif mask is not None:
         weights = weights.masked_fill(~mask, float("-inf"))
     weights = F.softmax(weights, dim=-1, dtype=q.dtype)
     return F.dropout(weights, dropout, training=dropout > 0) @ v

@@ -13,6 +13,15 @@ Names = Mapping[str, tuple[str, ...]]
 Weights = dict[str, torch.Tensor]
 
 
+def paired(layers: Names) -> dict[str, tuple[str, ...]]:
+    """The names of weights and biases from those of layers."""
+    return {
+        f"{own}.{kind}": tuple(f"{name}.{kind}" for name in theirs)
+        for own, theirs in layers.items()
+        for kind in ("weight", "bias")
+    }
+
+
 # What other makers write beside their weights: numbers of places, and copies of the embedding.
 COPIES = ("position_ids", "decoder.weight", "decoder.bias")
 
