@@ -136,7 +136,7 @@ class LanguageModel:
         from langue.generation.beam import continuations
 
         return continuations(
-            self.loaded.model,
+            self.loaded.causal,
             self.tokenizer,
             self.normalisation.apply(prompt),
             beams=beams,

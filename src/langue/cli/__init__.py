@@ -42,8 +42,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 VERBS = (
-    demo, prepare, train, evaluate, compare, generate, next, fill, score, embed, tag, inspect, gradients, info,
-    doctor, import_, export,
+    demo, prepare, train, evaluate, compare, generate, next, fill, score, embed, tag, inspect, gradients,
+    info, doctor, import_, export,
 )  # fmt: skip
 for verb in VERBS:
     app.command(verb.NAME)(verb.command)
