@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from langue.base.config import decode
+from langue.base.config import Config, decode, override
 from langue.base.errors import LangueError
 from langue.base.files import read_bytes, read_json
 from langue.corpus.normalise import Normalisation
-from langue.models.folder import DESCRIPTION, Loaded, describe, is_tagger, load_tagger
+from langue.models.folder import (
+    DESCRIPTION,
+    Loaded,
+    describe,
+    is_classifier,
+    is_tagger,
+    load_classifier,
+    load_tagger,
+)
 from langue.models.folder import load as load_folder
 from langue.models.protocol import Masked
 from langue.tokens.store import MANIFEST, TOKENIZER, TokenStore
@@ -34,6 +42,8 @@ if TYPE_CHECKING:
     from langue.generation.fill import Filled
     from langue.generation.generate import Generation, Writer
     from langue.interop.kenlm import Query
+    from langue.tasks.classification import ClassifierEvaluation, ClassifierModel
+    from langue.tasks.finetune import Finetuned
     from langue.tasks.tagging import TaggerEvaluation, TaggerModel
     from langue.tokens.prepare import Report
     from langue.training.doctor import Finding
@@ -158,7 +168,7 @@ class LanguageModel:
         return f"<langue model {self.path}: {self.summary()}>"
 
 
-def load(path: PathLike) -> LanguageModel | TaggerModel:
+def load(path: PathLike) -> LanguageModel | TaggerModel | ClassifierModel:
     """The model of any family in a folder that `train` wrote.
 
     Raises:
@@ -168,6 +178,8 @@ def load(path: PathLike) -> LanguageModel | TaggerModel:
         from langue.tasks.tagging import TaggerModel
 
         return TaggerModel(load_tagger(path))
+    if is_classifier(path):
+        return classifier(path)
     return language_model(path)
 
 
@@ -181,6 +193,54 @@ def tagger(path: PathLike) -> TaggerModel:
     from langue.tasks.tagging import TaggerModel
 
     return TaggerModel(load_tagger(path))
+
+
+def classifier(path: PathLike) -> ClassifierModel:
+    """`load`, where only a classifier will do."""
+    from langue.tasks.classification import ClassifierModel
+
+    return ClassifierModel(load_classifier(path))
+
+
+def finetune(
+    model: PathLike,
+    data: PathLike,
+    output: PathLike,
+    *,
+    task: Literal["classify", "pair"] = "classify",
+    valid: PathLike | None = None,
+    test: PathLike | None = None,
+    assignments: Sequence[str] = (),
+    overwrite: bool = False,
+    **settings: Any,
+) -> Finetuned:
+    """Fine-tune an encoder on labelled texts, and write the folder of the best classifier.
+
+    Args:
+        model: folder of a model that reads in both directions.
+        data: `text<TAB>label`, or JSON lines with `text` and `label`; of pairs, two texts.
+        valid: chooses the epoch and the seed; without it, a tenth of `data` does.
+        test: measured at the end; nothing is chosen by it.
+        settings: of `langue.tasks.finetune.FinetuneConfig`, `epochs=3`.
+
+    Raises:
+        LangueError: a file is not of its format, or has a label that `data` has not.
+    """
+    from langue.tasks.finetune import FinetuneConfig
+    from langue.tasks.finetune import finetune as run
+
+    sections: dict[str, type[Config]] = {"finetune": FinetuneConfig}
+    chosen = override({}, assignments, sections, settings).get("finetune", {})
+    return run(
+        load_folder(model),
+        Path(data),
+        Path(output),
+        task=task,
+        config=decode(FinetuneConfig, chosen, "finetune"),
+        valid=Path(valid) if valid is not None else None,
+        test=Path(test) if test is not None else None,
+        overwrite=overwrite,
+    )
 
 
 def train(
@@ -219,7 +279,7 @@ def train(
             raise LangueError(f"{resolved.family.name} keeps no checkpoints; train it again without --resume")
         held_out = Path(valid) if valid is not None else None
         train_tagger(resolved, Path(data), Path(output), valid=held_out, overwrite=overwrite)
-        return load(output)
+        return tagger(output)
     if valid is not None:
         raise LangueError(
             f"{resolved.family.name} is measured on the valid split of its store; leave --valid out"
@@ -232,7 +292,7 @@ def train(
         from langue.training.train import train as run
 
         run(resolved, TokenStore(data), Path(output), overwrite=overwrite, resume=resume)
-    return load(output)
+    return language_model(output)
 
 
 def estimate(
@@ -297,8 +357,12 @@ def prepare(
 
 
 def evaluate(
-    model: PathLike | LanguageModel | TaggerModel, on: PathLike, *, split: str = "test", check: bool = False
-) -> Evaluation | TaggerEvaluation | MaskedEvaluation:
+    model: PathLike | LanguageModel | TaggerModel | ClassifierModel,
+    on: PathLike,
+    *,
+    split: str = "test",
+    check: bool = False,
+) -> Evaluation | TaggerEvaluation | MaskedEvaluation | ClassifierEvaluation:
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
 
     A tagger is measured in precision, recall and F1 instead; a model that reads in both directions on
@@ -315,11 +379,14 @@ def evaluate(
 
     held = load(model) if isinstance(model, str | Path) else model
     if not isinstance(held, LanguageModel):
-        from langue.tasks.tagging import evaluate_tagger
+        from langue.tasks.tagging import TaggerModel, evaluate_tagger
 
         if check:
-            raise LangueError(f"{held.path} is a tagger; the self-tests are of language models' scores")
-        return evaluate_tagger(held.loaded, Path(on))
+            what = "tagger" if isinstance(held, TaggerModel) else "classifier"
+            raise LangueError(f"{held.path} is a {what}; the self-tests are of language models' scores")
+        if isinstance(held, TaggerModel):
+            return evaluate_tagger(held.loaded, Path(on))
+        return held.evaluate(Path(on))
     is_store = (Path(on) / MANIFEST).is_file()
     if Path(on).is_dir() and not is_store:
         raise LangueError(f"{on} is neither a token store (no {MANIFEST}) nor a text file")

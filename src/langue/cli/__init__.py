@@ -14,6 +14,7 @@ from langue import __version__
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.cli import (
+    classify,
     compare,
     demo,
     doctor,
@@ -21,6 +22,7 @@ from langue.cli import (
     evaluate,
     export,
     fill,
+    finetune,
     generate,
     gradients,
     import_,
@@ -42,8 +44,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 VERBS = (
-    demo, prepare, train, evaluate, compare, generate, next, fill, score, embed, tag, inspect, gradients,
-    info, doctor, import_, export,
+    demo, prepare, train, evaluate, compare, generate, next, fill, score, embed, tag, finetune, classify,
+    inspect, gradients, info, doctor, import_, export,
 )  # fmt: skip
 for verb in VERBS:
     app.command(verb.NAME)(verb.command)

@@ -51,7 +51,12 @@ class Albert(MaskedModel):
         _, C, H, T = config.shape
         V, E = config.rows(vocabulary), config.embedding
         super().__init__(
-            vocabulary, config.specials(vocabulary), window=T, pairs=config.pairs, packed=config.packed
+            vocabulary,
+            config.specials(vocabulary),
+            width=C,
+            window=T,
+            pairs=config.pairs,
+            packed=config.packed,
         )
         self.config = config
         absolute = config.position == "absolute"

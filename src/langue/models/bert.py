@@ -143,7 +143,12 @@ class Bert(MaskedModel):
         L, C, H, T = config.shape
         V = config.rows(vocabulary)
         super().__init__(
-            vocabulary, config.specials(vocabulary), window=T, pairs=config.pairs, packed=config.packed
+            vocabulary,
+            config.specials(vocabulary),
+            width=C,
+            window=T,
+            pairs=config.pairs,
+            packed=config.packed,
         )
         self.config = config
         self.embeddings = Embeddings(V, T, C, config.dropout)

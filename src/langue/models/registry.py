@@ -28,6 +28,7 @@ MODULES = {
     "hmm": "langue.models.hmm",
     "hmm-tagger": "langue.models.hmm.tagger",
     "crf": "langue.models.crf",
+    "classifier": "langue.models.classifier",
 }
 
 
@@ -78,8 +79,21 @@ class TaggerFamily:
     load: Callable[[Path, Any], Tagger]  # (folder, config)
 
 
-def lookup(name: str) -> Family | TaggerFamily:
-    """The family of that name, of either kind.
+@dataclass(frozen=True, kw_only=True)
+class ClassifierFamily:
+    """Encoders fine-tuned to tell texts apart: made by `langue finetune`, not by `langue train`."""
+
+    name: str
+    summary: str
+    config: type[Config]
+    load: Callable[[Path, Any, Vocabulary], Any]  # (folder, config, vocabulary)
+
+
+AnyFamily = Family | TaggerFamily | ClassifierFamily
+
+
+def lookup(name: str) -> AnyFamily:
+    """The family of that name, of any kind.
 
     Raises:
         LangueError: there is none; the nearest is named.
@@ -87,7 +101,7 @@ def lookup(name: str) -> Family | TaggerFamily:
     if name not in MODULES:
         raise LangueError(f"unknown family {name}{nearest(name, list(MODULES))}")
     found = importlib.import_module(MODULES[name]).FAMILY
-    assert isinstance(found, Family | TaggerFamily)
+    assert isinstance(found, AnyFamily)
     return found
 
 
@@ -100,4 +114,6 @@ def family(name: str) -> Family:
     found = lookup(name)
     if isinstance(found, TaggerFamily):
         raise LangueError(f"{name} is a family of taggers, not of language models")
+    if isinstance(found, ClassifierFamily):
+        raise LangueError(f"{name} is no language model; make one of an encoder: langue finetune MODEL DATA")
     return found

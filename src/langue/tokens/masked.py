@@ -7,6 +7,7 @@
 Like all batches, number k is a pure function of (store, shape, seed, k), its masks included.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -86,6 +87,33 @@ class MaskedBatch(NamedTuple):
                 padded[number, : len(places)] = part[row, places]
             parts.append(padded)
         return MaskedBatch._make((*parts, self.pair_weight))
+
+
+def packed(examples: Sequence[tuple[Array, Array]], context: int) -> MaskedBatch:
+    """Framed examples, ids and types of each, in as few rows as first fit finds, the longest first.
+
+    At the beginning of each stands its number, in `pairs`.
+    """
+    order = sorted(range(len(examples)), key=lambda number: -len(examples[number][0]))
+    used: list[int] = []
+    taken = []  # number, row, slot
+    for number in order:
+        length = len(examples[number][0])
+        row = next((row for row, slots in enumerate(used) if slots + length <= context), len(used))
+        if row == len(used):
+            used.append(0)
+        taken.append((number, row, used[row]))
+        used[row] += length
+    shape = (len(used), max(used, default=0))
+    batch = MaskedBatch._make((*(np.full(shape, value, np.int64) for value in EMPTY), 0.0))
+    for number, row, slot in taken:
+        ids, types = examples[number]
+        here = slice(slot, slot + len(ids))
+        batch.inputs[row, here], batch.types[row, here] = ids, types
+        batch.positions[row, here] = np.arange(len(ids))
+        batch.segments[row, here] = number
+        batch.pairs[row, slot] = number
+    return batch
 
 
 class MaskedBatches:

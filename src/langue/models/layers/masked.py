@@ -28,11 +28,19 @@ class MaskedModel(nn.Module):
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, specials: Specials, window: int, *, pairs: Relation, packed: bool
+        self,
+        vocabulary: Vocabulary,
+        specials: Specials,
+        *,
+        width: int,
+        window: int,
+        pairs: Relation,
+        packed: bool,
     ) -> None:
         super().__init__()
         self.vocabulary = vocabulary
         self.specials = specials
+        self.width = width  # C
         self.window = self.context = window
         self.pairs = pairs
         self.packed = packed
@@ -74,16 +82,16 @@ class MaskedModel(nn.Module):
         if not self.packed:
             batch = batch.unpacked()
         hidden = self.read(batch).flatten(0, 1)  # (B T, C)
-        targets, places = self._marked(batch.targets)  # (N,) each
+        targets, places = self.marked(batch.targets)  # (N,) each
         matrix, bias = self.output
         loss = head_cross_entropy(self.predict(hidden[places]), matrix, targets, bias)
         if batch.pair_weight:
-            answers, places = self._marked(batch.pairs)
+            answers, places = self.marked(batch.pairs)
             logits = self.relate(hidden[places]).float()
             loss = loss + batch.pair_weight * F.cross_entropy(logits, answers, reduction="sum")
         return loss
 
-    def _marked(self, part: Ids) -> tuple[torch.Tensor, torch.Tensor]:
+    def marked(self, part: Ids) -> tuple[torch.Tensor, torch.Tensor]:
         """What is not NONE in `(B, T)`, and where in `(B T,)`."""
         flat = torch.from_numpy(part).flatten()
         places = (flat != NONE).nonzero().squeeze(1)  # on the CPU: a GPU would have to wait for it
