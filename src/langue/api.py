@@ -452,14 +452,21 @@ def demo(
 
 
 def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -> LanguageModel:
-    """Write the model of an ARPA file, gzipped or not, as a model folder.
+    """Write the model of an ARPA file, gzipped or not, or of a folder of Hugging Face, as a model folder.
+
+    Of Hugging Face, BERT and ALBERT are read.
 
     Raises:
         LangueError: the file is missing or damaged (the line is named); the output is in the way.
     """
-    from langue.interop.convert import import_arpa
+    if Path(path).is_dir():
+        from langue.interop.checkpoints import import_released
 
-    import_arpa(Path(path), Path(output), overwrite=overwrite)
+        import_released(Path(path), Path(output), overwrite=overwrite)
+    else:
+        from langue.interop.convert import import_arpa
+
+        import_arpa(Path(path), Path(output), overwrite=overwrite)
     return language_model(output)
 
 
@@ -472,6 +479,17 @@ def export_model(model: PathLike, output: PathLike, *, overwrite: bool = False) 
     from langue.interop.convert import export_arpa
 
     return export_arpa(Path(model), Path(output), overwrite=overwrite)
+
+
+def export_encoder(model: PathLike, output: PathLike, *, overwrite: bool = False) -> None:
+    """Write a BERT or ALBERT as a folder that `transformers` loads.
+
+    Raises:
+        LangueError: no such model is there, it has a part that they have not; the folder is in the way.
+    """
+    from langue.interop.checkpoints import export_released
+
+    export_released(Path(model), Path(output), overwrite=overwrite)
 
 
 def doctor(folder: PathLike = ".") -> Iterator[Finding]:

@@ -57,6 +57,7 @@ class Albert(MaskedModel):
             window=T,
             pairs=config.pairs,
             packed=config.packed,
+            headless=config.headless,
         )
         self.config = config
         absolute = config.position == "absolute"

@@ -57,6 +57,7 @@ class MaskedConfig(Config, frozen=True):
     pairs: Relation = "none"  # a second task (pieces of text, how they relate)
     packed: bool = True  # false: rectangular batches with padding, the same figures more slowly
     special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
+    headless: bool = False  # imported without a head: it predicts no hidden tokens before it is trained
     vocabulary_rows: Count = 0  # of the embedding; 0: text and special ids
 
     def __post_init__(self) -> None:
@@ -149,6 +150,7 @@ class Bert(MaskedModel):
             window=T,
             pairs=config.pairs,
             packed=config.packed,
+            headless=config.headless,
         )
         self.config = config
         self.embeddings = Embeddings(V, T, C, config.dropout)

@@ -36,6 +36,7 @@ class MaskedModel(nn.Module):
         window: int,
         pairs: Relation,
         packed: bool,
+        headless: bool,
     ) -> None:
         super().__init__()
         self.vocabulary = vocabulary
@@ -44,6 +45,7 @@ class MaskedModel(nn.Module):
         self.window = self.context = window
         self.pairs = pairs
         self.packed = packed
+        self.headless = headless
         self.carry: dict[str, torch.Tensor] = {}
 
     def forward(
@@ -107,6 +109,11 @@ class MaskedModel(nn.Module):
         self, sequences: Sequence[Ids], places: Sequence[Ids], types: Sequence[Ids] | None = None
     ) -> list[Floats]:
         """Natural-log probabilities of every token at these places: `(places, V)` for each sequence."""
+        if self.headless:
+            raise LangueError(
+                "this encoder came without the head that predicts hidden tokens: it embeds (langue embed) "
+                "and is fine-tuned (langue finetune), and fills no gaps"
+            )
         found = []
         matrix, bias = self.output
         for states, chosen in zip(self._read_all(sequences, types), places, strict=True):
