@@ -8,25 +8,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from langue.base.config import decode
+from langue.base.config import Config, decode, override
 from langue.base.errors import LangueError
 from langue.base.files import read_bytes, read_json
 from langue.corpus.normalise import Normalisation
-from langue.models.folder import DESCRIPTION, Loaded, describe, is_tagger, load_tagger
+from langue.models.folder import (
+    DESCRIPTION,
+    Loaded,
+    describe,
+    is_classifier,
+    is_tagger,
+    load_classifier,
+    load_tagger,
+)
 from langue.models.folder import load as load_folder
+from langue.models.protocol import Masked
 from langue.tokens.store import MANIFEST, TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from langue.comparison.compare import Comparison
     from langue.evaluation.evaluate import Evaluation
     from langue.evaluation.gradients import Gradients
+    from langue.evaluation.masked import MaskedEvaluation
+    from langue.evaluation.pseudo import PseudoScore
     from langue.evaluation.score import Score
     from langue.evaluation.verbatim import Copied, Found
+    from langue.generation.embed import Pooling
+    from langue.generation.fill import Filled
     from langue.generation.generate import Generation, Writer
     from langue.interop.kenlm import Query
+    from langue.tasks.classification import ClassifierEvaluation, ClassifierModel
+    from langue.tasks.finetune import Finetuned
     from langue.tasks.tagging import TaggerEvaluation, TaggerModel
     from langue.tokens.prepare import Report
     from langue.training.doctor import Finding
@@ -47,6 +65,11 @@ class LanguageModel:
     def path(self) -> Path:
         return self.loaded.path
 
+    @property
+    def reads_both_ways(self) -> bool:
+        """Whether it fills, embeds and pseudo-scores; else it scores, continues and generates."""
+        return isinstance(self.loaded.model, Masked)
+
     def score(self, text: str) -> Score:
         """Bits of one text as a document of its own, its end included."""
         return self.score_all([text])[0]
@@ -55,13 +78,43 @@ class LanguageModel:
         """`score` of many texts at once: the same figures, faster."""
         from langue.evaluation.score import score_texts
 
-        return score_texts(self.loaded.model, self.tokenizer, self.normalisation, texts)
+        return score_texts(self.loaded.causal, self.tokenizer, self.normalisation, texts)
+
+    def fill(self, text: str, *, top: int = 5, append: int = 0, **refining: Any) -> Filled:
+        """What stands behind each `[MASK]` of a text, from both sides, and the text with all filled.
+
+        Args:
+            top: candidates of each gap.
+            append: adds so many `[MASK]` to the text: a continuation, for what it is.
+            refining: `rounds`, `temperature`, `seed` of `langue.generation.fill.fill`.
+        """
+        from langue.generation.fill import MASK, fill
+
+        written = self.normalisation.apply(text) + MASK * append
+        return fill(self.loaded.masked, self.tokenizer, written, top=top, **refining)
+
+    def embed(self, texts: Sequence[str], *, pooling: Pooling = "mean") -> npt.NDArray[np.float32]:
+        """A vector of each text: `(texts, width)`; `pooling` is "mean" or "cls"."""
+        from langue.generation.embed import embed
+
+        normalised = [self.normalisation.apply(text) for text in texts]
+        return embed(self.loaded.masked, self.tokenizer, normalised, pooling=pooling)
+
+    def pseudo_score(self, text: str) -> PseudoScore:
+        """Pseudo-bits of a text: each token hidden in turn. No probability; see docs/masked.md."""
+        return self.pseudo_score_all([text])[0]
+
+    def pseudo_score_all(self, texts: Sequence[str]) -> list[PseudoScore]:
+        """`pseudo_score` of many texts."""
+        from langue.evaluation.pseudo import pseudo_score_texts
+
+        return pseudo_score_texts(self.loaded.masked, self.tokenizer, self.normalisation, texts)
 
     def next(self, context: str = "", *, top: int = 10) -> list[tuple[str, float]]:
         """The likeliest next tokens after a text, with their probabilities, likeliest first."""
         from langue.generation.generate import next_tokens
 
-        return next_tokens(self.loaded.model, self.tokenizer, self.normalisation.apply(context), top)
+        return next_tokens(self.loaded.causal, self.tokenizer, self.normalisation.apply(context), top)
 
     def stream(self, prompt: str = "", **sampling: Any) -> Writer:
         """Continue a text piece by piece: iterate over the writer, then read its `result`.
@@ -73,7 +126,7 @@ class LanguageModel:
         from langue.generation.sample import Sampling
 
         settings = decode(Sampling, sampling, "sampling")
-        return generate(self.loaded.model, self.tokenizer, self.normalisation.apply(prompt), settings)
+        return generate(self.loaded.causal, self.tokenizer, self.normalisation.apply(prompt), settings)
 
     def generate(self, prompt: str = "", **sampling: Any) -> Generation:
         """Continue a text, whole: `stream` run to its end."""
@@ -94,7 +147,7 @@ class LanguageModel:
         from langue.generation.beam import continuations
 
         return continuations(
-            self.loaded.model,
+            self.loaded.causal,
             self.tokenizer,
             self.normalisation.apply(prompt),
             beams=beams,
@@ -132,7 +185,7 @@ class LanguageModel:
         return f"<langue model {self.path}: {self.summary()}>"
 
 
-def load(path: PathLike) -> LanguageModel | TaggerModel:
+def load(path: PathLike) -> LanguageModel | TaggerModel | ClassifierModel:
     """The model of any family in a folder that `train` wrote.
 
     Raises:
@@ -142,6 +195,8 @@ def load(path: PathLike) -> LanguageModel | TaggerModel:
         from langue.tasks.tagging import TaggerModel
 
         return TaggerModel(load_tagger(path))
+    if is_classifier(path):
+        return classifier(path)
     return language_model(path)
 
 
@@ -155,6 +210,54 @@ def tagger(path: PathLike) -> TaggerModel:
     from langue.tasks.tagging import TaggerModel
 
     return TaggerModel(load_tagger(path))
+
+
+def classifier(path: PathLike) -> ClassifierModel:
+    """`load`, where only a classifier will do."""
+    from langue.tasks.classification import ClassifierModel
+
+    return ClassifierModel(load_classifier(path))
+
+
+def finetune(
+    model: PathLike,
+    data: PathLike,
+    output: PathLike,
+    *,
+    task: Literal["classify", "pair"] = "classify",
+    valid: PathLike | None = None,
+    test: PathLike | None = None,
+    assignments: Sequence[str] = (),
+    overwrite: bool = False,
+    **settings: Any,
+) -> Finetuned:
+    """Fine-tune an encoder on labelled texts, and write the folder of the best classifier.
+
+    Args:
+        model: folder of a model that reads in both directions.
+        data: `text<TAB>label`, or JSON lines with `text` and `label`; of pairs, two texts.
+        valid: chooses the epoch and the seed; without it, a tenth of `data` does.
+        test: measured at the end; nothing is chosen by it.
+        settings: of `langue.tasks.finetune.FinetuneConfig`, `epochs=3`.
+
+    Raises:
+        LangueError: a file is not of its format, or has a label that `data` has not.
+    """
+    from langue.tasks.finetune import FinetuneConfig
+    from langue.tasks.finetune import finetune as run
+
+    sections: dict[str, type[Config]] = {"finetune": FinetuneConfig}
+    chosen = override({}, assignments, sections, settings).get("finetune", {})
+    return run(
+        load_folder(model),
+        Path(data),
+        Path(output),
+        task=task,
+        config=decode(FinetuneConfig, chosen, "finetune"),
+        valid=Path(valid) if valid is not None else None,
+        test=Path(test) if test is not None else None,
+        overwrite=overwrite,
+    )
 
 
 def train(
@@ -193,7 +296,7 @@ def train(
             raise LangueError(f"{resolved.family.name} keeps no checkpoints; train it again without --resume")
         held_out = Path(valid) if valid is not None else None
         train_tagger(resolved, Path(data), Path(output), valid=held_out, overwrite=overwrite)
-        return load(output)
+        return tagger(output)
     if valid is not None:
         raise LangueError(
             f"{resolved.family.name} is measured on the valid split of its store; leave --valid out"
@@ -206,7 +309,7 @@ def train(
         from langue.training.train import train as run
 
         run(resolved, TokenStore(data), Path(output), overwrite=overwrite, resume=resume)
-    return load(output)
+    return language_model(output)
 
 
 def estimate(
@@ -271,11 +374,16 @@ def prepare(
 
 
 def evaluate(
-    model: PathLike | LanguageModel | TaggerModel, on: PathLike, *, split: str = "test", check: bool = False
-) -> Evaluation | TaggerEvaluation:
+    model: PathLike | LanguageModel | TaggerModel | ClassifierModel,
+    on: PathLike,
+    *,
+    split: str = "test",
+    check: bool = False,
+) -> Evaluation | TaggerEvaluation | MaskedEvaluation | ClassifierEvaluation:
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
 
-    A tagger is measured in precision, recall and F1 instead.
+    A tagger is measured in precision, recall and F1 instead; a model that reads in both directions on
+    hidden tokens.
 
     Args:
         on: a token store, of which `split` is measured, or a text file, of which all is; for a tagger, a
@@ -288,15 +396,26 @@ def evaluate(
 
     held = load(model) if isinstance(model, str | Path) else model
     if not isinstance(held, LanguageModel):
-        from langue.tasks.tagging import evaluate_tagger
+        from langue.tasks.tagging import TaggerModel, evaluate_tagger
 
         if check:
-            raise LangueError(f"{held.path} is a tagger; the self-tests are of language models' scores")
-        return evaluate_tagger(held.loaded, Path(on))
-    if (Path(on) / MANIFEST).is_file():
-        return evaluate_store(held.loaded, TokenStore(on), split=split, check=check)
-    if Path(on).is_dir():
+            what = "tagger" if isinstance(held, TaggerModel) else "classifier"
+            raise LangueError(f"{held.path} is a {what}; the self-tests are of language models' scores")
+        if isinstance(held, TaggerModel):
+            return evaluate_tagger(held.loaded, Path(on))
+        return held.evaluate(Path(on))
+    is_store = (Path(on) / MANIFEST).is_file()
+    if Path(on).is_dir() and not is_store:
         raise LangueError(f"{on} is neither a token store (no {MANIFEST}) nor a text file")
+    if held.reads_both_ways:
+        from langue.evaluation.masked import masked_evaluate_store, masked_evaluate_text
+
+        named = (held.loaded, held.tokenizer)
+        if is_store:
+            return masked_evaluate_store(*named, TokenStore(on), split=split, check=check)
+        return masked_evaluate_text(*named, held.normalisation, Path(on), check=check)
+    if is_store:
+        return evaluate_store(held.loaded, TokenStore(on), split=split, check=check)
     return evaluate_text(held.loaded, held.tokenizer, held.normalisation, Path(on), check=check)
 
 
@@ -350,14 +469,21 @@ def demo(
 
 
 def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -> LanguageModel:
-    """Write the model of an ARPA file, gzipped or not, as a model folder.
+    """Write the model of an ARPA file, gzipped or not, or of a folder of Hugging Face, as a model folder.
+
+    Of Hugging Face, BERT and ALBERT are read.
 
     Raises:
         LangueError: the file is missing or damaged (the line is named); the output is in the way.
     """
-    from langue.interop.convert import import_arpa
+    if Path(path).is_dir():
+        from langue.interop.checkpoints import import_released
 
-    import_arpa(Path(path), Path(output), overwrite=overwrite)
+        import_released(Path(path), Path(output), overwrite=overwrite)
+    else:
+        from langue.interop.convert import import_arpa
+
+        import_arpa(Path(path), Path(output), overwrite=overwrite)
     return language_model(output)
 
 
@@ -370,6 +496,17 @@ def export_model(model: PathLike, output: PathLike, *, overwrite: bool = False) 
     from langue.interop.convert import export_arpa
 
     return export_arpa(Path(model), Path(output), overwrite=overwrite)
+
+
+def export_encoder(model: PathLike, output: PathLike, *, overwrite: bool = False) -> None:
+    """Write a BERT or ALBERT as a folder that `transformers` loads.
+
+    Raises:
+        LangueError: no such model is there, it has a part that they have not; the folder is in the way.
+    """
+    from langue.interop.checkpoints import export_released
+
+    export_released(Path(model), Path(output), overwrite=overwrite)
 
 
 def doctor(folder: PathLike = ".") -> Iterator[Finding]:

@@ -14,13 +14,17 @@ from langue import __version__
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.cli import (
+    classify,
     compare,
     copied,
     demo,
     doctor,
+    embed,
     evaluate,
     export,
+    fill,
     find,
+    finetune,
     generate,
     gradients,
     import_,
@@ -43,7 +47,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 VERBS = (
-    demo, prepare, train, evaluate, compare, generate, next, score, tag,
+    demo, prepare, train, evaluate, compare, generate, next, fill, score, embed, tag, finetune, classify,
     info, inspect, states, gradients, find, copied, import_, export, doctor,
 )  # fmt: skip
 for verb in VERBS:

@@ -11,17 +11,22 @@ NAME = "export"
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Model folder of the family ngram.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="ARPA file to write; .gz is gzipped.")],
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the output file if it exists.")
-    ] = False,
+    model: Annotated[Path, typer.Argument(help="Model folder of the family ngram, bert or albert.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="ARPA file (.gz is gzipped) or folder to write.")
+    ],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write an n-gram model as an ARPA file, which KenLM and SRILM load."""
+    """Write an n-gram model as an ARPA file, which KenLM and SRILM load; a BERT or ALBERT as a folder,
+    which transformers loads."""
     from langue import api
 
+    if api.info(model).get("family") in ("bert", "albert"):
+        api.export_encoder(model, output, overwrite=overwrite)
+        print_json({"output": str(output)}) if json else print(f"{output}: written")
+        return
     ngrams = api.export_model(model, output, overwrite=overwrite)
     if json:
         print_json({"output": str(output), "ngrams": ngrams})

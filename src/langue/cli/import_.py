@@ -11,7 +11,9 @@ NAME = "import"
 
 
 def command(
-    path: Annotated[Path, typer.Argument(metavar="ARPA", help="An ARPA file, gzipped or not.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="ARPA|FOLDER", help="An ARPA file, or a BERT of Hugging Face.")
+    ],
     output: Output,
     overwrite: Overwrite = False,
     json: Json = False,

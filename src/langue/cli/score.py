@@ -1,11 +1,18 @@
 """`langue score`: how surprising is each line of a file."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from langue.cli.options import Json, Quiet, print_json, read_lines
+
+if TYPE_CHECKING:
+    from langue.evaluation.pseudo import PseudoScore
+    from langue.evaluation.score import Score
 
 NAME = "score"
 
@@ -17,14 +24,21 @@ def command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score each line as a document of its own: bits, bits per byte, perplexity per token."""
+    """Score each line as a document of its own: bits, bits per byte, perplexity per token.
+
+    A model that reads in both directions has no probability of a text: it gives pseudo-bits.
+    """
     from langue import api
 
-    scores = api.language_model(model).score_all(read_lines(text))
+    held = api.language_model(model)
+    masked = held.reads_both_ways
+    scores: Sequence[Score | PseudoScore] = (held.pseudo_score_all if masked else held.score_all)(
+        read_lines(text)
+    )
     if json:
         print_json([score.to_json(per_token=per_token) for score in scores])
         return
-    print("bits\tbits/byte\tperplexity\ttext")
+    print("pseudo-bits\tpseudo-bits/byte\ttext" if masked else "bits\tbits/byte\tperplexity\ttext")
     for score in scores:
         print(score.row())
         if per_token:

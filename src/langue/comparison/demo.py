@@ -66,7 +66,7 @@ class Language:
         tokenizer = Tokenizer.load(self.store / TOKENIZER)
         prompt = PROMPTS[self.name]
         for name, loaded in self.models.items():
-            writer = generate(loaded.model, tokenizer, prompt, SAMPLE)
+            writer = generate(loaded.causal, tokenizer, prompt, SAMPLE)
             yield name, prompt + "".join(writer)
 
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from langue.models.protocol import Causal, Floats, Ids
+from langue.models.protocol import Causal, Floats, Ids, Masked
+from langue.tokens.masked import framed
 
 TOLERANCE = 2e-3
 PLACES = 12  # tokens of a document whose whole distribution is looked at
@@ -22,6 +23,10 @@ class Check(NamedTuple):
     deviation: float
     passed: bool
 
+    def line(self) -> str:
+        verdict = "pass" if self.passed else "FAIL"
+        return f"{verdict}  {self.name} (largest deviation {self.deviation:.1e})"
+
 
 def check(model: Causal, documents: Sequence[Ids]) -> list[Check]:
     """Run every self-test on the first documents (at most `DOCUMENTS`, cut to `LONGEST` tokens)."""
@@ -33,6 +38,26 @@ def check(model: Causal, documents: Sequence[Ids]) -> list[Check]:
         "score is the sum of next-token log-probabilities": _next(model, texts, alone),
         "generation predicts what scoring predicts": _decoder(model, texts, alone),
         "no token sees its own label": _leak(model, texts, alone),
+    }
+    return [Check(name, value, bool(value <= TOLERANCE)) for name, value in found.items()]
+
+
+def check_masked(model: Masked, documents: Sequence[Ids]) -> list[Check]:
+    """The self-tests of an encoder, on the first documents, cut to what it can see at once."""
+    texts = [framed(ids[: model.window - 2], model.specials) for ids in documents[:DOCUMENTS]]
+    places = [np.array(_places(ids)) for ids in texts]
+    hidden = [ids.copy() for ids in texts]
+    for ids, some in zip(hidden, places, strict=True):
+        ids[some] = model.specials.mask
+    together = model.masked_log_probs(hidden, places)
+    alone = [model.masked_log_probs([ids], [some])[0] for ids, some in zip(hidden, places, strict=True)]
+    states = model.hidden(texts)
+    found = {
+        "probabilities sum to one": float(
+            np.abs(np.exp(np.concatenate(together).astype(np.float64)).sum(-1) - 1).max()
+        ),
+        "same prediction alone and in a batch": _apart(alone, together),
+        "same hidden states alone and in a batch": _apart([model.hidden([ids])[0] for ids in texts], states),
     }
     return [Check(name, value, bool(value <= TOLERANCE)) for name, value in found.items()]
 

@@ -137,9 +137,7 @@ class Evaluation:
         )
         if self.window:
             lines.append(f"window           {self.window} tokens, stride {self.stride}")
-        for found in self.checks:
-            verdict = "pass" if found.passed else "FAIL"
-            lines.append(f"{verdict}  {found.name} (largest deviation {found.deviation:.1e})")
+        lines += [found.line() for found in self.checks]
         return "\n".join(lines)
 
 
@@ -169,16 +167,20 @@ def check_tokenizer(loaded: Loaded, store: TokenStore) -> None:
         )
 
 
+def texts_of(path: Path, normalisation: Normalisation) -> Iterator[str]:
+    """The documents of a text file, cut as `langue prepare` cuts one file."""
+    ledger = Ledger()
+    data = DataConfig(normalisation=normalisation)
+    return (document.text for document in normalised(read(find([str(path)]), data, ledger), data, ledger))
+
+
 def evaluate_text(
     loaded: Loaded, tokenizer: Tokenizer, normalisation: Normalisation, path: Path, *, check: bool = False
 ) -> Evaluation:
     """Measure a model on all documents of a text file, cut as `langue prepare` cuts one file."""
-    ledger = Ledger()
-    data = DataConfig(normalisation=normalisation)
-    texts = (document.text for document in normalised(read(find([str(path)]), data, ledger), data, ledger))
     measured = (
         Measured(np.append(tokenizer.encode(text), np.uint32(tokenizer.eos)), size(text), count_words(text))
-        for text in texts
+        for text in texts_of(path, normalisation)
     )
     return _evaluation(loaded, measured, path, closed=tokenizer.closed, check=check)
 
@@ -192,7 +194,7 @@ def _evaluation(
     closed: bool,
     check: bool,
 ) -> Evaluation:
-    model = loaded.model
+    model = loaded.causal
     if not getattr(model, "normalised", True):
         raise LangueError(
             f"{loaded.path} scores by stupid backoff: its scores are no probabilities and have no "

@@ -18,8 +18,8 @@ import msgspec
 from langue.base.config import Config, decode, encode
 from langue.base.errors import LangueError
 from langue.base.files import atomic_folder, describe_files, read_json, verify_files, write_json
-from langue.models.protocol import Causal, Tagger, Vocabulary
-from langue.models.registry import Family, TaggerFamily, lookup
+from langue.models.protocol import Causal, Masked, Tagger, Vocabulary
+from langue.models.registry import AnyFamily, ClassifierFamily, Family, TaggerFamily, lookup
 from langue.tokens.store import TOKENIZER
 
 FORMAT = 1
@@ -33,8 +33,36 @@ class Loaded:
     path: Path
     family: Family
     config: Config
-    model: Causal
+    model: Causal | Masked
     description: dict[str, Any]  # model.json, whole
+
+    @property
+    def causal(self) -> Causal:
+        """The model, which reads from left to right.
+
+        Raises:
+            LangueError: it does not.
+        """
+        if not isinstance(self.model, Causal):
+            raise LangueError(
+                f"{self.path} ({self.family.name}) reads in both directions, so no text has a probability "
+                f"from left to right: no bits per byte, no next token; see langue fill, embed and evaluate"
+            )
+        return self.model
+
+    @property
+    def masked(self) -> Masked:
+        """The model, which predicts hidden tokens from both sides.
+
+        Raises:
+            LangueError: it does not.
+        """
+        if not isinstance(self.model, Masked):
+            raise LangueError(
+                f"{self.path} ({self.family.name}) reads from left to right and sees nothing after a gap; "
+                f"train a model that does: langue train bert STORE"
+            )
+        return self.model
 
 
 @dataclass(frozen=True)
@@ -45,6 +73,16 @@ class LoadedTagger:
     family: TaggerFamily
     config: Config
     model: Tagger
+    description: dict[str, Any]  # model.json, whole
+
+
+@dataclass(frozen=True)
+class LoadedClassifier:
+    """What the folder of a classifier holds."""
+
+    path: Path
+    config: Config
+    model: Any  # `models.classifier.Classifier`
     description: dict[str, Any]  # model.json, whole
 
 
@@ -63,8 +101,8 @@ class Description(msgspec.Struct, forbid_unknown_fields=True):
     tokenizer: str | None = None  # fingerprint
     normalisation: dict[str, Any] | None = None
     store: str | None = None  # fingerprint of the token store it was trained on
-    # Of a tagger:
-    data: dict[str, Any] | None = None  # the tagged file it was trained on: its form and fingerprint
+    # Of a tagger or classifier:
+    data: dict[str, Any] | None = None  # the labelled file it was trained on: its form and fingerprint
 
 
 def save(
@@ -72,7 +110,7 @@ def save(
     *,
     family: Family,
     config: Config,
-    model: Causal,
+    model: Causal | Masked,
     store: Path,
     manifest: Mapping[str, Any],
     recipe: Mapping[str, Any],
@@ -139,6 +177,35 @@ def save_tagger(
         )
 
 
+def save_classifier(
+    path: Path,
+    *,
+    config: Config,
+    model: Any,
+    encoder: Loaded,
+    data: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    measured: Mapping[str, Any],
+    card: str,
+    overwrite: bool = False,
+) -> None:
+    """`save` for a classifier; its tokenizer and normalisation are those of the encoder it comes from."""
+    with atomic_folder(path, marker=DESCRIPTION, overwrite=overwrite) as folder:
+        model.save(folder)
+        shutil.copyfile(encoder.path / TOKENIZER, folder / TOKENIZER)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        _describe(
+            folder,
+            family="classifier",
+            config=encode(config),
+            recipe=dict(recipe),
+            measured=dict(measured),
+            size=model.size(),
+            data=dict(data),
+            **{name: encoder.description[name] for name in ("vocabulary", "tokenizer", "normalisation")},
+        )
+
+
 def _describe(folder: Path, **fields: Any) -> None:
     description = Description(format=FORMAT, files=describe_files(folder), **fields)
     write_json(folder / DESCRIPTION, msgspec.to_builtins(description))
@@ -157,10 +224,31 @@ def load(path: Path | str) -> Loaded:
             f"{path} is a tagger ({kind.name}): it says which tags a text has, not how likely the text is, "
             f"so it has no bits per byte and continues no text; use langue tag {path} TEXT"
         )
-    assert description.vocabulary is not None
-    vocabulary = Vocabulary(description.vocabulary["size"], description.vocabulary["eos"])
-    model = kind.load(path, config, vocabulary)
+    if isinstance(kind, ClassifierFamily):
+        raise LangueError(f"{path} is a classifier, not a language model; use langue classify {path} TEXT")
+    model = kind.load(path, config, _vocabulary(description))
     return Loaded(path, kind, config, model, msgspec.to_builtins(description))
+
+
+def load_classifier(path: Path | str) -> LoadedClassifier:
+    """Read the folder of a classifier.
+
+    Raises:
+        LangueError: as `load`, or it is no classifier.
+    """
+    path, description, kind, config = _open(path)
+    if not isinstance(kind, ClassifierFamily):
+        raise LangueError(
+            f"{path} is no classifier ({kind.name}); make one of an encoder: "
+            "langue finetune MODEL DATA --task classify -o FOLDER"
+        )
+    model = kind.load(path, config, _vocabulary(description))
+    return LoadedClassifier(path, config, model, msgspec.to_builtins(description))
+
+
+def _vocabulary(description: Description) -> Vocabulary:
+    assert description.vocabulary is not None
+    return Vocabulary(description.vocabulary["size"], description.vocabulary["eos"])
 
 
 def load_tagger(path: Path | str) -> LoadedTagger:
@@ -170,10 +258,9 @@ def load_tagger(path: Path | str) -> LoadedTagger:
         LangueError: as `load`, or it is a language model.
     """
     path, description, kind, config = _open(path)
-    if isinstance(kind, Family):
+    if not isinstance(kind, TaggerFamily):
         raise LangueError(
-            f"{path} is a language model ({kind.name}), not a tagger; "
-            "train one: langue train crf TAGGED -o MODEL"
+            f"{path} is of the family {kind.name}, not a tagger; train one: langue train crf TAGGED -o MODEL"
         )
     return LoadedTagger(path, kind, config, kind.load(path, config), msgspec.to_builtins(description))
 
@@ -183,7 +270,12 @@ def is_tagger(path: Path | str) -> bool:
     return isinstance(lookup(describe(Path(path)).family), TaggerFamily)
 
 
-def _open(path: Path | str) -> tuple[Path, Description, Family | TaggerFamily, Config]:
+def is_classifier(path: Path | str) -> bool:
+    """Whether the model in a folder is a classifier."""
+    return isinstance(lookup(describe(Path(path)).family), ClassifierFamily)
+
+
+def _open(path: Path | str) -> tuple[Path, Description, AnyFamily, Config]:
     path = Path(path)
     description = describe(path)
     verify_files(path, description.files)

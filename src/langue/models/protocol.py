@@ -18,6 +18,8 @@ from langue.corpus.tagged import Sentence
 if TYPE_CHECKING:
     import torch
 
+    from langue.tokens.masked import Relation, Specials
+
 Ids = npt.NDArray[np.integer]
 Floats = npt.NDArray[np.floating]
 
@@ -67,6 +69,40 @@ class Causal(Protocol):
 
     def size(self) -> dict[str, int]:
         """What it is made of, for tables: `{"parameters": n}` or `{"ngrams": n}`."""
+
+
+@runtime_checkable
+class Masked(Protocol):
+    """A model that reads in both directions and predicts tokens that are hidden from it.
+
+    A sequence is read as it is given: `[CLS]` before it, `[SEP]` after it and `[MASK]` within it are
+    put there by whoever asks.
+    """
+
+    vocabulary: Vocabulary
+    specials: "Specials"
+    window: int  # tokens it can see at once, special ones included
+    pairs: "Relation"  # what it was taught about two parts of a text
+
+    def hidden(self, sequences: Sequence[Ids], types: Sequence[Ids] | None = None) -> list[Floats]:
+        """Hidden states of the last layer, `(tokens, C)` for each sequence; types are 0 in a first
+        part, 1 in a second."""
+
+    def masked_log_probs(
+        self, sequences: Sequence[Ids], places: Sequence[Ids], types: Sequence[Ids] | None = None
+    ) -> list[Floats]:
+        """Natural-log probabilities of every id at these places: `(places, ids)` for each sequence.
+        The special ids that the model adds to the vocabulary have a column too."""
+
+    def pair_log_probs(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> Floats:
+        """Natural-log probabilities of how the two parts of each sequence relate, `(sequences, 2)`, of a
+        model that was trained on pairs."""
+
+    def save(self, folder: Path) -> None:
+        """Write weights into `folder`, which exists; `Family.load` reads them back."""
+
+    def size(self) -> dict[str, int]:
+        """What it is made of, for tables."""
 
 
 class Trainable(Protocol):

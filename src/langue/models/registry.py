@@ -9,7 +9,7 @@ from typing import Any, Literal
 from langue.base.config import Config, nearest
 from langue.base.errors import LangueError
 from langue.corpus.tagged import Sentence
-from langue.models.protocol import Causal, Tagger, Vocabulary
+from langue.models.protocol import Causal, Masked, Tagger, Vocabulary
 from langue.tokens.batches import Batches, BatchSource
 from langue.tokens.store import TOKENIZER, Split, TokenStore
 
@@ -24,10 +24,13 @@ MODULES = {
     "charcnn": "langue.models.charcnn",
     "transformer": "langue.models.transformer",
     "gpt2": "langue.models.gpt2",
+    "bert": "langue.models.bert",
+    "albert": "langue.models.albert",
     "hmm": "langue.models.hmm",
     "hmm-tagger": "langue.models.hmm.tagger",
     "neural-hmm": "langue.models.hmm.neural",
     "crf": "langue.models.crf",
+    "classifier": "langue.models.classifier",
 }
 
 
@@ -51,7 +54,7 @@ class Family:
     summary: str  # one line for help and model cards
     config: type[Config]
     estimated_by: Literal["counts", "em", "optimisation", "gradient"]
-    load: Callable[[Path, Any, Vocabulary], Causal]  # (folder, config, vocabulary)
+    load: Callable[[Path, Any, Vocabulary], Causal | Masked]  # (folder, config, vocabulary)
     fit: Callable[[Any, TokenStore], Causal] | None = None
     create: Callable[[Any, Vocabulary, int], Any] | None = None  # (config, vocabulary, seed) -> Trainable
     batches: Callable[[Split, Vocabulary, Any, int, int, int], BatchSource] = packed
@@ -78,8 +81,21 @@ class TaggerFamily:
     load: Callable[[Path, Any], Tagger]  # (folder, config)
 
 
-def lookup(name: str) -> Family | TaggerFamily:
-    """The family of that name, of either kind.
+@dataclass(frozen=True, kw_only=True)
+class ClassifierFamily:
+    """Encoders fine-tuned to tell texts apart: made by `langue finetune`, not by `langue train`."""
+
+    name: str
+    summary: str
+    config: type[Config]
+    load: Callable[[Path, Any, Vocabulary], Any]  # (folder, config, vocabulary)
+
+
+AnyFamily = Family | TaggerFamily | ClassifierFamily
+
+
+def lookup(name: str) -> AnyFamily:
+    """The family of that name, of any kind.
 
     Raises:
         LangueError: there is none; the nearest is named.
@@ -87,7 +103,7 @@ def lookup(name: str) -> Family | TaggerFamily:
     if name not in MODULES:
         raise LangueError(f"unknown family {name}{nearest(name, list(MODULES))}")
     found = importlib.import_module(MODULES[name]).FAMILY
-    assert isinstance(found, Family | TaggerFamily)
+    assert isinstance(found, AnyFamily)
     return found
 
 
@@ -100,4 +116,6 @@ def family(name: str) -> Family:
     found = lookup(name)
     if isinstance(found, TaggerFamily):
         raise LangueError(f"{name} is a family of taggers, not of language models")
+    if isinstance(found, ClassifierFamily):
+        raise LangueError(f"{name} is no language model; make one of an encoder: langue finetune MODEL DATA")
     return found

@@ -47,6 +47,7 @@ class Split:
     offsets: npt.NDArray[np.uint64]  # (documents + 1,)
     bytes: npt.NDArray[np.uint64]  # (documents,)
     words: npt.NDArray[np.uint64]  # (documents,)
+    folder: Path | None = None  # of the store, where it lies in one
 
     def __len__(self) -> int:
         return len(self.bytes)
@@ -114,6 +115,7 @@ class TokenStore:
             _map(self.path / f"{name}.offsets", COUNTS),
             _map(self.path / f"{name}.bytes", COUNTS),
             _map(self.path / f"{name}.words", COUNTS),
+            self.path,
         )
 
 

@@ -132,6 +132,16 @@ class Tokenizer:
         """`token_bytes` of every id."""
         return list(self._token_bytes)
 
+    @cached_property
+    def ordinary(self) -> Ids:
+        """The ids that text is made of: all but the special ones."""
+        return np.array([id for id in range(self.vocab_size) if id not in self._specials], np.uint32)
+
+    @cached_property
+    def complete(self) -> Ids:
+        """The ids of text that stand for whole characters: a token alone that may be shown."""
+        return np.array([id for id in self.ordinary if _is_utf8(self._token_bytes[id])], np.uint32)
+
     def stream(self) -> "StreamDecoder":
         """A decoder for ids that come one at a time."""
         return StreamDecoder(self)
@@ -174,6 +184,13 @@ class Tokenizer:
         if self.kind == "wordpiece":
             return token.removeprefix("##").encode() if token.startswith("##") else f" {token}".encode()
         return token.replace("▁", " ").encode()
+
+
+def _is_utf8(token: bytes) -> bool:
+    try:
+        return bool(token.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 class StreamDecoder:

@@ -9,7 +9,7 @@ from langue.base.config import Config, decode, encode, nearest, override, read_t
 from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
 from langue.corpus.tagged import TaggedConfig
-from langue.models.registry import MODULES, Family, TaggerFamily, lookup
+from langue.models.registry import MODULES, ClassifierFamily, Family, TaggerFamily, lookup
 from langue.tokens.train import TokenizerConfig
 from langue.training.config import TrainingConfig
 
@@ -70,6 +70,8 @@ def read_any_recipe(
     """
     tables = {} if name in MODULES else _tables(name)
     kind = lookup(str(tables.get("family", name)))
+    if isinstance(kind, ClassifierFamily):
+        raise LangueError(f"a {kind.name} is made of a trained encoder: langue finetune MODEL DATA")
     sections: dict[str, type[Config]] = {"model": kind.config}
     if isinstance(kind, TaggerFamily):
         sections["data"] = TaggedConfig

@@ -10,6 +10,7 @@ import torch
 
 from langue.base.errors import MissingExtra
 from langue.models.layers.device import peak_flops
+from langue.models.protocol import Masked
 
 SMOOTHING = 0.9  # of the loss shown: about the last ten steps
 
@@ -27,7 +28,8 @@ class Figures:
 
     Args:
         bytes_per_token: of the training text, the end of each document counted as a token; None
-            where a closed vocabulary hides what it cannot spell.
+            where there are no bits per byte: a closed vocabulary hides what it cannot spell, and a
+            model that reads both ways predicts hidden tokens.
         flops_per_token: of a training step; None where the family does not say.
     """
 
@@ -136,7 +138,7 @@ def peak_memory() -> int:
 
 def figures_for(model: Any, manifest: dict[str, Any], precision: str, devices: int) -> Figures:
     train = manifest["splits"]["train"]
-    open_vocabulary = not manifest["tokenizer"].get("closed") and train["tokens"]
+    comparable = not manifest["tokenizer"].get("closed") and train["tokens"] and not isinstance(model, Masked)
     flops = model.flops_per_token() if hasattr(model, "flops_per_token") else None
     peak = peak_flops(model.device, precision) * devices if flops else None
-    return Figures(train["bytes"] / train["tokens"] if open_vocabulary else None, flops, peak)
+    return Figures(train["bytes"] / train["tokens"] if comparable else None, flops, peak)

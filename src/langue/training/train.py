@@ -9,7 +9,7 @@ from langue.base.errors import Interrupted
 from langue.base.files import check_free
 from langue.base.progress import bar, silence
 from langue.models.folder import DESCRIPTION, save
-from langue.models.protocol import Causal
+from langue.models.protocol import Causal, Masked
 from langue.tokens.store import TokenStore
 from langue.training.recipe import Recipe
 from langue.training.run import METRICS, begin, can_resume, check_no_run, run_folder
@@ -64,7 +64,7 @@ def _save(
     recipe: Recipe,
     store: TokenStore,
     output: Path,
-    model: Causal,
+    model: Causal | Masked,
     measured: dict[str, Any],
     *,
     overwrite: bool,
@@ -85,7 +85,7 @@ def _save(
     )
 
 
-def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal, dict[str, Any]]:
+def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal | Masked, dict[str, Any]]:
     assert recipe.family.fit is not None
     started = time.perf_counter()
     with bar(f"estimating ({recipe.family.name})"):
@@ -95,7 +95,7 @@ def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal, dict[str, Any
 
 def _by_gradient(
     recipe: Recipe, store: TokenStore, run: Path, world: Any, *, resume: bool
-) -> tuple[Causal, dict[str, Any]]:
+) -> tuple[Causal | Masked, dict[str, Any]]:
     from langue.training import session
     from langue.training.distributed import unsharded
 
@@ -110,7 +110,7 @@ def new_model(recipe: Recipe, store: TokenStore) -> Any:
     return recipe.family.create(recipe.model, recipe.family.vocabulary(store), recipe.training.seed)
 
 
-def _card(recipe: Recipe, model: Causal, store: TokenStore, measured: dict[str, Any]) -> str:
+def _card(recipe: Recipe, model: Causal | Masked, store: TokenStore, measured: dict[str, Any]) -> str:
     """The README of a model folder."""
     train = store.manifest["splits"]["train"]
     size = ", ".join(f"{count:,} {what}" for what, count in model.size().items())

@@ -14,6 +14,7 @@ from torch import nn
 from langue.models.layers.device import explicit_attention
 
 # True where a position may look, `(B, 1, T, S)`; "causal": at itself and before; None: everywhere.
+# Numbers instead, `(B, H, T, S)`, are added to the scores: -∞ where it may not look.
 Mask = torch.Tensor | Literal["causal"] | None
 Rotation = tuple[torch.Tensor, torch.Tensor]  # cosines and sines, `(B, 1, T, D / 2)` each
 Past = dict[nn.Module, tuple[torch.Tensor, torch.Tensor]]  # keys and values read before, by module
@@ -73,14 +74,20 @@ def attend(
     shared = q.shape[1] // k.shape[1]
     if shared > 1:
         k, v = k.repeat_interleave(shared, 1), v.repeat_interleave(shared, 1)
-    if mask is None or not explicit_attention(q):
+    if not explicit_attention(q):
         causal = isinstance(mask, str)
         given = None if isinstance(mask, str) else mask
+        if given is not None and given.dtype != torch.bool:
+            given = given.to(q.dtype)
         return F.scaled_dot_product_attention(q, k, v, given, dropout_p=dropout, is_causal=causal)
     if isinstance(mask, str):
         mask = causal_mask(q.shape[2], q.device)
     weights = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)  # (B, H, T, S)
-    weights = F.softmax(weights.masked_fill(~mask, float("-inf")), dim=-1, dtype=q.dtype)
+    if mask is not None and mask.dtype != torch.bool:
+        weights = weights + mask
+    elif mask is not None:
+        weights = weights.masked_fill(~mask, float("-inf"))
+    weights = F.softmax(weights, dim=-1, dtype=q.dtype)
     return F.dropout(weights, dropout, training=dropout > 0) @ v
 
 
@@ -96,6 +103,13 @@ def packed_mask(segments: torch.Tensor) -> Mask:
     return (segments[:, :, None] == segments[:, None, :]).logical_and_(
         causal_mask(segments.shape[1], segments.device)
     )[:, None]
+
+
+def document_mask(segments: torch.Tensor) -> Mask:
+    """In both directions, within one document: `(B, T)` numbers of documents → `(B, 1, T, T)`."""
+    if bool((segments == segments[:, :1]).all()):
+        return None
+    return (segments[:, :, None] == segments[:, None, :])[:, None]
 
 
 def rotation(positions: torch.Tensor, D: int, base: float = 10_000.0) -> Rotation:

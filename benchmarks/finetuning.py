@@ -1,0 +1,81 @@
+"""What pretraining on the corpus at hand is worth: fine-tuning from it against random weights.
+
+    python benchmarks/finetuning.py [thucnews sst2] [--steps 800] [--labelled 5000] [--seeds 3]
+
+A small BERT learns from the texts of the training file without their labels; then it is fine-tuned on
+`--labelled` of them, and so is the same network from random weights. Mean and standard deviation over
+the seeds, on the whole test file; the validation file chooses the epoch.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import langue
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+SHAPE = {"layers": 3, "width": 192, "heads": 3, "context": 64, "pairs": "none"}
+TRAINING = {"batch_tokens": 2048, "learning_rate": 1e-3}
+TOKENIZERS = {"thucnews": "chars", "sst2": "bpe"}
+
+
+def labelled(name: str, split: str) -> list[tuple[str, str]]:
+    """Texts and labels of a split."""
+    if name == "thucnews":
+        lines = (DATA / name / f"{split}.tsv").read_text(encoding="utf-8").splitlines()
+        return [(text, label) for text, label in (line.rsplit("\t", 1) for line in lines)]
+    lines = (DATA / name / f"{split}.txt").read_text(encoding="utf-8").splitlines()
+    return [(text, label) for label, text in (line.split(" ", 1) for line in lines)]
+
+
+def write(path: Path, rows: list[tuple[str, str]]) -> Path:
+    path.write_text("".join(f"{text}\t{label}\n" for text, label in rows), encoding="utf-8")
+    return path
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    options.add_argument("sets", nargs="*", default=["thucnews", "sst2"])
+    options.add_argument("--steps", type=int, default=800)
+    options.add_argument("--labelled", type=int, default=5000)
+    options.add_argument("--seeds", type=int, default=3)
+    chosen = options.parse_args()
+    for name in chosen.sets:
+        if not (DATA / name).is_dir():
+            print(f"{name}: not in {DATA}, skipped")
+            continue
+        with tempfile.TemporaryDirectory() as temporary:
+            compare(name, Path(temporary), chosen.steps, chosen.labelled, chosen.seeds)
+
+
+def compare(name: str, folder: Path, steps: int, count: int, seeds: int) -> None:
+    rows = {split: labelled(name, split) for split in ("train", "dev", "test")}
+    texts = {}
+    for split, found in rows.items():
+        texts[split] = folder / f"{split}.txt"
+        texts[split].write_text("\n".join(text for text, _ in found), encoding="utf-8")
+    langue.prepare(
+        texts["train"],
+        folder / "store",
+        valid=[texts["dev"]],
+        test=[texts["test"]],
+        documents="line",
+        kind=TOKENIZERS[name],
+        vocabulary=5000,
+    )
+    langue.train("bert", folder / "store", folder / "bert", **SHAPE, steps=steps, **TRAINING)
+    print(f"{name}: a BERT of {SHAPE}, {steps} steps of {TRAINING}, then {count} labelled texts", flush=True)
+    files = {
+        "data": write(folder / "train.tsv", rows["train"][:: max(len(rows["train"]) // count, 1)][:count]),
+        "valid": write(folder / "valid.tsv", rows["dev"][:1000]),
+        "test": write(folder / "test.tsv", rows["test"]),
+    }
+    for start in ("random", "encoder"):
+        found = langue.finetune(
+            folder / "bert", output=folder / start, start=start, seeds=seeds, learning_rate=5e-4, **files
+        )
+        print(f"from {'pretraining' if start == 'encoder' else 'random weights'}\n{found}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""`langue classify`: the label of a text, or of every line of a file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from langue.base.errors import LangueError
+from langue.cli.options import Json, Quiet, print_json, read_lines
+
+NAME = "classify"
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="Folder of a classifier.")],
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT|FILE", help="A text; a file, one text a line; - for lines.")
+    ],
+    second: Annotated[str | None, typer.Argument(help="The other text of a pair.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many labels to show for each text.")] = 1,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tell what a text is; of a file of pairs, each line is two texts with a tab between them."""
+    from langue import api
+
+    held = api.classifier(model)
+    if second is not None:
+        examples = [[text, second]]
+    elif text == "-" or Path(text).is_file():
+        examples = [line.split("\t") for line in read_lines(Path(text))]
+    else:
+        examples = [text.split("\t")]
+    wrong = [number for number, example in enumerate(examples, 1) if len(example) != held.texts]
+    if wrong:
+        what = "one text" if held.texts == 1 else "two texts with a tab between them"
+        raise LangueError(f"line {wrong[0]} is not {what}, which {model} reads")
+    found = [row[:top] for row in held.classify_all(examples)]
+    if json:
+        print_json(
+            [
+                {"text": example, "labels": [{"label": name, "probability": share} for name, share in row]}
+                for example, row in zip(examples, found, strict=True)
+            ]
+        )
+        return
+    for example, row in zip(examples, found, strict=True):
+        print("  ".join(f"{label} {share:.1%}" for label, share in row) + "\t" + "\t".join(example))

@@ -1,0 +1,39 @@
+"""`langue embed`: a vector of each line of a file."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from langue.cli.options import Json, Quiet, print_json, read_lines
+
+NAME = "embed"
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="Folder of a model that reads in both directions.")],
+    text: Annotated[Path, typer.Argument(help="UTF-8 file, one text a line; - for standard input.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="NumPy file to write.")] = None,
+    pooling: Annotated[
+        Literal["mean", "cls"], typer.Option(help="Over all tokens, or [CLS] alone.")
+    ] = "mean",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a vector of each line: to a .npy file, or as numbers between tabs."""
+    from langue import api
+
+    vectors = api.language_model(model).embed(read_lines(text), pooling=pooling)
+    if output is not None:
+        import numpy as np
+
+        from langue.base.files import atomic_file
+
+        with atomic_file(output) as file:
+            np.save(file, vectors)
+        print(f"{output}: {vectors.shape[0]:,} vectors of {vectors.shape[1]:,} numbers")
+    elif json:
+        print_json(vectors.tolist())
+    else:
+        for vector in vectors:
+            print("\t".join(f"{number:.6g}" for number in vector))

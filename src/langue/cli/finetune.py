@@ -1,0 +1,45 @@
+"""`langue finetune`: a trained encoder and labelled texts in, a classifier out."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from langue.cli.options import Json, Output, Overwrite, Quiet, print_json
+
+NAME = "finetune"
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="Folder of a model that reads in both directions.")],
+    data: Annotated[Path, typer.Argument(help="text TAB label a line, or JSON lines; pairs: two texts.")],
+    output: Output,
+    task: Annotated[
+        Literal["classify", "pair"], typer.Option(help="What has a label: a text, or two texts together.")
+    ] = "classify",
+    valid: Annotated[
+        Path | None, typer.Option(help="File that chooses epoch and seed; else a tenth of DATA.")
+    ] = None,
+    test: Annotated[Path | None, typer.Option(help="File to measure on at the end.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example epochs=5."),
+    ] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Teach an encoder to tell texts apart; the figures are those of several seeds."""
+    from langue import api
+
+    found = api.finetune(
+        model,
+        data,
+        output,
+        task=task,
+        valid=valid,
+        test=test,
+        assignments=settings or (),
+        overwrite=overwrite,
+    )
+    print_json(found.to_json()) if json else print(f"{found}\n{output}: written")

@@ -1,0 +1,80 @@
+"""Texts with a label each: tab-separated columns and JSON lines.
+
+Tab-separated: the text, then its label; of pairs, two texts and the label. JSON lines: an object with
+`text` and `label`; of pairs, `text`, `second` and `label`. A label is text, whatever it looks like.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from langue.base.errors import LangueError
+from langue.base.progress import log
+from langue.corpus.read import Source, open_source
+
+JSON_LINES = (".jsonl", ".ndjson")
+
+
+class Example(NamedTuple):
+    texts: tuple[str, ...]  # one, or the two of a pair
+    label: str
+    place: str  # file and line
+
+
+def read_labelled(path: Path, *, texts: int) -> list[Example]:
+    """The examples of a file; empty lines are passed over, and their number is told.
+
+    Args:
+        texts: of each example: 1, or 2 for pairs.
+
+    Raises:
+        LangueError: the file is missing, not UTF-8, or empty; a line has other columns or no label.
+    """
+    parse = _record if path.suffix.lower() in JSON_LINES else _columns
+    found = []
+    empty = 0
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip():
+            empty += 1
+            continue
+        example = parse(line, texts, f"{path}, line {number}")
+        if not example.label:
+            raise LangueError(f"{example.place} has no label")
+        found.append(example)
+    if not found:
+        raise LangueError(f"{path} holds no labelled text")
+    if empty:
+        log.warning("%s: passed over %d empty lines", path, empty)
+    return found
+
+
+def _lines(path: Path) -> Iterator[str]:
+    if not path.is_file():
+        raise LangueError(f"no file {path}")
+    with open_source(Source(str(path), path)) as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            except UnicodeDecodeError as error:
+                raise LangueError(f"{path}, line {number} is not UTF-8: byte {error.start}") from None
+
+
+def _columns(line: str, texts: int, place: str) -> Example:
+    columns = line.split("\t")
+    if len(columns) != texts + 1:
+        wanted = "text, label" if texts == 1 else "text, text, label"
+        raise LangueError(f"{place}: {len(columns)} columns between tabs, not {texts + 1} ({wanted})")
+    return Example(tuple(columns[:-1]), columns[-1].strip(), place)
+
+
+def _record(line: str, texts: int, place: str) -> Example:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise LangueError(f"{place} is not JSON: {error}") from None
+    names = ("text", "second")[:texts]
+    missing = [name for name in (*names, "label") if not isinstance(record, dict) or name not in record]
+    if missing:
+        raise LangueError(f"{place} has no {missing[0]}; write {', '.join((*names, 'label'))}")
+    return Example(tuple(str(record[name]) for name in names), str(record["label"]).strip(), place)

@@ -1,0 +1,293 @@
+"""How well an encoder predicts what is hidden from it, on held-out documents.
+
+A share of the words of every document is hidden, always the same ones, each behind `[MASK]`. The
+figures are told per hidden token and per byte of the hidden tokens, with intervals by the bootstrap
+over documents. They are conditional on both sides of the gap, so they compare encoders on the same
+text and nothing else; a model that reads from left to right is measured in bits per byte.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from langue.base.errors import LangueError
+from langue.base.progress import bar
+from langue.base.seeds import generator
+from langue.corpus.normalise import Normalisation
+from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
+from langue.evaluation.checks import Check, check_masked
+from langue.evaluation.evaluate import check_tokenizer, texts_of
+from langue.evaluation.pseudo import pseudo_log_probs
+from langue.models.folder import Loaded
+from langue.models.protocol import Ids, Masked
+from langue.tokens.boundaries import Boundaries
+from langue.tokens.masked import PairBatches, can_pair, framed, pieces
+from langue.tokens.masking import NONE, mask
+from langue.tokens.store import Split, TokenStore
+from langue.tokens.tokenizer import Tokenizer
+
+SHARE = 0.15  # of the tokens of a document are hidden, as in training
+GROUP = 64  # sequences read at a time
+PSEUDO_TOKENS = 2_000  # each is a sequence to read: seconds for a small model, where the split has more
+PAIRS = 500  # enough for an interval of ± 4 %
+WHY_NOT = (
+    "none: an encoder sees what comes after a token, so what it says of the tokens of a text does not "
+    "multiply to a probability of the text; do not set these figures beside bits per byte"
+)
+
+
+class Ratio(NamedTuple):
+    """A figure with its 95 % interval; None with one document (or pair)."""
+
+    value: float
+    interval: Interval | None
+
+    def __str__(self) -> str:
+        if self.interval is None:
+            return f"{self.value:.4f}  (one document: no interval)"
+        return f"{self.value:.4f}  [{self.interval[0]:.4f}, {self.interval[1]:.4f}]"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"value": self.value, "interval": list(self.interval) if self.interval else None}
+
+
+class PairFigures(NamedTuple):
+    """How often a model tells how two passages relate."""
+
+    accuracy: Ratio
+    f1: float  # of finding those that do not follow one another, or are swapped
+
+
+@dataclass(frozen=True)
+class MaskedEvaluation:
+    """An encoder measured on documents."""
+
+    name: str
+    accuracy: Ratio  # share of the hidden tokens whose likeliest guess is right
+    bits_per_token: Ratio  # of the hidden tokens
+    bits_per_byte: Ratio  # the same bits by the bytes of the hidden tokens
+    pseudo_bits_per_byte: Ratio  # of the first documents, each token hidden in turn
+    pseudo_tokens: int
+    pairs: PairFigures | None  # None: the model was not trained on pairs, or the text has none
+    documents: int
+    hidden: int  # tokens
+    tokens: int
+    window: int
+    seconds: float
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return all(found.passed for found in self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "model": self.name,
+            "bits_per_byte": None,
+            "masked_accuracy": self.accuracy.to_json(),
+            "masked_bits_per_token": self.bits_per_token.to_json(),
+            "masked_bits_per_byte": self.bits_per_byte.to_json(),
+            "pseudo_bits_per_byte": self.pseudo_bits_per_byte.to_json(),
+            "pseudo_tokens": self.pseudo_tokens,
+            "pair_accuracy": self.pairs.accuracy.to_json() if self.pairs else None,
+            "pair_f1": self.pairs.f1 if self.pairs else None,
+            "documents": self.documents,
+            "tokens": self.tokens,
+            "hidden_tokens": self.hidden,
+            "window": self.window,
+            "seconds": round(self.seconds, 3),
+            "checks": [found._asdict() for found in self.checks],
+        }
+
+    def __str__(self) -> str:
+        lines = [
+            f"masked accuracy  {self.accuracy}",
+            f"masked bits      {self.bits_per_token}  a hidden token",
+            f"                 {self.bits_per_byte}  a byte of the hidden tokens",
+            f"pseudo-bits      {self.pseudo_bits_per_byte}  a byte, each token of the first "
+            f"{self.pseudo_tokens:,} hidden in turn",
+        ]
+        if self.pairs:
+            lines.append(f"pair accuracy    {self.pairs.accuracy}, F1 {self.pairs.f1:.4f}")
+        lines += [
+            f"measured on      {self.documents:,} documents, {self.tokens:,} tokens, {self.hidden:,} of them "
+            "hidden in whole words, the same for every model of this tokenizer",
+            f"window           {self.window} tokens",
+            f"bits per byte    {WHY_NOT}",
+        ]
+        lines += [found.line() for found in self.checks]
+        return "\n".join(lines)
+
+
+class _Document(NamedTuple):
+    right: int
+    bits: float
+    hidden: int
+    bytes: int
+
+
+def masked_evaluate_store(
+    loaded: Loaded, tokenizer: Tokenizer, store: TokenStore, *, split: str = "test", check: bool = False
+) -> MaskedEvaluation:
+    """Measure an encoder on a split of a store.
+
+    Raises:
+        LangueError: the store was made with another tokenizer, or the split is empty.
+    """
+    check_tokenizer(loaded, store)
+    return _evaluation(loaded, store.split(split), tokenizer, check=check)
+
+
+def masked_evaluate_text(
+    loaded: Loaded, tokenizer: Tokenizer, normalisation: Normalisation, path: Path, *, check: bool = False
+) -> MaskedEvaluation:
+    """Measure an encoder on all documents of a text file."""
+    texts = list(texts_of(path, normalisation))
+    documents = [np.append(ids, np.uint32(tokenizer.eos)) for ids in tokenizer.encode_batch(texts)]
+    if not documents:
+        raise LangueError(f"{path} holds no text: there is nothing to measure on")
+    sizes = np.array([len(text.encode()) for text in texts], np.uint64)
+    offsets = np.cumsum([0, *map(len, documents)], dtype=np.uint64)
+    whole = Split(path.name, np.concatenate(documents), offsets, sizes, sizes, loaded.path)
+    return _evaluation(loaded, whole, tokenizer, check=check)
+
+
+def _evaluation(loaded: Loaded, split: Split, tokenizer: Tokenizer, *, check: bool) -> MaskedEvaluation:
+    model = loaded.masked
+    boundaries = Boundaries(tokenizer)
+    started = time.perf_counter()
+    with bar("scoring", total=len(split)) as progress:
+        found = list(_documents(model, split, tokenizer, boundaries, progress.advance))
+    if not found:
+        raise LangueError(f"the {split.name} split holds no text: there is nothing to measure on")
+    right, bits, hidden, sizes = (np.array(column) for column in zip(*found, strict=True))
+    pseudo, pseudo_tokens = _pseudo(model, split, tokenizer, boundaries)
+    texts = [split.document(index)[:-1] for index in range(min(len(split), 8))]
+    return MaskedEvaluation(
+        name=loaded.path.name,
+        accuracy=_ratio(right, hidden),
+        bits_per_token=_ratio(bits, hidden),
+        bits_per_byte=_ratio(bits, sizes),
+        pseudo_bits_per_byte=pseudo,
+        pseudo_tokens=pseudo_tokens,
+        pairs=_pairs(loaded, split),
+        documents=len(found),
+        hidden=int(hidden.sum()),
+        tokens=len(split.tokens) - len(split),
+        window=model.window,
+        seconds=time.perf_counter() - started,
+        checks=check_masked(model, texts) if check else [],
+    )
+
+
+def _ratio(above: npt.NDArray[Any], below: npt.NDArray[Any]) -> Ratio:
+    spread = interval(resampled_ratios(above[None], below)[0]) if len(below) > 1 else None
+    return Ratio(float(above.sum() / below.sum()), spread)
+
+
+def _documents(
+    model: Masked,
+    split: Split,
+    tokenizer: Tokenizer,
+    boundaries: Boundaries,
+    advance: Callable[[float], None],
+) -> Iterator[_Document]:
+    """What becomes of each document that has a token to hide."""
+    lengths = np.array([len(tokenizer.token_bytes(id)) for id in range(tokenizer.vocab_size)])
+    for first in range(0, len(split), GROUP):
+        some = range(first, min(first + GROUP, len(split)))
+        hidden = [_hide(model, split.document(index)[:-1], boundaries, index) for index in some]
+        read = [(inputs, targets) for document in hidden for inputs, targets in document]
+        places = [np.flatnonzero(targets != NONE) for _, targets in read]
+        rows = iter(model.masked_log_probs([inputs for inputs, _ in read], places))
+        for document in hidden:
+            scored = [(next(rows), targets[targets != NONE]) for _, targets in document]
+            labels = np.concatenate([targets for _, targets in scored]) if scored else np.empty(0, np.int64)
+            if len(labels):
+                yield _Document(
+                    right=sum(int((row.argmax(-1) == targets).sum()) for row, targets in scored),
+                    bits=-sum(float(_at(row, targets).sum()) for row, targets in scored) / math.log(2),
+                    hidden=len(labels),
+                    bytes=int(lengths[labels].sum()),
+                )
+        advance(len(some))
+
+
+def _at(rows: npt.NDArray[Any], targets: Ids) -> npt.NDArray[np.float64]:
+    found: npt.NDArray[np.float64] = rows[np.arange(len(targets)), targets].astype(np.float64)
+    return found
+
+
+def _hide(model: Masked, ids: Ids, boundaries: Boundaries, index: int) -> list[tuple[Ids, Ids]]:
+    """A document in pieces that fit the window, each with its words hidden, and their labels."""
+    draw = generator(0, "evaluation", index)
+    found = []
+    begins = boundaries.words(ids)
+    for piece, words in zip(pieces(ids, model.window), pieces(begins, model.window), strict=True):
+        row = framed(piece, model.specials)[None]
+        ordinary = np.ones_like(row, np.bool_)
+        ordinary[0, [0, -1]] = False
+        inputs, targets = mask(
+            row,
+            ordinary,
+            np.pad(words, 1)[None],
+            unit="whole-word",
+            share=SHARE,
+            mask_id=model.specials.mask,
+            alphabet=row[0],  # nothing is read as a random token
+            draw=draw,
+            fates=(1.0, 0.0),
+        )
+        found.append((inputs[0], targets[0]))
+    return found
+
+
+def _pseudo(model: Masked, split: Split, tokenizer: Tokenizer, boundaries: Boundaries) -> tuple[Ratio, int]:
+    """Pseudo-bits per byte of the first documents, and their tokens."""
+    bits: list[float] = []
+    sizes: list[int] = []
+    tokens = 0
+    for ids in split.documents():
+        text = ids[: min(len(ids) - 1, PSEUDO_TOKENS - tokens)]
+        if len(text):
+            bits.append(-float(pseudo_log_probs(model, boundaries, [text])[0].sum()) / math.log(2))
+            sizes.append(len(tokenizer.decode_bytes(text)))
+            tokens += len(text)
+        if tokens == PSEUDO_TOKENS:
+            break
+    return _ratio(np.array(bits), np.array(sizes)), tokens
+
+
+def _pairs(loaded: Loaded, split: Split) -> PairFigures | None:
+    """Figures on pairs made of the split, nothing of them hidden."""
+    model = loaded.masked
+    if model.pairs == "none" or not can_pair(split, model.pairs):
+        return None
+    batches = PairBatches(
+        split,
+        relation=model.pairs,
+        rows=1,
+        context=model.window,
+        eos=model.vocabulary.eos,
+        specials=model.specials,
+        unit="token",
+        share=SHARE,
+        seed=0,
+    )
+    sequences, types, answers = batches.examples(PAIRS)
+    guesses = np.concatenate(
+        [
+            model.pair_log_probs(sequences[first : first + GROUP], types[first : first + GROUP]).argmax(-1)
+            for first in range(0, len(sequences), GROUP)
+        ]
+    )
+    right = (guesses == answers).astype(np.int64)
+    both = int((guesses & answers).sum())
+    f1 = 2 * both / max(int(guesses.sum() + answers.sum()), 1)
+    return PairFigures(_ratio(right, np.ones_like(right)), f1)

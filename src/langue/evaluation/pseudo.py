@@ -1,0 +1,126 @@
+"""Pseudo-log-likelihood: how surprising each token of a text is, given all the others.
+
+Σ log p(token | the rest), each token hidden in turn (Salazar et al. 2020, section 2). The parts of a
+word give one another away; so while one is scored, those after it in its word are hidden too (Kauf and
+Ivanova 2023, PLL-word-l2r). This is no probability of the text: a token is told by what comes after
+it, so the sum over all texts is not one, and the figure stands beside no bits per byte.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from langue.corpus.normalise import Normalisation
+from langue.models.protocol import Floats, Ids, Masked
+from langue.tokens.boundaries import Boundaries
+from langue.tokens.masked import Specials, framed, pieces
+from langue.tokens.tokenizer import Tokenizer
+
+GROUP = 128  # sequences read at a time
+
+
+@dataclass(frozen=True)
+class PseudoScore:
+    """Pseudo-bits of one text."""
+
+    text: str  # normalised
+    tokens: list[str]
+    spans: Ids  # (tokens, 2): bytes of each token in the text
+    bits: Floats  # (tokens,)
+
+    @property
+    def total(self) -> float:
+        return float(self.bits.sum())
+
+    @property
+    def per_byte(self) -> float | None:
+        """None for an empty text."""
+        size = len(self.text.encode())
+        return self.total / size if size else None
+
+    def to_json(self, *, per_token: bool = False) -> dict[str, Any]:
+        table: dict[str, Any] = {
+            "text": self.text,
+            "pseudo_bits": self.total,
+            "pseudo_bits_per_byte": self.per_byte,
+            "tokens": len(self.bits),
+        }
+        if per_token:
+            table["per_token"] = [
+                {"token": token, "bytes": [int(start), int(end)], "pseudo_bits": float(bits)}
+                for token, (start, end), bits in zip(self.tokens, self.spans, self.bits, strict=True)
+            ]
+        return table
+
+    def row(self) -> str:
+        per_byte = "-" if self.per_byte is None else f"{self.per_byte:.3f}"
+        return f"{self.total:.2f}\t{per_byte}\t{self.text!r}"
+
+    def token_rows(self) -> list[str]:
+        return [f"{bits:8.3f}  {token!r}" for token, bits in zip(self.tokens, self.bits, strict=True)]
+
+
+def pseudo_score_texts(
+    model: Masked, tokenizer: Tokenizer, normalisation: Normalisation, texts: Sequence[str]
+) -> list[PseudoScore]:
+    """The pseudo-scores of texts."""
+    normalised = [normalisation.apply(text) for text in texts]
+    encoded = [tokenizer.encode_with_spans(text) for text in normalised]
+    scores = pseudo_log_probs(model, Boundaries(tokenizer), [ids for ids, _ in encoded])
+    return [
+        PseudoScore(
+            text,
+            [tokenizer.token_bytes(id).decode(errors="replace") for id in ids],
+            spans,
+            -logs / math.log(2),
+        )
+        for text, (ids, spans), logs in zip(normalised, encoded, scores, strict=True)
+    ]
+
+
+def pseudo_log_probs(
+    model: Masked, boundaries: Boundaries | None, sequences: Sequence[Ids]
+) -> list[npt.NDArray[np.float64]]:
+    """Natural-log pseudo-probability of each token of each sequence of text ids.
+
+    Args:
+        boundaries: finds words; without it, only the scored token itself is hidden.
+    """
+    found = []
+    for ids in sequences:
+        begins = boundaries.words(ids) if boundaries else np.ones(len(ids), np.bool_)
+        scores = [
+            _piece(model, piece, words)
+            for piece, words in zip(pieces(ids, model.window), pieces(begins, model.window), strict=True)
+            if len(piece)
+        ]
+        found.append(np.concatenate(scores) if scores else np.empty(0))
+    return found
+
+
+def _piece(model: Masked, ids: Ids, begins: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    scores = np.empty(len(ids))
+    variants = hidden_one_by_one(framed(ids, model.specials), begins, model.specials)
+    for first in range(0, len(ids), GROUP):
+        group = [next(variants) for _ in range(min(GROUP, len(ids) - first))]
+        places = [np.array([first + index + 1]) for index in range(len(group))]
+        rows = model.masked_log_probs(group, places)
+        for index, row in enumerate(rows):
+            scores[first + index] = row[0, ids[first + index]]
+    return scores
+
+
+def hidden_one_by_one(
+    framed_ids: npt.NDArray[np.int64], begins: npt.NDArray[np.bool_], specials: Specials
+) -> Iterator[npt.NDArray[np.int64]]:
+    """What is read to score each token in turn: it is hidden, and what follows it in its word."""
+    edges = np.r_[np.flatnonzero(begins), len(begins)]
+    for place in range(len(begins)):
+        end = int(edges[np.searchsorted(edges, place, side="right")])
+        variant = framed_ids.copy()
+        variant[place + 1 : end + 1] = specials.mask
+        yield variant

@@ -1,0 +1,139 @@
+"""Filling gaps with a `Masked` model: what stands behind each `[MASK]`, alone or all of them together.
+
+Where a vocabulary keeps the space before a word in its tokens, the space before a `[MASK]` belongs to
+what is filled in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from langue.base.errors import LangueError
+from langue.base.seeds import generator
+from langue.models.protocol import Floats, Ids, Masked
+from langue.tokens.masked import framed
+from langue.tokens.tokenizer import Tokenizer
+
+MASK = "[MASK]"
+BARE = ("chars", "bytes")  # kinds whose tokens hold no space before a word
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What may stand behind one `[MASK]`, likeliest first, with its probability."""
+
+    candidates: list[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A text with its gaps filled."""
+
+    text: str
+    gaps: list[Gap]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def fill(
+    model: Masked,
+    tokenizer: Tokenizer,
+    text: str,
+    *,
+    top: int = 5,
+    rounds: int = 10,
+    temperature: float = 0.0,
+    seed: int = 0,
+) -> Filled:
+    """Fill every `[MASK]` of a text.
+
+    Candidates of a gap are those given all that is written, other gaps left open. The text is filled
+    by mask-predict (Ghazvininejad et al. 2019, section 3.3): all gaps at once, then, round after round,
+    those filled with the least confidence again.
+
+    Args:
+        text: normalised.
+        rounds: at most as many as there are gaps are used.
+        temperature: 0 takes the likeliest; 1 draws from what the model says.
+
+    Raises:
+        LangueError: no gap, or more text than the model can see at once.
+    """
+    ids = read(tokenizer, text, model)
+    gaps = np.flatnonzero(ids == model.specials.mask)
+    if not len(gaps):
+        raise LangueError(f"nothing to fill: write {MASK} where a token is missing")
+    if len(ids) > model.window:
+        raise LangueError(
+            f"{len(ids) - 2:,} tokens are more than the {model.window - 2:,} this model can see at once; "
+            f"leave text out far from {MASK}"
+        )
+    allowed = tokenizer.complete
+    scores = model.masked_log_probs([ids], [gaps])[0][:, allowed]  # (gaps, allowed)
+    found = [Gap(_candidates(tokenizer, allowed, row, top)) for row in scores]
+    written = _refined(model, ids, gaps, allowed, scores, rounds, temperature, seed)
+    return Filled(tokenizer.decode(written[1:-1]), found)
+
+
+def read(tokenizer: Tokenizer, text: str, model: Masked) -> npt.NDArray[np.int64]:
+    """A text with gaps as an encoder reads it."""
+    first, *others = text.split(MASK)
+    parts = [first]
+    for part in others:
+        if tokenizer.kind not in BARE:
+            parts[-1] = parts[-1].removesuffix(" ")
+        parts.append(part)
+    mask = np.array([model.specials.mask], np.int64)
+    joined: list[Ids] = []
+    for part in parts:
+        joined += [tokenizer.encode(part).astype(np.int64), mask]
+    return framed(np.concatenate(joined[:-1]), model.specials)
+
+
+def _candidates(tokenizer: Tokenizer, allowed: Ids, row: Floats, top: int) -> list[tuple[str, float]]:
+    best = np.argsort(-row, kind="stable")[:top]
+    return [(tokenizer.decode([allowed[place]]), float(np.exp(row[place]))) for place in best]
+
+
+def _refined(
+    model: Masked,
+    ids: npt.NDArray[np.int64],
+    gaps: npt.NDArray[np.int64],
+    allowed: Ids,
+    scores: Floats,
+    rounds: int,
+    temperature: float,
+    seed: int,
+) -> npt.NDArray[np.int64]:
+    """The ids with every gap filled; scores `(gaps, allowed)` are those with all gaps open."""
+    written = ids.copy()
+    confidence = np.zeros(len(gaps))
+    rounds = min(rounds, len(gaps))
+    open_gaps: npt.NDArray[np.intp] = np.arange(len(gaps))
+    for number in range(rounds):
+        if number:
+            written[gaps[open_gaps]] = model.specials.mask
+            scores = model.masked_log_probs([written], [gaps[open_gaps]])[0][:, allowed]
+        draw = generator(seed, "fill", number)
+        chosen = [_choose(row, temperature, draw) for row in scores]
+        written[gaps[open_gaps]] = allowed[chosen]
+        confidence[open_gaps] = scores[np.arange(len(chosen)), chosen]
+        again = len(gaps) * (rounds - 1 - number) // rounds
+        open_gaps = np.sort(np.argsort(confidence, kind="stable")[:again])
+    return written
+
+
+def _choose(row: Floats, temperature: float, draw: np.random.Generator) -> int:
+    if temperature == 0:
+        return int(row.argmax())
+    # The Gumbel-max trick: the argmax of these is a draw from the softmax.
+    return int((row / temperature + draw.gumbel(size=len(row))).argmax())
+
+
+def shown(candidates: Sequence[tuple[str, float]]) -> list[str]:
+    """Candidates for human eyes: line ends escaped."""
+    return [text.replace("\n", "\\n").replace("\t", "\\t") for text, _ in candidates]

@@ -1,0 +1,317 @@
+"""`bert`: a Transformer encoder that predicts hidden tokens (Devlin et al. 2019).
+
+Deviates from the paper where later work found better, each time by a setting: whole words are hidden
+(`unit`), documents are packed instead of padded (`packed`). Weights go both ways to Hugging Face's
+`BertForPreTraining`, `BertForMaskedLM` and `BertModel`. `[CLS]`, `[SEP]` and `[MASK]` are ids after
+those of the tokenizer. Letters: B batch, T time, C channels, H heads, V vocabulary.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from langue.base.config import Config
+from langue.base.seeds import derive
+from langue.models.layers.attention import Attention, Mask
+from langue.models.layers.device import best_device
+from langue.models.layers.masked import MaskedModel
+from langue.models.layers.released import Names, Weights, fit, gathered, paired, scattered
+from langue.models.protocol import Vocabulary
+from langue.models.registry import Family
+from langue.tokens.masked import MaskedBatches, PairBatches, Relation, Specials
+from langue.tokens.masking import Unit
+from langue.tokens.store import Split
+
+WEIGHTS = "weights.safetensors"
+EPSILON = 1e-12  # of the layer norms, as released
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+# size → layers, width, heads, context; "base" is the BERT of 110 million parameters
+SIZES = {"tiny": (4, 256, 4, 128), "small": (6, 384, 6, 256), "base": (12, 768, 12, 512)}
+
+
+class Shape(NamedTuple):
+    layers: int
+    width: int
+    heads: int
+    context: int
+
+
+class MaskedConfig(Config, frozen=True):
+    """What every encoder has: one dial, the numbers behind it (0 takes what the size says), and the task."""
+
+    size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
+    layers: Count = 0
+    width: Count = 0
+    heads: Count = 0
+    context: Count = 0
+    inner: Count = 0  # width within a feed-forward layer; 0: four times the width
+    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.1 helps after many epochs
+    unit: Unit = "whole-word"  # what is hidden at a time: a part of a word gives the rest away
+    masked: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.15  # share of the tokens
+    pairs: Relation = "none"  # a second task (pieces of text, how they relate)
+    packed: bool = True  # false: rectangular batches with padding, the same figures more slowly
+    special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
+    headless: bool = False  # imported without a head: it predicts no hidden tokens before it is trained
+    vocabulary_rows: Count = 0  # of the embedding; 0: text and special ids
+
+    def __post_init__(self) -> None:
+        shape = self.shape
+        if shape.width % shape.heads:
+            raise ValueError(f"width {shape.width} is not a multiple of heads {shape.heads}")
+        if shape.context < 8:
+            raise ValueError(f"context {shape.context} is too short: 8 at least")
+        if len(self.special_ids) not in (0, 3):
+            raise ValueError("special_ids are three: [CLS], [SEP], [MASK]")
+
+    @property
+    def shape(self) -> Shape:
+        given = (self.layers, self.width, self.heads, self.context)
+        return Shape(*(own or default for own, default in zip(given, SIZES[self.size], strict=True)))
+
+    def specials(self, vocabulary: Vocabulary) -> Specials:
+        return Specials(*(self.special_ids or range(vocabulary.size, vocabulary.size + 3)))
+
+    def rows(self, vocabulary: Vocabulary) -> int:
+        """Ids the model knows."""
+        return self.vocabulary_rows or max(vocabulary.size, *(id + 1 for id in self.specials(vocabulary)))
+
+
+class BertConfig(MaskedConfig, frozen=True):
+    pairs: Relation = "next"  # of the paper; "none" costs nothing (Liu et al. 2019)
+
+
+class Embeddings(nn.Module):
+    """The sum of three embeddings, normed (section 3, figure 2); T = 0: without that of positions."""
+
+    def __init__(self, V: int, T: int, C: int, dropout: float) -> None:
+        super().__init__()
+        self.word = nn.Embedding(V, C)
+        self.position = nn.Embedding(T, C) if T else None
+        self.part = nn.Embedding(2, C)
+        self.norm = nn.LayerNorm(C, eps=EPSILON)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+        x = self.word(ids) + self.part(types)  # (B, T, C)
+        if self.position is not None:
+            x = x + self.position(positions)
+        return self.drop(self.norm(x))  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    """Attention and a feed-forward layer, each added to what it read and then normed."""
+
+    def __init__(self, C: int, H: int, inner: int, dropout: float, approximate: str = "none") -> None:
+        super().__init__()
+        self.attn = Attention(C, H, H, dropout=dropout)
+        self.norm_1 = nn.LayerNorm(C, eps=EPSILON)
+        self.c_fc = nn.Linear(C, inner)
+        self.c_proj = nn.Linear(inner, C)
+        self.norm_2 = nn.LayerNorm(C, eps=EPSILON)
+        self.drop = nn.Dropout(dropout)
+        self.approximate = approximate  # of the GELU: "none" or "tanh"
+
+    def forward(self, x: torch.Tensor, mask: Mask) -> torch.Tensor:
+        x = self.norm_1(x + self.drop(self.attn(x, mask)))
+        y = self.c_proj(F.gelu(self.c_fc(x), approximate=self.approximate))
+        return self.norm_2(x + self.drop(y))  # type: ignore[no-any-return]
+
+
+class Prediction(nn.Module):
+    """Makes of a hidden state what the embedding of the hidden token is compared with."""
+
+    def __init__(self, V: int, C: int, E: int, approximate: str = "none") -> None:
+        super().__init__()
+        self.dense = nn.Linear(C, E)
+        self.norm = nn.LayerNorm(E, eps=EPSILON)
+        self.bias = nn.Parameter(torch.zeros(V))  # of the logits
+        self.approximate = approximate
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(F.gelu(self.dense(x), approximate=self.approximate))  # type: ignore[no-any-return]
+
+
+class Bert(MaskedModel):
+    """A `Masked` model. `pooler` and `relation` are there where it is trained on pairs."""
+
+    def __init__(self, config: BertConfig, vocabulary: Vocabulary) -> None:
+        L, C, H, T = config.shape
+        V = config.rows(vocabulary)
+        super().__init__(
+            vocabulary,
+            config.specials(vocabulary),
+            width=C,
+            window=T,
+            pairs=config.pairs,
+            packed=config.packed,
+            headless=config.headless,
+        )
+        self.config = config
+        self.embeddings = Embeddings(V, T, C, config.dropout)
+        self.layers = nn.ModuleList(Block(C, H, config.inner or 4 * C, config.dropout) for _ in range(L))
+        self.prediction = Prediction(V, C, C)
+        self.pooler = nn.Linear(C, C) if config.pairs != "none" else None
+        self.relation = nn.Linear(C, 2) if config.pairs != "none" else None
+
+    def forward(
+        self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor, mask: Mask
+    ) -> torch.Tensor:
+        x = self.embeddings(ids, positions, types)
+        for layer in self.layers:
+            x = layer(x, mask)
+        return x  # type: ignore[no-any-return]
+
+    def predict(self, hidden: torch.Tensor) -> torch.Tensor:
+        return self.prediction(hidden)  # type: ignore[no-any-return]
+
+    @property
+    def output(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.embeddings.word.weight, self.prediction.bias
+
+    def relate(self, hidden: torch.Tensor) -> torch.Tensor:
+        assert self.pooler is not None and self.relation is not None
+        return self.relation(torch.tanh(self.pooler(hidden)))  # type: ignore[no-any-return]
+
+    def flops_per_token(self) -> float:
+        """Of one training step: 6 for each weight that multiplies, 12 T C for each layer's attention."""
+        L, C, _, T = self.config.shape
+        layers = sum(parameter.numel() for parameter in self.layers.parameters())
+        head = self.config.masked * (self.output[0].numel() + C * C)
+        return 6.0 * (layers + head) + 12.0 * L * C * T
+
+    def save(self, folder: Path) -> None:
+        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS)
+
+
+@torch.no_grad()
+def initialise(model: nn.Module, seed: int) -> None:
+    """Matrices ~ N(0, 0.02), gains of norms 1, biases 0 (the released code)."""
+    draw = torch.Generator().manual_seed(derive(seed, "weights") % 2**63)
+    for name, parameter in model.named_parameters():
+        if parameter.ndim < 2:
+            parameter.fill_(1.0 if name.endswith("weight") else 0.0)
+        else:
+            parameter.copy_(torch.randn(parameter.shape, generator=draw) * 0.02)
+
+
+def batches(
+    split: Split, vocabulary: Vocabulary, config: MaskedConfig, rows: int, context: int, seed: int
+) -> MaskedBatches:
+    """What an encoder is trained on."""
+    shape: dict[str, Any] = {
+        "rows": rows,
+        "context": context,
+        "eos": vocabulary.eos,
+        "specials": config.specials(vocabulary),
+        "unit": config.unit,
+        "share": config.masked,
+        "seed": seed,
+    }
+    if config.pairs == "none":
+        return MaskedBatches(split, **shape)
+    return PairBatches(split, relation=config.pairs, **shape)
+
+
+def released_names(config: BertConfig) -> Names:
+    """Our tensors by the names of Hugging Face's `BertForPreTraining`."""
+    names: dict[str, tuple[str, ...]] = {
+        "embeddings.word.weight": ("bert.embeddings.word_embeddings.weight",),
+        "embeddings.position.weight": ("bert.embeddings.position_embeddings.weight",),
+        "embeddings.part.weight": ("bert.embeddings.token_type_embeddings.weight",),
+        "prediction.bias": ("cls.predictions.bias",),
+    }
+    layers: dict[str, tuple[str, ...]] = {
+        "embeddings.norm": ("bert.embeddings.LayerNorm",),
+        "pooler": ("bert.pooler.dense",),
+        "relation": ("cls.seq_relationship",),
+        "prediction.dense": ("cls.predictions.transform.dense",),
+        "prediction.norm": ("cls.predictions.transform.LayerNorm",),
+    }
+    for layer in range(config.shape.layers):
+        own, theirs = f"layers.{layer}", f"bert.encoder.layer.{layer}"
+        parts = ("query", "key", "value")
+        layers[f"{own}.attn.c_attn"] = tuple(f"{theirs}.attention.self.{part}" for part in parts)
+        layers[f"{own}.attn.c_proj"] = (f"{theirs}.attention.output.dense",)
+        layers[f"{own}.norm_1"] = (f"{theirs}.attention.output.LayerNorm",)
+        layers[f"{own}.c_fc"] = (f"{theirs}.intermediate.dense",)
+        layers[f"{own}.c_proj"] = (f"{theirs}.output.dense",)
+        layers[f"{own}.norm_2"] = (f"{theirs}.output.LayerNorm",)
+    return names | paired(layers)
+
+
+def from_released(config: BertConfig, vocabulary: Vocabulary, weights: Weights, seed: int = 0) -> Bert:
+    """The model with the weights of a BERT of Hugging Face.
+
+    What a released encoder has not, as `BertModel` has no head, keeps the random weights of `seed`.
+
+    Raises:
+        LangueError: the weights are of another shape or kind of model.
+    """
+    if not any(name.startswith("bert.") for name in weights):
+        weights = {f"bert.{name}": tensor for name, tensor in weights.items()}
+    model = create(config, vocabulary, seed)
+    own = model.state_dict()
+    state = {name: part for name, part in own.items() if not name.startswith(("embeddings.", "layers."))}
+    found = gathered(released_names(config), weights)
+    fit(model, state | {name: part for name, part in found.items() if name in own}, "what was released")
+    return model
+
+
+def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
+    """The configuration and the weights that Hugging Face's BERT reads."""
+    L, C, H, T = model.config.shape
+    table = {
+        "architectures": ["BertForPreTraining" if model.pooler is not None else "BertForMaskedLM"],
+        "model_type": "bert",
+        "vocab_size": len(model.output[0]),
+        "hidden_size": C,
+        "num_hidden_layers": L,
+        "num_attention_heads": H,
+        "intermediate_size": model.config.inner or 4 * C,
+        "max_position_embeddings": T,
+        "type_vocab_size": 2,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": model.config.dropout,
+        "attention_probs_dropout_prob": model.config.dropout,
+        "layer_norm_eps": EPSILON,
+        "pad_token_id": 0,
+    }
+    weights = scattered(released_names(model.config), model.state_dict())
+    weights["cls.predictions.decoder.weight"] = model.output[0].detach()
+    weights["cls.predictions.decoder.bias"] = model.output[1].detach()
+    return table, weights
+
+
+def create(config: BertConfig, vocabulary: Vocabulary, seed: int) -> Bert:
+    """A model with random weights."""
+    model = Bert(config, vocabulary)
+    initialise(model, seed)
+    return model.to(best_device())
+
+
+def load(folder: Path, config: BertConfig, vocabulary: Vocabulary) -> Bert:
+    """Read the weights of a model folder.
+
+    Raises:
+        LangueError: the weights are not those of this configuration.
+    """
+    model = Bert(config, vocabulary)
+    fit(model, load_file(folder / WEIGHTS), folder / WEIGHTS)
+    return model.to(best_device()).eval()
+
+
+FAMILY = Family(
+    name="bert",
+    summary="bidirectional encoder that predicts hidden tokens (BERT)",
+    config=BertConfig,
+    estimated_by="gradient",
+    load=load,
+    create=create,
+    batches=batches,
+)

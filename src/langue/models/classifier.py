@@ -1,0 +1,105 @@
+"""`classifier`: an encoder with a layer on `[CLS]` that tells texts apart (Devlin et al. 2019, section 4.1).
+
+The pooled state of `[CLS]` goes through dropout and one linear layer. What the encoder learned about
+pairs of passages, its pooler, is where the pooling starts; an encoder without one starts at random.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from langue.base.config import Config, decode
+from langue.base.errors import LangueError
+from langue.base.seeds import derive
+from langue.models.layers.device import best_device
+from langue.models.layers.masked import MaskedModel
+from langue.models.layers.released import fit
+from langue.models.protocol import Vocabulary
+from langue.models.registry import ClassifierFamily, family
+from langue.tokens.masked import MaskedBatch
+
+WEIGHTS = "weights.safetensors"
+
+
+class ClassifierConfig(Config, frozen=True):
+    task: Literal["classify", "pair"]
+    encoder: str  # family
+    encoder_config: dict[str, Any]
+    labels: tuple[str, ...]
+    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.1  # of the pooled state, as in the paper
+
+
+class Classifier(nn.Module):
+    """Reads packed examples, whose numbers stand at their `[CLS]` in `MaskedBatch.pairs`."""
+
+    def __init__(self, config: ClassifierConfig, encoder: MaskedModel) -> None:
+        super().__init__()
+        C = encoder.width
+        self.config = config
+        self.encoder = encoder
+        self.pool = nn.Linear(C, C)
+        self.drop = nn.Dropout(config.dropout)
+        self.out = nn.Linear(C, len(config.labels))
+
+    @torch.no_grad()
+    def initialise(self, seed: int) -> None:
+        """Weights ~ N(0, 0.02), biases 0; the pooler is the encoder's if it has one."""
+        draw = torch.Generator().manual_seed(derive(seed, "head") % 2**63)
+        pooler = getattr(self.encoder, "pooler", None)
+        for layer in (self.pool, self.out):
+            layer.weight.copy_(torch.randn(layer.weight.shape, generator=draw) * 0.02)
+            layer.bias.zero_()
+        if pooler is not None:
+            self.pool.load_state_dict(pooler.state_dict())
+
+    def forward(self, batch: MaskedBatch) -> torch.Tensor:
+        """Logits `(examples, labels)`, in the order of their numbers."""
+        hidden = self.encoder.read(batch).flatten(0, 1)  # (B T, C)
+        numbers, places = self.encoder.marked(batch.pairs)
+        pooled = torch.tanh(self.pool(hidden[places[numbers.argsort()]]))
+        return self.out(self.drop(pooled))  # type: ignore[no-any-return]
+
+    def size(self) -> dict[str, int]:
+        return {"parameters": sum(parameter.numel() for parameter in self.parameters())}
+
+    def save(self, folder: Path) -> None:
+        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS)
+
+
+def create(config: ClassifierConfig, vocabulary: Vocabulary, seed: int) -> Classifier:
+    """A classifier whose encoder has random weights too.
+
+    Raises:
+        LangueError: that family is no encoder.
+    """
+    kind = family(config.encoder)
+    assert kind.create is not None
+    encoder = kind.create(decode(kind.config, config.encoder_config, "encoder"), vocabulary, seed)
+    if not isinstance(encoder, MaskedModel):
+        raise LangueError(f"{config.encoder} does not read in both directions; fine-tune bert or albert")
+    model = Classifier(config, encoder)
+    model.initialise(seed)
+    return model.to(best_device())
+
+
+def load(folder: Path, config: ClassifierConfig, vocabulary: Vocabulary) -> Classifier:
+    """Read the weights of a model folder.
+
+    Raises:
+        LangueError: the weights are not those of this configuration.
+    """
+    model = create(config, vocabulary, 0)
+    fit(model, load_file(folder / WEIGHTS), folder / WEIGHTS)
+    return model.eval()
+
+
+FAMILY = ClassifierFamily(
+    name="classifier",
+    summary="encoder fine-tuned to tell texts apart",
+    config=ClassifierConfig,
+    load=load,
+)

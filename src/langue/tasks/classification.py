@@ -1,0 +1,181 @@
+"""Telling texts apart with a fine-tuned encoder: reading, predicting, measuring."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from langue.base.config import decode
+from langue.base.errors import LangueError, MissingExtra
+from langue.corpus.labelled import Example, read_labelled
+from langue.corpus.normalise import Normalisation
+from langue.models.classifier import Classifier
+from langue.models.folder import Loaded, LoadedClassifier
+from langue.tokens.masked import packed
+from langue.tokens.store import TOKENIZER
+from langue.tokens.tokenizer import Tokenizer
+
+GROUP = 64  # examples read at a time without gradients
+Read = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]  # ids and types of a framed example
+
+
+class Scores(NamedTuple):
+    """How well labels are predicted; shares."""
+
+    accuracy: float
+    macro_f1: float
+    micro_f1: float  # equal to the accuracy where every label is known
+    examples: int
+
+
+class Reader:
+    """Turns texts into what an encoder reads, and counts those it had to cut."""
+
+    def __init__(self, loaded: Loaded | LoadedClassifier, tokenizer: Tokenizer) -> None:
+        encoder = loaded.masked if isinstance(loaded, Loaded) else loaded.model.encoder
+        self.window: int = encoder.window
+        self.specials = encoder.specials
+        self.tokenizer = tokenizer
+        self.normalisation = decode(Normalisation, loaded.description["normalisation"], "normalisation")
+        self.truncated = 0
+
+    def read(self, examples: Sequence[Example]) -> list[Read]:
+        texts = [self.normalisation.apply(text) for example in examples for text in example.texts]
+        encoded = iter(self.tokenizer.encode_batch(texts) if texts else [])
+        return [self._framed([next(encoded) for _ in example.texts]) for example in examples]
+
+    def _framed(self, parts: Sequence[npt.NDArray[np.integer]]) -> Read:
+        """`[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`; the longer part is cut first."""
+        room = self.window - 1 - len(parts)
+        lengths = [len(part) for part in parts]
+        self.truncated += sum(lengths) > room
+        if len(parts) == 2:
+            first = min(lengths[0], max(room - lengths[1], room // 2))
+            lengths = [first, min(lengths[1], room - first)]
+        else:
+            lengths = [min(lengths[0], room)]
+        cls, sep, _ = self.specials
+        ids = np.concatenate(
+            [[cls], *(np.r_[part[:length], sep] for part, length in zip(parts, lengths, strict=True))]
+        )
+        types = (np.arange(len(ids)) > lengths[0] + 1).astype(np.int64)
+        return ids.astype(np.int64), types
+
+
+def numbers(examples: Sequence[Example], labels: Sequence[str]) -> npt.NDArray[np.int64]:
+    number = {label: index for index, label in enumerate(labels)}
+    for example in examples:
+        if example.label not in number:
+            raise LangueError(
+                f"{example.place}: the label {example.label} is not in the training file, so no model can "
+                f"predict it; known: {', '.join(labels[:12])}{' …' if len(labels) > 12 else ''}"
+            )
+    return np.array([number[example.label] for example in examples], np.int64)
+
+
+@torch.no_grad()
+def predict(model: Classifier, examples: Sequence[Read]) -> npt.NDArray[np.float64]:
+    """Natural-log probabilities of the labels, `(examples, labels)`."""
+    model.eval()
+    # Read by length, so that rows are full; told in the order they were given.
+    order = np.argsort([len(ids) for ids, _ in examples], kind="stable")
+    found = np.empty((len(examples), len(model.config.labels)))
+    for first in range(0, len(order), GROUP):
+        chosen = order[first : first + GROUP]
+        logits = model(packed([examples[index] for index in chosen], model.encoder.window))
+        found[chosen] = F.log_softmax(logits.double(), -1).cpu().numpy()
+    return found
+
+
+def measure(guesses: npt.NDArray[np.int64], answers: npt.NDArray[np.int64]) -> Scores:
+    """Accuracy and F1, by scikit-learn."""
+    try:
+        from sklearn.metrics import accuracy_score, f1_score
+    except ImportError:
+        raise MissingExtra("scikit-learn", "eval", "langue finetune") from None
+    return Scores(
+        float(accuracy_score(answers, guesses)),
+        float(f1_score(answers, guesses, average="macro", zero_division=0.0)),
+        float(f1_score(answers, guesses, average="micro", zero_division=0.0)),
+        len(answers),
+    )
+
+
+class ClassifierModel:
+    """A fine-tuned classifier with the texts it reads."""
+
+    def __init__(self, loaded: LoadedClassifier) -> None:
+        self.loaded = loaded
+        self.reader = Reader(loaded, Tokenizer.load(loaded.path / TOKENIZER))
+
+    @property
+    def path(self) -> Path:
+        return self.loaded.path
+
+    @property
+    def texts(self) -> int:
+        """Of each example: 1, or 2 for pairs."""
+        return 2 if self.loaded.model.config.task == "pair" else 1
+
+    def classify(self, *texts: str) -> list[tuple[str, float]]:
+        """The labels of one text, or of one pair, with their probabilities, likeliest first."""
+        return self.classify_all([texts])[0]
+
+    def classify_all(self, examples: Sequence[Sequence[str]]) -> list[list[tuple[str, float]]]:
+        """`classify` of many; each is a text alone, or two.
+
+        Raises:
+            LangueError: an example has another number of texts.
+        """
+        for texts in examples:
+            if len(texts) != self.texts:
+                raise LangueError(f"{self.path} reads {self.texts} text(s) at a time, not {len(texts)}")
+        model = self.loaded.model
+        rows = predict(model, self.reader.read([Example(tuple(texts), "", "") for texts in examples]))
+        return [
+            [(model.config.labels[k], float(np.exp(row[k]))) for k in (-row).argsort(kind="stable")]
+            for row in rows
+        ]
+
+    def evaluate(self, path: Path) -> "ClassifierEvaluation":
+        """Accuracy and F1 on a labelled file."""
+        started = time.perf_counter()
+        examples = read_labelled(path, texts=self.texts)
+        answers = numbers(examples, self.loaded.model.config.labels)
+        guesses = predict(self.loaded.model, self.reader.read(examples)).argmax(-1)
+        return ClassifierEvaluation(
+            self.path.name, measure(guesses, answers), self.reader.truncated, time.perf_counter() - started
+        )
+
+    def info(self) -> dict[str, Any]:
+        """Everything known about the model: `model.json` as a table."""
+        return self.loaded.description
+
+
+@dataclass(frozen=True)
+class ClassifierEvaluation:
+    """A classifier measured on a file. It has no bits per byte: it is no model of text."""
+
+    name: str
+    scores: Scores
+    truncated: int
+    seconds: float
+    passed: bool = True  # a classifier has no self-tests of scores
+
+    def to_json(self) -> dict[str, Any]:
+        facts = {"model": self.name, **self.scores._asdict(), "truncated": self.truncated}
+        return facts | {"seconds": round(self.seconds, 3)}
+
+    def __str__(self) -> str:
+        return (
+            f"accuracy         {self.scores.accuracy:.2%}\n"
+            f"F1               {self.scores.macro_f1:.2%} macro, {self.scores.micro_f1:.2%} micro\n"
+            f"measured on      {self.scores.examples:,} examples, {self.truncated:,} too long and cut\n"
+            "no bits per byte: a classifier says what a text is about, not how likely it is"
+        )

@@ -1,0 +1,64 @@
+"""Where words and sentences begin, counted in tokens, in English and in Chinese.
+
+Boundaries are found in the text that tokens spell and mapped back by bytes, so they hold for every
+tokenizer. A token that reaches over a boundary belongs to what began before it.
+"""
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Regex
+from tokenizers.pre_tokenizers import Split
+
+from langue.tokens.tokenizer import WORDS, Tokenizer, words_of
+from langue.tokens.words import HAN
+
+Array = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+# The end of a sentence, with what closes it: a Chinese mark; a Latin one before a space, unless a small
+# letter follows or it ends an abbreviation or an initial; the end of a line.
+_ABBREVIATION = r"(?<!\b[A-Z])(?<!\b(?:Mr|Ms|Dr|St|vs|No))(?<!\b(?:Mrs|Rev|Hon|Col|Gen|Esq|etc))(?<!\bProf)"
+_END = re.compile(
+    "[。！？…]+[」』”’）】》\"']*"
+    rf"|(?:[!?]+|{_ABBREVIATION}\.[.!?]*)[\"'”’)\]]*(?=\s(?!\s*[a-z]))"
+    r"|\n+"
+)
+# Bytes that are no UTF-8, as at the edges of a row, become a character of one byte.
+_ONE_BYTE = {0xDC00 + byte: "\x00" for byte in range(0x80, 0x100)}
+
+
+class Boundaries:
+    """Finds them for one tokenizer."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        # A special token, and any id beyond the vocabulary, stands between two lines.
+        self._spelled = [tokenizer.token_bytes(id) or b"\n" for id in range(tokenizer.vocab_size)] + [b"\n"]
+        if tokenizer.closed:  # it puts a space between any two words: none between Chinese characters
+            han = re.compile(f" [{HAN}]")
+            self._spelled = [
+                token[1:] if han.fullmatch(token.decode(errors="replace")) else token
+                for token in self._spelled
+            ]
+        self._splitter = Split(Regex(WORDS), "isolated")
+
+    def words(self, ids: npt.NDArray[np.integer]) -> Flags:
+        """Whether each token `(tokens,)` begins a word; punctuation marks are words."""
+        text, starts = self._spell(ids)
+        lengths = [len(word.encode()) for word in words_of(text, self._splitter)]
+        begins: Flags = np.isin(starts, np.cumsum([0, *lengths]))
+        return begins
+
+    def sentences(self, ids: npt.NDArray[np.integer]) -> Array:
+        """The places of the tokens `(tokens,)` that begin a sentence; the first one does."""
+        text, starts = self._spell(ids)
+        ends = [len(text[: match.end()].encode()) for match in _END.finditer(text)]
+        found = np.searchsorted(starts, ends)
+        return np.unique(np.r_[0, found[found < len(starts)]]).astype(np.int64)
+
+    def _spell(self, ids: npt.NDArray[np.integer]) -> tuple[str, Array]:
+        """The text of ids, and the byte at which each token begins."""
+        tokens = [self._spelled[id] for id in np.minimum(ids, len(self._spelled) - 1).tolist()]
+        text = b"".join(tokens).decode(errors="surrogateescape").translate(_ONE_BYTE)
+        return text, np.cumsum([0, *map(len, tokens)])[:-1]

@@ -1,0 +1,319 @@
+"""Batches for masked language models: what is read, what is hidden, and which pieces belong together.
+
+    MaskedBatches   documents packed into full rows, nothing padded (Liu et al. 2019, section 4.2)
+    PairBatches     `[CLS] A [SEP] B [SEP]`, packed: does B follow A? (Devlin et al. 2019, appendix A.2),
+                    or in which order do they stand? (Lan et al. 2020, section 3.1)
+
+Like all batches, number k is a pure function of (store, shape, seed, k), its masks included.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from langue.base.errors import LangueError
+from langue.base.seeds import derive, generator
+from langue.tokens.batches import Array, shuffled
+from langue.tokens.boundaries import Boundaries
+from langue.tokens.masking import NONE, Unit, mask
+from langue.tokens.store import TOKENIZER, Split
+from langue.tokens.tokenizer import Tokenizer
+
+SHORT = 0.1  # of the examples are shorter than there is room for (Devlin et al. 2019, appendix A.2)
+SHORTEST = 16  # slots of a row that a further example is worth
+TRIES = 100  # places looked at for text to pair, before giving up
+
+Relation = Literal["none", "next", "order"]  # of the two parts of what is read
+
+
+class Specials(NamedTuple):
+    """Ids that are no text: a family that wants them puts them after those of the tokenizer."""
+
+    cls: int  # begins what is read together
+    sep: int  # ends each part of it
+    mask: int  # stands for what is to be predicted
+
+
+# What stands in a slot that nothing fills: inputs, targets, positions, segments, types, pairs.
+EMPTY = (0, NONE, 0, NONE, 0, NONE)
+
+
+def framed(ids: npt.NDArray[np.integer], specials: Specials) -> Array:
+    """A text as an encoder reads it: `[CLS] ids [SEP]`."""
+    return np.concatenate([[specials.cls], ids, [specials.sep]]).astype(np.int64)
+
+
+def pieces(ids: npt.NDArray[Any], window: int) -> list[npt.NDArray[Any]]:
+    """A text in the fewest parts of nearly equal length that fit a window, framed."""
+    return np.array_split(ids, max(-(-len(ids) // (window - 2)), 1))
+
+
+class MaskedBatch(NamedTuple):
+    """Rows of packed pieces; the arrays are `(rows, time)`."""
+
+    inputs: Array
+    targets: Array  # NONE where nothing is predicted
+    positions: Array  # how far into the piece
+    segments: Array  # which piece; NONE: an empty slot
+    types: Array  # 0 for A, 1 for B
+    pairs: Array  # at a `[CLS]`, 1 if B does not follow A; elsewhere NONE
+    pair_weight: float  # of a pair, so that the mean over pairs weighs as much as that over tokens
+
+    @property
+    def rows(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def targets_count(self) -> int:
+        return int((self.targets != NONE).sum())
+
+    def cut(self, begin: int, end: int) -> "MaskedBatch":
+        return MaskedBatch._make((*(part[begin:end] for part in self[:6]), self.pair_weight))
+
+    def unpacked(self) -> "MaskedBatch":
+        """Each piece in a row of its own, padded on the right: the same figures, at a higher price."""
+        rows = [
+            (row, np.flatnonzero(self.segments[row] == segment))
+            for row in range(self.rows)
+            for segment in np.unique(self.segments[row][self.segments[row] != NONE])
+        ]
+        longest = max(len(places) for _, places in rows)
+        parts = []
+        for part, empty in zip(self[:6], EMPTY, strict=True):
+            padded = np.full((len(rows), longest), empty, np.int64)
+            for number, (row, places) in enumerate(rows):
+                padded[number, : len(places)] = part[row, places]
+            parts.append(padded)
+        return MaskedBatch._make((*parts, self.pair_weight))
+
+
+def packed(examples: Sequence[tuple[Array, Array]], context: int) -> MaskedBatch:
+    """Framed examples, ids and types of each, in as few rows as first fit finds, the longest first.
+
+    At the beginning of each stands its number, in `pairs`.
+    """
+    order = sorted(range(len(examples)), key=lambda number: -len(examples[number][0]))
+    used: list[int] = []
+    taken = []  # number, row, slot
+    for number in order:
+        length = len(examples[number][0])
+        row = next((row for row, slots in enumerate(used) if slots + length <= context), len(used))
+        if row == len(used):
+            used.append(0)
+        taken.append((number, row, used[row]))
+        used[row] += length
+    shape = (len(used), max(used, default=0))
+    batch = MaskedBatch._make((*(np.full(shape, value, np.int64) for value in EMPTY), 0.0))
+    for number, row, slot in taken:
+        ids, types = examples[number]
+        here = slice(slot, slot + len(ids))
+        batch.inputs[row, here], batch.types[row, here] = ids, types
+        batch.positions[row, here] = np.arange(len(ids))
+        batch.segments[row, here] = number
+        batch.pairs[row, slot] = number
+    return batch
+
+
+class MaskedBatches:
+    """Rows of the stream of all documents, each one `[CLS] tokens [SEP]`.
+
+    A row that begins within a document begins with `[CLS]` all the same. Rows are visited once an
+    epoch, in another order and with other edges in each.
+
+    Args:
+        rows, context: shape of a batch.
+        unit, share: what is hidden, and how much of it.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        *,
+        rows: int,
+        context: int,
+        eos: int,
+        specials: Specials,
+        unit: Unit,
+        share: float,
+        seed: int,
+    ) -> None:
+        assert split.folder is not None
+        self.split = split
+        self.eos = eos
+        self.specials = specials
+        self.unit = unit
+        self.share = share
+        self.seed = seed
+        tokenizer = Tokenizer.load(split.folder / TOKENIZER)
+        self.boundaries = Boundaries(tokenizer)
+        self.alphabet = tokenizer.ordinary
+        self.offsets = split.offsets.astype(np.int64) + np.arange(len(split.offsets))  # with [CLS]
+        slots = int(self.offsets[-1])
+        self.context = min(context, slots)
+        self.total = max(slots // self.context - 1, 1)  # rows of an epoch; one is room for the edges
+        self.rows = min(rows, self.total)
+        self.per_epoch = max(self.total // self.rows, 1)
+
+    def batch(self, number: int) -> MaskedBatch:
+        return self._hidden(self._batch(number), generator(self.seed, "mask", number))
+
+    def first(self, rows: int) -> MaskedBatch:
+        return self._hidden(self._first(rows), generator(self.seed, "mask", "first"))
+
+    def _batch(self, number: int) -> MaskedBatch:
+        epoch, index = divmod(number, self.per_epoch)
+        places = np.arange(index * self.rows, (index + 1) * self.rows)
+        order = shuffled(places, self.total, derive(self.seed, "order", epoch))
+        room = int(self.offsets[-1]) - self.total * self.context
+        shift = int(generator(self.seed, "edges", epoch).integers(room + 1))
+        return self._read(order * self.context + shift)
+
+    def _first(self, rows: int) -> MaskedBatch:
+        chosen = np.linspace(0, self.total - 1, min(rows, self.total)).astype(np.int64)
+        return self._read(np.unique(chosen) * self.context)
+
+    def _read(self, starts: Array) -> MaskedBatch:
+        """Whole rows, with nothing hidden yet."""
+        slots = np.arange(self.context)
+        places = starts[:, None] + slots  # (rows, time)
+        segments = np.searchsorted(self.offsets, places, side="right") - 1
+        within = places - self.offsets[segments]  # 0 is the [CLS]
+        tokens = self.split.tokens[np.maximum(places - segments - 1, 0)].astype(np.int64)
+        ids = np.where(tokens == self.eos, self.specials.sep, tokens)
+        ids[(within == 0) | (slots == 0)] = self.specials.cls
+        nothing = np.full_like(ids, NONE)
+        return MaskedBatch(
+            ids, nothing, np.minimum(within, slots), segments, np.zeros_like(ids), nothing, 0.0
+        )
+
+    def _hidden(self, batch: MaskedBatch, draw: np.random.Generator) -> MaskedBatch:
+        """The batch with some of its tokens hidden."""
+        ids = batch.inputs
+        words = self.boundaries.words(ids.ravel()) if self.unit != "token" else np.zeros(ids.size, np.bool_)
+        inputs, targets = mask(
+            ids,
+            (batch.segments != NONE) & ~np.isin(ids, self.specials),
+            words.reshape(ids.shape),
+            unit=self.unit,
+            share=self.share,
+            mask_id=self.specials.mask,
+            alphabet=self.alphabet,
+            draw=draw,
+        )
+        pairs = int((batch.pairs != NONE).sum())
+        weight = (targets != NONE).sum() / pairs if pairs else 0.0
+        return batch._replace(inputs=inputs, targets=targets, pair_weight=float(weight))
+
+
+def can_pair(split: Split, relation: Relation) -> bool:
+    """Whether there are texts of two tokens and more: two documents, or one if their order is asked."""
+    texts = int((np.diff(split.offsets.astype(np.int64)) > 2).sum())
+    return texts >= (2 if relation == "next" else 1)
+
+
+class PairBatches(MaskedBatches):
+    """Two passages and the question how they relate; every other time the answer is 1.
+
+    Passages are runs of whole sentences that begin at a random place of the split. What fills its row
+    alone with a single sentence is cut in the middle. A row takes examples until it is full, or too
+    little of it is left.
+
+    Args:
+        relation: "next": B is from another document, or follows A; "order": the two, swapped or not.
+
+    Raises:
+        LangueError: there are too few documents to take passages from.
+    """
+
+    def __init__(self, split: Split, *, relation: Relation, **shape: object) -> None:
+        super().__init__(split, **shape)  # type: ignore[arg-type]
+        self.relation = relation
+        if not can_pair(split, relation):
+            raise LangueError(
+                f"the {split.name} split has too few documents to make pairs of: two, or one if their order "
+                f'is asked; set pairs = "none", or cut documents: langue prepare --documents'
+            )
+
+    def _batch(self, number: int) -> MaskedBatch:
+        return self._rows(generator(self.seed, "pairs", number), self.rows)
+
+    def _first(self, rows: int) -> MaskedBatch:
+        return self._rows(generator(self.seed, "pairs", "first"), min(rows, self.total))
+
+    def examples(self, count: int) -> tuple[list[Array], list[Array], Array]:
+        """Fixed pairs to measure on, nothing hidden: ids and types of each, and the answers."""
+        draw = generator(self.seed, "examples")
+        made = [self._example(self.context, draw) for _ in range(count)]
+        return [ids for ids, _, _ in made], [types for _, types, _ in made], np.array([a for _, _, a in made])
+
+    def _rows(self, draw: np.random.Generator, rows: int) -> MaskedBatch:
+        batch = MaskedBatch._make((*(np.full((rows, self.context), value, np.int64) for value in EMPTY), 0.0))
+        for row in range(rows):
+            used = segment = 0
+            while self.context - used >= min(SHORTEST, self.context):
+                used += self._write(batch, row, used, segment, draw)
+                segment += 1
+        return batch
+
+    def _write(
+        self, batch: MaskedBatch, row: int, begin: int, segment: int, draw: np.random.Generator
+    ) -> int:
+        """Put an example into a row; how many slots it takes."""
+        ids, types, answer = self._example(self.context - begin, draw)
+        taken = slice(begin, begin + len(ids))
+        batch.inputs[row, taken] = ids
+        batch.positions[row, taken] = np.arange(len(ids))
+        batch.segments[row, taken] = segment
+        batch.types[row, taken] = types
+        batch.pairs[row, begin] = answer
+        return len(ids)
+
+    def _example(self, room: int, draw: np.random.Generator) -> tuple[Array, Array, int]:
+        """`[CLS] A [SEP] B [SEP]` in at most `room` slots, the types, and the answer."""
+        first, second, answer = self._pair(room - 3, draw)
+        cls, sep, _ = self.specials
+        ids = np.r_[cls, first, sep, second, sep]
+        return ids, (np.arange(len(ids)) >= len(first) + 2).astype(np.int64), answer
+
+    def _pair(self, room: int, draw: np.random.Generator) -> tuple[Array, Array, int]:
+        """A, B and the answer, of at most `room` tokens together."""
+        if draw.random() < SHORT:
+            room = int(draw.integers(2, room + 1))
+        document, passage, cuts = self._passage(room, draw, at_least=2)
+        cut = int(draw.choice(cuts)) if len(cuts) else len(passage) // 2
+        first, second = passage[:cut], passage[cut:]
+        answer = int(draw.integers(2))
+        if answer and self.relation == "order":
+            first, second = second, first
+        elif answer:
+            _, second, _ = self._passage(room - cut, draw, at_least=1, other_than=document)
+        return first, second, answer
+
+    def _passage(
+        self, room: int, draw: np.random.Generator, *, at_least: int, other_than: int = -1
+    ) -> tuple[int, Array, Array]:
+        """Sentences from a random place: their document, their tokens, where all but the first begin."""
+        offsets = self.split.offsets
+        for _ in range(TRIES):
+            place = int(draw.integers(len(self.split.tokens)))
+            document = int(np.searchsorted(offsets, np.uint64(place), side="right")) - 1
+            begin, end = int(offsets[document]), int(offsets[document + 1]) - 1  # without its <eos>
+            if document == other_than or end - begin < at_least:
+                continue
+            if end - begin > room:  # else all of it
+                begin = max(begin, min(place, end - room) - room)
+            text = self.split.tokens[begin : begin + 3 * room].astype(np.int64)[: end - begin]
+            starts = self.boundaries.sentences(text)
+            start = int(starts[min(int(np.searchsorted(starts, place - begin)), len(starts) - 1)])
+            if len(text) <= room or len(text) - start < at_least:
+                start = 0
+            edges = np.r_[starts[starts > start], len(text)]
+            inside = edges[edges - start <= room]
+            stop = int(inside[-1]) if len(inside) else start + room
+            return document, text[start:stop], inside[inside < stop] - start
+        raise LangueError(
+            f"the {self.split.name} split is nearly all documents too short to make pairs of; "
+            f'set pairs = "none"'
+        )

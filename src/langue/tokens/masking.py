@@ -1,0 +1,113 @@
+"""Hiding tokens for a masked language model (Devlin et al. 2019, section 3.1).
+
+A share of the ordinary tokens of a batch is to be predicted. They are chosen in units: tokens, whole
+words, or runs of words. Of the chosen, 80 % are read as `[MASK]`, 10 % as a random token, and 10 % as
+they are. What is chosen is a pure function of the tokens and of the random stream that is given.
+"""
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+Unit = Literal["token", "whole-word", "n-gram", "span"]
+
+NONE = -1  # the target of a place where nothing is predicted
+MASKED, RANDOM = 0.8, 0.1  # the rest is read as it is
+
+
+def _lengths() -> dict[str, npt.NDArray[np.float64]]:
+    """By unit, the probability of 1, 2, … words."""
+    n = np.arange(1, 11)
+    n_gram = 1 / n[:3]  # Lan et al. 2020, equation 1
+    span = 0.2 * 0.8 ** (n - 1)  # Joshi et al. 2020, section 3.1: geometric, at most 10
+    return {name: shares / shares.sum() for name, shares in {"n-gram": n_gram, "span": span}.items()}
+
+
+LENGTHS = _lengths()
+
+
+def mask(
+    ids: Array,
+    ordinary: Flags,
+    words: Flags,
+    *,
+    unit: Unit,
+    share: float,
+    mask_id: int,
+    alphabet: npt.NDArray[np.integer],
+    draw: np.random.Generator,
+    fates: tuple[float, float] = (MASKED, RANDOM),
+) -> tuple[Array, Array]:
+    """What is read, and what is to be predicted.
+
+    Args:
+        ids: `(rows, time)`.
+        ordinary: tokens that may be chosen: never a special one.
+        words: tokens that begin a word; used by every unit but "token".
+        unit: a unit never reaches over a special token or the edge of a row.
+        share: of the ordinary tokens, which are chosen.
+        alphabet: what random replacements are drawn from, `(ids,)`.
+        fates: shares of the chosen that are read as `[MASK]` and as a random token.
+
+    Returns:
+        Inputs and targets, `(rows, time)` each; the target is `NONE` where nothing is predicted.
+    """
+    units = _units(ordinary, words, unit, draw)  # (rows * time,) number of the unit, NONE for none
+    chosen = _chosen(units, share, draw)
+    flat = ids.ravel()
+    targets = np.where(chosen, flat, NONE)
+    # A span is replaced as a whole (Joshi et al. 2020, section 3.1), other units token by token.
+    fate = draw.random(flat.size)[units] if unit == "span" else draw.random(flat.size)
+    random_ids = alphabet[draw.integers(len(alphabet), size=flat.size)].astype(np.int64)
+    masked, random = fates
+    replaced = np.select(
+        [fate < masked, fate < masked + random], [np.full_like(flat, mask_id), random_ids], flat
+    )
+    return np.where(chosen, replaced, flat).reshape(ids.shape), targets.reshape(ids.shape)
+
+
+def _units(ordinary: Flags, words: Flags, unit: Unit, draw: np.random.Generator) -> Array:
+    flat = ordinary.ravel()
+    after_none = np.ones_like(ordinary)  # what follows a special token or the edge of a row
+    after_none[:, 1:] = ~ordinary[:, :-1]
+    begins = flat if unit == "token" else flat & (words | after_none).ravel()
+    if unit in LENGTHS:
+        begins = _joined(begins, (ordinary & after_none).ravel(), LENGTHS[unit], draw)
+    return np.where(flat, np.cumsum(begins) - 1, NONE)
+
+
+def _joined(
+    begins: Flags, barriers: Flags, lengths: npt.NDArray[np.float64], draw: np.random.Generator
+) -> Flags:
+    """Beginnings of runs of words: each run takes as many as is drawn, and stops at a barrier."""
+    places = np.flatnonzero(begins)
+    drawn = draw.choice(np.arange(1, len(lengths) + 1), size=len(places), p=lengths).tolist()
+    joined = np.zeros_like(begins)
+    left = 0
+    for place, barrier, length in zip(places.tolist(), barriers[places].tolist(), drawn, strict=True):
+        if barrier or not left:
+            joined[place] = True
+            left = length
+        left -= 1
+    return joined
+
+
+def _chosen(units: Array, share: float, draw: np.random.Generator) -> Flags:
+    """Whole units in random order, until the share is reached; at least one if there is any."""
+    sizes = np.bincount(units[units != NONE])
+    order = draw.permutation(len(sizes))
+    total = np.cumsum(sizes[order])
+    goal = round(share * int(sizes.sum()))
+    count = int(np.searchsorted(total, goal, side="right"))
+    # The unit that would pass the goal is taken so often that the expectation is the goal.
+    if count < len(sizes):
+        passed = goal - (int(total[count - 1]) if count else 0)
+        count += bool(draw.random() * sizes[order[count]] < passed)
+    taken = np.zeros(len(sizes) + 1, np.bool_)  # the last stands for NONE
+    taken[order[: max(count, 1)]] = True
+    taken[-1] = False
+    return taken[units]

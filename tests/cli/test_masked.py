@@ -1,0 +1,80 @@
+"""Filling, embedding, pseudo-scoring and measuring an encoder, as a user types it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import langue
+from langue import cli
+
+
+@pytest.fixture(scope="module")
+def encoder(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("encoder") / "bert"
+    tiny = {"layers": 1, "width": 32, "heads": 2, "context": 32, "steps": 5, "batch_tokens": 256}
+    langue.train("bert", small_store, folder, pairs="none", **tiny)
+    return folder
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    def call(*arguments: str | Path, code: int = 0) -> str:
+        capsys.readouterr()
+        assert cli.run([str(argument) for argument in arguments]) == code
+        printed = capsys.readouterr()
+        return printed.err if code else printed.out
+
+    return call
+
+
+def test_fill(run: Any, encoder: Path) -> None:
+    shown = run("fill", encoder, "The capital of [MASK] is Paris", "--top", "3")
+    assert shown.count("%") == 3
+    assert shown.splitlines()[-1].startswith("The capital of")
+    found = json.loads(run("fill", encoder, "床前明月", "--append", "2", "--top", "4", "--json"))
+    assert [len(gap["candidates"]) for gap in found["gaps"]] == [4, 4]
+    assert found["text"].startswith("床前明月")
+    assert len(found["text"]) > 4
+    assert "write [MASK] where a token is missing" in run("fill", encoder, "nothing", code=2)
+
+
+def test_embed(run: Any, encoder: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "lines.txt"
+    lines.write_text("The king\n天下大势\n", encoding="utf-8")
+    vectors = np.array(json.loads(run("embed", encoder, lines, "--json")))
+    assert vectors.shape == (2, 32)
+    assert "2 vectors of 32 numbers" in run("embed", encoder, lines, "-o", tmp_path / "v.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "v.npy"), vectors, rtol=1e-6)
+    first = run("embed", encoder, lines, "--pooling", "cls").splitlines()
+    assert len(first[0].split("\t")) == 32
+    assert "is empty" in run("embed", encoder, "/dev/null", code=2)
+
+
+def test_pseudo_scores_say_what_they_are(run: Any, encoder: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "lines.txt"
+    lines.write_text("The king is dead.\n第一回\n", encoding="utf-8")
+    assert run("score", encoder, lines).startswith("pseudo-bits\tpseudo-bits/byte\ttext")
+    found = json.loads(run("score", encoder, lines, "--json", "--per-token"))
+    assert found[1]["text"] == "第一回"
+    for row in found:
+        assert row["pseudo_bits"] == pytest.approx(sum(part["pseudo_bits"] for part in row["per_token"]))
+
+
+def test_an_encoder_has_no_bits_per_byte(
+    run: Any, encoder: Path, small_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("langue.evaluation.masked.PSEUDO_TOKENS", 50)
+    shown = run("evaluate", encoder, small_store, "--check")
+    assert "masked accuracy" in shown
+    assert "do not set these figures beside bits per byte" in shown
+    assert json.loads(run("evaluate", encoder, small_store, "--json"))["bits_per_byte"] is None
+    for verb in (("next", encoder), ("generate", encoder, "The"), ("compare", encoder, "--on", small_store)):
+        assert "reads in both directions" in run(*verb, code=2)
+
+
+def test_a_causal_model_fills_no_gap(run: Any, small_models: dict[str, Path], small_text: Path) -> None:
+    for verb in (("fill", small_models["trigram"], "a [MASK]"), ("embed", small_models["gpt2"], small_text)):
+        assert "reads from left to right and sees nothing after a gap" in run(*verb, code=2)

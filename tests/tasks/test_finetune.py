@@ -1,0 +1,221 @@
+"""Fine-tuning: what is learned from labelled texts, by the library and by the verbs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import langue
+from langue import cli
+from langue.corpus.labelled import Example
+from langue.models.folder import load
+from langue.tasks.classification import Reader, measure
+from langue.tokens.masked import NONE, packed
+from langue.tokens.store import TOKENIZER
+from langue.tokens.tokenizer import Tokenizer
+
+GOOD = ("good", "great", "fine", "lovely")
+BAD = ("bad", "awful", "poor", "天下")
+FAST = {"epochs": 4, "learning_rate": 3e-3, "batch": 16}
+
+
+@pytest.fixture(scope="module")
+def encoder(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("encoder") / "bert"
+    tiny = {"layers": 1, "width": 32, "heads": 2, "context": 32, "steps": 5, "batch_tokens": 256}
+    langue.train("bert", small_store, folder, **tiny)
+    return folder
+
+
+def texts(count: int, seed: int) -> list[tuple[str, str]]:
+    """A film is called by a word, which says what it is."""
+    draw = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        kind = int(draw.integers(2))
+        word = (BAD, GOOD)[kind][draw.integers(4)]
+        found.append((f"The king saw a {word} film, number {draw.integers(1000)}.", ("no", "yes")[kind]))
+    return found
+
+
+def write(path: Path, rows: list[tuple[str, ...]]) -> Path:
+    path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("labelled")
+    return {
+        name: write(folder / f"{name}.tsv", texts(count, seed))
+        for name, count, seed in (("train", 200, 0), ("valid", 60, 1), ("test", 60, 2))
+    }
+
+
+@pytest.fixture(scope="module")
+def tuned(encoder: Path, files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("tuned") / "classifier"
+    found = langue.finetune(
+        encoder, files["train"], folder, valid=files["valid"], test=files["test"], seeds=2, **FAST
+    )
+    return folder, found
+
+
+def test_learns_and_tells_the_spread_of_seeds(tuned: Any, files: dict[str, Path]) -> None:
+    folder, found = tuned
+    assert len(found.valid) == len(found.test) == len(found.epochs) == 2
+    assert found.valid[found.best].accuracy == max(scores.accuracy for scores in found.valid) > 0.95
+    assert "±" in str(found)
+    model = langue.load(folder)
+    assert model.classify("The king saw a lovely film.")[0][0] == "yes"
+    assert model.classify("The king saw a awful film.")[0][0] == "no"
+    assert sum(share for _, share in model.classify("x")) == pytest.approx(1)
+    # What was measured while it was made is what the folder measures.
+    again = langue.evaluate(folder, files["test"])
+    assert again.scores == found.test[found.best]
+    assert "no bits per byte" in str(again)
+
+
+def test_answers_do_not_depend_on_what_stands_beside(tuned: Any) -> None:
+    model = langue.load(tuned[0])
+    some = [(text,) for text, _ in texts(80, 5)] + [("",), ("a good film " * 40,)]
+    together = model.classify_all(some)
+    for one, other in zip(together[::17], (model.classify(*example) for example in some[::17]), strict=True):
+        assert dict(one) == pytest.approx(dict(other), abs=1e-5)
+
+
+def test_same_seed_same_weights(encoder: Path, files: dict[str, Path], tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        langue.finetune(encoder, files["valid"], tmp_path / name, seeds=1, epochs=1)
+    one, two = ((tmp_path / name / "weights.safetensors").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
+def test_starts_from_the_encoder_or_at_random(encoder: Path, files: dict[str, Path], tmp_path: Path) -> None:
+    """After a step of no length, the weights are those it started from."""
+    still = {"seeds": 1, "epochs": 1, "learning_rate": 1e-30, "weight_decay": 0.0}
+    langue.finetune(encoder, files["valid"], tmp_path / "same", **still)
+    langue.finetune(encoder, files["valid"], tmp_path / "new", start="random", **still)
+    source: Any = load(encoder).model
+    same, new = (langue.load(tmp_path / name).loaded.model for name in ("same", "new"))
+    weight = source.embeddings.word.weight
+    assert torch.equal(same.encoder.embeddings.word.weight, weight)
+    assert torch.equal(same.pool.weight, source.pooler.weight)
+    assert not torch.equal(new.encoder.embeddings.word.weight, weight)
+
+
+def test_pairs(encoder: Path, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    rows = []
+    for _ in range(160):
+        words = draw.choice(GOOD + BAD, 2, replace=False).tolist()
+        same = int(draw.integers(2))
+        rows.append((words[0], words[0] if same else words[1], str(same)))
+    found = langue.finetune(
+        encoder, write(tmp_path / "pairs.tsv", rows), tmp_path / "m", task="pair", seeds=1, epochs=1
+    )
+    assert found.valid[0].examples > 5  # a tenth was held out
+    model = langue.load(tmp_path / "m")
+    assert len(model.classify("good", "bad")) == 2
+    with pytest.raises(langue.LangueError, match=r"reads 2 text\(s\) at a time, not 1"):
+        model.classify("good")
+
+
+def test_examples_are_framed_and_the_longer_part_is_cut(encoder: Path) -> None:
+    loaded = load(encoder)
+    tokenizer = Tokenizer.load(encoder / TOKENIZER)
+    cls, sep, _ = loaded.masked.specials
+    reader = Reader(loaded, tokenizer)
+    short, long = "the king", "Long live the queen! " * 20
+    (ids, types), (one, _) = reader.read([Example(("a", short), "", ""), Example((long,), "", "")])
+    a, b = tokenizer.encode("a").tolist(), tokenizer.encode(short).tolist()
+    assert ids.tolist() == [cls, *a, sep, *b, sep]
+    assert types.tolist() == [0] * (len(a) + 2) + [1] * (len(b) + 1)
+    assert len(one) == 32
+    assert (one[0], one[-1]) == (cls, sep)
+    assert reader.truncated == 1
+    for first, second in ((long, short), (short, long), (long, long)):
+        ids, types = reader.read([Example((first, second), "", "")])[0]
+        assert len(ids) == 32
+        assert int((ids == sep).sum()) == 2
+        lengths = [int((types == 0).sum()) - 2, int((types == 1).sum()) - 1]
+        whole = [len(tokenizer.encode(text)) for text in (first, second)]
+        kept = [min(part, 14) for part in whole]
+        assert all(length >= least for length, least in zip(lengths, kept, strict=True))
+
+
+def test_packing_holds_every_example_once() -> None:
+    draw = np.random.default_rng(0)
+    examples = [(np.full(n, n), np.arange(n) % 2) for n in draw.integers(2, 20, 30)]
+    batch = packed(examples, 24)
+    assert batch.inputs.shape[1] <= 24
+    assert len(batch.inputs) <= sum(len(ids) for ids, _ in examples) / 24 * 1.25 + 1
+    for number, (ids, types) in enumerate(examples):
+        here = batch.segments == number
+        assert batch.inputs[here].tolist() == ids.tolist()
+        assert batch.types[here].tolist() == types.tolist()
+        assert batch.positions[here].tolist() == list(range(len(ids)))
+        assert batch.pairs[here].tolist() == [number] + [NONE] * (len(ids) - 1)
+
+
+def test_figures_are_those_of_the_definitions() -> None:
+    answers, guesses = np.array([0, 0, 0, 1, 2, 2]), np.array([0, 0, 1, 1, 2, 0])
+    scores = measure(guesses, answers)
+    assert scores.accuracy == scores.micro_f1 == pytest.approx(4 / 6)
+    each = [2 * 2 / (2 * 2 + 1 + 1), 2 * 1 / (2 * 1 + 1 + 0), 2 * 1 / (2 * 1 + 0 + 1)]
+    assert scores.macro_f1 == pytest.approx(np.mean(each))
+
+
+def test_verbs(
+    tuned: Any, encoder: Path, files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*arguments: str | Path, code: int = 0) -> str:
+        capsys.readouterr()
+        assert cli.run([str(argument) for argument in arguments]) == code
+        printed = capsys.readouterr()
+        return printed.err if code else printed.out
+
+    folder = tuned[0]
+    assert run("classify", folder, "The king saw a lovely film.").startswith("yes ")
+    lines = tmp_path / "lines.txt"
+    lines.write_text("a good film\n天下\n", encoding="utf-8")
+    found = json.loads(run("classify", folder, lines, "--json", "--top", "2"))
+    assert [len(row["labels"]) for row in found] == [2, 2]
+    assert "accuracy" in run("evaluate", folder, files["test"])
+    assert "classifier" in run("info", folder)
+    args = (
+        "finetune",
+        encoder,
+        files["valid"],
+        "-o",
+        tmp_path / "m",
+        "--set",
+        "epochs=1",
+        "--set",
+        "seeds=1",
+    )
+    assert "accuracy" in run(*args)
+    assert "--overwrite" in run(*args, code=2)
+    unseen = write(tmp_path / "unseen.tsv", [("x", "maybe")])
+    assert "the label maybe is not in the training file" in run(
+        "finetune", encoder, files["train"], "--valid", unseen, "-o", tmp_path / "n", code=2
+    )
+    one = write(tmp_path / "one.tsv", [(text, "same") for text, _ in texts(30, 1)])
+    assert "one label only" in run("finetune", encoder, one, "-o", tmp_path / "n", code=2)
+    assert "did you mean epochs" in run(
+        "finetune", encoder, files["train"], "-o", tmp_path / "n", "--set", "epoch=1", code=2
+    )
+    assert "is no classifier" in run("classify", encoder, "x", code=2)
+    assert "is a classifier" in run("fill", folder, "x [MASK]", code=2)
+    assert "langue finetune" in run("train", "classifier", files["train"], "-o", tmp_path / "n", code=2)
+    assert not (tmp_path / "n").exists()
+
+
+def test_only_encoders_are_fine_tuned(
+    small_models: dict[str, Path], files: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(langue.LangueError, match="reads from left to right"):
+        langue.finetune(small_models["gpt2"], files["train"], tmp_path / "m")
