@@ -488,11 +488,16 @@ def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -
 
 
 def export_model(model: PathLike, output: PathLike, *, overwrite: bool = False) -> int:
-    """Write an n-gram model as an ARPA file, gzipped if its name ends in `.gz`; returns its n-grams.
+    """Write an n-gram model as an ARPA file, gzipped if its name ends in `.gz`, or a GPT-2 as a folder
+    of Hugging Face; returns its n-grams or parameters.
 
     Raises:
-        LangueError: no n-gram model is there; the file is in the way.
+        LangueError: no model of these families is there; the output is in the way.
     """
+    if describe(Path(model)).family == "gpt2":
+        from langue.interop.huggingface import export_gpt2
+
+        return export_gpt2(Path(model), Path(output), overwrite=overwrite)
     from langue.interop.convert import export_arpa
 
     return export_arpa(Path(model), Path(output), overwrite=overwrite)

@@ -11,7 +11,7 @@ NAME = "export"
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Model folder of the family ngram, bert or albert.")],
+    model: Annotated[Path, typer.Argument(help="Model folder of ngram, gpt2, bert or albert.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="ARPA file (.gz is gzipped) or folder to write.")
     ],
@@ -19,16 +19,18 @@ def command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write an n-gram model as an ARPA file, which KenLM and SRILM load; a BERT or ALBERT as a folder,
-    which transformers loads."""
+    """Write an n-gram model as an ARPA file, which KenLM and SRILM load; a GPT-2, BERT or ALBERT as
+    a folder, which transformers loads."""
     from langue import api
 
-    if api.info(model).get("family") in ("bert", "albert"):
+    family = api.info(model).get("family")
+    if family in ("bert", "albert"):
         api.export_encoder(model, output, overwrite=overwrite)
         print_json({"output": str(output)}) if json else print(f"{output}: written")
         return
-    ngrams = api.export_model(model, output, overwrite=overwrite)
+    count = api.export_model(model, output, overwrite=overwrite)
+    unit = "parameters" if family == "gpt2" else "n-grams"
     if json:
-        print_json({"output": str(output), "ngrams": ngrams})
+        print_json({"output": str(output), unit.replace("-", ""): count})
     elif not quiet:
-        print(f"{output}: {ngrams:,} n-grams")
+        print(f"{output}: {count:,} {unit}")

@@ -42,13 +42,15 @@ def fit(model: nn.Module, weights: Mapping[str, torch.Tensor], where: str) -> No
         raise LangueError(f"{where} does not fit the model: {error}") from None
 
 
-def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+def write_tensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None
+) -> None:
     """Write one file, which holds the tensors twice in memory meanwhile.
 
     Raises:
         OSError: the disk is full or refuses, as by Python's own writing.
     """
     try:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata)
     except SafetensorError as error:
         raise OSError(str(error)) from error
