@@ -158,6 +158,18 @@ def test_evaluation_leaves_no_trace(trained: Callable[..., Loaded]) -> None:
     assert ends[0]["loss"] == ends[1]["loss"]
 
 
+def test_validation_holds_no_more_in_memory_than_training(store: TokenStore) -> None:
+    trainer = trainer_of(store, "batch_tokens=32")
+    sizes = []
+    loss = trainer.model.loss
+    trainer.model.loss = lambda batch: (sizes.append(batch.targets_count), loss(batch))[1]
+    found = trainer.measure()
+    assert sum(sizes) == trainer.validation.targets_count > 32 and max(sizes) <= 32
+    with torch.no_grad():
+        whole = float(loss(trainer.validation)) / trainer.validation.targets_count
+    assert found == pytest.approx(whole, rel=1e-5)
+
+
 def test_the_ledger_and_the_metrics(trained: Callable[..., Loaded], store: TokenStore) -> None:
     loaded = trained("steps=20", "log_every=5")
     measured = loaded.description["measured"]

@@ -124,6 +124,7 @@ class Trainer:
                 if not _out_of_memory(error) or self.world.size > 1:
                     raise
             self.optimiser.forget()
+            torch.cuda.empty_cache()
             self.model.carry = carry
             if self.state.micro_rows == 1:
                 raise LangueError(
@@ -162,12 +163,8 @@ class Trainer:
         Raises:
             LangueError: it is not finite.
         """
-        with (
-            self._measured_weights(),
-            evaluating(self.model),
-            autocast(self.model.device, self.config.precision),
-        ):
-            loss = float(self.model.loss(self.validation) / self.validation.targets_count)
+        with self._measured_weights():
+            loss = self._validation_loss()
         if not math.isfinite(loss):
             raise LangueError(self._diverged(loss, 0.0))
         if not self.state.curve or loss < min(point["loss"] for point in self.state.curve):
@@ -175,6 +172,17 @@ class Trainer:
         point = {"step": self.state.step, "seconds": round(self.state.seconds, 3), "loss": loss}
         self.state.curve.append(point)
         return loss
+
+    def _validation_loss(self) -> float:
+        """Nats per token, as many tokens at a time as in training."""
+        whole = self.validation
+        row_tokens = whole.targets_count // whole.rows
+        rows = max(self.state.micro_rows * self.source.context // row_tokens, 1)
+        total = 0.0
+        for begin in range(0, whole.rows, rows):
+            with evaluating(self.model), autocast(self.model.device, self.config.precision):
+                total += float(self.model.loss(whole.cut(begin, min(begin + rows, whole.rows))))
+        return float(total / whole.targets_count)
 
     @contextmanager
     def _measured_weights(self) -> Iterator[None]:
