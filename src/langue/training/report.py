@@ -4,7 +4,7 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -13,14 +13,6 @@ from langue.models.layers.device import peak_flops
 from langue.models.protocol import Masked
 
 SMOOTHING = 0.9  # of the loss shown: about the last ten steps
-
-
-class Progress(Protocol):
-    """What the report needs to know of a run."""
-
-    step: int
-    seconds: float
-    tokens: int
 
 
 class Figures:
