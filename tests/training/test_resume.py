@@ -157,6 +157,17 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
     assert_same(expected.path, output)
 
 
+@pytest.mark.parametrize("optimiser", ["muon", "sgd"])
+def test_every_optimiser_goes_on(
+    store: TokenStore, trained: Callable[..., Any], tmp_path: Path, optimiser: str
+) -> None:
+    settings = ["steps=12", f"optimiser={optimiser}", "learning_rate=0.02"]
+    expected = trained(*settings)
+    stopped_at(7, read_recipe("gpt2", [*SMALL, *settings]), store, tmp_path / "other")
+    train(read_recipe("gpt2", [*SMALL, *settings]), store, tmp_path / "other", resume=True)
+    assert_same(expected.path, tmp_path / "other")
+
+
 @pytest.mark.parametrize("wound", ["truncated", "no description", "not JSON", "empty folder"])
 def test_every_damage_is_survived(store: TokenStore, tmp_path: Path, wound: str) -> None:
     output, run = tmp_path / "model", tmp_path / "model.run"

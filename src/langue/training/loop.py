@@ -174,10 +174,10 @@ class Trainer:
         return loss
 
     def _validation_loss(self) -> float:
-        """Nats per token, as many tokens at a time as in training."""
+        """Nats per token, no more at a time than in training: rows of a stream may be longer here."""
         whole = self.validation
-        row_tokens = whole.targets_count // whole.rows
-        rows = max(self.state.micro_rows * self.source.context // row_tokens, 1)
+        longer = max(whole.targets_count / (whole.rows * self.source.context), 1.0)
+        rows = max(int(self.state.micro_rows / longer), 1)
         total = 0.0
         for begin in range(0, whole.rows, rows):
             with evaluating(self.model), autocast(self.model.device, self.config.precision):
