@@ -112,6 +112,10 @@ class NPLM(nn.Module):
         before, targets = (torch.from_numpy(part).to(self.device) for part in batch)
         return head_cross_entropy(self(before), self.head.weight, targets, self.head.bias)
 
+    def flops_per_token(self) -> float:
+        """Of one training step: 6 for each weight that multiplies."""
+        return 6.0 * (self.hidden.weight.numel() + self.head.weight.numel())
+
     @property
     def device(self) -> torch.device:
         return self.head.weight.device

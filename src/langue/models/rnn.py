@@ -117,6 +117,11 @@ class RNN(nn.Module):
         self.carry = {"state": after.detach().permute(2, 0, 1, 3)}
         return head_cross_entropy(y.flatten(0, 1), self.head.weight, targets.flatten(), self.head.bias)
 
+    def flops_per_token(self) -> float:
+        """Of one training step: 6 for each weight that multiplies; what embeds a token is left out."""
+        recurrent = sum(parameter.numel() for parameter in self.recurrent.parameters())
+        return 6.0 * (recurrent + self.head.weight.numel())
+
     @property
     def device(self) -> torch.device:
         return self.head.weight.device

@@ -159,6 +159,7 @@ class Transformer(Windowed):
     ) -> None:
         L, C, _, T = config.shape
         super().__init__(vocabulary, window=2 * T)  # a part and its source; it moves on by one part
+        self.config = config
         self.part = T
         self.register_buffer("separators", torch.empty(0).long() if separators is None else separators)
         if len(self.separators):
@@ -252,6 +253,12 @@ class Transformer(Windowed):
         inputs, targets, positions, documents = (torch.from_numpy(part).to(self.device) for part in batch)
         x = self(inputs, positions, documents)
         return head_cross_entropy(x.flatten(0, 1), self.head, targets.flatten())
+
+    def flops_per_token(self) -> float:
+        """Of one training step: 6 for each weight that multiplies; 12 S C for each attention of a layer,
+        half of it where it is causal."""
+        L, C, _, T = self.config.shape
+        return 6.0 * sum(parameter.numel() for parameter in self.parameters()) + 30.0 * L * C * T
 
     def decoder(self, prompts: Sequence[Ids]) -> "TransformerDecoder":  # type: ignore[override]
         return TransformerDecoder(self, prompts)
