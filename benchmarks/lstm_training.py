@@ -2,10 +2,10 @@
 
 2 layers of 650, a vocabulary of 10,000, 20 rows of 35 tokens, dropout 0.5, plain gradient descent with
 clipping: the medium model of the paper. The peer is the usual loop around `torch.nn.LSTM`, a linear
-head and `cross_entropy`. Every contender is a process of its own and trains a step in turn with the
-others, so that what else the machine does falls on all alike. Best and median of the turns.
+head and `cross_entropy`. What is measured is CPU time on one thread, which other work on the machine
+disturbs least; every contender has a process of its own.
 
-    .venv/bin/python benchmarks/lstm_training.py [rounds]
+    .venv/bin/python benchmarks/lstm_training.py [steps]
 """
 
 import json
@@ -92,41 +92,32 @@ def langue(precision: str, document: int) -> Callable[[], object]:
     return Trainer(recipe, model, TokenStore(folder), World()).step
 
 
-def work(name: str) -> None:
-    """Be one contender: a turn for each line that comes in."""
+def work(name: str, steps: int) -> None:
+    """Be one contender, alone in a process: CPU seconds of each step, after two to warm up."""
+    import torch
+
+    torch.set_num_threads(1)
     who, *how = CONTENDERS[name]
     step = {"peer": peer, "langue": langue}[who](*how)
-    step()
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        started = time.perf_counter()
+    seconds = []
+    for _ in range(steps + 2):
+        started = time.process_time()
         step()
-        print(json.dumps(B * T / (time.perf_counter() - started)), flush=True)
+        seconds.append(time.process_time() - started)
+    print(json.dumps(seconds[2:]))
 
 
-def compare(rounds: int) -> str:
-    workers = {}
+def compare(steps: int) -> str:
+    speeds: dict[str, list[float]] = {}
     for contender in CONTENDERS:
-        command = [sys.executable, __file__, "--work", contender]
-        worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert worker.stdout and worker.stdout.readline() == "ready\n"
-        workers[contender] = worker
-    speeds: dict[str, list[float]] = {contender: [] for contender in workers}
-    for _ in range(rounds):
-        for contender, worker in workers.items():
-            assert worker.stdin and worker.stdout
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-            speeds[contender].append(json.loads(worker.stdout.readline()))
-    for worker in workers.values():
-        assert worker.stdin
-        worker.stdin.close()
-        worker.wait()
+        command = [sys.executable, __file__, "--work", contender, str(steps)]
+        printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        speeds[contender] = [B * T / seconds for seconds in json.loads(printed)]
     plain = max(speeds["torch.nn.LSTM, float32"])
     lines = [
-        f"LSTM 2 x {C}, vocabulary {V:,}, {B} rows of {T} tokens; {rounds} turns of a step",
+        f"LSTM 2 x {C}, vocabulary {V:,}, {B} rows of {T} tokens; {steps} steps each",
         "",
-        "| | tokens/s, best | median | best, against torch.nn.LSTM in float32 |",
+        "| | tokens a CPU second, best | median | best, against torch.nn.LSTM in float32 |",
         "|---|---|---|---|",
     ]
     for contender, found in speeds.items():
@@ -135,11 +126,15 @@ def compare(rounds: int) -> str:
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
+def main() -> None:
     if sys.argv[1:2] == ["--work"]:
-        work(sys.argv[2])
-    else:
-        print(compare(int(sys.argv[1]) if len(sys.argv) > 1 else 8))
-        import torch
+        work(sys.argv[2], int(sys.argv[3]))
+        return
+    import torch
 
-        print(f"\n{torch.get_num_threads()} threads, {cpu()}, torch {torch.__version__}")
+    print(compare(int(sys.argv[1]) if len(sys.argv) > 1 else 8))
+    print(f"\n{cpu()}, torch {torch.__version__}")
+
+
+if __name__ == "__main__":
+    main()
