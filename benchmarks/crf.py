@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -198,7 +199,8 @@ def main() -> None:
     parser.add_argument("sets", nargs="*", default=["conll2000", "resume"], choices=list(SETS))
     chosen = parser.parse_args()
     print(
-        f"{platform.processor() or platform.machine()}, python-crfsuite {pycrfsuite.__version__}", flush=True
+        f"{platform.processor() or platform.machine()}, python-crfsuite {version('python-crfsuite')}",
+        flush=True,
     )
     with tempfile.TemporaryDirectory() as folder:
         for name in chosen.sets:

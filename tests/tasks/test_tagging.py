@@ -213,6 +213,17 @@ def test_ctrl_c_keeps_the_weights_found_so_far(
     assert not (tmp_path / "none").exists()
 
 
+def test_without_seqeval_nothing_is_lost(
+    run: Callable[..., str], english: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "seqeval.metrics", None)
+    message = run("train", "crf", english, "-o", tmp_path / "m", "--valid", english, code=2)
+    assert "pip install 'langue[eval]'" in message
+    run("train", "crf", english, "-o", tmp_path / "m", "--set", "iterations=5")
+    assert "pip install" in run("evaluate", tmp_path / "m", english, code=2)
+    assert run("tag", tmp_path / "m", "Anna")
+
+
 def test_a_tag_that_training_never_saw(run: Callable[..., str], model: Path, tmp_path: Path) -> None:
     path = tmp_path / "new.conll"
     path.write_text("Anna B-PER\nMonday B-DATE\n")

@@ -44,6 +44,9 @@ def train_tagger(
         )
     tagged = read_tagged(data, recipe.data)
     held_out = read_tagged(valid, _layout(tagged)) if valid else None
+    if held_out:
+        right = [sentence.tags for sentence in held_out.sentences]
+        score_tags(right, right)  # a package that is missing is missed now, not after training
     started = time.perf_counter()
     model = recipe.family.fit(recipe.model, tagged.features, tagged.sentences)
     measured: dict[str, Any] = {"seconds": round(time.perf_counter() - started, 3)}

@@ -9,14 +9,19 @@ The order of a chain is told by its transition: `(K, K)`, or, where a state depe
 `(K + 1, K, K)`, in which K stands for "none": messages are then of pairs of states, `(…, K + 1, K)`.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from langue.models.chain.chain import threads
+
+T = TypeVar("T")
+R = TypeVar("R")
 Array = npt.NDArray[np.int64]
 SMALLEST = 1e-200  # least ratio of a message to the largest that still leaves room below it
 
@@ -41,6 +46,16 @@ def pack(lengths: Sequence[int] | Array) -> Packed:
     rows = np.arange(len(times)) - np.repeat(np.cumsum(heights) - heights, heights)
     places = begins[rows] + times
     return Packed(torch.from_numpy(places), torch.from_numpy(order), heights.tolist())
+
+
+def in_parallel(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """`work` on every item, a thread for each CPU, torch on one thread in each.
+
+    The products of one step are small: sharing each of them out costs more than it saves, and ten times
+    more on a machine that others use too.
+    """
+    with ThreadPoolExecutor(threads(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        return list(pool.map(work, items))
 
 
 def spans_little(transition: torch.Tensor, emission: torch.Tensor) -> bool:

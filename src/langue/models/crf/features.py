@@ -24,6 +24,7 @@ Numbers = npt.NDArray[Any]
 NONE = -1  # in place of a number: a value that is unknown, or not there
 EDGES = 2 * FARTHEST  # numbers of the places before and behind a sentence
 FREE = -1  # an empty slot of the hash table
+MOST_MET = 1 << 20  # words whose values are remembered: a server that runs for months must not keep all
 REUSE = 8  # tokens an attribute must have on average for a bundle of its own to pay
 
 
@@ -41,23 +42,15 @@ class Values:
         self.numbers = {value: number for number, value in enumerate(known)}
         self.growing = growing
         self._function = FUNCTIONS.get(name) if column == 0 and name != "word" else None
-        self._of_word: dict[str, int] = {}
 
     def of(self, word: str) -> int:
         """Number of the value of a word."""
-        found = self._of_word.get(word)
-        if found is not None:
-            return found
         value = self._function(word) if self._function else word
         if value is None:
-            number = NONE
-        elif self.growing:
-            number = self.numbers.setdefault(value, len(self.numbers))
-        else:
-            number = self.numbers.get(value, NONE)
-        if len(self._of_word) < 1 << 20:  # a server that runs for months must not keep every word it saw
-            self._of_word[word] = number
-        return number
+            return NONE
+        if self.growing:
+            return self.numbers.setdefault(value, len(self.numbers))
+        return self.numbers.get(value, NONE)
 
     def names(self) -> list[str]:
         return list(self.numbers)
@@ -109,6 +102,7 @@ class Extractor:
             for template in self.templates
             for part in template.parts
         }
+        self._met: list[dict[str, tuple[int, ...]]] = [{} for _ in columns]
         self.keys = np.empty(0, np.int64) if keys is None else keys
         self.starts = np.zeros(len(self.templates) + 1, np.int64) if starts is None else starts
         self._tables = (
@@ -216,10 +210,9 @@ class Extractor:
             tokens = chain.from_iterable(sentence.columns[column] for sentence in sentences)
             words.append(np.array([known.setdefault(word, len(known)) for word in tokens], np.int32))
             distinct.append(list(known))
-        tables = {
-            name: np.array([values.of(word) for word in distinct[values.column]], np.int32)
-            for name, values in self.values.items()
-        }
+        tables: dict[str, Numbers] = {}
+        for column, known_words in enumerate(distinct):
+            tables |= self._values_of(column, known_words)
         return _Numbered(
             offsets=offsets_of([len(sentence.words) for sentence in sentences]),
             words=words,
@@ -229,6 +222,21 @@ class Extractor:
             # Sizes are final only now that all values are numbered.
             counts={name: len(values.numbers) for name, values in self.values.items()},
         )
+
+    def _values_of(self, column: int, words: list[str]) -> dict[str, Numbers]:
+        """For every part that looks at a column, the numbers of the values of some words."""
+        parts = {name: values for name, values in self.values.items() if values.column == column}
+        met = self._met[column]
+        rows = []
+        for word in words:
+            row = met.get(word)
+            if row is None:
+                row = tuple(values.of(word) for values in parts.values())
+                if len(met) < MOST_MET:
+                    met[word] = row
+            rows.append(row)
+        table = np.array(rows, np.int32).reshape(len(words), len(parts))
+        return {name: np.ascontiguousarray(table[:, index]) for index, name in enumerate(parts)}
 
     def _keys(self, template: Template, parts: list[Numbers]) -> Numbers:
         """The integers that stand for the values of a template's parts, or `NONE`."""

@@ -13,14 +13,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from langue.models.chain.batched import backward, forward, pack, spans_little
+from langue.models.chain.batched import backward, forward, in_parallel, pack, spans_little
 from langue.models.chain.chain import Chain, offsets_of
 from langue.models.chain.sumproduct import posteriors
 from langue.models.hmm.classes import Numbers
 from langue.models.hmm.parameters import Parameters
 
 HELD = 1 << 23  # messages in memory at a time, 8 bytes each, in each of three arrays
-FEW = 48  # states up to which a compiled loop beats matrix products
+FEW = 8  # states up to which a compiled loop beats matrix products
+SHARES = 2  # of the counts: fixed, so that sums do not depend on the number of threads
 DECAY = 0.7  # of the stochastic form: step k weighs (k + 2)^-0.7, in the middle of what works there
 
 
@@ -80,11 +81,13 @@ def cut(documents: Iterator[Numbers], longest: int) -> Pieces:
     return Pieces(np.concatenate(tokens), offsets_of(lengths), np.array(inside))
 
 
-def shares(pieces: Pieces, size: int) -> list[Numbers]:
-    """Numbers of pieces in groups of about `size` tokens, pieces of like length together."""
-    lengths = np.diff(pieces.offsets)
-    order = np.argsort(lengths, kind="stable")
-    edges = np.cumsum(lengths[order]) // max(size, 1)
+def shares(pieces: Pieces, size: int, chosen: Numbers | None = None) -> list[Numbers]:
+    """Numbers of pieces, of all or some, in groups of at most about `size` tokens, like lengths together."""
+    chosen = np.arange(len(pieces.inside)) if chosen is None else chosen
+    lengths = np.diff(pieces.offsets)[chosen]
+    size = min(size, -(-int(lengths.sum()) // SHARES))
+    order = chosen[np.argsort(lengths, kind="stable")]
+    edges = np.cumsum(np.sort(lengths, kind="stable")) // max(size, 1)
     return np.split(order, np.flatnonzero(np.diff(edges)) + 1)
 
 
@@ -95,17 +98,24 @@ def messages(parameters: Parameters) -> int:
 
 def expect(parameters: Parameters, pieces: Pieces, chosen: Numbers | None = None) -> Counts:
     """E over all pieces, or some."""
-    K = parameters.n_states
-    zeros = [torch.zeros_like(part) for part in parameters]
-    counts = Counts(zeros[0], zeros[1], zeros[2], zeros[3], 0.0)
-    total = 0.0
+    chosen = np.arange(len(pieces.inside)) if chosen is None else chosen
     second = parameters.transition.ndim == 3
-    batched = second or (K > FEW and spans_little(parameters.transition, parameters.emission))
+    batched = second or (
+        parameters.n_states > FEW and spans_little(parameters.transition, parameters.emission)
+    )
     run = _batched if batched else _one_by_one
-    groups = shares(pieces, HELD // messages(parameters)) if chosen is None else [chosen]
-    for group in groups:
-        total += run(parameters, pieces, group, counts)
-    return counts._replace(log_likelihood=total)
+    groups = shares(pieces, HELD // messages(parameters), chosen)
+
+    def work(share: int) -> Counts:
+        zeros = [torch.zeros_like(part) for part in parameters]
+        counts = Counts(zeros[0], zeros[1], zeros[2], zeros[3], 0.0)
+        total = sum(run(parameters, pieces, group, counts) for group in groups[share::SHARES])
+        return counts._replace(log_likelihood=total)
+
+    first, *others = in_parallel(work, range(SHARES)) if batched else [work(k) for k in range(SHARES)]
+    for other in others:
+        first = Counts(*(one + two for one, two in zip(first, other, strict=True)))  # type: ignore[operator]
+    return first
 
 
 def _gathered(pieces: Pieces, group: Numbers) -> tuple[Numbers, Numbers]:
@@ -224,15 +234,16 @@ def baum_welch(
 
 def log_likelihood(parameters: Parameters, pieces: Pieces) -> float:
     """Of the pieces, by the forward half alone."""
-    total = 0.0
-    for group in shares(pieces, HELD // messages(parameters)):
+
+    def work(group: Numbers) -> float:
         tokens, lengths = _gathered(pieces, group)
         packed = pack(lengths)
         local = parameters.emission[torch.from_numpy(tokens)[packed.places]]
         inside = torch.from_numpy(pieces.inside[group])[packed.order]
         start = torch.where(inside[:, None], parameters.middle, parameters.start)
-        total += float(forward(start, parameters.transition, local, packed.heights)[1].log().sum())
-    return total
+        return float(forward(start, parameters.transition, local, packed.heights)[1].log().sum())
+
+    return sum(in_parallel(work, shares(pieces, HELD // messages(parameters))))
 
 
 def group_of(sequences: Sequence[Numbers]) -> Pieces:

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from langue.base.errors import LangueError
-from langue.models.chain.batched import Packed, advance, forward, opened, pack
+from langue.models.chain.batched import Packed, advance, forward, in_parallel, opened, pack
 from langue.models.chain.chain import Chain, offsets_of
 from langue.models.chain.maxproduct import viterbi
 from langue.models.chain.second_order import Chain2, posteriors2, viterbi2
@@ -50,13 +50,16 @@ class HMM:
     @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         found = [np.empty(len(ids), np.float32) for ids in sequences]
-        for group in self._groups(sequences):
+
+        def work(group: list[int]) -> None:
             scales, packed, _ = self._forward([sequences[index] for index in group])
             scores = torch.empty_like(scales)
             scores[packed.places] = scales.log()
             ends = np.cumsum([len(sequences[index]) for index in group])
             for index, part in zip(group, np.split(scores.numpy(), ends[:-1]), strict=True):
                 found[index][:] = part
+
+        in_parallel(work, self._groups(sequences))
         return list(found)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
