@@ -6,15 +6,19 @@ them; those with the same beginning lie side by side too, which is the trie. Eac
 `<s>`, whose id is the size of the vocabulary; an n-gram never spans two documents.
 """
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from langue.base.progress import log
 from langue.tokens.store import Split
 
 Numbers = npt.NDArray[Any]
@@ -64,6 +68,7 @@ def count(stream: Numbers, vocabulary_size: int, order: int, *, places: int | No
         stream: `(positions,)` uint32, as `stream_of` makes it.
         places: count those that begin at the first so many positions; all but the `<s>` at the end.
     """
+    _announce()
     places = len(stream) - 1 if places is None else places
     unigrams = np.bincount(stream[:places], minlength=vocabulary_size + 1).astype(np.uint32)
     begins = np.r_[0, np.cumsum(unigrams, dtype=np.int64)]
@@ -76,6 +81,14 @@ def count(stream: Numbers, vocabulary_size: int, order: int, *, places: int | No
         edges[1:],
     )
     return _join(unigrams, parts, order)
+
+
+def _announce() -> None:
+    """Say why the first time of all takes longer."""
+    kept = Path(__file__).parent / "__pycache__"
+    elsewhere = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+    if not elsewhere and os.access(kept, os.W_OK) and not any(kept.glob("counts.*.nbi")):
+        log.info("compiling the n-gram engine: this is done once, and takes some seconds")
 
 
 @dataclass
