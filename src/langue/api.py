@@ -424,10 +424,16 @@ def query(model: PathLike, text: PathLike) -> Query:
 
     Args:
         model: an n-gram model folder, or an ARPA file.
+
+    Raises:
+        LangueError: the text is missing or empty, or there is no n-gram model.
     """
     from langue.interop.kenlm import Model
 
-    return Model(model).query(read_bytes(Path(text)))
+    found = Model(model).query(read_bytes(Path(text)))
+    if not found.tokens:
+        raise LangueError(f"{text} is empty: there is nothing to measure on")
+    return found
 
 
 def gradients(

@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from langue.corpus.config import DataConfig
-from langue.models.ngram import NGramConfig, fit, load
+from langue.models.ngram import NGramConfig, external, fit, load
 from langue.models.ngram.estimate import SMOOTHINGS, Smoothing, discounts
 from langue.models.ngram.model import NGram
 from langue.models.ngram.prune import prune
 from langue.models.ngram.score import SHORT
+from langue.models.ngram.tables import Tables
 from langue.models.protocol import Vocabulary
 from langue.tokens.prepare import prepare
 from langue.tokens.store import TokenStore
@@ -221,6 +222,25 @@ def test_what_entropy_prunes_costs_what_it_says(make_store: Callable[..., TokenS
         assert sorted(left.tolist()) == sorted(
             word for word, cost in costs.items() if cost > threshold * 1.001
         )
+
+
+@pytest.mark.parametrize("order", [1, 2, 5])
+@pytest.mark.parametrize("block", [1, 700, 1 << 30])
+def test_counting_in_blocks_gives_the_same_tables(
+    make_store: Callable[..., TokenStore], monkeypatch: pytest.MonkeyPatch, order: int, block: int
+) -> None:
+    """Bit for bit, wherever the blocks are cut, within a document or not."""
+    store = many(make_store)
+    whole = fit(NGramConfig(order=order), store)
+    monkeypatch.setattr(external, "LEAST", block)
+    monkeypatch.setattr(external, "MEGABYTE", 0)
+    if block == 1:
+        store = make_store([[1, 2, 3, 1, 2], [], [1, 2], [3, 3, 3, 3]], vocabulary=V)
+        whole = fit(NGramConfig(order=order), store)
+    blocks = fit(NGramConfig(order=order, memory=1), store)
+    for name, one, other in zip(Tables._fields, whole.tables, blocks.tables, strict=True):
+        assert np.array_equal(one, other), name
+        assert one.dtype == other.dtype
 
 
 def test_discounts_of_the_paper_and_their_fallback() -> None:

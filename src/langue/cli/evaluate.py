@@ -33,7 +33,11 @@ def command(
     from langue import api
 
     if format == "kenlm":
-        print(api.query(model, on))
+        found = api.query(model, on)
+        if json:
+            print_json(found.to_json())
+        else:
+            print(found)
         return
     if format != "report":
         raise LangueError(f"unknown format {format}; there are report and kenlm")

@@ -33,7 +33,7 @@ from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.words import count_words
 
 CLOSED = "the vocabulary is closed, and <unk> hides what it cannot spell"
-SHOWN = 7  # tokens before one that a model held impossible: the longest n-grams reach so far back
+SHOWN = 7  # tokens before one that a model held impossible: the longest n-grams reach so far
 GROUP = 1 << 16  # tokens scored at a time: enough to batch, little to hold
 
 
@@ -236,7 +236,7 @@ def score_documents(model: Causal, documents: Iterable[Measured], total: int | N
             started = time.perf_counter()
             logs = model.log_probs([document.ids for document in group])
             seconds += time.perf_counter() - started
-            impossible = impossible if impossible is not None else _first_impossible(group, logs)
+            impossible = impossible if impossible is not None else _first_impossible(model, group, logs)
             bits += [-float(log.sum(dtype=np.float64)) / math.log(2) for log in logs]
             sizes += [document.bytes for document in group]
             tokens += sum(map(len, logs))
@@ -245,12 +245,13 @@ def score_documents(model: Causal, documents: Iterable[Measured], total: int | N
     return Scores(np.array(bits), np.array(sizes, np.int64), tokens, words, seconds, impossible)
 
 
-def _first_impossible(group: Sequence[Measured], logs: Sequence[Floats]) -> Ids | None:
-    """The first token of probability 0, after up to `SHOWN` tokens before it."""
+def _first_impossible(model: Causal, group: Sequence[Measured], logs: Sequence[Floats]) -> Ids | None:
+    """The first token of probability 0, after the tokens the model looked back on (up to `SHOWN`)."""
+    reach = min(SHOWN, getattr(model, "reach", SHOWN))
     for document, log in zip(group, logs, strict=True):
         if np.isneginf(log).any():
             place = int(np.isneginf(log).argmax())
-            return document.ids[max(0, place - SHOWN) : place + 1]
+            return document.ids[max(0, place - reach) : place + 1]
     return None
 
 

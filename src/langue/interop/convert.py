@@ -70,6 +70,8 @@ def read_text(text: Path) -> tuple[Words, Numbers]:
 def estimated(text: Path, config: NGramConfig) -> tuple[Words, Tables]:
     """Estimate from a text file, over as many words as KenLM counts: those of the text, `</s>`, and one
     for the unknown, for which padding stands where `<unk>` is a word of the text."""
+    if config.memory:
+        raise LangueError(f"{text} is read whole; for a ceiling of memory, prepare a store of it first")
     words, stream = read_text(text)
     levels = count(stream, len(words), config.order)
     del stream  # which the estimate would hold in memory beside its own

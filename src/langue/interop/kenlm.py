@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from langue.base.errors import LangueError
+from langue.evaluation.score import finite
 from langue.interop import arpa
 from langue.interop.words import Bytes, Numbers, Words, after_line
 from langue.models.folder import DESCRIPTION, load
@@ -66,12 +67,29 @@ class Query(NamedTuple):
     oovs: int
     tokens: int  # ends of sentences included
 
-    def __str__(self) -> str:
+    @property
+    def perplexity(self) -> float:
+        """Per token, words that are not in the vocabulary included."""
+        return float(10 ** (-self.total / self.tokens)) if self.tokens else math.nan
+
+    @property
+    def known_perplexity(self) -> float:
+        """Per token that is in the vocabulary."""
         known = self.tokens - self.oovs
-        excluding = 10 ** (-(self.total - self.oov_total) / known) if known else math.nan
-        including = 10 ** (-self.total / self.tokens) if self.tokens else math.nan
+        return float(10 ** (-(self.total - self.oov_total) / known)) if known else math.nan
+
+    def to_json(self) -> dict[str, float | None]:
+        return {
+            "perplexity": finite(self.perplexity),
+            "known_perplexity": finite(self.known_perplexity),
+            "oovs": self.oovs,
+            "tokens": self.tokens,
+        }
+
+    def __str__(self) -> str:
         return (
-            f"Perplexity including OOVs:\t{including}\nPerplexity excluding OOVs:\t{excluding}\n"
+            f"Perplexity including OOVs:\t{self.perplexity}\n"
+            f"Perplexity excluding OOVs:\t{self.known_perplexity}\n"
             f"OOVs:\t{self.oovs}\nTokens:\t{self.tokens}"
         )
 
@@ -90,7 +108,7 @@ class Model:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         if (self.path / DESCRIPTION).is_file():
-            model = load(self.path).model
+            model = load(self.path, verify=False).model  # as the module: mapped, and ready at once
             if not isinstance(model, NGram):
                 raise LangueError(f"{self.path} is no n-gram model")
             self._set(model.tables, names_of(Tokenizer.load(self.path / TOKENIZER)))

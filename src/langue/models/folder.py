@@ -211,14 +211,18 @@ def _describe(folder: Path, **fields: Any) -> None:
     write_json(folder / DESCRIPTION, msgspec.to_builtins(description))
 
 
-def load(path: Path | str) -> Loaded:
+def load(path: Path | str, *, verify: bool = True) -> Loaded:
     """Read the folder of a language model.
+
+    Args:
+        verify: read every file whole and compare its hash. Without it, only sizes are compared, and
+            a model of mapped tables opens at once whatever its size.
 
     Raises:
         LangueError: no model is there, a file is missing or damaged, the format is another, or it is a
             tagger, which has no probability of a text.
     """
-    path, description, kind, config = _open(path)
+    path, description, kind, config = _open(path, verify=verify)
     if isinstance(kind, TaggerFamily):
         raise LangueError(
             f"{path} is a tagger ({kind.name}): it says which tags a text has, not how likely the text is, "
@@ -275,10 +279,10 @@ def is_classifier(path: Path | str) -> bool:
     return isinstance(lookup(describe(Path(path)).family), ClassifierFamily)
 
 
-def _open(path: Path | str) -> tuple[Path, Description, AnyFamily, Config]:
+def _open(path: Path | str, *, verify: bool = True) -> tuple[Path, Description, AnyFamily, Config]:
     path = Path(path)
     description = describe(path)
-    verify_files(path, description.files)
+    verify_files(path, description.files, hashes=verify)
     kind = lookup(description.family)
     return path, description, kind, decode(kind.config, description.config, f"{path / DESCRIPTION}: config")
 

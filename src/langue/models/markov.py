@@ -47,6 +47,7 @@ class Markov:
     def __init__(self, vocabulary: Vocabulary, config: MarkovConfig, chain: Chain) -> None:
         self.vocabulary = vocabulary
         self.config = config
+        self.reach = config.order
         self.chain = Chain(*map(_frozen, chain))
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:

@@ -7,6 +7,7 @@ KenLM (Heafield et al. 2013) to the precision of its 32-bit floats.
 
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from langue.base.config import Config
 from langue.models.ngram.counts import Levels, count, stream_of
 from langue.models.ngram.estimate import Smoothing, estimate
+from langue.models.ngram.external import count_in_blocks
 from langue.models.ngram.model import NGram
 from langue.models.ngram.prune import prune
 from langue.models.ngram.tables import Tables
@@ -34,6 +36,9 @@ class NGramConfig(Config, frozen=True):
     # Drop n-grams that raise the perplexity by less than this share; 1e-7 drops two thirds (Stolcke 1998).
     prune_entropy: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
 
+    # Megabytes that counting may hold at a time, what is larger going to disk; 0 counts all at once.
+    memory: Annotated[int, msgspec.Meta(ge=0)] = 0
+
     def __post_init__(self) -> None:
         if any(below > above for below, above in pairwise(self.prune)):
             raise ValueError("prune must not fall from one order to the next: an n-gram needs its parts")
@@ -44,8 +49,14 @@ class NGramConfig(Config, frozen=True):
 def fit(config: NGramConfig, store: TokenStore) -> NGram:
     """Count the training split and estimate."""
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
-    stream = stream_of(store.split("train"), vocabulary.size)
-    levels = count(stream, vocabulary.size, config.order)
+    if config.memory:
+        with TemporaryDirectory() as folder:
+            split = store.split("train")
+            levels = count_in_blocks(
+                split, vocabulary.size, config.order, memory=config.memory, folder=Path(folder)
+            )
+            return model_of(config, vocabulary, tables_of(config, levels, vocabulary))
+    levels = count(stream_of(store.split("train"), vocabulary.size), vocabulary.size, config.order)
     return model_of(config, vocabulary, tables_of(config, levels, vocabulary))
 
 

@@ -6,15 +6,19 @@ them; those with the same beginning lie side by side too, which is the trie. Eac
 `<s>`, whose id is the size of the vocabulary; an n-gram never spans two documents.
 """
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from langue.base.progress import log
 from langue.tokens.store import Split
 
 Numbers = npt.NDArray[Any]
@@ -33,6 +37,7 @@ class Levels:
     word: Numbers  # (nodes,) uint32: the last word; children of a context are sorted by it
     count: Numbers  # (nodes,) uint32: how often the n-gram occurs
     children: Numbers  # (contexts + 1,) uint32: the first child of each context
+    new: Callable[..., Numbers] = np.empty  # makes arrays that grow with the corpus: (size, dtype)
 
     @property
     def order(self) -> int:
@@ -56,21 +61,34 @@ def stream_of(split: Split, start: int) -> Numbers:
     return stream
 
 
-def count(stream: Numbers, vocabulary_size: int, order: int) -> Levels:
+def count(stream: Numbers, vocabulary_size: int, order: int, *, places: int | None = None) -> Levels:
     """Count the n-grams of orders 1 to `order`.
 
     Args:
         stream: `(positions,)` uint32, as `stream_of` makes it.
+        places: count those that begin at the first so many positions; all but the `<s>` at the end.
     """
-    unigrams = np.bincount(stream[:-1], minlength=vocabulary_size + 1).astype(np.uint32)
+    _announce()
+    places = len(stream) - 1 if places is None else places
+    unigrams = np.bincount(stream[:places], minlength=vocabulary_size + 1).astype(np.uint32)
     begins = np.r_[0, np.cumsum(unigrams, dtype=np.int64)]
     # Threads share the work by first words, so that each sorts a part of the trie that is whole.
     cuts = np.searchsorted(begins, np.linspace(0, begins[-1], THREADS + 1)[1:-1])
     edges = np.r_[0, cuts, vocabulary_size + 1].tolist()
     parts = each(
-        lambda low, high: _branch(stream, begins, low, high, order, vocabulary_size), edges[:-1], edges[1:]
+        lambda low, high: _branch(stream, places, begins, low, high, order, vocabulary_size),
+        edges[:-1],
+        edges[1:],
     )
     return _join(unigrams, parts, order)
+
+
+def _announce() -> None:
+    """Say why the first time of all takes longer."""
+    kept = Path(__file__).parent / "__pycache__"
+    elsewhere = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+    if not elsewhere and os.access(kept, os.W_OK) and not any(kept.glob("counts.*.nbi")):
+        log.info("compiling the n-gram engine: this is done once, and takes some seconds")
 
 
 @dataclass
@@ -81,13 +99,15 @@ class _Branches:
     arrays: dict[str, Numbers]  # word, count, children (numbered from the first child in this range)
 
 
-def _branch(stream: Numbers, begins: Numbers, low: int, high: int, order: int, start: int) -> _Branches:
-    places = int(begins[high] - begins[low])
+def _branch(
+    stream: Numbers, places: int, begins: Numbers, low: int, high: int, order: int, start: int
+) -> _Branches:
+    own = int(begins[high] - begins[low])
     sizes = np.zeros(order, np.int64)
     # Memory that is never touched is never given by the system: what counts is what is filled.
-    word, count, children = (np.empty((order, places + high - low), np.uint32) for _ in range(3))
-    positions = np.empty(places, np.uint32)
-    _place(stream, begins[low : high + 1] - begins[low], low, high, positions)
+    word, count, children = (np.empty((order, own + high - low), np.uint32) for _ in range(3))
+    positions = np.empty(own, np.uint32)
+    _place(stream[:places], begins[low : high + 1] - begins[low], low, high, positions)
     _sort_and_read(
         stream, positions, begins[low : high + 1] - begins[low], order, start, sizes, word, count, children
     )
@@ -112,7 +132,7 @@ def _join(unigrams: Numbers, parts: list[_Branches], order: int) -> Levels:
                     array[place] += np.uint32(first[n + 1] + sizes[:index, n + 1].sum())
         joined[name] = array
     joined["word"][: len(unigrams)], joined["count"][: len(unigrams)] = np.arange(len(unigrams)), unigrams
-    return Levels(first, **joined)
+    return Levels(first, joined["word"], joined["count"], joined["children"])
 
 
 @njit(nogil=True, cache=True)
@@ -131,7 +151,7 @@ def _fill(tokens, offsets, start, stream):  # type: ignore[no-untyped-def]
 def _place(stream, begins, low, high, positions):  # type: ignore[no-untyped-def]
     """Sort the positions of words in [low, high) by word."""
     ends = begins.copy()
-    for position in range(len(stream) - 1):
+    for position in range(len(stream)):
         word = stream[position]
         if low <= word < high:
             positions[ends[word - low]] = position

@@ -52,9 +52,9 @@ def estimate(
         absent: an id that no text holds, to which no probability is given.
     """
     suffix = _suffixes(levels)
-    slots = index_of(levels.children, levels.word)
+    slots = index_of(levels.children, levels.word, levels.new)
     log_prob = levels.word.view(np.float32)  # suffixes name the words now; their memory serves again
-    log_backoff = np.empty(len(levels.children) - 1, np.float32)
+    log_backoff = levels.new(len(levels.children) - 1, np.float32)
     words = _vocabulary_size(levels) - (absent is not None)
     lower = np.full(1, 1.0 / words)  # p of the order before, by suffix
     for n in range(1, levels.order + 1):
@@ -116,9 +116,8 @@ def adjusted_counts(levels: Levels, suffix: Numbers, n: int) -> Numbers:
     if n == levels.order:
         return counts
     starts = _starts_at(levels, n)
-    different = np.zeros(len(counts), np.uint32)
-    _tally(suffix[levels.level(n + 1)], int(levels.first[n - 1]), different)
-    counts[:starts] = different[:starts]
+    counts[:starts] = 0
+    _tally(suffix[levels.level(n + 1)], int(levels.first[n - 1]), starts, counts)
     return counts
 
 
@@ -140,7 +139,8 @@ def _vocabulary_size(levels: Levels) -> int:
 
 
 def _raw(levels: Levels, n: int) -> Numbers:
-    counts = levels.count[levels.level(n)].copy()
+    counts = levels.new(int(levels.first[n] - levels.first[n - 1]), np.uint32)
+    counts[:] = levels.count[levels.level(n)]
     if n == 1:
         counts[-1] = 0  # `<s>` is read, never predicted
     return counts
@@ -161,7 +161,7 @@ def _threshold(prune: tuple[int, ...], n: int) -> int:
 
 def _suffixes(levels: Levels) -> Numbers:
     """The node of each n-gram less its first word; of a unigram, itself."""
-    suffix = np.empty(len(levels.word), np.uint32)
+    suffix = levels.new(len(levels.word), np.uint32)
     suffix[: levels.first[min(2, levels.order)]] = levels.word[: levels.first[min(2, levels.order)]]
     for n in range(3, levels.order + 1):
         begin, end = _shares(levels, n)
@@ -184,7 +184,7 @@ def _order(
 ) -> Numbers:  # fmt: skip
     """Fill in the n-grams of one order and the backoffs of their contexts; returns p."""
     here, raw = levels.level(n), levels.count[levels.level(n)]
-    p = np.empty(len(raw))
+    p = levels.new(len(raw), np.float64)
     if n == 1:
         edges, nothing = np.array([0, here.stop], np.uint32), np.zeros(here.stop, np.uint32)
         _interpolate(edges, 0, 1, 0, nothing, 0, raw, threshold, *rule, lower, p, np.empty(1))
@@ -221,9 +221,12 @@ def _order(
 
 
 @njit(nogil=True, cache=True)
-def _tally(suffix, first, counts):  # type: ignore[no-untyped-def]
+def _tally(suffix, first, starts, counts):  # type: ignore[no-untyped-def]
+    """Count the words that stand before each n-gram but those that begin with `<s>`, from `starts` on."""
     for index in range(len(suffix)):
-        counts[np.int64(suffix[index]) - first] += np.uint32(1)
+        place = np.int64(suffix[index]) - first
+        if place < starts:
+            counts[place] += np.uint32(1)
 
 
 @njit(nogil=True, cache=True)

@@ -21,6 +21,7 @@ class NGram:
         self.vocabulary = vocabulary
         self.normalised = normalised  # whether its scores are probabilities
         self.tables = tables
+        self.reach = tables.order - 1  # what lies further back makes no difference
         self.begin = vocabulary.size if tables.order > 1 else -1  # the state after `<s>`
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
@@ -44,9 +45,8 @@ class NGram:
 
     def state(self, ids: Ids, *, begin: bool = True) -> int:
         """The state after some tokens, at the beginning of a document or (not `begin`) anywhere."""
-        reach = self.tables.order - 1  # what lies further back makes no difference
-        state = np.array([self.begin if begin and len(ids) < reach else -1])
-        for id in np.asarray(ids)[max(0, len(ids) - reach) :]:
+        state = np.array([self.begin if begin and len(ids) < self.reach else -1])
+        for id in np.asarray(ids)[max(0, len(ids) - self.reach) :]:
             state = self.advance(state, np.array([id]))[0]
         return int(state[0])
 

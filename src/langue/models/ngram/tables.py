@@ -10,6 +10,7 @@ A context of few children is searched from end to end: they lie in a cache line 
 the others, one in six, are found through a hash index.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,16 +85,28 @@ class Tables(NamedTuple):
         return cls(*(np.asarray(np.load(file, mmap_mode="r", allow_pickle=False)) for file in files))
 
 
-def index_of(children: Numbers, word: Numbers) -> Numbers:
+def index_of(children: Numbers, word: Numbers, new: Callable[..., Numbers] = np.empty) -> Numbers:
     """The hash index over the contexts of many children.
 
     Args:
         word: `(nodes,)` uint32, the last word of every node.
+        new: makes the array.
     """
-    sizes = np.diff(children)
-    slots = np.full(int(sizes[sizes > FEW].sum() * SLOTS) + 1, EMPTY)
+    slots = new(int(_in_large(children) * SLOTS) + 1, np.uint32)
+    slots[:] = EMPTY
     _fill(children, word, slots)
     return slots
+
+
+@njit(nogil=True, cache=True)
+def _in_large(children):  # type: ignore[no-untyped-def]
+    """How many n-grams have a context of many children."""
+    total = np.int64(0)
+    for context in range(len(children) - 1):
+        size = np.int64(children[context + 1]) - np.int64(children[context])
+        if size > FEW:
+            total += size
+    return total
 
 
 @njit(nogil=True, cache=True)
