@@ -197,7 +197,7 @@ def test_weights_of_another_model_are_refused(peer: Any) -> None:
         from_released(decode(BertConfig, SHAPE | {"layers": 1}, "model"), V, peer.state_dict())
     with pytest.raises(LangueError, match="does not fit the model"):
         from_released(decode(BertConfig, SHAPE | {"width": 16}, "model"), V, peer.state_dict())
-    with pytest.raises(LangueError, match=r"does not fit the model: layers\.2"):
+    with pytest.raises(LangueError, match="does not fit the model"):
         from_released(decode(BertConfig, SHAPE | {"layers": 3}, "model"), V, peer.state_dict())
 
 

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from langue.base.config import Config
@@ -20,14 +19,14 @@ from langue.base.seeds import derive
 from langue.models.layers.attention import Attention, Mask
 from langue.models.layers.device import best_device
 from langue.models.layers.masked import MaskedModel
-from langue.models.layers.released import Names, Weights, fit, gathered, paired, scattered
+from langue.models.layers.released import Names, Weights, gathered, paired, scattered
+from langue.models.layers.weights import fit, load_weights, save_weights
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
 from langue.tokens.masked import MaskedBatches, PairBatches, Relation, Specials
 from langue.tokens.masking import Unit
 from langue.tokens.store import Split
 
-WEIGHTS = "weights.safetensors"
 EPSILON = 1e-12  # of the layer norms, as released
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -186,7 +185,7 @@ class Bert(MaskedModel):
         return 6.0 * (layers + head) + 12.0 * L * C * T
 
     def save(self, folder: Path) -> None:
-        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS)
+        save_weights(self, folder)
 
 
 @torch.no_grad()
@@ -302,7 +301,7 @@ def load(folder: Path, config: BertConfig, vocabulary: Vocabulary) -> Bert:
         LangueError: the weights are not those of this configuration.
     """
     model = Bert(config, vocabulary)
-    fit(model, load_file(folder / WEIGHTS), folder / WEIGHTS)
+    load_weights(model, folder)
     return model.to(best_device()).eval()
 
 
