@@ -32,6 +32,7 @@ from langue.models.layers.released import Names, Weights, gathered, paired, scat
 from langue.models.layers.weights import fit, load_weights, save_weights
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
+from langue.models.start import start_from
 from langue.tokens.masked import Relation
 from langue.tokens.masking import Unit
 
@@ -178,9 +179,11 @@ def to_released(model: Albert) -> tuple[dict[str, Any], Weights]:
 
 
 def create(config: AlbertConfig, vocabulary: Vocabulary, seed: int) -> Albert:
-    """A model with random weights."""
+    """A model with random weights, or those it is to start from."""
     model = Albert(config, vocabulary)
     initialise(model, seed)
+    if config.start:
+        start_from(model, Path(config.start), family="albert", specials=config.specials_there)
     return model.to(best_device())
 
 
@@ -203,4 +206,5 @@ FAMILY = Family(
     load=load,
     create=create,
     batches=batches,
+    reads_spellings=True,
 )

@@ -16,6 +16,7 @@ from torch import nn
 
 from langue.base.config import Config
 from langue.base.seeds import derive
+from langue.models.folder import describe
 from langue.models.layers.attention import Attention, Mask
 from langue.models.layers.device import best_device
 from langue.models.layers.masked import MaskedModel
@@ -23,6 +24,7 @@ from langue.models.layers.released import Names, Weights, gathered, paired, scat
 from langue.models.layers.weights import fit, load_weights, save_weights
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
+from langue.models.start import start_from
 from langue.tokens.masked import MaskedBatches, PairBatches, Relation, Specials
 from langue.tokens.masking import Unit
 from langue.tokens.store import Split
@@ -44,6 +46,7 @@ class Shape(NamedTuple):
 class MaskedConfig(Config, frozen=True):
     """What every encoder has: one dial, the numbers behind it (0 takes what the size says), and the task."""
 
+    start: str = ""  # a model folder to go on from; it says what is left out of the next five
     size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
     layers: Count = 0
     width: Count = 0
@@ -60,6 +63,8 @@ class MaskedConfig(Config, frozen=True):
     vocabulary_rows: Count = 0  # of the embedding; 0: text and special ids
 
     def __post_init__(self) -> None:
+        if self.start and not (self.layers and self.width and self.heads and self.context and self.inner):
+            self._take_shape()
         shape = self.shape
         if shape.width % shape.heads:
             raise ValueError(f"width {shape.width} is not a multiple of heads {shape.heads}")
@@ -68,6 +73,16 @@ class MaskedConfig(Config, frozen=True):
         if len(self.special_ids) not in (0, 3):
             raise ValueError("special_ids are three: [CLS], [SEP], [MASK]")
 
+    def _take_shape(self) -> None:
+        """The shape of the model this one starts from, where none is given."""
+        there = describe(Path(self.start)).config
+        sizes = dict(zip(Shape._fields, SIZES[there.get("size", "tiny")], strict=True))
+        taken = {name: there.get(name) or size for name, size in sizes.items()}
+        taken["inner"] = there.get("inner") or 4 * taken["width"]
+        taken["special_ids"] = tuple(there.get("special_ids", ()))
+        for name, value in taken.items():
+            msgspec.structs.force_setattr(self, name, getattr(self, name) or value)
+
     @property
     def shape(self) -> Shape:
         given = (self.layers, self.width, self.heads, self.context)
@@ -75,6 +90,11 @@ class MaskedConfig(Config, frozen=True):
 
     def specials(self, vocabulary: Vocabulary) -> Specials:
         return Specials(*(self.special_ids or range(vocabulary.size, vocabulary.size + 3)))
+
+    @property
+    def specials_there(self) -> Specials | None:
+        """Those of the model this one starts from, where they are ids of its vocabulary."""
+        return Specials(*self.special_ids) if self.special_ids else None
 
     def rows(self, vocabulary: Vocabulary) -> int:
         """Ids the model knows."""
@@ -288,9 +308,11 @@ def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
 
 
 def create(config: BertConfig, vocabulary: Vocabulary, seed: int) -> Bert:
-    """A model with random weights."""
+    """A model with random weights, or those it is to start from."""
     model = Bert(config, vocabulary)
     initialise(model, seed)
+    if config.start:
+        start_from(model, Path(config.start), family="bert", specials=config.specials_there)
     return model.to(best_device())
 
 
@@ -313,4 +335,5 @@ FAMILY = Family(
     load=load,
     create=create,
     batches=batches,
+    reads_spellings=True,  # to match the vocabulary of a model it starts from
 )
