@@ -15,10 +15,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from langue.base.config import Config
+from langue.base.errors import LangueError
 from langue.base.seeds import derive
 from langue.models.folder import describe
 from langue.models.layers.attention import Attention, Mask
 from langue.models.layers.device import best_device
+from langue.models.layers.disentangled import DisentangledAttention
 from langue.models.layers.masked import MaskedModel
 from langue.models.layers.released import Names, Weights, gathered, paired, scattered
 from langue.models.layers.weights import fit, load_weights, save_weights
@@ -103,6 +105,17 @@ class MaskedConfig(Config, frozen=True):
 
 class BertConfig(MaskedConfig, frozen=True):
     pairs: Relation = "next"  # of the paper; "none" costs nothing (Liu et al. 2019)
+    # Not of the paper; He et al. 2021: by content and by distance, no absolute positions; and a block before
+    # the prediction of hidden tokens where absolute positions come in.
+    attention: Literal["plain", "disentangled"] = "plain"
+    decoder: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.decoder and self.attention == "plain":
+            raise ValueError(
+                'the decoder brings in absolute positions; it goes with attention = "disentangled"'
+            )
 
 
 class Embeddings(nn.Module):
@@ -126,9 +139,22 @@ class Embeddings(nn.Module):
 class Block(nn.Module):
     """Attention and a feed-forward layer, each added to what it read and then normed."""
 
-    def __init__(self, C: int, H: int, inner: int, dropout: float, approximate: str = "none") -> None:
+    def __init__(
+        self,
+        C: int,
+        H: int,
+        inner: int,
+        dropout: float,
+        approximate: str = "none",
+        *,
+        disentangled: bool = False,
+    ) -> None:
         super().__init__()
-        self.attn = Attention(C, H, H, dropout=dropout)
+        self.attn = (
+            DisentangledAttention(C, H, dropout=dropout)
+            if disentangled
+            else Attention(C, H, H, dropout=dropout)
+        )
         self.norm_1 = nn.LayerNorm(C, eps=EPSILON)
         self.c_fc = nn.Linear(C, inner)
         self.c_proj = nn.Linear(inner, C)
@@ -136,8 +162,16 @@ class Block(nn.Module):
         self.drop = nn.Dropout(dropout)
         self.approximate = approximate  # of the GELU: "none" or "tanh"
 
-    def forward(self, x: torch.Tensor, mask: Mask) -> torch.Tensor:
-        x = self.norm_1(x + self.drop(self.attn(x, mask)))
+    def forward(
+        self,
+        x: torch.Tensor,
+        mask: Mask,
+        table: torch.Tensor | None = None,
+        query: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """`(B, T, C)` to `(B, T, C)`; disentangled, with the table of distances and who asks."""
+        found = self.attn(x, mask) if table is None else self.attn(x, mask, table, query)
+        x = self.norm_1((x if query is None else query) + self.drop(found))
         y = self.c_proj(F.gelu(self.c_fc(x), approximate=self.approximate))
         return self.norm_2(x + self.drop(y))  # type: ignore[no-any-return]
 
@@ -172,8 +206,13 @@ class Bert(MaskedModel):
             headless=config.headless,
         )
         self.config = config
-        self.embeddings = Embeddings(V, T, C, config.dropout)
-        self.layers = nn.ModuleList(Block(C, H, config.inner or 4 * C, config.dropout) for _ in range(L))
+        apart = config.attention == "disentangled"
+        inner = config.inner or 4 * C
+        self.embeddings = Embeddings(V, 0 if apart else T, C, config.dropout)
+        self.distances = nn.Embedding(2 * T, C) if apart else None  # shared by all layers
+        self.layers = nn.ModuleList(Block(C, H, inner, config.dropout, disentangled=apart) for _ in range(L))
+        self.positions = nn.Embedding(T, C) if config.decoder else None
+        self.decoder = Block(C, H, inner, config.dropout, disentangled=True) if config.decoder else None
         self.prediction = Prediction(V, C, C)
         self.pooler = nn.Linear(C, C) if config.pairs != "none" else None
         self.relation = nn.Linear(C, 2) if config.pairs != "none" else None
@@ -182,9 +221,17 @@ class Bert(MaskedModel):
         self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor, mask: Mask
     ) -> torch.Tensor:
         x = self.embeddings(ids, positions, types)
+        table = None if self.distances is None else self.distances.weight
         for layer in self.layers:
-            x = layer(x, mask)
+            x = layer(x, mask, table)
         return x  # type: ignore[no-any-return]
+
+    def decode(self, hidden: torch.Tensor, positions: torch.Tensor, mask: Mask) -> torch.Tensor:
+        """The enhanced mask decoder (He et al. 2021, section 3.2): only here a place is known."""
+        if self.decoder is None or self.positions is None or self.distances is None:
+            return hidden
+        query = hidden + self.positions(positions)
+        return self.decoder(hidden, mask, self.distances.weight, query)  # type: ignore[no-any-return]
 
     def predict(self, hidden: torch.Tensor) -> torch.Tensor:
         return self.prediction(hidden)  # type: ignore[no-any-return]
@@ -283,7 +330,13 @@ def from_released(config: BertConfig, vocabulary: Vocabulary, weights: Weights, 
 
 
 def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
-    """The configuration and the weights that Hugging Face's BERT reads."""
+    """The configuration and the weights that Hugging Face's BERT reads.
+
+    Raises:
+        LangueError: the model has attention that BERT had not.
+    """
+    if model.config.attention != "plain":
+        raise LangueError(f"BERT has no attention = {model.config.attention}; train without it")
     L, C, H, T = model.config.shape
     table = {
         "architectures": ["BertForPreTraining" if model.pooler is not None else "BertForMaskedLM"],
