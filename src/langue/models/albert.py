@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from langue.base.errors import LangueError
 from langue.models.bert import (
     EPSILON,
-    WEIGHTS,
     Block,
     Count,
     Embeddings,
@@ -30,9 +28,11 @@ from langue.models.layers.attention import Mask
 from langue.models.layers.device import best_device
 from langue.models.layers.masked import MaskedModel
 from langue.models.layers.relative import RelativeBias
-from langue.models.layers.released import Names, Weights, fit, gathered, paired, scattered
+from langue.models.layers.released import Names, Weights, gathered, paired, scattered
+from langue.models.layers.weights import fit, load_weights, save_weights
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
+from langue.models.start import start_from
 from langue.tokens.masked import Relation
 from langue.tokens.masking import Unit
 
@@ -98,7 +98,7 @@ class Albert(MaskedModel):
         return 6.0 * (layers + head) + 12.0 * L * C * T
 
     def save(self, folder: Path) -> None:
-        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS)
+        save_weights(self, folder)
 
 
 def released_names() -> Names:
@@ -179,9 +179,11 @@ def to_released(model: Albert) -> tuple[dict[str, Any], Weights]:
 
 
 def create(config: AlbertConfig, vocabulary: Vocabulary, seed: int) -> Albert:
-    """A model with random weights."""
+    """A model with random weights, or those it is to start from."""
     model = Albert(config, vocabulary)
     initialise(model, seed)
+    if config.start:
+        start_from(model, Path(config.start), family="albert", specials=config.specials_there)
     return model.to(best_device())
 
 
@@ -192,7 +194,7 @@ def load(folder: Path, config: AlbertConfig, vocabulary: Vocabulary) -> Albert:
         LangueError: the weights are not those of this configuration.
     """
     model = Albert(config, vocabulary)
-    fit(model, load_file(folder / WEIGHTS), folder / WEIGHTS)
+    load_weights(model, folder)
     return model.to(best_device()).eval()
 
 
@@ -204,4 +206,5 @@ FAMILY = Family(
     load=load,
     create=create,
     batches=batches,
+    reads_spellings=True,
 )

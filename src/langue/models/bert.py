@@ -12,22 +12,25 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from langue.base.config import Config
+from langue.base.errors import LangueError
 from langue.base.seeds import derive
+from langue.models.folder import describe
 from langue.models.layers.attention import Attention, Mask
 from langue.models.layers.device import best_device
+from langue.models.layers.disentangled import DisentangledAttention
 from langue.models.layers.masked import MaskedModel
-from langue.models.layers.released import Names, Weights, fit, gathered, paired, scattered
+from langue.models.layers.released import Names, Weights, gathered, paired, scattered
+from langue.models.layers.weights import fit, load_weights, save_weights
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
+from langue.models.start import start_from
 from langue.tokens.masked import MaskedBatches, PairBatches, Relation, Specials
 from langue.tokens.masking import Unit
 from langue.tokens.store import Split
 
-WEIGHTS = "weights.safetensors"
 EPSILON = 1e-12  # of the layer norms, as released
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -45,6 +48,7 @@ class Shape(NamedTuple):
 class MaskedConfig(Config, frozen=True):
     """What every encoder has: one dial, the numbers behind it (0 takes what the size says), and the task."""
 
+    start: str = ""  # a model folder to go on from; it says what is left out of the next five
     size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
     layers: Count = 0
     width: Count = 0
@@ -61,6 +65,8 @@ class MaskedConfig(Config, frozen=True):
     vocabulary_rows: Count = 0  # of the embedding; 0: text and special ids
 
     def __post_init__(self) -> None:
+        if self.start and not (self.layers and self.width and self.heads and self.context and self.inner):
+            self._take_shape()
         shape = self.shape
         if shape.width % shape.heads:
             raise ValueError(f"width {shape.width} is not a multiple of heads {shape.heads}")
@@ -68,6 +74,16 @@ class MaskedConfig(Config, frozen=True):
             raise ValueError(f"context {shape.context} is too short: 8 at least")
         if len(self.special_ids) not in (0, 3):
             raise ValueError("special_ids are three: [CLS], [SEP], [MASK]")
+
+    def _take_shape(self) -> None:
+        """The shape of the model this one starts from, where none is given."""
+        there = describe(Path(self.start)).config
+        sizes = dict(zip(Shape._fields, SIZES[there.get("size", "tiny")], strict=True))
+        taken = {name: there.get(name) or size for name, size in sizes.items()}
+        taken["inner"] = there.get("inner") or 4 * taken["width"]
+        taken["special_ids"] = tuple(there.get("special_ids", ()))
+        for name, value in taken.items():
+            msgspec.structs.force_setattr(self, name, getattr(self, name) or value)
 
     @property
     def shape(self) -> Shape:
@@ -77,6 +93,11 @@ class MaskedConfig(Config, frozen=True):
     def specials(self, vocabulary: Vocabulary) -> Specials:
         return Specials(*(self.special_ids or range(vocabulary.size, vocabulary.size + 3)))
 
+    @property
+    def specials_there(self) -> Specials | None:
+        """Those of the model this one starts from, where they are ids of its vocabulary."""
+        return Specials(*self.special_ids) if self.special_ids else None
+
     def rows(self, vocabulary: Vocabulary) -> int:
         """Ids the model knows."""
         return self.vocabulary_rows or max(vocabulary.size, *(id + 1 for id in self.specials(vocabulary)))
@@ -84,6 +105,17 @@ class MaskedConfig(Config, frozen=True):
 
 class BertConfig(MaskedConfig, frozen=True):
     pairs: Relation = "next"  # of the paper; "none" costs nothing (Liu et al. 2019)
+    # Not of the paper; He et al. 2021: by content and by distance, no absolute positions; and a block before
+    # the prediction of hidden tokens where absolute positions come in.
+    attention: Literal["plain", "disentangled"] = "plain"
+    decoder: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.decoder and self.attention == "plain":
+            raise ValueError(
+                'the decoder brings in absolute positions; it goes with attention = "disentangled"'
+            )
 
 
 class Embeddings(nn.Module):
@@ -107,9 +139,22 @@ class Embeddings(nn.Module):
 class Block(nn.Module):
     """Attention and a feed-forward layer, each added to what it read and then normed."""
 
-    def __init__(self, C: int, H: int, inner: int, dropout: float, approximate: str = "none") -> None:
+    def __init__(
+        self,
+        C: int,
+        H: int,
+        inner: int,
+        dropout: float,
+        approximate: str = "none",
+        *,
+        disentangled: bool = False,
+    ) -> None:
         super().__init__()
-        self.attn = Attention(C, H, H, dropout=dropout)
+        self.attn = (
+            DisentangledAttention(C, H, dropout=dropout)
+            if disentangled
+            else Attention(C, H, H, dropout=dropout)
+        )
         self.norm_1 = nn.LayerNorm(C, eps=EPSILON)
         self.c_fc = nn.Linear(C, inner)
         self.c_proj = nn.Linear(inner, C)
@@ -117,8 +162,16 @@ class Block(nn.Module):
         self.drop = nn.Dropout(dropout)
         self.approximate = approximate  # of the GELU: "none" or "tanh"
 
-    def forward(self, x: torch.Tensor, mask: Mask) -> torch.Tensor:
-        x = self.norm_1(x + self.drop(self.attn(x, mask)))
+    def forward(
+        self,
+        x: torch.Tensor,
+        mask: Mask,
+        table: torch.Tensor | None = None,
+        query: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """`(B, T, C)` to `(B, T, C)`; disentangled, with the table of distances and who asks."""
+        found = self.attn(x, mask) if table is None else self.attn(x, mask, table, query)
+        x = self.norm_1((x if query is None else query) + self.drop(found))
         y = self.c_proj(F.gelu(self.c_fc(x), approximate=self.approximate))
         return self.norm_2(x + self.drop(y))  # type: ignore[no-any-return]
 
@@ -153,8 +206,13 @@ class Bert(MaskedModel):
             headless=config.headless,
         )
         self.config = config
-        self.embeddings = Embeddings(V, T, C, config.dropout)
-        self.layers = nn.ModuleList(Block(C, H, config.inner or 4 * C, config.dropout) for _ in range(L))
+        apart = config.attention == "disentangled"
+        inner = config.inner or 4 * C
+        self.embeddings = Embeddings(V, 0 if apart else T, C, config.dropout)
+        self.distances = nn.Embedding(2 * T, C) if apart else None  # shared by all layers
+        self.layers = nn.ModuleList(Block(C, H, inner, config.dropout, disentangled=apart) for _ in range(L))
+        self.positions = nn.Embedding(T, C) if config.decoder else None
+        self.decoder = Block(C, H, inner, config.dropout, disentangled=True) if config.decoder else None
         self.prediction = Prediction(V, C, C)
         self.pooler = nn.Linear(C, C) if config.pairs != "none" else None
         self.relation = nn.Linear(C, 2) if config.pairs != "none" else None
@@ -163,9 +221,17 @@ class Bert(MaskedModel):
         self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor, mask: Mask
     ) -> torch.Tensor:
         x = self.embeddings(ids, positions, types)
+        table = None if self.distances is None else self.distances.weight
         for layer in self.layers:
-            x = layer(x, mask)
+            x = layer(x, mask, table)
         return x  # type: ignore[no-any-return]
+
+    def decode(self, hidden: torch.Tensor, positions: torch.Tensor, mask: Mask) -> torch.Tensor:
+        """The enhanced mask decoder (He et al. 2021, section 3.2): only here a place is known."""
+        if self.decoder is None or self.positions is None or self.distances is None:
+            return hidden
+        query = hidden + self.positions(positions)
+        return self.decoder(hidden, mask, self.distances.weight, query)  # type: ignore[no-any-return]
 
     def predict(self, hidden: torch.Tensor) -> torch.Tensor:
         return self.prediction(hidden)  # type: ignore[no-any-return]
@@ -186,7 +252,7 @@ class Bert(MaskedModel):
         return 6.0 * (layers + head) + 12.0 * L * C * T
 
     def save(self, folder: Path) -> None:
-        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS)
+        save_weights(self, folder)
 
 
 @torch.no_grad()
@@ -264,7 +330,13 @@ def from_released(config: BertConfig, vocabulary: Vocabulary, weights: Weights, 
 
 
 def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
-    """The configuration and the weights that Hugging Face's BERT reads."""
+    """The configuration and the weights that Hugging Face's BERT reads.
+
+    Raises:
+        LangueError: the model has attention that BERT had not.
+    """
+    if model.config.attention != "plain":
+        raise LangueError(f"BERT has no attention = {model.config.attention}; train without it")
     L, C, H, T = model.config.shape
     table = {
         "architectures": ["BertForPreTraining" if model.pooler is not None else "BertForMaskedLM"],
@@ -289,9 +361,11 @@ def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
 
 
 def create(config: BertConfig, vocabulary: Vocabulary, seed: int) -> Bert:
-    """A model with random weights."""
+    """A model with random weights, or those it is to start from."""
     model = Bert(config, vocabulary)
     initialise(model, seed)
+    if config.start:
+        start_from(model, Path(config.start), family="bert", specials=config.specials_there)
     return model.to(best_device())
 
 
@@ -302,7 +376,7 @@ def load(folder: Path, config: BertConfig, vocabulary: Vocabulary) -> Bert:
         LangueError: the weights are not those of this configuration.
     """
     model = Bert(config, vocabulary)
-    fit(model, load_file(folder / WEIGHTS), folder / WEIGHTS)
+    load_weights(model, folder)
     return model.to(best_device()).eval()
 
 
@@ -314,4 +388,5 @@ FAMILY = Family(
     load=load,
     create=create,
     batches=batches,
+    reads_spellings=True,  # to match the vocabulary of a model it starts from
 )

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from langue.base.config import Config, decode
@@ -17,12 +16,10 @@ from langue.base.errors import LangueError
 from langue.base.seeds import derive
 from langue.models.layers.device import best_device
 from langue.models.layers.masked import MaskedModel
-from langue.models.layers.released import fit
+from langue.models.layers.weights import load_weights, save_weights
 from langue.models.protocol import Vocabulary
 from langue.models.registry import ClassifierFamily, family
 from langue.tokens.masked import MaskedBatch
-
-WEIGHTS = "weights.safetensors"
 
 
 class ClassifierConfig(Config, frozen=True):
@@ -67,7 +64,7 @@ class Classifier(nn.Module):
         return {"parameters": sum(parameter.numel() for parameter in self.parameters())}
 
     def save(self, folder: Path) -> None:
-        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS)
+        save_weights(self, folder)
 
 
 def create(config: ClassifierConfig, vocabulary: Vocabulary, seed: int) -> Classifier:
@@ -93,7 +90,7 @@ def load(folder: Path, config: ClassifierConfig, vocabulary: Vocabulary) -> Clas
         LangueError: the weights are not those of this configuration.
     """
     model = create(config, vocabulary, 0)
-    fit(model, load_file(folder / WEIGHTS), folder / WEIGHTS)
+    load_weights(model, folder)
     return model.eval()
 
 

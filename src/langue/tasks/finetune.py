@@ -172,7 +172,7 @@ def _classifier_config(
     return ClassifierConfig(
         task=task,
         encoder=encoder.family.name,
-        encoder_config=encode(encoder.config),
+        encoder_config=encode(encoder.config) | {"start": ""},
         labels=labels,
         dropout=config.dropout,
     )

@@ -22,7 +22,8 @@ class MaskedModel(nn.Module):
     """A `Masked` model, once a family adds these.
 
     forward(ids, positions, types, mask): hidden states `(B, T, C)` of what is `(B, T)`
-    predict(hidden): of hidden states `(N, C)`, what the output matrix is multiplied with, `(N, E)`
+    decode(hidden, positions, mask): what tokens are predicted from, `(B, T, C)`, where it is more than that
+    predict(decoded): of that, `(N, C)`, what the output matrix is multiplied with, `(N, E)`
     relate(hidden): of hidden states at `[CLS]`, `(N, C)`, the logits of how a pair relates, `(N, 2)`
     output: matrix `(V, E)` and bias `(V,)` of the logits
     """
@@ -53,7 +54,10 @@ class MaskedModel(nn.Module):
     ) -> torch.Tensor:
         raise NotImplementedError
 
-    def predict(self, hidden: torch.Tensor) -> torch.Tensor:
+    def decode(self, hidden: torch.Tensor, positions: torch.Tensor, mask: Mask) -> torch.Tensor:
+        return hidden
+
+    def predict(self, decoded: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
 
     def relate(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -72,9 +76,13 @@ class MaskedModel(nn.Module):
 
     def read(self, batch: MaskedBatch) -> torch.Tensor:
         """Hidden states `(B, T, C)` of a batch."""
-        ids, _, positions, segments, types, _ = (torch.from_numpy(part).to(self.device) for part in batch[:6])
-        hidden: torch.Tensor = self(ids, positions, types, document_mask(segments))
+        hidden: torch.Tensor = self(*self._given(batch))
         return hidden
+
+    def _given(self, batch: MaskedBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Mask]:
+        """Ids, positions and types of a batch, and its mask."""
+        ids, _, positions, segments, types, _ = (torch.from_numpy(part).to(self.device) for part in batch[:6])
+        return ids, positions, types, document_mask(segments)
 
     def loss(self, batch: MaskedBatch) -> torch.Tensor:
         """Sum of the cross-entropies, in nats, of the hidden tokens, and of the pairs by their weight.
@@ -83,13 +91,15 @@ class MaskedModel(nn.Module):
         """
         if not self.packed:
             batch = batch.unpacked()
-        hidden = self.read(batch).flatten(0, 1)  # (B T, C)
+        ids, positions, types, mask = self._given(batch)
+        hidden = self(ids, positions, types, mask)  # (B, T, C)
+        decoded = self.decode(hidden, positions, mask).flatten(0, 1)  # (B T, C)
         targets, places = self.marked(batch.targets)  # (N,) each
         matrix, bias = self.output
-        loss = head_cross_entropy(self.predict(hidden[places]), matrix, targets, bias)
+        loss = head_cross_entropy(self.predict(decoded[places]), matrix, targets, bias)
         if batch.pair_weight:
             answers, places = self.marked(batch.pairs)
-            logits = self.relate(hidden[places]).float()
+            logits = self.relate(hidden.flatten(0, 1)[places]).float()
             loss = loss + batch.pair_weight * F.cross_entropy(logits, answers, reduction="sum")
         return loss
 
@@ -116,7 +126,7 @@ class MaskedModel(nn.Module):
             )
         found = []
         matrix, bias = self.output
-        for states, chosen in zip(self._read_all(sequences, types), places, strict=True):
+        for states, chosen in zip(self._read_all(sequences, types, decoded=True), places, strict=True):
             rows = self.predict(states[torch.as_tensor(np.asarray(chosen, np.int64), device=self.device)])
             scores = [F.log_softmax(part @ matrix.T + bias, -1) for part in torch.split(rows, PREDICTED)]
             found.append(torch.cat(scores).cpu().numpy())
@@ -129,7 +139,9 @@ class MaskedModel(nn.Module):
         scores: Floats = F.log_softmax(self.relate(first), -1).cpu().numpy()
         return scores
 
-    def _read_all(self, sequences: Sequence[Ids], types: Sequence[Ids] | None) -> list[torch.Tensor]:
+    def _read_all(
+        self, sequences: Sequence[Ids], types: Sequence[Ids] | None, *, decoded: bool = False
+    ) -> list[torch.Tensor]:
         """Hidden states of sequences of any lengths, those of like length read together."""
         for ids in sequences:
             if len(ids) > self.window:
@@ -147,6 +159,8 @@ class MaskedModel(nn.Module):
             mask = document_mask(seen.to(self.device))
             positions = torch.arange(T, device=self.device).expand(len(rows), T)
             states = self(read.to(self.device), positions, kind.to(self.device), mask)
+            if decoded:
+                states = self.decode(states, positions, mask)
             for place, row in enumerate(rows):
                 found[row] = states[place, : len(sequences[row])]
         return [found[row] for row in range(len(sequences))]

@@ -1,10 +1,8 @@
 """The weights of other makers' models, by one table of names for both directions."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
-from torch import nn
 
 from langue.base.errors import LangueError
 
@@ -51,20 +49,3 @@ def scattered(names: Names, state: Mapping[str, torch.Tensor]) -> Weights:
         if own in state
         for name, part in zip(theirs, state[own].chunk(len(theirs)), strict=True)
     }
-
-
-def fit(model: nn.Module, state: Mapping[str, torch.Tensor], where: Any) -> None:
-    """Give a model these weights.
-
-    Raises:
-        LangueError: a tensor is missing, unknown, or of another shape; the first few are named.
-    """
-    own = model.state_dict()
-    wrong = sorted(
-        name
-        for name in own.keys() | state.keys()
-        if name not in own or name not in state or own[name].shape != state[name].shape
-    )
-    if wrong:
-        raise LangueError(f"{where} does not fit the model: {', '.join(wrong[:3])}")
-    model.load_state_dict(dict(state))

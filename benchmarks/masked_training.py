@@ -1,0 +1,161 @@
+"""Masked pretraining, real tokens a second: langue against transformers, in turns, in one process.
+
+    python benchmarks/masked_training.py [--runs 5] [--layers 6] [--width 384]
+
+The same shape, the same documents (lengths lognormal, median 40, at most 126), the same optimiser, the
+type of matrix products that is fastest on the machine for both. transformers pads batches that were
+bucketed by length; once it computes logits everywhere, as its model does, and once it is given the
+masked places only. langue packs documents into rows. A step is a batch of about 4,096 real tokens.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from transformers import BertConfig as PeerConfig
+from transformers import BertForMaskedLM
+
+from langue.base.config import decode
+from langue.models.bert import BertConfig, batches, create
+from langue.models.layers.device import autocast, fast_dtype, keep_freed_memory
+from langue.models.protocol import Vocabulary
+from langue.tokens.store import StoreWriter, TokenStore
+from langue.tokens.train import TokenizerConfig, train_tokenizer
+
+CONTEXT, ENTRIES, STEP = 128, 8192, 4096
+
+
+def documents(count: int) -> list[np.ndarray]:
+    draw = np.random.default_rng(0)
+    lengths = np.exp(draw.normal(np.log(40), 0.7, count)).clip(4, CONTEXT - 2).astype(int)
+    return [draw.integers(10, ENTRIES, length).astype(np.uint16) for length in lengths]
+
+
+def store_of(folder: Path, texts: list[np.ndarray]) -> TokenStore:
+    """A store of these ids; its tokenizer is only asked which ids are special."""
+    with StoreWriter(folder, vocabulary_size=ENTRIES, eos=0) as writer:
+        for split, some in (("train", texts), ("valid", texts[:2]), ("test", texts[:2])):
+            for ids in some:
+                writer.add(split, ids, bytes=len(ids), words=len(ids))
+        train_tokenizer(TokenizerConfig(kind="bytes"), ["a"]).save(folder / "tokenizer.json")
+        writer.finish(tokenizer={}, normalisation={})
+    return TokenStore(folder)
+
+
+def padded(texts: list[np.ndarray]) -> Iterator[tuple[dict[str, torch.Tensor], int]]:
+    """Batches of transformers, bucketed by length within eight batches, and their real tokens."""
+    draw = np.random.default_rng(1)
+    rows = STEP // 45  # documents that make about STEP tokens
+    while True:
+        pool = [texts[index] for index in draw.integers(len(texts), size=8 * rows)]
+        pool.sort(key=len)
+        for first in draw.permutation(8) * rows:
+            some = pool[first : first + rows]
+            ids = torch.zeros(rows, max(map(len, some)) + 2, dtype=torch.int64)
+            seen = torch.zeros_like(ids)
+            for row, document in enumerate(some):
+                ids[row, : len(document) + 2] = torch.from_numpy(np.r_[ENTRIES, document, ENTRIES + 1])
+                seen[row, : len(document) + 2] = 1
+            labels = torch.where((torch.rand(ids.shape) < 0.15) & (ids > 0) & (ids < ENTRIES), ids, -100)
+            read = torch.where(labels >= 0, ENTRIES + 2, ids)
+            yield {"input_ids": read, "attention_mask": seen, "labels": labels}, sum(map(len, some))
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    options.add_argument("--runs", type=int, default=5)
+    options.add_argument("--layers", type=int, default=6)
+    options.add_argument("--width", type=int, default=384)
+    chosen = options.parse_args()
+    keep_freed_memory()
+    torch.manual_seed(0)
+    texts = documents(20_000)
+    device = torch.device("cpu")
+    heads = chosen.width // 64
+    with tempfile.TemporaryDirectory() as folder:
+        steps = {
+            "transformers, logits everywhere": peer_step(texts, chosen, heads, masked_only=False),
+            "transformers, masked places only": peer_step(texts, chosen, heads, masked_only=True),
+            "langue": own_step(store_of(Path(folder), texts), chosen, heads),
+        }
+        speeds: dict[str, list[float]] = {name: [] for name in steps}
+        for turn in range(chosen.runs + 1):
+            for name, step in steps.items():
+                started = time.perf_counter()
+                tokens = step()
+                if turn:  # the first is warm-up
+                    speeds[name].append(tokens / (time.perf_counter() - started))
+    kind = fast_dtype(device) or torch.float32
+    print(f"{chosen.layers} layers of {chosen.width}, {kind}, {torch.get_num_threads()} threads")
+    own = speeds["langue"]
+    for name, found in speeds.items():
+        best, middle = max(found), statistics.median(found)
+        print(
+            f"{name:34}{best:8,.0f} best, {middle:8,.0f} median real tokens/s; langue: "
+            f"{max(own) / best:.2f} times by bests, {statistics.median(own) / middle:.2f} by medians"
+        )
+
+
+def peer_step(texts: list[np.ndarray], chosen: Any, heads: int, *, masked_only: bool) -> Callable[[], int]:
+    config = PeerConfig(
+        vocab_size=ENTRIES + 3,
+        hidden_size=chosen.width,
+        num_hidden_layers=chosen.layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * chosen.width,
+        max_position_embeddings=CONTEXT,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    model = BertForMaskedLM(config).train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    source = padded(texts)
+
+    def step() -> int:
+        batch, tokens = next(source)
+        with autocast(torch.device("cpu")):
+            if masked_only:
+                hidden = model.bert(batch["input_ids"], attention_mask=batch["attention_mask"])[0]
+                places = batch["labels"] >= 0
+                loss = F.cross_entropy(model.cls(hidden[places]).float(), batch["labels"][places])
+            else:
+                loss = model(**batch).loss
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        return tokens
+
+    return step
+
+
+def own_step(store: TokenStore, chosen: Any, heads: int) -> Callable[[], int]:
+    shape = {"layers": chosen.layers, "width": chosen.width, "heads": heads, "context": CONTEXT}
+    config = decode(BertConfig, shape | {"pairs": "none", "unit": "token"}, "model")
+    vocabulary = Vocabulary(ENTRIES, 0)
+    model = create(config, vocabulary, 0).to("cpu").train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    source = batches(store.split("train"), vocabulary, config, STEP // CONTEXT, CONTEXT, 0)
+    number = iter(range(10**9))
+
+    def step() -> int:
+        batch = source.batch(next(number))
+        with autocast(torch.device("cpu")):
+            loss = model.loss(batch)
+        (loss / batch.targets_count).backward()
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        ids = np.where(batch.targets >= 0, batch.targets, batch.inputs)
+        return int((ids < ENTRIES).sum())
+
+    return step
+
+
+if __name__ == "__main__":
+    main()
