@@ -461,7 +461,7 @@ def compare(models: Sequence[PathLike], *, on: PathLike, split: str = "test") ->
 
 
 def demo(
-    output: PathLike = "demo", *, minutes: float = 1.0, overwrite: bool = False, show: bool = True
+    output: PathLike = "demo", *, minutes: float = 1.5, overwrite: bool = False, show: bool = True
 ) -> dict[str, Any]:
     """Train and compare every family on the embedded English and Chinese text.
 

@@ -14,7 +14,7 @@ def command(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the stores and models.")] = Path(
         "demo"
     ),
-    minutes: Annotated[float, typer.Option(min=0.01, help="Training time of each GPT-2.")] = 1.2,
+    minutes: Annotated[float, typer.Option(min=0.01, help="Training time of each GPT-2.")] = 1.5,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
