@@ -1,0 +1,20 @@
+"""The demo, whole, with a moment of training."""
+
+from pathlib import Path
+
+import pytest
+
+from langue import api
+from langue.base.errors import LangueError
+
+
+def test_the_demo_ends_in_a_table_and_a_sample_of_each_model(tmp_path: Path) -> None:
+    shown = api.demo(tmp_path / "demo", minutes=0.01, show=False)
+    assert set(shown) == {"english", "chinese"}
+    for language, found in shown.items():
+        ranked = {row["model"]: row["bits_per_byte"] for row in found["comparison"]["models"]}
+        assert set(ranked) == {"unigram", "bigram", "trigram", "5-gram", "gpt2"} == set(found["samples"])
+        assert ranked["5-gram"] < ranked["bigram"] < ranked["unigram"] < 3
+        assert all("\ufffd" not in text for text in found["samples"].values()), language
+    with pytest.raises(LangueError, match="already exists"):
+        api.demo(tmp_path / "demo", minutes=0.01, show=False)
