@@ -18,6 +18,7 @@ MODULES = {
     "ngram": "langue.models.ngram",
     "markov": "langue.models.markov",
     "infinigram": "langue.models.infinigram",
+    "mixture": "langue.models.mixture",
     "loglinear": "langue.models.loglinear",
     "nplm": "langue.models.nplm",
     "rnn": "langue.models.rnn",
