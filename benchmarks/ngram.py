@@ -9,6 +9,7 @@ renamed, for `lmplz` refuses it, and blank lines are removed. `-S 1G` is what su
 """
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +29,7 @@ import kenlm as peer
 import numpy as np
 import zstandard
 
+import langue
 from langue.interop import kenlm
 from langue.interop.convert import train_text
 from langue.models.ngram import NGramConfig
@@ -42,9 +45,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--order", type=int, default=5)
     parser.add_argument("--child", action="store_true")
+    parser.add_argument("--ceiling", type=int, default=0)
     chosen = parser.parse_args()
     if chosen.child:
-        child(Path(chosen.corpora[0]), Path(chosen.corpora[1]), chosen.order)
+        child(Path(chosen.corpora[0]), Path(chosen.corpora[1]), chosen.order, chosen.ceiling)
         return
     tools = {name: tool(name, chosen.kenlm) for name in ("lmplz", "build_binary", "query")}
     missing = [name for name, path in tools.items() if path is None]
@@ -148,19 +152,32 @@ class Bench:
             print(f"build      {side:13} {took.wall:7.2f} s, CPU {took.cpu:6.2f} s  {ratio}")
 
     def memory(self, size: int) -> None:
-        """Peak of building above what the interpreter and the compiled code take by themselves."""
+        """Peak of building above what the interpreter and the compiled code take by themselves; and with
+        a ceiling, what counting holds beside mapped files, which the system takes back when it must."""
         tiny = self.folder / "tiny.txt"
         tiny.write_text(TINY)
-        peaks = []
-        for text in (tiny, self.train):
-            command = [sys.executable, __file__, "--child", str(text), str(self.folder / "child")]
-            done = subprocess.run(
-                [*command, "--order", str(self.order)], capture_output=True, text=True, check=True
-            )
-            peaks.append(json.loads(done.stdout.splitlines()[-1])["peak_mb"])
+        peaks = [self.child(text)["peak_mb"] for text in (tiny, self.train)]
         above = peaks[1] - peaks[0]
         ratio = above * 1e6 / size
         print(f"memory     {peaks[1]:.0f} MB, {above:.0f} above the interpreter: {ratio:.2f} x the model")
+        store = self.folder / f"{self.name}.store"
+        files = {"valid": [self.test], "test": [self.test]}
+        langue.prepare(
+            self.train, store, documents="line", kind="whitespace", duplicates="keep",
+            near_duplicates="ignore", **files,
+        )  # fmt: skip
+        for ceiling in (0, 64):
+            found = self.child(store, ceiling)
+            own = found["own_peak_mb"] - found["own_before_mb"]
+            label = f"ceiling {ceiling} MB" if ceiling else "no ceiling"
+            print(f"memory     from a store, {label}: {own:.0f} MB of its own, {found['digest']}")
+
+    def child(self, text: Path, ceiling: int = 0) -> dict[str, float]:
+        command = [sys.executable, __file__, "--child", str(text), str(self.folder / "child")]
+        command += ["--order", str(self.order), "--ceiling", str(ceiling)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        return found
 
     def scoring(self, ours: kenlm.Model) -> None:
         """Text in, perplexity out, on texts that differ: the test text, and the training text."""
@@ -258,11 +275,29 @@ def cpu_seconds() -> float:
     )
 
 
-def child(text: Path, output: Path, order: int) -> None:
-    """Build in a process of its own, and say its peak memory."""
-    train_text(NGramConfig(order=order), text, output, overwrite=True)
-    status = Path("/proc/self/status").read_text()
-    print(json.dumps({"peak_mb": int(status.split("VmHWM:")[1].split()[0]) / 1024}))
+def child(text: Path, output: Path, order: int, ceiling: int) -> None:
+    """Build in a process of its own, and say what memory it took."""
+    (output.parent / "warm.txt").write_text(TINY)
+    train_text(NGramConfig(order=order), output.parent / "warm.txt", output, overwrite=True)
+    before, peak, done = memory_mb("RssAnon"), 0.0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.002):
+            peak = max(peak, memory_mb("RssAnon"))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    langue.train("ngram", text, output, overwrite=True, order=order, memory=ceiling)
+    done.set()
+    watcher.join()
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(output.glob("*.npy")))).hexdigest()
+    found = {"peak_mb": memory_mb("VmHWM"), "own_before_mb": before, "own_peak_mb": peak}
+    print(json.dumps({**found, "digest": f"tables {digest[:12]}"}))
+
+
+def memory_mb(what: str) -> float:
+    return int(Path("/proc/self/status").read_text().split(f"{what}:")[1].split()[0]) / 1024
 
 
 if __name__ == "__main__":
