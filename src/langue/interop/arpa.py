@@ -25,8 +25,8 @@ from numba import njit
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
 from langue.interop.words import NEWLINE, Words, look_up
-from langue.models.ngram.counts import Numbers
-from langue.models.ngram.tables import MOST, Tables, index_of
+from langue.models.ngram.counts import MOST, Numbers
+from langue.models.ngram.tables import Tables, index_of
 
 BEGIN, END, UNKNOWN = b"<s>", b"</s>", b"<unk>"
 MISSING = -100 * math.log(10)  # what KenLM gives unknown words where a model has no <unk>

@@ -1,8 +1,9 @@
 """`ngram`: interpolated modified Kneser–Ney of any order (Chen and Goodman 1999).
 
 Order 1 is the multinomial, 2 and 3 the Markov assumptions. `counts` reads a corpus, `estimate` is
-the paper, `tables` is the trie, `score` walks it. Deviates from the paper in nothing; agrees with
-KenLM (Heafield et al. 2013) to the precision of its 32-bit floats.
+the paper, `tables` is the trie, `score` walks it; `prune` makes it smaller, and `external` counts what
+does not fit memory. Deviates from the paper where discounts cannot be estimated; agrees with KenLM
+(Heafield et al. 2013) to the precision of its 32-bit floats.
 """
 
 from itertools import pairwise
@@ -32,10 +33,8 @@ class NGramConfig(Config, frozen=True):
     k: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0  # of add-k
     # Drop n-grams that occur at most so often, for orders 1, 2 ...; the last holds for those above.
     prune: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
-
     # Drop n-grams that raise the perplexity by less than this share; 1e-7 drops two thirds (Stolcke 1998).
     prune_entropy: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
-
     # Megabytes that counting may hold at a time, what is larger going to disk; 0 counts all at once.
     memory: Annotated[int, msgspec.Meta(ge=0)] = 0
 

@@ -18,10 +18,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.tokens.store import Split
 
 Numbers = npt.NDArray[Any]
+MOST = 0xFFFFFFFF  # nodes, and positions of a stream, that 32 bits number
 THREADS = 2  # of counting, estimating and scoring; more were not measured
 
 
@@ -38,6 +40,10 @@ class Levels:
     count: Numbers  # (nodes,) uint32: how often the n-gram occurs
     children: Numbers  # (contexts + 1,) uint32: the first child of each context
     new: Callable[..., Numbers] = np.empty  # makes arrays that grow with the corpus: (size, dtype)
+
+    def __post_init__(self) -> None:
+        if self.first[-1] > MOST:
+            raise LangueError(f"{self.first[-1]:,} n-grams are more than langue numbers; take a lower order")
 
     @property
     def order(self) -> int:
@@ -68,6 +74,8 @@ def count(stream: Numbers, vocabulary_size: int, order: int, *, places: int | No
         stream: `(positions,)` uint32, as `stream_of` makes it.
         places: count those that begin at the first so many positions; all but the `<s>` at the end.
     """
+    if len(stream) > MOST:
+        raise LangueError(f"{len(stream):,} tokens are too many at once; count in blocks: --set memory=1000")
     _announce()
     places = len(stream) - 1 if places is None else places
     unigrams = np.bincount(stream[:places], minlength=vocabulary_size + 1).astype(np.uint32)

@@ -22,7 +22,6 @@ from langue.models.ngram.counts import Numbers
 FEW = 16  # children, of 4 bytes: a cache line
 SLOTS = 1.25  # slots of the index for each n-gram in it; fewer make long searches
 EMPTY = np.uint32(0xFFFFFFFF)
-MOST = int(EMPTY)  # nodes that 32 bits number
 
 
 class Tables(NamedTuple):
