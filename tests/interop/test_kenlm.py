@@ -11,7 +11,7 @@ import pytest
 from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
 from langue.interop import kenlm
-from langue.interop.convert import estimated, read_text, tokenizer_json
+from langue.interop.convert import estimated, read_text, tokenizer_json, train_text
 from langue.interop.words import Words, learn
 from langue.models.ngram import NGramConfig, fit
 from langue.tokens.prepare import prepare
@@ -140,8 +140,6 @@ def test_the_tokenizer_is_the_one_the_library_writes() -> None:
 
 @pytest.mark.parametrize("content", ["a", "one line of text\n", "x\n" * 50, "我 爱 语言\n" * 3])
 def test_any_text_will_do(tmp_path: Path, content: str) -> None:
-    from langue.interop.convert import train_text
-
     (tmp_path / "text").write_text(content)
     train_text(NGramConfig(order=5), tmp_path / "text", tmp_path / "model")
     model = kenlm.Model(tmp_path / "model")
@@ -154,3 +152,20 @@ def test_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "text").write_bytes(content)
     with pytest.raises(LangueError):
         read_text(tmp_path / "text")
+
+
+@pytest.mark.parametrize(
+    ("order", "perplexity"),  # KenLM's, blank lines removed and <unk> an ordinary word
+    [(2, 269.8572442), (3, 230.8862994), (4, 226.0501227), (5, 224.8115407), (6, 224.4872957)],
+)
+def test_wikitext_2_perplexities_are_kenlms(
+    shared_data: Callable[[str], Path], tmp_path: Path, order: int, perplexity: float
+) -> None:
+    files = shared_data("wikitext-2")
+    for name in ("train", "test"):
+        lines = (files / f"{name}.txt").read_text(encoding="utf-8").split("\n")
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines if line.strip()))
+    train_text(NGramConfig(order=order), tmp_path / "train", tmp_path / "model")
+    found = kenlm.Model(tmp_path / "model").query((tmp_path / "test").read_bytes())
+    assert found.tokens == 244_102
+    assert found.perplexity == pytest.approx(perplexity, rel=2e-7)
