@@ -31,12 +31,12 @@ RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "shakespeare-gpt2-qui
 # nanoGPT's README, "I only have a macbook", without its evaluations on the way, which cost time
 CPU = (
     "--device=cpu --compile=False --eval_iters=200 --log_interval=500 --block_size=64 --batch_size=12 "
-    "--n_layer=4 --n_head=4 --n_embd=128 --max_iters=2000 --lr_decay_iters=2000 --dropout=0.0 "
-    "--eval_interval=2000"
+    "--n_layer=4 --n_head=4 --n_embd=128 --dropout=0.0 "
+    "--max_iters={0} --lr_decay_iters={0} --eval_interval={0}"
 )
 
 
-def nanogpt(folder: Path) -> tuple[float, float]:
+def nanogpt(folder: Path, iterations: int) -> tuple[float, float]:
     """Seconds and validation loss of nanoGPT's run."""
     data = folder / "data" / "shakespeare_char"
     (data / "input.txt").write_bytes(TEXT.read_bytes())  # what its script would download
@@ -44,11 +44,16 @@ def nanogpt(folder: Path) -> tuple[float, float]:
     prepare = "import runpy, sys, types; sys.modules['requests'] = types.ModuleType('requests'); "
     prepare += f"runpy.run_path({str(data / 'prepare.py')!r})"
     subprocess.run([sys.executable, "-c", prepare], check=True, capture_output=True)
-    command = [sys.executable, "train.py", "config/train_shakespeare_char.py", *CPU.split()]
+    command = [
+        sys.executable,
+        "train.py",
+        "config/train_shakespeare_char.py",
+        *CPU.format(iterations).split(),
+    ]
     started = time.perf_counter()
     said = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
     seconds = time.perf_counter() - started
-    return seconds, float(re.findall(r"step 2000: .*val loss ([\d.]+)", said)[-1])
+    return seconds, float(re.findall(rf"step {iterations}: .*val loss ([\d.]+)", said)[-1])
 
 
 def train(folder: Path, seconds: float, settings: list[str]) -> langue.LanguageModel:
@@ -77,13 +82,14 @@ def loss_of_rows(model: Causal, store: TokenStore) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--nanogpt", type=Path)
+    parser.add_argument("--iterations", type=int, default=2000, help="of nanoGPT; fewer on a busy machine")
     parser.add_argument("--seconds", type=float, default=74.0)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     chosen = parser.parse_args()
     seconds = chosen.seconds
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}")
     if chosen.nanogpt:
-        seconds, loss = nanogpt(chosen.nanogpt)
+        seconds, loss = nanogpt(chosen.nanogpt, chosen.iterations)
         print(f"nanoGPT   {seconds:6.1f} s  {loss:.4f} nats/character (its own measure)", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         model = train(Path(folder), seconds, chosen.set)

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 
 from langue.base.errors import LangueError
@@ -22,7 +23,7 @@ from langue.base.files import describe_files, read_json, verify_files, write_jso
 from langue.base.progress import log
 from langue.models.layers.weights import write_tensors
 from langue.training.distributed import World
-from langue.training.optimiser import Tensors, copy
+from langue.training.optimiser import Tensors
 
 FORMAT = 1
 DESCRIPTION = "checkpoint.json"
@@ -99,8 +100,9 @@ class Checkpoints:
         else:
             for group, tensors in self.groups.items():
                 if tensors:
-                    with safe_open(path / f"{group}{SUFFIX}", framework="pt") as file:
-                        copy({name: file.get_tensor(f"{group}/{name}") for name in tensors}, tensors)
+                    with safe_open(path / f"{group}{SUFFIX}", framework="pt") as file, torch.no_grad():
+                        for name, tensor in tensors.items():  # one at a time: a group may be large
+                            tensor.copy_(file.get_tensor(f"{group}/{name}"))
         if not (path / f"{CARRY}{SUFFIX}").is_file():
             return {}
         with safe_open(path / f"{CARRY}{SUFFIX}", framework="pt") as file:
