@@ -36,8 +36,10 @@ def head_cross_entropy(
 
 
 def _logits(rows: torch.Tensor, head: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    if bias is not None and rows.dtype == bias.dtype:
+        return torch.addmm(bias, rows, head.T)
     logits = (rows @ head.T).float()
-    return logits if bias is None else logits + bias
+    return logits if bias is None else logits.add_(bias)
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):
@@ -71,7 +73,10 @@ class ChunkedCrossEntropy(torch.autograd.Function):
                 d_bias += d_logits.sum(0)
             d_logits = d_logits.to(hidden.dtype)
             torch.mm(d_logits, head, out=d_hidden[start : start + CHUNK])
-            d_weight += d_logits.T @ rows
+            if rows.dtype == d_weight.dtype:
+                d_weight.addmm_(d_logits.T, rows)
+            else:
+                d_weight += d_logits.T @ rows
         ctx.save_for_backward(d_hidden, d_weight, d_bias)
         return total
 
