@@ -46,5 +46,5 @@ class TrainingConfig(Config, frozen=True):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.shard and self.optimiser == "muon":
-            raise ValueError("muon needs whole matrices; with shard = true take adamw")
+        if self.shard and self.optimiser in ("muon", "lamb"):
+            raise ValueError(f"{self.optimiser} needs whole matrices; with shard = true take adamw")
