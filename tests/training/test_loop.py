@@ -58,7 +58,7 @@ def test_the_model_kept_is_the_best_on_the_validation_split(
     assert loss == pytest.approx(min(losses), abs=1e-5)
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "muon", "sgd"])
+@pytest.mark.parametrize("optimiser", ["adamw", "muon", "lamb", "sgd"])
 def test_the_same_batch_in_pieces_gives_the_same_weights(
     trained: Callable[..., Loaded], optimiser: str
 ) -> None:

@@ -157,7 +157,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
     assert_same(expected.path, output)
 
 
-@pytest.mark.parametrize("optimiser", ["muon", "sgd"])
+@pytest.mark.parametrize("optimiser", ["muon", "lamb", "sgd"])
 def test_every_optimiser_goes_on(
     store: TokenStore, trained: Callable[..., Any], tmp_path: Path, optimiser: str
 ) -> None:

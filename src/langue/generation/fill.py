@@ -4,7 +4,6 @@ Where a vocabulary keeps the space before a word in its tokens, the space before
 what is filled in.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -132,8 +131,3 @@ def _choose(row: Floats, temperature: float, draw: np.random.Generator) -> int:
         return int(row.argmax())
     # The Gumbel-max trick: the argmax of these is a draw from the softmax.
     return int((row / temperature + draw.gumbel(size=len(row))).argmax())
-
-
-def shown(candidates: Sequence[tuple[str, float]]) -> list[str]:
-    """Candidates for human eyes: line ends escaped."""
-    return [text.replace("\n", "\\n").replace("\t", "\\t") for text, _ in candidates]

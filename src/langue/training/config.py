@@ -21,7 +21,7 @@ class TrainingConfig(Config, frozen=True):
     minutes: Amount = 0.0  # if none is given: 3, what a newcomer waits; seconds differ, so do results
     batch_tokens: Annotated[int, msgspec.Meta(ge=1)] = 4096  # small batches learn most a minute here
     micro_tokens: Count = 0  # of a batch that pass at a time; 0: all, and half if memory runs out
-    optimiser: Literal["adamw", "muon", "sgd"] = "adamw"
+    optimiser: Literal["adamw", "muon", "lamb", "sgd"] = "adamw"
     learning_rate: Positive = 1e-3  # nanoGPT's for models of this size
     matrix_rate: Positive = 1.0  # muon: learning rate of the matrices, in multiples of that of the rest
     beta2: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.95  # of AdamW; 0.99 for small batches
@@ -46,5 +46,5 @@ class TrainingConfig(Config, frozen=True):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.shard and self.optimiser == "muon":
-            raise ValueError("muon needs whole matrices; with shard = true take adamw")
+        if self.shard and self.optimiser in ("muon", "lamb"):
+            raise ValueError(f"{self.optimiser} needs whole matrices; with shard = true take adamw")

@@ -12,12 +12,13 @@ import torch
 from torch import nn
 
 from langue.training.config import TrainingConfig
+from langue.training.lamb import LAMB
 
 Tensors = dict[str, torch.Tensor]
 
 
 class Optimiser:
-    """AdamW (Loshchilov and Hutter 2019), Muon for the matrices (Jordan 2024), or plain SGD.
+    """AdamW (Loshchilov and Hutter 2019), Muon for the matrices (Jordan 2024), LAMB, or plain SGD.
 
     What has one dimension, biases and gains, does not decay. Muon takes the weights of linear layers
     inside the network; embeddings, the head and all else stay with AdamW, as its author advises.
@@ -38,6 +39,9 @@ class Optimiser:
         self.parts: list[torch.optim.Optimizer] = []
         if config.optimiser == "sgd":
             self.parts.append(torch.optim.SGD(groups, lr=config.learning_rate))
+        elif config.optimiser == "lamb":
+            self.parts.append(LAMB(groups, betas=(0.9, config.beta2)))
+            self._prime(self.parts[-1], "exp_avg", "exp_avg_sq")
         elif groups:
             self.parts.append(torch.optim.AdamW(groups, betas=(0.9, config.beta2), fused=True))
             self._prime(self.parts[-1], "exp_avg", "exp_avg_sq")
@@ -54,7 +58,7 @@ class Optimiser:
         for group in part.param_groups:
             for parameter in group["params"]:
                 part.state[parameter] = {key: torch.zeros_like(parameter) for key in keys}
-                if isinstance(part, torch.optim.AdamW):
+                if isinstance(part, torch.optim.AdamW | LAMB):
                     part.state[parameter]["step"] = torch.zeros((), device=parameter.device)
 
     def tensors(self) -> Tensors:
