@@ -30,6 +30,8 @@ def test_plain_text_is_left_alone(text: str) -> None:
         ("e\u0301", "é"),
         ("a\x0cb", "a\nb"),
         ("\ufeffa\x00\x1bb", "ab"),
+        ("a \ufeff b", "a \ufeff b"),
+        ("\x00\ufeff\ufeffa", "a"),
         ("\ud800", "\ufffd"),
         ("ＡＢ　！", "ＡＢ　！"),
     ],

@@ -1,7 +1,7 @@
 """Normalisation: one text, one spelling in code points (Unicode Standard Annex 15).
 
 In this order: line ends become `\\n`; other white-space controls (form feed, vertical tab, NEL)
-become `\\n` too; the remaining control characters and byte-order marks are removed, lone
+become `\\n` too; the remaining control characters and a byte-order mark at the start are removed, lone
 surrogates become U+FFFD; full-width forms are folded on request; then NFC, or NFKC on request.
 Applying it twice is applying it once.
 """
@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from langue.base.config import Config
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _LINE_ENDS = ("\x0b", "\x0c", "\x85")
 # Full-width ! to ~ lie at a fixed distance from ASCII; the ideographic space stands apart.
 _FOLD = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
@@ -40,6 +40,9 @@ class Normalisation(Config, frozen=True):
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         if _CONTROL.search(text):
             text, removed = _CONTROL.subn(_replacement, text)
+        if text.startswith("\ufeff"):  # further on it is a character like any other: a word of WikiText-2
+            bare = text.lstrip("\ufeff")
+            text, removed = bare, removed + len(text) - len(bare)
         if text.isascii():
             return Normalised(text, removed)
         if self.fold_width:
