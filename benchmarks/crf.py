@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/crf.py [--part speed|quality|best] [conll2000 conll2003 ewt resume msra]
 
-speed    time a step of L-BFGS, and tokens a second when tagging. The two take turns, so that what else
-         the machine does falls on both; the best turn of each counts. CRFsuite is handed ready lists of
-         attribute strings, langue raw words.
+speed    CPU time a step of L-BFGS (of which langue shares most out between threads, CRFsuite none), and
+         tokens a second when tagging. The two take turns, so that what else the machine does falls on both;
+         the best turn of each counts. CRFsuite is handed ready lists of attribute strings, langue raw words.
 quality  both trained for the same number of steps, without what only langue has (encoding, constraints)
 best     langue as it comes (`langue train crf DATA`), on the test set, beside published figures
 
@@ -82,7 +82,7 @@ class Peer:
         )
 
     def train(self) -> tuple[float, float]:
-        """Seconds a step (reading the data is not counted), and the loss at the end."""
+        """CPU seconds a step (its own clock; reading the data is not counted), and the loss at the end."""
         self.trainer.train(self.model)
         iterations = self.trainer.logparser.iterations
         return statistics.median(row["time"] for row in iterations), iterations[-1]["loss"]
@@ -122,7 +122,7 @@ def speed(name: str, train: Tagged, test: Tagged, folder: Path, steps: int = 12,
     loss = theirs[0][1]
     a, b = min(seconds for seconds, _ in theirs), min(seconds for seconds, _ in ours)
     print(f"{name}: {len(templates)} templates expanded to {len(extractor.templates)}")
-    print(f"  a step of L-BFGS   CRFsuite {a:7.3f} s   langue {b:7.3f} s   {a / b:.2f} x as fast")
+    print(f"  CPU of a step      CRFsuite {a:7.3f} s   langue {b:7.3f} s   {a / b:.2f} x as fast")
     print(f"  loss after {steps:3}     CRFsuite {loss:.4f}   langue {ours[0][1]:.4f}")
     model = fit(config(2, templates), train.features, train.sentences)
     tagger = peer.tagger()
@@ -139,20 +139,20 @@ def speed(name: str, train: Tagged, test: Tagged, folder: Path, steps: int = 12,
 
 
 def step_time(train: Tagged, templates: tuple[str, ...], steps: int) -> tuple[float, float]:
-    """Median seconds a step, and the loss at the end."""
+    """Median CPU seconds a step, of all threads together, and the loss at the end."""
     from langue.models.crf import train as training
     from langue.models.crf.minimise import Step
 
-    times, losses = [time.perf_counter()], []
+    times, losses = [time.process_time()], []
     original = training.minimise
 
     def timed(*arguments: Any, after: Callable[[Step], object], **options: Any) -> Step:
         def both(step: Step) -> None:
-            times.append(time.perf_counter())
+            times.append(time.process_time())
             losses.append(step.loss)
             after(step)
 
-        times[:] = [time.perf_counter()]
+        times[:] = [time.process_time()]
         return original(*arguments, after=both, **options)
 
     training.minimise = timed

@@ -25,7 +25,7 @@ class CRFConfig(Config, frozen=True):
     """What is looked at, how tags are spelled inside, and how the weights are found."""
 
     templates: tuple[str, ...] = ()  # (): those for words or for characters, whichever the data has
-    encoding: Literal["given", "BIO", "BIOES"] = "BIOES"  # of spans, inside; a finer one is worth 0.3 F1
+    encoding: Literal["given", "BIO", "BIOES"] = "BIOES"  # of spans, inside: BIOES tells their ends
     constraints: bool = True  # only tag sequences that spell spans
     algorithm: Literal["lbfgs", "sgd"] = "lbfgs"
     l1: Penalty = 0.0  # × Σ|θ|; above 0 most weights become 0, and are not stored

@@ -16,6 +16,7 @@ from numba import njit
 from langue.models.chain.chain import Chain, in_blocks, offsets_of
 from langue.models.chain.sumproduct import posteriors
 from langue.models.crf.features import Batch
+from langue.models.crf.minimise import dot
 from langue.models.labels import UNKNOWN_TAG
 
 Numbers = npt.NDArray[Any]
@@ -95,7 +96,7 @@ class Objective:
         chain = chain_of(self.features, theta, self.fixed)
         unary = score(self.batch, self.features, theta, self._unary)
         found = posteriors(chain, unary, self.batch.offsets)
-        loss = float(found.log_z.sum()) - float(theta @ self.observed)
+        loss = float(found.log_z.sum()) - dot(theta, self.observed)
         pairs = found.pairs
         if len(self.partial):
             rows, offsets = _rows(self.batch.offsets, self.partial)

@@ -11,7 +11,7 @@ from numba import njit
 
 from langue.base.seeds import generator
 from langue.models.chain.sumproduct import _forward_backward
-from langue.models.crf.minimise import Step
+from langue.models.crf.minimise import Step, dot
 from langue.models.crf.objective import Floats, Numbers, Objective
 from langue.models.labels import UNKNOWN_TAG
 
@@ -39,7 +39,7 @@ def descend(
     for epoch in range(epochs):
         order = generator(seed, "epoch", epoch).permutation(S)
         theta, loss = _pass(objective, theta, order, shrink, delay + epoch * S)
-        step = Step(epoch + 1, theta, loss + l2 * float(theta @ theta), epoch + 1)
+        step = Step(epoch + 1, theta, loss + l2 * dot(theta, theta), epoch + 1)
         after(step)
     return step
 

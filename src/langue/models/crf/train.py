@@ -8,7 +8,7 @@ import numpy as np
 from langue.base.progress import bar, log
 from langue.corpus.tagged import Sentence, unit_of
 from langue.models.crf.features import Extractor
-from langue.models.crf.minimise import Step, minimise
+from langue.models.crf.minimise import Step, dot, minimise
 from langue.models.crf.model import CRF
 from langue.models.crf.objective import Features, Floats, Objective, find_features
 from langue.models.crf.sgd import descend
@@ -54,7 +54,7 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Floats, bool]:
 
     def penalised(theta: Floats) -> tuple[float, Floats]:
         loss, gradient = objective(theta)
-        return loss + config.l2 * float(theta @ theta), gradient + (2 * config.l2) * theta
+        return loss + config.l2 * dot(theta, theta), gradient + (2 * config.l2) * theta
 
     with bar("training (crf)", total=config.iterations) as shown:
 
