@@ -79,8 +79,8 @@ class Finetuned:
                 columns = zip(*(found[:3] for found in scores), strict=True)
                 lines.append(f"{name:<8}" + "  ".join(_spread(column) for column in columns))
         lines.append(
-            f"{len(self.valid)} seeds, mean ± standard deviation; kept: seed {self.seeds[self.best]}, the best on valid, "
-            f"after epoch {self.epochs[self.best]}"
+            f"{len(self.valid)} seeds, mean ± standard deviation; kept: seed {self.seeds[self.best]}, "
+            f"the best on valid, after epoch {self.epochs[self.best]}"
         )
         return "\n".join(lines)
 
