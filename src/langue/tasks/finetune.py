@@ -56,7 +56,8 @@ class Finetuned:
 
     valid: list[Scores]
     test: list[Scores]
-    best: int  # number of the seed that was kept: the best on the validation file
+    seeds: list[int]
+    best: int  # which of them was kept: the best on the validation file
     epochs: list[int]  # the best of each seed, from 1
     truncated: int  # texts that were too long
     seconds: float
@@ -65,7 +66,7 @@ class Finetuned:
         return {
             "valid": [scores._asdict() for scores in self.valid],
             "test": [scores._asdict() for scores in self.test],
-            "best_seed": self.best,
+            "best_seed": self.seeds[self.best],
             "best_epochs": self.epochs,
             "truncated": self.truncated,
             "seconds": round(self.seconds, 3),
@@ -78,8 +79,8 @@ class Finetuned:
                 columns = zip(*(found[:3] for found in scores), strict=True)
                 lines.append(f"{name:<8}" + "  ".join(_spread(column) for column in columns))
         lines.append(
-            f"{len(self.valid)} seeds, mean ± standard deviation; kept: seed {self.best}, the best on valid, "
-            f"after epoch {self.epochs[self.best]}"
+            f"{len(self.valid)} seeds, mean ± standard deviation; kept: seed {self.seeds[self.best]}, "
+            f"the best on valid, after epoch {self.epochs[self.best]}"
         )
         return "\n".join(lines)
 
@@ -135,6 +136,7 @@ def finetune(
     found = Finetuned(
         valid=[run.valid for run in runs],
         test=[run.test for run in runs if run.test],
+        seeds=[config.seed + n for n in range(config.seeds)],
         best=best,
         epochs=[run.epoch for run in runs],
         truncated=reader.truncated,
