@@ -31,9 +31,9 @@ def can_resume(run: Path) -> bool:
 
 
 def check_no_run(run: Path, *, overwrite: bool) -> None:
-    """Raise a `LangueError` unless a run may begin in that folder."""
+    """Raise a `LangueError` unless a run may begin in that folder, or one that has no checkpoint yet."""
     check_free(run, marker=RUN, overwrite=True)
-    if can_resume(run) and not overwrite:
+    if any(run.glob("step-*")) and not overwrite:
         raise LangueError(
             f"{run} holds an unfinished run; go on with --resume, or start anew with --overwrite"
         )
