@@ -14,6 +14,11 @@ import langue
 LANGUE = [sys.executable, "-m", "langue"]
 
 
+def hear_ctrl_c() -> None:
+    """A shell that started the tests in the background has it ignored, which children inherit."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def leftovers(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -48,6 +53,7 @@ def test_stopping_prepare_leaves_nothing(tmp_path: Path, sent: signal.Signals) -
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=hear_ctrl_c,
     )
     assert process.stdin is not None
     process.stdin.write(
@@ -69,6 +75,7 @@ def test_stopping_a_training_run_saves_a_model(small_store: Path, tmp_path: Path
         [*LANGUE, "train", "gpt2", str(small_store), "-o", "model", *tiny, *endless],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
+        preexec_fn=hear_ctrl_c,
     )
     assert process.stderr is not None
     while b"validation" not in process.stderr.readline():
