@@ -52,5 +52,5 @@ def read_lines(path: Path) -> list[str]:
         ) from None
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
     if lines == [""]:
-        raise LangueError(f"{path} is empty: there is nothing to score")
+        raise LangueError(f"{path} is empty; name a file that holds text")
     return lines
