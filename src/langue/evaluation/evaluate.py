@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from langue.base.errors import LangueError
+from langue.base.groups import grouped
 from langue.base.progress import bar
 from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger, size
@@ -232,7 +233,7 @@ def score_documents(model: Causal, documents: Iterable[Measured], total: int | N
         [np.array([model.vocabulary.eos])]
     )  # what is compiled or mapped at first use is not timed
     with bar("scoring", total=total) as progress:
-        for group in _groups(documents):
+        for group in grouped(documents, lambda document: len(document.ids), GROUP):
             started = time.perf_counter()
             logs = model.log_probs([document.ids for document in group])
             seconds += time.perf_counter() - started
@@ -253,16 +254,3 @@ def _first_impossible(model: Causal, group: Sequence[Measured], logs: Sequence[F
             place = int(np.isneginf(log).argmax())
             return document.ids[max(0, place - reach) : place + 1]
     return None
-
-
-def _groups(documents: Iterable[Measured]) -> Iterator[list[Measured]]:
-    group: list[Measured] = []
-    held = 0
-    for document in documents:
-        group.append(document)
-        held += len(document.ids)
-        if held >= GROUP:
-            yield group
-            group, held = [], 0
-    if group:
-        yield group

@@ -18,6 +18,7 @@ from typing import Any
 
 from langue.base.config import encode as as_table
 from langue.base.files import atomic_file, atomic_folder, check_free, writing
+from langue.base.groups import grouped
 from langue.base.progress import bar
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
@@ -181,7 +182,7 @@ def _write(documents: Iterable[Assigned], tokenizer: Tokenizer, writer: StoreWri
     """Encode in a thread of its own while the next documents are read and their words counted."""
     with ThreadPoolExecutor(1) as pool:
         waiting = None
-        for batch in _batches(documents):
+        for batch in grouped(documents, lambda kept: size(kept[1].text), BATCH):
             encoding = pool.submit(tokenizer.encode_batch, [document.text for _, document in batch])
             words = [count_words(document.text) for _, document in batch]
             if waiting is not None:
@@ -194,16 +195,3 @@ def _write(documents: Iterable[Assigned], tokenizer: Tokenizer, writer: StoreWri
 def _append(writer: StoreWriter, batch: list[Assigned], words: list[int], encoding: Any) -> None:
     for (split, document), count, ids in zip(batch, words, encoding.result(), strict=True):
         writer.add(split, ids, bytes=size(document.text), words=count)
-
-
-def _batches(documents: Iterable[Assigned]) -> Iterator[list[Assigned]]:
-    batch: list[Assigned] = []
-    held = 0
-    for split, document in documents:
-        batch.append((split, document))
-        held += size(document.text)
-        if held >= BATCH:
-            yield batch
-            batch, held = [], 0
-    if batch:
-        yield batch

@@ -9,7 +9,7 @@ import codecs
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
+from langue.base.groups import grouped
 from langue.tokens.utf8 import WellFormed
 from langue.tokens.words import HAN, segment
 
@@ -91,7 +92,8 @@ class Tokenizer:
     def encode_batch(self, texts: Sequence[str]) -> list[Ids]:
         """`encode` of many texts, on every core."""
         found: list[list[Ids]] = [[] for _ in texts]
-        for batch in _batches((owner, piece) for owner, text in enumerate(texts) for piece in _cut(text)):
+        pieces = ((owner, piece) for owner, text in enumerate(texts) for piece in _cut(text))
+        for batch in grouped(pieces, lambda owned: len(owned[1]), BLOCK):
             encodings = self._encode([piece for _, piece in batch])
             for (owner, _), encoding in zip(batch, encodings, strict=True):
                 found[owner].append(np.array(encoding.ids, np.uint32))
@@ -229,20 +231,6 @@ def _cut(text: str) -> Iterator[str]:
         yield text[start : cut.start()]
         start = cut.start()
     yield text[start:]
-
-
-def _batches(pieces: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
-    """Pieces, each with its owner, in groups of about `BLOCK` characters."""
-    group: list[tuple[int, str]] = []
-    size = 0
-    for owner, piece in pieces:
-        if group and size + len(piece) > BLOCK:
-            yield group
-            group, size = [], 0
-        group.append((owner, piece))
-        size += len(piece)
-    if group:
-        yield group
 
 
 def _special(hf: HFTokenizer, names: Sequence[str]) -> int:

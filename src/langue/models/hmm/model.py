@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from langue.base.errors import LangueError
+from langue.base.groups import grouped
 from langue.models.chain.batched import Packed, advance, forward, in_parallel, opened, pack
 from langue.models.chain.chain import Chain, offsets_of
 from langue.models.chain.maxproduct import viterbi
@@ -95,17 +96,10 @@ class HMM:
 
     def _groups(self, sequences: Sequence[Ids]) -> list[list[int]]:
         """Numbers of sequences that are not empty, in groups of about `SCORED` messages."""
-        groups: list[list[int]] = []
-        size, width = SCORED, messages(self.parameters)
-        for index in sorted(range(len(sequences)), key=lambda index: len(sequences[index])):
-            if len(sequences[index]) == 0:
-                continue
-            if size + len(sequences[index]) * width > SCORED:
-                groups.append([])
-                size = 0
-            groups[-1].append(index)
-            size += len(sequences[index]) * width
-        return groups
+        width = messages(self.parameters)
+        some = [index for index, ids in enumerate(sequences) if len(ids)]
+        some.sort(key=lambda index: len(sequences[index]))
+        return list(grouped(some, lambda index: len(sequences[index]) * width, SCORED))
 
     def _forward(self, sequences: Sequence[Ids]) -> tuple[torch.Tensor, Packed, torch.Tensor]:
         packed = pack([len(ids) for ids in sequences])
