@@ -27,6 +27,7 @@ CONTENDERS = {
     "langue, bfloat16": ("langue", "bfloat16", 200_000),
     "langue, float32, documents of 500 tokens": ("langue", "float32", 500),
     "langue, float32, documents of 25 tokens": ("langue", "float32", 25),
+    "langue, bfloat16, documents of 25 tokens": ("langue", "bfloat16", 25),
 }
 
 

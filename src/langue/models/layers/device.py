@@ -92,6 +92,11 @@ def explicit_attention(query: torch.Tensor) -> bool:
     return query.device.type == "cpu" and query.dtype == torch.bfloat16 and short
 
 
+def steps_of_our_own(x: torch.Tensor) -> bool:
+    """Whether our loop beats torch's kernel for an LSTM: on a CPU in bfloat16, where gradients are wanted."""
+    return x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and torch.is_grad_enabled()
+
+
 def keep_freed_memory() -> None:
     """Tell glibc to keep large freed blocks mapped: saves a storm of page faults in each step (1.2×)."""
     if not sys.platform.startswith("linux"):

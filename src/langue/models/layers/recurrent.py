@@ -1,15 +1,21 @@
 """Recurrent layers over streams: the cells, dropout between them, and a fresh state where a document begins.
 
-The kernels are torch's own (oneDNN, cuDNN), one call a layer: the fastest there are on the machines
-we know, see benchmarks/lstm.py. They can't reset a state in the middle of a row; a batch in which
-documents begin is cut there, and its runs are read side by side as a packed batch.
+The kernels are torch's own (oneDNN, cuDNN), one call a layer. They can't reset a state in the middle of
+a row; a batch in which documents begin is cut there, and its runs are read side by side as a packed
+batch. An LSTM in bfloat16 on a CPU is faster by our own steps (`layers/lstm.py`), which need no cutting;
+benchmarks/lstm_training.py measures both.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from langue.models.layers.device import steps_of_our_own
+from langue.models.layers.lstm import lstm
 
 Cell = Literal["elman", "gru", "lstm"]
 GATES: dict[str, int] = {"elman": 1, "gru": 3, "lstm": 4}  # stacked as torch.nn.RNN, GRU and LSTM do
@@ -81,11 +87,22 @@ class Layer(nn.Module):
         y = torch.empty_like(packed).index_copy(0, runs.cells, packed)
         return y.view(*x.shape[:2], -1), after[:, runs.last]
 
+    def steps(
+        self, x: torch.Tensor, state: torch.Tensor, keep: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same of an LSTM by steps of our own; `keep`: `(T, B, 1)`, 0 where a document begins."""
+        x = x.to(torch.get_autocast_dtype(x.device.type))
+        h, c = state
+        y, *after = lstm(x, h, c, keep, self.weight_ih, self._recurrent(), self.bias_ih + self.bias_hh)
+        return y, torch.stack(after)
+
+    def _recurrent(self) -> torch.Tensor:
+        return F.dropout(self.weight_hh, self.weight_drop, self.training)
+
     def _kernel(
         self, x: torch.Tensor, state: torch.Tensor, sizes: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        recurrent = F.dropout(self.weight_hh, self.weight_drop, self.training)
-        weights = [self.weight_ih, recurrent, self.bias_ih, self.bias_hh]
+        weights = [self.weight_ih, self._recurrent(), self.bias_ih, self.bias_hh]
         parts = list(state[:, None].contiguous())  # h (and c), each (1, B, C)
         h = parts if self.cell == "lstm" else parts[0]
         kernel: Any = {"elman": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}[self.cell]
@@ -95,6 +112,9 @@ class Layer(nn.Module):
         else:
             y, *after = kernel(x, sizes, h, weights, True, 1, 0.0, self.training, False)
         return y, torch.cat(after)
+
+
+Reader = Callable[[Layer, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 class Recurrent(nn.Module):
@@ -143,13 +163,23 @@ class Recurrent(nn.Module):
         Returns:
             Hidden states `(B, T, C)`, and the state after the last step.
         """
-        runs = None if begins is None else cut(begins)
+        read = self._reader(x, begins)
         after = []
         for index, layer in enumerate(self.layers):
             x = self._drop(x) if index or self.drop_input else x
-            x, last = layer(x, state[index], runs)
+            x, last = read(layer, x, state[index])  # type: ignore[arg-type]
             after.append(last)
         return self._drop(x), torch.stack(after)
+
+    def _reader(self, x: torch.Tensor, begins: torch.Tensor | None) -> Reader:
+        """How a layer is read, whichever kernel is the faster."""
+        if self.parts == PARTS["lstm"] and steps_of_our_own(x):
+            keep = None
+            if begins is not None and begins.any():
+                half = torch.get_autocast_dtype(x.device.type)
+                keep = (~begins.T[..., None]).to(half)  # (T, B, 1)
+            return partial(Layer.steps, keep=keep)
+        return partial(Layer.forward, runs=None if begins is None else cut(begins))
 
     def _drop(self, x: torch.Tensor) -> torch.Tensor:
         if not self.locked or not self.training:
