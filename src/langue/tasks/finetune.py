@@ -26,7 +26,7 @@ from langue.models.folder import DESCRIPTION, Loaded, save_classifier
 from langue.models.layers.device import autocast, keep_freed_memory
 from langue.models.protocol import Vocabulary
 from langue.tasks.classification import Read, Reader, Scores, measure, numbers, predict
-from langue.tasks.teaching import Course, Taught, every_seed, held_out, teach
+from langue.tasks.teaching import Course, Taught, every_seed, held_out, spread, teach
 from langue.tokens.masked import packed
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
@@ -90,17 +90,12 @@ class Finetuned:
         for name, scores in (("valid", self.valid), ("test", self.test)):
             if scores:
                 columns = zip(*(found[:3] for found in scores), strict=True)
-                lines.append(f"{name:<8}" + "  ".join(_spread(column) for column in columns))
+                lines.append(f"{name:<8}" + "  ".join(spread(column) for column in columns))
         lines.append(
             f"{len(self.valid)} seeds, mean ± standard deviation; F1 counts each {self.unit}; kept: seed "
             f"{self.seeds[self.best]}, the best on valid, after epoch {self.epochs[self.best]}"
         )
         return "\n".join(lines)
-
-
-def _spread(values: Sequence[float]) -> str:
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return f"{np.mean(values):7.2%} ± {spread:6.2%}"
 
 
 def finetune(

@@ -150,3 +150,9 @@ def held_out(
         raise LangueError(f"{where} has too few examples to hold some out; give a validation file: --valid")
     kept = [example for example, out in zip(examples, held, strict=True) if not out]
     return kept, [example for example, out in zip(examples, held, strict=True) if out]
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation of shares."""
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return f"{np.mean(values):7.2%} ± {deviation:6.2%}"

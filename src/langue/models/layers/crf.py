@@ -52,8 +52,13 @@ class LabelHead(nn.Module):
         """
         raise NotImplementedError
 
-    def chain(self) -> Scores:
+    def fixed(self) -> Scores:
+        """0, or -inf where a step is forbidden."""
         return self.fixed_transition, self.fixed_start, self.fixed_end
+
+    def chain(self) -> Scores:
+        """What steps score."""
+        return self.fixed()
 
     @torch.inference_mode()
     def tag(self, hidden: torch.Tensor, lengths: Sequence[int]) -> list[Ids]:
@@ -108,7 +113,7 @@ class CRFHead(LabelHead):
         return total.float()
 
     def chain(self) -> Scores:
-        transition, start, end = super().chain()
+        transition, start, end = self.fixed()
         return self.transition + transition, self.start + start, self.end + end
 
 
