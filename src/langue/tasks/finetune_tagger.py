@@ -103,6 +103,8 @@ def finetune_tagger(
         seconds=time.perf_counter() - started,
     )
     known = sorted({tag for sentence in training for tag in sentence.tags})
+    kept = learned.taught[learned.best].score.to_json()
+    facts = {key: value for key, value in kept.items() if key != "confusion"}
     save_tagger(
         output,
         family=FAMILY,
@@ -110,7 +112,7 @@ def finetune_tagger(
         model=learned.model,
         data=describe(tagged, data, known),
         recipe={"encoder": encoder.path.name, "task": "tag", **encode(config)},
-        measured={"seconds": round(found.seconds, 3), "seeds": found.to_json()},
+        measured={"seconds": round(found.seconds, 3), "valid": facts, "seeds": found.to_json()},
         card=f"# encoder-tagger: {encoder.family.name} fine-tuned on {data.name}\n\n```\n{found}\n```\n\n"
         "Made with langue. Use it: `langue tag MODEL TEXT`.\n",
         overwrite=overwrite,
