@@ -8,9 +8,9 @@ rnn      `rnn-tagger` under both heads, and with characters read by a CNN, by an
 encoder  a small BERT, pretrained for `--minutes` on the words of the training file alone, then fine-tuned
          under both heads; and the same network from random weights
 
-No tagger sees anything but the training file; the validation file chooses epochs. Published figures without
-pretrained embeddings: Ma and Hovy 2016, table 5 (80.76 on CoNLL-2003, random embeddings); Zhang and Yang 2018
-have 93.48 on Résumé with pretrained characters. `--sentences` takes the first so many of the training file.
+No tagger sees anything but the training file; the validation file chooses epochs. Published on Résumé, with
+pretrained characters: BiLSTM-CRF 94.41 (Zhang and Yang 2018). `--sentences` takes the first so many of the
+training file.
 """
 
 import argparse

@@ -293,7 +293,7 @@ def demo(
 def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -> LanguageModel:
     """Write the model of an ARPA file, gzipped or not, or of a folder of Hugging Face, as a model folder.
 
-    Of Hugging Face, BERT and ALBERT are read.
+    Of Hugging Face, GPT-2, BERT and ALBERT are read.
 
     Raises:
         LangueError: the file is missing or damaged (the line is named); the output is in the way.
