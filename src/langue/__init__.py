@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from langue.api import LanguageModel, compare, evaluate, finetune, gradients, load, prepare, train
+    from langue.api import LanguageModel, compare, evaluate, finetune, gradients, load, prepare, tagger, train
     from langue.base.errors import LangueError
 
 __all__ = [
     "LanguageModel", "LangueError", "compare", "evaluate", "finetune", "gradients", "load", "prepare",
-    "train",
+    "tagger", "train",
 ]  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def test_what_is_wrong_with_a_folder_is_named(encoder: Path, tmp_path: Path) -> 
             api.import_model(good, tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
-    refused("is of a model of type gpt2", model_type="gpt2")
+    refused("is of a model of type t5", model_type="t5")
     refused("position_embedding_type = relative_key", position_embedding_type="relative_key")
     refused("layer_norm_eps = 1e-05", layer_norm_eps=1e-5)
     refused("does not fit the model", hidden_size=16)

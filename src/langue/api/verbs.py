@@ -33,40 +33,47 @@ def finetune(
     data: PathLike,
     output: PathLike,
     *,
-    task: Literal["classify", "pair"] = "classify",
+    task: Literal["classify", "pair", "tag"] = "classify",
     valid: PathLike | None = None,
     test: PathLike | None = None,
     assignments: Sequence[str] = (),
     overwrite: bool = False,
     **settings: Any,
 ) -> Finetuned:
-    """Fine-tune an encoder on labelled texts, and write the folder of the best classifier.
+    """Fine-tune an encoder on labelled texts, and write the folder of the best classifier or tagger.
 
     Args:
         model: folder of a model that reads in both directions.
-        data: `text<TAB>label`, or JSON lines with `text` and `label`; of pairs, two texts.
+        data: `text<TAB>label`, or JSON lines with `text` and `label`; of pairs, two texts; for `tag` a
+            labelled file as `train` takes.
         valid: chooses the epoch and the seed; without it, a tenth of `data` does.
         test: measured at the end; nothing is chosen by it.
-        settings: of `langue.tasks.finetune.FinetuneConfig`, `epochs=3`.
+        settings: of `langue.tasks.finetune.FinetuneConfig`, `epochs=3`, for `tag` also those of
+            `langue.tasks.finetune_tagger.TagConfig` and `format`, `columns`.
 
     Raises:
         LangueError: a file is not of its format, or has a label that `data` has not.
+        Interrupted: Ctrl-C after an epoch; the best model so far was written.
     """
+    from langue.corpus.tagged import TaggedConfig
     from langue.tasks.finetune import FinetuneConfig
     from langue.tasks.finetune import finetune as run
+    from langue.tasks.finetune_tagger import TagConfig, finetune_tagger
 
-    sections: dict[str, type[Config]] = {"finetune": FinetuneConfig}
-    chosen = override({}, assignments, sections, settings).get("finetune", {})
-    return run(
-        load_folder(model),
-        Path(data),
-        Path(output),
-        task=task,
-        config=decode(FinetuneConfig, chosen, "finetune"),
-        valid=Path(valid) if valid is not None else None,
-        test=Path(test) if test is not None else None,
-        overwrite=overwrite,
-    )
+    form = TagConfig if task == "tag" else FinetuneConfig
+    sections: dict[str, type[Config]] = {"finetune": form} | ({"data": TaggedConfig} if task == "tag" else {})
+    chosen = override({}, assignments, sections, settings)
+    config = decode(form, chosen.get("finetune", {}), "finetune")
+    files: dict[str, Any] = {
+        "valid": Path(valid) if valid is not None else None,
+        "test": Path(test) if test is not None else None,
+    }
+    given = (load_folder(model), Path(data), Path(output))
+    if isinstance(config, TagConfig):
+        layout = decode(TaggedConfig, chosen.get("data", {}), "data")
+        return finetune_tagger(*given, config=config, layout=layout, **files, overwrite=overwrite)
+    assert task != "tag"
+    return run(*given, task=task, config=config, **files, overwrite=overwrite)
 
 
 def train(
@@ -286,7 +293,7 @@ def demo(
 def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -> LanguageModel:
     """Write the model of an ARPA file, gzipped or not, or of a folder of Hugging Face, as a model folder.
 
-    Of Hugging Face, BERT and ALBERT are read.
+    Of Hugging Face, GPT-2, BERT and ALBERT are read.
 
     Raises:
         LangueError: the file is missing or damaged (the line is named); the output is in the way.

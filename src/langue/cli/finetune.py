@@ -1,4 +1,4 @@
-"""`langue finetune`: a trained encoder and labelled texts in, a classifier out."""
+"""`langue finetune`: a trained encoder and labelled texts in, a classifier or a tagger out."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,10 +12,14 @@ NAME = "finetune"
 
 def command(
     model: Annotated[str, typer.Argument(help="Folder of a model that reads in both directions.")],
-    data: Annotated[Path, typer.Argument(help="text TAB label a line, or JSON lines; pairs: two texts.")],
+    data: Annotated[
+        Path,
+        typer.Argument(help="text TAB label a line, or JSON lines; pairs: two texts; tag: as train crf."),
+    ],
     output: Output,
     task: Annotated[
-        Literal["classify", "pair"], typer.Option(help="What has a label: a text, or two texts together.")
+        Literal["classify", "pair", "tag"],
+        typer.Option(help="What has a label: a text, two texts together, each token of a sentence."),
     ] = "classify",
     valid: Annotated[
         Path | None, typer.Option(help="File that chooses epoch and seed; else a tenth of DATA.")
@@ -29,7 +33,7 @@ def command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Teach an encoder to tell texts apart; the figures are those of several seeds."""
+    """Teach an encoder to tell texts apart, or to tag tokens; the figures are those of several seeds."""
     from langue import api
 
     found = api.finetune(

@@ -12,7 +12,10 @@ NAME = "import"
 
 def command(
     path: Annotated[
-        Path, typer.Argument(metavar="ARPA|FOLDER", help="An ARPA file, or a BERT of Hugging Face.")
+        Path,
+        typer.Argument(
+            metavar="ARPA|FOLDER", help="An ARPA file, or a GPT-2, BERT or ALBERT of Hugging Face."
+        ),
     ],
     output: Output,
     overwrite: Overwrite = False,

@@ -102,7 +102,7 @@ class Model:
             tokenizer is not `whitespace` takes sentences of its tokens, as `langue export` names them.
 
     Raises:
-        LangueError: nothing is there, or it is no n-gram model.
+        LangueError: nothing is there, it is no n-gram model, or no entry stands for unknown words.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -122,6 +122,11 @@ class Model:
         self.tables = tables
         self.vocabulary = Words.of([*names, arpa.BEGIN])
         self.end = names.index(arpa.END)
+        if arpa.UNKNOWN not in names:
+            raise LangueError(
+                f"{self.path}: its tokenizer has neither {UNK} nor padding to score unknown words by; "
+                "measure it with langue evaluate, or train it on a store of langue's own tokenizer"
+            )
         self.unknown = names.index(arpa.UNKNOWN)
         self._model = NGram(Vocabulary(len(names), self.end), tables)
 

@@ -13,7 +13,8 @@ from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.corpus.schemes import OUTSIDE, Scheme, convert, may_follow, obeys, scheme_of
 from langue.corpus.tagged import UNKNOWN, Sentence
-from langue.models.chain.chain import Chain, Floats, Numbers
+from langue.models.chain.chain import Chain, Floats, Numbers, offsets_of
+from langue.models.chain.maxproduct import viterbi
 
 Encoding = Literal["given", "BIO", "BIOES"]
 UNKNOWN_TAG = -1
@@ -47,6 +48,24 @@ class Labels(NamedTuple):
         edge = (OUTSIDE,)
         return Chain.of(
             scores(self.names, self.names), scores(edge, self.names)[0], scores(self.names, edge)[:, 0]
+        )
+
+
+def check_possible(sentences: Sequence[Sentence], tags: Numbers, chain: Chain) -> None:
+    """See that every sentence has labels that the chain permits, whatever is not known of it.
+
+    Raises:
+        LangueError: one has none; it is named.
+    """
+    offsets = offsets_of([len(sentence.words) for sentence in sentences])
+    unary = np.where(
+        (tags[:, None] == UNKNOWN_TAG) | (tags[:, None] == np.arange(len(chain.start))), 0, -np.inf
+    )
+    impossible = np.flatnonzero(viterbi(chain, unary, offsets).scores == -np.inf)
+    if len(impossible):
+        raise LangueError(
+            f"{sentences[impossible[0]].place}: no tags that spell spans agree with those known of this "
+            "sentence; put them right, or set constraints = false"
         )
 
 

@@ -31,6 +31,8 @@ MODULES = {
     "hmm-tagger": "langue.models.hmm.tagger",
     "neural-hmm": "langue.models.hmm.neural",
     "crf": "langue.models.crf",
+    "rnn-tagger": "langue.models.rnn_tagger",
+    "encoder-tagger": "langue.models.encoder_tagger",
     "classifier": "langue.models.classifier",
 }
 
@@ -73,13 +75,19 @@ class Family:
 
 @dataclass(frozen=True, kw_only=True)
 class TaggerFamily:
-    """One kind of tagger: it learns from tagged sentences, and has no place on the yardstick."""
+    """One kind of tagger: it learns from tagged sentences, and has no place on the yardstick.
+
+    It has `fit`, or, if it learns by gradient in epochs of which the best is kept, `create`, which makes a
+    `models.neural_tagger.NeuralTagger` with random weights. One with neither is made by `langue finetune`.
+    """
 
     name: str
     summary: str
     config: type[Config]
-    fit: Callable[[Any, Sequence[str], Sequence[Sentence]], Tagger]  # (config, columns, sentences)
     load: Callable[[Path, Any], Tagger]  # (folder, config)
+    fit: Callable[[Any, Sequence[str], Sequence[Sentence]], Tagger] | None = None  # (config, columns, …)
+    # (config, columns, labels, sentences, seed)
+    create: Callable[[Any, Sequence[str], Any, Sequence[Sentence], int], Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

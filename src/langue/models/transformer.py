@@ -14,12 +14,11 @@ Letters: B batch, T time, S time of the source (its `<eos>` included), C channel
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
-import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
@@ -29,14 +28,11 @@ from torch import nn
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
-from langue.models.layers.attention import Attention, Mask, Past, attend, causal_mask
+from langue.models.layers.attention import Attention, Mask, Past, causal_mask
 from langue.models.layers.device import best_device
-from langue.models.layers.loss import head_cross_entropy
-from langue.models.layers.windowed import Windowed
-from langue.models.protocol import Floats, Ids, Vocabulary
+from langue.models.layers.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
+from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
-from langue.tokens.batches import Batch, Batches, WholeDocuments
-from langue.tokens.store import Split
 
 WEIGHTS = "weights.safetensors"
 
@@ -85,33 +81,6 @@ def sinusoids(positions: torch.Tensor, C: int) -> torch.Tensor:
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)
 
 
-class Cross(nn.Module):
-    """Attention of the decoder to the memory."""
-
-    def __init__(self, C: int, H: int) -> None:
-        super().__init__()
-        self.H = H
-        self.query = nn.Linear(C, C)
-        self.key_value = nn.Linear(C, 2 * C)
-        self.project = nn.Linear(C, C)
-
-    def forward(
-        self, x: torch.Tensor, memory: torch.Tensor, mask: Mask, past: Past | None = None
-    ) -> torch.Tensor:
-        """`(B, T, C)` and memory `(B, S, C)` to `(B, T, C)`; `past` keeps what it makes of the memory."""
-        if past is not None and self in past:
-            k, v = past[self]
-        else:
-            k, v = map(self._heads, self.key_value(memory).chunk(2, -1))
-            if past is not None:
-                past[self] = k, v
-        y = attend(self._heads(self.query(x)), k, v, mask)  # (B, H, T, D)
-        return self.project(y.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
-
-    def _heads(self, x: torch.Tensor) -> torch.Tensor:
-        return x.unflatten(-1, (self.H, -1)).transpose(1, 2)  # type: ignore[no-untyped-call, no-any-return]
-
-
 class Layer(nn.Module):
     """A layer of the encoder, or of the decoder, which also looks at the memory."""
 
@@ -145,25 +114,15 @@ class Layer(nn.Module):
         return self.norms[norm](x + self.drop(part(x)))  # type: ignore[no-any-return]
 
 
-class Transformer(Windowed):
-    """A `Causal` model.
-
-    Args:
-        separators: ids `(n,)` of which the first in a document ends its source; none: `context` cuts it.
-    """
-
-    separators: torch.Tensor
+class Transformer(EncoderDecoder):
+    """A `Causal` model."""
 
     def __init__(
         self, config: TransformerConfig, vocabulary: Vocabulary, separators: torch.Tensor | None = None
     ) -> None:
         L, C, _, T = config.shape
-        super().__init__(vocabulary, window=2 * T)  # a part and its source; it moves on by one part
+        super().__init__(vocabulary, T, separators)
         self.config = config
-        self.part = T
-        self.register_buffer("separators", torch.empty(0).long() if separators is None else separators)
-        if len(self.separators):
-            self.window = self.stride = None  # all of a source and of a target is seen
         self.embedding = nn.Embedding(vocabulary.size, C)
         self.encoder = nn.ModuleList(Layer(config, decodes=False) for _ in range(L))
         self.decoding = nn.ModuleList(Layer(config, decodes=True) for _ in range(L))
@@ -224,35 +183,26 @@ class Transformer(Windowed):
             documents: `(B, T)`, which one; "causal": all of a row is one.
         """
         B, T = ids.shape
-        part, within = self.places(ids, positions.expand(B, T))
-        own, before = _parts(part, documents)
+        part, place = self.places(ids, positions.expand(B, T))
+        apart = part[:, :, None] - part[:, None, :]
+        own, before = within(apart == 0, documents), within(apart == 1, documents)
         # The token at place t is the input at t + 1. The last place is no one's source.
         begin = ids.new_full((B, 1), self.vocabulary.eos)
-        sources = F.pad(1 + within[:, :-1], (1, 0))
+        sources = F.pad(1 + place[:, :-1], (1, 0))
         seen = F.pad(own[:, :-1, :-1], (1, 0, 1, 0))  # `<eos>` sees itself alone
         seen[:, :, 0] = True
         memory = self.encode(torch.cat([begin, ids[:, 1:]], 1), sources, seen[:, None])
         looked_at = F.pad(before[:, :, :-1], (1, 0), value=True)
         targets = own & causal_mask(T, ids.device)
-        return self.decode(ids, within, targets[:, None], memory, looked_at[:, None])
+        return self.decode(ids, place, targets[:, None], memory, looked_at[:, None])
 
-    def places(self, ids: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Which part of its document each place lies in, and how far into it; `(B, T)` each."""
-        if not len(self.separators):
-            return positions // self.part, positions % self.part
-        index = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
-        begins = torch.isin(ids, self.separators) & (positions > 0)  # the separator was read just before
-        count = begins.cumsum(1)
-        count = count - count.gather(1, index - positions)  # since the document began
-        last = index.where(begins & (count == 1), -1).cummax(1).values
-        second = count > 0
-        return second.long(), torch.where(second, index - last, positions)
-
-    def loss(self, batch: Batch) -> torch.Tensor:
-        """Sum of the cross-entropies, in nats, of the targets of a packed batch."""
-        inputs, targets, positions, documents = (torch.from_numpy(part).to(self.device) for part in batch)
-        x = self(inputs, positions, documents)
-        return head_cross_entropy(x.flatten(0, 1), self.head, targets.flatten())
+    def memory(self, read: list[int], start: int) -> torch.Tensor:
+        """Of the part before; its tokens are one further along in what was read."""
+        first = 0 if len(self.separators) else max(start - self.part, 0)
+        ids = torch.tensor([[read[0], *read[first + 1 : start + 1]]], device=self.device)
+        mask = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool, device=ids.device)
+        mask[0, 1:] = False  # as in a row of many documents, where `<eos>` belongs to every part
+        return self.encode(ids, torch.arange(ids.shape[1], device=ids.device), mask[None, None])
 
     def flops_per_token(self) -> float:
         """Of one training step: 6 for each weight that multiplies; 12 S C for each attention of a layer,
@@ -260,85 +210,8 @@ class Transformer(Windowed):
         L, C, _, T = self.config.shape
         return 6.0 * sum(parameter.numel() for parameter in self.parameters()) + 30.0 * L * C * T
 
-    def decoder(self, prompts: Sequence[Ids]) -> "TransformerDecoder":  # type: ignore[override]
-        return TransformerDecoder(self, prompts)
-
     def save(self, folder: Path) -> None:
         save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS)
-
-
-def _parts(part: torch.Tensor, documents: torch.Tensor | str) -> tuple[torch.Tensor, torch.Tensor]:
-    """`(B, T, T)`: whether the place of the column is in the same part; in the part before. Never in
-    another document."""
-    apart = part[:, :, None] - part[:, None, :]
-    own, before = apart == 0, apart == 1
-    if isinstance(documents, str):
-        return own, before
-    same = documents[:, :, None] == documents[:, None, :]
-    return own & same, before & same
-
-
-class TransformerDecoder:
-    """Documents that grow: of each, the ids read, where the part at hand begins, the memory of the part
-    before, and keys and values of this one."""
-
-    def __init__(self, model: Transformer, prompts: Sequence[Ids]) -> None:
-        self.model = model
-        self.read = [[model.vocabulary.eos, *map(int, ids)] for ids in prompts]
-        self.start = [self._start(ids) for ids in self.read]
-        self.memory = [self._encode(*both) for both in zip(self.read, self.start, strict=True)]
-        self.past: list[Past] = [{} for _ in prompts]
-        self.last = [self._advance(row, start) for row, start in enumerate(self.start)]  # (C,) each
-
-    def _start(self, read: list[int]) -> int:
-        """The first place of the part that the next token stands in."""
-        place = len(read) - 1
-        if not len(self.model.separators):
-            return place - place % self.model.part
-        separators = set(self.model.separators.tolist())
-        return next((index for index, id in enumerate(read) if index and id in separators), 0)
-
-    @torch.inference_mode()
-    def _encode(self, read: list[int], start: int) -> torch.Tensor:
-        """The memory of the part before; its tokens are one further along in what was read."""
-        first = 0 if len(self.model.separators) else max(start - self.model.part, 0)
-        ids = torch.tensor([[read[0], *read[first + 1 : start + 1]]], device=self.model.device)
-        mask = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool, device=ids.device)
-        mask[0, 1:] = False  # as in a row of many documents, where `<eos>` belongs to every part
-        return self.model.encode(ids, torch.arange(ids.shape[1], device=ids.device), mask[None, None])
-
-    @torch.inference_mode()
-    def _advance(self, row: int, place: int) -> torch.Tensor:
-        """Read the ids from a place of the current part on."""
-        device = self.model.device
-        ids = torch.tensor([self.read[row][place:]], device=device)
-        within = torch.arange(ids.shape[1], device=device) + place - self.start[row]
-        mask: Mask = "causal" if ids.shape[1] > 1 else None
-        x = self.model.decode(ids, within, mask, self.memory[row], None, self.past[row])
-        return x[0, -1]
-
-    @torch.inference_mode()
-    def log_probs(self) -> Floats:
-        if not self.last:
-            return np.empty((0, self.model.vocabulary.size), np.float32)
-        scores: Floats = F.log_softmax(torch.stack(self.last) @ self.model.head.T, -1).cpu().numpy()
-        return scores
-
-    def append(self, ids: Ids) -> None:
-        for row, id in enumerate(ids):
-            read = self.read[row]
-            read.append(int(id))
-            if (start := self._start(read)) != self.start[row]:  # a new part, whose source is the last
-                self.start[row], self.past[row] = start, {}
-                self.memory[row] = self._encode(read, start)
-            self.last[row] = self._advance(row, len(read) - 1)
-
-    def select(self, rows: Sequence[int]) -> None:
-        self.read = [list(self.read[row]) for row in rows]
-        self.start = [self.start[row] for row in rows]
-        self.memory = [self.memory[row] for row in rows]
-        self.past = [dict(self.past[row]) for row in rows]
-        self.last = [self.last[row] for row in rows]
 
 
 def create(config: TransformerConfig, vocabulary: Vocabulary, seed: int) -> Transformer:
@@ -347,18 +220,7 @@ def create(config: TransformerConfig, vocabulary: Vocabulary, seed: int) -> Tran
     Raises:
         LangueError: no token of the vocabulary is the separator.
     """
-    wanted = config.separator.encode()
-    ids = [
-        id
-        for id, spelling in enumerate(vocabulary.spellings)
-        if wanted and (spelling == wanted or (wanted.strip() and spelling.strip() == wanted.strip()))
-    ]
-    if wanted and not ids:
-        raise LangueError(
-            f"no token is the separator {config.separator!r}; take one that the text has between every "
-            "source and target, and a tokenizer that keeps it apart (words, chars, bytes)"
-        )
-    model = Transformer(config, vocabulary, torch.tensor(ids, dtype=torch.int64))
+    model = Transformer(config, vocabulary, separators_of(config.separator, vocabulary))
     model.initialise(seed)
     return model.to(best_device())
 
@@ -376,13 +238,6 @@ def load(folder: Path, config: TransformerConfig, vocabulary: Vocabulary) -> Tra
     except (RuntimeError, OSError, SafetensorError) as error:
         raise LangueError(f"{folder / WEIGHTS} does not fit the model: {error}") from None
     return model.to(best_device()).eval()
-
-
-def batches(
-    split: Split, vocabulary: Vocabulary, config: TransformerConfig, rows: int, context: int, seed: int
-) -> Batches:
-    kind = WholeDocuments if config.separator else Batches
-    return kind(split, rows=rows, context=context, eos=vocabulary.eos, seed=seed)
 
 
 FAMILY = Family(

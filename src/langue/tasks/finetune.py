@@ -1,15 +1,14 @@
-"""Fine-tuning an encoder on labelled texts.
+"""Fine-tuning an encoder to tell texts apart.
 
-The recipe is that of Devlin et al. 2019, section 4 and appendix A.3: AdamW, a few epochs, the rate
-rising over the first tenth and falling in a line to zero. The epoch that is best on the validation
-file is kept, and every figure is told for several seeds, for on small data they differ by points.
+The epoch that is best on the validation file is kept, and every figure is told for several seeds, for
+on small data they differ by points.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -18,23 +17,21 @@ import torch
 import torch.nn.functional as F
 
 from langue.base.config import Config, encode
-from langue.base.errors import LangueError
+from langue.base.errors import Interrupted, LangueError
 from langue.base.files import check_free, sha256
-from langue.base.progress import bar, log
-from langue.base.seeds import derive, generator
-from langue.corpus.labelled import Example, read_labelled
-from langue.models.classifier import Classifier, ClassifierConfig, create
+from langue.base.progress import log
+from langue.corpus.labelled import read_labelled
+from langue.models.classifier import ClassifierConfig, create
 from langue.models.folder import DESCRIPTION, Loaded, save_classifier
 from langue.models.layers.device import autocast, keep_freed_memory
 from langue.models.protocol import Vocabulary
 from langue.tasks.classification import Read, Reader, Scores, measure, numbers, predict
+from langue.tasks.teaching import Course, Taught, every_seed, held_out, spread, teach
 from langue.tokens.masked import packed
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 
 Task = Literal["classify", "pair"]
-HELD_OUT = 0.1  # of the training file, where no validation file is given
-WARMUP = 0.1  # share of the steps
 
 
 class FinetuneConfig(Config, frozen=True):
@@ -61,6 +58,21 @@ class Finetuned:
     epochs: list[int]  # the best of each seed, from 1
     truncated: int  # texts that were too long
     seconds: float
+    unit: str = "text"  # what F1 counts
+
+    @classmethod
+    def of(
+        cls, taught: Sequence[Taught[Scores]], tested: Sequence[Scores | None], first: int, **facts: Any
+    ) -> "Finetuned":
+        """What seeds came to, of which `first` was the first."""
+        return cls(
+            valid=[found.score for found in taught],
+            test=[scores for scores in tested if scores],
+            seeds=[first + n for n in range(len(taught))],
+            best=max(range(len(taught)), key=lambda n: taught[n].score.micro_f1),
+            epochs=[found.epoch for found in taught],
+            **facts,
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -69,6 +81,7 @@ class Finetuned:
             "best_seed": self.seeds[self.best],
             "best_epochs": self.epochs,
             "truncated": self.truncated,
+            "unit": self.unit,
             "seconds": round(self.seconds, 3),
         }
 
@@ -77,17 +90,12 @@ class Finetuned:
         for name, scores in (("valid", self.valid), ("test", self.test)):
             if scores:
                 columns = zip(*(found[:3] for found in scores), strict=True)
-                lines.append(f"{name:<8}" + "  ".join(_spread(column) for column in columns))
+                lines.append(f"{name:<8}" + "  ".join(spread(column) for column in columns))
         lines.append(
-            f"{len(self.valid)} seeds, mean ± standard deviation; kept: seed {self.seeds[self.best]}, "
-            f"the best on valid, after epoch {self.epochs[self.best]}"
+            f"{len(self.valid)} seeds, mean ± standard deviation; F1 counts each {self.unit}; kept: seed "
+            f"{self.seeds[self.best]}, the best on valid, after epoch {self.epochs[self.best]}"
         )
         return "\n".join(lines)
-
-
-def _spread(values: Sequence[float]) -> str:
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return f"{np.mean(values):7.2%} ± {spread:6.2%}"
 
 
 def finetune(
@@ -116,38 +124,40 @@ def finetune(
     keep_freed_memory()
     texts = 2 if task == "pair" else 1
     training = read_labelled(data, texts=texts)
-    held_out = read_labelled(valid, texts=texts) if valid else None
-    if held_out is None:
-        training, held_out = _held_out(training, data)
+    if valid:
+        watched = read_labelled(valid, texts=texts)
+    else:
+        training, watched = held_out(training, lambda example: example.texts, str(data))
     labels = tuple(sorted({example.label for example in training}))
     if len(labels) < 2:
         raise LangueError(f"{data} has one label only, {labels[0]}: there is nothing to tell apart")
     tested = read_labelled(test, texts=texts) if test else []
     reader = Reader(encoder, Tokenizer.load(encoder.path / TOKENIZER))
-    read = [reader.read(training), reader.read(held_out), reader.read(tested)]
-    answers = [numbers(examples, labels) for examples in (training, held_out, tested)]
-    runs = [
-        _run(
-            encoder, _classifier_config(encoder, task, labels, config), config, config.seed + n, read, answers
-        )
-        for n in range(config.seeds)
-    ]
-    best = max(range(len(runs)), key=lambda n: runs[n].valid.accuracy)
-    found = Finetuned(
-        valid=[run.valid for run in runs],
-        test=[run.test for run in runs if run.test],
-        seeds=[config.seed + n for n in range(config.seeds)],
-        best=best,
-        epochs=[run.epoch for run in runs],
+    read = [reader.read(training), reader.read(watched), reader.read(tested)]
+    answers = [numbers(examples, labels) for examples in (training, watched, tested)]
+    shape = _classifier_config(encoder, task, labels, config)
+
+    def run(seed: int) -> tuple[Taught[Scores], tuple[Any, Scores | None]]:
+        course = _course(encoder, shape, config, seed, read, answers)
+        taught = teach(course, config, seed)
+        final = measure(predict(course.model, read[2]).argmax(-1), answers[2]) if read[2] else None
+        return taught, (course.model, final)
+
+    runs = every_seed(run, config)
+    found = Finetuned.of(
+        [taught for taught, _ in runs],
+        [final for _, (_, final) in runs],
+        config.seed,
         truncated=reader.truncated,
         seconds=time.perf_counter() - started,
     )
+    model = runs[found.best][1][0]
     if reader.truncated:
         log.warning("%d texts are longer than the window and were cut at its end", reader.truncated)
     save_classifier(
         output,
-        config=runs[best].model.config,
-        model=runs[best].model,
+        config=shape,
+        model=model,
         encoder=encoder,
         data={"file": data.name, "sha256": sha256(data), "examples": len(training), "labels": list(labels)},
         recipe={"encoder": encoder.path.name, "task": task, **encode(config)},
@@ -156,16 +166,9 @@ def finetune(
         "Made with langue. Use it: `langue classify MODEL TEXT`.\n",
         overwrite=overwrite,
     )
+    if runs[-1][0].interrupted:
+        raise Interrupted(f"interrupted; the best model so far is in {output}")
     return found
-
-
-def _held_out(examples: list[Example], data: Path) -> tuple[list[Example], list[Example]]:
-    """A tenth of the examples, chosen by their text alone, so that copies stand on one side."""
-    held = [derive(0, "held out", *example.texts) % 1000 < 1000 * HELD_OUT for example in examples]
-    if not any(held) or all(held):
-        raise LangueError(f"{data} has too few examples to hold some out; give a validation file: --valid")
-    kept = [example for example, out in zip(examples, held, strict=True) if not out]
-    return kept, [example for example, out in zip(examples, held, strict=True) if out]
 
 
 def _classifier_config(
@@ -180,67 +183,31 @@ def _classifier_config(
     )
 
 
-class _Run(NamedTuple):
-    model: Classifier
-    valid: Scores
-    test: Scores | None
-    epoch: int
-
-
-def _run(
+def _course(
     encoder: Loaded,
     shape: ClassifierConfig,
     config: FinetuneConfig,
     seed: int,
     read: Sequence[list[Read]],
     answers: Sequence[npt.NDArray[np.int64]],
-) -> _Run:
-    """One seed: train, and keep the epoch that is best on the validation examples."""
-    torch.manual_seed(derive(seed, "dropout") % 2**63)
+) -> Course[Scores]:
+    """The classifier of a seed, and what it is to learn."""
     description = encoder.description["vocabulary"]
     model = create(shape, Vocabulary(description["size"], description["eos"]), seed)
     if config.start == "encoder":
         assert isinstance(encoder.model, torch.nn.Module)
         model.encoder.load_state_dict(encoder.model.state_dict())
         model.initialise(seed)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), betas=(0.9, 0.999), weight_decay=config.weight_decay, fused=True
+
+    def loss(chosen: npt.NDArray[np.int64]) -> torch.Tensor:
+        with autocast(model.encoder.device):
+            logits = model(packed([read[0][index] for index in chosen], model.encoder.window)).float()
+        return F.cross_entropy(logits, torch.from_numpy(answers[0][chosen]).to(logits.device))
+
+    return Course(
+        model,
+        examples=len(read[0]),
+        loss=loss,
+        measure=lambda: measure(predict(model, read[1]).argmax(-1), answers[1]),
+        worth=lambda scores: scores.accuracy,
     )
-    steps = config.epochs * -(-len(read[0]) // config.batch)
-    best: dict[str, torch.Tensor] = {}
-    kept, epoch_kept, step = Scores(-1.0, 0.0, 0.0, 0), 0, 0
-    with bar(f"seed {seed}", total=steps) as shown:
-        for epoch in range(config.epochs):
-            order = generator(seed, "finetune", epoch).permutation(len(read[0]))
-            for chosen in np.array_split(order, -(-len(order) // config.batch)):
-                share = step / steps
-                rate = min(share / WARMUP, (1 - share) / (1 - WARMUP)) + 1 / steps
-                optimiser.param_groups[0]["lr"] = config.learning_rate * min(rate, 1.0)
-                _step(model, optimiser, [read[0][index] for index in chosen], answers[0][chosen])
-                step += 1
-                shown.advance()
-            scores = measure(predict(model, read[1]).argmax(-1), answers[1])
-            log.info("seed %d, epoch %d: accuracy %.2f%% on valid", seed, epoch + 1, 100 * scores.accuracy)
-            if scores.accuracy > kept.accuracy:
-                kept, epoch_kept = scores, epoch + 1
-                best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    model.load_state_dict(best)
-    model.eval()
-    test = measure(predict(model, read[2]).argmax(-1), answers[2]) if read[2] else None
-    return _Run(model, kept, test, epoch_kept)
-
-
-def _step(
-    model: Classifier,
-    optimiser: torch.optim.Optimizer,
-    examples: Sequence[Read],
-    answers: npt.NDArray[np.int64],
-) -> None:
-    model.train()
-    with autocast(model.encoder.device):
-        logits = model(packed(examples, model.encoder.window)).float()
-    loss = F.cross_entropy(logits, torch.from_numpy(answers).to(logits.device))
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=True)

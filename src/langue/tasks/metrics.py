@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from langue.base.errors import MissingExtra
 from langue.corpus.schemes import convert, scheme_of
+from langue.corpus.tagged import Sentence
+from langue.models.protocol import Tagger
 
 Tags = Sequence[Sequence[str]]
 SHOWN = 12  # tags of the confusion table that is printed: what fits on a page
@@ -124,6 +126,11 @@ def score_tags(right: Tags, predicted: Tags, known: Sequence[str] = ()) -> TagSc
         confusion=confusion,
         unknown_tags=tuple(sorted(set(confusion) - set(known))) if known else (),
     )
+
+
+def measure(model: Tagger, sentences: Sequence[Sentence], known: Sequence[str] = ()) -> TagScores:
+    """Tag sentences whose tags are known, and compare."""
+    return score_tags([sentence.tags for sentence in sentences], model.tag(sentences), known)
 
 
 def _entities(right: Tags, predicted: Tags) -> dict[str, Row]:

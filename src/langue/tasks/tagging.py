@@ -16,7 +16,7 @@ from langue.corpus.tagged import Format, Sentence, Tagged, TaggedConfig, read_ta
 from langue.models.folder import DESCRIPTION, LoadedTagger, save_tagger
 from langue.models.protocol import Tagger
 from langue.models.registry import TaggerFamily
-from langue.tasks.metrics import TagScores, score_tags
+from langue.tasks.metrics import TagScores, measure, score_tags
 from langue.tokens.words import HAN, segment
 from langue.training.recipe import TaggerRecipe
 
@@ -31,7 +31,8 @@ def train_tagger(
     """Learn from a labelled file and write a model folder.
 
     Args:
-        valid: a labelled file the finished model is measured on; nothing is chosen by it.
+        valid: a labelled file the finished model is measured on. A neural tagger chooses its epoch by it,
+            and by a tenth of `data` where there is none; by others nothing is chosen.
 
     Raises:
         LangueError: a file is not of its format, the output folder is in the way.
@@ -43,13 +44,13 @@ def train_tagger(
             "CoNLL columns, CoNLL-U or JSON lines"
         )
     tagged = read_tagged(data, recipe.data)
-    held_out = read_tagged(valid, _layout(tagged)) if valid else None
+    held_out = read_tagged(valid, layout_of(tagged)) if valid else None
     if held_out:
         right = [sentence.tags for sentence in held_out.sentences]
         score_tags(right, right)  # a package that is missing is missed now, not after training
     started = time.perf_counter()
-    model = recipe.family.fit(recipe.model, tagged.features, tagged.sentences)
-    measured: dict[str, Any] = {"seconds": round(time.perf_counter() - started, 3)}
+    model, measured = _learned(recipe, tagged, held_out)
+    measured["seconds"] = round(time.perf_counter() - started, 3)
     known = sorted({tag for sentence in tagged.sentences for tag in sentence.tags})
     if held_out:
         scores = measure(model, held_out.sentences, known)
@@ -73,7 +74,16 @@ def train_tagger(
         raise Interrupted(f"interrupted; the weights found so far are in {output}")
 
 
-def _layout(tagged: Tagged) -> TaggedConfig:
+def _learned(recipe: TaggerRecipe, tagged: Tagged, watched: Tagged | None) -> tuple[Tagger, dict[str, Any]]:
+    """The tagger, and what is to be told of how it came about."""
+    if recipe.family.fit is not None:
+        return recipe.family.fit(recipe.model, tagged.features, tagged.sentences), {}
+    from langue.tasks.neural_tagging import from_scratch  # torch, which other taggers do without
+
+    return from_scratch(recipe, tagged, watched.sentences if watched else None)
+
+
+def layout_of(tagged: Tagged) -> TaggedConfig:
     """How to read another file of the same columns, whatever its format."""
     return TaggedConfig(columns=tagged.columns)
 
@@ -90,11 +100,6 @@ def describe(tagged: Tagged, path: Path, known: Sequence[str]) -> dict[str, Any]
         "unit": unit_of(tagged.sentences),
         "tags": list(known),
     }
-
-
-def measure(model: Tagger, sentences: Sequence[Sentence], known: Sequence[str] = ()) -> TagScores:
-    """Tag sentences whose tags are known, and compare."""
-    return score_tags([sentence.tags for sentence in sentences], model.tag(sentences), known)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class Tokenizer:
         kind: `bpe`, `unigram`, `wordpiece`, `words`, `chars`, `bytes` or `whitespace`.
         vocab_size: ids run from 0 to `vocab_size` - 1.
         eos: id of the end of a document; never the id of text, even of a literal "<eos>".
-        pad: id that never occurs in text.
+        pad: id that never occurs in text; `eos`, where the file has none.
         closed: the vocabulary is closed or the tokenizer loses text, so there are no bits per byte.
         fingerprint: changes with any change of the tokenizer.
     """
@@ -76,7 +76,8 @@ class Tokenizer:
         hf.encode_special_tokens = True
         self._hf = hf
         self.eos = _special(hf, EOS_NAMES)
-        self.pad = _special(hf, PAD_NAMES)
+        # GPT-2's has none: an id more would be one that its model has no row for.
+        self.pad = _found(hf, PAD_NAMES, self.eos)
         self.kind = _kind(hf)
         self.vocab_size = hf.get_vocab_size(with_added_tokens=True)
         self.fingerprint = hashlib.sha256(hf.to_str().encode()).hexdigest()
@@ -234,12 +235,16 @@ def _cut(text: str) -> Iterator[str]:
 
 
 def _special(hf: HFTokenizer, names: Sequence[str]) -> int:
-    for name in names:
-        id = hf.token_to_id(name)
-        if id is not None:
-            return int(id)
+    """The first of these special tokens that a file has; if it has none, the first is added."""
+    if (id := _found(hf, names, -1)) >= 0:
+        return id
     hf.add_special_tokens([names[0]])
     return _special(hf, names)
+
+
+def _found(hf: HFTokenizer, names: Sequence[str], otherwise: int) -> int:
+    ids = (hf.token_to_id(name) for name in names)
+    return next((int(id) for id in ids if id is not None), otherwise)
 
 
 def _kind(hf: HFTokenizer) -> str:

@@ -72,6 +72,8 @@ def read_any_recipe(
     kind = lookup(str(tables.get("family", name)))
     if isinstance(kind, ClassifierFamily):
         raise LangueError(f"a {kind.name} is made of a trained encoder: langue finetune MODEL DATA")
+    if isinstance(kind, TaggerFamily) and kind.fit is None and kind.create is None:
+        raise LangueError(f"{kind.name} is made of a trained encoder: langue finetune MODEL DATA --task tag")
     sections: dict[str, type[Config]] = {"model": kind.config}
     if isinstance(kind, TaggerFamily):
         sections["data"] = TaggedConfig

@@ -40,6 +40,10 @@ class Windowed(nn.Module):
     def head(self) -> torch.Tensor:
         raise NotImplementedError
 
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """`(N, C)` to `(N, V)`."""
+        return hidden @ self.head.T
+
     @property
     def device(self) -> torch.device:
         return self.head.device
@@ -99,7 +103,7 @@ class Windowed(nn.Module):
         x = self(inputs, torch.arange(inputs.shape[1], device=self.device), "causal")  # (B, T, C)
         rows = zip(torch.split(x.flatten(0, 1), ROWS), torch.split(targets.flatten(), ROWS), strict=True)
         return torch.cat(
-            [-F.cross_entropy(part @ self.head.T, target, reduction="none") for part, target in rows]
+            [-F.cross_entropy(self.logits(part), target, reduction="none") for part, target in rows]
         ).view_as(targets)
 
 
@@ -132,8 +136,7 @@ class WindowedDecoder:
     def log_probs(self) -> Floats:
         if not self.last:
             return np.empty((0, self.model.vocabulary.size), np.float32)
-        logits = torch.stack(self.last) @ self.model.head.T  # (B, V)
-        scores: Floats = F.log_softmax(logits, -1).cpu().numpy()
+        scores: Floats = F.log_softmax(self.model.logits(torch.stack(self.last)), -1).cpu().numpy()
         return scores
 
     def append(self, ids: Ids) -> None:

@@ -1,0 +1,138 @@
+"""Fine-tuning an encoder to label tokens."""
+
+import time
+from pathlib import Path
+
+import torch
+
+from langue.base.config import encode
+from langue.base.errors import Interrupted
+from langue.base.files import check_free
+from langue.base.progress import log
+from langue.corpus.tagged import Sentence, TaggedConfig, read_tagged
+from langue.models.encoder_tagger import FAMILY, EncoderTagger, EncoderTaggerConfig, create
+from langue.models.folder import DESCRIPTION, Loaded, save_tagger
+from langue.models.labels import Encoding, check_possible, spell_labels
+from langue.models.layers.crf import Head
+from langue.models.layers.device import keep_freed_memory
+from langue.tasks.classification import Scores
+from langue.tasks.finetune import FinetuneConfig, Finetuned
+from langue.tasks.metrics import TagScores, score_tags
+from langue.tasks.neural_tagging import learn
+from langue.tasks.tagging import describe, layout_of
+from langue.tasks.teaching import Taught, held_out
+from langue.tokens.store import TOKENIZER
+from langue.tokens.tokenizer import Tokenizer
+
+
+class TagConfig(FinetuneConfig, frozen=True):
+    """The `--set` of `langue finetune --task tag`."""
+
+    head: Head = "crf"
+    encoding: Encoding = "BIOES"  # of spans, inside
+    constraints: bool = True  # only tag sequences that spell spans
+
+
+def finetune_tagger(
+    encoder: Loaded,
+    data: Path,
+    output: Path,
+    *,
+    config: TagConfig,
+    layout: TaggedConfig,
+    valid: Path | None = None,
+    test: Path | None = None,
+    overwrite: bool = False,
+) -> Finetuned:
+    """Fine-tune an encoder on tagged sentences, and write the folder of the best tagger.
+
+    Args:
+        layout: how the files are read. What they have beside words and tags is passed over.
+        valid: chooses the epoch and the seed; without it, a tenth of the training file does.
+        test: the kept epoch of every seed is measured on it; nothing is chosen by it.
+
+    Raises:
+        LangueError: a file is not of its format, no tag is known, the model is no encoder, or the output
+            folder is in the way.
+        Interrupted: Ctrl-C, after the best tagger so far was written.
+    """
+    check_free(output, marker=DESCRIPTION, overwrite=overwrite)
+    started = time.perf_counter()
+    keep_freed_memory()
+    tagged = read_tagged(data, layout)
+    training = tagged.sentences
+    watched = read_tagged(valid, layout_of(tagged)).sentences if valid else []
+    tested = read_tagged(test, layout_of(tagged)).sentences if test else []
+    if not valid:
+        training, watched = held_out(training, lambda sentence: sentence.words, str(data))
+    right = [sentence.tags for sentence in watched]
+    score_tags(right, right)  # a package that is missing is missed now, not after training
+    labels, tags = spell_labels(training, config.encoding)
+    check_possible(training, tags, labels.chain(constraints=config.constraints))
+    masked = encoder.masked  # which must be one
+    shape = EncoderTaggerConfig(
+        head=config.head,
+        encoder=encoder.family.name,
+        encoder_config=encode(encoder.config) | {"start": ""},
+        vocabulary=encoder.description["vocabulary"],
+        normalisation=encoder.description["normalisation"],
+        labels=labels.names,
+        scheme=labels.scheme,
+        encoding=labels.encoding,
+        constraints=config.constraints,
+        dropout=config.dropout,
+    )
+    tokenizer = Tokenizer.load(encoder.path / TOKENIZER)
+
+    def make(seed: int) -> EncoderTagger:
+        model = create(shape, tokenizer, seed)
+        if config.start == "encoder":
+            assert isinstance(masked, torch.nn.Module)
+            model.encoder.load_state_dict(masked.state_dict())
+        return model
+
+    learned = learn(make, training, tags, watched, config, tested)
+    assert isinstance(learned.model, EncoderTagger)
+    _tell_windows(learned.model, [*training, *watched, *tested])
+    found = Finetuned.of(
+        [Taught(_scores(taught.score), *taught[1:]) for taught in learned.taught],
+        [_scores(scores) if scores else None for scores in learned.tested],
+        config.seed,
+        truncated=0,
+        unit=learned.taught[0].score.unit,
+        seconds=time.perf_counter() - started,
+    )
+    known = sorted({tag for sentence in training for tag in sentence.tags})
+    kept = learned.taught[learned.best].score.to_json()
+    facts = {key: value for key, value in kept.items() if key != "confusion"}
+    save_tagger(
+        output,
+        family=FAMILY,
+        config=shape,
+        model=learned.model,
+        data=describe(tagged, data, known),
+        recipe={"encoder": encoder.path.name, "task": "tag", **encode(config)},
+        measured={"seconds": round(found.seconds, 3), "valid": facts, "seeds": found.to_json()},
+        card=f"# encoder-tagger: {encoder.family.name} fine-tuned on {data.name}\n\n```\n{found}\n```\n\n"
+        "Made with langue. Use it: `langue tag MODEL TEXT`.\n",
+        overwrite=overwrite,
+    )
+    if learned.interrupted:
+        raise Interrupted(f"interrupted; the best model so far is in {output}")
+    return found
+
+
+def _scores(scores: TagScores) -> Scores:
+    return Scores(scores.accuracy, scores.rows["macro"].f1, scores.f1, scores.sentences)
+
+
+def _tell_windows(model: EncoderTagger, sentences: list[Sentence]) -> None:
+    """Say how many sentences did not fit the window."""
+    windows = [len(model.reader.read([sentence]).windows) for sentence in sentences]
+    longer = sum(count > 1 for count in windows)
+    if longer:
+        log.warning(
+            "%d sentences are longer than the window of %d tokens; they are read in windows that overlap",
+            longer,
+            model.encoder.window,
+        )

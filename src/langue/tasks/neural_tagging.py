@@ -1,0 +1,110 @@
+"""Teaching a neural tagger: several seeds, of each the epoch that is best on the validation sentences."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from langue.base.progress import log
+from langue.corpus.tagged import Sentence, Tagged
+from langue.models.chain.chain import Numbers, offsets_of
+from langue.models.labels import check_possible, spell_labels
+from langue.models.neural_tagger import NeuralTagger
+from langue.tasks.metrics import TagScores, measure
+from langue.tasks.teaching import Course, Lessons, Taught, every_seed, held_out, spread, teach
+from langue.training.recipe import TaggerRecipe
+
+Make = Callable[[int], NeuralTagger]  # a tagger with the first weights of a seed
+
+
+class Learned(NamedTuple):
+    """What came of all seeds."""
+
+    model: NeuralTagger  # of the best
+    best: int  # which it is
+    taught: list[Taught[TagScores]]
+    tested: list[TagScores | None]
+
+    @property
+    def interrupted(self) -> bool:
+        return self.taught[-1].interrupted
+
+    def measured(self, first: int) -> dict[str, Any]:
+        """For `model.json`; `first` is the first seed."""
+        return {
+            "seeds": [first + n for n in range(len(self.taught))],
+            "best_seed": first + self.best,
+            "best_epochs": [found.epoch for found in self.taught],
+            "f1": [found.score.f1 for found in self.taught],
+        }
+
+
+def learn(
+    make: Make,
+    training: Sequence[Sentence],
+    tags: Numbers,
+    watched: Sequence[Sentence],
+    lessons: Lessons,
+    tested: Sequence[Sentence] = (),
+) -> Learned:
+    """Teach a tagger once for each seed.
+
+    Args:
+        tags: `(N,)` numbers of the labels of all tokens of `training`.
+        watched: choose the epoch and the seed.
+        tested: are measured by the kept epoch of each seed; nothing is chosen by them.
+    """
+    parts = np.split(tags, offsets_of([len(sentence.words) for sentence in training])[1:-1])
+
+    def course(model: NeuralTagger) -> Course[TagScores]:
+        def loss(chosen: npt.NDArray[np.int64]) -> torch.Tensor:
+            known = np.concatenate([parts[index] for index in chosen])
+            return model.loss([training[index] for index in chosen], known) / max(len(known), 1)
+
+        return Course(
+            model,
+            examples=len(training),
+            loss=loss,
+            measure=lambda: measure(model, watched),
+            worth=lambda scores: scores.f1,
+        )
+
+    def run(seed: int) -> tuple[Taught[TagScores], tuple[NeuralTagger, TagScores | None]]:
+        model = make(seed)
+        taught = teach(course(model), lessons, seed)
+        return taught, (model, measure(model, tested) if tested else None)
+
+    runs = every_seed(run, lessons)
+    best = max(range(len(runs)), key=lambda n: runs[n][0].score.f1)
+    taught = [found for found, _ in runs]
+    if len(runs) > 1:
+        log.info("F1 on valid, %d seeds: %s", len(runs), spread([found.score.f1 for found in taught]))
+    return Learned(runs[best][1][0], best, taught, [final for _, (_, final) in runs])
+
+
+def from_scratch(
+    recipe: TaggerRecipe, tagged: Tagged, watched: Sequence[Sentence] | None
+) -> tuple[NeuralTagger, dict[str, Any]]:
+    """A tagger of a family that is not made of a trained encoder, and what was measured.
+
+    Args:
+        watched: None: a tenth of the training sentences.
+
+    Raises:
+        LangueError: no tag is known, known tags spell no spans, or there is too little to hold some out.
+    """
+    create, config = recipe.family.create, recipe.model
+    assert create is not None
+    training: Sequence[Sentence] = tagged.sentences
+    if watched is None:
+        training, watched = held_out(training, lambda sentence: sentence.words, tagged.name)
+    lessons: Any = config  # which has what `Lessons` asks for, `encoding` and `constraints`
+    labels, tags = spell_labels(training, lessons.encoding)
+    check_possible(training, tags, labels.chain(constraints=lessons.constraints))
+    learned = learn(
+        lambda seed: create(config, tagged.features, labels, training, seed), training, tags, watched, lessons
+    )
+    learned.model.interrupted = learned.interrupted
+    return learned.model, {"seeds": learned.measured(lessons.seed)}

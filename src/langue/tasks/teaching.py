@@ -1,0 +1,158 @@
+"""Learning from labelled examples: epochs, the best one kept, and several seeds with their spread.
+
+The recipe is that of Devlin et al. 2019, section 4 and appendix A.3: AdamW, a few epochs, the rate
+rising over the first tenth and falling in a line to zero. It serves a recurrent tagger from scratch too.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from langue.base.errors import LangueError
+from langue.base.progress import bar, log
+from langue.base.seeds import derive, generator
+
+WARMUP = 0.1  # share of the steps
+CLIP = 1.0  # largest norm of the gradient
+HELD_OUT = 0.1  # of the training file, where no validation file is given
+
+S = TypeVar("S")
+R = TypeVar("R")
+Example = TypeVar("Example")
+
+
+class Lessons(Protocol):
+    """What is asked of a configuration."""
+
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def batch(self) -> int: ...  # examples
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def seeds(self) -> int: ...
+    @property
+    def seed(self) -> int: ...  # the first
+
+
+class Course(NamedTuple, Generic[S]):
+    """A model and what it is to learn."""
+
+    model: Any  # a `torch.nn.Module`
+    examples: int
+    loss: Callable[[npt.NDArray[np.int64]], torch.Tensor]  # of the examples of these numbers, their mean
+    measure: Callable[[], S]  # on the validation examples
+    worth: Callable[[S], float]  # the larger, the better
+
+
+class Taught(NamedTuple, Generic[S]):
+    """What came of one seed; its model has the weights of the best epoch."""
+
+    score: S  # of the best epoch
+    epoch: int  # from 1
+    interrupted: bool
+
+
+def teach(course: Course[S], lessons: Lessons, seed: int) -> Taught[S]:
+    """Train in place, and leave the model with the epoch that was best on the validation examples.
+
+    Ctrl-C ends it with what was best so far.
+
+    Raises:
+        LangueError: the loss is not finite.
+        KeyboardInterrupt: no epoch is complete.
+    """
+    model = course.model
+    optimiser = torch.optim.AdamW(
+        model.parameters(), betas=(0.9, 0.999), weight_decay=lessons.weight_decay, fused=True
+    )
+    steps = lessons.epochs * -(-course.examples // lessons.batch)
+    best: tuple[S, int, dict[str, torch.Tensor]] | None = None
+    interrupted = False
+    step = 0
+    with bar(f"seed {seed}", total=steps) as shown:
+        try:
+            for epoch in range(1, lessons.epochs + 1):
+                model.train()
+                for chosen in _batches(course.examples, lessons.batch, seed, epoch):
+                    optimiser.param_groups[0]["lr"] = lessons.learning_rate * _rate(step, steps)
+                    _step(course, optimiser, chosen)
+                    step += 1
+                    shown.advance()
+                model.eval()
+                score = course.measure()
+                log.info("seed %d, epoch %d: %.2f%% on valid", seed, epoch, 100 * course.worth(score))
+                if best is None or course.worth(score) > course.worth(best[0]):
+                    best = score, epoch, {name: part.clone() for name, part in model.state_dict().items()}
+        except KeyboardInterrupt:
+            if best is None:
+                raise
+            interrupted = True
+    assert best is not None
+    model.load_state_dict(best[2])
+    model.eval()
+    return Taught(best[0], best[1], interrupted)
+
+
+def _batches(examples: int, batch: int, seed: int, epoch: int) -> Sequence[npt.NDArray[np.int64]]:
+    order = generator(seed, "finetune", epoch - 1).permutation(examples)
+    return np.array_split(order, -(-examples // batch))
+
+
+def _rate(step: int, steps: int) -> float:
+    share = step / steps
+    return min(min(share / WARMUP, (1 - share) / (1 - WARMUP)) + 1 / steps, 1.0)
+
+
+def _step(course: Course[Any], optimiser: torch.optim.Optimizer, chosen: npt.NDArray[np.int64]) -> None:
+    loss = course.loss(chosen)
+    if not torch.isfinite(loss):
+        raise LangueError(f"the loss is {float(loss)}; try a lower learning_rate")
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(course.model.parameters(), CLIP)
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+
+
+def every_seed(run: Callable[[int], tuple[Taught[S], R]], lessons: Lessons) -> list[tuple[Taught[S], R]]:
+    """`run` for one seed after the other; Ctrl-C ends it with those that have anything to show."""
+    found: list[tuple[Taught[S], R]] = []
+    for seed in range(lessons.seed, lessons.seed + lessons.seeds):
+        torch.manual_seed(derive(seed, "dropout") % 2**63)
+        try:
+            found.append(run(seed))
+        except KeyboardInterrupt:
+            if not found:
+                raise
+            found[-1] = found[-1][0]._replace(interrupted=True), found[-1][1]
+        if found[-1][0].interrupted:
+            break
+    return found
+
+
+def held_out(
+    examples: Sequence[Example], text: Callable[[Example], Sequence[Hashable]], where: str
+) -> tuple[list[Example], list[Example]]:
+    """The examples without a tenth of them, and that tenth: chosen by their text alone, so that copies
+    stand on one side.
+
+    Raises:
+        LangueError: there are too few to do so.
+    """
+    held = [derive(0, "held out", *map(str, text(example))) % 1000 < 1000 * HELD_OUT for example in examples]
+    if not any(held) or all(held):
+        raise LangueError(f"{where} has too few examples to hold some out; give a validation file: --valid")
+    kept = [example for example, out in zip(examples, held, strict=True) if not out]
+    return kept, [example for example, out in zip(examples, held, strict=True) if out]
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation of shares."""
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return f"{np.mean(values):7.2%} ± {deviation:6.2%}"
