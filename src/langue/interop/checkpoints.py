@@ -17,7 +17,7 @@ from langue.base.config import Config, decode, encode
 from langue.base.errors import LangueError
 from langue.base.files import atomic_folder, check_free, read_json
 from langue.corpus.normalise import Normalisation
-from langue.models import albert, bert
+from langue.models import albert, bert, pair
 from langue.models.folder import DESCRIPTION, load, save
 from langue.models.layers.released import Weights
 from langue.models.protocol import Vocabulary
@@ -107,7 +107,7 @@ def import_released(folder: Path, output: Path, *, overwrite: bool = False) -> N
 
 
 def export_released(path: Path, output: Path, *, overwrite: bool = False) -> None:
-    """Write an encoder as a folder that `transformers` loads.
+    """Write an encoder, of a pair the discriminator, as a folder that `transformers` loads.
 
     Raises:
         LangueError: the family or an option of it is unknown there; the folder is in the way.
@@ -117,8 +117,10 @@ def export_released(path: Path, output: Path, *, overwrite: bool = False) -> Non
         table, weights = bert.to_released(model)
     elif isinstance(model, albert.Albert):
         table, weights = albert.to_released(model)
+    elif isinstance(model, pair.Pair):
+        table, weights = pair.to_released(model)
     else:
-        raise LangueError("only bert and albert have a form that transformers loads as it is")
+        raise LangueError("only bert, albert and pair have a form that transformers loads as it is")
     special: dict[str, Any] = dict(
         zip(("cls_token_id", "sep_token_id", "mask_token_id"), model.specials, strict=True)
     )

@@ -130,9 +130,13 @@ class Embeddings(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
-        x = self.word(ids) + self.part(types)  # (B, T, C)
-        if self.position is not None:
-            x = x + self.position(positions)
+        return self.normed(self.summed(ids, positions, types))
+
+    def summed(self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+        x: torch.Tensor = self.word(ids) + self.part(types)  # (B, T, C)
+        return x if self.position is None else x + self.position(positions)
+
+    def normed(self, x: torch.Tensor) -> torch.Tensor:
         return self.drop(self.norm(x))  # type: ignore[no-any-return]
 
 
@@ -299,16 +303,23 @@ def released_names(config: BertConfig) -> Names:
         "prediction.dense": ("cls.predictions.transform.dense",),
         "prediction.norm": ("cls.predictions.transform.LayerNorm",),
     }
-    for layer in range(config.shape.layers):
-        own, theirs = f"layers.{layer}", f"bert.encoder.layer.{layer}"
-        parts = ("query", "key", "value")
-        layers[f"{own}.attn.c_attn"] = tuple(f"{theirs}.attention.self.{part}" for part in parts)
-        layers[f"{own}.attn.c_proj"] = (f"{theirs}.attention.output.dense",)
-        layers[f"{own}.norm_1"] = (f"{theirs}.attention.output.LayerNorm",)
-        layers[f"{own}.c_fc"] = (f"{theirs}.intermediate.dense",)
-        layers[f"{own}.c_proj"] = (f"{theirs}.output.dense",)
-        layers[f"{own}.norm_2"] = (f"{theirs}.output.LayerNorm",)
+    layers |= released_layer_names(config.shape.layers, "layers", "bert.encoder.layer")
     return names | paired(layers)
+
+
+def released_layer_names(count: int, ours: str, theirs: str) -> dict[str, tuple[str, ...]]:
+    """Of the blocks of an encoder, the names of their linear layers and norms."""
+    names: dict[str, tuple[str, ...]] = {}
+    for layer in range(count):
+        own, other = f"{ours}.{layer}", f"{theirs}.{layer}"
+        parts = ("query", "key", "value")
+        names[f"{own}.attn.c_attn"] = tuple(f"{other}.attention.self.{part}" for part in parts)
+        names[f"{own}.attn.c_proj"] = (f"{other}.attention.output.dense",)
+        names[f"{own}.norm_1"] = (f"{other}.attention.output.LayerNorm",)
+        names[f"{own}.c_fc"] = (f"{other}.intermediate.dense",)
+        names[f"{own}.c_proj"] = (f"{other}.output.dense",)
+        names[f"{own}.norm_2"] = (f"{other}.output.LayerNorm",)
+    return names
 
 
 def from_released(config: BertConfig, vocabulary: Vocabulary, weights: Weights, seed: int = 0) -> Bert:

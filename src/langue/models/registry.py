@@ -27,6 +27,7 @@ MODULES = {
     "gpt2": "langue.models.gpt2",
     "bert": "langue.models.bert",
     "albert": "langue.models.albert",
+    "pair": "langue.models.pair",
     "hmm": "langue.models.hmm",
     "hmm-tagger": "langue.models.hmm.tagger",
     "neural-hmm": "langue.models.hmm.neural",
