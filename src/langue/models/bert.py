@@ -7,7 +7,7 @@ those of the tokenizer. Letters: B batch, T time, C channels, H heads, V vocabul
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 import torch
@@ -17,7 +17,6 @@ from torch import nn
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
-from langue.models.folder import describe
 from langue.models.layers.attention import Attention, Mask
 from langue.models.layers.device import best_device
 from langue.models.layers.disentangled import DisentangledAttention
@@ -26,7 +25,7 @@ from langue.models.layers.released import Names, Weights, gathered, paired, scat
 from langue.models.layers.weights import fit, load_weights, save_weights
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
-from langue.models.start import start_from
+from langue.models.start import settings_of, start_from
 from langue.tokens.masked import MaskedBatches, PairBatches, Relation, Specials
 from langue.tokens.masking import Unit
 from langue.tokens.store import Split
@@ -48,7 +47,9 @@ class Shape(NamedTuple):
 class MaskedConfig(Config, frozen=True):
     """What every encoder has: one dial, the numbers behind it (0 takes what the size says), and the task."""
 
-    start: str = ""  # a model folder to go on from; it says what is left out of the next five
+    TAKEN: ClassVar[tuple[str, ...]] = ()  # further settings that are the shape
+
+    start: str = ""  # a folder to go on from, ours or Hugging Face's; it says what shape is left out
     size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
     layers: Count = 0
     width: Count = 0
@@ -77,11 +78,12 @@ class MaskedConfig(Config, frozen=True):
 
     def _take_shape(self) -> None:
         """The shape of the model this one starts from, where none is given."""
-        there = describe(Path(self.start)).config
+        there = settings_of(Path(self.start))
         sizes = dict(zip(Shape._fields, SIZES[there.get("size", "tiny")], strict=True))
         taken = {name: there.get(name) or size for name, size in sizes.items()}
         taken["inner"] = there.get("inner") or 4 * taken["width"]
         taken["special_ids"] = tuple(there.get("special_ids", ()))
+        taken |= {name: there[name] for name in self.TAKEN if name in there}
         for name, value in taken.items():
             msgspec.structs.force_setattr(self, name, getattr(self, name) or value)
 
@@ -93,10 +95,10 @@ class MaskedConfig(Config, frozen=True):
     def specials(self, vocabulary: Vocabulary) -> Specials:
         return Specials(*(self.special_ids or range(vocabulary.size, vocabulary.size + 3)))
 
-    @property
-    def specials_there(self) -> Specials | None:
-        """Those of the model this one starts from, where they are ids of its vocabulary."""
-        return Specials(*self.special_ids) if self.special_ids else None
+    def settle(self, vocabulary: Vocabulary) -> None:
+        """Special ids taken over from another model that stand for text in this vocabulary are let go."""
+        if any(vocabulary.spellings[id] for id in self.special_ids if id < len(vocabulary.spellings)):
+            msgspec.structs.force_setattr(self, "special_ids", ())
 
     def rows(self, vocabulary: Vocabulary) -> int:
         """Ids the model knows."""
@@ -373,10 +375,11 @@ def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
 
 def create(config: BertConfig, vocabulary: Vocabulary, seed: int) -> Bert:
     """A model with random weights, or those it is to start from."""
+    config.settle(vocabulary)
     model = Bert(config, vocabulary)
     initialise(model, seed)
     if config.start:
-        start_from(model, Path(config.start), family="bert", specials=config.specials_there)
+        start_from(model, Path(config.start), family="bert")
     return model.to(best_device())
 
 
@@ -399,5 +402,7 @@ FAMILY = Family(
     load=load,
     create=create,
     batches=batches,
+    from_released=from_released,
+    to_released=to_released,
     reads_spellings=True,  # to match the vocabulary of a model it starts from
 )

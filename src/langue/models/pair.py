@@ -20,7 +20,7 @@ V vocabulary, N hidden tokens.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -57,6 +57,8 @@ Share = Literal["embedding", "gradient-disentangled", "all", "none"]
 
 class PairConfig(MaskedConfig, frozen=True):
     """Layers, width and heads are the discriminator's."""
+
+    TAKEN: ClassVar[tuple[str, ...]] = ("generator_layers", "generator_heads", "embedding")
 
     share: Share = "embedding"
     generator_layers: Count = 0  # 0: as many
@@ -329,6 +331,7 @@ def batches(
 
 def create(config: PairConfig, vocabulary: Vocabulary, seed: int) -> Pair:
     """A model with random weights, or those it is to start from."""
+    config.settle(vocabulary)
     model = Pair(config, vocabulary)
     initialise(model, seed)
     if model.own is not None and config.share == "gradient-disentangled":
@@ -336,7 +339,7 @@ def create(config: PairConfig, vocabulary: Vocabulary, seed: int) -> Pair:
             if table is not None:
                 nn.init.zeros_(table.weight)
     if config.start:
-        start_from(model, Path(config.start), family="pair", specials=config.specials_there)
+        start_from(model, Path(config.start), family="pair")
     return model.to(best_device())
 
 
@@ -359,5 +362,6 @@ FAMILY = Family(
     load=load,
     create=create,
     batches=batches,
+    to_released=to_released,
     reads_spellings=True,
 )

@@ -60,6 +60,8 @@ class Family:
     fit: Callable[[Any, TokenStore], Causal] | None = None
     create: Callable[[Any, Vocabulary, int], Any] | None = None  # (config, vocabulary, seed) -> Trainable
     batches: Callable[[Split, Vocabulary, Any, int, int, int], BatchSource] = packed
+    from_released: Callable[[Any, Vocabulary, Any], Any] | None = None  # (config, vocabulary, weights)
+    to_released: Callable[[Any], tuple[dict[str, Any], Any]] | None = None  # (model) -> config, weights
     reads_spellings: bool = False  # `create` is given the bytes of every token; what it needs it saves
 
     def vocabulary(self, store: TokenStore) -> Vocabulary:
