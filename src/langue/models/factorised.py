@@ -47,5 +47,6 @@ def _turn(rows: torch.Tensor, E: int) -> torch.Tensor:
     _, directions = torch.linalg.eigh(rows.T @ rows)  # (C, C), the strongest last: right singular vectors
     ones_first = torch.cat([torch.ones(E, 1), torch.eye(E)[:, : E - 1]], 1).double()
     apart = torch.linalg.qr(ones_first)[0][:, 1:]  # (E, E - 1): orthonormal, each of mean zero
-    strongest: torch.Tensor = directions.flip(1)[:, : E - 1]
-    return strongest @ apart[:, : strongest.shape[1]].T
+    strongest = directions.flip(1)[:, : E - 1]
+    turn: torch.Tensor = strongest @ apart[:, : strongest.shape[1]].T
+    return turn
