@@ -8,8 +8,14 @@ import pytest
 import torch
 
 import langue
+from langue import api
+from langue.base.config import decode
 from langue.base.errors import LangueError
-from langue.models.start import stretched
+from langue.models.albert import Albert, AlbertConfig
+from langue.models.bert import Bert, BertConfig
+from langue.models.factorised import factorised
+from langue.models.protocol import Vocabulary
+from langue.models.start import lengthened, stretched
 
 TINY = {"layers": 1, "width": 32, "heads": 2, "context": 16, "batch_tokens": 256, "pairs": "none"}
 STILL = {"steps": 1, "batch_tokens": 256, "learning_rate": 1e-30, "weight_decay": 0.0, "pairs": "none"}
@@ -82,3 +88,106 @@ def test_what_cannot_be_taken_over_is_told(
         with pytest.raises(LangueError, match=message):
             langue.train(family, small_store, tmp_path / "m", **STILL, **extra, **settings, overwrite=True)
         assert not (tmp_path / "m").exists()
+
+
+def test_a_folder_of_hugging_face_is_a_start_too(trained: Any, small_store: Path, tmp_path: Path) -> None:
+    """By way of transformers' form, with nothing imported by hand."""
+    family, folder, _ = trained
+    api.export_encoder(folder, tmp_path / "hf")
+    langue.train(family, small_store, tmp_path / "m", start=str(tmp_path / "hf"), **STILL)
+    one, other = langue.load(folder), langue.load(tmp_path / "m")
+    assert one.fill("The [MASK] is", top=8).to_json() == other.fill("The [MASK] is", top=8).to_json()
+    assert other.info()["config"]["width"] == 32
+
+
+def test_special_ids_of_another_vocabulary_are_let_go() -> None:
+    """In the vocabulary of a released encoder they are ids of it; here they may stand for text."""
+    config = decode(BertConfig, {"special_ids": [1, 2, 3]}, "model")
+    config.settle(Vocabulary(5, 0, [b"", b"", b"", b"", b"a"]))
+    assert config.specials(Vocabulary(5, 0)) == (1, 2, 3)
+    config.settle(Vocabulary(5, 0, [b"", b"", b"a", b"b", b"c"]))
+    assert config.specials(Vocabulary(5, 0)) == (5, 6, 7)
+
+
+APART: dict[str, Any] = {"layers": 2, "width": 32, "heads": 4, "pairs": "none", "attention": "disentangled"}
+
+
+@pytest.mark.parametrize("family", ["bert", "pair"])
+def test_distances_are_lengthened_to_a_longer_context(family: str, small_store: Path, tmp_path: Path) -> None:
+    """Nothing changes for what fitted before, and far tokens count as the farthest did."""
+    few = {"steps": 3, "batch_tokens": 256}
+    apart, start = {"attention": "disentangled"}, str(tmp_path / "a")
+    old: Any = langue.train(family, small_store, tmp_path / "a", **APART, context=16, **few)
+    new: Any = langue.train(family, small_store, tmp_path / "b", start=start, context=40, **STILL, **apart)
+    ids = [np.arange(20, 36), np.arange(50, 60)]
+    for one, other in zip(old.loaded.model.hidden(ids), new.loaded.model.hidden(ids), strict=True):
+        np.testing.assert_array_equal(one, other)
+    table = torch.arange(8.0)[:, None]  # distances -4 to 3
+    assert lengthened(table, 12)[:, 0].tolist() == [0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 7, 7]
+    assert lengthened(table, 4)[:, 0].tolist() == [2, 3, 4, 5]
+
+
+BIG = Vocabulary(60, 0)
+TABLES = [f"embeddings.{name}.weight" for name in ("word", "position", "part")]
+
+
+def noisy(model: Any) -> Any:
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(0.3 * torch.randn_like(parameter) + (parameter.ndim == 1))
+    return model.eval()
+
+
+def test_a_factorised_embedding_of_full_width_reads_the_same() -> None:
+    """No direction is lost, so what the layers read is what BERT's do; a layer that all have is the mean."""
+    shape = {"layers": 2, "width": 32, "heads": 4, "context": 16, "pairs": "none"}
+    bert = noisy(Bert(decode(BertConfig, shape, "m"), BIG))
+    bert.layers[1].load_state_dict(bert.layers[0].state_dict())
+    albert = Albert(decode(AlbertConfig, shape | {"embedding": 32}, "m"), BIG).eval()
+    albert.load_state_dict(albert.state_dict() | factorised(bert.state_dict(), 32))
+    ids, types = torch.randint(0, 63, (2, 16)), torch.randint(0, 2, (2, 16))
+    here = torch.arange(16).expand(2, -1)
+    with torch.no_grad():
+        ours, theirs = albert.widen(albert.embeddings(ids, here, types)), bert.embeddings(ids, here, types)
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)
+        for layer in bert.layers:
+            layer.approximate = "tanh"  # ALBERT's GELU
+        torch.testing.assert_close(
+            albert(ids, here, types, None), bert(ids, here, types, None), rtol=0, atol=1e-4
+        )
+
+
+def test_fewer_channels_keep_the_strongest_directions() -> None:
+    """As near as singular values allow: the best approximation of that rank."""
+    bert = noisy(Bert(decode(BertConfig, {"layers": 3, "width": 32, "heads": 4, "context": 16}, "m"), BIG))
+    state = bert.state_dict()
+    found = factorised(state, 9)
+    tables = torch.cat([state[name] for name in TABLES]).double()
+    tables -= tables.mean(1, keepdim=True)
+    left, values, right = torch.linalg.svd(tables, full_matrices=False)
+    best = left[:, :8] * values[:8] @ right[:8]
+    small = torch.cat([found[name] for name in TABLES]).double()
+    torch.testing.assert_close(small.mean(1), torch.zeros(len(small)).double(), rtol=0, atol=1e-6)
+    gain = state["embeddings.norm.weight"].double()[:, None]
+    turn = found["widen.weight"].double() / gain * (9 / 32) ** 0.5
+    torch.testing.assert_close(small @ turn.T, best, rtol=0, atol=1e-5)
+    every = torch.stack([state[f"layers.{layer}.c_fc.weight"] for layer in range(3)])
+    torch.testing.assert_close(found["layer.c_fc.weight"], every.mean(0))
+
+
+def test_the_second_stage_starts_from_the_first(small_store: Path, tmp_path: Path) -> None:
+    start = str(tmp_path / "bert")
+    langue.train("bert", small_store, start, **TINY | {"layers": 2, "pairs": "next"}, steps=5)
+    order = STILL | {"pairs": "order"}
+    second: Any = langue.train("albert", small_store, tmp_path / "albert", start=start, **order)
+    shape = second.info()["config"]
+    assert (shape["layers"], shape["width"], shape["context"]) == (2, 32, 16)
+    first: Any = langue.load(start)
+    model, layers = second.loaded.model, first.loaded.model.layers
+    mean = (layers[0].c_fc.weight + layers[1].c_fc.weight) / 2
+    torch.testing.assert_close(model.layer.c_fc.weight, mean)
+    assert torch.equal(model.pooler.weight, first.loaded.model.pooler.weight)
+    for wrong, message in (({"position": "relative"}, "absolute positions"), ({"width": 64}, "leave layers")):
+        with pytest.raises(LangueError, match=message):
+            langue.train("albert", small_store, tmp_path / "x", start=start, **order, **wrong)

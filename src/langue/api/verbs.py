@@ -326,7 +326,7 @@ def export_model(model: PathLike, output: PathLike, *, overwrite: bool = False) 
 
 
 def export_encoder(model: PathLike, output: PathLike, *, overwrite: bool = False) -> None:
-    """Write a BERT or ALBERT as a folder that `transformers` loads.
+    """Write a BERT, ALBERT or the discriminator of a pair as a folder that `transformers` loads.
 
     Raises:
         LangueError: no such model is there, it has a part that they have not; the folder is in the way.

@@ -51,8 +51,8 @@ def decode(kind: type[C], table: Mapping[str, Any], where: str) -> C:
 
 
 def encode(config: Config) -> dict[str, Any]:
-    """The section as a plain table, every default written out."""
-    return dict(msgspec.to_builtins(config))
+    """The section as a plain table, every default written out: equal to what is read back from a file."""
+    return dict(msgspec.json.decode(msgspec.json.encode(config)))
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

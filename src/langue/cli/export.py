@@ -11,7 +11,7 @@ NAME = "export"
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Model folder of ngram, gpt2, bert or albert.")],
+    model: Annotated[Path, typer.Argument(help="Model folder of ngram, gpt2, bert, albert or pair.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="ARPA file (.gz is gzipped) or folder to write.")
     ],
@@ -19,12 +19,12 @@ def command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write an n-gram model as an ARPA file, which KenLM and SRILM load; a GPT-2, BERT or ALBERT as
-    a folder, which transformers loads."""
+    """Write an n-gram model as an ARPA file, which KenLM and SRILM load; a GPT-2, BERT, ALBERT or the
+    discriminator of a pair as a folder, which transformers loads."""
     from langue import api
 
     family = api.info(model).get("family")
-    if family in ("bert", "albert"):
+    if family in ("bert", "albert", "pair"):
         api.export_encoder(model, output, overwrite=overwrite)
         print_json({"output": str(output)}) if json else print(f"{output}: written")
         return

@@ -1,6 +1,6 @@
 """Paired bootstrap over documents (Koehn 2004): how sure a figure, or a difference of two, is."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,3 +33,24 @@ def interval(values: npt.NDArray[Any]) -> Interval:
     """The middle 95 % of resampled values."""
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
+
+
+class Ratio(NamedTuple):
+    """A figure with its 95 % interval; None with one document (or pair)."""
+
+    value: float
+    interval: Interval | None
+
+    def __str__(self) -> str:
+        if self.interval is None:
+            return f"{self.value:.4f}  (one document: no interval)"
+        return f"{self.value:.4f}  [{self.interval[0]:.4f}, {self.interval[1]:.4f}]"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"value": self.value, "interval": list(self.interval) if self.interval else None}
+
+
+def ratio(above: npt.NDArray[Any], below: npt.NDArray[Any]) -> Ratio:
+    """Σ above / Σ below over documents: `(documents,)` each."""
+    spread = interval(resampled_ratios(above[None], below)[0]) if len(below) > 1 else None
+    return Ratio(float(above.sum() / below.sum()), spread)

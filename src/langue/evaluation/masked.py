@@ -20,12 +20,13 @@ from langue.base.errors import LangueError
 from langue.base.progress import bar
 from langue.base.seeds import generator
 from langue.corpus.normalise import Normalisation
-from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
+from langue.evaluation.bootstrap import Ratio, ratio
 from langue.evaluation.checks import Check, check_masked
 from langue.evaluation.evaluate import check_tokenizer, texts_of
 from langue.evaluation.pseudo import pseudo_log_probs
+from langue.evaluation.replaced import Judged, ReplacedFigures, figures, judge
 from langue.models.folder import Loaded
-from langue.models.protocol import Ids, Masked
+from langue.models.protocol import Discriminating, Ids, Masked
 from langue.tokens.boundaries import Boundaries
 from langue.tokens.masked import PairBatches, can_pair, framed, pieces
 from langue.tokens.masking import NONE, mask
@@ -40,21 +41,6 @@ WHY_NOT = (
     "none: an encoder sees what comes after a token, so what it says of the tokens of a text does not "
     "multiply to a probability of the text; do not set these figures beside bits per byte"
 )
-
-
-class Ratio(NamedTuple):
-    """A figure with its 95 % interval; None with one document (or pair)."""
-
-    value: float
-    interval: Interval | None
-
-    def __str__(self) -> str:
-        if self.interval is None:
-            return f"{self.value:.4f}  (one document: no interval)"
-        return f"{self.value:.4f}  [{self.interval[0]:.4f}, {self.interval[1]:.4f}]"
-
-    def to_json(self) -> dict[str, Any]:
-        return {"value": self.value, "interval": list(self.interval) if self.interval else None}
 
 
 class PairFigures(NamedTuple):
@@ -75,6 +61,7 @@ class MaskedEvaluation:
     pseudo_bits_per_byte: Ratio  # of the first documents, each token hidden in turn
     pseudo_tokens: int
     pairs: PairFigures | None  # None: the model was not trained on pairs, or the text has none
+    replaced: ReplacedFigures | None  # None: it has no discriminator
     documents: int
     hidden: int  # tokens
     tokens: int
@@ -97,6 +84,7 @@ class MaskedEvaluation:
             "pseudo_tokens": self.pseudo_tokens,
             "pair_accuracy": self.pairs.accuracy.to_json() if self.pairs else None,
             "pair_f1": self.pairs.f1 if self.pairs else None,
+            "replaced": self.replaced.to_json() if self.replaced else None,
             "documents": self.documents,
             "tokens": self.tokens,
             "hidden_tokens": self.hidden,
@@ -115,6 +103,8 @@ class MaskedEvaluation:
         ]
         if self.pairs:
             lines.append(f"pair accuracy    {self.pairs.accuracy}, F1 {self.pairs.f1:.4f}")
+        if self.replaced:
+            lines.append(f"told replaced    {self.replaced}")
         lines += [
             f"measured on      {self.documents:,} documents, {self.tokens:,} tokens, {self.hidden:,} of them "
             "hidden in whole words, the same for every model of this tokenizer",
@@ -171,12 +161,13 @@ def _evaluation(loaded: Loaded, split: Split, tokenizer: Tokenizer, *, check: bo
     texts = [split.document(index)[:-1] for index in range(min(len(split), 8))]
     return MaskedEvaluation(
         name=loaded.path.name,
-        accuracy=_ratio(right, hidden),
-        bits_per_token=_ratio(bits, hidden),
-        bits_per_byte=_ratio(bits, sizes),
+        accuracy=ratio(right, hidden),
+        bits_per_token=ratio(bits, hidden),
+        bits_per_byte=ratio(bits, sizes),
         pseudo_bits_per_byte=pseudo,
         pseudo_tokens=pseudo_tokens,
         pairs=_pairs(loaded, split),
+        replaced=_replaced(model, split, boundaries),
         documents=len(found),
         hidden=int(hidden.sum()),
         tokens=len(split.tokens) - len(split),
@@ -184,11 +175,6 @@ def _evaluation(loaded: Loaded, split: Split, tokenizer: Tokenizer, *, check: bo
         seconds=time.perf_counter() - started,
         checks=check_masked(model, texts) if check else [],
     )
-
-
-def _ratio(above: npt.NDArray[Any], below: npt.NDArray[Any]) -> Ratio:
-    spread = interval(resampled_ratios(above[None], below)[0]) if len(below) > 1 else None
-    return Ratio(float(above.sum() / below.sum()), spread)
 
 
 def _documents(
@@ -217,6 +203,18 @@ def _documents(
                     bytes=int(lengths[labels].sum()),
                 )
         advance(len(some))
+
+
+def _replaced(model: Masked, split: Split, boundaries: Boundaries) -> ReplacedFigures | None:
+    """Figures of the discriminator, where the model has one."""
+    if not isinstance(model, Discriminating):
+        return None
+    found: list[Judged] = []
+    for first in range(0, len(split), GROUP):
+        some = range(first, min(first + GROUP, len(split)))
+        hidden = [_hide(model, split.document(index)[:-1], boundaries, index) for index in some]
+        found += judge(model, hidden, first)
+    return figures(found)
 
 
 def _at(rows: npt.NDArray[Any], targets: Ids) -> npt.NDArray[np.float64]:
@@ -261,7 +259,7 @@ def _pseudo(model: Masked, split: Split, tokenizer: Tokenizer, boundaries: Bound
             tokens += len(text)
         if tokens == PSEUDO_TOKENS:
             break
-    return _ratio(np.array(bits), np.array(sizes)), tokens
+    return ratio(np.array(bits), np.array(sizes)), tokens
 
 
 def _pairs(loaded: Loaded, split: Split) -> PairFigures | None:
@@ -290,4 +288,4 @@ def _pairs(loaded: Loaded, split: Split) -> PairFigures | None:
     right = (guesses == answers).astype(np.int64)
     both = int((guesses & answers).sum())
     f1 = 2 * both / max(int(guesses.sum() + answers.sum()), 1)
-    return PairFigures(_ratio(right, np.ones_like(right)), f1)
+    return PairFigures(ratio(right, np.ones_like(right)), f1)

@@ -8,7 +8,7 @@ tells each head how far apart two tokens are. Weights go both ways to Hugging Fa
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -38,10 +38,17 @@ from langue.tokens.masking import Unit
 
 
 class AlbertConfig(MaskedConfig, frozen=True):
-    embedding: Count = 128  # width of the factorised embedding: table 3 of the paper finds it best
+    TAKEN: ClassVar[tuple[str, ...]] = ("embedding",)
+
+    embedding: Count = 0  # width of the factorised embedding; 0: 128, which table 3 of the paper finds best
     position: Literal["absolute", "relative"] = "absolute"
     unit: Unit = "n-gram"
     pairs: Relation = "order"
+
+    @property
+    def embedded(self) -> int:
+        """Width of the embedding."""
+        return self.embedding or 128
 
 
 class Albert(MaskedModel):
@@ -49,7 +56,7 @@ class Albert(MaskedModel):
 
     def __init__(self, config: AlbertConfig, vocabulary: Vocabulary) -> None:
         _, C, H, T = config.shape
-        V, E = config.rows(vocabulary), config.embedding
+        V, E = config.rows(vocabulary), config.embedded
         super().__init__(
             vocabulary,
             config.specials(vocabulary),
@@ -94,7 +101,7 @@ class Albert(MaskedModel):
         """Of one training step: sharing saves memory, and no work."""
         L, C, _, T = self.config.shape
         layers = L * sum(parameter.numel() for parameter in self.layer.parameters())
-        head = self.config.masked * (self.output[0].numel() + C * self.config.embedding)
+        head = self.config.masked * (self.output[0].numel() + C * self.config.embedded)
         return 6.0 * (layers + head) + 12.0 * L * C * T
 
     def save(self, folder: Path) -> None:
@@ -159,7 +166,7 @@ def to_released(model: Albert) -> tuple[dict[str, Any], Weights]:
         "architectures": ["AlbertForPreTraining" if model.pooler is not None else "AlbertForMaskedLM"],
         "model_type": "albert",
         "vocab_size": len(model.output[0]),
-        "embedding_size": model.config.embedding,
+        "embedding_size": model.config.embedded,
         "hidden_size": C,
         "num_hidden_layers": L,
         "num_attention_heads": H,
@@ -180,10 +187,11 @@ def to_released(model: Albert) -> tuple[dict[str, Any], Weights]:
 
 def create(config: AlbertConfig, vocabulary: Vocabulary, seed: int) -> Albert:
     """A model with random weights, or those it is to start from."""
+    config.settle(vocabulary)
     model = Albert(config, vocabulary)
     initialise(model, seed)
     if config.start:
-        start_from(model, Path(config.start), family="albert", specials=config.specials_there)
+        start_from(model, Path(config.start), family="albert")
     return model.to(best_device())
 
 
@@ -206,5 +214,7 @@ FAMILY = Family(
     load=load,
     create=create,
     batches=batches,
+    from_released=from_released,
+    to_released=to_released,
     reads_spellings=True,
 )

@@ -7,7 +7,7 @@ those of the tokenizer. Letters: B batch, T time, C channels, H heads, V vocabul
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 import torch
@@ -17,7 +17,6 @@ from torch import nn
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
-from langue.models.folder import describe
 from langue.models.layers.attention import Attention, Mask
 from langue.models.layers.device import best_device
 from langue.models.layers.disentangled import DisentangledAttention
@@ -26,7 +25,7 @@ from langue.models.layers.released import Names, Weights, gathered, paired, scat
 from langue.models.layers.weights import fit, load_weights, save_weights
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
-from langue.models.start import start_from
+from langue.models.start import settings_of, start_from
 from langue.tokens.masked import MaskedBatches, PairBatches, Relation, Specials
 from langue.tokens.masking import Unit
 from langue.tokens.store import Split
@@ -48,7 +47,9 @@ class Shape(NamedTuple):
 class MaskedConfig(Config, frozen=True):
     """What every encoder has: one dial, the numbers behind it (0 takes what the size says), and the task."""
 
-    start: str = ""  # a model folder to go on from; it says what is left out of the next five
+    TAKEN: ClassVar[tuple[str, ...]] = ()  # further settings that are the shape
+
+    start: str = ""  # a folder to go on from, ours or Hugging Face's; it says what shape is left out
     size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
     layers: Count = 0
     width: Count = 0
@@ -77,11 +78,12 @@ class MaskedConfig(Config, frozen=True):
 
     def _take_shape(self) -> None:
         """The shape of the model this one starts from, where none is given."""
-        there = describe(Path(self.start)).config
+        there = settings_of(Path(self.start))
         sizes = dict(zip(Shape._fields, SIZES[there.get("size", "tiny")], strict=True))
         taken = {name: there.get(name) or size for name, size in sizes.items()}
         taken["inner"] = there.get("inner") or 4 * taken["width"]
         taken["special_ids"] = tuple(there.get("special_ids", ()))
+        taken |= {name: there[name] for name in self.TAKEN if name in there}
         for name, value in taken.items():
             msgspec.structs.force_setattr(self, name, getattr(self, name) or value)
 
@@ -93,10 +95,10 @@ class MaskedConfig(Config, frozen=True):
     def specials(self, vocabulary: Vocabulary) -> Specials:
         return Specials(*(self.special_ids or range(vocabulary.size, vocabulary.size + 3)))
 
-    @property
-    def specials_there(self) -> Specials | None:
-        """Those of the model this one starts from, where they are ids of its vocabulary."""
-        return Specials(*self.special_ids) if self.special_ids else None
+    def settle(self, vocabulary: Vocabulary) -> None:
+        """Special ids taken over from another model that stand for text in this vocabulary are let go."""
+        if any(vocabulary.spellings[id] for id in self.special_ids if id < len(vocabulary.spellings)):
+            msgspec.structs.force_setattr(self, "special_ids", ())
 
     def rows(self, vocabulary: Vocabulary) -> int:
         """Ids the model knows."""
@@ -130,9 +132,13 @@ class Embeddings(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
-        x = self.word(ids) + self.part(types)  # (B, T, C)
-        if self.position is not None:
-            x = x + self.position(positions)
+        return self.normed(self.summed(ids, positions, types))
+
+    def summed(self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+        x: torch.Tensor = self.word(ids) + self.part(types)  # (B, T, C)
+        return x if self.position is None else x + self.position(positions)
+
+    def normed(self, x: torch.Tensor) -> torch.Tensor:
         return self.drop(self.norm(x))  # type: ignore[no-any-return]
 
 
@@ -299,16 +305,23 @@ def released_names(config: BertConfig) -> Names:
         "prediction.dense": ("cls.predictions.transform.dense",),
         "prediction.norm": ("cls.predictions.transform.LayerNorm",),
     }
-    for layer in range(config.shape.layers):
-        own, theirs = f"layers.{layer}", f"bert.encoder.layer.{layer}"
-        parts = ("query", "key", "value")
-        layers[f"{own}.attn.c_attn"] = tuple(f"{theirs}.attention.self.{part}" for part in parts)
-        layers[f"{own}.attn.c_proj"] = (f"{theirs}.attention.output.dense",)
-        layers[f"{own}.norm_1"] = (f"{theirs}.attention.output.LayerNorm",)
-        layers[f"{own}.c_fc"] = (f"{theirs}.intermediate.dense",)
-        layers[f"{own}.c_proj"] = (f"{theirs}.output.dense",)
-        layers[f"{own}.norm_2"] = (f"{theirs}.output.LayerNorm",)
+    layers |= released_layer_names(config.shape.layers, "layers", "bert.encoder.layer")
     return names | paired(layers)
+
+
+def released_layer_names(count: int, ours: str, theirs: str) -> dict[str, tuple[str, ...]]:
+    """Of the blocks of an encoder, the names of their linear layers and norms."""
+    names: dict[str, tuple[str, ...]] = {}
+    for layer in range(count):
+        own, other = f"{ours}.{layer}", f"{theirs}.{layer}"
+        parts = ("query", "key", "value")
+        names[f"{own}.attn.c_attn"] = tuple(f"{other}.attention.self.{part}" for part in parts)
+        names[f"{own}.attn.c_proj"] = (f"{other}.attention.output.dense",)
+        names[f"{own}.norm_1"] = (f"{other}.attention.output.LayerNorm",)
+        names[f"{own}.c_fc"] = (f"{other}.intermediate.dense",)
+        names[f"{own}.c_proj"] = (f"{other}.output.dense",)
+        names[f"{own}.norm_2"] = (f"{other}.output.LayerNorm",)
+    return names
 
 
 def from_released(config: BertConfig, vocabulary: Vocabulary, weights: Weights, seed: int = 0) -> Bert:
@@ -362,10 +375,11 @@ def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
 
 def create(config: BertConfig, vocabulary: Vocabulary, seed: int) -> Bert:
     """A model with random weights, or those it is to start from."""
+    config.settle(vocabulary)
     model = Bert(config, vocabulary)
     initialise(model, seed)
     if config.start:
-        start_from(model, Path(config.start), family="bert", specials=config.specials_there)
+        start_from(model, Path(config.start), family="bert")
     return model.to(best_device())
 
 
@@ -388,5 +402,7 @@ FAMILY = Family(
     load=load,
     create=create,
     batches=batches,
+    from_released=from_released,
+    to_released=to_released,
     reads_spellings=True,  # to match the vocabulary of a model it starts from
 )

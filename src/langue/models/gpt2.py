@@ -238,4 +238,5 @@ FAMILY = Family(
     estimated_by="gradient",
     load=load,
     create=create,
+    from_released=from_released,
 )

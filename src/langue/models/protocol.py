@@ -105,6 +105,18 @@ class Masked(Protocol):
         """What it is made of, for tables."""
 
 
+@runtime_checkable
+class Discriminating(Masked, Protocol):
+    """A `Masked` model with a discriminator, which tells what its generator put in."""
+
+    def refilled(self, sequences: Sequence[Ids], places: Sequence[Ids], noise: Sequence[Floats]) -> list[Ids]:
+        """The sequences with a token that the generator draws at each of these places; numbers in [0, 1),
+        one for each, decide which."""
+
+    def replaced_log_odds(self, sequences: Sequence[Ids]) -> list[Floats]:
+        """Natural-log odds of each token of each sequence that it was replaced: `(tokens,)`."""
+
+
 class Trainable(Protocol):
     """All the trainer knows of a model that learns by gradient: a `torch.nn.Module` with these.
 

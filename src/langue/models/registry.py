@@ -27,6 +27,7 @@ MODULES = {
     "gpt2": "langue.models.gpt2",
     "bert": "langue.models.bert",
     "albert": "langue.models.albert",
+    "pair": "langue.models.pair",
     "hmm": "langue.models.hmm",
     "hmm-tagger": "langue.models.hmm.tagger",
     "neural-hmm": "langue.models.hmm.neural",
@@ -61,6 +62,8 @@ class Family:
     fit: Callable[[Any, TokenStore], Causal] | None = None
     create: Callable[[Any, Vocabulary, int], Any] | None = None  # (config, vocabulary, seed) -> Trainable
     batches: Callable[[Split, Vocabulary, Any, int, int, int], BatchSource] = packed
+    from_released: Callable[[Any, Vocabulary, Any], Any] | None = None  # (config, vocabulary, weights)
+    to_released: Callable[[Any], tuple[dict[str, Any], Any]] | None = None  # (model) -> config, weights
     reads_spellings: bool = False  # `create` is given the bytes of every token; what it needs it saves
 
     def vocabulary(self, store: TokenStore) -> Vocabulary:

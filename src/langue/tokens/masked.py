@@ -17,7 +17,7 @@ from langue.base.errors import LangueError
 from langue.base.seeds import derive, generator
 from langue.tokens.batches import Array, shuffled
 from langue.tokens.boundaries import Boundaries
-from langue.tokens.masking import NONE, Unit, mask
+from langue.tokens.masking import MASKED, NONE, RANDOM, Unit, mask
 from langue.tokens.store import TOKENIZER, Split
 from langue.tokens.tokenizer import Tokenizer
 
@@ -125,6 +125,7 @@ class MaskedBatches:
     Args:
         rows, context: shape of a batch.
         unit, share: what is hidden, and how much of it.
+        fates: shares of what is hidden that are read as `[MASK]` and as a random token.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class MaskedBatches:
         unit: Unit,
         share: float,
         seed: int,
+        fates: tuple[float, float] = (MASKED, RANDOM),
     ) -> None:
         assert split.folder is not None
         self.split = split
@@ -145,6 +147,7 @@ class MaskedBatches:
         self.specials = specials
         self.unit = unit
         self.share = share
+        self.fates = fates
         self.seed = seed
         tokenizer = Tokenizer.load(split.folder / TOKENIZER)
         self.boundaries = Boundaries(tokenizer)
@@ -201,6 +204,7 @@ class MaskedBatches:
             mask_id=self.specials.mask,
             alphabet=self.alphabet,
             draw=draw,
+            fates=self.fates,
         )
         pairs = int((batch.pairs != NONE).sum())
         weight = (targets != NONE).sum() / pairs if pairs else 0.0

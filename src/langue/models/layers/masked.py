@@ -57,6 +57,12 @@ class MaskedModel(nn.Module):
     def decode(self, hidden: torch.Tensor, positions: torch.Tensor, mask: Mask) -> torch.Tensor:
         return hidden
 
+    def decoded(
+        self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor, mask: Mask
+    ) -> torch.Tensor:
+        """What tokens are predicted from, `(B, T, C)`, of what is read."""
+        return self.decode(self(ids, positions, types, mask), positions, mask)
+
     def predict(self, decoded: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
 
@@ -158,9 +164,8 @@ class MaskedModel(nn.Module):
                 seen[place, :length] = 1  # padding is a document of its own
             mask = document_mask(seen.to(self.device))
             positions = torch.arange(T, device=self.device).expand(len(rows), T)
-            states = self(read.to(self.device), positions, kind.to(self.device), mask)
-            if decoded:
-                states = self.decode(states, positions, mask)
+            network = self.decoded if decoded else self
+            states = network(read.to(self.device), positions, kind.to(self.device), mask)
             for place, row in enumerate(rows):
                 found[row] = states[place, : len(sequences[row])]
         return [found[row] for row in range(len(sequences))]

@@ -1,0 +1,77 @@
+"""What two encoders should have in common: the family `pair` in its four ways of sharing, at equal cost.
+
+    python benchmarks/sharing.py [--set sst2] [--petaflops 1.0] [--seeds 2] [--share all none …]
+
+Each is trained with the same arithmetic: `--petaflops`, by FLOPs of a step, so that a larger network takes
+fewer steps; beside them a BERT of the discriminator's shape. Then the discriminator is fine-tuned on labelled
+texts. Figures on held-out text; mean and standard deviation over the seeds.
+"""
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import langue
+from langue.base.config import decode
+from langue.models.registry import family
+from langue.tokens.store import TokenStore
+from two_stage import TRAINING, prepared
+
+SHAPE = {"layers": 3, "width": 192, "heads": 3, "context": 64, "pairs": "none"}
+SHARES = ["embedding", "gradient-disentangled", "all", "none"]
+
+
+def flops_of_step(store: Path, name: str, settings: dict[str, Any]) -> float:
+    kind = family(name)
+    assert kind.create is not None
+    model = kind.create(decode(kind.config, settings, "model"), kind.vocabulary(TokenStore(store)), 0)
+    return float(model.flops_per_token() * TRAINING["batch_tokens"])
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    options.add_argument("--set", default="sst2", choices=["sst2", "thucnews"])
+    options.add_argument("--petaflops", type=float, default=1.0)
+    options.add_argument("--labelled", type=int, default=3000)
+    options.add_argument("--seeds", type=int, default=2)
+    options.add_argument("--share", nargs="*", default=SHARES)
+    chosen = options.parse_args()
+    runs = {"bert": ("bert", SHAPE)} | {share: ("pair", SHAPE | {"share": share}) for share in chosen.share}
+    print(f"{chosen.set}: {chosen.petaflops} PFLOP each, {chosen.seeds} seeds; {SHAPE}")
+    print(f"{'':22} steps  seconds  parameters  bits a hidden token  F1 of replaced  accuracy fine-tuned")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        store, files = prepared(chosen.set, folder, chosen.labelled)
+        for label, (name, settings) in runs.items():
+            steps = round(chosen.petaflops * 1e15 / flops_of_step(store, name, settings))
+            figures = []
+            for seed in range(chosen.seeds):
+                shared = settings | TRAINING | {"steps": steps, "seed": seed, "overwrite": True}
+                model: Any = langue.train(name, store, folder / "model", **shared)
+                facts = langue.evaluate(model, store).to_json()
+                found = langue.finetune(
+                    model.path,
+                    output=folder / "classifier",
+                    seeds=1,
+                    seed=seed,
+                    learning_rate=5e-4,
+                    overwrite=True,
+                    **files,
+                )
+                replaced = facts["replaced"]["f1"] if facts["replaced"] else float("nan")
+                figures.append((facts["masked_bits_per_token"]["value"], replaced, found.test[0].accuracy))
+                seconds = model.info()["measured"]["seconds"]
+            means = [statistics.mean(column) for column in zip(*figures, strict=True)]
+            spread = statistics.pstdev([accuracy for _, _, accuracy in figures])
+            size = model.loaded.model.size()["parameters"]
+            print(
+                f"{label:22} {steps:5} {seconds:8.0f} {size:11,} {means[0]:20.3f} {means[1]:15.3f} "
+                f"{means[2]:12.4f} ± {spread:.4f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

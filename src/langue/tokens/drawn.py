@@ -1,0 +1,62 @@
+"""Batches for a pair of encoders: what is hidden, and the numbers that decide what is drawn in its place."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from langue.base.seeds import generator
+from langue.tokens.batches import Array
+from langue.tokens.masked import MaskedBatch, MaskedBatches
+from langue.tokens.masking import NONE
+from langue.tokens.store import Split
+
+
+class DrawnBatch(NamedTuple):
+    """A batch, and all that is drawn to learn from it."""
+
+    masked: MaskedBatch
+    noise: npt.NDArray[np.float64]  # (rows, time) in [0, 1): what decides on the token that is drawn there
+    weight: float  # of a judgement, by how many there are for each hidden token
+
+    @property
+    def rows(self) -> int:
+        return self.masked.rows
+
+    @property
+    def targets_count(self) -> int:
+        return self.masked.targets_count
+
+    def cut(self, begin: int, end: int) -> "DrawnBatch":
+        return DrawnBatch(self.masked.cut(begin, end), self.noise[begin:end], self.weight)
+
+
+class DrawnBatches(MaskedBatches):
+    """Batch number k is a pure function of (store, shape, seed, k), and so is what is drawn for it."""
+
+    def __init__(self, split: Split, *, weight: float, **shape: Any) -> None:
+        super().__init__(split, **shape)
+        self.weight = weight
+
+    def batch(self, number: int) -> DrawnBatch:  # type: ignore[override]
+        return self._drawn(super().batch(number), number)
+
+    def first(self, rows: int) -> DrawnBatch:  # type: ignore[override]
+        return self._drawn(super().first(rows), "first")
+
+    def _drawn(self, batch: MaskedBatch, number: int | str) -> DrawnBatch:
+        noise = generator(self.seed, "draw", number).random(batch.inputs.shape)
+        # Both losses are means, of hidden tokens and of judged ones (equation of section 2).
+        weight = self.weight * batch.targets_count / int(judged(batch, self.specials).sum())
+        return DrawnBatch(batch, noise, weight)
+
+
+def written(batch: MaskedBatch) -> Array:
+    """The ids of a batch before any was hidden, `(rows, time)`."""
+    return np.where(batch.targets == NONE, batch.inputs, batch.targets)
+
+
+def judged(batch: MaskedBatch, specials: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Which slots hold a token of the text, `(rows, time)`."""
+    found: npt.NDArray[np.bool_] = (batch.segments != NONE) & ~np.isin(written(batch), specials)
+    return found
