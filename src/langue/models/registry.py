@@ -59,6 +59,7 @@ class Family:
     fit: Callable[[Any, TokenStore], Causal] | None = None
     create: Callable[[Any, Vocabulary, int], Any] | None = None  # (config, vocabulary, seed) -> Trainable
     batches: Callable[[Split, Vocabulary, Any, int, int, int], BatchSource] = packed
+    begin: Callable[[Any, TokenStore], None] | None = None  # what a new model takes from the text at once
     reads_spellings: bool = False  # `create` is given the bytes of every token; what it needs it saves
 
     def vocabulary(self, store: TokenStore) -> Vocabulary:

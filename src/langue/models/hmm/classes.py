@@ -119,6 +119,15 @@ def _xlogx(count):  # type: ignore[no-untyped-def]
     return count * np.log(count) if count > 0.5 else 0.0
 
 
+def filled(classes: Numbers, counts: Numbers, K: int) -> Numbers:
+    """The same with no class empty: each that is takes the rarest word of the largest one."""
+    classes = classes.copy()
+    for k in np.flatnonzero(np.bincount(classes, minlength=K) == 0):
+        members = np.flatnonzero(classes == np.bincount(classes).argmax())
+        classes[members[counts[members].argmin()]] = k
+    return classes
+
+
 def kmeans(tokens: Numbers, begins: Numbers, size: int, K: int, draw: np.random.Generator) -> Numbers:
     """Class of each word `(size,)` by its neighbours."""
     counts = np.bincount(tokens, minlength=size)
