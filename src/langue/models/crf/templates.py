@@ -132,8 +132,6 @@ SETS: dict[str, tuple[str, ...]] = {
         "word[1]|word[2]",
         "word[-1]|word[1]",
         "word[-1]|word|word[1]",
-        "word[-2]|word[-1]|word",
-        "word|word[1]|word[2]",
         "class[-1]|class|class[1]",
         "TRUE",
     ),

@@ -124,6 +124,7 @@ class NeuralHMM(nn.Module):
             out, into, emit = self.f(self.out(states)), self.g(self.into(states)), self.h(self.emit(states))
             first = (self.first @ into.flatten(0, 1).T).log_softmax(1)  # (2, K)
             leave = (out @ self.cluster.weight.T).log_softmax(-1)  # (from, S, to)
+            out = out * self.config.width**-0.5  # norms are 1: their products would be of order √C
             return Tables(
                 first.view(2, *states.shape),
                 leave.transpose(1, 2).contiguous(),
