@@ -1,12 +1,14 @@
 """The CRF beside CRFsuite: same templates, same attributes, same penalty; speed, loss and F1.
 
-    .venv/bin/python benchmarks/crf.py [--part speed|quality|best] [conll2000 conll2003 ewt resume msra]
+    .venv/bin/python benchmarks/crf.py [--part speed|quality|best|pos] [conll2000 conll2003 ewt resume msra]
 
 speed    CPU time a step of L-BFGS (of which langue shares most out between threads, CRFsuite none), and
          tokens a second when tagging. The two take turns, so that what else the machine does falls on both;
          the best turn of each counts. CRFsuite is handed ready lists of attribute strings, langue raw words.
 quality  both trained for the same number of steps, without what only langue has (encoding, constraints)
 best     langue as it comes (`langue train crf DATA`), on the test set, beside published figures
+pos      taggers that count beside those that optimise, accuracy on the test set of `ewt`: hmm-tagger, TnT of
+         NLTK (where nltk is installed), CRFsuite and crf
 
 Corpora are those of ../shared/data; one that is absent is skipped.
 """
@@ -17,8 +19,9 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +33,8 @@ from langue.models.crf import CRFConfig, fit
 from langue.models.crf.features import Extractor
 from langue.models.crf.model import CRF
 from langue.models.crf.templates import default_templates
-from langue.tasks.metrics import score_tags
+from langue.models.registry import TaggerFamily, lookup
+from langue.tasks.metrics import TagScores, score_tags
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 L2 = 0.5
@@ -40,6 +44,7 @@ class Set(NamedTuple):
     train: str
     test: str
     published: str
+    steps: int = 100  # of `quality`
 
 
 SETS = {
@@ -49,7 +54,7 @@ SETS = {
     "conll2003": Set("conll2003/eng.train", "conll2003/eng.testb", "Stanford, no gazetteers: 85.53"),
     "ewt": Set("ud-english-ewt/train.conllu.gz", "ud-english-ewt/test.conllu", "none found for a CRF"),
     "resume": Set("resume-ner/train.bmes", "resume-ner/test.bmes", "BiLSTM-CRF 94.41, Lattice LSTM 94.46"),
-    "msra": Set("msra-ner/train.bio.gz", "msra-ner/test.bio", "BiLSTM-CRF 91.87 (other training part)"),
+    "msra": Set("msra-ner/train.bio.gz", "msra-ner/test.bio", "BiLSTM-CRF 91.87 (other training part)", 40),
 }
 
 
@@ -168,16 +173,22 @@ def measured(model: CRF, test: Tagged) -> str:
     return f"F1 {scores.f1:.2%} ({scores.unit}), accuracy {scores.accuracy:.2%}"
 
 
-def quality(name: str, train: Tagged, test: Tagged, folder: Path, steps: int = 100) -> None:
-    templates = default_templates(unit_of(train.sentences), train.features)
-    extractor = Extractor(templates, train.features)
+def peer_scores(name: str, train: Tagged, test: Tagged, folder: Path) -> tuple[TagScores, float]:
+    """What CRFsuite reaches on the test set with langue's templates, and its loss."""
+    extractor = Extractor(default_templates(unit_of(train.sentences), train.features), train.features)
     extractor.learn(train.sentences, 1)
-    peer = Peer(extractor, train, steps, folder / name)
+    peer = Peer(extractor, train, SETS[name].steps, folder / name)
     _, loss = peer.train()
     tagger = peer.tagger()
     found = [tagger.tag(items) for items in attributes(extractor, test.sentences)]
-    scores = score_tags([sentence.tags for sentence in test.sentences], found)
+    return score_tags([sentence.tags for sentence in test.sentences], found), loss
+
+
+def quality(name: str, train: Tagged, test: Tagged, folder: Path) -> None:
+    steps = SETS[name].steps
+    templates = default_templates(unit_of(train.sentences), train.features)
     print(f"{name}: {steps} steps, l2 {L2}, tags as given, no constraints")
+    scores, loss = peer_scores(name, train, test, folder)
     print(f"  CRFsuite  F1 {scores.f1:.2%} ({scores.unit}), accuracy {scores.accuracy:.2%}, loss {loss:.1f}")
     print(f"  langue    {measured(fit(config(steps, templates), train.features, train.sentences), test)}")
 
@@ -191,11 +202,45 @@ def best(name: str, train: Tagged, test: Tagged, folder: Path) -> None:
     print(f"  published  {SETS[name].published}")
 
 
+def pos(name: str, train: Tagged, test: Tagged, folder: Path) -> None:
+    right = [sentence.tags for sentence in test.sentences]
+
+    def line(what: str, found: Callable[[], Sequence[Sequence[str]]]) -> None:
+        started = time.process_time()
+        accuracy = score_tags(right, found()).accuracy
+        print(f"  {what:28} accuracy {accuracy:.2%}   {time.process_time() - started:7.1f} s CPU", flush=True)
+
+    def nltk_tnt() -> list[list[str]]:
+        from nltk.tag.tnt import TnT
+
+        tagger = TnT()
+        tagger.train([list(zip(one.words, one.tags, strict=True)) for one in train.sentences])
+        return [[tag for _, tag in tagger.tag(list(one.words))] for one in test.sentences]
+
+    print(f"{name}: parts of speech, training and tagging together")
+    counted, optimised = (lookup(family) for family in ("hmm-tagger", "crf"))
+    assert isinstance(counted, TaggerFamily) and isinstance(optimised, TaggerFamily)
+    for kind in (counted, optimised):
+        line(
+            f"langue {kind.name}",
+            lambda kind=kind: kind.fit(kind.config(), train.features, train.sentences).tag(test.sentences),
+        )
+    scores, _ = peer_scores(name, train, test, folder)
+    print(f"  {'CRFsuite, same templates':28} accuracy {scores.accuracy:.2%}", flush=True)
+    if find_spec("nltk"):
+        line("NLTK TnT", nltk_tnt)
+    else:
+        print("  NLTK TnT                     skipped: nltk is not installed")
+
+
+PARTS = {"speed": speed, "quality": quality, "best": best, "pos": pos}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--part", choices=["speed", "quality", "best"], action="append")
+    parser.add_argument("--part", choices=list(PARTS), action="append")
     parser.add_argument("sets", nargs="*", default=["conll2000", "resume"], choices=list(SETS))
     chosen = parser.parse_args()
     print(
@@ -209,7 +254,7 @@ def main() -> None:
                 continue
             train, test = read_tagged(DATA / SETS[name].train), read_tagged(DATA / SETS[name].test)
             for part in chosen.part or ["speed", "quality", "best"]:
-                {"speed": speed, "quality": quality, "best": best}[part](name, train, test, Path(folder))
+                PARTS[part](name, train, test, Path(folder))
 
 
 if __name__ == "__main__":

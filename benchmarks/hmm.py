@@ -1,9 +1,10 @@
 """The HMM: its estimation beside hmmlearn's, and as a language model beside n-grams.
 
-    .venv/bin/python benchmarks/hmm.py [--part speed|ptb] [--turns 3] [--states 256] [--passes 8]
+    .venv/bin/python benchmarks/hmm.py [--part speed|ptb|large] [--turns 3] [--states 256] [--passes 8]
 
 speed  likelihood curve and time a pass against CategoricalHMM, from the same start on the same text
 ptb    perplexity on the Penn Treebank (Mikolov's), beside the bigram and the 5-gram
+large  1,024 states on the 33,278 words of WikiText-2: the start, and one step of stochastic EM
 
 Text is PTB (../shared/data; random words where it is absent), closed to the commonest words of each
 row. The two take turns; the best turn of each counts. hmmlearn is measured in both of its ways, "log"
@@ -11,6 +12,7 @@ row. The two take turns; the best turn of each counts. hmmlearn is measured in b
 """
 
 import argparse
+import resource
 import tempfile
 import time
 from collections import Counter
@@ -21,10 +23,22 @@ import torch
 from hmmlearn.hmm import CategoricalHMM
 
 import langue
-from langue.models.hmm.baum_welch import Prior, Step, baum_welch, group_of
-from langue.models.hmm.parameters import Parameters, random_start
+from langue.models.hmm.baum_welch import (
+    Prior,
+    Step,
+    baum_welch,
+    cut,
+    expect,
+    group_of,
+    maximise,
+    shares,
+)
+from langue.models.hmm.parameters import Parameters, class_start, random_start
+from langue.tokens.store import TokenStore
 
-PTB = Path(__file__).resolve().parents[2] / "shared" / "data" / "ptb" / "train.txt"
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+PTB = DATA / "ptb" / "train.txt"
+WIKITEXT = DATA / "wikitext-2" / "train.txt"
 # states, words of the vocabulary, sentences, passes
 ROWS = [(8, 200, 2_000, 8), (32, 1_000, 1_000, 3), (64, 2_000, 500, 2), (128, 2_000, 250, 2)]
 
@@ -125,11 +139,49 @@ def ptb(states: int, passes: int) -> None:
             print(f"{what:48} valid {found[0]:7.1f}   test {found[1]:7.1f}   {seconds:7.1f} s", flush=True)
 
 
+def large(states: int = 1024, batch_tokens: int = 50_000) -> None:
+    """Time and memory of one step on the largest model that the settings allow."""
+    if not WIKITEXT.exists():
+        print(f"large: skipped, {WIKITEXT} is absent")
+        return
+
+    def line(what: str, started: float) -> None:
+        seconds = time.process_time() - started
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(f"  {what:46} {seconds:8.1f} s CPU   peak memory so far {peak:5.2f} GB", flush=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "store"
+        valid = WIKITEXT.parent / "valid.txt"
+        langue.prepare(WIKITEXT, path, documents="line", kind="whitespace", valid=[valid])
+        store = TokenStore(path)
+        pieces = cut(store.split("train").documents(), 256)
+        V = store.vocabulary_size
+        print(f"large: {states} states, {V:,} words, {len(pieces.tokens):,} tokens")
+        started = time.process_time()
+        unigram = (np.bincount(pieces.tokens, minlength=V) + 1.0) / (len(pieces.tokens) + V)
+        begins = np.zeros(len(pieces.tokens), bool)
+        begins[pieces.offsets[:-1]] = True
+        draw = np.random.default_rng(0)
+        parameters = class_start("ngram", states, pieces.tokens, begins, unigram, draw)
+        line("start (classes of words by exchange)", started)
+        prior = Prior(5.0, 1.0, torch.from_numpy(unigram))
+        started = time.process_time()
+        group = shares(pieces, batch_tokens)[-1]
+        counts = expect(parameters, pieces, group)
+        tokens = int(np.diff(pieces.offsets)[group].sum())
+        parameters = maximise(counts.scaled(len(pieces.tokens) / tokens), prior, parameters)
+        line(f"one step of stochastic EM, {tokens:,} tokens", started)
+        again = expect(parameters, pieces, group).log_likelihood
+        before, after = (-total / tokens for total in (counts.log_likelihood, again))
+        print(f"  nats a token of these tokens: {before:.3f} before, {after:.3f} after")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--part", choices=["speed", "ptb"], action="append")
+    parser.add_argument("--part", choices=["speed", "ptb", "large"], action="append")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--states", type=int, default=256)
     parser.add_argument("--passes", type=int, default=8)
@@ -137,6 +189,8 @@ def main() -> None:
     for part in chosen.part or ["speed", "ptb"]:
         if part == "speed":
             speed(chosen.turns)
+        elif part == "large":
+            large()
         else:
             ptb(chosen.states, chosen.passes)
 

@@ -54,6 +54,35 @@ def test_lines_between_documents_are_no_sentences(write: Callable[[str, str], Pa
     assert [sentence.words for sentence in found.sentences] == [("John", "sleeps"), ("Paris",)]
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", "a O\n\n-DOCSTART- O\n\nb O\n\nc O\n\n-DOCSTART- O\n\nd O\n"),
+        (
+            "a.conllu",
+            "".join(
+                f"{mark}1\t{word}\t_\tX\t_\t_\t_\t_\t_\t_\n\n"
+                for mark, word in (("", "a"), ("# newdoc id = 1\n", "b"), ("", "c"), ("# newdoc\n", "d"))
+            ),
+        ),
+        (
+            "a.jsonl",
+            "".join(
+                f'{{"tokens": ["{word}"], "tags": ["O"]{belongs}}}\n'
+                for word, belongs in (
+                    ("a", ""), ("b", ', "document": 7'), ("c", ', "document": 7'), ("d", ', "document": "8"'),
+                )
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_sentences_know_their_document(write: Callable[[str, str], Path], name: str, text: str) -> None:
+    found = read_tagged(write(name, text)).sentences
+    assert [sentence.document for sentence in found] == [(), (("b",), ("c",)), (("b",), ("c",)), (("d",),)]
+    assert found[1].document is found[2].document
+    assert found[2].document[1] is found[2].words
+
+
 def test_columns_by_name_and_passed_over(write: Callable[[str, str], Path]) -> None:
     config = TaggedConfig(columns=("word", "-", "tag"))
     found = read_tagged(write("a.conll", CONLL), config)

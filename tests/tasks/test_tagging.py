@@ -171,6 +171,9 @@ def test_what_a_language_model_is_not_for(
         ("Anna B-PER\nlives\n", "line 2 has 1 column, not 2"),
         ("", "holds no sentence"),
         ("Anna ?\n", "no token has a known tag"),
+        ("Anna NNP B-PER\nlives VBZ O\n\nRome B-LOC\n", "line 4 has 2 columns, not 3 (word, pos, tag)"),
+        ("Anna B-PER\n\nRome NNP B-LOC\n", "line 3 has 3 columns, not 2 (word, tag)"),
+        ("\n \n\n", "holds no sentence"),
     ],
 )
 def test_bad_training_data(run: Callable[..., str], tmp_path: Path, text: str, message: str) -> None:
@@ -228,6 +231,37 @@ def test_a_tag_that_training_never_saw(run: Callable[..., str], model: Path, tmp
     path = tmp_path / "new.conll"
     path.write_text("Anna B-PER\nMonday B-DATE\n")
     assert "never seen in training: B-DATE" in run("evaluate", model, path)
+
+
+def test_nothing_but_outside(run: Callable[..., str], tmp_path: Path) -> None:
+    path = tmp_path / "o.conll"
+    path.write_text("She O\nsleeps O\n\nHe O\n")
+    run("train", "crf", path, "-o", tmp_path / "m", "--valid", path)
+    assert run("tag", tmp_path / "m", "She works") == "She\tO\nworks\tO\n\n"
+    scores = json.loads(run("evaluate", tmp_path / "m", path, "--json"))
+    assert scores["accuracy"] == 1.0
+
+
+def test_tags_that_are_known_in_part(run: Callable[..., str], english: Path, tmp_path: Path) -> None:
+    path = tmp_path / "part.conll"
+    lines = english.read_text().split("\n")
+    known = [line.rsplit(" ", 1)[0] + " ?" if line and n % 3 == 0 else line for n, line in enumerate(lines)]
+    path.write_text("\n".join(known))
+    run("train", "crf", path, "-o", tmp_path / "m")
+    assert "Anna\tB-PER" in run("tag", tmp_path / "m", "Anna lives in Rome .")
+    assert "?" not in json.loads((tmp_path / "m" / "features.json").read_text())["labels"]
+
+
+def test_sentences_without_a_token(run: Callable[..., str], model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "empty.jsonl"
+    path.write_text('{"tokens": []}\n{"tokens": ["Anna"]}\n')
+    assert [json.loads(line)["tags"] for line in run("tag", model, path).splitlines()] == [[], ["B-PER"]]
+    for how in (("--best", "3"), ("--marginals",), ("--json",)):
+        assert "Anna" in run("tag", model, path, *how)
+    assert run("tag", model, "").strip() == ""
+    bare = tmp_path / "bare.jsonl"
+    bare.write_text('{"tokens": [], "tags": []}\n')
+    assert "holds no sentence" in run("train", "crf", bare, "-o", tmp_path / "m", code=2)
 
 
 def test_columns_beside_the_word(run: Callable[..., str], tmp_path: Path) -> None:

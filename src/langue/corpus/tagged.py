@@ -4,10 +4,14 @@ CoNLL columns: a token a line, its columns separated by tabs or spaces, the word
 last; a blank line between sentences. CoNLL-U: ten columns separated by tabs, of which one is the tag;
 comments, multiword ranges and empty nodes are kept and written back. JSON lines: an object a sentence,
 each column a list. A tag `?` stands for "not known": a sentence may be tagged in part.
+
+Sentences of one document know of each other where the file says what belongs together: `-DOCSTART-`
+lines in columns, `# newdoc` in CoNLL-U, a field `document` in JSON lines that changes from one to the next.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -47,6 +51,9 @@ class Sentence(NamedTuple):
     tags: tuple[str, ...] = ()  # (tokens,), or () where the file has none
     place: str = ""  # file and line
     lines: tuple[str, ...] = ()  # CoNLL-U: the sentence as it stood
+    document: tuple[
+        tuple[str, ...], ...
+    ] = ()  # words of all sentences of its document; () if it stands alone
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -106,10 +113,18 @@ def read_tagged(path: Path, config: TaggedConfig | None = None, *, tags: bool = 
         }[format]
     )
     read = {"conll": _conll, "conllu": _conllu, "jsonl": _json}[format]
-    sentences = list(read(str(path), lines, columns, tags))
+    sentences = list(_in_documents(read(str(path), lines, columns, tags)))
     if not any(sentence.words for sentence in sentences):
         raise LangueError(f"{path} holds no sentence")
     return Tagged(str(path), format, columns, sentences)
+
+
+def _in_documents(numbered: Iterable[tuple[int, Sentence]]) -> Iterator[Sentence]:
+    """Sentences that know their document, from sentences with its number; 0: it is not known."""
+    for number, group in groupby(numbered, key=lambda one: one[0]):
+        sentences = [sentence for _, sentence in group]
+        document = tuple(sentence.words for sentence in sentences) if number else ()
+        yield from (sentence._replace(document=document) for sentence in sentences)
 
 
 def format_of(path: Path, format: str) -> Format:
@@ -145,8 +160,11 @@ def _conll_columns(lines: Sequence[str]) -> tuple[str, ...]:
     return CONLL.get(count, ("word", *(f"column{number}" for number in range(2, count)), "tag"))
 
 
-def _conll(name: str, lines: Sequence[str], columns: tuple[str, ...], tags: bool) -> Iterator[Sentence]:
+def _conll(
+    name: str, lines: Sequence[str], columns: tuple[str, ...], tags: bool
+) -> Iterator[tuple[int, Sentence]]:
     rows: list[list[str]] = []
+    document = 0
     widths = {len(columns)} if tags else {len(columns), len(columns) - 1}
     for number, line in enumerate([*lines, ""], 1):
         if line.strip():
@@ -159,8 +177,10 @@ def _conll(name: str, lines: Sequence[str], columns: tuple[str, ...], tags: bool
             widths = {len(row)}  # the rest of the file must be like its first token
             rows.append(row)
         elif rows:
-            if rows[0][0] != DOCUMENT_START:
-                yield _sentence(rows, columns, f"{name}: line {number - len(rows)}")
+            if rows[0][0] == DOCUMENT_START:
+                document += 1
+            else:
+                yield document, _sentence(rows, columns, f"{name}: line {number - len(rows)}")
             rows = []
 
 
@@ -174,14 +194,18 @@ def _sentence(rows: list[list[str]], columns: tuple[str, ...], place: str) -> Se
     return Sentence(kept, by_column[-1] if len(by_column) == len(columns) else (), place)
 
 
-def _conllu(name: str, lines: Sequence[str], columns: tuple[str, ...], tags: bool) -> Iterator[Sentence]:
+def _conllu(
+    name: str, lines: Sequence[str], columns: tuple[str, ...], tags: bool
+) -> Iterator[tuple[int, Sentence]]:
     unknown = [column for column in columns if column not in CONLLU]
     if unknown:
         raise LangueError(f"CoNLL-U has no column {unknown[0]}; it has {', '.join(CONLLU)}")
     places = [CONLLU.index(column) for column in columns]
     kept: list[str] = []
+    document = 0
     for number, line in enumerate([*lines, ""], 1):
         if line:
+            document += line.startswith("# newdoc")
             fields = line.split("\t")
             if not line.startswith("#") and len(fields) != len(CONLLU):
                 raise LangueError(f"{name}: line {number} has {_columns(len(fields))}, not the 10 of CoNLL-U")
@@ -194,7 +218,7 @@ def _conllu(name: str, lines: Sequence[str], columns: tuple[str, ...], tags: boo
             )
             if tags and "_" in found.tags:
                 raise LangueError(f"{found.place}: a word of this sentence has no {columns[-1]}")
-            yield found
+            yield document, found
             kept = []
 
 
@@ -203,7 +227,10 @@ def _is_word(line: str) -> bool:
     return line.partition("\t")[0].isdecimal()
 
 
-def _json(name: str, lines: Sequence[str], columns: tuple[str, ...], tags: bool) -> Iterator[Sentence]:
+def _json(
+    name: str, lines: Sequence[str], columns: tuple[str, ...], tags: bool
+) -> Iterator[tuple[int, Sentence]]:
+    before, document = None, 0
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -220,7 +247,13 @@ def _json(name: str, lines: Sequence[str], columns: tuple[str, ...], tags: bool)
             sizes = ", ".join(f"{len(v)} {FIELDS.get(c, c)}" for c, v in zip(wanted, values, strict=False))
             raise LangueError(f"{place}: the lists differ in length: {sizes}")
         tagged = len(wanted) == len(columns)
-        yield Sentence(tuple(values[:-1] if tagged else values), values[-1] if tagged else (), place)
+        belongs = record.get("document")
+        document += belongs is not None and belongs != before
+        before = belongs
+        yield (
+            document if belongs is not None else 0,
+            Sentence(tuple(values[:-1] if tagged else values), values[-1] if tagged else (), place),
+        )
 
 
 def _list(record: dict[str, Any], field: str, place: str) -> tuple[str, ...]:

@@ -64,6 +64,7 @@ class Family:
     batches: Callable[[Split, Vocabulary, Any, int, int, int], BatchSource] = packed
     from_released: Callable[[Any, Vocabulary, Any], Any] | None = None  # (config, vocabulary, weights)
     to_released: Callable[[Any], tuple[dict[str, Any], Any]] | None = None  # (model) -> config, weights
+    begin: Callable[[Any, TokenStore], None] | None = None  # what a new model takes from the text at once
     reads_spellings: bool = False  # `create` is given the bytes of every token; what it needs it saves
 
     def vocabulary(self, store: TokenStore) -> Vocabulary:

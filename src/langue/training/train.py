@@ -107,7 +107,10 @@ def _by_gradient(
 def new_model(recipe: Recipe, store: TokenStore) -> Any:
     """A model with random weights, for the vocabulary of a store."""
     assert recipe.family.create is not None and recipe.training is not None
-    return recipe.family.create(recipe.model, recipe.family.vocabulary(store), recipe.training.seed)
+    model = recipe.family.create(recipe.model, recipe.family.vocabulary(store), recipe.training.seed)
+    if recipe.family.begin:
+        recipe.family.begin(model, store)
+    return model
 
 
 def _card(recipe: Recipe, model: Causal | Masked, store: TokenStore, measured: dict[str, Any]) -> str:

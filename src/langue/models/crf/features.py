@@ -7,7 +7,7 @@ attributes that depend on the same word in the same place form one bundle: a tok
 for each place, where it would have dozens of attributes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from numba import njit
 from langue.base.errors import LangueError
 from langue.corpus.tagged import Sentence
 from langue.models.chain.chain import offsets_of
+from langue.models.crf.document import ELSEWHERE, elsewhere
 from langue.models.crf.templates import FARTHEST, FUNCTIONS, Part, Template, parse
 
 Numbers = npt.NDArray[Any]
@@ -45,7 +46,7 @@ class Values:
 
     def of(self, word: str) -> int:
         """Number of the value of a word."""
-        value = self._function(word) if self._function else word
+        value = self._function(word) if self._function else word or None  # "": the document says nothing
         if value is None:
             return NONE
         if self.growing:
@@ -91,18 +92,22 @@ class Extractor:
         self.texts = tuple(templates)
         self.columns = tuple(columns)
         self.templates = parse(templates, columns)
+        named = {part.name for template in self.templates for part in template.parts}
+        self.from_document = any(name in named for name in ELSEWHERE if name not in columns)
+        # What is looked at: the columns of the data, and those made of the document.
+        fields = (*self.columns, *(ELSEWHERE if self.from_document else ()))
         growing = values is None
         self.values = {
             part.name: Values(
                 part.name,
-                columns.index(part.name) if part.name in columns else 0,
+                fields.index(part.name) if part.name in fields else 0,
                 (values or {}).get(part.name, ()),
                 growing=growing,
             )
             for template in self.templates
             for part in template.parts
         }
-        self._met: list[dict[str, tuple[int, ...]]] = [{} for _ in columns]
+        self._met: list[dict[str, tuple[int, ...]]] = [{} for _ in fields]
         self.keys = np.empty(0, np.int64) if keys is None else keys
         self.starts = np.zeros(len(self.templates) + 1, np.int64) if starts is None else starts
         self._tables = (
@@ -205,9 +210,8 @@ class Extractor:
     def _numbered(self, sentences: Sequence[Sentence]) -> "_Numbered":
         """The distinct words of each column, and the number of each token's value of every part."""
         words, distinct = [], []
-        for column in range(len(self.columns)):
+        for tokens in self._fields(sentences):
             known: dict[str, int] = {}
-            tokens = chain.from_iterable(sentence.columns[column] for sentence in sentences)
             words.append(np.array([known.setdefault(word, len(known)) for word in tokens], np.int32))
             distinct.append(list(known))
         tables: dict[str, Numbers] = {}
@@ -222,6 +226,13 @@ class Extractor:
             # Sizes are final only now that all values are numbered.
             counts={name: len(values.numbers) for name, values in self.values.items()},
         )
+
+    def _fields(self, sentences: Sequence[Sentence]) -> Iterator[Iterable[str]]:
+        """The tokens of each column, those made of the document last."""
+        for column in range(len(self.columns)):
+            yield chain.from_iterable(sentence.columns[column] for sentence in sentences)
+        if self.from_document:
+            yield from elsewhere(sentences)
 
     def _values_of(self, column: int, words: list[str]) -> dict[str, Numbers]:
         """For every part that looks at a column, the numbers of the values of some words."""

@@ -6,6 +6,11 @@
     prefix3, suffix2     the first three, the last two characters; words must be longer than that
     shape, short         Xxxxx-00 and Xx-0 for "Paris-24"; Han characters are h
     class                one of: han, digit, latin, other letter, punctuation, mixed
+    spelled              how the word is written elsewhere in its document: in lower case, capitalised, in
+                         capitals; and whether it stands in a headline or starts a sentence
+    name_before          what stands before it in the longest run of capitalised words with it there,
+    name_after           and what after it
+    left, right          its neighbours at the first other place where it occurs there
     TRUE                 always there: how frequent each tag is
 
 A part is a name and, in brackets, how far from the token (0 if left out); `|` joins parts. A name is a
@@ -20,6 +25,7 @@ from typing import NamedTuple
 
 from langue.base.config import nearest
 from langue.base.errors import LangueError
+from langue.models.crf.document import ELSEWHERE
 from langue.tokens.words import HAN
 
 _PART = re.compile(r"([A-Za-z_]+\d*)(?:\[([+-]?\d+)(?:\.\.([+-]?\d+))?\])?")
@@ -117,6 +123,7 @@ SETS: dict[str, tuple[str, ...]] = {
         "shape[-1..1]",
         "short[-2..2]",
         "short[-1]|short|short[1]",
+        *ELSEWHERE,
         "TRUE",
     ),
     "characters": (
@@ -125,8 +132,6 @@ SETS: dict[str, tuple[str, ...]] = {
         "word[1]|word[2]",
         "word[-1]|word[1]",
         "word[-1]|word|word[1]",
-        "word[-2]|word[-1]|word",
-        "word|word[1]|word[2]",
         "class[-1]|class|class[1]",
         "TRUE",
     ),
@@ -167,8 +172,9 @@ def _expand(text: str, columns: Sequence[str]) -> list[Template]:
         if not match:
             raise LangueError(f"template {text}: {part!r} is not like word, word[-1] or word[-2..2]")
         name, low, high = match.groups()
-        if name not in columns and name not in FUNCTIONS:
-            raise LangueError(f"template {text}: unknown name {name}{nearest(name, [*columns, *FUNCTIONS])}")
+        known = [*columns, *FUNCTIONS, *ELSEWHERE]
+        if name not in known:
+            raise LangueError(f"template {text}: unknown name {name}{nearest(name, known)}")
         first, last = int(low or 0), int(high or low or 0)
         if not -FARTHEST <= first <= last <= FARTHEST:
             raise LangueError(f"template {text}: from {first} to {last} is not a range within ±{FARTHEST}")

@@ -50,19 +50,23 @@ def _exchange(starts, after, after_counts, ends, before, before_counts, order, c
             joint[classes[word], classes[after[p]]] += after_counts[p]
     out, into = joint.sum(1), joint.sum(0)
     follows, precedes = np.zeros(K), np.zeros(K)
+    after_classes, before_classes = np.empty(K, np.int64), np.empty(K, np.int64)  # where those are not 0
     for _ in range(SWEEPS):
         moved = 0
         for word in order:
             own = classes[word]
-            itself = _neighbours(word, starts, after, after_counts, classes, follows)
-            _neighbours(word, ends, before, before_counts, classes, precedes)
+            itself, n = _neighbours(word, starts, after, after_counts, classes, follows, after_classes)
+            _, m = _neighbours(word, ends, before, before_counts, classes, precedes, before_classes)
+            some_after, some_before = after_classes[:n], before_classes[:m]
             _shift(joint, out, into, own, follows, precedes, itself, -1.0)
             best, highest = own, -np.inf
             for k in range(K):
-                gain = _gain(joint, out, into, k, follows, precedes, itself)
+                gain = _gain(joint, out, into, k, follows, precedes, some_after, some_before, itself)
                 if gain > highest + 1e-9:
                     best, highest = k, gain
             _shift(joint, out, into, best, follows, precedes, itself, 1.0)
+            follows[some_after] = 0.0
+            precedes[some_before] = 0.0
             classes[word] = best
             moved += best != own
         if moved == 0:
@@ -70,17 +74,20 @@ def _exchange(starts, after, after_counts, ends, before, before_counts, order, c
 
 
 @njit(nogil=True, cache=True)
-def _neighbours(word, starts, others, counts, classes, found):  # type: ignore[no-untyped-def]
-    """Fill `found` with how often a word's neighbours on one side are of each class; returns how often
-    it is its own neighbour, which is not among them."""
-    found[:] = 0.0
-    itself = 0.0
+def _neighbours(word, starts, others, counts, classes, found, some):  # type: ignore[no-untyped-def]
+    """Add to `found` how often a word's neighbours on one side are of each class, and list those classes;
+    returns how often it is its own neighbour, which is not among them, and how many classes there are."""
+    itself, size = 0.0, 0
     for p in range(starts[word], starts[word + 1]):
         if others[p] == word:
             itself += counts[p]
-        else:
-            found[classes[others[p]]] += counts[p]
-    return itself
+            continue
+        k = classes[others[p]]
+        if found[k] == 0.0:
+            some[size] = k
+            size += 1
+        found[k] += counts[p]
+    return itself, size
 
 
 @njit(nogil=True, cache=True)
@@ -96,27 +103,36 @@ def _shift(joint, out, into, k, follows, precedes, itself, sign):  # type: ignor
 
 
 @njit(nogil=True, cache=True)
-def _gain(joint, out, into, k, follows, precedes, itself):  # type: ignore[no-untyped-def]
+def _gain(joint, out, into, k, follows, precedes, after, before, itself):  # type: ignore[no-untyped-def]
     """What the log-likelihood Σ n(g, h) log n(g, h) - Σ n(g) log n(g), both sides, gains from a word in k."""
-    gain = 0.0
-    K = len(out)
-    for h in range(K):
-        if h == k:
-            continue
-        if follows[h] > 0.0:
+    gain, right_sum, left_sum = 0.0, 0.0, 0.0
+    for h in after:
+        right_sum += follows[h]
+        if h != k:
             gain += _xlogx(joint[k, h] + follows[h]) - _xlogx(joint[k, h])
-        if precedes[h] > 0.0:
+    for h in before:
+        left_sum += precedes[h]
+        if h != k:
             gain += _xlogx(joint[h, k] + precedes[h]) - _xlogx(joint[h, k])
     gain += _xlogx(joint[k, k] + follows[k] + precedes[k] + itself) - _xlogx(joint[k, k])
     # The word is in no class now, so the sums of both sides lack it too.
     left, right = out[k] + precedes[k], into[k] + follows[k]
-    gain -= _xlogx(left + follows.sum() + itself) - _xlogx(left)
-    return gain - (_xlogx(right + precedes.sum() + itself) - _xlogx(right))
+    gain -= _xlogx(left + right_sum + itself) - _xlogx(left)
+    return gain - (_xlogx(right + left_sum + itself) - _xlogx(right))
 
 
 @njit(nogil=True, cache=True)
 def _xlogx(count):  # type: ignore[no-untyped-def]
     return count * np.log(count) if count > 0.5 else 0.0
+
+
+def filled(classes: Numbers, counts: Numbers, K: int) -> Numbers:
+    """The same with no class empty: each that is takes the rarest word of the largest one."""
+    classes = classes.copy()
+    for k in np.flatnonzero(np.bincount(classes, minlength=K) == 0):
+        members = np.flatnonzero(classes == np.bincount(classes).argmax())
+        classes[members[counts[members].argmin()]] = k
+    return classes
 
 
 def kmeans(tokens: Numbers, begins: Numbers, size: int, K: int, draw: np.random.Generator) -> Numbers:
