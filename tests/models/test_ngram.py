@@ -2,12 +2,13 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,6 +28,10 @@ from langue.tokens.train import TokenizerConfig
 V = 7  # ids 0 (end) to 6; 6 never occurs
 BOS = V
 CORPUS = st.lists(st.lists(st.integers(1, 5), max_size=12), min_size=1, max_size=12)
+
+
+def as_counts(counts: Iterable[int]) -> npt.NDArray[np.uint32]:
+    return np.array(list(counts), np.uint32)
 
 
 class Reference:
@@ -50,7 +55,7 @@ class Reference:
         self.adjusted[1].pop((BOS,))
         self.discounts = [
             (0.0, 0.0, 0.0),
-            *(discounts(np.array(list(level.values())), n) for n, level in enumerate(self.adjusted[1:], 1)),
+            *(discounts(as_counts(level.values()), n) for n, level in enumerate(self.adjusted[1:], 1)),
         ]
 
     def p(self, context: tuple[int, ...], word: int) -> float:
@@ -192,7 +197,7 @@ def test_counts_pruned_are_those_of_kenlm(make_store: Callable[..., TokenStore])
     pairs = Counter(pair for document in corpus for pair in pairwise([BOS, *document, 0]))
     kept = [pair for pair, n in pairs.items() if n > 1]
     assert model.size()["ngrams"] == V + 1 + len(kept)
-    d = discounts(np.array(list(pairs.values())), 2)
+    d = discounts(as_counts(pairs.values()), 2)
     unigram = fit(NGramConfig(order=2), store).tables.log_prob[:V]
     gamma = (d[2] + 2) / 5  # of `1 2` its discount, of `1 3` and `1 4` all
     row = np.exp(model.next_log_probs([np.array([1])])[0])
@@ -224,20 +229,32 @@ def test_what_entropy_prunes_costs_what_it_says(make_store: Callable[..., TokenS
         )
 
 
-@pytest.mark.parametrize("order", [1, 2, 5])
 @pytest.mark.parametrize("block", [1, 700, 1 << 30])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"order": 1},
+        {"order": 2},
+        {"order": 5},
+        {"order": 4, "prune": (0, 1, 2)},
+        {"order": 4, "prune_entropy": 1e-5},
+    ],
+)
 def test_counting_in_blocks_gives_the_same_tables(
-    make_store: Callable[..., TokenStore], monkeypatch: pytest.MonkeyPatch, order: int, block: int
+    make_store: Callable[..., TokenStore],
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    block: int,
 ) -> None:
     """Bit for bit, wherever the blocks are cut, within a document or not."""
     store = many(make_store)
-    whole = fit(NGramConfig(order=order), store)
-    monkeypatch.setattr(external, "LEAST", block)
-    monkeypatch.setattr(external, "MEGABYTE", 0)
     if block == 1:
         store = make_store([[1, 2, 3, 1, 2], [], [1, 2], [3, 3, 3, 3]], vocabulary=V)
-        whole = fit(NGramConfig(order=order), store)
-    blocks = fit(NGramConfig(order=order, memory=1), store)
+    whole = fit(NGramConfig(**settings), store)
+    for name in ("LEAST", "OTHER", "WORD"):
+        monkeypatch.setattr(external, name, 0)
+    monkeypatch.setattr(external, "MEGABYTE", block * (16 + 12 * settings["order"]))
+    blocks = fit(NGramConfig(**settings, memory=1), store)
     for name, one, other in zip(Tables._fields, whole.tables, blocks.tables, strict=True):
         assert np.array_equal(one, other), name
         assert one.dtype == other.dtype

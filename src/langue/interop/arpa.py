@@ -214,7 +214,7 @@ def _ngrams(source: _Source, known: Words, n: int, order: int, count: int) -> _S
     done = 0
     while done < count:
         data = np.frombuffer(source.data, np.uint8)
-        at, rows, fault = _rows(data, source.at, known.keys, known.numbers, n, order, *section, done)
+        at, rows, fault = _rows(data, source.at, *known.table, n, order, *section, done)
         source.at, source.number, done = int(at), source.number + int(rows) - done, int(rows)
         if fault:
             line = source.line()

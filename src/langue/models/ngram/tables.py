@@ -10,14 +10,13 @@ A context of few children is searched from end to end: they lie in a cache line 
 the others, one in six, are found through a hash index.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from langue.models.ngram.counts import Numbers
+from langue.models.ngram.counts import New, Numbers
 
 FEW = 16  # children, of 4 bytes: a cache line
 SLOTS = 1.25  # slots of the index for each n-gram in it; fewer make long searches
@@ -42,11 +41,10 @@ class Tables(NamedTuple):
         """The nodes of the n-grams of `n` words."""
         return slice(int(self.first[n - 1]), int(self.first[n]))
 
-    def words(self) -> Numbers:
+    def words(self, new: New = np.empty) -> Numbers:
         """The last word of every node: `(nodes,)`."""
-        word = self.suffix.copy()
-        for n in range(3, self.order + 1):
-            word[self.level(n)] = word[self.suffix[self.level(n)]]
+        word = new(len(self.suffix), np.uint32)
+        _last_words(self.suffix, int(self.first[1]), word)
         return word
 
     def frozen(self) -> "Tables":
@@ -55,23 +53,21 @@ class Tables(NamedTuple):
             array.flags.writeable = False
         return self
 
-    def keep(self, kept: Numbers) -> "Tables":
+    def keep(self, kept: Numbers, new: New = np.empty) -> "Tables":
         """The tables of some of the nodes.
 
         Args:
             kept: `(nodes,)` bool. With an n-gram, its context and its suffix must be kept.
+            new: makes the arrays.
         """
-        number = np.cumsum(kept, dtype=np.uint32) - np.uint32(1)  # of each node that is kept
         first = np.r_[0, np.cumsum([np.count_nonzero(kept[self.level(n + 1)]) for n in range(self.order)])]
-        contexts = kept[: len(self.log_backoff)]
-        # A context's children begin where those of the context before end.
-        upto = np.r_[0, number + np.uint32(1)].astype(np.uint32)
-        children = np.r_[upto[self.children[:-1][contexts]], first[-1]].astype(np.uint32)
-        suffix = number[self.suffix[kept]]
-        kept_tables = Tables(
-            first, suffix, self.log_prob[kept], self.log_backoff[contexts], children, np.empty(0, np.uint32)
-        )
-        return kept_tables._replace(slots=index_of(children, kept_tables.words())).frozen()
+        nodes, contexts = int(first[-1]), int(first[-2])
+        suffix, log_prob = new(nodes, np.uint32), new(nodes, np.float32)
+        log_backoff, children = new(contexts, np.float32), new(contexts + 1, np.uint32)
+        number = new(len(kept) + 1, np.uint32)
+        _keep(kept, *self[1:5], number, suffix, log_prob, log_backoff, children)
+        tables = Tables(first, suffix, log_prob, log_backoff, children, np.empty(0, np.uint32))
+        return tables._replace(slots=index_of(children, tables.words(new), new)).frozen()
 
     def save(self, folder: Path) -> None:
         for name, array in self._asdict().items():
@@ -84,7 +80,7 @@ class Tables(NamedTuple):
         return cls(*(np.asarray(np.load(file, mmap_mode="r", allow_pickle=False)) for file in files))
 
 
-def index_of(children: Numbers, word: Numbers, new: Callable[..., Numbers] = np.empty) -> Numbers:
+def index_of(children: Numbers, word: Numbers, new: New = np.empty) -> Numbers:
     """The hash index over the contexts of many children.
 
     Args:
@@ -95,6 +91,35 @@ def index_of(children: Numbers, word: Numbers, new: Callable[..., Numbers] = np.
     slots[:] = EMPTY
     _fill(children, word, slots)
     return slots
+
+
+@njit(nogil=True, cache=True)
+def _last_words(suffix, words, word):  # type: ignore[no-untyped-def]
+    for node in range(len(suffix)):
+        shorter = np.int64(suffix[node])
+        word[node] = shorter if shorter < words else word[shorter]
+
+
+@njit(nogil=True, cache=True)
+def _keep(  # type: ignore[no-untyped-def]
+    kept, suffix, log_prob, log_backoff, children, number, new_suffix, new_log_prob, new_log_backoff,
+    new_children,
+):  # fmt: skip
+    """Fill the arrays of the kept nodes; `number` with how many are kept before each node."""
+    at = np.int64(0)
+    for node in range(len(kept)):
+        number[node] = at
+        if kept[node]:
+            new_suffix[at], new_log_prob[at] = number[np.int64(suffix[node])], log_prob[node]
+            at += 1
+    number[len(kept)] = at
+    at = np.int64(0)
+    for context in range(len(log_backoff)):
+        if kept[context]:
+            # A context's children begin where those of the context before end.
+            new_log_backoff[at], new_children[at] = log_backoff[context], number[np.int64(children[context])]
+            at += 1
+    new_children[at] = number[len(kept)]
 
 
 @njit(nogil=True, cache=True)
