@@ -302,6 +302,7 @@ def write(path: Path, tables: Tables, words: list[bytes]) -> None:
         LangueError: the disk refuses.
     """
     names = Words.of([*words, BEGIN])
+    tables = tables.exact()
     with atomic_file(path) as file:
         if path.suffix == ".gz":
             with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0, filename="") as zipped:
@@ -322,7 +323,7 @@ def _write(file: BinaryIO | gzip.GzipFile, tables: Tables, names: Words) -> None
         buffer = np.empty(BLOCK + n * (longest + 1) + 64, np.uint8)
         while node < end:
             node, size = _format(
-                *tables[:-1], word, names.blob, names.begins, names.sizes, n, node, end, buffer
+                *tables[:5], word, names.blob, names.begins, names.sizes, n, node, end, buffer
             )
             file.write(buffer[:size].data)
         file.write(b"\n")
