@@ -123,6 +123,7 @@ class Bench:
         size = sum(array.nbytes for array in ours.tables)
         ngrams = len(ours.tables.suffix)
         print(f"model      {ngrams:,} n-grams, {size / 1e6:.1f} MB, {size / ngrams:.2f} bytes an n-gram")
+        self.quantised()
         self.memory(size)
         if self.tools["query"] and self.binary.exists():
             self.scoring(ours)
@@ -151,6 +152,18 @@ class Bench:
             ratio = took.against(theirs) if theirs and side != "kenlm" else ""
             print(f"build      {side:13} {took.wall:7.2f} s, CPU {took.cpu:6.2f} s  {ratio}")
 
+    def quantised(self) -> None:
+        """What 8-bit codes save, and what they cost."""
+        folder = self.folder / f"{self.name}.quantised"
+        train_text(NGramConfig(order=self.order, quantise=True), self.train, folder, overwrite=True)
+        model, data = kenlm.Model(folder), self.test.read_bytes()
+        size, ngrams = sum(array.nbytes for array in model.tables), len(model.tables.suffix)
+        exact, found = kenlm.Model(self.model).query(data).perplexity, model.query(data).perplexity
+        print(
+            f"quantised  {size / 1e6:.1f} MB, {size / ngrams:.2f} bytes an n-gram, perplexity {found:.4f}: "
+            f"{found / exact - 1:+.2%}"
+        )
+
     def memory(self, size: int) -> None:
         """Peak of building above what the interpreter and the compiled code take by themselves; and with
         a ceiling, what counting holds beside mapped files, which the system takes back when it must."""
@@ -166,11 +179,12 @@ class Bench:
             self.train, store, documents="line", kind="whitespace", duplicates="keep",
             near_duplicates="ignore", **files,
         )  # fmt: skip
-        for ceiling in (0, 64):
-            found = self.child(store, ceiling)
-            own = found["own_peak_mb"] - found["own_before_mb"]
-            label = f"ceiling {ceiling} MB" if ceiling else "no ceiling"
-            print(f"memory     from a store, {label}: {own:.0f} MB of its own, {found['digest']}")
+        for source, data in (("text", self.train), ("store", store)):
+            for ceiling in (0, 64):
+                found = self.child(data, ceiling)
+                own = found["own_peak_mb"] - found["own_before_mb"]
+                label = f"ceiling {ceiling} MB" if ceiling else "no ceiling"
+                print(f"memory     from a {source}, {label}: {own:.0f} MB of its own, {found['digest']}")
 
     def child(self, text: Path, ceiling: int = 0) -> dict[str, float]:
         command = [sys.executable, __file__, "--child", str(text), str(self.folder / "child")]
@@ -279,12 +293,12 @@ def child(text: Path, output: Path, order: int, ceiling: int) -> None:
     """Build in a process of its own, and say what memory it took."""
     (output.parent / "warm.txt").write_text(TINY)
     train_text(NGramConfig(order=order), output.parent / "warm.txt", output, overwrite=True)
-    before, peak, done = memory_mb("RssAnon"), 0.0, threading.Event()
+    before, peak, done = own_mb(), 0.0, threading.Event()
 
     def watch() -> None:
         nonlocal peak
         while not done.wait(0.002):
-            peak = max(peak, memory_mb("RssAnon"))
+            peak = max(peak, own_mb())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -294,6 +308,11 @@ def child(text: Path, output: Path, order: int, ceiling: int) -> None:
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(output.glob("*.npy")))).hexdigest()
     found = {"peak_mb": memory_mb("VmHWM"), "own_before_mb": before, "own_peak_mb": peak}
     print(json.dumps({**found, "digest": f"tables {digest[:12]}"}))
+
+
+def own_mb() -> float:
+    """What the process holds beside mapped files."""
+    return memory_mb("RssAnon") + memory_mb("RssShmem")
 
 
 def memory_mb(what: str) -> float:

@@ -26,6 +26,8 @@ CLOSE = 1e-4  # nats: float32 arithmetic in another order
 # name → family and settings, small enough for random documents to pass every edge there is
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "ngram": ("ngram", {"order": 3}),
+    "class-ngram": ("class-ngram", {"order": 3, "classes": 5}),
+    "quantised": ("ngram", {"order": 4, "quantise": True}),
     "infinigram": ("infinigram", {}),
     "markov": ("markov", {"order": 2, "add": 0.5}),
     "hmm": ("hmm", {"states": 5, "iterations": 3}),

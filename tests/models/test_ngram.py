@@ -2,12 +2,14 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,8 +19,9 @@ from langue.models.ngram import NGramConfig, external, fit, load
 from langue.models.ngram.estimate import SMOOTHINGS, Smoothing, discounts
 from langue.models.ngram.model import NGram
 from langue.models.ngram.prune import prune
+from langue.models.ngram.quantise import _narrow
 from langue.models.ngram.score import SHORT
-from langue.models.ngram.tables import Tables
+from langue.models.ngram.tables import Tables, _widen
 from langue.models.protocol import Vocabulary
 from langue.tokens.prepare import prepare
 from langue.tokens.store import TokenStore
@@ -27,6 +30,10 @@ from langue.tokens.train import TokenizerConfig
 V = 7  # ids 0 (end) to 6; 6 never occurs
 BOS = V
 CORPUS = st.lists(st.lists(st.integers(1, 5), max_size=12), min_size=1, max_size=12)
+
+
+def as_counts(counts: Iterable[int]) -> npt.NDArray[np.uint32]:
+    return np.array(list(counts), np.uint32)
 
 
 class Reference:
@@ -50,7 +57,7 @@ class Reference:
         self.adjusted[1].pop((BOS,))
         self.discounts = [
             (0.0, 0.0, 0.0),
-            *(discounts(np.array(list(level.values())), n) for n, level in enumerate(self.adjusted[1:], 1)),
+            *(discounts(as_counts(level.values()), n) for n, level in enumerate(self.adjusted[1:], 1)),
         ]
 
     def p(self, context: tuple[int, ...], word: int) -> float:
@@ -192,7 +199,7 @@ def test_counts_pruned_are_those_of_kenlm(make_store: Callable[..., TokenStore])
     pairs = Counter(pair for document in corpus for pair in pairwise([BOS, *document, 0]))
     kept = [pair for pair, n in pairs.items() if n > 1]
     assert model.size()["ngrams"] == V + 1 + len(kept)
-    d = discounts(np.array(list(pairs.values())), 2)
+    d = discounts(as_counts(pairs.values()), 2)
     unigram = fit(NGramConfig(order=2), store).tables.log_prob[:V]
     gamma = (d[2] + 2) / 5  # of `1 2` its discount, of `1 3` and `1 4` all
     row = np.exp(model.next_log_probs([np.array([1])])[0])
@@ -224,23 +231,85 @@ def test_what_entropy_prunes_costs_what_it_says(make_store: Callable[..., TokenS
         )
 
 
-@pytest.mark.parametrize("order", [1, 2, 5])
 @pytest.mark.parametrize("block", [1, 700, 1 << 30])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"order": 1},
+        {"order": 2},
+        {"order": 5},
+        {"order": 4, "prune": (0, 1, 2)},
+        {"order": 4, "prune_entropy": 1e-5},
+    ],
+)
 def test_counting_in_blocks_gives_the_same_tables(
-    make_store: Callable[..., TokenStore], monkeypatch: pytest.MonkeyPatch, order: int, block: int
+    make_store: Callable[..., TokenStore],
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    block: int,
 ) -> None:
     """Bit for bit, wherever the blocks are cut, within a document or not."""
     store = many(make_store)
-    whole = fit(NGramConfig(order=order), store)
-    monkeypatch.setattr(external, "LEAST", block)
-    monkeypatch.setattr(external, "MEGABYTE", 0)
     if block == 1:
         store = make_store([[1, 2, 3, 1, 2], [], [1, 2], [3, 3, 3, 3]], vocabulary=V)
-        whole = fit(NGramConfig(order=order), store)
-    blocks = fit(NGramConfig(order=order, memory=1), store)
+    whole = fit(NGramConfig(**settings), store)
+    for name in ("LEAST", "OTHER", "WORD"):
+        monkeypatch.setattr(external, name, 0)
+    monkeypatch.setattr(external, "MEGABYTE", block * (16 + 12 * settings["order"]))
+    blocks = fit(NGramConfig(**settings, memory=1), store)
     for name, one, other in zip(Tables._fields, whole.tables, blocks.tables, strict=True):
         assert np.array_equal(one, other), name
         assert one.dtype == other.dtype
+
+
+@pytest.mark.parametrize("settings", [{}, {"prune": (0, 1)}, {"prune_entropy": 1e-5}])
+@pytest.mark.parametrize("order", [1, 2, 5])
+def test_quantised_tables_lose_little_and_never_flatter(
+    make_store: Callable[..., TokenStore], tmp_path: Path, order: int, settings: dict[str, Any]
+) -> None:
+    """After every context the words sum to one at most; scores, steps and distributions agree; and the
+    tables are half as large, the same under a ceiling, and the same once saved."""
+    store = many(make_store)
+    exact = fit(NGramConfig(order=order, **settings), store)
+    config = NGramConfig(order=order, quantise=True, **settings)
+    model = fit(config, store)
+    documents = list(store.split("test").documents())
+    scores, lengths = model.log_probs_and_lengths(documents)
+    sums = []
+    for ids, found, matched in zip(documents[:20], scores, lengths, strict=False):
+        state = np.array([model.begin])
+        for place, id in enumerate(ids):
+            row = model.next_log_probs([ids[:place]])[0]
+            sums.append(np.exp(row.astype(np.float64)).sum())
+            state, log_prob, length = model.advance(state, np.array([id]))
+            assert row[id] == pytest.approx(found[place], abs=1e-5)
+            assert (log_prob[0], length[0]) == (found[place], matched[place])
+    assert max(sums) <= 1 + 1e-5
+    assert min(sums) > 0.97
+    nats, before = (np.concatenate(one).astype(np.float64) for one in (scores, exact.log_probs(documents)))
+    assert nats.mean() == pytest.approx(before.mean(), abs=0.02)
+    model.save(tmp_path)
+    ceiling = fit(msgspec.structs.replace(config, memory=16), store)
+    for other in (load(tmp_path, config, model.vocabulary), ceiling):
+        for name, one, two in zip(Tables._fields, model.tables, other.tables, strict=True):
+            assert np.array_equal(one, two), name
+    plain = model.tables.exact()
+    assert np.array_equal(plain.children, exact.tables.children)
+    assert np.array_equal(NGram(model.vocabulary, plain).log_probs(documents)[3], scores[3])
+    assert model.size()["ngrams"] == exact.size()["ngrams"]
+    if order == 5:
+        assert model.size()["bytes"] - model.tables.bins.nbytes < 0.65 * exact.size()["bytes"]
+
+
+def test_children_too_many_for_16_bits_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With bigrams of more children than two bytes count, blocks shrink until each context has its own."""
+    children = np.r_[0, 3, 5, np.cumsum([70_000, 2, 1, 40_000, 40_000, 0])].astype(np.uint32)
+    narrow, bases = _narrow(children, 2, np.empty)
+    wide = np.empty(len(children), np.uint32)
+    _widen(narrow, bases, wide)
+    assert narrow.dtype == np.uint16
+    assert bases[0] == 0
+    assert np.array_equal(wide, children)
 
 
 def test_discounts_of_the_paper_and_their_fallback() -> None:

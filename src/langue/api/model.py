@@ -7,6 +7,7 @@ every text it is given.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,12 @@ class LanguageModel:
 
     def __init__(self, loaded: Loaded) -> None:
         self.loaded = loaded
-        self.tokenizer = Tokenizer.load(loaded.path / TOKENIZER)
         self.normalisation = decode(Normalisation, loaded.description["normalisation"], "normalisation")
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """Read when it is first needed: of a large vocabulary, that takes as long as training an n-gram."""
+        return Tokenizer.load(self.path / TOKENIZER)
 
     @property
     def path(self) -> Path:

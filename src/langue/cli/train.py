@@ -30,6 +30,10 @@ def command(
         str | None, typer.Option(metavar="FILE", help="Labelled file that a finished tagger is measured on.")
     ] = None,
     settings: Settings = None,
+    memory: Annotated[
+        int | None,
+        typer.Option(metavar="MB", help="Ceiling of memory for ngram: what is larger goes to disk."),
+    ] = None,
     overwrite: Overwrite = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint, if there is one.")
@@ -46,8 +50,9 @@ def command(
     """
     from langue import api
 
+    assignments = [*(settings or ()), *([f"memory={memory}"] if memory is not None else [])]
     if dry_run:
-        found = api.estimate(recipe, data, assignments=settings or ())
+        found = api.estimate(recipe, data, assignments=assignments)
         print_json(found.to_json()) if json else print(found)
         return
     if output is None:
@@ -57,7 +62,7 @@ def command(
         data,
         output,
         valid=valid,
-        assignments=settings or (),
+        assignments=assignments,
         overwrite=overwrite,
         resume=resume,
     )

@@ -33,7 +33,7 @@ def check(model: Causal, documents: Sequence[Ids]) -> list[Check]:
     texts = [np.array(ids[:LONGEST]) for ids in documents[:DOCUMENTS] if len(ids)]
     alone = [model.log_probs([ids])[0] for ids in texts]
     found = {
-        "probabilities sum to one": _sums(model, texts),
+        **_sums(model, texts),
         "same score alone and in a batch": _apart(alone, model.log_probs(texts)),
         "score is the sum of next-token log-probabilities": _next(model, texts, alone),
         "generation predicts what scoring predicts": _decoder(model, texts, alone),
@@ -76,10 +76,12 @@ def _gap(one: Floats, other: Floats) -> float:
         return float(np.where(one == other, 0.0, np.abs(one - other)).max())
 
 
-def _sums(model: Causal, texts: Sequence[Ids]) -> float:
+def _sums(model: Causal, texts: Sequence[Ids]) -> dict[str, float]:
     contexts = [ids[:place] for ids in texts for place in _places(ids)]
-    rows = np.exp(model.next_log_probs(contexts).astype(np.float64))
-    return float(np.abs(rows.sum(-1) - 1).max())
+    excess = np.exp(model.next_log_probs(contexts).astype(np.float64)).sum(-1) - 1
+    if getattr(model, "rounded_down", False):
+        return {"probabilities, rounded down, sum to one at most": max(float(excess.max()), 0.0)}
+    return {"probabilities sum to one": float(np.abs(excess).max())}
 
 
 def _next(model: Causal, texts: Sequence[Ids], alone: Sequence[Floats]) -> float:

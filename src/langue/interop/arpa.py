@@ -214,7 +214,7 @@ def _ngrams(source: _Source, known: Words, n: int, order: int, count: int) -> _S
     done = 0
     while done < count:
         data = np.frombuffer(source.data, np.uint8)
-        at, rows, fault = _rows(data, source.at, known.keys, known.numbers, n, order, *section, done)
+        at, rows, fault = _rows(data, source.at, *known.table, n, order, *section, done)
         source.at, source.number, done = int(at), source.number + int(rows) - done, int(rows)
         if fault:
             line = source.line()
@@ -302,6 +302,7 @@ def write(path: Path, tables: Tables, words: list[bytes]) -> None:
         LangueError: the disk refuses.
     """
     names = Words.of([*words, BEGIN])
+    tables = tables.exact()
     with atomic_file(path) as file:
         if path.suffix == ".gz":
             with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0, filename="") as zipped:
@@ -322,7 +323,7 @@ def _write(file: BinaryIO | gzip.GzipFile, tables: Tables, names: Words) -> None
         buffer = np.empty(BLOCK + n * (longest + 1) + 64, np.uint8)
         while node < end:
             node, size = _format(
-                *tables[:-1], word, names.blob, names.begins, names.sizes, n, node, end, buffer
+                *tables[:5], word, names.blob, names.begins, names.sizes, n, node, end, buffer
             )
             file.write(buffer[:size].data)
         file.write(b"\n")

@@ -8,24 +8,25 @@ does in one pass over the bytes: nothing is normalised, nothing dropped, a blank
 import hashlib
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from langue.base.config import Config, encode
 from langue.base.errors import LangueError
-from langue.base.files import check_free, read_bytes
+from langue.base.files import check_free
 from langue.base.progress import bar
 from langue.corpus.normalise import Normalisation
 from langue.interop import arpa
 from langue.interop.kenlm import names_of
-from langue.interop.words import Bytes, Words, learn
+from langue.interop.words import Words, check_utf8, learn, map_bytes
 from langue.models.folder import DESCRIPTION, load, save
-from langue.models.ngram import FAMILY, NGramConfig, model_of, tables_of
-from langue.models.ngram.counts import Numbers, count
+from langue.models.ngram import FAMILY, NGramConfig, arrays_of, levels_of, model_of, tables_of
+from langue.models.ngram.counts import Numbers
+from langue.models.ngram.external import MEGABYTE
 from langue.models.ngram.model import NGram
 from langue.models.ngram.tables import Tables
 from langue.models.protocol import Vocabulary
@@ -34,7 +35,7 @@ from langue.tokens.tokenizer import EOS, PAD, UNK, Tokenizer
 from langue.tokens.train import whitespace
 
 STOP, ABSENT, UNKNOWN = 0, 1, 2  # ids of `</s>`, of padding, and of `<unk>`, as the tokenizer has them
-_SPECIALS = f"{EOS} {PAD} {UNK}\n".encode()
+ENTRIES = 1 << 14  # of a vocabulary, written at a time
 
 
 def train_text(config: Config, text: Path, output: Path, *, overwrite: bool = False) -> None:
@@ -49,31 +50,26 @@ def train_text(config: Config, text: Path, output: Path, *, overwrite: bool = Fa
     with bar("counting (ngram)"):
         words, tables = estimated(text, config)
     measured = {"seconds": round(time.perf_counter() - started, 3)}
-    entries = [words[id].decode() for id in range(UNKNOWN + 1, len(words))]
-    _write(output, tables, entries, config, f"text {text.name}", measured, overwrite)
+    _write(output, tables, words, config, f"text {text.name}", measured, overwrite)
 
 
-def read_text(text: Path) -> tuple[Words, Numbers]:
+def read_text(text: Path, config: NGramConfig) -> tuple[Words, Numbers]:
     """The words of a text file, `<eos>`, `<pad>` and `<unk>` first, and its stream, closed by `<s>`."""
-    data = _SPECIALS + read_bytes(text)
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        place = error.start - len(_SPECIALS)
-        raise LangueError(f"{text} is not UTF-8: byte {place}; convert it, for example with iconv") from None
-    if not data[len(_SPECIALS) :].strip():
+    data = map_bytes(text)
+    check_utf8(data, text)
+    room = config.memory * MEGABYTE // 2  # of tables of words; the rest is for what is made of them
+    names = [name.encode() for name in (EOS, PAD, UNK)]
+    words, stream = learn(data, STOP, names, memory=room, new=arrays_of(config))
+    if len(words) == UNKNOWN + 1 and not (stream[:-1] == UNKNOWN).any():
         raise LangueError(f"{text} holds no words: there is nothing to count")
-    words, stream = learn(_ended(data), STOP)
-    return words, stream[len(_SPECIALS.split()) + 2 :]
+    return words, stream
 
 
 def estimated(text: Path, config: NGramConfig) -> tuple[Words, Tables]:
     """Estimate from a text file, over as many words as KenLM counts: those of the text, `</s>`, and one
     for the unknown, for which padding stands where `<unk>` is a word of the text."""
-    if config.memory:
-        raise LangueError(f"{text} is read whole; for a ceiling of memory, prepare a store of it first")
-    words, stream = read_text(text)
-    levels = count(stream, len(words), config.order)
+    words, stream = read_text(text, config)
+    levels = levels_of(config, stream, len(words))
     del stream  # which the estimate would hold in memory beside its own
     absent = None if levels.count[UNKNOWN] else ABSENT
     return words, tables_of(config, levels, Vocabulary(len(words), STOP), absent)
@@ -91,13 +87,12 @@ def import_arpa(path: Path, output: Path, *, overwrite: bool = False) -> None:
         found = arpa.read(path)
     try:
         config = msgspec.convert({"order": found.tables.order}, NGramConfig)
-        entries = [word.decode() for word in found.words[UNKNOWN + 1 :]]
+        words = Words.of([name.encode() for name in (EOS, PAD, UNK)] + found.words[UNKNOWN + 1 :])
+        check_utf8(words.blob, path)
     except msgspec.ValidationError:
         raise LangueError(f"{path} has order {found.tables.order}; langue's n-grams reach to 8") from None
-    except UnicodeDecodeError:
-        raise LangueError(f"{path} is not UTF-8; convert it, for example with iconv") from None
     measured = {"seconds": round(time.perf_counter() - started, 3)}
-    _write(output, found.tables, entries, config, f"ARPA file {path.name}", measured, overwrite)
+    _write(output, found.tables, words, config, f"ARPA file {path.name}", measured, overwrite)
 
 
 def export_arpa(folder: Path, output: Path, *, overwrite: bool = False) -> int:
@@ -122,17 +117,20 @@ def export_arpa(folder: Path, output: Path, *, overwrite: bool = False) -> int:
 def _write(
     output: Path,
     tables: Tables,
-    entries: list[str],
+    words: Words,
     config: NGramConfig,
     origin: str,
     measured: dict[str, Any],
     overwrite: bool,
 ) -> None:
-    """A model folder with a whitespace tokenizer of these entries."""
-    tokenizer = tokenizer_json(entries)
-    model = model_of(config, Vocabulary(len(entries) + UNKNOWN + 1, STOP), tables)
+    """A model folder with a whitespace tokenizer of these words."""
+    model = model_of(config, Vocabulary(len(words), STOP), tables)
+    digest = hashlib.sha256()
     with TemporaryDirectory() as folder:
-        (Path(folder) / TOKENIZER).write_text(tokenizer, encoding="utf-8")
+        with (Path(folder) / TOKENIZER).open("wb") as file:
+            for part in tokenizer_json(words):
+                file.write(part)
+                digest.update(part)
         save(
             output,
             family=FAMILY,
@@ -140,7 +138,7 @@ def _write(
             model=model,
             store=Path(folder),
             manifest={
-                "tokenizer": {"fingerprint": hashlib.sha256(tokenizer.encode()).hexdigest()},
+                "tokenizer": {"fingerprint": digest.hexdigest()},
                 "normalisation": encode(Normalisation()),
                 "fingerprint": origin,
             },
@@ -152,19 +150,19 @@ def _write(
         )
 
 
-def tokenizer_json(entries: list[str]) -> str:
-    """`tokenizer.json` of a whitespace tokenizer, as the library writes it, in a quarter of its time."""
-    empty = whitespace([]).to_str()
-    numbered = {entry: id for id, entry in enumerate([EOS, PAD, UNK, *entries])}
+def tokenizer_json(words: Words) -> Iterator[bytes]:
+    """`tokenizer.json` of a whitespace tokenizer, as the library writes it, in a quarter of its time and in
+    pieces: it would be the largest thing in memory."""
     place = f'"vocab":{_json({EOS: STOP, PAD: ABSENT, UNK: UNKNOWN})}'
-    assert place in empty
-    return empty.replace(place, f'"vocab":{_json(numbered)}')
+    before, found, after = whitespace([]).to_str().partition(place)
+    assert found
+    yield f'{before}"vocab":{{'.encode()
+    for begin in range(0, len(words), ENTRIES):
+        ids = range(begin, min(begin + ENTRIES, len(words)))
+        entries = _json({words[id].decode(): id for id in ids})[1:-1]
+        yield f"{',' if begin else ''}{entries}".encode()
+    yield f"}}{after}".encode()
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _ended(data: bytes) -> Bytes:
-    """With a line end at the end, which a last line may lack."""
-    return np.frombuffer(data if data.endswith(b"\n") else data + b"\n", np.uint8)

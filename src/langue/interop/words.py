@@ -5,14 +5,18 @@ one with a probability of 3e-8), and texts never become Python strings. Blanks a
 and of `query`, both: NUL, tab, line feed, vertical tab, form feed, carriage return, space.
 """
 
+import codecs
 from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from langue.models.ngram.counts import THREADS, each
+from langue.base.errors import LangueError
+from langue.models.ngram.counts import THREADS, New, each
 
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[Any]
@@ -21,6 +25,7 @@ BLANK = np.zeros(256, bool)
 BLANK[[0, 9, 10, 11, 12, 13, 32]] = True
 NEWLINE = np.uint8(10)
 EMPTY = np.uint32(0xFFFFFFFF)
+BLOCK = 1 << 20  # bytes checked at a time
 START, STOP = EMPTY, np.uint32(0xFFFFFFFE)  # the ends of a line, while words are still being numbered
 
 
@@ -31,12 +36,17 @@ class Words:
         self.blob = blob  # where word i is blob[begins[i] : begins[i] + sizes[i]]
         self.begins = begins
         self.sizes = sizes
-        self.keys, self.numbers = _table(_hashes(blob, begins, sizes))
 
     @classmethod
     def of(cls, words: Sequence[bytes]) -> "Words":
         sizes = np.array([len(word) for word in words], np.int64)
         return cls(np.frombuffer(b"".join(words), np.uint8), np.cumsum(sizes) - sizes, sizes)
+
+    @cached_property
+    def table(self) -> tuple[Numbers, Numbers]:
+        """Slots of hashes, and ids beside them: what words are found by."""
+        keys, ids = _table(_hashes(self.blob, self.begins, self.sizes))
+        return keys, ids
 
     def __len__(self) -> int:
         return len(self.begins)
@@ -46,39 +56,83 @@ class Words:
 
     def id(self, word: bytes) -> int:
         """The id of a word, or -1."""
-        return int(look_up(np.frombuffer(word, np.uint8), 0, len(word), self.keys, self.numbers))
+        return int(look_up(np.frombuffer(word, np.uint8), 0, len(word), *self.table))
 
     def encode(self, data: Bytes, *, unknown: int, start: int, stop: int) -> Numbers:
         """Ids of a text: for each line `start`, its words (`unknown` where not here), and `stop`."""
         stream = np.empty(2 * len(data) + 3, np.uint32)  # what is never touched is never given
-        size = _encode(data, BLANK, self.keys, self.numbers, unknown, start, stop, stream)
+        size = _encode(data, BLANK, *self.table, unknown, start, stop, stream)
         return stream[:size]
 
 
-def learn(data: Bytes, stop: int) -> tuple[Words, Numbers]:
+def map_bytes(path: Path) -> Bytes:
+    """The bytes of a file, read where it lies: they take no memory."""
+    try:
+        return np.asarray(np.memmap(path, np.uint8, "r")) if path.stat().st_size else np.empty(0, np.uint8)
+    except OSError as error:
+        raise LangueError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def check_utf8(data: Bytes, path: Path) -> None:
+    """Raise a `LangueError` that names the first byte of a file's contents that is no UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for begin in range(0, len(data), BLOCK):
+        held = len(decoder.getstate()[0])  # bytes of a character that the block before cut
+        try:
+            decoder.decode(data[begin : begin + BLOCK].tobytes(), final=begin + BLOCK >= len(data))
+        except UnicodeDecodeError as error:
+            place = f"byte {begin - held + error.start}"
+            raise LangueError(f"{path} is not UTF-8: {place}; convert it, for example with iconv") from None
+
+
+def learn(
+    data: Bytes, stop: int, known: Sequence[bytes] = (), *, memory: int = 0, new: New = np.empty
+) -> tuple[Words, Numbers]:
     """The words of a text in the order of their first appearance, and the text in their ids.
+
+    Args:
+        known: words that are numbered first, whether the text has them or not.
+        memory: bytes that tables of words may take; 0 sets no ceiling.
+        new: makes the stream.
 
     Returns:
         The vocabulary, and a stream `(positions,)` uint32: for each line the size of the vocabulary
         for `<s>`, its words, and `stop`; one `<s>` more closes it.
+
+    Raises:
+        LangueError: the vocabulary alone takes more than `memory`.
     """
+    first = Words.of(known)
     cuts = [0, *(after_line(data, len(data) * part // THREADS) for part in range(1, THREADS)), len(data)]
-    parts = each(lambda begin, end: _learn(data[begin:end]), cuts[:-1], cuts[1:])
+    parts = each(
+        lambda begin, end: _learn(data[begin:end], first, memory // THREADS, new), cuts[:-1], cuts[1:]
+    )
     begins, sizes, hashes, _ = parts[0]
-    numbers = [np.arange(len(begins), dtype=np.uint32)]
+    numbers = [np.arange(len(hashes), dtype=np.uint32)]
     for cut, (places, lengths, more, _) in zip(cuts[1:], parts[1:], strict=False):
         keys, ids = _table(hashes)
-        number = _numbers(more, keys, ids, len(begins))
-        new = number >= len(begins)
-        begins, sizes = np.r_[begins, places[new] + cut], np.r_[sizes, lengths[new]]
-        hashes = np.r_[hashes, more[new]]
+        number = _numbers(more, keys, ids, len(hashes))
+        unseen = number >= len(hashes)
+        begins, sizes = np.r_[begins, places[unseen] + cut], np.r_[sizes, lengths[unseen]]
+        hashes = np.r_[hashes, more[unseen]]
         numbers.append(number)
-    streams = [stream for *_, stream in parts]
-    each(lambda stream, number: _renumber(stream, number, len(begins), stop), streams, numbers)
-    streams.append(np.array([len(begins)], np.uint32))
     blob = np.empty(sizes.sum(), np.uint8)  # the text itself need not be kept
-    _gather(data, begins, sizes, blob)
-    return Words(blob, np.cumsum(sizes) - sizes, sizes), np.concatenate(streams)
+    _gather(first.blob, first.begins, sizes[: len(first)], blob)
+    _gather(data, begins[len(first) :], sizes[len(first) :], blob[first.sizes.sum() :])
+    streams = [stream for *_, stream in parts]
+    del parts
+    ends = np.cumsum([len(stream) for stream in streams])
+    whole = new(int(ends[-1]) + 1, np.uint32)
+    whole[-1] = len(hashes)
+    each(
+        lambda stream, number, end: _renumber(
+            stream, number, len(hashes), stop, whole[end - len(stream) : end]
+        ),
+        streams,
+        numbers,
+        ends,
+    )
+    return Words(blob, np.cumsum(sizes) - sizes, sizes), whole
 
 
 def after_line(data: Bytes, place: int) -> int:
@@ -148,17 +202,41 @@ def _table(hashes):  # type: ignore[no-untyped-def]
     return keys, ids
 
 
-def _learn(data: Bytes) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+def _learn(data: Bytes, known: Words, memory: int, new: New) -> tuple[Numbers, Numbers, Numbers, Numbers]:
     """The places, sizes and hashes of the words of a text, and the text in their numbers."""
-    room = len(data) // 2 + 1
+    room = len(data) // 2 + 1 + len(known)
     begins, sizes, hashes = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.uint64)
-    stream = np.empty(2 * len(data) + 3, np.uint32)
+    count = len(known)
+    begins[:count], sizes[:count] = known.begins, known.sizes
+    hashes[:count] = _hashes(known.blob, known.begins, known.sizes)
+    # What is never touched is never given; of a file, the disk sets aside all of it.
+    stream = new(2 * len(data) + 3 if new is np.empty else _positions(data, BLANK), np.uint32)
     at = np.zeros(4, np.int64)  # place in the text and in the stream, words so far, whether inside a line
+    at[2] = count
     while at[0] < len(data):  # once more whenever the table has grown too small
         keys, ids = _table(hashes[: at[2]])
+        if memory and 2 * keys.nbytes > memory:
+            raise LangueError(
+                f"the vocabulary of the text takes more than --memory sets: {at[2]:,} words after "
+                f"{at[0]:,} bytes; give it more"
+            )
         _read(data, BLANK, keys, ids, at, begins, sizes, hashes, stream)
+    if at[3]:  # the text ended with the last word that the table had room for
+        stream[at[1]] = STOP
+        at[1] += 1
     count = at[2]
     return begins[:count].copy(), sizes[:count].copy(), hashes[:count].copy(), stream[: at[1]]
+
+
+@njit(nogil=True, cache=True)
+def _positions(data, blank):  # type: ignore[no-untyped-def]
+    """How many positions the stream of a text has: its words, and two for each line."""
+    found, inside = np.int64(2), False
+    for place in range(len(data)):
+        word = not blank[data[place]]
+        found += (word and not inside) + 2 * (data[place] == NEWLINE)
+        inside = word
+    return found
 
 
 @njit(nogil=True, cache=True)
@@ -220,10 +298,10 @@ def _numbers(hashes, keys, ids, count):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _renumber(stream, number, start, stop):  # type: ignore[no-untyped-def]
+def _renumber(stream, number, start, stop, renumbered):  # type: ignore[no-untyped-def]
     for index in range(len(stream)):
         id = stream[index]
-        stream[index] = start if id == START else stop if id == STOP else number[id]
+        renumbered[index] = start if id == START else stop if id == STOP else number[id]
 
 
 @njit(nogil=True, cache=True)

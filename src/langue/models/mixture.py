@@ -47,6 +47,7 @@ class Mixture:
         self.parts = parts
         self.models = [_causal(part) for part in parts]
         self.weights = weights
+        self.rounded_down = any(getattr(model, "rounded_down", False) for model in self.models)
         bounded = [model for model in self.models if model.window]
         narrowest = min(bounded, key=lambda model: model.window or 0, default=None)
         self.window: int | None = narrowest.window if narrowest else None

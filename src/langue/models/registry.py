@@ -16,6 +16,7 @@ from langue.tokens.store import TOKENIZER, Split, TokenStore
 # A module here defines `FAMILY`.
 MODULES = {
     "ngram": "langue.models.ngram",
+    "class-ngram": "langue.models.class_ngram",
     "markov": "langue.models.markov",
     "infinigram": "langue.models.infinigram",
     "mixture": "langue.models.mixture",

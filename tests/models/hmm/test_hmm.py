@@ -11,6 +11,7 @@ import torch
 
 from langue.base.seeds import generator
 from langue.evaluation.checks import check
+from langue.models.exchange import exchange
 from langue.models.hmm import HMMConfig, baum_welch, fit, load
 from langue.models.hmm.baum_welch import (
     FEW,
@@ -23,7 +24,7 @@ from langue.models.hmm.baum_welch import (
     group_of,
     log_likelihood,
 )
-from langue.models.hmm.classes import exchange, kmeans
+from langue.models.hmm.classes import kmeans
 from langue.models.hmm.model import HMM
 from langue.models.hmm.parameters import Parameters, random_start, second_order
 from langue.models.protocol import Causal, Vocabulary

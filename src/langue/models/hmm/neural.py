@@ -29,9 +29,10 @@ from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.base.seeds import derive
 from langue.models.chain.chain import offsets_of
+from langue.models.exchange import exchange
 from langue.models.hmm.blocked import BlockDecoder, BlockHMM
 from langue.models.hmm.blocks import Numbers, Tables, expect
-from langue.models.hmm.classes import exchange, filled
+from langue.models.hmm.classes import filled
 from langue.models.hmm.model import HMM, StatePath
 from langue.models.protocol import Floats, Ids, Vocabulary
 from langue.models.registry import Family

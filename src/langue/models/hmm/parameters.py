@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from langue.models.hmm.classes import Numbers, exchange, kmeans
+from langue.models.exchange import exchange
+from langue.models.hmm.classes import Numbers, kmeans
 
 NOISE = 0.1  # share of every start that is random: states that are alike would stay alike
 

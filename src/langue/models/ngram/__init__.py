@@ -1,24 +1,25 @@
 """`ngram`: interpolated modified Kneser–Ney of any order (Chen and Goodman 1999).
 
 Order 1 is the multinomial, 2 and 3 the Markov assumptions. `counts` reads a corpus, `estimate` is
-the paper, `tables` is the trie, `score` walks it; `prune` makes it smaller, and `external` counts what
-does not fit memory. Deviates from the paper where discounts cannot be estimated; agrees with KenLM
-(Heafield et al. 2013) to the precision of its 32-bit floats.
+the paper, `tables` is the trie, `score` walks it; `prune` and `quantise` make it smaller, and `external`
+counts what does not fit memory. Deviates from the paper where discounts cannot be estimated; agrees with
+KenLM (Heafield et al. 2013) to the precision of its 32-bit floats.
 """
 
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import msgspec
+import numpy as np
 
 from langue.base.config import Config
-from langue.models.ngram.counts import Levels, count, stream_of
+from langue.models.ngram.counts import Levels, New, Numbers, count, stream_of
 from langue.models.ngram.estimate import Smoothing, estimate
-from langue.models.ngram.external import count_in_blocks
+from langue.models.ngram.external import count_in_blocks, mapped
 from langue.models.ngram.model import NGram
 from langue.models.ngram.prune import prune
+from langue.models.ngram.quantise import quantise
 from langue.models.ngram.tables import Tables
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
@@ -35,7 +36,9 @@ class NGramConfig(Config, frozen=True):
     prune: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
     # Drop n-grams that raise the perplexity by less than this share; 1e-7 drops two thirds (Stolcke 1998).
     prune_entropy: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
-    # Megabytes that counting may hold at a time, what is larger going to disk; 0 counts all at once.
+    # Probabilities and backoffs as 8-bit codes: half the bytes, and a perplexity higher by some thousandths.
+    quantise: bool = False
+    # Megabytes held at a time, beside the interpreter's own; what is larger goes to disk. 0: no ceiling.
     memory: Annotated[int, msgspec.Meta(ge=0)] = 0
 
     def __post_init__(self) -> None:
@@ -43,20 +46,29 @@ class NGramConfig(Config, frozen=True):
             raise ValueError("prune must not fall from one order to the next: an n-gram needs its parts")
         if self.prune_entropy and self.smoothing == "stupid-backoff":
             raise ValueError("pruning by entropy needs probabilities, and stupid backoff has none")
+        if self.quantise and self.smoothing == "stupid-backoff":
+            raise ValueError("quantised tables hold probabilities, and stupid backoff has none")
 
 
 def fit(config: NGramConfig, store: TokenStore) -> NGram:
     """Count the training split and estimate."""
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
-    if config.memory:
-        with TemporaryDirectory() as folder:
-            split = store.split("train")
-            levels = count_in_blocks(
-                split, vocabulary.size, config.order, memory=config.memory, folder=Path(folder)
-            )
-            return model_of(config, vocabulary, tables_of(config, levels, vocabulary))
-    levels = count(stream_of(store.split("train"), vocabulary.size), vocabulary.size, config.order)
+    stream = stream_of(store.split("train"), vocabulary.size, arrays_of(config))
+    levels = levels_of(config, stream, vocabulary.size)
+    del stream  # which the estimate would hold in memory beside its own
     return model_of(config, vocabulary, tables_of(config, levels, vocabulary))
+
+
+def arrays_of(config: NGramConfig) -> New:
+    """What makes arrays that grow with the corpus: in memory or, under a ceiling, in mapped files."""
+    return mapped if config.memory else np.empty
+
+
+def levels_of(config: NGramConfig, stream: Numbers, vocabulary_size: int) -> Levels:
+    """Count a stream, at once or in blocks."""
+    if config.memory:
+        return count_in_blocks(stream, vocabulary_size, config.order, memory=config.memory)
+    return count(stream, vocabulary_size, config.order)
 
 
 def tables_of(
@@ -64,7 +76,9 @@ def tables_of(
 ) -> Tables:
     """Estimate and prune as the configuration says; `absent` is an id that no text holds."""
     tables = estimate(levels, config.smoothing, k=config.k, prune=config.prune, absent=absent)
-    return prune(tables, config.prune_entropy, vocabulary.eos) if config.prune_entropy else tables
+    if config.prune_entropy:
+        tables = prune(tables, config.prune_entropy, vocabulary.eos, levels.new)
+    return quantise(tables, levels.new) if config.quantise else tables
 
 
 def load(folder: Path, config: NGramConfig, vocabulary: Vocabulary) -> NGram:

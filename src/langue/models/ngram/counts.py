@@ -23,6 +23,7 @@ from langue.base.progress import log
 from langue.tokens.store import Split
 
 Numbers = npt.NDArray[Any]
+New = Callable[[int, npt.DTypeLike], Numbers]  # makes an array of a size and a type
 MOST = 0xFFFFFFFF  # nodes, and positions of a stream, that 32 bits number
 THREADS = 2  # of counting, estimating and scoring; more were not measured
 
@@ -39,7 +40,7 @@ class Levels:
     word: Numbers  # (nodes,) uint32: the last word; children of a context are sorted by it
     count: Numbers  # (nodes,) uint32: how often the n-gram occurs
     children: Numbers  # (contexts + 1,) uint32: the first child of each context
-    new: Callable[..., Numbers] = np.empty  # makes arrays that grow with the corpus: (size, dtype)
+    new: New = np.empty  # makes arrays that grow with the corpus
 
     def __post_init__(self) -> None:
         if self.first[-1] > MOST:
@@ -60,35 +61,46 @@ def each(work: Callable[..., Any], *arguments: Any, threads: int = THREADS) -> l
         return list(pool.map(work, *arguments))
 
 
-def stream_of(split: Split, start: int) -> Numbers:
+def stream_of(split: Split, start: int, new: New = np.empty) -> Numbers:
     """All documents one after another, each after its `<s>` (`start`), and one `<s>` at the end."""
-    stream = np.empty(len(split.tokens) + len(split) + 1, np.uint32)
-    _fill(split.tokens, split.offsets.astype(np.int64), start, stream)
+    stream = new(len(split.tokens) + len(split) + 1, np.uint32)
+    _fill(split.tokens, split.offsets, start, stream)
     return stream
 
 
-def count(stream: Numbers, vocabulary_size: int, order: int, *, places: int | None = None) -> Levels:
+def count(
+    stream: Numbers,
+    vocabulary_size: int,
+    order: int,
+    *,
+    places: int | None = None,
+    new: New = np.empty,
+    scratch: New = np.empty,
+) -> Levels:
     """Count the n-grams of orders 1 to `order`.
 
     Args:
         stream: `(positions,)` uint32, as `stream_of` makes it.
         places: count those that begin at the first so many positions; all but the `<s>` at the end.
+        new: makes the arrays of the levels.
+        scratch: makes those of the work, most of which are never touched.
     """
     if len(stream) > MOST:
-        raise LangueError(f"{len(stream):,} tokens are too many at once; count in blocks: --set memory=1000")
+        raise LangueError(f"{len(stream):,} tokens are too many at once; count in blocks: --memory 1000")
     _announce()
     places = len(stream) - 1 if places is None else places
-    unigrams = np.bincount(stream[:places], minlength=vocabulary_size + 1).astype(np.uint32)
+    unigrams = np.zeros(vocabulary_size + 1, np.uint32)
+    _tally(stream[:places], unigrams)
     begins = np.r_[0, np.cumsum(unigrams, dtype=np.int64)]
     # Threads share the work by first words, so that each sorts a part of the trie that is whole.
     cuts = np.searchsorted(begins, np.linspace(0, begins[-1], THREADS + 1)[1:-1])
     edges = np.r_[0, cuts, vocabulary_size + 1].tolist()
     parts = each(
-        lambda low, high: _branch(stream, places, begins, low, high, order, vocabulary_size),
+        lambda low, high: _branch(stream, places, begins, low, high, order, vocabulary_size, scratch),
         edges[:-1],
         edges[1:],
     )
-    return _join(unigrams, parts, order)
+    return _join(unigrams, parts, order, new)
 
 
 def _announce() -> None:
@@ -108,13 +120,14 @@ class _Branches:
 
 
 def _branch(
-    stream: Numbers, places: int, begins: Numbers, low: int, high: int, order: int, start: int
+    stream: Numbers, places: int, begins: Numbers, low: int, high: int, order: int, start: int, scratch: New
 ) -> _Branches:
     own = int(begins[high] - begins[low])
     sizes = np.zeros(order, np.int64)
     # Memory that is never touched is never given by the system: what counts is what is filled.
-    word, count, children = (np.empty((order, own + high - low), np.uint32) for _ in range(3))
-    positions = np.empty(own, np.uint32)
+    shape = order, own + high - low
+    word, count, children = (scratch(shape[0] * shape[1], np.uint32).reshape(shape) for _ in range(3))
+    positions = scratch(own, np.uint32)
     _place(stream[:places], begins[low : high + 1] - begins[low], low, high, positions)
     _sort_and_read(
         stream, positions, begins[low : high + 1] - begins[low], order, start, sizes, word, count, children
@@ -122,7 +135,7 @@ def _branch(
     return _Branches(sizes, {"word": word, "count": count, "children": children})
 
 
-def _join(unigrams: Numbers, parts: list[_Branches], order: int) -> Levels:
+def _join(unigrams: Numbers, parts: list[_Branches], order: int, new: New) -> Levels:
     """Put the branches side by side, level by level, and let go of them."""
     sizes = np.array([part.sizes for part in parts])  # (parts, order)
     first = np.r_[0, np.cumsum(sizes.sum(0))]
@@ -130,7 +143,7 @@ def _join(unigrams: Numbers, parts: list[_Branches], order: int) -> Levels:
     for name in ("word", "count", "children"):
         pieces = [part.arrays.pop(name) for part in parts]
         end = first[-1] if name != "children" else first[-2]
-        array = np.full(end + (name == "children"), first[-1], np.uint32)
+        array = new(int(end + (name == "children")), np.uint32)
         for n in range(order if name != "children" else order - 1):
             at = first[n] + np.r_[0, np.cumsum(sizes[:, n])]
             for index, piece in enumerate(pieces):
@@ -139,8 +152,9 @@ def _join(unigrams: Numbers, parts: list[_Branches], order: int) -> Levels:
                 if name == "children":
                     array[place] += np.uint32(first[n + 1] + sizes[:index, n + 1].sum())
         joined[name] = array
+    joined["children"][-1] = first[-1]
     joined["word"][: len(unigrams)], joined["count"][: len(unigrams)] = np.arange(len(unigrams)), unigrams
-    return Levels(first, joined["word"], joined["count"], joined["children"])
+    return Levels(first, joined["word"], joined["count"], joined["children"], new)
 
 
 @njit(nogil=True, cache=True)
@@ -149,10 +163,16 @@ def _fill(tokens, offsets, start, stream):  # type: ignore[no-untyped-def]
     for document in range(len(offsets) - 1):
         stream[at] = start
         at += 1
-        for place in range(offsets[document], offsets[document + 1]):
+        for place in range(np.int64(offsets[document]), np.int64(offsets[document + 1])):
             stream[at] = tokens[place]
             at += 1
     stream[at] = start
+
+
+@njit(nogil=True, cache=True)
+def _tally(stream, counts):  # type: ignore[no-untyped-def]
+    for word in stream:
+        counts[word] += np.uint32(1)
 
 
 @njit(nogil=True, cache=True)

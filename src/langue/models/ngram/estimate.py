@@ -19,6 +19,7 @@ from langue.models.ngram.tables import Tables, index_of
 
 # For an order with too few counts to estimate from: what KenLM's --discount_fallback takes.
 FALLBACK = (0.5, 1.0, 1.5)
+PIECE = 1 << 16  # contexts interpolated at a time: what is held beside the tables stays small
 STUPID = 0.4  # the backoff of Brants et al. 2007, section 4
 
 Smoothing = Literal["modified-kneser-ney", "absolute", "witten-bell", "add-k", "stupid-backoff"]
@@ -65,10 +66,11 @@ def estimate(
     tables = Tables(levels.first, suffix, log_prob, log_backoff, levels.children, slots).frozen()
     if not any(prune):
         return tables
-    kept = np.ones(len(suffix), bool)
+    kept = levels.new(len(suffix), bool)
+    kept[: levels.first[1]] = True
     for n in range(2, levels.order + 1):
-        kept[levels.level(n)] = levels.count[levels.level(n)] > _threshold(prune, n)
-    return tables.keep(kept)
+        np.greater(levels.count[levels.level(n)], _threshold(prune, n), out=kept[levels.level(n)])
+    return tables.keep(kept, levels.new)
 
 
 def _kneser_ney(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
@@ -79,7 +81,7 @@ def _kneser_ney(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
 def _absolute(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
     """One discount for every count (Ney, Essen and Kneser 1994)."""
     counts = _raw(levels, n)
-    t1, t2 = (float(np.count_nonzero(counts == times)) for times in (1, 2))
+    t1, t2, *_ = counts_of_counts(counts)
     discount = t1 / (t1 + 2 * t2) if t1 and t2 else FALLBACK[0]
     return Rule(counts, (0.0, discount, discount, discount))
 
@@ -123,7 +125,7 @@ def adjusted_counts(levels: Levels, suffix: Numbers, n: int) -> Numbers:
 
 def discounts(counts: Numbers, order: int) -> tuple[float, float, float]:
     """D1, D2 and D3+ of one order, from its counts of counts (equation 26 of the paper)."""
-    t1, t2, t3, t4 = (float(np.count_nonzero(counts == times)) for times in (1, 2, 3, 4))
+    t1, t2, t3, t4 = counts_of_counts(counts)
     if t1 and t2 and t3:
         y = t1 / (t1 + 2 * t2)
         found = (1 - 2 * y * t2 / t1, 2 - 3 * y * t3 / t2, 3 - 4 * y * t4 / t3)
@@ -132,6 +134,16 @@ def discounts(counts: Numbers, order: int) -> tuple[float, float, float]:
             return found
     log.info("order %d: too few counts to estimate discounts from; taking %s, %s, %s", order, *FALLBACK)
     return FALLBACK
+
+
+@njit(nogil=True, cache=True)
+def counts_of_counts(counts):  # type: ignore[no-untyped-def]
+    """How many n-grams have the counts 1, 2, 3 and 4: `(4,)`."""
+    found = np.zeros(4)
+    for times in counts:
+        if 1 <= times <= 4:
+            found[times - 1] += 1
+    return found
 
 
 def _vocabulary_size(levels: Levels) -> int:
@@ -172,7 +184,8 @@ def _suffixes(levels: Levels) -> Numbers:
 def _shares(levels: Levels, n: int) -> tuple[list[int], list[int]]:
     """Ranges of the contexts of order n, one for each thread, with about as many n-grams in each."""
     contexts = levels.level(n - 1)
-    wanted = np.linspace(levels.first[n - 1], levels.first[n], THREADS + 1)[1:-1]
+    # In the type of what is searched, which numpy would copy otherwise.
+    wanted = np.linspace(levels.first[n - 1], levels.first[n], THREADS + 1)[1:-1].astype(np.uint32)
     cuts = contexts.start + np.searchsorted(levels.children[contexts], wanted)
     edges = [contexts.start, *cuts.tolist(), contexts.stop]
     return edges[:-1], edges[1:]
@@ -193,28 +206,21 @@ def _order(
         return p
     before = levels.level(n - 1)
 
-    def share(low: int, high: int) -> None:
+    def piece(low: int, high: int) -> None:
         gamma = np.empty(high - low)
         _interpolate(
-            levels.children,
-            low,
-            high,
-            here.start,
-            suffix,
-            before.start,
-            raw,
-            threshold,
-            *rule,
-            lower,
-            p,
+            levels.children, low, high, here.start, suffix, before.start, raw, threshold, *rule, lower, p,
             gamma,
-        )
+        )  # fmt: skip
         part = slice(int(levels.children[low]), int(levels.children[high]))
+        seen = p[part.start - here.start : part.stop - here.start]
         with np.errstate(divide="ignore"):
-            np.log(
-                p[part.start - here.start : part.stop - here.start], out=log_prob[part], casting="same_kind"
-            )
+            np.log(seen, out=log_prob[part], casting="same_kind")
             np.log(gamma, out=log_backoff[low:high], casting="same_kind")
+
+    def share(low: int, high: int) -> None:
+        for begin in range(low, high, PIECE):
+            piece(begin, min(begin + PIECE, high))
 
     each(share, *_shares(levels, n))
     return p

@@ -6,39 +6,103 @@ other. Counts add up; numbers follow from the order; nothing depends on where th
 that grow with the corpus are mapped files, which the system holds in memory only as far as it has room.
 """
 
-import itertools
-from collections.abc import Callable
-from pathlib import Path
+import ctypes
+import mmap
+import os
+from tempfile import TemporaryFile
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from langue.models.ngram.counts import Levels, Numbers, count
-from langue.tokens.store import Split
+from langue.base.errors import LangueError
+from langue.models.ngram.counts import Levels, New, Numbers, count
 
 MEGABYTE = 1 << 20
 LEAST = 1 << 16  # positions of a block: smaller ones only make merges
+WORD = 64  # bytes that counting and estimating hold for each word of the vocabulary
+OTHER = 8 * MEGABYTE  # what does not depend on the corpus: stacks, buffers, pieces of arrays
 
 
-def count_in_blocks(split: Split, vocabulary_size: int, order: int, *, memory: int, folder: Path) -> Levels:
-    """The levels of `count`, of a split of any size.
+def mapped(size: int, dtype: npt.DTypeLike) -> Numbers:
+    """An array in a temporary file, which goes when the array does.
+
+    Raises:
+        LangueError: the disk has no room for it.
+    """
+    if not size:
+        return np.empty(0, dtype)
+    with TemporaryFile() as file:
+        try:
+            if hasattr(
+                os, "posix_fallocate"
+            ):  # sets the room aside: a full disk would kill the process later
+                os.posix_fallocate(file.fileno(), 0, size * np.dtype(dtype).itemsize)
+            else:
+                file.truncate(size * np.dtype(dtype).itemsize)
+        except OSError as error:
+            reason = f"{error.strerror or error}; set TMPDIR to a folder on a larger disk"
+            raise LangueError(f"cannot write temporary files: {reason}") from error
+        return np.asarray(np.memmap(file, dtype, "r+", shape=(size,)))
+
+
+def scratch(size: int, dtype: npt.DTypeLike) -> Numbers:
+    """An array whose memory is taken a small page at a time, and given back with the array: those of
+    `np.empty` take huge pages, and may stay with the process."""
+    if not size:
+        return np.empty(0, dtype)
+    if not hasattr(mmap, "MADV_NOHUGEPAGE"):  # not Linux: no huge pages either
+        return np.empty(size, dtype)
+    memory = mmap.mmap(-1, size * np.dtype(dtype).itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, dtype)
+
+
+def give_back() -> None:
+    """Have the C library return freed memory that it keeps, of what was done before."""
+    trim = getattr(ctypes.CDLL(None) if os.name == "posix" else None, "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def least_memory(vocabulary_size: int, order: int) -> int:
+    """Megabytes without which a corpus of so many words cannot be counted."""
+    return -(-(OTHER + WORD * vocabulary_size + LEAST * _position(order)) // MEGABYTE)
+
+
+def _position(order: int) -> int:
+    """Bytes a position of a block takes: its place, a sorting key, and a node of 12 bytes for each order."""
+    return 16 + 12 * order
+
+
+def count_in_blocks(
+    stream: Numbers, vocabulary_size: int, order: int, *, memory: int, new: New = mapped
+) -> Levels:
+    """The levels of `count`, of a stream of any size.
 
     Args:
+        stream: as `stream_of` makes it; a mapped one takes no memory.
         memory: megabytes that counting may hold at a time, beside the interpreter and mapped files.
-        folder: an empty folder for temporary files; the levels lie in it.
+
+    Raises:
+        LangueError: not even the vocabulary can be held in so little.
     """
-    new = _mapped_arrays(folder)
-    starts = split.offsets[:-1].astype(np.int64) + np.arange(len(split))  # where each `<s>` stands
-    size = len(split.tokens) + len(split)
-    # A position costs its word, its place, and up to `order` new nodes of 12 bytes, twice while joined.
-    block = max(LEAST, memory * MEGABYTE // (32 * order))
+    least = least_memory(vocabulary_size, order)
+    if memory < least:
+        raise LangueError(
+            f"{vocabulary_size:,} words at order {order} cannot be counted in {memory} MB; "
+            f"give at least --memory {least}"
+        )
+    give_back()
+    block = (memory * MEGABYTE - OTHER - WORD * vocabulary_size) // _position(order)
+    size = len(stream) - 1
     waiting: list[tuple[int, Levels]] = []  # how many blocks are in it
     for begin in range(0, size, block):
         end = min(begin + block, size)
-        stream = _part(split, starts, begin, min(end + order - 1, size), vocabulary_size)
-        levels = _moved(count(stream, vocabulary_size, order, places=end - begin), new)
-        waiting.append((1, levels))
+        part = stream[begin : min(end + order, size + 1)]
+        places = end - begin
+        counted = count(part, vocabulary_size, order, places=places, new=new, scratch=scratch)
+        waiting.append((1, counted))
         while len(waiting) > 1 and waiting[-2][0] <= waiting[-1][0]:
             _merge_last(waiting, new)
     while len(waiting) > 1:
@@ -46,48 +110,12 @@ def count_in_blocks(split: Split, vocabulary_size: int, order: int, *, memory: i
     return waiting[0][1]
 
 
-def _merge_last(waiting: list[tuple[int, Levels]], new: Callable[..., Numbers]) -> None:
+def _merge_last(waiting: list[tuple[int, Levels]], new: New) -> None:
     (some, one), (more, other) = waiting[-2:]
     waiting[-2:] = [(some + more, merge(one, other, new))]
 
 
-def _mapped_arrays(folder: Path) -> Callable[..., Numbers]:
-    """Makes arrays that lie in files, which go when the arrays do."""
-    number = itertools.count()
-
-    def new(size: int, dtype: npt.DTypeLike) -> Numbers:
-        if not size:
-            return np.empty(0, dtype)
-        path = folder / f"{next(number)}"
-        array = np.asarray(np.memmap(path, dtype, "w+", shape=(size,)))
-        path.unlink()  # the mapping keeps it until the array is gone
-        return array
-
-    return new
-
-
-def _part(split: Split, starts: Numbers, begin: int, end: int, start: int) -> Numbers:
-    """Positions [begin, end) of the whole stream, and one `<s>` more."""
-    low, high = np.searchsorted(starts, [begin, end])
-    stream = np.full(end - begin + 1, start, np.uint32)
-    words = np.ones(end - begin + 1, bool)
-    words[starts[low:high] - begin] = words[-1] = False
-    stream[words] = split.tokens[begin - low : end - high]
-    return stream
-
-
-def _moved(levels: Levels, new: Callable[..., Numbers]) -> Levels:
-    """The levels in mapped arrays."""
-
-    def moved(array: Numbers) -> Numbers:
-        mapped = new(len(array), array.dtype)
-        mapped[:] = array
-        return mapped
-
-    return Levels(levels.first, moved(levels.word), moved(levels.count), moved(levels.children), new)
-
-
-def merge(one: Levels, other: Levels, new: Callable[..., Numbers]) -> Levels:
+def merge(one: Levels, other: Levels, new: New) -> Levels:
     """The levels of two parts of a corpus together."""
     order = one.order
     # What each level may have at most, until it is known.

@@ -20,6 +20,7 @@ class NGram:
     def __init__(self, vocabulary: Vocabulary, tables: Tables, *, normalised: bool = True) -> None:
         self.vocabulary = vocabulary
         self.normalised = normalised  # whether its scores are probabilities
+        self.rounded_down = tables.quantised  # its probabilities sum to a little less than one
         self.tables = tables
         self.reach = tables.order - 1  # what lies further back makes no difference
         self.begin = vocabulary.size if tables.order > 1 else -1  # the state after `<s>`
@@ -66,7 +67,7 @@ class NGram:
         return after, log_probs, lengths
 
     def size(self) -> dict[str, int]:
-        return {"ngrams": len(self.tables.suffix)}
+        return {"ngrams": len(self.tables.suffix), "bytes": sum(array.nbytes for array in self.tables)}
 
     def save(self, folder: Path) -> None:
         self.tables.save(folder)

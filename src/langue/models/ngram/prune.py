@@ -9,42 +9,43 @@ their suffix, stays; in SRILM the suffix may go.
 import numpy as np
 from numba import njit
 
-from langue.models.ngram.counts import Numbers
+from langue.models.ngram.counts import New
 from langue.models.ngram.tables import Tables
 
 
-def prune(tables: Tables, threshold: float, end: int) -> Tables:
+def prune(tables: Tables, threshold: float, end: int, new: New = np.empty) -> Tables:
     """Drop n-grams that raise the perplexity by less than a threshold.
 
     Args:
         threshold: share of the perplexity; 1e-7 leaves a third of a 5-gram of 3 MB, 1e-6 a sixth.
         end: id of the end of a document, as likely as its beginning.
+        new: makes the arrays.
     """
-    log_context = _log_contexts(tables, end)
-    log_backoff = tables.log_backoff.copy()
-    kept = np.ones(len(tables.suffix), bool)
-    needed = np.zeros(len(tables.suffix), bool)
+    contexts, nodes = len(tables.log_backoff), len(tables.suffix)
+    log_context = new(contexts, np.float64)
+    _log_contexts(tables.log_prob, tables.children, int(tables.first[1]), end, log_context)
+    log_backoff = new(contexts, np.float32)
+    log_backoff[:] = tables.log_backoff
+    kept, needed = new(nodes, bool), new(nodes, bool)
+    kept[:], needed[:] = True, False
     for n in range(tables.order, 1, -1):
-        level, contexts = tables.level(n), tables.level(n - 1)
+        level = tables.level(n - 1)
         _choose(
-            contexts.start, contexts.stop, tables.suffix, tables.log_prob, tables.children, log_context,
+            level.start, level.stop, tables.suffix, tables.log_prob, tables.children, log_context,
             threshold, needed, kept, log_backoff,
         )  # fmt: skip
-        nodes = level.start + np.flatnonzero(kept[level])
-        needed[tables.suffix[nodes]] = True
-        needed[np.searchsorted(tables.children, nodes, side="right") - 1] = True
-    return tables._replace(log_backoff=log_backoff).keep(kept)
+    return tables._replace(log_backoff=log_backoff).keep(kept, new)
 
 
-def _log_contexts(tables: Tables, end: int) -> Numbers:
+@njit(nogil=True, cache=True)
+def _log_contexts(log_prob, children, words, end, found):  # type: ignore[no-untyped-def]
     """Log-probability of every context: of its words, one after another."""
-    found = tables.log_prob[: len(tables.log_backoff)].astype(np.float64)
-    found[tables.first[1] - 1] = found[end]
-    for n in range(2, tables.order):
-        level = tables.level(n)
-        before = np.searchsorted(tables.children, np.arange(level.start, level.stop), side="right") - 1
-        found[level] += found[before]
-    return found
+    for word in range(min(words, len(found))):
+        found[word] = log_prob[word if word < words - 1 else end]
+    for context in range(len(found)):
+        for child in range(np.int64(children[context]), np.int64(children[context + 1])):
+            if child < len(found):
+                found[child] = np.float64(log_prob[child]) + found[context]
 
 
 @njit(nogil=True, cache=True)
@@ -58,18 +59,21 @@ def _choose(  # type: ignore[no-untyped-def]
         for child in range(low, high):
             left -= np.exp(np.float64(log_prob[child]))
             left_below -= np.exp(np.float64(log_prob[suffix[child]]))
-        if low == high or left <= 0 or left_below <= 0:
-            continue  # of rounding alone: there is nothing to weigh
-        backoff = np.log(left) - np.log(left_below)
-        new_left, new_below = left, left_below
+        # Without the second, of rounding alone: there is nothing to weigh.
+        if low < high and left > 0 and left_below > 0:
+            backoff = np.log(left) - np.log(left_below)
+            new_left, new_below = left, left_below
+            for child in range(low, high):
+                own, below = np.float64(log_prob[child]), np.float64(log_prob[suffix[child]])
+                p, p_below = np.exp(own), np.exp(below)
+                new_backoff = np.log(left + p) - np.log(left_below + p_below)
+                change = p * (below + new_backoff - own) + left * (new_backoff - backoff)
+                worse = np.expm1(-np.exp(log_context[context]) * change)
+                if worse < threshold and not needed[child]:
+                    kept[child] = False
+                    new_left += p
+                    new_below += p_below
+            log_backoff[context] = np.log(new_left) - np.log(new_below)
         for child in range(low, high):
-            own, below = np.float64(log_prob[child]), np.float64(log_prob[suffix[child]])
-            p, p_below = np.exp(own), np.exp(below)
-            new_backoff = np.log(left + p) - np.log(left_below + p_below)
-            change = p * (below + new_backoff - own) + left * (new_backoff - backoff)
-            worse = np.expm1(-np.exp(log_context[context]) * change)
-            if worse < threshold and not needed[child]:
-                kept[child] = False
-                new_left += p
-                new_below += p_below
-        log_backoff[context] = np.log(new_left) - np.log(new_below)
+            if kept[child]:
+                needed[np.int64(suffix[child])] = needed[context] = True

@@ -17,7 +17,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from langue.models.ngram.counts import THREADS, Numbers, each
-from langue.models.ngram.tables import FEW, Tables, find, look_up, scan, slot_of
+from langue.models.ngram.tables import FEW, Tables, edge, find, look_up, scan, slot_of, value
 
 STREAMS = 16  # in lockstep: 8 are slower by 4 %, 32 no faster (docs/log.md)
 SHORT = 4096  # positions: as many are scored in the time it takes to start a thread
@@ -62,7 +62,7 @@ def score(tables: Tables, stream: Numbers, *, threads: int = THREADS) -> tuple[N
 
 @njit(nogil=True, cache=True)
 def _lockstep(  # type: ignore[no-untyped-def]  # noqa: C901  # a call for each stage halves the speed
-    first, suffix, log_prob, log_backoff, children, slots, stream, begin, end, log_probs, lengths
+    first, suffix, log_prob, log_backoff, children, slots, bins, bases, stream, begin, end, log_probs, lengths
 ):
     """Score positions [begin, end). Before where a stream begins, order - 1 words are read again."""
     order = len(first) - 1
@@ -82,7 +82,22 @@ def _lockstep(  # type: ignore[no-untyped-def]  # noqa: C901  # a call for each 
             if at[s] < stop[s]:
                 word = np.int64(stream[at[s]])
                 n = depth[s]
-                _open(suffix, log_backoff, children, slots, nodes, s, n, word, low, high, slot, backoff)
+                _open(
+                    suffix,
+                    log_backoff,
+                    children,
+                    slots,
+                    bins,
+                    bases,
+                    nodes,
+                    s,
+                    n,
+                    word,
+                    low,
+                    high,
+                    slot,
+                    backoff,
+                )
                 nodes[s, 0] = word
                 found[s] = 1
                 _prefetch(log_prob, word)
@@ -104,7 +119,7 @@ def _lockstep(  # type: ignore[no-untyped-def]  # noqa: C901  # a call for each 
                         _prefetch(log_prob, node)
                         _prefetch(children, node)  # beyond the end at the highest order: it does nothing
                         _prefetch(log_backoff, node)
-        _settle(log_prob, first[1] - 1, counted, stop, at, nodes, found, backoff, log_probs, lengths)
+        _settle(log_prob, bins, first[1] - 1, counted, stop, at, nodes, found, backoff, log_probs, lengths)
         for s in range(STREAMS):
             depth[s] = min(found[s], order - 1)
             at[s] += 1
@@ -112,12 +127,12 @@ def _lockstep(  # type: ignore[no-untyped-def]  # noqa: C901  # a call for each 
 
 @njit(nogil=True, cache=True, inline="always")
 def _open(  # type: ignore[no-untyped-def]
-    suffix, log_backoff, children, slots, nodes, s, depth, word, low, high, slot, backoff
+    suffix, log_backoff, children, slots, bins, bases, nodes, s, depth, word, low, high, slot, backoff
 ):
     """Read where the children of each context of row s lie, and what falling short of it costs."""
     for n in range(depth):
         context = nodes[s, n]
-        low[s, n], high[s, n] = children[context], children[context + 1]
+        low[s, n], high[s, n] = edge(children, bases, context), edge(children, bases, context + 1)
         if high[s, n] - low[s, n] <= FEW:
             _prefetch(suffix, low[s, n])
         else:
@@ -125,7 +140,7 @@ def _open(  # type: ignore[no-untyped-def]
             _prefetch(slots, slot[s, n])
     backoff[s, depth] = 0
     for n in range(depth - 1, -1, -1):
-        backoff[s, n] = backoff[s, n + 1] + log_backoff[nodes[s, n]]
+        backoff[s, n] = backoff[s, n + 1] + value(log_backoff, bins, 1, n, nodes[s, n])
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -137,18 +152,19 @@ def _reach(suffix, slots, s, depth, low, high, slot):  # type: ignore[no-untyped
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _settle(log_prob, start, counted, stop, at, nodes, found, backoff, log_probs, lengths):  # type: ignore[no-untyped-def]
+def _settle(log_prob, bins, start, counted, stop, at, nodes, found, backoff, log_probs, lengths):  # type: ignore[no-untyped-def]
     """Write down what each stream found for the word it reads."""
     for s in range(STREAMS):
         if counted[s] <= at[s] < stop[s] and nodes[s, 0] != start:
             match = found[s]
-            log_probs[at[s]] = log_prob[nodes[s, match - 1]] + backoff[s, match - 1]
+            found_prob = value(log_prob, bins, 0, match - 1, nodes[s, match - 1])
+            log_probs[at[s]] = found_prob + backoff[s, match - 1]
             lengths[at[s]] = match
 
 
 @njit(nogil=True, cache=True)
 def step(  # type: ignore[no-untyped-def]
-    first, suffix, log_prob, log_backoff, children, slots, states, words, log_probs, lengths
+    first, suffix, log_prob, log_backoff, children, slots, bins, bases, states, words, log_probs, lengths
 ):
     """Read one word in each state: `states` `(batch,)` is overwritten, the rest `(batch,)` filled.
 
@@ -161,7 +177,9 @@ def step(  # type: ignore[no-untyped-def]
     for at in range(len(states)):
         depth = _contexts(first, suffix, states[at], nodes)
         word = np.int64(words[at])
-        _open(suffix, log_backoff, children, slots, nodes, 0, depth, word, low, high, slot, backoff)
+        _open(
+            suffix, log_backoff, children, slots, bins, bases, nodes, 0, depth, word, low, high, slot, backoff
+        )
         node, length = word, 1
         while length <= depth:
             n = length - 1
@@ -170,7 +188,7 @@ def step(  # type: ignore[no-untyped-def]
                 break
             node = longer
             length += 1
-        log_probs[at] = log_prob[node] + backoff[0, length - 1]
+        log_probs[at] = value(log_prob, bins, 0, length - 1, node) + backoff[0, length - 1]
         lengths[at] = length
         states[at] = node if length < order else np.int64(suffix[node]) if order > 1 else -1
 
@@ -190,7 +208,7 @@ def _contexts(first, suffix, state, nodes):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def distribution(  # type: ignore[no-untyped-def]
-    first, suffix, log_prob, log_backoff, children, slots, state, row
+    first, suffix, log_prob, log_backoff, children, slots, bins, bases, state, row
 ):
     """Fill `row` `(vocabulary,)` with the log-probabilities of every word after a state.
 
@@ -199,16 +217,17 @@ def distribution(  # type: ignore[no-untyped-def]
     """
     nodes = np.empty((1, len(first)), np.int64)
     depth = _contexts(first, suffix, state, nodes)
-    row[:] = log_prob[: len(row)]
+    for id in range(len(row)):
+        row[id] = value(log_prob, bins, 0, 0, id)
     before, words = np.int64(0), np.empty(0, np.uint32)  # the first child of the context before; their words
     for n in range(depth):
-        row += log_backoff[nodes[0, n]]
-        low, high = np.int64(children[nodes[0, n]]), np.int64(children[nodes[0, n] + 1])
+        row += value(log_backoff, bins, 1, n, nodes[0, n])
+        low, high = edge(children, bases, nodes[0, n]), edge(children, bases, nodes[0, n] + 1)
         own = np.empty(high - low, np.uint32)
         for node in range(low, high):
             shorter = np.int64(suffix[node])
             word = words[shorter - before] if n else np.uint32(shorter)
             own[node - low] = word
             if word < len(row):
-                row[word] = log_prob[node]
+                row[word] = value(log_prob, bins, 0, n + 1, node)
         before, words = low, own

@@ -6,22 +6,25 @@ word: it names its suffix, the n-gram less its first word, and the suffix of a s
 Children of a context are sorted by suffix as they are by word, for all their suffixes are children of
 one node, the context's own suffix. So one array serves to find a word, to interpolate, and to step.
 
-A context of few children is searched from end to end: they lie in a cache line or two. The n-grams of
-the others, one in six, are found through a hash index.
+A context of few children is searched from end to end: they lie in two or three cache lines. The n-grams
+of the others, one in eight, are found through a hash index.
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import overload
 
-from langue.models.ngram.counts import Numbers
+from langue.models.ngram.counts import New, Numbers
 
-FEW = 16  # children, of 4 bytes: a cache line
+FEW = 32  # children, of 4 bytes: two cache lines, and a few instructions
 SLOTS = 1.25  # slots of the index for each n-gram in it; fewer make long searches
 EMPTY = np.uint32(0xFFFFFFFF)
+BINS = 256  # values of an order of quantised tables
+SPAN = 1 << 16  # children that 16 bits tell apart
+NO_BINS, NO_BASES = np.empty((2, 0, BINS), np.float32), np.empty(0, np.uint32)
 
 
 class Tables(NamedTuple):
@@ -33,6 +36,9 @@ class Tables(NamedTuple):
     log_backoff: Numbers  # (contexts,) float32: natural log gamma; contexts lie below the highest order
     children: Numbers  # (contexts + 1,) uint32: the first child of each context
     slots: Numbers  # (slots,) uint32: nodes, hashed by context and word; see `slot_of`
+    # Of quantised tables, whose log_prob and log_backoff are uint8 and children uint16; else empty:
+    bins: Numbers = NO_BINS  # (2, order, BINS) float32: what the codes of each order stand for
+    bases: Numbers = NO_BASES  # (2 + words + blocks,) uint32: see `edge`
 
     @property
     def order(self) -> int:
@@ -42,11 +48,10 @@ class Tables(NamedTuple):
         """The nodes of the n-grams of `n` words."""
         return slice(int(self.first[n - 1]), int(self.first[n]))
 
-    def words(self) -> Numbers:
+    def words(self, new: New = np.empty) -> Numbers:
         """The last word of every node: `(nodes,)`."""
-        word = self.suffix.copy()
-        for n in range(3, self.order + 1):
-            word[self.level(n)] = word[self.suffix[self.level(n)]]
+        word = new(len(self.suffix), np.uint32)
+        _last_words(self.suffix, int(self.first[1]), word)
         return word
 
     def frozen(self) -> "Tables":
@@ -55,36 +60,74 @@ class Tables(NamedTuple):
             array.flags.writeable = False
         return self
 
-    def keep(self, kept: Numbers) -> "Tables":
+    def keep(self, kept: Numbers, new: New = np.empty) -> "Tables":
         """The tables of some of the nodes.
 
         Args:
             kept: `(nodes,)` bool. With an n-gram, its context and its suffix must be kept.
+            new: makes the arrays.
         """
-        number = np.cumsum(kept, dtype=np.uint32) - np.uint32(1)  # of each node that is kept
         first = np.r_[0, np.cumsum([np.count_nonzero(kept[self.level(n + 1)]) for n in range(self.order)])]
-        contexts = kept[: len(self.log_backoff)]
-        # A context's children begin where those of the context before end.
-        upto = np.r_[0, number + np.uint32(1)].astype(np.uint32)
-        children = np.r_[upto[self.children[:-1][contexts]], first[-1]].astype(np.uint32)
-        suffix = number[self.suffix[kept]]
-        kept_tables = Tables(
-            first, suffix, self.log_prob[kept], self.log_backoff[contexts], children, np.empty(0, np.uint32)
+        nodes, contexts = int(first[-1]), int(first[-2])
+        suffix, log_prob = new(nodes, np.uint32), new(nodes, np.float32)
+        log_backoff, children = new(contexts, np.float32), new(contexts + 1, np.uint32)
+        number = new(len(kept) + 1, np.uint32)
+        _keep(
+            kept,
+            self.suffix,
+            self.log_prob,
+            self.log_backoff,
+            self.children,
+            number,
+            suffix,
+            log_prob,
+            log_backoff,
+            children,
         )
-        return kept_tables._replace(slots=index_of(children, kept_tables.words())).frozen()
+        tables = Tables(first, suffix, log_prob, log_backoff, children, np.empty(0, np.uint32))
+        return tables._replace(slots=index_of(children, tables.words(new), new)).frozen()
+
+    @property
+    def quantised(self) -> bool:
+        return len(self.bases) > 0
+
+    def exact(self) -> "Tables":
+        """With numbers in place of codes: themselves, unless they are quantised."""
+        if not self.quantised:
+            return self
+        log_prob, log_backoff = (
+            np.empty(len(codes), np.float32) for codes in (self.log_prob, self.log_backoff)
+        )
+        for n in range(1, self.order + 1):
+            here = self.level(n)
+            log_prob[here] = self.bins[0, n - 1, self.log_prob[here]]
+            if n < self.order:
+                log_backoff[here] = self.bins[1, n - 1, self.log_backoff[here]]
+        children = np.empty(len(self.children), np.uint32)
+        _widen(self.children, self.bases, children)
+        plain = self._replace(log_prob=log_prob, log_backoff=log_backoff, children=children)
+        return plain._replace(bins=NO_BINS, bases=NO_BASES).frozen()
 
     def save(self, folder: Path) -> None:
         for name, array in self._asdict().items():
+            if name in self._field_defaults and not self.quantised:
+                continue
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path) -> "Tables":
         """Map the tables of a model folder: what is used is read, when it is used."""
-        files = (folder / f"{name}.npy" for name in cls._fields)
-        return cls(*(np.asarray(np.load(file, mmap_mode="r", allow_pickle=False)) for file in files))
+        files = {name: folder / f"{name}.npy" for name in cls._fields}
+        return cls(
+            **{
+                name: np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
+                for name, file in files.items()
+                if file.exists() or name not in cls._field_defaults
+            }
+        ).frozen()
 
 
-def index_of(children: Numbers, word: Numbers, new: Callable[..., Numbers] = np.empty) -> Numbers:
+def index_of(children: Numbers, word: Numbers, new: New = np.empty) -> Numbers:
     """The hash index over the contexts of many children.
 
     Args:
@@ -95,6 +138,35 @@ def index_of(children: Numbers, word: Numbers, new: Callable[..., Numbers] = np.
     slots[:] = EMPTY
     _fill(children, word, slots)
     return slots
+
+
+@njit(nogil=True, cache=True)
+def _last_words(suffix, words, word):  # type: ignore[no-untyped-def]
+    for node in range(len(suffix)):
+        shorter = np.int64(suffix[node])
+        word[node] = shorter if shorter < words else word[shorter]
+
+
+@njit(nogil=True, cache=True)
+def _keep(  # type: ignore[no-untyped-def]
+    kept, suffix, log_prob, log_backoff, children, number, new_suffix, new_log_prob, new_log_backoff,
+    new_children,
+):  # fmt: skip
+    """Fill the arrays of the kept nodes; `number` with how many are kept before each node."""
+    at = np.int64(0)
+    for node in range(len(kept)):
+        number[node] = at
+        if kept[node]:
+            new_suffix[at], new_log_prob[at] = number[np.int64(suffix[node])], log_prob[node]
+            at += 1
+    number[len(kept)] = at
+    at = np.int64(0)
+    for context in range(len(log_backoff)):
+        if kept[context]:
+            # A context's children begin where those of the context before end.
+            new_log_backoff[at], new_children[at] = log_backoff[context], number[np.int64(children[context])]
+            at += 1
+    new_children[at] = number[len(kept)]
 
 
 @njit(nogil=True, cache=True)
@@ -118,6 +190,48 @@ def _fill(children, word, slots):  # type: ignore[no-untyped-def]
                 while slots[slot] != EMPTY:
                     slot = slot + 1 if slot + 1 < len(slots) else np.int64(0)
                 slots[slot] = node
+
+
+@njit(nogil=True, cache=True)
+def _widen(children, bases, wide):  # type: ignore[no-untyped-def]
+    for context in range(len(children)):
+        wide[context] = edge(children, bases, context)
+
+
+def value(values: Any, bins: Any, which: int, n: Any, node: Any) -> Any:
+    """The log-probability (`which` 0) or backoff (1) of a node of order n + 1, in compiled code."""
+    raise NotImplementedError
+
+
+@overload(value, inline="always")
+def _value(values, bins, which, n, node):  # type: ignore[no-untyped-def]
+    if isinstance(values.dtype, types.Float):
+        return lambda values, bins, which, n, node: values[node]
+    return lambda values, bins, which, n, node: bins[which, n, values[node]]
+
+
+def edge(children: Any, bases: Any, context: Any) -> Any:
+    """The first child of a context, in compiled code.
+
+    In 16 bits, children are counted on from a number for a block of contexts, of `1 << bases[0]`; those of
+    the first `bases[1]` contexts, the words, which have most children, stand in full among the numbers.
+    """
+    raise NotImplementedError
+
+
+@overload(edge, inline="always")
+def _edge(children, bases, context):  # type: ignore[no-untyped-def]
+    if children.dtype == types.uint32:
+        return lambda children, bases, context: np.int64(children[context])
+
+    def narrow(children, bases, context):  # type: ignore[no-untyped-def]
+        beyond = np.int64(context) - np.int64(bases[1])
+        if beyond < 0:
+            return np.int64(bases[2 + context])
+        base = np.int64(bases[2 + np.int64(bases[1]) + (beyond >> np.int64(bases[0]))])
+        return base + ((np.int64(children[context]) - base) & np.int64(SPAN - 1))
+
+    return narrow
 
 
 @njit(nogil=True, cache=True)
