@@ -23,6 +23,7 @@ from langue.models.bert import (
     Prediction,
     batches,
     initialise,
+    through,
 )
 from langue.models.layers.attention import Mask
 from langue.models.layers.device import best_device
@@ -77,14 +78,17 @@ class Albert(MaskedModel):
         self.relation = nn.Linear(C, 2) if config.pairs != "none" else None
 
     def forward(
-        self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor, mask: Mask
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        types: torch.Tensor,
+        mask: Mask,
+        places: torch.Tensor | None = None,
     ) -> torch.Tensor:
         x = self.widen(self.embeddings(ids, positions, types))
         if self.relative is not None:
             mask = self.relative(ids.shape[1], mask)
-        for _ in range(self.config.shape.layers):
-            x = self.layer(x, mask)
-        return x  # type: ignore[no-any-return]
+        return through([self.layer] * self.config.shape.layers, x, mask, None, places)
 
     def predict(self, hidden: torch.Tensor) -> torch.Tensor:
         return self.prediction(hidden)  # type: ignore[no-any-return]

@@ -6,6 +6,7 @@ Deviates from the paper where later work found better, each time by a setting: w
 those of the tokenizer. Letters: B batch, T time, C channels, H heads, V vocabulary.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -17,7 +18,7 @@ from torch import nn
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
-from langue.models.layers.attention import Attention, Mask
+from langue.models.layers.attention import Attention, Mask, ask
 from langue.models.layers.device import best_device
 from langue.models.layers.disentangled import DisentangledAttention
 from langue.models.layers.masked import MaskedModel
@@ -174,12 +175,40 @@ class Block(nn.Module):
         mask: Mask,
         table: torch.Tensor | None = None,
         query: torch.Tensor | None = None,
+        places: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """`(B, T, C)` to `(B, T, C)`; disentangled, with the table of distances and who asks."""
-        found = self.attn(x, mask) if table is None else self.attn(x, mask, table, query)
-        x = self.norm_1((x if query is None else query) + self.drop(found))
+        """`(B, T, C)` to `(B, T, C)`; disentangled, with the table of distances and who asks.
+
+        Args:
+            places: of `(B T,)`, on the CPU: what is made is made there alone, `(N, C)`. Not disentangled.
+        """
+        asked = None if places is None else ask(places, x)
+        if asked is not None:
+            query, mask = asked.rows(x), asked.rows_of_mask(mask)
+        found = self.attn(x, mask, query=query) if table is None else self.attn(x, mask, table, query)
+        x = x if query is None else query
+        if asked is not None:
+            x, found = asked.flat(x), asked.flat(found)
+        x = self.norm_1(x + self.drop(found))
         y = self.c_proj(F.gelu(self.c_fc(x), approximate=self.approximate))
         return self.norm_2(x + self.drop(y))  # type: ignore[no-any-return]
+
+
+def through(
+    layers: Iterable[nn.Module],
+    x: torch.Tensor,
+    mask: Mask,
+    table: torch.Tensor | None,
+    places: torch.Tensor | None,
+) -> torch.Tensor:
+    """`(B, T, C)` through blocks, one after the other; the last makes what is asked for and nothing else."""
+    *first, last = layers
+    for layer in first:
+        x = layer(x, mask, table)
+    if table is None:
+        return last(x, mask, places=places)  # type: ignore[no-any-return]
+    x = last(x, mask, table)
+    return x if places is None else x.flatten(0, 1)[places]
 
 
 class Prediction(nn.Module):
@@ -217,6 +246,7 @@ class Bert(MaskedModel):
         self.embeddings = Embeddings(V, 0 if apart else T, C, config.dropout)
         self.distances = nn.Embedding(2 * T, C) if apart else None  # shared by all layers
         self.layers = nn.ModuleList(Block(C, H, inner, config.dropout, disentangled=apart) for _ in range(L))
+        self.decodes = config.decoder
         self.positions = nn.Embedding(T, C) if config.decoder else None
         self.decoder = Block(C, H, inner, config.dropout, disentangled=True) if config.decoder else None
         self.prediction = Prediction(V, C, C)
@@ -224,13 +254,15 @@ class Bert(MaskedModel):
         self.relation = nn.Linear(C, 2) if config.pairs != "none" else None
 
     def forward(
-        self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor, mask: Mask
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        types: torch.Tensor,
+        mask: Mask,
+        places: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        x = self.embeddings(ids, positions, types)
         table = None if self.distances is None else self.distances.weight
-        for layer in self.layers:
-            x = layer(x, mask, table)
-        return x  # type: ignore[no-any-return]
+        return through(self.layers, self.embeddings(ids, positions, types), mask, table, places)
 
     def decode(self, hidden: torch.Tensor, positions: torch.Tensor, mask: Mask) -> torch.Tensor:
         """The enhanced mask decoder (He et al. 2021, section 3.2): only here a place is known."""
