@@ -22,6 +22,7 @@ from langue.models.bert import (
     MaskedConfig,
     Prediction,
     batches,
+    flops,
     initialise,
     through,
 )
@@ -104,9 +105,8 @@ class Albert(MaskedModel):
     def flops_per_token(self) -> float:
         """Of one training step: sharing saves memory, and no work."""
         L, C, _, T = self.config.shape
-        layers = L * sum(parameter.numel() for parameter in self.layer.parameters())
-        head = self.config.masked * (self.output[0].numel() + C * self.config.embedded)
-        return 6.0 * (layers + head) + 12.0 * L * C * T
+        layers = (L - 1) * flops(self.layer, C, T) + flops(self.layer, C, T, self.config.masked)
+        return layers + 6.0 * self.config.masked * (self.output[0].numel() + C * self.config.embedded)
 
     def save(self, folder: Path) -> None:
         save_weights(self, folder)

@@ -225,6 +225,16 @@ class Prediction(nn.Module):
         return self.norm(F.gelu(self.dense(x), approximate=self.approximate))  # type: ignore[no-any-return]
 
 
+def flops(block: nn.Module, C: int, T: int, share: float = 1.0) -> float:
+    """Of a block in one training step, by token: 6 for each weight that multiplies, 12 T C for attention.
+
+    Args:
+        share: of the places, what is asked for; keys and values are made at all.
+    """
+    weights, keys = sum(parameter.numel() for parameter in block.parameters()), 2 * C * C
+    return 6.0 * (keys + share * (weights - keys)) + share * 12.0 * C * T
+
+
 class Bert(MaskedModel):
     """A `Masked` model. `pooler` and `relation` are there where it is trained on pairs."""
 
@@ -283,11 +293,11 @@ class Bert(MaskedModel):
         return self.relation(torch.tanh(self.pooler(hidden)))  # type: ignore[no-any-return]
 
     def flops_per_token(self) -> float:
-        """Of one training step: 6 for each weight that multiplies, 12 T C for each layer's attention."""
-        L, C, _, T = self.config.shape
-        layers = sum(parameter.numel() for parameter in self.layers.parameters())
-        head = self.config.masked * (self.output[0].numel() + C * C)
-        return 6.0 * (layers + head) + 12.0 * L * C * T
+        """Of one training step."""
+        _, C, _, T = self.config.shape
+        last = self.config.masked if self.distances is None else 1.0
+        layers = sum(flops(layer, C, T) for layer in self.layers[:-1]) + flops(self.layers[-1], C, T, last)
+        return layers + 6.0 * self.config.masked * (self.output[0].numel() + C * C)
 
     def save(self, folder: Path) -> None:
         save_weights(self, folder)

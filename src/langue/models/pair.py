@@ -36,6 +36,7 @@ from langue.models.bert import (
     Embeddings,
     MaskedConfig,
     Prediction,
+    flops,
     initialise,
     released_layer_names,
     through,
@@ -105,10 +106,12 @@ class Encoder(nn.Module):
         table = None if self.distances is None else self.distances.weight
         return through(self.layers, self.widen(x), mask, table, places)
 
-    def flops_per_token(self, T: int) -> float:
-        """Of one training step, as `Bert.flops_per_token`."""
-        weights = sum(part.numel() for part in (*self.layers.parameters(), *self.widen.parameters()))
-        return 6.0 * weights + 12.0 * len(self.layers) * self.width * T
+    def flops_per_token(self, T: int, share: float = 1.0) -> float:
+        """Of one training step, where a share of the places is asked for."""
+        last = share if self.distances is None else 1.0
+        wide = 6.0 * sum(part.numel() for part in self.widen.parameters())
+        layers = sum(flops(layer, self.width, T) for layer in self.layers[:-1])
+        return wide + layers + flops(self.layers[-1], self.width, T, last)
 
 
 class Pair(MaskedModel):
@@ -254,11 +257,11 @@ class Pair(MaskedModel):
 
     def flops_per_token(self) -> float:
         """Of one training step: both networks, and the logits of hidden tokens once more to draw from."""
-        T = self.window
+        T, share = self.window, self.config.masked
         filler = self.encoder if self.filler is None else self.filler
         logits, dense = self.output[0].numel(), self.prediction.dense.weight.numel()
-        heads = self.config.masked * (8.0 * logits + 6.0 * dense) + 6.0 * self.width**2
-        return filler.flops_per_token(T) + self.encoder.flops_per_token(T) + heads
+        heads = share * (8.0 * logits + 6.0 * dense) + 6.0 * self.width**2
+        return filler.flops_per_token(T, share) + self.encoder.flops_per_token(T) + heads
 
     def save(self, folder: Path) -> None:
         save_weights(self, folder)
