@@ -61,7 +61,8 @@ class Attention(nn.Module):
             parts = F.linear(query, weight[:C], bias[:C]), *keys
         q, k, v = (part.view(B, part.shape[1], -1, D).transpose(1, 2) for part in parts)  # (B, H or G, T, D)
         if self.norms:
-            q, k = self.norms[0](q).to(v.dtype), self.norms[1](k).to(v.dtype)
+            # In float32, as its gains are: of two types torch has no kernel, and says so.
+            q, k = self.norms[0](q.float()).to(v.dtype), self.norms[1](k.float()).to(v.dtype)
         if rotation:
             q, k = rotate(q, rotation), rotate(k, rotation)
         if past is not None:
