@@ -16,5 +16,7 @@ def test_the_demo_ends_in_a_table_and_a_sample_of_each_model(tmp_path: Path) -> 
         assert set(ranked) == {"unigram", "bigram", "trigram", "5-gram", "gpt2"} == set(found["samples"])
         assert ranked["5-gram"] < ranked["bigram"] < ranked["unigram"] < 3
         assert all("\ufffd" not in text for text in found["samples"].values()), language
+    filled = shown["chinese"]["filled"]
+    assert all("[MASK]" in text and len(candidates) == 4 for text, candidates in filled.items())
     with pytest.raises(LangueError, match="already exists"):
         api.demo(tmp_path / "demo", minutes=0.01, show=False)

@@ -79,6 +79,17 @@ def test_packed_rows_have_the_loss_of_padded_ones(position: str, text_store: Tok
     assert one == pytest.approx(other, rel=1e-5)
 
 
+@pytest.mark.parametrize("position", ["absolute", "relative"])
+def test_some_places_alone_have_the_states_they_have_among_all(position: str, text_store: TokenStore) -> None:
+    vocabulary = Vocabulary(text_store.vocabulary_size, text_store.eos)
+    model = model_of(vocabulary, position=position)
+    batch = batches(text_store.split("train"), vocabulary, model.config, 6, 24, 0).batch(0)
+    places = torch.tensor([5 * 24 + 3, 0, 2, 24 + 23, 1, 3 * 24 + 7, 5])
+    with torch.no_grad():
+        whole = model.read(batch).flatten(0, 1)[places]
+        torch.testing.assert_close(model.read(batch, places), whole, rtol=0, atol=1e-4)
+
+
 def test_relative_positions_know_distances_alone() -> None:
     """What is read does not depend on where it stands; absolute positions tell the difference."""
     torch.manual_seed(0)

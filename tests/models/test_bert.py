@@ -349,3 +349,20 @@ def test_bert_had_no_disentangled_attention() -> None:
         to_released(model_of(attention="disentangled"))
     with pytest.raises(LangueError, match="it goes with attention"):
         decode(BertConfig, SHAPE | {"decoder": True}, "model")
+
+
+@pytest.mark.parametrize("options", [{}, APART], ids=["plain", "apart"])
+def test_some_places_alone_have_the_states_they_have_among_all(
+    options: dict[str, Any], text_store: TokenStore
+) -> None:
+    """In any order, rows without one and a row with many; and so have their gradients."""
+    model, batch = model_on(text_store, pairs="none", **options)
+    places = torch.tensor([5 * 24 + 3, 0, 2, 24 + 23, 1, 3 * 24 + 7, 5])
+    whole, some = model.read(batch).flatten(0, 1)[places], model.read(batch, places)
+    torch.testing.assert_close(some, whole, rtol=0, atol=1e-5)
+    weights = [*model.layers[-1].parameters(), model.embeddings.word.weight]
+    toward = torch.randn_like(whole)
+    expected = torch.autograd.grad((whole * toward).sum(), weights)
+    for one, other in zip(torch.autograd.grad((some * toward).sum(), weights), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+    assert model.read(batch, places[:0]).shape == (0, 32)

@@ -48,7 +48,8 @@ def test_the_model_kept_is_the_best_on_the_validation_split(
     trained: Callable[..., Loaded], store: TokenStore
 ) -> None:
     """A rate that grows far too high: the curve goes down and up, and its lowest point is what is saved."""
-    loaded = trained("steps=30", "learning_rate=1.0", "evaluations=15", "warmup=1.0")
+    settings = ("learning_rate=1.0", "evaluations=15", "warmup=1.0", "precision=float32")
+    loaded = trained("steps=30", *settings)
     losses = [point["loss"] for point in loaded.description["measured"]["validation"]]
     assert min(losses) < losses[-1]
     held_out = Batches(store.split("valid"), rows=1, context=16, eos=0, seed=0).first(512)

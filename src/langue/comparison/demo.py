@@ -1,7 +1,8 @@
 """The demo: every step of langue on the embedded English and Chinese text, in one go.
 
 For each language: prepare a store, train the n-gram ladder (unigram, bigram, trigram, 5-gram) and a
-GPT-2, compare them on held-out documents, and let each continue the same prompt.
+GPT-2, compare them on held-out documents, and let each continue the same prompt. In Chinese, a BERT that
+reads characters fills gaps besides.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from langue.base.progress import log
 from langue.comparison.compare import Comparison, compare
 from langue.corpus.config import DataConfig
 from langue.corpus.sample import sample_path
+from langue.generation.fill import fill
 from langue.generation.generate import generate
 from langue.generation.sample import Sampling
 from langue.models.folder import Loaded, load
@@ -27,7 +29,16 @@ PROMPTS = {"english": "ROMEO:\n", "chinese": "却说曹操"}
 LADDER = {"unigram": 1, "bigram": 2, "trigram": 3, "5-gram": 5}
 # With the options of later papers: as published, it learns less than a trigram in a minute of two cores.
 GPT2 = "shakespeare-gpt2-quick"
+BERT = "chinese-bert-quick"
+BERT_SHARE = 2 / 3  # of the time of a GPT-2
+GAPS = (
+    "玄德大[MASK]，急问孔明",
+    "次日，[MASK]明升帐",
+    "两军对[MASK]，张飞出马",
+    "青山依旧在，几度夕阳[MASK]",
+)
 VOCABULARY = 4096  # a megabyte of text has not enough of each rarer token
+CHARACTERS = TokenizerConfig(kind="chars", vocabulary=VOCABULARY)
 SAMPLE = Sampling(max_tokens=60, seed=1)  # about three lines of a terminal
 
 
@@ -72,6 +83,17 @@ class Language:
             yield name, prompt + "".join(writer)
 
 
+def gaps(folder: Path, minutes: float, *, overwrite: bool) -> dict[str, list[tuple[str, float]]]:
+    """What a BERT of the Chinese text puts into each gap, likeliest first."""
+    log.info("training bert (chinese, by characters)")
+    recipe = read_recipe(BERT, [f"training.minutes={minutes}"])
+    text, store = [str(sample_path("chinese"))], folder / "characters"
+    prepare(text, store, data=DataConfig(documents="form-feed"), tokenizer=CHARACTERS, overwrite=overwrite)
+    train(recipe, TokenStore(store), folder / "bert", overwrite=overwrite)
+    model, tokenizer = load(folder / "bert").masked, Tokenizer.load(store / TOKENIZER)
+    return {text: fill(model, tokenizer, text, top=4).gaps[0].candidates for text in GAPS}
+
+
 def demo(
     output: Path, *, minutes: float, overwrite: bool = False, show: Callable[[str], None] = log.info
 ) -> dict[str, Any]:
@@ -79,12 +101,13 @@ def demo(
 
     Args:
         output: folder that receives the stores and models of each language.
-        minutes: training time of each GPT-2.
+        minutes: training time of each GPT-2; the BERT has two thirds of it.
         show: receives the tables and samples as text, as they come.
 
     Returns:
-        The comparison and the samples of each language, as tables.
+        The comparison and the samples of each language, and what fills the gaps in Chinese, as tables.
     """
+    check_free(output / "chinese" / "characters", marker=MANIFEST, overwrite=overwrite)
     languages = [Language(name, output / name) for name in PROMPTS]
     for language in languages:
         check_free(language.store, marker=MANIFEST, overwrite=overwrite)
@@ -97,4 +120,9 @@ def demo(
         for name, text in samples.items():
             show(f"\n── {name} ──\n{text}")
         results[language.name] = {"comparison": comparison.to_json(), "samples": samples}
+    filled = gaps(output / "chinese", BERT_SHARE * minutes, overwrite=overwrite)
+    show("\n── bert fills gaps ──")
+    for text, candidates in filled.items():
+        show(f"{text}   " + "  ".join(f"{token} {share:.0%}" for token, share in candidates))
+    results["chinese"]["filled"] = filled
     return results

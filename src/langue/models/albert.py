@@ -22,7 +22,9 @@ from langue.models.bert import (
     MaskedConfig,
     Prediction,
     batches,
+    flops,
     initialise,
+    through,
 )
 from langue.models.layers.attention import Mask
 from langue.models.layers.device import best_device
@@ -77,14 +79,17 @@ class Albert(MaskedModel):
         self.relation = nn.Linear(C, 2) if config.pairs != "none" else None
 
     def forward(
-        self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor, mask: Mask
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        types: torch.Tensor,
+        mask: Mask,
+        places: torch.Tensor | None = None,
     ) -> torch.Tensor:
         x = self.widen(self.embeddings(ids, positions, types))
         if self.relative is not None:
             mask = self.relative(ids.shape[1], mask)
-        for _ in range(self.config.shape.layers):
-            x = self.layer(x, mask)
-        return x  # type: ignore[no-any-return]
+        return through([self.layer] * self.config.shape.layers, x, mask, None, places)
 
     def predict(self, hidden: torch.Tensor) -> torch.Tensor:
         return self.prediction(hidden)  # type: ignore[no-any-return]
@@ -100,9 +105,8 @@ class Albert(MaskedModel):
     def flops_per_token(self) -> float:
         """Of one training step: sharing saves memory, and no work."""
         L, C, _, T = self.config.shape
-        layers = L * sum(parameter.numel() for parameter in self.layer.parameters())
-        head = self.config.masked * (self.output[0].numel() + C * self.config.embedded)
-        return 6.0 * (layers + head) + 12.0 * L * C * T
+        layers = (L - 1) * flops(self.layer, C, T) + flops(self.layer, C, T, self.config.masked)
+        return layers + 6.0 * self.config.masked * (self.output[0].numel() + C * self.config.embedded)
 
     def save(self, folder: Path) -> None:
         save_weights(self, folder)

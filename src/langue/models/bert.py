@@ -6,6 +6,7 @@ Deviates from the paper where later work found better, each time by a setting: w
 those of the tokenizer. Letters: B batch, T time, C channels, H heads, V vocabulary.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -17,7 +18,7 @@ from torch import nn
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
-from langue.models.layers.attention import Attention, Mask
+from langue.models.layers.attention import Attention, Mask, ask
 from langue.models.layers.device import best_device
 from langue.models.layers.disentangled import DisentangledAttention
 from langue.models.layers.masked import MaskedModel
@@ -174,12 +175,40 @@ class Block(nn.Module):
         mask: Mask,
         table: torch.Tensor | None = None,
         query: torch.Tensor | None = None,
+        places: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """`(B, T, C)` to `(B, T, C)`; disentangled, with the table of distances and who asks."""
-        found = self.attn(x, mask) if table is None else self.attn(x, mask, table, query)
-        x = self.norm_1((x if query is None else query) + self.drop(found))
+        """`(B, T, C)` to `(B, T, C)`; disentangled, with the table of distances and who asks.
+
+        Args:
+            places: of `(B T,)`, on the CPU: what is made is made there alone, `(N, C)`. Not disentangled.
+        """
+        asked = None if places is None else ask(places, x)
+        if asked is not None:
+            query, mask = asked.rows(x), asked.rows_of_mask(mask)
+        found = self.attn(x, mask, query=query) if table is None else self.attn(x, mask, table, query)
+        x = x if query is None else query
+        if asked is not None:
+            x, found = asked.flat(x), asked.flat(found)
+        x = self.norm_1(x + self.drop(found))
         y = self.c_proj(F.gelu(self.c_fc(x), approximate=self.approximate))
         return self.norm_2(x + self.drop(y))  # type: ignore[no-any-return]
+
+
+def through(
+    layers: Iterable[nn.Module],
+    x: torch.Tensor,
+    mask: Mask,
+    table: torch.Tensor | None,
+    places: torch.Tensor | None,
+) -> torch.Tensor:
+    """`(B, T, C)` through blocks, one after the other; the last makes what is asked for and nothing else."""
+    *first, last = layers
+    for layer in first:
+        x = layer(x, mask, table)
+    if table is None:
+        return last(x, mask, places=places)  # type: ignore[no-any-return]
+    x = last(x, mask, table)
+    return x if places is None else x.flatten(0, 1)[places]
 
 
 class Prediction(nn.Module):
@@ -194,6 +223,16 @@ class Prediction(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.norm(F.gelu(self.dense(x), approximate=self.approximate))  # type: ignore[no-any-return]
+
+
+def flops(block: nn.Module, C: int, T: int, share: float = 1.0) -> float:
+    """Of a block in one training step, by token: 6 for each weight that multiplies, 12 T C for attention.
+
+    Args:
+        share: of the places, what is asked for; keys and values are made at all.
+    """
+    weights, keys = sum(parameter.numel() for parameter in block.parameters()), 2 * C * C
+    return 6.0 * (keys + share * (weights - keys)) + share * 12.0 * C * T
 
 
 class Bert(MaskedModel):
@@ -217,6 +256,7 @@ class Bert(MaskedModel):
         self.embeddings = Embeddings(V, 0 if apart else T, C, config.dropout)
         self.distances = nn.Embedding(2 * T, C) if apart else None  # shared by all layers
         self.layers = nn.ModuleList(Block(C, H, inner, config.dropout, disentangled=apart) for _ in range(L))
+        self.decodes = config.decoder
         self.positions = nn.Embedding(T, C) if config.decoder else None
         self.decoder = Block(C, H, inner, config.dropout, disentangled=True) if config.decoder else None
         self.prediction = Prediction(V, C, C)
@@ -224,13 +264,15 @@ class Bert(MaskedModel):
         self.relation = nn.Linear(C, 2) if config.pairs != "none" else None
 
     def forward(
-        self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor, mask: Mask
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        types: torch.Tensor,
+        mask: Mask,
+        places: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        x = self.embeddings(ids, positions, types)
         table = None if self.distances is None else self.distances.weight
-        for layer in self.layers:
-            x = layer(x, mask, table)
-        return x  # type: ignore[no-any-return]
+        return through(self.layers, self.embeddings(ids, positions, types), mask, table, places)
 
     def decode(self, hidden: torch.Tensor, positions: torch.Tensor, mask: Mask) -> torch.Tensor:
         """The enhanced mask decoder (He et al. 2021, section 3.2): only here a place is known."""
@@ -251,11 +293,11 @@ class Bert(MaskedModel):
         return self.relation(torch.tanh(self.pooler(hidden)))  # type: ignore[no-any-return]
 
     def flops_per_token(self) -> float:
-        """Of one training step: 6 for each weight that multiplies, 12 T C for each layer's attention."""
-        L, C, _, T = self.config.shape
-        layers = sum(parameter.numel() for parameter in self.layers.parameters())
-        head = self.config.masked * (self.output[0].numel() + C * C)
-        return 6.0 * (layers + head) + 12.0 * L * C * T
+        """Of one training step."""
+        _, C, _, T = self.config.shape
+        last = self.config.masked if self.distances is None else 1.0
+        layers = sum(flops(layer, C, T) for layer in self.layers[:-1]) + flops(self.layers[-1], C, T, last)
+        return layers + 6.0 * self.config.masked * (self.output[0].numel() + C * C)
 
     def save(self, folder: Path) -> None:
         save_weights(self, folder)

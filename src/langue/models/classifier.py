@@ -55,9 +55,9 @@ class Classifier(nn.Module):
 
     def forward(self, batch: MaskedBatch) -> torch.Tensor:
         """Logits `(examples, labels)`, in the order of their numbers."""
-        hidden = self.encoder.read(batch).flatten(0, 1)  # (B T, C)
         numbers, places = self.encoder.marked(batch.pairs)
-        pooled = torch.tanh(self.pool(hidden[places[numbers.argsort()]]))
+        first = self.encoder.read(batch, places)  # (examples, C)
+        pooled = torch.tanh(self.pool(first[numbers.argsort()]))
         return self.out(self.drop(pooled))  # type: ignore[no-any-return]
 
     def size(self) -> dict[str, int]:

@@ -36,8 +36,10 @@ from langue.models.bert import (
     Embeddings,
     MaskedConfig,
     Prediction,
+    flops,
     initialise,
     released_layer_names,
+    through,
 )
 from langue.models.layers.attention import Mask
 from langue.models.layers.device import best_device
@@ -99,18 +101,17 @@ class Encoder(nn.Module):
         self.distances = nn.Embedding(2 * T, C) if apart else None
         self.layers = nn.ModuleList(Block(C, H, inner, dropout, disentangled=apart) for _ in range(L))
 
-    def forward(self, x: torch.Tensor, mask: Mask) -> torch.Tensor:
-        """`(B, T, E)` to `(B, T, C)`."""
-        x = self.widen(x)
+    def forward(self, x: torch.Tensor, mask: Mask, places: torch.Tensor | None = None) -> torch.Tensor:
+        """`(B, T, E)` to `(B, T, C)`; with places of `(B T,)`, to `(N, C)` there."""
         table = None if self.distances is None else self.distances.weight
-        for layer in self.layers:
-            x = layer(x, mask, table)
-        return x
+        return through(self.layers, self.widen(x), mask, table, places)
 
-    def flops_per_token(self, T: int) -> float:
-        """Of one training step, as `Bert.flops_per_token`."""
-        weights = sum(part.numel() for part in (*self.layers.parameters(), *self.widen.parameters()))
-        return 6.0 * weights + 12.0 * len(self.layers) * self.width * T
+    def flops_per_token(self, T: int, share: float = 1.0) -> float:
+        """Of one training step, where a share of the places is asked for."""
+        last = share if self.distances is None else 1.0
+        wide = 6.0 * sum(part.numel() for part in self.widen.parameters())
+        layers = sum(flops(layer, self.width, T) for layer in self.layers[:-1])
+        return wide + layers + flops(self.layers[-1], self.width, T, last)
 
 
 class Pair(MaskedModel):
@@ -150,10 +151,15 @@ class Pair(MaskedModel):
         self.detection = nn.Sequential(nn.Linear(C, C), nn.GELU(), nn.Linear(C, 1))
 
     def forward(
-        self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor, mask: Mask
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        types: torch.Tensor,
+        mask: Mask,
+        places: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Hidden states of the discriminator."""
-        return self.encoder(self.embedded(ids, positions, types), mask)  # type: ignore[no-any-return]
+        return self.encoder(self.embedded(ids, positions, types), mask, places)  # type: ignore[no-any-return]
 
     def embedded(self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
         """What the discriminator reads, `(B, T, E)`."""
@@ -196,11 +202,12 @@ class Pair(MaskedModel):
         masked = batch.masked if self.packed else batch.masked.unpacked()
         ids, positions, types, mask = self._given(masked)
         targets, places = self.marked(masked.targets)  # (N,) each
-        rows = self.predict(self.decoded(ids, positions, types, mask).flatten(0, 1)[places])
+        network = self.encoder if self.filler is None else self.filler
+        rows = self.predict(network(self.embeddings(ids, positions, types), mask, places))
         matrix, bias = self.output
         generated = head_cross_entropy(rows, matrix, targets, bias)
         noise = torch.from_numpy(batch.noise[batch.masked.targets != NONE]).to(self.device)
-        drawn = self.draw(rows, noise)
+        drawn, places = self.draw(rows, noise), places.to(self.device)
         answers = torch.zeros(ids.numel(), device=self.device)
         answers[places] = (drawn != targets).float()
         hidden = self(ids.flatten().index_copy(0, places, drawn).view_as(ids), positions, types, mask)
@@ -250,11 +257,11 @@ class Pair(MaskedModel):
 
     def flops_per_token(self) -> float:
         """Of one training step: both networks, and the logits of hidden tokens once more to draw from."""
-        T = self.window
+        T, share = self.window, self.config.masked
         filler = self.encoder if self.filler is None else self.filler
         logits, dense = self.output[0].numel(), self.prediction.dense.weight.numel()
-        heads = self.config.masked * (8.0 * logits + 6.0 * dense) + 6.0 * self.width**2
-        return filler.flops_per_token(T) + self.encoder.flops_per_token(T) + heads
+        heads = share * (8.0 * logits + 6.0 * dense) + 6.0 * self.width**2
+        return filler.flops_per_token(T, share) + self.encoder.flops_per_token(T) + heads
 
     def save(self, folder: Path) -> None:
         save_weights(self, folder)

@@ -20,10 +20,10 @@ def recompute(model: nn.Module) -> None:
 
 
 def _recomputed(forward: Forward) -> Forward:
-    def run(*inputs: Any) -> Any:
+    def run(*inputs: Any, **named: Any) -> Any:
         if not torch.is_grad_enabled():
-            return forward(*inputs)
-        return checkpoint(forward, *inputs, use_reentrant=False)
+            return forward(*inputs, **named)
+        return checkpoint(forward, *inputs, use_reentrant=False, **named)
 
     return run
 

@@ -5,7 +5,7 @@ queries and keys (`rotation`). Letters: B batch, T time, S time of the keys, H h
 and values, D head width, C channels.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -39,15 +39,30 @@ class Attention(nn.Module):
         self.norms = nn.ModuleList(nn.RMSNorm(D) for _ in range(2 if qk_norm else 0))
 
     def forward(
-        self, x: torch.Tensor, mask: Mask, rotation: Rotation | None = None, past: Past | None = None
+        self,
+        x: torch.Tensor,
+        mask: Mask,
+        rotation: Rotation | None = None,
+        past: Past | None = None,
+        query: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """`(B, T, C)` to `(B, T, C)`; what is read is added to `past`, which is seen too."""
-        B, T, C = x.shape
+        """`(B, T, C)` to `(B, T, C)`; what is read is added to `past`, which is seen too.
+
+        Args:
+            query: what asks, where that is not x itself: `(B, M, C)`, with as many rows of the mask.
+        """
+        B, _, C = x.shape
         D = C // self.heads[0]
-        parts = self.c_attn(x).split([heads * D for heads in self.heads], -1)
-        q, k, v = (part.view(B, T, -1, D).transpose(1, 2) for part in parts)  # (B, H or G, T, D)
+        if query is None:
+            parts = self.c_attn(x).split([heads * D for heads in self.heads], -1)
+        else:
+            weight, bias = self.c_attn.weight, self.c_attn.bias
+            keys = F.linear(x, weight[C:], bias[C:]).chunk(2, -1)
+            parts = F.linear(query, weight[:C], bias[:C]), *keys
+        q, k, v = (part.view(B, part.shape[1], -1, D).transpose(1, 2) for part in parts)  # (B, H or G, T, D)
         if self.norms:
-            q, k = self.norms[0](q).to(v.dtype), self.norms[1](k).to(v.dtype)
+            # In float32, as its gains are: of two types torch has no kernel, and says so.
+            q, k = self.norms[0](q.float()).to(v.dtype), self.norms[1](k.float()).to(v.dtype)
         if rotation:
             q, k = rotate(q, rotation), rotate(k, rotation)
         if past is not None:
@@ -55,7 +70,42 @@ class Attention(nn.Module):
                 k, v = (torch.cat(both, 2) for both in zip(past[self], (k, v), strict=True))
             past[self] = k, v
         y = attend(q, k, v, mask, self.dropout if self.training else 0.0)  # (B, H, T, D)
-        return self.c_proj(y.transpose(1, 2).reshape(B, T, C))  # type: ignore[no-any-return]
+        return self.c_proj(y.transpose(1, 2).reshape(B, -1, C))  # type: ignore[no-any-return]
+
+
+class Asked(NamedTuple):
+    """Places of a batch at which alone a last layer is worth computing: N of all, at most M in a row."""
+
+    slots: torch.Tensor  # (B, M), rows with fewer filled up with 0
+    order: torch.Tensor  # (N,): where each place is in (B M,)
+
+    def rows(self, x: torch.Tensor) -> torch.Tensor:
+        """Of `(B, T, C)`, what stands at the places: `(B, M, C)`."""
+        return torch.take_along_dim(x, self.slots[..., None], 1)
+
+    def rows_of_mask(self, mask: Mask) -> Mask:
+        """Who sees whom, `(B, H, M, S)`, of who asks at the places."""
+        assert not isinstance(mask, str)
+        return mask if mask is None else torch.take_along_dim(mask, self.slots[:, None, :, None], 2)
+
+    def flat(self, x: torch.Tensor) -> torch.Tensor:
+        """`(B, M, C)` as `(N, C)`, in the order of the places."""
+        return x.flatten(0, 1)[self.order]
+
+
+def ask(places: torch.Tensor, x: torch.Tensor) -> Asked:
+    """Places `(N,)` of the `(B T,)` of x, row by row; they are on the CPU, so that no GPU is waited for."""
+    B, T, _ = x.shape
+    rows, slots = places // T, places % T
+    by_row = rows.argsort(stable=True)
+    counts = rows.bincount(minlength=B)
+    M = max(int(counts.max()), 1)
+    column = torch.empty_like(places)
+    column[by_row] = torch.arange(len(places)) - (counts.cumsum(0) - counts)[rows[by_row]]
+    order = rows * M + column
+    filled = torch.zeros(B * M, dtype=torch.int64)
+    filled[order] = slots
+    return Asked(filled.view(B, M).to(x.device), order.to(x.device))
 
 
 def attend(
@@ -83,10 +133,12 @@ def attend(
     if isinstance(mask, str):
         mask = causal_mask(q.shape[2], q.device)
     weights = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)  # (B, H, T, S)
-    if mask is not None and mask.dtype != torch.bool:
+    if (
+        mask is not None and mask.dtype == torch.bool
+    ):  # added once for all heads: half the time of filling each
+        mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill_(~mask, float("-inf"))
+    if mask is not None:
         weights = weights + mask
-    elif mask is not None:
-        weights = weights.masked_fill(~mask, float("-inf"))
     weights = F.softmax(weights, dim=-1, dtype=q.dtype)
     return F.dropout(weights, dropout, training=dropout > 0) @ v
 

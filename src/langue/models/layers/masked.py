@@ -21,7 +21,8 @@ PREDICTED = 1024  # rows of logits at a time
 class MaskedModel(nn.Module):
     """A `Masked` model, once a family adds these.
 
-    forward(ids, positions, types, mask): hidden states `(B, T, C)` of what is `(B, T)`
+    forward(ids, positions, types, mask, places): hidden states `(B, T, C)` of what is `(B, T)`; with places
+        `(N,)` of `(B T,)`, on the CPU, those alone, `(N, C)`
     decode(hidden, positions, mask): what tokens are predicted from, `(B, T, C)`, where it is more than that
     predict(decoded): of that, `(N, C)`, what the output matrix is multiplied with, `(N, E)`
     relate(hidden): of hidden states at `[CLS]`, `(N, C)`, the logits of how a pair relates, `(N, 2)`
@@ -47,10 +48,16 @@ class MaskedModel(nn.Module):
         self.pairs = pairs
         self.packed = packed
         self.headless = headless
+        self.decodes = False  # `decode` is more than nothing, and needs the hidden states of all places
         self.carry: dict[str, torch.Tensor] = {}
 
     def forward(
-        self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor, mask: Mask
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        types: torch.Tensor,
+        mask: Mask,
+        places: torch.Tensor | None = None,
     ) -> torch.Tensor:
         raise NotImplementedError
 
@@ -80,9 +87,9 @@ class MaskedModel(nn.Module):
     def size(self) -> dict[str, int]:
         return {"parameters": sum(parameter.numel() for parameter in self.parameters())}
 
-    def read(self, batch: MaskedBatch) -> torch.Tensor:
-        """Hidden states `(B, T, C)` of a batch."""
-        hidden: torch.Tensor = self(*self._given(batch))
+    def read(self, batch: MaskedBatch, places: torch.Tensor | None = None) -> torch.Tensor:
+        """Hidden states `(B, T, C)` of a batch; `(N, C)` at places of `(B T,)`."""
+        hidden: torch.Tensor = self(*self._given(batch), places)
         return hidden
 
     def _given(self, batch: MaskedBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Mask]:
@@ -93,27 +100,39 @@ class MaskedModel(nn.Module):
     def loss(self, batch: MaskedBatch) -> torch.Tensor:
         """Sum of the cross-entropies, in nats, of the hidden tokens, and of the pairs by their weight.
 
-        Logits are made where something is to be predicted, and nowhere else.
+        Logits, and the states of the last layer, are made where something is to be predicted, and nowhere
+        else.
         """
         if not self.packed:
             batch = batch.unpacked()
-        ids, positions, types, mask = self._given(batch)
-        hidden = self(ids, positions, types, mask)  # (B, T, C)
-        decoded = self.decode(hidden, positions, mask).flatten(0, 1)  # (B T, C)
         targets, places = self.marked(batch.targets)  # (N,) each
+        answers, starts = self.marked(batch.pairs)
+        decoded, first = self._states(batch, places, starts if batch.pair_weight else starts[:0])
         matrix, bias = self.output
-        loss = head_cross_entropy(self.predict(decoded[places]), matrix, targets, bias)
+        loss = head_cross_entropy(self.predict(decoded), matrix, targets, bias)
         if batch.pair_weight:
-            answers, places = self.marked(batch.pairs)
-            logits = self.relate(hidden.flatten(0, 1)[places]).float()
+            logits = self.relate(first).float()
             loss = loss + batch.pair_weight * F.cross_entropy(logits, answers, reduction="sum")
         return loss
 
+    def _states(
+        self, batch: MaskedBatch, places: torch.Tensor, starts: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What hidden tokens are predicted from, and the hidden states at each `[CLS]`."""
+        ids, positions, types, mask = self._given(batch)
+        if self.decodes:
+            hidden = self(ids, positions, types, mask)  # (B, T, C)
+            decoded = self.decode(hidden, positions, mask)
+            return decoded.flatten(0, 1)[places], hidden.flatten(0, 1)[starts]
+        both = self(ids, positions, types, mask, torch.cat([places, starts]))
+        return both[: len(places)], both[len(places) :]
+
     def marked(self, part: Ids) -> tuple[torch.Tensor, torch.Tensor]:
-        """What is not NONE in `(B, T)`, and where in `(B T,)`."""
+        """What is not NONE in `(B, T)`, and where in `(B T,)`; the places are on the CPU, so that no GPU has
+        to be waited for."""
         flat = torch.from_numpy(part).flatten()
-        places = (flat != NONE).nonzero().squeeze(1)  # on the CPU: a GPU would have to wait for it
-        return flat[places].to(self.device), places.to(self.device)
+        places = (flat != NONE).nonzero().squeeze(1)
+        return flat[places].to(self.device), places
 
     @torch.inference_mode()
     def hidden(self, sequences: Sequence[Ids], types: Sequence[Ids] | None = None) -> list[Floats]:
