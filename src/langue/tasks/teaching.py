@@ -153,6 +153,7 @@ def held_out(
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation of shares."""
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return f"{np.mean(values):7.2%} ± {deviation:6.2%}"
+    """Mean and standard deviation of shares; of one alone, that."""
+    if len(values) == 1:
+        return f"{values[0]:7.2%}{'':9}"
+    return f"{np.mean(values):7.2%} ± {np.std(values, ddof=1):6.2%}"
