@@ -38,6 +38,11 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "transformer": ("transformer", {"layers": 2, "width": 16, "heads": 2, "context": 8}),
     "transformer pre": ("transformer", {"layers": 1, "width": 16, "heads": 2, "context": 16, "norm": "pre"}),
     "transformer of pairs": ("transformer", {"layers": 2, "width": 16, "heads": 2, "separator": "d"}),
+    "bert2bert": ("bert2bert", {"layers": 2, "width": 16, "heads": 2, "context": 9}),
+    "bert2bert of pairs": (
+        "bert2bert",
+        {"layers": 2, "width": 16, "heads": 2, "context": 12, "separator": "d", "dropout": 0.5},
+    ),
     "elman": ("rnn", {"cell": "elman", "width": 32}),
     "gru": ("rnn", {"cell": "gru", "width": 12, "layers": 1}),
     "lstm": ("rnn", {"width": 32, "tied": True, "dropout": 0.5, "weight_drop": 0.5}),

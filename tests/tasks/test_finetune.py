@@ -11,6 +11,7 @@ import torch
 import langue
 from langue import cli
 from langue.corpus.labelled import Example
+from langue.models.classifier import Classifier
 from langue.models.folder import load
 from langue.tasks.classification import Reader, measure
 from langue.tokens.masked import NONE, packed
@@ -213,6 +214,54 @@ def test_verbs(
     assert "is a classifier" in run("fill", folder, "x [MASK]", code=2)
     assert "langue finetune" in run("train", "classifier", files["train"], "-o", tmp_path / "n", code=2)
     assert not (tmp_path / "n").exists()
+
+
+def test_a_label_that_only_held_out_texts_have(encoder: Path, tmp_path: Path) -> None:
+    """It is in the file, so it is no mistake of the user's."""
+    rows = [*texts(60, 3), *((f"rare {number}", f"label {number}") for number in range(40))]
+    data = write(tmp_path / "rare.tsv", rows)
+    found = langue.finetune(encoder, data, tmp_path / "m", seeds=1, epochs=1)
+    assert found.valid[0].examples > 5
+    assert len(langue.load(tmp_path / "m").classify("x")) == 42
+    assert "1 seed; F1 counts each text" in str(found)
+
+
+def test_ctrl_c_keeps_the_best_epoch_and_before_one_nothing(
+    encoder: Path,
+    files: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    calls = []
+    original = Classifier.forward
+
+    def stopped(self: Classifier, batch: Any) -> Any:
+        calls.append(batch)
+        if len(calls) == stop_at:
+            raise KeyboardInterrupt
+        return original(self, batch)
+
+    monkeypatch.setattr(Classifier, "forward", stopped)
+
+    def run(name: str, *more: str) -> str:
+        given = ["finetune", encoder, files["train"], "--valid", files["valid"], "-o", tmp_path / name]
+        assert cli.run([*map(str, given), *more]) == 130
+        return capsys.readouterr().err
+
+    stop_at = 10  # seven batches and one to measure: in the second epoch
+    message = run("m")
+    assert f"the best model so far is in {tmp_path / 'm'}" in message
+    measured = langue.load(tmp_path / "m").info()["measured"]
+    assert (measured["best_epochs"], measured["best_seed"]) == ([1], 0)
+    calls.clear()
+    stop_at = 3 * 8 + 2  # in the first epoch of the second seed
+    run("two")
+    assert langue.load(tmp_path / "two").info()["measured"]["best_seed"] == 0
+    calls.clear()
+    stop_at = 2
+    assert "nothing half-written" in run("none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_only_encoders_are_fine_tuned(

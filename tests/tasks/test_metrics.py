@@ -1,8 +1,11 @@
 """Figures of taggers, counted by hand."""
 
+from typing import Any
+
 import pytest
 
-from langue.tasks.metrics import score_tags
+from langue.corpus.tagged import Sentence
+from langue.tasks.metrics import measure, score_tags
 
 
 def test_entities_are_counted_not_tags() -> None:
@@ -71,3 +74,17 @@ def test_it_agrees_with_scikit_learn() -> None:
     for average in ("macro", "micro"):
         expected = precision_recall_fscore_support(right, guess, average=average)[:3]
         assert found.rows[average][:3] == pytest.approx(expected)
+
+
+def test_a_token_whose_tag_is_not_known_is_left_out() -> None:
+    class Guesser:
+        def tag(self, sentences: list[Sentence]) -> list[tuple[str, ...]]:
+            return [("B-X", "O", "B-X")[: len(sentence.words)] for sentence in sentences]
+
+    three, one = (("a", "b", "c"),), (("a",),)
+    some = [Sentence(three, ("B-X", "?", "O")), Sentence(one, ("?",)), Sentence(three, ("?", "?", "B-X"))]
+    model: Any = Guesser()
+    scores = measure(model, some)
+    assert (scores.tokens, scores.right, scores.unit) == (3, 2, "entity")
+    assert scores.rows["micro"][:3] == pytest.approx((2 / 3, 1, 4 / 5))
+    assert measure(model, some[1:2]).tokens == 0

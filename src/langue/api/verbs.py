@@ -93,7 +93,7 @@ def train(
         recipe: the name of a family (`"ngram"`, `"gpt2"`, `"crf"`) or of a recipe, or a TOML file.
         data: the token store a language model learns from, or the labelled file a tagger does; for
             `ngram` also a text file: a sentence a line, words between blanks.
-        valid: labelled file that a finished tagger is measured on.
+        valid: labelled file that a finished tagger is measured on; of a neural one it chooses the epoch.
         assignments: settings as the command line writes them, `["training.minutes=3"]`.
         resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
         settings: settings by name, `order=5`; a dotted name is passed as `**{"training.minutes": 3}`.

@@ -27,7 +27,8 @@ def command(
     ],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder to write.")] = None,
     valid: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Labelled file that a finished tagger is measured on.")
+        str | None,
+        typer.Option(metavar="FILE", help="Labelled file that a tagger is measured on."),
     ] = None,
     settings: Settings = None,
     memory: Annotated[

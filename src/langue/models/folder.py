@@ -290,9 +290,10 @@ def _open(path: Path | str, *, verify: bool = True) -> tuple[Path, Description, 
 def describe(path: Path) -> Description:
     """`model.json` of a model folder, without loading the model."""
     if not (path / DESCRIPTION).is_file():
-        raise LangueError(
-            f"{path} is not a model folder (no {DESCRIPTION}); make one: langue train FAMILY STORE -o {path}"
-        )
+        how = f"make one: langue train FAMILY STORE -o {path}"
+        if (path / "config.json").is_file():
+            how = f"it looks like one of Hugging Face: langue import {path} -o FOLDER"
+        raise LangueError(f"{path} is not a model folder (no {DESCRIPTION}); {how}")
     table = read_json(path / DESCRIPTION)
     if not isinstance(table, dict) or table.get("format") != FORMAT:
         raise LangueError(

@@ -25,6 +25,7 @@ MODULES = {
     "rnn": "langue.models.rnn",
     "charcnn": "langue.models.charcnn",
     "transformer": "langue.models.transformer",
+    "bert2bert": "langue.models.bert2bert",
     "gpt2": "langue.models.gpt2",
     "bert": "langue.models.bert",
     "albert": "langue.models.albert",

@@ -91,9 +91,11 @@ class Finetuned:
             if scores:
                 columns = zip(*(found[:3] for found in scores), strict=True)
                 lines.append(f"{name:<8}" + "  ".join(spread(column) for column in columns))
+        seeds = len(self.valid)
+        many = f"{seeds} seeds, mean ± standard deviation" if seeds > 1 else "1 seed"
         lines.append(
-            f"{len(self.valid)} seeds, mean ± standard deviation; F1 counts each {self.unit}; kept: seed "
-            f"{self.seeds[self.best]}, the best on valid, after epoch {self.epochs[self.best]}"
+            f"{many}; F1 counts each {self.unit}; kept: seed {self.seeds[self.best]}, after epoch "
+            f"{self.epochs[self.best]}, the best on valid"
         )
         return "\n".join(lines)
 
@@ -124,13 +126,13 @@ def finetune(
     keep_freed_memory()
     texts = 2 if task == "pair" else 1
     training = read_labelled(data, texts=texts)
+    labels = tuple(sorted({example.label for example in training}))
+    if len(labels) < 2:
+        raise LangueError(f"{data} has one label only, {labels[0]}: there is nothing to tell apart")
     if valid:
         watched = read_labelled(valid, texts=texts)
     else:
         training, watched = held_out(training, lambda example: example.texts, str(data))
-    labels = tuple(sorted({example.label for example in training}))
-    if len(labels) < 2:
-        raise LangueError(f"{data} has one label only, {labels[0]}: there is nothing to tell apart")
     tested = read_labelled(test, texts=texts) if test else []
     reader = Reader(encoder, Tokenizer.load(encoder.path / TOKENIZER))
     read = [reader.read(training), reader.read(watched), reader.read(tested)]

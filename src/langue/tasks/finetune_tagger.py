@@ -12,7 +12,7 @@ from langue.base.progress import log
 from langue.corpus.tagged import Sentence, TaggedConfig, read_tagged
 from langue.models.encoder_tagger import FAMILY, EncoderTagger, EncoderTaggerConfig, create
 from langue.models.folder import DESCRIPTION, Loaded, save_tagger
-from langue.models.labels import Encoding, check_possible, spell_labels
+from langue.models.labels import Encoding, Labels, check_possible, spell_labels
 from langue.models.layers.crf import Head
 from langue.models.layers.device import keep_freed_memory
 from langue.tasks.classification import Scores
@@ -69,19 +69,7 @@ def finetune_tagger(
     score_tags(right, right)  # a package that is missing is missed now, not after training
     labels, tags = spell_labels(training, config.encoding)
     check_possible(training, tags, labels.chain(constraints=config.constraints))
-    masked = encoder.masked  # which must be one
-    shape = EncoderTaggerConfig(
-        head=config.head,
-        encoder=encoder.family.name,
-        encoder_config=encode(encoder.config) | {"start": ""},
-        vocabulary=encoder.description["vocabulary"],
-        normalisation=encoder.description["normalisation"],
-        labels=labels.names,
-        scheme=labels.scheme,
-        encoding=labels.encoding,
-        constraints=config.constraints,
-        dropout=config.dropout,
-    )
+    masked, shape = encoder.masked, _shape(encoder, labels, config)
     tokenizer = Tokenizer.load(encoder.path / TOKENIZER)
 
     def make(seed: int) -> EncoderTagger:
@@ -120,6 +108,21 @@ def finetune_tagger(
     if learned.interrupted:
         raise Interrupted(f"interrupted; the best model so far is in {output}")
     return found
+
+
+def _shape(encoder: Loaded, labels: Labels, config: TagConfig) -> EncoderTaggerConfig:
+    return EncoderTaggerConfig(
+        head=config.head,
+        encoder=encoder.family.name,
+        encoder_config=encode(encoder.config) | {"start": ""},
+        vocabulary=encoder.description["vocabulary"],
+        normalisation=encoder.description["normalisation"],
+        labels=labels.names,
+        scheme=labels.scheme,
+        encoding=labels.encoding,
+        constraints=config.constraints,
+        dropout=config.dropout,
+    )
 
 
 def _scores(scores: TagScores) -> Scores:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from langue.base.errors import MissingExtra
 from langue.corpus.schemes import convert, scheme_of
-from langue.corpus.tagged import Sentence
+from langue.corpus.tagged import UNKNOWN, Sentence
 from langue.models.protocol import Tagger
 
 Tags = Sequence[Sequence[str]]
@@ -129,8 +129,13 @@ def score_tags(right: Tags, predicted: Tags, known: Sequence[str] = ()) -> TagSc
 
 
 def measure(model: Tagger, sentences: Sequence[Sentence], known: Sequence[str] = ()) -> TagScores:
-    """Tag sentences whose tags are known, and compare."""
-    return score_tags([sentence.tags for sentence in sentences], model.tag(sentences), known)
+    """Tag sentences and compare; a token whose tag is not known is left out."""
+    right, predicted = [], []
+    for sentence, guesses in zip(sentences, model.tag(sentences), strict=True):
+        told = [pair for pair in zip(sentence.tags, guesses, strict=True) if pair[0] != UNKNOWN]
+        right.append([tag for tag, _ in told])
+        predicted.append([guess for _, guess in told])
+    return score_tags(right, predicted, known)
 
 
 def _entities(right: Tags, predicted: Tags) -> dict[str, Row]:

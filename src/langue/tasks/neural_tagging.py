@@ -69,6 +69,7 @@ def learn(
             loss=loss,
             measure=lambda: measure(model, watched),
             worth=lambda scores: scores.f1,
+            lengths=[len(sentence.words) for sentence in training],
         )
 
     def run(seed: int) -> tuple[Taught[TagScores], tuple[NeuralTagger, TagScores | None]]:

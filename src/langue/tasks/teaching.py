@@ -16,6 +16,7 @@ from langue.base.progress import bar, log
 from langue.base.seeds import derive, generator
 
 WARMUP = 0.1  # share of the steps
+POOL = 16  # batches whose examples are sorted by length, where that is told
 CLIP = 1.0  # largest norm of the gradient
 HELD_OUT = 0.1  # of the training file, where no validation file is given
 
@@ -49,6 +50,7 @@ class Course(NamedTuple, Generic[S]):
     loss: Callable[[npt.NDArray[np.int64]], torch.Tensor]  # of the examples of these numbers, their mean
     measure: Callable[[], S]  # on the validation examples
     worth: Callable[[S], float]  # the larger, the better
+    lengths: Sequence[int] = ()  # of the examples: batches then hold some of like length
 
 
 class Taught(NamedTuple, Generic[S]):
@@ -72,7 +74,8 @@ def teach(course: Course[S], lessons: Lessons, seed: int) -> Taught[S]:
     optimiser = torch.optim.AdamW(
         model.parameters(), betas=(0.9, 0.999), weight_decay=lessons.weight_decay, fused=True
     )
-    steps = lessons.epochs * -(-course.examples // lessons.batch)
+    size = course.examples, lessons.batch, course.lengths
+    steps = lessons.epochs * len(batches(*size, seed, 1))
     best: tuple[S, int, dict[str, torch.Tensor]] | None = None
     interrupted = False
     step = 0
@@ -80,7 +83,7 @@ def teach(course: Course[S], lessons: Lessons, seed: int) -> Taught[S]:
         try:
             for epoch in range(1, lessons.epochs + 1):
                 model.train()
-                for chosen in _batches(course.examples, lessons.batch, seed, epoch):
+                for chosen in batches(*size, seed, epoch):
                     optimiser.param_groups[0]["lr"] = lessons.learning_rate * _rate(step, steps)
                     _step(course, optimiser, chosen)
                     step += 1
@@ -100,9 +103,25 @@ def teach(course: Course[S], lessons: Lessons, seed: int) -> Taught[S]:
     return Taught(best[0], best[1], interrupted)
 
 
-def _batches(examples: int, batch: int, seed: int, epoch: int) -> Sequence[npt.NDArray[np.int64]]:
-    order = generator(seed, "finetune", epoch - 1).permutation(examples)
-    return np.array_split(order, -(-examples // batch))
+def batches(
+    examples: int, batch: int, lengths: Sequence[int], seed: int, epoch: int
+) -> list[npt.NDArray[np.int64]]:
+    """The numbers of all examples in the order of an epoch, in batches of nearly equal size.
+
+    Args:
+        lengths: of the examples. Those of `POOL` batches are then sorted by it, and the batches shuffled: a
+            recurrent network takes as many steps as the longest of a batch has.
+    """
+    draw = generator(seed, "finetune", epoch - 1)
+    order = draw.permutation(examples)
+    count = -(-examples // batch)
+    if not lengths:
+        return np.array_split(order, count)
+    found = []
+    for pool in np.array_split(order, -(-count // POOL)):
+        by_length = pool[np.argsort([lengths[index] for index in pool], kind="stable")]
+        found += np.array_split(by_length, -(-len(pool) // batch))
+    return [found[index] for index in draw.permutation(len(found))]
 
 
 def _rate(step: int, steps: int) -> float:
@@ -153,6 +172,7 @@ def held_out(
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation of shares."""
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return f"{np.mean(values):7.2%} ± {deviation:6.2%}"
+    """Mean and standard deviation of shares; of one alone, that."""
+    if len(values) == 1:
+        return f"{values[0]:7.2%}{'':9}"
+    return f"{np.mean(values):7.2%} ± {np.std(values, ddof=1):6.2%}"
