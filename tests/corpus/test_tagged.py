@@ -81,6 +81,16 @@ def test_sentences_know_their_document(write: Callable[[str, str], Path], name: 
     assert [sentence.document for sentence in found] == [(), (("b",), ("c",)), (("b",), ("c",)), (("d",),)]
     assert found[1].document is found[2].document
     assert found[2].document[1] is found[2].words
+    tagged = read_tagged(write(name, text))
+    for format, suffix in (("conll", "txt"), ("jsonl", "jsonl"), (tagged.format, name.split(".")[1])):
+        if format == "conllu" and tagged.format != "conllu":
+            continue
+        tags = [sentence.tags for sentence in found[1:]]
+        copy = "".join(
+            write_tagged(found[1:], tags, format, ("word", "upos" if format == "conllu" else "tag"))
+        )
+        again = read_tagged(write(f"copy.{suffix}", copy)).sentences
+        assert [sentence.document for sentence in again] == [one.document for one in found[1:]]
 
 
 def test_columns_by_name_and_passed_over(write: Callable[[str, str], Path]) -> None:

@@ -270,19 +270,26 @@ def write_tagged(
     """Sentences with other tags, as pieces of a text in a format.
 
     Args:
-        columns: names as in `Tagged.columns`. A sentence of CoNLL-U keeps its other columns.
+        columns: names as in `Tagged.columns`. A sentence of CoNLL-U keeps its other columns and its comments.
     """
     write = {"conll": _as_conll, "conllu": _as_conllu, "jsonl": _as_json}[format]
+    before: Any = None
+    document = 0
     for sentence, chosen in zip(sentences, tags, strict=True):
-        yield write(sentence, chosen, columns)
+        begins = bool(sentence.document) and sentence.document is not before
+        before = sentence.document
+        document += begins
+        if begins and format == "conll":
+            yield "\t".join([DOCUMENT_START, *("-X-" for _ in sentence.columns[1:]), "O"]) + "\n\n"
+        yield write(sentence, chosen, columns, document if sentence.document else 0)
 
 
-def _as_conll(sentence: Sentence, tags: Sequence[str], columns: Sequence[str]) -> str:
+def _as_conll(sentence: Sentence, tags: Sequence[str], columns: Sequence[str], document: int) -> str:
     rows = zip(*sentence.columns, tags, strict=True)
     return "".join("\t".join(row) + "\n" for row in rows) + "\n"
 
 
-def _as_conllu(sentence: Sentence, tags: Sequence[str], columns: Sequence[str]) -> str:
+def _as_conllu(sentence: Sentence, tags: Sequence[str], columns: Sequence[str], document: int) -> str:
     place = CONLLU.index(columns[-1]) if columns[-1] in CONLLU else CONLLU.index("xpos")
     lines = sentence.lines or tuple(
         "\t".join([str(number), word, *"_" * 8]) for number, word in enumerate(sentence.words, 1)
@@ -298,7 +305,8 @@ def _as_conllu(sentence: Sentence, tags: Sequence[str], columns: Sequence[str]) 
     return "".join(written) + "\n"
 
 
-def _as_json(sentence: Sentence, tags: Sequence[str], columns: Sequence[str]) -> str:
+def _as_json(sentence: Sentence, tags: Sequence[str], columns: Sequence[str], document: int) -> str:
     names = [FIELDS.get(name, name) for name in columns if name != SKIP]
     values = [list(values) for values in (*sentence.columns, tags)]
-    return json.dumps(dict(zip(names, values, strict=True)), ensure_ascii=False) + "\n"
+    known = {"document": document} if document else {}
+    return json.dumps(dict(zip(names, values, strict=True)) | known, ensure_ascii=False) + "\n"

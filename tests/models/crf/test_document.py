@@ -23,7 +23,8 @@ def document(*texts: str, tags: tuple[str, ...] = ()) -> list[Sentence]:
 
 def told(sentences: list[Sentence], number: int, word: str) -> dict[str, str]:
     place = sum(len(one.words) for one in sentences[:number]) + sentences[number].words.index(word)
-    return dict(zip(ELSEWHERE, (column[place] for column in elsewhere(sentences)), strict=True))
+    values = (column.names[column.numbers[place]] for column in elsewhere(sentences))
+    return dict(zip(ELSEWHERE, values, strict=True))
 
 
 def test_by_hand() -> None:
@@ -44,8 +45,10 @@ def test_by_hand() -> None:
 
 
 def test_a_sentence_that_stands_alone_has_none_of_it() -> None:
-    assert elsewhere([Sentence((("Tim", "won"),))]) == [["", ""]] * len(ELSEWHERE)
-    assert elsewhere([]) == [[] for _ in ELSEWHERE]
+    for numbers, names in elsewhere([Sentence((("Tim", "won"),))]):
+        assert (numbers.tolist(), names) == ([0, 0], [""])
+    for numbers, names in elsewhere([]):
+        assert (numbers.tolist(), names) == ([], [""])
 
 
 def test_a_name_is_known_by_its_document(tmp_path: Path) -> None:

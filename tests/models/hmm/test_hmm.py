@@ -23,6 +23,7 @@ from langue.models.hmm.baum_welch import (
     expect,
     group_of,
     log_likelihood,
+    maximise,
 )
 from langue.models.hmm.classes import kmeans
 from langue.models.hmm.model import HMM
@@ -164,6 +165,21 @@ def test_stochastic_em_learns() -> None:
     begin = parameters(4, 12)
     found = baum_welch.baum_welch(begin, pieces, flat(12), iterations=8, tolerance=-np.inf, batch_tokens=200)
     assert log_likelihood(found, pieces) > log_likelihood(begin, pieces)
+
+
+@pytest.mark.slow
+def test_a_step_of_the_largest_size() -> None:
+    """1,024 states and 30,000 words; whole texts of that size are in `benchmarks/hmm.py --part large`."""
+    K, size = 1024, 30_000
+    pieces = group_of([np.random.default_rng(n).integers(0, size, 40) for n in range(50)])
+    prior = Prior(5.0, 1.0, torch.full((size,), 1 / size, dtype=torch.float64))
+    start = parameters(K, size)
+    counts = expect(start, pieces)
+    assert float(counts.emission.sum()) == pytest.approx(2000)
+    assert float(counts.transition.sum()) == pytest.approx(2000 - 50)
+    better = maximise(counts, prior, start)
+    assert float(better.emission.sum(0).min()) == pytest.approx(1)
+    assert log_likelihood(better, pieces) > counts.log_likelihood
 
 
 @pytest.mark.parametrize("order", [1, 2])

@@ -1,16 +1,19 @@
 """The neural HMM: its gradient against autograd through a written-out forward pass, and the whole road."""
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from tests.models.hmm.test_blocks import summed
 
 import langue
-from langue.base.errors import LangueError
+from langue.base.errors import Interrupted, LangueError
 from langue.evaluation.checks import check
-from langue.models.hmm.neural import NeuralHMMConfig, create, load
+from langue.models.hmm.neural import WEIGHTS, NeuralHMM, NeuralHMMConfig, create, load
 from langue.models.protocol import Causal, Vocabulary
 from langue.tokens.batches import Batch
 
@@ -87,6 +90,29 @@ def test_the_trainer_teaches_it(small_store: Path, tmp_path: Path) -> None:
     curve = model.info()["measured"]["validation"]
     assert curve[-1]["loss"] < curve[0]["loss"]
     assert langue.evaluate(model, small_store, check=True).passed
+
+
+def test_a_stopped_run_goes_on_to_the_same_bits(
+    small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"states": 64, "clusters": 16, "width": 8, "steps": 12, "batch_tokens": 256}
+    langue.train("neural-hmm", small_store, tmp_path / "straight", **settings)
+    calls = []
+    original = NeuralHMM.loss
+
+    def stopped(self: NeuralHMM, batch: Batch) -> torch.Tensor:
+        calls.append(batch)
+        if len(calls) == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(self, batch)
+
+    monkeypatch.setattr(NeuralHMM, "loss", stopped)
+    with pytest.raises(Interrupted):
+        langue.train("neural-hmm", small_store, tmp_path / "stopped", **settings)
+    langue.train("neural-hmm", small_store, tmp_path / "stopped", resume=True, **settings)
+    one, other = (load_file(tmp_path / name / WEIGHTS) for name in ("straight", "stopped"))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
 def test_states_that_no_cluster_can_share_are_refused(small_store: Path, tmp_path: Path) -> None:

@@ -3,115 +3,235 @@
 A name that is ambiguous where it stands is often plain elsewhere ("Tim Henman" is named once, then it is
 "Henman", and "HENMAN" in a headline), so a model of sentences gains by looking there (Chieu and Ng 2003,
 "global features"; Ratinov and Roth 2009, "context aggregation"). Nothing here is of more than one
-document, and a sentence that stands alone has none of it.
+document, and a sentence that stands alone has none of it. Words are numbers, as in `features`.
 """
 
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
 
 from langue.corpus.tagged import Sentence
+from langue.models.chain.chain import offsets_of
 
-# In the order of `_Document.of`; what each says is in `templates`.
-ELSEWHERE = ("spelled", "name_before", "name_after", "left", "right")
-NOTHING = ("",) * len(ELSEWHERE)
+Numbers = npt.NDArray[Any]
+ELSEWHERE = ("spelled", "name_before", "name_after", "left", "right")  # what each is: see `templates`
+NOTHING = -1
+END = "</s>"  # right of the last word
 OPENING = {'"', "``", "''", "“", "‘", "("}  # after these a word is capitalised as at the start of a sentence
+# What `spelled` is made of.
+LOWER, CAPITALISED, CAPITALS, HEADLINE, START = 1, 2, 4, 8, 16
+SPELLED = ["".join(mark for bit, mark in enumerate("lCAHS") if code >> bit & 1) for code in range(32)]
 
 
-def elsewhere(sentences: Sequence[Sentence]) -> list[list[str]]:
-    """The columns `ELSEWHERE` of all tokens, one sentence after another; empty where there is nothing."""
-    documents: dict[int, _Document] = {}
-    rows: list[list[tuple[str, ...]]] = []
+class Column(NamedTuple):
+    """A value of each token, `names[numbers[t]]`; the last name is "": the document says nothing."""
+
+    numbers: Numbers  # (N,)
+    names: list[str]
+
+
+def elsewhere(sentences: Sequence[Sentence]) -> list[Column]:
+    """The columns `ELSEWHERE` of all tokens, one sentence after another."""
+    documents = list({id(one.document): one.document for one in sentences if one.document}.values())
+    told = list(chain.from_iterable(documents))
+    offsets = offsets_of([len(words) for words in told])
+    edges = offsets_of([len(document) for document in documents])
+    known: dict[str, int] = {}
+    tokens = np.array(
+        [known.setdefault(word, len(known)) for words in told for word in words], dtype=np.int64
+    )
+    words, lowered = _Words.of(list(known))
+    found = np.full(
+        (len(ELSEWHERE), len(tokens) + 1), NOTHING
+    )  # the last stands for sentences that stand alone
+    _fill(tokens, offsets, edges, words, _Told.nothing(len(lowered) - 1), found)
+    rows = _places(sentences, documents, offsets, edges)
+    vocabularies = (SPELLED, list(known), list(known), lowered, lowered)
+    return [_column(values[rows], names) for values, names in zip(found, vocabularies, strict=True)]
+
+
+def _places(
+    sentences: Sequence[Sentence],
+    documents: Sequence[tuple[tuple[str, ...], ...]],
+    offsets: Numbers,
+    edges: Numbers,
+) -> Numbers:
+    """Where the tokens of sentences stand among those of all documents; -1 where they stand alone."""
+    numbers = {id(document): number for number, document in enumerate(documents)}
+    begins = {
+        (number, id(words)): offsets[edges[number] + place]
+        for number, document in enumerate(documents)
+        for place, words in enumerate(document)
+    }
+    places = []
     for sentence in sentences:
+        size = len(sentence.words)
         if not sentence.document:
-            rows.append([NOTHING] * len(sentence.words))
+            places.append(np.full(size, NOTHING))
             continue
-        document = documents.get(id(sentence.document))
-        if document is None:
-            document = documents[id(sentence.document)] = _Document(sentence.document)
-        rows.append(document.of(sentence.words))
-    flat = list(chain.from_iterable(rows))
-    return [list(column) for column in zip(*flat, strict=True)] if flat else [[] for _ in ELSEWHERE]
+        number = numbers[id(sentence.document)]
+        begin = begins.get((number, id(sentence.words)))
+        if begin is None:  # an equal one, not the very one
+            begin = offsets[edges[number] + sentence.document.index(sentence.words)]
+        places.append(np.arange(begin, begin + size))
+    return np.concatenate(places) if places else np.empty(0, np.int64)
 
 
-class _Word:
-    """What a document says of a word, however it is written."""
-
-    def __init__(self) -> None:
-        self.kinds: set[str] = set()  # how it is written: l, C, A
-        self.run: Sequence[str] = ()  # the longest sequence of capitalised words it is in
-        self.place = 0  # where in that
-        # Its neighbours where it occurs first and second: (sentence, place, word).
-        self.left: list[tuple[int, int, str]] = []
-        self.right: list[tuple[int, int, str]] = []
+def _column(values: Numbers, names: Sequence[str]) -> Column:
+    """Values with the names of those alone that occur."""
+    distinct, numbers = np.unique(np.r_[NOTHING, values], return_inverse=True)
+    # NOTHING is the smallest, and its name the last.
+    shifted = np.where(numbers[1:] == 0, len(distinct), numbers[1:]) - 1
+    return Column(shifted.astype(np.int32), [*(names[value] for value in distinct[1:]), ""])
 
 
-class _Document:
-    """Evidence from all sentences but headlines, in which everything is a capital."""
+class _Words(NamedTuple):
+    """The distinct words of some documents."""
 
-    def __init__(self, sentences: Sequence[Sequence[str]]) -> None:
-        self.numbers = {id(words): number for number, words in enumerate(sentences)}
-        self.words: dict[str, _Word] = {}
-        for number, words in enumerate(sentences):
-            if not _is_headline(words):
-                self._read(number, words)
+    lower: Numbers  # (words,) number of what a word is in lower case
+    alphabetic: Numbers  # (words,) whether it begins with a letter
+    capital: Numbers  # (words,) and that is a capital
+    small: Numbers  # (words,) str.islower
+    cased: Numbers  # (words,) whether it has two cases
+    capitals: Numbers  # (words,) str.isupper
+    long: Numbers  # (words,) more than one character
+    opening: Numbers  # (words,)
 
-    def _read(self, number: int, words: Sequence[str]) -> None:
-        begin = 0  # of the run of capitalised words
-        for place, word in enumerate(words):
-            if not word[:1].isupper():
-                begin = place + 1
-            elif place + 1 == len(words) or not words[place + 1][:1].isupper():
-                self._name(words[begin : place + 1])
-            if not word[:1].isalpha():
-                continue
-            found = self._found(word)
-            if word.islower():
-                found.kinds.add("l")
-            elif word != word.lower() and place and words[place - 1] not in OPENING:
-                found.kinds.add("A" if word.isupper() and len(word) > 1 else "C")
-            if place and len(found.left) < 2:
-                found.left.append((number, place, words[place - 1].lower()))
-            if len(found.right) < 2:
-                after = words[place + 1].lower() if place + 1 < len(words) else "</s>"
-                found.right.append((number, place, after))
+    @classmethod
+    def of(cls, words: Sequence[str]) -> tuple["_Words", list[str]]:
+        """And the words in lower case by number, `END` behind them."""
+        known: dict[str, int] = {}
+        lower = np.array([known.setdefault(word.lower(), len(known)) for word in words], np.int64)
 
-    def _name(self, run: Sequence[str]) -> None:
-        for place, word in enumerate(run):
-            found = self._found(word)
-            if len(run) > len(found.run):
-                found.run, found.place = run, place
+        def which(test: Any) -> Numbers:
+            return np.array([test(word) for word in words], np.bool_)
 
-    def _found(self, word: str) -> _Word:
-        return self.words.setdefault(word.lower(), _Word())
-
-    def of(self, words: Sequence[str]) -> list[tuple[str, ...]]:
-        """`ELSEWHERE` of each token of one of the sentences."""
-        number = self.numbers.get(id(words), -1)
-        headline = "H" if _is_headline(words) else ""
-        rows = []
-        for place, word in enumerate(words):
-            if not word[:1].isalpha():
-                rows.append(NOTHING)
-                continue
-            found = self.words.get(word.lower(), _UNMET)
-            start = "S" if place == 0 else ""
-            spelled = "".join(kind for kind in "lCA" if kind in found.kinds) + headline + start
-            before = found.run[found.place - 1] if found.place else ""
-            after = found.run[found.place + 1] if found.place + 1 < len(found.run) else ""
-            left = right = ""
-            if not word.islower():
-                left, right = _other(found.left, number, place), _other(found.right, number, place)
-            rows.append((spelled, before, after, left, right))
-        return rows
+        kinds = cls(
+            lower,
+            which(lambda word: word[:1].isalpha()),
+            which(lambda word: word[:1].isupper()),
+            which(str.islower),
+            which(lambda word: word != word.lower() or word != word.upper()),
+            which(str.isupper),
+            which(lambda word: len(word) > 1),
+            which(lambda word: word in OPENING),
+        )
+        return kinds, [*known, END]
 
 
-_UNMET = _Word()
+class _Told(NamedTuple):
+    """What a document says of each word in lower case, all `(words,)`."""
+
+    kinds: Numbers  # how it is written: LOWER, CAPITALISED, CAPITALS
+    begin: Numbers  # the longest run of capitalised words that it is in: first token,
+    end: Numbers  # and the one behind the last; as large as `begin` where there is none
+    place: Numbers  # and where in it
+    left: Numbers  # (words, 2) the first two places where it has a neighbour; `NOTHING` where it has not
+    right: Numbers  # (words, 2)
+
+    @classmethod
+    def nothing(cls, L: int) -> "_Told":
+        pairs = (np.full((L, 2), NOTHING) for _ in range(2))
+        return cls(*(np.zeros(L, np.int64) for _ in range(4)), *pairs)
 
 
-def _other(neighbours: list[tuple[int, int, str]], number: int, place: int) -> str:
-    """The first neighbour that is not that of this place itself."""
-    return next((word for at, where, word in neighbours if (at, where) != (number, place)), "")
+@njit(nogil=True, cache=True)
+def _fill(tokens, offsets, edges, words, told, found):  # type: ignore[no-untyped-def]
+    """Fill `found` `(columns, N + 1)`, document by document."""
+    for d in range(len(edges) - 1):
+        sentences = range(edges[d], edges[d + 1])
+        for word in tokens[offsets[edges[d]] : offsets[edges[d + 1]]]:
+            _forget(told, words.lower[word])
+        for s in sentences:
+            first, last = offsets[s], offsets[s + 1]
+            if not _is_headline(tokens, first, last, words):
+                _names(tokens, first, last, words, told)
+                for t in range(first, last):
+                    if words.alphabetic[tokens[t]]:
+                        _note(tokens, first, t, words, told)
+        for s in sentences:
+            first, last = offsets[s], offsets[s + 1]
+            headline = HEADLINE if _is_headline(tokens, first, last, words) else 0
+            for t in range(first, last):
+                if words.alphabetic[tokens[t]]:
+                    start = START if t == first else 0
+                    _tell(tokens, offsets, t, words, told, found)
+                    found[0, t] = told.kinds[words.lower[tokens[t]]] + headline + start
 
 
-def _is_headline(words: Sequence[str]) -> bool:
-    return " ".join(words).isupper()
+@njit(nogil=True, cache=True)
+def _forget(told, k):  # type: ignore[no-untyped-def]
+    told.kinds[k] = 0
+    told.begin[k] = told.end[k] = told.place[k] = 0
+    told.left[k] = NOTHING
+    told.right[k] = NOTHING
+
+
+@njit(nogil=True, cache=True)
+def _is_headline(tokens, first, last, words):  # type: ignore[no-untyped-def]
+    """Whether all that could be capitals is: nothing there says how a word is written."""
+    any_capitals = False
+    for word in tokens[first:last]:
+        if words.cased[word] and not words.capitals[word]:
+            return False
+        any_capitals |= words.capitals[word]
+    return any_capitals
+
+
+@njit(nogil=True, cache=True)
+def _names(tokens, first, last, words, told):  # type: ignore[no-untyped-def]
+    """Note the runs of capitalised words."""
+    begin = first
+    for t in range(first, last):
+        if not words.capital[tokens[t]]:
+            begin = t + 1
+        elif t + 1 == last or not words.capital[tokens[t + 1]]:
+            for place in range(begin, t + 1):
+                k = words.lower[tokens[place]]
+                if t + 1 - begin > told.end[k] - told.begin[k]:
+                    told.begin[k], told.end[k], told.place[k] = begin, t + 1, place
+
+
+@njit(nogil=True, cache=True)
+def _note(tokens, first, t, words, told):  # type: ignore[no-untyped-def]
+    """Note how the word at t is written, and its neighbours."""
+    word = tokens[t]
+    k = words.lower[word]
+    if words.small[word]:
+        told.kinds[k] |= LOWER
+    elif words.cased[word] and t > first and not words.opening[tokens[t - 1]]:
+        told.kinds[k] |= CAPITALS if words.capitals[word] and words.long[word] else CAPITALISED
+    if t > first:
+        _keep(told.left[k], t)
+    _keep(told.right[k], t)
+
+
+@njit(nogil=True, cache=True)
+def _keep(places, t):  # type: ignore[no-untyped-def]
+    if places[0] == NOTHING:
+        places[0] = t
+    elif places[1] == NOTHING:
+        places[1] = t
+
+
+@njit(nogil=True, cache=True)
+def _tell(tokens, offsets, t, words, told, found):  # type: ignore[no-untyped-def]
+    """Fill the columns of the word at t beside the first."""
+    k = words.lower[tokens[t]]
+    if told.place[k] > told.begin[k]:
+        found[1, t] = tokens[told.place[k] - 1]
+    if told.place[k] + 1 < told.end[k]:
+        found[2, t] = tokens[told.place[k] + 1]
+    if words.small[tokens[t]]:
+        return  # what is in lower case is no name
+    left = told.left[k, 1] if told.left[k, 0] == t else told.left[k, 0]
+    if left != NOTHING:
+        found[3, t] = words.lower[tokens[left - 1]]
+    right = told.right[k, 1] if told.right[k, 0] == t else told.right[k, 0]
+    if right != NOTHING:
+        ends = offsets[np.searchsorted(offsets, right, side="right")]  # of the sentence it is in
+        found[4, t] = len(told.kinds) if right + 1 == ends else words.lower[tokens[right + 1]]

@@ -7,7 +7,7 @@ attributes that depend on the same word in the same place form one bundle: a tok
 for each place, where it would have dozens of attributes.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -210,10 +210,14 @@ class Extractor:
     def _numbered(self, sentences: Sequence[Sentence]) -> "_Numbered":
         """The distinct words of each column, and the number of each token's value of every part."""
         words, distinct = [], []
-        for tokens in self._fields(sentences):
+        for column in range(len(self.columns)):
             known: dict[str, int] = {}
+            tokens = chain.from_iterable(sentence.columns[column] for sentence in sentences)
             words.append(np.array([known.setdefault(word, len(known)) for word in tokens], np.int32))
             distinct.append(list(known))
+        for numbers, names in elsewhere(sentences) if self.from_document else ():
+            words.append(numbers)
+            distinct.append(names)
         tables: dict[str, Numbers] = {}
         for column, known_words in enumerate(distinct):
             tables |= self._values_of(column, known_words)
@@ -226,13 +230,6 @@ class Extractor:
             # Sizes are final only now that all values are numbered.
             counts={name: len(values.numbers) for name, values in self.values.items()},
         )
-
-    def _fields(self, sentences: Sequence[Sentence]) -> Iterator[Iterable[str]]:
-        """The tokens of each column, those made of the document last."""
-        for column in range(len(self.columns)):
-            yield chain.from_iterable(sentence.columns[column] for sentence in sentences)
-        if self.from_document:
-            yield from elsewhere(sentences)
 
     def _values_of(self, column: int, words: list[str]) -> dict[str, Numbers]:
         """For every part that looks at a column, the numbers of the values of some words."""
