@@ -44,6 +44,8 @@ def test_sentences_score_as_in_the_module(
         assert ours.perplexity(line) == pytest.approx(theirs.perplexity(line), rel=1e-5)
     assert ours.scores(lines) == pytest.approx([theirs.score(line) for line in lines], abs=1e-4)
     assert ours.scores([*lines, "two\nlines"])[-1] == pytest.approx(theirs.score("two lines"), abs=1e-4)
+    odd = ["w1 <s> w2", "</s> <s>", "w2"]  # which stand for ends of sentences, and are none
+    assert ours.scores(odd) == pytest.approx([ours.score(line) for line in odd], abs=1e-5)
     assert ours.scores([]).shape == (0,)
 
 
@@ -125,10 +127,12 @@ def test_words_are_numbered_as_they_come() -> None:
     assert [words[id].decode() for id in range(len(words))] == list(numbered)
     expected = [id for line in ids for id in [len(numbered), *line, 1_000_000]]
     assert stream.tolist() == [*expected, len(numbered)]
-    assert words.encode(data, unknown=0, start=len(numbered), stop=1_000_000).tolist() == expected
-    assert Words.of([b"a", b"b"]).encode(
-        np.frombuffer(b"a c\nb\n", np.uint8), unknown=7, start=8, stop=9
-    ).tolist() == [8, 0, 7, 9, 8, 1, 9]
+    again, begins = words.encode(data, unknown=0, start=len(numbered), stop=1_000_000)
+    assert again.tolist() == expected
+    assert begins.tolist() == np.cumsum([0, *(len(line) + 2 for line in ids)]).tolist()
+    assert Words.of([b"a", b"b"]).encode(np.frombuffer(b"a c\nb\n", np.uint8), unknown=7, start=8, stop=9)[
+        0
+    ].tolist() == [8, 0, 7, 9, 8, 1, 9]
 
 
 def test_the_tokenizer_is_the_one_the_library_writes(monkeypatch: pytest.MonkeyPatch) -> None:
