@@ -5,8 +5,9 @@ ones. A word is looked up in them from the shortest to the longest: found after 
 suffix to look for after the next. A match that is shorter than the context pays the backoffs of the
 contexts it fell short of.
 
-Most of the time goes into waiting for memory, and into branches guessed wrong. So a text is walked by several streams in lockstep,
-each in a part of its own: what one needs next is fetched while the others work.
+Most of the time goes into waiting for memory, and into branches guessed wrong. So a text is walked by
+several streams in lockstep, each in a part of its own: what one needs next is fetched while the others
+work, and only those that may still find a longer n-gram look for it.
 """
 
 from typing import Any
