@@ -124,6 +124,8 @@ class Bench:
         ngrams = len(ours.tables.suffix)
         print(f"model      {ngrams:,} n-grams, {size / 1e6:.1f} MB, {size / ngrams:.2f} bytes an n-gram")
         self.quantised()
+        if all(self.tools.values()):
+            self.pruned()
         self.memory(size)
         if self.tools["query"] and self.binary.exists():
             self.scoring(ours)
@@ -147,10 +149,33 @@ class Bench:
                 shell=True, check=True, capture_output=True,
             )  # fmt: skip
         seconds = alternate(sides, self.runs)
+        with tempfile.TemporaryDirectory() as cache:
+            fresh = {**os.environ, "NUMBA_CACHE_DIR": cache}
+            cold = alternate({"cold": lambda: subprocess.run(command, check=True, env=fresh)}, 1)["cold"]
         theirs = seconds.get("kenlm")
         for side, took in seconds.items():
             ratio = took.against(theirs) if theirs and side != "kenlm" else ""
             print(f"build      {side:13} {took.wall:7.2f} s, CPU {took.cpu:6.2f} s  {ratio}")
+        print(f"build      the first time of all, nothing compiled: {cold.wall:.2f} s, CPU {cold.cpu:.2f} s")
+
+    def pruned(self) -> None:
+        """N-grams left and perplexity, pruned by counts, against `lmplz --prune`."""
+        for prune in ((0, 0, 1), (0, 1, 2)):
+            folder, binary = self.folder / f"{self.name}.pruned", self.folder / f"{self.name}.pruned.bin"
+            train_text(NGramConfig(order=self.order, prune=prune), self.train, folder, overwrite=True)
+            model = kenlm.Model(folder)
+            own = model.query(self.test.read_bytes()).perplexity
+            subprocess.run(
+                f"{self.tools['lmplz']} -o {self.order} --prune {' '.join(map(str, prune))} -S 1G "
+                f"-T {self.folder}/ < {self.train} | "
+                f"{self.tools['build_binary']} probing /dev/stdin {binary}",
+                shell=True, check=True, capture_output=True,
+            )  # fmt: skip
+            figure = including_oovs(query_output(str(self.tools["query"]), binary, self.test))
+            print(
+                f"pruned     {prune}: {len(model.tables.suffix):,} n-grams left, perplexity {own:.7f}  "
+                f"KenLM {figure:.7f}  relative {own / figure - 1:+.1e}"
+            )
 
     def quantised(self) -> None:
         """What 8-bit codes save, and what they cost."""
@@ -201,12 +226,7 @@ class Bench:
             theirs_output = {}
 
             def query(path: Path = path, output: dict = theirs_output) -> None:  # type: ignore[type-arg]
-                with path.open("rb") as file:
-                    done = subprocess.run(
-                        [str(self.tools["query"]), "-v", "summary", str(self.binary)],
-                        stdin=file, capture_output=True, text=True, check=True,
-                    )  # fmt: skip
-                output["text"] = done.stdout
+                output["text"] = query_output(str(self.tools["query"]), self.binary, path)
 
             seconds = alternate(
                 {
@@ -216,8 +236,7 @@ class Bench:
                 },
                 self.runs,
             )
-            figure = float(theirs_output["text"].split("including OOVs:\t")[1].split()[0])
-            own = float(str(found).split("including OOVs:\t")[1].split()[0])
+            figure, own = including_oovs(theirs_output["text"]), found.perplexity
             print(f"perplexity {label:5} {own:.7f}  KenLM {figure:.7f}  relative {own / figure - 1:+.1e}")
             for side, took in seconds.items():
                 ratio = "" if side == "query" else took.against(seconds["query"])
@@ -265,6 +284,17 @@ class Bench:
             f"next       {once.wall * 1e6:.0f} us over {len(vocabulary):,} words, a BaseScore loop "
             f"{seconds['module'].wall * 1e6:.0f}: {once.against(seconds['module'])}; sums to {total:.7f}"
         )
+
+
+def query_output(query: str, binary: Path, text: Path) -> str:
+    """What KenLM's `query` says of a text."""
+    command = [query, "-v", "summary", str(binary)]
+    with text.open("rb") as file:
+        return subprocess.run(command, stdin=file, capture_output=True, text=True, check=True).stdout
+
+
+def including_oovs(output: str) -> float:
+    return float(output.split("including OOVs:\t")[1].split()[0])
 
 
 def alternate(sides: dict[str, Callable[[], object]], runs: int) -> dict[str, Timing]:

@@ -44,6 +44,8 @@ def test_sentences_score_as_in_the_module(
         assert ours.perplexity(line) == pytest.approx(theirs.perplexity(line), rel=1e-5)
     assert ours.scores(lines) == pytest.approx([theirs.score(line) for line in lines], abs=1e-4)
     assert ours.scores([*lines, "two\nlines"])[-1] == pytest.approx(theirs.score("two lines"), abs=1e-4)
+    odd = ["w1 <s> w2", "</s> <s>", "w2"]  # which stand for ends of sentences, and are none
+    assert ours.scores(odd) == pytest.approx([ours.score(line) for line in odd], abs=1e-5)
     assert ours.scores([]).shape == (0,)
 
 
@@ -125,10 +127,12 @@ def test_words_are_numbered_as_they_come() -> None:
     assert [words[id].decode() for id in range(len(words))] == list(numbered)
     expected = [id for line in ids for id in [len(numbered), *line, 1_000_000]]
     assert stream.tolist() == [*expected, len(numbered)]
-    assert words.encode(data, unknown=0, start=len(numbered), stop=1_000_000).tolist() == expected
-    assert Words.of([b"a", b"b"]).encode(
-        np.frombuffer(b"a c\nb\n", np.uint8), unknown=7, start=8, stop=9
-    ).tolist() == [8, 0, 7, 9, 8, 1, 9]
+    again, begins = words.encode(data, unknown=0, start=len(numbered), stop=1_000_000)
+    assert again.tolist() == expected
+    assert begins.tolist() == np.cumsum([0, *(len(line) + 2 for line in ids)]).tolist()
+    assert Words.of([b"a", b"b"]).encode(np.frombuffer(b"a c\nb\n", np.uint8), unknown=7, start=8, stop=9)[
+        0
+    ].tolist() == [8, 0, 7, 9, 8, 1, 9]
 
 
 def test_the_tokenizer_is_the_one_the_library_writes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,12 +144,35 @@ def test_the_tokenizer_is_the_one_the_library_writes(monkeypatch: pytest.MonkeyP
         assert written.decode() == whitespace(entries).to_str()
 
 
-@pytest.mark.parametrize("content", ["a", "one line of text\n", "x\n" * 50, "我 爱 语言\n" * 3])
-def test_any_text_will_do(tmp_path: Path, content: str) -> None:
-    (tmp_path / "text").write_text(content)
-    train_text(NGramConfig(order=5), tmp_path / "text", tmp_path / "model")
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a",
+        "one line of text\n",
+        "one line of text that comes again\n" * 500,
+        "我 爱 语言\n" * 3,
+        " ".join("白日依山盡黃河入海流欲窮千里目更上一層樓") + "\n",
+        "the first hundred bytes of a text, which is little to learn from, but a model will come of it\n",
+        "".join(f"line {n} says {n * n % 97} and {n % 7} of {n * 31 % 13}\n" for n in range(330)),  # 10 KB
+    ],
+    ids=[
+        "a word",
+        "a line",
+        "one line repeated",
+        "Chinese words",
+        "Chinese characters",
+        "100 bytes",
+        "10 KB",
+    ],
+)
+@pytest.mark.parametrize("quantise", [False, True])
+def test_any_text_will_do(tmp_path: Path, content: str, quantise: bool) -> None:
+    (tmp_path / "text").write_text(content, encoding="utf-8")
+    train_text(NGramConfig(order=5, quantise=quantise), tmp_path / "text", tmp_path / "model")
     model = kenlm.Model(tmp_path / "model")
     assert math.isfinite(model.score(content.split("\n")[0]))
+    total = np.exp(model._model.next_log_probs([np.array([], np.uint32)])[0].astype(np.float64)).sum()
+    assert (0.9 < total <= 1 + 1e-6) if quantise else total == pytest.approx(1, abs=1e-5)
     assert math.isfinite(model.score("never seen"))
 
 
@@ -175,6 +202,28 @@ def test_wikitext_2_perplexities_are_kenlms(
     found = kenlm.Model(tmp_path / "model").query((tmp_path / "test").read_bytes())
     assert found.tokens == 244_102
     assert found.perplexity == pytest.approx(perplexity, rel=2e-7)
+
+
+@pytest.mark.parametrize(
+    ("prune", "ngrams", "perplexity"),  # what lmplz --prune writes, and query says of it
+    [
+        ((0, 0, 1), [619_591, 201_431, 108_311, 52_179], 230.5084729),
+        ((0, 1, 2), [205_743, 85_324, 34_265, 12_544], 256.1120797),
+        ((0, 0, 1, 1, 2), [619_591, 201_431, 108_311, 12_544], 230.8565265),
+    ],
+)
+def test_pruned_wikitext_2_is_what_kenlm_prunes(
+    shared_data: Callable[[str], Path],
+    tmp_path: Path,
+    prune: tuple[int, ...],
+    ngrams: list[int],
+    perplexity: float,
+) -> None:
+    wikitext_2(shared_data("wikitext-2"), tmp_path)
+    train_text(NGramConfig(prune=prune), tmp_path / "train", tmp_path / "model")
+    model = kenlm.Model(tmp_path / "model")
+    assert np.diff(model.tables.first)[1:].tolist() == ngrams
+    assert model.query((tmp_path / "test").read_bytes()).perplexity == pytest.approx(perplexity, rel=2e-7)
 
 
 def test_quantised_wikitext_2_takes_eight_bytes(shared_data: Callable[[str], Path], tmp_path: Path) -> None:

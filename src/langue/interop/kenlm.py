@@ -26,7 +26,7 @@ from langue.interop.words import Bytes, Numbers, Words, after_line
 from langue.models.folder import DESCRIPTION, load
 from langue.models.ngram.counts import THREADS, each
 from langue.models.ngram.model import NGram
-from langue.models.ngram.score import score
+from langue.models.ngram.score import score, sums_of, totals
 from langue.models.ngram.tables import Tables
 from langue.models.protocol import Vocabulary
 from langue.tokens.store import TOKENIZER
@@ -161,23 +161,27 @@ class Model:
         data = np.frombuffer(f"{joined}\n".encode(), np.uint8)
 
         def sums(block: Bytes) -> Numbers:
-            stream, log_probs, _ = self._block(block)
-            starts = np.flatnonzero(stream == self._model.vocabulary.size)
-            return np.add.reduceat(log_probs, starts, dtype=np.float64)
+            stream, begins = self._encode(block)
+            log_probs, _ = score(self.tables, stream, threads=1)
+            found = np.empty(len(begins) - 1)
+            sums_of(begins, log_probs, found)
+            return found
 
-        return np.concatenate(each(sums, _blocks(data))) / math.log(10)
+        return np.concatenate(each(sums, _blocks(data, THREADS))) / math.log(10)
 
     def query(self, data: bytes | Bytes, *, threads: int = THREADS) -> Query:
         """What `query` of KenLM prints of a text, a sentence a line."""
         text = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
 
         def sums(block: Bytes) -> tuple[float, float, int, int]:
-            stream, log_probs, lengths = self._block(block)
-            oov = stream == self.unknown
-            oov_total = float(log_probs[oov].sum(dtype=np.float64))
-            return float(log_probs.sum(dtype=np.float64)), oov_total, int(oov.sum()), int((lengths > 0).sum())
+            stream, _ = self._encode(block)
+            log_probs, _ = score(self.tables, stream, threads=1)
+            found: tuple[float, float, int, int] = totals(
+                stream, self._model.vocabulary.size, self.unknown, log_probs
+            )
+            return found
 
-        parts = each(sums, _blocks(text), threads=threads) if len(text) else []
+        parts = each(sums, _blocks(text, threads), threads=threads) if len(text) else []
         total, oov_total, oovs, tokens = (
             (sum(values) for values in zip(*parts, strict=True)) if parts else [0] * 4
         )
@@ -206,21 +210,17 @@ class Model:
     def _full(self, sentence: str, bos: bool, eos: bool) -> tuple[Numbers, Numbers, Numbers]:
         """Natural logs, lengths, and out of vocabulary, of each word."""
         line = np.frombuffer(sentence.replace("\n", " ").encode() + b"\n", np.uint8)
-        stream = self._encode(line)[0 if bos else 1 :]
+        stream = self._encode(line)[0][0 if bos else 1 :]
         if not eos:
             stream = stream[:-1]
         log_probs, lengths = score(self.tables, stream, threads=1)
         first = 1 if bos else 0
         return log_probs[first:], lengths[first:], stream[first:] == self.unknown
 
-    def _encode(self, data: Bytes) -> Numbers:
+    def _encode(self, data: Bytes) -> tuple[Numbers, Numbers]:
         return self.vocabulary.encode(
             data, unknown=self.unknown, start=self._model.vocabulary.size, stop=self.end
         )
-
-    def _block(self, data: Bytes) -> tuple[Numbers, Numbers, Numbers]:
-        stream = self._encode(data)
-        return stream, *score(self.tables, stream, threads=1)
 
 
 def names_of(tokenizer: Tokenizer) -> list[bytes]:
@@ -246,9 +246,10 @@ def names_of(tokenizer: Tokenizer) -> list[bytes]:
     return [name.encode() for name in names]
 
 
-def _blocks(data: Bytes) -> list[Bytes]:
-    """A text in pieces of whole lines."""
+def _blocks(data: Bytes, threads: int) -> list[Bytes]:
+    """A text in pieces of whole lines, as large for one thread as for another."""
+    size = min(BLOCK, len(data) // threads + 1)
     cuts = [0]
     while cuts[-1] < len(data):
-        cuts.append(after_line(data, min(cuts[-1] + BLOCK, len(data))))
+        cuts.append(after_line(data, min(cuts[-1] + size, len(data))))
     return [data[begin:end] for begin, end in pairwise(cuts)]

@@ -58,11 +58,16 @@ class Words:
         """The id of a word, or -1."""
         return int(look_up(np.frombuffer(word, np.uint8), 0, len(word), *self.table))
 
-    def encode(self, data: Bytes, *, unknown: int, start: int, stop: int) -> Numbers:
-        """Ids of a text: for each line `start`, its words (`unknown` where not here), and `stop`."""
+    def encode(self, data: Bytes, *, unknown: int, start: int, stop: int) -> tuple[Numbers, Numbers]:
+        """Ids of a text: for each line `start`, its words (`unknown` where not here), and `stop`.
+
+        Returns:
+            The stream, and `(lines + 1,)` where each line begins in it, and the last ends.
+        """
         stream = np.empty(2 * len(data) + 3, np.uint32)  # what is never touched is never given
-        size = _encode(data, BLANK, *self.table, unknown, start, stop, stream)
-        return stream[:size]
+        begins = np.empty(np.count_nonzero(data == NEWLINE) + 2, np.int64)
+        lines = _encode(data, BLANK, *self.table, unknown, start, stop, stream, begins)
+        return stream[: begins[lines]], begins[: lines + 1]
 
 
 def map_bytes(path: Path) -> Bytes:
@@ -305,10 +310,12 @@ def _renumber(stream, number, start, stop, renumbered):  # type: ignore[no-untyp
 
 
 @njit(nogil=True, cache=True)
-def _encode(data, blank, keys, ids, unknown, start, stop, stream):  # type: ignore[no-untyped-def]
+def _encode(data, blank, keys, ids, unknown, start, stop, stream, begins):  # type: ignore[no-untyped-def]
     mask = np.uint64(len(keys) - 1)
-    at, place = np.int64(0), np.int64(0)
+    at, place, line = np.int64(0), np.int64(0), np.int64(0)
     while place < len(data):
+        begins[line] = at
+        line += 1
         stream[at] = start
         at += 1
         while place < len(data) and data[place] != NEWLINE:
@@ -328,4 +335,5 @@ def _encode(data, blank, keys, ids, unknown, start, stop, stream):  # type: igno
         stream[at] = stop
         at += 1
         place += 1
-    return at
+    begins[line] = at
+    return line
