@@ -1,4 +1,4 @@
-"""Folders of Hugging Face: BERT, ALBERT and GPT-2 read from them, encoders written for others to load.
+"""Folders of Hugging Face: encoders read from them, and written for others to load.
 
 A folder holds `config.json`, `model.safetensors` and `tokenizer.json`. Nothing is unpickled: weights in
 another form are refused. What a released configuration says and a family here cannot do is refused too.
@@ -16,9 +16,8 @@ from safetensors.torch import load_file, save_file
 from langue.base.config import Config, decode, encode
 from langue.base.errors import LangueError
 from langue.base.files import atomic_folder, check_free, read_json
-from langue.base.progress import log
 from langue.corpus.normalise import Normalisation
-from langue.models import albert, bert, gpt2
+from langue.models import albert, bert
 from langue.models.folder import DESCRIPTION, load, save
 from langue.models.layers.released import Weights
 from langue.models.protocol import Vocabulary
@@ -32,23 +31,16 @@ SAME = {"position_embedding_type": "absolute", "type_vocab_size": 2, "layer_norm
 FIXED = {
     "bert": {"hidden_act": "gelu", **SAME},
     "albert": {"hidden_act": ("gelu_new", "gelu_pytorch_tanh"), "num_hidden_groups": 1, **SAME},
-    "gpt2": {
-        "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
-        "layer_norm_epsilon": 1e-5,
-        "scale_attn_weights": True,
-        "scale_attn_by_inverse_layer_idx": False,
-        "add_cross_attention": False,
-    },
 }
 SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[MASK]")
 
 
 class Released(NamedTuple):
-    """A model that was read from a folder."""
+    """An encoder that was read from a folder."""
 
     family: Family
     config: Config
-    model: bert.Bert | albert.Albert | gpt2.GPT2
+    model: bert.Bert | albert.Albert
     tokenizer: Tokenizer
 
 
@@ -58,7 +50,7 @@ def is_released(folder: Path) -> bool:
 
 
 def read_released(folder: Path) -> Released:
-    """The BERT, ALBERT or GPT-2 of a folder.
+    """The BERT or ALBERT of a folder.
 
     Raises:
         LangueError: a file is missing or damaged, the model is of another kind, or it has a part that
@@ -67,14 +59,10 @@ def read_released(folder: Path) -> Released:
     table = read_json(folder / CONFIG)
     kind = table.get("model_type") if isinstance(table, dict) else None
     if kind not in FIXED:
-        raise LangueError(
-            f"{folder / CONFIG} is of a model of type {kind}; langue reads bert, albert and gpt2"
-        )
+        raise LangueError(f"{folder / CONFIG} is of a model of type {kind}; langue reads bert and albert")
     _check(folder, table, FIXED[kind])
     weights = _weights(folder)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
-    if kind == "gpt2":
-        return _gpt2(folder, table, weights, tokenizer)
     shape = _shape(table, weights, _special_ids(folder))
     vocabulary = Vocabulary(tokenizer.vocab_size, tokenizer.eos)
     if kind == "bert":
@@ -87,30 +75,8 @@ def read_released(folder: Path) -> Released:
     return Released(albert.FAMILY, smaller, small, tokenizer)
 
 
-def _gpt2(folder: Path, table: dict[str, Any], weights: Weights, tokenizer: Tokenizer) -> Released:
-    C, V = table["n_embd"], table["vocab_size"]
-    if table.get("n_inner") not in (None, 4 * C):
-        raise LangueError(f"{folder / CONFIG} has n_inner = {table['n_inner']}; langue knows {4 * C} only")
-    if tokenizer.vocab_size > V:
-        raise LangueError(
-            f"{folder / TOKENIZER} has {tokenizer.vocab_size:,} tokens, and the model rows for {V:,}: they "
-            "are not of one model"
-        )
-    tied = table.get("tie_word_embeddings", True)
-    if tokenizer.vocab_size < V:
-        log.warning("%d rows of the embedding are no token's; they are left out", V - tokenizer.vocab_size)
-        for name in ("transformer.wte.weight", "wte.weight", "lm_head.weight"):
-            if name in weights:
-                weights[name] = weights[name][: tokenizer.vocab_size]
-    shape = {"layers": table["n_layer"], "width": C, "heads": table["n_head"], "tied": tied}
-    shape["context"] = table.get("n_positions") or table["n_ctx"]
-    config = decode(gpt2.GPT2Config, shape, str(folder / CONFIG))
-    vocabulary = Vocabulary(tokenizer.vocab_size, tokenizer.eos)
-    return Released(gpt2.FAMILY, config, gpt2.from_released(config, vocabulary, weights).eval(), tokenizer)
-
-
 def import_released(folder: Path, output: Path, *, overwrite: bool = False) -> None:
-    """Write the model of a folder of Hugging Face as a model folder.
+    """Write the encoder of a folder of Hugging Face as a model folder.
 
     Raises:
         LangueError: as `read_released`; the output folder is in the way.
@@ -119,8 +85,7 @@ def import_released(folder: Path, output: Path, *, overwrite: bool = False) -> N
     started = time.perf_counter()
     found = read_released(folder)
     size = f"{found.model.size()['parameters']:,} parameters"
-    headless = getattr(found.model, "headless", False)
-    without = " It came without a head: it embeds and is fine-tuned, and fills no gaps." if headless else ""
+    without = " It came without a head: it embeds and is fine-tuned, and fills no gaps."
     save(
         output,
         family=found.family,
@@ -134,7 +99,8 @@ def import_released(folder: Path, output: Path, *, overwrite: bool = False) -> N
         },
         recipe={"family": found.family.name, "model": encode(found.config)},
         measured={"seconds": round(time.perf_counter() - started, 3)},
-        card=f"# {found.family.name}: {found.family.summary}\n\n{size}, from {folder.name}.{without}\n\n"
+        card=f"# {found.family.name}: {found.family.summary}\n\n{size}, from {folder.name}."
+        f"{without if found.model.headless else ''}\n\n"
         "Made with langue.\n",
         overwrite=overwrite,
     )
