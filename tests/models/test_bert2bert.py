@@ -207,16 +207,11 @@ def test_what_it_starts_from_is_a_plain_bert(
     pairs: Path, small_models: dict[str, Path], tmp_path: Path
 ) -> None:
     store = pairs / "store"
-    with pytest.raises(LangueError, match="bert2bert starts from a bert"):
+    with pytest.raises(LangueError, match="gpt2"):
         langue.train("bert2bert", store, tmp_path / "m", start=str(small_models["gpt2"]), steps=1)
     tiny = {"layers": 1, "width": 32, "heads": 2, "context": 24, "steps": 1, "batch_tokens": 256}
     langue.train("bert", store, tmp_path / "d", attention="disentangled", pairs="none", **tiny)
-    with pytest.raises(LangueError, match="starts from a plain BERT"):
+    with pytest.raises(LangueError, match=r"embeddings\.position\.weight"):
         langue.train("bert2bert", store, tmp_path / "m", start=str(tmp_path / "d"), steps=1)
-    hub = tmp_path / "hub"
-    hub.mkdir()
-    (hub / "config.json").write_text("{}")
-    with pytest.raises(LangueError, match="looks like one of Hugging Face: langue import"):
-        langue.train("bert2bert", store, tmp_path / "m", start=str(hub), steps=1)
     with pytest.raises(LangueError, match="is not a multiple of heads"):
         langue.train("bert2bert", store, tmp_path / "m", width=30, heads=4)

@@ -1,4 +1,4 @@
-"""Models as folders of Hugging Face: read into model folders; encoders written for others to load."""
+"""Encoders as folders of Hugging Face: read into model folders, and written for others to load."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from langue.tokens.store import TOKENIZER
 
 
 def import_released(folder: Path, output: Path, *, overwrite: bool = False) -> None:
-    """Write the model of a folder of Hugging Face as a model folder.
+    """Write the encoder of a folder of Hugging Face as a model folder.
 
     Raises:
         LangueError: as `read_released`; the output folder is in the way.
@@ -27,8 +27,7 @@ def import_released(folder: Path, output: Path, *, overwrite: bool = False) -> N
     started = time.perf_counter()
     found = read_released(folder)
     size = f"{found.model.size()['parameters']:,} parameters"
-    headless = getattr(found.model, "headless", False)
-    without = " It came without a head: it embeds and is fine-tuned, and fills no gaps." if headless else ""
+    without = " It came without a head: it embeds and is fine-tuned, and fills no gaps."
     save(
         output,
         family=found.family,
@@ -42,7 +41,8 @@ def import_released(folder: Path, output: Path, *, overwrite: bool = False) -> N
         },
         recipe={"family": found.family.name, "model": encode(found.config)},
         measured={"seconds": round(time.perf_counter() - started, 3)},
-        card=f"# {found.family.name}: {found.family.summary}\n\n{size}, from {folder.name}.{without}\n\n"
+        card=f"# {found.family.name}: {found.family.summary}\n\n{size}, from {folder.name}."
+        f"{without if found.model.headless else ''}\n\n"
         "Made with langue.\n",
         overwrite=overwrite,
     )

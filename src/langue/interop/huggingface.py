@@ -1,27 +1,118 @@
-"""A GPT-2 as a folder of Hugging Face, which transformers, vLLM and their kin load.
+"""A GPT-2 as a folder of Hugging Face, read, and written for transformers, vLLM and their kin to load.
 
     config.json  model.safetensors  tokenizer.json  tokenizer_config.json
 
 langue reads `<eos>` before the first token of a document. The exported tokenizer puts it there, so that a
-text encoded as usual is scored and continued as here.
+text encoded as usual is scored and continued as here. A GPT-2 of others reads its `<|endoftext|>` there,
+which is padding too, so its vocabulary stays what it is. Nothing is unpickled.
 """
 
 import json
+import time
 from pathlib import Path
+from typing import Any
 
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from tokenizers import Tokenizer as HFTokenizer
 from tokenizers.processors import TemplateProcessing
 
+from langue.base.config import decode, encode
 from langue.base.errors import LangueError
-from langue.base.files import atomic_folder, write_json
+from langue.base.files import atomic_folder, check_free, read_json, write_json
 from langue.base.progress import log
-from langue.models.folder import load
-from langue.models.gpt2 import GPT2, to_released
+from langue.corpus.normalise import Normalisation
+from langue.models.folder import DESCRIPTION, load, save
+from langue.models.gpt2 import FAMILY, GPT2, GPT2Config, from_released, to_released
 from langue.models.layers.weights import write_tensors
+from langue.models.protocol import Vocabulary
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 
-CONFIG = "config.json"
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+# Their settings → the values that the family computes; one that is missing has the first.
+FIXED: dict[str, tuple[object, ...]] = {
+    "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
+    "layer_norm_epsilon": (1e-5,),
+    "scale_attn_weights": (True,),
+    "scale_attn_by_inverse_layer_idx": (False,),
+    "add_cross_attention": (False,),
+}
+
+
+def is_gpt2(folder: Path) -> bool:
+    """Whether a folder is a GPT-2 of Hugging Face."""
+    table = read_json(folder / CONFIG) if (folder / CONFIG).is_file() else None
+    return isinstance(table, dict) and table.get("model_type") == "gpt2"
+
+
+def import_gpt2(folder: Path, output: Path, *, overwrite: bool = False) -> None:
+    """Write the GPT-2 of a folder of Hugging Face as a model folder.
+
+    Raises:
+        LangueError: a file is missing or damaged, the model has a part that the family has not, or its
+            tokenizer is another's; the output folder is in the way.
+    """
+    check_free(output, marker=DESCRIPTION, overwrite=overwrite)
+    started = time.perf_counter()
+    table = read_json(folder / CONFIG)
+    weights = _weights(folder)
+    tokenizer = Tokenizer.load(folder / TOKENIZER)
+    config = decode(GPT2Config, _shape(folder, table), str(folder / CONFIG))
+    _fit_rows(folder, weights, table["vocab_size"], tokenizer.vocab_size)
+    model = from_released(config, Vocabulary(tokenizer.vocab_size, tokenizer.eos), weights).eval()
+    save(
+        output,
+        family=FAMILY,
+        config=config,
+        model=model,
+        store=folder,
+        manifest={
+            "tokenizer": {"fingerprint": tokenizer.fingerprint},
+            "normalisation": encode(Normalisation()),
+            "fingerprint": f"released as {folder.name}",
+        },
+        recipe={"family": FAMILY.name, "model": encode(config)},
+        measured={"seconds": round(time.perf_counter() - started, 3)},
+        card=f"# gpt2: {FAMILY.summary}\n\n{model.size()['parameters']:,} parameters, from {folder.name}.\n\n"
+        "Made with langue.\n",
+        overwrite=overwrite,
+    )
+
+
+def _shape(folder: Path, table: dict[str, Any]) -> dict[str, Any]:
+    """The settings of the family; a `LangueError` names what it cannot do."""
+    C = table["n_embd"]
+    for key, allowed in (FIXED | {"n_inner": (None, 4 * C)}).items():
+        if table.get(key, allowed[0]) not in allowed:
+            raise LangueError(f"{folder / CONFIG} has {key} = {table[key]}; langue knows {allowed[-1]} only")
+    shape = {"layers": table["n_layer"], "width": C, "heads": table["n_head"]}
+    shape["context"] = table.get("n_positions") or table["n_ctx"]
+    return shape | {"tied": table.get("tie_word_embeddings", True)}
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    if not (folder / WEIGHTS).is_file():
+        raise LangueError(f"{folder} has no {WEIGHTS}; other forms are not read, for they can run code")
+    try:
+        return load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise LangueError(f"{folder / WEIGHTS} is damaged: {error}") from None
+
+
+def _fit_rows(folder: Path, weights: dict[str, torch.Tensor], rows: int, tokens: int) -> None:
+    """Leave out the rows of the embedding that are no token's, as of a table padded to a round number."""
+    if tokens > rows:
+        raise LangueError(
+            f"{folder / TOKENIZER} has {tokens:,} tokens, and the model rows for {rows:,}: they are not "
+            "of one model"
+        )
+    if tokens < rows:
+        log.warning("%d rows of the embedding are no token's; they are left out", rows - tokens)
+        for name in ("transformer.wte.weight", "wte.weight", "lm_head.weight"):
+            if name in weights:
+                weights[name] = weights[name][:tokens]
 
 
 def export_gpt2(folder: Path, output: Path, *, overwrite: bool = False) -> int:
@@ -42,7 +133,7 @@ def export_gpt2(folder: Path, output: Path, *, overwrite: bool = False) -> int:
     if tokenizer.kind == "words":
         log.warning("langue cuts runs of Chinese into words before the tokenizer; others will not")
     with atomic_folder(output, marker=CONFIG, overwrite=overwrite) as written:
-        write_tensors(written / "model.safetensors", weights, {"format": "pt"})
+        write_tensors(written / WEIGHTS, weights, {"format": "pt"})
         write_json(written / CONFIG, _config(model))
         (written / TOKENIZER).write_text(_with_start(folder / TOKENIZER, tokenizer.eos), encoding="utf-8")
         names = tokenizer.names()

@@ -25,7 +25,6 @@ from torch import nn
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.models import bert
-from langue.models.folder import describe
 from langue.models.layers.attention import Attention, Mask, Past, causal_mask
 from langue.models.layers.device import best_device
 from langue.models.layers.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
@@ -61,8 +60,6 @@ class Bert2BertConfig(Config, frozen=True):
     def __post_init__(self) -> None:
         given = {name: getattr(self, name) for name in (*Shape._fields, "special_ids")}
         known = all(given[name] for name in Shape._fields)
-        if self.start and not known and (there := describe(Path(self.start))).family != "bert":
-            raise ValueError(f"{self.start} is {there.family}; bert2bert starts from a bert")
         taken = bert.BertConfig(start="" if known else self.start, size=self.size, pairs="none", **given)
         if self.start and not known:
             found = (*taken.shape, taken.inner, taken.special_ids)
@@ -239,16 +236,15 @@ def create(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2B
     Raises:
         LangueError: no token of the vocabulary is the separator; what it starts from is no plain BERT.
     """
+    source = None
+    if config.start:
+        both = msgspec.structs.replace(config.bert, start=config.start)
+        source = bert.create(both, vocabulary, seed).cpu()
+        msgspec.structs.force_setattr(config, "special_ids", source.config.special_ids)
     model = Bert2Bert(config, vocabulary, separators_of(config.separator, vocabulary))
     bert.initialise(model, seed)
-    if config.start:
-        there = describe(Path(config.start))
-        if there.config.get("attention", "plain") != "plain":
-            raise LangueError(
-                f"{config.start} has disentangled attention; bert2bert starts from a plain BERT"
-            )
-        both = msgspec.structs.replace(config.bert, start=config.start)
-        model.take(bert.create(both, vocabulary, seed).cpu())
+    if source is not None:
+        model.take(source)
     return model.to(best_device())
 
 

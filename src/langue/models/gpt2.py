@@ -238,5 +238,4 @@ FAMILY = Family(
     estimated_by="gradient",
     load=load,
     create=create,
-    from_released=from_released,
 )

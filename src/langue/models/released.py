@@ -1,4 +1,4 @@
-"""Models of other makers: a folder of Hugging Face read as a model of a family here.
+"""Encoders of other makers: a folder of Hugging Face read as a model of a family here.
 
 A folder holds `config.json`, `model.safetensors` and `tokenizer.json`. Nothing is unpickled: weights in
 another form are refused. What a released configuration says and a family here cannot do is refused too.
@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 from langue.base.config import Config, decode
 from langue.base.errors import LangueError
 from langue.base.files import read_json
-from langue.base.progress import log
 from langue.models.layers.released import Weights
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family, family
@@ -26,23 +25,16 @@ SAME = {"position_embedding_type": "absolute", "type_vocab_size": 2, "layer_norm
 FIXED = {
     "bert": {"hidden_act": "gelu", **SAME},
     "albert": {"hidden_act": ("gelu_new", "gelu_pytorch_tanh"), "num_hidden_groups": 1, **SAME},
-    "gpt2": {
-        "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
-        "layer_norm_epsilon": 1e-5,
-        "scale_attn_weights": True,
-        "scale_attn_by_inverse_layer_idx": False,
-        "add_cross_attention": False,
-    },
 }
 SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[MASK]")
 
 
 class Released(NamedTuple):
-    """A model that was read from a folder."""
+    """An encoder that was read from a folder."""
 
     family: Family
     config: Config
-    model: Any  # `Causal` or `Masked`
+    model: Any  # `models.layers.masked.MaskedModel`
     tokenizer: Tokenizer
 
 
@@ -52,7 +44,7 @@ def is_released(folder: Path) -> bool:
 
 
 def released_shape(folder: Path) -> tuple[str, dict[str, Any]]:
-    """The family of the model of a folder, and its settings here.
+    """The family of the encoder of a folder, and its settings here.
 
     Raises:
         LangueError: as `read_released`.
@@ -60,17 +52,14 @@ def released_shape(folder: Path) -> tuple[str, dict[str, Any]]:
     table = read_json(folder / CONFIG)
     kind = table.get("model_type") if isinstance(table, dict) else None
     if kind not in FIXED:
-        known = "bert, albert and gpt2"
-        raise LangueError(f"{folder / CONFIG} is of a model of type {kind}; langue reads {known}")
+        raise LangueError(f"{folder / CONFIG} is of a model of type {kind}; langue reads bert and albert")
     _check(folder, table, FIXED[kind])
-    if kind == "gpt2":
-        return kind, _shape_of_decoder(folder, table)
-    shape = _shape_of_encoder(table, _weights(folder), _special_ids(folder))
+    shape = _shape(table, _weights(folder), _special_ids(folder))
     return kind, shape | ({"embedding": table["embedding_size"]} if kind == "albert" else {})
 
 
 def read_released(folder: Path) -> Released:
-    """The BERT, ALBERT or GPT-2 of a folder.
+    """The BERT or ALBERT of a folder.
 
     Raises:
         LangueError: a file is missing or damaged, the model is of another kind, or it has a part that
@@ -81,10 +70,7 @@ def read_released(folder: Path) -> Released:
     kind = family(name)
     assert kind.from_released is not None
     config = decode(kind.config, shape, str(folder / CONFIG))
-    weights = _weights(folder)
-    if name == "gpt2":
-        weights = _rows_of_tokens(folder, weights, tokenizer.vocab_size)
-    model = kind.from_released(config, Vocabulary(tokenizer.vocab_size, tokenizer.eos), weights)
+    model = kind.from_released(config, Vocabulary(tokenizer.vocab_size, tokenizer.eos), _weights(folder))
     return Released(kind, config, model.eval(), tokenizer)
 
 
@@ -118,7 +104,7 @@ def _special_ids(folder: Path) -> list[int]:
     return [ids[name] for name in SPECIAL_TOKENS]
 
 
-def _shape_of_encoder(table: dict[str, Any], weights: Weights, special_ids: list[int]) -> dict[str, Any]:
+def _shape(table: dict[str, Any], weights: Weights, special_ids: list[int]) -> dict[str, Any]:
     pooled = any("pooler" in name for name in weights)
     shape = {
         "layers": table["num_hidden_layers"],
@@ -131,34 +117,3 @@ def _shape_of_encoder(table: dict[str, Any], weights: Weights, special_ids: list
     }
     headless = not any("predictions.bias" in name for name in weights)
     return shape | {"headless": headless} | ({} if pooled else {"pairs": "none"})
-
-
-def _shape_of_decoder(folder: Path, table: dict[str, Any]) -> dict[str, Any]:
-    C = table["n_embd"]
-    if table.get("n_inner") not in (None, 4 * C):
-        raise LangueError(f"{folder / CONFIG} has n_inner = {table['n_inner']}; langue knows {4 * C} only")
-    return {
-        "layers": table["n_layer"],
-        "width": C,
-        "heads": table["n_head"],
-        "context": table.get("n_positions") or table["n_ctx"],
-        "tied": table.get("tie_word_embeddings", True),
-    }
-
-
-def _rows_of_tokens(folder: Path, weights: Weights, tokens: int) -> Weights:
-    """Without the rows of an embedding or a head that no token has: they are there to fill a round number."""
-    tables = {
-        name: part
-        for name, part in weights.items()
-        if name in ("transformer.wte.weight", "wte.weight", "lm_head.weight")
-    }
-    rows = min([read_json(folder / CONFIG)["vocab_size"], *map(len, tables.values())])
-    if rows < tokens:
-        raise LangueError(
-            f"{folder / TOKENIZER} has {tokens:,} tokens, and the model rows for {rows:,}: they are not of "
-            "one model"
-        )
-    if rows > tokens:
-        log.warning("%d rows of the embedding are no token's; they are left out", rows - tokens)
-    return weights | {name: part[:tokens] for name, part in tables.items()}
