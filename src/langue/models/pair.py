@@ -32,9 +32,7 @@ from langue.base.errors import LangueError
 from langue.models.bert import (
     EPSILON,
     Block,
-    Count,
     Embeddings,
-    MaskedConfig,
     Prediction,
     flops,
     initialise,
@@ -47,6 +45,7 @@ from langue.models.layers.loss import CHUNK, head_cross_entropy
 from langue.models.layers.masked import MaskedModel, marked_places
 from langue.models.layers.released import Weights, paired, scattered
 from langue.models.layers.weights import load_weights, save_weights
+from langue.models.masked_config import Count, MaskedConfig
 from langue.models.protocol import Floats, Ids, Vocabulary
 from langue.models.registry import Family
 from langue.models.start import start_from
