@@ -1,8 +1,8 @@
 """What two encoders should have in common: the family `pair` in its four ways of sharing, at equal cost.
 
-    python benchmarks/sharing.py [--set sst2] [--petaflops 1.0] [--seeds 2] [--share all none …]
+    python benchmarks/sharing.py [--set sst2] [--teraflops 20] [--seeds 2] [--share all none …]
 
-Each is trained with the same arithmetic: `--petaflops`, by FLOPs of a step, so that a larger network takes
+Each is trained with the same arithmetic: `--teraflops`, by FLOPs of a step, so that a larger network takes
 fewer steps; beside them a BERT of the discriminator's shape. Then the discriminator is fine-tuned on labelled
 texts. Figures on held-out text; mean and standard deviation over the seeds.
 """
@@ -33,19 +33,19 @@ def flops_of_step(store: Path, name: str, settings: dict[str, Any]) -> float:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--set", default="sst2", choices=["sst2", "thucnews"])
-    options.add_argument("--petaflops", type=float, default=1.0)
+    options.add_argument("--teraflops", type=float, default=20.0)
     options.add_argument("--labelled", type=int, default=3000)
     options.add_argument("--seeds", type=int, default=2)
     options.add_argument("--share", nargs="*", default=SHARES)
     chosen = options.parse_args()
     runs = {"bert": ("bert", SHAPE)} | {share: ("pair", SHAPE | {"share": share}) for share in chosen.share}
-    print(f"{chosen.set}: {chosen.petaflops} PFLOP each, {chosen.seeds} seeds; {SHAPE}")
+    print(f"{chosen.set}: {chosen.teraflops:g} TFLOP each, {chosen.seeds} seeds; {SHAPE}")
     print(f"{'':22} steps  seconds  parameters  bits a hidden token  F1 of replaced  accuracy fine-tuned")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         store, files = prepared(chosen.set, folder, chosen.labelled)
         for label, (name, settings) in runs.items():
-            steps = round(chosen.petaflops * 1e15 / flops_of_step(store, name, settings))
+            steps = round(chosen.teraflops * 1e12 / flops_of_step(store, name, settings))
             figures = []
             for seed in range(chosen.seeds):
                 shared = settings | TRAINING | {"steps": steps, "seed": seed, "overwrite": True}

@@ -17,9 +17,7 @@ from langue.base.errors import LangueError
 from langue.models.bert import (
     EPSILON,
     Block,
-    Count,
     Embeddings,
-    MaskedConfig,
     Prediction,
     batches,
     flops,
@@ -32,6 +30,7 @@ from langue.models.layers.masked import MaskedModel
 from langue.models.layers.relative import RelativeBias
 from langue.models.layers.released import Names, Weights, gathered, paired, scattered
 from langue.models.layers.weights import fit, load_weights, save_weights
+from langue.models.masked_config import Count, MaskedConfig
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
 from langue.models.start import start_from

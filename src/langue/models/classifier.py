@@ -15,7 +15,7 @@ from langue.base.config import Config, decode
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
 from langue.models.layers.device import best_device
-from langue.models.layers.masked import MaskedModel
+from langue.models.layers.masked import MaskedModel, marked_places
 from langue.models.layers.weights import load_weights, save_weights
 from langue.models.protocol import Vocabulary
 from langue.models.registry import ClassifierFamily, family
@@ -55,8 +55,8 @@ class Classifier(nn.Module):
 
     def forward(self, batch: MaskedBatch) -> torch.Tensor:
         """Logits `(examples, labels)`, in the order of their numbers."""
-        numbers, places = self.encoder.marked(batch.pairs)
-        first = self.encoder.read(batch, places)  # (examples, C)
+        numbers, _ = self.encoder.marked(batch.pairs)
+        first = self.encoder.read(batch, marked_places(batch.pairs))  # (examples, C)
         pooled = torch.tanh(self.pool(first[numbers.argsort()]))
         return self.out(self.drop(pooled))  # type: ignore[no-any-return]
 

@@ -32,9 +32,7 @@ from langue.base.errors import LangueError
 from langue.models.bert import (
     EPSILON,
     Block,
-    Count,
     Embeddings,
-    MaskedConfig,
     Prediction,
     flops,
     initialise,
@@ -44,9 +42,10 @@ from langue.models.bert import (
 from langue.models.layers.attention import Mask
 from langue.models.layers.device import best_device
 from langue.models.layers.loss import CHUNK, head_cross_entropy
-from langue.models.layers.masked import MaskedModel
+from langue.models.layers.masked import MaskedModel, marked_places
 from langue.models.layers.released import Weights, paired, scattered
 from langue.models.layers.weights import load_weights, save_weights
+from langue.models.masked_config import Count, MaskedConfig
 from langue.models.protocol import Floats, Ids, Vocabulary
 from langue.models.registry import Family
 from langue.models.start import start_from
@@ -203,11 +202,13 @@ class Pair(MaskedModel):
         ids, positions, types, mask = self._given(masked)
         targets, places = self.marked(masked.targets)  # (N,) each
         network = self.encoder if self.filler is None else self.filler
-        rows = self.predict(network(self.embeddings(ids, positions, types), mask, places))
+        rows = self.predict(
+            network(self.embeddings(ids, positions, types), mask, marked_places(masked.targets))
+        )
         matrix, bias = self.output
         generated = head_cross_entropy(rows, matrix, targets, bias)
         noise = torch.from_numpy(batch.noise[batch.masked.targets != NONE]).to(self.device)
-        drawn, places = self.draw(rows, noise), places.to(self.device)
+        drawn = self.draw(rows, noise)
         answers = torch.zeros(ids.numel(), device=self.device)
         answers[places] = (drawn != targets).float()
         hidden = self(ids.flatten().index_copy(0, places, drawn).view_as(ids), positions, types, mask)

@@ -105,8 +105,8 @@ class MaskedModel(nn.Module):
         """
         if not self.packed:
             batch = batch.unpacked()
-        targets, places = self.marked(batch.targets)  # (N,) each
-        answers, starts = self.marked(batch.pairs)
+        targets, answers = self.marked(batch.targets)[0], self.marked(batch.pairs)[0]
+        places, starts = marked_places(batch.targets), marked_places(batch.pairs)
         decoded, first = self._states(batch, places, starts if batch.pair_weight else starts[:0])
         matrix, bias = self.output
         loss = head_cross_entropy(self.predict(decoded), matrix, targets, bias)
@@ -128,11 +128,9 @@ class MaskedModel(nn.Module):
         return both[: len(places)], both[len(places) :]
 
     def marked(self, part: Ids) -> tuple[torch.Tensor, torch.Tensor]:
-        """What is not NONE in `(B, T)`, and where in `(B T,)`; the places are on the CPU, so that no GPU has
-        to be waited for."""
-        flat = torch.from_numpy(part).flatten()
-        places = (flat != NONE).nonzero().squeeze(1)
-        return flat[places].to(self.device), places
+        """What is not NONE in `(B, T)`, and where in `(B T,)`."""
+        places = marked_places(part)
+        return torch.from_numpy(part).flatten()[places].to(self.device), places.to(self.device)
 
     @torch.inference_mode()
     def hidden(self, sequences: Sequence[Ids], types: Sequence[Ids] | None = None) -> list[Floats]:
@@ -188,6 +186,11 @@ class MaskedModel(nn.Module):
             for place, row in enumerate(rows):
                 found[row] = states[place, : len(sequences[row])]
         return [found[row] for row in range(len(sequences))]
+
+
+def marked_places(part: Ids) -> torch.Tensor:
+    """Where in `(B T,)` something is not NONE: on the CPU, so that no GPU has to be waited for."""
+    return (torch.from_numpy(part).flatten() != NONE).nonzero().squeeze(1)
 
 
 def _alike(lengths: Sequence[int]) -> Iterator[list[int]]:
