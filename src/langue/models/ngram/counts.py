@@ -199,22 +199,22 @@ def _sort_and_read(stream, positions, begins, order, start, sizes, word, count, 
         sizes[0] += 1
         if order > 1 and len(same):
             _sort(stream, same, keys, common, order, start)
+            length = np.int64(1)  # words of the n-gram at the position before
             for index in range(len(same)):
-                place = np.int64(same[index])
-                for n in range(1, order):
-                    target = stream[place + n]
-                    if target == start:
-                        break
-                    node = sizes[n]
-                    if common[index] <= n:
-                        word[n, node] = target
-                        count[n, node] = 0
-                        if n + 1 < order:
-                            children[n, node] = sizes[n + 1]
-                        sizes[n] += 1
-                    else:
-                        node -= 1
-                    count[n, node] += 1
+                shared = min(np.int64(common[index]), length)
+                for n in range(1, shared):
+                    count[n, sizes[n] - 1] += 1
+                if common[index] == order:
+                    continue  # the same to its end, and its words need not be fetched
+                place, length = np.int64(same[index]), max(shared, 1)
+                while length < order and stream[place + length] != start:
+                    node = sizes[length]
+                    word[length, node] = stream[place + length]
+                    count[length, node] = 1
+                    if length + 1 < order:
+                        children[length, node] = sizes[length + 1]
+                    sizes[length] += 1
+                    length += 1
 
 
 @njit(nogil=True, cache=True)
