@@ -206,7 +206,7 @@ def _sort_and_read(stream, positions, begins, order, start, sizes, word, count, 
                     count[n, sizes[n] - 1] += 1
                 if common[index] == order:
                     continue  # the same to its end, and its words need not be fetched
-                place, length = np.int64(same[index]), max(shared, 1)
+                place, length = np.int64(same[index]), max(shared, np.int64(1))
                 while length < order and stream[place + length] != start:
                     node = sizes[length]
                     word[length, node] = stream[place + length]
@@ -279,19 +279,19 @@ def quicksort(keys, positions, begin, end):  # type: ignore[no-untyped-def]
         low, high = lows[waiting], highs[waiting]
         while high - low > 16:
             pivot = _middle(keys[low], keys[(low + high) // 2], keys[high - 1])
-            left, at, right = low, low, high
-            while at < right:
-                if keys[at] < pivot:
-                    keys[at], keys[left] = keys[left], keys[at]
-                    positions[at], positions[left] = positions[left], positions[at]
-                    left += 1
-                    at += 1
-                elif keys[at] > pivot:
-                    right -= 1
-                    keys[at], keys[right] = keys[right], keys[at]
-                    positions[at], positions[right] = positions[right], positions[at]
-                else:
-                    at += 1
+            # Without a branch for each key: which side one goes to cannot be guessed.
+            left = low
+            for at in range(low, high):
+                key, position = keys[at], positions[at]
+                keys[at], positions[at] = keys[left], positions[left]
+                keys[left], positions[left] = key, position
+                left += np.int64(key < pivot)
+            right = left
+            for at in range(left, high):
+                key, position = keys[at], positions[at]
+                keys[at], positions[at] = keys[right], positions[right]
+                keys[right], positions[right] = key, position
+                right += np.int64(key == pivot)
             # The larger part waits: then the stack never grows beyond the logarithm of the size.
             if left - low > high - right:
                 lows[waiting], highs[waiting] = low, left
