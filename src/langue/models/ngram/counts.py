@@ -199,22 +199,22 @@ def _sort_and_read(stream, positions, begins, order, start, sizes, word, count, 
         sizes[0] += 1
         if order > 1 and len(same):
             _sort(stream, same, keys, common, order, start)
+            length = np.int64(1)  # words of the n-gram at the position before
             for index in range(len(same)):
-                place = np.int64(same[index])
-                for n in range(1, order):
-                    target = stream[place + n]
-                    if target == start:
-                        break
-                    node = sizes[n]
-                    if common[index] <= n:
-                        word[n, node] = target
-                        count[n, node] = 0
-                        if n + 1 < order:
-                            children[n, node] = sizes[n + 1]
-                        sizes[n] += 1
-                    else:
-                        node -= 1
-                    count[n, node] += 1
+                shared = min(np.int64(common[index]), length)
+                for n in range(1, shared):
+                    count[n, sizes[n] - 1] += 1
+                if common[index] == order:
+                    continue  # the same to its end, and its words need not be fetched
+                place, length = np.int64(same[index]), max(shared, np.int64(1))
+                while length < order and stream[place + length] != start:
+                    node = sizes[length]
+                    word[length, node] = stream[place + length]
+                    count[length, node] = 1
+                    if length + 1 < order:
+                        children[length, node] = sizes[length + 1]
+                    sizes[length] += 1
+                    length += 1
 
 
 @njit(nogil=True, cache=True)
@@ -279,19 +279,19 @@ def quicksort(keys, positions, begin, end):  # type: ignore[no-untyped-def]
         low, high = lows[waiting], highs[waiting]
         while high - low > 16:
             pivot = _middle(keys[low], keys[(low + high) // 2], keys[high - 1])
-            left, at, right = low, low, high
-            while at < right:
-                if keys[at] < pivot:
-                    keys[at], keys[left] = keys[left], keys[at]
-                    positions[at], positions[left] = positions[left], positions[at]
-                    left += 1
-                    at += 1
-                elif keys[at] > pivot:
-                    right -= 1
-                    keys[at], keys[right] = keys[right], keys[at]
-                    positions[at], positions[right] = positions[right], positions[at]
-                else:
-                    at += 1
+            # Without a branch for each key: which side one goes to cannot be guessed.
+            left = low
+            for at in range(low, high):
+                key, position = keys[at], positions[at]
+                keys[at], positions[at] = keys[left], positions[left]
+                keys[left], positions[left] = key, position
+                left += np.int64(key < pivot)
+            right = left
+            for at in range(left, high):
+                key, position = keys[at], positions[at]
+                keys[at], positions[at] = keys[right], positions[right]
+                keys[right], positions[right] = key, position
+                right += np.int64(key == pivot)
             # The larger part waits: then the stack never grows beyond the logarithm of the size.
             if left - low > high - right:
                 lows[waiting], highs[waiting] = low, left
