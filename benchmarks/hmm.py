@@ -1,9 +1,10 @@
 """The HMM: its estimation beside hmmlearn's, and as a language model beside n-grams.
 
-    .venv/bin/python benchmarks/hmm.py [--part speed|ptb|large] [--turns 3] [--states 256] [--passes 8]
+    .venv/bin/python benchmarks/hmm.py [--part speed|ptb|neural|large] [--turns 3] [--states 256] [--passes 8]
 
 speed  likelihood curve and time a pass against CategoricalHMM, from the same start on the same text
 ptb    perplexity on the Penn Treebank (Mikolov's), beside the bigram and the 5-gram
+neural perplexity of the recipe `ptb-neural-hmm`, whose text is one stream; --set as in `langue train`
 large  1,024 states on the 33,278 words of WikiText-2: the start, and one step of stochastic EM
 
 Text is PTB (../shared/data; random words where it is absent), closed to the commonest words of each
@@ -139,6 +140,23 @@ def ptb(states: int, passes: int) -> None:
             print(f"{what:48} valid {found[0]:7.1f}   test {found[1]:7.1f}   {seconds:7.1f} s", flush=True)
 
 
+def neural(settings: list[str]) -> None:
+    """Perplexity a token, the end of each line a token, `<unk>` a word."""
+    if not PTB.exists():
+        print(f"neural: skipped, {PTB} is absent")
+        return
+    recipe = "ptb-neural-hmm"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        held_out = {split: [PTB.parent / f"{split}.txt"] for split in ("valid", "test")}
+        langue.prepare(PTB, folder / "store", recipe=recipe, **held_out)
+        model = langue.train(recipe, folder / "store", folder / "model", assignments=settings)
+        found = [langue.evaluate(model, folder / "store", split=split).perplexity for split in held_out]
+        seconds = model.info()["measured"]["seconds"]
+        what = " ".join([recipe, *settings])
+        print(f"{what:48} valid {found[0]:7.1f}   test {found[1]:7.1f}   {seconds:7.1f} s", flush=True)
+
+
 def large(states: int = 1024, batch_tokens: int = 50_000) -> None:
     """Time and memory of one step on the largest model that the settings allow."""
     if not WIKITEXT.exists():
@@ -181,7 +199,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--part", choices=["speed", "ptb", "large"], action="append")
+    parser.add_argument("--part", choices=["speed", "ptb", "neural", "large"], action="append")
+    parser.add_argument("--set", action="append", default=[], help="of the neural HMM")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--states", type=int, default=256)
     parser.add_argument("--passes", type=int, default=8)
@@ -191,6 +210,8 @@ def main() -> None:
             speed(chosen.turns)
         elif part == "large":
             large()
+        elif part == "neural":
+            neural(chosen.set)
         else:
             ptb(chosen.states, chosen.passes)
 
