@@ -64,7 +64,9 @@ def test_the_same_batch_in_pieces_gives_the_same_weights(
     trained: Callable[..., Loaded], optimiser: str
 ) -> None:
     """1 x 32 rows, 4 x 8, and pieces of unequal length: the loss is divided by all tokens once."""
-    settings = ("steps=5", "batch_tokens=512", "learning_rate=0.01", f"optimiser={optimiser}")
+    settings = (
+        "steps=5", "batch_tokens=512", "learning_rate=0.01", f"optimiser={optimiser}", "precision=float32"
+    )  # fmt: skip
     whole = trained(*settings, name="whole")
     for micro in (128, 80):
         pieces = trained(*settings, f"micro_tokens={micro}", name=f"pieces-{micro}")
@@ -84,7 +86,8 @@ def trainer_of(store: TokenStore, *settings: str) -> Trainer:
 def test_half_as_much_passes_at_a_time_when_memory_runs_out(
     store: TokenStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    plain, short = (trainer_of(store, "batch_tokens=128", "learning_rate=0.01") for _ in range(2))
+    settings = ("batch_tokens=128", "learning_rate=0.01", "precision=float32")
+    plain, short = (trainer_of(store, *settings) for _ in range(2))
     loss = short.loss
 
     def hungry(batch: Batch) -> torch.Tensor:
