@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
 from langue.interop.words import NEWLINE, Words, look_up
@@ -330,7 +330,7 @@ def _write(file: BinaryIO | gzip.GzipFile, tables: Tables, names: Words) -> None
     file.write(b"\\end\\\n")
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _locate(children, word, rows):  # type: ignore[no-untyped-def]
     """The node of each row of words, or -1."""
     found = np.empty(len(rows), np.int64)
@@ -353,7 +353,7 @@ def _locate(children, word, rows):  # type: ignore[no-untyped-def]
     return found
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _rows(  # type: ignore[no-untyped-def]  # noqa: C901  # a fault for each part of a line
     data, at, keys, numbers, n, order, ids, log_prob, log_backoff, row
 ):
@@ -396,7 +396,7 @@ def _rows(  # type: ignore[no-untyped-def]  # noqa: C901  # a fault for each par
     return at, row, 0
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _word(data, place, end):  # type: ignore[no-untyped-def]
     """Where the next word begins and ends."""
     while place < end and (data[place] == 32 or 9 <= data[place] <= 13):
@@ -407,7 +407,7 @@ def _word(data, place, end):  # type: ignore[no-untyped-def]
     return begin, place
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _number(data, place, end):  # type: ignore[no-untyped-def]
     """The number that a word is, NaN if it is none, and the end of the word."""
     place, stop = _word(data, place, end)
@@ -447,7 +447,7 @@ def _number(data, place, end):  # type: ignore[no-untyped-def]
     return -value if negative else value, stop
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _format(  # type: ignore[no-untyped-def]
     first, suffix, log_prob, log_backoff, children, word, blob, begins, sizes, n, node, end, buffer
 ):
@@ -486,7 +486,7 @@ def _format(  # type: ignore[no-untyped-def]
     return node, size
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _decimal(value, buffer, size):  # type: ignore[no-untyped-def]
     """Write a number with seven digits after the point."""
     value = max(value, ZERO)

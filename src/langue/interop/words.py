@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.base.errors import LangueError
 from langue.models.ngram.counts import THREADS, New, each
 
@@ -150,7 +150,7 @@ def after_line(data: Bytes, place: int) -> int:
 OFFSET, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # of FNV-1a
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _gather(data, begins, sizes, blob):  # type: ignore[no-untyped-def]
     at = 0
     for word in range(len(begins)):
@@ -159,7 +159,7 @@ def _gather(data, begins, sizes, blob):  # type: ignore[no-untyped-def]
             at += 1
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _hashes(data, begins, sizes):  # type: ignore[no-untyped-def]
     hashes = np.empty(len(begins), np.uint64)
     for word in range(len(begins)):
@@ -170,7 +170,7 @@ def _hashes(data, begins, sizes):  # type: ignore[no-untyped-def]
     return hashes
 
 
-@njit(nogil=True, cache=True)
+@njit
 def look_up(data, begin, end, keys, ids):  # type: ignore[no-untyped-def]
     """The id of the word data[begin:end], or -1."""
     value = OFFSET
@@ -184,14 +184,14 @@ def look_up(data, begin, end, keys, ids):  # type: ignore[no-untyped-def]
     return np.int64(ids[slot]) if keys[slot] == value else np.int64(-1)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _mixed(value):  # type: ignore[no-untyped-def]
     """Spread over all bits, for the lower ones name the slot; never 0, which is an empty slot."""
     value = (value ^ (value >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
     return (value ^ (value >> np.uint64(29))) | np.uint64(1) << np.uint64(63)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _table(hashes):  # type: ignore[no-untyped-def]
     """Slots of all words, at most a quarter of them taken: hashes, and ids beside them."""
     capacity = 1 << 14
@@ -233,7 +233,7 @@ def _learn(data: Bytes, known: Words, memory: int, new: New) -> tuple[Numbers, N
     return begins[:count].copy(), sizes[:count].copy(), hashes[:count].copy(), stream[: at[1]]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _positions(data, blank):  # type: ignore[no-untyped-def]
     """How many positions the stream of a text has: its words, and two for each line."""
     found, inside = np.int64(2), False
@@ -244,7 +244,7 @@ def _positions(data, blank):  # type: ignore[no-untyped-def]
     return found
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _read(  # type: ignore[no-untyped-def]  # noqa: C901  # one pass, with no call for a word
     data, blank, keys, ids, reached, begins, sizes, hashes, stream
 ):
@@ -285,7 +285,7 @@ def _read(  # type: ignore[no-untyped-def]  # noqa: C901  # one pass, with no ca
     reached[0], reached[1], reached[2], reached[3] = place, at, count, inside
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _numbers(hashes, keys, ids, count):  # type: ignore[no-untyped-def]
     """The ids of words by their hashes; those not in the table are numbered on from `count`."""
     number = np.empty(len(hashes), np.uint32)
@@ -302,14 +302,14 @@ def _numbers(hashes, keys, ids, count):  # type: ignore[no-untyped-def]
     return number
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _renumber(stream, number, start, stop, renumbered):  # type: ignore[no-untyped-def]
     for index in range(len(stream)):
         id = stream[index]
         renumbered[index] = start if id == START else stop if id == STOP else number[id]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _encode(data, blank, keys, ids, unknown, start, stop, stream, begins):  # type: ignore[no-untyped-def]
     mask = np.uint64(len(keys) - 1)
     at, place, line = np.int64(0), np.int64(0), np.int64(0)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from langue.base.compiled import njit
 
 Numbers = npt.NDArray[Any]
 SWEEPS = 6  # over all words: later ones move few
@@ -38,7 +39,7 @@ def exchange(tokens: Numbers, begins: Numbers, size: int, K: int) -> Numbers:
     return classes
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _exchange(starts, after, after_counts, ends, before, before_counts, order, classes, K):  # type: ignore[no-untyped-def]
     joint = np.zeros((K, K))
     for word in range(len(starts) - 1):
@@ -69,7 +70,7 @@ def _exchange(starts, after, after_counts, ends, before, before_counts, order, c
             break
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _neighbours(word, starts, others, counts, classes, found, some):  # type: ignore[no-untyped-def]
     """Add to `found` how often a word's neighbours on one side are of each class, and list those classes;
     returns how often it is its own neighbour, which is not among them, and how many classes there are."""
@@ -86,7 +87,7 @@ def _neighbours(word, starts, others, counts, classes, found, some):  # type: ig
     return itself, size
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _shift(joint, out, into, k, follows, precedes, itself, sign):  # type: ignore[no-untyped-def]
     """Put a word into class k (sign 1), or take it out (-1)."""
     joint[k] += sign * follows
@@ -98,7 +99,7 @@ def _shift(joint, out, into, k, follows, precedes, itself, sign):  # type: ignor
     into[k] += sign * (precedes.sum() + itself)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _gain(joint, out, into, k, follows, precedes, after, before, itself):  # type: ignore[no-untyped-def]
     """What the log-likelihood Σ n(g, h) log n(g, h) - Σ n(g) log n(g), both sides, gains from a word in k."""
     gain, right_sum, left_sum = 0.0, 0.0, 0.0
@@ -117,6 +118,6 @@ def _gain(joint, out, into, k, follows, precedes, after, before, itself):  # typ
     return gain - (_xlogx(right + left_sum + itself) - _xlogx(right))
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _xlogx(count):  # type: ignore[no-untyped-def]
     return count * np.log(count) if count > 0.5 else 0.0

@@ -14,8 +14,8 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.base.config import Config
 from langue.models.ngram.counts import Numbers, stream_of
 from langue.models.protocol import Floats, Ids, Vocabulary
@@ -138,7 +138,7 @@ def load(folder: Path, config: InfiniGramConfig, vocabulary: Vocabulary) -> Infi
     return InfiniGram(vocabulary, config, stream, suffixes)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _read(stream, suffixes, text):  # type: ignore[no-untyped-def]
     """The begin and the range of the longest match that ends a text."""
     begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
@@ -147,7 +147,7 @@ def _read(stream, suffixes, text):  # type: ignore[no-untyped-def]
     return begin, low, high
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _match(stream, suffixes, text, lengths, places):  # type: ignore[no-untyped-def]
     begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
     for place in range(len(text)):
@@ -155,7 +155,7 @@ def _match(stream, suffixes, text, lengths, places):  # type: ignore[no-untyped-
         lengths[place], places[place] = place + 1 - begin, suffixes[low]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _followed(stream, suffixes, text, low, high):  # type: ignore[no-untyped-def]
     """The longest end of a match that something follows: its length, and the range it is followed in."""
     start = stream[len(stream) - 1]
@@ -170,7 +170,7 @@ def _followed(stream, suffixes, text, low, high):  # type: ignore[no-untyped-def
         low, high = locate(stream, suffixes, text[len(text) - length :])
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _score(stream, suffixes, add, text, scores):  # type: ignore[no-untyped-def]
     """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
     size = np.int64(stream[len(stream) - 1])
@@ -182,7 +182,7 @@ def _score(stream, suffixes, add, text, scores):  # type: ignore[no-untyped-def]
         begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _distribution(stream, suffixes, add, text, low, high, row):  # type: ignore[no-untyped-def]
     """Fill `row` with the log-probability of every token after a match with the range [low, high)."""
     length, low, high = _followed(stream, suffixes, text, low, high)

@@ -13,8 +13,8 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 import numpy as np
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.base.config import Config
 from langue.models.ngram.counts import Numbers, count, stream_of
 from langue.models.protocol import Floats, Ids, Vocabulary
@@ -119,7 +119,7 @@ def _frozen(array: Numbers) -> Numbers:
     return array
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _score(word, counts, children, total, start, order, add, text, scores):  # type: ignore[no-untyped-def]
     """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
     for place in range(1, len(text)):
@@ -129,7 +129,7 @@ def _score(word, counts, children, total, start, order, add, text, scores):  # t
         scores[place - 1] = _log_prob(seen, sum, add, start)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _distribution(word, counts, children, total, add, context, row):  # type: ignore[no-untyped-def]
     """Fill `row` with the log-probability of every token after a context."""
     low, high, sum = _context(word, children, total, len(row), context)
@@ -139,14 +139,14 @@ def _distribution(word, counts, children, total, add, context, row):  # type: ig
             row[word[child]] = _log_prob(counts[child], sum, add, len(row))
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _log_prob(seen, sum, add, size):  # type: ignore[no-untyped-def]
     if sum == 0:
         return -np.log(size)
     return np.log((seen + add) / (sum + add * size))
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _context(word, children, total, start, context):  # type: ignore[no-untyped-def]
     """The range of the children of a context, and the sum of their counts."""
     if len(context) == 0:
@@ -159,7 +159,7 @@ def _context(word, children, total, start, context):  # type: ignore[no-untyped-
     return np.int64(children[node]), np.int64(children[node + 1]), np.int64(total[node])
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _child(word, low, high, target):  # type: ignore[no-untyped-def]
     """The node in [low, high) whose last token is `target`, or -1."""
     end = high

@@ -7,8 +7,8 @@ nowhere: so none spans two documents.
 """
 
 import numpy as np
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.models.ngram.counts import Numbers, quicksort
 
 
@@ -24,7 +24,7 @@ def suffix_array(stream: Numbers) -> Numbers:
     return found
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _double(stream, begins, suffixes):  # type: ignore[no-untyped-def]
     size = len(stream)
     rank = np.empty(size, np.uint32)  # the first place of the positions that are equal so far
@@ -50,7 +50,7 @@ def _double(stream, begins, suffixes):  # type: ignore[no-untyped-def]
         step *= 2
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _refine(suffixes, rank, keys, begin, end, step):  # type: ignore[no-untyped-def]
     """Sort positions that are equal so far by the rank of what lies `step` further on."""
     for place in range(begin, end):
@@ -64,7 +64,7 @@ def _refine(suffixes, rank, keys, begin, end, step):  # type: ignore[no-untyped-
         rank[suffixes[place]] = first
 
 
-@njit(nogil=True, cache=True)
+@njit
 def narrow(stream, suffixes, low, high, depth, token):  # type: ignore[no-untyped-def]
     """Of the range of an n-gram of `depth` tokens, the part where `token` comes next."""
     return (
@@ -73,7 +73,7 @@ def narrow(stream, suffixes, low, high, depth, token):  # type: ignore[no-untype
     )
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _first(stream, suffixes, low, high, depth, token):  # type: ignore[no-untyped-def]
     """The first place in a range where what comes after `depth` tokens is `token` or more."""
     while low < high:
@@ -86,7 +86,7 @@ def _first(stream, suffixes, low, high, depth, token):  # type: ignore[no-untype
     return low
 
 
-@njit(nogil=True, cache=True)
+@njit
 def locate(stream, suffixes, tokens):  # type: ignore[no-untyped-def]
     """The range of an n-gram: it is empty if the n-gram does not occur."""
     low, high = np.int64(0), np.int64(len(suffixes))
@@ -97,7 +97,7 @@ def locate(stream, suffixes, tokens):  # type: ignore[no-untyped-def]
     return low, high
 
 
-@njit(nogil=True, cache=True)
+@njit
 def follow(stream, suffixes, text, begin, place, low, high):  # type: ignore[no-untyped-def]
     """Read text[place] after the match text[begin:place] with the range [low, high).
 

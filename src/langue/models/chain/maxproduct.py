@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.models.chain.chain import Chain, Floats, Numbers, in_blocks
 
 Paths = npt.NDArray[np.int32]
@@ -46,7 +46,7 @@ def n_best(chain: Chain, unary: Floats, n: int) -> Ranked:
     return Ranked(states[:found], scores[:found])
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _viterbi(transition, start, end, unary, offsets, first, last, states, scores):  # type: ignore[no-untyped-def]
     K = transition.shape[0]
     into = transition.T.copy()  # scores of all predecessors of a state, side by side
@@ -80,7 +80,7 @@ def _viterbi(transition, start, end, unary, offsets, first, last, states, scores
             state = came_from[t, state]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _n_best(transition, start, end, unary, n):  # type: ignore[no-untyped-def]
     """Lists of the `n` best ways to each state, best first, carried through the chain."""
     T, K = unary.shape
@@ -105,7 +105,7 @@ def _n_best(transition, start, end, unary, n):  # type: ignore[no-untyped-def]
     return states, totals
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _merge(lists, added, place, scores, came_from):  # type: ignore[no-untyped-def]
     """The best of K descending lists `(K, n)`, each with a score added, merged into one of n."""
     K, n = lists.shape

@@ -9,8 +9,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.models.chain.chain import Floats, Numbers, in_blocks
 from langue.models.chain.maxproduct import Best, Paths, Ranked
 
@@ -54,7 +54,7 @@ def n_best2(chain: Chain2, unary: Floats, n: int) -> Ranked:
     return Ranked(states[:found], scores[:found])
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _permitted(unary, t, states):  # type: ignore[no-untyped-def]
     """Fill `states` with those that position t may have; returns how many. Before the first there is K."""
     K = unary.shape[1]
@@ -69,7 +69,7 @@ def _permitted(unary, t, states):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _lists(unary):  # type: ignore[no-untyped-def]
     """The states of every position, two places before the first among them: `(T + 2, K)` and how many."""
     T, K = unary.shape
@@ -79,7 +79,7 @@ def _lists(unary):  # type: ignore[no-untyped-def]
     return states, counts
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _add(total, score):  # type: ignore[no-untyped-def]
     """log(exp(total) + exp(score))."""
     if score == -np.inf:
@@ -89,14 +89,14 @@ def _add(total, score):  # type: ignore[no-untyped-def]
     return total + math.log1p(math.exp(score - total))
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _posteriors(transition, end, unary, offsets, first, last, log_z, states):  # type: ignore[no-untyped-def]
     for s in range(first, last):
         rows = unary[offsets[s] : offsets[s + 1]]
         log_z[s] = _sentence(transition, end, rows, states[offsets[s] : offsets[s + 1]])
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _sentence(transition, end, unary, states):  # type: ignore[no-untyped-def]
     T, K = unary.shape
     if T == 0:
@@ -123,7 +123,7 @@ def _sentence(transition, end, unary, states):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _forward(transition, scores, alpha, t, lists, counts):  # type: ignore[no-untyped-def]
     """Messages of position t, alpha[t, i, j] of all paths that end in i, j."""
     for j in lists[t + 2, : counts[t + 2]]:
@@ -135,7 +135,7 @@ def _forward(transition, scores, alpha, t, lists, counts):  # type: ignore[no-un
             alpha[t, i, j] = total + scores[j]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _backward(transition, scores, beta, before, t, lists, counts):  # type: ignore[no-untyped-def]
     """Messages of position t - 1 from those of t."""
     for h in lists[t, : counts[t]]:
@@ -146,7 +146,7 @@ def _backward(transition, scores, beta, before, t, lists, counts):  # type: igno
             before[h, i] = total
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _viterbi(transition, end, unary, offsets, first, last, states, scores):  # type: ignore[no-untyped-def]
     score = np.empty(1)
     for s in range(first, last):
@@ -159,7 +159,7 @@ def _viterbi(transition, end, unary, offsets, first, last, states, scores):  # t
         scores[s] = score[0]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _n_best(transition, end, unary, states, scores):  # type: ignore[no-untyped-def]
     """Fill the best paths `(n, T)`, best first, and their scores; -inf where there are no more."""
     T, K = unary.shape
@@ -186,7 +186,7 @@ def _n_best(transition, end, unary, states, scores):  # type: ignore[no-untyped-
     _trace(best, came_from, end, lists, counts, states, scores)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _merge(ahead, added, chosen, place, scores, came_from):  # type: ignore[no-untyped-def]
     """The best of the descending lists `ahead[h]`, each with added[h], merged into one."""
     n = len(scores)
@@ -205,7 +205,7 @@ def _merge(ahead, added, chosen, place, scores, came_from):  # type: ignore[no-u
         place[source] += 1
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _trace(best, came_from, end, lists, counts, states, scores):  # type: ignore[no-untyped-def]
     """Choose the n best ends, and follow each back."""
     T, _, K, n = best.shape

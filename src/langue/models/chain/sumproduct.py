@@ -10,8 +10,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.models.chain.chain import Chain, Floats, Numbers, in_blocks
 
 SPAN = 50 * math.log(10)  # a step's finite log scores lie this close together, or log space it is
@@ -48,7 +48,7 @@ def log_partition(chain: Chain, unary: Floats, offsets: Numbers) -> Floats:
     return log_z
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _forward_backward(transition, start, end, unary, offsets, first, last, log_z, states):  # type: ignore[no-untyped-def]
     """Fill `log_z` and `states` for sequences [first, last); returns their expected transitions."""
     factors, shift, narrow = _factors(transition)
@@ -68,7 +68,7 @@ def _forward_backward(transition, start, end, unary, offsets, first, last, log_z
     return scaled * factors + exact
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _forward_only(transition, start, end, unary, offsets, first, last, log_z):  # type: ignore[no-untyped-def]
     factors, shift, narrow = _factors(transition)
     local, scale = _workspace(offsets, first, last, len(factors))
@@ -82,7 +82,7 @@ def _forward_only(transition, start, end, unary, offsets, first, last, log_z):  
             log_z[s] = _log_forward(transition, start, end, rows, alpha)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _workspace(offsets, first, last, K):  # type: ignore[no-untyped-def]
     longest = 1
     for s in range(first, last):
@@ -90,7 +90,7 @@ def _workspace(offsets, first, last, K):  # type: ignore[no-untyped-def]
     return np.empty((longest, K)), np.empty(longest)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _range(scores):  # type: ignore[no-untyped-def]
     """The largest and the smallest of the finite scores; -inf and inf where there are none."""
     largest, smallest = -np.inf, np.inf
@@ -100,7 +100,7 @@ def _range(scores):  # type: ignore[no-untyped-def]
     return largest, smallest
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _factors(scores):  # type: ignore[no-untyped-def]
     """exp(scores - their largest); that largest; whether the finite ones span less than `SPAN`."""
     largest, smallest = _range(scores)
@@ -109,7 +109,7 @@ def _factors(scores):  # type: ignore[no-untyped-def]
     return np.exp(scores - largest), largest, largest - smallest < SPAN
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _scaled_forward(factors, shift, start, end, unary, local, alpha, scale):  # type: ignore[no-untyped-def]
     """Forward messages, each summing to one, and their scales; returns log z, or NaN if not exact.
 
@@ -145,7 +145,7 @@ def _scaled_forward(factors, shift, start, end, unary, local, alpha, scale):  # 
     return total
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _exponentiate(row):  # type: ignore[no-untyped-def]
     """row = exp(row - its largest), which is returned: -inf if all are forbidden, NaN if not exact."""
     largest, smallest = _range(row)
@@ -156,7 +156,7 @@ def _exponentiate(row):  # type: ignore[no-untyped-def]
     return largest if largest - smallest < SPAN else np.nan
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _step(before, factors, messages):  # type: ignore[no-untyped-def]
     """messages = before @ factors, along the rows of `factors`."""
     K = len(before)
@@ -167,7 +167,7 @@ def _step(before, factors, messages):  # type: ignore[no-untyped-def]
             messages[j] += weight * factors[i, j]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _scaled_backward(factors, local, scale, states, pairs):  # type: ignore[no-untyped-def]
     """Turn the forward messages in `states` into posteriors, and add αᵢ bⱼ βⱼ of each step to `pairs`."""
     T, K = states.shape
@@ -190,7 +190,7 @@ def _scaled_backward(factors, local, scale, states, pairs):  # type: ignore[no-u
         states[0] *= beta
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _log_sum(values):  # type: ignore[no-untyped-def]
     largest = values.max()
     if largest == -np.inf:
@@ -201,7 +201,7 @@ def _log_sum(values):  # type: ignore[no-untyped-def]
     return largest + math.log(total)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _log_forward(transition, start, end, unary, alpha):  # type: ignore[no-untyped-def]
     """Forward messages in log space, the largest of each position 0, the end among them; returns log z."""
     T, K = unary.shape
@@ -225,7 +225,7 @@ def _log_forward(transition, start, end, unary, alpha):  # type: ignore[no-untyp
     return total + _log_sum(alpha[T - 1]) if T else 0.0
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _log_posteriors(transition, start, end, unary, states, pairs):  # type: ignore[no-untyped-def]
     """Fill `states` and add to `pairs`, in log space; returns log z.
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.corpus.tagged import Sentence
 from langue.models.chain.chain import offsets_of
 
@@ -139,7 +139,7 @@ class _Told(NamedTuple):
         return cls(*(np.zeros(L, np.int64) for _ in range(4)), *pairs)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _fill(tokens, offsets, edges, words, told, found):  # type: ignore[no-untyped-def]
     """Fill `found` `(columns, N + 1)`, document by document."""
     for d in range(len(edges) - 1):
@@ -163,7 +163,7 @@ def _fill(tokens, offsets, edges, words, told, found):  # type: ignore[no-untype
                     found[0, t] = told.kinds[words.lower[tokens[t]]] + headline + start
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _forget(told, k):  # type: ignore[no-untyped-def]
     told.kinds[k] = 0
     told.begin[k] = told.end[k] = told.place[k] = 0
@@ -171,7 +171,7 @@ def _forget(told, k):  # type: ignore[no-untyped-def]
     told.right[k] = NOTHING
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _is_headline(tokens, first, last, words):  # type: ignore[no-untyped-def]
     """Whether all that could be capitals is: nothing there says how a word is written."""
     any_capitals = False
@@ -182,7 +182,7 @@ def _is_headline(tokens, first, last, words):  # type: ignore[no-untyped-def]
     return any_capitals
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _names(tokens, first, last, words, told):  # type: ignore[no-untyped-def]
     """Note the runs of capitalised words."""
     begin = first
@@ -196,7 +196,7 @@ def _names(tokens, first, last, words, told):  # type: ignore[no-untyped-def]
                     told.begin[k], told.end[k], told.place[k] = begin, t + 1, place
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _note(tokens, first, t, words, told):  # type: ignore[no-untyped-def]
     """Note how the word at t is written, and its neighbours."""
     word = tokens[t]
@@ -210,7 +210,7 @@ def _note(tokens, first, t, words, told):  # type: ignore[no-untyped-def]
     _keep(told.right[k], t)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _keep(places, t):  # type: ignore[no-untyped-def]
     if places[0] == NOTHING:
         places[0] = t
@@ -218,7 +218,7 @@ def _keep(places, t):  # type: ignore[no-untyped-def]
         places[1] = t
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _tell(tokens, offsets, t, words, told, found):  # type: ignore[no-untyped-def]
     """Fill the columns of the word at t beside the first."""
     k = words.lower[tokens[t]]

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.base.errors import LangueError
 from langue.corpus.tagged import Sentence
 from langue.models.chain.chain import offsets_of
@@ -305,7 +305,7 @@ class _Numbered:
         ]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _shift(values, offsets, by, size, shifted):  # type: ignore[no-untyped-def]
     """Each token's value `by` positions away; outside the sentence, the number of that place."""
     for s in range(len(offsets) - 1):
@@ -320,14 +320,14 @@ def _shift(values, offsets, by, size, shifted):  # type: ignore[no-untyped-def]
                 shifted[t] = values[place]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _combine(keys, values, size):  # type: ignore[no-untyped-def]
     """keys = keys × size + values, in place; `NONE` in either is `NONE`."""
     for t in range(len(keys)):
         keys[t] = keys[t] * size + values[t] if keys[t] >= 0 and values[t] >= 0 else NONE
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _slot(keys, mask, key):  # type: ignore[no-untyped-def]
     """The slot of a key, or the free one where it belongs (linear probing)."""
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
@@ -337,7 +337,7 @@ def _slot(keys, mask, key):  # type: ignore[no-untyped-def]
     return place
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _distinct(keys):  # type: ignore[no-untyped-def]
     """The distinct keys in the order they first occur, and for each token the number of its own."""
     capacity = 16
@@ -360,7 +360,7 @@ def _distinct(keys):  # type: ignore[no-untyped-def]
     return distinct[:count].copy(), numbers
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _hashed(keys):  # type: ignore[no-untyped-def]
     """A table of distinct keys: what stands in each slot, and its number."""
     capacity = 16
@@ -374,7 +374,7 @@ def _hashed(keys):  # type: ignore[no-untyped-def]
     return table, number
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _look_up(table, number, start, keys, found):  # type: ignore[no-untyped-def]
     for t in range(len(keys)):
         found[t] = NONE

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from langue.base.compiled import njit
 
 Floats = npt.NDArray[np.float64]
 Loss = Callable[[Floats], tuple[float, Floats]]
@@ -113,7 +114,7 @@ def _inverse_hessian_times(vector: Floats, history: deque[tuple[Floats, Floats, 
     return result
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(fastmath=True)
 def dot(one, other):  # type: ignore[no-untyped-def]
     """one · other, on one thread: a BLAS that wakes others for it takes a hundred times as long on a
     machine that is shared, and its sum depends on their number."""
@@ -123,7 +124,7 @@ def dot(one, other):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _add(result, factor, vector):  # type: ignore[no-untyped-def]
     """result += factor × vector, in one pass."""
     for i in range(len(result)):

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.models.chain.chain import Chain, in_blocks, offsets_of
 from langue.models.chain.sumproduct import posteriors
 from langue.models.crf.features import Batch
@@ -144,7 +144,7 @@ def _rows(offsets: Numbers, chosen: Numbers) -> tuple[Numbers, Numbers]:
     return rows, offsets_of(np.diff(offsets)[chosen])
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _mark(batch, tags, seen):  # type: ignore[no-untyped-def]
     K = seen.shape[1]
     rows = np.zeros((len(batch.pointers) - 1, K), np.bool_)
@@ -160,7 +160,7 @@ def _mark(batch, tags, seen):  # type: ignore[no-untyped-def]
             seen[batch.members[member]] |= rows[row]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _mark_pairs(tags, offsets, pairs):  # type: ignore[no-untyped-def]
     for s in range(len(offsets) - 1):
         for t in range(offsets[s] + 1, offsets[s + 1]):
@@ -175,7 +175,7 @@ def _mark_pairs(tags, offsets, pairs):  # type: ignore[no-untyped-def]
                 pairs[before, after] = True
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _count_pairs(tags, offsets, whole, pairs):  # type: ignore[no-untyped-def]
     for s in range(len(offsets) - 1):
         if whole[s]:
@@ -183,7 +183,7 @@ def _count_pairs(tags, offsets, whole, pairs):  # type: ignore[no-untyped-def]
                 pairs[tags[t - 1], tags[t]] += 1.0
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _sum_bundles(batch, features, theta, rows):  # type: ignore[no-untyped-def]
     """rows[bundle] = sum of the weights of its members, by tag."""
     for row in range(len(rows)):
@@ -193,7 +193,7 @@ def _sum_bundles(batch, features, theta, rows):  # type: ignore[no-untyped-def]
                 rows[row, features.labels[p]] += theta[p]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _score(batch, features, theta, rows, first, last, unary):  # type: ignore[no-untyped-def]
     K = unary.shape[1]
     for t in range(batch.offsets[first], batch.offsets[last]):
@@ -210,7 +210,7 @@ def _score(batch, features, theta, rows, first, last, unary):  # type: ignore[no
                     total[features.labels[p]] += theta[p]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _gather(batch, features, states, begin, end):  # type: ignore[no-untyped-def]
     """Sums of `states` over the positions of each bundle `(bundles, K)`, and of each unbundled feature."""
     K = states.shape[1]
@@ -229,7 +229,7 @@ def _gather(batch, features, states, begin, end):  # type: ignore[no-untyped-def
     return rows, found
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _spread(batch, features, rows, found):  # type: ignore[no-untyped-def]
     """Add the sums of bundles to the features of their members."""
     for row in range(len(rows)):

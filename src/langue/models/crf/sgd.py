@@ -7,8 +7,8 @@ scale × v, so that shrinking all of them is one multiplication. t₀ is chosen 
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.base.seeds import generator
 from langue.models.chain.sumproduct import _forward_backward
 from langue.models.crf.minimise import Step, dot
@@ -70,7 +70,7 @@ def _pass(
     return np.concatenate([weights, transition[tuple(features.transitions.T)]]), loss
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _epoch(batch, features, tags, order, fixed, weights, transition, adjustable, shrink, delay):  # type: ignore[no-untyped-def]
     """Update `weights` and `transition` in place; returns the loss met on the way."""
     scale, loss = 1.0, 0.0
@@ -96,7 +96,7 @@ def _epoch(batch, features, tags, order, fixed, weights, transition, adjustable,
     return loss
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _forbid(tags, unary):  # type: ignore[no-untyped-def]
     """Forbid all but the known tag, in place."""
     for t in range(len(tags)):
@@ -106,7 +106,7 @@ def _forbid(tags, unary):  # type: ignore[no-untyped-def]
                     unary[t, k] = -np.inf
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _visit(batch, features, begin, stop, weights, rows, factor, reading):  # type: ignore[no-untyped-def]
     """Add factor × weights of all attributes to `rows` (reading), or factor × `rows` to the weights."""
     for t in range(begin, stop):
@@ -120,7 +120,7 @@ def _visit(batch, features, begin, stop, weights, rows, factor, reading):  # typ
                 _apply(batch.single[template, t], features, weights, row, factor, reading)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(inline="always")
 def _apply(attribute, features, weights, row, factor, reading):  # type: ignore[no-untyped-def]
     for p in range(features.pointers[attribute], features.pointers[attribute + 1]):
         if reading:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.models.chain.batched import in_parallel
 from langue.models.chain.chain import in_blocks
 
@@ -228,7 +228,7 @@ def _vector_gradients(
     return out, one
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _enter(first, emission, message):  # type: ignore[no-untyped-def]
     """message = first × emission, normalised; returns the sum it had."""
     total = 0.0
@@ -240,7 +240,7 @@ def _enter(first, emission, message):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _step(before, leave, emission, table, base, stride, mass, message):  # type: ignore[no-untyped-def]
     """One position on: fills `mass` and `message`; returns the sum that was divided out."""
     S = len(before)
@@ -259,7 +259,7 @@ def _step(before, leave, emission, table, base, stride, mass, message):  # type:
     return total
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _score(first, last, layout, blocks, scaled, before, alpha, scores):  # type: ignore[no-untyped-def]
     """Fill `scores` of sequences [first, last), and `alpha` with what is known at their ends."""
     S = scaled.emission.shape[1]
@@ -283,7 +283,7 @@ def _score(first, last, layout, blocks, scaled, before, alpha, scores):  # type:
             cluster = here
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _forward_backward(first, last, layout, blocks, scaled, kinds, found):  # type: ignore[no-untyped-def]
     S = scaled.emission.shape[1]
     longest = 1
@@ -309,7 +309,7 @@ def _forward_backward(first, last, layout, blocks, scaled, kinds, found):  # typ
         _backward(begin, end, layout, blocks, scaled, alpha, totals, found)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _backward(begin, end, layout, blocks, scaled, alpha, totals, found):  # type: ignore[no-untyped-def]
     S = alpha.shape[1]
     beta = np.ones(S)
@@ -329,7 +329,7 @@ def _backward(begin, end, layout, blocks, scaled, alpha, totals, found):  # type
         found.states[begin, j] = alpha[0, j] * beta[j]
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(fastmath=True)
 def _retreat(weighted, leave, table, base, stride, beta):  # type: ignore[no-untyped-def]
     """beta of the position before, from what the next one is worth."""
     S = len(beta)
@@ -341,7 +341,7 @@ def _retreat(weighted, leave, table, base, stride, beta):  # type: ignore[no-unt
         beta[i] = total * leave[i]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _count(low, high, order, begins, mass, weighted, counts):  # type: ignore[no-untyped-def]
     """counts `(S, pairs, S)` = Σ mass × weighted over the positions of each pair in [low, high)."""
     S = mass.shape[1]
@@ -364,7 +364,7 @@ def best_paths(layout: Layout, blocks: Blocks, tables: Tables) -> Numbers:
     return path + (layout.clusters * S).astype(np.int32)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _viterbi(first, last, layout, blocks, opening, leave, emission, path):  # type: ignore[no-untyped-def]
     S = emission.shape[1]
     best, ahead = np.empty(S), np.empty(S)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.tokens.contexts import ContextBatches
 
 Numbers = npt.NDArray[Any]
@@ -32,7 +32,7 @@ def count_of(order: int, skips: bool) -> int:
     return order - 1 + (max(order - 2, 0) if skips else 0)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _mix(x):  # type: ignore[no-untyped-def]
     """The finaliser of SplitMix64 (Steele et al. 2014)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -40,7 +40,7 @@ def _mix(x):  # type: ignore[no-untyped-def]
     return x ^ (x >> np.uint64(31))
 
 
-@njit(nogil=True, cache=True)
+@njit
 def hashes(before, count, found):  # type: ignore[no-untyped-def]
     """Fill `found` `(count,)` with the hash of every feature of a context `(order - 1,)`."""
     reach = len(before)
@@ -53,7 +53,7 @@ def hashes(before, count, found):  # type: ignore[no-untyped-def]
         found[reach + back - 2] = _mix(_mix(np.uint64(before[reach - back]) + np.uint64(1)) + place)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _pairs(before, targets, count, mask):  # type: ignore[no-untyped-def]
     """Row and word of every feature of every prediction, as one number."""
     found = np.empty((len(targets), count), np.uint64)

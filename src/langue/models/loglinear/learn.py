@@ -15,8 +15,8 @@ learning begins changes nothing about the optimum, and saves some twenty epochs 
 from collections.abc import Iterator
 
 import numpy as np
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.models.loglinear.features import BLOCK, Numbers, Weights
 from langue.models.loglinear.model import normalise, rows_of
 from langue.tokens.contexts import ContextBatches, Contexts
@@ -93,14 +93,14 @@ class Learner:
         return total / tokens
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _place(weights, row, word):  # type: ignore[no-untyped-def]
     """Where the pair of a row and a word stands; it was counted, so it is there."""
     start, end = np.int64(weights.starts[row]), np.int64(weights.starts[row + np.uint64(1)])
     return start + np.searchsorted(weights.word[start:end], word)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _adjust(weights, counts, seen, a, words, order, before, targets):  # type: ignore[no-untyped-def]
     """Adjusted counts: at the highest order how often, below it after how many different tokens."""
     for index in range(len(targets)):
@@ -117,7 +117,7 @@ def _adjust(weights, counts, seen, a, words, order, before, targets):  # type: i
                     words[targets[index]] += 1
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _weigh(weights, a, totals, order, before, targets):  # type: ignore[no-untyped-def]
     """The weights of the pairs of these predictions."""
     base = np.exp(weights.bias.astype(np.float64))
@@ -132,7 +132,7 @@ def _weigh(weights, a, totals, order, before, targets):  # type: ignore[no-untyp
             weights.weight[place] = np.log(p / rest)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _learn(weights, squares, bias_squares, shares, bias_share, features, before, targets, penalty, rate):  # type: ignore[no-untyped-def]
     """Learn from a batch; returns the nats its targets cost."""
     base = np.exp(weights.bias.astype(np.float64))
@@ -165,7 +165,7 @@ def _learn(weights, squares, bias_squares, shares, bias_share, features, before,
     return nats
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(inline="always")
 def _step(theta, squares, place, gradient, share, penalty, rate):  # type: ignore[no-untyped-def]
     """One step of AdaGrad on one weight, then its share of the soft threshold."""
     old = theta[place]

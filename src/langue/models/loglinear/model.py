@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.models.loglinear.features import Weights, count_of, hashes
 from langue.models.protocol import Floats, Ids, Vocabulary
 from langue.tokens.batches import Array
@@ -83,7 +83,7 @@ class LogLinearDecoder:
         self.before = self.before[list(rows)]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def rows_of(weights, features, before):  # type: ignore[no-untyped-def]
     """Which rows of W a context has `(features,)`."""
     found = np.empty(features, np.uint64)
@@ -94,14 +94,14 @@ def rows_of(weights, features, before):  # type: ignore[no-untyped-def]
     return found
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _add_rows(weights, rows, scores):  # type: ignore[no-untyped-def]
     for row in rows:
         for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
             scores[weights.word[place]] += weights.weight[place]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def normalise(weights, rows, q, total):  # type: ignore[no-untyped-def]
     """Raise `q`, which is exp(b), to the exp(scores) of a context, and return Z; `total` is Σ exp(b)."""
     z = total
@@ -114,7 +114,7 @@ def normalise(weights, rows, q, total):  # type: ignore[no-untyped-def]
     return z
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _score(weights, base, features, before, ids):  # type: ignore[no-untyped-def]
     """The log-probability of each id after its context `(tokens, order - 1)`."""
     found = np.empty(len(ids), np.float32)

@@ -16,8 +16,8 @@ from typing import Any
 import numba
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.tokens.store import Split
@@ -157,7 +157,7 @@ def _join(unigrams: Numbers, parts: list[_Branches], order: int, new: New) -> Le
     return Levels(first, joined["word"], joined["count"], joined["children"], new)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _fill(tokens, offsets, start, stream):  # type: ignore[no-untyped-def]
     at = 0
     for document in range(len(offsets) - 1):
@@ -169,13 +169,13 @@ def _fill(tokens, offsets, start, stream):  # type: ignore[no-untyped-def]
     stream[at] = start
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _tally(stream, counts):  # type: ignore[no-untyped-def]
     for word in stream:
         counts[word] += np.uint32(1)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _place(stream, begins, low, high, positions):  # type: ignore[no-untyped-def]
     """Sort the positions of words in [low, high) by word."""
     ends = begins.copy()
@@ -186,7 +186,7 @@ def _place(stream, begins, low, high, positions):  # type: ignore[no-untyped-def
             ends[word - low] += 1
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _sort_and_read(stream, positions, begins, order, start, sizes, word, count, children):  # type: ignore[no-untyped-def]
     """Sort the positions of each first word by the words after it, and read the trie off."""
     longest = np.int64(0)
@@ -217,7 +217,7 @@ def _sort_and_read(stream, positions, begins, order, start, sizes, word, count, 
                     length += 1
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _sort(stream, positions, keys, common, order, start):  # type: ignore[no-untyped-def]
     """Sort positions of one first word; `common[i]` tells how many words i and i - 1 have in common.
 
@@ -254,7 +254,7 @@ def _sort(stream, positions, keys, common, order, start):  # type: ignore[no-unt
         depth += packed
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _key(stream, place, words, bits, start):  # type: ignore[no-untyped-def]
     """The words from a place on, the first in the highest bits; 0 from the end of the document on."""
     key = np.uint64(0)
@@ -268,7 +268,7 @@ def _key(stream, place, words, bits, start):  # type: ignore[no-untyped-def]
     return key
 
 
-@njit(nogil=True, cache=True)
+@njit
 def quicksort(keys, positions, begin, end):  # type: ignore[no-untyped-def]
     """Sort keys[begin:end] and the positions beside them; runs of equal keys cost nothing."""
     lows, highs = np.empty(64, np.int64), np.empty(64, np.int64)
@@ -309,6 +309,6 @@ def quicksort(keys, positions, begin, end):  # type: ignore[no-untyped-def]
             keys[at], positions[at] = key, position
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _middle(a, b, c):  # type: ignore[no-untyped-def]
     return max(min(a, b), min(max(a, b), c))

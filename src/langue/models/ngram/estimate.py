@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.base.progress import log
 from langue.models.ngram.counts import THREADS, Levels, Numbers, each
 from langue.models.ngram.tables import Tables, index_of
@@ -136,7 +136,7 @@ def discounts(counts: Numbers, order: int) -> tuple[float, float, float]:
     return FALLBACK
 
 
-@njit(nogil=True, cache=True)
+@njit
 def counts_of_counts(counts):  # type: ignore[no-untyped-def]
     """How many n-grams have the counts 1, 2, 3 and 4: `(4,)`."""
     found = np.zeros(4)
@@ -226,7 +226,7 @@ def _order(
     return p
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _tally(suffix, first, starts, counts):  # type: ignore[no-untyped-def]
     """Count the words that stand before each n-gram but those that begin with `<s>`, from `starts` on."""
     for index in range(len(suffix)):
@@ -235,7 +235,7 @@ def _tally(suffix, first, starts, counts):  # type: ignore[no-untyped-def]
             counts[place] += np.uint32(1)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _link(children, word, suffix, begin, end):  # type: ignore[no-untyped-def]
     """The suffix of every child of contexts [begin, end), found among the children of their suffix."""
     for context in range(begin, end):
@@ -252,7 +252,7 @@ def _link(children, word, suffix, begin, end):  # type: ignore[no-untyped-def]
             suffix[child] = low
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _interpolate(  # type: ignore[no-untyped-def]
     children, begin, end, first, suffix, before, raw, threshold, counts, discount, per_child, extra, backoff,
     lower, p, gamma,

@@ -13,8 +13,8 @@ from tempfile import TemporaryFile
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.base.errors import LangueError
 from langue.models.ngram.counts import Levels, New, Numbers, count
 
@@ -166,7 +166,7 @@ def _side(levels: Levels, n: int) -> tuple[Numbers, Numbers, Numbers, int, int]:
     return levels.word, levels.count, levels.children, *first
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _merge_level(  # type: ignore[no-untyped-def]
     word_a, count_a, children_a, contexts_a, first_a, numbers_a, own_a,
     word_b, count_b, children_b, contexts_b, first_b, numbers_b, own_b,

@@ -7,8 +7,8 @@ their suffix, stays; in SRILM the suffix may go.
 """
 
 import numpy as np
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.models.ngram.counts import New
 from langue.models.ngram.tables import Tables
 
@@ -37,7 +37,7 @@ def prune(tables: Tables, threshold: float, end: int, new: New = np.empty) -> Ta
     return tables._replace(log_backoff=log_backoff).keep(kept, new)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _log_contexts(log_prob, children, words, end, found):  # type: ignore[no-untyped-def]
     """Log-probability of every context: of its words, one after another."""
     for word in range(min(words, len(found))):
@@ -48,7 +48,7 @@ def _log_contexts(log_prob, children, words, end, found):  # type: ignore[no-unt
                 found[child] = np.float64(log_prob[child]) + found[context]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _choose(  # type: ignore[no-untyped-def]
     begin, end, suffix, log_prob, children, log_context, threshold, needed, kept, log_backoff
 ):

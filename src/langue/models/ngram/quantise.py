@@ -9,8 +9,8 @@ a block of contexts.
 """
 
 import numpy as np
-from numba import njit
 
+from langue.base.compiled import njit
 from langue.models.ngram.counts import New, Numbers
 from langue.models.ngram.tables import BINS, SPAN, Tables
 
@@ -69,7 +69,7 @@ def _encode(values: Numbers, codes: Numbers, *, least: bool) -> Numbers:
     return bins.astype(np.float32)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _range(values):  # type: ignore[no-untyped-def]
     """The least and the largest finite value, and whether there is one of minus infinity."""
     low, high, impossible = np.inf, -np.inf, False
@@ -81,7 +81,7 @@ def _range(values):  # type: ignore[no-untyped-def]
     return low, high, impossible
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _count_cells(values, low, scale, counts, sums, leasts):  # type: ignore[no-untyped-def]
     for value in values:
         if value != -np.inf:
@@ -91,7 +91,7 @@ def _count_cells(values, low, scale, counts, sums, leasts):  # type: ignore[no-u
             leasts[cell] = min(leasts[cell], np.float64(value))
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _weigh(counts, low, scale):  # type: ignore[no-untyped-def]
     """What cells weigh as they are shared out: half of it by how many values are there, half by how far
     the probability moves from the cell before, which bounds what a sum of probabilities loses."""
@@ -107,7 +107,7 @@ def _weigh(counts, low, scale):  # type: ignore[no-untyped-def]
     return weights
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _cut(counts, weights, values, first, least, bins, code):  # type: ignore[no-untyped-def]
     """Share out cells among the bins from `first` on: each takes its share of the weight that is left."""
     left, occupied = weights.sum(), np.count_nonzero(counts)
@@ -132,14 +132,14 @@ def _cut(counts, weights, values, first, least, bins, code):  # type: ignore[no-
             bin, weight, held, value = bin + 1, 0.0, 0.0, np.inf if least else 0.0
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _code(values, low, scale, code, codes):  # type: ignore[no-untyped-def]
     for index in range(len(values)):
         value = values[index]
         codes[index] = 0 if value == -np.inf else code[np.int64((value - low) * scale)]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _balance(  # type: ignore[no-untyped-def]
     begin, end, n, suffix, children, p, codes, total, whole, log_prob, log_backoff, wanted
 ):
@@ -168,7 +168,7 @@ def _balance(  # type: ignore[no-untyped-def]
             wanted[context] = np.log(max((1.0 - own) / rest, LOWEST))
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _sum(begin, end, n, suffix, children, p, codes, total, whole, gamma, backoff_codes):  # type: ignore[no-untyped-def]
     """Fill in what words sum to after each context [begin, end)."""
     for context in range(begin, end):
@@ -178,7 +178,7 @@ def _sum(begin, end, n, suffix, children, p, codes, total, whole, gamma, backoff
         total[context] = own + gamma[backoff_codes[context]] * max(rest, 0.0)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _sums(low, high, n, suffix, p, codes):  # type: ignore[no-untyped-def]
     """What the children [low, high) of a context have in it, and what the same words have below it."""
     own, below = 0.0, 0.0
@@ -188,7 +188,7 @@ def _sums(low, high, n, suffix, p, codes):  # type: ignore[no-untyped-def]
     return own, below
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _total(context, n, suffix, total, whole):  # type: ignore[no-untyped-def]
     return whole if n == 2 else total[np.int64(suffix[context])]
 

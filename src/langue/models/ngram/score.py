@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from langue.base.compiled import njit
 from langue.models.ngram.counts import THREADS, Numbers, each
 from langue.models.ngram.tables import FEW, Tables, edge, find, look_up, scan, slot_of, value
 
@@ -61,7 +62,7 @@ def score(tables: Tables, stream: Numbers, *, threads: int = THREADS) -> tuple[N
     return log_probs, lengths
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _lockstep(  # type: ignore[no-untyped-def]  # noqa: C901  # a call for each stage halves the speed
     first, suffix, log_prob, log_backoff, children, slots, bins, bases, stream, begin, end, log_probs, lengths
 ):
@@ -124,7 +125,7 @@ def _lockstep(  # type: ignore[no-untyped-def]  # noqa: C901  # a call for each 
             at[s] += 1
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(inline="always")
 def _open(  # type: ignore[no-untyped-def]
     suffix, log_backoff, children, slots, bins, bases, nodes, s, depth, word, low, high, slot, backoff
 ):
@@ -152,7 +153,7 @@ def _open(  # type: ignore[no-untyped-def]
     return fertile
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(inline="always")
 def _reach(suffix, slots, s, fertile, low, high, slot):  # type: ignore[no-untyped-def]
     """Fetch what the slots of the index point to."""
     for n in range(fertile):
@@ -160,7 +161,7 @@ def _reach(suffix, slots, s, fertile, low, high, slot):  # type: ignore[no-untyp
             _prefetch(suffix, np.int64(slots[np.int64(slot[s, n])]))
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(inline="always")
 def _settle(log_prob, bins, start, counted, stop, at, nodes, found, backoff, log_probs, lengths):  # type: ignore[no-untyped-def]
     """Write down what each stream found for the word it reads."""
     for s in range(STREAMS):
@@ -171,7 +172,7 @@ def _settle(log_prob, bins, start, counted, stop, at, nodes, found, backoff, log
             lengths[at[s]] = match
 
 
-@njit(nogil=True, cache=True)
+@njit
 def sums_of(begins, log_probs, sums):  # type: ignore[no-untyped-def]
     """Fill `sums` `(parts,)` with those of log_probs[begins[i] : begins[i + 1]]."""
     for part in range(len(sums)):
@@ -181,7 +182,7 @@ def sums_of(begins, log_probs, sums):  # type: ignore[no-untyped-def]
         sums[part] = total
 
 
-@njit(nogil=True, cache=True)
+@njit
 def totals(stream, start, unknown, log_probs):  # type: ignore[no-untyped-def]
     """The sum of log-probabilities, that of unknown words among them, how many these are, and the tokens."""
     total, unknown_total, unknowns, tokens = 0.0, 0.0, 0, 0
@@ -195,7 +196,7 @@ def totals(stream, start, unknown, log_probs):  # type: ignore[no-untyped-def]
     return total, unknown_total, unknowns, tokens
 
 
-@njit(nogil=True, cache=True)
+@njit
 def step(  # type: ignore[no-untyped-def]
     first, suffix, log_prob, log_backoff, children, slots, bins, bases, states, words, log_probs, lengths
 ):
@@ -233,7 +234,7 @@ def step(  # type: ignore[no-untyped-def]
         states[at] = node if length < order else np.int64(suffix[node]) if order > 1 else -1
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _contexts(first, suffix, state, nodes):  # type: ignore[no-untyped-def]
     """The contexts of 1, 2 ... words that end a state; returns how many there are."""
     depth = 0
@@ -246,7 +247,7 @@ def _contexts(first, suffix, state, nodes):  # type: ignore[no-untyped-def]
     return depth
 
 
-@njit(nogil=True, cache=True)
+@njit
 def distribution(  # type: ignore[no-untyped-def]
     first, suffix, log_prob, log_backoff, children, slots, bins, bases, state, row
 ):

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 
+from langue.base.compiled import njit
 from langue.models.ngram.counts import New, Numbers
 
 FEW = 32  # children, of 4 bytes: two cache lines, and a few instructions
@@ -140,14 +141,14 @@ def index_of(children: Numbers, word: Numbers, new: New = np.empty) -> Numbers:
     return slots
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _last_words(suffix, words, word):  # type: ignore[no-untyped-def]
     for node in range(len(suffix)):
         shorter = np.int64(suffix[node])
         word[node] = shorter if shorter < words else word[shorter]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _keep(  # type: ignore[no-untyped-def]
     kept, suffix, log_prob, log_backoff, children, number, new_suffix, new_log_prob, new_log_backoff,
     new_children,
@@ -169,7 +170,7 @@ def _keep(  # type: ignore[no-untyped-def]
     new_children[at] = number[len(kept)]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _in_large(children):  # type: ignore[no-untyped-def]
     """How many n-grams have a context of many children."""
     total = np.int64(0)
@@ -180,7 +181,7 @@ def _in_large(children):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _fill(children, word, slots):  # type: ignore[no-untyped-def]
     for context in range(len(children) - 1):
         low, high = np.int64(children[context]), np.int64(children[context + 1])
@@ -192,7 +193,7 @@ def _fill(children, word, slots):  # type: ignore[no-untyped-def]
                 slots[slot] = node
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _widen(children, bases, wide):  # type: ignore[no-untyped-def]
     for context in range(len(children)):
         wide[context] = edge(children, bases, context)
@@ -234,7 +235,7 @@ def _edge(children, bases, context):  # type: ignore[no-untyped-def]
     return narrow
 
 
-@njit(nogil=True, cache=True)
+@njit
 def slot_of(context, word, size):  # type: ignore[no-untyped-def]
     """Where a search for a word after a context begins: a 64-bit mix, scaled to the table."""
     mixed = (np.uint64(context) << np.uint64(32) | np.uint64(word)) * np.uint64(0x9E3779B97F4A7C15)
@@ -242,7 +243,7 @@ def slot_of(context, word, size):  # type: ignore[no-untyped-def]
     return np.int64(((mixed >> np.uint64(32)) * np.uint64(size)) >> np.uint64(32))
 
 
-@njit(nogil=True, cache=True)
+@njit
 def find(suffix, slots, low, high, slot, target):  # type: ignore[no-untyped-def]
     """The child in [low, high) whose suffix is `target`, or -1.
 
@@ -254,7 +255,7 @@ def find(suffix, slots, low, high, slot, target):  # type: ignore[no-untyped-def
     return look_up(suffix, slots, slot, low, high, target)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def scan(suffix, low, high, target):  # type: ignore[no-untyped-def]
     found = np.int64(-1)
     for node in range(low, high):  # no way out early: what is guessed wrong costs more than it reads
@@ -263,7 +264,7 @@ def scan(suffix, low, high, target):  # type: ignore[no-untyped-def]
     return found
 
 
-@njit(nogil=True, cache=True)
+@njit
 def look_up(suffix, slots, slot, low, high, target):  # type: ignore[no-untyped-def]
     while slots[slot] != EMPTY:
         node = np.int64(slots[slot])

@@ -1,0 +1,41 @@
+"""Functions compiled by numba and kept on disk, so that only the first process that needs one compiles it.
+
+numba keeps a function for as long as the file it stands in is the same. One that calls a function of
+another file would go on with that one's old machine code when only the other file changes, as with an
+upgrade: wrong numbers, or a crash. So here a function is kept for as long as all compiled files of the
+package are the same.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """As `numba.njit`; compiled code is kept on disk and runs without the GIL.
+
+    Args:
+        options: others of `numba.njit`.
+    """
+    if function is None:
+        return lambda function: njit(function, **options)
+    found = numba.njit(nogil=True, cache=True, **options)(function)
+    found._cache._cache_file._source_stamp = stamp()  # numba has no official way; a test holds it to this one
+    return found
+
+
+@cache
+def stamp() -> str:
+    """A digest of all files of the package that have compiled functions."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = path.read_bytes()
+        if b"njit" in text:
+            digest.update(text)
+    return digest.hexdigest()
