@@ -252,6 +252,15 @@ def test_tags_that_are_known_in_part(run: Callable[..., str], english: Path, tmp
     assert "?" not in json.loads((tmp_path / "m" / "features.json").read_text())["labels"]
 
 
+def test_tags_known_in_part_that_no_spans_agree_with(run: Callable[..., str], tmp_path: Path) -> None:
+    path = tmp_path / "part.conll"
+    path.write_text("Anna B-PER\nsings O\n\nin O\nRome I-LOC\ntoday ?\n")
+    said = run("train", "crf", path, "-o", tmp_path / "m", code=2)
+    assert "line 4" in said
+    assert "constraints = false" in said
+    assert not (tmp_path / "m").exists()
+
+
 def test_sentences_without_a_token(run: Callable[..., str], model: Path, tmp_path: Path) -> None:
     path = tmp_path / "empty.jsonl"
     path.write_text('{"tokens": []}\n{"tokens": ["Anna"]}\n')

@@ -11,7 +11,7 @@
 
 Reading takes what KenLM, SRILM and others write: `<unk>` or not, log-probabilities of -99 and -inf for
 zero, and n-grams whose context or suffix was pruned, which are put back at the value they back off to.
-Whatever is wrong is named with its line. Both ways, compiled code does a line at a time.
+Whatever is wrong is named with its line. Both ways, compiled code does a line at a time (`arpa_lines.py`).
 """
 
 import gzip
@@ -24,13 +24,13 @@ import numpy as np
 from langue.base.compiled import njit
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
-from langue.interop.words import NEWLINE, Words, look_up
+from langue.interop.arpa_lines import FAULTS, read_rows, write_rows
+from langue.interop.words import Words
 from langue.models.ngram.counts import MOST, Numbers
 from langue.models.ngram.tables import Tables, index_of
 
 BEGIN, END, UNKNOWN = b"<s>", b"</s>", b"<unk>"
 MISSING = -100 * math.log(10)  # what KenLM gives unknown words where a model has no <unk>
-ZERO = -99.0  # log10 of a probability of zero, as SRILM writes it
 BLOCK = 1 << 24  # bytes read at a time
 LONGEST = 1 << 16  # bytes of a line that is no n-gram
 
@@ -197,15 +197,6 @@ def _unigrams(source: _Source, count: int) -> tuple[list[bytes], _Section]:
     return words, _Section(ids, values32[:, 0].copy(), values32[:, 1].copy())
 
 
-_FAULTS = {
-    1: "does not begin with a log-probability",
-    2: "has too few words",
-    3: "has a word that is not among the unigrams",
-    4: "has a backoff that is no number",
-    5: "has too many words",
-}
-
-
 def _ngrams(source: _Source, known: Words, n: int, order: int, count: int) -> _Section:
     """The section of one order above the first."""
     section = _Section(
@@ -214,13 +205,13 @@ def _ngrams(source: _Source, known: Words, n: int, order: int, count: int) -> _S
     done = 0
     while done < count:
         data = np.frombuffer(source.data, np.uint8)
-        at, rows, fault = _rows(data, source.at, *known.table, n, order, *section, done)
+        at, rows, fault = read_rows(data, source.at, *known.table, n, order, *section, done)
         source.at, source.number, done = int(at), source.number + int(rows) - done, int(rows)
         if fault:
             line = source.line()
             if not line.strip() or line.startswith(b"\\"):
                 raise source.error(f"expected {count:,} {n}-grams, and after {done:,} came {_shown(line)}")
-            raise source.error(f"{_shown(line)} {_FAULTS[int(fault)]}")
+            raise source.error(f"{_shown(line)} {FAULTS[int(fault)]}")
         if done < count and not source.more():
             raise source.error(f"the file ends after {done:,} of {count:,} {n}-grams")
     return section
@@ -322,7 +313,7 @@ def _write(file: BinaryIO | gzip.GzipFile, tables: Tables, names: Words) -> None
         node, end = int(tables.first[n - 1]), int(tables.first[n])
         buffer = np.empty(BLOCK + n * (longest + 1) + 64, np.uint8)
         while node < end:
-            node, size = _format(
+            node, size = write_rows(
                 *tables[:5], word, names.blob, names.begins, names.sizes, n, node, end, buffer
             )
             file.write(buffer[:size].data)
@@ -351,156 +342,3 @@ def _locate(children, word, rows):  # type: ignore[no-untyped-def]
             node = low
         found[row] = node
     return found
-
-
-@njit
-def _rows(  # type: ignore[no-untyped-def]  # noqa: C901  # a fault for each part of a line
-    data, at, keys, numbers, n, order, ids, log_prob, log_backoff, row
-):
-    """Read n-grams line by line, as far as whole lines go.
-
-    Returns:
-        The place after the last line read, the rows filled, and a number of `_FAULTS` or 0.
-    """
-    scale = math.log(10.0)
-    while row < len(log_prob):
-        end = at
-        while end < len(data) and data[end] != NEWLINE:
-            end += 1
-        if end == len(data):
-            break
-        value, place = _number(data, at, end)
-        if not value <= 0.0:
-            return at, row, 1
-        log_prob[row] = value * scale
-        for index in range(n):
-            begin, place = _word(data, place, end)
-            if begin == place:
-                return at, row, 2
-            id = look_up(data, begin, place, keys, numbers)
-            if id < 0:
-                return at, row, 3
-            ids[row, index] = id
-        begin, after = _word(data, place, end)
-        if begin < after:
-            value, place = _number(data, begin, end)
-            if not value < np.inf:
-                return at, row, 4
-            if n < order:
-                log_backoff[row] = value * scale
-            begin, after = _word(data, place, end)
-            if begin < after:
-                return at, row, 5
-        at = end + 1
-        row += 1
-    return at, row, 0
-
-
-@njit
-def _word(data, place, end):  # type: ignore[no-untyped-def]
-    """Where the next word begins and ends."""
-    while place < end and (data[place] == 32 or 9 <= data[place] <= 13):
-        place += 1
-    begin = place
-    while place < end and not (data[place] == 32 or 9 <= data[place] <= 13):
-        place += 1
-    return begin, place
-
-
-@njit
-def _number(data, place, end):  # type: ignore[no-untyped-def]
-    """The number that a word is, NaN if it is none, and the end of the word."""
-    place, stop = _word(data, place, end)
-    negative = place < stop and data[place] == 45
-    if place < stop and (data[place] == 45 or data[place] == 43):
-        place += 1
-    if (
-        stop - place == 3
-        and data[place] | 32 == 105
-        and data[place + 1] | 32 == 110
-        and data[place + 2] | 32 == 102
-    ):
-        return -np.inf if negative else np.inf, stop
-    value, shift, digits, point = 0.0, np.int64(0), 0, False
-    while place < stop and (48 <= data[place] <= 57 or (data[place] == 46 and not point)):
-        if data[place] == 46:
-            point = True
-        else:
-            value = value * 10.0 + (data[place] - 48)
-            digits += 1
-            shift -= point
-        place += 1
-    if digits and place < stop and data[place] | 32 == 101:
-        sign, place = 1, place + 1
-        if place < stop and (data[place] == 45 or data[place] == 43):
-            sign = -1 if data[place] == 45 else 1
-            place += 1
-        exponent, digits = np.int64(0), 0
-        while place < stop and 48 <= data[place] <= 57 and exponent < 1000:
-            exponent = exponent * 10 + (data[place] - 48)
-            digits += 1
-            place += 1
-        shift += sign * exponent
-    if not digits or place < stop:
-        return np.nan, stop
-    value *= 10.0**shift
-    return -value if negative else value, stop
-
-
-@njit
-def _format(  # type: ignore[no-untyped-def]
-    first, suffix, log_prob, log_backoff, children, word, blob, begins, sizes, n, node, end, buffer
-):
-    """Write lines for n-grams from `node` on, until the buffer may not hold one more.
-
-    Returns:
-        The first node not written, and the bytes filled.
-    """
-    scale = 1.0 / math.log(10.0)
-    path = np.empty(n, np.int64)  # the n-gram's contexts of 1, 2 ... words, and itself
-    path[n - 1] = node
-    for length in range(n - 1, 0, -1):
-        path[length - 1] = np.searchsorted(children, path[length], side="right") - 1
-    size = np.int64(0)
-    limit = len(buffer) - (n * (sizes.max() + 1) + 64)
-    while node < end and size <= limit:
-        path[n - 1] = node
-        for length in range(n - 1, 0, -1):  # contexts come in the order of their children
-            while children[path[length - 1] + 1] <= path[length]:
-                path[length - 1] += 1
-        begin = n == 1 and node == first[1] - 1
-        size = _decimal(0.0 if begin else log_prob[node] * scale, buffer, size)
-        for length in range(n):
-            buffer[size] = 9 if length == 0 else 32
-            size += 1
-            id = word[path[length]]
-            for place in range(begins[id], begins[id] + sizes[id]):
-                buffer[size] = blob[place]
-                size += 1
-        if node < len(log_backoff):
-            buffer[size] = 9
-            size = _decimal(log_backoff[node] * scale, buffer, size + 1)
-        buffer[size] = NEWLINE
-        size += 1
-        node += 1
-    return node, size
-
-
-@njit
-def _decimal(value, buffer, size):  # type: ignore[no-untyped-def]
-    """Write a number with seven digits after the point."""
-    value = max(value, ZERO)
-    if value < 0:
-        buffer[size] = 45
-        size += 1
-    scaled = np.int64(round(abs(value) * 1e7))
-    whole, part = scaled // 10_000_000, scaled % 10_000_000
-    if whole >= 10:
-        buffer[size] = 48 + whole // 10
-        size += 1
-    buffer[size] = 48 + whole % 10
-    buffer[size + 1] = 46
-    for place in range(7, 0, -1):
-        buffer[size + 1 + place] = 48 + part % 10
-        part //= 10
-    return size + 9

@@ -13,7 +13,7 @@ from langue.models.crf.model import CRF
 from langue.models.crf.objective import Features, Floats, Objective, find_features
 from langue.models.crf.sgd import descend
 from langue.models.crf.templates import default_templates
-from langue.models.labels import spell_labels
+from langue.models.labels import check_possible, spell_labels
 
 if TYPE_CHECKING:
     from langue.models.crf import CRFConfig
@@ -23,12 +23,14 @@ def train(config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sente
     """Estimate a CRF from tagged sentences.
 
     Raises:
-        LangueError: a template is malformed, or no tag is known.
+        LangueError: a template is malformed, no tag is known, or none that spell spans agree with those
+            known of a sentence.
     """
     labels, tags = spell_labels(sentences, config.encoding)
+    chain = labels.chain(constraints=config.constraints)
+    check_possible(sentences, tags, chain)
     extractor = Extractor(config.templates or default_templates(unit_of(sentences), columns), columns)
     batch = extractor.learn(sentences, config.minimum_count)
-    chain = labels.chain(constraints=config.constraints)
     features = find_features(
         batch,
         tags,

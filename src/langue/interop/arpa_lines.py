@@ -1,0 +1,170 @@
+"""Lines of ARPA files, read and written by compiled code: a log-probability, words, a backoff perhaps."""
+
+import math
+
+import numpy as np
+
+from langue.base.compiled import njit
+from langue.interop.words import NEWLINE, look_up
+
+ZERO = -99.0  # log10 of a probability of zero, as SRILM writes it
+FAULTS = {
+    1: "does not begin with a log-probability",
+    2: "has too few words",
+    3: "has a word that is not among the unigrams",
+    4: "has a backoff that is no number",
+    5: "has too many words",
+}
+
+
+@njit
+def read_rows(  # type: ignore[no-untyped-def]  # noqa: C901  # a fault for each part of a line
+    data, at, keys, numbers, n, order, ids, log_prob, log_backoff, row
+):
+    """Read n-grams line by line, as far as whole lines go.
+
+    Returns:
+        The place after the last line read, the rows filled, and a number of `FAULTS` or 0.
+    """
+    scale = math.log(10.0)
+    while row < len(log_prob):
+        end = at
+        while end < len(data) and data[end] != NEWLINE:
+            end += 1
+        if end == len(data):
+            break
+        value, place = _number(data, at, end)
+        if not value <= 0.0:
+            return at, row, 1
+        log_prob[row] = value * scale
+        for index in range(n):
+            begin, place = _word(data, place, end)
+            if begin == place:
+                return at, row, 2
+            id = look_up(data, begin, place, keys, numbers)
+            if id < 0:
+                return at, row, 3
+            ids[row, index] = id
+        begin, after = _word(data, place, end)
+        if begin < after:
+            value, place = _number(data, begin, end)
+            if not value < np.inf:
+                return at, row, 4
+            if n < order:
+                log_backoff[row] = value * scale
+            begin, after = _word(data, place, end)
+            if begin < after:
+                return at, row, 5
+        at = end + 1
+        row += 1
+    return at, row, 0
+
+
+@njit
+def _word(data, place, end):  # type: ignore[no-untyped-def]
+    """Where the next word begins and ends."""
+    while place < end and (data[place] == 32 or 9 <= data[place] <= 13):
+        place += 1
+    begin = place
+    while place < end and not (data[place] == 32 or 9 <= data[place] <= 13):
+        place += 1
+    return begin, place
+
+
+@njit
+def _number(data, place, end):  # type: ignore[no-untyped-def]
+    """The number that a word is, NaN if it is none, and the end of the word."""
+    place, stop = _word(data, place, end)
+    negative = place < stop and data[place] == 45
+    if place < stop and (data[place] == 45 or data[place] == 43):
+        place += 1
+    if (
+        stop - place == 3
+        and data[place] | 32 == 105
+        and data[place + 1] | 32 == 110
+        and data[place + 2] | 32 == 102
+    ):
+        return -np.inf if negative else np.inf, stop
+    value, shift, digits, point = 0.0, np.int64(0), 0, False
+    while place < stop and (48 <= data[place] <= 57 or (data[place] == 46 and not point)):
+        if data[place] == 46:
+            point = True
+        else:
+            value = value * 10.0 + (data[place] - 48)
+            digits += 1
+            shift -= point
+        place += 1
+    if digits and place < stop and data[place] | 32 == 101:
+        sign, place = 1, place + 1
+        if place < stop and (data[place] == 45 or data[place] == 43):
+            sign = -1 if data[place] == 45 else 1
+            place += 1
+        exponent, digits = np.int64(0), 0
+        while place < stop and 48 <= data[place] <= 57 and exponent < 1000:
+            exponent = exponent * 10 + (data[place] - 48)
+            digits += 1
+            place += 1
+        shift += sign * exponent
+    if not digits or place < stop:
+        return np.nan, stop
+    value *= 10.0**shift
+    return -value if negative else value, stop
+
+
+@njit
+def write_rows(  # type: ignore[no-untyped-def]
+    first, suffix, log_prob, log_backoff, children, word, blob, begins, sizes, n, node, end, buffer
+):
+    """Write lines for n-grams from `node` on, until the buffer may not hold one more.
+
+    Returns:
+        The first node not written, and the bytes filled.
+    """
+    scale = 1.0 / math.log(10.0)
+    path = np.empty(n, np.int64)  # the n-gram's contexts of 1, 2 ... words, and itself
+    path[n - 1] = node
+    for length in range(n - 1, 0, -1):
+        path[length - 1] = np.searchsorted(children, path[length], side="right") - 1
+    size = np.int64(0)
+    limit = len(buffer) - (n * (sizes.max() + 1) + 64)
+    while node < end and size <= limit:
+        path[n - 1] = node
+        for length in range(n - 1, 0, -1):  # contexts come in the order of their children
+            while children[path[length - 1] + 1] <= path[length]:
+                path[length - 1] += 1
+        begin = n == 1 and node == first[1] - 1
+        size = _decimal(0.0 if begin else log_prob[node] * scale, buffer, size)
+        for length in range(n):
+            buffer[size] = 9 if length == 0 else 32
+            size += 1
+            id = word[path[length]]
+            for place in range(begins[id], begins[id] + sizes[id]):
+                buffer[size] = blob[place]
+                size += 1
+        if node < len(log_backoff):
+            buffer[size] = 9
+            size = _decimal(log_backoff[node] * scale, buffer, size + 1)
+        buffer[size] = NEWLINE
+        size += 1
+        node += 1
+    return node, size
+
+
+@njit
+def _decimal(value, buffer, size):  # type: ignore[no-untyped-def]
+    """Write a number with seven digits after the point."""
+    value = max(value, ZERO)
+    if value < 0:
+        buffer[size] = 45
+        size += 1
+    scaled = np.int64(round(abs(value) * 1e7))
+    whole, part = scaled // 10_000_000, scaled % 10_000_000
+    if whole >= 10:
+        buffer[size] = 48 + whole // 10
+        size += 1
+    buffer[size] = 48 + whole % 10
+    buffer[size + 1] = 46
+    for place in range(7, 0, -1):
+        buffer[size + 1 + place] = 48 + part % 10
+        part //= 10
+    return size + 9
