@@ -5,6 +5,7 @@
 The tokens of all sentences stand one after another, N of them, with nothing padded.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from langue.models.protocol import Floats, Weight
 TOGETHER = 1 << 12  # tokens read at a time without gradients
 
 
-class NeuralTagger(nn.Module):
+class NeuralTagger(nn.Module, ABC):
     """A `Tagger`, once a family adds `save` and
 
     forward(sentences): states `(N, C)` of the tokens of all sentences
@@ -43,15 +44,15 @@ class NeuralTagger(nn.Module):
         self.labels = labels.names
         self.head = HEADS[head](C, labels.chain(constraints=constraints))
 
-    def forward(self, sentences: Sequence[Sentence]) -> torch.Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def forward(self, sentences: Sequence[Sentence]) -> torch.Tensor: ...
 
     @property
     def device(self) -> torch.device:
         return self.head.score.weight.device
 
-    def save(self, folder: Path) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def save(self, folder: Path) -> None: ...
 
     def loss(self, sentences: Sequence[Sentence], tags: Numbers) -> torch.Tensor:
         """Σ -log p(tags | sentence) in nats; tags `(N,)` are numbers of labels, or `UNKNOWN_TAG`."""

@@ -7,6 +7,7 @@ inference is that of `models/chain`, in float64. Sequences stand one after anoth
 Letters: N positions of all sequences, S sequences, C channels, K labels.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
@@ -25,7 +26,7 @@ Head = Literal["crf", "softmax"]
 Scores = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # of transitions `(K, K)`, starts and ends `(K,)`
 
 
-class LabelHead(nn.Module):
+class LabelHead(nn.Module, ABC):
     """Labels of sequences of hidden states, once a head adds `loss`.
 
     Args:
@@ -43,6 +44,7 @@ class LabelHead(nn.Module):
         for name, part in zip(("transition", "start", "end"), fixed, strict=True):
             self.register_buffer(f"fixed_{name}", torch.from_numpy(part).float(), persistent=False)
 
+    @abstractmethod
     def loss(self, hidden: torch.Tensor, tags: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         """Σ -log p(tags | text) in nats over the sequences: a float32 scalar.
 
@@ -50,7 +52,6 @@ class LabelHead(nn.Module):
             hidden: `(N, C)`; tags: `(N,)`, `UNKNOWN_TAG` where a tag is not known.
             lengths: `(S,)` positions of each sequence.
         """
-        raise NotImplementedError
 
     def fixed(self) -> Scores:
         """0, or -inf where a step is forbidden."""

@@ -5,6 +5,7 @@ separators, once: p(document) = p(source) p(target | source). A part is read one
 Letters: B batch, T time, S time of a memory, C channels, H heads, V vocabulary.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -71,6 +72,7 @@ class EncoderDecoder(Windowed):
         if len(self.separators):
             self.window = self.stride = None  # all of a source and of a target is seen
 
+    @abstractmethod
     def decode(
         self,
         ids: torch.Tensor,
@@ -79,11 +81,10 @@ class EncoderDecoder(Windowed):
         memory: torch.Tensor,
         memory_mask: Mask = None,
         past: Past | None = None,
-    ) -> torch.Tensor:
-        raise NotImplementedError
+    ) -> torch.Tensor: ...
 
-    def memory(self, read: list[int], start: int) -> torch.Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def memory(self, read: list[int], start: int) -> torch.Tensor: ...
 
     @property
     def bias(self) -> torch.Tensor | None:

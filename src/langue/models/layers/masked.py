@@ -1,5 +1,6 @@
 """Training and use of every model that reads in both directions and predicts what is hidden from it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ READ = 1 << 13  # slots read at a time
 PREDICTED = 1024  # rows of logits at a time
 
 
-class MaskedModel(nn.Module):
+class MaskedModel(nn.Module, ABC):
     """A `Masked` model, once a family adds these.
 
     forward(ids, positions, types, mask, places): hidden states `(B, T, C)` of what is `(B, T)`; with places
@@ -51,6 +52,7 @@ class MaskedModel(nn.Module):
         self.decodes = False  # `decode` is more than nothing, and needs the hidden states of all places
         self.carry: dict[str, torch.Tensor] = {}
 
+    @abstractmethod
     def forward(
         self,
         ids: torch.Tensor,
@@ -58,8 +60,7 @@ class MaskedModel(nn.Module):
         types: torch.Tensor,
         mask: Mask,
         places: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        raise NotImplementedError
+    ) -> torch.Tensor: ...
 
     def decode(self, hidden: torch.Tensor, positions: torch.Tensor, mask: Mask) -> torch.Tensor:
         return hidden
@@ -70,15 +71,15 @@ class MaskedModel(nn.Module):
         """What tokens are predicted from, `(B, T, C)`, of what is read."""
         return self.decode(self(ids, positions, types, mask), positions, mask)
 
-    def predict(self, decoded: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def predict(self, decoded: torch.Tensor) -> torch.Tensor: ...
 
     def relate(self, hidden: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no second task on passages")
 
     @property
-    def output(self) -> tuple[torch.Tensor, torch.Tensor]:
-        raise NotImplementedError
+    @abstractmethod
+    def output(self) -> tuple[torch.Tensor, torch.Tensor]: ...
 
     @property
     def device(self) -> torch.device:

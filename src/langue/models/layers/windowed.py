@@ -6,6 +6,7 @@ first window all before it, then a window that moves on by whole strides. Where 
 to None, every document is read whole.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,7 +21,7 @@ SCORED = 1 << 13  # positions scored at a time: logits of 8,192 x 8,192 in float
 ROWS = 1024  # of logits at a time
 
 
-class Windowed(nn.Module):
+class Windowed(nn.Module, ABC):
     """A `Causal` model, once a family adds two methods.
 
     forward(ids, positions, mask, past): hidden states `(B, T, C)` of ids `(B, T)`; positions `(T,)`
@@ -37,8 +38,8 @@ class Windowed(nn.Module):
         self.carry: dict[str, torch.Tensor] = {}
 
     @property
-    def head(self) -> torch.Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def head(self) -> torch.Tensor: ...
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """`(N, C)` to `(N, V)`."""
