@@ -188,6 +188,34 @@ class Bench:
             f"quantised  {size / 1e6:.1f} MB, {size / ngrams:.2f} bytes an n-gram, perplexity {found:.4f}: "
             f"{found / exact - 1:+.2%}"
         )
+        if all(self.tools.values()):
+            self.quantised_by_kenlm()
+
+    def quantised_by_kenlm(self) -> None:
+        """The same by KenLM, and what its probabilities sum to over all words, in contexts of the test."""
+        binary = self.folder / f"{self.name}.quantised.bin"
+        subprocess.run(
+            f"{self.tools['lmplz']} -o {self.order} -S 1G -T {self.folder}/ --skip_symbols < {self.train} | "
+            f"{self.tools['build_binary']} -q 8 -b 8 trie /dev/stdin {binary}",
+            shell=True, check=True, capture_output=True,
+        )  # fmt: skip
+        figure = including_oovs(query_output(str(self.tools["query"]), binary, self.test))
+        theirs = peer.Model(str(binary))
+        words = sorted({word for line in self.train.open() for word in line.split()} | {"</s>", "<unk>"})
+        lines = [line.split() for line in self.test.open() if len(line.split()) >= self.order]
+        sums = []
+        for line in lines[:: max(len(lines) // 60, 1)]:
+            state, after = peer.State(), peer.State()
+            theirs.BeginSentenceWrite(state)
+            for word in line[: self.order - 1]:
+                theirs.BaseScore(state, word, after)
+                state, after = after, state
+            sums.append(sum(10 ** theirs.BaseScore(state, word, after) for word in words))
+        above = sum(value > 1.0001 for value in sums)
+        print(
+            f"quantised  by KenLM: perplexity {figure:.4f}; of {len(sums)} contexts {above} sum to more than "
+            f"one, to {max(sums):.4f}"
+        )
 
     def memory(self, size: int) -> None:
         """Peak of building above what the interpreter and the compiled code take by themselves; and with
