@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import pytest
@@ -11,6 +11,7 @@ from langue.base.errors import LangueError
 class Training(Config):
     steps: Annotated[int, msgspec.Meta(ge=1)] = 10
     seed: int = 0
+    schedule: Literal["cosine", "linear"] = "cosine"
 
 
 class Model(Config):
@@ -23,7 +24,8 @@ SECTIONS = {"model": Model, "training": Training}
 
 
 def test_defaults_are_filled_and_written_out() -> None:
-    assert encode(decode(Training, {"steps": 3}, "training")) == {"steps": 3, "seed": 0}
+    expected = {"steps": 3, "seed": 0, "schedule": "cosine"}
+    assert encode(decode(Training, {"steps": 3}, "training")) == expected
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,8 @@ def test_defaults_are_filled_and_written_out() -> None:
         ({"stesp": 3}, "unknown key training.stesp; did you mean steps?"),
         ({"steps": "many"}, "training.steps: Expected `int`, got `str`"),
         ({"steps": 0}, "training.steps: Expected `int` >= 1"),
+        ({"schedule": "line"}, "training.schedule: Invalid enum value 'line'; did you mean linear?"),
+        ({"schedule": "x"}, "training.schedule: Invalid enum value 'x'; known: cosine, linear"),
     ],
 )
 def test_mistakes_are_named_with_their_path(table: dict[str, object], message: str) -> None:

@@ -8,7 +8,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -45,9 +45,11 @@ def decode(kind: type[C], table: Mapping[str, Any], where: str) -> C:
         return msgspec.convert(dict(table), kind)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$.")
-        raise LangueError(
-            f"{where}.{path.rstrip('`')}: {message}" if path else f"{where}: {message}"
-        ) from None
+        path = path.rstrip("`")
+        if message.startswith("Invalid enum value") and path in table:
+            choices = [str(choice) for choice in get_args(get_type_hints(kind)[path])]
+            message += nearest(str(table[path]), choices)
+        raise LangueError(f"{where}.{path}: {message}" if path else f"{where}: {message}") from None
 
 
 def encode(config: Config) -> dict[str, Any]:
