@@ -204,9 +204,7 @@ def load(folder: Path, config: AlbertConfig, vocabulary: Vocabulary) -> Albert:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    model = Albert(config, vocabulary)
-    load_weights(model, folder)
-    return model.to(best_device()).eval()
+    return load_weights(Albert(config, vocabulary), folder)
 
 
 FAMILY = Family(

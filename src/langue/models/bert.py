@@ -357,9 +357,7 @@ def load(folder: Path, config: BertConfig, vocabulary: Vocabulary) -> Bert:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    model = Bert(config, vocabulary)
-    load_weights(model, folder)
-    return model.to(best_device()).eval()
+    return load_weights(Bert(config, vocabulary), folder)
 
 
 FAMILY = Family(

@@ -18,17 +18,14 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from langue.base.config import Config
-from langue.base.errors import LangueError
 from langue.models import bert
 from langue.models.layers.attention import Attention, Mask, Past, causal_mask
 from langue.models.layers.device import best_device
 from langue.models.layers.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
-from langue.models.layers.weights import WEIGHTS, fit, save_weights
+from langue.models.layers.weights import load_weights, save_weights, saved_tensor
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
 
@@ -254,13 +251,7 @@ def load(folder: Path, config: Bert2BertConfig, vocabulary: Vocabulary) -> Bert2
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    try:
-        weights = load_file(folder / WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise LangueError(f"cannot read {folder / WEIGHTS}: {error}") from None
-    model = Bert2Bert(config, vocabulary, weights.get("separators", torch.empty(0, dtype=torch.int64)))
-    fit(model, weights, str(folder / WEIGHTS))
-    return model.to(best_device()).eval()
+    return load_weights(Bert2Bert(config, vocabulary, saved_tensor(folder, "separators")), folder)
 
 
 FAMILY = Family(

@@ -15,16 +15,15 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from langue.base.config import Config
-from langue.base.errors import LangueError
 from langue.models.layers.device import best_device
 from langue.models.layers.recurrent import Recurrent
+from langue.models.layers.weights import saved_tensor
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
-from langue.models.rnn import RNN, WEIGHTS, read_weights, streams
+from langue.models.rnn import RNN, read_weights, streams
 
 SPREAD = 0.05  # initial weights are uniform in ± this (section 3.1)
 GATE = -2.0  # initial bias of the highway gates: carry at first (section 3.1)
@@ -147,12 +146,7 @@ def load(folder: Path, config: CharCNNConfig, vocabulary: Vocabulary) -> RNN:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    try:
-        with safe_open(str(folder / WEIGHTS), "pt") as file:
-            symbols = file.get_tensor("embedding.symbols")
-    except (SafetensorError, OSError) as error:
-        raise LangueError(f"{folder / WEIGHTS} does not fit the model: {error}") from None
-    return read_weights(folder, build(config, vocabulary, symbols))
+    return read_weights(folder, build(config, vocabulary, saved_tensor(folder, "embedding.symbols")))
 
 
 FAMILY = Family(

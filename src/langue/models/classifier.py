@@ -89,9 +89,7 @@ def load(folder: Path, config: ClassifierConfig, vocabulary: Vocabulary) -> Clas
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    model = create(config, vocabulary, 0)
-    load_weights(model, folder)
-    return model.eval()
+    return load_weights(create(config, vocabulary, 0), folder)
 
 
 FAMILY = ClassifierFamily(

@@ -208,9 +208,7 @@ def load(folder: Path, config: EncoderTaggerConfig) -> EncoderTagger:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    model = create(config, Tokenizer.load(folder / TOKENIZER), 0)
-    load_weights(model, folder)
-    return model.eval()
+    return load_weights(create(config, Tokenizer.load(folder / TOKENIZER), 0), folder)
 
 
 FAMILY = TaggerFamily(

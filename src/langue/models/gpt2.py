@@ -226,9 +226,7 @@ def create(config: GPT2Config, vocabulary: Vocabulary, seed: int) -> GPT2:
 
 def load(folder: Path, config: GPT2Config, vocabulary: Vocabulary) -> GPT2:
     """Read the weights of a model folder."""
-    model = GPT2(config, vocabulary)
-    load_weights(model, folder)
-    return model.to(best_device()).eval()
+    return load_weights(GPT2(config, vocabulary), folder)
 
 
 FAMILY = Family(

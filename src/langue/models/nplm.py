@@ -17,21 +17,19 @@ import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from langue.base.config import Config
-from langue.base.errors import LangueError
 from langue.base.seeds import derive
 from langue.models.layers.device import best_device
 from langue.models.layers.loss import head_cross_entropy
+from langue.models.layers.weights import load_weights, save_weights
 from langue.models.protocol import Floats, Ids, Vocabulary
 from langue.models.registry import Family
 from langue.tokens.batches import Array
 from langue.tokens.contexts import ContextBatches, Contexts, contexts_of
 from langue.tokens.store import Split
 
-WEIGHTS = "weights.safetensors"
 SCORED = 1024  # predictions at a time: logits of 1,024 x 10,000 are 40 MB
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -156,7 +154,7 @@ class NPLM(nn.Module):
         return {"parameters": sum(parameter.numel() for parameter in self.parameters())}
 
     def save(self, folder: Path) -> None:
-        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS)
+        save_weights(self, folder)
 
 
 class NPLMDecoder:
@@ -189,12 +187,7 @@ def load(folder: Path, config: NPLMConfig, vocabulary: Vocabulary) -> NPLM:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    model = NPLM(config, vocabulary)
-    try:
-        model.load_state_dict(load_file(folder / WEIGHTS))
-    except (RuntimeError, OSError) as error:
-        raise LangueError(f"{folder / WEIGHTS} does not fit the model: {error}") from None
-    return model.to(best_device()).eval()
+    return load_weights(NPLM(config, vocabulary), folder)
 
 
 def batches(

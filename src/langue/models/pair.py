@@ -357,9 +357,7 @@ def load(folder: Path, config: PairConfig, vocabulary: Vocabulary) -> Pair:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    model = Pair(config, vocabulary)
-    load_weights(model, folder)
-    return model.to(best_device()).eval()
+    return load_weights(Pair(config, vocabulary), folder)
 
 
 FAMILY = Family(

@@ -27,12 +27,12 @@ from langue.base.seeds import derive
 from langue.models.layers.device import best_device
 from langue.models.layers.loss import head_cross_entropy
 from langue.models.layers.recurrent import Cell, Recurrent
+from langue.models.layers.weights import WEIGHTS
 from langue.models.protocol import Floats, Ids, Vocabulary
 from langue.models.registry import Family
 from langue.tokens.batches import Batch, StreamBatches
 from langue.tokens.store import Split
 
-WEIGHTS = "weights.safetensors"
 READ = 1 << 13  # tokens read at a time when scoring: logits of 1,024 of them are held at once
 
 Count = Annotated[int, msgspec.Meta(ge=0)]

@@ -269,8 +269,7 @@ def load(folder: Path, config: RNNTaggerConfig) -> RNNTagger:
         {name: Numbering(texts) for name, texts in table["inputs"].items()},
         None if table["characters"] is None else Numbering(table["characters"]),
     )
-    load_weights(model, folder)
-    return model.to(best_device()).eval()
+    return load_weights(model, folder)
 
 
 FAMILY = TaggerFamily(

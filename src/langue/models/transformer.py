@@ -21,20 +21,16 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from langue.base.config import Config
-from langue.base.errors import LangueError
 from langue.base.seeds import derive
 from langue.models.layers.attention import Attention, Mask, Past, causal_mask
 from langue.models.layers.device import best_device
 from langue.models.layers.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
+from langue.models.layers.weights import load_weights, save_weights, saved_tensor
 from langue.models.protocol import Vocabulary
 from langue.models.registry import Family
-
-WEIGHTS = "weights.safetensors"
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -211,7 +207,7 @@ class Transformer(EncoderDecoder):
         return 6.0 * sum(parameter.numel() for parameter in self.parameters()) + 30.0 * L * C * T
 
     def save(self, folder: Path) -> None:
-        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS)
+        save_weights(self, folder)
 
 
 def create(config: TransformerConfig, vocabulary: Vocabulary, seed: int) -> Transformer:
@@ -231,13 +227,7 @@ def load(folder: Path, config: TransformerConfig, vocabulary: Vocabulary) -> Tra
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    try:
-        weights = load_file(folder / WEIGHTS)
-        model = Transformer(config, vocabulary, weights.get("separators", torch.empty(0, dtype=torch.int64)))
-        model.load_state_dict(weights)
-    except (RuntimeError, OSError, SafetensorError) as error:
-        raise LangueError(f"{folder / WEIGHTS} does not fit the model: {error}") from None
-    return model.to(best_device()).eval()
+    return load_weights(Transformer(config, vocabulary, saved_tensor(folder, "separators")), folder)
 
 
 FAMILY = Family(

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from langue.base.errors import LangueError
+from langue.models.layers.device import best_device
 
+M = TypeVar("M", bound=nn.Module)
 WEIGHTS = "weights.safetensors"
 
 
@@ -18,8 +21,8 @@ def save_weights(model: nn.Module, folder: Path) -> None:
     write_tensors(folder / WEIGHTS, model.state_dict())
 
 
-def load_weights(model: nn.Module, folder: Path) -> None:
-    """Read them back.
+def load_weights(model: M, folder: Path) -> M:
+    """Read them back: the model, ready to be used on the best device.
 
     Raises:
         LangueError: they are not those of a model of this configuration.
@@ -28,6 +31,20 @@ def load_weights(model: nn.Module, folder: Path) -> None:
         fit(model, load_file(folder / WEIGHTS), str(folder / WEIGHTS))
     except (SafetensorError, OSError) as error:
         raise LangueError(f"cannot read {folder / WEIGHTS}: {error}") from None
+    return model.to(best_device()).eval()
+
+
+def saved_tensor(folder: Path, name: str) -> torch.Tensor:
+    """One of the tensors of a folder, which its model is built by.
+
+    Raises:
+        LangueError: it is not there.
+    """
+    try:
+        with safe_open(str(folder / WEIGHTS), "pt") as file:
+            return file.get_tensor(name)  # type: ignore[no-any-return]
+    except (SafetensorError, OSError) as error:
+        raise LangueError(f"{folder / WEIGHTS} does not fit the model: {error}") from None
 
 
 def fit(model: nn.Module, weights: Mapping[str, torch.Tensor], where: str) -> None:
