@@ -16,7 +16,7 @@ from langue.models.crf.passes import ADDED, TwoPasses, with_found
 from langue.models.protocol import Tagger
 
 CONFIG = CRFConfig(passes=2, templates=("word[-1..1]",))
-NAMES = ("Xan", "Yor", "Zed", "Qui", "Ras", "Tib", "Ulm")
+NAMES = tuple(f"Xan{letter}" for letter in "abcdefghijklmnopqrstuvw")
 
 
 def document(*texts: str) -> list[Sentence]:
@@ -30,11 +30,11 @@ def document(*texts: str) -> list[Sentence]:
 
 
 def person(name: str) -> list[Sentence]:
-    return document(f"Mr {name}/B-PER came", f"{name}/B-PER won")
+    return document(*(f"Mr {name}/B-PER {verb}" for verb in ("came", "saw", "left")), f"{name}/B-PER won")
 
 
 def place(name: str) -> list[Sentence]:
-    return document(f"In {name}/B-LOC it rains", f"{name}/B-LOC won")
+    return document(*(f"In {name}/B-LOC it {verb}" for verb in ("rains", "snows", "is")), f"{name}/B-LOC won")
 
 
 def corpus() -> list[Sentence]:
@@ -95,13 +95,13 @@ def test_tags_that_spell_no_spans_make_no_entities() -> None:
 def test_what_is_plain_elsewhere_helps(trained: Tagger) -> None:
     """Of "Wim won" the first pass knows nothing; of "Mr Wim" and "In Wim" it does."""
     assert isinstance(trained, TwoPasses)
-    assert trained.first.tag(person("Wim")[1:]) == trained.first.tag(place("Wim")[1:])
+    assert trained.first.tag(person("Wim")[3:]) == trained.first.tag(place("Wim")[3:])
     for kind in (person, place):
         sentences = kind("Wim")
         assert trained.tag(sentences) == [one.tags for one in sentences]
-        assert trained.tag(sentences[1:]) == [sentences[1].tags]
-        ((_, best),) = trained.best(sentences[1], 1)
-        assert best == sentences[1].tags
+        assert trained.tag(sentences[3:]) == [sentences[3].tags]
+        ((_, best),) = trained.best(sentences[3], 1)
+        assert best == sentences[3].tags
 
 
 def test_the_same_alone_in_a_batch_and_without_a_document(trained: Tagger) -> None:
@@ -114,15 +114,15 @@ def test_the_same_alone_in_a_batch_and_without_a_document(trained: Tagger) -> No
 
 def test_an_entity_of_thousands_of_words() -> None:
     """The parts of one grow with its square, so those of long ones are not noted."""
-    names = document(" ".join(f"{name}/{'I' if n else 'B'}-PER" for n, name in enumerate(NAMES * 1000)))
+    names = document(" ".join(f"{name}/{'I' if n else 'B'}-PER" for n, name in enumerate(NAMES * 300)))
     (found,) = with_found(Given(names), names)
-    assert added(found)["superset_elsewhere"] == ("",) * 7000
+    assert added(found)["superset_elsewhere"] == ("",) * 6900
     assert added(found)["found"][-1] == "E-PER"
 
 
 def test_save_load_and_training_again_are_exact(trained: Tagger, tmp_path: Path) -> None:
     trained.save(tmp_path)
-    sentences = [*person("Wim"), *place("Xan")]
+    sentences = [*person("Wim"), *place(NAMES[0])]
     for other in (load(tmp_path, CONFIG), fit(CONFIG, ("word",), corpus())):
         assert isinstance(other, TwoPasses)
         assert other.size() == trained.size()
@@ -155,7 +155,7 @@ def test_no_document_is_told_by_a_model_that_saw_it(monkeypatch: pytest.MonkeyPa
 
 def test_what_two_passes_are_not_for() -> None:
     with pytest.raises(LangueError, match="this is a single one"):
-        fit(CONFIG, ("word",), person("Xan"))
+        fit(CONFIG, ("word",), person(NAMES[0]))
     columns = [one._replace(columns=one.columns * 2) for one in corpus()]
     with pytest.raises(LangueError, match="name that of the data otherwise"):
         fit(CONFIG, ("word", "found"), columns)
@@ -188,4 +188,4 @@ def test_ctrl_c_leaves_the_first_pass(
     assert model.interrupted
     assert len(objectives) == objective
     model.save(tmp_path)
-    assert load(tmp_path, CONFIG).tag(person("Xan")) == model.tag(person("Xan"))
+    assert load(tmp_path, CONFIG).tag(person(NAMES[0])) == model.tag(person(NAMES[0]))

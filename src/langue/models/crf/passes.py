@@ -36,6 +36,7 @@ ADDED = ("found", "token_elsewhere", "entity_elsewhere", "superset_elsewhere")
 # What the second CRF looks at beside the templates of the first.
 TEMPLATES = (
     "found[-1..1]",
+    "found[-1]|found|found[1]",
     "token_elsewhere",
     "token_elsewhere|found",
     "entity_elsewhere",
