@@ -78,9 +78,10 @@ def test_lines_between_documents_are_no_sentences(write: Callable[[str, str], Pa
 )  # fmt: skip
 def test_sentences_know_their_document(write: Callable[[str, str], Path], name: str, text: str) -> None:
     found = read_tagged(write(name, text)).sentences
-    assert [sentence.document for sentence in found] == [(), (("b",), ("c",)), (("b",), ("c",)), (("d",),)]
+    both = ((("b",),), (("c",),))
+    assert [sentence.document for sentence in found] == [(), both, both, ((("d",),),)]
     assert found[1].document is found[2].document
-    assert found[2].document[1] is found[2].words
+    assert found[2].document[1] is found[2].columns
     tagged = read_tagged(write(name, text))
     for format, suffix in (("conll", "txt"), ("jsonl", "jsonl"), (tagged.format, name.split(".")[1])):
         if format == "conllu" and tagged.format != "conllu":

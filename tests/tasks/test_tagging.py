@@ -242,6 +242,14 @@ def test_nothing_but_outside(run: Callable[..., str], tmp_path: Path) -> None:
     assert scores["accuracy"] == 1.0
 
 
+def test_two_passes(run: Callable[..., str], english: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    assert "F1 100.00%" in run("train", "crf", english, "-o", path, "--valid", english, "--set", "passes=2")
+    assert run("tag", path, "Anna lives").splitlines()[0] == "Anna\tB-PER"
+    assert "found[0]" in run("inspect", path)
+    assert "Anna/B-PER" in run("tag", path, "Anna lives", "--best", "2")
+
+
 def test_tags_that_are_known_in_part(run: Callable[..., str], english: Path, tmp_path: Path) -> None:
     path = tmp_path / "part.conll"
     lines = english.read_text().split("\n")

@@ -29,6 +29,7 @@ CONLLU = ("id", "word", "lemma", "upos", "xpos", "feats", "head", "deprel", "dep
 CONLL = {2: ("word", "tag"), 3: ("word", "pos", "tag"), 4: ("word", "pos", "chunk", "tag")}
 FIELDS = {"word": "tokens", "tag": "tags"}  # of JSON lines; other columns go by their own name
 SUFFIXES: dict[str, Format] = {".conllu": "conllu", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+Columns = tuple[tuple[str, ...], ...]  # (columns, tokens) of a sentence; the first holds the words
 
 
 class TaggedConfig(Config, frozen=True):
@@ -47,13 +48,11 @@ class TaggedConfig(Config, frozen=True):
 class Sentence(NamedTuple):
     """Tokens with what is known of them. A sentence may be empty."""
 
-    columns: tuple[tuple[str, ...], ...]  # (columns, tokens); the first holds the words
+    columns: Columns
     tags: tuple[str, ...] = ()  # (tokens,), or () where the file has none
     place: str = ""  # file and line
     lines: tuple[str, ...] = ()  # CoNLL-U: the sentence as it stood
-    document: tuple[
-        tuple[str, ...], ...
-    ] = ()  # words of all sentences of its document; () if it stands alone
+    document: tuple[Columns, ...] = ()  # all sentences of its document; () if it stands alone
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -123,7 +122,7 @@ def _in_documents(numbered: Iterable[tuple[int, Sentence]]) -> Iterator[Sentence
     """Sentences that know their document, from sentences with its number; 0: it is not known."""
     for number, group in groupby(numbered, key=lambda one: one[0]):
         sentences = [sentence for _, sentence in group]
-        document = tuple(sentence.words for sentence in sentences) if number else ()
+        document = tuple(sentence.columns for sentence in sentences) if number else ()
         yield from (sentence._replace(document=document) for sentence in sentences)
 
 

@@ -3,8 +3,9 @@
 p(y | x) ∝ exp Σₜ (Wᵧₜ·f(x, t) + b[yₜ₋₁, yₜ]): log-linear, θ = {W, b}. It says which tags a text
 has, and nothing of how likely the text is: discriminative, so it has no perplexity and no bits per
 byte. `templates` says what f looks at, `features` numbers it, `objective` is the paper, `minimise` and
-`sgd` find the weights, `model` tags. With the same templates and penalties it has the features, the
-loss and the weights of CRFsuite (Okazaki 2007); it adds constraints, partial labels and n-best lists.
+`sgd` find the weights, `model` tags; in `passes` a second one looks at what the first found. With the
+same templates and penalties it has the features, the loss and the weights of CRFsuite (Okazaki 2007); it
+adds constraints, partial labels and n-best lists.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import msgspec
 from langue.base.config import Config
 from langue.corpus.tagged import Sentence
 from langue.models.crf.model import CRF
+from langue.models.protocol import Tagger
 from langue.models.registry import TaggerFamily
 
 Penalty = Annotated[float, msgspec.Meta(ge=0.0)]
@@ -27,6 +29,7 @@ class CRFConfig(Config, frozen=True):
     templates: tuple[str, ...] = ()  # (): those for words or for characters, whichever the data has
     encoding: Literal["given", "BIO", "BIOES"] = "BIOES"  # of spans, inside: BIOES tells their ends
     constraints: bool = True  # only tag sequences that spell spans
+    passes: Literal[1, 2] = 1  # 2: a second CRF sees what the first found in the rest of the document
     algorithm: Literal["lbfgs", "sgd"] = "lbfgs"
     l1: Penalty = 0.0  # × Σ|θ|; above 0 most weights become 0, and are not stored
     l2: Penalty = 0.1  # × Σθ²; between 0.05 and 0.2 best on the development sets tried
@@ -42,14 +45,20 @@ class CRFConfig(Config, frozen=True):
             raise ValueError("l1 needs algorithm = lbfgs; SGD has l2 only")
 
 
-def fit(config: CRFConfig, columns: Sequence[str], sentences: Sequence[Sentence]) -> CRF:
+def fit(config: CRFConfig, columns: Sequence[str], sentences: Sequence[Sentence]) -> Tagger:
+    if config.passes == 2:
+        from langue.models.crf.passes import train_twice
+
+        return train_twice(config, columns, sentences)
     from langue.models.crf.train import train
 
     return train(config, columns, sentences)
 
 
-def load(folder: Path, config: CRFConfig) -> CRF:
-    return CRF.load(folder)
+def load(folder: Path, config: CRFConfig) -> Tagger:
+    from langue.models.crf.passes import TwoPasses
+
+    return TwoPasses.load(folder) if TwoPasses.is_in(folder) else CRF.load(folder)
 
 
 FAMILY = TaggerFamily(

@@ -7,37 +7,63 @@ document, and a sentence that stands alone has none of it. Words are numbers, as
 """
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from langue.base.compiled import njit
-from langue.corpus.tagged import Sentence
+from langue.corpus.tagged import Columns, Sentence
 from langue.models.chain.chain import offsets_of
 
 Numbers = npt.NDArray[Any]
 ELSEWHERE = ("spelled", "name_before", "name_after", "left", "right")  # what each is: see `templates`
 NOTHING = -1
+ALONE = -2  # no document: below `NOTHING`
 END = "</s>"  # right of the last word
-OPENING = {'"', "``", "''", "“", "‘", "("}  # after these a word is capitalised as at the start of a sentence
+OPENING = {'"', "``", "''", "“", "‘"}  # after these a word is capitalised as at the start of a sentence
 # What `spelled` is made of.
 LOWER, CAPITALISED, CAPITALS, HEADLINE, START = 1, 2, 4, 8, 16
 SPELLED = ["".join(mark for bit, mark in enumerate("lCAHS") if code >> bit & 1) for code in range(32)]
 
 
 class Column(NamedTuple):
-    """A value of each token, `names[numbers[t]]`; the last name is "": the document says nothing."""
+    """A value of each token, `names[numbers[t]]`: "" where the document has nothing to say, which says
+    something too, and None where there is no document."""
 
     numbers: Numbers  # (N,)
-    names: list[str]
+    names: list[str | None]
+
+
+def documents_of(
+    sentences: Sequence[Sentence],
+) -> tuple[list[tuple[Columns, ...]], list[tuple[int, int] | None]]:
+    """The documents of sentences, each once; and of every sentence the number of its document and its
+    own number there, or None where it stands alone."""
+    documents = list({id(one.document): one.document for one in sentences if one.document}.values())
+    numbers = {id(document): number for number, document in enumerate(documents)}
+    known = {
+        (number, id(columns[0])): place
+        for number, document in enumerate(documents)
+        for place, columns in enumerate(document)
+    }
+    places: list[tuple[int, int] | None] = []
+    for sentence in sentences:
+        number = numbers.get(id(sentence.document), NOTHING)
+        if number == NOTHING:
+            places.append(None)
+            continue
+        place = known.get((number, id(sentence.words)))
+        if place is None:  # an equal one, not the very one
+            place = [columns[0] for columns in sentence.document].index(sentence.words)
+        places.append((number, place))
+    return documents, places
 
 
 def elsewhere(sentences: Sequence[Sentence]) -> list[Column]:
     """The columns `ELSEWHERE` of all tokens, one sentence after another."""
-    documents = list({id(one.document): one.document for one in sentences if one.document}.values())
-    told = list(chain.from_iterable(documents))
+    documents, places = documents_of(sentences)
+    told = [columns[0] for document in documents for columns in document]
     offsets = offsets_of([len(words) for words in told])
     edges = offsets_of([len(document) for document in documents])
     known: dict[str, int] = {}
@@ -45,48 +71,24 @@ def elsewhere(sentences: Sequence[Sentence]) -> list[Column]:
         [known.setdefault(word, len(known)) for words in told for word in words], dtype=np.int64
     )
     words, lowered = _Words.of(list(known))
-    found = np.full(
-        (len(ELSEWHERE), len(tokens) + 1), NOTHING
-    )  # the last stands for sentences that stand alone
+    found = np.full((len(ELSEWHERE), len(tokens) + 1), NOTHING)
+    found[:, -1] = ALONE
     _fill(tokens, offsets, edges, words, _Told.nothing(len(lowered) - 1), found)
-    rows = _places(sentences, documents, offsets, edges)
+    rows = [
+        np.full(len(one.words), len(tokens))
+        if place is None
+        else offsets[edges[place[0]] + place[1]] + np.arange(len(one.words))
+        for one, place in zip(sentences, places, strict=True)
+    ]
+    chosen = np.concatenate(rows) if rows else np.empty(0, np.int64)
     vocabularies = (SPELLED, list(known), list(known), lowered, lowered)
-    return [_column(values[rows], names) for values, names in zip(found, vocabularies, strict=True)]
-
-
-def _places(
-    sentences: Sequence[Sentence],
-    documents: Sequence[tuple[tuple[str, ...], ...]],
-    offsets: Numbers,
-    edges: Numbers,
-) -> Numbers:
-    """Where the tokens of sentences stand among those of all documents; -1 where they stand alone."""
-    numbers = {id(document): number for number, document in enumerate(documents)}
-    begins = {
-        (number, id(words)): offsets[edges[number] + place]
-        for number, document in enumerate(documents)
-        for place, words in enumerate(document)
-    }
-    places = []
-    for sentence in sentences:
-        size = len(sentence.words)
-        if not sentence.document:
-            places.append(np.full(size, NOTHING))
-            continue
-        number = numbers[id(sentence.document)]
-        begin = begins.get((number, id(sentence.words)))
-        if begin is None:  # an equal one, not the very one
-            begin = offsets[edges[number] + sentence.document.index(sentence.words)]
-        places.append(np.arange(begin, begin + size))
-    return np.concatenate(places) if places else np.empty(0, np.int64)
+    return [_column(values[chosen], names) for values, names in zip(found, vocabularies, strict=True)]
 
 
 def _column(values: Numbers, names: Sequence[str]) -> Column:
     """Values with the names of those alone that occur."""
-    distinct, numbers = np.unique(np.r_[NOTHING, values], return_inverse=True)
-    # NOTHING is the smallest, and its name the last.
-    shifted = np.where(numbers[1:] == 0, len(distinct), numbers[1:]) - 1
-    return Column(shifted.astype(np.int32), [*(names[value] for value in distinct[1:]), ""])
+    distinct, numbers = np.unique(np.r_[ALONE, NOTHING, values], return_inverse=True)
+    return Column(numbers[2:].astype(np.int32), [None, "", *(names[value] for value in distinct[2:])])
 
 
 class _Words(NamedTuple):

@@ -44,9 +44,9 @@ class Values:
         self.growing = growing
         self._function = FUNCTIONS.get(name) if column == 0 and name != "word" else None
 
-    def of(self, word: str) -> int:
-        """Number of the value of a word."""
-        value = self._function(word) if self._function else word or None  # "": the document says nothing
+    def of(self, word: str | None) -> int:
+        """Number of the value of a word; None: there is none."""
+        value = self._function(word) if self._function and word is not None else word
         if value is None:
             return NONE
         if self.growing:
@@ -107,7 +107,7 @@ class Extractor:
             for template in self.templates
             for part in template.parts
         }
-        self._met: list[dict[str, tuple[int, ...]]] = [{} for _ in fields]
+        self._met: list[dict[str | None, tuple[int, ...]]] = [{} for _ in fields]
         self.keys = np.empty(0, np.int64) if keys is None else keys
         self.starts = np.zeros(len(self.templates) + 1, np.int64) if starts is None else starts
         self._tables = (
@@ -209,7 +209,8 @@ class Extractor:
 
     def _numbered(self, sentences: Sequence[Sentence]) -> "_Numbered":
         """The distinct words of each column, and the number of each token's value of every part."""
-        words, distinct = [], []
+        words: list[Numbers] = []
+        distinct: list[Sequence[str | None]] = []
         for column in range(len(self.columns)):
             known: dict[str, int] = {}
             tokens = chain.from_iterable(sentence.columns[column] for sentence in sentences)
@@ -231,7 +232,7 @@ class Extractor:
             counts={name: len(values.numbers) for name, values in self.values.items()},
         )
 
-    def _values_of(self, column: int, words: list[str]) -> dict[str, Numbers]:
+    def _values_of(self, column: int, words: Sequence[str | None]) -> dict[str, Numbers]:
         """For every part that looks at a column, the numbers of the values of some words."""
         parts = {name: values for name, values in self.values.items() if values.column == column}
         met = self._met[column]
