@@ -34,8 +34,8 @@ BERT_SHARE = 2 / 3  # of the time of a GPT-2
 GAPS = (
     "玄德大[MASK]，急问孔明",
     "次日，[MASK]明升帐",
-    "两军对[MASK]，张飞出马",
-    "青山依旧在，几度夕阳[MASK]",
+    "张[MASK]大怒，挺枪出马",
+    "青山依旧在，几度夕阳[MASK]。",
 )
 VOCABULARY = 4096  # a megabyte of text has not enough of each rarer token
 CHARACTERS = TokenizerConfig(kind="chars", vocabulary=VOCABULARY)
