@@ -1,9 +1,9 @@
 """The LSTM step by step (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
 
 The products of a row's steps that do not wait for one another are one matrix product, forward and
-backward; only the recurrent ones go step by step. In bfloat16 on a CPU this is 1.5 times as fast as
-torch's own kernel, whose backward pass leaves a third of the machine unused, and the state can be set
-to zero in the middle of a row. In float32 torch's kernel is at the machine's peak: use that.
+backward; only the recurrent ones go step by step. In bfloat16 on a CPU this is faster than torch's own
+kernel (`benchmarks/lstm_training.py`), and the state can be set to zero in the middle of a row. In
+float32 torch's kernel is at the machine's peak: use that.
 
     i, f, g, o = σ, σ, tanh, σ of  W_ih x_t + W_hh h_{t-1} + b
     c_t = f c_{t-1} + i g           h_t = o tanh(c_t)
