@@ -300,10 +300,8 @@ def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -
     """
     if Path(path).is_dir():
         from langue.interop.checkpoints import import_released
-        from langue.interop.huggingface import import_gpt2, is_gpt2
 
-        run = import_gpt2 if is_gpt2(Path(path)) else import_released
-        run(Path(path), Path(output), overwrite=overwrite)
+        import_released(Path(path), Path(output), overwrite=overwrite)
     else:
         from langue.interop.convert import import_arpa
 

@@ -1,4 +1,4 @@
-"""Encoders as folders of Hugging Face: read into model folders, and written for others to load."""
+"""Folders of Hugging Face read into model folders, and encoders written for others to load."""
 
 import json
 import shutil
@@ -12,20 +12,21 @@ from langue.base.config import encode
 from langue.base.errors import LangueError
 from langue.base.files import atomic_folder, check_free
 from langue.corpus.normalise import Normalisation
+from langue.interop.huggingface import is_gpt2, read_gpt2
 from langue.models.folder import DESCRIPTION, load, save
 from langue.models.released import CONFIG, WEIGHTS, read_released
 from langue.tokens.store import TOKENIZER
 
 
 def import_released(folder: Path, output: Path, *, overwrite: bool = False) -> None:
-    """Write the encoder of a folder of Hugging Face as a model folder.
+    """Write the model of a folder of Hugging Face as a model folder.
 
     Raises:
-        LangueError: as `read_released`; the output folder is in the way.
+        LangueError: as `read_released` and `read_gpt2`; the output folder is in the way.
     """
     check_free(output, marker=DESCRIPTION, overwrite=overwrite)
     started = time.perf_counter()
-    found = read_released(folder)
+    found = read_gpt2(folder) if is_gpt2(folder) else read_released(folder)
     size = f"{found.model.size()['parameters']:,} parameters"
     without = " It came without a head: it embeds and is fine-tuned, and fills no gaps."
     save(
@@ -42,7 +43,7 @@ def import_released(folder: Path, output: Path, *, overwrite: bool = False) -> N
         recipe={"family": found.family.name, "model": encode(found.config)},
         measured={"seconds": round(time.perf_counter() - started, 3)},
         card=f"# {found.family.name}: {found.family.summary}\n\n{size}, from {folder.name}."
-        f"{without if found.model.headless else ''}\n\n"
+        f"{without if getattr(found.model, 'headless', False) else ''}\n\n"
         "Made with langue.\n",
         overwrite=overwrite,
     )

@@ -8,29 +8,25 @@ which is padding too, so its vocabulary stays what it is. Nothing is unpickled.
 """
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from tokenizers import Tokenizer as HFTokenizer
 from tokenizers.processors import TemplateProcessing
 
-from langue.base.config import decode, encode
+from langue.base.config import decode
 from langue.base.errors import LangueError
-from langue.base.files import atomic_folder, check_free, read_json, write_json
+from langue.base.files import atomic_folder, read_json, write_json
 from langue.base.progress import log
-from langue.corpus.normalise import Normalisation
-from langue.models.folder import DESCRIPTION, load, save
+from langue.models.folder import load
 from langue.models.gpt2 import FAMILY, GPT2, GPT2Config, from_released, to_released
 from langue.models.layers.weights import write_tensors
 from langue.models.protocol import Vocabulary
+from langue.models.released import CONFIG, WEIGHTS, Released, released_weights
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
 # Their settings → the values that the family computes; one that is missing has the first.
 FIXED: dict[str, tuple[object, ...]] = {
     "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
@@ -47,38 +43,20 @@ def is_gpt2(folder: Path) -> bool:
     return isinstance(table, dict) and table.get("model_type") == "gpt2"
 
 
-def import_gpt2(folder: Path, output: Path, *, overwrite: bool = False) -> None:
-    """Write the GPT-2 of a folder of Hugging Face as a model folder.
+def read_gpt2(folder: Path) -> Released:
+    """The GPT-2 of a folder of Hugging Face.
 
     Raises:
         LangueError: a file is missing or damaged, the model has a part that the family has not, or its
-            tokenizer is another's; the output folder is in the way.
+            tokenizer is another's.
     """
-    check_free(output, marker=DESCRIPTION, overwrite=overwrite)
-    started = time.perf_counter()
     table = read_json(folder / CONFIG)
-    weights = _weights(folder)
+    weights = released_weights(folder)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
     config = decode(GPT2Config, _shape(folder, table), str(folder / CONFIG))
     _fit_rows(folder, weights, table["vocab_size"], tokenizer.vocab_size)
     model = from_released(config, Vocabulary(tokenizer.vocab_size, tokenizer.eos), weights).eval()
-    save(
-        output,
-        family=FAMILY,
-        config=config,
-        model=model,
-        store=folder,
-        manifest={
-            "tokenizer": {"fingerprint": tokenizer.fingerprint},
-            "normalisation": encode(Normalisation()),
-            "fingerprint": f"released as {folder.name}",
-        },
-        recipe={"family": FAMILY.name, "model": encode(config)},
-        measured={"seconds": round(time.perf_counter() - started, 3)},
-        card=f"# gpt2: {FAMILY.summary}\n\n{model.size()['parameters']:,} parameters, from {folder.name}.\n\n"
-        "Made with langue.\n",
-        overwrite=overwrite,
-    )
+    return Released(FAMILY, config, model, tokenizer)
 
 
 def _shape(folder: Path, table: dict[str, Any]) -> dict[str, Any]:
@@ -90,15 +68,6 @@ def _shape(folder: Path, table: dict[str, Any]) -> dict[str, Any]:
     shape = {"layers": table["n_layer"], "width": C, "heads": table["n_head"]}
     shape["context"] = table.get("n_positions") or table["n_ctx"]
     return shape | {"tied": table.get("tie_word_embeddings", True)}
-
-
-def _weights(folder: Path) -> dict[str, torch.Tensor]:
-    if not (folder / WEIGHTS).is_file():
-        raise LangueError(f"{folder} has no {WEIGHTS}; other forms are not read, for they can run code")
-    try:
-        return load_file(folder / WEIGHTS)
-    except SafetensorError as error:
-        raise LangueError(f"{folder / WEIGHTS} is damaged: {error}") from None
 
 
 def _fit_rows(folder: Path, weights: dict[str, torch.Tensor], rows: int, tokens: int) -> None:

@@ -30,11 +30,11 @@ SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[MASK]")
 
 
 class Released(NamedTuple):
-    """An encoder that was read from a folder."""
+    """A model that was read from a folder."""
 
     family: Family
     config: Config
-    model: Any  # `models.layers.masked.MaskedModel`
+    model: Any  # `Masked`; of GPT-2 (`interop/huggingface.py`) `Causal`
     tokenizer: Tokenizer
 
 
@@ -54,7 +54,7 @@ def released_shape(folder: Path) -> tuple[str, dict[str, Any]]:
     if kind not in FIXED:
         raise LangueError(f"{folder / CONFIG} is of a model of type {kind}; langue reads bert and albert")
     _check(folder, table, FIXED[kind])
-    shape = _shape(table, _weights(folder), _special_ids(folder))
+    shape = _shape(table, released_weights(folder), _special_ids(folder))
     return kind, shape | ({"embedding": table["embedding_size"]} if kind == "albert" else {})
 
 
@@ -70,7 +70,9 @@ def read_released(folder: Path) -> Released:
     kind = family(name)
     assert kind.from_released is not None
     config = decode(kind.config, shape, str(folder / CONFIG))
-    model = kind.from_released(config, Vocabulary(tokenizer.vocab_size, tokenizer.eos), _weights(folder))
+    model = kind.from_released(
+        config, Vocabulary(tokenizer.vocab_size, tokenizer.eos), released_weights(folder)
+    )
     return Released(kind, config, model.eval(), tokenizer)
 
 
@@ -81,7 +83,8 @@ def _check(folder: Path, table: dict[str, Any], fixed: dict[str, Any]) -> None:
             raise LangueError(f"{folder / CONFIG} has {key} = {table[key]}; langue knows {allowed[0]} only")
 
 
-def _weights(folder: Path) -> Weights:
+def released_weights(folder: Path) -> Weights:
+    """The weights of a folder; a `LangueError` if they are missing, damaged or in another form."""
     if not (folder / WEIGHTS).is_file():
         raise LangueError(f"{folder} has no {WEIGHTS}; other forms are not read, for they can run code")
     try:

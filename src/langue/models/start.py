@@ -63,7 +63,7 @@ def _source(folder: Path) -> Source:
     if _released(folder):
         found = read_released(folder)
         weights: Weights = found.model.state_dict()
-        if getattr(found.model, "headless", False):  # its head is random, no better than what is there
+        if found.model.headless:  # its head is random, no better than what is there
             weights = {name: part for name, part in weights.items() if not name.startswith("prediction.")}
         return Source(found.family.name, settings_of(folder), weights, found.tokenizer)
     description = describe(folder)

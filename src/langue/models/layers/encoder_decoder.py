@@ -9,9 +9,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from langue.base.errors import LangueError
@@ -158,12 +156,8 @@ class PartsDecoder:
         x = self.model.decode(ids, positions, mask, self.memory[row], None, self.past[row])
         return x[0, -1]
 
-    @torch.inference_mode()
     def log_probs(self) -> Floats:
-        if not self.last:
-            return np.empty((0, self.model.vocabulary.size), np.float32)
-        scores: Floats = F.log_softmax(self.model.logits(torch.stack(self.last)), -1).cpu().numpy()
-        return scores
+        return self.model.distributions(self.last)
 
     def append(self, ids: Ids) -> None:
         for row, id in enumerate(ids):

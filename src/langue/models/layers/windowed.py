@@ -45,6 +45,14 @@ class Windowed(nn.Module, ABC):
         """`(N, C)` to `(N, V)`."""
         return hidden @ self.head.T
 
+    @torch.inference_mode()
+    def distributions(self, last: Sequence[torch.Tensor]) -> Floats:
+        """log p of every token after hidden states of `(C,)` each: `(rows, V)`."""
+        if not last:
+            return np.empty((0, self.vocabulary.size), np.float32)
+        scores: Floats = F.log_softmax(self.logits(torch.stack(list(last))), -1).cpu().numpy()
+        return scores
+
     @property
     def device(self) -> torch.device:
         return self.head.device
@@ -133,12 +141,8 @@ class WindowedDecoder:
         hidden: torch.Tensor = self.model(inputs, positions, mask, self.past[row])
         return hidden[0, -1]
 
-    @torch.inference_mode()
     def log_probs(self) -> Floats:
-        if not self.last:
-            return np.empty((0, self.model.vocabulary.size), np.float32)
-        scores: Floats = F.log_softmax(self.model.logits(torch.stack(self.last)), -1).cpu().numpy()
-        return scores
+        return self.model.distributions(self.last)
 
     def append(self, ids: Ids) -> None:
         for row, id in enumerate(ids):
