@@ -4,11 +4,12 @@ A folder holds `config.json`, `model.safetensors` and `tokenizer.json`. Nothing 
 another form are refused. What a released configuration says and a family here cannot do is refused too.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 
 from langue.base.config import Config, decode
 from langue.base.errors import LangueError
@@ -54,7 +55,9 @@ def released_shape(folder: Path) -> tuple[str, dict[str, Any]]:
     if kind not in FIXED:
         raise LangueError(f"{folder / CONFIG} is of a model of type {kind}; langue reads bert and albert")
     _check(folder, table, FIXED[kind])
-    shape = _shape(table, released_weights(folder), _special_ids(folder))
+    with _opened(folder) as file:
+        names = list(file.keys())
+    shape = _shape(table, names, _special_ids(folder))
     return kind, shape | ({"embedding": table["embedding_size"]} if kind == "albert" else {})
 
 
@@ -85,10 +88,17 @@ def _check(folder: Path, table: dict[str, Any], fixed: dict[str, Any]) -> None:
 
 def released_weights(folder: Path) -> Weights:
     """The weights of a folder; a `LangueError` if they are missing, damaged or in another form."""
+    with _opened(folder) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Any]:
     if not (folder / WEIGHTS).is_file():
         raise LangueError(f"{folder} has no {WEIGHTS}; other forms are not read, for they can run code")
     try:
-        return load_file(folder / WEIGHTS)
+        with safe_open(str(folder / WEIGHTS), "pt") as file:
+            yield file
     except SafetensorError as error:
         raise LangueError(f"{folder / WEIGHTS} is damaged: {error}") from None
 
@@ -107,8 +117,8 @@ def _special_ids(folder: Path) -> list[int]:
     return [ids[name] for name in SPECIAL_TOKENS]
 
 
-def _shape(table: dict[str, Any], weights: Weights, special_ids: list[int]) -> dict[str, Any]:
-    pooled = any("pooler" in name for name in weights)
+def _shape(table: dict[str, Any], names: Sequence[str], special_ids: list[int]) -> dict[str, Any]:
+    pooled = any("pooler" in name for name in names)
     shape = {
         "layers": table["num_hidden_layers"],
         "width": table["hidden_size"],
@@ -118,5 +128,5 @@ def _shape(table: dict[str, Any], weights: Weights, special_ids: list[int]) -> d
         "vocabulary_rows": table["vocab_size"],
         "special_ids": special_ids,
     }
-    headless = not any("predictions.bias" in name for name in weights)
+    headless = not any("predictions.bias" in name for name in names)
     return shape | {"headless": headless} | ({} if pooled else {"pairs": "none"})

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
+from langue.base.config import encode
 from langue.base.errors import LangueError
 from langue.base.files import verify_files
 from langue.base.progress import log
@@ -65,7 +66,7 @@ def _source(folder: Path) -> Source:
         weights: Weights = found.model.state_dict()
         if found.model.headless:  # its head is random, no better than what is there
             weights = {name: part for name, part in weights.items() if not name.startswith("prediction.")}
-        return Source(found.family.name, settings_of(folder), weights, found.tokenizer)
+        return Source(found.family.name, encode(found.config), weights, found.tokenizer)
     description = describe(folder)
     verify_files(folder, description.files)
     tokenizer = Tokenizer.load(folder / TOKENIZER)

@@ -133,11 +133,9 @@ def attend(
     if isinstance(mask, str):
         mask = causal_mask(q.shape[2], q.device)
     weights = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)  # (B, H, T, S)
-    if (
-        mask is not None and mask.dtype == torch.bool
-    ):  # added once for all heads: half the time of filling each
-        mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill_(~mask, float("-inf"))
     if mask is not None:
+        if mask.dtype == torch.bool:  # added once for all heads: half the time of filling each
+            mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill_(~mask, float("-inf"))
         weights = weights + mask
     weights = F.softmax(weights, dim=-1, dtype=q.dtype)
     return F.dropout(weights, dropout, training=dropout > 0) @ v
