@@ -1,6 +1,6 @@
 """What pretraining on the corpus at hand is worth: fine-tuning from it against random weights.
 
-    python benchmarks/finetuning.py [thucnews sst2] [--steps 800] [--labelled 5000] [--seeds 3]
+    python benchmarks/finetuning.py [thucnews sst2] [--steps 3000] [--labelled 5000] [--seeds 3]
 
 A small BERT learns from the texts of the training file without their labels; then it is fine-tuned on
 `--labelled` of them, and so is the same network from random weights. Mean and standard deviation over
@@ -14,8 +14,9 @@ from pathlib import Path
 import langue
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-SHAPE = {"layers": 3, "width": 192, "heads": 3, "context": 64, "pairs": "none"}
-TRAINING = {"batch_tokens": 2048, "learning_rate": 1e-3}
+SHAPE = {"layers": 2, "width": 192, "heads": 3, "context": 64, "dropout": 0.1}
+TASK = {"pairs": "none", "attention": "disentangled", "masked": 0.25}
+TRAINING = {"batch_tokens": 2048, "optimiser": "muon", "learning_rate": 4e-3, "schedule": "linear"}
 TOKENIZERS = {"thucnews": "chars", "sst2": "bpe"}
 
 
@@ -36,7 +37,7 @@ def write(path: Path, rows: list[tuple[str, str]]) -> Path:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("sets", nargs="*", default=["thucnews", "sst2"])
-    options.add_argument("--steps", type=int, default=800)
+    options.add_argument("--steps", type=int, default=3000)
     options.add_argument("--labelled", type=int, default=5000)
     options.add_argument("--seeds", type=int, default=3)
     chosen = options.parse_args()
@@ -63,8 +64,10 @@ def compare(name: str, folder: Path, steps: int, count: int, seeds: int) -> None
         kind=TOKENIZERS[name],
         vocabulary=5000,
     )
-    langue.train("bert", folder / "store", folder / "bert", **SHAPE, steps=steps, **TRAINING)
-    print(f"{name}: a BERT of {SHAPE}, {steps} steps of {TRAINING}, then {count} labelled texts", flush=True)
+    langue.train("bert", folder / "store", folder / "bert", **SHAPE, **TASK, steps=steps, **TRAINING)
+    print(
+        f"{name}: a BERT of {SHAPE}, {TASK}, {steps} steps of {TRAINING}; {count} labelled texts", flush=True
+    )
     files = {
         "data": write(folder / "train.tsv", rows["train"][:: max(len(rows["train"]) // count, 1)][:count]),
         "valid": write(folder / "valid.tsv", rows["dev"][:1000]),

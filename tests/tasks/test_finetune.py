@@ -109,6 +109,33 @@ def test_starts_from_the_encoder_or_at_random(encoder: Path, files: dict[str, Pa
     assert not torch.equal(new.encoder.embeddings.word.weight, weight)
 
 
+def test_the_mean_of_the_tokens_is_pooled_where_asked_for(
+    encoder: Path, files: dict[str, Path], tmp_path: Path
+) -> None:
+    still = {"seeds": 1, "epochs": 1, "learning_rate": 1e-30, "weight_decay": 0.0}
+    langue.finetune(encoder, files["valid"], tmp_path / "mean", pool="mean", **still)
+    model = langue.load(tmp_path / "mean")
+    some = [(text,) for text, _ in texts(9, 5)] + [("",)]
+    tuned, reader = model.loaded.model, Reader(model.loaded, Tokenizer.load(tmp_path / "mean" / TOKENIZER))
+    read = reader.read([Example(each, "", "") for each in some])
+    means = [states.mean(0) for states in tuned.encoder.hidden([ids for ids, _ in read])]
+    with torch.no_grad():
+        wanted = tuned.out(torch.tanh(tuned.pool(torch.from_numpy(np.stack(means))))).softmax(-1)
+    for scores, row in zip(model.classify_all(some), wanted, strict=True):
+        assert dict(scores) == pytest.approx(dict(zip(("no", "yes"), row.tolist(), strict=True)), abs=1e-5)
+
+
+def test_what_is_pooled_is_what_the_encoder_was_trained_with(
+    encoder: Path, small_store: Path, files: dict[str, Path], tmp_path: Path
+) -> None:
+    """A [CLS] that no pair of passages was told by says little."""
+    tiny = {"layers": 1, "width": 32, "heads": 2, "context": 32, "steps": 1, "batch_tokens": 256}
+    langue.train("bert", small_store, tmp_path / "alone", pairs="none", **tiny)
+    for folder, pool in ((encoder, "cls"), (tmp_path / "alone", "mean")):
+        langue.finetune(folder, files["valid"], tmp_path / pool, seeds=1, epochs=1)
+        assert langue.load(tmp_path / pool).loaded.model.config.pool == pool
+
+
 def test_pairs(encoder: Path, tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     rows = []

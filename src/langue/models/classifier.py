@@ -1,7 +1,8 @@
-"""`classifier`: an encoder with a layer on `[CLS]` that tells texts apart (Devlin et al. 2019, section 4.1).
+"""`classifier`: an encoder with a layer on top that tells texts apart (Devlin et al. 2019, section 4.1).
 
-The pooled state of `[CLS]` goes through dropout and one linear layer. What the encoder learned about
-pairs of passages, its pooler, is where the pooling starts; an encoder without one starts at random.
+The pooled state goes through dropout and one linear layer. What is pooled is the state of `[CLS]`, or the
+mean over the tokens. What the encoder learned about pairs of passages, its pooler, is where the pooling
+starts; an encoder without one starts at random.
 """
 
 from pathlib import Path
@@ -21,6 +22,8 @@ from langue.models.protocol import Vocabulary
 from langue.models.registry import ClassifierFamily, family
 from langue.tokens.masked import MaskedBatch
 
+Pool = Literal["cls", "mean"]
+
 
 class ClassifierConfig(Config, frozen=True):
     task: Literal["classify", "pair"]
@@ -28,6 +31,7 @@ class ClassifierConfig(Config, frozen=True):
     encoder_config: dict[str, Any]
     labels: tuple[str, ...]
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.1  # of the pooled state, as in the paper
+    pool: Pool = "cls"
 
 
 class Classifier(nn.Module):
@@ -55,10 +59,20 @@ class Classifier(nn.Module):
 
     def forward(self, batch: MaskedBatch) -> torch.Tensor:
         """Logits `(examples, labels)`, in the order of their numbers."""
+        states = self._mean(batch) if self.config.pool == "mean" else self._first(batch)
+        return self.out(self.drop(torch.tanh(self.pool(states))))  # type: ignore[no-any-return]
+
+    def _first(self, batch: MaskedBatch) -> torch.Tensor:
+        """The states of `[CLS]`: `(examples, C)`."""
         numbers, _ = self.encoder.marked(batch.pairs)
-        first = self.encoder.read(batch, marked_places(batch.pairs))  # (examples, C)
-        pooled = torch.tanh(self.pool(first[numbers.argsort()]))
-        return self.out(self.drop(pooled))  # type: ignore[no-any-return]
+        return self.encoder.read(batch, marked_places(batch.pairs))[numbers.argsort()]
+
+    def _mean(self, batch: MaskedBatch) -> torch.Tensor:
+        """The means of the states of all tokens, `[CLS]` and `[SEP]` among them: `(examples, C)`."""
+        owner, places = self.encoder.marked(batch.segments)
+        states = self.encoder.read(batch).flatten(0, 1)[places].float()  # (tokens, C)
+        counts = owner.bincount()
+        return states.new_zeros(len(counts), self.encoder.width).index_add(0, owner, states) / counts[:, None]
 
     def size(self) -> dict[str, int]:
         return {"parameters": sum(parameter.numel() for parameter in self.parameters())}

@@ -42,6 +42,7 @@ class FinetuneConfig(Config, frozen=True):
     learning_rate: Annotated[float, msgspec.Meta(gt=0.0)] = 1e-4  # 2e-5 to 5e-5 for the size of BERT base
     weight_decay: Annotated[float, msgspec.Meta(ge=0.0)] = 0.01
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.1  # of the pooled state
+    pool: Literal["auto", "cls", "mean"] = "auto"  # auto: [CLS] if it was trained on pairs, else the mean
     seeds: Annotated[int, msgspec.Meta(ge=1)] = 3  # runs: heads and orders differ
     seed: int = 0  # of the first
     start: Literal["encoder", "random"] = "encoder"  # random: what pretraining was worth
@@ -176,12 +177,14 @@ def finetune(
 def _classifier_config(
     encoder: Loaded, task: Task, labels: tuple[str, ...], config: FinetuneConfig
 ) -> ClassifierConfig:
+    says = "cls" if encoder.masked.pairs != "none" else "mean"  # untrained, a [CLS] says little
     return ClassifierConfig(
         task=task,
         encoder=encoder.family.name,
         encoder_config=encode(encoder.config) | {"start": ""},
         labels=labels,
         dropout=config.dropout,
+        pool=says if config.pool == "auto" else config.pool,  # type: ignore[arg-type]
     )
 
 
