@@ -22,6 +22,7 @@ from langue.base.errors import Interrupted, LangueError
 from langue.tokens.store import TokenStore
 from langue.training import session
 from langue.training.recipe import Recipe, read_recipe
+from langue.training.report import Metrics
 from langue.training.train import train
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -211,6 +212,33 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(
     train(recipe, store, output)
     assert seen[5:9] == [[4, 5]] * 4 and seen[-1] == [11, 12]
     assert "no checkpoint of step 6, those before are intact" in caplog.text
+
+
+def test_metrics_that_do_not_fit_cost_their_lines_and_not_the_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "metrics.jsonl"
+    metrics = Metrics(path, after=0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    metrics.write(1, loss=0.5)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30, hard))  # half a line more
+    try:
+        metrics.write(2, loss=0.25)
+        metrics.write(3, loss=0.125)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    metrics.write(4, loss=0.0625)
+    metrics.close()
+    assert path.read_text() == '{"step": 1, "loss": 0.5}\n{"step": 4, "loss": 0.0625}\n'
+    assert caplog.text.count("is the disk full?") == 1
+
+
+def test_metrics_of_a_run_that_goes_on_are_those_until_there(tmp_path: Path) -> None:
+    """What a crash of the machine can leave of a file is skipped: half a line, and blocks of zeros."""
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1}\n{"st\n\0\0\0\n{"step": 3}\n{"step": 5}\n{"step": 2')
+    Metrics(path, after=4).close()
+    assert path.read_text() == '{"step": 1}\n{"step": 3}\n'
 
 
 def test_minutes_count_only_the_time_it_ran(store: TokenStore, tmp_path: Path) -> None:
