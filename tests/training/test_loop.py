@@ -106,6 +106,18 @@ def test_half_as_much_passes_at_a_time_when_memory_runs_out(
         short.step()
 
 
+def test_one_of_several_processes_says_what_to_set_when_memory_runs_out(store: TokenStore) -> None:
+    """It cannot halve alone: the others are in the middle of an exchange."""
+    trainer = trainer_of(store, "batch_tokens=128")
+
+    def hungry(batch: Batch) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    trainer.loss, trainer.world.size = hungry, 2
+    with pytest.raises(LangueError, match=r"process 0 .* 8 rows at once; set training.micro_tokens to 64"):
+        trainer.step()
+
+
 def test_another_error_is_not_taken_for_memory(store: TokenStore) -> None:
     trainer = trainer_of(store)
     trainer.loss = lambda batch: torch.ones(2) @ torch.ones(3)

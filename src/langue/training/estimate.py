@@ -4,6 +4,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from langue.base.errors import LangueError
 from langue.tokens.store import TokenStore
 from langue.training.recipe import Recipe
 from langue.training.report import clock, figures_for, peak_memory
@@ -49,7 +50,7 @@ def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
     """Try a few steps and forget them; nothing is written.
 
     Raises:
-        LangueError: the store has nothing to train on.
+        LangueError: the store has nothing to train on, or there are several processes.
     """
     from langue.models.layers.device import keep_freed_memory
     from langue.training.distributed import World
@@ -58,8 +59,10 @@ def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
 
     assert recipe.training is not None
     keep_freed_memory()
+    if (world := World()).size > 1:
+        raise LangueError("a dry run is of one process: start it without torchrun")
     model = new_model(recipe, store)
-    trainer = Trainer(recipe, model, store, World())
+    trainer = Trainer(recipe, model, store, world)
     seconds = min([_time(trainer) for _ in range(STEPS)][1:])
     speed = trainer.step_tokens / seconds
     share = trainer.budget.share(1, seconds)  # of the run that one step is
