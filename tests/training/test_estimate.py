@@ -37,6 +37,17 @@ def test_a_budget_in_minutes_is_turned_into_steps(store: TokenStore) -> None:
     assert found.steps == pytest.approx(60 * found.tokens_per_second / 64, rel=0.05)
 
 
+def test_of_a_long_step_a_part_is_tried(store: TokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GPT-2 of 124 million parameters, half a million tokens a step, on a processor: no one waits an hour."""
+    monkeypatch.setattr("langue.training.estimate.PATIENCE", 0.0)
+    settings = [*SMALL, "batch_tokens=512", "steps=10"]
+    found = estimate(read_recipe("gpt2", settings), store)
+    assert found.tried == 1 / 32 and not found.all_held
+    assert found.seconds == pytest.approx(10 * 512 / found.tokens_per_second)
+    assert "3.12% of a step" in str(found) and "(more in training)" in str(found)
+    assert estimate(read_recipe("gpt2", [*settings, "micro_tokens=16"]), store).all_held
+
+
 def test_the_doctor_finds_a_machine_that_runs_its_tests_fit(tmp_path: Path) -> None:
     findings = list(diagnose(tmp_path))
     assert {finding.verdict for finding in findings} <= {"ok", "note"}
