@@ -1,5 +1,6 @@
 """A dry run counts what can be counted, and leaves nothing behind."""
 
+import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from tests.training.conftest import SMALL
 
 from langue.models.folder import Loaded
 from langue.tokens.store import TokenStore
-from langue.training.doctor import Finding, diagnose
+from langue.training.doctor import EXTRAS, Finding, diagnose
 from langue.training.estimate import estimate
 from langue.training.recipe import read_recipe
 
@@ -53,6 +54,11 @@ def test_the_doctor_finds_a_machine_that_runs_its_tests_fit(tmp_path: Path) -> N
     assert {finding.verdict for finding in findings} <= {"ok", "note"}
     assert {"processor", "products", "memory", "disk", "writing", "compiler"} <= {f.name for f in findings}
     assert not list(tmp_path.iterdir())
+
+
+def test_the_doctor_looks_for_every_extra() -> None:
+    offered = importlib.metadata.metadata("langue").get_all("Provides-Extra") or []
+    assert set(EXTRAS) == set(offered) - {"dev"}
 
 
 def test_the_doctor_names_what_is_wrong_and_what_to_do(
