@@ -43,10 +43,19 @@ def test_of_a_long_step_a_part_is_tried(store: TokenStore, monkeypatch: pytest.M
     monkeypatch.setattr("langue.training.estimate.PATIENCE", 0.0)
     settings = [*SMALL, "batch_tokens=512", "steps=10"]
     found = estimate(read_recipe("gpt2", settings), store)
-    assert found.tried == 1 / 32 and not found.all_held
+    assert found.tried == 4 / 32 and not found.all_held
     assert found.seconds == pytest.approx(10 * 512 / found.tokens_per_second)
-    assert "3.12% of a step" in str(found) and "(more in training)" in str(found)
-    assert estimate(read_recipe("gpt2", [*settings, "micro_tokens=16"]), store).all_held
+    assert "12.50% of a step" in str(found) and "(more in training)" in str(found)
+    assert estimate(read_recipe("gpt2", [*settings, "micro_tokens=64"]), store).all_held
+
+
+def test_what_a_step_costs_whatever_its_rows_is_counted_once(
+    store: TokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that says 3 s for each step and 0.5 s for each row, of which 4 of 32 are tried: 19 s."""
+    monkeypatch.setattr("langue.training.estimate._time", lambda trainer, rows: 3.0 + 0.5 * rows)
+    found = estimate(read_recipe("gpt2", [*SMALL, "batch_tokens=512", "steps=10"]), store)
+    assert found.seconds == pytest.approx(190) and found.tried == 4 / 32
 
 
 def test_the_doctor_finds_a_machine_that_runs_its_tests_fit(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from langue.training.recipe import Recipe
 from langue.training.report import clock, figures_for, peak_memory
 from langue.training.train import new_model
 
-STEPS = 3  # tried; the first, in which memory is fetched and kernels are chosen, does not count
+STEPS = 3  # tried at most
 PATIENCE = 2.0  # seconds: a part of a step that takes longer is not tried with four times the rows
 
 
@@ -39,7 +39,7 @@ class Estimate:
     def __str__(self) -> str:
         share = f", {self.share_of_peak:.0%} of the machine's peak" if self.share_of_peak else ""
         more = "" if self.all_held else " (more in training)"
-        tried = f"{STEPS - 1} steps" if self.tried == 1 else f"{self.tried:.2%} of a step"
+        tried = "steps" if self.tried == 1 else f"{self.tried:.2%} of a step"
         rows = {
             "model": f"{self.family}, {self.parameters:,} parameters",
             "data": f"{self.epoch_tokens:,} tokens an epoch",
@@ -71,7 +71,6 @@ def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
     trainer = Trainer(recipe, model, store, world)
     rows, seconds = _tried(trainer)
     tried = rows / trainer.source.rows
-    seconds /= tried
     speed = trainer.step_tokens / seconds
     share = trainer.budget.share(1, seconds)  # of the run that one step is
     epoch_tokens = trainer.source.per_epoch * trainer.step_tokens
@@ -95,24 +94,31 @@ def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
 
 
 def _tried(trainer: Any) -> tuple[int, float]:
-    """With how many rows of a batch a step is worth waiting for, and its seconds."""
-    rows = 1
-    while (seconds := _time(trainer, rows)) < PATIENCE and rows < trainer.source.rows:
-        rows = min(4 * rows, trainer.source.rows)
-    return rows, seconds
+    """How many rows of a batch were tried, and the seconds of a step with all of them.
+
+    A step costs something whatever its rows (the optimiser's part) and something for each: two sizes tell
+    them apart.
+    """
+    rows, seconds, of_a_row = 1, _time(trainer, 1), 0.0
+    while rows < trainer.source.rows and (rows == 1 or seconds < PATIENCE):
+        more = min(4 * rows, trainer.source.rows)
+        longer = _time(trainer, more)
+        of_a_row = max(longer - seconds, 0.0) / (more - rows)
+        rows, seconds = more, longer
+    return rows, seconds + of_a_row * (trainer.source.rows - rows)
 
 
 def _time(trainer: Any, rows: int) -> float:
     """Seconds of a step with the first rows of a batch."""
     whole = trainer.source
     trainer.source, trainer.model.carry = _Beginning(whole, rows), {}
-    seconds = []
-    for _ in range(STEPS):
+    seconds: list[float] = []
+    while len(seconds) < 2 or (len(seconds) < STEPS and sum(seconds) < PATIENCE):
         started = time.perf_counter()
         trainer.step()
         seconds.append(time.perf_counter() - started)
     trainer.source = whole
-    return min(seconds[1:])
+    return min(seconds[1:])  # in the first, memory is fetched and kernels are chosen
 
 
 class _Beginning:
