@@ -12,13 +12,15 @@ import torch
 from safetensors.torch import load_file
 from tests.training.conftest import SMALL
 from tests.training.recurrent import recurrent
+from torch import distributed, nn
 
 from langue.base.errors import LangueError
 from langue.tokens.store import TokenStore
-from langue.training.distributed import World
+from langue.training.distributed import World, _LossOf
 from langue.training.estimate import estimate
+from langue.training.loop import Trainer
 from langue.training.recipe import Recipe, read_recipe
-from langue.training.train import train
+from langue.training.train import new_model, train
 
 # A constant rate, so that a run of 3 steps is the beginning of one of 6; float32, to compare to its error.
 STEADY = [
@@ -103,6 +105,36 @@ def test_the_command_of_the_page_for_clusters(small_store: Path, tmp_path: Path)
     assert done.returncode == 0, done.stderr
     measured = json.loads(done.stdout)["measured"]
     assert measured["sessions"] == measured["devices"] == 2 and not measured["interrupted"]
+
+
+def test_gradients_are_exchanged_once_a_batch_whatever_its_pieces(store: TokenStore) -> None:
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        whole, pieces = (_exchanges(store, f"micro_tokens={micro}") for micro in (0, 16))
+    finally:
+        distributed.destroy_process_group()
+    assert whole == pieces > 0
+
+
+def _exchanges(store: TokenStore, *settings: str) -> int:
+    """How often DDP exchanges gradients in three steps, by the count of a hook of its."""
+    given = read_recipe("gpt2", [*SMALL, "batch_tokens=64", *settings])
+    trainer = Trainer(given, new_model(given, store), store, World())
+    wrapped = nn.parallel.DistributedDataParallel(_LossOf(trainer.model))
+    trainer.loss = trainer.world._wrapped = wrapped
+    count = 0
+
+    def counting(state: None, bucket: distributed.GradBucket) -> torch.futures.Future[torch.Tensor]:
+        nonlocal count
+        count += 1
+        done: torch.futures.Future[torch.Tensor] = torch.futures.Future()
+        done.set_result(bucket.buffer())
+        return done
+
+    wrapped.register_comm_hook(None, counting)
+    for _ in range(3):
+        trainer.step()
+    return count
 
 
 def test_processes_that_nothing_brings_together_are_refused(

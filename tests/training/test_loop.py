@@ -165,6 +165,31 @@ def test_where_nothing_compiles_it_says_so_and_goes_on(
     assert caplog.text.count("cannot compile here") == 1
 
 
+def test_dropout_is_drawn_anew_for_every_step_piece_and_process(store: TokenStore) -> None:
+    trainer = trainer_of(store, "batch_tokens=64", "micro_tokens=16")
+    seeds = []
+    loss = trainer.loss
+    trainer.loss = lambda batch: (seeds.append(torch.initial_seed()), loss(batch))[1]
+    trainer.world.share = lambda batch: batch  # type: ignore[method-assign]
+    for trainer.world.rank in (0, 1):
+        for trainer.state.step in (0, 1):
+            trainer.step()
+    assert len(seeds) == len(set(seeds)) == 2 * 2 * 4
+
+
+def test_the_average_is_what_is_measured_and_kept(store: TokenStore) -> None:
+    trainer = trainer_of(store, "average=0.9", "learning_rate=0.05", "precision=float32")
+    for _ in range(12):
+        trainer.step()
+    live = trainer._validation_loss()
+    averaged = {name: tensor.clone() for name, tensor in trainer.average.tensors.items()}
+    found = trainer.measure()
+    assert trainer._validation_loss() == live != found
+    trainer.finish()
+    assert trainer._validation_loss() == found
+    torch.testing.assert_close(dict(trainer.model.state_dict()), averaged, rtol=0, atol=0)
+
+
 def test_evaluation_leaves_no_trace(trained: Callable[..., Loaded]) -> None:
     """However often it is measured, the weights at the end are the same."""
     settings = ("steps=12", "dropout=0.2", "average=0.5")
