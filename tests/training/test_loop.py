@@ -165,6 +165,26 @@ def test_where_nothing_compiles_it_says_so_and_goes_on(
     assert caplog.text.count("cannot compile here") == 1
 
 
+def test_a_step_is_as_long_as_schedule_and_clipping_say(store: TokenStore) -> None:
+    """Of plain descent, whose steps are the rate times the clipped gradient; half-way through a warm-up."""
+    settings = ("optimiser=sgd", "weight_decay=0", "learning_rate=8", "clip=1e-3", "warmup=1", "steps=2")
+    trainer = trainer_of(store, *settings, "precision=float32")
+    trainer.step()
+    before = torch.cat([weight.detach().clone().flatten() for weight in trainer.model.parameters()])
+    assert trainer.step().norm > 1e-3
+    after = torch.cat([weight.detach().flatten() for weight in trainer.model.parameters()])
+    assert float((after - before).norm()) == pytest.approx(4 * 1e-3, rel=1e-2)
+
+
+@pytest.mark.parametrize(("option", "runs"), [("recompute=false", 1), ("recompute=true", 2)])
+def test_activations_are_made_again_where_it_is_asked_for(store: TokenStore, option: str, runs: int) -> None:
+    trainer = trainer_of(store, option)
+    seen = []
+    trainer.model.h[0].ln_1.register_forward_hook(lambda *_: seen.append(1))
+    trainer.step()
+    assert len(seen) == runs
+
+
 def test_dropout_is_drawn_anew_for_every_step_piece_and_process(store: TokenStore) -> None:
     trainer = trainer_of(store, "batch_tokens=64", "micro_tokens=16")
     seeds = []
