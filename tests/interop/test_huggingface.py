@@ -131,6 +131,8 @@ def test_a_gpt2_that_fits_not_is_refused(
     refused("activation_function = relu", activation_function="relu")
     refused("n_inner = 7", n_inner=7)
     refused("not of one model", vocab_size=20)
+    refused("no number for n_embd", n_embd=None)
+    refused("no number for vocab_size", vocab_size="many")
     refused("does not fit the model", n_layer=3)
     # A table that was padded to a round number: what is no token's is left out.
     weights = load_file(folder / "model.safetensors")

@@ -106,6 +106,18 @@ def test_half_as_much_passes_at_a_time_when_memory_runs_out(
         short.step()
 
 
+def test_one_of_several_processes_says_what_to_set_when_memory_runs_out(store: TokenStore) -> None:
+    """It cannot halve alone: the others are in the middle of an exchange."""
+    trainer = trainer_of(store, "batch_tokens=128")
+
+    def hungry(batch: Batch) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    trainer.loss, trainer.world.size = hungry, 2
+    with pytest.raises(LangueError, match=r"process 0 .* 8 rows at once; set training.micro_tokens to 64"):
+        trainer.step()
+
+
 def test_another_error_is_not_taken_for_memory(store: TokenStore) -> None:
     trainer = trainer_of(store)
     trainer.loss = lambda batch: torch.ones(2) @ torch.ones(3)
@@ -151,6 +163,51 @@ def test_where_nothing_compiles_it_says_so_and_goes_on(
     plain = trained("steps=3", name="plain")
     assert same(plain, trained("steps=3", "compile=true", name="other"))
     assert caplog.text.count("cannot compile here") == 1
+
+
+def test_a_step_is_as_long_as_schedule_and_clipping_say(store: TokenStore) -> None:
+    """Of plain descent, whose steps are the rate times the clipped gradient; half-way through a warm-up."""
+    settings = ("optimiser=sgd", "weight_decay=0", "learning_rate=8", "clip=1e-3", "warmup=1", "steps=2")
+    trainer = trainer_of(store, *settings, "precision=float32")
+    trainer.step()
+    before = torch.cat([weight.detach().clone().flatten() for weight in trainer.model.parameters()])
+    assert trainer.step().norm > 1e-3
+    after = torch.cat([weight.detach().flatten() for weight in trainer.model.parameters()])
+    assert float((after - before).norm()) == pytest.approx(4 * 1e-3, rel=1e-2)
+
+
+@pytest.mark.parametrize(("option", "runs"), [("recompute=false", 1), ("recompute=true", 2)])
+def test_activations_are_made_again_where_it_is_asked_for(store: TokenStore, option: str, runs: int) -> None:
+    trainer = trainer_of(store, option)
+    seen = []
+    trainer.model.h[0].ln_1.register_forward_hook(lambda *_: seen.append(1))
+    trainer.step()
+    assert len(seen) == runs
+
+
+def test_dropout_is_drawn_anew_for_every_step_piece_and_process(store: TokenStore) -> None:
+    trainer = trainer_of(store, "batch_tokens=64", "micro_tokens=16")
+    seeds = []
+    loss = trainer.loss
+    trainer.loss = lambda batch: (seeds.append(torch.initial_seed()), loss(batch))[1]
+    trainer.world.share = lambda batch: batch  # type: ignore[method-assign]
+    for trainer.world.rank in (0, 1):
+        for trainer.state.step in (0, 1):
+            trainer.step()
+    assert len(seeds) == len(set(seeds)) == 2 * 2 * 4
+
+
+def test_the_average_is_what_is_measured_and_kept(store: TokenStore) -> None:
+    trainer = trainer_of(store, "average=0.9", "learning_rate=0.05", "precision=float32")
+    for _ in range(12):
+        trainer.step()
+    live = trainer._validation_loss()
+    averaged = {name: tensor.clone() for name, tensor in trainer.average.tensors.items()}
+    found = trainer.measure()
+    assert trainer._validation_loss() == live != found
+    trainer.finish()
+    assert trainer._validation_loss() == found
+    torch.testing.assert_close(dict(trainer.model.state_dict()), averaged, rtol=0, atol=0)
 
 
 def test_evaluation_leaves_no_trace(trained: Callable[..., Loaded]) -> None:

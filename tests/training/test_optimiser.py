@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from langue.base.errors import LangueError
 from langue.models.protocol import Vocabulary
 from langue.training.config import TrainingConfig
 from langue.training.optimiser import Average, Optimiser, clip, norms_by_layer, weights
@@ -69,6 +70,12 @@ def test_muon_moves_inner_matrices_and_only_them_along_orthogonal_steps() -> Non
     assert values.min() > 0.3 and values.max() < 1.4
     moved = (before["embedding.weight"] - network.embedding.weight.detach()) / 0.1
     torch.testing.assert_close(moved.abs(), torch.ones(12, 6), rtol=1e-3, atol=1e-3)  # Adam's first step
+
+
+def test_muon_without_a_matrix_to_take_is_refused() -> None:
+    network = nn.ParameterDict({"weight": torch.ones(3, 3)})
+    with pytest.raises(LangueError, match="this network has none inside"):
+        Optimiser(network, TrainingConfig(optimiser="muon"))
 
 
 def test_clipping_and_norms() -> None:

@@ -22,6 +22,8 @@ from langue.base.errors import Interrupted, LangueError
 from langue.tokens.store import TokenStore
 from langue.training import session
 from langue.training.recipe import Recipe, read_recipe
+from langue.training.report import Metrics
+from langue.training.run import begin
 from langue.training.train import train
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -132,11 +134,11 @@ class StopAt:
         monkeypatch.setattr(session.Session, "_show", show)
 
 
-def stopped_at(step: int, recipe: Recipe, store: TokenStore, output: Path) -> None:
+def stopped_at(step: int, recipe: Recipe, store: TokenStore, output: Path, *, resume: bool = False) -> None:
     with pytest.MonkeyPatch.context() as patch:
         StopAt(patch, step)
         with pytest.raises(Interrupted):
-            train(recipe, store, output)
+            train(recipe, store, output, resume=resume)
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
@@ -213,6 +215,33 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(
     assert "no checkpoint of step 6, those before are intact" in caplog.text
 
 
+def test_metrics_that_do_not_fit_cost_their_lines_and_not_the_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "metrics.jsonl"
+    metrics = Metrics(path, after=0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    metrics.write(1, loss=0.5)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30, hard))  # half a line more
+    try:
+        metrics.write(2, loss=0.25)
+        metrics.write(3, loss=0.125)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    metrics.write(4, loss=0.0625)
+    metrics.close()
+    assert path.read_text() == '{"step": 1, "loss": 0.5}\n{"step": 4, "loss": 0.0625}\n'
+    assert caplog.text.count("is the disk full?") == 1
+
+
+def test_metrics_of_a_run_that_goes_on_are_those_until_there(tmp_path: Path) -> None:
+    """What a crash of the machine can leave of a file is skipped: half a line, and blocks of zeros."""
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1}\n{"st\n\0\0\0\n{"step": 3}\n{"step": 5}\n{"step": 2')
+    Metrics(path, after=4).close()
+    assert path.read_text() == '{"step": 1}\n{"step": 3}\n'
+
+
 def test_minutes_count_only_the_time_it_ran(store: TokenStore, tmp_path: Path) -> None:
     recipe = read_recipe("gpt2", [*SMALL, "minutes=0.02"])
     stopped_at(3, recipe, store, tmp_path / "model")
@@ -242,6 +271,56 @@ def test_resume_with_nothing_to_resume_begins(store: TokenStore, tmp_path: Path)
     train(read_recipe("gpt2", [*SMALL, "steps=2"]), store, tmp_path / "model", resume=True)
     with pytest.raises(LangueError, match="already exists"):
         train(read_recipe("gpt2", [*SMALL, "steps=2"]), store, tmp_path / "model", resume=True)
+
+
+def test_a_run_that_fails_before_anything_was_measured_leaves_nothing(
+    store: TokenStore, tmp_path: Path
+) -> None:
+    recipe = read_recipe("gpt2", [*SMALL, "learning_rate=1e30", "steps=9"])
+    with pytest.raises(LangueError, match=r"the loss is nan .* from the last checkpoint if there is one"):
+        train(recipe, store, tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_checkpoint_resume_begins_whatever_the_settings_were(
+    store: TokenStore, tmp_path: Path
+) -> None:
+    """Killed before the first: there is nothing that other settings would not fit."""
+    run = tmp_path / "model.run"
+    begin(run, read_recipe("gpt2", [*SMALL, "steps=2"]), store, going_on=False)
+    other = read_recipe("gpt2", [*SMALL, "steps=3", "optimiser=sgd", "width=32"])
+    train(other, store, tmp_path / "model", resume=True)
+    assert json.loads((tmp_path / "model" / "model.json").read_text())["measured"]["steps"] == 3
+
+
+def test_other_pieces_are_taken_when_they_are_asked_for(
+    store: TokenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fewer rows at a time after memory ran out on one of several processes; else those of the checkpoint."""
+    output = tmp_path / "model"
+    seen: list[int] = []
+    plain = session.Session.run
+    monkeypatch.setattr(
+        session.Session,
+        "run",
+        lambda self, stop: (seen.append(self.trainer.state.micro_rows), plain(self, stop))[1],
+    )
+    for session_number, micro in enumerate((64, 64, 16, 16, 32), 1):
+        recipe = read_recipe("gpt2", [*SMALL, "batch_tokens=64", "steps=20", f"micro_tokens={micro}"])
+        stopped_at(2 * session_number, recipe, store, output, resume=True)
+    assert seen == [4, 4, 1, 1, 2]
+
+
+def test_a_checkpoint_damaged_twice_at_one_step_is_survived_twice(store: TokenStore, tmp_path: Path) -> None:
+    recipe = read_recipe("gpt2", [*SMALL, "steps=8", "keep_checkpoints=3", OFTEN])
+    output, run = tmp_path / "model", tmp_path / "model.run"
+    stopped_at(5, recipe, store, output)
+    (run / "step-00000005" / "checkpoint.json").unlink()
+    stopped_at(6, recipe, store, output, resume=True)
+    for step in (5, 6):
+        (run / f"step-0000000{step}" / "checkpoint.json").unlink()
+    train(recipe, store, output, resume=True)
+    assert json.loads((output / "model.json").read_text())["measured"]["steps"] == 8
 
 
 def test_overwrite_spares_a_folder_that_is_no_run(store: TokenStore, tmp_path: Path) -> None:

@@ -74,7 +74,9 @@ def atomic_folder(path: Path, *, marker: str, overwrite: bool = False) -> Iterat
             for file in temporary.rglob("*"):
                 if file.is_file():
                     file.chmod(0o666 & ~_umask())  # some libraries write for the owner's eyes only
-                _sync(file)
+                    _sync(file)
+                else:
+                    _sync_folder(file)
             temporary.chmod(0o777 & ~_umask())
             if path.exists():
                 _exchange(temporary, path)
@@ -176,7 +178,9 @@ def _exchange(new: Path, old: Path) -> None:
 
 
 def _sync(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY)
+    descriptor = os.open(
+        file, os.O_RDWR if os.name == "nt" else os.O_RDONLY
+    )  # Windows syncs what it may write
     try:
         os.fsync(descriptor)
     finally:

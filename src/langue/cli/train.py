@@ -1,5 +1,6 @@
 """`langue train`: a recipe or a family, a store or a labelled file in, a model folder out."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -67,6 +68,8 @@ def command(
         overwrite=overwrite,
         resume=resume,
     )
+    if os.environ.get("RANK", "0") != "0":  # of the processes of torchrun one speaks
+        return
     if json:
         print_json(model.info())
     elif not quiet:

@@ -61,12 +61,15 @@ def read_gpt2(folder: Path) -> Released:
 
 def _shape(folder: Path, table: dict[str, Any]) -> dict[str, Any]:
     """The settings of the family; a `LangueError` names what it cannot do."""
+    context = "n_positions" if "n_positions" in table else "n_ctx"
+    for key in ("n_embd", "n_layer", "n_head", "vocab_size", context):
+        if not isinstance(table.get(key), int):
+            raise LangueError(f"{folder / CONFIG} is damaged: it has no number for {key}; fetch it again")
     C = table["n_embd"]
     for key, allowed in (FIXED | {"n_inner": (None, 4 * C)}).items():
         if table.get(key, allowed[0]) not in allowed:
             raise LangueError(f"{folder / CONFIG} has {key} = {table[key]}; langue knows {allowed[-1]} only")
-    shape = {"layers": table["n_layer"], "width": C, "heads": table["n_head"]}
-    shape["context"] = table.get("n_positions") or table["n_ctx"]
+    shape = {"layers": table["n_layer"], "width": C, "heads": table["n_head"], "context": table[context]}
     return shape | {"tied": table.get("tie_word_embeddings", True)}
 
 

@@ -89,7 +89,9 @@ class Checkpoints:
             except (LangueError, SafetensorError, KeyError) as error:
                 log.warning("skipping a damaged checkpoint, for the one before it: %s", error)
                 if self.world.first:  # out of the way of the one that will be written at that step
-                    path.rename(path.with_name(f"damaged-{path.name}"))
+                    aside = path.with_name(f"damaged-{path.name}")
+                    shutil.rmtree(aside, ignore_errors=True)  # of an earlier time
+                    path.rename(aside)
                 continue
             return description["state"], {name: self.world.rows(rows) for name, rows in carry.items()}
         return None

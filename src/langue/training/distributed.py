@@ -40,6 +40,11 @@ class World:
 
     def __enter__(self) -> "World":
         if self.size > 1:
+            if "MASTER_ADDR" not in os.environ:
+                raise LangueError(
+                    f"the environment has WORLD_SIZE={self.size}, but not where the other processes are; "
+                    "start them by torchrun, or unset WORLD_SIZE"
+                )
             if self.device.type == "cuda":
                 torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
             distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")

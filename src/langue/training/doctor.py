@@ -18,7 +18,8 @@ from langue.models.layers.device import best_device, fast_dtype, measured_flops
 # extra → a package it brings, what it is for
 EXTRAS = {
     "data": ("pyarrow", "reading parquet and zst"),
-    "hf": ("transformers", "weights of Hugging Face models"),
+    "eval": ("seqeval", "metrics of taggers and classifiers"),
+    "hf": ("transformers", "tests beside Hugging Face's library; models go in and out without it"),
     "tensorboard": ("tensorboard", "curves in TensorBoard"),
 }
 LITTLE_MEMORY = 2 << 30  # bytes: a GPT-2 of three million parameters takes one

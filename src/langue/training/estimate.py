@@ -4,12 +4,15 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from langue.base.errors import LangueError
+from langue.tokens.batches import BatchSource, TrainingBatch
 from langue.tokens.store import TokenStore
 from langue.training.recipe import Recipe
 from langue.training.report import clock, figures_for, peak_memory
 from langue.training.train import new_model
 
-STEPS = 3  # tried; the first, in which memory is fetched and kernels are chosen, does not count
+STEPS = 3  # tried at most
+PATIENCE = 2.0  # seconds: a part of a step that takes longer is not tried with four times the rows
 
 
 @dataclass(frozen=True)
@@ -27,29 +30,33 @@ class Estimate:
     share_of_peak: float | None
     state_bytes: int  # weights, gradients, and all that a checkpoint holds
     peak_bytes: int  # of this process in those steps
+    tried: float  # share of a step that was tried
+    all_held: bool  # whether as many rows passed at a time as will in training
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     def __str__(self) -> str:
         share = f", {self.share_of_peak:.0%} of the machine's peak" if self.share_of_peak else ""
+        more = "" if self.all_held else " (more in training)"
+        tried = "steps" if self.tried == 1 else f"{self.tried:.2%} of a step"
         rows = {
             "model": f"{self.family}, {self.parameters:,} parameters",
             "data": f"{self.epoch_tokens:,} tokens an epoch",
             "budget": f"{self.steps:,} steps of {self.batch_tokens:,} tokens: {self.epochs:,.2f} epochs",
-            "memory": f"{self.peak_bytes / 1e6:,.0f} MB measured, of which weights, gradients and "
+            "memory": f"{self.peak_bytes / 1e6:,.0f} MB measured{more}, of which weights, gradients and "
             f"optimiser {self.state_bytes / 1e6:,.0f} MB",
-            "speed": f"{self.tokens_per_second:,.0f} tokens/s measured in {STEPS - 1} steps{share}",
+            "speed": f"{self.tokens_per_second:,.0f} tokens/s measured in {tried}{share}",
             "time": f"{clock(self.seconds)}, without evaluations and checkpoints",
         }
         return "\n".join(f"{name:8} {value}" for name, value in rows.items())
 
 
 def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
-    """Try a few steps and forget them; nothing is written.
+    """Try a few steps, or parts of long ones, and forget them; nothing is written.
 
     Raises:
-        LangueError: the store has nothing to train on.
+        LangueError: the store has nothing to train on, or there are several processes.
     """
     from langue.models.layers.device import keep_freed_memory
     from langue.training.distributed import World
@@ -58,9 +65,12 @@ def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
 
     assert recipe.training is not None
     keep_freed_memory()
+    if (world := World()).size > 1:
+        raise LangueError("a dry run is of one process: start it without torchrun")
     model = new_model(recipe, store)
-    trainer = Trainer(recipe, model, store, World())
-    seconds = min([_time(trainer) for _ in range(STEPS)][1:])
+    trainer = Trainer(recipe, model, store, world)
+    rows, seconds = _tried(trainer)
+    tried = rows / trainer.source.rows
     speed = trainer.step_tokens / seconds
     share = trainer.budget.share(1, seconds)  # of the run that one step is
     epoch_tokens = trainer.source.per_epoch * trainer.step_tokens
@@ -78,10 +88,50 @@ def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
         share_of_peak=figures_for(model, store.manifest, recipe.training.precision, 1).share_of_peak(speed),
         state_bytes=sum(tensor.nbytes for group in groups for tensor in group.values()),
         peak_bytes=peak_memory(),
+        tried=tried,
+        all_held=rows >= trainer.state.micro_rows,
     )
 
 
-def _time(trainer: Any) -> float:
-    started = time.perf_counter()
-    trainer.step()
-    return time.perf_counter() - started
+def _tried(trainer: Any) -> tuple[int, float]:
+    """How many rows of a batch were tried, and the seconds of a step with all of them.
+
+    A step costs something whatever its rows (the optimiser's part) and something for each: two sizes tell
+    them apart.
+    """
+    rows, seconds, of_a_row = 1, _time(trainer, 1), 0.0
+    while rows < trainer.source.rows and (rows == 1 or seconds < PATIENCE):
+        more = min(4 * rows, trainer.source.rows)
+        longer = _time(trainer, more)
+        of_a_row = max(longer - seconds, 0.0) / (more - rows)
+        rows, seconds = more, longer
+    return rows, seconds + of_a_row * (trainer.source.rows - rows)
+
+
+def _time(trainer: Any, rows: int) -> float:
+    """Seconds of a step with the first rows of a batch."""
+    whole = trainer.source
+    trainer.source, trainer.model.carry = _Beginning(whole, rows), {}
+    seconds: list[float] = []
+    while len(seconds) < 2 or (len(seconds) < STEPS and sum(seconds) < PATIENCE):
+        started = time.perf_counter()
+        trainer.step()
+        seconds.append(time.perf_counter() - started)
+    trainer.source = whole
+    return min(seconds[1:])  # in the first, memory is fetched and kernels are chosen
+
+
+class _Beginning:
+    """The first rows of every batch of a source."""
+
+    def __init__(self, source: BatchSource, rows: int) -> None:
+        self.source = source
+        self.rows = rows
+        self.context = source.context
+        self.per_epoch = source.per_epoch
+
+    def batch(self, number: int) -> TrainingBatch:
+        return self.source.batch(number).cut(0, self.rows)
+
+    def first(self, rows: int) -> TrainingBatch:
+        return self.source.first(rows)

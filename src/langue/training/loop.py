@@ -28,6 +28,7 @@ class State(msgspec.Struct):
     seconds: float = 0.0  # training, over all its sessions
     sessions: int = 0
     micro_rows: int = 0  # of a batch that pass at a time, on each process
+    micro_tokens: int = 0  # the setting that this began from
     curve: list[dict[str, float]] = []  # the validation loss, in nats per token
     peak_bytes: int = 0
 
@@ -65,7 +66,9 @@ class Trainer:
         self.step_tokens: int = self.source.rows * self.source.context
         self.budget = Budget(config, self.step_tokens, self.source.per_epoch)
         micro = max(config.micro_tokens // self.source.context, 1) if config.micro_tokens else None
-        self.state = State(micro_rows=micro or -(-self.source.rows // world.size))
+        self.state = State(
+            micro_rows=micro or -(-self.source.rows // world.size), micro_tokens=config.micro_tokens
+        )
 
         if config.recompute:
             forward.recompute(model)
@@ -83,6 +86,12 @@ class Trainer:
     @property
     def tokens(self) -> int:
         return self.state.step * self.step_tokens
+
+    def go_on(self, state: State) -> None:
+        """From where a checkpoint was: in pieces as large as then, unless others are asked for now."""
+        if state.micro_tokens != self.config.micro_tokens:
+            state.micro_rows, state.micro_tokens = self.state.micro_rows, self.state.micro_tokens
+        self.state = state
 
     def tensors(self) -> Mapping[str, Tensors]:
         """All that changes, by group, live."""
@@ -121,7 +130,7 @@ class Trainer:
                 total = self._accumulate(batch)
                 return float(self.world.sum(total)[0] / batch.targets_count)
             except RuntimeError as error:
-                if not _out_of_memory(error) or self.world.size > 1:
+                if not _out_of_memory(error):
                     raise
             self.optimiser.forget()
             torch.cuda.empty_cache()
@@ -131,7 +140,14 @@ class Trainer:
                     f"not enough memory for one row of {self.source.context} tokens; "
                     "try training.recompute = true, a shorter model.context, or a smaller model"
                 )
-            self.state.micro_rows = -(-self.state.micro_rows // 2)
+            fewer = -(-self.state.micro_rows // 2)
+            if self.world.size > 1:  # the others are in the middle of an exchange
+                raise LangueError(
+                    f"process {self.world.rank} is out of memory with {self.state.micro_rows} rows at once; "
+                    f"set training.micro_tokens to {fewer * self.source.context} or less, or "
+                    "training.recompute = true; --resume goes on with such a change"
+                )
+            self.state.micro_rows = fewer
             log.warning("out of memory: going on with %d rows at a time", self.state.micro_rows)
 
     def _accumulate(self, batch: TrainingBatch) -> float:
@@ -209,7 +225,8 @@ class Trainer:
         return (
             f"{what} at step {self.state.step:,}. Try a lower learning_rate (now {config.learning_rate:g}), "
             f"a longer warmup (now {config.warmup:g} of the run), a smaller clip (now {config.clip:g}), or "
-            "training.precision = float32; --resume goes on from the last checkpoint with such a change"
+            "training.precision = float32; --resume goes on with such a change, from the last checkpoint "
+            "if there is one"
         )
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from langue.base.errors import LangueError
 from langue.training.config import TrainingConfig
 from langue.training.lamb import LAMB
 
@@ -22,6 +23,9 @@ class Optimiser:
 
     What has one dimension, biases and gains, does not decay. Muon takes the weights of linear layers
     inside the network; embeddings, the head and all else stay with AdamW, as its author advises.
+
+    Raises:
+        LangueError: Muon is asked for, and the network has no such weights.
     """
 
     def __init__(self, model: nn.Module, config: TrainingConfig) -> None:
@@ -30,6 +34,8 @@ class Optimiser:
             parameter: name for name, parameter in model.named_parameters()
         }
         inner = _inner_matrices(model) if config.optimiser == "muon" else set()
+        if config.optimiser == "muon" and not inner:
+            raise LangueError("muon takes linear layers, and this network has none inside; take adamw or sgd")
         rest = [parameter for parameter in self.names if parameter not in inner]
         groups = [
             {"params": [p for p in rest if p.ndim >= 2], "weight_decay": config.weight_decay},

@@ -1,14 +1,18 @@
 """What one sees of a run: the line of the bar, metrics as JSON lines, and the ledger of its cost."""
 
+import contextlib
 import json
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from langue.base.errors import MissingExtra
+from langue.base.files import atomic_file
+from langue.base.progress import log
 from langue.models.layers.device import peak_flops
 from langue.models.protocol import Masked
 
@@ -71,23 +75,28 @@ def clock(seconds: float) -> str:
 class Metrics:
     """A file of JSON lines, each about one step, and TensorBoard's log beside it if wanted.
 
-    A run that goes on from step n first drops the lines of later steps: they will come again.
+    A run that goes on from step n first drops the lines of later steps: they will come again. A full
+    disk costs the lines that did not fit, and stops nothing.
     """
 
     def __init__(self, path: Path, *, after: int, tensorboard: bool = False) -> None:
         self._board = _tensorboard(path.parent / "tensorboard", after) if tensorboard else None
-        kept = []
-        if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= after]
-        path.write_text("".join(kept), encoding="utf-8")
-        self._file = path.open("a", encoding="utf-8")
+        kept = b"".join(_lines_until(path, after)) if path.exists() else b""
+        with atomic_file(path) as file:
+            file.write(kept)
+        self._path = path
+        self._file = path.open("ab", buffering=0)
+        self._size = len(kept)  # of the whole lines
+        self._fits = True
 
     def write(self, step: int, **figures: Any) -> None:
         """One line; what is not finite becomes null."""
         table = {"step": step, **figures}
-        self._file.write(json.dumps({name: _finite(value) for name, value in table.items()}) + "\n")
-        self._file.flush()
+        line = json.dumps({name: _finite(value) for name, value in table.items()}) + "\n"
+        fits = self._append(line.encode())
+        if self._fits and not fits:
+            log.warning("%s does not grow (is the disk full?): going on without these lines", self._path)
+        self._fits = fits
         if self._board is not None:
             for name, value in figures.items():
                 if isinstance(value, dict):
@@ -96,10 +105,27 @@ class Metrics:
                 elif value is not None:
                     self._board.add_scalar(name, value, step)
 
+    def _append(self, line: bytes) -> bool:
+        """Whether the file has grown by the line; it is whole there or not at all."""
+        with contextlib.suppress(OSError):
+            if self._file.write(line) == len(line):
+                self._size += len(line)
+                return True
+        self._file.truncate(self._size)
+        return False
+
     def close(self) -> None:
         self._file.close()
         if self._board is not None:
             self._board.close()
+
+
+def _lines_until(path: Path, step: int) -> Iterator[bytes]:
+    """The lines of steps up to that one; what a crash left of a line is none."""
+    for line in path.read_bytes().splitlines(keepends=True):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            if line.endswith(b"\n") and json.loads(line)["step"] <= step:
+                yield line
 
 
 def _finite(value: Any) -> Any:

@@ -27,7 +27,15 @@ def run_folder(output: Path) -> Path:
 
 
 def can_resume(run: Path) -> bool:
-    return (run / RUN).is_file()
+    """Whether there is a checkpoint to go on from."""
+    return (run / RUN).is_file() and any(run.glob("step-*"))
+
+
+def abandon(run: Path) -> None:
+    """Remove the folder of a run that failed before anything was measured."""
+    metrics = run / METRICS
+    if not can_resume(run) and not (metrics.exists() and metrics.stat().st_size):
+        shutil.rmtree(run, ignore_errors=True)
 
 
 def check_no_run(run: Path, *, overwrite: bool) -> None:

@@ -40,7 +40,7 @@ def run(
     checkpoints = Checkpoints(folder, trainer.tensors(), world, trainer.config.keep_checkpoints)
     found = checkpoints.read() if resume else None
     if found is not None:
-        trainer.state = msgspec.convert(found[0], State)
+        trainer.go_on(msgspec.convert(found[0], State))
         model.carry = found[1]
         log.info("going on from step %d", trainer.state.step)
     trainer.state.sessions += 1

@@ -12,7 +12,7 @@ from langue.models.folder import DESCRIPTION, save
 from langue.models.protocol import Causal, Masked
 from langue.tokens.store import TokenStore
 from langue.training.recipe import Recipe
-from langue.training.run import METRICS, begin, can_resume, check_no_run, run_folder
+from langue.training.run import METRICS, abandon, begin, can_resume, check_no_run, run_folder
 
 
 def train(
@@ -47,16 +47,22 @@ def train(
         else:
             silence()
         world.wait()
-        model, measured = _by_gradient(recipe, store, run, world, resume=going_on)
-        if not world.first:
-            return
-    _save(recipe, store, output, model, measured, overwrite=overwrite or going_on, metrics=run / METRICS)
+        try:
+            model, measured = _by_gradient(recipe, store, run, world, resume=going_on)
+        except BaseException:
+            if world.first:
+                abandon(run)
+            raise
+        if world.first:
+            metrics = run / METRICS
+            _save(recipe, store, output, model, measured, overwrite=overwrite or going_on, metrics=metrics)
+        world.wait()  # the others may want to read what was saved
     if measured["interrupted"]:
         raise Interrupted(
             f"interrupted after {measured['steps']:,} steps; the same command with --resume goes on. "
             f"The best model so far is in {output}"
         )
-    if not recipe.training.keep_run:
+    if world.first and not recipe.training.keep_run:
         shutil.rmtree(run, ignore_errors=True)
 
 
