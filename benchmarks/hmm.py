@@ -2,7 +2,8 @@
 
     .venv/bin/python benchmarks/hmm.py [--part speed|ptb|neural|large] [--turns 3] [--states 256] [--passes 8]
 
-speed  likelihood curve and time a pass against CategoricalHMM, from the same start on the same text
+speed  likelihood curve and CPU time a pass, of all threads together, against CategoricalHMM (which has
+       one), from the same start on the same text
 ptb    perplexity on the Penn Treebank (Mikolov's), beside the bigram and the 5-gram
 neural perplexity of the recipe `ptb-neural-hmm`, whose text is one stream; --set as in `langue train`
 large  1,024 states on the 33,278 words of WikiText-2: the start, and one step of stochastic EM
@@ -67,9 +68,9 @@ def peer(start: Parameters, texts: list[np.ndarray], passes: int, how: str) -> t
     model.startprob_, model.transmat_ = start.start.numpy(), start.transition.numpy()
     model.emissionprob_ = start.emission.numpy().T
     observed, lengths = np.concatenate(texts)[:, None], [len(ids) for ids in texts]
-    started = time.perf_counter()
+    started = time.process_time()
     model.fit(observed, lengths)
-    return time.perf_counter() - started, np.array(model.monitor_.history)
+    return time.process_time() - started, np.array(model.monitor_.history)
 
 
 def ours(start: Parameters, texts: list[np.ndarray], passes: int) -> tuple[float, np.ndarray]:
@@ -82,9 +83,9 @@ def ours(start: Parameters, texts: list[np.ndarray], passes: int) -> tuple[float
         return False
 
     pieces = group_of(texts)
-    started = time.perf_counter()
+    started = time.process_time()
     baum_welch(start, pieces, flat, iterations=passes, tolerance=-np.inf, after=after)
-    return time.perf_counter() - started, np.array(curve)
+    return time.process_time() - started, np.array(curve)
 
 
 def speed(turns: int) -> None:

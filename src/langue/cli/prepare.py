@@ -17,7 +17,7 @@ def command(
     ],
     output: Output,
     recipe: Annotated[
-        str | None, typer.Option(help="A recipe whose [data] and [tokenizer] sections to start from.")
+        str | None, typer.Option(help="A recipe whose data and tokenizer sections to start from.")
     ] = None,
     documents: Annotated[
         str | None, typer.Option(help="Where documents end: auto, file, line, blank-line or form-feed.")

@@ -172,6 +172,7 @@ def _conll(
                 raise LangueError(
                     f"{name}: line {number} has {_columns(sum(map(bool, row)))}, not "
                     f"{' or '.join(map(str, sorted(widths)))} ({', '.join(columns)})"
+                    + ("" if tags else "; plain text is read with --format text")
                 )
             widths = {len(row)}  # the rest of the file must be like its first token
             rows.append(row)

@@ -142,6 +142,11 @@ class TaggerModel:
     def path(self) -> Path:
         return self.loaded.path
 
+    @property
+    def unit(self) -> str:
+        """What the tokens it was trained on are: characters or words."""
+        return str(self.loaded.description["data"]["unit"])
+
     def tag(self, text: str) -> list[tuple[str, str]]:
         """The tokens of one sentence with their tags."""
         return self.tag_all([text])[0]
@@ -156,7 +161,15 @@ class TaggerModel:
 
     def read(self, path: Path, format: str = "auto") -> Tagged:
         """The sentences of a file of the columns this model reads; its tag column may be missing."""
-        return read_tagged(path, layout(self.loaded, format), tags=False)
+        tagged = read_tagged(path, layout(self.loaded, format), tags=False)
+        if self.unit == "characters" and unit_of(tagged.sentences) != self.unit:
+            log.warning(
+                "%s has tokens of several characters, and %s was trained on single ones; "
+                "if it is plain text, --format text cuts it",
+                path,
+                self.path,
+            )
+        return tagged
 
     def plain(self, texts: Sequence[str]) -> Tagged:
         """Plain texts as if they had been read from a file."""
@@ -175,8 +188,7 @@ class TaggerModel:
                 f"{self.path} reads the columns {', '.join(columns)} of each token; plain text has words "
                 "only. Give it a file with these columns"
             )
-        unit = self.loaded.description["data"]["unit"]
-        return [Sentence((tuple(split_text(text, unit)),)) for text in texts]
+        return [Sentence((tuple(split_text(text, self.unit)),)) for text in texts]
 
     def info(self) -> dict[str, Any]:
         """Everything known about the model: `model.json` as a table."""

@@ -90,12 +90,16 @@ def enumerated(found: Parameters, pieces: Pieces) -> Counts:
     return Counts(*(torch.from_numpy(part) for part in counts), total)
 
 
-@pytest.mark.parametrize(("few", "order"), [(0, 1), (FEW, 1), (0, 2)])
+@pytest.mark.parametrize(
+    ("few", "scaled", "order"), [(0, True, 1), (FEW, True, 1), (FEW, False, 1), (0, True, 2)]
+)
 def test_expected_counts_are_those_of_enumeration(
-    few: int, order: int, monkeypatch: pytest.MonkeyPatch
+    few: int, scaled: bool, order: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In matrix products as in loops, and of both orders."""
+    """In matrix products as in loops, scaled as in log space, and of both orders."""
     monkeypatch.setattr(baum_welch, "FEW", few)
+    if not scaled:
+        monkeypatch.setattr(baum_welch, "spans_little", lambda transition, emission: False)
     pieces = cut(iter(sequences(8, longest=9)), 4)
     assert pieces.inside.any()
     found = of_order(order)._replace(middle=torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64))

@@ -19,6 +19,7 @@ from langue.base.errors import LangueError
 from langue.corpus.tagged import Sentence
 from langue.models.chain.chain import offsets_of
 from langue.models.crf.document import ELSEWHERE, elsewhere
+from langue.models.crf.segments import SEGMENTED, segmented
 from langue.models.crf.templates import FARTHEST, FUNCTIONS, Part, Template, parse
 
 Numbers = npt.NDArray[Any]
@@ -26,6 +27,8 @@ NONE = -1  # in place of a number: a value that is unknown, or not there
 EDGES = 2 * FARTHEST  # numbers of the places before and behind a sentence
 FREE = -1  # an empty slot of the hash table
 MOST_MET = 1 << 20  # words whose values are remembered: a server that runs for months must not keep all
+# Columns that are made of the sentences, and by what; each only where a template looks at one.
+MADE = ((ELSEWHERE, elsewhere), (SEGMENTED, segmented))
 REUSE = 8  # tokens an attribute must have on average for a bundle of its own to pay
 
 
@@ -93,9 +96,9 @@ class Extractor:
         self.columns = tuple(columns)
         self.templates = parse(templates, columns)
         named = {part.name for template in self.templates for part in template.parts}
-        self.from_document = any(name in named for name in ELSEWHERE if name not in columns)
-        # What is looked at: the columns of the data, and those made of the document.
-        fields = (*self.columns, *(ELSEWHERE if self.from_document else ()))
+        looked_at = named.difference(columns)
+        self._made = [(names, make) for names, make in MADE if looked_at.intersection(names)]
+        fields = (*self.columns, *chain.from_iterable(names for names, _ in self._made))
         growing = values is None
         self.values = {
             part.name: Values(
@@ -216,7 +219,7 @@ class Extractor:
             tokens = chain.from_iterable(sentence.columns[column] for sentence in sentences)
             words.append(np.array([known.setdefault(word, len(known)) for word in tokens], np.int32))
             distinct.append(list(known))
-        for numbers, names in elsewhere(sentences) if self.from_document else ():
+        for numbers, names in chain.from_iterable(make(sentences) for _, make in self._made):
             words.append(numbers)
             distinct.append(names)
         tables: dict[str, Numbers] = {}

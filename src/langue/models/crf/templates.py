@@ -11,6 +11,7 @@
     name_before          what stands before it in the longest run of capitalised words with it there,
     name_after           and what after it
     left, right          its neighbours at the first other place where it occurs there
+    segment              where it stands in a word of a Chinese segmenter: B, M, E or S
     TRUE                 always there: how frequent each tag is
 
 A part is a name and, in brackets, how far from the token (0 if left out); `|` joins parts. A name is a
@@ -26,6 +27,7 @@ from typing import NamedTuple
 from langue.base.config import nearest
 from langue.base.errors import LangueError
 from langue.models.crf.document import ELSEWHERE
+from langue.models.crf.segments import SEGMENTED
 from langue.tokens.words import HAN
 
 _PART = re.compile(r"([A-Za-z_]+\d*)(?:\[([+-]?\d+)(?:\.\.([+-]?\d+))?\])?")
@@ -133,6 +135,7 @@ SETS: dict[str, tuple[str, ...]] = {
         "word[-1]|word[1]",
         "word[-1]|word|word[1]",
         "class[-1]|class|class[1]",
+        "segment[-1..1]",
         "TRUE",
     ),
 }
@@ -172,7 +175,7 @@ def _expand(text: str, columns: Sequence[str]) -> list[Template]:
         if not match:
             raise LangueError(f"template {text}: {part!r} is not like word, word[-1] or word[-2..2]")
         name, low, high = match.groups()
-        known = [*columns, *FUNCTIONS, *ELSEWHERE]
+        known = [*columns, *FUNCTIONS, *ELSEWHERE, *SEGMENTED]
         if name not in known:
             raise LangueError(f"template {text}: unknown name {name}{nearest(name, known)}")
         first, last = int(low or 0), int(high or low or 0)

@@ -70,11 +70,11 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Floats, bool]:
 
         try:
             if config.algorithm == "sgd":
-                descend(
+                found = descend(
                     objective, theta, l2=config.l2, epochs=config.iterations, seed=config.seed, after=after
                 )
             else:
-                minimise(
+                found = minimise(
                     penalised,
                     theta,
                     l1=config.l1,

@@ -17,10 +17,11 @@ from langue.models.chain.batched import backward, forward, in_parallel, pack, sp
 from langue.models.chain.chain import Chain, offsets_of
 from langue.models.chain.sumproduct import posteriors
 from langue.models.hmm.classes import Numbers
+from langue.models.hmm.looped import add_expected
 from langue.models.hmm.parameters import Parameters
 
 HELD = 1 << 23  # messages in memory at a time, 8 bytes each, in each of three arrays
-FEW = 8  # states up to which a compiled loop beats matrix products
+FEW = 64  # states up to which a compiled loop beats matrix products
 SHARES = 2  # of the counts: fixed, so that sums do not depend on the number of threads
 DECAY = 0.7  # of the stochastic form: step k weighs (k + 2)^-0.7, in the middle of what works there
 
@@ -45,6 +46,11 @@ class Counts(NamedTuple):
     def mixed(self, other: "Counts", share: float) -> "Counts":
         """(1 - share) × these + share × others."""
         return Counts(*((1 - share) * one + share * two for one, two in zip(self, other, strict=True)))  # type: ignore[operator, arg-type]
+
+    def add_first(self, states: torch.Tensor, inside: torch.Tensor) -> None:
+        """Count first states, `(S, K)` probabilities; `inside` `(S,)`: of pieces from inside a document."""
+        self.start.add_(states[~inside].sum(0))
+        self.middle.add_(states[inside].sum(0))
 
     def scaled(self, factor: float) -> "Counts":
         """factor × these."""
@@ -99,11 +105,12 @@ def messages(parameters: Parameters) -> int:
 def expect(parameters: Parameters, pieces: Pieces, chosen: Numbers | None = None) -> Counts:
     """E over all pieces, or some."""
     chosen = np.arange(len(pieces.inside)) if chosen is None else chosen
-    second = parameters.transition.ndim == 3
-    batched = second or (
-        parameters.n_states > FEW and spans_little(parameters.transition, parameters.emission)
-    )
-    run = _batched if batched else _one_by_one
+    if parameters.transition.ndim == 3:
+        run = _batched
+    elif not spans_little(parameters.transition, parameters.emission):
+        run = _exactly
+    else:
+        run = _looped if parameters.n_states <= FEW else _batched
     groups = shares(pieces, HELD // messages(parameters), chosen)
 
     def work(share: int) -> Counts:
@@ -112,7 +119,7 @@ def expect(parameters: Parameters, pieces: Pieces, chosen: Numbers | None = None
         total = sum(run(parameters, pieces, group, counts) for group in groups[share::SHARES])
         return counts._replace(log_likelihood=total)
 
-    first, *others = in_parallel(work, range(SHARES)) if batched else [work(k) for k in range(SHARES)]
+    first, *others = [work(k) for k in range(SHARES)] if run is _exactly else in_parallel(work, range(SHARES))
     for other in others:
         first = Counts(*(one + two for one, two in zip(first, other, strict=True)))  # type: ignore[operator]
     return first
@@ -139,14 +146,32 @@ def _batched(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Cou
     states, pairs = backward(alpha, scale, parameters.transition, local, packed.heights)
     counts.transition.add_(pairs)
     counts.emission.index_add_(0, words, states)
-    first = states[: len(group)]
-    counts.start.add_(first[~inside].sum(0))
-    counts.middle.add_(first[inside].sum(0))
+    counts.add_first(states[: len(group)], inside)
     return log_likelihood
 
 
-def _one_by_one(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Counts) -> float:
-    """The same in compiled loops, exact however small a probability is."""
+def _looped(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Counts) -> float:
+    """The same, a sequence at a time."""
+    tokens, lengths = _gathered(pieces, group)
+    start, middle, transition, emission = (part.numpy() for part in parameters)
+    inside = pieces.inside[group]
+    heads = np.where(inside[:, None], middle, start)
+    total: float = add_expected(
+        heads.copy(),
+        transition,
+        emission,
+        tokens,
+        offsets_of(lengths),
+        counts.transition.numpy(),
+        counts.emission.numpy(),
+        heads,
+    )
+    counts.add_first(torch.from_numpy(heads), torch.from_numpy(inside))
+    return total
+
+
+def _exactly(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Counts) -> float:
+    """The same, exact however small a probability is."""
     tokens, lengths = _gathered(pieces, group)
     offsets = offsets_of(lengths)
     with np.errstate(divide="ignore"):
@@ -157,9 +182,7 @@ def _one_by_one(parameters: Parameters, pieces: Pieces, group: Numbers, counts: 
     found = posteriors(Chain.of(transition), unary, offsets)
     np.add.at(counts.emission.numpy(), tokens, found.states)
     counts.transition.add_(torch.from_numpy(found.pairs))
-    first = found.states[offsets[:-1]]
-    counts.start.add_(torch.from_numpy(first[~inside].sum(0)))
-    counts.middle.add_(torch.from_numpy(first[inside].sum(0)))
+    counts.add_first(torch.from_numpy(found.states[offsets[:-1]]), torch.from_numpy(inside))
     return float(found.log_z.sum())
 
 
