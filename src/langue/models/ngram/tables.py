@@ -21,7 +21,7 @@ from langue.base.compiled import njit
 from langue.models.ngram.counts import New, Numbers
 
 FEW = 32  # children, of 4 bytes: two cache lines, and a few instructions
-SLOTS = 1.25  # slots of the index for each n-gram in it; fewer make long searches
+SLOTS = 1.4  # slots of the index for each n-gram in it; fewer make long searches
 EMPTY = np.uint32(0xFFFFFFFF)
 BINS = 256  # values of an order of quantised tables
 SPAN = 1 << 16  # children that 16 bits tell apart
