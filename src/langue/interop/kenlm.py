@@ -118,7 +118,6 @@ class Model:
             self._set(found.tables, found.words)
 
     def _set(self, tables: Tables, names: list[bytes]) -> None:
-        self.tables = tables
         self.vocabulary = Words.of([*names, arpa.BEGIN])
         self.end = names.index(arpa.END)
         if arpa.UNKNOWN not in names:
@@ -128,6 +127,7 @@ class Model:
             )
         self.unknown = names.index(arpa.UNKNOWN)
         self._model = NGram(Vocabulary(len(names), self.end), tables)
+        self.tables = self._model.tables
 
     @property
     def order(self) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from langue.base.compiled import njit, prefetch
 from langue.models.ngram.counts import THREADS, Numbers, each
-from langue.models.ngram.tables import FEW, Tables, edge, find, look_up, scan, slot_of, value
+from langue.models.ngram.tables import FEW, Tables, edge, fetch_word, find, look_up, scan, slot_of, value
 
 STREAMS = 16  # in lockstep: 8 are slower by 4 %, 32 no faster (docs/log.md)
 SHORT = 4096  # positions: as many are scored in the time it takes to start a thread
@@ -41,7 +41,7 @@ def score(tables: Tables, stream: Numbers, *, threads: int = THREADS) -> tuple[N
 
 @njit
 def _lockstep(  # type: ignore[no-untyped-def]  # noqa: C901  # a call for each stage halves the speed
-    first, suffix, log_prob, log_backoff, children, slots, bins, bases, stream, begin, end, log_probs, lengths
+    first, suffix, log_prob, log_backoff, children, slots, bases, bins, stream, begin, end, log_probs, lengths
 ):
     """Score positions [begin, end). Before where a stream begins, order - 1 words are read again.
 
@@ -72,7 +72,7 @@ def _lockstep(  # type: ignore[no-untyped-def]  # noqa: C901  # a call for each 
                 fertile[s] = _open(
                     suffix, children, slots, bases, nodes, old, s, depth[old, s], word, low, high, slot
                 )
-                prefetch(children, word)
+                fetch_word(children, bases, word)
                 waiting[left] = s
                 left += fertile[s] > 0
         for s in range(STREAMS):
@@ -180,7 +180,7 @@ def totals(stream, start, unknown, log_probs):  # type: ignore[no-untyped-def]
 
 @njit
 def step(  # type: ignore[no-untyped-def]
-    first, suffix, log_prob, log_backoff, children, slots, bins, bases, states, words, log_probs, lengths
+    first, suffix, log_prob, log_backoff, children, slots, bases, bins, states, words, log_probs, lengths
 ):
     """Read one word in each state: `states` `(batch,)` is overwritten, the rest `(batch,)` filled.
 
@@ -231,7 +231,7 @@ def _contexts(first, suffix, state, nodes):  # type: ignore[no-untyped-def]
 
 @njit
 def distribution(  # type: ignore[no-untyped-def]
-    first, suffix, log_prob, log_backoff, children, slots, bins, bases, state, row
+    first, suffix, log_prob, log_backoff, children, slots, bases, bins, state, row
 ):
     """Fill `row` `(vocabulary,)` with the log-probabilities of every word after a state.
 
