@@ -7,7 +7,7 @@ Children of a context are sorted by suffix as they are by word, for all their su
 one node, the context's own suffix. So one array serves to find a word, to interpolate, and to step.
 
 A context of few children is searched from end to end: they lie in two or three cache lines. The n-grams
-of the others, one in nine, are found through a hash index.
+of the others, one in eight, are found through a hash index.
 """
 
 from pathlib import Path
@@ -20,8 +20,8 @@ from numba.extending import overload
 from langue.base.compiled import njit, prefetch
 from langue.models.ngram.counts import New, Numbers
 
-FEW = 40  # children, of 4 bytes: three cache lines, and a few instructions
-SLOTS = 1.3  # slots of the index for each n-gram in it; fewer make long searches
+FEW = 32  # children, of 4 bytes: two cache lines, and a few instructions
+SLOTS = 1.2  # slots of the index for each n-gram in it; fewer make long searches
 EMPTY = np.uint32(0xFFFFFFFF)
 BINS = 256  # values of an order of quantised tables
 SPAN = 1 << 16  # children that 16 bits tell apart
@@ -210,6 +210,7 @@ def _in_large(children):  # type: ignore[no-untyped-def]
 
 @njit
 def _fill(children, word, slots):  # type: ignore[no-untyped-def]
+    """Enter the nodes in their order, which `look_up` relies on."""
     for context in range(len(children) - 1):
         low, high = np.int64(children[context]), np.int64(children[context + 1])
         if high - low > FEW:
@@ -305,9 +306,11 @@ def scan(suffix, low, high, target):  # type: ignore[no-untyped-def]
 
 @njit
 def look_up(suffix, slots, slot, low, high, target):  # type: ignore[no-untyped-def]
-    while slots[slot] != EMPTY:
+    # Nodes were entered in their order, so what stands before one is smaller: at a larger one, or at an empty
+    # slot, which is larger than all, nothing more is to be found.
+    while slots[slot] < high:
         node = np.int64(slots[slot])
-        if low <= node < high and suffix[node] == target:
+        if node >= low and suffix[node] == target:
             return node
         slot += 1
         if slot == len(slots):
