@@ -1,7 +1,7 @@
 """Text as KenLM reads it: a sentence a line, words between blanks, some 50 million words a second.
 
-Words are known by a 64-bit hash of their bytes, as KenLM knows them (among a million words, two share
-one with a probability of 3e-8), and texts never become Python strings. Blanks are those of `lmplz`
+Words are known by a 64-bit hash of their bytes, as KenLM knows them (among a million words, two are taken
+for one with a probability of 2e-7), and texts never become Python strings. Blanks are those of `lmplz`
 and of `query`, both: NUL, tab, line feed, vertical tab, form feed, carriage return, space.
 """
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from langue.base.compiled import eight, njit, prefetch
 from langue.base.errors import LangueError
-from langue.models.ngram.counts import THREADS, New, each
+from langue.models.ngram.counts import THREADS, New, each, scratch
 
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[Any]
@@ -271,7 +271,7 @@ def _table(hashes, room):  # type: ignore[no-untyped-def]
 def _learn(data: Bytes, known: Words, memory: int, new: New) -> tuple[Numbers, Numbers, Numbers, Numbers]:
     """The places, sizes and hashes of the words of a text, and the text in their numbers."""
     room = len(data) // 2 + 1 + len(known)
-    begins, sizes, hashes = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.uint64)
+    begins, sizes, hashes = scratch(room, np.int64), scratch(room, np.int64), scratch(room, np.uint64)
     count = len(known)
     begins[:count], sizes[:count] = known.begins, known.sizes
     hashes[:count] = _hashes(known.blob, known.begins, known.sizes)
