@@ -19,9 +19,8 @@ from langue.models.ngram import NGramConfig, external, fit, load
 from langue.models.ngram.estimate import SMOOTHINGS, Smoothing, discounts
 from langue.models.ngram.model import NGram
 from langue.models.ngram.prune import prune
-from langue.models.ngram.quantise import _narrow
 from langue.models.ngram.score import SHORT
-from langue.models.ngram.tables import Tables, _widen
+from langue.models.ngram.tables import Tables
 from langue.models.protocol import Vocabulary
 from langue.tokens.prepare import prepare
 from langue.tokens.store import TokenStore
@@ -213,7 +212,7 @@ def test_what_entropy_prunes_costs_what_it_says(make_store: Callable[..., TokenS
     size = model.vocabulary.size
     before = np.exp(model.next_log_probs([np.array([word]) for word in range(size)]).astype(np.float64))
     context = 3
-    low, high = (int(edge) for edge in model.tables.children[context : context + 2])
+    low, high = (int(edge) for edge in model.tables.exact().children[context : context + 2])
     costs = {}
     for node in range(low, high):
         word, below = int(model.tables.suffix[node]), np.exp(model.tables.log_prob[:size].astype(np.float64))
@@ -224,7 +223,7 @@ def test_what_entropy_prunes_costs_what_it_says(make_store: Callable[..., TokenS
         divergence = (before[context] * np.log(before[context] / after)).sum()
         costs[word] = math.expm1(np.exp(model.tables.log_prob[context]) * divergence)
     for threshold in sorted(costs.values())[1::3]:
-        pruned = prune(model.tables, threshold * 1.001, model.vocabulary.eos)
+        pruned = prune(model.tables.exact(), threshold * 1.001, model.vocabulary.eos)
         left = pruned.suffix[pruned.children[context] : pruned.children[context + 1]]
         assert sorted(left.tolist()) == sorted(
             word for word, cost in costs.items() if cost > threshold * 1.001
@@ -294,22 +293,22 @@ def test_quantised_tables_lose_little_and_never_flatter(
         for name, one, two in zip(Tables._fields, model.tables, other.tables, strict=True):
             assert np.array_equal(one, two), name
     plain = model.tables.exact()
-    assert np.array_equal(plain.children, exact.tables.children)
+    assert np.array_equal(plain.children, exact.tables.exact().children)
     assert np.array_equal(NGram(model.vocabulary, plain).log_probs(documents)[3], scores[3])
     assert model.size()["ngrams"] == exact.size()["ngrams"]
     if order == 5:
         assert model.size()["bytes"] - model.tables.bins.nbytes < 0.65 * exact.size()["bytes"]
 
 
-def test_children_too_many_for_16_bits_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_children_too_many_for_16_bits_are_found() -> None:
     """With bigrams of more children than two bytes count, blocks shrink until each context has its own."""
     children = np.r_[0, 3, 5, np.cumsum([70_000, 2, 1, 40_000, 40_000, 0])].astype(np.uint32)
-    narrow, bases = _narrow(children, 2, np.empty)
-    wide = np.empty(len(children), np.uint32)
-    _widen(narrow, bases, wide)
-    assert narrow.dtype == np.uint16
-    assert bases[0] == 0
-    assert np.array_equal(wide, children)
+    none = np.empty(0, np.float32)
+    wide = Tables(np.array([0, 2, 8]), none, none, none, children, none)
+    narrow = wide.narrow()
+    assert narrow.children.dtype == np.uint16
+    assert narrow.bases[0] == 0
+    assert np.array_equal(narrow.exact().children, children)
 
 
 def test_discounts_of_the_paper_and_their_fallback() -> None:
@@ -338,7 +337,7 @@ def test_save_and_load_are_exact(make_store: Callable[..., TokenStore], tmp_path
 
 def write_arpa(model: NGram, order: int, path: Path) -> None:
     """The model in ARPA format; 0 is `</s>`, a word w is `w{w}`."""
-    tables = model.tables
+    tables = model.tables.exact()
     contexts, last = len(tables.log_backoff), tables.words()
     grams: list[tuple[int, ...]] = [(int(word),) for word in last[: V + 1]]
     for context in range(contexts):
@@ -398,3 +397,17 @@ def test_penn_treebank_perplexities_are_kenlms(ptb: TokenStore, order: int, perp
     scores = model.log_probs(list(ptb.split("test").documents()))
     total = sum(score.sum(dtype=np.float64) for score in scores)
     assert math.exp(-total / sum(map(len, scores))) == pytest.approx(perplexity, rel=1e-7)
+
+
+def test_folders_of_old_with_children_in_full_load(
+    make_store: Callable[..., TokenStore], tmp_path: Path
+) -> None:
+    store = many(make_store)
+    config = NGramConfig(order=3)
+    model = fit(config, store)
+    model.tables.exact().save(tmp_path)
+    assert np.load(tmp_path / "children.npy").dtype == np.uint32
+    assert not (tmp_path / "bases.npy").exists()
+    other = load(tmp_path, config, model.vocabulary)
+    for name, one, two in zip(Tables._fields, model.tables, other.tables, strict=True):
+        assert np.array_equal(one, two), name

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -39,3 +42,33 @@ def stamp() -> str:
         if b"njit" in text:
             digest.update(text)
     return digest.hexdigest()
+
+
+def _prefetching(context: Any, array: Any, index: Any) -> Any:
+    """Code that asks for the cache line of array[index], and does not wait."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        integer = ir.IntType(32)
+        form = ir.FunctionType(ir.VoidType(), [place.type, integer, integer, integer])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [place.type], form)
+        builder.call(function, [place, integer(0), integer(3), integer(1)])  # to read, keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
+
+
+def _eight(context: Any, array: Any, index: Any) -> Any:
+    """Code that reads the eight bytes from array[index] on as one number, wherever they lie."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(64).as_pointer())
+        return builder.load(place, align=1)
+
+    return types.uint64(array, types.int64), generate
+
+
+prefetch: Any = intrinsic(_prefetching)
+eight: Any = intrinsic(_eight)

@@ -205,7 +205,7 @@ def _ngrams(source: _Source, known: Words, n: int, order: int, count: int) -> _S
     done = 0
     while done < count:
         data = np.frombuffer(source.data, np.uint8)
-        at, rows, fault = read_rows(data, source.at, *known.table, n, order, *section, done)
+        at, rows, fault = read_rows(data, source.at, known.slots, n, order, *section, done)
         source.at, source.number, done = int(at), source.number + int(rows) - done, int(rows)
         if fault:
             line = source.line()

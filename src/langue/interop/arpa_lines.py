@@ -19,7 +19,7 @@ FAULTS = {
 
 @njit
 def read_rows(  # type: ignore[no-untyped-def]  # noqa: C901  # a fault for each part of a line
-    data, at, keys, numbers, n, order, ids, log_prob, log_backoff, row
+    data, at, slots, n, order, ids, log_prob, log_backoff, row
 ):
     """Read n-grams line by line, as far as whole lines go.
 
@@ -41,7 +41,7 @@ def read_rows(  # type: ignore[no-untyped-def]  # noqa: C901  # a fault for each
             begin, place = _word(data, place, end)
             if begin == place:
                 return at, row, 2
-            id = look_up(data, begin, place, keys, numbers)
+            id = look_up(data[begin:place], slots)
             if id < 0:
                 return at, row, 3
             ids[row, index] = id

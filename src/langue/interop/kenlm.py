@@ -12,7 +12,6 @@ Differs from the module in this: a state is a number that may be compared and ha
 import math
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +31,7 @@ from langue.models.protocol import Vocabulary
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import UNK, Tokenizer
 
-BLOCK = 1 << 20  # bytes of text scored at a time by one thread
+BLOCK = 1 << 17  # bytes of text scored at a time: what is made of them stays in the cache
 
 
 class FullScoreReturn(NamedTuple):
@@ -119,7 +118,6 @@ class Model:
             self._set(found.tables, found.words)
 
     def _set(self, tables: Tables, names: list[bytes]) -> None:
-        self.tables = tables
         self.vocabulary = Words.of([*names, arpa.BEGIN])
         self.end = names.index(arpa.END)
         if arpa.UNKNOWN not in names:
@@ -129,6 +127,7 @@ class Model:
             )
         self.unknown = names.index(arpa.UNKNOWN)
         self._model = NGram(Vocabulary(len(names), self.end), tables)
+        self.tables = self._model.tables
 
     @property
     def order(self) -> int:
@@ -160,32 +159,29 @@ class Model:
             return np.empty(0)
         data = np.frombuffer(f"{joined}\n".encode(), np.uint8)
 
-        def sums(block: Bytes) -> Numbers:
-            stream, begins = self._encode(block)
-            log_probs, _ = score(self.tables, stream, threads=1)
-            found = np.empty(len(begins) - 1)
-            sums_of(begins, log_probs, found)
-            return found
+        def sums(part: Bytes) -> Numbers:
+            found = []
+            for _, begins, log_probs in self._scored(part):
+                found.append(np.empty(len(begins) - 1))
+                sums_of(begins, log_probs, found[-1])
+            return np.concatenate(found)
 
-        return np.concatenate(each(sums, _blocks(data, THREADS))) / math.log(10)
+        return np.concatenate(each(sums, list(_blocks(data, -(-len(data) // THREADS))))) / math.log(10)
 
     def query(self, data: bytes | Bytes, *, threads: int = THREADS) -> Query:
         """What `query` of KenLM prints of a text, a sentence a line."""
         text = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
 
-        def sums(block: Bytes) -> tuple[float, float, int, int]:
-            stream, _ = self._encode(block)
-            log_probs, _ = score(self.tables, stream, threads=1)
-            found: tuple[float, float, int, int] = totals(
-                stream, self._model.vocabulary.size, self.unknown, log_probs
-            )
-            return found
+        start, unknown = self._model.vocabulary.size, self.unknown
 
-        parts = each(sums, _blocks(text, threads), threads=threads) if len(text) else []
-        total, oov_total, oovs, tokens = (
-            (sum(values) for values in zip(*parts, strict=True)) if parts else [0] * 4
-        )
-        return Query(total / math.log(10), oov_total / math.log(10), int(oovs), int(tokens))
+        def sums(part: Bytes) -> Numbers:
+            found = (totals(stream, start, unknown, log_probs) for stream, _, log_probs in self._scored(part))
+            together: Numbers = np.sum(list(found), axis=0)
+            return together
+
+        parts = each(sums, list(_blocks(text, -(-len(text) // threads))), threads=threads)
+        total, oov_total, oovs, tokens = np.sum(parts, axis=0) if parts else np.zeros(4)
+        return Query(float(total) / math.log(10), float(oov_total) / math.log(10), int(oovs), int(tokens))
 
     def BeginSentenceWrite(self, state: State) -> None:  # noqa: N802  # as the module has it
         """Make `state` that of the beginning of a sentence."""
@@ -217,10 +213,17 @@ class Model:
         first = 1 if bos else 0
         return log_probs[first:], lengths[first:], stream[first:] == self.unknown
 
-    def _encode(self, data: Bytes) -> tuple[Numbers, Numbers]:
-        return self.vocabulary.encode(
-            data, unknown=self.unknown, start=self._model.vocabulary.size, stop=self.end
-        )
+    def _scored(self, text: Bytes) -> Iterator[tuple[Numbers, Numbers, Numbers]]:
+        """A text in blocks: the stream of each, where lines begin in it, and log-probabilities. The next
+        block takes the room of the stream."""
+        room = np.empty(4 * min(BLOCK, len(text)) + 3, np.uint32)
+        for block in _blocks(text, BLOCK):
+            stream, begins = self._encode(block, room)
+            yield stream, begins, score(self.tables, stream, threads=1)[0]
+
+    def _encode(self, data: Bytes, room: Numbers | None = None) -> tuple[Numbers, Numbers]:
+        start = self._model.vocabulary.size
+        return self.vocabulary.encode(data, unknown=self.unknown, start=start, stop=self.end, room=room)
 
 
 def names_of(tokenizer: Tokenizer) -> list[bytes]:
@@ -246,10 +249,10 @@ def names_of(tokenizer: Tokenizer) -> list[bytes]:
     return [name.encode() for name in names]
 
 
-def _blocks(data: Bytes, threads: int) -> list[Bytes]:
-    """A text in pieces of whole lines, as large for one thread as for another."""
-    size = min(BLOCK, len(data) // threads + 1)
-    cuts = [0]
-    while cuts[-1] < len(data):
-        cuts.append(after_line(data, min(cuts[-1] + size, len(data))))
-    return [data[begin:end] for begin, end in pairwise(cuts)]
+def _blocks(data: Bytes, size: int) -> Iterator[Bytes]:
+    """A text in pieces of whole lines, of about so many bytes."""
+    begin = 0
+    while begin < len(data):
+        end = after_line(data, min(begin + size, len(data)))
+        yield data[begin:end]
+        begin = end

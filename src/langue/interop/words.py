@@ -1,7 +1,7 @@
 """Text as KenLM reads it: a sentence a line, words between blanks, some 50 million words a second.
 
-Words are known by a 64-bit hash of their bytes, as KenLM knows them (among a million words, two share
-one with a probability of 3e-8), and texts never become Python strings. Blanks are those of `lmplz`
+Words are known by a 64-bit hash of their bytes, as KenLM knows them (among a million words, two are taken
+for one with a probability of 2e-7), and texts never become Python strings. Blanks are those of `lmplz`
 and of `query`, both: NUL, tab, line feed, vertical tab, form feed, carriage return, space.
 """
 
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from langue.base.compiled import njit
+from langue.base.compiled import eight, njit, prefetch
 from langue.base.errors import LangueError
-from langue.models.ngram.counts import THREADS, New, each
+from langue.models.ngram.counts import THREADS, New, each, scratch
 
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[Any]
@@ -25,7 +25,7 @@ BLANK = np.zeros(256, bool)
 BLANK[[0, 9, 10, 11, 12, 13, 32]] = True
 NEWLINE = np.uint8(10)
 EMPTY = np.uint32(0xFFFFFFFF)
-BLOCK = 1 << 20  # bytes checked at a time
+BLOCK, LINE = 1 << 20, 1 << 10  # bytes checked, and looked through for the end of a line, at a time
 START, STOP = EMPTY, np.uint32(0xFFFFFFFE)  # the ends of a line, while words are still being numbered
 
 
@@ -43,10 +43,10 @@ class Words:
         return cls(np.frombuffer(b"".join(words), np.uint8), np.cumsum(sizes) - sizes, sizes)
 
     @cached_property
-    def table(self) -> tuple[Numbers, Numbers]:
-        """Slots of hashes, and ids beside them: what words are found by."""
-        keys, ids = _table(_hashes(self.blob, self.begins, self.sizes))
-        return keys, ids
+    def slots(self) -> Numbers:
+        """What words are found by; see `place_of`."""
+        slots: Numbers = _table(_hashes(self.blob, self.begins, self.sizes), 2)
+        return slots
 
     def __len__(self) -> int:
         return len(self.begins)
@@ -56,17 +56,23 @@ class Words:
 
     def id(self, word: bytes) -> int:
         """The id of a word, or -1."""
-        return int(look_up(np.frombuffer(word, np.uint8), 0, len(word), *self.table))
+        return int(look_up(np.frombuffer(word, np.uint8), self.slots))
 
-    def encode(self, data: Bytes, *, unknown: int, start: int, stop: int) -> tuple[Numbers, Numbers]:
+    def encode(
+        self, data: Bytes, *, unknown: int, start: int, stop: int, room: Numbers | None = None
+    ) -> tuple[Numbers, Numbers]:
         """Ids of a text: for each line `start`, its words (`unknown` where not here), and `stop`.
+
+        Args:
+            room: uint32, to write the stream into where it is large enough, as it is twice the text's size.
 
         Returns:
             The stream, and `(lines + 1,)` where each line begins in it, and the last ends.
         """
-        stream = np.empty(2 * len(data) + 3, np.uint32)  # what is never touched is never given
+        most = 2 * len(data) + 3  # what is never touched is never given
+        stream = np.empty(most, np.uint32) if room is None or len(room) < most else room
         begins = np.empty(np.count_nonzero(data == NEWLINE) + 2, np.int64)
-        lines = _encode(data, BLANK, *self.table, unknown, start, stop, stream, begins)
+        lines = _encode(data, BLANK, self.slots, unknown, start, stop, stream, begins)
         return stream[: begins[lines]], begins[: lines + 1]
 
 
@@ -115,8 +121,7 @@ def learn(
     begins, sizes, hashes, _ = parts[0]
     numbers = [np.arange(len(hashes), dtype=np.uint32)]
     for cut, (places, lengths, more, _) in zip(cuts[1:], parts[1:], strict=False):
-        keys, ids = _table(hashes)
-        number = _numbers(more, keys, ids, len(hashes))
+        number = _numbers(more, _table(hashes, 2), len(hashes))
         unseen = number >= len(hashes)
         begins, sizes = np.r_[begins, places[unseen] + cut], np.r_[sizes, lengths[unseen]]
         hashes = np.r_[hashes, more[unseen]]
@@ -142,12 +147,20 @@ def learn(
 
 def after_line(data: Bytes, place: int) -> int:
     """The beginning of the first line at or after a place."""
-    while 0 < place < len(data) and data[place - 1] != NEWLINE:
-        place += 1
-    return place
+    begin = max(place - 1, 0)
+    while place > 0 and begin < len(data):
+        found = data[begin : begin + LINE].tobytes().find(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        begin += LINE
+    return len(data) if place > 0 else 0
 
 
-OFFSET, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # of FNV-1a
+PRIME = np.uint64(0x9E3779B97F4A7C15)
+ONES, TOPS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)  # a bit of each of eight bytes
+ABOVE = np.uint64(33) * ONES  # every blank is below, and so are some letters that hardly occur
+ONE, BYTE, ALL = np.uint64(1), np.uint64(8), np.uint64(0xFF)
+AHEAD = 64  # words whose slots are being fetched while the text is read on
 
 
 @njit
@@ -162,26 +175,77 @@ def _gather(data, begins, sizes, blob):  # type: ignore[no-untyped-def]
 @njit
 def _hashes(data, begins, sizes):  # type: ignore[no-untyped-def]
     hashes = np.empty(len(begins), np.uint64)
+    nowhere = np.zeros(256, np.bool_)  # a word ends where it is said to
     for word in range(len(begins)):
-        value = OFFSET
-        for place in range(begins[word], begins[word] + sizes[word]):
-            value = (value ^ np.uint64(data[place])) * PRIME
-        hashes[word] = _mixed(value)
+        hashes[word], _ = _hash(data[: begins[word] + sizes[word]], nowhere, begins[word])
     return hashes
 
 
 @njit
-def look_up(data, begin, end, keys, ids):  # type: ignore[no-untyped-def]
-    """The id of the word data[begin:end], or -1."""
-    value = OFFSET
-    for place in range(begin, end):
-        value = (value ^ np.uint64(data[place])) * PRIME
-    value = _mixed(value)
-    mask = np.uint64(len(keys) - 1)
+def look_up(data, slots):  # type: ignore[no-untyped-def]
+    """The id of a word, or -1."""
+    value, _ = _hash(data, np.zeros(256, np.bool_), 0)
+    slot, known = place_of(slots, value)
+    return np.int64(id_in(slots, slot)) if known else np.int64(-1)
+
+
+@njit(inline="always")
+def place_of(slots, value):  # type: ignore[no-untyped-def]
+    """The slot of a word by its hash, and whether the word is there; if not, the slot is empty.
+
+    A slot holds the id of a word, below half of the slots there are, in as many bits as that takes, and
+    above them the same bits of the hash; those that are left out say where the search begins. 0 is empty.
+    """
+    mask, ids = np.uint64(len(slots) - 1), np.uint64(len(slots) // 2 - 1)
     slot = value & mask
-    while keys[slot] != value and keys[slot] != 0:
-        slot = (slot + np.uint64(1)) & mask
-    return np.int64(ids[slot]) if keys[slot] == value else np.int64(-1)
+    while slots[slot] and (slots[slot] ^ value) > ids:
+        slot = (slot + ONE) & mask
+    return slot, slots[slot] != 0
+
+
+@njit(inline="always")
+def id_in(slots, slot):  # type: ignore[no-untyped-def]
+    """The id of the word in a slot."""
+    return slots[slot] & np.uint64(len(slots) // 2 - 1)
+
+
+@njit(inline="always")
+def put(slots, slot, value, id):  # type: ignore[no-untyped-def]
+    """Write a word into an empty slot."""
+    slots[slot] = (value & ~np.uint64(len(slots) // 2 - 1)) | np.uint64(id)
+
+
+@njit(inline="always")
+def _hash(data, blank, place):  # type: ignore[no-untyped-def]
+    """The hash of the word that begins at a place, and where it ends: eight bytes at a time."""
+    begin, value, inside = place, PRIME, True
+    while inside:
+        left = len(data) - place
+        bytes = eight(data, place) if left >= 8 else _last(data, place)
+        size = min(left, 8)
+        # The top bit of the first byte below ABOVE, and of some after it.
+        low = (bytes - ABOVE) & ~bytes & TOPS
+        if low:
+            # As many bytes as there are before the first.
+            size = min(np.int64((((low - ONE) & ~low & ONES) * ONES) >> np.uint64(56)) - 1, size)
+            while size < min(left, 8) and not blank[(bytes >> (BYTE * np.uint64(size))) & ALL]:
+                size += 1
+        inside = size == 8
+        if not inside:
+            bytes &= (ONE << (BYTE * np.uint64(size))) - ONE
+        value = (value ^ bytes) * PRIME
+        value ^= value >> np.uint64(32)
+        place += size
+    return _mixed(value ^ np.uint64(place - begin)), place
+
+
+@njit
+def _last(data, place):  # type: ignore[no-untyped-def]
+    """The bytes from a place on, fewer than eight, as `eight` would read them."""
+    bytes = np.uint64(0)
+    for index in range(len(data) - place):
+        bytes |= np.uint64(data[place + index]) << (BYTE * np.uint64(index))
+    return bytes
 
 
 @njit
@@ -192,25 +256,22 @@ def _mixed(value):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _table(hashes):  # type: ignore[no-untyped-def]
-    """Slots of all words, at most a quarter of them taken: hashes, and ids beside them."""
+def _table(hashes, room):  # type: ignore[no-untyped-def]
+    """The slots of all words, `room` times as many or more, and at least two for a word."""
     capacity = 1 << 14
-    while capacity < 4 * len(hashes):
+    while capacity < room * len(hashes):
         capacity *= 2
-    keys, ids = np.zeros(capacity, np.uint64), np.empty(capacity, np.uint32)
-    mask = np.uint64(capacity - 1)
+    slots = np.zeros(capacity, np.uint64)
     for id in range(len(hashes)):
-        slot = hashes[id] & mask
-        while keys[slot] != 0:
-            slot = (slot + np.uint64(1)) & mask
-        keys[slot], ids[slot] = hashes[id], id
-    return keys, ids
+        slot, _ = place_of(slots, hashes[id])
+        put(slots, slot, hashes[id], id)
+    return slots
 
 
 def _learn(data: Bytes, known: Words, memory: int, new: New) -> tuple[Numbers, Numbers, Numbers, Numbers]:
     """The places, sizes and hashes of the words of a text, and the text in their numbers."""
     room = len(data) // 2 + 1 + len(known)
-    begins, sizes, hashes = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.uint64)
+    begins, sizes, hashes = scratch(room, np.int64), scratch(room, np.int64), scratch(room, np.uint64)
     count = len(known)
     begins[:count], sizes[:count] = known.begins, known.sizes
     hashes[:count] = _hashes(known.blob, known.begins, known.sizes)
@@ -219,13 +280,13 @@ def _learn(data: Bytes, known: Words, memory: int, new: New) -> tuple[Numbers, N
     at = np.zeros(4, np.int64)  # place in the text and in the stream, words so far, whether inside a line
     at[2] = count
     while at[0] < len(data):  # once more whenever the table has grown too small
-        keys, ids = _table(hashes[: at[2]])
-        if memory and 2 * keys.nbytes > memory:
+        slots = _table(hashes[: at[2]], 4)
+        if memory and 2 * slots.nbytes > memory:
             raise LangueError(
                 f"the vocabulary of the text takes more than --memory sets: {at[2]:,} words after "
                 f"{at[0]:,} bytes; give it more"
             )
-        _read(data, BLANK, keys, ids, at, begins, sizes, hashes, stream)
+        _read(data, BLANK, slots, at, begins, sizes, hashes, stream)
     if at[3]:  # the text ended with the last word that the table had room for
         stream[at[1]] = STOP
         at[1] += 1
@@ -245,38 +306,32 @@ def _positions(data, blank):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _read(  # type: ignore[no-untyped-def]  # noqa: C901  # one pass, with no call for a word
-    data, blank, keys, ids, reached, begins, sizes, hashes, stream
+def _read(  # type: ignore[no-untyped-def]  # one pass, with no call for a word
+    data, blank, slots, reached, begins, sizes, hashes, stream
 ):
     """Read on until the text ends or half the slots are taken."""
-    mask = np.uint64(len(keys) - 1)
     place, at, count, inside = reached[0], reached[1], reached[2], reached[3]
-    while place < len(data) and 2 * count <= len(keys):
+    while place < len(data) and 2 * count < len(slots):
         if not inside:
             stream[at] = START
             at += 1
         inside = np.int64(0)
         while place < len(data) and data[place] != NEWLINE:
-            begin, value = place, OFFSET
-            while place < len(data) and not blank[data[place]]:
-                value = (value ^ np.uint64(data[place])) * PRIME
-                place += 1
-            if place > begin:
-                value = _mixed(value)
-                slot = value & mask
-                while keys[slot] != value and keys[slot] != 0:
-                    slot = (slot + np.uint64(1)) & mask
-                if keys[slot] == 0:
-                    keys[slot], ids[slot] = value, count
+            if not blank[data[place]]:
+                begin = place
+                value, place = _hash(data, blank, place)
+                slot, known = place_of(slots, value)
+                if not known:
+                    put(slots, slot, value, count)
                     begins[count], sizes[count], hashes[count] = begin, place - begin, value
                     count += 1
-                    if 2 * count > len(keys):
+                    if 2 * count == len(slots):
                         inside = np.int64(1)
-                stream[at] = ids[slot]
+                stream[at] = id_in(slots, slot)
                 at += 1
                 if inside:
                     break
-            elif data[place] != NEWLINE:
+            else:
                 place += 1
         if not inside:
             stream[at] = STOP
@@ -286,19 +341,16 @@ def _read(  # type: ignore[no-untyped-def]  # noqa: C901  # one pass, with no ca
 
 
 @njit
-def _numbers(hashes, keys, ids, count):  # type: ignore[no-untyped-def]
+def _numbers(hashes, slots, count):  # type: ignore[no-untyped-def]
     """The ids of words by their hashes; those not in the table are numbered on from `count`."""
     number = np.empty(len(hashes), np.uint32)
-    mask = np.uint64(len(keys) - 1)
     for word in range(len(hashes)):
-        slot = hashes[word] & mask
-        while keys[slot] != hashes[word] and keys[slot] != 0:
-            slot = (slot + np.uint64(1)) & mask
-        if keys[slot] == 0:
+        slot, known = place_of(slots, hashes[word])
+        if known:
+            number[word] = id_in(slots, slot)
+        else:
             number[word] = count
             count += 1
-        else:
-            number[word] = ids[slot]
     return number
 
 
@@ -310,30 +362,38 @@ def _renumber(stream, number, start, stop, renumbered):  # type: ignore[no-untyp
 
 
 @njit
-def _encode(data, blank, keys, ids, unknown, start, stop, stream, begins):  # type: ignore[no-untyped-def]
-    mask = np.uint64(len(keys) - 1)
-    at, place, line = np.int64(0), np.int64(0), np.int64(0)
+def _encode(data, blank, slots, unknown, start, stop, stream, begins):  # type: ignore[no-untyped-def]
+    mask = np.uint64(len(slots) - 1)
+    hashes, places = np.empty(AHEAD, np.uint64), np.empty(AHEAD, np.int64)  # of words that wait for their ids
+    waiting, at, place, line = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     while place < len(data):
         begins[line] = at
         line += 1
         stream[at] = start
         at += 1
         while place < len(data) and data[place] != NEWLINE:
-            begin, value = place, OFFSET
-            while place < len(data) and not blank[data[place]]:
-                value = (value ^ np.uint64(data[place])) * PRIME
+            if blank[data[place]]:
                 place += 1
-            if place > begin:
-                value = _mixed(value)
-                slot = value & mask
-                while keys[slot] != value and keys[slot] != 0:
-                    slot = (slot + np.uint64(1)) & mask
-                stream[at] = ids[slot] if keys[slot] == value else unknown
-                at += 1
-            elif data[place] != NEWLINE:
-                place += 1
+                continue
+            value, place = _hash(data, blank, place)
+            prefetch(slots, np.int64(value & mask))
+            hashes[waiting], places[waiting] = value, at
+            waiting += 1
+            at += 1
+            if waiting == AHEAD:
+                _fill_in(hashes, places, waiting, slots, unknown, stream)
+                waiting = np.int64(0)
         stream[at] = stop
         at += 1
         place += 1
+    _fill_in(hashes, places, waiting, slots, unknown, stream)
     begins[line] = at
     return line
+
+
+@njit
+def _fill_in(hashes, places, waiting, slots, unknown, stream):  # type: ignore[no-untyped-def]
+    """Write down the ids of the words that wait for them."""
+    for index in range(waiting):
+        slot, known = place_of(slots, hashes[index])
+        stream[places[index]] = id_in(slots, slot) if known else unknown

@@ -78,7 +78,9 @@ def tables_of(
     tables = estimate(levels, config.smoothing, k=config.k, prune=config.prune, absent=absent)
     if config.prune_entropy:
         tables = prune(tables, config.prune_entropy, vocabulary.eos, levels.new)
-    return quantise(tables, levels.new) if config.quantise else tables
+    if config.quantise:
+        tables = quantise(tables, levels.new)
+    return tables.narrow(levels.new)
 
 
 def load(folder: Path, config: NGramConfig, vocabulary: Vocabulary) -> NGram:

@@ -6,6 +6,7 @@ them; those with the same beginning lie side by side too, which is the trie. Eac
 `<s>`, whose id is the size of the vocabulary; an n-gram never spans two documents.
 """
 
+import mmap
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -61,6 +62,18 @@ def each(work: Callable[..., Any], *arguments: Any, threads: int = THREADS) -> l
         return list(pool.map(work, *arguments))
 
 
+def scratch(size: int, dtype: npt.DTypeLike) -> Numbers:
+    """An array whose memory is taken a small page at a time, and given back with the array: those of
+    `np.empty` take huge pages, and may stay with the process."""
+    if not size:
+        return np.empty(0, dtype)
+    if not hasattr(mmap, "MADV_NOHUGEPAGE"):  # not Linux: no huge pages either
+        return np.empty(size, dtype)
+    memory = mmap.mmap(-1, size * np.dtype(dtype).itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, dtype)
+
+
 def stream_of(split: Split, start: int, new: New = np.empty) -> Numbers:
     """All documents one after another, each after its `<s>` (`start`), and one `<s>` at the end."""
     stream = new(len(split.tokens) + len(split) + 1, np.uint32)
@@ -75,7 +88,6 @@ def count(
     *,
     places: int | None = None,
     new: New = np.empty,
-    scratch: New = np.empty,
 ) -> Levels:
     """Count the n-grams of orders 1 to `order`.
 
@@ -83,7 +95,6 @@ def count(
         stream: `(positions,)` uint32, as `stream_of` makes it.
         places: count those that begin at the first so many positions; all but the `<s>` at the end.
         new: makes the arrays of the levels.
-        scratch: makes those of the work, most of which are never touched.
     """
     if len(stream) > MOST:
         raise LangueError(f"{len(stream):,} tokens are too many at once; count in blocks: --memory 1000")
@@ -96,7 +107,7 @@ def count(
     cuts = np.searchsorted(begins, np.linspace(0, begins[-1], THREADS + 1)[1:-1])
     edges = np.r_[0, cuts, vocabulary_size + 1].tolist()
     parts = each(
-        lambda low, high: _branch(stream, places, begins, low, high, order, vocabulary_size, scratch),
+        lambda low, high: _branch(stream, places, begins, low, high, order, vocabulary_size),
         edges[:-1],
         edges[1:],
     )
@@ -120,11 +131,12 @@ class _Branches:
 
 
 def _branch(
-    stream: Numbers, places: int, begins: Numbers, low: int, high: int, order: int, start: int, scratch: New
+    stream: Numbers, places: int, begins: Numbers, low: int, high: int, order: int, start: int
 ) -> _Branches:
     own = int(begins[high] - begins[low])
     sizes = np.zeros(order, np.int64)
-    # Memory that is never touched is never given by the system: what counts is what is filled.
+    # Memory that is never touched is never given by the system, if its pages are small: what counts is what
+    # is filled.
     shape = order, own + high - low
     word, count, children = (scratch(shape[0] * shape[1], np.uint32).reshape(shape) for _ in range(3))
     positions = scratch(own, np.uint32)

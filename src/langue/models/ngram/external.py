@@ -7,7 +7,6 @@ that grow with the corpus are mapped files, which the system holds in memory onl
 """
 
 import ctypes
-import mmap
 import os
 from tempfile import TemporaryFile
 
@@ -44,18 +43,6 @@ def mapped(size: int, dtype: npt.DTypeLike) -> Numbers:
             reason = f"{error.strerror or error}; set TMPDIR to a folder on a larger disk"
             raise LangueError(f"cannot write temporary files: {reason}") from error
         return np.asarray(np.memmap(file, dtype, "r+", shape=(size,)))
-
-
-def scratch(size: int, dtype: npt.DTypeLike) -> Numbers:
-    """An array whose memory is taken a small page at a time, and given back with the array: those of
-    `np.empty` take huge pages, and may stay with the process."""
-    if not size:
-        return np.empty(0, dtype)
-    if not hasattr(mmap, "MADV_NOHUGEPAGE"):  # not Linux: no huge pages either
-        return np.empty(size, dtype)
-    memory = mmap.mmap(-1, size * np.dtype(dtype).itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    memory.madvise(mmap.MADV_NOHUGEPAGE)
-    return np.frombuffer(memory, dtype)
 
 
 def give_back() -> None:
@@ -101,7 +88,7 @@ def count_in_blocks(
         end = min(begin + block, size)
         part = stream[begin : min(end + order, size + 1)]
         places = end - begin
-        counted = count(part, vocabulary_size, order, places=places, new=new, scratch=scratch)
+        counted = count(part, vocabulary_size, order, places=places, new=new)
         waiting.append((1, counted))
         while len(waiting) > 1 and waiting[-2][0] <= waiting[-1][0]:
             _merge_last(waiting, new)

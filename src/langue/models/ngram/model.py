@@ -21,7 +21,7 @@ class NGram:
         self.vocabulary = vocabulary
         self.normalised = normalised  # whether its scores are probabilities
         self.rounded_down = tables.quantised  # its probabilities sum to a little less than one
-        self.tables = tables
+        self.tables = tables.narrow()
         self.reach = tables.order - 1  # what lies further back makes no difference
         self.begin = vocabulary.size if tables.order > 1 else -1  # the state after `<s>`
 

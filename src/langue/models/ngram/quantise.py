@@ -1,18 +1,17 @@
-"""Quantised tables: probabilities and backoffs as 8-bit codes, 7 to 8 bytes an n-gram instead of 14.
+"""Quantised tables: probabilities and backoffs as 8-bit codes, 7 to 8 bytes an n-gram instead of 13.
 
 The probabilities of one order are sorted into 256 bins of about as many n-grams each, and become the mean
 of their bin, as with KenLM's `-q 8 -b 8` (Federico and Bertoldi 2006 call it binning). That would move the
 sum over all words to either side of one. So backoffs are computed anew from the probabilities as they are
 now, and rounded down: after every context the words sum to a little less than one, never to more, and bits
-per byte never flatter the model. Where children stand is kept in 16 bits each, counted from a number for
-a block of contexts.
+per byte never flatter the model.
 """
 
 import numpy as np
 
 from langue.base.compiled import njit
 from langue.models.ngram.counts import New, Numbers
-from langue.models.ngram.tables import BINS, SPAN, Tables
+from langue.models.ngram.tables import BINS, Tables
 
 CELLS = 1 << 18  # into which values are sorted first: far finer than bins, and of a size that is known
 LOWEST = 1e-9  # of a backoff, where rounding left nothing for it
@@ -41,10 +40,7 @@ def quantise(tables: Tables, new: New = np.empty) -> Tables:
         _balance(*work, tables.log_prob, tables.log_backoff, wanted)
         bins[1, n - 2] = _encode(wanted[here], log_backoff[here], least=True)
         _sum(*work, np.exp(bins[1, n - 2].astype(np.float64)), log_backoff)
-    children, bases = _narrow(tables.children, int(tables.first[1]), new)
-    return tables._replace(
-        log_prob=log_prob, log_backoff=log_backoff, children=children, bins=bins, bases=bases
-    ).frozen()
+    return tables._replace(log_prob=log_prob, log_backoff=log_backoff, bins=bins).frozen()
 
 
 def _encode(values: Numbers, codes: Numbers, *, least: bool) -> Numbers:
@@ -191,16 +187,3 @@ def _sums(low, high, n, suffix, p, codes):  # type: ignore[no-untyped-def]
 @njit
 def _total(context, n, suffix, total, whole):  # type: ignore[no-untyped-def]
     return whole if n == 2 else total[np.int64(suffix[context])]
-
-
-def _narrow(children: Numbers, words: int, new: New) -> tuple[Numbers, Numbers]:
-    """Children in 16 bits, and what they are counted from; see `edge` in `tables`."""
-    words = min(words, len(children))
-    for shift in range(6, -1, -1):  # with one context a block, nothing is left to tell apart
-        starts = children[words :: 1 << shift]
-        if shift == 0 or (np.diff(starts, append=children[-1]) < SPAN).all():
-            break
-    low = new(len(children), np.uint16)
-    np.bitwise_and(children, SPAN - 1, out=low, casting="unsafe")
-    heading = np.array([shift, words], np.uint32)
-    return low, np.concatenate([heading, children[:words], starts])

@@ -17,11 +17,11 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from langue.base.compiled import njit
+from langue.base.compiled import njit, prefetch
 from langue.models.ngram.counts import New, Numbers
 
 FEW = 32  # children, of 4 bytes: two cache lines, and a few instructions
-SLOTS = 1.25  # slots of the index for each n-gram in it; fewer make long searches
+SLOTS = 1.2  # slots of the index for each n-gram in it; fewer make long searches
 EMPTY = np.uint32(0xFFFFFFFF)
 BINS = 256  # values of an order of quantised tables
 SPAN = 1 << 16  # children that 16 bits tell apart
@@ -29,17 +29,20 @@ NO_BINS, NO_BASES = np.empty((2, 0, BINS), np.float32), np.empty(0, np.uint32)
 
 
 class Tables(NamedTuple):
-    """16 bytes a context, 8 a node of the highest order, and the index: about 14 an n-gram at order 5."""
+    """14 bytes a context, 8 a node of the highest order, and the index: about 13 an n-gram at order 5.
+
+    While they are made, children are numbered in full, and take 16 bytes a context; see `narrow`.
+    """
 
     first: Numbers  # (order + 1,) int64: the first node of each level, and the end of the last
     suffix: Numbers  # (nodes,) uint32: the n-gram less its first word; of a unigram, itself
     log_prob: Numbers  # (nodes,) float32: natural log p(last word | words before)
     log_backoff: Numbers  # (contexts,) float32: natural log gamma; contexts lie below the highest order
-    children: Numbers  # (contexts + 1,) uint32: the first child of each context
+    children: Numbers  # (contexts + 1,) uint16: the first child of each context; see `edge`
     slots: Numbers  # (slots,) uint32: nodes, hashed by context and word; see `slot_of`
-    # Of quantised tables, whose log_prob and log_backoff are uint8 and children uint16; else empty:
+    bases: Numbers = NO_BASES  # (2 + words + blocks,) uint32: what children are counted from; see `edge`
+    # Of quantised tables, whose log_prob and log_backoff are uint8; else empty:
     bins: Numbers = NO_BINS  # (2, order, BINS) float32: what the codes of each order stand for
-    bases: Numbers = NO_BASES  # (2 + words + blocks,) uint32: see `edge`
 
     @property
     def order(self) -> int:
@@ -90,12 +93,36 @@ class Tables(NamedTuple):
 
     @property
     def quantised(self) -> bool:
-        return len(self.bases) > 0
+        return self.bins.size > 0
+
+    def narrow(self, new: New = np.empty) -> "Tables":
+        """With children in 16 bits: themselves, if they are so already.
+
+        Args:
+            new: makes the array.
+        """
+        if len(self.bases):
+            return self
+        words = min(int(self.first[1]), len(self.children))
+        for shift in range(10, -1, -1):  # with one context a block, nothing is left to tell apart
+            starts = self.children[words :: 1 << shift]
+            if shift == 0 or (np.diff(starts, append=self.children[-1]) < SPAN).all():
+                break
+        low = new(len(self.children), np.uint16)
+        np.bitwise_and(self.children, SPAN - 1, out=low, casting="unsafe")
+        heading = np.array([shift, words], np.uint32)
+        bases = np.concatenate([heading, self.children[:words], starts])
+        return self._replace(children=low, bases=bases).frozen()
 
     def exact(self) -> "Tables":
-        """With numbers in place of codes: themselves, unless they are quantised."""
-        if not self.quantised:
+        """With children numbered in full, and numbers in place of codes: as they are estimated."""
+        if not len(self.bases):
             return self
+        children = np.empty(len(self.children), np.uint32)
+        _widen(self.children, self.bases, children)
+        wide = self._replace(children=children, bases=NO_BASES)
+        if not self.quantised:
+            return wide.frozen()
         log_prob, log_backoff = (
             np.empty(len(codes), np.float32) for codes in (self.log_prob, self.log_backoff)
         )
@@ -104,20 +131,20 @@ class Tables(NamedTuple):
             log_prob[here] = self.bins[0, n - 1, self.log_prob[here]]
             if n < self.order:
                 log_backoff[here] = self.bins[1, n - 1, self.log_backoff[here]]
-        children = np.empty(len(self.children), np.uint32)
-        _widen(self.children, self.bases, children)
-        plain = self._replace(log_prob=log_prob, log_backoff=log_backoff, children=children)
-        return plain._replace(bins=NO_BINS, bases=NO_BASES).frozen()
+        return wide._replace(log_prob=log_prob, log_backoff=log_backoff, bins=NO_BINS).frozen()
 
     def save(self, folder: Path) -> None:
         for name, array in self._asdict().items():
-            if name in self._field_defaults and not self.quantised:
+            if name in self._field_defaults and not array.size:
                 continue
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path) -> "Tables":
-        """Map the tables of a model folder: what is used is read, when it is used."""
+        """Map the tables of a model folder: what is used is read, when it is used.
+
+        Folders of old have children numbered in full, which a model then makes narrow.
+        """
         files = {name: folder / f"{name}.npy" for name in cls._fields}
         return cls(
             **{
@@ -183,6 +210,7 @@ def _in_large(children):  # type: ignore[no-untyped-def]
 
 @njit
 def _fill(children, word, slots):  # type: ignore[no-untyped-def]
+    """Enter the nodes in their order, which `look_up` relies on."""
     for context in range(len(children) - 1):
         low, high = np.int64(children[context]), np.int64(children[context + 1])
         if high - low > FEW:
@@ -235,6 +263,18 @@ def _edge(children, bases, context):  # type: ignore[no-untyped-def]
     return narrow
 
 
+def fetch_word(children: Any, bases: Any, word: Any) -> Any:
+    """Fetch what `edge` reads of a word, in compiled code."""
+    raise NotImplementedError
+
+
+@overload(fetch_word, inline="always")
+def _fetch_word(children, bases, word):  # type: ignore[no-untyped-def]
+    if children.dtype == types.uint32:
+        return lambda children, bases, word: prefetch(children, word)
+    return lambda children, bases, word: prefetch(bases, np.int64(2) + word)
+
+
 @njit
 def slot_of(context, word, size):  # type: ignore[no-untyped-def]
     """Where a search for a word after a context begins: a 64-bit mix, scaled to the table."""
@@ -266,9 +306,11 @@ def scan(suffix, low, high, target):  # type: ignore[no-untyped-def]
 
 @njit
 def look_up(suffix, slots, slot, low, high, target):  # type: ignore[no-untyped-def]
-    while slots[slot] != EMPTY:
+    # Nodes were entered in their order, so what stands before one is smaller: at a larger one, or at an empty
+    # slot, which is larger than all, nothing more is to be found.
+    while slots[slot] < high:
         node = np.int64(slots[slot])
-        if low <= node < high and suffix[node] == target:
+        if node >= low and suffix[node] == target:
             return node
         slot += 1
         if slot == len(slots):
