@@ -297,7 +297,8 @@ class Bench:
         for word in context:
             theirs.BaseScore(state, word, after)
             state, after = after, state
-        decoder = ours._model.decoder([np.array([ours.vocabulary.id(word.encode()) for word in context])])
+        ids = [ours.vocabulary.id(word.encode()) for word in context]
+        decoder = ours._model.decoder([np.array([ours.unknown if id < 0 else id for id in ids])])
         seconds = alternate(
             {
                 "module": lambda: [theirs.BaseScore(state, word, after) for word in vocabulary],

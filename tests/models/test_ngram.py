@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
 from langue.models.ngram import NGramConfig, external, fit, load
 from langue.models.ngram.estimate import SMOOTHINGS, Smoothing, discounts
@@ -322,6 +323,16 @@ def test_discounts_of_the_paper_and_their_fallback() -> None:
 def test_one_word_is_enough(make_store: Callable[..., TokenStore]) -> None:
     model = fit(NGramConfig(order=5), make_store([[1]], vocabulary=V))
     assert np.exp(model.next_log_probs([np.array([1])])).sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_an_id_of_no_token_is_refused(make_store: Callable[..., TokenStore]) -> None:
+    """Compiled code would read whatever memory it points to."""
+    model = fit(NGramConfig(order=3), make_store([[1, 2, 3], [1, 2, 4]], vocabulary=V))
+    for wrong in (-1, V + 1, 1 << 31):
+        with pytest.raises(LangueError, match=f"0 to {V - 1}"):
+            model.log_probs([np.array([0, wrong])])
+        with pytest.raises(LangueError, match=f"0 to {V - 1}"):
+            model.decoder([np.array([wrong])])
 
 
 def test_save_and_load_are_exact(make_store: Callable[..., TokenStore], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from langue.base.errors import LangueError
 from langue.models.ngram.counts import Numbers
 from langue.models.ngram.score import distribution, score, step
 from langue.models.ngram.tables import Tables
@@ -34,6 +35,7 @@ class NGram:
         stream = np.full(int(ends[-1]) if len(ends) else 0, self.vocabulary.size, np.uint32)
         for ids, end in zip(sequences, ends, strict=True):
             stream[end - len(ids) : end] = ids
+        self._check(stream)
         found, lengths = score(self.tables, stream)
         parts = [slice(end - len(ids), end) for ids, end in zip(sequences, ends, strict=True)]
         return [found[part] for part in parts], [lengths[part] for part in parts]
@@ -60,11 +62,20 @@ class NGram:
 
         Returns:
             The states after it, its natural-log probabilities, and the lengths of the n-grams found.
+
+        Raises:
+            LangueError: an id is of no token.
         """
+        self._check(np.asarray(ids, np.int64).astype(np.uint32))
         after = np.array(states, np.int64)
         log_probs, lengths = np.empty(len(ids), np.float32), np.empty(len(ids), np.uint8)
         step(*self.tables, after, np.array(ids, np.int64), log_probs, lengths)
         return after, log_probs, lengths
+
+    def _check(self, ids: Numbers) -> None:
+        """Compiled code reads wherever an id points: `ids` as uint32, so that those below 0 are large."""
+        if len(ids) and ids.max() > self.vocabulary.size:
+            raise LangueError(f"a token id is not one of 0 to {self.vocabulary.size - 1}")
 
     def size(self) -> dict[str, int]:
         return {"ngrams": len(self.tables.suffix), "bytes": sum(array.nbytes for array in self.tables)}
