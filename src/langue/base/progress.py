@@ -6,6 +6,7 @@ they land. Bars appear on a terminal only, and never after `silence()`.
 
 import contextlib
 import logging
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -26,22 +27,28 @@ def silence() -> None:
 
 
 class Bar:
-    """One running bar: `advance(n)` moves it, `note(text)` sets the text at its end."""
+    """One running bar, or none: `advance(n)` moves it, `note(text)` sets the text at its end."""
 
-    def __init__(self, progress: "RichProgress", task: "TaskID") -> None:
-        self._progress = progress
-        self._task = task
+    def __init__(self, shown: "tuple[RichProgress, TaskID] | None" = None) -> None:
+        self._shown = shown
 
     def advance(self, amount: float = 1) -> None:
-        self._progress.advance(self._task, amount)
+        if self._shown:
+            progress, task = self._shown
+            progress.advance(task, amount)
 
     def note(self, text: str) -> None:
-        self._progress.update(self._task, note=text)
+        if self._shown:
+            progress, task = self._shown
+            progress.update(task, note=text)
 
 
 @contextlib.contextmanager
 def bar(what: str, total: float | None = None) -> Iterator[Bar]:
     """Show a bar on standard error while the block runs; `total=None` where the end is unknown."""
+    if _silent or not sys.stderr.isatty():
+        yield Bar()  # and nothing is imported
+        return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -53,6 +60,5 @@ def bar(what: str, total: float | None = None) -> Iterator[Bar]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    hidden = _silent or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        yield Bar(progress, progress.add_task(what, total=total, note=""))
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield Bar((progress, progress.add_task(what, total=total, note="")))
