@@ -125,6 +125,7 @@ def test_model_and_store_with_different_tokenizers(
 
 def test_not_a_store_not_a_model(fails: Fails, small_models: dict[str, Path], small_store: Path) -> None:
     assert "not a token store" in fails("train", "ngram", small_models["trigram"], "-o", "model")
+    assert "nowhere does not exist" in fails("train", "ngram", "nowhere", "-o", "model")
     assert "not a model folder" in fails("generate", small_store, "text")
     assert "neither a model folder" in fails("info", ".")
     assert "unknown split tests" in fails(

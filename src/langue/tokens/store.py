@@ -77,9 +77,8 @@ class TokenStore:
     def __init__(self, path: Path | str, *, verify: bool = True) -> None:
         self.path = Path(path)
         if not (self.path / MANIFEST).is_file():
-            raise LangueError(
-                f"{self.path} is not a token store (no {MANIFEST}); make one: langue prepare TEXT -o STORE"
-            )
+            what = f"is not a token store (no {MANIFEST})" if self.path.exists() else "does not exist"
+            raise LangueError(f"{self.path} {what}; make a token store: langue prepare TEXT -o STORE")
         self.manifest: dict[str, Any] = read_json(self.path / MANIFEST)
         if self.manifest.get("format") != FORMAT:
             raise LangueError(
