@@ -41,7 +41,7 @@ def read_rows(  # type: ignore[no-untyped-def]  # noqa: C901  # a fault for each
             begin, place = _word(data, place, end)
             if begin == place:
                 return at, row, 2
-            id = look_up(data[begin:place], slots)
+            id = look_up(data, begin, place, slots)
             if id < 0:
                 return at, row, 3
             ids[row, index] = id

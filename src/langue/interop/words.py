@@ -23,6 +23,7 @@ Numbers = npt.NDArray[Any]
 
 BLANK = np.zeros(256, bool)
 BLANK[[0, 9, 10, 11, 12, 13, 32]] = True
+NOWHERE = np.zeros(256, bool)  # blanks where a word ends where it is said to
 NEWLINE = np.uint8(10)
 EMPTY = np.uint32(0xFFFFFFFF)
 BLOCK, LINE = 1 << 20, 1 << 10  # bytes checked, and looked through for the end of a line, at a time
@@ -56,7 +57,7 @@ class Words:
 
     def id(self, word: bytes) -> int:
         """The id of a word, or -1."""
-        return int(look_up(np.frombuffer(word, np.uint8), self.slots))
+        return int(look_up(np.frombuffer(word, np.uint8), 0, len(word), self.slots))
 
     def encode(
         self, data: Bytes, *, unknown: int, start: int, stop: int, room: Numbers | None = None
@@ -175,16 +176,15 @@ def _gather(data, begins, sizes, blob):  # type: ignore[no-untyped-def]
 @njit
 def _hashes(data, begins, sizes):  # type: ignore[no-untyped-def]
     hashes = np.empty(len(begins), np.uint64)
-    nowhere = np.zeros(256, np.bool_)  # a word ends where it is said to
     for word in range(len(begins)):
-        hashes[word], _ = _hash(data[: begins[word] + sizes[word]], nowhere, begins[word])
+        hashes[word], _ = _hash(data, NOWHERE, begins[word], begins[word] + sizes[word])
     return hashes
 
 
 @njit
-def look_up(data, slots):  # type: ignore[no-untyped-def]
-    """The id of a word, or -1."""
-    value, _ = _hash(data, np.zeros(256, np.bool_), 0)
+def look_up(data, begin, end, slots):  # type: ignore[no-untyped-def]
+    """The id of the word data[begin:end], or -1."""
+    value, _ = _hash(data, NOWHERE, begin, end)
     slot, known = place_of(slots, value)
     return np.int64(id_in(slots, slot)) if known else np.int64(-1)
 
@@ -216,12 +216,13 @@ def put(slots, slot, value, id):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _hash(data, blank, place):  # type: ignore[no-untyped-def]
-    """The hash of the word that begins at a place, and where it ends: eight bytes at a time."""
+def _hash(data, blank, place, stop):  # type: ignore[no-untyped-def]
+    """The hash of the word that begins at a place, and where it ends, at a blank or at `stop`: eight bytes
+    at a time."""
     begin, value, inside = place, PRIME, True
     while inside:
-        left = len(data) - place
-        bytes = eight(data, place) if left >= 8 else _last(data, place)
+        left = stop - place
+        bytes = eight(data, place) if left >= 8 else _last(data, place, stop)
         size = min(left, 8)
         # The top bit of the first byte below ABOVE, and of some after it.
         low = (bytes - ABOVE) & ~bytes & TOPS
@@ -240,10 +241,10 @@ def _hash(data, blank, place):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _last(data, place):  # type: ignore[no-untyped-def]
-    """The bytes from a place on, fewer than eight, as `eight` would read them."""
+def _last(data, place, stop):  # type: ignore[no-untyped-def]
+    """The bytes from a place to `stop`, fewer than eight, as `eight` would read them."""
     bytes = np.uint64(0)
-    for index in range(len(data) - place):
+    for index in range(stop - place):
         bytes |= np.uint64(data[place + index]) << (BYTE * np.uint64(index))
     return bytes
 
@@ -319,7 +320,7 @@ def _read(  # type: ignore[no-untyped-def]  # one pass, with no call for a word
         while place < len(data) and data[place] != NEWLINE:
             if not blank[data[place]]:
                 begin = place
-                value, place = _hash(data, blank, place)
+                value, place = _hash(data, blank, place, len(data))
                 slot, known = place_of(slots, value)
                 if not known:
                     put(slots, slot, value, count)
@@ -375,7 +376,7 @@ def _encode(data, blank, slots, unknown, start, stop, stream, begins):  # type: 
             if blank[data[place]]:
                 place += 1
                 continue
-            value, place = _hash(data, blank, place)
+            value, place = _hash(data, blank, place, len(data))
             prefetch(slots, np.int64(value & mask))
             hashes[waiting], places[waiting] = value, at
             waiting += 1
