@@ -11,7 +11,7 @@ Differs from the module in this: a state is a number that may be compared and ha
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -166,7 +166,7 @@ class Model:
                 sums_of(begins, log_probs, found[-1])
             return np.concatenate(found)
 
-        return np.concatenate(each(sums, list(_blocks(data, -(-len(data) // THREADS))))) / math.log(10)
+        return np.concatenate(_in_parts(sums, data)) / math.log(10)
 
     def query(self, data: bytes | Bytes, *, threads: int = THREADS) -> Query:
         """What `query` of KenLM prints of a text, a sentence a line."""
@@ -179,7 +179,7 @@ class Model:
             together: Numbers = np.sum(list(found), axis=0)
             return together
 
-        parts = each(sums, list(_blocks(text, -(-len(text) // threads))), threads=threads)
+        parts = _in_parts(sums, text, threads)
         total, oov_total, oovs, tokens = np.sum(parts, axis=0) if parts else np.zeros(4)
         return Query(float(total) / math.log(10), float(oov_total) / math.log(10), int(oovs), int(tokens))
 
@@ -247,6 +247,11 @@ def names_of(tokenizer: Tokenizer) -> list[bytes]:
             taken.add(changed)
             names[id] = changed
     return [name.encode() for name in names]
+
+
+def _in_parts(work: Callable[[Bytes], Numbers], text: Bytes, threads: int = THREADS) -> list[Numbers]:
+    """`work` on whole lines of a text, as many for one thread as for another."""
+    return each(work, list(_blocks(text, -(-len(text) // threads))), threads=threads)
 
 
 def _blocks(data: Bytes, size: int) -> Iterator[Bytes]:
