@@ -333,6 +333,8 @@ def test_an_id_of_no_token_is_refused(make_store: Callable[..., TokenStore]) -> 
             model.log_probs([np.array([0, wrong])])
         with pytest.raises(LangueError, match=f"0 to {V - 1}"):
             model.decoder([np.array([wrong])])
+    with pytest.raises(LangueError, match=f"0 to {V - 1}"):
+        model.decoder([np.array([(1 << 32) + 1])])  # whose lower half is an id
 
 
 def test_save_and_load_are_exact(make_store: Callable[..., TokenStore], tmp_path: Path) -> None:

@@ -66,15 +66,15 @@ class NGram:
         Raises:
             LangueError: an id is of no token.
         """
-        self._check(np.asarray(ids, np.int64).astype(np.uint32))
-        after = np.array(states, np.int64)
+        words, after = np.array(ids, np.int64), np.array(states, np.int64)
+        self._check(words)
         log_probs, lengths = np.empty(len(ids), np.float32), np.empty(len(ids), np.uint8)
-        step(*self.tables, after, np.array(ids, np.int64), log_probs, lengths)
+        step(*self.tables, after, words, log_probs, lengths)
         return after, log_probs, lengths
 
     def _check(self, ids: Numbers) -> None:
-        """Compiled code reads wherever an id points: `ids` as uint32, so that those below 0 are large."""
-        if len(ids) and ids.max() > self.vocabulary.size:
+        """Compiled code reads wherever an id points. That of `<s>`, after the vocabulary's, has a node."""
+        if len(ids) and (ids.min() < 0 or ids.max() > self.vocabulary.size):
             raise LangueError(f"a token id is not one of 0 to {self.vocabulary.size - 1}")
 
     def size(self) -> dict[str, int]:
