@@ -178,9 +178,8 @@ def _exchange(new: Path, old: Path) -> None:
 
 
 def _sync(file: Path) -> None:
-    descriptor = os.open(
-        file, os.O_RDWR if os.name == "nt" else os.O_RDONLY
-    )  # Windows syncs what it may write
+    # Windows syncs only what it may write.
+    descriptor = os.open(file, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

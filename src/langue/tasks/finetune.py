@@ -21,7 +21,7 @@ from langue.base.errors import Interrupted, LangueError
 from langue.base.files import check_free, sha256
 from langue.base.progress import log
 from langue.corpus.labelled import read_labelled
-from langue.models.classifier import ClassifierConfig, create
+from langue.models.classifier import ClassifierConfig, Pool, create
 from langue.models.folder import DESCRIPTION, Loaded, save_classifier
 from langue.models.layers.device import autocast, keep_freed_memory
 from langue.models.protocol import Vocabulary
@@ -177,14 +177,14 @@ def finetune(
 def _classifier_config(
     encoder: Loaded, task: Task, labels: tuple[str, ...], config: FinetuneConfig
 ) -> ClassifierConfig:
-    says = "cls" if encoder.masked.pairs != "none" else "mean"  # untrained, a [CLS] says little
+    says: Pool = "cls" if encoder.masked.pairs != "none" else "mean"  # untrained, a [CLS] says little
     return ClassifierConfig(
         task=task,
         encoder=encoder.family.name,
         encoder_config=encode(encoder.config) | {"start": ""},
         labels=labels,
         dropout=config.dropout,
-        pool=says if config.pool == "auto" else config.pool,  # type: ignore[arg-type]
+        pool=config.pool if config.pool != "auto" else says,
     )
 
 
