@@ -19,6 +19,7 @@ from langue.base.seeds import derive
 from langue.models.layers.attention import Attention, Mask, ask
 from langue.models.layers.device import best_device
 from langue.models.layers.disentangled import DisentangledAttention
+from langue.models.layers.dropout import Dropout
 from langue.models.layers.masked import MaskedModel
 from langue.models.layers.released import Names, Weights, gathered, paired, scattered
 from langue.models.layers.weights import fit, load_weights, save_weights
@@ -56,7 +57,7 @@ class Embeddings(nn.Module):
         self.position = nn.Embedding(T, C) if T else None
         self.part = nn.Embedding(2, C)
         self.norm = nn.LayerNorm(C, eps=EPSILON)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
         return self.normed(self.summed(ids, positions, types))
@@ -92,7 +93,7 @@ class Block(nn.Module):
         self.c_fc = nn.Linear(C, inner)
         self.c_proj = nn.Linear(inner, C)
         self.norm_2 = nn.LayerNorm(C, eps=EPSILON)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.approximate = approximate  # of the GELU: "none" or "tanh"
 
     def forward(

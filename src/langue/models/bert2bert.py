@@ -24,6 +24,7 @@ from langue.base.config import Config
 from langue.models import bert
 from langue.models.layers.attention import Attention, Mask, Past, causal_mask
 from langue.models.layers.device import best_device
+from langue.models.layers.dropout import Dropout
 from langue.models.layers.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
 from langue.models.layers.weights import load_weights, save_weights, saved_tensor
 from langue.models.protocol import Vocabulary
@@ -82,7 +83,7 @@ class Side(nn.Module):
         super().__init__()
         self.position = nn.Embedding(T, C)
         self.norm = nn.LayerNorm(C, eps=bert.EPSILON)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, words: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """`(B, T, C)` of words and their positions, `(T,)` or `(B, T)`."""
@@ -102,7 +103,7 @@ class DecoderBlock(nn.Module):
         self.c_fc = nn.Linear(C, inner)
         self.c_proj = nn.Linear(inner, C)
         self.norm_2 = nn.LayerNorm(C, eps=bert.EPSILON)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(
         self, x: torch.Tensor, mask: Mask, memory: torch.Tensor, memory_mask: Mask, past: Past | None

@@ -16,6 +16,7 @@ from langue.base.config import Config, decode
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
 from langue.models.layers.device import best_device
+from langue.models.layers.dropout import Dropout
 from langue.models.layers.masked import MaskedModel, marked_places
 from langue.models.layers.weights import load_weights, save_weights
 from langue.models.protocol import Vocabulary
@@ -43,7 +44,7 @@ class Classifier(nn.Module):
         self.config = config
         self.encoder = encoder
         self.pool = nn.Linear(C, C)
-        self.drop = nn.Dropout(config.dropout)
+        self.drop = Dropout(config.dropout)
         self.out = nn.Linear(C, len(config.labels))
 
     @torch.no_grad()

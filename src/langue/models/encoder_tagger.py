@@ -16,7 +16,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from langue.base.config import Config, decode
@@ -28,6 +27,7 @@ from langue.corpus.tagged import Sentence
 from langue.models.labels import Labels
 from langue.models.layers.crf import Head
 from langue.models.layers.device import autocast, best_device
+from langue.models.layers.dropout import drop
 from langue.models.layers.masked import MaskedModel
 from langue.models.layers.weights import load_weights, save_weights
 from langue.models.neural_tagger import NeuralTagger
@@ -178,7 +178,7 @@ class EncoderTagger(NeuralTagger):
         begins = places[numbers.argsort()]  # of each window
         chosen = torch.tensor([read.window, read.place], device=hidden.device)
         states = hidden[begins[chosen[0]] + chosen[1]]
-        return F.dropout(states, self.config.dropout, self.training)
+        return drop(states, self.config.dropout, self.training)
 
     def save(self, folder: Path) -> None:
         save_weights(self, folder)

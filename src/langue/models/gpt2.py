@@ -20,6 +20,7 @@ from langue.base.errors import LangueError
 from langue.base.seeds import derive
 from langue.models.layers.attention import Attention, Mask, Past, Rotation, packed_mask, rotation
 from langue.models.layers.device import best_device
+from langue.models.layers.dropout import Dropout
 from langue.models.layers.loss import head_cross_entropy
 from langue.models.layers.weights import fit, load_weights, save_weights
 from langue.models.layers.windowed import Windowed
@@ -106,7 +107,7 @@ class Block(nn.Module):
         )
         self.ln_2 = norm(C, eps=1e-5)
         self.mlp = MLP(C, config.activation)
-        self.drop = nn.Dropout(config.dropout)
+        self.drop = Dropout(config.dropout)
 
     def forward(
         self, x: torch.Tensor, mask: Mask, rotation: Rotation | None, past: Past | None
@@ -124,7 +125,7 @@ class GPT2(Windowed):
         self.config = config
         self.wte = nn.Embedding(vocabulary.size, C)
         self.wpe = nn.Embedding(T, C) if config.position == "learned" else None
-        self.drop = nn.Dropout(config.dropout)
+        self.drop = Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config) for _ in range(L))
         self.ln_f = (nn.LayerNorm if config.norm == "layer" else nn.RMSNorm)(C, eps=1e-5)
         self.lm_head = None if config.tied else nn.Linear(C, vocabulary.size, bias=False)

@@ -22,6 +22,7 @@ from torch import nn
 from langue.base.config import Config
 from langue.base.seeds import derive
 from langue.models.layers.device import best_device
+from langue.models.layers.dropout import drop
 from langue.models.layers.loss import head_cross_entropy
 from langue.models.layers.weights import load_weights, save_weights
 from langue.models.protocol import Floats, Ids, Vocabulary
@@ -103,7 +104,7 @@ class NPLM(nn.Module):
         return torch.cat([a, x], 1) if self.config.direct else a
 
     def _drop(self, x: torch.Tensor) -> torch.Tensor:
-        return F.dropout(x, self.config.dropout, self.training)
+        return drop(x, self.config.dropout, self.training)
 
     def loss(self, batch: Contexts) -> torch.Tensor:
         """Sum of the cross-entropies, in nats."""

@@ -19,7 +19,6 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import torch
-import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
@@ -31,6 +30,7 @@ from langue.models.chain.batched import Packed, pack
 from langue.models.labels import Encoding, Labels
 from langue.models.layers.crf import Head
 from langue.models.layers.device import best_device
+from langue.models.layers.dropout import drop
 from langue.models.layers.weights import load_weights, save_weights
 from langue.models.neural_tagger import NeuralTagger
 from langue.models.registry import TaggerFamily
@@ -134,7 +134,7 @@ class Characters(nn.Module):
         lengths = torch.tensor([len(word) for word in shortened])
         device = self.embedding.weight.device
         flat = self.numbering.numbers("".join(shortened)).to(device)
-        x = F.dropout(self.embedding(flat), dropout, self.training)  # (characters of all words, C)
+        x = drop(self.embedding(flat), dropout, self.training)  # (characters of all words, C)
         if self.recurrent is not None:
             return self.recurrent.read(x, pack(lengths.numpy()))[1]
         assert self.convolution is not None
@@ -204,9 +204,9 @@ class RNNTagger(NeuralTagger):
             different = {word: number for number, word in enumerate(dict.fromkeys(words))}
             made = self.characters(list(different), self.config.dropout)
             read.append(made[torch.tensor([different[word] for word in words], device=made.device)])
-        x = F.dropout(torch.cat(read, 1), self.config.dropout, self.training)
+        x = drop(torch.cat(read, 1), self.config.dropout, self.training)
         states, _ = self.recurrent.read(x, pack(lengths))
-        return F.dropout(states, self.config.dropout, self.training)
+        return drop(states, self.config.dropout, self.training)
 
     def _numbers(self, name: str, sentences: Sequence[Sentence]) -> torch.Tensor:
         numbering = self.inputs[name]

@@ -27,6 +27,7 @@ from langue.base.config import Config
 from langue.base.seeds import derive
 from langue.models.layers.attention import Attention, Mask, Past, causal_mask
 from langue.models.layers.device import best_device
+from langue.models.layers.dropout import Dropout
 from langue.models.layers.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
 from langue.models.layers.weights import load_weights, save_weights, saved_tensor
 from langue.models.protocol import Vocabulary
@@ -88,7 +89,7 @@ class Layer(nn.Module):
         self.cross = Cross(C, H) if decodes else None
         self.feed = nn.Sequential(nn.Linear(C, 4 * C), nn.ReLU(), nn.Linear(4 * C, C))
         self.norms = nn.ModuleList(nn.LayerNorm(C) for _ in range(3 if decodes else 2))
-        self.drop = nn.Dropout(config.dropout)
+        self.drop = Dropout(config.dropout)
 
     def forward(
         self,
@@ -124,7 +125,7 @@ class Transformer(EncoderDecoder):
         self.decoding = nn.ModuleList(Layer(config, decodes=True) for _ in range(L))
         # Where norms come first, nothing has normalised what the last layer makes.
         self.last = nn.ModuleList(nn.LayerNorm(C) if config.norm == "pre" else nn.Identity() for _ in "ed")
-        self.drop = nn.Dropout(config.dropout)
+        self.drop = Dropout(config.dropout)
 
     @torch.no_grad()
     def initialise(self, seed: int) -> None:

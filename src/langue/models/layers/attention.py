@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from langue.models.layers.device import explicit_attention
+from langue.models.layers.dropout import drop
 
 # True where a position may look, `(B, 1, T, S)`; "causal": at itself and before; None: everywhere.
 # Numbers instead, `(B, H, T, S)`, are added to the scores: -∞ where it may not look.
@@ -138,7 +139,7 @@ def attend(
             mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill_(~mask, float("-inf"))
         weights = weights + mask
     weights = F.softmax(weights, dim=-1, dtype=q.dtype)
-    return F.dropout(weights, dropout, training=dropout > 0) @ v
+    return drop(weights, dropout) @ v
 
 
 def causal_mask(T: int, device: torch.device) -> torch.Tensor:

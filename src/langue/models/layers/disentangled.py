@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from langue.models.layers.attention import Mask
+from langue.models.layers.dropout import Dropout
 from langue.models.layers.relative import distances
 
 
@@ -24,7 +25,7 @@ class DisentangledAttention(nn.Module):
     def __init__(self, C: int, H: int, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.H = H
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.c_attn = nn.Linear(C, 3 * C)
         self.r_attn = nn.Linear(C, 2 * C)
         self.c_proj = nn.Linear(C, C)
