@@ -41,7 +41,7 @@ from langue.models.bert import (
 )
 from langue.models.layers.attention import Mask
 from langue.models.layers.device import best_device
-from langue.models.layers.loss import CHUNK, head_cross_entropy
+from langue.models.layers.loss import head_cross_entropy, rows_at_once
 from langue.models.layers.masked import MaskedModel, marked_places
 from langue.models.layers.released import Weights, paired, scattered
 from langue.models.layers.weights import load_weights, save_weights
@@ -230,7 +230,8 @@ class Pair(MaskedModel):
         matrix, bias = self.output
         barred = [*self.specials, self.vocabulary.eos]
         found = []
-        for part, point in zip(torch.split(rows, CHUNK), torch.split(noise.float(), CHUNK), strict=True):
+        count = rows_at_once(len(matrix))
+        for part, point in zip(torch.split(rows, count), torch.split(noise.float(), count), strict=True):
             logits = (part @ matrix.T).float() + bias  # (chunk, V)
             logits[:, barred] = float("-inf")
             below = logits.softmax(-1).cumsum(-1)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from langue.models.layers import loss
+from langue.models.layers import device, loss
 from langue.models.layers.loss import head_cross_entropy
 
 
@@ -14,7 +14,8 @@ from langue.models.layers.loss import head_cross_entropy
 def test_equals_the_loss_on_whole_logits(
     monkeypatch: pytest.MonkeyPatch, rows: int, with_bias: bool, z_loss: float
 ) -> None:
-    monkeypatch.setattr(loss, "CHUNK", 8)
+    monkeypatch.setattr(loss, "CHUNK", 8 * 11)
+    monkeypatch.setattr(device, "CACHED", 3 * 11)
     torch.manual_seed(0)
     hidden, weight, bias = (torch.randn(*shape, requires_grad=True) for shape in ((rows, 6), (11, 6), (11,)))
     targets = torch.randint(11, (rows,))
@@ -32,15 +33,16 @@ def test_equals_the_loss_on_whole_logits(
         torch.testing.assert_close(measured, whole)
 
 
-def test_autocast_changes_the_products_only() -> None:
+@pytest.mark.parametrize("width", [32, 19])  # 19 is filled up to 32
+def test_autocast_changes_the_products_only(width: int) -> None:
     torch.manual_seed(0)
-    hidden, weight = torch.randn(9, 16, requires_grad=True), torch.randn(11, 16, requires_grad=True)
+    hidden, weight = torch.randn(9, width, requires_grad=True), torch.randn(11, width, requires_grad=True)
     targets = torch.randint(11, (9,))
     exact = head_cross_entropy(hidden, weight, targets)
     with torch.autocast("cpu", torch.bfloat16):
         rounded = head_cross_entropy(hidden, weight, targets)
     assert rounded.dtype == torch.float32
     torch.testing.assert_close(rounded, exact, rtol=1e-2, atol=0)
-    gradient = torch.autograd.grad(rounded, weight)[0]
-    assert gradient.dtype == torch.float32
-    torch.testing.assert_close(gradient, torch.autograd.grad(exact, weight)[0], rtol=0.1, atol=0.1)
+    found, expected = (torch.autograd.grad(loss, [hidden, weight]) for loss in (rounded, exact))
+    assert all(gradient.dtype == torch.float32 for gradient in found)
+    torch.testing.assert_close(found, expected, rtol=0.1, atol=0.1)

@@ -5,7 +5,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-CHUNK = 1024  # rows of logits at a time: 1024 x 8192 in float32 are 32 MB
+from langue.models.layers.device import cells_at_once, filled_up, well_shaped
+
+CHUNK = 1 << 25  # logits held at once: 64 MB in bfloat16
 
 
 def head_cross_entropy(
@@ -30,20 +32,20 @@ def head_cross_entropy(
         return ChunkedCrossEntropy.apply(hidden, weight, targets, bias, z_loss)  # type: ignore
     head = weight.to(hidden.dtype)
     total = hidden.new_zeros((), dtype=torch.float32)
-    for rows, target in zip(torch.split(hidden, CHUNK), torch.split(targets, CHUNK), strict=True):
-        total += F.cross_entropy(_logits(rows, head, bias), target, reduction="sum")
+    rows = rows_at_once(len(weight))
+    for part, target in zip(torch.split(hidden, rows), torch.split(targets, rows), strict=True):
+        logits = (part @ head.T).float()
+        total += F.cross_entropy(logits if bias is None else logits.add_(bias), target, reduction="sum")
     return total
 
 
-def _logits(rows: torch.Tensor, head: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    if bias is not None and rows.dtype == bias.dtype:
-        return torch.addmm(bias, rows, head.T)
-    logits = (rows @ head.T).float()
-    return logits if bias is None else logits.add_(bias)
+def rows_at_once(V: int) -> int:
+    """Rows of logits over V tokens that are held at once."""
+    return max(CHUNK // V, 1)
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):
-    """Gradients are made on the way forward, chunk by chunk; backward only scales them."""
+    """Gradients are made on the way forward, chunk by chunk, where the logits stood; backward scales them."""
 
     @staticmethod
     def forward(
@@ -54,30 +56,21 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         bias: torch.Tensor | None,
         z_loss: float,
     ) -> torch.Tensor:
-        head = weight.to(hidden.dtype)
+        (V, C), E = weight.shape, well_shaped(weight.shape[1], hidden)
+        head, x = (filled_up(part, len(part), E, dtype=hidden.dtype) for part in (weight, hidden))
         total = hidden.new_zeros((), dtype=torch.float32)
-        d_hidden = torch.empty_like(hidden)
-        d_weight = torch.zeros_like(weight, dtype=torch.float32)
+        d_x = torch.empty_like(x)
+        d_head = None
         d_bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
-        for start in range(0, len(hidden), CHUNK):
-            rows = hidden[start : start + CHUNK]
-            target = targets[start : start + CHUNK, None]
-            logits = _logits(rows, head, bias)  # (chunk, V)
-            log_z = logits.logsumexp(-1, keepdim=True)
-            total += (log_z - logits.gather(-1, target) + z_loss * log_z.square()).sum()
-            d_logits = logits.sub_(log_z).exp_()  # softmax
-            if z_loss:
-                d_logits *= 1 + 2 * z_loss * log_z
-            d_logits.scatter_add_(-1, target, -torch.ones_like(log_z))
-            if d_bias is not None:
-                d_bias += d_logits.sum(0)
-            d_logits = d_logits.to(hidden.dtype)
-            torch.mm(d_logits, head, out=d_hidden[start : start + CHUNK])
-            if rows.dtype == d_weight.dtype:
-                d_weight.addmm_(d_logits.T, rows)
-            else:
-                d_weight += d_logits.T @ rows
-        ctx.save_for_backward(d_hidden, d_weight, d_bias)
+        rows = rows_at_once(V)
+        parts = zip(*(torch.split(whole, rows) for whole in (x, targets, d_x)), strict=True)
+        for part, target, d_part in parts:
+            logits = part @ head.T
+            total += _into_gradient(logits, target, bias, z_loss, d_bias)
+            torch.mm(logits, head, out=d_part)
+            of_part = logits.T @ part
+            d_head = of_part.float() if d_head is None else d_head.add_(of_part)
+        ctx.save_for_backward(d_x[:, :C], None if d_head is None else d_head[:, :C], d_bias)
         return total
 
     @staticmethod
@@ -86,8 +79,39 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         scale = gradients[0]
         return (
             d_hidden * scale.to(d_hidden.dtype),
-            d_weight * scale,
+            None if d_weight is None else d_weight * scale,
             None,
             None if d_bias is None else d_bias * scale,
             None,
         )
+
+
+def _into_gradient(
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    bias: torch.Tensor | None,
+    z_loss: float,
+    d_bias: torch.Tensor | None,
+) -> torch.Tensor:
+    """Put the gradient of the loss where the logits `(rows, V)` stand, and add it to the bias's; the loss.
+
+    A few rows at a time, so that what passes over them in float32 stays in the cache: on a processor the
+    passes took longer than the products.
+    """
+    total = logits.new_zeros((), dtype=torch.float32)
+    rows = max(cells_at_once(logits) // logits.shape[1], 1)
+    for part, target in zip(torch.split(logits, rows), torch.split(targets[:, None], rows), strict=True):
+        p = part.float()
+        if bias is not None:
+            p += bias
+        total -= p.gather(-1, target).sum()
+        largest = p.amax(-1, keepdim=True)
+        z = p.sub_(largest).exp_().sum(-1, keepdim=True)
+        log_z = largest + z.log()
+        total += (log_z + z_loss * log_z.square()).sum()
+        p *= (1 + 2 * z_loss * log_z) / z
+        p.scatter_add_(-1, target, -torch.ones_like(z))
+        if d_bias is not None:
+            d_bias += p.sum(0)
+        part.copy_(p)  # in float32 it is there already
+    return total
