@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from langue.models.layers.device import steps_of_our_own
+from langue.models.layers.dropout import drop
 from langue.models.layers.lstm import lstm
 
 Cell = Literal["elman", "gru", "lstm"]
@@ -90,14 +90,14 @@ class Layer(nn.Module):
     def steps(
         self, x: torch.Tensor, state: torch.Tensor, keep: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same of an LSTM by steps of our own; `keep`: `(T, B, 1)`, 0 where a document begins."""
+        """The same of an LSTM by steps of our own; `keep`: `(T, B)`, 0 where a document begins."""
         x = x.to(torch.get_autocast_dtype(x.device.type))
         h, c = state
         y, *after = lstm(x, h, c, keep, self.weight_ih, self._recurrent(), self.bias_ih + self.bias_hh)
         return y, torch.stack(after)
 
     def _recurrent(self) -> torch.Tensor:
-        return F.dropout(self.weight_hh, self.weight_drop, self.training)
+        return drop(self.weight_hh, self.weight_drop, self.training)
 
     def _kernel(
         self, x: torch.Tensor, state: torch.Tensor, sizes: torch.Tensor | None
@@ -177,11 +177,11 @@ class Recurrent(nn.Module):
             keep = None
             if begins is not None and begins.any():
                 half = torch.get_autocast_dtype(x.device.type)
-                keep = (~begins.T[..., None]).to(half)  # (T, B, 1)
+                keep = (~begins.T).to(half)  # (T, B)
             return partial(Layer.steps, keep=keep)
         return partial(Layer.forward, runs=None if begins is None else cut(begins))
 
     def _drop(self, x: torch.Tensor) -> torch.Tensor:
         if not self.locked or not self.training:
-            return F.dropout(x, self.dropout, self.training)
-        return x * F.dropout(torch.ones_like(x[:, :1]), self.dropout)  # (B, 1, C)
+            return drop(x, self.dropout, self.training)
+        return x * drop(torch.ones_like(x[:, :1]), self.dropout)  # (B, 1, C)
