@@ -19,7 +19,7 @@ from langue.models.registry import family
 from langue.tokens.store import TokenStore
 from two_stage import prepared
 
-# With absolute positions and AdamW neither network had begun to learn after 8 TFLOP (docs/log.md).
+# As finetuning.py has it: with absolute positions and AdamW neither network begins to learn in this time.
 SHAPE = {"layers": 2, "width": 192, "heads": 3, "context": 64, "dropout": 0.1, "attention": "disentangled"}
 TRAINING = {"batch_tokens": 2048, "optimiser": "muon", "learning_rate": 4e-3, "schedule": "linear"}
 SHARES = ["embedding", "gradient-disentangled", "all", "none"]
