@@ -7,7 +7,8 @@ FOLDER is a checkout of nanoGPT, which is run as its README says for a CPU (0.8 
 2,000 iterations) and timed from start to end; langue then trains `recipes/shakespeare-gpt2-quick.toml`
 for as many seconds. Both learn from the first nine tenths of the text. The loss is that of rows with
 nothing before them, as nanoGPT measures it, over all of the last tenth; nanoGPT's own figure is of
-random rows. Without --nanogpt, `--seconds` says how long langue trains.
+random rows. Without --nanogpt, `--seconds` says how long langue trains; with `--larger` it trains
+`recipes/shakespeare-gpt2.toml` to its end, which nanoGPT's recipe for a GPU is to be compared with.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from langue.tokens.store import TokenStore
 
 TEXT = Path(__file__).resolve().parents[2] / "shared" / "data" / "shakespeare" / "input.txt"
 RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "shakespeare-gpt2-quick.toml"
+LARGER = RECIPE.with_name("shakespeare-gpt2.toml")
 # nanoGPT's README, "I only have a macbook", without its evaluations on the way, which cost time
 CPU = (
     "--device=cpu --compile=False --eval_iters=200 --log_interval=500 --block_size=64 --batch_size=12 "
@@ -56,15 +58,14 @@ def nanogpt(folder: Path, iterations: int) -> tuple[float, float]:
     return seconds, float(re.findall(rf"step {iterations}: .*val loss ([\d.]+)", said)[-1])
 
 
-def train(folder: Path, seconds: float, settings: list[str]) -> langue.LanguageModel:
+def train(folder: Path, recipe: Path, settings: list[str]) -> langue.LanguageModel:
     text = TEXT.read_text(encoding="utf-8")
     cut = len(text) * 9 // 10
     for name, part in (("train", text[:cut]), ("valid", text[cut:])):
         (folder / f"{name}.txt").write_text(part, encoding="utf-8", newline="\n")
     valid = [folder / "valid.txt"]
-    langue.prepare(folder / "train.txt", folder / "store", recipe=RECIPE, valid=valid, test=valid)
-    budget = f"minutes={seconds / 60}"
-    return langue.train(RECIPE, folder / "store", folder / "model", assignments=[budget, *settings])
+    langue.prepare(folder / "train.txt", folder / "store", recipe=recipe, valid=valid, test=valid)
+    return langue.train(recipe, folder / "store", folder / "model", assignments=settings)
 
 
 def loss_of_rows(model: Causal, store: TokenStore) -> float:
@@ -84,6 +85,7 @@ def main() -> None:
     parser.add_argument("--nanogpt", type=Path)
     parser.add_argument("--iterations", type=int, default=2000, help="of nanoGPT; fewer on a busy machine")
     parser.add_argument("--seconds", type=float, default=74.0)
+    parser.add_argument("--larger", action="store_true")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     chosen = parser.parse_args()
     seconds = chosen.seconds
@@ -92,7 +94,8 @@ def main() -> None:
         seconds, loss = nanogpt(chosen.nanogpt, chosen.iterations)
         print(f"nanoGPT   {seconds:6.1f} s  {loss:.4f} nats/character (its own measure)", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        model = train(Path(folder), seconds, chosen.set)
+        recipe, budget = (LARGER, []) if chosen.larger else (RECIPE, [f"minutes={seconds / 60}"])
+        model = train(Path(folder), recipe, [*budget, *chosen.set])
         store = TokenStore(Path(folder) / "store")
         measured = model.info()["measured"]
         loss = loss_of_rows(model.loaded.model, store)

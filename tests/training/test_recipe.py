@@ -30,8 +30,8 @@ def test_a_recipe_on_a_base_holds_only_what_differs() -> None:
     quick, large = read_recipe("shakespeare-gpt2-quick"), read_recipe("shakespeare-gpt2")
     assert large.training and quick.training
     assert large.to_table()["model"]["activation"] == quick.to_table()["model"]["activation"] == "relu2"
-    assert large.to_table()["model"]["width"] == 384
-    assert (large.training.minutes, large.training.steps, large.training.optimiser) == (0.0, 2500, "muon")
+    assert large.to_table()["model"]["width"] == 256
+    assert (large.training.minutes, large.training.steps, large.training.optimiser) == (0.0, 2200, "muon")
 
 
 def test_a_wrong_name_gets_the_nearest_right_one() -> None:
