@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import langue
+from finetuning import SHAPE as SMALL
+from finetuning import TRAINING
 from langue.base.config import decode
 from langue.models.registry import family
 from langue.tokens.store import TokenStore
 from two_stage import prepared
 
-# As finetuning.py has it: with absolute positions and AdamW neither network begins to learn in this time.
-SHAPE = {"layers": 2, "width": 192, "heads": 3, "context": 64, "dropout": 0.1, "attention": "disentangled"}
-TRAINING = {"batch_tokens": 2048, "optimiser": "muon", "learning_rate": 4e-3, "schedule": "linear"}
+# With absolute positions and AdamW neither network begins to learn in this time.
+SHAPE = SMALL | {"attention": "disentangled", "pairs": "none"}
 SHARES = ["embedding", "gradient-disentangled", "all", "none"]
 
 
