@@ -19,9 +19,8 @@ def drop(x: torch.Tensor, share: float, training: bool = True) -> torch.Tensor:
         return F.dropout(x, share)
     dropped = min(round(share * STEPS), STEPS - 1)
     bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-    kept = torch.empty(
-        x.shape, dtype=x.dtype
-    )  # compared into its type: from Booleans it takes four times as long
+    # Compared into the type of x: Booleans take four times as long to become one.
+    kept = torch.empty(x.shape, dtype=x.dtype)
     torch.ge(bits.view(torch.int16)[: x.numel()].view(x.shape), dropped - STEPS // 2, out=kept)
     return x * kept.mul_(STEPS / (STEPS - dropped))
 

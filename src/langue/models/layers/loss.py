@@ -70,7 +70,8 @@ class ChunkedCrossEntropy(torch.autograd.Function):
             torch.mm(logits, head, out=d_part)
             of_part = logits.T @ part
             d_head = of_part.float() if d_head is None else d_head.add_(of_part)
-        ctx.save_for_backward(d_x[:, :C], None if d_head is None else d_head[:, :C], d_bias)
+        assert d_head is not None  # of no rows there is one part, which is empty
+        ctx.save_for_backward(d_x[:, :C], d_head[:, :C], d_bias)
         return total
 
     @staticmethod
@@ -79,7 +80,7 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         scale = gradients[0]
         return (
             d_hidden * scale.to(d_hidden.dtype),
-            None if d_weight is None else d_weight * scale,
+            d_weight * scale,
             None,
             None if d_bias is None else d_bias * scale,
             None,

@@ -96,7 +96,7 @@ class _Steps(torch.autograd.Function):
         into_c = torch.stack([g * i * (1 - i), before[1] * f * (1 - f), i * (1 - g * g)], 1)
         into_h = tanh_c * o * (1 - o)
         c_into_h = o * (1 - tanh_c * tanh_c)
-        dy = filled_up(dy.permute(1, 2, 0), T, C, B, dtype=x.dtype)
+        dy = filled_up(dy.permute(1, 2, 0), T, C, B, dtype=x.dtype).contiguous()
         dh, dc = (filled_up(part.T, C, B, dtype=part.dtype) for part in (dh, dc))
         back = weight_hh.T.contiguous()  # (C, 4 C)
         d = torch.empty(T, 4, C, B, dtype=x.dtype, device=x.device)
