@@ -1,6 +1,6 @@
 """What two encoders should have in common: the family `pair` in its four ways of sharing, at equal cost.
 
-    python benchmarks/sharing.py [--set thucnews] [--teraflops 6] [--seeds 2] [--share all none …]
+    python benchmarks/sharing.py [--set thucnews] [--teraflops 30] [--seeds 2] [--share all none …]
 
 Each is trained with the same arithmetic: `--teraflops`, by FLOPs of a step, so that a larger network takes
 fewer steps; beside them a BERT of the discriminator's shape. Then the discriminator is fine-tuned on labelled
@@ -36,7 +36,7 @@ def flops_of_step(store: Path, name: str, settings: dict[str, Any]) -> float:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--set", default="thucnews", choices=["sst2", "thucnews"])
-    options.add_argument("--teraflops", type=float, default=6.0)
+    options.add_argument("--teraflops", type=float, default=30.0)
     options.add_argument("--labelled", type=int, default=3000)
     options.add_argument("--seeds", type=int, default=2)
     options.add_argument("--share", nargs="*", default=SHARES)
