@@ -1,6 +1,6 @@
 """What pretraining on the corpus at hand is worth: fine-tuning from it against random weights.
 
-    python benchmarks/finetuning.py [thucnews sst2] [--steps 3000] [--labelled 5000] [--seeds 3]
+    python benchmarks/finetuning.py [thucnews sst2] [--steps 3000] [--labelled 5000] [--epochs 3] [--seeds 3]
 
 A small BERT learns from the texts of the training file without their labels; then it is fine-tuned on
 `--labelled` of them, and so is the same network from random weights. Mean and standard deviation over
@@ -39,6 +39,7 @@ def main() -> None:
     options.add_argument("sets", nargs="*", default=["thucnews", "sst2"])
     options.add_argument("--steps", type=int, default=3000)
     options.add_argument("--labelled", type=int, default=5000)
+    options.add_argument("--epochs", type=int, default=3, help="more where labelled texts are few")
     options.add_argument("--seeds", type=int, default=3)
     chosen = options.parse_args()
     for name in chosen.sets:
@@ -46,10 +47,11 @@ def main() -> None:
             print(f"{name}: not in {DATA}, skipped")
             continue
         with tempfile.TemporaryDirectory() as temporary:
-            compare(name, Path(temporary), chosen.steps, chosen.labelled, chosen.seeds)
+            compare(name, Path(temporary), chosen)
 
 
-def compare(name: str, folder: Path, steps: int, count: int, seeds: int) -> None:
+def compare(name: str, folder: Path, chosen: argparse.Namespace) -> None:
+    steps, count = chosen.steps, chosen.labelled
     rows = {split: labelled(name, split) for split in ("train", "dev", "test")}
     texts = {}
     for split, found in rows.items():
@@ -66,7 +68,9 @@ def compare(name: str, folder: Path, steps: int, count: int, seeds: int) -> None
     )
     langue.train("bert", folder / "store", folder / "bert", **SHAPE, **TASK, steps=steps, **TRAINING)
     print(
-        f"{name}: a BERT of {SHAPE}, {TASK}, {steps} steps of {TRAINING}; {count} labelled texts", flush=True
+        f"{name}: a BERT of {SHAPE}, {TASK}, {steps} steps of {TRAINING}; {count} labelled texts, "
+        f"{chosen.epochs} epochs",
+        flush=True,
     )
     files = {
         "data": write(folder / "train.tsv", rows["train"][:: max(len(rows["train"]) // count, 1)][:count]),
@@ -75,7 +79,13 @@ def compare(name: str, folder: Path, steps: int, count: int, seeds: int) -> None
     }
     for start in ("random", "encoder"):
         found = langue.finetune(
-            folder / "bert", output=folder / start, start=start, seeds=seeds, learning_rate=5e-4, **files
+            folder / "bert",
+            output=folder / start,
+            start=start,
+            epochs=chosen.epochs,
+            seeds=chosen.seeds,
+            learning_rate=5e-4,
+            **files,
         )
         print(f"from {'pretraining' if start == 'encoder' else 'random weights'}\n{found}\n", flush=True)
 
