@@ -34,6 +34,23 @@ def write(path: Path, rows: list[tuple[str, str]]) -> Path:
     return path
 
 
+def prepared(name: str, folder: Path, count: int) -> tuple[Path, dict[str, Path]]:
+    """A store of the texts of a labelled set, and its labelled files."""
+    rows = {split: labelled(name, split) for split in ("train", "dev", "test")}
+    texts = {}
+    for split, found in rows.items():
+        texts[split] = folder / f"{split}.txt"
+        texts[split].write_text("\n".join(text for text, _ in found), encoding="utf-8")
+    held_out = {"valid": [texts["dev"]], "test": [texts["test"]]}
+    tokens = {"documents": "line", "kind": TOKENIZERS[name], "vocabulary": 5000}
+    langue.prepare(texts["train"], folder / "store", **held_out, **tokens)
+    return folder / "store", {
+        "data": write(folder / "train.tsv", rows["train"][:: max(len(rows["train"]) // count, 1)][:count]),
+        "valid": write(folder / "valid.tsv", rows["dev"][:1000]),
+        "test": write(folder / "test.tsv", rows["test"]),
+    }
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("sets", nargs="*", default=["thucnews", "sst2"])
@@ -52,31 +69,13 @@ def main() -> None:
 
 def compare(name: str, folder: Path, chosen: argparse.Namespace) -> None:
     steps, count = chosen.steps, chosen.labelled
-    rows = {split: labelled(name, split) for split in ("train", "dev", "test")}
-    texts = {}
-    for split, found in rows.items():
-        texts[split] = folder / f"{split}.txt"
-        texts[split].write_text("\n".join(text for text, _ in found), encoding="utf-8")
-    langue.prepare(
-        texts["train"],
-        folder / "store",
-        valid=[texts["dev"]],
-        test=[texts["test"]],
-        documents="line",
-        kind=TOKENIZERS[name],
-        vocabulary=5000,
-    )
-    langue.train("bert", folder / "store", folder / "bert", **SHAPE, **TASK, steps=steps, **TRAINING)
+    store, files = prepared(name, folder, count)
+    langue.train("bert", store, folder / "bert", **SHAPE, **TASK, steps=steps, **TRAINING)
     print(
         f"{name}: a BERT of {SHAPE}, {TASK}, {steps} steps of {TRAINING}; {count} labelled texts, "
         f"{chosen.epochs} epochs",
         flush=True,
     )
-    files = {
-        "data": write(folder / "train.tsv", rows["train"][:: max(len(rows["train"]) // count, 1)][:count]),
-        "valid": write(folder / "valid.tsv", rows["dev"][:1000]),
-        "test": write(folder / "test.tsv", rows["test"]),
-    }
     for start in ("random", "encoder"):
         found = langue.finetune(
             folder / "bert",

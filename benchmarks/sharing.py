@@ -15,11 +15,10 @@ from typing import Any
 
 import langue
 from finetuning import SHAPE as SMALL
-from finetuning import TRAINING
+from finetuning import TRAINING, prepared
 from langue.base.config import decode
 from langue.models.registry import family
 from langue.tokens.store import TokenStore
-from two_stage import prepared
 
 # With absolute positions and AdamW neither network begins to learn in this time.
 SHAPE = SMALL | {"attention": "disentangled", "pairs": "none"}

@@ -16,27 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import langue
-from finetuning import TOKENIZERS, labelled, write
+from finetuning import TOKENIZERS, prepared
 
 SHAPE = {"layers": 3, "width": 192, "heads": 3, "context": 64, "pairs": "none", "unit": "whole-word"}
 TRAINING = {"batch_tokens": 2048, "learning_rate": 1e-3}
-
-
-def prepared(name: str, folder: Path, count: int) -> tuple[Path, dict[str, Path]]:
-    """A store of the texts of a labelled set, and its labelled files."""
-    rows = {split: labelled(name, split) for split in ("train", "dev", "test")}
-    texts = {}
-    for split, found in rows.items():
-        texts[split] = folder / f"{split}.txt"
-        texts[split].write_text("\n".join(text for text, _ in found), encoding="utf-8")
-    held_out = {"valid": [texts["dev"]], "test": [texts["test"]]}
-    tokens = {"documents": "line", "kind": TOKENIZERS[name], "vocabulary": 5000}
-    langue.prepare(texts["train"], folder / "store", **held_out, **tokens)
-    return folder / "store", {
-        "data": write(folder / "train.tsv", rows["train"][:: max(len(rows["train"]) // count, 1)][:count]),
-        "valid": write(folder / "valid.tsv", rows["dev"][:1000]),
-        "test": write(folder / "test.tsv", rows["test"]),
-    }
 
 
 def measured(model: Any, store: Path, files: Mapping[str, Path], folder: Path, seed: int) -> list[float]:
