@@ -33,11 +33,11 @@ import numpy as np
 import pycrfsuite
 
 from langue.corpus.tagged import Sentence, Tagged, read_tagged, unit_of
-from langue.models.crf import CRFConfig, fit
-from langue.models.crf.features import Extractor
-from langue.models.crf.templates import default_templates
-from langue.models.protocol import Tagger
 from langue.models.registry import TaggerFamily, lookup
+from langue.models.taggers.crf import CRFConfig, fit
+from langue.models.taggers.crf.features import Extractor
+from langue.models.taggers.crf.templates import default_templates
+from langue.protocols import Tagger
 from langue.tasks.metrics import TagScores, score_tags
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -157,8 +157,8 @@ class Trained(NamedTuple):
 
 def trained(train: Tagged, templates: tuple[str, ...], steps: int) -> Trained:
     """langue's CRF after some steps."""
-    from langue.models.crf import train as training
-    from langue.models.crf.minimise import Step
+    from langue.models.taggers.crf import train as training
+    from langue.models.taggers.crf.minimise import Step
 
     times, losses = [time.process_time()], []
     original = training.minimise

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from langue.base.config import decode
-from langue.models.bert import BertConfig, batches, create
-from langue.models.protocol import Vocabulary
+from langue.models.encoders.bert import BertConfig, batches, create
+from langue.protocols import Vocabulary
 from langue.tokens.store import StoreWriter, TokenStore
 from langue.tokens.train import TokenizerConfig, train_tokenizer
 

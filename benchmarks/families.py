@@ -12,9 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from langue.comparison.compare import compare
 from langue.corpus.config import DataConfig
 from langue.corpus.sample import sample_path
+from langue.evaluation.compare import compare
 from langue.models.folder import load
 from langue.tokens.prepare import prepare
 from langue.tokens.store import TokenStore

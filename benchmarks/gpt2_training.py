@@ -75,8 +75,8 @@ def langue(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
     """A step of langue's trainer on a store of random ids."""
     import numpy as np
 
-    from langue.models.layers.device import keep_freed_memory
-    from langue.models.protocol import Vocabulary
+    from langue.nn.fast.choices import keep_freed_memory
+    from langue.protocols import Vocabulary
     from langue.tokens.store import StoreWriter, TokenStore
     from langue.training.distributed import World
     from langue.training.loop import Trainer

@@ -25,7 +25,7 @@ import torch
 from hmmlearn.hmm import CategoricalHMM
 
 import langue
-from langue.models.hmm.baum_welch import (
+from langue.models.states.hmm.baum_welch import (
     Prior,
     Step,
     baum_welch,
@@ -35,7 +35,7 @@ from langue.models.hmm.baum_welch import (
     maximise,
     shares,
 )
-from langue.models.hmm.parameters import Parameters, class_start, random_start
+from langue.models.states.hmm.parameters import Parameters, class_start, random_start
 from langue.tokens.store import TokenStore
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -70,8 +70,8 @@ def peer(precision: str, document: int) -> Callable[[], object]:
 def langue(precision: str, document: int) -> Callable[[], object]:
     import numpy as np
 
-    from langue.models.layers.device import keep_freed_memory
-    from langue.models.protocol import Vocabulary
+    from langue.nn.fast.choices import keep_freed_memory
+    from langue.protocols import Vocabulary
     from langue.tokens.store import StoreWriter, TokenStore
     from langue.training.distributed import World
     from langue.training.loop import Trainer

@@ -22,9 +22,9 @@ from transformers import BertConfig as PeerConfig
 from transformers import BertForMaskedLM
 
 from langue.base.config import decode
-from langue.models.bert import BertConfig, batches, create
-from langue.models.layers.device import autocast, fast_dtype, keep_freed_memory
-from langue.models.protocol import Vocabulary
+from langue.models.encoders.bert import BertConfig, batches, create
+from langue.nn.fast.choices import autocast, fast_dtype, keep_freed_memory
+from langue.protocols import Vocabulary
 from langue.tokens.store import StoreWriter, TokenStore
 from langue.tokens.train import TokenizerConfig, train_tokenizer
 from turns import cpu, serve, take_turns

@@ -32,7 +32,7 @@ import zstandard
 import langue
 from langue.interop import kenlm
 from langue.interop.convert import train_text
-from langue.models.ngram import NGramConfig
+from langue.models.counts.ngram import NGramConfig
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 TINY = "a b c\nb c a\n" * 20

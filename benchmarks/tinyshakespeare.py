@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 import langue
-from langue.models.protocol import Causal
+from langue.protocols import Causal
 from langue.tokens.batches import Batches
 from langue.tokens.store import TokenStore
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from langue.evaluation.checks import TOLERANCE, check
-from langue.models.protocol import Floats, Ids, Vocabulary
+from langue.protocols import Floats, Ids, Vocabulary
 
 SIZE = 6
 TEXTS = [np.array([1, 2, 3, 1, 2, 0]), np.array([3, 3, 0])]

@@ -9,7 +9,7 @@ import pytest
 
 import langue
 from langue.evaluation.evaluate import Measured, score_documents
-from langue.models.protocol import Vocabulary
+from langue.protocols import Vocabulary
 from langue.tokens.store import TokenStore
 
 

@@ -6,8 +6,8 @@ import torch
 
 from langue.base.errors import LangueError
 from langue.evaluation.gradients import Gradients, _runs
-from langue.models.protocol import Vocabulary
-from langue.models.rnn import RNN, RNNConfig, create
+from langue.models.networks.rnn import RNN, RNNConfig, create
+from langue.protocols import Vocabulary
 from langue.tokens.store import Split
 
 V = 13

@@ -12,7 +12,7 @@ import torch
 import langue
 from langue.evaluation.checks import check_masked
 from langue.evaluation.pseudo import pseudo_log_probs
-from langue.models.protocol import Floats, Ids, Vocabulary
+from langue.protocols import Floats, Ids, Vocabulary
 from langue.tokens.boundaries import Boundaries
 from langue.tokens.masked import Specials
 from langue.tokens.store import TOKENIZER

@@ -9,7 +9,7 @@ import pytest
 from langue.base.errors import LangueError
 from langue.generation.embed import embed
 from langue.generation.fill import fill, read
-from langue.models.protocol import Floats, Ids, Vocabulary
+from langue.protocols import Floats, Ids, Vocabulary
 from langue.tokens.masked import Specials
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.train import TokenizerConfig, train_tokenizer

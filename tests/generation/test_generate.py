@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from langue.generation.generate import generate, next_tokens
 from langue.generation.sample import Sampling
-from langue.models.protocol import Floats, Ids, Vocabulary
+from langue.protocols import Floats, Ids, Vocabulary
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.train import TokenizerConfig, train_tokenizer
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from langue.interop.convert import export_arpa, train_text
-from langue.models.ngram import NGramConfig
+from langue.models.counts.ngram import NGramConfig
 
 
 def sentences(seed: int, count: int) -> list[str]:

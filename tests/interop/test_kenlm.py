@@ -12,7 +12,7 @@ from langue.corpus.config import DataConfig
 from langue.interop import convert, kenlm
 from langue.interop.convert import estimated, read_text, tokenizer_json, train_text
 from langue.interop.words import Words, learn
-from langue.models.ngram import NGramConfig, fit
+from langue.models.counts.ngram import NGramConfig, fit
 from langue.tokens.prepare import prepare
 from langue.tokens.store import TokenStore
 from langue.tokens.tokenizer import Tokenizer

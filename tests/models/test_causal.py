@@ -14,8 +14,8 @@ import torch
 from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.evaluation.checks import check
-from langue.models.protocol import Causal, Ids, Vocabulary
 from langue.models.registry import Family, family
+from langue.protocols import Causal, Ids, Vocabulary
 from langue.tokens.batches import BatchSource
 from langue.tokens.store import Split, TokenStore
 

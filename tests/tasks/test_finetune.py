@@ -11,7 +11,7 @@ import torch
 import langue
 from langue import cli
 from langue.corpus.labelled import Example
-from langue.models.classifier import Classifier
+from langue.models.encoders.classifier import Classifier
 from langue.models.folder import load
 from langue.tasks.classification import Reader, measure
 from langue.tokens.masked import NONE, packed

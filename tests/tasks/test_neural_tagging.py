@@ -9,7 +9,7 @@ import pytest
 
 import langue
 from langue import cli
-from langue.models.neural_tagger import NeuralTagger
+from langue.models.taggers.base import NeuralTagger
 
 SENTENCES = [
     ("Anna lives in Rome .", "B-PER O O B-LOC O"),

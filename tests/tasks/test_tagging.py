@@ -10,7 +10,7 @@ import pytest
 
 import langue
 from langue import cli
-from langue.models.crf.objective import Objective
+from langue.models.taggers.crf.objective import Objective
 from langue.tasks.tagging import split_text
 
 SENTENCES = [

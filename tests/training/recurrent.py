@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from langue.models.layers.weights import save_weights
 from langue.models.registry import Family
+from langue.nn.weights import save_weights
 from langue.tokens.batches import StreamBatches
 from langue.training.recipe import Recipe, read_recipe
 

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from langue.base.errors import LangueError, MissingExtra
 from langue.models.folder import Loaded
-from langue.models.protocol import Vocabulary
+from langue.protocols import Vocabulary
 from langue.tokens.batches import Batch, Batches
 from langue.tokens.store import TokenStore
 from langue.training.distributed import World

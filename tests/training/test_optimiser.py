@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from langue.base.errors import LangueError
-from langue.models.protocol import Vocabulary
+from langue.protocols import Vocabulary
 from langue.training.config import TrainingConfig
 from langue.training.optimiser import Average, Optimiser, clip, norms_by_layer, weights
 

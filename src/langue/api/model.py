@@ -15,7 +15,7 @@ from langue.base.config import decode
 from langue.corpus.normalise import Normalisation
 from langue.models.folder import Loaded, is_classifier, is_tagger, load_classifier, load_tagger
 from langue.models.folder import load as load_folder
-from langue.models.protocol import Masked
+from langue.protocols import Masked
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 

@@ -15,7 +15,7 @@ from langue.models.folder import load as load_folder
 from langue.tokens.store import MANIFEST, TokenStore
 
 if TYPE_CHECKING:
-    from langue.comparison.compare import Comparison
+    from langue.evaluation.compare import Comparison
     from langue.evaluation.evaluate import Evaluation
     from langue.evaluation.gradients import Gradients
     from langue.evaluation.masked import MaskedEvaluation
@@ -271,7 +271,7 @@ def gradients(
 
 def compare(models: Sequence[PathLike], *, on: PathLike, split: str = "test") -> Comparison:
     """Rank models in bits per byte on the same documents, and say which differences are real."""
-    from langue.comparison.compare import compare as run
+    from langue.evaluation.compare import compare as run
 
     return run([load_folder(path) for path in models], TokenStore(on), split=split)
 
@@ -285,7 +285,7 @@ def demo(
         minutes: training time of each GPT-2.
         show: print tables and samples as they come.
     """
-    from langue.comparison.demo import demo as run
+    from langue.api.demo import demo as run
 
     return run(Path(output), minutes=minutes, overwrite=overwrite, show=print if show else lambda text: None)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from langue.models.protocol import Causal, Floats, Ids, Masked
+from langue.protocols import Causal, Floats, Ids, Masked
 from langue.tokens.masked import framed
 
 TOLERANCE = 2e-3

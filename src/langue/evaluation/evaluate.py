@@ -28,7 +28,7 @@ from langue.evaluation.checks import Check
 from langue.evaluation.checks import check as run_checks
 from langue.evaluation.score import finite, perplexity
 from langue.models.folder import Loaded
-from langue.models.protocol import Causal, Floats, Ids
+from langue.protocols import Causal, Floats, Ids
 from langue.tokens.store import TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.words import count_words

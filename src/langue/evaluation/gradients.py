@@ -13,7 +13,7 @@ import numpy as np
 from langue.base.errors import LangueError
 from langue.evaluation.evaluate import check_tokenizer
 from langue.models.folder import Loaded
-from langue.models.protocol import Floats, Ids
+from langue.protocols import Floats, Ids
 from langue.tokens.store import Split, TokenStore
 
 PLACES = 256  # tokens whose loss is looked at, spread over the split: the mean is good to some 5 %

@@ -26,7 +26,7 @@ from langue.evaluation.evaluate import check_tokenizer, texts_of
 from langue.evaluation.pseudo import pseudo_log_probs
 from langue.evaluation.replaced import Judged, ReplacedFigures, figures, judge
 from langue.models.folder import Loaded
-from langue.models.protocol import Discriminating, Ids, Masked
+from langue.protocols import Discriminating, Ids, Masked
 from langue.tokens.boundaries import Boundaries
 from langue.tokens.masked import PairBatches, can_pair, framed, pieces
 from langue.tokens.masking import NONE, mask

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from langue.corpus.normalise import Normalisation
-from langue.models.protocol import Floats, Ids, Masked
+from langue.protocols import Floats, Ids, Masked
 from langue.tokens.boundaries import Boundaries
 from langue.tokens.masked import Specials, framed, pieces
 from langue.tokens.tokenizer import Tokenizer

@@ -13,7 +13,7 @@ import numpy as np
 
 from langue.base.seeds import generator
 from langue.evaluation.bootstrap import Ratio, ratio
-from langue.models.protocol import Discriminating, Floats, Ids
+from langue.protocols import Discriminating, Floats, Ids
 from langue.tokens.masking import NONE
 
 Hidden = tuple[Ids, Ids]  # a piece of a document, framed, with tokens hidden; their labels, else NONE

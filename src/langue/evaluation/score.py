@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from langue.corpus.normalise import Normalisation
-from langue.models.protocol import Causal, Floats, Ids
+from langue.protocols import Causal, Floats, Ids
 from langue.tokens.tokenizer import Tokenizer
 
 

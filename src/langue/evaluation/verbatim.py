@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from langue.base.errors import LangueError
+from langue.models.counts.infinigram import InfiniGram
 from langue.models.folder import Loaded
-from langue.models.infinigram import InfiniGram
 from langue.tokens.tokenizer import Tokenizer
 
 AROUND = 12  # tokens shown before and after an occurrence

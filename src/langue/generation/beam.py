@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from langue.generation.generate import Generation
-from langue.models.protocol import Causal, Decoder
+from langue.protocols import Causal, Decoder
 from langue.tokens import utf8
 from langue.tokens.tokenizer import Tokenizer
 

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from langue.models.protocol import Masked
+from langue.protocols import Masked
 from langue.tokens.masked import framed, pieces
 from langue.tokens.tokenizer import Tokenizer
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from langue.base.errors import LangueError
 from langue.base.seeds import generator
-from langue.models.protocol import Floats, Ids, Masked
+from langue.protocols import Floats, Ids, Masked
 from langue.tokens.masked import framed
 from langue.tokens.tokenizer import Tokenizer
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from langue.base.seeds import generator
 from langue.generation.sample import Sampling, choose
-from langue.models.protocol import Causal
+from langue.protocols import Causal
 from langue.tokens import utf8
 from langue.tokens.tokenizer import Tokenizer
 

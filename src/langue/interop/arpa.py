@@ -26,8 +26,8 @@ from langue.base.errors import LangueError
 from langue.base.files import atomic_file
 from langue.interop.arpa_lines import FAULTS, read_rows, write_rows
 from langue.interop.words import Words
-from langue.models.ngram.counts import MOST, Numbers
-from langue.models.ngram.tables import Tables, index_of
+from langue.models.counts.ngram.counts import MOST, Numbers
+from langue.models.counts.ngram.tables import Tables, index_of
 
 BEGIN, END, UNKNOWN = b"<s>", b"</s>", b"<unk>"
 MISSING = -100 * math.log(10)  # what KenLM gives unknown words where a model has no <unk>

@@ -13,8 +13,8 @@ from langue.base.errors import LangueError
 from langue.base.files import atomic_folder, check_free
 from langue.corpus.normalise import Normalisation
 from langue.interop.huggingface import is_gpt2, read_gpt2
+from langue.models.encoders.released import CONFIG, WEIGHTS, read_released
 from langue.models.folder import DESCRIPTION, load, save
-from langue.models.released import CONFIG, WEIGHTS, read_released
 from langue.tokens.store import TOKENIZER
 
 

@@ -23,13 +23,13 @@ from langue.corpus.normalise import Normalisation
 from langue.interop import arpa
 from langue.interop.kenlm import names_of
 from langue.interop.words import Words, check_utf8, learn, map_bytes
+from langue.models.counts.ngram import FAMILY, NGramConfig, arrays_of, levels_of, model_of, tables_of
+from langue.models.counts.ngram.counts import Numbers
+from langue.models.counts.ngram.external import MEGABYTE
+from langue.models.counts.ngram.model import NGram
+from langue.models.counts.ngram.tables import Tables
 from langue.models.folder import DESCRIPTION, load, save
-from langue.models.ngram import FAMILY, NGramConfig, arrays_of, levels_of, model_of, tables_of
-from langue.models.ngram.counts import Numbers
-from langue.models.ngram.external import MEGABYTE
-from langue.models.ngram.model import NGram
-from langue.models.ngram.tables import Tables
-from langue.models.protocol import Vocabulary
+from langue.protocols import Vocabulary
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import EOS, PAD, UNK, Tokenizer
 from langue.tokens.train import whitespace

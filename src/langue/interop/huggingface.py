@@ -19,11 +19,11 @@ from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.base.files import atomic_folder, read_json, write_json
 from langue.base.progress import log
+from langue.models.encoders.released import CONFIG, WEIGHTS, Released, released_weights
 from langue.models.folder import load
-from langue.models.gpt2 import FAMILY, GPT2, GPT2Config, from_released, to_released
-from langue.models.layers.weights import write_tensors
-from langue.models.protocol import Vocabulary
-from langue.models.released import CONFIG, WEIGHTS, Released, released_weights
+from langue.models.networks.gpt2 import FAMILY, GPT2, GPT2Config, from_released, to_released
+from langue.nn.weights import write_tensors
+from langue.protocols import Vocabulary
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 

@@ -22,12 +22,12 @@ from langue.base.errors import LangueError
 from langue.evaluation.score import finite
 from langue.interop import arpa
 from langue.interop.words import Bytes, Numbers, Words, after_line
+from langue.models.counts.ngram.counts import THREADS, each
+from langue.models.counts.ngram.model import NGram
+from langue.models.counts.ngram.score import score, sums_of, totals
+from langue.models.counts.ngram.tables import Tables
 from langue.models.folder import DESCRIPTION, load
-from langue.models.ngram.counts import THREADS, each
-from langue.models.ngram.model import NGram
-from langue.models.ngram.score import score, sums_of, totals
-from langue.models.ngram.tables import Tables
-from langue.models.protocol import Vocabulary
+from langue.protocols import Vocabulary
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import UNK, Tokenizer
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from langue.base.compiled import eight, njit, prefetch
 from langue.base.errors import LangueError
-from langue.models.ngram.counts import THREADS, New, each, scratch
+from langue.models.counts.ngram.counts import THREADS, New, each, scratch
 
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[Any]

@@ -18,8 +18,8 @@ import msgspec
 from langue.base.config import Config, decode, encode
 from langue.base.errors import LangueError
 from langue.base.files import atomic_folder, describe_files, read_json, verify_files, write_json
-from langue.models.protocol import Causal, Masked, Tagger, Vocabulary
 from langue.models.registry import AnyFamily, ClassifierFamily, Family, TaggerFamily, lookup
+from langue.protocols import Causal, Masked, Tagger, Vocabulary
 from langue.tokens.store import TOKENIZER
 
 FORMAT = 1

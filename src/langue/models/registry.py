@@ -9,34 +9,34 @@ from typing import Any, Literal
 from langue.base.config import Config, nearest
 from langue.base.errors import LangueError
 from langue.corpus.tagged import Sentence
-from langue.models.protocol import Causal, Masked, Tagger, Vocabulary
+from langue.protocols import Causal, Masked, Tagger, Vocabulary
 from langue.tokens.batches import Batches, BatchSource
 from langue.tokens.store import TOKENIZER, Split, TokenStore
 
 # A module here defines `FAMILY`.
 MODULES = {
-    "ngram": "langue.models.ngram",
-    "class-ngram": "langue.models.class_ngram",
-    "markov": "langue.models.markov",
-    "infinigram": "langue.models.infinigram",
-    "mixture": "langue.models.mixture",
-    "loglinear": "langue.models.loglinear",
-    "nplm": "langue.models.nplm",
-    "rnn": "langue.models.rnn",
-    "charcnn": "langue.models.charcnn",
-    "transformer": "langue.models.transformer",
-    "bert2bert": "langue.models.bert2bert",
-    "gpt2": "langue.models.gpt2",
-    "bert": "langue.models.bert",
-    "albert": "langue.models.albert",
-    "pair": "langue.models.pair",
-    "hmm": "langue.models.hmm",
-    "hmm-tagger": "langue.models.hmm.tagger",
-    "neural-hmm": "langue.models.hmm.neural",
-    "crf": "langue.models.crf",
-    "rnn-tagger": "langue.models.rnn_tagger",
-    "encoder-tagger": "langue.models.encoder_tagger",
-    "classifier": "langue.models.classifier",
+    "ngram": "langue.models.counts.ngram",
+    "class-ngram": "langue.models.counts.class_ngram",
+    "markov": "langue.models.counts.markov",
+    "infinigram": "langue.models.counts.infinigram",
+    "mixture": "langue.models.networks.mixture",
+    "loglinear": "langue.models.counts.loglinear",
+    "nplm": "langue.models.networks.nplm",
+    "rnn": "langue.models.networks.rnn",
+    "charcnn": "langue.models.networks.charcnn",
+    "transformer": "langue.models.networks.transformer",
+    "bert2bert": "langue.models.networks.bert2bert",
+    "gpt2": "langue.models.networks.gpt2",
+    "bert": "langue.models.encoders.bert",
+    "albert": "langue.models.encoders.albert",
+    "pair": "langue.models.encoders.electra",
+    "hmm": "langue.models.states.hmm",
+    "hmm-tagger": "langue.models.taggers.hmm_tagger",
+    "neural-hmm": "langue.models.states.neural_hmm",
+    "crf": "langue.models.taggers.crf",
+    "rnn-tagger": "langue.models.taggers.rnn_tagger",
+    "encoder-tagger": "langue.models.taggers.encoder_tagger",
+    "classifier": "langue.models.encoders.classifier",
 }
 
 
@@ -53,7 +53,7 @@ class Family:
 
     A family estimated by `counts`, `em` or an `optimisation` of its own has `fit`, which reads a store
     and returns a model. One estimated by `gradient` has `create`, which returns a `torch.nn.Module`
-    with random weights; see `models/protocol.py: Trainable` for what the trainer asks of it.
+    with random weights; see `protocols/__init__.py: Trainable` for what the trainer asks of it.
     """
 
     name: str

@@ -15,7 +15,7 @@ from langue.base.config import decode
 from langue.base.errors import LangueError, MissingExtra
 from langue.corpus.labelled import Example, read_labelled
 from langue.corpus.normalise import Normalisation
-from langue.models.classifier import Classifier
+from langue.models.encoders.classifier import Classifier
 from langue.models.folder import Loaded, LoadedClassifier
 from langue.tokens.masked import packed
 from langue.tokens.store import TOKENIZER

@@ -21,10 +21,10 @@ from langue.base.errors import Interrupted, LangueError
 from langue.base.files import check_free, sha256
 from langue.base.progress import log
 from langue.corpus.labelled import read_labelled
-from langue.models.classifier import ClassifierConfig, Pool, create
+from langue.models.encoders.classifier import ClassifierConfig, Pool, create
 from langue.models.folder import DESCRIPTION, Loaded, save_classifier
-from langue.models.layers.device import autocast, keep_freed_memory
-from langue.models.protocol import Vocabulary
+from langue.nn.fast.choices import autocast, keep_freed_memory
+from langue.protocols import Vocabulary
 from langue.tasks.classification import Read, Reader, Scores, measure, numbers, predict
 from langue.tasks.teaching import Course, Taught, every_seed, held_out, spread, teach
 from langue.tokens.masked import packed

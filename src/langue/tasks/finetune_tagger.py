@@ -10,11 +10,11 @@ from langue.base.errors import Interrupted
 from langue.base.files import check_free
 from langue.base.progress import log
 from langue.corpus.tagged import Sentence, TaggedConfig, read_tagged
-from langue.models.encoder_tagger import FAMILY, EncoderTagger, EncoderTaggerConfig, create
 from langue.models.folder import DESCRIPTION, Loaded, save_tagger
-from langue.models.labels import Encoding, Labels, check_possible, spell_labels
-from langue.models.layers.crf import Head
-from langue.models.layers.device import keep_freed_memory
+from langue.models.taggers.encoder_tagger import FAMILY, EncoderTagger, EncoderTaggerConfig, create
+from langue.models.taggers.heads import Head
+from langue.models.taggers.labels import Encoding, Labels, check_possible, spell_labels
+from langue.nn.fast.choices import keep_freed_memory
 from langue.tasks.classification import Scores
 from langue.tasks.finetune import FinetuneConfig, Finetuned
 from langue.tasks.metrics import TagScores, score_tags

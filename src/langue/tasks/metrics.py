@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from langue.base.errors import MissingExtra
 from langue.corpus.schemes import convert, scheme_of
 from langue.corpus.tagged import UNKNOWN, Sentence
-from langue.models.protocol import Tagger
+from langue.protocols import Tagger
 
 Tags = Sequence[Sequence[str]]
 SHOWN = 12  # tags of the confusion table that is printed: what fits on a page

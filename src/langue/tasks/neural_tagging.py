@@ -9,9 +9,9 @@ import torch
 
 from langue.base.progress import log
 from langue.corpus.tagged import Sentence, Tagged
-from langue.models.chain.chain import Numbers, offsets_of
-from langue.models.labels import check_possible, spell_labels
-from langue.models.neural_tagger import NeuralTagger
+from langue.inference.chain import Numbers, offsets_of
+from langue.models.taggers.base import NeuralTagger
+from langue.models.taggers.labels import check_possible, spell_labels
 from langue.tasks.metrics import TagScores, measure
 from langue.tasks.teaching import Course, Lessons, Taught, every_seed, held_out, spread, teach
 from langue.training.recipe import TaggerRecipe

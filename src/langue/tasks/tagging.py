@@ -14,8 +14,8 @@ from langue.base.files import check_free, sha256
 from langue.base.progress import log
 from langue.corpus.tagged import Format, Sentence, Tagged, TaggedConfig, read_tagged, unit_of, write_tagged
 from langue.models.folder import DESCRIPTION, LoadedTagger, save_tagger
-from langue.models.protocol import Tagger
 from langue.models.registry import TaggerFamily
+from langue.protocols import Tagger
 from langue.tasks.metrics import TagScores, measure, score_tags
 from langue.tokens.words import HAN, segment
 from langue.training.recipe import TaggerRecipe

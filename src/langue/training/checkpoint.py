@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from langue.base.errors import LangueError
 from langue.base.files import describe_files, read_json, verify_files, write_json
 from langue.base.progress import log
-from langue.models.layers.weights import write_tensors
+from langue.nn.weights import write_tensors
 from langue.training.distributed import World
 from langue.training.optimiser import Tensors
 

@@ -13,7 +13,7 @@ import torch
 
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
-from langue.models.layers.device import best_device, fast_dtype, measured_flops
+from langue.nn.fast.choices import best_device, fast_dtype, measured_flops
 
 # extra → a package it brings, what it is for
 EXTRAS = {

@@ -9,7 +9,7 @@ from langue.base.errors import Interrupted
 from langue.base.files import check_free
 from langue.base.progress import bar, silence
 from langue.models.folder import DESCRIPTION, save
-from langue.models.protocol import Causal, Masked
+from langue.protocols import Causal, Masked
 from langue.tokens.store import TokenStore
 from langue.training.recipe import Recipe
 from langue.training.run import METRICS, abandon, begin, can_resume, check_no_run, run_folder

@@ -1,1 +1,0 @@
-"""Several models, one table."""

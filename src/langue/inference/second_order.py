@@ -1,0 +1,228 @@
+"""Chains in which a state depends on the two before it: sums, maxima and lists, exact.
+
+A path has the score Σ unary[t, yₜ] + Σ transition[yₜ₋₂, yₜ₋₁, yₜ] + end[y_T₋₁, y_T]; K, one more than the
+last state, stands for the places before the first. States whose unary score is -inf are passed over, so
+the work is that of the states a token may have, not of all K³. Everything is in log space.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from langue.base.compiled import njit
+from langue.inference.chain import Floats, Numbers, in_blocks
+from langue.inference.maxproduct import Best, Paths, Ranked
+
+
+class Chain2(NamedTuple):
+    """What all sequences have in common: natural-log scores."""
+
+    transition: Floats  # (K + 1, K + 1, K)
+    end: Floats  # (K + 1, K)
+
+
+class Posteriors2(NamedTuple):
+    """Sums over all paths; a sequence without any has a `log_z` of -inf, and zeros."""
+
+    log_z: Floats  # (S,)
+    states: Floats  # (N, K)
+
+
+def posteriors2(chain: Chain2, unary: Floats, offsets: Numbers) -> Posteriors2:
+    """Forward–backward: unary `(N, K)`, offsets `(S + 1,)`."""
+    log_z, states = np.empty(len(offsets) - 1), np.zeros_like(unary)
+    in_blocks(lambda first, last: _posteriors(*chain, unary, offsets, first, last, log_z, states), offsets)
+    return Posteriors2(log_z, states)
+
+
+def viterbi2(chain: Chain2, unary: Floats, offsets: Numbers) -> Best:
+    """The best path of every sequence."""
+    states, scores = np.empty(len(unary), np.int32), np.empty(len(offsets) - 1)
+    in_blocks(lambda first, last: _viterbi(*chain, unary, offsets, first, last, states, scores), offsets)
+    return Best(states, scores)
+
+
+def n_best2(chain: Chain2, unary: Floats, n: int) -> Ranked:
+    """The `n` best paths of one sequence, unary `(T, K)`."""
+    if len(unary) == 0:
+        return Ranked(np.empty((1, 0), np.int32), np.zeros(1))
+    states: Paths = np.empty((n, len(unary)), np.int32)
+    scores = np.empty(n)
+    _n_best(*chain, unary, states, scores)
+    found = int(np.count_nonzero(scores > -np.inf))
+    return Ranked(states[:found], scores[:found])
+
+
+@njit
+def _permitted(unary, t, states):  # type: ignore[no-untyped-def]
+    """Fill `states` with those that position t may have; returns how many. Before the first there is K."""
+    K = unary.shape[1]
+    if t < 0:
+        states[0] = K
+        return 1
+    count = 0
+    for k in range(K):
+        if unary[t, k] != -np.inf:
+            states[count] = k
+            count += 1
+    return count
+
+
+@njit
+def _lists(unary):  # type: ignore[no-untyped-def]
+    """The states of every position, two places before the first among them: `(T + 2, K)` and how many."""
+    T, K = unary.shape
+    states, counts = np.empty((T + 2, K), np.int64), np.empty(T + 2, np.int64)
+    for t in range(-2, T):
+        counts[t + 2] = _permitted(unary, t, states[t + 2])
+    return states, counts
+
+
+@njit
+def _add(total, score):  # type: ignore[no-untyped-def]
+    """log(exp(total) + exp(score))."""
+    if score == -np.inf:
+        return total
+    if score > total:
+        return score + math.log1p(math.exp(total - score))
+    return total + math.log1p(math.exp(score - total))
+
+
+@njit
+def _posteriors(transition, end, unary, offsets, first, last, log_z, states):  # type: ignore[no-untyped-def]
+    for s in range(first, last):
+        rows = unary[offsets[s] : offsets[s + 1]]
+        log_z[s] = _sentence(transition, end, rows, states[offsets[s] : offsets[s + 1]])
+
+
+@njit
+def _sentence(transition, end, unary, states):  # type: ignore[no-untyped-def]
+    T, K = unary.shape
+    if T == 0:
+        return 0.0
+    lists, counts = _lists(unary)
+    alpha = np.full((T, K + 1, K), -np.inf)
+    for t in range(T):
+        _forward(transition, unary[t], alpha, t, lists, counts)
+    beta = end.copy()
+    total = -np.inf
+    for i in lists[T, : counts[T]]:
+        for j in lists[T + 1, : counts[T + 1]]:
+            total = _add(total, alpha[T - 1, i, j] + beta[i, j])
+    if total == -np.inf:
+        return total
+    before = np.empty_like(beta)
+    for t in range(T - 1, -1, -1):
+        for i in lists[t + 1, : counts[t + 1]]:
+            for j in lists[t + 2, : counts[t + 2]]:
+                states[t, j] += math.exp(alpha[t, i, j] + beta[i, j] - total)
+        if t > 0:
+            _backward(transition, unary[t], beta, before, t, lists, counts)
+            beta, before = before, beta
+    return total
+
+
+@njit
+def _forward(transition, scores, alpha, t, lists, counts):  # type: ignore[no-untyped-def]
+    """Messages of position t, alpha[t, i, j] of all paths that end in i, j."""
+    for j in lists[t + 2, : counts[t + 2]]:
+        for i in lists[t + 1, : counts[t + 1]]:
+            total = -np.inf
+            for h in lists[t, : counts[t]]:
+                before = 0.0 if t == 0 else alpha[t - 1, h, i]
+                total = _add(total, before + transition[h, i, j])
+            alpha[t, i, j] = total + scores[j]
+
+
+@njit
+def _backward(transition, scores, beta, before, t, lists, counts):  # type: ignore[no-untyped-def]
+    """Messages of position t - 1 from those of t."""
+    for h in lists[t, : counts[t]]:
+        for i in lists[t + 1, : counts[t + 1]]:
+            total = -np.inf
+            for j in lists[t + 2, : counts[t + 2]]:
+                total = _add(total, transition[h, i, j] + scores[j] + beta[i, j])
+            before[h, i] = total
+
+
+@njit
+def _viterbi(transition, end, unary, offsets, first, last, states, scores):  # type: ignore[no-untyped-def]
+    score = np.empty(1)
+    for s in range(first, last):
+        rows = unary[offsets[s] : offsets[s + 1]]
+        path = np.zeros((1, len(rows)), np.int32)
+        score[0] = 0.0
+        if len(rows):
+            _n_best(transition, end, rows, path, score)
+        states[offsets[s] : offsets[s + 1]] = path[0]
+        scores[s] = score[0]
+
+
+@njit
+def _n_best(transition, end, unary, states, scores):  # type: ignore[no-untyped-def]
+    """Fill the best paths `(n, T)`, best first, and their scores; -inf where there are no more."""
+    T, K = unary.shape
+    n = len(scores)
+    lists, counts = _lists(unary)
+    best = np.full((T, K + 1, K, n), -np.inf)
+    came_from = np.zeros((T, K + 1, K, n), np.int64)  # state two before × n + rank
+    place = np.zeros(K + 1, np.int64)
+    opening = np.full((K + 1, n), -np.inf)
+    opening[K, 0] = 0.0
+    for t in range(T):
+        for i in lists[t + 1, : counts[t + 1]]:
+            for j in lists[t + 2, : counts[t + 2]]:
+                ahead = opening if t == 0 else best[t - 1, :, i]
+                _merge(
+                    ahead,
+                    transition[:, i, j],
+                    lists[t, : counts[t]],
+                    place,
+                    best[t, i, j],
+                    came_from[t, i, j],
+                )
+                best[t, i, j] += unary[t, j]
+    _trace(best, came_from, end, lists, counts, states, scores)
+
+
+@njit
+def _merge(ahead, added, chosen, place, scores, came_from):  # type: ignore[no-untyped-def]
+    """The best of the descending lists `ahead[h]`, each with added[h], merged into one."""
+    n = len(scores)
+    place[:] = 0
+    for rank in range(n):
+        highest, source = -np.inf, -1
+        for h in chosen:
+            if place[h] < n:
+                score = ahead[h, place[h]] + added[h]
+                if score > highest:
+                    highest, source = score, h
+        if source < 0:
+            break
+        scores[rank] = highest
+        came_from[rank] = source * n + place[source]
+        place[source] += 1
+
+
+@njit
+def _trace(best, came_from, end, lists, counts, states, scores):  # type: ignore[no-untyped-def]
+    """Choose the n best ends, and follow each back."""
+    T, _, K, n = best.shape
+    place = np.zeros((K + 1, K), np.int64)
+    for rank in range(n):
+        scores[rank] = -np.inf
+        before, state = 0, 0
+        for i in lists[T, : counts[T]]:
+            for j in lists[T + 1, : counts[T + 1]]:
+                if place[i, j] < n and best[T - 1, i, j, place[i, j]] + end[i, j] > scores[rank]:
+                    scores[rank] = best[T - 1, i, j, place[i, j]] + end[i, j]
+                    before, state = i, j
+        if scores[rank] == -np.inf:
+            continue
+        entry = place[before, state]
+        place[before, state] += 1
+        for t in range(T - 1, -1, -1):
+            states[rank, t] = state
+            source = came_from[t, before, state, entry]
+            state, before, entry = before, source // n, source % n

@@ -1,0 +1,124 @@
+"""`class-ngram`: p(w | h) = p(class(w) | classes of h) p(w | class(w)) (Brown et al. 1992, section 3).
+
+Words that stand in the same places share their counts: a context that was never seen may have classes that
+were. The classes are those of `exchange`, an n-gram model of `ngram` runs over them, and within a class words
+are as likely as they are frequent. Words that training lacks are a class of their own, all equally likely.
+Alone it is a poor model; it is made to be mixed with one of words (`mixture`), as in the paper's section 5.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import msgspec
+import numpy as np
+
+from langue.base.config import Config
+from langue.models.counts.exchange import Numbers, exchange
+from langue.models.counts.ngram.counts import count, stream_of
+from langue.models.counts.ngram.estimate import estimate
+from langue.models.counts.ngram.model import NGram, NGramDecoder
+from langue.models.counts.ngram.tables import Tables
+from langue.models.registry import Family
+from langue.protocols import Floats, Ids, Vocabulary
+from langue.tokens.store import TokenStore
+
+
+class ClassNGramConfig(Config, frozen=True):
+    """The dials of a class-based n-gram model."""
+
+    order: Annotated[int, msgspec.Meta(ge=1, le=8)] = 5
+    classes: Annotated[int, msgspec.Meta(ge=1, le=65_000)] = 300  # more take longer to find
+
+
+class Classes(NamedTuple):
+    """What class a word is of, and what it has of its class."""
+
+    of: Numbers  # (V,) uint32
+    log_share: Numbers  # (V,) float32: natural log p(word | class)
+
+
+class ClassNGram:
+    """A `Causal` model: `inner` is of classes."""
+
+    window: int | None = None
+    stride: int | None = None
+
+    def __init__(self, vocabulary: Vocabulary, classes: Classes, inner: NGram) -> None:
+        self.vocabulary = vocabulary
+        self.classes = classes
+        self.inner = inner
+
+    def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        found = self.inner.log_probs([self.classes.of[ids] for ids in sequences])
+        return [logs + self.classes.log_share[ids] for ids, logs in zip(sequences, found, strict=True)]
+
+    def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
+        return self.decoder(contexts).log_probs()
+
+    def decoder(self, prompts: Sequence[Ids]) -> "ClassNGramDecoder":
+        return ClassNGramDecoder(self.classes, self.inner.decoder([self.classes.of[ids] for ids in prompts]))
+
+    def size(self) -> dict[str, int]:
+        return {"classes": self.inner.vocabulary.size, **self.inner.size()}
+
+    def save(self, folder: Path) -> None:
+        self.inner.save(folder)
+        for name, array in self.classes._asdict().items():
+            np.save(folder / f"class_{name}.npy", array, allow_pickle=False)
+
+
+class ClassNGramDecoder:
+    """A decoder of classes, told the classes of tokens."""
+
+    def __init__(self, classes: Classes, inner: NGramDecoder) -> None:
+        self.classes = classes
+        self.inner = inner
+
+    def log_probs(self) -> Floats:
+        found: Floats = self.inner.log_probs()[:, self.classes.of] + self.classes.log_share
+        return found
+
+    def append(self, ids: Ids) -> None:
+        self.inner.append(self.classes.of[ids])
+
+    def select(self, rows: Sequence[int]) -> None:
+        self.inner.select(rows)
+
+
+def fit(config: ClassNGramConfig, store: TokenStore) -> ClassNGram:
+    """Find classes on the training split, and count it in them."""
+    vocabulary = Vocabulary(store.vocabulary_size, store.eos)
+    split = store.split("train")
+    begins = np.zeros(len(split.tokens), bool)
+    begins[split.offsets[:-1].astype(np.int64)] = True
+    counts = np.bincount(split.tokens, minlength=vocabulary.size)
+    found = exchange(split.tokens, begins, vocabulary.size, config.classes)
+    found[counts == 0] = config.classes
+    of = np.unique(found, return_inverse=True)[1].astype(np.uint32)  # a class without words has no number
+    weights = np.where(counts, counts, 1).astype(np.float64)
+    log_share = np.log(weights / np.bincount(of, weights)[of]).astype(np.float32)
+    size = int(of.max()) + 1
+    stream = stream_of(replace(split, tokens=of[split.tokens]), size)
+    tables = estimate(count(stream, size, config.order))
+    inner = NGram(Vocabulary(size, int(of[vocabulary.eos])), tables)
+    return ClassNGram(vocabulary, Classes(of, log_share), inner)
+
+
+def load(folder: Path, config: ClassNGramConfig, vocabulary: Vocabulary) -> ClassNGram:
+    files = (folder / f"class_{name}.npy" for name in Classes._fields)
+    classes = Classes(*(np.load(file, allow_pickle=False) for file in files))
+    size = int(classes.of.max()) + 1
+    inner = NGram(Vocabulary(size, int(classes.of[vocabulary.eos])), Tables.load(folder))
+    return ClassNGram(vocabulary, classes, inner)
+
+
+FAMILY = Family(
+    name="class-ngram",
+    summary="n-gram model of classes of words, to be mixed with one of words",
+    config=ClassNGramConfig,
+    estimated_by="counts",
+    load=load,
+    fit=fit,
+)

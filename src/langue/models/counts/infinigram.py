@@ -1,0 +1,205 @@
+"""`infinigram`: n-grams without bound (Liu et al. 2024, "Infini-gram", section 2).
+
+    p(w | context) = c(s w) / c(s·)
+
+with s the longest end of the context, its `<s>` included, that occurs in training and is followed by
+something. Nothing is estimated: the model is the training text and its suffix array, which also counts
+and finds any string. Where training never went on with w, p is 0 and the perplexity infinite; `add`
+gives every token a count more, as in `markov`. Deviates from the paper in `<s>`, which it has not.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import numpy as np
+
+from langue.base.compiled import njit
+from langue.base.config import Config
+from langue.models.counts.ngram.counts import Numbers, stream_of
+from langue.models.counts.suffix_array import follow, locate, narrow, suffix_array
+from langue.models.registry import Family
+from langue.protocols import Floats, Ids, Vocabulary
+from langue.tokens.store import TokenStore
+
+
+class InfiniGramConfig(Config, frozen=True):
+    """The dials of an unbounded n-gram model."""
+
+    add: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # to every count; 0 is the paper
+
+
+class InfiniGram:
+    """A `Causal` model.
+
+    Attributes:
+        stream: `(positions,)` uint32, every document after its `<s>`, and one `<s>` at the end.
+        suffixes: `(positions,)` uint32, its suffix array.
+    """
+
+    window: int | None = None
+    stride: int | None = None
+
+    def __init__(
+        self, vocabulary: Vocabulary, config: InfiniGramConfig, stream: Numbers, suffixes: Numbers
+    ) -> None:
+        self.vocabulary = vocabulary
+        self.config = config
+        self.stream, self.suffixes = np.asarray(stream), np.asarray(suffixes)
+        for array in (self.stream, self.suffixes):
+            array.flags.writeable = False  # as mapped ones are: compiled code is made for one of them
+        self._starts: Numbers | None = None
+
+    def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        found = [np.empty(len(ids), np.float32) for ids in sequences]
+        for ids, scores in zip(sequences, found, strict=True):
+            _score(self.stream, self.suffixes, self.config.add, self._text(ids), scores)
+        return list(found)
+
+    def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
+        return self.decoder(contexts).log_probs()
+
+    def decoder(self, prompts: Sequence[Ids]) -> "InfiniGramDecoder":
+        return InfiniGramDecoder(self, [self._text(ids) for ids in prompts])
+
+    def range(self, ids: Ids) -> Numbers:
+        """Where an n-gram of any length occurs: positions of the stream, `(occurrences,)`."""
+        low, high = locate(self.stream, self.suffixes, np.array(ids, np.uint32))
+        return np.sort(self.suffixes[low:high])
+
+    def documents(self, positions: Numbers) -> Numbers:
+        """The number of the document that each position lies in."""
+        if self._starts is None:
+            self._starts = np.flatnonzero(self.stream == self.vocabulary.size)
+        return np.searchsorted(self._starts, positions, side="right") - 1
+
+    def matches(self, ids: Ids) -> tuple[Numbers, Numbers]:
+        """How much of a text stands in the training text.
+
+        Returns:
+            lengths: for each token, of the longest piece that ends with it and occurs: `(tokens,)`.
+            places: a position of the stream where that piece begins: `(tokens,)`.
+        """
+        lengths, places = np.empty(len(ids), np.int64), np.empty(len(ids), np.int64)
+        _match(self.stream, self.suffixes, np.array(ids, np.uint32), lengths, places)
+        return lengths, places
+
+    def size(self) -> dict[str, int]:
+        return {"tokens": len(self.stream)}
+
+    def save(self, folder: Path) -> None:
+        np.save(folder / "stream.npy", self.stream, allow_pickle=False)
+        np.save(folder / "suffixes.npy", self.suffixes, allow_pickle=False)
+
+    def _text(self, ids: Ids) -> Numbers:
+        return np.append(np.uint32(self.vocabulary.size), ids).astype(np.uint32)
+
+
+class InfiniGramDecoder:
+    """The longest match that each text ends with, and its range in the suffix array."""
+
+    def __init__(self, model: InfiniGram, texts: list[Numbers]) -> None:
+        self.model = model
+        self.states = [_read(model.stream, model.suffixes, text) for text in texts]
+        self.texts = [text[state[0] :] for text, state in zip(texts, self.states, strict=True)]
+
+    def log_probs(self) -> Floats:
+        model = self.model
+        rows = np.empty((len(self.texts), model.vocabulary.size), np.float32)
+        for text, (_, low, high), row in zip(self.texts, self.states, rows, strict=True):
+            _distribution(model.stream, model.suffixes, model.config.add, text, low, high, row)
+        return rows
+
+    def append(self, ids: Ids) -> None:
+        stream, suffixes = self.model.stream, self.model.suffixes
+        for index, id in enumerate(ids):
+            text = np.append(self.texts[index], np.uint32(id)).astype(np.uint32)
+            _, low, high = self.states[index]
+            self.states[index] = follow(stream, suffixes, text, 0, len(text) - 1, low, high)
+            self.texts[index] = text[self.states[index][0] :]
+
+    def select(self, rows: Sequence[int]) -> None:
+        self.states = [self.states[row] for row in rows]
+        self.texts = [self.texts[row] for row in rows]
+
+
+def fit(config: InfiniGramConfig, store: TokenStore) -> InfiniGram:
+    """Sort the positions of the training split."""
+    vocabulary = Vocabulary(store.vocabulary_size, store.eos)
+    stream = stream_of(store.split("train"), vocabulary.size)
+    return InfiniGram(vocabulary, config, stream, suffix_array(stream))
+
+
+def load(folder: Path, config: InfiniGramConfig, vocabulary: Vocabulary) -> InfiniGram:
+    stream, suffixes = (
+        np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("stream", "suffixes")
+    )
+    return InfiniGram(vocabulary, config, stream, suffixes)
+
+
+@njit
+def _read(stream, suffixes, text):  # type: ignore[no-untyped-def]
+    """The begin and the range of the longest match that ends a text."""
+    begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
+    for place in range(len(text)):
+        begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
+    return begin, low, high
+
+
+@njit
+def _match(stream, suffixes, text, lengths, places):  # type: ignore[no-untyped-def]
+    begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
+    for place in range(len(text)):
+        begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
+        lengths[place], places[place] = place + 1 - begin, suffixes[low]
+
+
+@njit
+def _followed(stream, suffixes, text, low, high):  # type: ignore[no-untyped-def]
+    """The longest end of a match that something follows: its length, and the range it is followed in."""
+    start = stream[len(stream) - 1]
+    length = len(text)
+    while True:
+        # The end of the stream comes first in a range, `<s>`, the largest id, last: nothing follows there.
+        after, _ = narrow(stream, suffixes, low, high, length, 0)
+        upto, _ = narrow(stream, suffixes, low, high, length, start)
+        if length == 0 or upto > after:
+            return length, after, upto
+        length -= 1
+        low, high = locate(stream, suffixes, text[len(text) - length :])
+
+
+@njit
+def _score(stream, suffixes, add, text, scores):  # type: ignore[no-untyped-def]
+    """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
+    size = np.int64(stream[len(stream) - 1])
+    begin, low, high = follow(stream, suffixes, text, np.int64(0), 0, np.int64(0), np.int64(len(suffixes)))
+    for place in range(1, len(text)):
+        length, after, upto = _followed(stream, suffixes, text[begin:place], low, high)
+        one, other = narrow(stream, suffixes, after, upto, length, text[place])
+        scores[place - 1] = np.log((other - one + add) / (upto - after + add * size))
+        begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
+
+
+@njit
+def _distribution(stream, suffixes, add, text, low, high, row):  # type: ignore[no-untyped-def]
+    """Fill `row` with the log-probability of every token after a match with the range [low, high)."""
+    length, low, high = _followed(stream, suffixes, text, low, high)
+    total = high - low + add * len(row)
+    row[:] = np.log(add / total)
+    while low < high:
+        token = stream[np.int64(suffixes[low]) + length]
+        _, after = narrow(stream, suffixes, low, high, length, token)
+        row[token] = np.log((after - low + add) / total)
+        low = after
+
+
+FAMILY = Family(
+    name="infinigram",
+    summary="n-grams without bound, by the longest match in a suffix array",
+    config=InfiniGramConfig,
+    estimated_by="counts",
+    load=load,
+    fit=fit,
+)

@@ -1,0 +1,130 @@
+"""The log-linear model at work: a context's rows of W, added to b and normalised.
+
+Only the words that stand in these rows differ from b, so Z costs as much as the rows are long.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from langue.base.compiled import njit
+from langue.models.counts.loglinear.features import Weights, count_of, hashes
+from langue.protocols import Floats, Ids, Vocabulary
+from langue.tokens.batches import Array
+from langue.tokens.contexts import contexts_of
+
+
+class LogLinear:
+    """A `Causal` model; contexts have no bound but the order."""
+
+    window: int | None = None
+    stride: int | None = None
+
+    def __init__(self, vocabulary: Vocabulary, order: int, skips: bool, weights: Weights) -> None:
+        self.vocabulary = vocabulary
+        self.order = order
+        self.features = count_of(order, skips)
+        self.weights = weights
+        for array in weights:
+            array.flags.writeable = False  # as mapped ones are: compiled code is made for one of them
+        self.base = np.exp(weights.bias.astype(np.float64))  # exp(b), of which Z is made
+
+    def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        found = []
+        for ids in sequences:
+            before = contexts_of(ids[:-1], self.order, self.vocabulary.eos)[: len(ids)]
+            found.append(_score(self.weights, self.base, self.features, before, np.asarray(ids, np.int64)))
+        return found
+
+    def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
+        return self.decoder(contexts).log_probs()
+
+    def decoder(self, prompts: Sequence[Ids]) -> "LogLinearDecoder":
+        last = [contexts_of(ids, self.order, self.vocabulary.eos)[-1] for ids in prompts]
+        return LogLinearDecoder(self, np.array(last, np.int64).reshape(len(prompts), self.order - 1))
+
+    def size(self) -> dict[str, int]:
+        used = np.count_nonzero(self.weights.weight)
+        return {"parameters": int(used) + len(self.weights.bias)}
+
+    def save(self, folder: Path) -> None:
+        for name, array in self.weights._asdict().items():
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path, vocabulary: Vocabulary, order: int, skips: bool) -> "LogLinear":
+        """Map the weights of a model folder."""
+        files = (folder / f"{name}.npy" for name in Weights._fields)
+        arrays = (np.asarray(np.load(file, mmap_mode="r", allow_pickle=False)) for file in files)
+        return cls(vocabulary, order, skips, Weights(*arrays))
+
+
+class LogLinearDecoder:
+    """The last order - 1 tokens of each sequence: `before` `(batch, order - 1)`."""
+
+    def __init__(self, model: LogLinear, before: Array) -> None:
+        self.model = model
+        self.before = before
+
+    def log_probs(self) -> Floats:
+        model = self.model
+        found = np.empty((len(self.before), model.vocabulary.size), np.float32)
+        for before, row in zip(self.before, found, strict=True):
+            scores = np.array(model.weights.bias, np.float64)
+            _add_rows(model.weights, rows_of(model.weights, model.features, before), scores)
+            row[:] = scores - np.logaddexp.reduce(scores)
+        return found
+
+    def append(self, ids: Ids) -> None:
+        self.before = np.c_[self.before[:, 1:], np.asarray(ids, np.int64)]
+
+    def select(self, rows: Sequence[int]) -> None:
+        self.before = self.before[list(rows)]
+
+
+@njit
+def rows_of(weights, features, before):  # type: ignore[no-untyped-def]
+    """Which rows of W a context has `(features,)`."""
+    found = np.empty(features, np.uint64)
+    hashes(before, features, found)
+    mask = np.uint64(len(weights.starts) - 2)
+    for index in range(features):
+        found[index] &= mask
+    return found
+
+
+@njit
+def _add_rows(weights, rows, scores):  # type: ignore[no-untyped-def]
+    for row in rows:
+        for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
+            scores[weights.word[place]] += weights.weight[place]
+
+
+@njit
+def normalise(weights, rows, q, total):  # type: ignore[no-untyped-def]
+    """Raise `q`, which is exp(b), to the exp(scores) of a context, and return Z; `total` is Σ exp(b)."""
+    z = total
+    for row in rows:
+        for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
+            word = weights.word[place]
+            raised = q[word] * np.exp(np.float64(weights.weight[place]))
+            z += raised - q[word]
+            q[word] = raised
+    return z
+
+
+@njit
+def _score(weights, base, features, before, ids):  # type: ignore[no-untyped-def]
+    """The log-probability of each id after its context `(tokens, order - 1)`."""
+    found = np.empty(len(ids), np.float32)
+    q = base.copy()
+    total = base.sum()
+    for index in range(len(ids)):
+        rows = rows_of(weights, features, before[index])
+        z = normalise(weights, rows, q, total)
+        found[index] = np.log(q[ids[index]] / z)
+        for row in rows:
+            for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
+                q[weights.word[place]] = base[weights.word[place]]
+    return found

@@ -1,0 +1,182 @@
+"""`markov`: the plain Markov chain of order k, p(w | the k tokens before it) = c(c w) / c(c).
+
+Maximum likelihood (Markov 1913; Shannon 1948, section 3), with `add` counts for every token on request
+(Lidstone's law; Laplace's with 1). It is here to show why smoothing exists: what never followed a context
+in training has probability 0, and one such token makes the perplexity of a whole text infinite. After a
+context that never occurred the tokens are equally likely, for nothing speaks for any; a chain gets there
+only through a token of probability 0.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import msgspec
+import numpy as np
+
+from langue.base.compiled import njit
+from langue.base.config import Config
+from langue.models.counts.ngram.counts import Numbers, count, stream_of
+from langue.models.registry import Family
+from langue.protocols import Floats, Ids, Vocabulary
+from langue.tokens.store import TokenStore
+
+
+class MarkovConfig(Config, frozen=True):
+    """The dials of a Markov chain."""
+
+    order: Annotated[int, msgspec.Meta(ge=0, le=7)] = 1  # tokens it looks back on; 0 is the multinomial
+    add: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # to every count; 0 is maximum likelihood
+
+
+class Chain(NamedTuple):
+    """The counts as a trie, its nodes numbered level by level as in `ngram.counts.Levels`."""
+
+    word: Numbers  # (nodes,) uint32: the last token; children of a context are sorted by it
+    counts: Numbers  # (nodes,) uint32: how often the n-gram occurs
+    children: Numbers  # (contexts + 1,) uint32: the first child of each context
+    total: Numbers  # (contexts + 1,) uint32: the counts of its children; the last for no context at all
+
+
+class Markov:
+    """A `Causal` model."""
+
+    window: int | None = None
+    stride: int | None = None
+
+    def __init__(self, vocabulary: Vocabulary, config: MarkovConfig, chain: Chain) -> None:
+        self.vocabulary = vocabulary
+        self.config = config
+        self.reach = config.order
+        self.chain = Chain(*map(_frozen, chain))
+
+    def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        found = [np.empty(len(ids), np.float32) for ids in sequences]
+        for ids, scores in zip(sequences, found, strict=True):
+            text = np.append(np.uint32(self.vocabulary.size), ids).astype(np.uint32)
+            _score(*self.chain, self.vocabulary.size, self.config.order, self.config.add, text, scores)
+        return list(found)
+
+    def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
+        return self.decoder(contexts).log_probs()
+
+    def decoder(self, prompts: Sequence[Ids]) -> "MarkovDecoder":
+        return MarkovDecoder(self, [[self.vocabulary.size, *map(int, ids)] for ids in prompts])
+
+    def size(self) -> dict[str, int]:
+        return {"ngrams": len(self.chain.word)}
+
+    def save(self, folder: Path) -> None:
+        for name, array in self.chain._asdict().items():
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+
+class MarkovDecoder:
+    """The last tokens of each sequence, `<s>` at its beginning, as many as the order reaches."""
+
+    def __init__(self, model: Markov, texts: list[list[int]]) -> None:
+        self.model = model
+        self.texts = [self._kept(text) for text in texts]
+
+    def log_probs(self) -> Floats:
+        model = self.model
+        rows = np.empty((len(self.texts), model.vocabulary.size), np.float32)
+        for text, row in zip(self.texts, rows, strict=True):
+            _distribution(*model.chain, model.config.add, np.array(text, np.uint32), row)
+        return rows
+
+    def append(self, ids: Ids) -> None:
+        self.texts = [self._kept([*text, int(id)]) for text, id in zip(self.texts, ids, strict=True)]
+
+    def select(self, rows: Sequence[int]) -> None:
+        self.texts = [self.texts[row] for row in rows]
+
+    def _kept(self, text: list[int]) -> list[int]:
+        return text[max(0, len(text) - self.model.config.order) :]
+
+
+def fit(config: MarkovConfig, store: TokenStore) -> Markov:
+    """Count the training split."""
+    vocabulary = Vocabulary(store.vocabulary_size, store.eos)
+    levels = count(stream_of(store.split("train"), vocabulary.size), vocabulary.size, config.order + 1)
+    upto = np.r_[0, np.cumsum(levels.count, dtype=np.int64)]
+    inner = upto[levels.children[1:]] - upto[levels.children[:-1]]
+    total = np.r_[inner, upto[vocabulary.size]].astype(np.uint32)
+    return Markov(vocabulary, config, Chain(levels.word, levels.count, levels.children, total))
+
+
+def load(folder: Path, config: MarkovConfig, vocabulary: Vocabulary) -> Markov:
+    files = (folder / f"{name}.npy" for name in Chain._fields)
+    return Markov(
+        vocabulary, config, Chain(*(np.load(file, mmap_mode="r", allow_pickle=False) for file in files))
+    )
+
+
+def _frozen(array: Numbers) -> Numbers:
+    """Read-only, as mapped ones are: compiled code is made for one of them."""
+    array = np.asarray(array)
+    array.flags.writeable = False
+    return array
+
+
+@njit
+def _score(word, counts, children, total, start, order, add, text, scores):  # type: ignore[no-untyped-def]
+    """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
+    for place in range(1, len(text)):
+        low, high, sum = _context(word, children, total, start, text[max(0, place - order) : place])
+        child = _child(word, low, high, text[place])
+        seen = counts[child] if child >= 0 else 0
+        scores[place - 1] = _log_prob(seen, sum, add, start)
+
+
+@njit
+def _distribution(word, counts, children, total, add, context, row):  # type: ignore[no-untyped-def]
+    """Fill `row` with the log-probability of every token after a context."""
+    low, high, sum = _context(word, children, total, len(row), context)
+    row[:] = _log_prob(0, sum, add, len(row))
+    for child in range(low, high):
+        if word[child] < len(row):  # `<s>` is read, never predicted
+            row[word[child]] = _log_prob(counts[child], sum, add, len(row))
+
+
+@njit
+def _log_prob(seen, sum, add, size):  # type: ignore[no-untyped-def]
+    if sum == 0:
+        return -np.log(size)
+    return np.log((seen + add) / (sum + add * size))
+
+
+@njit
+def _context(word, children, total, start, context):  # type: ignore[no-untyped-def]
+    """The range of the children of a context, and the sum of their counts."""
+    if len(context) == 0:
+        return np.int64(0), np.int64(start), np.int64(total[-1])
+    node = np.int64(context[0])
+    for index in range(1, len(context)):
+        node = _child(word, np.int64(children[node]), np.int64(children[node + 1]), context[index])
+        if node < 0:
+            return np.int64(0), np.int64(0), np.int64(0)
+    return np.int64(children[node]), np.int64(children[node + 1]), np.int64(total[node])
+
+
+@njit
+def _child(word, low, high, target):  # type: ignore[no-untyped-def]
+    """The node in [low, high) whose last token is `target`, or -1."""
+    end = high
+    while low < high:
+        middle = (low + high) // 2
+        if word[middle] < target:
+            low = middle + 1
+        else:
+            high = middle
+    return np.int64(low) if low < end and word[low] == target else np.int64(-1)
+
+
+FAMILY = Family(
+    name="markov",
+    summary="plain Markov chain, by maximum likelihood or with add-k",
+    config=MarkovConfig,
+    estimated_by="counts",
+    load=load,
+    fit=fit,
+)

@@ -1,0 +1,288 @@
+"""From counts to probabilities: interpolated modified Kneser–Ney, and simpler ways in the same frame.
+
+    p(w | c) = (a(cw) - D(a(cw))) / (a(c·) + e(c)) + gamma(c) p(w | c')
+
+order by order, with c' the context c less its first word; under the unigrams lies the uniform
+distribution. gamma(c) is the mass that the discounts D and the extra counts e(c) take away, so p sums
+to one. A smoothing says what a, D and e are (Chen and Goodman 1999, sections 2 and 3).
+"""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+
+from langue.base.compiled import njit
+from langue.base.progress import log
+from langue.models.counts.ngram.counts import THREADS, Levels, Numbers, each
+from langue.models.counts.ngram.tables import Tables, index_of
+
+# For an order with too few counts to estimate from: what KenLM's --discount_fallback takes.
+FALLBACK = (0.5, 1.0, 1.5)
+PIECE = 1 << 16  # contexts interpolated at a time: what is held beside the tables stays small
+STUPID = 0.4  # the backoff of Brants et al. 2007, section 4
+
+Smoothing = Literal["modified-kneser-ney", "absolute", "witten-bell", "add-k", "stupid-backoff"]
+SMOOTHINGS: tuple[Smoothing, ...] = get_args(Smoothing)
+
+
+class Rule(NamedTuple):
+    """One order's a, D and e."""
+
+    counts: Numbers  # a: (n-grams of the order,)
+    discount: tuple[float, float, float, float]  # D of counts 0, 1, 2, and 3 or more
+    extra_per_child: float = 0.0  # e(c) = this times the different words seen after c ...
+    extra: float = 0.0  # ... plus this
+    backoff: float = 0.0  # where it is not 0: gamma of every context, and p is the first term alone
+
+
+def estimate(
+    levels: Levels,
+    smoothing: Smoothing = "modified-kneser-ney",
+    *,
+    k: float = 1.0,
+    prune: tuple[int, ...] = (),
+    absent: int | None = None,
+) -> Tables:
+    """Probabilities and backoffs of every n-gram counted. The counts are used up.
+
+    Args:
+        k: the count that `add-k` adds to every word of the vocabulary.
+        prune: for orders 1, 2, ...: n-grams that occur at most so often are left out, and what they
+            would take is given to the order below; the last holds for all orders above.
+        absent: an id that no text holds, to which no probability is given.
+    """
+    suffix = _suffixes(levels)
+    slots = index_of(levels.children, levels.word, levels.new)
+    log_prob = levels.word.view(np.float32)  # suffixes name the words now; their memory serves again
+    log_backoff = levels.new(len(levels.children) - 1, np.float32)
+    words = _vocabulary_size(levels) - (absent is not None)
+    lower = np.full(1, 1.0 / words)  # p of the order before, by suffix
+    for n in range(1, levels.order + 1):
+        rule = _RULES[smoothing](levels, suffix, n, k)
+        lower = _order(levels, suffix, n, rule, _threshold(prune, n), lower, log_prob, log_backoff)
+        if n == 1 and absent is not None:
+            log_prob[absent] = -np.inf
+    tables = Tables(levels.first, suffix, log_prob, log_backoff, levels.children, slots).frozen()
+    if not any(prune):
+        return tables
+    kept = levels.new(len(suffix), bool)
+    kept[: levels.first[1]] = True
+    for n in range(2, levels.order + 1):
+        np.greater(levels.count[levels.level(n)], _threshold(prune, n), out=kept[levels.level(n)])
+    return tables.keep(kept, levels.new)
+
+
+def _kneser_ney(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
+    adjusted = adjusted_counts(levels, suffix, n)
+    return Rule(adjusted, (0.0, *discounts(adjusted, n)))
+
+
+def _absolute(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
+    """One discount for every count (Ney, Essen and Kneser 1994)."""
+    counts = _raw(levels, n)
+    t1, t2, *_ = counts_of_counts(counts)
+    discount = t1 / (t1 + 2 * t2) if t1 and t2 else FALLBACK[0]
+    return Rule(counts, (0.0, discount, discount, discount))
+
+
+def _witten_bell(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
+    """As many extra counts as different words were seen: what is new tends to be followed by the new."""
+    return Rule(_raw(levels, n), (0.0, 0.0, 0.0, 0.0), extra_per_child=1.0)
+
+
+def _add_k(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
+    """k counts for every word, spread as the order below predicts (MacKay and Peto 1995); at order 1
+    evenly, which is the add-k of the textbooks."""
+    return Rule(_raw(levels, n), (0.0, 0.0, 0.0, 0.0), extra=k * _vocabulary_size(levels))
+
+
+def _stupid_backoff(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
+    """Relative frequencies, and one weight for every step down: scores that sum to more than one."""
+    return Rule(_raw(levels, n), (0.0, 0.0, 0.0, 0.0), backoff=STUPID)
+
+
+_RULES: dict[Smoothing, Callable[[Levels, Numbers, int, float], Rule]] = {
+    "modified-kneser-ney": _kneser_ney,
+    "absolute": _absolute,
+    "witten-bell": _witten_bell,
+    "add-k": _add_k,
+    "stupid-backoff": _stupid_backoff,
+}
+
+
+def adjusted_counts(levels: Levels, suffix: Numbers, n: int) -> Numbers:
+    """How many different words stand before an n-gram; at the highest order, and for what begins with
+    `<s>`, before which no word can stand, how often it occurs."""
+    counts = _raw(levels, n)
+    if n == levels.order:
+        return counts
+    starts = _starts_at(levels, n)
+    counts[:starts] = 0
+    _tally(suffix[levels.level(n + 1)], int(levels.first[n - 1]), starts, counts)
+    return counts
+
+
+def discounts(counts: Numbers, order: int) -> tuple[float, float, float]:
+    """D1, D2 and D3+ of one order, from its counts of counts (equation 26 of the paper)."""
+    t1, t2, t3, t4 = counts_of_counts(counts)
+    if t1 and t2 and t3:
+        y = t1 / (t1 + 2 * t2)
+        found = (1 - 2 * y * t2 / t1, 2 - 3 * y * t3 / t2, 3 - 4 * y * t4 / t3)
+        # A discount of 0, which KenLM takes, would leave nothing for words never seen in a context.
+        if all(0 < value <= times for times, value in enumerate(found, 1)):
+            return found
+    log.info("order %d: too few counts to estimate discounts from; taking %s, %s, %s", order, *FALLBACK)
+    return FALLBACK
+
+
+@njit
+def counts_of_counts(counts):  # type: ignore[no-untyped-def]
+    """How many n-grams have the counts 1, 2, 3 and 4: `(4,)`."""
+    found = np.zeros(4)
+    for times in counts:
+        if 1 <= times <= 4:
+            found[times - 1] += 1
+    return found
+
+
+def _vocabulary_size(levels: Levels) -> int:
+    return int(levels.first[1]) - 1
+
+
+def _raw(levels: Levels, n: int) -> Numbers:
+    counts = levels.new(int(levels.first[n] - levels.first[n - 1]), np.uint32)
+    counts[:] = levels.count[levels.level(n)]
+    if n == 1:
+        counts[-1] = 0  # `<s>` is read, never predicted
+    return counts
+
+
+def _starts_at(levels: Levels, n: int) -> int:
+    """Place in level n of the first n-gram that begins with `<s>`: the largest first word, so the last."""
+    node = _vocabulary_size(levels)
+    for _ in range(n - 1):
+        node = int(levels.children[node])
+    return node - int(levels.first[n - 1])
+
+
+def _threshold(prune: tuple[int, ...], n: int) -> int:
+    # Words stay, whatever is asked: a vocabulary is not a matter of the model.
+    return prune[min(n, len(prune)) - 1] if prune and n > 1 else -1
+
+
+def _suffixes(levels: Levels) -> Numbers:
+    """The node of each n-gram less its first word; of a unigram, itself."""
+    suffix = levels.new(len(levels.word), np.uint32)
+    suffix[: levels.first[min(2, levels.order)]] = levels.word[: levels.first[min(2, levels.order)]]
+    for n in range(3, levels.order + 1):
+        begin, end = _shares(levels, n)
+        each(lambda low, high: _link(levels.children, levels.word, suffix, low, high), begin, end)
+    return suffix
+
+
+def _shares(levels: Levels, n: int) -> tuple[list[int], list[int]]:
+    """Ranges of the contexts of order n, one for each thread, with about as many n-grams in each."""
+    contexts = levels.level(n - 1)
+    # In the type of what is searched, which numpy would copy otherwise.
+    wanted = np.linspace(levels.first[n - 1], levels.first[n], THREADS + 1)[1:-1].astype(np.uint32)
+    cuts = contexts.start + np.searchsorted(levels.children[contexts], wanted)
+    edges = [contexts.start, *cuts.tolist(), contexts.stop]
+    return edges[:-1], edges[1:]
+
+
+def _order(
+    levels: Levels, suffix: Numbers, n: int, rule: Rule, threshold: int, lower: Numbers, log_prob: Numbers,
+    log_backoff: Numbers,
+) -> Numbers:  # fmt: skip
+    """Fill in the n-grams of one order and the backoffs of their contexts; returns p."""
+    here, raw = levels.level(n), levels.count[levels.level(n)]
+    p = levels.new(len(raw), np.float64)
+    if n == 1:
+        edges, nothing = np.array([0, here.stop], np.uint32), np.zeros(here.stop, np.uint32)
+        _interpolate(edges, 0, 1, 0, nothing, 0, raw, threshold, *rule, lower, p, np.empty(1))
+        with np.errstate(divide="ignore"):
+            np.log(p, out=log_prob[here], casting="same_kind")
+        return p
+    before = levels.level(n - 1)
+
+    def piece(low: int, high: int) -> None:
+        gamma = np.empty(high - low)
+        _interpolate(
+            levels.children, low, high, here.start, suffix, before.start, raw, threshold, *rule, lower, p,
+            gamma,
+        )  # fmt: skip
+        part = slice(int(levels.children[low]), int(levels.children[high]))
+        seen = p[part.start - here.start : part.stop - here.start]
+        with np.errstate(divide="ignore"):
+            np.log(seen, out=log_prob[part], casting="same_kind")
+            np.log(gamma, out=log_backoff[low:high], casting="same_kind")
+
+    def share(low: int, high: int) -> None:
+        for begin in range(low, high, PIECE):
+            piece(begin, min(begin + PIECE, high))
+
+    each(share, *_shares(levels, n))
+    return p
+
+
+@njit
+def _tally(suffix, first, starts, counts):  # type: ignore[no-untyped-def]
+    """Count the words that stand before each n-gram but those that begin with `<s>`, from `starts` on."""
+    for index in range(len(suffix)):
+        place = np.int64(suffix[index]) - first
+        if place < starts:
+            counts[place] += np.uint32(1)
+
+
+@njit
+def _link(children, word, suffix, begin, end):  # type: ignore[no-untyped-def]
+    """The suffix of every child of contexts [begin, end), found among the children of their suffix."""
+    for context in range(begin, end):
+        shorter = np.int64(suffix[context])
+        low, last = np.int64(children[shorter]), np.int64(children[shorter + 1])
+        for child in range(np.int64(children[context]), np.int64(children[context + 1])):
+            target, high = word[child], last
+            while high - low > 1:
+                middle = (low + high) >> 1
+                if word[middle] <= target:
+                    low = middle
+                else:
+                    high = middle
+            suffix[child] = low
+
+
+@njit
+def _interpolate(  # type: ignore[no-untyped-def]
+    children, begin, end, first, suffix, before, raw, threshold, counts, discount, per_child, extra, backoff,
+    lower, p, gamma,
+):  # fmt: skip
+    """The equation above for contexts [begin, end).
+
+    `first` and `before` are the first nodes of the n-grams' level and of the one below: `raw`,
+    `counts`, `p` and `lower` count from there, `gamma` from `begin`.
+    """
+    seen = np.zeros(4, np.int64)
+    for context in range(begin, end):
+        low, high = np.int64(children[context]) - first, np.int64(children[context + 1]) - first
+        total = np.int64(0)
+        pruned = np.int64(0)
+        seen[:] = 0
+        for child in range(low, high):
+            a = np.int64(counts[child])
+            total += a
+            if np.int64(raw[child]) <= threshold:
+                pruned += a
+            else:
+                seen[a if a < 3 else 3] += 1
+        added = per_child * (seen[1] + seen[2] + seen[3]) + extra
+        taken = discount[1] * seen[1] + discount[2] * seen[2] + discount[3] * seen[3] + pruned + added
+        below = taken / (total + added) if total > 0 else 1.0
+        share = 1.0 / (total + added) if total > 0 else 0.0
+        gamma[context - begin] = backoff if backoff else below
+        if backoff:
+            below = 0.0
+        for child in range(low, high):
+            a = np.int64(counts[child])
+            shorter = np.int64(suffix[child + first]) - before
+            p[child] = (a - discount[a if a < 3 else 3]) * share + below * lower[shorter]

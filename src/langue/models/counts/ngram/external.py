@@ -1,0 +1,193 @@
+"""Counting a corpus that is larger than the memory there is, to the same tables bit for bit.
+
+The text is counted block by block, and each block's levels go to disk. Two are merged into one, level by
+level: in both, n-grams stand in the order of their words, so a merge reads and writes from one end to the
+other. Counts add up; numbers follow from the order; nothing depends on where the blocks were cut. Arrays
+that grow with the corpus are mapped files, which the system holds in memory only as far as it has room.
+"""
+
+import ctypes
+import os
+from tempfile import TemporaryFile
+
+import numpy as np
+import numpy.typing as npt
+
+from langue.base.compiled import njit
+from langue.base.errors import LangueError
+from langue.models.counts.ngram.counts import Levels, New, Numbers, count
+
+MEGABYTE = 1 << 20
+LEAST = 1 << 16  # positions of a block: smaller ones only make merges
+WORD = 64  # bytes that counting and estimating hold for each word of the vocabulary
+OTHER = 8 * MEGABYTE  # what does not depend on the corpus: stacks, buffers, pieces of arrays
+
+
+def mapped(size: int, dtype: npt.DTypeLike) -> Numbers:
+    """An array in a temporary file, which goes when the array does.
+
+    Raises:
+        LangueError: the disk has no room for it.
+    """
+    if not size:
+        return np.empty(0, dtype)
+    with TemporaryFile() as file:
+        try:
+            if hasattr(
+                os, "posix_fallocate"
+            ):  # sets the room aside: a full disk would kill the process later
+                os.posix_fallocate(file.fileno(), 0, size * np.dtype(dtype).itemsize)
+            else:
+                file.truncate(size * np.dtype(dtype).itemsize)
+        except OSError as error:
+            reason = f"{error.strerror or error}; set TMPDIR to a folder on a larger disk"
+            raise LangueError(f"cannot write temporary files: {reason}") from error
+        return np.asarray(np.memmap(file, dtype, "r+", shape=(size,)))
+
+
+def give_back() -> None:
+    """Have the C library return freed memory that it keeps, of what was done before."""
+    trim = getattr(ctypes.CDLL(None) if os.name == "posix" else None, "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def least_memory(vocabulary_size: int, order: int) -> int:
+    """Megabytes without which a corpus of so many words cannot be counted."""
+    return -(-(OTHER + WORD * vocabulary_size + LEAST * _position(order)) // MEGABYTE)
+
+
+def _position(order: int) -> int:
+    """Bytes a position of a block takes: its place, a sorting key, and a node of 12 bytes for each order."""
+    return 16 + 12 * order
+
+
+def count_in_blocks(
+    stream: Numbers, vocabulary_size: int, order: int, *, memory: int, new: New = mapped
+) -> Levels:
+    """The levels of `count`, of a stream of any size.
+
+    Args:
+        stream: as `stream_of` makes it; a mapped one takes no memory.
+        memory: megabytes that counting may hold at a time, beside the interpreter and mapped files.
+
+    Raises:
+        LangueError: not even the vocabulary can be held in so little.
+    """
+    least = least_memory(vocabulary_size, order)
+    if memory < least:
+        raise LangueError(
+            f"{vocabulary_size:,} words at order {order} cannot be counted in {memory} MB; "
+            f"give at least --memory {least}"
+        )
+    give_back()
+    block = (memory * MEGABYTE - OTHER - WORD * vocabulary_size) // _position(order)
+    size = len(stream) - 1
+    waiting: list[tuple[int, Levels]] = []  # how many blocks are in it
+    for begin in range(0, size, block):
+        end = min(begin + block, size)
+        part = stream[begin : min(end + order, size + 1)]
+        places = end - begin
+        counted = count(part, vocabulary_size, order, places=places, new=new)
+        waiting.append((1, counted))
+        while len(waiting) > 1 and waiting[-2][0] <= waiting[-1][0]:
+            _merge_last(waiting, new)
+    while len(waiting) > 1:
+        _merge_last(waiting, new)
+    return waiting[0][1]
+
+
+def _merge_last(waiting: list[tuple[int, Levels]], new: New) -> None:
+    (some, one), (more, other) = waiting[-2:]
+    waiting[-2:] = [(some + more, merge(one, other, new))]
+
+
+def merge(one: Levels, other: Levels, new: New) -> Levels:
+    """The levels of two parts of a corpus together."""
+    order = one.order
+    # What each level may have at most, until it is known.
+    most = np.diff(one.first) + np.diff(other.first)
+    words, counts, children = [], [], []
+    size = int(one.first[1])
+    words.append(one.word[:size])
+    total = new(size, np.uint32)
+    np.add(one.count[:size], other.count[:size], out=total)
+    counts.append(total)
+    numbers = [np.arange(size, dtype=np.uint32)] * 2  # in the merged level, of the nodes of each
+    for n in range(2, order + 1):
+        word, tally, begins = (
+            new(int(most[n - 1]), np.uint32),
+            new(int(most[n - 1]), np.uint32),
+            new(size, np.uint32),
+        )
+        mine, theirs = (
+            new(len(one.word[one.level(n)]), np.uint32),
+            new(len(other.word[other.level(n)]), np.uint32),
+        )
+        size = _merge_level(
+            *_side(one, n), numbers[0], mine, *_side(other, n), numbers[1], theirs, word, tally, begins
+        )
+        words.append(word[:size])
+        counts.append(tally[:size])
+        children.append(begins)
+        numbers = [mine, theirs]
+    first = np.r_[0, np.cumsum([len(word) for word in words])]
+    merged = Levels(
+        first,
+        word=new(int(first[-1]), np.uint32),
+        count=new(int(first[-1]), np.uint32),
+        children=new(int(first[-2]) + 1, np.uint32),
+        new=new,
+    )
+    merged.children[-1] = first[-1]
+    for n in range(1, order + 1):
+        merged.word[merged.level(n)], merged.count[merged.level(n)] = words[n - 1], counts[n - 1]
+        if n < order:
+            np.add(children[n - 1], np.uint32(first[n]), out=merged.children[merged.level(n)])
+    return merged
+
+
+def _side(levels: Levels, n: int) -> tuple[Numbers, Numbers, Numbers, int, int]:
+    """What a merge reads of level n: arrays, the first of its contexts, and its own first node."""
+    first = int(levels.first[n - 2]), int(levels.first[n - 1])
+    return levels.word, levels.count, levels.children, *first
+
+
+@njit
+def _merge_level(  # type: ignore[no-untyped-def]
+    word_a, count_a, children_a, contexts_a, first_a, numbers_a, own_a,
+    word_b, count_b, children_b, contexts_b, first_b, numbers_b, own_b,
+    word, count, begins,
+):  # fmt: skip
+    """Merge the children of contexts that both have, in the order of the merged contexts.
+
+    Returns:
+        How many nodes the merged level has. `own_a` and `own_b` are filled with the number in it of
+        each node of the two, `begins` with the first child of each merged context.
+    """
+    size, a, b = np.int64(0), np.int64(0), np.int64(0)  # merged nodes, contexts of either
+    for context in range(len(begins)):
+        begins[context] = size
+        low_a = high_a = low_b = high_b = np.int64(0)
+        if a < len(numbers_a) and numbers_a[a] == context:
+            low_a, high_a = np.int64(children_a[contexts_a + a]), np.int64(children_a[contexts_a + a + 1])
+            a += 1
+        if b < len(numbers_b) and numbers_b[b] == context:
+            low_b, high_b = np.int64(children_b[contexts_b + b]), np.int64(children_b[contexts_b + b + 1])
+            b += 1
+        while low_a < high_a or low_b < high_b:
+            take_a = low_b >= high_b or (low_a < high_a and word_a[low_a] <= word_b[low_b])
+            take_b = low_a >= high_a or (low_b < high_b and word_b[low_b] <= word_a[low_a])
+            count[size] = 0
+            if take_a:
+                word[size] = word_a[low_a]
+                count[size] += count_a[low_a]
+                own_a[low_a - first_a] = size
+            if take_b:
+                word[size] = word_b[low_b]
+                count[size] += count_b[low_b]
+                own_b[low_b - first_b] = size
+            low_a += take_a
+            low_b += take_b
+            size += 1
+    return size

@@ -1,0 +1,104 @@
+"""The n-gram model at work: ids in, log-probabilities out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from langue.base.errors import LangueError
+from langue.models.counts.ngram.counts import Numbers
+from langue.models.counts.ngram.score import distribution, score, step
+from langue.models.counts.ngram.tables import Tables
+from langue.protocols import Floats, Ids, Vocabulary
+
+
+class NGram:
+    """A `Causal` model; contexts have no bound but the order."""
+
+    window: int | None = None
+    stride: int | None = None
+
+    def __init__(self, vocabulary: Vocabulary, tables: Tables, *, normalised: bool = True) -> None:
+        self.vocabulary = vocabulary
+        self.normalised = normalised  # whether its scores are probabilities
+        self.rounded_down = tables.quantised  # its probabilities sum to a little less than one
+        self.tables = tables.narrow()
+        self.reach = tables.order - 1  # what lies further back makes no difference
+        self.begin = vocabulary.size if tables.order > 1 else -1  # the state after `<s>`
+
+    def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        return self.log_probs_and_lengths(sequences)[0]
+
+    def log_probs_and_lengths(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Numbers]]:
+        """Natural-log probability of each token, and the length of the n-gram that was found for it."""
+        ends = np.cumsum([len(ids) + 1 for ids in sequences], dtype=np.int64)
+        stream = np.full(int(ends[-1]) if len(ends) else 0, self.vocabulary.size, np.uint32)
+        for ids, end in zip(sequences, ends, strict=True):
+            stream[end - len(ids) : end] = ids
+        self._check(stream)
+        found, lengths = score(self.tables, stream)
+        parts = [slice(end - len(ids), end) for ids, end in zip(sequences, ends, strict=True)]
+        return [found[part] for part in parts], [lengths[part] for part in parts]
+
+    def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
+        return self.decoder(contexts).log_probs()
+
+    def decoder(self, prompts: Sequence[Ids]) -> "NGramDecoder":
+        return NGramDecoder(self, np.array([self.state(ids) for ids in prompts], np.int64))
+
+    def state(self, ids: Ids, *, begin: bool = True) -> int:
+        """The state after some tokens, at the beginning of a document or (not `begin`) anywhere."""
+        state = np.array([self.begin if begin and len(ids) < self.reach else -1])
+        for id in np.asarray(ids)[max(0, len(ids) - self.reach) :]:
+            state = self.advance(state, np.array([id]))[0]
+        return int(state[0])
+
+    def advance(self, states: Numbers, ids: Ids) -> tuple[Numbers, Floats, Numbers]:
+        """Read one token in each state: for generation, and for rescoring lists that share beginnings.
+
+        Args:
+            states: `(batch,)`; equal states have equal futures.
+            ids: `(batch,)`.
+
+        Returns:
+            The states after it, its natural-log probabilities, and the lengths of the n-grams found.
+
+        Raises:
+            LangueError: an id is of no token.
+        """
+        words, after = np.array(ids, np.int64), np.array(states, np.int64)
+        self._check(words)
+        log_probs, lengths = np.empty(len(ids), np.float32), np.empty(len(ids), np.uint8)
+        step(*self.tables, after, words, log_probs, lengths)
+        return after, log_probs, lengths
+
+    def _check(self, ids: Numbers) -> None:
+        """Compiled code reads wherever an id points. That of `<s>`, after the vocabulary's, has a node."""
+        if len(ids) and (ids.min() < 0 or ids.max() > self.vocabulary.size):
+            raise LangueError(f"a token id is not one of 0 to {self.vocabulary.size - 1}")
+
+    def size(self) -> dict[str, int]:
+        return {"ngrams": len(self.tables.suffix), "bytes": sum(array.nbytes for array in self.tables)}
+
+    def save(self, folder: Path) -> None:
+        self.tables.save(folder)
+
+
+class NGramDecoder:
+    """One state for each sequence: `states` `(batch,)`."""
+
+    def __init__(self, model: NGram, states: Numbers) -> None:
+        self.model = model
+        self.states = states
+
+    def log_probs(self) -> Floats:
+        found = np.empty((len(self.states), self.model.vocabulary.size), np.float32)
+        for state, row in zip(self.states, found, strict=True):
+            distribution(*self.model.tables, int(state), row)
+        return found
+
+    def append(self, ids: Ids) -> None:
+        self.states = self.model.advance(self.states, ids)[0]
+
+    def select(self, rows: Sequence[int]) -> None:
+        self.states = self.states[list(rows)]

@@ -1,0 +1,267 @@
+"""Walking the trie: scores of a text, steps of a state, the distribution of the next word.
+
+A state is one node, the longest context that the words so far end with; its suffixes are the shorter
+ones. A word is looked up in them from the shortest to the longest: found after one, its node is the
+suffix to look for after the next. A match that is shorter than the context pays the backoffs of the
+contexts it fell short of.
+
+Most of the time goes into waiting for memory, and into branches guessed wrong. So a text is walked by
+several streams in lockstep, each in a part of its own: what one needs next is fetched while the others
+work, and only those that may still find a longer n-gram look for it.
+"""
+
+import numpy as np
+
+from langue.base.compiled import njit, prefetch
+from langue.models.counts.ngram.counts import THREADS, Numbers, each
+from langue.models.counts.ngram.tables import (
+    FEW,
+    Tables,
+    edge,
+    fetch_word,
+    find,
+    look_up,
+    scan,
+    slot_of,
+    value,
+)
+
+STREAMS = 16  # in lockstep: 8 are slower by 4 %, 32 no faster (docs/log.md)
+SHORT = 4096  # positions: as many are scored in the time it takes to start a thread
+
+
+def score(tables: Tables, stream: Numbers, *, threads: int = THREADS) -> tuple[Numbers, Numbers]:
+    """Score a stream of documents.
+
+    Args:
+        stream: `(positions,)` uint32, each document after its `<s>`.
+
+    Returns:
+        log_probs: `(positions,)` float32, natural logs; 0 for `<s>`.
+        lengths: `(positions,)` uint8, words of the n-gram that was found; 0 for `<s>`.
+    """
+    log_probs, lengths = np.zeros(len(stream), np.float32), np.zeros(len(stream), np.uint8)
+    if len(stream) <= SHORT or threads == 1:
+        _lockstep(*tables, stream, 0, len(stream), log_probs, lengths)
+    else:
+        edges = [len(stream) * part // threads for part in range(threads + 1)]
+        each(lambda begin, end: _lockstep(*tables, stream, begin, end, log_probs, lengths), edges, edges[1:])
+    return log_probs, lengths
+
+
+@njit
+def _lockstep(  # type: ignore[no-untyped-def]  # noqa: C901  # a call for each stage halves the speed
+    first, suffix, log_prob, log_backoff, children, slots, bases, bins, stream, begin, end, log_probs, lengths
+):
+    """Score positions [begin, end). Before where a stream begins, order - 1 words are read again.
+
+    What a match is worth is fetched when it is known to be the longest, and written down a turn later.
+    """
+    order = len(first) - 1
+    counted, stop = np.empty(STREAMS, np.int64), np.empty(STREAMS, np.int64)  # the part of each stream
+    for s in range(STREAMS):
+        counted[s] = begin + (end - begin) * s // STREAMS
+        stop[s] = begin + (end - begin) * (s + 1) // STREAMS
+    # What is kept as uint32 is known not to be negative, and indexes without a test for that.
+    at = np.maximum(counted - (order - 1), 0)  # where each stream reads
+    # Matches of 1, 2 ... words for each stream, which a turn later are the contexts: two halves in turn.
+    nodes = np.zeros((2, STREAMS, order + 1), np.uint32)
+    depth = np.zeros((2, STREAMS), np.int64)  # how many contexts there are
+    fertile = np.zeros(STREAMS, np.int64)  # how many of them have children
+    found = np.ones(STREAMS, np.int64)  # how many matches
+    low, high = np.empty((STREAMS, order), np.uint32), np.empty((STREAMS, order), np.uint32)
+    slot = np.empty((STREAMS, order), np.uint32)
+    waiting = np.empty(STREAMS, np.uint32)  # the streams whose word may be found after a longer context
+    turns = (stop - at).max()
+    for turn in range(turns + 1):
+        old, new = turn & 1, 1 - (turn & 1)  # the halves of contexts, and of matches
+        left = np.int64(0)
+        for s in range(STREAMS):
+            if at[s] < stop[s]:
+                word = np.int64(stream[at[s]])
+                fertile[s] = _open(
+                    suffix, children, slots, bases, nodes, old, s, depth[old, s], word, low, high, slot
+                )
+                fetch_word(children, bases, word)
+                waiting[left] = s
+                left += fertile[s] > 0
+        for s in range(STREAMS):
+            if counted[s] < at[s] <= stop[s] and nodes[old, s, 0] != first[1] - 1:
+                log_probs[at[s] - 1] = _worth(
+                    log_prob, log_backoff, bins, nodes, old, s, found[s], depth[new, s]
+                )
+                lengths[at[s] - 1] = found[s]
+        for s in range(STREAMS):
+            if at[s] < stop[s]:
+                nodes[new, s, 0] = stream[at[s]]
+            found[s] = 1
+        for index in range(left):
+            row = np.int64(waiting[index])
+            _reach(suffix, slots, row, fertile[row], low, high, slot)
+        for n in range(order - 1):
+            going_on = np.int64(0)
+            for index in range(left):
+                row = np.int64(waiting[index])
+                begins, ends, target = np.int64(low[row, n]), np.int64(high[row, n]), nodes[new, row, n]
+                if ends - begins <= FEW:
+                    node = scan(suffix, begins, ends, target)
+                else:
+                    node = look_up(suffix, slots, np.int64(slot[row, n]), begins, ends, target)
+                if node >= 0:
+                    nodes[new, row, n + 1] = node
+                    found[row] = n + 2
+                    prefetch(children, node)  # beyond the end at the highest order: it does nothing
+                    waiting[going_on] = row
+                    going_on += n + 1 < fertile[row]
+            left = going_on
+        for s in range(STREAMS):
+            match = found[s]
+            prefetch(log_prob, np.int64(nodes[new, s, match - 1]))
+            for n in range(match - 1, depth[old, s]):
+                prefetch(log_backoff, np.int64(nodes[old, s, n]))
+            depth[new, s] = min(match, order - 1)
+            at[s] += 1
+
+
+@njit(inline="always")
+def _open(suffix, children, slots, bases, nodes, old, s, depth, word, low, high, slot):  # type: ignore[no-untyped-def]
+    """Read where the children of each context nodes[old, s] lie, and fetch where the word may be.
+
+    Returns:
+        How many contexts have children; where one has none, no longer one has.
+    """
+    fertile = 0
+    for n in range(depth):
+        context = np.int64(nodes[old, s, n])
+        begin, end = edge(children, bases, context), edge(children, bases, context + 1)
+        low[s, n], high[s, n] = begin, end
+        fertile += begin < end  # to leave here instead would be guessed wrong too often
+        if end - begin <= FEW:
+            prefetch(suffix, begin)
+            prefetch(suffix, end - 1)
+        else:
+            place = slot_of(context, word, len(slots))
+            slot[s, n] = place
+            prefetch(slots, place)
+    return fertile
+
+
+@njit(inline="always")
+def _reach(suffix, slots, s, fertile, low, high, slot):  # type: ignore[no-untyped-def]
+    """Fetch what the slots of the index point to."""
+    for n in range(fertile):
+        if np.int64(high[s, n]) - np.int64(low[s, n]) > FEW:
+            prefetch(suffix, np.int64(slots[np.int64(slot[s, n])]))
+
+
+@njit(inline="always")
+def _worth(log_prob, log_backoff, bins, nodes, new, s, match, depth):  # type: ignore[no-untyped-def]
+    """Log-probability of the word whose matches are nodes[new, s], the longest of `match` words: that of the
+    match, and the backoffs of the contexts nodes[1 - new, s], `depth` of them, that have as many words."""
+    total = value(log_prob, bins, 0, match - 1, np.int64(nodes[new, s, match - 1]))
+    for n in range(match - 1, depth):
+        total += value(log_backoff, bins, 1, n, np.int64(nodes[1 - new, s, n]))
+    return total
+
+
+@njit
+def sums_of(begins, log_probs, sums):  # type: ignore[no-untyped-def]
+    """Fill `sums` `(parts,)` with those of log_probs[begins[i] : begins[i + 1]]."""
+    for part in range(len(sums)):
+        total = 0.0
+        for place in range(begins[part], begins[part + 1]):
+            total += log_probs[place]
+        sums[part] = total
+
+
+@njit
+def totals(stream, start, unknown, log_probs):  # type: ignore[no-untyped-def]
+    """The sum of log-probabilities, that of unknown words among them, how many these are, and the tokens."""
+    total, unknown_total, unknowns, tokens = 0.0, 0.0, 0, 0
+    for place in range(len(stream)):
+        if stream[place] != start:
+            tokens += 1
+            total += log_probs[place]
+            if stream[place] == unknown:
+                unknowns += 1
+                unknown_total += log_probs[place]
+    return total, unknown_total, unknowns, tokens
+
+
+@njit
+def step(  # type: ignore[no-untyped-def]
+    first, suffix, log_prob, log_backoff, children, slots, bases, bins, states, words, log_probs, lengths
+):
+    """Read one word in each state: `states` `(batch,)` is overwritten, the rest `(batch,)` filled.
+
+    A state is a context and may be -1, the empty one; so may be the states that result (order 1).
+    """
+    order = len(first) - 1
+    nodes = np.zeros((2, 1, order + 1), np.uint32)  # contexts, and matches
+    low, high = np.empty((1, order), np.uint32), np.empty((1, order), np.uint32)
+    slot = np.empty((1, order), np.uint32)
+    for at in range(len(states)):
+        depth = _contexts(first, suffix, states[at], nodes)
+        word = np.int64(words[at])
+        fertile = _open(suffix, children, slots, bases, nodes, 0, 0, depth, word, low, high, slot)
+        node, length = word, 1
+        nodes[1, 0, 0] = word
+        while length <= fertile:
+            n = length - 1
+            longer = find(
+                suffix,
+                slots,
+                np.int64(low[0, n]),
+                np.int64(high[0, n]),
+                np.int64(slot[0, n]),
+                np.uint32(node),
+            )
+            if longer < 0:
+                break
+            node = longer
+            nodes[1, 0, length] = node
+            length += 1
+        log_probs[at] = _worth(log_prob, log_backoff, bins, nodes, 1, 0, length, depth)
+        lengths[at] = length
+        states[at] = node if length < order else np.int64(suffix[node]) if order > 1 else -1
+
+
+@njit
+def _contexts(first, suffix, state, nodes):  # type: ignore[no-untyped-def]
+    """The contexts of 1, 2 ... words that end a state; returns how many there are."""
+    depth = 0
+    if state >= 0:
+        while first[depth] <= state:
+            depth += 1
+        for n in range(depth - 1, -1, -1):
+            nodes[0, 0, n] = state
+            state = np.int64(suffix[state])
+    return depth
+
+
+@njit
+def distribution(  # type: ignore[no-untyped-def]
+    first, suffix, log_prob, log_backoff, children, slots, bases, bins, state, row
+):
+    """Fill `row` `(vocabulary,)` with the log-probabilities of every word after a state.
+
+    From the shortest context to the longest: each backs off from what stands there and overwrites
+    what it has seen itself.
+    """
+    nodes = np.empty((1, 1, len(first)), np.uint32)
+    depth = _contexts(first, suffix, state, nodes)
+    for id in range(len(row)):
+        row[id] = value(log_prob, bins, 0, 0, id)
+    before, words = np.int64(0), np.empty(0, np.uint32)  # the first child of the context before; their words
+    for n in range(depth):
+        row += value(log_backoff, bins, 1, n, np.int64(nodes[0, 0, n]))
+        context = np.int64(nodes[0, 0, n])
+        low, high = edge(children, bases, context), edge(children, bases, context + 1)
+        own = np.empty(high - low, np.uint32)
+        for node in range(low, high):
+            shorter = np.int64(suffix[node])
+            word = words[shorter - before] if n else np.uint32(shorter)
+            own[node - low] = word
+            if word < len(row):
+                row[word] = value(log_prob, bins, 0, n + 1, node)
+        before, words = low, own

@@ -1,0 +1,112 @@
+"""The suffix array of a corpus of tokens: every n-gram of any length, found by bisection.
+
+All positions of the corpus, sorted by what stands there (Manber and Myers 1993). Those where one n-gram
+begins lie side by side: a range, whose length is its count. The documents stand one after another, each
+after its `<s>` (the size of the vocabulary, so the largest id), and an n-gram has `<s>` at its head or
+nowhere: so none spans two documents.
+"""
+
+import numpy as np
+
+from langue.base.compiled import njit
+from langue.models.counts.ngram.counts import Numbers, quicksort
+
+
+def suffix_array(stream: Numbers) -> Numbers:
+    """Positions of a stream, sorted by what follows: `(positions,)` uint32.
+
+    By prefix doubling (Larsson and Sadakane 2007): positions sorted by their first h tokens are sorted
+    by 2h by looking up the rank of what lies h further on. Repeats of any length cost a logarithm.
+    """
+    begins = np.r_[0, np.cumsum(np.bincount(stream), dtype=np.int64)]
+    found = np.empty(len(stream), np.uint32)
+    _double(stream, begins, found)
+    return found
+
+
+@njit
+def _double(stream, begins, suffixes):  # type: ignore[no-untyped-def]
+    size = len(stream)
+    rank = np.empty(size, np.uint32)  # the first place of the positions that are equal so far
+    ends = begins.copy()
+    for position in range(size):
+        token = stream[position]
+        suffixes[ends[token]] = position
+        ends[token] += 1
+        rank[position] = begins[token]
+    keys = np.empty(np.diff(begins).max(), np.uint64)
+    step, sorted_all = np.int64(1), False
+    while not sorted_all:
+        sorted_all = True
+        begin = np.int64(0)
+        while begin < size:
+            end = begin + 1
+            while end < size and rank[suffixes[end]] == begin:
+                end += 1
+            if end - begin > 1:
+                sorted_all = False
+                _refine(suffixes, rank, keys, begin, end, step)
+            begin = end
+        step *= 2
+
+
+@njit
+def _refine(suffixes, rank, keys, begin, end, step):  # type: ignore[no-untyped-def]
+    """Sort positions that are equal so far by the rank of what lies `step` further on."""
+    for place in range(begin, end):
+        further = np.int64(suffixes[place]) + step
+        keys[place - begin] = np.uint64(rank[further]) + np.uint64(1) if further < len(rank) else np.uint64(0)
+    quicksort(keys, suffixes[begin:end], 0, end - begin)
+    first = begin
+    for place in range(begin, end):
+        if keys[place - begin] != keys[first - begin]:
+            first = place
+        rank[suffixes[place]] = first
+
+
+@njit
+def narrow(stream, suffixes, low, high, depth, token):  # type: ignore[no-untyped-def]
+    """Of the range of an n-gram of `depth` tokens, the part where `token` comes next."""
+    return (
+        _first(stream, suffixes, low, high, depth, np.int64(token)),
+        _first(stream, suffixes, low, high, depth, np.int64(token) + 1),
+    )
+
+
+@njit
+def _first(stream, suffixes, low, high, depth, token):  # type: ignore[no-untyped-def]
+    """The first place in a range where what comes after `depth` tokens is `token` or more."""
+    while low < high:
+        middle = (low + high) >> 1
+        place = np.int64(suffixes[middle]) + depth
+        if place >= len(stream) or np.int64(stream[place]) < token:  # what ends comes first
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit
+def locate(stream, suffixes, tokens):  # type: ignore[no-untyped-def]
+    """The range of an n-gram: it is empty if the n-gram does not occur."""
+    low, high = np.int64(0), np.int64(len(suffixes))
+    for depth in range(len(tokens)):
+        low, high = narrow(stream, suffixes, low, high, depth, tokens[depth])
+        if low == high:
+            break
+    return low, high
+
+
+@njit
+def follow(stream, suffixes, text, begin, place, low, high):  # type: ignore[no-untyped-def]
+    """Read text[place] after the match text[begin:place] with the range [low, high).
+
+    Returns:
+        The begin and the range of the longest match that ends with the token read; an empty match has
+        the whole array for a range.
+    """
+    low, high = narrow(stream, suffixes, low, high, place - begin, text[place])
+    while low == high:
+        begin += 1
+        low, high = locate(stream, suffixes, text[begin : place + 1])
+    return begin, low, high

@@ -1,0 +1,1 @@
+"""Encoders, which read in both directions, and what is made of them."""

@@ -1,0 +1,115 @@
+"""`classifier`: an encoder with a layer on top that tells texts apart (Devlin et al. 2019, section 4.1).
+
+The pooled state goes through dropout and one linear layer. What is pooled is the state of `[CLS]`, or the
+mean over the tokens. What the encoder learned about pairs of passages, its pooler, is where the pooling
+starts; an encoder without one starts at random.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import torch
+from torch import nn
+
+from langue.base.config import Config, decode
+from langue.base.errors import LangueError
+from langue.base.seeds import derive
+from langue.models.encoders.base import MaskedModel, marked_places
+from langue.models.registry import ClassifierFamily, family
+from langue.nn.dropout import Dropout
+from langue.nn.fast.choices import best_device
+from langue.nn.weights import load_weights, save_weights
+from langue.protocols import Vocabulary
+from langue.tokens.masked import MaskedBatch
+
+Pool = Literal["cls", "mean"]
+
+
+class ClassifierConfig(Config, frozen=True):
+    task: Literal["classify", "pair"]
+    encoder: str  # family
+    encoder_config: dict[str, Any]
+    labels: tuple[str, ...]
+    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.1  # of the pooled state, as in the paper
+    pool: Pool = "cls"
+
+
+class Classifier(nn.Module):
+    """Reads packed examples, whose numbers stand at their `[CLS]` in `MaskedBatch.pairs`."""
+
+    def __init__(self, config: ClassifierConfig, encoder: MaskedModel) -> None:
+        super().__init__()
+        C = encoder.width
+        self.config = config
+        self.encoder = encoder
+        self.pool = nn.Linear(C, C)
+        self.drop = Dropout(config.dropout)
+        self.out = nn.Linear(C, len(config.labels))
+
+    @torch.no_grad()
+    def initialise(self, seed: int) -> None:
+        """Weights ~ N(0, 0.02), biases 0; the pooler is the encoder's if it has one."""
+        draw = torch.Generator().manual_seed(derive(seed, "head") % 2**63)
+        pooler = getattr(self.encoder, "pooler", None)
+        for layer in (self.pool, self.out):
+            layer.weight.copy_(torch.randn(layer.weight.shape, generator=draw) * 0.02)
+            layer.bias.zero_()
+        if pooler is not None:
+            self.pool.load_state_dict(pooler.state_dict())
+
+    def forward(self, batch: MaskedBatch) -> torch.Tensor:
+        """Logits `(examples, labels)`, in the order of their numbers."""
+        states = self._mean(batch) if self.config.pool == "mean" else self._first(batch)
+        return self.out(self.drop(torch.tanh(self.pool(states))))  # type: ignore[no-any-return]
+
+    def _first(self, batch: MaskedBatch) -> torch.Tensor:
+        """The states of `[CLS]`: `(examples, C)`."""
+        numbers, _ = self.encoder.marked(batch.pairs)
+        return self.encoder.read(batch, marked_places(batch.pairs))[numbers.argsort()]
+
+    def _mean(self, batch: MaskedBatch) -> torch.Tensor:
+        """The means of the states of all tokens, `[CLS]` and `[SEP]` among them: `(examples, C)`."""
+        owner, places = self.encoder.marked(batch.segments)
+        states = self.encoder.read(batch).flatten(0, 1)[places].float()  # (tokens, C)
+        counts = owner.bincount()
+        return states.new_zeros(len(counts), self.encoder.width).index_add(0, owner, states) / counts[:, None]
+
+    def size(self) -> dict[str, int]:
+        return {"parameters": sum(parameter.numel() for parameter in self.parameters())}
+
+    def save(self, folder: Path) -> None:
+        save_weights(self, folder)
+
+
+def create(config: ClassifierConfig, vocabulary: Vocabulary, seed: int) -> Classifier:
+    """A classifier whose encoder has random weights too.
+
+    Raises:
+        LangueError: that family is no encoder.
+    """
+    kind = family(config.encoder)
+    assert kind.create is not None
+    encoder = kind.create(decode(kind.config, config.encoder_config, "encoder"), vocabulary, seed)
+    if not isinstance(encoder, MaskedModel):
+        raise LangueError(f"{config.encoder} does not read in both directions; fine-tune bert or albert")
+    model = Classifier(config, encoder)
+    model.initialise(seed)
+    return model.to(best_device())
+
+
+def load(folder: Path, config: ClassifierConfig, vocabulary: Vocabulary) -> Classifier:
+    """Read the weights of a model folder.
+
+    Raises:
+        LangueError: the weights are not those of this configuration.
+    """
+    return load_weights(create(config, vocabulary, 0), folder)
+
+
+FAMILY = ClassifierFamily(
+    name="classifier",
+    summary="encoder fine-tuned to tell texts apart",
+    config=ClassifierConfig,
+    load=load,
+)

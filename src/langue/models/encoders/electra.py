@@ -1,0 +1,374 @@
+"""`pair`: two encoders, one of which fills gaps while the other finds what was filled (Clark et al. 2020).
+
+The generator predicts hidden tokens, as BERT does. What it draws takes their place, and the discriminator
+says of each token whether it is the one that was written. It learns from every token and not from the 15 %
+that are hidden, and it never reads a `[MASK]`; so it is what is embedded with and fine-tuned, while gaps are
+filled by the generator. No gradient passes through the drawing (section 2).
+
+`share` says what the two have in common:
+
+    embedding               one table of tokens, one of positions (section 3.2)
+    gradient-disentangled   the generator's, which the discriminator reads and does not move, with a table of
+                            its own added that begins at zero (He et al. 2021b, section 3.2)
+    all                     the whole network but for the two heads (section 3.2)
+    none                    nothing
+
+Deviates from the paper: special tokens are neither drawn nor judged. The discriminator goes to Hugging
+Face's `ElectraForPreTraining`. Letters: B batch, T time, C channels, E channels of the embedding, H heads,
+V vocabulary, N hidden tokens.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from langue.base.errors import LangueError
+from langue.models.encoders.base import MaskedModel, marked_places
+from langue.models.encoders.bert import (
+    EPSILON,
+    Block,
+    Embeddings,
+    Prediction,
+    flops,
+    initialise,
+    released_layer_names,
+    through,
+)
+from langue.models.encoders.config import Count, MaskedConfig
+from langue.models.encoders.start import start_from
+from langue.models.registry import Family
+from langue.nn.attention import Mask
+from langue.nn.fast.choices import best_device
+from langue.nn.fast.cross_entropy import head_cross_entropy, rows_at_once
+from langue.nn.released import Weights, paired, scattered
+from langue.nn.weights import load_weights, save_weights
+from langue.protocols import Floats, Ids, Vocabulary
+from langue.tokens.drawn import DrawnBatch, DrawnBatches, judged
+from langue.tokens.masking import NONE
+from langue.tokens.store import Split
+
+Share = Literal["embedding", "gradient-disentangled", "all", "none"]
+
+
+class PairConfig(MaskedConfig, frozen=True):
+    """Layers, width and heads are the discriminator's."""
+
+    TAKEN: ClassVar[tuple[str, ...]] = ("generator_layers", "generator_heads", "embedding")
+
+    share: Share = "embedding"
+    generator_layers: Count = 0  # 0: as many
+    generator_heads: Count = 0  # each as wide as the discriminator's; 0: a quarter of them (figure 3)
+    embedding: Count = 0  # width of the embedding; 0: of the discriminator
+    weight: Annotated[float, msgspec.Meta(gt=0.0)] = 50.0  # of a judgement (appendix A)
+    attention: Literal["plain", "disentangled"] = "plain"  # as `bert`
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pairs != "none":
+            raise ValueError('the family pair has no second task on passages; it goes with pairs = "none"')
+        if self.share == "all" and (self.generator_layers or self.generator_heads):
+            raise ValueError('with share = "all" the generator is the discriminator; leave its size out')
+
+    @property
+    def embedded(self) -> int:
+        """Width of the embedding."""
+        return self.embedding or self.shape.width
+
+    @property
+    def generator(self) -> tuple[int, int, int]:
+        """Layers, width and heads of the generator."""
+        L, C, H, _ = self.shape
+        heads = self.generator_heads or max(H // 4, 1)
+        return self.generator_layers or L, heads * (C // H), heads
+
+
+class Encoder(nn.Module):
+    """The layers of one of the two, over embeddings of another width perhaps."""
+
+    def __init__(
+        self, E: int, C: int, H: int, L: int, T: int, inner: int, dropout: float, *, apart: bool
+    ) -> None:
+        super().__init__()
+        self.width = C
+        self.widen = nn.Linear(E, C) if E != C else nn.Identity()
+        self.distances = nn.Embedding(2 * T, C) if apart else None
+        self.layers = nn.ModuleList(Block(C, H, inner, dropout, disentangled=apart) for _ in range(L))
+
+    def forward(self, x: torch.Tensor, mask: Mask, places: torch.Tensor | None = None) -> torch.Tensor:
+        """`(B, T, E)` to `(B, T, C)`; with places of `(B T,)`, to `(N, C)` there."""
+        table = None if self.distances is None else self.distances.weight
+        return through(self.layers, self.widen(x), mask, table, places)
+
+    def flops_per_token(self, T: int, share: float = 1.0) -> float:
+        """Of one training step, where a share of the places is asked for."""
+        last = share if self.distances is None else 1.0
+        wide = 6.0 * sum(part.numel() for part in self.widen.parameters())
+        layers = sum(flops(layer, self.width, T) for layer in self.layers[:-1])
+        return wide + layers + flops(self.layers[-1], self.width, T, last)
+
+
+class Pair(MaskedModel):
+    """A `Masked` model: `forward` is the discriminator's, `decoded` the generator's.
+
+    What is shared is one module: `embeddings` is what the generator reads with, and the discriminator where
+    it has no `own`; `filler` is the generator's network where it is not the discriminator's, `encoder`.
+    """
+
+    def __init__(self, config: PairConfig, vocabulary: Vocabulary) -> None:
+        L, C, H, T = config.shape
+        V, E = config.rows(vocabulary), config.embedded
+        super().__init__(
+            vocabulary,
+            config.specials(vocabulary),
+            width=C,
+            window=T,
+            pairs=config.pairs,
+            packed=config.packed,
+            headless=config.headless,
+        )
+        self.config = config
+        apart = config.attention == "disentangled"
+        positions = 0 if apart else T
+        own = config.share in ("none", "gradient-disentangled")
+        inner = config.inner or 4 * C
+        layers, width, heads = config.generator
+        self.embeddings = Embeddings(V, positions, E, config.dropout)
+        self.own = Embeddings(V, positions, E, config.dropout) if own else None
+        self.encoder = Encoder(E, C, H, L, T, inner, config.dropout, apart=apart)
+        self.filler = (
+            Encoder(E, width, heads, layers, T, inner * width // C, config.dropout, apart=apart)
+            if config.share != "all"
+            else None
+        )
+        self.prediction = Prediction(V, C if config.share == "all" else width, E)
+        self.detection = nn.Sequential(nn.Linear(C, C), nn.GELU(), nn.Linear(C, 1))
+
+    def forward(
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        types: torch.Tensor,
+        mask: Mask,
+        places: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Hidden states of the discriminator."""
+        return self.encoder(self.embedded(ids, positions, types), mask, places)  # type: ignore[no-any-return]
+
+    def embedded(self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+        """What the discriminator reads, `(B, T, E)`."""
+        if self.own is None:
+            return self.embeddings(ids, positions, types)  # type: ignore[no-any-return]
+        x = self.own.summed(ids, positions, types)
+        if self.config.share == "gradient-disentangled":
+            x = x + self.embeddings.summed(ids, positions, types).detach()
+        return self.own.normed(x)
+
+    def decoded(
+        self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor, mask: Mask
+    ) -> torch.Tensor:
+        """Hidden states of the generator, `(B, T, its C)`."""
+        network = self.encoder if self.filler is None else self.filler
+        return network(self.embeddings(ids, positions, types), mask)  # type: ignore[no-any-return]
+
+    def predict(self, decoded: torch.Tensor) -> torch.Tensor:
+        return self.prediction(decoded)  # type: ignore[no-any-return]
+
+    @property
+    def output(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.embeddings.word.weight, self.prediction.bias
+
+    def detect(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Of hidden states of the discriminator, `(…, C)`, the logits that a token was replaced, `(…)`."""
+        return self.detection(hidden).squeeze(-1)  # type: ignore[no-any-return]
+
+    def loss(self, batch: DrawnBatch) -> torch.Tensor:  # type: ignore[override]
+        """Sum of the nats of the generator on hidden tokens, and of the discriminator by their weight.
+
+        Outside of training the generator's alone: a better generator makes the discriminator's task harder,
+        so that its nats are no measure of how far the two have come.
+        """
+        generated, detected = self.losses(batch)
+        return generated + batch.weight * detected if self.training else generated
+
+    def losses(self, batch: DrawnBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Sums of the nats of the generator on hidden tokens, and of the discriminator on all of the text."""
+        masked = batch.masked if self.packed else batch.masked.unpacked()
+        ids, positions, types, mask = self._given(masked)
+        targets, places = self.marked(masked.targets)  # (N,) each
+        network = self.encoder if self.filler is None else self.filler
+        rows = self.predict(
+            network(self.embeddings(ids, positions, types), mask, marked_places(masked.targets))
+        )
+        matrix, bias = self.output
+        generated = head_cross_entropy(rows, matrix, targets, bias)
+        noise = torch.from_numpy(batch.noise[batch.masked.targets != NONE]).to(self.device)
+        drawn = self.draw(rows, noise)
+        answers = torch.zeros(ids.numel(), device=self.device)
+        answers[places] = (drawn != targets).float()
+        hidden = self(ids.flatten().index_copy(0, places, drawn).view_as(ids), positions, types, mask)
+        here = torch.from_numpy(judged(masked, self.specials).ravel().nonzero()[0]).to(self.device)
+        logits = self.detect(hidden.flatten(0, 1)[here]).float()
+        return generated, F.binary_cross_entropy_with_logits(logits, answers[here], reduction="sum")
+
+    @torch.no_grad()
+    def draw(self, rows: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Tokens from the generator's distribution, which its inverse turns the noise into.
+
+        Args:
+            rows: what the output matrix is multiplied with, `(N, E)`.
+            noise: in [0, 1), `(N,)`.
+
+        Returns:
+            ids `(N,)`, none of them special.
+        """
+        matrix, bias = self.output
+        barred = [*self.specials, self.vocabulary.eos]
+        found = []
+        count = rows_at_once(len(matrix))
+        for part, point in zip(torch.split(rows, count), torch.split(noise.float(), count), strict=True):
+            logits = (part @ matrix.T).float() + bias  # (chunk, V)
+            logits[:, barred] = float("-inf")
+            below = logits.softmax(-1).cumsum(-1)
+            place = torch.searchsorted(below, (point * below[:, -1])[:, None], right=True)
+            found.append(place.squeeze(1).clamp(max=len(matrix) - 1))
+        return torch.cat(found)
+
+    @torch.inference_mode()
+    def refilled(self, sequences: Sequence[Ids], places: Sequence[Ids], noise: Sequence[Floats]) -> list[Ids]:
+        """The sequences with a token the generator draws at each of these places."""
+        found: list[Ids] = []
+        states = self._read_all(sequences, None, decoded=True)
+        for ids, chosen, row, point in zip(sequences, places, states, noise, strict=True):
+            here = torch.as_tensor(np.asarray(chosen, np.int64), device=self.device)
+            refilled = np.array(ids, np.int64)
+            points = torch.from_numpy(point).to(self.device)
+            refilled[chosen] = self.draw(self.predict(row[here]), points).cpu().numpy()
+            found.append(refilled)
+        return found
+
+    @torch.inference_mode()
+    def replaced_log_odds(self, sequences: Sequence[Ids]) -> list[Floats]:
+        """Natural-log odds of each token of each sequence that it was replaced: `(tokens,)`."""
+        return [self.detect(states).float().cpu().numpy() for states in self._read_all(sequences, None)]
+
+    def flops_per_token(self) -> float:
+        """Of one training step: both networks, and the logits of hidden tokens once more to draw from."""
+        T, share = self.window, self.config.masked
+        filler = self.encoder if self.filler is None else self.filler
+        logits, dense = self.output[0].numel(), self.prediction.dense.weight.numel()
+        heads = share * (8.0 * logits + 6.0 * dense) + 6.0 * self.width**2
+        return filler.flops_per_token(T, share) + self.encoder.flops_per_token(T) + heads
+
+    def save(self, folder: Path) -> None:
+        save_weights(self, folder)
+
+
+def to_released(model: Pair) -> tuple[dict[str, Any], Weights]:
+    """The configuration and the weights with which Hugging Face's ELECTRA reads as the discriminator.
+
+    Raises:
+        LangueError: the model has attention that ELECTRA had not.
+    """
+    if model.config.attention != "plain":
+        raise LangueError(f"ELECTRA has no attention = {model.config.attention}; train without it")
+    L, C, H, T = model.config.shape
+    table = {
+        "architectures": ["ElectraForPreTraining"],
+        "model_type": "electra",
+        "vocab_size": len(model.output[0]),
+        "embedding_size": model.config.embedded,
+        "hidden_size": C,
+        "num_hidden_layers": L,
+        "num_attention_heads": H,
+        "intermediate_size": model.config.inner or 4 * C,
+        "max_position_embeddings": T,
+        "type_vocab_size": 2,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": model.config.dropout,
+        "attention_probs_dropout_prob": model.config.dropout,
+        "layer_norm_eps": EPSILON,
+        "pad_token_id": 0,
+    }
+    theirs = "electra.embeddings"
+    names = {
+        "word.weight": (f"{theirs}.word_embeddings.weight",),
+        "position.weight": (f"{theirs}.position_embeddings.weight",),
+        "part.weight": (f"{theirs}.token_type_embeddings.weight",),
+    }
+    layers = {
+        "norm": (f"{theirs}.LayerNorm",),
+        "encoder.widen": ("electra.embeddings_project",),
+        "detection.0": ("discriminator_predictions.dense",),
+        "detection.2": ("discriminator_predictions.dense_prediction",),
+    } | released_layer_names(L, "encoder.layers", "electra.encoder.layer")
+    state = model.state_dict() | _embeddings_read(model)
+    return table, scattered(names | paired(layers), state)
+
+
+def _embeddings_read(model: Pair) -> Weights:
+    """The tables the discriminator reads, and their norm: where they are a sum, the sum."""
+    tables = (model.embeddings if model.own is None else model.own).state_dict()
+    if model.config.share == "gradient-disentangled":
+        shared = model.embeddings.state_dict()
+        tables |= {name: part + shared[name] for name, part in tables.items() if "norm" not in name}
+    return tables
+
+
+def batches(
+    split: Split, vocabulary: Vocabulary, config: PairConfig, rows: int, context: int, seed: int
+) -> DrawnBatches:
+    """What the two are trained on: each hidden token is read as `[MASK]` (section 2)."""
+    return DrawnBatches(
+        split,
+        weight=config.weight,
+        rows=rows,
+        context=context,
+        eos=vocabulary.eos,
+        specials=config.specials(vocabulary),
+        unit=config.unit,
+        share=config.masked,
+        seed=seed,
+        fates=(1.0, 0.0),
+    )
+
+
+def create(config: PairConfig, vocabulary: Vocabulary, seed: int) -> Pair:
+    """A model with random weights, or those it is to start from."""
+    config.settle(vocabulary)
+    model = Pair(config, vocabulary)
+    initialise(model, seed)
+    if model.own is not None and config.share == "gradient-disentangled":
+        for table in (model.own.word, model.own.position, model.own.part):
+            if table is not None:
+                nn.init.zeros_(table.weight)
+    if config.start:
+        start_from(model, Path(config.start), family="pair")
+    return model.to(best_device())
+
+
+def load(folder: Path, config: PairConfig, vocabulary: Vocabulary) -> Pair:
+    """Read the weights of a model folder.
+
+    Raises:
+        LangueError: the weights are not those of this configuration.
+    """
+    return load_weights(Pair(config, vocabulary), folder)
+
+
+FAMILY = Family(
+    name="pair",
+    summary="one encoder that fills gaps, and one that finds what was filled (ELECTRA)",
+    config=PairConfig,
+    estimated_by="gradient",
+    load=load,
+    create=create,
+    batches=batches,
+    to_released=to_released,
+    reads_spellings=True,
+)

@@ -1,0 +1,52 @@
+"""An ALBERT from a BERT: the embedding factorised, the layers averaged. The second of two stages.
+
+A layer norm takes the mean over channels away and divides by the length, so what a BERT reads is, of each
+sum of embeddings, its direction without the mean. The E - 1 strongest directions of the tables (by their
+singular values) become channels of ALBERT's embedding that have mean zero, so that its own norm does the
+same there, and `widen` turns them back. With as many channels as BERT has, both read the same. Letters: V
+rows of all tables, C channels, E channels of the embedding.
+"""
+
+from collections.abc import Mapping
+
+import torch
+
+from langue.nn.released import Weights
+
+TABLES = ("word", "position", "part")
+
+
+def factorised(weights: Mapping[str, torch.Tensor], E: int) -> Weights:
+    """The weights of an ALBERT by those of a BERT; of its heads the pooler and the bias of the tokens.
+
+    Args:
+        weights: a BERT's, by our names.
+        E: width of ALBERT's embedding.
+    """
+    centred = {
+        name: table - table.mean(1, keepdim=True)
+        for name, table in ((name, weights[f"embeddings.{name}.weight"].double()) for name in TABLES)
+    }
+    turn = _turn(torch.cat(list(centred.values())), E)  # (C, E)
+    found = {f"embeddings.{name}.weight": (table @ turn).float() for name, table in centred.items()}
+    found["embeddings.norm.weight"], found["embeddings.norm.bias"] = torch.ones(E), torch.zeros(E)
+    gain = weights["embeddings.norm.weight"].double()
+    found["widen.weight"] = (gain[:, None] * turn * (len(turn) / E) ** 0.5).float()
+    found["widen.bias"] = weights["embeddings.norm.bias"]
+    layers: dict[str, list[torch.Tensor]] = {}
+    for name, tensor in weights.items():
+        if name.startswith("layers."):
+            layers.setdefault(name.split(".", 2)[2], []).append(tensor)
+        elif name.startswith("pooler.") or name == "prediction.bias":
+            found[name] = tensor
+    return found | {f"layer.{name}": torch.stack(every).mean(0) for name, every in layers.items()}
+
+
+def _turn(rows: torch.Tensor, E: int) -> torch.Tensor:
+    """Takes rows `(V, C)` of mean zero to their strongest directions in E channels of mean zero: `(C, E)`."""
+    _, directions = torch.linalg.eigh(rows.T @ rows)  # (C, C), the strongest last: right singular vectors
+    ones_first = torch.cat([torch.ones(E, 1), torch.eye(E)[:, : E - 1]], 1).double()
+    apart = torch.linalg.qr(ones_first)[0][:, 1:]  # (E, E - 1): orthonormal, each of mean zero
+    strongest = directions.flip(1)[:, : E - 1]
+    turn: torch.Tensor = strongest @ apart[:, : strongest.shape[1]].T
+    return turn

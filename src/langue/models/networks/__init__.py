@@ -1,0 +1,1 @@
+"""Neural networks that read from left to right."""

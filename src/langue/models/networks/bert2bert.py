@@ -1,0 +1,267 @@
+"""`bert2bert`: an encoder and a decoder that begin as one BERT, to write text from text (Rothe et al. 2020).
+
+    source  →  BERT                                                            →  memory
+    target  →  BERT that sees no further, and looks at the memory in each layer  →  p(next token)
+
+`start` names the model folder of a BERT: both sides take its layers, and the head its prediction of hidden
+tokens; only the attention to the memory begins at random. One matrix embeds source and target and makes the
+logits. Without `start` all is random. Documents, parts and separators are those of `transformer`.
+A source is read as BERT reads a text, `[CLS] text [SEP]`, the separator being the `[SEP]`; a target begins
+with `[CLS]`. The memory of what has no source before it is `[CLS]` alone. The end of a document starts as
+what BERT takes for one, its `[SEP]`. Deviates: all text is of part A, whose embedding is in the positions.
+Letters: B batch, T time, C channels, H heads, V vocabulary.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from langue.base.config import Config
+from langue.models.encoders import bert
+from langue.models.registry import Family
+from langue.nn.attention import Attention, Mask, Past, causal_mask
+from langue.nn.dropout import Dropout
+from langue.nn.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
+from langue.nn.fast.choices import best_device
+from langue.nn.weights import load_weights, save_weights, saved_tensor
+from langue.protocols import Vocabulary
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Shape(NamedTuple):
+    layers: int  # of the encoder, and as many of the decoder
+    width: int
+    heads: int
+    context: int
+    inner: int
+
+
+class Bert2BertConfig(Config, frozen=True):
+    """One dial, and the numbers behind it: 0 takes what the size says, or the BERT it starts from."""
+
+    start: str = ""  # model folder of a BERT
+    size: Literal["tiny", "small", "base"] = "tiny"
+    layers: Count = 0
+    width: Count = 0
+    heads: Count = 0
+    context: Count = 0  # positions of a source, and of a target; a longer one stays at the last
+    inner: Count = 0
+    separator: str = ""  # text between source and target, as "\t"; empty: documents have no such parts
+    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.1 in the paper
+    special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
+
+    def __post_init__(self) -> None:
+        given = {name: getattr(self, name) for name in (*Shape._fields, "special_ids")}
+        known = all(given[name] for name in Shape._fields)
+        taken = bert.BertConfig(start="" if known else self.start, size=self.size, pairs="none", **given)
+        if self.start and not known:
+            found = (*taken.shape, taken.inner, taken.special_ids)
+            for name, value in zip(given, found, strict=True):
+                msgspec.structs.force_setattr(self, name, value)
+
+    @property
+    def bert(self) -> bert.BertConfig:
+        """The BERT of each side."""
+        names = (*Shape._fields, "size", "dropout", "special_ids")
+        return bert.BertConfig(pairs="none", **{name: getattr(self, name) for name in names})
+
+    @property
+    def shape(self) -> Shape:
+        there = self.bert
+        return Shape(*there.shape, there.inner or 4 * there.shape.width)
+
+
+class Side(nn.Module):
+    """What the encoder, or the decoder, makes of the embeddings of words: places added, then normed."""
+
+    def __init__(self, T: int, C: int, dropout: float) -> None:
+        super().__init__()
+        self.position = nn.Embedding(T, C)
+        self.norm = nn.LayerNorm(C, eps=bert.EPSILON)
+        self.drop = Dropout(dropout)
+
+    def forward(self, words: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """`(B, T, C)` of words and their positions, `(T,)` or `(B, T)`."""
+        last = self.position.num_embeddings - 1
+        return self.drop(self.norm(words + self.position(positions.clamp(max=last))))  # type: ignore[no-any-return]
+
+
+class DecoderBlock(nn.Module):
+    """A block of BERT with attention to the memory in its middle, added and normed as the other two."""
+
+    def __init__(self, C: int, H: int, inner: int, dropout: float) -> None:
+        super().__init__()
+        self.attn = Attention(C, H, H, dropout=dropout)
+        self.norm_1 = nn.LayerNorm(C, eps=bert.EPSILON)
+        self.cross = Cross(C, H)
+        self.norm_cross = nn.LayerNorm(C, eps=bert.EPSILON)
+        self.c_fc = nn.Linear(C, inner)
+        self.c_proj = nn.Linear(inner, C)
+        self.norm_2 = nn.LayerNorm(C, eps=bert.EPSILON)
+        self.drop = Dropout(dropout)
+
+    def forward(
+        self, x: torch.Tensor, mask: Mask, memory: torch.Tensor, memory_mask: Mask, past: Past | None
+    ) -> torch.Tensor:
+        x = self.norm_1(x + self.drop(self.attn(x, mask, past=past)))
+        x = self.norm_cross(x + self.drop(self.cross(x, memory, memory_mask, past)))
+        return self.norm_2(x + self.drop(self.c_proj(F.gelu(self.c_fc(x)))))  # type: ignore[no-any-return]
+
+
+class Bert2Bert(EncoderDecoder):
+    """A `Causal` model."""
+
+    def __init__(
+        self, config: Bert2BertConfig, vocabulary: Vocabulary, separators: torch.Tensor | None = None
+    ) -> None:
+        L, C, H, T, inner = config.shape
+        super().__init__(vocabulary, T, separators)
+        self.config = config
+        self.cls, self.sep, _ = config.bert.specials(vocabulary)
+        V = config.bert.rows(vocabulary)
+        self.word = nn.Embedding(V, C)
+        self.reads, self.writes = (Side(T, C, config.dropout) for _ in "ed")
+        self.encoder = nn.ModuleList(bert.Block(C, H, inner, config.dropout) for _ in range(L))
+        self.decoding = nn.ModuleList(DecoderBlock(C, H, inner, config.dropout) for _ in range(L))
+        self.prediction = bert.Prediction(V, C, C)
+
+    @torch.no_grad()
+    def take(self, source: bert.Bert) -> None:
+        """Begin both sides as a BERT of this shape and vocabulary."""
+        taken = source.embeddings
+        assert taken.position is not None
+        self.word.load_state_dict(taken.word.state_dict())
+        for side in (self.reads, self.writes):
+            side.position.weight.copy_(taken.position.weight + taken.part.weight[0])
+            side.norm.load_state_dict(taken.norm.state_dict())
+        for own, other in ((self.encoder, source.layers), (self.decoding, source.layers)):
+            for layer, theirs in zip(own, other, strict=True):
+                layer.load_state_dict(theirs.state_dict(), strict=False)
+        self.prediction.load_state_dict(source.prediction.state_dict())
+        self.word.weight[self.vocabulary.eos] = self.word.weight[self.sep]
+        self.prediction.bias[self.vocabulary.eos] = self.prediction.bias[self.sep]
+
+    @property
+    def head(self) -> torch.Tensor:
+        return self.word.weight[: self.vocabulary.size]
+
+    @property
+    def bias(self) -> torch.Tensor:
+        return self.prediction.bias[: self.vocabulary.size]
+
+    def encode(self, ids: torch.Tensor, positions: torch.Tensor, mask: Mask) -> torch.Tensor:
+        """The memory `(B, S, C)` of sources `(B, S)`: `<eos>` begins one, and a separator ends it."""
+        first = (ids == self.vocabulary.eos) & (positions.expand_as(ids) == 0)
+        ids = ids.masked_fill(first, self.cls).masked_fill(torch.isin(ids, self.separators), self.sep)
+        x = self.reads(self.word(ids), positions)
+        for layer in self.encoder:
+            x = layer(x, mask)
+        return x  # type: ignore[no-any-return]
+
+    def decode(
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        mask: Mask,
+        memory: torch.Tensor,
+        memory_mask: Mask = None,
+        past: Past | None = None,
+    ) -> torch.Tensor:
+        """What logits are made of, `(B, T, C)`, of targets `(B, T)`, each read one token late."""
+        begins = torch.isin(ids, self.separators) | (ids == self.vocabulary.eos)
+        ids = ids.masked_fill(begins & (positions.expand_as(ids) == 0), self.cls)
+        x = self.writes(self.word(ids), positions)
+        for layer in self.decoding:
+            x = layer(x, mask, memory, memory_mask, past)
+        return self.prediction(x)  # type: ignore[no-any-return]
+
+    def forward(
+        self, ids: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | str = "causal"
+    ) -> torch.Tensor:
+        """What logits are made of, `(B, T, C)`, of inputs `(B, T)`; each part is the source of the next.
+
+        Args:
+            positions: `(T,)` or `(B, T)`, of each token in its document.
+            documents: `(B, T)`, which one; "causal": all of a row is one.
+        """
+        B, T = ids.shape
+        positions = positions.expand(B, T)
+        part, place = self.places(ids, positions)
+        # A separator begins the target, and ends the source.
+        ends = torch.isin(ids, self.separators) & (part == 1) & (place == 0)
+        source = part - ends.long()
+        spot = torch.where(ends, positions, place)
+        alike = within(source[:, :, None] == source[:, None, :], documents)
+        before = within(part[:, :, None] - source[:, None, :] == 1, documents)
+        # The first column is the `[CLS]` that a first part looks at; it sees itself alone.
+        seen = F.pad(alike, (1, 0, 1, 0))
+        seen[:, 0, 0] = True
+        begin = ids.new_full((B, 1), self.vocabulary.eos)
+        memory = self.encode(torch.cat([begin, ids], 1), F.pad(spot, (1, 0)), seen[:, None])
+        looked_at = torch.cat([(part == 0)[:, :, None], before], 2)
+        own = within(part[:, :, None] == part[:, None, :], documents) & causal_mask(T, ids.device)
+        return self.decode(ids, place, own[:, None], memory, looked_at[:, None])
+
+    def memory(self, read: list[int], start: int) -> torch.Tensor:
+        """Of the part before the one that begins at a place."""
+        if start and len(self.separators):
+            source = read[: start + 1]
+        else:
+            source = read[max(start - self.part, 0) : start] or read[:1]
+        ids = torch.tensor([source], device=self.device)
+        return self.encode(ids, torch.arange(len(source), device=self.device), None)
+
+    def flops_per_token(self) -> float:
+        """Of one training step: 6 for each weight that multiplies; 12 S C for each attention of a layer, half
+        of it where it is causal."""
+        L, C, _, T, _ = self.config.shape
+        weights = sum(parameter.numel() for parameter in self.parameters() if parameter.ndim == 2)
+        places = sum(side.position.weight.numel() for side in (self.reads, self.writes))
+        return 6.0 * (weights - places) + 30.0 * L * C * T
+
+    def save(self, folder: Path) -> None:
+        save_weights(self, folder)
+
+
+def create(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2Bert:
+    """A model with random weights, or, where it has a `start`, those of a BERT.
+
+    Raises:
+        LangueError: no token of the vocabulary is the separator; what it starts from is no plain BERT.
+    """
+    source = None
+    if config.start:
+        both = msgspec.structs.replace(config.bert, start=config.start)
+        source = bert.create(both, vocabulary, seed).cpu()
+        msgspec.structs.force_setattr(config, "special_ids", source.config.special_ids)
+    model = Bert2Bert(config, vocabulary, separators_of(config.separator, vocabulary))
+    bert.initialise(model, seed)
+    if source is not None:
+        model.take(source)
+    return model.to(best_device())
+
+
+def load(folder: Path, config: Bert2BertConfig, vocabulary: Vocabulary) -> Bert2Bert:
+    """Read the weights of a model folder.
+
+    Raises:
+        LangueError: the weights are not those of this configuration.
+    """
+    return load_weights(Bert2Bert(config, vocabulary, saved_tensor(folder, "separators")), folder)
+
+
+FAMILY = Family(
+    name="bert2bert",
+    summary="encoder and decoder that begin as one BERT (Rothe et al. 2020)",
+    config=Bert2BertConfig,
+    estimated_by="gradient",
+    load=load,
+    create=create,
+    batches=batches,
+    reads_spellings=True,  # to find the separator, and to match the vocabulary of the BERT it starts from
+)

@@ -1,0 +1,161 @@
+"""`charcnn`: character-aware neural language model (Kim et al. 2016).
+
+    x_t = highway(max over places of tanh(conv(characters of token t)))    the rest is the LSTM of `rnn`
+
+A token is read as its spelling, so words that look alike are alike from the start and a rare word is
+no stranger; the output is a softmax over the vocabulary, as everywhere.
+Deviates: characters are the bytes of UTF-8, so that any script is read with 259 symbols (for English
+they are the same); a spelling is cut at 64 bytes; the state starts afresh at each document.
+Letters: B batch, T time, U different tokens, L bytes of the longest spelling, E width of the input.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from langue.base.config import Config
+from langue.models.networks.rnn import RNN, read_weights, streams
+from langue.models.registry import Family
+from langue.nn.fast.choices import best_device
+from langue.nn.recurrent import Recurrent
+from langue.nn.weights import saved_tensor
+from langue.protocols import Vocabulary
+
+SPREAD = 0.05  # initial weights are uniform in ± this (section 3.1)
+GATE = -2.0  # initial bias of the highway gates: carry at first (section 3.1)
+LONGEST = 64  # bytes of a spelling
+PADDING, BEGIN, END, FIRST_BYTE = 0, 1, 2, 3  # symbols; a byte b is FIRST_BYTE + b
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Shape(NamedTuple):
+    layers: int
+    width: int
+    filters: tuple[int, ...]  # of width 1, 2, ...
+    highways: int
+
+
+# The two models of Kim et al. 2016, table 2.
+SIZES = {
+    "small": Shape(2, 300, (25, 50, 75, 100, 125, 150), 1),
+    "large": Shape(2, 650, (50, 100, 150, 200, 200, 200, 200), 2),
+}
+
+
+class CharCNNConfig(Config, frozen=True):
+    """One dial, and the numbers behind it: 0 takes what the size says."""
+
+    size: Literal["small", "large"] = "small"
+    layers: Count = 0
+    width: Count = 0
+    context: Annotated[int, msgspec.Meta(ge=1)] = 35  # tokens the gradient goes back through
+    characters: Annotated[int, msgspec.Meta(ge=1)] = 15  # width of a character's vector
+    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # the paper's 0.5 is for many epochs
+
+    @property
+    def shape(self) -> Shape:
+        size = SIZES[self.size]
+        return size._replace(layers=self.layers or size.layers, width=self.width or size.width)
+
+
+class Highway(nn.Module):
+    """z = t ⊙ relu(W y + b) + (1 - t) ⊙ y, t = σ(W' y + b') (Srivastava et al. 2015)."""
+
+    def __init__(self, E: int) -> None:
+        super().__init__()
+        self.transform = nn.Linear(E, E)
+        self.gate = nn.Linear(E, E)
+
+    def forward(self, y: torch.Tensor) -> torch.Tensor:
+        t = torch.sigmoid(self.gate(y))
+        return t * F.relu(self.transform(y)) + (1 - t) * y
+
+
+class Spelling(nn.Module):
+    """The vector of a token from its bytes; takes the place of an embedding.
+
+    Args:
+        symbols: `(V, L)`, what `spell` made of a vocabulary; saved with the weights.
+    """
+
+    symbols: torch.Tensor
+
+    def __init__(
+        self, symbols: torch.Tensor, characters: int, filters: tuple[int, ...], highways: int
+    ) -> None:
+        super().__init__()
+        self.register_buffer("symbols", symbols)
+        self.characters = nn.Embedding(FIRST_BYTE + 256, characters, padding_idx=PADDING)
+        self.filters = nn.ModuleList(
+            nn.Conv1d(characters, count, width) for width, count in enumerate(filters, 1)
+        )
+        self.highways = nn.Sequential(*(Highway(sum(filters)) for _ in range(highways)))
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """What starts from a value of its own: padding is nothing, and the gates carry."""
+        self.characters.weight[PADDING] = 0
+        for name, parameter in self.named_parameters():
+            if name.endswith("gate.bias"):
+                parameter.fill_(GATE)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """`(B, T)` → `(B, T, E)`; a token that stands in a batch many times is spelled once."""
+        different, which = torch.unique(ids, return_inverse=True)  # (U,), (B, T)
+        x = self.characters(self.symbols[different].long()).transpose(1, 2)  # (U, characters, L)
+        y = torch.cat([torch.tanh(conv(x)).amax(2) for conv in self.filters], 1)  # (U, E)
+        return F.embedding(which, self.highways(y))
+
+
+def spell(vocabulary: Vocabulary, least: int) -> torch.Tensor:
+    """Every id as symbols `(V, L)`: begin, its bytes, end, padding; `L` is at least `least`."""
+    rows = [
+        [BEGIN, *(FIRST_BYTE + byte for byte in spelling[:LONGEST]), END] for spelling in vocabulary.spellings
+    ]
+    L = max(least, *map(len, rows))
+    return torch.tensor([row + [PADDING] * (L - len(row)) for row in rows], dtype=torch.int16)
+
+
+def build(config: CharCNNConfig, vocabulary: Vocabulary, symbols: torch.Tensor) -> RNN:
+    """The network that a configuration describes, its weights not set."""
+    L, C, filters, highways = config.shape
+    recurrent = Recurrent(
+        "lstm", layers=L, inputs=sum(filters), width=C, dropout=config.dropout, drop_input=False
+    )
+    spelling = Spelling(symbols, config.characters, filters, highways)
+    return RNN(vocabulary, spelling, recurrent, context=config.context)
+
+
+def create(config: CharCNNConfig, vocabulary: Vocabulary, seed: int) -> RNN:
+    """A model with random weights."""
+    model = build(config, vocabulary, spell(vocabulary, least=len(config.shape.filters)))
+    model.initialise(seed, SPREAD)
+    assert isinstance(model.embedding, Spelling)
+    model.embedding.settle()
+    return model.to(best_device())
+
+
+def load(folder: Path, config: CharCNNConfig, vocabulary: Vocabulary) -> RNN:
+    """Read the weights and spellings of a model folder.
+
+    Raises:
+        LangueError: the weights are not those of this configuration.
+    """
+    return read_weights(folder, build(config, vocabulary, saved_tensor(folder, "embedding.symbols")))
+
+
+FAMILY = Family(
+    name="charcnn",
+    summary="character-aware LSTM (Kim et al. 2016)",
+    config=CharCNNConfig,
+    estimated_by="gradient",
+    load=load,
+    create=create,
+    batches=streams,
+    reads_spellings=True,
+)

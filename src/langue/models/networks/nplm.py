@@ -1,0 +1,208 @@
+"""`nplm`: the neural probabilistic language model (Bengio et al. 2003, section 2).
+
+    y = b + W x + U tanh(d + H x)    x = C(w_(t-1)), ..., C(w_(t-n+1)) side by side    p = softmax(y)
+
+The first model to learn what words mean by predicting them: C is a table of word vectors, shared by
+all places of the context. The direct connections W are optional, as in the paper.
+Deviates: dropout (off by default), `<eos>` stands before a document as often as the order needs, and
+the weights are trained by whatever optimiser `[training]` names, not by plain gradient ascent.
+Letters: B predictions, n order, m width of a word vector, h hidden units, V vocabulary.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from langue.base.config import Config
+from langue.base.seeds import derive
+from langue.models.registry import Family
+from langue.nn.dropout import drop
+from langue.nn.fast.choices import best_device
+from langue.nn.fast.cross_entropy import head_cross_entropy
+from langue.nn.weights import load_weights, save_weights
+from langue.protocols import Floats, Ids, Vocabulary
+from langue.tokens.batches import Array
+from langue.tokens.contexts import ContextBatches, Contexts, contexts_of
+from langue.tokens.store import Split
+
+SCORED = 1024  # predictions at a time: logits of 1,024 x 10,000 are 40 MB
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Shape(NamedTuple):
+    order: int  # n
+    width: int  # m
+    hidden: int  # h
+
+
+# small: the size of the paper's on the Brown corpus; the others: what 5 and 50 MB of text can fill
+SIZES = {"small": Shape(5, 30, 100), "medium": Shape(5, 100, 300), "large": Shape(6, 200, 800)}
+
+
+class NPLMConfig(Config, frozen=True):
+    """One dial, and the numbers behind it: 0 takes what the size says."""
+
+    size: Literal["small", "medium", "large"] = "medium"
+    order: Count = 0  # sees order - 1 tokens
+    width: Count = 0
+    hidden: Count = 0
+    direct: bool = False  # W: learns faster, generalises a little less (section 4.2)
+    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.3 helps after many epochs
+
+    def __post_init__(self) -> None:
+        if self.order == 1:
+            raise ValueError("order 1 sees no word at all; take 2 or more, or the family ngram")
+
+    @property
+    def shape(self) -> Shape:
+        size = SIZES[self.size]
+        return Shape(self.order or size.order, self.width or size.width, self.hidden or size.hidden)
+
+
+class NPLM(nn.Module):
+    """A `Causal` model; its window moves on with every token, so no stride is involved."""
+
+    window: int | None = None
+    stride: int | None = None
+    context = 1  # a training row is one prediction
+
+    def __init__(self, config: NPLMConfig, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        n, m, h = config.shape
+        self.config = config
+        self.vocabulary = vocabulary
+        self.order = n
+        self.carry: dict[str, torch.Tensor] = {}
+        self.embedding = nn.Embedding(vocabulary.size, m)  # C
+        self.hidden = nn.Linear((n - 1) * m, h)  # H and d
+        self.head = nn.Linear(h + config.direct * (n - 1) * m, vocabulary.size)  # U, W side by side; b
+
+    @torch.no_grad()
+    def initialise(self, seed: int) -> None:
+        """Word vectors ~ N(0, 1), matrices uniform in ± 1/√inputs; biases 0."""
+        draw = torch.Generator().manual_seed(derive(seed, "weights") % 2**63)
+        for name, parameter in self.named_parameters():
+            if parameter.ndim < 2:
+                parameter.zero_()
+            elif name == "embedding.weight":
+                parameter.copy_(torch.randn(parameter.shape, generator=draw))
+            else:
+                uniform = torch.rand(parameter.shape, generator=draw) * 2 - 1
+                parameter.copy_(uniform * parameter.shape[1] ** -0.5)
+
+    def forward(self, before: torch.Tensor) -> torch.Tensor:
+        """What the head reads, `(B, h)` or `(B, h + (n-1) m)`, of contexts `(B, n - 1)`."""
+        x = self._drop(self.embedding(before).flatten(1))  # (B, (n-1) m)
+        a = self._drop(torch.tanh(self.hidden(x)))  # (B, h)
+        return torch.cat([a, x], 1) if self.config.direct else a
+
+    def _drop(self, x: torch.Tensor) -> torch.Tensor:
+        return drop(x, self.config.dropout, self.training)
+
+    def loss(self, batch: Contexts) -> torch.Tensor:
+        """Sum of the cross-entropies, in nats."""
+        before, targets = (torch.from_numpy(part).to(self.device) for part in batch)
+        return head_cross_entropy(self(before), self.head.weight, targets, self.head.bias)
+
+    def flops_per_token(self) -> float:
+        """Of one training step: 6 for each weight that multiplies."""
+        return 6.0 * (self.hidden.weight.numel() + self.head.weight.numel())
+
+    @property
+    def device(self) -> torch.device:
+        return self.head.weight.device
+
+    @torch.inference_mode()
+    def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        if not sequences:
+            return []
+        before = [contexts_of(ids[:-1], self.order, self.vocabulary.eos)[: len(ids)] for ids in sequences]
+        pieces = zip(
+            torch.split(torch.from_numpy(np.concatenate(before)), SCORED),
+            torch.split(torch.from_numpy(np.concatenate(sequences).astype(np.int64)), SCORED),
+            strict=True,
+        )
+        scores = torch.cat([self._scores(*piece) for piece in pieces]).numpy()
+        return np.split(scores, np.cumsum([len(ids) for ids in sequences])[:-1])
+
+    def _scores(self, before: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Log-probability of each target `(B,)`."""
+        logits = self.head(self(before.to(self.device)))
+        return -F.cross_entropy(logits, targets.to(self.device), reduction="none").cpu()
+
+    @torch.inference_mode()
+    def distributions(self, before: Array) -> Floats:
+        """Log-probabilities of every next token `(B, V)` after contexts `(B, n - 1)`."""
+        logits = self.head(self(torch.from_numpy(before).to(self.device)))
+        scores: Floats = F.log_softmax(logits, -1).cpu().numpy()
+        return scores
+
+    def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
+        return self.decoder(contexts).log_probs()
+
+    def decoder(self, prompts: Sequence[Ids]) -> "NPLMDecoder":
+        last = [contexts_of(ids, self.order, self.vocabulary.eos)[-1] for ids in prompts]
+        return NPLMDecoder(self, np.array(last, np.int64).reshape(len(prompts), self.order - 1))
+
+    def size(self) -> dict[str, int]:
+        return {"parameters": sum(parameter.numel() for parameter in self.parameters())}
+
+    def save(self, folder: Path) -> None:
+        save_weights(self, folder)
+
+
+class NPLMDecoder:
+    """The last n - 1 tokens of each sequence: `before` `(B, n - 1)`."""
+
+    def __init__(self, model: NPLM, before: Array) -> None:
+        self.model = model
+        self.before = before
+
+    def log_probs(self) -> Floats:
+        return self.model.distributions(self.before)
+
+    def append(self, ids: Ids) -> None:
+        self.before = np.c_[self.before[:, 1:], np.asarray(ids, np.int64)]
+
+    def select(self, rows: Sequence[int]) -> None:
+        self.before = self.before[list(rows)]
+
+
+def create(config: NPLMConfig, vocabulary: Vocabulary, seed: int) -> NPLM:
+    """A model with random weights."""
+    model = NPLM(config, vocabulary)
+    model.initialise(seed)
+    return model.to(best_device())
+
+
+def load(folder: Path, config: NPLMConfig, vocabulary: Vocabulary) -> NPLM:
+    """Read the weights of a model folder.
+
+    Raises:
+        LangueError: the weights are not those of this configuration.
+    """
+    return load_weights(NPLM(config, vocabulary), folder)
+
+
+def batches(
+    split: Split, vocabulary: Vocabulary, config: NPLMConfig, rows: int, context: int, seed: int
+) -> ContextBatches:
+    return ContextBatches(split, rows=rows, order=config.shape.order, eos=vocabulary.eos, seed=seed)
+
+
+FAMILY = Family(
+    name="nplm",
+    summary="feed-forward neural model (Bengio et al. 2003)",
+    config=NPLMConfig,
+    estimated_by="gradient",
+    load=load,
+    create=create,
+    batches=batches,
+)

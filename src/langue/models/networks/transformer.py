@@ -1,0 +1,243 @@
+"""`transformer`: the encoder and decoder of "Attention Is All You Need" (Vaswani et al. 2017, section 3).
+
+    source  →  encoder: every token sees every other         →  memory
+    target  →  decoder: each token sees those before it, and the memory  →  p(next token)
+
+A document is read as a prefix language model reads it: cut into parts of `context` tokens from its
+beginning, each part the target whose source is the part before. The source of the first part is empty:
+of it, the memory holds only the `<eos>` that begins every source. So a token is predicted from `context`
+to 2 `context` tokens, never from what follows it. With a `separator`, a document is a source and a target,
+its two parts: p(document) = p(source) p(target | source), and all of both is seen.
+One matrix embeds source and target and makes the logits, as in the paper.
+Deviates: no label smoothing, which costs perplexity; dropout is off unless asked for.
+Letters: B batch, T time, S time of the source (its `<eos>` included), C channels, H heads, V vocabulary.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from langue.base.config import Config
+from langue.base.seeds import derive
+from langue.models.registry import Family
+from langue.nn.attention import Attention, Mask, Past, causal_mask
+from langue.nn.dropout import Dropout
+from langue.nn.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
+from langue.nn.fast.choices import best_device
+from langue.nn.weights import load_weights, save_weights, saved_tensor
+from langue.protocols import Vocabulary
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Shape(NamedTuple):
+    layers: int  # of the encoder, and as many of the decoder
+    width: int
+    heads: int
+    context: int
+
+
+# "base" is the paper's (table 3); the others learn in minutes on two cores
+SIZES = {"tiny": Shape(2, 128, 4, 128), "small": Shape(3, 256, 4, 128), "base": Shape(6, 512, 8, 256)}
+
+
+class TransformerConfig(Config, frozen=True):
+    """One dial, and the numbers behind it: 0 takes what the size says."""
+
+    size: Literal["tiny", "small", "base"] = "tiny"
+    layers: Count = 0
+    width: Count = 0
+    heads: Count = 0
+    context: Count = 0  # tokens of a part of a document
+    separator: str = ""  # text between source and target, as "\t"; empty: documents have no such parts
+    norm: Literal["post", "pre"] = "post"  # the paper's; "pre" learns without a warm-up (Xiong et al. 2020)
+    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # the paper's 0.1 is for many epochs
+
+    def __post_init__(self) -> None:
+        if self.shape.width % self.shape.heads:
+            raise ValueError(f"width {self.shape.width} is not a multiple of heads {self.shape.heads}")
+        if self.shape.width % 2:
+            raise ValueError(f"sinusoidal positions need an even width, not {self.shape.width}")
+
+    @property
+    def shape(self) -> Shape:
+        given = (self.layers, self.width, self.heads, self.context)
+        return Shape(*(own or default for own, default in zip(given, SIZES[self.size], strict=True)))
+
+
+def sinusoids(positions: torch.Tensor, C: int) -> torch.Tensor:
+    """Section 3.5: sin and cos of each position at wavelengths from 2π to 10,000 · 2π; `(..., C)`."""
+    wavelengths = 10_000 ** (torch.arange(0, C, 2, device=positions.device) / C)
+    angles = positions[..., None] / wavelengths
+    return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)
+
+
+class Layer(nn.Module):
+    """A layer of the encoder, or of the decoder, which also looks at the memory."""
+
+    def __init__(self, config: TransformerConfig, *, decodes: bool) -> None:
+        super().__init__()
+        _, C, H, _ = config.shape
+        self.pre = config.norm == "pre"
+        self.attention = Attention(C, H, H)
+        self.cross = Cross(C, H) if decodes else None
+        self.feed = nn.Sequential(nn.Linear(C, 4 * C), nn.ReLU(), nn.Linear(4 * C, C))
+        self.norms = nn.ModuleList(nn.LayerNorm(C) for _ in range(3 if decodes else 2))
+        self.drop = Dropout(config.dropout)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        mask: Mask,
+        memory: torch.Tensor | None = None,
+        memory_mask: Mask = None,
+        past: Past | None = None,
+    ) -> torch.Tensor:
+        x = self._add(0, x, lambda y: self.attention(y, mask, past=past))
+        if self.cross is not None:
+            cross = self.cross
+            x = self._add(1, x, lambda y: cross(y, memory, memory_mask, past))
+        return self._add(-1, x, self.feed)
+
+    def _add(self, norm: int, x: torch.Tensor, part: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        if self.pre:
+            return x + self.drop(part(self.norms[norm](x)))  # type: ignore[no-any-return]
+        return self.norms[norm](x + self.drop(part(x)))  # type: ignore[no-any-return]
+
+
+class Transformer(EncoderDecoder):
+    """A `Causal` model."""
+
+    def __init__(
+        self, config: TransformerConfig, vocabulary: Vocabulary, separators: torch.Tensor | None = None
+    ) -> None:
+        L, C, _, T = config.shape
+        super().__init__(vocabulary, T, separators)
+        self.config = config
+        self.embedding = nn.Embedding(vocabulary.size, C)
+        self.encoder = nn.ModuleList(Layer(config, decodes=False) for _ in range(L))
+        self.decoding = nn.ModuleList(Layer(config, decodes=True) for _ in range(L))
+        # Where norms come first, nothing has normalised what the last layer makes.
+        self.last = nn.ModuleList(nn.LayerNorm(C) if config.norm == "pre" else nn.Identity() for _ in "ed")
+        self.drop = Dropout(config.dropout)
+
+    @torch.no_grad()
+    def initialise(self, seed: int) -> None:
+        """Embedding ~ N(0, 1 / C), other matrices as Glorot and Bengio 2010; biases 0."""
+        draw = torch.Generator().manual_seed(derive(seed, "weights") % 2**63)
+        for name, parameter in self.named_parameters():
+            if parameter.ndim < 2:
+                parameter.fill_(1.0 if name.endswith("weight") else 0.0)  # the gain of a norm; a bias
+            elif name == "embedding.weight":
+                parameter.copy_(torch.randn(parameter.shape, generator=draw) * parameter.shape[1] ** -0.5)
+            else:
+                fans = (5 if "feed" in name else 2) * min(parameter.shape)  # inputs and outputs of one matrix
+                parameter.copy_((torch.rand(parameter.shape, generator=draw) * 2 - 1) * math.sqrt(6 / fans))
+
+    @property
+    def head(self) -> torch.Tensor:
+        return self.embedding.weight
+
+    def embed(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        C = self.embedding.embedding_dim
+        return self.drop(self.embedding(ids) * math.sqrt(C) + sinusoids(positions, C))  # type: ignore[no-any-return]
+
+    def encode(self, ids: torch.Tensor, positions: torch.Tensor, mask: Mask) -> torch.Tensor:
+        """The memory `(B, S, C)` of sources `(B, S)` that begin with `<eos>`."""
+        x = self.embed(ids, positions)
+        for layer in self.encoder:
+            x = layer(x, mask)
+        return self.last[0](x)  # type: ignore[no-any-return]
+
+    def decode(
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        mask: Mask,
+        memory: torch.Tensor,
+        memory_mask: Mask = None,
+        past: Past | None = None,
+    ) -> torch.Tensor:
+        """Hidden states `(B, T, C)` of targets `(B, T)`, each read one token late."""
+        x = self.embed(ids, positions)
+        for layer in self.decoding:
+            x = layer(x, mask, memory, memory_mask, past)
+        return self.last[1](x)  # type: ignore[no-any-return]
+
+    def forward(
+        self, ids: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | str = "causal"
+    ) -> torch.Tensor:
+        """Hidden states `(B, T, C)` of inputs `(B, T)`, in parts that are the sources of the next.
+
+        Args:
+            positions: `(T,)` or `(B, T)`, of each token in its document.
+            documents: `(B, T)`, which one; "causal": all of a row is one.
+        """
+        B, T = ids.shape
+        part, place = self.places(ids, positions.expand(B, T))
+        apart = part[:, :, None] - part[:, None, :]
+        own, before = within(apart == 0, documents), within(apart == 1, documents)
+        # The token at place t is the input at t + 1. The last place is no one's source.
+        begin = ids.new_full((B, 1), self.vocabulary.eos)
+        sources = F.pad(1 + place[:, :-1], (1, 0))
+        seen = F.pad(own[:, :-1, :-1], (1, 0, 1, 0))  # `<eos>` sees itself alone
+        seen[:, :, 0] = True
+        memory = self.encode(torch.cat([begin, ids[:, 1:]], 1), sources, seen[:, None])
+        looked_at = F.pad(before[:, :, :-1], (1, 0), value=True)
+        targets = own & causal_mask(T, ids.device)
+        return self.decode(ids, place, targets[:, None], memory, looked_at[:, None])
+
+    def memory(self, read: list[int], start: int) -> torch.Tensor:
+        """Of the part before; its tokens are one further along in what was read."""
+        first = 0 if len(self.separators) else max(start - self.part, 0)
+        ids = torch.tensor([[read[0], *read[first + 1 : start + 1]]], device=self.device)
+        mask = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool, device=ids.device)
+        mask[0, 1:] = False  # as in a row of many documents, where `<eos>` belongs to every part
+        return self.encode(ids, torch.arange(ids.shape[1], device=ids.device), mask[None, None])
+
+    def flops_per_token(self) -> float:
+        """Of one training step: 6 for each weight that multiplies; 12 S C for each attention of a layer,
+        half of it where it is causal."""
+        L, C, _, T = self.config.shape
+        return 6.0 * sum(parameter.numel() for parameter in self.parameters()) + 30.0 * L * C * T
+
+    def save(self, folder: Path) -> None:
+        save_weights(self, folder)
+
+
+def create(config: TransformerConfig, vocabulary: Vocabulary, seed: int) -> Transformer:
+    """A model with random weights.
+
+    Raises:
+        LangueError: no token of the vocabulary is the separator.
+    """
+    model = Transformer(config, vocabulary, separators_of(config.separator, vocabulary))
+    model.initialise(seed)
+    return model.to(best_device())
+
+
+def load(folder: Path, config: TransformerConfig, vocabulary: Vocabulary) -> Transformer:
+    """Read the weights of a model folder.
+
+    Raises:
+        LangueError: the weights are not those of this configuration.
+    """
+    return load_weights(Transformer(config, vocabulary, saved_tensor(folder, "separators")), folder)
+
+
+FAMILY = Family(
+    name="transformer",
+    summary="encoder and decoder (Vaswani et al. 2017)",
+    config=TransformerConfig,
+    estimated_by="gradient",
+    load=load,
+    create=create,
+    batches=batches,
+    reads_spellings=True,
+)

@@ -1,0 +1,63 @@
+"""`hmm`: a hidden Markov model as language model (Baum et al. 1970; Rabiner 1989).
+
+The words are observed, the states are hidden: each state follows the one before it by the transition
+probabilities, and emits a word. It has no window, but all it knows of the past is a distribution over
+its states. `baum_welch` estimates, `parameters` and `classes` say from where, `model` scores.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from langue.base.config import Config
+from langue.models.registry import Family
+from langue.models.states.hmm.model import HMM
+from langue.protocols import Vocabulary
+from langue.tokens.store import TokenStore
+
+Mass = Annotated[float, msgspec.Meta(ge=0.0)]
+
+
+class HMMConfig(Config, frozen=True):
+    """How many states, where they start, and how long they are estimated."""
+
+    states: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 128
+    order: Literal[1, 2] = 1  # states before that one depends on; 2 takes states³ numbers: at most 64 states
+    initialisation: Literal["ngram", "kmeans", "random"] = "ngram"
+    restarts: Annotated[int, msgspec.Meta(ge=1)] = 1  # random starts tried; the best after 5 passes goes on
+    iterations: Annotated[int, msgspec.Meta(ge=1)] = 40
+    tolerance: Annotated[float, msgspec.Meta(ge=0.0)] = 1e-4  # stop when a pass gains less than this share
+    emission_prior: Annotated[float, msgspec.Meta(gt=0.0)] = (
+        5.0  # pseudo-counts a state; 0 would end finite bits
+    )
+    transition_prior: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0
+    batch_tokens: Annotated[int, msgspec.Meta(ge=0)] = (
+        0  # 0: whole passes; else stochastic EM, for large text
+    )
+    cut: Annotated[int, msgspec.Meta(ge=2)] = 256  # longest piece that training takes: more costs memory
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.order == 2 and self.states > 64:
+            raise ValueError(f"order 2 takes at most 64 states, not {self.states}")
+
+
+def fit(config: HMMConfig, store: TokenStore) -> HMM:
+    from langue.models.states.hmm.train import train
+
+    return train(config, store)
+
+
+def load(folder: Path, config: HMMConfig, vocabulary: Vocabulary) -> HMM:
+    return HMM.load(folder, vocabulary, config.states)
+
+
+FAMILY = Family(
+    name="hmm",
+    summary="hidden Markov model",
+    config=HMMConfig,
+    estimated_by="em",
+    load=load,
+    fit=fit,
+)

@@ -1,0 +1,278 @@
+"""Baum–Welch (Baum et al. 1970), with a prior, and its stochastic form (Liang and Klein 2009).
+
+Expected counts of starts, transitions and emissions (E), then the parameters they make most probable
+(M). Priors are Dirichlet, so M adds `prior × mean` to the counts, and what never decreases is the
+log-likelihood plus Σ prior × mean × log parameter. Documents longer than `cut` are taken in pieces: a
+piece from inside a document starts from a distribution of its own, which is estimated too.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from langue.inference.batched import backward, forward, in_parallel, pack, spans_little
+from langue.inference.chain import Chain, offsets_of
+from langue.inference.sumproduct import posteriors
+from langue.models.states.hmm.classes import Numbers
+from langue.models.states.hmm.looped import add_expected
+from langue.models.states.hmm.parameters import Parameters
+
+HELD = 1 << 23  # messages in memory at a time, 8 bytes each, in each of three arrays
+FEW = 64  # states up to which a compiled loop beats matrix products
+SHARES = 2  # of the counts: fixed, so that sums do not depend on the number of threads
+DECAY = 0.7  # of the stochastic form: step k weighs (k + 2)^-0.7, in the middle of what works there
+
+
+class Pieces(NamedTuple):
+    """Stretches of documents: rows of one array."""
+
+    tokens: Numbers  # (N,) int64
+    offsets: Numbers  # (S + 1,)
+    inside: Numbers  # (S,) whether it begins inside a document
+
+
+class Counts(NamedTuple):
+    """What E finds: as `Parameters`, but expected counts; and the log-likelihood."""
+
+    start: torch.Tensor
+    middle: torch.Tensor
+    transition: torch.Tensor
+    emission: torch.Tensor
+    log_likelihood: float
+
+    def mixed(self, other: "Counts", share: float) -> "Counts":
+        """(1 - share) × these + share × others."""
+        return Counts(*((1 - share) * one + share * two for one, two in zip(self, other, strict=True)))  # type: ignore[operator, arg-type]
+
+    def add_first(self, states: torch.Tensor, inside: torch.Tensor) -> None:
+        """Count first states, `(S, K)` probabilities; `inside` `(S,)`: of pieces from inside a document."""
+        self.start.add_(states[~inside].sum(0))
+        self.middle.add_(states[inside].sum(0))
+
+    def scaled(self, factor: float) -> "Counts":
+        """factor × these."""
+        return Counts(*(factor * part for part in self))  # type: ignore[arg-type]
+
+
+class Prior(NamedTuple):
+    """Pseudo-counts: of each state's emissions and transitions in all, and how the first are spread."""
+
+    emission: float
+    transition: float
+    mean: torch.Tensor  # (V,)
+
+    def log_density(self, parameters: Parameters) -> float:
+        """Σ pseudo-count × log parameter: what is added to the log-likelihood."""
+        total = 0.0
+        if self.emission:
+            total += self.emission * float((self.mean[:, None] * parameters.emission.log()).sum())
+        if self.transition:
+            parts = (parameters.transition, parameters.start, parameters.middle)
+            total += self.transition / parameters.n_states * sum(float(part.log().sum()) for part in parts)
+        return total
+
+
+def cut(documents: Iterator[Numbers], longest: int) -> Pieces:
+    """Documents as pieces of at most `longest` tokens."""
+    tokens, lengths, inside = [], [], []
+    for ids in documents:
+        for begin in range(0, len(ids), longest):
+            piece = np.asarray(ids[begin : begin + longest], np.int64)
+            tokens.append(piece)
+            lengths.append(len(piece))
+            inside.append(begin > 0)
+    return Pieces(np.concatenate(tokens), offsets_of(lengths), np.array(inside))
+
+
+def shares(pieces: Pieces, size: int, chosen: Numbers | None = None) -> list[Numbers]:
+    """Numbers of pieces, of all or some, in groups of at most about `size` tokens, like lengths together."""
+    chosen = np.arange(len(pieces.inside)) if chosen is None else chosen
+    lengths = np.diff(pieces.offsets)[chosen]
+    size = min(size, -(-int(lengths.sum()) // SHARES))
+    order = chosen[np.argsort(lengths, kind="stable")]
+    edges = np.cumsum(np.sort(lengths, kind="stable")) // max(size, 1)
+    return np.split(order, np.flatnonzero(np.diff(edges)) + 1)
+
+
+def messages(parameters: Parameters) -> int:
+    """Numbers that a message has: states, or pairs of them."""
+    return parameters.transition.numel() // parameters.n_states
+
+
+def expect(parameters: Parameters, pieces: Pieces, chosen: Numbers | None = None) -> Counts:
+    """E over all pieces, or some."""
+    chosen = np.arange(len(pieces.inside)) if chosen is None else chosen
+    if parameters.transition.ndim == 3:
+        run = _batched
+    elif not spans_little(parameters.transition, parameters.emission):
+        run = _exactly
+    else:
+        run = _looped if parameters.n_states <= FEW else _batched
+    groups = shares(pieces, HELD // messages(parameters), chosen)
+
+    def work(share: int) -> Counts:
+        zeros = [torch.zeros_like(part) for part in parameters]
+        counts = Counts(zeros[0], zeros[1], zeros[2], zeros[3], 0.0)
+        total = sum(run(parameters, pieces, group, counts) for group in groups[share::SHARES])
+        return counts._replace(log_likelihood=total)
+
+    first, *others = [work(k) for k in range(SHARES)] if run is _exactly else in_parallel(work, range(SHARES))
+    for other in others:
+        first = Counts(*(one + two for one, two in zip(first, other, strict=True)))  # type: ignore[operator]
+    return first
+
+
+def _gathered(pieces: Pieces, group: Numbers) -> tuple[Numbers, Numbers]:
+    """Tokens of some pieces one after another, and their lengths."""
+    lengths = np.diff(pieces.offsets)[group]
+    begins = pieces.offsets[group]
+    places = np.arange(lengths.sum()) + np.repeat(begins - (np.cumsum(lengths) - lengths), lengths)
+    return pieces.tokens[places], lengths
+
+
+def _batched(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Counts) -> float:
+    """Add the expected counts of some pieces; returns their log-likelihood."""
+    tokens, lengths = _gathered(pieces, group)
+    packed = pack(lengths)
+    words = torch.from_numpy(tokens)[packed.places]
+    inside = torch.from_numpy(pieces.inside[group])[packed.order]
+    start = torch.where(inside[:, None], parameters.middle, parameters.start)
+    local = parameters.emission[words]
+    alpha, scale = forward(start, parameters.transition, local, packed.heights)
+    log_likelihood = float(scale.log().sum())
+    states, pairs = backward(alpha, scale, parameters.transition, local, packed.heights)
+    counts.transition.add_(pairs)
+    counts.emission.index_add_(0, words, states)
+    counts.add_first(states[: len(group)], inside)
+    return log_likelihood
+
+
+def _looped(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Counts) -> float:
+    """The same, a sequence at a time."""
+    tokens, lengths = _gathered(pieces, group)
+    start, middle, transition, emission = (part.numpy() for part in parameters)
+    inside = pieces.inside[group]
+    heads = np.where(inside[:, None], middle, start)
+    total: float = add_expected(
+        heads.copy(),
+        transition,
+        emission,
+        tokens,
+        offsets_of(lengths),
+        counts.transition.numpy(),
+        counts.emission.numpy(),
+        heads,
+    )
+    counts.add_first(torch.from_numpy(heads), torch.from_numpy(inside))
+    return total
+
+
+def _exactly(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Counts) -> float:
+    """The same, exact however small a probability is."""
+    tokens, lengths = _gathered(pieces, group)
+    offsets = offsets_of(lengths)
+    with np.errstate(divide="ignore"):
+        start, middle, transition, emission = (np.log(part.numpy()) for part in parameters)
+    unary = emission[tokens]
+    inside = pieces.inside[group]
+    unary[offsets[:-1]] += np.where(inside[:, None], middle, start)
+    found = posteriors(Chain.of(transition), unary, offsets)
+    np.add.at(counts.emission.numpy(), tokens, found.states)
+    counts.transition.add_(torch.from_numpy(found.pairs))
+    counts.add_first(torch.from_numpy(found.states[offsets[:-1]]), torch.from_numpy(inside))
+    return float(found.log_z.sum())
+
+
+def maximise(counts: Counts, prior: Prior, before: Parameters) -> Parameters:
+    """M: the most probable parameters. A row without any count stays as it was."""
+    emission = counts.emission + prior.emission * prior.mean[:, None]
+    spread = prior.transition / before.n_states
+    return Parameters(
+        _normalised(counts.start + spread, before.start, 0),
+        _normalised(counts.middle + spread, before.middle, 0),
+        _normalised(counts.transition + spread, before.transition, -1),
+        _normalised(emission, before.emission, 0),
+    )
+
+
+def _normalised(counts: torch.Tensor, before: torch.Tensor, dim: int) -> torch.Tensor:
+    total = counts.sum(dim, keepdim=True)
+    return torch.where(total > 0, counts / total.clamp(min=1e-300), before)
+
+
+class Step(NamedTuple):
+    """A finished pass."""
+
+    number: int
+    log_likelihood: float  # of the training pieces under the parameters the pass began with
+    objective: float  # the same, with the prior's share
+    parameters: Parameters  # those it ended with
+
+
+def baum_welch(
+    parameters: Parameters,
+    pieces: Pieces,
+    prior: Prior,
+    *,
+    iterations: int,
+    tolerance: float,
+    batch_tokens: int = 0,
+    after: Callable[[Step], bool] = lambda step: False,
+) -> Parameters:
+    """Estimate.
+
+    Args:
+        tolerance: stop when a pass gains less than this share of the objective.
+        batch_tokens: M after so many tokens; 0: after all of them, which is Baum–Welch proper.
+        after: called with every pass; true stops.
+    """
+    best = -math.inf
+    running: Counts | None = None
+    updates = 0
+    for number in range(1, iterations + 1):
+        before = parameters
+        if batch_tokens:
+            total = 0.0
+            for group in shares(pieces, batch_tokens):
+                seen = int(np.diff(pieces.offsets)[group].sum())
+                counts = expect(parameters, pieces, group).scaled(len(pieces.tokens) / seen)
+                total += counts.log_likelihood * seen / len(pieces.tokens)
+                share = (updates + 2) ** -DECAY
+                running = counts if running is None else running.mixed(counts, share)
+                parameters = maximise(running, prior, parameters)
+                updates += 1
+        else:
+            counts = expect(parameters, pieces)
+            total = counts.log_likelihood
+            parameters = maximise(counts, prior, parameters)
+        objective = total + prior.log_density(before)
+        if after(Step(number, total, objective, parameters)) or objective - best < tolerance * abs(objective):
+            break
+        best = objective
+    return parameters
+
+
+def log_likelihood(parameters: Parameters, pieces: Pieces) -> float:
+    """Of the pieces, by the forward half alone."""
+
+    def work(group: Numbers) -> float:
+        tokens, lengths = _gathered(pieces, group)
+        packed = pack(lengths)
+        local = parameters.emission[torch.from_numpy(tokens)[packed.places]]
+        inside = torch.from_numpy(pieces.inside[group])[packed.order]
+        start = torch.where(inside[:, None], parameters.middle, parameters.start)
+        return float(forward(start, parameters.transition, local, packed.heights)[1].log().sum())
+
+    return sum(in_parallel(work, shares(pieces, HELD // messages(parameters))))
+
+
+def group_of(sequences: Sequence[Numbers]) -> Pieces:
+    """Sequences as pieces that each begin a document."""
+    lengths = [len(ids) for ids in sequences]
+    tokens = (
+        np.concatenate([np.asarray(ids, np.int64) for ids in sequences]) if lengths else np.empty(0, np.int64)
+    )
+    return Pieces(tokens, offsets_of(lengths), np.zeros(len(lengths), bool))

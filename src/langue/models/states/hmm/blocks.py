@@ -1,0 +1,390 @@
+"""Forward–backward where a word is emitted by the states of its own cluster alone (Chiu and Rush 2020, 3.2).
+
+M clusters of words, S states to each, K = M S in all. Where the words are known their clusters are, so a
+message has S numbers and not K, and of the K² transitions only the blocks between clusters that do follow
+each other are ever made. The softmax over all next states is one over clusters and one within a cluster,
+
+    p(z' | z) = p(c' | z) p(z' | z, c')        p(z' | z, c') ∝ exp out(z)·into(z')
+
+so that a block needs no other to be normalised (the paper normalises over all K states, and makes all K²).
+Messages are doubles, scaled at each position; blocks are float32. Letters: N positions, P pairs of clusters.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from langue.base.compiled import njit
+from langue.inference.batched import in_parallel
+from langue.inference.chain import in_blocks
+
+Numbers = npt.NDArray[Any]
+SHARES = 2  # of the counts: fixed, so that sums do not depend on the number of threads
+NOTHING = -1  # in place of a cluster or a pair: nothing was read yet
+UNREACHED = 1e-250  # a message below is none: what would follow has no bound
+
+
+class Tables(NamedTuple):
+    """An HMM in blocks: float32, natural logs but for the vectors."""
+
+    first: torch.Tensor  # (2, M, S) first state of a document, and of a piece from inside one
+    leave: torch.Tensor  # (M, M, S) next cluster: from, to, state of `from`
+    out: torch.Tensor  # (M, S, C)
+    into: torch.Tensor  # (M, S, C)
+    emission: torch.Tensor  # (V, S) of each word, by state of its cluster
+
+
+class Messages(NamedTuple):
+    """What is known of the last state of some sequences."""
+
+    clusters: Numbers  # (B,) of the last word; -1 before a document, -2 before a piece from inside one
+    alpha: Numbers  # (B, S) probability of each state of that cluster
+
+    @classmethod
+    def none(cls, B: int, S: int) -> "Messages":
+        """Sequences of which nothing was read yet."""
+        return cls(np.full(B, NOTHING, np.int64), np.zeros((B, S)))
+
+
+class Layout(NamedTuple):
+    """Sequences one after another, and the blocks between their clusters."""
+
+    words: Numbers  # (N,)
+    clusters: Numbers  # (N,)
+    offsets: Numbers  # (sequences + 1,)
+    pairs: Numbers  # (N,) number of the block that leads there, or `NOTHING`
+    codes: Numbers  # (P,) from × M + to, ascending
+
+    @classmethod
+    def of(cls, words: Numbers, offsets: Numbers, classes: Numbers, M: int, before: Numbers) -> "Layout":
+        """Args: classes `(V,)` cluster of each word; before `(sequences,)` cluster read before each."""
+        clusters = classes[words]
+        sources = np.r_[NOTHING, clusters[:-1]]
+        some = offsets[:-1] < offsets[1:]
+        sources[offsets[:-1][some]] = before[some]
+        codes, pairs = np.unique(np.where(sources >= 0, sources * M + clusters, NOTHING), return_inverse=True)
+        if len(codes) and codes[0] == NOTHING:
+            codes, pairs = codes[1:], pairs - 1
+        return cls(words, clusters, offsets, pairs, codes)
+
+
+class Blocks(NamedTuple):
+    """p(z' | z, c') of some pairs. Row i of pair p is `table[base[p] + i × stride[p]]`: all pairs from one
+    cluster are one product."""
+
+    table: Numbers  # (P S, S) float32
+    base: Numbers  # (P,)
+    stride: Numbers  # (P,)
+
+
+class Scaled(NamedTuple):
+    """Tables as doubles, each row divided by its largest, whose log is kept."""
+
+    first: Numbers  # (2, M, S)
+    first_log: Numbers  # (2, M)
+    leave: Numbers  # (M, M, S)
+    leave_log: Numbers  # (M, M)
+    emission: Numbers  # (V, S)
+    emission_log: Numbers  # (V,)
+
+    @classmethod
+    def of(cls, tables: Tables) -> "Scaled":
+        found = []
+        for logs in (tables.first, tables.leave, tables.emission):
+            double = logs.detach().double()
+            largest = double.amax(-1)
+            found += [(double - largest[..., None]).exp().numpy(), largest.numpy()]
+        return cls(*found)
+
+
+def make_blocks(tables: Tables, codes: Numbers) -> Blocks:
+    """The blocks of these pairs."""
+    M, S, _ = tables.out.shape
+    P = len(codes)
+    table = torch.empty(P * S, S)
+    starts = np.searchsorted(codes, np.arange(M + 1) * M)
+
+    def work(source: int) -> None:
+        low, high = starts[source], starts[source + 1]
+        logits = tables.out[source] @ _targets(tables, codes[low:high], M).T
+        here = table[low * S : high * S].view(S, high - low, S)
+        here.copy_(logits.view(here.shape).softmax(-1))
+
+    in_parallel(work, np.flatnonzero(np.diff(starts)).tolist())
+    sources = codes // M
+    strides = np.diff(starts)[sources]
+    return Blocks(table.numpy(), starts[sources] * S + np.arange(P) - starts[sources], strides)
+
+
+def _targets(tables: Tables, codes: Numbers, M: int) -> torch.Tensor:
+    """Vectors of the states that pairs from one cluster lead into: `(pairs × S, C)`."""
+    return tables.into[torch.from_numpy(codes % M)].flatten(0, 1)
+
+
+def advance(
+    tables: Tables, scaled: Scaled, classes: Numbers, words: Numbers, offsets: Numbers, before: Messages
+) -> tuple[Numbers, Messages]:
+    """Read sequences on from where messages stand.
+
+    Args:
+        classes: `(V,)` cluster of each word.
+        words: `(N,)`, sequence s in `offsets[s]` to `offsets[s + 1]`.
+
+    Returns:
+        log p of each word given all before it; what is known then.
+    """
+    layout = Layout.of(words, offsets, classes, tables.out.shape[0], before.clusters)
+    blocks = make_blocks(tables, layout.codes)
+    scores, alpha = np.empty(len(words)), before.alpha.copy()
+    in_blocks(
+        lambda low, high: _score(low, high, layout, blocks, scaled, before.clusters, alpha, scores), offsets
+    )
+    clusters = before.clusters.copy()
+    some = offsets[:-1] < offsets[1:]
+    clusters[some] = layout.clusters[offsets[1:][some] - 1]
+    return scores, Messages(clusters, alpha)
+
+
+class Posteriors(NamedTuple):
+    """What forward–backward leaves of each position."""
+
+    scores: Numbers  # (N,) log p of each word given those before
+    states: Numbers  # (N, S) float32: probability of each state of the word's cluster
+    mass: Numbers  # (N, S) what leaves each state of the cluster before for this one
+    weighted: Numbers  # (N, S) what a state is worth to all that follows
+
+
+def posteriors(layout: Layout, blocks: Blocks, scaled: Scaled, kinds: Numbers) -> Posteriors:
+    """Args: kinds `(sequences,)` 0 where a document begins, 1 where a piece from inside one does."""
+    N, S = len(layout.words), scaled.emission.shape[1]
+    found = Posteriors(np.empty(N), np.empty((N, S), np.float32), np.zeros((N, S)), np.zeros((N, S)))
+    in_blocks(
+        lambda low, high: _forward_backward(low, high, layout, blocks, scaled, kinds, found), layout.offsets
+    )
+    return found
+
+
+def expect(
+    tables: Tables, classes: Numbers, words: Numbers, offsets: Numbers, kinds: Numbers
+) -> tuple[float, Tables]:
+    """log p of all sequences and its gradient with respect to the tables.
+
+    Where a table holds log-probabilities that is their expected counts; of `out` and `into` it is the
+    gradient through the softmax that makes blocks of them.
+
+    Args:
+        kinds: `(sequences,)` 0 where a document begins, 1 where a piece from inside one does.
+    """
+    M = tables.out.shape[0]
+    layout = Layout.of(words, offsets, classes, M, NOTHING - kinds)
+    blocks = make_blocks(tables, layout.codes)
+    found = posteriors(layout, blocks, Scaled.of(tables), kinds)
+    states = torch.from_numpy(found.states)
+    emission = torch.zeros_like(tables.emission).index_add_(0, torch.from_numpy(words), states)
+    begins = offsets[:-1]
+    first = torch.zeros_like(tables.first).flatten(0, 1)
+    first.index_add_(0, torch.from_numpy(kinds * M + layout.clusters[begins]), states[begins])
+    into = np.flatnonzero(layout.pairs >= 0)
+    codes = torch.from_numpy(layout.codes[layout.pairs[into]])
+    leave = torch.zeros_like(tables.leave).flatten(0, 1).index_add_(0, codes, states[into - 1])
+    vectors = _vector_gradients(tables, layout, blocks, found)
+    return float(found.scores.sum()), Tables(
+        first.view_as(tables.first), leave.view_as(tables.leave), *vectors, emission
+    )
+
+
+def _vector_gradients(
+    tables: Tables, layout: Layout, blocks: Blocks, found: Posteriors
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gradients of `out` and `into`: ∂/∂ logit of a softmax row is its expected count less its share of
+    the row's. Made cluster by cluster, so that no more than one cluster's is ever held."""
+    M, S, _ = tables.out.shape
+    starts = np.searchsorted(layout.codes, np.arange(M + 1) * M)
+    order = np.argsort(layout.pairs, kind="stable")
+    begins = np.searchsorted(layout.pairs[order], np.arange(len(layout.codes) + 1))
+    chosen = np.flatnonzero(np.diff(starts))
+    out = torch.zeros_like(tables.out)
+
+    def work(share: int) -> torch.Tensor:
+        into = torch.zeros_like(tables.into)
+        for source in chosen[share::SHARES].tolist():
+            low, high = int(starts[source]), int(starts[source + 1])
+            counts = torch.zeros(S, high - low, S)
+            _count(low, high, order, begins, found.mass, found.weighted, counts.numpy())
+            rows = torch.from_numpy(blocks.table[low * S : high * S]).view(counts.shape)
+            counts *= rows
+            counts.addcmul_(rows, counts.sum(-1, keepdim=True), value=-1)
+            flat = counts.view(S, -1)
+            out[source] = flat @ _targets(tables, layout.codes[low:high], M)
+            targets = torch.from_numpy(layout.codes[low:high] % M)
+            into.index_add_(0, targets, (flat.T @ tables.out[source]).view(high - low, S, -1))
+        return into
+
+    one, *others = in_parallel(work, range(SHARES))
+    for other in others:
+        one += other
+    return out, one
+
+
+@njit
+def _enter(first, emission, message):  # type: ignore[no-untyped-def]
+    """message = first × emission, normalised; returns the sum it had."""
+    total = 0.0
+    for j in range(len(message)):
+        message[j] = first[j] * emission[j]
+        total += message[j]
+    if total > 0.0:
+        message /= total
+    return total
+
+
+@njit
+def _step(before, leave, emission, table, base, stride, mass, message):  # type: ignore[no-untyped-def]
+    """One position on: fills `mass` and `message`; returns the sum that was divided out."""
+    S = len(before)
+    message[:] = 0.0
+    for i in range(S):
+        mass[i] = weight = before[i] * leave[i]
+        row = table[base + i * stride]  # a row, not an item of a block: only then do its loops become vectors
+        for j in range(S):
+            message[j] += weight * row[j]
+    total = 0.0
+    for j in range(S):
+        message[j] *= emission[j]
+        total += message[j]
+    if total > 0.0:
+        message /= total
+    return total
+
+
+@njit
+def _score(first, last, layout, blocks, scaled, before, alpha, scores):  # type: ignore[no-untyped-def]
+    """Fill `scores` of sequences [first, last), and `alpha` with what is known at their ends."""
+    S = scaled.emission.shape[1]
+    mass, message = np.empty(S), np.empty(S)
+    for s in range(first, last):
+        cluster = before[s]
+        for t in range(layout.offsets[s], layout.offsets[s + 1]):
+            word, here = layout.words[t], layout.clusters[t]
+            emission = scaled.emission[word]
+            if cluster < 0:
+                kind = NOTHING - cluster
+                total = _enter(scaled.first[kind, here], emission, message)
+                scores[t] = scaled.first_log[kind, here]
+            else:
+                base, stride = blocks.base[layout.pairs[t]], blocks.stride[layout.pairs[t]]
+                leave = scaled.leave[cluster, here]
+                total = _step(alpha[s], leave, emission, blocks.table, base, stride, mass, message)
+                scores[t] = scaled.leave_log[cluster, here]
+            scores[t] += np.log(total) + scaled.emission_log[word]
+            alpha[s] = message
+            cluster = here
+
+
+@njit
+def _forward_backward(first, last, layout, blocks, scaled, kinds, found):  # type: ignore[no-untyped-def]
+    S = scaled.emission.shape[1]
+    longest = 1
+    for s in range(first, last):
+        longest = max(longest, layout.offsets[s + 1] - layout.offsets[s])
+    alpha, totals = np.empty((longest, S)), np.empty(longest)
+    for s in range(first, last):
+        begin, end = layout.offsets[s], layout.offsets[s + 1]
+        for t in range(begin, end):
+            word, here, place = layout.words[t], layout.clusters[t], t - begin
+            emission = scaled.emission[word]
+            if place == 0:
+                total = _enter(scaled.first[kinds[s], here], emission, alpha[0])
+                found.scores[t] = scaled.first_log[kinds[s], here]
+            else:
+                source = layout.clusters[t - 1]
+                base, stride = blocks.base[layout.pairs[t]], blocks.stride[layout.pairs[t]]
+                leave, before, mass = scaled.leave[source, here], alpha[place - 1], found.mass[t]
+                total = _step(before, leave, emission, blocks.table, base, stride, mass, alpha[place])
+                found.scores[t] = scaled.leave_log[source, here]
+            totals[place] = total
+            found.scores[t] += np.log(total) + scaled.emission_log[word]
+        _backward(begin, end, layout, blocks, scaled, alpha, totals, found)
+
+
+@njit
+def _backward(begin, end, layout, blocks, scaled, alpha, totals, found):  # type: ignore[no-untyped-def]
+    S = alpha.shape[1]
+    beta = np.ones(S)
+    for t in range(end - 1, begin, -1):
+        place = t - begin
+        weighted, emission = found.weighted[t], scaled.emission[layout.words[t]]
+        for j in range(S):
+            found.states[t, j] = alpha[place, j] * beta[j]
+            weighted[j] = emission[j] * beta[j] / totals[place]
+        leave = scaled.leave[layout.clusters[t - 1], layout.clusters[t]]
+        base, stride = blocks.base[layout.pairs[t]], blocks.stride[layout.pairs[t]]
+        _retreat(weighted, leave, blocks.table, base, stride, beta)
+        for i in range(S):
+            if alpha[place - 1, i] < UNREACHED:
+                beta[i] = 0.0
+    for j in range(S):
+        found.states[begin, j] = alpha[0, j] * beta[j]
+
+
+@njit(fastmath=True)
+def _retreat(weighted, leave, table, base, stride, beta):  # type: ignore[no-untyped-def]
+    """beta of the position before, from what the next one is worth."""
+    S = len(beta)
+    for i in range(S):
+        row = table[base + i * stride]
+        total = 0.0
+        for j in range(S):
+            total += row[j] * weighted[j]
+        beta[i] = total * leave[i]
+
+
+@njit
+def _count(low, high, order, begins, mass, weighted, counts):  # type: ignore[no-untyped-def]
+    """counts `(S, pairs, S)` = Σ mass × weighted over the positions of each pair in [low, high)."""
+    S = mass.shape[1]
+    for p in range(low, high):
+        for place in range(begins[p], begins[p + 1]):
+            t = order[place]
+            after = weighted[t]
+            for i in range(S):
+                weight, row = mass[t, i], counts[i, p - low]
+                for j in range(S):
+                    row[j] += weight * after[j]
+
+
+def best_paths(layout: Layout, blocks: Blocks, tables: Tables) -> Numbers:
+    """The likeliest states `(N,)` of all K, as cluster × S + state (Viterbi). No sequence reads on."""
+    N, S = len(layout.words), tables.out.shape[1]
+    logs = (tables.first.numpy(), tables.leave.numpy(), tables.emission.numpy())
+    path = np.empty(N, np.int32)
+    in_blocks(lambda low, high: _viterbi(low, high, layout, blocks, *logs, path), layout.offsets)
+    return path + (layout.clusters * S).astype(np.int32)
+
+
+@njit
+def _viterbi(first, last, layout, blocks, opening, leave, emission, path):  # type: ignore[no-untyped-def]
+    S = emission.shape[1]
+    best, ahead = np.empty(S), np.empty(S)
+    for s in range(first, last):
+        begin, end = layout.offsets[s], layout.offsets[s + 1]
+        came_from = np.zeros((end - begin, S), np.int32)
+        for t in range(begin, end):
+            here, word = layout.clusters[t], layout.words[t]
+            if t == begin:
+                ahead[:] = opening[0, here] + emission[word]
+            else:
+                base, stride = blocks.base[layout.pairs[t]], blocks.stride[layout.pairs[t]]
+                block = np.log(blocks.table[base : base + (S - 1) * stride + 1 : stride])
+                leaving = best + leave[layout.clusters[t - 1], here]
+                for j in range(S):
+                    source = (leaving + block[:, j]).argmax()
+                    came_from[t - begin, j] = source
+                    ahead[j] = leaving[source] + block[source, j] + emission[word, j]
+            best, ahead = ahead, best
+        if begin < end:
+            path[end - 1] = best.argmax()
+        for t in range(end - 1, begin, -1):
+            path[t - 1] = came_from[t - begin, path[t]]

@@ -1,0 +1,162 @@
+"""The HMM at work as a language model, and what its states mean."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load_file, save_file
+
+from langue.base.errors import LangueError
+from langue.base.groups import grouped
+from langue.inference.batched import Packed, advance, forward, in_parallel, opened, pack
+from langue.inference.chain import Chain, offsets_of
+from langue.inference.maxproduct import viterbi
+from langue.inference.second_order import Chain2, posteriors2, viterbi2
+from langue.inference.sumproduct import posteriors
+from langue.models.states.hmm.baum_welch import messages
+from langue.models.states.hmm.parameters import Parameters
+from langue.protocols import Floats, Ids, Vocabulary
+
+WEIGHTS = "weights.safetensors"
+SCORED = 1 << 22  # messages held at a time when scoring: 32 MB
+
+
+class StatePath(NamedTuple):
+    """What an HMM sees behind a text."""
+
+    states: npt.NDArray[np.int32]  # (tokens,) the likeliest sequence of states (Viterbi)
+    posteriors: npt.NDArray[np.float64]  # (tokens, K) probability of each state at each token
+
+
+class HMM:
+    """A `Causal` model: its state is a distribution over hidden states, and its context has no bound."""
+
+    window: int | None = None
+    stride: int | None = None
+    interrupted = False  # whether Ctrl-C ended its estimation early
+
+    def __init__(self, vocabulary: Vocabulary, parameters: Parameters) -> None:
+        self.vocabulary = vocabulary
+        # Scores are the same before and after a trip to the disk, where 32 bits are enough.
+        self.parameters = Parameters(*(part.float().double() for part in parameters))
+
+    @property
+    def hmm(self) -> "HMM":
+        """Itself: what a model that makes an HMM answers with the one it makes."""
+        return self
+
+    @torch.inference_mode()
+    def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        found = [np.empty(len(ids), np.float32) for ids in sequences]
+
+        def work(group: list[int]) -> None:
+            scales, packed, _ = self._forward([sequences[index] for index in group])
+            scores = torch.empty_like(scales)
+            scores[packed.places] = scales.log()
+            ends = np.cumsum([len(sequences[index]) for index in group])
+            for index, part in zip(group, np.split(scores.numpy(), ends[:-1]), strict=True):
+                found[index][:] = part
+
+        in_parallel(work, self._groups(sequences))
+        return list(found)
+
+    def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
+        return self.decoder(contexts).log_probs()
+
+    @torch.inference_mode()
+    def decoder(self, prompts: Sequence[Ids]) -> "HMMDecoder":
+        start, _, transition, _ = self.parameters
+        states = opened(start.repeat(len(prompts), 1), transition)
+        for group in self._groups(prompts):
+            _, packed, alpha = self._forward([prompts[index] for index in group])
+            natural = torch.empty_like(alpha)
+            natural[packed.places] = alpha
+            ends = torch.from_numpy(np.cumsum([len(prompts[index]) for index in group]) - 1)
+            states[group] = advance(natural[ends], transition)
+        return HMMDecoder(self, states)
+
+    def states(self, sequences: Sequence[Ids]) -> list[StatePath]:
+        """The likeliest states behind each sequence, and the probability of each state at each token."""
+        start, _, transition, emission = (part.log().numpy() for part in self.parameters)
+        found = []
+        for ids in sequences:
+            unary, offsets = emission[np.asarray(ids, np.int64)], offsets_of([len(ids)])
+            if transition.ndim == 2:
+                chain = Chain.of(transition, start)
+                path, sums = viterbi(chain, unary, offsets), posteriors(chain, unary, offsets)
+                found.append(StatePath(path.states, sums.states))
+            else:
+                second = _second(transition, start)
+                path, more = viterbi2(second, unary, offsets), posteriors2(second, unary, offsets)
+                found.append(StatePath(path.states, more.states))
+        return found
+
+    def _groups(self, sequences: Sequence[Ids]) -> list[list[int]]:
+        """Numbers of sequences that are not empty, in groups of about `SCORED` messages."""
+        width = messages(self.parameters)
+        some = [index for index, ids in enumerate(sequences) if len(ids)]
+        some.sort(key=lambda index: len(sequences[index]))
+        return list(grouped(some, lambda index: len(sequences[index]) * width, SCORED))
+
+    def _forward(self, sequences: Sequence[Ids]) -> tuple[torch.Tensor, Packed, torch.Tensor]:
+        packed = pack([len(ids) for ids in sequences])
+        tokens = torch.from_numpy(np.concatenate([np.asarray(ids, np.int64) for ids in sequences]))
+        local = self.parameters.emission[tokens[packed.places]]
+        alpha, scale = forward(self.parameters.start, self.parameters.transition, local, packed.heights)
+        return scale, packed, alpha
+
+    def size(self) -> dict[str, int]:
+        return {
+            "states": self.parameters.n_states,
+            "parameters": sum(part.numel() for part in self.parameters),
+        }
+
+    def save(self, folder: Path) -> None:
+        arrays = {name: part.float().contiguous() for name, part in self.parameters._asdict().items()}
+        save_file(arrays, folder / WEIGHTS)
+
+    @classmethod
+    def load(cls, folder: Path, vocabulary: Vocabulary, K: int) -> "HMM":
+        """Read the parameters of a model folder.
+
+        Raises:
+            LangueError: they are not those of this configuration.
+        """
+        arrays = load_file(folder / WEIGHTS)
+        if arrays["emission"].shape != (vocabulary.size, K):
+            raise LangueError(f"{folder / WEIGHTS} does not fit the model; train it again")
+        return cls(vocabulary, Parameters(**{name: part.double() for name, part in arrays.items()}))
+
+
+def _second(transition: npt.NDArray[np.float64], start: npt.NDArray[np.float64]) -> Chain2:
+    """The chain of the second order, all in logs, whose first state comes from `start`."""
+    K = len(start)
+    scores = np.full((K + 1, K + 1, K), -np.inf)
+    scores[:, :K] = transition
+    scores[K, K] = start
+    return Chain2(scores, np.zeros((K + 1, K)))
+
+
+class HMMDecoder:
+    """For each sequence what is known of its next state: `(batch, K)`, or, of pairs, `(batch, K + 1, K)`."""
+
+    def __init__(self, model: HMM, states: torch.Tensor) -> None:
+        self.model = model
+        self.states = states
+
+    def log_probs(self) -> Floats:
+        states = self.states if self.states.ndim == 2 else self.states.sum(1)
+        scores: Floats = (states @ self.model.parameters.emission.T).log().float().numpy()
+        return scores
+
+    def append(self, ids: Ids) -> None:
+        local = self.model.parameters.emission[torch.from_numpy(np.asarray(ids, np.int64))]
+        here = self.states * (local if self.states.ndim == 2 else local[:, None])
+        here /= here.flatten(1).sum(1).view(-1, *[1] * (here.ndim - 1))
+        self.states = advance(here, self.model.parameters.transition)
+
+    def select(self, rows: Sequence[int]) -> None:
+        self.states = self.states[list(rows)]

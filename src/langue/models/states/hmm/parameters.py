@@ -1,0 +1,64 @@
+"""The parameters of an HMM, and where estimation starts."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from langue.models.counts.exchange import exchange
+from langue.models.states.hmm.classes import Numbers, kmeans
+
+NOISE = 0.1  # share of every start that is random: states that are alike would stay alike
+
+
+class Parameters(NamedTuple):
+    """Probabilities, float64."""
+
+    start: torch.Tensor  # (K,) first state of a document
+    middle: torch.Tensor  # (K,) first state of a piece cut from inside a document; training only
+    transition: torch.Tensor  # (K, K) from, to; or (K + 1, K, K) from two before (K: none), from, to
+    emission: torch.Tensor  # (V, K) of each word, by state; a column sums to one
+
+    @property
+    def n_states(self) -> int:
+        return len(self.start)
+
+
+def random_start(K: int, unigram: Numbers, draw: np.random.Generator) -> Parameters:
+    """Every state emits all words, in random proportions around the frequencies of the corpus."""
+    emission = draw.standard_gamma(1.0, (len(unigram), K)) * unigram[:, None]
+    return _parameters(draw.standard_gamma(1.0, K), draw.standard_gamma(1.0, (K, K)), emission)
+
+
+def class_start(
+    kind: str, K: int, tokens: Numbers, begins: Numbers, unigram: Numbers, draw: np.random.Generator
+) -> Parameters:
+    """A state for each class of words, with the transitions of a class bigram model."""
+    size = len(unigram)
+    classes = exchange(tokens, begins, size, K) if kind == "ngram" else kmeans(tokens, begins, size, K, draw)
+    noise = random_start(K, unigram, draw)
+    emission = np.zeros((size, K))
+    emission[np.arange(size), classes] = unigram
+    states = classes[tokens]
+    pairs = np.zeros((K, K))
+    np.add.at(pairs, (states[:-1][~begins[1:]], states[1:][~begins[1:]]), 1.0)
+    classed = _parameters(np.bincount(states[begins], minlength=K) + 1e-3, pairs + 1e-3, emission + 1e-12)
+    return Parameters(*((1 - NOISE) * one + NOISE * other for one, other in zip(classed, noise, strict=True)))
+
+
+def _parameters(start: Numbers, transition: Numbers, emission: Numbers) -> Parameters:
+    first = torch.from_numpy(start / start.sum())
+    return Parameters(
+        first,
+        torch.full_like(first, 1 / len(first)),
+        torch.from_numpy(transition / transition.sum(1, keepdims=True)),
+        torch.from_numpy(emission / emission.sum(0)),
+    )
+
+
+def second_order(first: Parameters, draw: np.random.Generator) -> Parameters:
+    """The same, with a state that depends on two before it: a share of the transitions is random."""
+    K = first.n_states
+    noise = torch.from_numpy(draw.standard_gamma(1.0, (K + 1, K, K)))
+    noise /= noise.sum(2, keepdim=True)
+    return first._replace(transition=(1 - NOISE) * first.transition.expand(K + 1, K, K) + NOISE * noise)

@@ -1,0 +1,1 @@
+"""Taggers: the tags of a sentence, given all of its words."""

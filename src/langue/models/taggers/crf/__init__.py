@@ -1,0 +1,70 @@
+"""`crf`: a linear-chain conditional random field (Lafferty, McCallum and Pereira 2001).
+
+p(y | x) ∝ exp Σₜ (Wᵧₜ·f(x, t) + b[yₜ₋₁, yₜ]): log-linear, θ = {W, b}. It says which tags a text
+has, and nothing of how likely the text is: discriminative, so it has no perplexity and no bits per
+byte. `templates` says what f looks at, `features` numbers it, `objective` is the paper, `minimise` and
+`sgd` find the weights, `model` tags; in `passes` a second one looks at what the first found. With the
+same templates and penalties it has the features, the loss and the weights of CRFsuite (Okazaki 2007); it
+adds constraints, partial labels and n-best lists.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from langue.base.config import Config
+from langue.corpus.tagged import Sentence
+from langue.models.registry import TaggerFamily
+from langue.models.taggers.crf.model import CRF
+from langue.protocols import Tagger
+
+Penalty = Annotated[float, msgspec.Meta(ge=0.0)]
+
+
+class CRFConfig(Config, frozen=True):
+    """What is looked at, how tags are spelled inside, and how the weights are found."""
+
+    templates: tuple[str, ...] = ()  # (): those for words or for characters, whichever the data has
+    encoding: Literal["given", "BIO", "BIOES"] = "BIOES"  # of spans, inside: BIOES tells their ends
+    constraints: bool = True  # only tag sequences that spell spans
+    passes: Literal[1, 2] = 1  # 2: a second CRF sees what the first found in the rest of the document
+    algorithm: Literal["lbfgs", "sgd"] = "lbfgs"
+    l1: Penalty = 0.0  # × Σ|θ|; above 0 most weights become 0, and are not stored
+    l2: Penalty = 0.1  # × Σθ²; between 0.05 and 0.2 best on the development sets tried
+    iterations: Annotated[int, msgspec.Meta(ge=1)] = 150  # steps of L-BFGS, or passes of SGD
+    tolerance: Annotated[float, msgspec.Meta(ge=0.0)] = 1e-4  # stop when 10 steps gain less than this share
+    minimum_count: Annotated[int, msgspec.Meta(ge=1)] = 1  # occurrences of an attribute that is kept
+    all_possible_states: bool = False  # weights also for attributes and tags never seen together
+    all_possible_transitions: bool = False  # and for tags never seen side by side
+    seed: int = 0  # of SGD's order
+
+    def __post_init__(self) -> None:
+        if self.algorithm == "sgd" and self.l1:
+            raise ValueError("l1 needs algorithm = lbfgs; SGD has l2 only")
+
+
+def fit(config: CRFConfig, columns: Sequence[str], sentences: Sequence[Sentence]) -> Tagger:
+    if config.passes == 2:
+        from langue.models.taggers.crf.passes import train_twice
+
+        return train_twice(config, columns, sentences)
+    from langue.models.taggers.crf.train import train
+
+    return train(config, columns, sentences)
+
+
+def load(folder: Path, config: CRFConfig) -> Tagger:
+    from langue.models.taggers.crf.passes import TwoPasses
+
+    return TwoPasses.load(folder) if TwoPasses.is_in(folder) else CRF.load(folder)
+
+
+FAMILY = TaggerFamily(
+    name="crf",
+    summary="linear-chain conditional random field",
+    config=CRFConfig,
+    fit=fit,
+    load=load,
+)

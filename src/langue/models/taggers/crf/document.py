@@ -1,0 +1,239 @@
+"""What the rest of a document says of a word: names are told in full once, and then in short.
+
+A name that is ambiguous where it stands is often plain elsewhere ("Tim Henman" is named once, then it is
+"Henman", and "HENMAN" in a headline), so a model of sentences gains by looking there (Chieu and Ng 2003,
+"global features"; Ratinov and Roth 2009, "context aggregation"). Nothing here is of more than one
+document, and a sentence that stands alone has none of it. Words are numbers, as in `features`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from langue.base.compiled import njit
+from langue.corpus.tagged import Columns, Sentence
+from langue.inference.chain import offsets_of
+
+Numbers = npt.NDArray[Any]
+ELSEWHERE = ("spelled", "name_before", "name_after", "left", "right")  # what each is: see `templates`
+NOTHING = -1
+ALONE = -2  # no document: below `NOTHING`
+END = "</s>"  # right of the last word
+OPENING = {'"', "``", "''", "“", "‘"}  # after these a word is capitalised as at the start of a sentence
+# What `spelled` is made of.
+LOWER, CAPITALISED, CAPITALS, HEADLINE, START = 1, 2, 4, 8, 16
+SPELLED = ["".join(mark for bit, mark in enumerate("lCAHS") if code >> bit & 1) for code in range(32)]
+
+
+class Column(NamedTuple):
+    """A value of each token, `names[numbers[t]]`: "" where the document has nothing to say, which says
+    something too, and None where there is no document."""
+
+    numbers: Numbers  # (N,)
+    names: list[str | None]
+
+
+def documents_of(
+    sentences: Sequence[Sentence],
+) -> tuple[list[tuple[Columns, ...]], list[tuple[int, int] | None]]:
+    """The documents of sentences, each once; and of every sentence the number of its document and its
+    own number there, or None where it stands alone."""
+    documents = list({id(one.document): one.document for one in sentences if one.document}.values())
+    numbers = {id(document): number for number, document in enumerate(documents)}
+    known = {
+        (number, id(columns[0])): place
+        for number, document in enumerate(documents)
+        for place, columns in enumerate(document)
+    }
+    places: list[tuple[int, int] | None] = []
+    for sentence in sentences:
+        number = numbers.get(id(sentence.document), NOTHING)
+        if number == NOTHING:
+            places.append(None)
+            continue
+        place = known.get((number, id(sentence.words)))
+        if place is None:  # an equal one, not the very one
+            place = [columns[0] for columns in sentence.document].index(sentence.words)
+        places.append((number, place))
+    return documents, places
+
+
+def elsewhere(sentences: Sequence[Sentence]) -> list[Column]:
+    """The columns `ELSEWHERE` of all tokens, one sentence after another."""
+    documents, places = documents_of(sentences)
+    told = [columns[0] for document in documents for columns in document]
+    offsets = offsets_of([len(words) for words in told])
+    edges = offsets_of([len(document) for document in documents])
+    known: dict[str, int] = {}
+    tokens = np.array(
+        [known.setdefault(word, len(known)) for words in told for word in words], dtype=np.int64
+    )
+    words, lowered = _Words.of(list(known))
+    found = np.full((len(ELSEWHERE), len(tokens) + 1), NOTHING)
+    found[:, -1] = ALONE
+    _fill(tokens, offsets, edges, words, _Told.nothing(len(lowered) - 1), found)
+    rows = [
+        np.full(len(one.words), len(tokens))
+        if place is None
+        else offsets[edges[place[0]] + place[1]] + np.arange(len(one.words))
+        for one, place in zip(sentences, places, strict=True)
+    ]
+    chosen = np.concatenate(rows) if rows else np.empty(0, np.int64)
+    vocabularies = (SPELLED, list(known), list(known), lowered, lowered)
+    return [_column(values[chosen], names) for values, names in zip(found, vocabularies, strict=True)]
+
+
+def _column(values: Numbers, names: Sequence[str]) -> Column:
+    """Values with the names of those alone that occur."""
+    distinct, numbers = np.unique(np.r_[ALONE, NOTHING, values], return_inverse=True)
+    return Column(numbers[2:].astype(np.int32), [None, "", *(names[value] for value in distinct[2:])])
+
+
+class _Words(NamedTuple):
+    """The distinct words of some documents."""
+
+    lower: Numbers  # (words,) number of what a word is in lower case
+    alphabetic: Numbers  # (words,) whether it begins with a letter
+    capital: Numbers  # (words,) and that is a capital
+    small: Numbers  # (words,) str.islower
+    cased: Numbers  # (words,) whether it has two cases
+    capitals: Numbers  # (words,) str.isupper
+    long: Numbers  # (words,) more than one character
+    opening: Numbers  # (words,)
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> tuple["_Words", list[str]]:
+        """And the words in lower case by number, `END` behind them."""
+        known: dict[str, int] = {}
+        lower = np.array([known.setdefault(word.lower(), len(known)) for word in words], np.int64)
+
+        def which(test: Any) -> Numbers:
+            return np.array([test(word) for word in words], np.bool_)
+
+        kinds = cls(
+            lower,
+            which(lambda word: word[:1].isalpha()),
+            which(lambda word: word[:1].isupper()),
+            which(str.islower),
+            which(lambda word: word != word.lower() or word != word.upper()),
+            which(str.isupper),
+            which(lambda word: len(word) > 1),
+            which(lambda word: word in OPENING),
+        )
+        return kinds, [*known, END]
+
+
+class _Told(NamedTuple):
+    """What a document says of each word in lower case, all `(words,)`."""
+
+    kinds: Numbers  # how it is written: LOWER, CAPITALISED, CAPITALS
+    begin: Numbers  # the longest run of capitalised words that it is in: first token,
+    end: Numbers  # and the one behind the last; as large as `begin` where there is none
+    place: Numbers  # and where in it
+    left: Numbers  # (words, 2) the first two places where it has a neighbour; `NOTHING` where it has not
+    right: Numbers  # (words, 2)
+
+    @classmethod
+    def nothing(cls, L: int) -> "_Told":
+        pairs = (np.full((L, 2), NOTHING) for _ in range(2))
+        return cls(*(np.zeros(L, np.int64) for _ in range(4)), *pairs)
+
+
+@njit
+def _fill(tokens, offsets, edges, words, told, found):  # type: ignore[no-untyped-def]
+    """Fill `found` `(columns, N + 1)`, document by document."""
+    for d in range(len(edges) - 1):
+        sentences = range(edges[d], edges[d + 1])
+        for word in tokens[offsets[edges[d]] : offsets[edges[d + 1]]]:
+            _forget(told, words.lower[word])
+        for s in sentences:
+            first, last = offsets[s], offsets[s + 1]
+            if not _is_headline(tokens, first, last, words):
+                _names(tokens, first, last, words, told)
+                for t in range(first, last):
+                    if words.alphabetic[tokens[t]]:
+                        _note(tokens, first, t, words, told)
+        for s in sentences:
+            first, last = offsets[s], offsets[s + 1]
+            headline = HEADLINE if _is_headline(tokens, first, last, words) else 0
+            for t in range(first, last):
+                if words.alphabetic[tokens[t]]:
+                    start = START if t == first else 0
+                    _tell(tokens, offsets, t, words, told, found)
+                    found[0, t] = told.kinds[words.lower[tokens[t]]] + headline + start
+
+
+@njit
+def _forget(told, k):  # type: ignore[no-untyped-def]
+    told.kinds[k] = 0
+    told.begin[k] = told.end[k] = told.place[k] = 0
+    told.left[k] = NOTHING
+    told.right[k] = NOTHING
+
+
+@njit
+def _is_headline(tokens, first, last, words):  # type: ignore[no-untyped-def]
+    """Whether all that could be capitals is: nothing there says how a word is written."""
+    any_capitals = False
+    for word in tokens[first:last]:
+        if words.cased[word] and not words.capitals[word]:
+            return False
+        any_capitals |= words.capitals[word]
+    return any_capitals
+
+
+@njit
+def _names(tokens, first, last, words, told):  # type: ignore[no-untyped-def]
+    """Note the runs of capitalised words."""
+    begin = first
+    for t in range(first, last):
+        if not words.capital[tokens[t]]:
+            begin = t + 1
+        elif t + 1 == last or not words.capital[tokens[t + 1]]:
+            for place in range(begin, t + 1):
+                k = words.lower[tokens[place]]
+                if t + 1 - begin > told.end[k] - told.begin[k]:
+                    told.begin[k], told.end[k], told.place[k] = begin, t + 1, place
+
+
+@njit
+def _note(tokens, first, t, words, told):  # type: ignore[no-untyped-def]
+    """Note how the word at t is written, and its neighbours."""
+    word = tokens[t]
+    k = words.lower[word]
+    if words.small[word]:
+        told.kinds[k] |= LOWER
+    elif words.cased[word] and t > first and not words.opening[tokens[t - 1]]:
+        told.kinds[k] |= CAPITALS if words.capitals[word] and words.long[word] else CAPITALISED
+    if t > first:
+        _keep(told.left[k], t)
+    _keep(told.right[k], t)
+
+
+@njit
+def _keep(places, t):  # type: ignore[no-untyped-def]
+    if places[0] == NOTHING:
+        places[0] = t
+    elif places[1] == NOTHING:
+        places[1] = t
+
+
+@njit
+def _tell(tokens, offsets, t, words, told, found):  # type: ignore[no-untyped-def]
+    """Fill the columns of the word at t beside the first."""
+    k = words.lower[tokens[t]]
+    if told.place[k] > told.begin[k]:
+        found[1, t] = tokens[told.place[k] - 1]
+    if told.place[k] + 1 < told.end[k]:
+        found[2, t] = tokens[told.place[k] + 1]
+    if words.small[tokens[t]]:
+        return  # what is in lower case is no name
+    left = told.left[k, 1] if told.left[k, 0] == t else told.left[k, 0]
+    if left != NOTHING:
+        found[3, t] = words.lower[tokens[left - 1]]
+    right = told.right[k, 1] if told.right[k, 0] == t else told.right[k, 0]
+    if right != NOTHING:
+        ends = offsets[np.searchsorted(offsets, right, side="right")]  # of the sentence it is in
+        found[4, t] = len(told.kinds) if right + 1 == ends else words.lower[tokens[right + 1]]

@@ -1,0 +1,219 @@
+"""`encoder-tagger`: an encoder that was trained on text, and a head that labels tokens (Devlin et al. 2019,
+section 5.3).
+
+A token is read in the pieces the encoder's vocabulary spells it with, and labelled by the state of its
+first one. No piece spans two tokens. A sentence longer than the window is read in windows that overlap; of
+each token the state is taken where it has most around it, and the head sees the sentence whole.
+Letters: N tokens of all sentences, C channels.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from langue.base.config import Config, decode
+from langue.base.errors import LangueError
+from langue.base.seeds import derive
+from langue.corpus.normalise import Normalisation
+from langue.corpus.schemes import Scheme
+from langue.corpus.tagged import Sentence
+from langue.models.encoders.base import MaskedModel
+from langue.models.registry import TaggerFamily, family
+from langue.models.taggers.base import NeuralTagger
+from langue.models.taggers.heads import Head
+from langue.models.taggers.labels import Labels
+from langue.nn.dropout import drop
+from langue.nn.fast.choices import autocast, best_device
+from langue.nn.weights import load_weights, save_weights
+from langue.protocols import Vocabulary
+from langue.tokens.masked import packed
+from langue.tokens.store import TOKENIZER
+from langue.tokens.tokenizer import Tokenizer
+from langue.tokens.words import HAN
+
+Ids = npt.NDArray[np.int64]
+_HAN = re.compile(f"[{HAN}]")
+
+
+class EncoderTaggerConfig(Config, frozen=True):
+    """What a folder says of itself; a user sets `tasks.finetune_tagger.TagConfig`."""
+
+    head: Head
+    encoder: str  # family
+    encoder_config: dict[str, Any]
+    vocabulary: dict[str, int]  # size, eos
+    normalisation: dict[str, Any]
+    labels: tuple[str, ...]
+    scheme: Scheme | None  # how the data spells spans
+    encoding: Scheme | None  # how the labels do
+    constraints: bool = True
+    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.1  # of what the head reads
+
+
+class Read(NamedTuple):
+    """Sentences as the encoder reads them."""
+
+    windows: list[tuple[Ids, Ids]]  # ids and types, framed
+    window: list[int]  # (N,) of each token, which of them its state is taken from
+    place: list[int]  # (N,) and where in it
+
+
+class Reader:
+    """Turns tokens into pieces, and sentences into windows of them.
+
+    Args:
+        room: pieces of a window, `[CLS]` and `[SEP]` not counted.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, normalisation: Normalisation, specials: tuple[int, int, int], room: int
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.normalisation = normalisation
+        self.cls, self.sep, self.mask = specials
+        self.room = room
+        self._pieces: dict[str, list[int]] = {}  # of tokens that were met
+
+    def read(self, sentences: Sequence[Sentence]) -> Read:
+        spelled = [list(spaced(sentence.words)) for sentence in sentences]
+        self._meet(spelled)
+        found = Read([], [], [])
+        for texts in spelled:
+            if texts:
+                self._add(found, [self._pieces[text] for text in texts])
+        return found
+
+    def _meet(self, spelled: Sequence[Sequence[str]]) -> None:
+        """Encode the tokens that are new."""
+        new = list({text: None for texts in spelled for text in texts if text not in self._pieces})
+        encoded = self.tokenizer.encode_batch([self.normalisation.apply(text) for text in new]) if new else []
+        for text, ids in zip(new, encoded, strict=True):
+            # Of a token longer than half a window only the beginning is read; one of which nothing is left
+            # is hidden.
+            self._pieces[text] = ids[: max(self.room // 2, 1)].tolist() or [self.mask]
+
+    def _add(self, found: Read, pieces: Sequence[list[int]]) -> None:
+        """Put a sentence into windows, and find the best one for each token."""
+        ends = np.cumsum([len(part) for part in pieces])
+        begins = ends - [len(part) for part in pieces]
+        first = len(found.windows)
+        around = np.full(len(pieces), -1)  # pieces between a token and the nearer edge of its window
+        window, place = np.zeros((2, len(pieces)), np.int64)
+        for begin, end in overlapping(begins, ends, self.room):
+            ids = [id for part in pieces[begin:end] for id in part]
+            number = len(found.windows)
+            found.windows.append((np.array([self.cls, *ids, self.sep]), np.zeros(len(ids) + 2, np.int64)))
+            here = slice(begin, end)
+            left = begins[here] - begins[begin] + (0 if begin else ends[-1])  # the sentence's edge is none
+            right = ends[end - 1] - ends[here] + (0 if end < len(pieces) else ends[-1])
+            nearer = np.minimum(left, right)
+            better = nearer > around[here]
+            around[here] = np.where(better, nearer, around[here])
+            window[here] = np.where(better, number, window[here])
+            place[here] = np.where(better, 1 + begins[here] - begins[begin], place[here])
+        assert (window >= first).all()
+        found.window.extend(window.tolist())
+        found.place.extend(place.tolist())
+
+
+def overlapping(begins: Ids, ends: Ids, room: int) -> Iterator[tuple[int, int]]:
+    """Runs of tokens `[begin, end)` of at most `room` pieces that cover all, each beginning in the middle of
+    the one before; one run, if all fit."""
+    begin = 0
+    while True:
+        end = int(np.searchsorted(ends, begins[begin] + room, side="right"))
+        yield begin, end
+        if end == len(ends):
+            return
+        middle = (begins[begin] + ends[end - 1]) // 2
+        begin = max(min(int(np.searchsorted(begins, middle, side="right")), end), begin + 1)
+
+
+def spaced(words: Sequence[str]) -> Iterator[str]:
+    """Tokens as they stand in text: a space before each but the first, and none beside Chinese."""
+    before = ""
+    for word in words:
+        apart = before and not (_HAN.match(before[-1:]) or _HAN.match(word))
+        yield f" {word}" if apart else word
+        before = word
+
+
+class EncoderTagger(NeuralTagger):
+    """A `Tagger` that reads words only."""
+
+    def __init__(self, config: EncoderTaggerConfig, encoder: MaskedModel, tokenizer: Tokenizer) -> None:
+        labels = Labels(config.labels, config.scheme, config.encoding)
+        super().__init__(("word",), labels, encoder.width, config.head, constraints=config.constraints)
+        self.config = config
+        self.encoder = encoder
+        normalisation = decode(Normalisation, config.normalisation, "normalisation")
+        self.reader = Reader(tokenizer, normalisation, encoder.specials, encoder.window - 2)
+
+    @torch.no_grad()
+    def initialise(self, seed: int) -> None:
+        """The head: weights ~ N(0, 0.02), all else 0."""
+        draw = torch.Generator().manual_seed(derive(seed, "head") % 2**63)
+        for name, parameter in self.head.named_parameters():
+            if name == "score.weight":
+                parameter.copy_(torch.randn(parameter.shape, generator=draw) * 0.02)
+            else:
+                parameter.zero_()
+
+    def forward(self, sentences: Sequence[Sentence]) -> torch.Tensor:
+        """States `(N, C)` of first pieces."""
+        read = self.reader.read(sentences)
+        if not read.windows:
+            return torch.zeros(0, self.encoder.width, device=self.device)
+        batch = packed(read.windows, self.encoder.window)
+        with autocast(self.device, "auto" if self.training else "float32"):
+            hidden = self.encoder.read(batch).flatten(0, 1).float()  # (B T, C)
+        numbers, places = self.encoder.marked(batch.pairs)
+        begins = places[numbers.argsort()]  # of each window
+        chosen = torch.tensor([read.window, read.place], device=hidden.device)
+        states = hidden[begins[chosen[0]] + chosen[1]]
+        return drop(states, self.config.dropout, self.training)
+
+    def save(self, folder: Path) -> None:
+        save_weights(self, folder)
+        self.reader.tokenizer.save(folder / TOKENIZER)
+
+
+def create(config: EncoderTaggerConfig, tokenizer: Tokenizer, seed: int) -> EncoderTagger:
+    """A tagger whose encoder has random weights too.
+
+    Raises:
+        LangueError: that family is no encoder.
+    """
+    kind = family(config.encoder)
+    assert kind.create is not None
+    vocabulary = Vocabulary(config.vocabulary["size"], config.vocabulary["eos"])
+    encoder: nn.Module = kind.create(decode(kind.config, config.encoder_config, "encoder"), vocabulary, seed)
+    if not isinstance(encoder, MaskedModel):
+        raise LangueError(f"{config.encoder} does not read in both directions; fine-tune bert or albert")
+    model = EncoderTagger(config, encoder, tokenizer)
+    model.initialise(seed)
+    return model.to(best_device())
+
+
+def load(folder: Path, config: EncoderTaggerConfig) -> EncoderTagger:
+    """Read a model folder.
+
+    Raises:
+        LangueError: the weights are not those of this configuration.
+    """
+    return load_weights(create(config, Tokenizer.load(folder / TOKENIZER), 0), folder)
+
+
+FAMILY = TaggerFamily(
+    name="encoder-tagger",
+    summary="encoder fine-tuned to label tokens",
+    config=EncoderTaggerConfig,
+    load=load,
+)

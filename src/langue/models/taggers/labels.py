@@ -1,0 +1,96 @@
+"""The tags inside a tagger, and how they relate to those of the data.
+
+Spans may be spelled finer inside than in the data (BIOES for BIO tells the end of a span from its
+middle), and only sequences that spell spans may be permitted.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from langue.base.errors import LangueError
+from langue.base.progress import log
+from langue.corpus.schemes import OUTSIDE, Scheme, convert, may_follow, obeys, scheme_of
+from langue.corpus.tagged import UNKNOWN, Sentence
+from langue.inference.chain import Chain, Floats, Numbers, offsets_of
+from langue.inference.maxproduct import viterbi
+
+Encoding = Literal["given", "BIO", "BIOES"]
+UNKNOWN_TAG = -1
+
+
+class Labels(NamedTuple):
+    """The labels by number."""
+
+    names: tuple[str, ...]
+    scheme: Scheme | None  # how the data spells spans
+    encoding: Scheme | None  # how the labels do
+
+    def tags(self, numbers: Numbers) -> tuple[str, ...]:
+        """Labels by number, in the spelling of the data."""
+        chosen = [self.names[number] for number in numbers]
+        if self.scheme and self.encoding and self.scheme != self.encoding:
+            return tuple(convert(chosen, self.scheme))
+        return tuple(chosen)
+
+    def chain(self, *, constraints: bool) -> Chain:
+        """Scores of 0, or -inf where the encoding does not permit a step."""
+        K = len(self.names)
+        if not constraints or self.encoding is None:
+            return Chain.of(np.zeros((K, K)))
+        encoding = self.encoding
+
+        def scores(befores: Sequence[str], afters: Sequence[str]) -> Floats:
+            allowed = [[may_follow(before, after, encoding) for after in afters] for before in befores]
+            return np.where(allowed, 0.0, -np.inf)
+
+        edge = (OUTSIDE,)
+        return Chain.of(
+            scores(self.names, self.names), scores(edge, self.names)[0], scores(self.names, edge)[:, 0]
+        )
+
+
+def check_possible(sentences: Sequence[Sentence], tags: Numbers, chain: Chain) -> None:
+    """See that every sentence has labels that the chain permits, whatever is not known of it.
+
+    Raises:
+        LangueError: one has none; it is named.
+    """
+    offsets = offsets_of([len(sentence.words) for sentence in sentences])
+    unary = np.where(
+        (tags[:, None] == UNKNOWN_TAG) | (tags[:, None] == np.arange(len(chain.start))), 0, -np.inf
+    )
+    impossible = np.flatnonzero(viterbi(chain, unary, offsets).scores == -np.inf)
+    if len(impossible):
+        raise LangueError(
+            f"{sentences[impossible[0]].place}: no tags that spell spans agree with those known of this "
+            "sentence; put them right, or set constraints = false"
+        )
+
+
+def spell_labels(sentences: Sequence[Sentence], encoding: Encoding) -> tuple[Labels, Numbers]:
+    """The labels of a tagger and each token's own `(N,)`, `UNKNOWN_TAG` where it is not known.
+
+    Malformed spans are put right, and counted; sentences tagged in part keep their spelling.
+
+    Raises:
+        LangueError: no tag is known.
+    """
+    given = [sentence.tags for sentence in sentences]
+    partial = any(UNKNOWN in tags for tags in given)
+    scheme = scheme_of([tag for tag in tags if tag != UNKNOWN] for tags in given)
+    inside: Scheme | None = scheme
+    if scheme and encoding != "given" and not partial:
+        inside = "BMES" if scheme == "BMES" and encoding == "BIOES" else encoding
+    if scheme and inside and not partial:
+        slips = sum(not obeys(tags, scheme) for tags in given)
+        if slips:
+            log.warning("%s sentences have tags that do not spell %s; read as conlleval does", slips, scheme)
+        given = [tuple(convert(tags, inside)) for tags in given]
+    names = sorted({tag for tags in given for tag in tags} - {UNKNOWN})
+    if not names:
+        raise LangueError("no token has a known tag: there is nothing to learn from")
+    numbers = {name: number for number, name in enumerate(names)} | {UNKNOWN: UNKNOWN_TAG}
+    tags = np.array([numbers[tag] for tags in given for tag in tags], np.int32)
+    return Labels(tuple(names), scheme, inside), tags

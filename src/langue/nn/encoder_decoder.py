@@ -1,0 +1,202 @@
+"""Documents as sources and targets: what every encoder–decoder shares.
+
+A document is cut into parts, each the target whose source is the part before: every `part` tokens, or, with
+separators, once: p(document) = p(source) p(target | source). A part is read one token late, as always.
+Letters: B batch, T time, S time of a memory, C channels, H heads, V vocabulary.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from langue.base.errors import LangueError
+from langue.nn.attention import Mask, Past, attend
+from langue.nn.fast.cross_entropy import head_cross_entropy
+from langue.nn.windowed import Windowed
+from langue.protocols import Floats, Ids, Vocabulary
+from langue.tokens.batches import Batch, Batches, WholeDocuments
+from langue.tokens.store import Split
+
+
+class Cross(nn.Module):
+    """Attention of the decoder to the memory (Vaswani et al. 2017, section 3.2.3)."""
+
+    def __init__(self, C: int, H: int) -> None:
+        super().__init__()
+        self.H = H
+        self.query = nn.Linear(C, C)
+        self.key_value = nn.Linear(C, 2 * C)
+        self.project = nn.Linear(C, C)
+
+    def forward(
+        self, x: torch.Tensor, memory: torch.Tensor, mask: Mask, past: Past | None = None
+    ) -> torch.Tensor:
+        """`(B, T, C)` and memory `(B, S, C)` to `(B, T, C)`; `past` keeps what it makes of the memory."""
+        if past is not None and self in past:
+            k, v = past[self]
+        else:
+            k, v = map(self._heads, self.key_value(memory).chunk(2, -1))
+            if past is not None:
+                past[self] = k, v
+        y = attend(self._heads(self.query(x)), k, v, mask)  # (B, H, T, D)
+        return self.project(y.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def _heads(self, x: torch.Tensor) -> torch.Tensor:
+        return x.unflatten(-1, (self.H, -1)).transpose(1, 2)  # type: ignore[no-untyped-call, no-any-return]
+
+
+class EncoderDecoder(Windowed):
+    """A `Causal` model, once a family adds these.
+
+    forward(ids, positions, documents): hidden states `(B, T, C)` of whole rows
+    decode(ids, positions, mask, memory, memory_mask, past): those `(B, T, C)` of targets `(B, T)`
+    memory(read, start): of one document, `(1, S, C)` of the source of the part that begins at a place
+    head, bias: matrix `(V, C)` and bias `(V,)`, or None, of the logits
+
+    Args:
+        part: tokens of a part.
+        separators: ids `(n,)` of which the first in a document ends its source; none: `part` cuts it.
+    """
+
+    separators: torch.Tensor
+
+    def __init__(self, vocabulary: Vocabulary, part: int, separators: torch.Tensor | None) -> None:
+        super().__init__(vocabulary, window=2 * part)  # a part and its source; it moves on by one part
+        self.part = part
+        self.register_buffer("separators", torch.empty(0).long() if separators is None else separators)
+        if len(self.separators):
+            self.window = self.stride = None  # all of a source and of a target is seen
+
+    @abstractmethod
+    def decode(
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        mask: Mask,
+        memory: torch.Tensor,
+        memory_mask: Mask = None,
+        past: Past | None = None,
+    ) -> torch.Tensor: ...
+
+    @abstractmethod
+    def memory(self, read: list[int], start: int) -> torch.Tensor: ...
+
+    @property
+    def bias(self) -> torch.Tensor | None:
+        return None
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        found = super().logits(hidden)
+        return found if self.bias is None else found + self.bias
+
+    def places(self, ids: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which part of its document each place lies in, and how far into it; `(B, T)` each."""
+        if not len(self.separators):
+            return positions // self.part, positions % self.part
+        index = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+        begins = torch.isin(ids, self.separators) & (positions > 0)  # the separator was read just before
+        count = begins.cumsum(1)
+        count = count - count.gather(1, index - positions)  # since the document began
+        last = index.where(begins & (count == 1), -1).cummax(1).values
+        second = count > 0
+        return second.long(), torch.where(second, index - last, positions)
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Sum of the cross-entropies, in nats, of the targets of a packed batch."""
+        inputs, targets, positions, documents = (torch.from_numpy(part).to(self.device) for part in batch)
+        x = self(inputs, positions, documents)
+        return head_cross_entropy(x.flatten(0, 1), self.head, targets.flatten(), self.bias)
+
+    def decoder(self, prompts: Sequence[Ids]) -> "PartsDecoder":  # type: ignore[override]
+        return PartsDecoder(self, prompts)
+
+
+def within(apart: torch.Tensor, documents: torch.Tensor | str) -> torch.Tensor:
+    """Where `apart` `(B, T, S)` holds and both places are of one document; numbers `(B, T)`, or "causal": all
+    of a row is one."""
+    if isinstance(documents, str):
+        return apart
+    return apart & (documents[:, :, None] == documents[:, None, :])
+
+
+class PartsDecoder:
+    """Documents that grow: of each, the ids read, where the part at hand begins, the memory of the part
+    before, and keys and values of this one."""
+
+    def __init__(self, model: EncoderDecoder, prompts: Sequence[Ids]) -> None:
+        self.model = model
+        self.read = [[model.vocabulary.eos, *map(int, ids)] for ids in prompts]
+        self.start = [self._start(ids) for ids in self.read]
+        self.memory = [self._memory(*both) for both in zip(self.read, self.start, strict=True)]
+        self.past: list[Past] = [{} for _ in prompts]
+        self.last = [self._advance(row, start) for row, start in enumerate(self.start)]  # (C,) each
+
+    def _start(self, read: list[int]) -> int:
+        """The first place of the part that the next token stands in."""
+        place = len(read) - 1
+        if not len(self.model.separators):
+            return place - place % self.model.part
+        separators = set(self.model.separators.tolist())
+        return next((index for index, id in enumerate(read) if index and id in separators), 0)
+
+    @torch.inference_mode()
+    def _memory(self, read: list[int], start: int) -> torch.Tensor:
+        return self.model.memory(read, start)
+
+    @torch.inference_mode()
+    def _advance(self, row: int, place: int) -> torch.Tensor:
+        """Read the ids from a place of the current part on."""
+        device = self.model.device
+        ids = torch.tensor([self.read[row][place:]], device=device)
+        positions = torch.arange(ids.shape[1], device=device) + place - self.start[row]
+        mask: Mask = "causal" if ids.shape[1] > 1 else None
+        x = self.model.decode(ids, positions, mask, self.memory[row], None, self.past[row])
+        return x[0, -1]
+
+    def log_probs(self) -> Floats:
+        return self.model.distributions(self.last)
+
+    def append(self, ids: Ids) -> None:
+        for row, id in enumerate(ids):
+            read = self.read[row]
+            read.append(int(id))
+            if (start := self._start(read)) != self.start[row]:  # a new part, whose source is the last
+                self.start[row], self.past[row] = start, {}
+                self.memory[row] = self._memory(read, start)
+            self.last[row] = self._advance(row, len(read) - 1)
+
+    def select(self, rows: Sequence[int]) -> None:
+        self.read = [list(self.read[row]) for row in rows]
+        self.start = [self.start[row] for row in rows]
+        self.memory = [self.memory[row] for row in rows]
+        self.past = [dict(self.past[row]) for row in rows]
+        self.last = [self.last[row] for row in rows]
+
+
+def separators_of(separator: str, vocabulary: Vocabulary) -> torch.Tensor:
+    """The ids that spell a separator, `(n,)`; none for "".
+
+    Raises:
+        LangueError: no token of the vocabulary is the separator.
+    """
+    wanted = separator.encode()
+    ids = [
+        id
+        for id, spelling in enumerate(vocabulary.spellings)
+        if wanted and (spelling == wanted or (wanted.strip() and spelling.strip() == wanted.strip()))
+    ]
+    if wanted and not ids:
+        raise LangueError(
+            f"no token is the separator {separator!r}; take one that the text has between every "
+            "source and target, and a tokenizer that keeps it apart (words, chars, bytes)"
+        )
+    return torch.tensor(ids, dtype=torch.int64)
+
+
+def batches(split: Split, vocabulary: Vocabulary, config: Any, rows: int, context: int, seed: int) -> Batches:
+    """Rows of packed documents; whole ones, if they have a `separator`."""
+    kind = WholeDocuments if config.separator else Batches
+    return kind(split, rows=rows, context=context, eos=vocabulary.eos, seed=seed)

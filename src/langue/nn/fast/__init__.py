@@ -1,0 +1,1 @@
+"""Fast forms of layers, and what decides where they are taken."""

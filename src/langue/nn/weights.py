@@ -1,0 +1,73 @@
+"""Weights on disk: safetensors, which nothing is unpickled from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from langue.base.errors import LangueError
+from langue.nn.fast.choices import best_device
+
+M = TypeVar("M", bound=nn.Module)
+WEIGHTS = "weights.safetensors"
+
+
+def save_weights(model: nn.Module, folder: Path) -> None:
+    """Write the weights of a model into its folder."""
+    write_tensors(folder / WEIGHTS, model.state_dict())
+
+
+def load_weights(model: M, folder: Path) -> M:
+    """Read them back: the model, ready to be used on the best device.
+
+    Raises:
+        LangueError: they are not those of a model of this configuration.
+    """
+    try:
+        fit(model, load_file(folder / WEIGHTS), str(folder / WEIGHTS))
+    except (SafetensorError, OSError) as error:
+        raise LangueError(f"cannot read {folder / WEIGHTS}: {error}") from None
+    return model.to(best_device()).eval()
+
+
+def saved_tensor(folder: Path, name: str) -> torch.Tensor:
+    """One of the tensors of a folder, which its model is built by.
+
+    Raises:
+        LangueError: it is not there.
+    """
+    try:
+        with safe_open(str(folder / WEIGHTS), "pt") as file:
+            return file.get_tensor(name)  # type: ignore[no-any-return]
+    except (SafetensorError, OSError) as error:
+        raise LangueError(f"{folder / WEIGHTS} does not fit the model: {error}") from None
+
+
+def fit(model: nn.Module, weights: Mapping[str, torch.Tensor], where: str) -> None:
+    """Copy weights into a model.
+
+    Raises:
+        LangueError: names or shapes are not the model's.
+    """
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise LangueError(f"{where} does not fit the model: {error}") from None
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write one file, which holds the tensors twice in memory meanwhile.
+
+    Raises:
+        OSError: the disk is full or refuses, as by Python's own writing.
+    """
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error

@@ -1,0 +1,156 @@
+"""Scoring and decoding for every model that sees at most `window` tokens at once.
+
+A document begins with `<eos>` before its first token. What a token is predicted from is a function
+of its place in the document alone, so a score never depends on what stands beside it: within the
+first window all before it, then a window that moves on by whole strides. Where a family sets `window`
+to None, every document is read whole.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from langue.nn.attention import Mask, Past
+from langue.protocols import Floats, Ids, Vocabulary
+
+SCORED = 1 << 13  # positions scored at a time: logits of 8,192 x 8,192 in float32 are 256 MB
+ROWS = 1024  # of logits at a time
+
+
+class Windowed(nn.Module, ABC):
+    """A `Causal` model, once a family adds two methods.
+
+    forward(ids, positions, mask, past): hidden states `(B, T, C)` of ids `(B, T)`; positions `(T,)`
+        or `(B, T)` count from the beginning of the window or document
+    head: the matrix `(V, C)` that makes logits of hidden states
+    """
+
+    def __init__(self, vocabulary: Vocabulary, window: int) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.context = window
+        self.window: int | None = window
+        self.stride: int | None = max(window // 2, 1)  # past the first window a token sees half of one
+        self.carry: dict[str, torch.Tensor] = {}
+
+    @property
+    @abstractmethod
+    def head(self) -> torch.Tensor: ...
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """`(N, C)` to `(N, V)`."""
+        return hidden @ self.head.T
+
+    @torch.inference_mode()
+    def distributions(self, last: Sequence[torch.Tensor]) -> Floats:
+        """log p of every token after hidden states of `(C,)` each: `(rows, V)`."""
+        if not last:
+            return np.empty((0, self.vocabulary.size), np.float32)
+        scores: Floats = F.log_softmax(self.logits(torch.stack(list(last))), -1).cpu().numpy()
+        return scores
+
+    @property
+    def device(self) -> torch.device:
+        return self.head.device
+
+    @torch.inference_mode()
+    def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        found = [np.empty(len(ids), np.float32) for ids in sequences]
+        for batch in self._windows(sequences):
+            T = max(end - start for _, start, _, end in batch)
+            inputs = torch.zeros(len(batch), T, dtype=torch.int64)  # padding on the right: no one sees it
+            targets = torch.zeros(len(batch), T, dtype=torch.int64)
+            for row, (index, start, _, end) in enumerate(batch):
+                ids = np.asarray(sequences[index][:end], np.int64)
+                inputs[row, : end - start] = torch.from_numpy(np.r_[self.vocabulary.eos, ids[:-1]][start:end])
+                targets[row, : end - start] = torch.from_numpy(ids[start:end])
+            scores = self._token_scores(inputs.to(self.device), targets.to(self.device)).cpu().numpy()
+            for row, (index, start, first, end) in enumerate(batch):
+                found[index][first:end] = scores[row, first - start : end - start]
+        return list(found)
+
+    def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
+        return self.decoder(contexts).log_probs()
+
+    def decoder(self, prompts: Sequence[Ids]) -> "WindowedDecoder":
+        return WindowedDecoder(self, prompts)
+
+    def size(self) -> dict[str, int]:
+        return {"parameters": sum(parameter.numel() for parameter in self.parameters())}
+
+    def window_start(self, place: int) -> int:
+        """Where the window that predicts the token at `place` begins."""
+        if not self.window or not self.stride:
+            return 0
+        return max(0, -(-(place + 1 - self.window) // self.stride)) * self.stride
+
+    def _windows(self, sequences: Sequence[Ids]) -> list[list[tuple[int, int, int, int]]]:
+        """Windows (sequence, begin, first token scored, end) in batches of nearly equal length."""
+        windows = []
+        for index, ids in enumerate(sequences):
+            first = 0
+            while first < len(ids):
+                start = self.window_start(first)
+                end = min(len(ids), start + (self.window or len(ids)))
+                windows.append((index, start, first, end))
+                first = end
+        windows.sort(key=lambda window: window[1] - window[3])
+        batches: list[list[tuple[int, int, int, int]]] = []
+        for window in windows:
+            longest = batches[-1][0][3] - batches[-1][0][1] if batches else 0
+            if not batches or (len(batches[-1]) + 1) * longest > SCORED:
+                batches.append([])
+            batches[-1].append(window)
+        return batches
+
+    def _token_scores(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Log-probability of each target `(B, T)`."""
+        x = self(inputs, torch.arange(inputs.shape[1], device=self.device), "causal")  # (B, T, C)
+        rows = zip(torch.split(x.flatten(0, 1), ROWS), torch.split(targets.flatten(), ROWS), strict=True)
+        return torch.cat(
+            [-F.cross_entropy(self.logits(part), target, reduction="none") for part, target in rows]
+        ).view_as(targets)
+
+
+class WindowedDecoder:
+    """Sequences that grow: of each, the ids read, and the keys and values of those in its window."""
+
+    def __init__(self, model: Windowed, prompts: Sequence[Ids]) -> None:
+        self.model = model
+        self.read = [[model.vocabulary.eos, *map(int, ids)] for ids in prompts]
+        self.past: list[Past] = [{} for _ in prompts]
+        self.start = [0 for _ in prompts]
+        self.last = [self._advance(row) for row in range(len(prompts))]  # (C,) each
+
+    @torch.inference_mode()
+    def _advance(self, row: int) -> torch.Tensor:
+        """Read the last id of a row, or its window afresh where that has moved on."""
+        ids = self.read[row]
+        start = self.model.window_start(len(ids) - 1)
+        new = 1
+        mask: Mask = None  # the last sees all before it
+        if start != self.start[row] or not self.past[row]:
+            self.start[row], self.past[row] = start, {}
+            new, mask = len(ids) - start, "causal"
+        positions = torch.arange(len(ids) - start - new, len(ids) - start, device=self.model.device)
+        inputs = torch.tensor([ids[-new:]], device=self.model.device)
+        hidden: torch.Tensor = self.model(inputs, positions, mask, self.past[row])
+        return hidden[0, -1]
+
+    def log_probs(self) -> Floats:
+        return self.model.distributions(self.last)
+
+    def append(self, ids: Ids) -> None:
+        for row, id in enumerate(ids):
+            self.read[row].append(int(id))
+            self.last[row] = self._advance(row)
+
+    def select(self, rows: Sequence[int]) -> None:
+        self.read = [list(self.read[row]) for row in rows]
+        self.past = [dict(self.past[row]) for row in rows]
+        self.start = [self.start[row] for row in rows]
+        self.last = [self.last[row] for row in rows]

@@ -1,0 +1,86 @@
+"""What the rest of a document says of a word: by hand, and what a CRF makes of it."""
+
+from pathlib import Path
+
+from langue.corpus.tagged import Sentence
+from langue.models.taggers.crf import CRFConfig, fit, load
+from langue.models.taggers.crf.document import ELSEWHERE, elsewhere
+
+TEXT = (
+    "HENMAN WINS IN LONDON",
+    "Tim Henman of Britain won .",
+    '" Henman is good , " said the coach .',
+    "The Bank of England cut rates ; a bank did so too .",
+    "银行 说 Henman 好",
+)
+
+
+def document(*texts: str, tags: tuple[str, ...] = ()) -> list[Sentence]:
+    columns = tuple((tuple(text.split()),) for text in texts)
+    given = [tuple(line.split()) for line in tags] or [()] * len(columns)
+    return [Sentence(one, known, document=columns) for one, known in zip(columns, given, strict=True)]
+
+
+def told(sentences: list[Sentence], number: int, word: str) -> dict[str, str]:
+    place = sum(len(one.words) for one in sentences[:number]) + sentences[number].words.index(word)
+    values = (column.names[column.numbers[place]] for column in elsewhere(sentences))
+    return dict(zip(ELSEWHERE, values, strict=True))
+
+
+def test_by_hand() -> None:
+    found = document(*TEXT)
+    headline = told(found, 0, "HENMAN")
+    assert headline == {
+        "spelled": "CHS", "name_before": "Tim", "name_after": "", "left": "tim", "right": "of",
+    }  # fmt: skip
+    assert told(found, 1, "Henman")["right"] == "is"  # not its own, but that of the next place
+    assert told(found, 1, "Tim") == {
+        "spelled": "S", "name_before": "", "name_after": "Henman", "left": "", "right": "",
+    }  # fmt: skip
+    assert told(found, 3, "bank")["spelled"] == "lC"
+    assert told(found, 3, "bank")["left"] == ""  # what is in lower case is no name
+    assert told(found, 3, ".") == dict.fromkeys(ELSEWHERE, "")
+    assert told(found, 4, "银行")["spelled"] == "S"  # which has no capitals
+    assert told(found, 4, "Henman")["left"] == "tim"
+
+
+def test_a_sentence_that_stands_alone_has_none_of_it() -> None:
+    for numbers, names in elsewhere([Sentence((("Tim", "won"),))]):
+        assert [names[number] for number in numbers] == [None, None]
+    for numbers, _ in elsewhere([]):
+        assert not len(numbers)
+
+
+def test_that_a_document_says_nothing_is_something_to_see() -> None:
+    """A name of which the rest is unknown differs from one that is never told in full."""
+    told_in_full = [document(f"{first} Xan won", "Xan left", tags=("O O O", "A O")) for first in "ABC"]
+    never = [document("Xan won", "Xan left", tags=("O O", "B O")) for _ in "ABC"]
+    training = [sentence for one in (*told_in_full, *never) for sentence in one]
+    model = fit(CRFConfig(templates=("name_before", "word[1]")), ("word",), training)
+    assert model.tag(document("Zoe Xan won", "Xan left"))[1][0] == "A"
+    assert model.tag(document("Xan won", "Xan left"))[1][0] == "B"
+
+
+def test_a_name_is_known_by_its_document(tmp_path: Path) -> None:
+    """ "Xan" is a person where "Tim Xan" was named, else a place: nothing in its sentence says which."""
+    person, place = ("Tim {} came .", "{} won ."), ("In {} it rains .", "{} won .")
+    training = [
+        sentence
+        for name in ("Xan", "Yor", "Zed", "Qui")
+        for texts, tags in (
+            (person, ("B-PER I-PER O O", "B-PER O O")),
+            (place, ("O B-LOC O O O", "B-LOC O O")),
+        )
+        for sentence in document(*(text.format(name) for text in texts), tags=tags)
+    ]
+    model = fit(CRFConfig(), ("word",), training)
+    people = document(*(text.format("Wim") for text in person))
+    places = document(*(text.format("Wim") for text in place))
+    assert model.tag(people)[1][0] == "B-PER"
+    assert model.tag(places)[1][0] == "B-LOC"
+    # A sentence carries its document along: alone, in another order and from the disk it is the same.
+    model.save(tmp_path)
+    for tagger in (model, load(tmp_path, CRFConfig())):
+        assert tagger.tag([people[1]]) == [model.tag(people)[1]]
+        assert tagger.tag([places[1], people[1]]) == [model.tag(places)[1], model.tag(people)[1]]
+        assert tagger.best(people[1], 1)[0][1] == model.tag(people)[1]

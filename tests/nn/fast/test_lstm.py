@@ -1,0 +1,68 @@
+"""The LSTM by steps of our own against torch's kernel, and its gradient against differences."""
+
+import pytest
+import torch
+
+from langue.nn.fast.lstm import lstm
+from langue.nn.recurrent import Recurrent
+
+B, T, INPUTS, C = 3, 6, 4, 5
+
+
+@pytest.fixture
+def given() -> list[torch.Tensor]:
+    """x, h, c, weight_ih, weight_hh, bias."""
+    torch.manual_seed(0)
+    shapes = [(B, T, INPUTS), (B, C), (B, C), (4 * C, INPUTS), (4 * C, C), (4 * C,)]
+    return [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+
+
+def of_torch(
+    x: torch.Tensor, h: torch.Tensor, c: torch.Tensor, *weights: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
+    packed = [*weights, torch.zeros_like(weights[-1])]
+    y, h, c = torch.lstm(x, (h[None], c[None]), packed, True, 1, 0.0, True, False, True)
+    return y, h[0], c[0]
+
+
+def test_equals_torch_forward_and_backward(given: list[torch.Tensor]) -> None:
+    x, h, c, *weights = given
+    ours, theirs = lstm(x, h, c, None, *weights), of_torch(x, h, c, *weights)
+    torch.testing.assert_close(ours, theirs)
+    into = [torch.randn_like(part) for part in ours]
+    torch.testing.assert_close(
+        torch.autograd.grad(ours, given, into), torch.autograd.grad(theirs, given, into)
+    )
+
+
+def test_gradient_equals_differences_where_the_state_is_reset(given: list[torch.Tensor]) -> None:
+    keep = torch.ones(T, B, dtype=torch.float64)
+    keep[0, 1] = keep[2, 0] = keep[5, 2] = 0
+    x, h, c, *weights = given
+    assert torch.autograd.gradcheck(
+        lambda x, h, c, *weights: lstm(x, h, c, keep, *weights), (x, h, c, *weights)
+    )
+
+
+@pytest.mark.parametrize("documents", [False, True])
+@pytest.mark.parametrize("width", [32, 27])  # 27 is filled up to 32
+def test_a_stack_in_bfloat16_is_near_the_kernel_in_float32(documents: bool, width: int) -> None:
+    torch.manual_seed(0)
+    stack = Recurrent("lstm", layers=2, inputs=16, width=width, dropout=0.0)
+    for parameter in stack.parameters():
+        torch.nn.init.uniform_(parameter, -0.2, 0.2)
+    x, state = torch.randn(4, 12, 16), torch.randn(2, 2, 4, width)
+    begins = torch.rand(4, 12) < 0.2 if documents else None
+    expected, expected_after = stack(x, state, begins)
+    expected.square().sum().backward()
+    gradients = [parameter.grad.clone() for parameter in stack.parameters() if parameter.grad is not None]
+    stack.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16):
+        y, after = stack(x, state, begins)
+    assert y.dtype == torch.bfloat16  # our steps, not torch's kernel: they alone are asked for it
+    y.float().square().sum().backward()
+    torch.testing.assert_close(y.float(), expected, atol=0.02, rtol=0.05)
+    torch.testing.assert_close(after, expected_after, atol=0.02, rtol=0.05)
+    for parameter, gradient in zip(stack.parameters(), gradients, strict=True):
+        assert parameter.grad is not None
+        assert (parameter.grad - gradient).norm() < 0.03 * gradient.norm()
