@@ -17,7 +17,8 @@ from langue.evaluation.compare import Comparison, compare
 from langue.generation.fill import fill
 from langue.generation.generate import generate
 from langue.generation.sample import Sampling
-from langue.models.folder import Loaded, load
+from langue.models.folder import ModelFolder, load
+from langue.protocols import Causal, Masked
 from langue.tokens.prepare import prepare
 from langue.tokens.store import MANIFEST, TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
@@ -49,7 +50,7 @@ class Language:
         self.name = name
         self.folder = folder
         self.store = folder / "store"
-        self.models: dict[str, Loaded] = {}
+        self.models: dict[str, ModelFolder[Causal]] = {}
 
     def build(self, minutes: float, *, overwrite: bool) -> None:
         """Prepare the store and train every model."""
@@ -79,7 +80,7 @@ class Language:
         tokenizer = Tokenizer.load(self.store / TOKENIZER)
         prompt = PROMPTS[self.name]
         for name, loaded in self.models.items():
-            writer = generate(loaded.causal, tokenizer, prompt, SAMPLE)
+            writer = generate(loaded.model, tokenizer, prompt, SAMPLE)
             yield name, prompt + "".join(writer)
 
 
@@ -90,7 +91,7 @@ def gaps(folder: Path, minutes: float, *, overwrite: bool) -> dict[str, list[tup
     text, store = [str(sample_path("chinese"))], folder / "characters"
     prepare(text, store, data=DataConfig(documents="form-feed"), tokenizer=CHARACTERS, overwrite=overwrite)
     train(recipe, TokenStore(store), folder / "bert", overwrite=overwrite)
-    model, tokenizer = load(folder / "bert").masked, Tokenizer.load(store / TOKENIZER)
+    model, tokenizer = load(folder / "bert").require(Masked).model, Tokenizer.load(store / TOKENIZER)
     return {text: fill(model, tokenizer, text, top=4).gaps[0].candidates for text in GAPS}
 
 
