@@ -1,12 +1,13 @@
 """Epochs, batches, rates and seeds, on a model of one weight."""
 
+import signal
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
-from langue.base.errors import LangueError
+from langue.base.errors import Interrupted, LangueError
 from langue.tasks.teaching import POOL, Course, Taught, batches, every_seed, held_out, spread, teach
 
 
@@ -51,7 +52,7 @@ def course(scores: list[float], stop_at: int = 0) -> tuple[Course[float], list[i
     def loss(chosen: Any) -> torch.Tensor:
         steps.append(len(chosen))
         if len(steps) == stop_at:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return (model.weight * 0).sum()
 
     def measure() -> float:
@@ -74,7 +75,7 @@ def test_ctrl_c_keeps_what_there_is() -> None:
     made, _ = course([0.3, 0.7], stop_at=8)  # in the third epoch
     assert teach(made, Lessons(), 0) == Taught(0.7, 2, True)
     assert float(made.model.weight.detach()) == 2
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted):
         teach(course([], stop_at=2)[0], Lessons(), 0)
 
 
@@ -84,7 +85,8 @@ def test_seeds_run_one_after_the_other_until_one_is_stopped() -> None:
     def run(seed: int) -> tuple[Taught[float], int]:
         ran.append(seed)
         if len(ran) == stop_at:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
+            raise Interrupted
         return Taught(0.5, 1, False), seed
 
     stop_at = 0
@@ -94,13 +96,13 @@ def test_seeds_run_one_after_the_other_until_one_is_stopped() -> None:
     assert every_seed(run, Lessons()) == [(Taught(0.5, 1, True), 5)]
     ran.clear()
     stop_at = 1
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted):
         every_seed(run, Lessons())
 
 
 def test_a_loss_that_is_no_number_is_told() -> None:
     made, _ = course([0.1])
-    with pytest.raises(LangueError, match="lower learning_rate"):
+    with pytest.raises(LangueError, match=r"the loss is nan at step 1; try a lower learning_rate"):
         teach(made._replace(loss=lambda chosen: torch.tensor(torch.nan)), Lessons(), 0)
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from langue.base.errors import LangueError
+from langue.base.errors import Interrupted, LangueError
 from langue.base.progress import bar, log
 from langue.base.seeds import derive, generator
+from langue.base.stop import Stop
 
 WARMUP = 0.1  # share of the steps
 POOL = 16  # batches whose examples are sorted by length, where that is told
@@ -64,11 +65,11 @@ class Taught(NamedTuple, Generic[S]):
 def teach(course: Course[S], lessons: Lessons, seed: int) -> Taught[S]:
     """Train in place, and leave the model with the epoch that was best on the validation examples.
 
-    Ctrl-C ends it with what was best so far.
+    A stop that is asked for ends it with what was best so far.
 
     Raises:
         LangueError: the loss is not finite.
-        KeyboardInterrupt: no epoch is complete.
+        Interrupted: a stop was asked for, and no epoch is complete.
     """
     model = course.model
     optimiser = torch.optim.AdamW(
@@ -77,30 +78,29 @@ def teach(course: Course[S], lessons: Lessons, seed: int) -> Taught[S]:
     size = course.examples, lessons.batch, course.lengths
     steps = lessons.epochs * len(batches(*size, seed, 1))
     best: tuple[S, int, dict[str, torch.Tensor]] | None = None
-    interrupted = False
     step = 0
-    with bar(f"seed {seed}", total=steps) as shown:
-        try:
-            for epoch in range(1, lessons.epochs + 1):
-                model.train()
-                for chosen in batches(*size, seed, epoch):
-                    optimiser.param_groups[0]["lr"] = lessons.learning_rate * _rate(step, steps)
-                    _step(course, optimiser, chosen)
-                    step += 1
-                    shown.advance()
-                model.eval()
-                score = course.measure()
-                log.info("seed %d, epoch %d: %.2f%% on valid", seed, epoch, 100 * course.worth(score))
-                if best is None or course.worth(score) > course.worth(best[0]):
-                    best = score, epoch, {name: part.clone() for name, part in model.state_dict().items()}
-        except KeyboardInterrupt:
-            if best is None:
-                raise
-            interrupted = True
-    assert best is not None
+    with bar(f"seed {seed}", total=steps) as shown, Stop() as stop:
+        for epoch in range(1, lessons.epochs + 1):
+            model.train()
+            for chosen in batches(*size, seed, epoch):
+                if stop.asked:
+                    break
+                step += 1
+                optimiser.param_groups[0]["lr"] = lessons.learning_rate * _rate(step - 1, steps)
+                _step(course, optimiser, chosen, step)
+                shown.advance()
+            if stop.asked:
+                break
+            model.eval()
+            score = course.measure()
+            log.info("seed %d, epoch %d: %.2f%% on valid", seed, epoch, 100 * course.worth(score))
+            if best is None or course.worth(score) > course.worth(best[0]):
+                best = score, epoch, {name: part.clone() for name, part in model.state_dict().items()}
+    if best is None:
+        raise Interrupted("interrupted before an epoch was complete; nothing was written")
     model.load_state_dict(best[2])
     model.eval()
-    return Taught(best[0], best[1], interrupted)
+    return Taught(best[0], best[1], stop.asked)
 
 
 def batches(
@@ -129,10 +129,15 @@ def _rate(step: int, steps: int) -> float:
     return min(min(share / WARMUP, (1 - share) / (1 - WARMUP)) + 1 / steps, 1.0)
 
 
-def _step(course: Course[Any], optimiser: torch.optim.Optimizer, chosen: npt.NDArray[np.int64]) -> None:
+def _step(
+    course: Course[Any], optimiser: torch.optim.Optimizer, chosen: npt.NDArray[np.int64], number: int
+) -> None:
     loss = course.loss(chosen)
     if not torch.isfinite(loss):
-        raise LangueError(f"the loss is {float(loss)}; try a lower learning_rate")
+        rate = optimiser.param_groups[0]["lr"]
+        raise LangueError(
+            f"the loss is {float(loss)} at step {number}; try a lower learning_rate ({rate:g} there)"
+        )
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(course.model.parameters(), CLIP)
     optimiser.step()
@@ -140,18 +145,23 @@ def _step(course: Course[Any], optimiser: torch.optim.Optimizer, chosen: npt.NDA
 
 
 def every_seed(run: Callable[[int], tuple[Taught[S], R]], lessons: Lessons) -> list[tuple[Taught[S], R]]:
-    """`run` for one seed after the other; Ctrl-C ends it with those that have anything to show."""
+    """`run` for one seed after the other; a stop ends it with those that have anything to show.
+
+    Raises:
+        Interrupted: none has.
+    """
     found: list[tuple[Taught[S], R]] = []
-    for seed in range(lessons.seed, lessons.seed + lessons.seeds):
-        torch.manual_seed(derive(seed, "dropout") % 2**63)
-        try:
-            found.append(run(seed))
-        except KeyboardInterrupt:
-            if not found:
-                raise
-            found[-1] = found[-1][0]._replace(interrupted=True), found[-1][1]
-        if found[-1][0].interrupted:
-            break
+    with Stop() as stop:
+        for seed in range(lessons.seed, lessons.seed + lessons.seeds):
+            torch.manual_seed(derive(seed, "dropout") % 2**63)
+            try:
+                found.append(run(seed))
+            except Interrupted:
+                if not found:
+                    raise
+            if stop.asked:
+                found[-1] = found[-1][0]._replace(interrupted=True), found[-1][1]
+                break
     return found
 
 

@@ -1,16 +1,14 @@
 """A session of a run: from where it stands until its budget is spent or someone stops it."""
 
-import signal
-import threading
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import msgspec
 
 from langue.base.errors import LangueError
 from langue.base.progress import Bar, bar, log
+from langue.base.stop import Stop
 from langue.nn.fast.choices import keep_freed_memory
 from langue.tokens.store import TokenStore
 from langue.training.checkpoint import Checkpoints
@@ -26,7 +24,7 @@ def run(
 ) -> dict[str, Any]:
     """Train in place, and leave the model with the weights that were best on the validation split.
 
-    Ctrl-C and SIGTERM end the session with a checkpoint; `interrupted` in what is returned says so.
+    Ctrl-C, SIGTERM and SIGHUP end the session with a checkpoint; `interrupted` in what is returned says so.
 
     Args:
         folder: of the run, which exists.
@@ -72,7 +70,7 @@ class Session:
         self.started = time.perf_counter()
         self.written = state.seconds  # when the last checkpoint was
 
-    def run(self, stop: "Stop") -> bool:
+    def run(self, stop: Stop) -> bool:
         """Until the budget is spent, or True once a stop was asked for and a checkpoint is written."""
         trainer, state = self.trainer, self.trainer.state
         with bar("training", total=1.0) as shown:
@@ -174,27 +172,3 @@ class Session:
     def close(self) -> None:
         if self.metrics:
             self.metrics.close()
-
-
-class Stop:
-    """Ctrl-C or SIGTERM ask for a stop at the end of the step; a second Ctrl-C stops at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> "Stop":
-        if threading.current_thread() is threading.main_thread():  # elsewhere signals do not arrive
-            for kind in (signal.SIGINT, signal.SIGTERM):
-                self._before[kind] = signal.signal(kind, self._ask)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for kind, handler in self._before.items():
-            signal.signal(kind, handler)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.asked = True
-        log.warning("stopping after this step; Ctrl-C once more stops at once, without a checkpoint")

@@ -41,7 +41,7 @@ def minimise(
     l1: float = 0.0,
     steps: int,
     tolerance: float,
-    after: Callable[[Step], object] = lambda step: None,
+    after: Callable[[Step], bool] = lambda step: False,
 ) -> Step:
     """Minimise loss(θ) + l1 ‖θ‖₁.
 
@@ -49,7 +49,7 @@ def minimise(
         loss: returns a value and its gradient; any smooth penalty is part of it.
         steps: at most so many.
         tolerance: stop when the loss fell by less than this share of itself over `PERIOD` steps.
-        after: called with every step.
+        after: called with every step; true stops.
 
     Returns:
         The last step.
@@ -82,7 +82,8 @@ def minimise(
             history.append((difference, change, curvature))
         theta, value, gradient = moved, new_value, new_gradient
         step = Step(step.number + 1, theta, value, step.evaluations + search.evaluations)
-        after(step)
+        if after(step):
+            break
         losses.append(value)
         if len(losses) > PERIOD and losses[-PERIOD - 1] - value < tolerance * abs(value):
             break
