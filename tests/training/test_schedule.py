@@ -44,7 +44,7 @@ def test_no_warmup_begins_at_the_top_and_the_first_step_learns_something() -> No
     ],
 )
 def test_budgets(settings: dict[str, Any], share: float) -> None:
-    assert Budget(TrainingConfig(**settings), 100, 10).share(4, 30.0) == pytest.approx(share)
+    assert Budget(TrainingConfig(**settings), 100, 10).progress(4, 30.0) == pytest.approx(share)
 
 
 def test_muon_is_not_cut_up() -> None:

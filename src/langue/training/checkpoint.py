@@ -22,8 +22,8 @@ from langue.base.errors import LangueError
 from langue.base.files import describe_files, read_json, verify_files, write_json
 from langue.base.progress import log
 from langue.nn.weights import write_tensors
-from langue.training.distributed import World
-from langue.training.optimiser import Tensors
+from langue.training.tensors import Tensors
+from langue.training.world import World
 
 FORMAT = 1
 DESCRIPTION = "checkpoint.json"

@@ -14,7 +14,7 @@ from langue.models.registry import family as lookup
 from langue.models.registry import is_family, names
 from langue.protocols import Classifier, Tagger
 from langue.tokens.train import TokenizerConfig
-from langue.training.config import TrainingConfig
+from langue.training.config import RunConfig, TaggerRunConfig, TrainingConfig
 
 CHECKOUT = Path(__file__).parents[3] / "recipes"
 INSTALLED = Path(__file__).parents[1] / "recipes"  # where the wheel puts them
@@ -27,7 +27,7 @@ class Recipe:
 
     family: Family[Any]
     model: Config
-    training: TrainingConfig | None = None  # of a language model that learns by gradient
+    training: RunConfig | None = None  # of what learns by gradient; of a language model a `TrainingConfig`
     data: TaggedConfig | None = None  # of a tagger: how its labelled file is read
 
     def to_table(self) -> dict[str, Any]:
@@ -59,8 +59,8 @@ def read_recipe(
     sections: dict[str, type[Config]] = {"model": family.config}
     if family.makes is Tagger:
         sections["data"] = TaggedConfig
-    elif family.estimated_by == "gradient":
-        sections["training"] = TrainingConfig
+    if family.build is not None:
+        sections["training"] = TaggerRunConfig if family.makes is Tagger else TrainingConfig
     if "training" in tables and "training" not in sections:
         raise InvalidSetting(f"{name}: {family.name} has no [training]; its settings stand in [model]")
     chosen = override(

@@ -1,4 +1,4 @@
-"""Budgets and learning-rate schedules: both speak of the share of the run that is done."""
+"""Budgets and learning-rate schedules: both speak of the progress of a run, from 0 to 1."""
 
 import math
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Budget:
     step_tokens: int
     epoch_steps: int
 
-    def share(self, step: int, seconds: float) -> float:
+    def progress(self, step: int, seconds: float) -> float:
         """0 at the start, 1 when the budget is spent."""
         config = self.config
         if config.steps:
@@ -32,12 +32,12 @@ class Budget:
         return seconds / (60 * (config.minutes or DEFAULT_MINUTES))
 
 
-def rate(config: TrainingConfig, share: float) -> float:
-    """Learning rate at a share of the run: linear warm-up, then the schedule."""
-    if share < config.warmup:
-        return config.learning_rate * max(share / config.warmup, 0.01)
+def rate(config: TrainingConfig, progress: float) -> float:
+    """Learning rate at some progress: linear warm-up, then the schedule."""
+    if progress < config.warmup:
+        return config.learning_rate * max(progress / config.warmup, 0.01)
     begin = max(config.warmup, 1 - config.decay) if config.schedule == "wsd" else config.warmup
-    done = min(max((share - begin) / max(1 - begin, 1e-9), 0.0), 1.0)  # of the descent
+    done = min(max((progress - begin) / max(1 - begin, 1e-9), 0.0), 1.0)  # of the descent
     left = {
         "constant": 1.0,
         "linear": 1 - done,

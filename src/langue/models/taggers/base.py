@@ -33,8 +33,6 @@ class NeuralTagger(nn.Module, Tagger, ABC):
         constraints: only tag sequences that spell spans.
     """
 
-    interrupted = False  # whether Ctrl-C ended its training early
-
     def __init__(
         self, columns: Sequence[str], labels: Labels, C: int, head: Head, *, constraints: bool
     ) -> None:

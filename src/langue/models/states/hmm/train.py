@@ -57,9 +57,7 @@ def train(config: "HMMConfig", store: TokenStore) -> HMM:
             after=after,
         )
     assert best.parameters is not None
-    model = HMM(vocabulary, best.parameters)
-    model.interrupted = stop.asked
-    return model
+    return HMM(vocabulary, best.parameters)
 
 
 def _held_out(store: TokenStore, longest: int) -> Pieces | None:

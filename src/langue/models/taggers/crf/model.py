@@ -33,8 +33,6 @@ class CRF(Tagger):
         fixed: the scores of the constraints.
     """
 
-    interrupted = False  # whether Ctrl-C ended its training early
-
     def __init__(
         self, extractor: Extractor, features: Features, theta: Numbers, labels: Labels, fixed: Chain
     ) -> None:

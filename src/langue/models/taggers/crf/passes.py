@@ -55,7 +55,6 @@ class TwoPasses(Tagger):
         self.second = second
         self.columns = first.columns
         self.labels = second.labels
-        self.interrupted = second.interrupted
 
     def tag(self, sentences: Sequence[Sentence]) -> list[tuple[str, ...]]:
         return self.second.tag(with_found(self.first, sentences))
@@ -112,7 +111,6 @@ def train_twice(
             config = msgspec.structs.replace(config, templates=(*templates, *TEMPLATES))
             return TwoPasses(first, train(config, (*columns, *ADDED), told))
         except Interrupted:
-            first.interrupted = True
             return first
 
 

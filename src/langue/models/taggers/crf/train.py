@@ -45,15 +45,13 @@ def train(config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sente
         permitted=chain.transition > -np.inf,
     )
     log.info("%s features of %s attributes", f"{features.size:,}", f"{len(extractor.keys):,}")
-    theta, interrupted = _estimate(config, Objective(batch, tags, features, chain))
+    theta = _estimate(config, Objective(batch, tags, features, chain))
     extractor, features, theta = _pruned(extractor, features, theta)
-    model = CRF(extractor, features, theta.astype(np.float32), labels, chain)
-    model.interrupted = interrupted
-    return model
+    return CRF(extractor, features, theta.astype(np.float32), labels, chain)
 
 
-def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Floats, bool]:
-    """The weights, and whether a stop was asked for before they were found."""
+def _estimate(config: "CRFConfig", objective: Objective) -> Floats:
+    """The weights, of the last step before a stop was asked for."""
     theta = np.zeros(objective.features.size)
 
     def penalised(theta: Floats) -> tuple[float, Floats]:
@@ -90,7 +88,7 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Floats, bool]:
     if stop.asked and found.number < 2:  # after one step weights are nothing but counts
         raise Interrupted("interrupted before there were weights to keep; nothing was written")
     log.info("%d steps, loss %.2f", found.number, found.loss)
-    return found.theta, stop.asked
+    return found.theta
 
 
 def _pruned(extractor: Extractor, features: Features, theta: Floats) -> tuple[Extractor, Features, Floats]:

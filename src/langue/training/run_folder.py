@@ -1,24 +1,26 @@
 """The folder of a run: what training keeps beside the model it is making, until that is done.
 
 OUTPUT.run/
-    run.json            recipe and store, to know what was begun here
+    run.json            recipe and data, to know what was begun here
     metrics.jsonl       what was measured, a line at a time
     step-00000120/      a checkpoint (`training/checkpoint.py`)
+    seed-0/             the last two of each run, where there are several (`tasks/learn.py`)
 """
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from langue.base.errors import LangueError
 from langue.base.files import check_free, read_json, write_json
 from langue.base.progress import log
-from langue.tokens.store import TokenStore
-from langue.training.recipe import Recipe
 
 RUN = "run.json"
 METRICS = "metrics.jsonl"
-FIXED = ("optimiser", "average", "batch_tokens", "seed")  # what a checkpoint holds, or means, hangs on
+CHECKPOINTS = ("step-*", "*/step-*", "*/*/step-*")  # of the run, of one of several, of what that came to
+# What a checkpoint holds, or means, hangs on these.
+FIXED = ("optimiser", "average", "batch_tokens", "batch", "seed")
 
 
 def run_folder(output: Path) -> Path:
@@ -28,42 +30,45 @@ def run_folder(output: Path) -> Path:
 
 def can_resume(run: Path) -> bool:
     """Whether there is a checkpoint to go on from."""
-    return (run / RUN).is_file() and any(run.glob("step-*"))
+    return (run / RUN).is_file() and any(any(run.glob(pattern)) for pattern in CHECKPOINTS)
 
 
 def abandon(run: Path) -> None:
     """Remove the folder of a run that failed before anything was measured."""
-    metrics = run / METRICS
-    if not can_resume(run) and not (metrics.exists() and metrics.stat().st_size):
+    measured = any(path.stat().st_size for path in run.glob(f"**/{METRICS}"))
+    if not can_resume(run) and not measured:
         shutil.rmtree(run, ignore_errors=True)
 
 
 def check_no_run(run: Path, *, overwrite: bool) -> None:
     """Raise a `LangueError` unless a run may begin in that folder, or one that has no checkpoint yet."""
     check_free(run, marker=RUN, overwrite=True)
-    if any(run.glob("step-*")) and not overwrite:
+    if can_resume(run) and not overwrite:
         raise LangueError(
             f"{run} holds an unfinished run; go on with --resume, or start anew with --overwrite"
         )
 
 
-def begin(run: Path, recipe: Recipe, store: TokenStore, *, going_on: bool) -> None:
-    """Make the folder of a run, or see that the one to go on with is of this model and store.
+def begin(run: Path, now: Mapping[str, Any], *, going_on: bool) -> None:
+    """Make the folder of a run, or see that the one to go on with is of this model and data.
+
+    Args:
+        now: what makes it what it is, by part; of the settings in `training` some may change on the way.
 
     Raises:
         LangueError: the one to go on with is another's.
     """
-    now = {"store": store.fingerprint, **recipe.to_table()}
     if going_on:
         before = read_json(run / RUN)
-        for part in ("store", "family", "model"):
-            if before[part] != now[part]:
+        for part in now:
+            if part != "training" and before.get(part) != now[part]:
                 raise LangueError(
-                    f"{run} is the run of another {part}: {_difference(before[part], now[part])}; "
+                    f"{run} is the run of another {part}: {_difference(before.get(part), now[part])}; "
                     "start anew with --overwrite, or choose another output"
                 )
-        changed = _difference(before["training"], now["training"])
-        if any(before["training"].get(name) != now["training"][name] for name in FIXED):
+        old, new = before["training"], now["training"]
+        changed = _difference(old, new)
+        if any(old.get(name) != new.get(name) for name in FIXED):
             raise LangueError(f"{run} cannot go on with {changed}; start anew with --overwrite")
         if changed:
             log.warning("going on with other settings: %s", changed)
@@ -72,7 +77,7 @@ def begin(run: Path, recipe: Recipe, store: TokenStore, *, going_on: bool) -> No
     run.mkdir(parents=True, exist_ok=True)
     for leftover in run.glob(".*"):  # of a process that was killed while it wrote
         shutil.rmtree(leftover, ignore_errors=True)
-    write_json(run / RUN, now)
+    write_json(run / RUN, dict(now))
 
 
 def _difference(before: Any, now: Any) -> str:
