@@ -260,5 +260,5 @@ def test_what_is_made_of_what(
     )
     assert "unknown key" in run("finetune", encoder, english, "-o", out, "--set", "head=crf", code=2)
     assert "no file" in run("finetune", encoder, tmp_path / "x", "--task", "tag", "-o", out, code=2)
-    assert "keeps no checkpoints" in run("train", "rnn-tagger", english, "-o", out, "--resume", code=2)
+    assert "keeps no checkpoints" in run("train", "crf", english, "-o", out, "--resume", code=2)
     assert not out.exists()

@@ -7,20 +7,60 @@ OUTPUT.run/
     seed-0/             the last two of each run, where there are several (`tasks/learn.py`)
 """
 
+import contextlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langue.base.errors import LangueError
 from langue.base.files import check_free, read_json, write_json
-from langue.base.progress import log
+from langue.base.progress import log, silence
+from langue.models.folder import DESCRIPTION
+
+if TYPE_CHECKING:
+    from langue.training.world import World
 
 RUN = "run.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = ("step-*", "*/step-*", "*/*/step-*")  # of the run, of one of several, of what that came to
 # What a checkpoint holds, or means, hangs on these.
 FIXED = ("optimiser", "average", "batch_tokens", "batch", "seed")
+
+
+@contextlib.contextmanager
+def unfinished(run: Path, now: Mapping[str, Any], world: "World", *, going_on: bool) -> Iterator[None]:
+    """The folder of a run while the block trains, by all processes; gone if that fails before anything
+    was measured. Of the processes, the first speaks.
+
+    Raises:
+        LangueError: the run to go on with is another's.
+    """
+    if world.first:
+        begin(run, now, going_on=going_on)
+    else:
+        silence()
+    world.wait()
+    try:
+        yield
+    except BaseException:
+        if world.first:
+            abandon(run)
+        raise
+
+
+def check_output(output: Path, *, overwrite: bool, resume: bool) -> bool:
+    """See that a model may be written there, and whether there is a run to go on with.
+
+    Raises:
+        LangueError: the output, or an unfinished run, is in the way.
+    """
+    run = run_folder(output)
+    going_on = resume and can_resume(run)
+    if not going_on:
+        check_no_run(run, overwrite=overwrite)
+    check_free(output, marker=DESCRIPTION, overwrite=overwrite or going_on)
+    return going_on
 
 
 def run_folder(output: Path) -> Path:

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langue.base.errors import Interrupted
-from langue.base.files import check_free
-from langue.base.progress import bar, silence
+from langue.base.progress import bar
 from langue.base.stop import Stop
-from langue.models.folder import DESCRIPTION, save
+from langue.models.folder import save
 from langue.protocols import Causal, Masked
 from langue.tokens.batches import BatchSource
 from langue.tokens.store import TokenStore
 from langue.training.config import TrainingConfig
 from langue.training.recipe import Recipe
-from langue.training.run_folder import METRICS, abandon, begin, can_resume, check_no_run, run_folder
+from langue.training.run_folder import METRICS, check_output, run_folder, unfinished
 
 if TYPE_CHECKING:
     from langue.training.trainer import Trainer
@@ -36,11 +35,7 @@ def train(
             another model or store, the store has nothing to train on, the loss is not finite.
         Interrupted: Ctrl-C or SIGTERM during a run by gradient, after a checkpoint.
     """
-    run = run_folder(output)
-    going_on = resume and can_resume(run)
-    if not going_on:
-        check_no_run(run, overwrite=overwrite)
-    check_free(output, marker=DESCRIPTION, overwrite=overwrite or going_on)
+    run, going_on = run_folder(output), check_output(output, overwrite=overwrite, resume=resume)
     if recipe.training is None:
         model, measured = _by_counts(recipe, store)
         _save(recipe, store, output, model, measured, overwrite=overwrite)
@@ -51,17 +46,8 @@ def train(
 
     training = training_of(recipe)
     with distributed.world(shard=training.shard) as world:
-        if world.first:
-            begin(run, identity(recipe, store), going_on=going_on)
-        else:
-            silence()
-        world.wait()
-        try:
+        with unfinished(run, identity(recipe, store), world, going_on=going_on):
             model, measured = _by_gradient(recipe, store, run, world, resume=going_on)
-        except BaseException:
-            if world.first:
-                abandon(run)
-            raise
         if world.first:
             metrics = run / METRICS
             _save(recipe, store, output, model, measured, overwrite=overwrite or going_on, metrics=metrics)

@@ -16,22 +16,19 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from langue.base.config import Config, decode
-from langue.base.errors import LangueError
 from langue.base.seeds import derive
 from langue.corpus.normalise import Normalisation
 from langue.corpus.schemes import Scheme
 from langue.corpus.tagged import Sentence
 from langue.models.encoders.base import MaskedModel
+from langue.models.encoders.build import build_encoder
 from langue.models.family import Family
-from langue.models.registry import family
 from langue.models.taggers.base import NeuralTagger
 from langue.models.taggers.heads import Head
 from langue.models.taggers.labels import Labels
 from langue.nn.dropout import drop
-from langue.nn.fast.choices import autocast
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Tagger, Vocabulary
 from langue.tokens.masked import packed
@@ -44,7 +41,7 @@ _HAN = re.compile(f"[{HAN}]")
 
 
 class EncoderTaggerConfig(Config, frozen=True):
-    """What a folder says of itself; a user sets `tasks.finetune_tagger.TagConfig`."""
+    """What a folder says of itself; a user sets `tasks.tag.TagConfig`."""
 
     head: Head
     encoder: str  # family
@@ -173,8 +170,7 @@ class EncoderTagger(NeuralTagger):
         if not read.windows:
             return torch.zeros(0, self.encoder.width, device=self.device)
         batch = packed(read.windows, self.encoder.window)
-        with autocast(self.device, "auto" if self.training else "float32"):
-            hidden = self.encoder.read(batch).flatten(0, 1).float()  # (B T, C)
+        hidden = self.encoder.read(batch).flatten(0, 1).float()  # (B T, C)
         numbers, places = self.encoder.marked(batch.pairs)
         begins = places[numbers.argsort()]  # of each window
         chosen = torch.tensor([read.window, read.place], device=hidden.device)
@@ -192,12 +188,8 @@ def build(config: EncoderTaggerConfig, tokenizer: Tokenizer, seed: int) -> Encod
     Raises:
         LangueError: that family is no encoder.
     """
-    kind = family(config.encoder)
-    assert kind.build is not None
     vocabulary = Vocabulary(config.vocabulary["size"], config.vocabulary["eos"])
-    encoder: nn.Module = kind.build(decode(kind.config, config.encoder_config, "encoder"), vocabulary, seed)
-    if not isinstance(encoder, MaskedModel):
-        raise LangueError(f"{config.encoder} does not read in both directions; fine-tune bert or albert")
+    encoder = build_encoder(config.encoder, config.encoder_config, vocabulary, seed)
     model = EncoderTagger(config, encoder, tokenizer)
     model.initialise(seed)
     return model
