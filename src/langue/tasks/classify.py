@@ -11,25 +11,25 @@ import torch
 import torch.nn.functional as F
 
 from langue.base.errors import LangueError
-from langue.corpus.labelled import Example, read_labelled
+from langue.corpus.labeled import Example, read_labeled
 from langue.models.encoders.classifier import FAMILY, ClassifierConfig, EncoderClassifier, build
 from langue.models.folder import ModelFolder
 from langue.protocols import Masked, Vocabulary
 from langue.tasks.classification import Reader, Scores, measure, numbers
-from langue.tasks.task import FinetuneConfig, Head, Labelled, Task, encoder_table, start_encoder
+from langue.tasks.task import FinetuneConfig, Head, Labeled, Task, encoder_table, start_encoder
 from langue.tokens.masked import packed
 
 
 class Text(NamedTuple):
-    """A labelled text, or pair, as an encoder reads it."""
+    """A labeled text, or pair, as an encoder reads it."""
 
     ids: npt.NDArray[np.int64]
     types: npt.NDArray[np.int64]
     label: int
 
 
-def read(path: Path, layout: object, *, texts: int) -> Labelled[Example]:
-    return Labelled(read_labelled(path, texts=texts))
+def read(path: Path, layout: object, *, texts: int) -> Labeled[Example]:
+    return Labeled(read_labeled(path, texts=texts))
 
 
 def head(
@@ -50,8 +50,8 @@ def head(
         where = all_examples[0].place.rpartition(", line")[0]
         raise LangueError(f"{where} has one label only, {labels[0]}: there is nothing to tell apart")
     measure(np.arange(2), np.arange(2))  # a package that is missing is missed now, not after training
-    reader = Reader(encoder.model, encoder.tokenizer, encoder.normalisation)
-    says = "cls" if encoder.model.pairs != "none" else "mean"  # untrained, a [CLS] says little
+    reader = Reader(encoder.model, encoder.tokenizer, encoder.normalization)
+    says = "cls" if encoder.model.sentence_pairs != "none" else "mean"  # an untrained [CLS] says little
     config = ClassifierConfig(
         task=task,  # type: ignore[arg-type]  # one of its two
         encoder=encoder.family.name,
@@ -65,7 +65,7 @@ def head(
         known = encoder.model.vocabulary
         model = build(config, Vocabulary(known.size, known.eos), seed)
         if start_encoder(model.encoder, encoder, settings):
-            model.initialise(seed)  # the pooler is the encoder's
+            model.initialize(seed)  # the pooler is the encoder's
         return model
 
     def encode(examples: Sequence[Example]) -> list[Text]:

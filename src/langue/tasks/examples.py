@@ -1,4 +1,4 @@
-"""Labelled examples as the trainer reads them: batch k is a pure function of (examples, seed, k)."""
+"""Labeled examples as the trainer reads them: batch k is a pure function of (examples, seed, k)."""
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar

@@ -1,4 +1,4 @@
-"""Fine-tuning an encoder on labelled data, whatever the task.
+"""Fine-tuning an encoder on labeled data, whatever the task.
 
 The epoch that is best on the validation file is kept, and every figure is told for several seeds, for
 on small data they differ by points.
@@ -38,7 +38,7 @@ def finetune(
     overwrite: bool = False,
     resume: bool = False,
 ) -> FinetuneResult:
-    """Fine-tune an encoder on labelled data, and write the folder of the best model.
+    """Fine-tune an encoder on labeled data, and write the folder of the best model.
 
     Args:
         layout: how the reader of the task reads the training file.
@@ -54,14 +54,14 @@ def finetune(
     run, going_on = run_folder(output), check_output(output, overwrite=overwrite, resume=resume)
     started = time.perf_counter()
     keep_freed_memory()
-    labelled = task.read(data, layout)
-    training = labelled.examples
+    labeled = task.read(data, layout)
+    training = labeled.examples
     if valid:
-        watch = task.read(valid, labelled.layout).examples
+        watch = task.read(valid, labeled.layout).examples
     else:
         training, watch = held_out(training, task.text, str(data))
-    tested = task.read(test, labelled.layout).examples if test else []
-    head = task.head(encoder, labelled.examples, training, config)
+    tested = task.read(test, labeled.layout).examples if test else []
+    head = task.head(encoder, labeled.examples, training, config)
     problem = Problem(
         build=head.build,
         loss=task.loss,
@@ -102,7 +102,7 @@ def finetune(
             unit=head.unit,
         )
         if world.first:
-            facts = {"file": data.name, "sha256": sha256(data), **labelled.facts, **head.facts}
+            facts = {"file": data.name, "sha256": sha256(data), **labeled.facts, **head.facts}
             _save(
                 output,
                 encoder,

@@ -1,4 +1,4 @@
-"""Training on labelled examples: epochs, of each run the best one kept, several seeds and their spread.
+"""Training on labeled examples: epochs, of each run the best one kept, several seeds and their spread.
 
 The recipe is that of Devlin et al. 2019, section 4 and appendix A.3: AdamW, a few epochs, the rate
 rising over the first tenth and falling in a line to zero. It serves a recurrent tagger from scratch too.
@@ -49,7 +49,7 @@ class Settings(Protocol):
     @property
     def epochs(self) -> int: ...
     @property
-    def batch(self) -> int: ...  # examples
+    def batch_size(self) -> int: ...  # examples
     @property
     def learning_rate(self) -> float: ...
     @property
@@ -62,7 +62,7 @@ class Settings(Protocol):
 
 @dataclass(frozen=True)
 class Problem(Generic[E, N]):
-    """A network, and labelled examples that it is to get right."""
+    """A network, and labeled examples that it is to get right."""
 
     build: Callable[[int], N]  # with the first weights of a seed
     loss: Callable[[N, Sequence[E]], torch.Tensor]  # summed over the targets of examples
@@ -149,7 +149,7 @@ def training_of(settings: Settings, run: RunConfig, seed: int) -> TrainingConfig
         beta2=0.999,
         schedule="linear",
         warmup=0.1,
-        final_rate=0.0,
+        min_lr_ratio=0.0,
         clip=1.0,
         seed=seed,
         **shared,

@@ -20,7 +20,7 @@ from langue.tasks.classification import Scores
 from langue.tasks.metrics import TagScores, measure, score_tags
 from langue.tasks.results import FinetuneResult
 from langue.tasks.tagging import describe, layout_of
-from langue.tasks.task import FinetuneConfig, Head, Labelled, Task, encoder_table, start_encoder
+from langue.tasks.task import FinetuneConfig, Head, Labeled, Task, encoder_table, start_encoder
 
 
 class TagConfig(FinetuneConfig, frozen=True):
@@ -38,10 +38,10 @@ class TaggedSentence(NamedTuple):
     labels: Numbers
 
 
-def read(path: Path, layout: TaggedConfig) -> Labelled[Sentence]:
+def read(path: Path, layout: TaggedConfig) -> Labeled[Sentence]:
     tagged = read_tagged(path, layout)
     known = sorted({tag for sentence in tagged.sentences for tag in sentence.tags})
-    return Labelled(tagged.sentences, layout_of(tagged), describe(tagged, path, known))
+    return Labeled(tagged.sentences, layout_of(tagged), describe(tagged, path, known))
 
 
 def numbered(sentences: Sequence[Sentence], tags: Numbers) -> list[TaggedSentence]:
@@ -85,7 +85,7 @@ def head(
         encoder=encoder.family.name,
         encoder_config=encoder_table(encoder),
         vocabulary={"size": known.size, "eos": known.eos},
-        normalisation=table_of(encoder.normalisation),
+        normalization=table_of(encoder.normalization),
         labels=labels.names,
         scheme=labels.scheme,
         encoding=labels.encoding,
@@ -99,7 +99,7 @@ def head(
         return model
 
     window = encoder.model.window
-    reader = Reader(encoder.tokenizer, encoder.normalisation, encoder.model.specials, window - 2)
+    reader = Reader(encoder.tokenizer, encoder.normalization, encoder.model.specials, window - 2)
     longer = 0
     none = np.zeros(0, np.int32)
 

@@ -1,4 +1,4 @@
-"""Tagging, from labelled file to labelled file: training a tagger, measuring it, using it."""
+"""Tagging, from labeled file to labeled file: training a tagger, measuring it, using it."""
 
 import re
 import shutil
@@ -35,10 +35,10 @@ def train_tagger(
     overwrite: bool = False,
     resume: bool = False,
 ) -> None:
-    """Learn from a labelled file and write a model folder.
+    """Learn from a labeled file and write a model folder.
 
     Args:
-        valid: a labelled file the finished model is measured on. A neural tagger chooses its epoch by it,
+        valid: a labeled file the finished model is measured on. A neural tagger chooses its epoch by it,
             and by a tenth of `data` where there is none; by others nothing is chosen.
         resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
 
@@ -49,7 +49,7 @@ def train_tagger(
     """
     if data.is_dir():
         raise LangueError(
-            f"{data} is a folder; {recipe.family.name} learns from a labelled file: "
+            f"{data} is a folder; {recipe.family.name} learns from a labeled file: "
             "CoNLL columns, CoNLL-U or JSON lines"
         )
     if recipe.training is not None:
@@ -176,7 +176,7 @@ class TaggerEvaluation:
 
 
 def evaluate_tagger(loaded: ModelFolder[Tagger], path: Path) -> TaggerEvaluation:
-    """Measure a tagger on a labelled file of the columns it was trained on."""
+    """Measure a tagger on a labeled file of the columns it was trained on."""
     tagged = read_tagged(path, layout(loaded))
     started = time.perf_counter()
     scores = measure(loaded.model, tagged.sentences, data_of(loaded)["tags"])

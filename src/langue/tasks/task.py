@@ -1,4 +1,4 @@
-"""A task: one kind of labelled data, and how an encoder learns it.
+"""A task: one kind of labeled data, and how an encoder learns it.
 
 A task is a value: a reader of files, a head on an encoder, a loss and a metric. `registry.register` makes
 it known, and `langue.finetune(…, task=NAME)` does all else: several seeds, validation, checkpoints,
@@ -30,17 +30,17 @@ class FinetuneConfig(RunConfig, frozen=True):
     """The `--set` of `langue finetune`."""
 
     epochs: Annotated[int, msgspec.Meta(ge=1)] = 3  # Devlin et al. 2019, appendix A.3: 2 to 4
-    batch: Annotated[int, msgspec.Meta(ge=1)] = 32  # examples
+    batch_size: Annotated[int, msgspec.Meta(ge=1)] = 32  # examples
     learning_rate: Annotated[float, msgspec.Meta(gt=0.0)] = 1e-4  # 2e-5 to 5e-5 for the size of BERT base
     weight_decay: Annotated[float, msgspec.Meta(ge=0.0)] = 0.01
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.1  # of the pooled state
-    pool: Literal["auto", "cls", "mean"] = "auto"  # auto: [CLS] if it was trained on pairs, else the mean
+    pooling: Literal["auto", "cls", "mean"] = "auto"  # auto: [CLS] if it was trained on pairs, else the mean
     seeds: Annotated[int, msgspec.Meta(ge=1)] = 3  # runs: heads and orders differ
     seed: int = 0  # of the first
-    start: Literal["encoder", "random"] = "encoder"  # random: what pretraining was worth
+    init: Literal["pretrained", "random"] = "pretrained"  # random: what pretraining was worth
 
 
-class Labelled(NamedTuple, Generic[R]):
+class Labeled(NamedTuple, Generic[R]):
     """What a reader gives."""
 
     examples: list[R]
@@ -69,15 +69,15 @@ def to_json(result: FinetuneResult, network: Any, validation: Sequence[Any]) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class Task(Generic[R, E, N]):
-    """One kind of labelled data. R: an example as it is read; E: as the network reads it; N: the network."""
+    """One kind of labeled data. R: an example as it is read; E: as the network reads it; N: the network."""
 
     name: str
     summary: str  # one line, for help
     family: Family[Any]  # of the models that it makes: how they are written and read, which face they have
     # The reader: (file, layout), the layout that of the training file, or for that the section `data`.
-    read: Callable[[Path, Any], Labelled[R]]
+    read: Callable[[Path, Any], Labeled[R]]
     text: Callable[[R], Sequence[str]]  # by which an example is told from its copies, to hold some out
-    # (encoder, all labelled examples of the training file, those that are learned from, settings)
+    # (encoder, all labeled examples of the training file, those that are learned from, settings)
     head: Callable[[ModelFolder[Masked], Sequence[R], Sequence[R], Any], Head[R, E, N]]
     loss: Callable[[N, Sequence[E]], torch.Tensor]  # summed over the targets of the examples
     # A NamedTuple of figures of examples; those that are `float` are shares.
@@ -94,7 +94,7 @@ class Task(Generic[R, E, N]):
 
 def encoder_table(encoder: ModelFolder[Masked]) -> dict[str, Any]:
     """The configuration of an encoder, to build it within another model."""
-    return encode(encoder.config) | {"start": ""}
+    return encode(encoder.config) | {"init_from": ""}
 
 
 def start_encoder(network: nn.Module, encoder: ModelFolder[Masked], settings: FinetuneConfig) -> bool:

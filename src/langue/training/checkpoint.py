@@ -2,7 +2,7 @@
 
     step-00000120/
         checkpoint.json         step, curve, counters; size and SHA-256 of each file
-        GROUP.safetensors       model, optimiser, average, best, carry
+        GROUP.safetensors       model, optimizer, average, best, carry
         shards/                 instead of the first four where FSDP cut them: a file of each process
 
 A checkpoint is written aside, synced and renamed; it is never changed. Random numbers need no

@@ -2,7 +2,7 @@
 
 `torchrun --nproc-per-node 2 -m langue train …` starts processes that find each other through the
 environment. Each takes its rows of every batch, so the batch, the loss and the update are those of
-one process. DDP keeps the model whole on each; FSDP2 cuts weights, gradients and optimiser state.
+one process. DDP keeps the model whole on each; FSDP2 cuts weights, gradients and optimizer state.
 """
 
 import contextlib
@@ -21,23 +21,23 @@ from langue.training.tensors import as_module, copy, full_tensor, weights
 from langue.training.world import B, Context, Loss, World
 
 
-def world(*, shard: bool = False) -> World:
+def world(*, fsdp: bool = False) -> World:
     """The processes that torchrun started; without it, this one alone.
 
     Args:
-        shard: FSDP2 rather than DDP.
+        fsdp: FSDP2 rather than DDP.
     """
-    return Processes(shard=shard) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else World()
+    return Processes(fsdp=fsdp) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else World()
 
 
 class Processes(World):
     """One of several processes that train together."""
 
-    def __init__(self, *, shard: bool = False) -> None:
+    def __init__(self, *, fsdp: bool = False) -> None:
         super().__init__()
         self.size = int(os.environ.get("WORLD_SIZE", "1"))
         self.rank = int(os.environ.get("RANK", "0"))
-        self.sharded = shard
+        self.sharded = fsdp
         self._wrapped: Any = None
 
     def __enter__(self) -> "Processes":

@@ -47,7 +47,7 @@ class Estimate:
             "data": f"{self.epoch_tokens:,} tokens an epoch",
             "budget": f"{self.steps:,} steps of {self.batch_tokens:,} tokens: {self.epochs:,.2f} epochs",
             "memory": f"{self.peak_bytes / 1e6:,.0f} MB measured{more}, of which weights, gradients and "
-            f"optimiser {self.state_bytes / 1e6:,.0f} MB",
+            f"optimizer {self.state_bytes / 1e6:,.0f} MB",
             "speed": f"{self.tokens_per_second:,.0f} tokens/s measured in {tried}{share}",
             "time": f"{clock(self.seconds)}, without evaluations and checkpoints",
         }
@@ -77,7 +77,7 @@ def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
     steps = max(round(1 / progress), 1)
     average = trainer.average.tensors if trainer.average is not None else {}
     # The gradients, and the best weights, are as large as the weights.
-    groups = [*[weights(model)] * 3, trainer.optimiser.tensors(), average]
+    groups = [*[weights(model)] * 3, trainer.optimizer.tensors(), average]
     return Estimate(
         family=recipe.family.name,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
@@ -93,14 +93,14 @@ def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
         state_bytes=sum(tensor.nbytes for group in groups for tensor in group.values()),
         peak_bytes=peak_memory(),
         tried=tried,
-        all_held=rows >= trainer.state.micro_rows,
+        all_held=rows >= trainer.state.micro_batch_rows,
     )
 
 
 def _tried(trainer: "Trainer") -> tuple[int, float]:
     """How many rows of a batch were tried, and the seconds of a step with all of them.
 
-    A step costs something whatever its rows (the optimiser's part) and something for each: two sizes tell
+    A step costs something whatever its rows (the optimizer's part) and something for each: two sizes tell
     them apart.
     """
     rows, seconds, of_a_row = 1, _time(trainer, 1), 0.0

@@ -33,14 +33,14 @@ def fewer_rows(rows: int, row_tokens: int, *, process: int, processes: int) -> i
     if rows == 1:
         raise LangueError(
             f"not enough memory for one row of {row_tokens} tokens; "
-            "try training.recompute = true, a shorter model.context, or a smaller model"
+            "try training.gradient_checkpointing = true, a shorter model.context, or a smaller model"
         )
     fewer = -(-rows // 2)
     if processes > 1:
         raise LangueError(
             f"process {process} is out of memory with {rows} rows at once; "
-            f"set training.micro_tokens to {fewer * row_tokens} or less, or "
-            "training.recompute = true; --resume goes on with such a change"
+            f"set training.micro_batch_tokens to {fewer * row_tokens} or less, or "
+            "training.gradient_checkpointing = true; --resume goes on with such a change"
         )
     log.warning("out of memory: going on with %d rows at a time", fewer)
     torch.cuda.empty_cache()

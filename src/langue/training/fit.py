@@ -65,7 +65,7 @@ class Session:
         self.best = Best(trainer, validation)
         groups = {
             "model": weights(trainer.module),
-            "optimiser": trainer.optimiser.tensors(),
+            "optimizer": trainer.optimizer.tensors(),
             "average": trainer.average.tensors if trainer.average is not None else {},
             "best": self.best.weights,
         }
@@ -89,8 +89,8 @@ class Session:
         if checkpoint is None:
             return
         now, state = self.trainer.state, msgspec.convert(checkpoint[0], State)
-        if state.micro_tokens != self.config.micro_tokens:
-            state.micro_rows, state.micro_tokens = now.micro_rows, now.micro_tokens
+        if state.micro_batch_tokens != self.config.micro_batch_tokens:
+            state.micro_batch_rows, state.micro_batch_tokens = now.micro_batch_rows, now.micro_batch_tokens
         self.trainer.state, self.trainer.model.carry = state, checkpoint[1]
         log.info("going on from step %d", state.step)
 

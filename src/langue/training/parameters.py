@@ -1,4 +1,4 @@
-"""Which optimiser takes which parameters."""
+"""Which optimizer takes which parameters."""
 
 import torch
 from torch import nn
@@ -8,7 +8,7 @@ from langue.training.config import TrainingConfig
 from langue.training.lamb import LAMB
 
 
-def optimisers(model: nn.Module, config: TrainingConfig) -> list[torch.optim.Optimizer]:
+def optimizers(model: nn.Module, config: TrainingConfig) -> list[torch.optim.Optimizer]:
     """AdamW (Loshchilov and Hutter 2019), Muon for the matrices (Jordan 2024), LAMB, or plain SGD.
 
     What has one dimension, biases and gains, does not decay. Muon takes the weights of linear layers
@@ -17,8 +17,8 @@ def optimisers(model: nn.Module, config: TrainingConfig) -> list[torch.optim.Opt
     Raises:
         LangueError: Muon is asked for, and the network has no such weights.
     """
-    inner = _inner_matrices(model) if config.optimiser == "muon" else set()
-    if config.optimiser == "muon" and not inner:
+    inner = _inner_matrices(model) if config.optimizer == "muon" else set()
+    if config.optimizer == "muon" and not inner:
         raise LangueError("muon takes linear layers, and this network has none inside; take adamw or sgd")
     rest = [parameter for parameter in model.parameters() if parameter not in inner]
     groups = [
@@ -27,9 +27,9 @@ def optimisers(model: nn.Module, config: TrainingConfig) -> list[torch.optim.Opt
     ]
     groups = [group for group in groups if group["params"]]
     betas = (0.9, config.beta2)
-    if config.optimiser == "sgd":
+    if config.optimizer == "sgd":
         return [torch.optim.SGD(groups, lr=config.learning_rate)]
-    if config.optimiser == "lamb":
+    if config.optimizer == "lamb":
         return [_primed(LAMB(groups, betas=betas), "exp_avg", "exp_avg_sq", "step")]
     parts: list[torch.optim.Optimizer] = []
     if groups:

@@ -25,11 +25,11 @@ RUN = "run.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = ("step-*", "*/step-*", "*/*/step-*")  # of the run, of one of several, of what that came to
 # What a checkpoint holds, or means, hangs on these.
-FIXED = ("optimiser", "average", "batch_tokens", "batch", "seed")
+FIXED = ("optimizer", "ema_decay", "batch_tokens", "batch", "seed")
 
 
 @contextlib.contextmanager
-def unfinished(run: Path, now: Mapping[str, Any], world: "World", *, going_on: bool) -> Iterator[None]:
+def unfinished(run: Path, now: Mapping[str, Any], world: "World", *, resuming: bool) -> Iterator[None]:
     """The folder of a run while the block trains, by all processes; gone if that fails before anything
     was measured. Of the processes, the first speaks.
 
@@ -37,7 +37,7 @@ def unfinished(run: Path, now: Mapping[str, Any], world: "World", *, going_on: b
         LangueError: the run to go on with is another's.
     """
     if world.first:
-        begin(run, now, going_on=going_on)
+        start_run(run, now, resuming=resuming)
     else:
         silence()
     world.wait()
@@ -45,7 +45,7 @@ def unfinished(run: Path, now: Mapping[str, Any], world: "World", *, going_on: b
         yield
     except BaseException:
         if world.first:
-            abandon(run)
+            discard(run)
         raise
 
 
@@ -56,11 +56,11 @@ def check_output(output: Path, *, overwrite: bool, resume: bool) -> bool:
         LangueError: the output, or an unfinished run, is in the way.
     """
     run = run_folder(output)
-    going_on = resume and can_resume(run)
-    if not going_on:
+    resuming = resume and can_resume(run)
+    if not resuming:
         check_no_run(run, overwrite=overwrite)
-    check_free(output, marker=DESCRIPTION, overwrite=overwrite or going_on)
-    return going_on
+    check_free(output, marker=DESCRIPTION, overwrite=overwrite or resuming)
+    return resuming
 
 
 def run_folder(output: Path) -> Path:
@@ -73,7 +73,7 @@ def can_resume(run: Path) -> bool:
     return (run / RUN).is_file() and any(any(run.glob(pattern)) for pattern in CHECKPOINTS)
 
 
-def abandon(run: Path) -> None:
+def discard(run: Path) -> None:
     """Remove the folder of a run that failed before anything was measured."""
     measured = any(path.stat().st_size for path in run.glob(f"**/{METRICS}"))
     if not can_resume(run) and not measured:
@@ -89,7 +89,7 @@ def check_no_run(run: Path, *, overwrite: bool) -> None:
         )
 
 
-def begin(run: Path, now: Mapping[str, Any], *, going_on: bool) -> None:
+def start_run(run: Path, now: Mapping[str, Any], *, resuming: bool) -> None:
     """Make the folder of a run, or see that the one to go on with is of this model and data.
 
     Args:
@@ -98,7 +98,7 @@ def begin(run: Path, now: Mapping[str, Any], *, going_on: bool) -> None:
     Raises:
         LangueError: the one to go on with is another's.
     """
-    if going_on:
+    if resuming:
         before = read_json(run / RUN)
         for part in now:
             if part != "training" and before.get(part) != now[part]:

@@ -44,4 +44,4 @@ def rate(config: TrainingConfig, progress: float) -> float:
         "wsd": 1 - done,
         "cosine": (1 + math.cos(math.pi * done)) / 2,
     }[config.schedule]
-    return config.learning_rate * (config.final_rate + (1 - config.final_rate) * left)
+    return config.learning_rate * (config.min_lr_ratio + (1 - config.min_lr_ratio) * left)

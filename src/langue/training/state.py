@@ -11,8 +11,8 @@ class State(msgspec.Struct):
     step: int = 0
     seconds: float = 0.0  # training, over all its sessions
     sessions: int = 0
-    micro_rows: int = 0  # of a batch that pass at a time, on each process
-    micro_tokens: int = 0  # the setting that this began from
+    micro_batch_rows: int = 0  # of a batch that pass at a time, on each process
+    micro_batch_tokens: int = 0  # the setting that this began from
     curve: list[dict[str, float]] = []  # what was measured on the validation data
     peak_bytes: int = 0
 

@@ -45,7 +45,7 @@ def train(
     from langue.training import distributed  # torch, which families by counts do without
 
     training = training_of(recipe)
-    with distributed.world(shard=training.shard) as world:
+    with distributed.world(fsdp=training.fsdp) as world:
         with unfinished(run, identity(recipe, store), world, going_on=going_on):
             model, measured = _by_gradient(recipe, store, run, world, resume=going_on)
         if world.first:

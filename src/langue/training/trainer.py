@@ -12,7 +12,7 @@ from langue.training import failures, forward
 from langue.training.average import Average
 from langue.training.config import TrainingConfig
 from langue.training.metrics import norms_by_layer
-from langue.training.optimiser import Optimiser
+from langue.training.optimizer import Optimizer
 from langue.training.schedule import Budget, rate
 from langue.training.state import State, Step
 from langue.training.tensors import as_module
@@ -27,7 +27,7 @@ class Trainer:
         all_used: every parameter has a part in the loss.
 
     Raises:
-        LangueError: the optimiser does not suit the model.
+        LangueError: the optimizer does not suit the model.
     """
 
     def __init__(
@@ -43,17 +43,18 @@ class Trainer:
         self.module = as_module(model)
         self.step_tokens = source.rows * source.context
         self.budget = Budget(config, self.step_tokens, source.per_epoch)
-        micro = max(config.micro_tokens // source.context, 1) if config.micro_tokens else None
+        micro = max(config.micro_batch_tokens // source.context, 1) if config.micro_batch_tokens else None
         self.state = State(
-            micro_rows=micro or -(-source.rows // world.size), micro_tokens=config.micro_tokens
+            micro_batch_rows=micro or -(-source.rows // world.size),
+            micro_batch_tokens=config.micro_batch_tokens,
         )
-        if config.recompute:
-            forward.recompute(self.module)
+        if config.gradient_checkpointing:
+            forward.gradient_checkpointing(self.module)
         if config.compile:
             forward.compiled(self.module)
         self.loss = world.wrap(model, all_used=all_used)
-        self.optimiser = Optimiser(self.module, config)
-        self.average = Average(self.module, config.average) if config.average else None
+        self.optimizer = Optimizer(self.module, config)
+        self.average = Average(self.module, config.ema_decay) if config.ema_decay else None
         self._autocast = autocast(model.device, config.precision)
 
     @property
@@ -77,7 +78,7 @@ class Trainer:
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise failures.diverged(self.config, self.state.step, loss, norm)
         now = rate(self.config, self.progress)
-        self.optimiser.step(now)
+        self.optimizer.step(now)
         if self.average is not None:
             self.average.update(self.state.step)
         self.state.step += 1
@@ -94,10 +95,10 @@ class Trainer:
             except RuntimeError as error:
                 if not failures.is_out_of_memory(error):
                     raise
-            self.optimiser.zero_grad()
+            self.optimizer.zero_grad()
             self.model.carry = carry
-            self.state.micro_rows = failures.fewer_rows(
-                min(self.state.micro_rows, batch.rows),
+            self.state.micro_batch_rows = failures.fewer_rows(
+                min(self.state.micro_batch_rows, batch.rows),
                 self.source.context,
                 process=self.world.rank,
                 processes=self.world.size,
@@ -108,8 +109,8 @@ class Trainer:
         local = self.world.local_rows(batch)
         carry, after = self.model.carry, []
         total = torch.zeros((), device=self.world.device)
-        for begin in range(0, local.rows, self.state.micro_rows):
-            end = min(begin + self.state.micro_rows, local.rows)
+        for begin in range(0, local.rows, self.state.micro_batch_rows):
+            end = min(begin + self.state.micro_batch_rows, local.rows)
             self.model.carry = {name: rows[begin:end] for name, rows in carry.items()}
             seed = derive(self.config.seed, "dropout", self.state.step, self.world.rank, begin)
             torch.manual_seed(seed % 2**63)

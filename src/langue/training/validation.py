@@ -75,7 +75,7 @@ class Best:
         """
         trainer, state, curve = self.trainer, self.state, self.state.curve
         with trainer.average.applied() if trainer.average is not None else contextlib.nullcontext():
-            value = self.validation.measure(state.micro_rows)
+            value = self.validation.measure(state.micro_batch_rows)
             if not math.isfinite(value):
                 raise failures.diverged(trainer.config, state.step, value)
             before = self.validation.best(curve) if curve else None

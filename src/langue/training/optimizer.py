@@ -1,4 +1,4 @@
-"""The update of the weights, by one optimiser or by two that share them.
+"""The update of the weights, by one optimizer or by two that share them.
 
 All state exists from the start, under names, so that a checkpoint is one flat table of tensors that
 is written as it stands and copied back in place.
@@ -8,15 +8,15 @@ import torch
 from torch import nn
 
 from langue.training.config import TrainingConfig
-from langue.training.parameters import optimisers
+from langue.training.parameters import optimizers
 from langue.training.tensors import Tensors
 
 
-class Optimiser:
-    """The optimisers of a model (`parameters.optimisers`), as one.
+class Optimizer:
+    """The optimizers of a model (`parameters.optimizers`), as one.
 
     Raises:
-        LangueError: the network has nothing that the optimiser takes.
+        LangueError: the network has nothing that the optimizer takes.
     """
 
     def __init__(self, model: nn.Module, config: TrainingConfig) -> None:
@@ -24,7 +24,7 @@ class Optimiser:
         self.names: dict[torch.Tensor, str] = {
             parameter: name for name, parameter in model.named_parameters()
         }
-        self.parts = optimisers(model, config)
+        self.parts = optimizers(model, config)
 
     def tensors(self) -> Tensors:
         states = [item for part in self.parts for item in part.state.items()]
@@ -33,7 +33,7 @@ class Optimiser:
     def step(self, rate: float) -> None:
         """Update the weights by their gradients, which are then forgotten."""
         for part in self.parts:
-            factor = self.config.matrix_rate if isinstance(part, torch.optim.Muon) else 1.0
+            factor = self.config.muon_lr_multiplier if isinstance(part, torch.optim.Muon) else 1.0
             for group in part.param_groups:
                 group["lr"] = rate * factor
             part.step()
