@@ -1,20 +1,20 @@
-"""The chain itself, and how its sequences are shared out between threads."""
+"""The chain itself, and how the work on its sequences is cut for threads."""
 
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from langue.base.parallel import parallel_map
+
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[Any]
 T = TypeVar("T")
 
-BLOCKS = 16  # shares of a batch: fixed, so that sums do not depend on the number of threads
-SMALL = 2_000  # positions below which a thread costs more than it saves
+BLOCKS = 16  # of a batch, at most: fixed, so that sums do not depend on the number of threads
+POSITIONS = 2_000  # of a block, at least: below, a thread costs more than it saves
 
 
 class Chain(NamedTuple):
@@ -39,26 +39,17 @@ def offsets_of(lengths: Numbers | list[int]) -> npt.NDArray[np.int64]:
     return offsets
 
 
-def threads() -> int:
-    """CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def map_blocks(function: Callable[[int, int], T], offsets: Numbers) -> list[T]:
+    """`function(first, last)` of blocks of the sequences of about as many positions each, in order.
 
-
-def in_blocks(work: Callable[[int, int], T], offsets: Numbers) -> list[T]:
-    """`work(first, last)` on shares of the sequences of about as many positions each, in order.
-
-    The shares depend on the offsets alone, so a sum over them is the same bits on any machine.
+    The blocks depend on the offsets alone, so a sum over them is the same bits on any machine.
     """
-    shares = list(_shares(offsets))
-    if len(shares) < 2 or threads() < 2:
-        return [work(*share) for share in shares]
-    with ThreadPoolExecutor(threads()) as pool:
-        return list(pool.map(lambda share: work(*share), shares))
+    return parallel_map(lambda block: function(*block), _blocks(offsets))
 
 
-def _shares(offsets: Numbers) -> Iterator[tuple[int, int]]:
+def _blocks(offsets: Numbers) -> Iterator[tuple[int, int]]:
     positions = int(offsets[-1])
-    count = min(BLOCKS, positions // SMALL + 1)
+    count = min(BLOCKS, positions // POSITIONS + 1)
     edges = np.searchsorted(offsets, np.linspace(0, positions, count + 1))
     edges[0], edges[-1] = 0, len(offsets) - 1
     for first, last in pairwise(edges):

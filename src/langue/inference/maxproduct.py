@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from langue.base.compiled import njit
-from langue.inference.chain import Chain, Floats, Numbers, in_blocks
+from langue.inference.chain import Chain, Floats, Numbers, map_blocks
 
 Paths = npt.NDArray[np.int32]
 
@@ -33,7 +33,7 @@ def viterbi(chain: Chain, unary: Floats, offsets: Numbers) -> Best:
     """The best path of every sequence: unary `(N, K)`, offsets `(S + 1,)`."""
     states = np.empty(len(unary), np.int32)
     scores = np.empty(len(offsets) - 1)
-    in_blocks(lambda first, last: _viterbi(*chain, unary, offsets, first, last, states, scores), offsets)
+    map_blocks(lambda first, last: _viterbi(*chain, unary, offsets, first, last, states, scores), offsets)
     return Best(states, scores)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.base.compiled import njit
-from langue.inference.chain import Floats, Numbers, in_blocks
+from langue.inference.chain import Floats, Numbers, map_blocks
 from langue.inference.maxproduct import Best, Paths, Ranked
 
 
@@ -32,14 +32,14 @@ class Posteriors2(NamedTuple):
 def posteriors2(chain: Chain2, unary: Floats, offsets: Numbers) -> Posteriors2:
     """Forward–backward: unary `(N, K)`, offsets `(S + 1,)`."""
     log_z, states = np.empty(len(offsets) - 1), np.zeros_like(unary)
-    in_blocks(lambda first, last: _posteriors(*chain, unary, offsets, first, last, log_z, states), offsets)
+    map_blocks(lambda first, last: _posteriors(*chain, unary, offsets, first, last, log_z, states), offsets)
     return Posteriors2(log_z, states)
 
 
 def viterbi2(chain: Chain2, unary: Floats, offsets: Numbers) -> Best:
     """The best path of every sequence."""
     states, scores = np.empty(len(unary), np.int32), np.empty(len(offsets) - 1)
-    in_blocks(lambda first, last: _viterbi(*chain, unary, offsets, first, last, states, scores), offsets)
+    map_blocks(lambda first, last: _viterbi(*chain, unary, offsets, first, last, states, scores), offsets)
     return Best(states, scores)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.base.compiled import njit
-from langue.inference.chain import Chain, Floats, Numbers, in_blocks
+from langue.inference.chain import Chain, Floats, Numbers, map_blocks
 
 SPAN = 50 * math.log(10)  # a step's finite log scores lie this close together, or log space it is
 TINY = 1e-200  # smallest nonzero message: TINY × 1e-50 (transition) × 1e-50 (unary) is still normal
@@ -35,7 +35,7 @@ def posteriors(chain: Chain, unary: Floats, offsets: Numbers) -> Posteriors:
     """
     log_z = np.empty(len(offsets) - 1)
     states = np.empty_like(unary)
-    pairs = in_blocks(
+    pairs = map_blocks(
         lambda first, last: _forward_backward(*chain, unary, offsets, first, last, log_z, states), offsets
     )
     return Posteriors(log_z, states, np.sum(pairs, axis=0) if pairs else np.zeros_like(chain.transition))
@@ -44,7 +44,7 @@ def posteriors(chain: Chain, unary: Floats, offsets: Numbers) -> Posteriors:
 def log_partition(chain: Chain, unary: Floats, offsets: Numbers) -> Floats:
     """Log of the sum over all paths of each sequence, `(S,)`: the forward half alone."""
     log_z = np.empty(len(offsets) - 1)
-    in_blocks(lambda first, last: _forward_only(*chain, unary, offsets, first, last, log_z), offsets)
+    map_blocks(lambda first, last: _forward_only(*chain, unary, offsets, first, last, log_z), offsets)
     return log_z
 
 

@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from langue.base.errors import LangueError
+from langue.base.parallel import parallel_map
 from langue.evaluation.score import finite
 from langue.interop import arpa
 from langue.interop.words import Bytes, Numbers, Words, after_line
-from langue.models.counts.ngram.counts import THREADS, each
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.score import score, sums_of, totals
 from langue.models.counts.ngram.tables import Tables
@@ -32,6 +32,7 @@ from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import UNK, Tokenizer
 
 BLOCK = 1 << 17  # bytes of text scored at a time: what is made of them stays in the cache
+PART = 4 * BLOCK  # bytes handed to a thread, which takes the room for what is made of a block only once
 
 
 class FullScoreReturn(NamedTuple):
@@ -168,8 +169,8 @@ class Model:
 
         return np.concatenate(_in_parts(sums, data)) / math.log(10)
 
-    def query(self, data: bytes | Bytes, *, threads: int = THREADS) -> Query:
-        """What `query` of KenLM prints of a text, a sentence a line."""
+    def query(self, data: bytes | Bytes, *, threads: int | None = None) -> Query:
+        """What `query` of KenLM prints of a text, a sentence a line; threads are `parallel_map`'s workers."""
         text = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
 
         start, unknown = self._model.vocabulary.size, self.unknown
@@ -209,7 +210,7 @@ class Model:
         stream = self._encode(line)[0][0 if bos else 1 :]
         if not eos:
             stream = stream[:-1]
-        log_probs, lengths = score(self.tables, stream, threads=1)
+        log_probs, lengths = score(self.tables, stream, workers=1)
         first = 1 if bos else 0
         return log_probs[first:], lengths[first:], stream[first:] == self.unknown
 
@@ -219,7 +220,7 @@ class Model:
         room = np.empty(4 * min(BLOCK, len(text)) + 3, np.uint32)
         for block in _blocks(text, BLOCK):
             stream, begins = self._encode(block, room)
-            yield stream, begins, score(self.tables, stream, threads=1)[0]
+            yield stream, begins, score(self.tables, stream, workers=1)[0]
 
     def _encode(self, data: Bytes, room: Numbers | None = None) -> tuple[Numbers, Numbers]:
         start = self._model.vocabulary.size
@@ -249,9 +250,9 @@ def names_of(tokenizer: Tokenizer) -> list[bytes]:
     return [name.encode() for name in names]
 
 
-def _in_parts(work: Callable[[Bytes], Numbers], text: Bytes, threads: int = THREADS) -> list[Numbers]:
-    """`work` on whole lines of a text, as many for one thread as for another."""
-    return each(work, list(_blocks(text, -(-len(text) // threads))), threads=threads)
+def _in_parts(work: Callable[[Bytes], Numbers], text: Bytes, threads: int | None = None) -> list[Numbers]:
+    """`work` on whole lines of a text, about `PART` bytes of them at a time."""
+    return parallel_map(work, _blocks(text, PART), workers=threads)
 
 
 def _blocks(data: Bytes, size: int) -> Iterator[Bytes]:

@@ -8,6 +8,7 @@ and of `query`, both: NUL, tab, line feed, vertical tab, form feed, carriage ret
 import codecs
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import numpy.typing as npt
 
 from langue.base.compiled import eight, njit, prefetch
 from langue.base.errors import LangueError
-from langue.models.counts.ngram.counts import THREADS, New, each, scratch
+from langue.base.parallel import parallel_map
+from langue.models.counts.ngram.counts import New, scratch
 
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[Any]
@@ -27,6 +29,8 @@ NOWHERE = np.zeros(256, bool)  # blanks where a word ends where it is said to
 NEWLINE = np.uint8(10)
 EMPTY = np.uint32(0xFFFFFFFF)
 BLOCK, LINE = 1 << 20, 1 << 10  # bytes checked, and looked through for the end of a line, at a time
+PART = 1 << 23  # bytes of a text whose words are learned alone ...
+LEAST, MOST = 2, 16  # ... in so many parts; each has a vocabulary of its own, so the least under a ceiling
 START, STOP = EMPTY, np.uint32(0xFFFFFFFE)  # the ends of a line, while words are still being numbered
 
 
@@ -115,10 +119,9 @@ def learn(
         LangueError: the vocabulary alone takes more than `memory`.
     """
     first = Words.of(known)
-    cuts = [0, *(after_line(data, len(data) * part // THREADS) for part in range(1, THREADS)), len(data)]
-    parts = each(
-        lambda begin, end: _learn(data[begin:end], first, memory // THREADS, new), cuts[:-1], cuts[1:]
-    )
+    count = min(max(len(data) // PART, LEAST), LEAST if memory else MOST)
+    cuts = [0, *(after_line(data, len(data) * part // count) for part in range(1, count)), len(data)]
+    parts = parallel_map(lambda span: _learn(data[slice(*span)], first, memory // count, new), pairwise(cuts))
     begins, sizes, hashes, _ = parts[0]
     numbers = [np.arange(len(hashes), dtype=np.uint32)]
     for cut, (places, lengths, more, _) in zip(cuts[1:], parts[1:], strict=False):
@@ -135,14 +138,12 @@ def learn(
     ends = np.cumsum([len(stream) for stream in streams])
     whole = new(int(ends[-1]) + 1, np.uint32)
     whole[-1] = len(hashes)
-    each(
-        lambda stream, number, end: _renumber(
-            stream, number, len(hashes), stop, whole[end - len(stream) : end]
-        ),
-        streams,
-        numbers,
-        ends,
-    )
+
+    def renumber(part: tuple[Numbers, Numbers, int]) -> None:
+        stream, number, end = part
+        _renumber(stream, number, len(hashes), stop, whole[end - len(stream) : end])
+
+    parallel_map(renumber, zip(streams, numbers, ends.tolist(), strict=True))
     return Words(blob, np.cumsum(sizes) - sizes, sizes), whole
 
 

@@ -7,19 +7,22 @@ distribution. gamma(c) is the mass that the discounts D and the extra counts e(c
 to one. A smoothing says what a, D and e are (Chen and Goodman 1999, sections 2 and 3).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
 from langue.base.compiled import njit
+from langue.base.parallel import parallel_map
 from langue.base.progress import log
-from langue.models.counts.ngram.counts import THREADS, Levels, Numbers, each
+from langue.models.counts.ngram.counts import Levels, Numbers
 from langue.models.counts.ngram.tables import Tables, index_of
 
 # For an order with too few counts to estimate from: what KenLM's --discount_fallback takes.
 FALLBACK = (0.5, 1.0, 1.5)
-PIECE = 1 << 16  # contexts interpolated at a time: what is held beside the tables stays small
+NGRAMS = 1 << 17  # worked on by one thread at a time: long beside what it takes to hand them over
+CONTEXTS = 1 << 16  # interpolated at a time: what is held beside the tables stays small
 STUPID = 0.4  # the backoff of Brants et al. 2007, section 4
 
 Smoothing = Literal["modified-kneser-ney", "absolute", "witten-bell", "add-k", "stupid-backoff"]
@@ -176,19 +179,18 @@ def _suffixes(levels: Levels) -> Numbers:
     suffix = levels.new(len(levels.word), np.uint32)
     suffix[: levels.first[min(2, levels.order)]] = levels.word[: levels.first[min(2, levels.order)]]
     for n in range(3, levels.order + 1):
-        begin, end = _shares(levels, n)
-        each(lambda low, high: _link(levels.children, levels.word, suffix, low, high), begin, end)
+        parallel_map(lambda contexts: _link(levels.children, levels.word, suffix, *contexts), _cut(levels, n))
     return suffix
 
 
-def _shares(levels: Levels, n: int) -> tuple[list[int], list[int]]:
-    """Ranges of the contexts of order n, one for each thread, with about as many n-grams in each."""
+def _cut(levels: Levels, n: int) -> Iterator[tuple[int, int]]:
+    """Ranges of the contexts of order n, with about `NGRAMS` in each."""
     contexts = levels.level(n - 1)
+    parts = int(levels.first[n] - levels.first[n - 1]) // NGRAMS + 1
     # In the type of what is searched, which numpy would copy otherwise.
-    wanted = np.linspace(levels.first[n - 1], levels.first[n], THREADS + 1)[1:-1].astype(np.uint32)
+    wanted = np.linspace(levels.first[n - 1], levels.first[n], parts + 1)[1:-1].astype(np.uint32)
     cuts = contexts.start + np.searchsorted(levels.children[contexts], wanted)
-    edges = [contexts.start, *cuts.tolist(), contexts.stop]
-    return edges[:-1], edges[1:]
+    return pairwise([contexts.start, *cuts.tolist(), contexts.stop])
 
 
 def _order(
@@ -218,11 +220,12 @@ def _order(
             np.log(seen, out=log_prob[part], casting="same_kind")
             np.log(gamma, out=log_backoff[low:high], casting="same_kind")
 
-    def share(low: int, high: int) -> None:
-        for begin in range(low, high, PIECE):
-            piece(begin, min(begin + PIECE, high))
+    def interpolate(contexts: tuple[int, int]) -> None:
+        low, high = contexts
+        for begin in range(low, high, CONTEXTS):
+            piece(begin, min(begin + CONTEXTS, high))
 
-    each(share, *_shares(levels, n))
+    parallel_map(interpolate, _cut(levels, n))
     return p
 
 

@@ -10,10 +10,13 @@ several streams in lockstep, each in a part of its own: what one needs next is f
 work, and only those that may still find a longer n-gram look for it.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from langue.base.compiled import njit, prefetch
-from langue.models.counts.ngram.counts import THREADS, Numbers, each
+from langue.base.parallel import parallel_map
+from langue.models.counts.ngram.counts import Numbers
 from langue.models.counts.ngram.tables import (
     FEW,
     Tables,
@@ -27,25 +30,26 @@ from langue.models.counts.ngram.tables import (
 )
 
 STREAMS = 16  # in lockstep: 8 are slower by 4 %, 32 no faster (docs/log.md)
-SHORT = 4096  # positions: as many are scored in the time it takes to start a thread
+POSITIONS = 1 << 14  # scored at a time by one thread: long beside the 16 contexts that are read again
 
 
-def score(tables: Tables, stream: Numbers, *, threads: int = THREADS) -> tuple[Numbers, Numbers]:
+def score(tables: Tables, stream: Numbers, *, workers: int | None = None) -> tuple[Numbers, Numbers]:
     """Score a stream of documents.
 
     Args:
         stream: `(positions,)` uint32, each document after its `<s>`.
+        workers: see `parallel_map`.
 
     Returns:
         log_probs: `(positions,)` float32, natural logs; 0 for `<s>`.
         lengths: `(positions,)` uint8, words of the n-gram that was found; 0 for `<s>`.
     """
     log_probs, lengths = np.zeros(len(stream), np.float32), np.zeros(len(stream), np.uint8)
-    if len(stream) <= SHORT or threads == 1:
-        _lockstep(*tables, stream, 0, len(stream), log_probs, lengths)
-    else:
-        edges = [len(stream) * part // threads for part in range(threads + 1)]
-        each(lambda begin, end: _lockstep(*tables, stream, begin, end, log_probs, lengths), edges, edges[1:])
+    parts = len(stream) // POSITIONS + 1
+    edges = [len(stream) * part // parts for part in range(parts + 1)]
+    parallel_map(
+        lambda span: _lockstep(*tables, stream, *span, log_probs, lengths), pairwise(edges), workers=workers
+    )
     return log_probs, lengths
 
 

@@ -17,11 +17,10 @@ import numpy.typing as npt
 import torch
 
 from langue.base.compiled import njit
-from langue.inference.batched import in_parallel
-from langue.inference.chain import in_blocks
+from langue.inference.batched import imap_products, map_products
+from langue.inference.chain import map_blocks
 
 Numbers = npt.NDArray[Any]
-SHARES = 2  # of the counts: fixed, so that sums do not depend on the number of threads
 NOTHING = -1  # in place of a cluster or a pair: nothing was read yet
 UNREACHED = 1e-250  # a message below is none: what would follow has no bound
 
@@ -112,7 +111,7 @@ def make_blocks(tables: Tables, codes: Numbers) -> Blocks:
         here = table[low * S : high * S].view(S, high - low, S)
         here.copy_(logits.view(here.shape).softmax(-1))
 
-    in_parallel(work, np.flatnonzero(np.diff(starts)).tolist())
+    map_products(work, np.flatnonzero(np.diff(starts)).tolist())
     sources = codes // M
     strides = np.diff(starts)[sources]
     return Blocks(table.numpy(), starts[sources] * S + np.arange(P) - starts[sources], strides)
@@ -138,7 +137,7 @@ def advance(
     layout = Layout.of(words, offsets, classes, tables.out.shape[0], before.clusters)
     blocks = make_blocks(tables, layout.codes)
     scores, alpha = np.empty(len(words)), before.alpha.copy()
-    in_blocks(
+    map_blocks(
         lambda low, high: _score(low, high, layout, blocks, scaled, before.clusters, alpha, scores), offsets
     )
     clusters = before.clusters.copy()
@@ -160,7 +159,7 @@ def posteriors(layout: Layout, blocks: Blocks, scaled: Scaled, kinds: Numbers) -
     """Args: kinds `(sequences,)` 0 where a document begins, 1 where a piece from inside one does."""
     N, S = len(layout.words), scaled.emission.shape[1]
     found = Posteriors(np.empty(N), np.empty((N, S), np.float32), np.zeros((N, S)), np.zeros((N, S)))
-    in_blocks(
+    map_blocks(
         lambda low, high: _forward_backward(low, high, layout, blocks, scaled, kinds, found), layout.offsets
     )
     return found
@@ -207,25 +206,24 @@ def _vector_gradients(
     chosen = np.flatnonzero(np.diff(starts))
     out = torch.zeros_like(tables.out)
 
-    def work(share: int) -> torch.Tensor:
-        into = torch.zeros_like(tables.into)
-        for source in chosen[share::SHARES].tolist():
-            low, high = int(starts[source]), int(starts[source + 1])
-            counts = torch.zeros(S, high - low, S)
-            _count(low, high, order, begins, found.mass, found.weighted, counts.numpy())
-            rows = torch.from_numpy(blocks.table[low * S : high * S]).view(counts.shape)
-            counts *= rows
-            counts.addcmul_(rows, counts.sum(-1, keepdim=True), value=-1)
-            flat = counts.view(S, -1)
-            out[source] = flat @ _targets(tables, layout.codes[low:high], M)
-            targets = torch.from_numpy(layout.codes[low:high] % M)
-            into.index_add_(0, targets, (flat.T @ tables.out[source]).view(high - low, S, -1))
-        return into
+    def differentiate(source: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Fill in the gradient of `out` of one cluster; returns the clusters after it, and that of `into`."""
+        low, high = int(starts[source]), int(starts[source + 1])
+        counts = torch.zeros(S, high - low, S)
+        _count(low, high, order, begins, found.mass, found.weighted, counts.numpy())
+        rows = torch.from_numpy(blocks.table[low * S : high * S]).view(counts.shape)
+        counts *= rows
+        counts.addcmul_(rows, counts.sum(-1, keepdim=True), value=-1)
+        flat = counts.view(S, -1)
+        out[source] = flat @ _targets(tables, layout.codes[low:high], M)
+        targets = torch.from_numpy(layout.codes[low:high] % M)
+        return targets, (flat.T @ tables.out[source]).view(high - low, S, -1)
 
-    one, *others = in_parallel(work, range(SHARES))
-    for other in others:
-        one += other
-    return out, one
+    # Two sums, as the parts of old had: models come out the same to the bit.
+    into = [torch.zeros_like(tables.into) for _ in range(2)]
+    for index, (targets, gradient) in enumerate(imap_products(differentiate, chosen.tolist())):
+        into[index % 2].index_add_(0, targets, gradient)
+    return out, into[0].add_(into[1])
 
 
 @njit
@@ -360,7 +358,7 @@ def best_paths(layout: Layout, blocks: Blocks, tables: Tables) -> Numbers:
     N, S = len(layout.words), tables.out.shape[1]
     logs = (tables.first.numpy(), tables.leave.numpy(), tables.emission.numpy())
     path = np.empty(N, np.int32)
-    in_blocks(lambda low, high: _viterbi(low, high, layout, blocks, *logs, path), layout.offsets)
+    map_blocks(lambda low, high: _viterbi(low, high, layout, blocks, *logs, path), layout.offsets)
     return path + (layout.clusters * S).astype(np.int32)
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from langue.base.errors import LangueError
 from langue.base.groups import grouped
-from langue.inference.batched import Packed, advance, forward, in_parallel, opened, pack
+from langue.inference.batched import Packed, advance, forward, map_products, opened, pack
 from langue.inference.chain import Chain, offsets_of
 from langue.inference.maxproduct import viterbi
 from langue.inference.second_order import Chain2, posteriors2, viterbi2
@@ -60,7 +60,7 @@ class HMM:
             for index, part in zip(group, np.split(scores.numpy(), ends[:-1]), strict=True):
                 found[index][:] = part
 
-        in_parallel(work, self._groups(sequences))
+        map_products(work, self._groups(sequences))
         return list(found)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:

@@ -7,13 +7,15 @@ that is. The expectation comes from forward–backward. Where a tag is not known
 expectation over all tags that it may be, and θ·f(x, y) the log of a sum over them (Tsuboi et al. 2008).
 """
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from langue.base.compiled import njit
-from langue.inference.chain import Chain, in_blocks, offsets_of
+from langue.base.parallel import count_parts, parallel_map
+from langue.inference.chain import Chain, map_blocks, offsets_of
 from langue.inference.sumproduct import posteriors
 from langue.models.taggers.crf.features import Batch
 from langue.models.taggers.crf.minimise import dot
@@ -21,7 +23,7 @@ from langue.models.taggers.labels import UNKNOWN_TAG
 
 Numbers = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
-SHARES = 2  # of the gradient: fixed, so that sums do not depend on the number of threads
+POSITIONS = 1 << 17  # of a part of the gradient
 
 
 class Features(NamedTuple):
@@ -111,12 +113,12 @@ class Objective:
     def _expected(self, states: Floats, pairs: Floats) -> Floats:
         """Σ over positions of states × features: `(P + Q,)`."""
         features, batch = self.features, self.batch
-        edges = np.linspace(0, len(states), SHARES + 1).astype(np.int64)
-        shares = in_blocks(
-            lambda first, last: _gather(batch, features, states, edges[first], edges[last]), edges
+        parts = count_parts(len(states), POSITIONS, 8)
+        edges = np.linspace(0, len(states), parts + 1).astype(np.int64).tolist()
+        (rows, found), *others = parallel_map(
+            lambda span: _gather(batch, features, states, *span), pairwise(edges)
         )
-        rows, found = shares[0]
-        for more_rows, more in shares[1:]:
+        for more_rows, more in others:
             rows += more_rows
             found += more
         _spread(batch, features, rows, found)
@@ -134,7 +136,7 @@ def score(batch: Batch, features: Features, theta: Numbers, unary: Floats) -> Fl
     """Fill `unary` `(N, K)` with the sum of the weights of each token's attributes, by tag."""
     rows = np.zeros((len(batch.pointers) - 1, unary.shape[1]))
     _sum_bundles(batch, features, theta, rows)
-    in_blocks(lambda first, last: _score(batch, features, theta, rows, first, last, unary), batch.offsets)
+    map_blocks(lambda first, last: _score(batch, features, theta, rows, first, last, unary), batch.offsets)
     return unary
 
 
