@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,20 +73,45 @@ def test_one_worker_is_the_caller_unless_it_has_to_be_initialized() -> None:
     assert not hasattr(local, "ready")
 
 
-def test_ctrl_c_ends_a_map_and_leaves_no_thread_behind() -> None:
-    done = []
+@pytest.mark.parametrize("seconds", [0.0, 0.0005, 0.02])
+def test_ctrl_c_ends_a_map_and_leaves_no_worker_behind(seconds: float) -> None:
+    running, done = [], []
 
     def work(item: int) -> None:
+        running.append(item)
         if item == 0:
+            time.sleep(seconds)
             _thread.interrupt_main()
-        time.sleep(0.01)
+        time.sleep(0.001)
         done.append(item)
+        running.remove(item)
 
-    before = threading.active_count()
-    with pytest.raises(KeyboardInterrupt):
-        parallel_map(work, range(1000), workers=2)
-    assert len(done) < 500
-    assert threading.active_count() == before
+    for _ in range(20):  # the main thread may be anywhere
+        done.clear()
+        with pytest.raises(KeyboardInterrupt):
+            parallel_map(work, range(2000), workers=2)
+        assert not running
+        assert len(done) < 1000
+        assert parallel_map(abs, range(3), workers=2) == [0, 1, 2]
+
+
+def test_a_failure_of_the_initializer_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        parallel_map(abs, range(5), workers=2, initializer=lambda: 1 / 0)
+
+
+def test_a_system_without_another_thread_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    def start(*arguments: Any) -> int:
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(_thread.start_new_thread(*arguments))
+        return started[-1]
+
+    monkeypatch.setattr("langue.base.parallel.start_new_thread", start)
+    with pytest.raises(LangueError, match="LANGUE_THREADS"):
+        parallel_map(abs, range(5), workers=3)
 
 
 def test_a_stream_is_read_no_further_than_needed() -> None:

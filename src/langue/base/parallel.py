@@ -9,12 +9,12 @@ here, and nowhere else.
 import math
 import os
 import threading
-from collections import deque
+from _thread import start_new_thread
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from queue import SimpleQueue
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from langue.base.errors import LangueError
 
@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 VARIABLE = "LANGUE_THREADS"
 OPENMP = "OMP_NUM_THREADS"  # what torch, BLAS and batch systems go by
-_thread = threading.local()  # `is_worker` in those of a map
+_local = threading.local()  # `is_worker` in those of a map
 
 
 def default_workers() -> int:
@@ -102,7 +102,8 @@ def parallel_map(
         initializer: called first in every worker. With one, even a single worker is a thread.
 
     Raises:
-        What `function` raises for the first of the items that fail.
+        LangueError: a thread cannot be started.
+        Whatever `function` raises, for the first of the items that fail.
     """
     listed = list(items)
     if not listed:
@@ -146,44 +147,93 @@ def _run(
     initializer: Callable[[], object] | None,
     window: int,
 ) -> Iterator[R]:
-    if getattr(_thread, "is_worker", False) or (count < 2 and initializer is None):
+    if getattr(_local, "is_worker", False) or (count < 2 and initializer is None):
         if initializer is not None:
             initializer()
         yield from map(function, items)
         return
-    last = math.inf  # the last item that is still to be begun
-
-    def work(index: int, item: T) -> R:
-        nonlocal last
-        if index > last:
-            raise CancelledError  # nobody sees it: an earlier one is raised
-        try:
-            return function(item)
-        except BaseException:
-            last = min(last, index)
-            raise
-
-    pool = ThreadPoolExecutor(count, "langue", _enter, (initializer,))
-    pending: deque[Future[R]] = deque()
-    gate = threading.Event()
+    workers = _Workers(function, initializer)
+    submitted = yielded = 0
     try:
-        # All threads are there before any works: Ctrl-C while one starts would leave it to go on alone.
-        for _ in range(count):
-            pool.submit(gate.wait)
-        gate.set()
-        for index, item in enumerate(items):
-            pending.append(pool.submit(work, index, item))
-            if len(pending) >= window:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        workers.start(count)
+        for item in items:
+            workers.tasks.put((submitted, item))
+            submitted += 1
+            if submitted - yielded >= window:
+                yield workers.take(yielded)
+                yielded += 1
+        while yielded < submitted:
+            yield workers.take(yielded)
+            yielded += 1
     finally:
-        last = -1
-        gate.set()
-        pool.shutdown(wait=True, cancel_futures=True)
+        workers.stop()
 
 
-def _enter(initializer: Callable[[], object] | None) -> None:
-    _thread.is_worker = True
-    if initializer is not None:
-        initializer()
+class _Outcome(NamedTuple, Generic[R]):
+    """What became of an item."""
+
+    number: int
+    result: R | None
+    error: BaseException | None
+
+
+class _Workers(Generic[T, R]):
+    """Threads that take items from one queue and put outcomes into another.
+
+    Queues in C, and bare threads: Ctrl-C in the middle of a Condition, of which Thread, Future and Executor
+    are made, may leave it locked, and whoever waits for the threads then would wait for ever.
+    """
+
+    def __init__(self, function: Callable[[T], R], initializer: Callable[[], object] | None) -> None:
+        self.function = function
+        self.initializer = initializer
+        self.tasks: SimpleQueue[tuple[int, T] | None] = SimpleQueue()  # None: there are no more
+        self.done: SimpleQueue[_Outcome[R] | None] = SimpleQueue()  # None: a thread has ended
+        self.early: dict[int, _Outcome[R]] = {}  # outcomes before their turn
+        self.last = math.inf  # the last item that is still to be begun
+        self.alive = 0
+
+    def start(self, count: int) -> None:
+        for _ in range(count):
+            self.alive += 1  # no call between this and the next, so no Ctrl-C either
+            try:
+                start_new_thread(self._work, ())
+            except RuntimeError as error:
+                self.alive -= 1
+                raise LangueError(f"the system starts no more threads; set {VARIABLE} to fewer") from error
+
+    def _work(self) -> None:
+        _local.is_worker = True
+        initializer = self.initializer
+        while (task := self.tasks.get()) is not None:
+            number, item = task
+            if number > self.last:
+                continue
+            try:
+                if initializer is not None:
+                    initializer()
+                    initializer = None
+                self.done.put(_Outcome(number, self.function(item), None))
+            except BaseException as error:
+                self.last = min(self.last, number)
+                self.done.put(_Outcome(number, None, error))
+        self.done.put(None)
+
+    def take(self, number: int) -> R:
+        """The result of an item, as soon as it is there."""
+        while number not in self.early:
+            outcome = self.done.get()
+            if outcome is not None:
+                self.early[outcome.number] = outcome
+        _, result, error = self.early.pop(number)
+        if error is not None:
+            raise error
+        return cast(R, result)
+
+    def stop(self) -> None:
+        """Begin no further item, and wait for those that run."""
+        self.last = -1
+        for _ in range(self.alive):
+            self.tasks.put(None)
+        while self.alive:
+            self.alive -= self.done.get() is None
