@@ -47,7 +47,7 @@ def n_best(chain: Chain, unary: Floats, n: int) -> Ranked:
 
 
 @njit
-def _viterbi(transition, start, end, unary, offsets, first, last, states, scores):  # type: ignore[no-untyped-def]
+def _viterbi(transition, start, end, unary, offsets, first, last, states, scores):
     K = transition.shape[0]
     into = transition.T.copy()  # scores of all predecessors of a state, side by side
     longest = 1
@@ -81,7 +81,7 @@ def _viterbi(transition, start, end, unary, offsets, first, last, states, scores
 
 
 @njit
-def _n_best(transition, start, end, unary, n):  # type: ignore[no-untyped-def]
+def _n_best(transition, start, end, unary, n):
     """Lists of the `n` best ways to each state, best first, carried through the chain."""
     T, K = unary.shape
     scores = np.full((T, K, n), -np.inf)
@@ -106,7 +106,7 @@ def _n_best(transition, start, end, unary, n):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _merge(lists, added, place, scores, came_from):  # type: ignore[no-untyped-def]
+def _merge(lists, added, place, scores, came_from):
     """The best of K descending lists `(K, n)`, each with a score added, merged into one of n."""
     K, n = lists.shape
     place[:] = 0

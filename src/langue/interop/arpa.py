@@ -322,7 +322,7 @@ def _write(file: BinaryIO | gzip.GzipFile, tables: Tables, names: Words) -> None
 
 
 @njit
-def _locate(children, word, rows):  # type: ignore[no-untyped-def]
+def _locate(children, word, rows):
     """The node of each row of words, or -1."""
     found = np.empty(len(rows), np.int64)
     for row in range(len(rows)):

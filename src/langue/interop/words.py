@@ -166,7 +166,7 @@ AHEAD = 64  # words whose slots are being fetched while the text is read on
 
 
 @njit
-def _gather(data, begins, sizes, blob):  # type: ignore[no-untyped-def]
+def _gather(data, begins, sizes, blob):
     at = 0
     for word in range(len(begins)):
         for place in range(begins[word], begins[word] + sizes[word]):
@@ -175,7 +175,7 @@ def _gather(data, begins, sizes, blob):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _hashes(data, begins, sizes):  # type: ignore[no-untyped-def]
+def _hashes(data, begins, sizes):
     hashes = np.empty(len(begins), np.uint64)
     for word in range(len(begins)):
         hashes[word], _ = _hash(data, NOWHERE, begins[word], begins[word] + sizes[word])
@@ -183,7 +183,7 @@ def _hashes(data, begins, sizes):  # type: ignore[no-untyped-def]
 
 
 @njit
-def look_up(data, begin, end, slots):  # type: ignore[no-untyped-def]
+def look_up(data, begin, end, slots):
     """The id of the word data[begin:end], or -1."""
     value, _ = _hash(data, NOWHERE, begin, end)
     slot, known = place_of(slots, value)
@@ -191,7 +191,7 @@ def look_up(data, begin, end, slots):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def place_of(slots, value):  # type: ignore[no-untyped-def]
+def place_of(slots, value):
     """The slot of a word by its hash, and whether the word is there; if not, the slot is empty.
 
     A slot holds the id of a word, below half of the slots there are, in as many bits as that takes, and
@@ -205,19 +205,19 @@ def place_of(slots, value):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def id_in(slots, slot):  # type: ignore[no-untyped-def]
+def id_in(slots, slot):
     """The id of the word in a slot."""
     return slots[slot] & np.uint64(len(slots) // 2 - 1)
 
 
 @njit(inline="always")
-def put(slots, slot, value, id):  # type: ignore[no-untyped-def]
+def put(slots, slot, value, id):
     """Write a word into an empty slot."""
     slots[slot] = (value & ~np.uint64(len(slots) // 2 - 1)) | np.uint64(id)
 
 
 @njit(inline="always")
-def _hash(data, blank, place, stop):  # type: ignore[no-untyped-def]
+def _hash(data, blank, place, stop):
     """The hash of the word that begins at a place, and where it ends, at a blank or at `stop`: eight bytes
     at a time."""
     begin, value, inside = place, PRIME, True
@@ -242,7 +242,7 @@ def _hash(data, blank, place, stop):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _last(data, place, stop):  # type: ignore[no-untyped-def]
+def _last(data, place, stop):
     """The bytes from a place to `stop`, fewer than eight, as `eight` would read them."""
     bytes = np.uint64(0)
     for index in range(stop - place):
@@ -251,14 +251,14 @@ def _last(data, place, stop):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _mixed(value):  # type: ignore[no-untyped-def]
+def _mixed(value):
     """Spread over all bits, for the lower ones name the slot; never 0, which is an empty slot."""
     value = (value ^ (value >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
     return (value ^ (value >> np.uint64(29))) | np.uint64(1) << np.uint64(63)
 
 
 @njit
-def _table(hashes, room):  # type: ignore[no-untyped-def]
+def _table(hashes, room):
     """The slots of all words, `room` times as many or more, and at least two for a word."""
     capacity = 1 << 14
     while capacity < room * len(hashes):
@@ -297,7 +297,7 @@ def _learn(data: Bytes, known: Words, memory: int, new: New) -> tuple[Numbers, N
 
 
 @njit
-def _positions(data, blank):  # type: ignore[no-untyped-def]
+def _positions(data, blank):
     """How many positions the stream of a text has: its words, and two for each line."""
     found, inside = np.int64(2), False
     for place in range(len(data)):
@@ -308,7 +308,7 @@ def _positions(data, blank):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _read(  # type: ignore[no-untyped-def]  # one pass, with no call for a word
+def _read(  # one pass, with no call for a word
     data, blank, slots, reached, begins, sizes, hashes, stream
 ):
     """Read on until the text ends or half the slots are taken."""
@@ -343,7 +343,7 @@ def _read(  # type: ignore[no-untyped-def]  # one pass, with no call for a word
 
 
 @njit
-def _numbers(hashes, slots, count):  # type: ignore[no-untyped-def]
+def _numbers(hashes, slots, count):
     """The ids of words by their hashes; those not in the table are numbered on from `count`."""
     number = np.empty(len(hashes), np.uint32)
     for word in range(len(hashes)):
@@ -357,14 +357,14 @@ def _numbers(hashes, slots, count):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _renumber(stream, number, start, stop, renumbered):  # type: ignore[no-untyped-def]
+def _renumber(stream, number, start, stop, renumbered):
     for index in range(len(stream)):
         id = stream[index]
         renumbered[index] = start if id == START else stop if id == STOP else number[id]
 
 
 @njit
-def _encode(data, blank, slots, unknown, start, stop, stream, begins):  # type: ignore[no-untyped-def]
+def _encode(data, blank, slots, unknown, start, stop, stream, begins):
     mask = np.uint64(len(slots) - 1)
     hashes, places = np.empty(AHEAD, np.uint64), np.empty(AHEAD, np.int64)  # of words that wait for their ids
     waiting, at, place, line = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
@@ -394,7 +394,7 @@ def _encode(data, blank, slots, unknown, start, stop, stream, begins):  # type: 
 
 
 @njit
-def _fill_in(hashes, places, waiting, slots, unknown, stream):  # type: ignore[no-untyped-def]
+def _fill_in(hashes, places, waiting, slots, unknown, stream):
     """Write down the ids of the words that wait for them."""
     for index in range(waiting):
         slot, known = place_of(slots, hashes[index])

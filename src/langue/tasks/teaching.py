@@ -133,7 +133,7 @@ def _step(course: Course[Any], optimiser: torch.optim.Optimizer, chosen: npt.NDA
     loss = course.loss(chosen)
     if not torch.isfinite(loss):
         raise LangueError(f"the loss is {float(loss)}; try a lower learning_rate")
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(course.model.parameters(), CLIP)
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)

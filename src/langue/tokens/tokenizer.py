@@ -261,7 +261,7 @@ def _kind(hf: HFTokenizer) -> str:
 
 def _first_pattern(hf: HFTokenizer) -> str | None:
     parts = (json.loads(hf.to_str())["pre_tokenizer"] or {}).get("pretokenizers") or [{}]
-    return parts[0].get("pattern", {}).get("Regex")  # type: ignore[no-any-return]
+    return parts[0].get("pattern", {}).get("Regex")
 
 
 def _is_byte_level(hf: HFTokenizer) -> bool:

@@ -139,7 +139,7 @@ def load(folder: Path, config: InfiniGramConfig, vocabulary: Vocabulary) -> Infi
 
 
 @njit
-def _read(stream, suffixes, text):  # type: ignore[no-untyped-def]
+def _read(stream, suffixes, text):
     """The begin and the range of the longest match that ends a text."""
     begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
     for place in range(len(text)):
@@ -148,7 +148,7 @@ def _read(stream, suffixes, text):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _match(stream, suffixes, text, lengths, places):  # type: ignore[no-untyped-def]
+def _match(stream, suffixes, text, lengths, places):
     begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
     for place in range(len(text)):
         begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
@@ -156,7 +156,7 @@ def _match(stream, suffixes, text, lengths, places):  # type: ignore[no-untyped-
 
 
 @njit
-def _followed(stream, suffixes, text, low, high):  # type: ignore[no-untyped-def]
+def _followed(stream, suffixes, text, low, high):
     """The longest end of a match that something follows: its length, and the range it is followed in."""
     start = stream[len(stream) - 1]
     length = len(text)
@@ -171,7 +171,7 @@ def _followed(stream, suffixes, text, low, high):  # type: ignore[no-untyped-def
 
 
 @njit
-def _score(stream, suffixes, add, text, scores):  # type: ignore[no-untyped-def]
+def _score(stream, suffixes, add, text, scores):
     """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
     size = np.int64(stream[len(stream) - 1])
     begin, low, high = follow(stream, suffixes, text, np.int64(0), 0, np.int64(0), np.int64(len(suffixes)))
@@ -183,7 +183,7 @@ def _score(stream, suffixes, add, text, scores):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _distribution(stream, suffixes, add, text, low, high, row):  # type: ignore[no-untyped-def]
+def _distribution(stream, suffixes, add, text, low, high, row):
     """Fill `row` with the log-probability of every token after a match with the range [low, high)."""
     length, low, high = _followed(stream, suffixes, text, low, high)
     total = high - low + add * len(row)

@@ -120,7 +120,7 @@ def _frozen(array: Numbers) -> Numbers:
 
 
 @njit
-def _score(word, counts, children, total, start, order, add, text, scores):  # type: ignore[no-untyped-def]
+def _score(word, counts, children, total, start, order, add, text, scores):
     """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
     for place in range(1, len(text)):
         low, high, sum = _context(word, children, total, start, text[max(0, place - order) : place])
@@ -130,7 +130,7 @@ def _score(word, counts, children, total, start, order, add, text, scores):  # t
 
 
 @njit
-def _distribution(word, counts, children, total, add, context, row):  # type: ignore[no-untyped-def]
+def _distribution(word, counts, children, total, add, context, row):
     """Fill `row` with the log-probability of every token after a context."""
     low, high, sum = _context(word, children, total, len(row), context)
     row[:] = _log_prob(0, sum, add, len(row))
@@ -140,14 +140,14 @@ def _distribution(word, counts, children, total, add, context, row):  # type: ig
 
 
 @njit
-def _log_prob(seen, sum, add, size):  # type: ignore[no-untyped-def]
+def _log_prob(seen, sum, add, size):
     if sum == 0:
         return -np.log(size)
     return np.log((seen + add) / (sum + add * size))
 
 
 @njit
-def _context(word, children, total, start, context):  # type: ignore[no-untyped-def]
+def _context(word, children, total, start, context):
     """The range of the children of a context, and the sum of their counts."""
     if len(context) == 0:
         return np.int64(0), np.int64(start), np.int64(total[-1])
@@ -160,7 +160,7 @@ def _context(word, children, total, start, context):  # type: ignore[no-untyped-
 
 
 @njit
-def _child(word, low, high, target):  # type: ignore[no-untyped-def]
+def _child(word, low, high, target):
     """The node in [low, high) whose last token is `target`, or -1."""
     end = high
     while low < high:

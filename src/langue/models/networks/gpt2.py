@@ -93,7 +93,7 @@ class MLP(nn.Module):
         else:
             gate, x = x.chunk(2, -1)
             x = F.silu(gate) * x
-        return self.c_proj(x)  # type: ignore[no-any-return]
+        return self.c_proj(x)
 
 
 class Block(nn.Module):
@@ -113,7 +113,7 @@ class Block(nn.Module):
         self, x: torch.Tensor, mask: Mask, rotation: Rotation | None, past: Past | None
     ) -> torch.Tensor:
         x = x + self.drop(self.attn(self.ln_1(x), mask, rotation, past))
-        return x + self.drop(self.mlp(self.ln_2(x)))  # type: ignore[no-any-return]
+        return x + self.drop(self.mlp(self.ln_2(x)))
 
 
 class GPT2(Windowed):
@@ -154,7 +154,7 @@ class GPT2(Windowed):
         x = self.drop(x)
         for block in self.h:
             x = block(x, mask, turn, past)
-        return self.ln_f(x)  # type: ignore[no-any-return]
+        return self.ln_f(x)
 
     @property
     def head(self) -> torch.Tensor:

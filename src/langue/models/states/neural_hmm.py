@@ -67,7 +67,7 @@ class Residual(nn.Module):
         self.norm = nn.LayerNorm(C)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.norm(x + F.relu(self.linear(x)))  # type: ignore[no-any-return]
+        return self.norm(x + F.relu(self.linear(x)))
 
 
 class LogLikelihood(torch.autograd.Function):

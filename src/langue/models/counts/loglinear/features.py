@@ -33,7 +33,7 @@ def count_of(order: int, skips: bool) -> int:
 
 
 @njit
-def _mix(x):  # type: ignore[no-untyped-def]
+def _mix(x):
     """The finaliser of SplitMix64 (Steele et al. 2014)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -41,7 +41,7 @@ def _mix(x):  # type: ignore[no-untyped-def]
 
 
 @njit
-def hashes(before, count, found):  # type: ignore[no-untyped-def]
+def hashes(before, count, found):
     """Fill `found` `(count,)` with the hash of every feature of a context `(order - 1,)`."""
     reach = len(before)
     chain = np.uint64(0x9E3779B97F4A7C15)
@@ -54,7 +54,7 @@ def hashes(before, count, found):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _pairs(before, targets, count, mask):  # type: ignore[no-untyped-def]
+def _pairs(before, targets, count, mask):
     """Row and word of every feature of every prediction, as one number."""
     found = np.empty((len(targets), count), np.uint64)
     for index in range(len(targets)):

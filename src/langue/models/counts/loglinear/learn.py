@@ -94,14 +94,14 @@ class Learner:
 
 
 @njit
-def _place(weights, row, word):  # type: ignore[no-untyped-def]
+def _place(weights, row, word):
     """Where the pair of a row and a word stands; it was counted, so it is there."""
     start, end = np.int64(weights.starts[row]), np.int64(weights.starts[row + np.uint64(1)])
     return start + np.searchsorted(weights.word[start:end], word)
 
 
 @njit
-def _adjust(weights, counts, seen, a, words, order, before, targets):  # type: ignore[no-untyped-def]
+def _adjust(weights, counts, seen, a, words, order, before, targets):
     """Adjusted counts: at the highest order how often, below it after how many different tokens."""
     for index in range(len(targets)):
         rows = rows_of(weights, order - 1, before[index])
@@ -118,7 +118,7 @@ def _adjust(weights, counts, seen, a, words, order, before, targets):  # type: i
 
 
 @njit
-def _weigh(weights, a, totals, order, before, targets):  # type: ignore[no-untyped-def]
+def _weigh(weights, a, totals, order, before, targets):
     """The weights of the pairs of these predictions."""
     base = np.exp(weights.bias.astype(np.float64))
     base /= base.sum()
@@ -133,7 +133,7 @@ def _weigh(weights, a, totals, order, before, targets):  # type: ignore[no-untyp
 
 
 @njit
-def _learn(weights, squares, bias_squares, shares, bias_share, features, before, targets, penalty, rate):  # type: ignore[no-untyped-def]
+def _learn(weights, squares, bias_squares, shares, bias_share, features, before, targets, penalty, rate):
     """Learn from a batch; returns the nats its targets cost."""
     base = np.exp(weights.bias.astype(np.float64))
     q = base.copy()  # exp(scores) of the context at hand
@@ -166,7 +166,7 @@ def _learn(weights, squares, bias_squares, shares, bias_share, features, before,
 
 
 @njit(inline="always")
-def _step(theta, squares, place, gradient, share, penalty, rate):  # type: ignore[no-untyped-def]
+def _step(theta, squares, place, gradient, share, penalty, rate):
     """One step of AdaGrad on one weight, then its share of the soft threshold."""
     old = theta[place]
     gradient += share * penalty[1] * old

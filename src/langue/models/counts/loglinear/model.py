@@ -84,7 +84,7 @@ class LogLinearDecoder:
 
 
 @njit
-def rows_of(weights, features, before):  # type: ignore[no-untyped-def]
+def rows_of(weights, features, before):
     """Which rows of W a context has `(features,)`."""
     found = np.empty(features, np.uint64)
     hashes(before, features, found)
@@ -95,14 +95,14 @@ def rows_of(weights, features, before):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _add_rows(weights, rows, scores):  # type: ignore[no-untyped-def]
+def _add_rows(weights, rows, scores):
     for row in rows:
         for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
             scores[weights.word[place]] += weights.weight[place]
 
 
 @njit
-def normalise(weights, rows, q, total):  # type: ignore[no-untyped-def]
+def normalise(weights, rows, q, total):
     """Raise `q`, which is exp(b), to the exp(scores) of a context, and return Z; `total` is Σ exp(b)."""
     z = total
     for row in rows:
@@ -115,7 +115,7 @@ def normalise(weights, rows, q, total):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _score(weights, base, features, before, ids):  # type: ignore[no-untyped-def]
+def _score(weights, base, features, before, ids):
     """The log-probability of each id after its context `(tokens, order - 1)`."""
     found = np.empty(len(ids), np.float32)
     q = base.copy()

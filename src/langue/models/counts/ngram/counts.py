@@ -165,7 +165,7 @@ def _join(unigrams: Numbers, parts: list[_Branches], order: int, new: New) -> Le
 
 
 @njit
-def _fill(tokens, offsets, start, stream):  # type: ignore[no-untyped-def]
+def _fill(tokens, offsets, start, stream):
     at = 0
     for document in range(len(offsets) - 1):
         stream[at] = start
@@ -177,13 +177,13 @@ def _fill(tokens, offsets, start, stream):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _tally(stream, counts):  # type: ignore[no-untyped-def]
+def _tally(stream, counts):
     for word in stream:
         counts[word] += np.uint32(1)
 
 
 @njit
-def _place(stream, begins, low, high, positions):  # type: ignore[no-untyped-def]
+def _place(stream, begins, low, high, positions):
     """Sort the positions of words in [low, high) by word."""
     ends = begins.copy()
     for position in range(len(stream)):
@@ -194,7 +194,7 @@ def _place(stream, begins, low, high, positions):  # type: ignore[no-untyped-def
 
 
 @njit
-def _sort_and_read(stream, positions, begins, order, start, sizes, word, count, children):  # type: ignore[no-untyped-def]
+def _sort_and_read(stream, positions, begins, order, start, sizes, word, count, children):
     """Sort the positions of each first word by the words after it, and read the trie off."""
     longest = np.int64(0)
     for first in range(len(begins) - 1):
@@ -225,7 +225,7 @@ def _sort_and_read(stream, positions, begins, order, start, sizes, word, count, 
 
 
 @njit
-def _sort(stream, positions, keys, common, order, start):  # type: ignore[no-untyped-def]
+def _sort(stream, positions, keys, common, order, start):
     """Sort positions of one first word; `common[i]` tells how many words i and i - 1 have in common.
 
     As many words as fit are packed into a key of 64 bits. A run of equal keys is sorted by the words
@@ -262,7 +262,7 @@ def _sort(stream, positions, keys, common, order, start):  # type: ignore[no-unt
 
 
 @njit
-def _key(stream, place, words, bits, start):  # type: ignore[no-untyped-def]
+def _key(stream, place, words, bits, start):
     """The words from a place on, the first in the highest bits; 0 from the end of the document on."""
     key = np.uint64(0)
     shift = 64 - bits
@@ -276,7 +276,7 @@ def _key(stream, place, words, bits, start):  # type: ignore[no-untyped-def]
 
 
 @njit
-def quicksort(keys, positions, begin, end):  # type: ignore[no-untyped-def]
+def quicksort(keys, positions, begin, end):
     """Sort keys[begin:end] and the positions beside them; runs of equal keys cost nothing."""
     lows, highs = np.empty(64, np.int64), np.empty(64, np.int64)
     lows[0], highs[0] = begin, end
@@ -317,5 +317,5 @@ def quicksort(keys, positions, begin, end):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _middle(a, b, c):  # type: ignore[no-untyped-def]
+def _middle(a, b, c):
     return max(min(a, b), min(max(a, b), c))

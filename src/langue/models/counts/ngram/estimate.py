@@ -140,7 +140,7 @@ def discounts(counts: Numbers, order: int) -> tuple[float, float, float]:
 
 
 @njit
-def counts_of_counts(counts):  # type: ignore[no-untyped-def]
+def counts_of_counts(counts):
     """How many n-grams have the counts 1, 2, 3 and 4: `(4,)`."""
     found = np.zeros(4)
     for times in counts:
@@ -230,7 +230,7 @@ def _order(
 
 
 @njit
-def _tally(suffix, first, starts, counts):  # type: ignore[no-untyped-def]
+def _tally(suffix, first, starts, counts):
     """Count the words that stand before each n-gram but those that begin with `<s>`, from `starts` on."""
     for index in range(len(suffix)):
         place = np.int64(suffix[index]) - first
@@ -239,7 +239,7 @@ def _tally(suffix, first, starts, counts):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _link(children, word, suffix, begin, end):  # type: ignore[no-untyped-def]
+def _link(children, word, suffix, begin, end):
     """The suffix of every child of contexts [begin, end), found among the children of their suffix."""
     for context in range(begin, end):
         shorter = np.int64(suffix[context])
@@ -256,7 +256,7 @@ def _link(children, word, suffix, begin, end):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _interpolate(  # type: ignore[no-untyped-def]
+def _interpolate(
     children, begin, end, first, suffix, before, raw, threshold, counts, discount, per_child, extra, backoff,
     lower, p, gamma,
 ):  # fmt: skip

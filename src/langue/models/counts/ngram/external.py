@@ -154,7 +154,7 @@ def _side(levels: Levels, n: int) -> tuple[Numbers, Numbers, Numbers, int, int]:
 
 
 @njit
-def _merge_level(  # type: ignore[no-untyped-def]
+def _merge_level(
     word_a, count_a, children_a, contexts_a, first_a, numbers_a, own_a,
     word_b, count_b, children_b, contexts_b, first_b, numbers_b, own_b,
     word, count, begins,

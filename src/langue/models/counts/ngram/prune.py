@@ -38,7 +38,7 @@ def prune(tables: Tables, threshold: float, end: int, new: New = np.empty) -> Ta
 
 
 @njit
-def _log_contexts(log_prob, children, words, end, found):  # type: ignore[no-untyped-def]
+def _log_contexts(log_prob, children, words, end, found):
     """Log-probability of every context: of its words, one after another."""
     for word in range(min(words, len(found))):
         found[word] = log_prob[word if word < words - 1 else end]
@@ -49,9 +49,7 @@ def _log_contexts(log_prob, children, words, end, found):  # type: ignore[no-unt
 
 
 @njit
-def _choose(  # type: ignore[no-untyped-def]
-    begin, end, suffix, log_prob, children, log_context, threshold, needed, kept, log_backoff
-):
+def _choose(begin, end, suffix, log_prob, children, log_context, threshold, needed, kept, log_backoff):
     """Decide on the children of contexts [begin, end), and let the backoffs take what they leave."""
     for context in range(begin, end):
         low, high = np.int64(children[context]), np.int64(children[context + 1])

@@ -66,7 +66,7 @@ def _encode(values: Numbers, codes: Numbers, *, least: bool) -> Numbers:
 
 
 @njit
-def _range(values):  # type: ignore[no-untyped-def]
+def _range(values):
     """The least and the largest finite value, and whether there is one of minus infinity."""
     low, high, impossible = np.inf, -np.inf, False
     for value in values:
@@ -78,7 +78,7 @@ def _range(values):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _count_cells(values, low, scale, counts, sums, leasts):  # type: ignore[no-untyped-def]
+def _count_cells(values, low, scale, counts, sums, leasts):
     for value in values:
         if value != -np.inf:
             cell = np.int64((value - low) * scale)
@@ -88,7 +88,7 @@ def _count_cells(values, low, scale, counts, sums, leasts):  # type: ignore[no-u
 
 
 @njit
-def _weigh(counts, low, scale):  # type: ignore[no-untyped-def]
+def _weigh(counts, low, scale):
     """What cells weigh as they are shared out: half of it by how many values are there, half by how far
     the probability moves from the cell before, which bounds what a sum of probabilities loses."""
     weights, total = np.zeros(len(counts)), counts.sum()
@@ -104,7 +104,7 @@ def _weigh(counts, low, scale):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _cut(counts, weights, values, first, least, bins, code):  # type: ignore[no-untyped-def]
+def _cut(counts, weights, values, first, least, bins, code):
     """Share out cells among the bins from `first` on: each takes its share of the weight that is left."""
     left, occupied = weights.sum(), np.count_nonzero(counts)
     bin, weight, held, value = first, 0.0, 0.0, np.inf if least else 0.0
@@ -129,16 +129,14 @@ def _cut(counts, weights, values, first, least, bins, code):  # type: ignore[no-
 
 
 @njit
-def _code(values, low, scale, code, codes):  # type: ignore[no-untyped-def]
+def _code(values, low, scale, code, codes):
     for index in range(len(values)):
         value = values[index]
         codes[index] = 0 if value == -np.inf else code[np.int64((value - low) * scale)]
 
 
 @njit
-def _balance(  # type: ignore[no-untyped-def]
-    begin, end, n, suffix, children, p, codes, total, whole, log_prob, log_backoff, wanted
-):
+def _balance(begin, end, n, suffix, children, p, codes, total, whole, log_prob, log_backoff, wanted):
     """Find the backoff with which words sum to one after each context [begin, end) of n - 1 words.
 
     Where the means of bins take nearly all there is, the n-grams of that context take lower bins, until
@@ -165,7 +163,7 @@ def _balance(  # type: ignore[no-untyped-def]
 
 
 @njit
-def _sum(begin, end, n, suffix, children, p, codes, total, whole, gamma, backoff_codes):  # type: ignore[no-untyped-def]
+def _sum(begin, end, n, suffix, children, p, codes, total, whole, gamma, backoff_codes):
     """Fill in what words sum to after each context [begin, end)."""
     for context in range(begin, end):
         low, high = np.int64(children[context]), np.int64(children[context + 1])
@@ -175,7 +173,7 @@ def _sum(begin, end, n, suffix, children, p, codes, total, whole, gamma, backoff
 
 
 @njit
-def _sums(low, high, n, suffix, p, codes):  # type: ignore[no-untyped-def]
+def _sums(low, high, n, suffix, p, codes):
     """What the children [low, high) of a context have in it, and what the same words have below it."""
     own, below = 0.0, 0.0
     for child in range(low, high):
@@ -185,5 +183,5 @@ def _sums(low, high, n, suffix, p, codes):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _total(context, n, suffix, total, whole):  # type: ignore[no-untyped-def]
+def _total(context, n, suffix, total, whole):
     return whole if n == 2 else total[np.int64(suffix[context])]

@@ -54,7 +54,7 @@ def score(tables: Tables, stream: Numbers, *, workers: int | None = None) -> tup
 
 
 @njit
-def _lockstep(  # type: ignore[no-untyped-def]  # noqa: C901  # a call for each stage halves the speed
+def _lockstep(  # noqa: C901  # a call for each stage halves the speed
     first, suffix, log_prob, log_backoff, children, slots, bases, bins, stream, begin, end, log_probs, lengths
 ):
     """Score positions [begin, end). Before where a stream begins, order - 1 words are read again.
@@ -128,7 +128,7 @@ def _lockstep(  # type: ignore[no-untyped-def]  # noqa: C901  # a call for each 
 
 
 @njit(inline="always")
-def _open(suffix, children, slots, bases, nodes, old, s, depth, word, low, high, slot):  # type: ignore[no-untyped-def]
+def _open(suffix, children, slots, bases, nodes, old, s, depth, word, low, high, slot):
     """Read where the children of each context nodes[old, s] lie, and fetch where the word may be.
 
     Returns:
@@ -151,7 +151,7 @@ def _open(suffix, children, slots, bases, nodes, old, s, depth, word, low, high,
 
 
 @njit(inline="always")
-def _reach(suffix, slots, s, fertile, low, high, slot):  # type: ignore[no-untyped-def]
+def _reach(suffix, slots, s, fertile, low, high, slot):
     """Fetch what the slots of the index point to."""
     for n in range(fertile):
         if np.int64(high[s, n]) - np.int64(low[s, n]) > FEW:
@@ -159,7 +159,7 @@ def _reach(suffix, slots, s, fertile, low, high, slot):  # type: ignore[no-untyp
 
 
 @njit(inline="always")
-def _worth(log_prob, log_backoff, bins, nodes, new, s, match, depth):  # type: ignore[no-untyped-def]
+def _worth(log_prob, log_backoff, bins, nodes, new, s, match, depth):
     """Log-probability of the word whose matches are nodes[new, s], the longest of `match` words: that of the
     match, and the backoffs of the contexts nodes[1 - new, s], `depth` of them, that have as many words."""
     total = value(log_prob, bins, 0, match - 1, np.int64(nodes[new, s, match - 1]))
@@ -169,7 +169,7 @@ def _worth(log_prob, log_backoff, bins, nodes, new, s, match, depth):  # type: i
 
 
 @njit
-def sums_of(begins, log_probs, sums):  # type: ignore[no-untyped-def]
+def sums_of(begins, log_probs, sums):
     """Fill `sums` `(parts,)` with those of log_probs[begins[i] : begins[i + 1]]."""
     for part in range(len(sums)):
         total = 0.0
@@ -179,7 +179,7 @@ def sums_of(begins, log_probs, sums):  # type: ignore[no-untyped-def]
 
 
 @njit
-def totals(stream, start, unknown, log_probs):  # type: ignore[no-untyped-def]
+def totals(stream, start, unknown, log_probs):
     """The sum of log-probabilities, that of unknown words among them, how many these are, and the tokens."""
     total, unknown_total, unknowns, tokens = 0.0, 0.0, 0, 0
     for place in range(len(stream)):
@@ -193,7 +193,7 @@ def totals(stream, start, unknown, log_probs):  # type: ignore[no-untyped-def]
 
 
 @njit
-def step(  # type: ignore[no-untyped-def]
+def step(
     first, suffix, log_prob, log_backoff, children, slots, bases, bins, states, words, log_probs, lengths
 ):
     """Read one word in each state: `states` `(batch,)` is overwritten, the rest `(batch,)` filled.
@@ -231,7 +231,7 @@ def step(  # type: ignore[no-untyped-def]
 
 
 @njit
-def _contexts(first, suffix, state, nodes):  # type: ignore[no-untyped-def]
+def _contexts(first, suffix, state, nodes):
     """The contexts of 1, 2 ... words that end a state; returns how many there are."""
     depth = 0
     if state >= 0:
@@ -244,9 +244,7 @@ def _contexts(first, suffix, state, nodes):  # type: ignore[no-untyped-def]
 
 
 @njit
-def distribution(  # type: ignore[no-untyped-def]
-    first, suffix, log_prob, log_backoff, children, slots, bases, bins, state, row
-):
+def distribution(first, suffix, log_prob, log_backoff, children, slots, bases, bins, state, row):
     """Fill `row` `(vocabulary,)` with the log-probabilities of every word after a state.
 
     From the shortest context to the longest: each backs off from what stands there and overwrites

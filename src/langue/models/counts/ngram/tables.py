@@ -169,14 +169,14 @@ def index_of(children: Numbers, word: Numbers, new: New = np.empty) -> Numbers:
 
 
 @njit
-def _last_words(suffix, words, word):  # type: ignore[no-untyped-def]
+def _last_words(suffix, words, word):
     for node in range(len(suffix)):
         shorter = np.int64(suffix[node])
         word[node] = shorter if shorter < words else word[shorter]
 
 
 @njit
-def _keep(  # type: ignore[no-untyped-def]
+def _keep(
     kept, suffix, log_prob, log_backoff, children, number, new_suffix, new_log_prob, new_log_backoff,
     new_children,
 ):  # fmt: skip
@@ -198,7 +198,7 @@ def _keep(  # type: ignore[no-untyped-def]
 
 
 @njit
-def _in_large(children):  # type: ignore[no-untyped-def]
+def _in_large(children):
     """How many n-grams have a context of many children."""
     total = np.int64(0)
     for context in range(len(children) - 1):
@@ -209,7 +209,7 @@ def _in_large(children):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _fill(children, word, slots):  # type: ignore[no-untyped-def]
+def _fill(children, word, slots):
     """Enter the nodes in their order, which `look_up` relies on."""
     for context in range(len(children) - 1):
         low, high = np.int64(children[context]), np.int64(children[context + 1])
@@ -222,7 +222,7 @@ def _fill(children, word, slots):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _widen(children, bases, wide):  # type: ignore[no-untyped-def]
+def _widen(children, bases, wide):
     for context in range(len(children)):
         wide[context] = edge(children, bases, context)
 
@@ -233,7 +233,7 @@ def value(values: Any, bins: Any, which: int, n: Any, node: Any) -> Any:
 
 
 @overload(value, inline="always")
-def _value(values, bins, which, n, node):  # type: ignore[no-untyped-def]
+def _value(values, bins, which, n, node):
     if isinstance(values.dtype, types.Float):
         return lambda values, bins, which, n, node: values[node]
     return lambda values, bins, which, n, node: bins[which, n, values[node]]
@@ -249,11 +249,11 @@ def edge(children: Any, bases: Any, context: Any) -> Any:
 
 
 @overload(edge, inline="always")
-def _edge(children, bases, context):  # type: ignore[no-untyped-def]
+def _edge(children, bases, context):
     if children.dtype == types.uint32:
         return lambda children, bases, context: np.int64(children[context])
 
-    def narrow(children, bases, context):  # type: ignore[no-untyped-def]
+    def narrow(children, bases, context):
         beyond = np.int64(context) - np.int64(bases[1])
         if beyond < 0:
             return np.int64(bases[2 + context])
@@ -269,14 +269,14 @@ def fetch_word(children: Any, bases: Any, word: Any) -> Any:
 
 
 @overload(fetch_word, inline="always")
-def _fetch_word(children, bases, word):  # type: ignore[no-untyped-def]
+def _fetch_word(children, bases, word):
     if children.dtype == types.uint32:
         return lambda children, bases, word: prefetch(children, word)
     return lambda children, bases, word: prefetch(bases, np.int64(2) + word)
 
 
 @njit
-def slot_of(context, word, size):  # type: ignore[no-untyped-def]
+def slot_of(context, word, size):
     """Where a search for a word after a context begins: a 64-bit mix, scaled to the table."""
     mixed = (np.uint64(context) << np.uint64(32) | np.uint64(word)) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -284,7 +284,7 @@ def slot_of(context, word, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def find(suffix, slots, low, high, slot, target):  # type: ignore[no-untyped-def]
+def find(suffix, slots, low, high, slot, target):
     """The child in [low, high) whose suffix is `target`, or -1.
 
     Args:
@@ -296,7 +296,7 @@ def find(suffix, slots, low, high, slot, target):  # type: ignore[no-untyped-def
 
 
 @njit
-def scan(suffix, low, high, target):  # type: ignore[no-untyped-def]
+def scan(suffix, low, high, target):
     found = np.int64(-1)
     for node in range(low, high):  # no way out early: what is guessed wrong costs more than it reads
         if suffix[node] == target:
@@ -305,7 +305,7 @@ def scan(suffix, low, high, target):  # type: ignore[no-untyped-def]
 
 
 @njit
-def look_up(suffix, slots, slot, low, high, target):  # type: ignore[no-untyped-def]
+def look_up(suffix, slots, slot, low, high, target):
     # Nodes were entered in their order, so what stands before one is smaller: at a larger one, or at an empty
     # slot, which is larger than all, nothing more is to be found.
     while slots[slot] < high:

@@ -227,7 +227,7 @@ def _vector_gradients(
 
 
 @njit
-def _enter(first, emission, message):  # type: ignore[no-untyped-def]
+def _enter(first, emission, message):
     """message = first × emission, normalised; returns the sum it had."""
     total = 0.0
     for j in range(len(message)):
@@ -239,7 +239,7 @@ def _enter(first, emission, message):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _step(before, leave, emission, table, base, stride, mass, message):  # type: ignore[no-untyped-def]
+def _step(before, leave, emission, table, base, stride, mass, message):
     """One position on: fills `mass` and `message`; returns the sum that was divided out."""
     S = len(before)
     message[:] = 0.0
@@ -258,7 +258,7 @@ def _step(before, leave, emission, table, base, stride, mass, message):  # type:
 
 
 @njit
-def _score(first, last, layout, blocks, scaled, before, alpha, scores):  # type: ignore[no-untyped-def]
+def _score(first, last, layout, blocks, scaled, before, alpha, scores):
     """Fill `scores` of sequences [first, last), and `alpha` with what is known at their ends."""
     S = scaled.emission.shape[1]
     mass, message = np.empty(S), np.empty(S)
@@ -282,7 +282,7 @@ def _score(first, last, layout, blocks, scaled, before, alpha, scores):  # type:
 
 
 @njit
-def _forward_backward(first, last, layout, blocks, scaled, kinds, found):  # type: ignore[no-untyped-def]
+def _forward_backward(first, last, layout, blocks, scaled, kinds, found):
     S = scaled.emission.shape[1]
     longest = 1
     for s in range(first, last):
@@ -308,7 +308,7 @@ def _forward_backward(first, last, layout, blocks, scaled, kinds, found):  # typ
 
 
 @njit
-def _backward(begin, end, layout, blocks, scaled, alpha, totals, found):  # type: ignore[no-untyped-def]
+def _backward(begin, end, layout, blocks, scaled, alpha, totals, found):
     S = alpha.shape[1]
     beta = np.ones(S)
     for t in range(end - 1, begin, -1):
@@ -328,7 +328,7 @@ def _backward(begin, end, layout, blocks, scaled, alpha, totals, found):  # type
 
 
 @njit(fastmath=True)
-def _retreat(weighted, leave, table, base, stride, beta):  # type: ignore[no-untyped-def]
+def _retreat(weighted, leave, table, base, stride, beta):
     """beta of the position before, from what the next one is worth."""
     S = len(beta)
     for i in range(S):
@@ -340,7 +340,7 @@ def _retreat(weighted, leave, table, base, stride, beta):  # type: ignore[no-unt
 
 
 @njit
-def _count(low, high, order, begins, mass, weighted, counts):  # type: ignore[no-untyped-def]
+def _count(low, high, order, begins, mass, weighted, counts):
     """counts `(S, pairs, S)` = Σ mass × weighted over the positions of each pair in [low, high)."""
     S = mass.shape[1]
     for p in range(low, high):
@@ -363,7 +363,7 @@ def best_paths(layout: Layout, blocks: Blocks, tables: Tables) -> Numbers:
 
 
 @njit
-def _viterbi(first, last, layout, blocks, opening, leave, emission, path):  # type: ignore[no-untyped-def]
+def _viterbi(first, last, layout, blocks, opening, leave, emission, path):
     S = emission.shape[1]
     best, ahead = np.empty(S), np.empty(S)
     for s in range(first, last):

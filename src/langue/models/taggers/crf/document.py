@@ -142,7 +142,7 @@ class _Told(NamedTuple):
 
 
 @njit
-def _fill(tokens, offsets, edges, words, told, found):  # type: ignore[no-untyped-def]
+def _fill(tokens, offsets, edges, words, told, found):
     """Fill `found` `(columns, N + 1)`, document by document."""
     for d in range(len(edges) - 1):
         sentences = range(edges[d], edges[d + 1])
@@ -166,7 +166,7 @@ def _fill(tokens, offsets, edges, words, told, found):  # type: ignore[no-untype
 
 
 @njit
-def _forget(told, k):  # type: ignore[no-untyped-def]
+def _forget(told, k):
     told.kinds[k] = 0
     told.begin[k] = told.end[k] = told.place[k] = 0
     told.left[k] = NOTHING
@@ -174,7 +174,7 @@ def _forget(told, k):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _is_headline(tokens, first, last, words):  # type: ignore[no-untyped-def]
+def _is_headline(tokens, first, last, words):
     """Whether all that could be capitals is: nothing there says how a word is written."""
     any_capitals = False
     for word in tokens[first:last]:
@@ -185,7 +185,7 @@ def _is_headline(tokens, first, last, words):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _names(tokens, first, last, words, told):  # type: ignore[no-untyped-def]
+def _names(tokens, first, last, words, told):
     """Note the runs of capitalised words."""
     begin = first
     for t in range(first, last):
@@ -199,7 +199,7 @@ def _names(tokens, first, last, words, told):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _note(tokens, first, t, words, told):  # type: ignore[no-untyped-def]
+def _note(tokens, first, t, words, told):
     """Note how the word at t is written, and its neighbours."""
     word = tokens[t]
     k = words.lower[word]
@@ -213,7 +213,7 @@ def _note(tokens, first, t, words, told):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _keep(places, t):  # type: ignore[no-untyped-def]
+def _keep(places, t):
     if places[0] == NOTHING:
         places[0] = t
     elif places[1] == NOTHING:
@@ -221,7 +221,7 @@ def _keep(places, t):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _tell(tokens, offsets, t, words, told, found):  # type: ignore[no-untyped-def]
+def _tell(tokens, offsets, t, words, told, found):
     """Fill the columns of the word at t beside the first."""
     k = words.lower[tokens[t]]
     if told.place[k] > told.begin[k]:

@@ -310,7 +310,7 @@ class _Numbered:
 
 
 @njit
-def _shift(values, offsets, by, size, shifted):  # type: ignore[no-untyped-def]
+def _shift(values, offsets, by, size, shifted):
     """Each token's value `by` positions away; outside the sentence, the number of that place."""
     for s in range(len(offsets) - 1):
         begin, end = offsets[s], offsets[s + 1]
@@ -325,14 +325,14 @@ def _shift(values, offsets, by, size, shifted):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _combine(keys, values, size):  # type: ignore[no-untyped-def]
+def _combine(keys, values, size):
     """keys = keys × size + values, in place; `NONE` in either is `NONE`."""
     for t in range(len(keys)):
         keys[t] = keys[t] * size + values[t] if keys[t] >= 0 and values[t] >= 0 else NONE
 
 
 @njit
-def _slot(keys, mask, key):  # type: ignore[no-untyped-def]
+def _slot(keys, mask, key):
     """The slot of a key, or the free one where it belongs (linear probing)."""
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     place = np.int64((mixed ^ (mixed >> np.uint64(29))) >> np.uint64(16)) & mask
@@ -342,7 +342,7 @@ def _slot(keys, mask, key):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _distinct(keys):  # type: ignore[no-untyped-def]
+def _distinct(keys):
     """The distinct keys in the order they first occur, and for each token the number of its own."""
     capacity = 16
     while capacity < 2 * len(keys):
@@ -365,7 +365,7 @@ def _distinct(keys):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _hashed(keys):  # type: ignore[no-untyped-def]
+def _hashed(keys):
     """A table of distinct keys: what stands in each slot, and its number."""
     capacity = 16
     while capacity < 2 * len(keys):
@@ -379,7 +379,7 @@ def _hashed(keys):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _look_up(table, number, start, keys, found):  # type: ignore[no-untyped-def]
+def _look_up(table, number, start, keys, found):
     for t in range(len(keys)):
         found[t] = NONE
         if keys[t] >= 0:

@@ -115,7 +115,7 @@ def _inverse_hessian_times(vector: Floats, history: deque[tuple[Floats, Floats, 
 
 
 @njit(fastmath=True)
-def dot(one, other):  # type: ignore[no-untyped-def]
+def dot(one, other):
     """one · other, on one thread: a BLAS that wakes others for it takes a hundred times as long on a
     machine that is shared, and its sum depends on their number."""
     total = 0.0
@@ -125,7 +125,7 @@ def dot(one, other):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _add(result, factor, vector):  # type: ignore[no-untyped-def]
+def _add(result, factor, vector):
     """result += factor × vector, in one pass."""
     for i in range(len(result)):
         result[i] += factor * vector[i]

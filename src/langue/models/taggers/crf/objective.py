@@ -147,7 +147,7 @@ def _rows(offsets: Numbers, chosen: Numbers) -> tuple[Numbers, Numbers]:
 
 
 @njit
-def _mark(batch, tags, seen):  # type: ignore[no-untyped-def]
+def _mark(batch, tags, seen):
     K = seen.shape[1]
     rows = np.zeros((len(batch.pointers) - 1, K), np.bool_)
     for t in range(len(tags)):
@@ -163,7 +163,7 @@ def _mark(batch, tags, seen):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _mark_pairs(tags, offsets, pairs):  # type: ignore[no-untyped-def]
+def _mark_pairs(tags, offsets, pairs):
     for s in range(len(offsets) - 1):
         for t in range(offsets[s] + 1, offsets[s + 1]):
             before, after = tags[t - 1], tags[t]
@@ -178,7 +178,7 @@ def _mark_pairs(tags, offsets, pairs):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _count_pairs(tags, offsets, whole, pairs):  # type: ignore[no-untyped-def]
+def _count_pairs(tags, offsets, whole, pairs):
     for s in range(len(offsets) - 1):
         if whole[s]:
             for t in range(offsets[s] + 1, offsets[s + 1]):
@@ -186,7 +186,7 @@ def _count_pairs(tags, offsets, whole, pairs):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _sum_bundles(batch, features, theta, rows):  # type: ignore[no-untyped-def]
+def _sum_bundles(batch, features, theta, rows):
     """rows[bundle] = sum of the weights of its members, by tag."""
     for row in range(len(rows)):
         for member in range(batch.pointers[row], batch.pointers[row + 1]):
@@ -196,7 +196,7 @@ def _sum_bundles(batch, features, theta, rows):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _score(batch, features, theta, rows, first, last, unary):  # type: ignore[no-untyped-def]
+def _score(batch, features, theta, rows, first, last, unary):
     K = unary.shape[1]
     for t in range(batch.offsets[first], batch.offsets[last]):
         total = unary[t]
@@ -213,7 +213,7 @@ def _score(batch, features, theta, rows, first, last, unary):  # type: ignore[no
 
 
 @njit
-def _gather(batch, features, states, begin, end):  # type: ignore[no-untyped-def]
+def _gather(batch, features, states, begin, end):
     """Sums of `states` over the positions of each bundle `(bundles, K)`, and of each unbundled feature."""
     K = states.shape[1]
     rows, found = np.zeros((len(batch.pointers) - 1, K)), np.zeros(len(features.labels))
@@ -232,7 +232,7 @@ def _gather(batch, features, states, begin, end):  # type: ignore[no-untyped-def
 
 
 @njit
-def _spread(batch, features, rows, found):  # type: ignore[no-untyped-def]
+def _spread(batch, features, rows, found):
     """Add the sums of bundles to the features of their members."""
     for row in range(len(rows)):
         for member in range(batch.pointers[row], batch.pointers[row + 1]):

@@ -71,7 +71,7 @@ def _pass(
 
 
 @njit
-def _epoch(batch, features, tags, order, fixed, weights, transition, adjustable, shrink, delay):  # type: ignore[no-untyped-def]
+def _epoch(batch, features, tags, order, fixed, weights, transition, adjustable, shrink, delay):
     """Update `weights` and `transition` in place; returns the loss met on the way."""
     scale, loss = 1.0, 0.0
     bounds, log_z = np.zeros(2, np.int64), np.empty(1)
@@ -97,7 +97,7 @@ def _epoch(batch, features, tags, order, fixed, weights, transition, adjustable,
 
 
 @njit
-def _forbid(tags, unary):  # type: ignore[no-untyped-def]
+def _forbid(tags, unary):
     """Forbid all but the known tag, in place."""
     for t in range(len(tags)):
         if tags[t] != UNKNOWN_TAG:
@@ -107,7 +107,7 @@ def _forbid(tags, unary):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _visit(batch, features, begin, stop, weights, rows, factor, reading):  # type: ignore[no-untyped-def]
+def _visit(batch, features, begin, stop, weights, rows, factor, reading):
     """Add factor × weights of all attributes to `rows` (reading), or factor × `rows` to the weights."""
     for t in range(begin, stop):
         row = rows[t - begin]
@@ -121,7 +121,7 @@ def _visit(batch, features, begin, stop, weights, rows, factor, reading):  # typ
 
 
 @njit(inline="always")
-def _apply(attribute, features, weights, row, factor, reading):  # type: ignore[no-untyped-def]
+def _apply(attribute, features, weights, row, factor, reading):
     for p in range(features.pointers[attribute], features.pointers[attribute + 1]):
         if reading:
             row[features.labels[p]] += factor * weights[p]
