@@ -13,15 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from langue.base.arrays import Int64Array
 from langue.base.parallel import parallel_imap, parallel_map
 
 T = TypeVar("T")
 R = TypeVar("R")
-Array = npt.NDArray[np.int64]
 SMALLEST = 1e-200  # least ratio of a message to the largest that still leaves room below it
 
 
@@ -33,7 +32,7 @@ class Packed(NamedTuple):
     heights: list[int]  # sequences that have a position at each time
 
 
-def pack(lengths: Sequence[int] | Array) -> Packed:
+def pack(lengths: Sequence[int] | Int64Array) -> Packed:
     """The layout of sequences of these lengths, all at least 1."""
     lengths = np.asarray(lengths, np.int64)
     order = np.argsort(-lengths, kind="stable")

@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array, Float64Array, Int64Array
 from langue.base.parallel import parallel_map
 
-Floats = npt.NDArray[np.float64]
-Numbers = npt.NDArray[Any]
 T = TypeVar("T")
 
 BLOCKS = 16  # of a batch, at most: fixed, so that sums do not depend on the number of threads
@@ -20,26 +18,26 @@ POSITIONS = 2_000  # of a block, at least: below, a thread costs more than it sa
 class Chain(NamedTuple):
     """What all sequences have in common: natural-log scores, -inf where a step is forbidden."""
 
-    transition: Floats  # (K, K) from, to
-    start: Floats  # (K,)
-    end: Floats  # (K,)
+    transition: Float64Array  # (K, K) from, to
+    start: Float64Array  # (K,)
+    end: Float64Array  # (K,)
 
     @classmethod
-    def of(cls, transition: Numbers, start: Numbers | None = None, end: Numbers | None = None) -> "Chain":
+    def of(cls, transition: Array, start: Array | None = None, end: Array | None = None) -> "Chain":
         """A chain in float64; no start or end scores are scores of 0."""
         none = np.zeros(len(transition))
         parts = (transition, none if start is None else start, none if end is None else end)
         return cls(*(np.ascontiguousarray(part, np.float64) for part in parts))
 
 
-def offsets_of(lengths: Numbers | list[int]) -> npt.NDArray[np.int64]:
+def offsets_of(lengths: Array | list[int]) -> Int64Array:
     """Where each sequence begins, and the end of the last: `(S + 1,)`."""
-    offsets: npt.NDArray[np.int64] = np.zeros(len(lengths) + 1, np.int64)
+    offsets: Int64Array = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
 
 
-def map_blocks(function: Callable[[int, int], T], offsets: Numbers) -> list[T]:
+def map_blocks(function: Callable[[int, int], T], offsets: Array) -> list[T]:
     """`function(first, last)` of blocks of the sequences of about as many positions each, in order.
 
     The blocks depend on the offsets alone, so a sum over them is the same bits on any machine.
@@ -47,7 +45,7 @@ def map_blocks(function: Callable[[int, int], T], offsets: Numbers) -> list[T]:
     return parallel_map(lambda block: function(*block), _blocks(offsets))
 
 
-def _blocks(offsets: Numbers) -> Iterator[tuple[int, int]]:
+def _blocks(offsets: Array) -> Iterator[tuple[int, int]]:
     positions = int(offsets[-1])
     count = min(BLOCKS, positions // POSITIONS + 1)
     edges = np.searchsorted(offsets, np.linspace(0, positions, count + 1))

@@ -10,44 +10,45 @@ from typing import NamedTuple
 
 import numpy as np
 
+from langue.base.arrays import Array, Float64Array, Int32Array
 from langue.base.compiled import njit
-from langue.inference.chain import Floats, Numbers, map_blocks
-from langue.inference.maxproduct import Best, Paths, Ranked
+from langue.inference.chain import map_blocks
+from langue.inference.maxproduct import Best, Ranked
 
 
 class Chain2(NamedTuple):
     """What all sequences have in common: natural-log scores."""
 
-    transition: Floats  # (K + 1, K + 1, K)
-    end: Floats  # (K + 1, K)
+    transition: Float64Array  # (K + 1, K + 1, K)
+    end: Float64Array  # (K + 1, K)
 
 
 class Posteriors2(NamedTuple):
     """Sums over all paths; a sequence without any has a `log_z` of -inf, and zeros."""
 
-    log_z: Floats  # (S,)
-    states: Floats  # (N, K)
+    log_z: Float64Array  # (S,)
+    states: Float64Array  # (N, K)
 
 
-def posteriors2(chain: Chain2, unary: Floats, offsets: Numbers) -> Posteriors2:
+def posteriors2(chain: Chain2, unary: Float64Array, offsets: Array) -> Posteriors2:
     """Forward–backward: unary `(N, K)`, offsets `(S + 1,)`."""
     log_z, states = np.empty(len(offsets) - 1), np.zeros_like(unary)
     map_blocks(lambda first, last: _posteriors(*chain, unary, offsets, first, last, log_z, states), offsets)
     return Posteriors2(log_z, states)
 
 
-def viterbi2(chain: Chain2, unary: Floats, offsets: Numbers) -> Best:
+def viterbi2(chain: Chain2, unary: Float64Array, offsets: Array) -> Best:
     """The best path of every sequence."""
     states, scores = np.empty(len(unary), np.int32), np.empty(len(offsets) - 1)
     map_blocks(lambda first, last: _viterbi(*chain, unary, offsets, first, last, states, scores), offsets)
     return Best(states, scores)
 
 
-def n_best2(chain: Chain2, unary: Floats, n: int) -> Ranked:
+def n_best2(chain: Chain2, unary: Float64Array, n: int) -> Ranked:
     """The `n` best paths of one sequence, unary `(T, K)`."""
     if len(unary) == 0:
         return Ranked(np.empty((1, 0), np.int32), np.zeros(1))
-    states: Paths = np.empty((n, len(unary)), np.int32)
+    states: Int32Array = np.empty((n, len(unary)), np.int32)
     scores = np.empty(n)
     _n_best(*chain, unary, states, scores)
     found = int(np.count_nonzero(scores > -np.inf))

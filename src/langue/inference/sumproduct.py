@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from langue.base.arrays import Array, Float64Array
 from langue.base.compiled import njit
-from langue.inference.chain import Chain, Floats, Numbers, map_blocks
+from langue.inference.chain import Chain, map_blocks
 
 SPAN = 50 * math.log(10)  # a step's finite log scores lie this close together, or log space it is
 TINY = 1e-200  # smallest nonzero message: TINY × 1e-50 (transition) × 1e-50 (unary) is still normal
@@ -21,12 +22,12 @@ TINY = 1e-200  # smallest nonzero message: TINY × 1e-50 (transition) × 1e-50 (
 class Posteriors(NamedTuple):
     """What forward–backward finds. A sequence without any permitted path has a `log_z` of -inf, and zeros."""
 
-    log_z: Floats  # (S,) log of the sum over all paths: the log-likelihood of an HMM
-    states: Floats  # (N, K) probability of each state at each position
-    pairs: Floats  # (K, K) expected number of each transition, over all sequences
+    log_z: Float64Array  # (S,) log of the sum over all paths: the log-likelihood of an HMM
+    states: Float64Array  # (N, K) probability of each state at each position
+    pairs: Float64Array  # (K, K) expected number of each transition, over all sequences
 
 
-def posteriors(chain: Chain, unary: Floats, offsets: Numbers) -> Posteriors:
+def posteriors(chain: Chain, unary: Float64Array, offsets: Array) -> Posteriors:
     """Forward–backward over all sequences.
 
     Args:
@@ -41,7 +42,7 @@ def posteriors(chain: Chain, unary: Floats, offsets: Numbers) -> Posteriors:
     return Posteriors(log_z, states, np.sum(pairs, axis=0) if pairs else np.zeros_like(chain.transition))
 
 
-def log_partition(chain: Chain, unary: Floats, offsets: Numbers) -> Floats:
+def log_partition(chain: Chain, unary: Float64Array, offsets: Array) -> Float64Array:
     """Log of the sum over all paths of each sequence, `(S,)`: the forward half alone."""
     log_z = np.empty(len(offsets) - 1)
     map_blocks(lambda first, last: _forward_only(*chain, unary, offsets, first, last, log_z), offsets)

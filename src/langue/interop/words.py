@@ -10,18 +10,14 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array, UInt8Array
 from langue.base.compiled import eight, njit, prefetch
 from langue.base.errors import LangueError
 from langue.base.parallel import parallel_map
 from langue.models.counts.ngram.counts import New, scratch
-
-Bytes = npt.NDArray[np.uint8]
-Numbers = npt.NDArray[Any]
 
 BLANK = np.zeros(256, bool)
 BLANK[[0, 9, 10, 11, 12, 13, 32]] = True
@@ -37,7 +33,7 @@ START, STOP = EMPTY, np.uint32(0xFFFFFFFE)  # the ends of a line, while words ar
 class Words:
     """A vocabulary: words to ids 0, 1, 2 ... and back."""
 
-    def __init__(self, blob: Bytes, begins: Numbers, sizes: Numbers) -> None:
+    def __init__(self, blob: UInt8Array, begins: Array, sizes: Array) -> None:
         self.blob = blob  # where word i is blob[begins[i] : begins[i] + sizes[i]]
         self.begins = begins
         self.sizes = sizes
@@ -48,9 +44,9 @@ class Words:
         return cls(np.frombuffer(b"".join(words), np.uint8), np.cumsum(sizes) - sizes, sizes)
 
     @cached_property
-    def slots(self) -> Numbers:
+    def slots(self) -> Array:
         """What words are found by; see `place_of`."""
-        slots: Numbers = _table(_hashes(self.blob, self.begins, self.sizes), 2)
+        slots: Array = _table(_hashes(self.blob, self.begins, self.sizes), 2)
         return slots
 
     def __len__(self) -> int:
@@ -64,8 +60,8 @@ class Words:
         return int(look_up(np.frombuffer(word, np.uint8), 0, len(word), self.slots))
 
     def encode(
-        self, data: Bytes, *, unknown: int, start: int, stop: int, room: Numbers | None = None
-    ) -> tuple[Numbers, Numbers]:
+        self, data: UInt8Array, *, unknown: int, start: int, stop: int, room: Array | None = None
+    ) -> tuple[Array, Array]:
         """Ids of a text: for each line `start`, its words (`unknown` where not here), and `stop`.
 
         Args:
@@ -81,7 +77,7 @@ class Words:
         return stream[: begins[lines]], begins[: lines + 1]
 
 
-def map_bytes(path: Path) -> Bytes:
+def map_bytes(path: Path) -> UInt8Array:
     """The bytes of a file, read where it lies: they take no memory."""
     try:
         return np.asarray(np.memmap(path, np.uint8, "r")) if path.stat().st_size else np.empty(0, np.uint8)
@@ -89,7 +85,7 @@ def map_bytes(path: Path) -> Bytes:
         raise LangueError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def check_utf8(data: Bytes, path: Path) -> None:
+def check_utf8(data: UInt8Array, path: Path) -> None:
     """Raise a `LangueError` that names the first byte of a file's contents that is no UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     for begin in range(0, len(data), BLOCK):
@@ -102,8 +98,8 @@ def check_utf8(data: Bytes, path: Path) -> None:
 
 
 def learn(
-    data: Bytes, stop: int, known: Sequence[bytes] = (), *, memory: int = 0, new: New = np.empty
-) -> tuple[Words, Numbers]:
+    data: UInt8Array, stop: int, known: Sequence[bytes] = (), *, memory: int = 0, new: New = np.empty
+) -> tuple[Words, Array]:
     """The words of a text in the order of their first appearance, and the text in their ids.
 
     Args:
@@ -139,7 +135,7 @@ def learn(
     whole = new(int(ends[-1]) + 1, np.uint32)
     whole[-1] = len(hashes)
 
-    def renumber(part: tuple[Numbers, Numbers, int]) -> None:
+    def renumber(part: tuple[Array, Array, int]) -> None:
         stream, number, end = part
         _renumber(stream, number, len(hashes), stop, whole[end - len(stream) : end])
 
@@ -147,7 +143,7 @@ def learn(
     return Words(blob, np.cumsum(sizes) - sizes, sizes), whole
 
 
-def after_line(data: Bytes, place: int) -> int:
+def after_line(data: UInt8Array, place: int) -> int:
     """The beginning of the first line at or after a place."""
     begin = max(place - 1, 0)
     while place > 0 and begin < len(data):
@@ -270,7 +266,7 @@ def _table(hashes, room):
     return slots
 
 
-def _learn(data: Bytes, known: Words, memory: int, new: New) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+def _learn(data: UInt8Array, known: Words, memory: int, new: New) -> tuple[Array, Array, Array, Array]:
     """The places, sizes and hashes of the words of a text, and the text in their numbers."""
     room = len(data) // 2 + 1 + len(known)
     begins, sizes, hashes = scratch(room, np.int64), scratch(room, np.int64), scratch(room, np.uint64)

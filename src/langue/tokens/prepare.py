@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from langue.base.arrays import Ids
 from langue.base.config import encode as as_table
 from langue.base.files import atomic_file, atomic_folder, check_free, writing
 from langue.base.groups import grouped
@@ -26,7 +27,7 @@ from langue.corpus.ledger import Ledger, size
 from langue.corpus.pipeline import Assigned, assigned, check_splits
 from langue.corpus.read import Source, find
 from langue.tokens.store import MANIFEST, SPLITS, TOKENIZER, StoreWriter
-from langue.tokens.tokenizer import Ids, Tokenizer
+from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.train import TokenizerConfig, train_tokenizer
 from langue.tokens.words import count_words
 

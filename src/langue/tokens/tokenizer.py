@@ -20,13 +20,12 @@ from tokenizers import Encoding
 from tokenizers import Tokenizer as HFTokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
+from langue.base.arrays import Ids, Int64Array
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
 from langue.base.groups import grouped
 from langue.tokens.utf8 import WellFormed
 from langue.tokens.words import HAN, segment
-
-Ids = npt.NDArray[np.uint32]
 
 EOS, PAD, UNK = "<eos>", "<pad>", "<unk>"
 # What other makers call the end of a document and padding; the first that a file has is taken.
@@ -100,7 +99,7 @@ class Tokenizer:
                 found[owner].append(np.array(encoding.ids, np.uint32))
         return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in found]
 
-    def encode_with_spans(self, text: str) -> tuple[Ids, npt.NDArray[np.int64]]:
+    def encode_with_spans(self, text: str) -> tuple[Ids, Int64Array]:
         """Ids of a text, and where each token's bytes lie in its UTF-8: `(tokens, 2)`, [start, end)."""
         if not self.closed:
             ids = self.encode(text)

@@ -5,18 +5,15 @@ helps the likelihood most, until few move. Hidden Markov models begin with such 
 class-based n-gram models are made of them.
 """
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
 
-Numbers = npt.NDArray[Any]
 SWEEPS = 6  # over all words: later ones move few
 
 
-def exchange(tokens: Numbers, begins: Numbers, size: int, K: int) -> Numbers:
+def exchange(tokens: Array, begins: Array, size: int, K: int) -> Array:
     """Class of each word `(size,)`: each word in turn moves to where it helps the likelihood most.
 
     Args:

@@ -15,12 +15,13 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
+from langue.base.arrays import Array, Floats, Ids
 from langue.base.compiled import njit
 from langue.base.config import Config
-from langue.models.counts.ngram.counts import Numbers, stream_of
+from langue.models.counts.ngram.counts import stream_of
 from langue.models.counts.suffix_array import follow, locate, narrow, suffix_array
 from langue.models.registry import Family
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Vocabulary
 from langue.tokens.store import TokenStore
 
 
@@ -42,14 +43,14 @@ class InfiniGram:
     stride: int | None = None
 
     def __init__(
-        self, vocabulary: Vocabulary, config: InfiniGramConfig, stream: Numbers, suffixes: Numbers
+        self, vocabulary: Vocabulary, config: InfiniGramConfig, stream: Array, suffixes: Array
     ) -> None:
         self.vocabulary = vocabulary
         self.config = config
         self.stream, self.suffixes = np.asarray(stream), np.asarray(suffixes)
         for array in (self.stream, self.suffixes):
             array.flags.writeable = False  # as mapped ones are: compiled code is made for one of them
-        self._starts: Numbers | None = None
+        self._starts: Array | None = None
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         found = [np.empty(len(ids), np.float32) for ids in sequences]
@@ -63,18 +64,18 @@ class InfiniGram:
     def decoder(self, prompts: Sequence[Ids]) -> "InfiniGramDecoder":
         return InfiniGramDecoder(self, [self._text(ids) for ids in prompts])
 
-    def range(self, ids: Ids) -> Numbers:
+    def range(self, ids: Ids) -> Array:
         """Where an n-gram of any length occurs: positions of the stream, `(occurrences,)`."""
         low, high = locate(self.stream, self.suffixes, np.array(ids, np.uint32))
         return np.sort(self.suffixes[low:high])
 
-    def documents(self, positions: Numbers) -> Numbers:
+    def documents(self, positions: Array) -> Array:
         """The number of the document that each position lies in."""
         if self._starts is None:
             self._starts = np.flatnonzero(self.stream == self.vocabulary.size)
         return np.searchsorted(self._starts, positions, side="right") - 1
 
-    def matches(self, ids: Ids) -> tuple[Numbers, Numbers]:
+    def matches(self, ids: Ids) -> tuple[Array, Array]:
         """How much of a text stands in the training text.
 
         Returns:
@@ -92,14 +93,14 @@ class InfiniGram:
         np.save(folder / "stream.npy", self.stream, allow_pickle=False)
         np.save(folder / "suffixes.npy", self.suffixes, allow_pickle=False)
 
-    def _text(self, ids: Ids) -> Numbers:
+    def _text(self, ids: Ids) -> Array:
         return np.append(np.uint32(self.vocabulary.size), ids).astype(np.uint32)
 
 
 class InfiniGramDecoder:
     """The longest match that each text ends with, and its range in the suffix array."""
 
-    def __init__(self, model: InfiniGram, texts: list[Numbers]) -> None:
+    def __init__(self, model: InfiniGram, texts: list[Array]) -> None:
         self.model = model
         self.states = [_read(model.stream, model.suffixes, text) for text in texts]
         self.texts = [text[state[0] :] for text, state in zip(texts, self.states, strict=True)]

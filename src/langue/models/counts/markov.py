@@ -14,11 +14,12 @@ from typing import Annotated, NamedTuple
 import msgspec
 import numpy as np
 
+from langue.base.arrays import Array, Floats, Ids
 from langue.base.compiled import njit
 from langue.base.config import Config
-from langue.models.counts.ngram.counts import Numbers, count, stream_of
+from langue.models.counts.ngram.counts import count, stream_of
 from langue.models.registry import Family
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Vocabulary
 from langue.tokens.store import TokenStore
 
 
@@ -32,10 +33,10 @@ class MarkovConfig(Config, frozen=True):
 class Chain(NamedTuple):
     """The counts as a trie, its nodes numbered level by level as in `ngram.counts.Levels`."""
 
-    word: Numbers  # (nodes,) uint32: the last token; children of a context are sorted by it
-    counts: Numbers  # (nodes,) uint32: how often the n-gram occurs
-    children: Numbers  # (contexts + 1,) uint32: the first child of each context
-    total: Numbers  # (contexts + 1,) uint32: the counts of its children; the last for no context at all
+    word: Array  # (nodes,) uint32: the last token; children of a context are sorted by it
+    counts: Array  # (nodes,) uint32: how often the n-gram occurs
+    children: Array  # (contexts + 1,) uint32: the first child of each context
+    total: Array  # (contexts + 1,) uint32: the counts of its children; the last for no context at all
 
 
 class Markov:
@@ -112,7 +113,7 @@ def load(folder: Path, config: MarkovConfig, vocabulary: Vocabulary) -> Markov:
     )
 
 
-def _frozen(array: Numbers) -> Numbers:
+def _frozen(array: Array) -> Array:
     """Read-only, as mapped ones are: compiled code is made for one of them."""
     array = np.asarray(array)
     array.flags.writeable = False

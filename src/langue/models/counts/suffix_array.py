@@ -8,11 +8,12 @@ nowhere: so none spans two documents.
 
 import numpy as np
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
-from langue.models.counts.ngram.counts import Numbers, quicksort
+from langue.models.counts.ngram.counts import quicksort
 
 
-def suffix_array(stream: Numbers) -> Numbers:
+def suffix_array(stream: Array) -> Array:
     """Positions of a stream, sorted by what follows: `(positions,)` uint32.
 
     By prefix doubling (Larsson and Sadakane 2007): positions sorted by their first h tokens are sorted

@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from langue.base.arrays import Array, Floats, Ids
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.progress import log
@@ -32,10 +33,10 @@ from langue.inference.chain import offsets_of
 from langue.models.counts.exchange import exchange
 from langue.models.registry import Family
 from langue.models.states.hmm.blocked import BlockDecoder, BlockHMM
-from langue.models.states.hmm.blocks import Numbers, Tables, expect
+from langue.models.states.hmm.blocks import Tables, expect
 from langue.models.states.hmm.classes import filled
 from langue.models.states.hmm.model import HMM, StatePath
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Vocabulary
 from langue.tokens.batches import Batch
 from langue.tokens.store import TokenStore
 
@@ -74,7 +75,7 @@ class LogLikelihood(torch.autograd.Function):
     """log p(pieces) of an HMM in blocks; its gradient is made on the way, without any graph."""
 
     @staticmethod
-    def forward(ctx: Any, pieces: tuple[Numbers, ...], *tables: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, pieces: tuple[Array, ...], *tables: torch.Tensor) -> torch.Tensor:
         log_likelihood, gradients = expect(Tables(*(part.detach() for part in tables)), *pieces)
         ctx.save_for_backward(*gradients)
         return torch.tensor(log_likelihood, dtype=torch.float32)
@@ -90,7 +91,7 @@ class NeuralHMM(nn.Module):
     window: int | None = None
     stride: int | None = None
 
-    def __init__(self, config: NeuralHMMConfig, vocabulary: Vocabulary, classes: Numbers) -> None:
+    def __init__(self, config: NeuralHMMConfig, vocabulary: Vocabulary, classes: Array) -> None:
         super().__init__()
         C, K, M = config.width, config.states, config.clusters
         self.config = config
@@ -154,7 +155,7 @@ class NeuralHMM(nn.Module):
         likelihood: torch.Tensor = LogLikelihood.apply((self.classes, *pieces), *tables)  # type: ignore[no-untyped-call]
         return -likelihood
 
-    def _pieces(self, batch: Batch) -> tuple[Numbers, Numbers, Numbers]:
+    def _pieces(self, batch: Batch) -> tuple[Array, Array, Array]:
         """The rows cut where a document ends: words, offsets, and which begin inside one."""
         begins = np.ones(batch.targets.shape, bool)
         begins[:, 1:] = batch.segments[:, 1:] != batch.segments[:, :-1]

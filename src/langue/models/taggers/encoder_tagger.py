@@ -14,10 +14,10 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
+from langue.base.arrays import Int64Array
 from langue.base.config import Config, decode
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
@@ -38,7 +38,6 @@ from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.words import HAN
 
-Ids = npt.NDArray[np.int64]
 _HAN = re.compile(f"[{HAN}]")
 
 
@@ -60,7 +59,7 @@ class EncoderTaggerConfig(Config, frozen=True):
 class Read(NamedTuple):
     """Sentences as the encoder reads them."""
 
-    windows: list[tuple[Ids, Ids]]  # ids and types, framed
+    windows: list[tuple[Int64Array, Int64Array]]  # ids and types, framed
     window: list[int]  # (N,) of each token, which of them its state is taken from
     place: list[int]  # (N,) and where in it
 
@@ -123,7 +122,7 @@ class Reader:
         found.place.extend(place.tolist())
 
 
-def overlapping(begins: Ids, ends: Ids, room: int) -> Iterator[tuple[int, int]]:
+def overlapping(begins: Int64Array, ends: Int64Array, room: int) -> Iterator[tuple[int, int]]:
     """Runs of tokens `[begin, end)` of at most `room` pieces that cover all, each beginning in the middle of
     the one before; one run, if all fit."""
     begin = 0

@@ -4,15 +4,14 @@ W has a row for each value of a hash: a power of two near the number of features
 as many as there are different ones, so one in four shares its row with another (it costs little).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
 from langue.tokens.contexts import ContextBatches
 
-Numbers = npt.NDArray[Any]
 BLOCK = 1 << 20  # tokens looked at a time
 LOW = np.uint64(0xFFFFFFFF)
 FEWEST_ROWS, MOST_ROWS = 16, 26  # as powers of two; where a row begins takes 4 bytes: 256 kB to 256 MB
@@ -21,10 +20,10 @@ FEWEST_ROWS, MOST_ROWS = 16, 26  # as powers of two; where a row begins takes 4 
 class Weights(NamedTuple):
     """θ: b, and W as its non-zero places, row by row."""
 
-    bias: Numbers  # (V,) float32
-    starts: Numbers  # (rows + 1,) uint32: where each row of W begins; rows is a power of two
-    word: Numbers  # (pairs,) uint32: sorted within a row
-    weight: Numbers  # (pairs,) float32
+    bias: Array  # (V,) float32
+    starts: Array  # (rows + 1,) uint32: where each row of W begins; rows is a power of two
+    word: Array  # (pairs,) uint32: sorted within a row
+    weight: Array  # (pairs,) float32
 
 
 def count_of(order: int, skips: bool) -> int:
@@ -66,7 +65,7 @@ def _pairs(before, targets, count, mask):
     return found
 
 
-def shape(source: ContextBatches, vocabulary_size: int, features: int) -> tuple[Weights, Numbers]:
+def shape(source: ContextBatches, vocabulary_size: int, features: int) -> tuple[Weights, Array]:
     """θ, all 0; and how often each pair is met `(pairs,)`."""
     rows = 1 << min(max((source.total * features - 1).bit_length(), FEWEST_ROWS), MOST_ROWS)
     keys, counts = np.empty(0, np.uint64), np.empty(0, np.int64)
@@ -86,7 +85,7 @@ def shape(source: ContextBatches, vocabulary_size: int, features: int) -> tuple[
     return weights, counts.astype(np.float32)
 
 
-def _merged(keys: Numbers, counts: Numbers, others: Numbers, more: Numbers) -> tuple[Numbers, Numbers]:
+def _merged(keys: Array, counts: Array, others: Array, more: Array) -> tuple[Array, Array]:
     """Two sorted tables of counts as one."""
     everything = np.concatenate([keys, others])
     order = np.argsort(everything, kind="stable")

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
-from langue.models.counts.loglinear.features import BLOCK, Numbers, Weights
+from langue.models.counts.loglinear.features import BLOCK, Weights
 from langue.models.counts.loglinear.model import normalise, rows_of
 from langue.tokens.contexts import ContextBatches, Contexts
 
@@ -37,7 +38,7 @@ class Learner:
     def __init__(
         self,
         weights: Weights,
-        counts: Numbers,
+        counts: Array,
         source: ContextBatches,
         features: int,
         *,
@@ -56,7 +57,7 @@ class Learner:
         self.bias_squares = np.ones(len(weights.bias), np.float32)
         self._begin(counts)
 
-    def _begin(self, counts: Numbers) -> None:
+    def _begin(self, counts: Array) -> None:
         """Weigh as Kneser-Ney does; a is its adjusted count."""
         a, words = np.zeros_like(counts), np.ones(len(self.weights.bias), np.float64)
         seen = np.zeros(len(counts), np.bool_)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from langue.base.arrays import Floats, Ids, Int64Array
 from langue.base.compiled import njit
 from langue.models.counts.loglinear.features import Weights, count_of, hashes
-from langue.protocols import Floats, Ids, Vocabulary
-from langue.tokens.batches import Array
+from langue.protocols import Vocabulary
 from langue.tokens.contexts import contexts_of
 
 
@@ -63,7 +63,7 @@ class LogLinear:
 class LogLinearDecoder:
     """The last order - 1 tokens of each sequence: `before` `(batch, order - 1)`."""
 
-    def __init__(self, model: LogLinear, before: Array) -> None:
+    def __init__(self, model: LogLinear, before: Int64Array) -> None:
         self.model = model
         self.before = before
 

@@ -13,8 +13,9 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
+from langue.base.arrays import Array
 from langue.base.config import Config
-from langue.models.counts.ngram.counts import Levels, New, Numbers, count, stream_of
+from langue.models.counts.ngram.counts import Levels, New, count, stream_of
 from langue.models.counts.ngram.estimate import Smoothing, estimate
 from langue.models.counts.ngram.external import count_in_blocks, mapped
 from langue.models.counts.ngram.model import NGram
@@ -64,7 +65,7 @@ def arrays_of(config: NGramConfig) -> New:
     return mapped if config.memory else np.empty
 
 
-def levels_of(config: NGramConfig, stream: Numbers, vocabulary_size: int) -> Levels:
+def levels_of(config: NGramConfig, stream: Array, vocabulary_size: int) -> Levels:
     """Count a stream, at once or in blocks."""
     if config.memory:
         return count_in_blocks(stream, vocabulary_size, config.order, memory=config.memory)

@@ -12,20 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
 from langue.base.errors import LangueError
 from langue.base.parallel import parallel_map
 from langue.base.progress import log
 from langue.tokens.store import Split
 
-Numbers = npt.NDArray[Any]
-New = Callable[[int, npt.DTypeLike], Numbers]  # makes an array of a size and a type
+New = Callable[[int, npt.DTypeLike], Array]  # makes an array of a size and a type
 MOST = 0xFFFFFFFF  # nodes, and positions of a stream, that 32 bits number
 POSITIONS = 1 << 17  # of a part of the text that is counted alone: long beside the start of a thread
 PARTS = 16  # at most: each reads through the whole text for its words, a hundredth of what counting takes
@@ -39,10 +38,10 @@ class Levels:
     highest order.
     """
 
-    first: Numbers  # (order + 1,) int64: the first node of each level, and the end of the last
-    word: Numbers  # (nodes,) uint32: the last word; children of a context are sorted by it
-    count: Numbers  # (nodes,) uint32: how often the n-gram occurs
-    children: Numbers  # (contexts + 1,) uint32: the first child of each context
+    first: Array  # (order + 1,) int64: the first node of each level, and the end of the last
+    word: Array  # (nodes,) uint32: the last word; children of a context are sorted by it
+    count: Array  # (nodes,) uint32: how often the n-gram occurs
+    children: Array  # (contexts + 1,) uint32: the first child of each context
     new: New = np.empty  # makes arrays that grow with the corpus
 
     def __post_init__(self) -> None:
@@ -58,7 +57,7 @@ class Levels:
         return slice(int(self.first[n - 1]), int(self.first[n]))
 
 
-def scratch(size: int, dtype: npt.DTypeLike) -> Numbers:
+def scratch(size: int, dtype: npt.DTypeLike) -> Array:
     """An array whose memory is taken a small page at a time, and given back with the array: those of
     `np.empty` take huge pages, and may stay with the process."""
     if not size:
@@ -70,7 +69,7 @@ def scratch(size: int, dtype: npt.DTypeLike) -> Numbers:
     return np.frombuffer(memory, dtype)
 
 
-def stream_of(split: Split, start: int, new: New = np.empty) -> Numbers:
+def stream_of(split: Split, start: int, new: New = np.empty) -> Array:
     """All documents one after another, each after its `<s>` (`start`), and one `<s>` at the end."""
     stream = new(len(split.tokens) + len(split) + 1, np.uint32)
     _fill(split.tokens, split.offsets, start, stream)
@@ -78,7 +77,7 @@ def stream_of(split: Split, start: int, new: New = np.empty) -> Numbers:
 
 
 def count(
-    stream: Numbers,
+    stream: Array,
     vocabulary_size: int,
     order: int,
     *,
@@ -121,12 +120,12 @@ def _announce() -> None:
 class _Branches:
     """What begins with one range of words: row n of an array is level n + 1, filled up to `sizes[n]`."""
 
-    sizes: Numbers
-    arrays: dict[str, Numbers]  # word, count, children (numbered from the first child in this range)
+    sizes: Array
+    arrays: dict[str, Array]  # word, count, children (numbered from the first child in this range)
 
 
 def _branch(
-    stream: Numbers, places: int, begins: Numbers, low: int, high: int, order: int, start: int
+    stream: Array, places: int, begins: Array, low: int, high: int, order: int, start: int
 ) -> _Branches:
     own = int(begins[high] - begins[low])
     sizes = np.zeros(order, np.int64)
@@ -142,7 +141,7 @@ def _branch(
     return _Branches(sizes, {"word": word, "count": count, "children": children})
 
 
-def _join(unigrams: Numbers, parts: list[_Branches], order: int, new: New) -> Levels:
+def _join(unigrams: Array, parts: list[_Branches], order: int, new: New) -> Levels:
     """Put the branches side by side, level by level, and let go of them."""
     sizes = np.array([part.sizes for part in parts])  # (parts, order)
     first = np.r_[0, np.cumsum(sizes.sum(0))]

@@ -13,10 +13,11 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
 from langue.base.parallel import parallel_map
 from langue.base.progress import log
-from langue.models.counts.ngram.counts import Levels, Numbers
+from langue.models.counts.ngram.counts import Levels
 from langue.models.counts.ngram.tables import Tables, index_of
 
 # For an order with too few counts to estimate from: what KenLM's --discount_fallback takes.
@@ -32,7 +33,7 @@ SMOOTHINGS: tuple[Smoothing, ...] = get_args(Smoothing)
 class Rule(NamedTuple):
     """One order's a, D and e."""
 
-    counts: Numbers  # a: (n-grams of the order,)
+    counts: Array  # a: (n-grams of the order,)
     discount: tuple[float, float, float, float]  # D of counts 0, 1, 2, and 3 or more
     extra_per_child: float = 0.0  # e(c) = this times the different words seen after c ...
     extra: float = 0.0  # ... plus this
@@ -76,12 +77,12 @@ def estimate(
     return tables.keep(kept, levels.new)
 
 
-def _kneser_ney(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
+def _kneser_ney(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
     adjusted = adjusted_counts(levels, suffix, n)
     return Rule(adjusted, (0.0, *discounts(adjusted, n)))
 
 
-def _absolute(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
+def _absolute(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
     """One discount for every count (Ney, Essen and Kneser 1994)."""
     counts = _raw(levels, n)
     t1, t2, *_ = counts_of_counts(counts)
@@ -89,23 +90,23 @@ def _absolute(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
     return Rule(counts, (0.0, discount, discount, discount))
 
 
-def _witten_bell(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
+def _witten_bell(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
     """As many extra counts as different words were seen: what is new tends to be followed by the new."""
     return Rule(_raw(levels, n), (0.0, 0.0, 0.0, 0.0), extra_per_child=1.0)
 
 
-def _add_k(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
+def _add_k(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
     """k counts for every word, spread as the order below predicts (MacKay and Peto 1995); at order 1
     evenly, which is the add-k of the textbooks."""
     return Rule(_raw(levels, n), (0.0, 0.0, 0.0, 0.0), extra=k * _vocabulary_size(levels))
 
 
-def _stupid_backoff(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
+def _stupid_backoff(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
     """Relative frequencies, and one weight for every step down: scores that sum to more than one."""
     return Rule(_raw(levels, n), (0.0, 0.0, 0.0, 0.0), backoff=STUPID)
 
 
-_RULES: dict[Smoothing, Callable[[Levels, Numbers, int, float], Rule]] = {
+_RULES: dict[Smoothing, Callable[[Levels, Array, int, float], Rule]] = {
     "modified-kneser-ney": _kneser_ney,
     "absolute": _absolute,
     "witten-bell": _witten_bell,
@@ -114,7 +115,7 @@ _RULES: dict[Smoothing, Callable[[Levels, Numbers, int, float], Rule]] = {
 }
 
 
-def adjusted_counts(levels: Levels, suffix: Numbers, n: int) -> Numbers:
+def adjusted_counts(levels: Levels, suffix: Array, n: int) -> Array:
     """How many different words stand before an n-gram; at the highest order, and for what begins with
     `<s>`, before which no word can stand, how often it occurs."""
     counts = _raw(levels, n)
@@ -126,7 +127,7 @@ def adjusted_counts(levels: Levels, suffix: Numbers, n: int) -> Numbers:
     return counts
 
 
-def discounts(counts: Numbers, order: int) -> tuple[float, float, float]:
+def discounts(counts: Array, order: int) -> tuple[float, float, float]:
     """D1, D2 and D3+ of one order, from its counts of counts (equation 26 of the paper)."""
     t1, t2, t3, t4 = counts_of_counts(counts)
     if t1 and t2 and t3:
@@ -153,7 +154,7 @@ def _vocabulary_size(levels: Levels) -> int:
     return int(levels.first[1]) - 1
 
 
-def _raw(levels: Levels, n: int) -> Numbers:
+def _raw(levels: Levels, n: int) -> Array:
     counts = levels.new(int(levels.first[n] - levels.first[n - 1]), np.uint32)
     counts[:] = levels.count[levels.level(n)]
     if n == 1:
@@ -174,7 +175,7 @@ def _threshold(prune: tuple[int, ...], n: int) -> int:
     return prune[min(n, len(prune)) - 1] if prune and n > 1 else -1
 
 
-def _suffixes(levels: Levels) -> Numbers:
+def _suffixes(levels: Levels) -> Array:
     """The node of each n-gram less its first word; of a unigram, itself."""
     suffix = levels.new(len(levels.word), np.uint32)
     suffix[: levels.first[min(2, levels.order)]] = levels.word[: levels.first[min(2, levels.order)]]
@@ -194,9 +195,9 @@ def _cut(levels: Levels, n: int) -> Iterator[tuple[int, int]]:
 
 
 def _order(
-    levels: Levels, suffix: Numbers, n: int, rule: Rule, threshold: int, lower: Numbers, log_prob: Numbers,
-    log_backoff: Numbers,
-) -> Numbers:  # fmt: skip
+    levels: Levels, suffix: Array, n: int, rule: Rule, threshold: int, lower: Array, log_prob: Array,
+    log_backoff: Array,
+) -> Array:  # fmt: skip
     """Fill in the n-grams of one order and the backoffs of their contexts; returns p."""
     here, raw = levels.level(n), levels.count[levels.level(n)]
     p = levels.new(len(raw), np.float64)

@@ -13,9 +13,10 @@ from tempfile import TemporaryFile
 import numpy as np
 import numpy.typing as npt
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
 from langue.base.errors import LangueError
-from langue.models.counts.ngram.counts import Levels, New, Numbers, count
+from langue.models.counts.ngram.counts import Levels, New, count
 
 MEGABYTE = 1 << 20
 LEAST = 1 << 16  # positions of a block: smaller ones only make merges
@@ -23,7 +24,7 @@ WORD = 64  # bytes that counting and estimating hold for each word of the vocabu
 OTHER = 8 * MEGABYTE  # what does not depend on the corpus: stacks, buffers, pieces of arrays
 
 
-def mapped(size: int, dtype: npt.DTypeLike) -> Numbers:
+def mapped(size: int, dtype: npt.DTypeLike) -> Array:
     """An array in a temporary file, which goes when the array does.
 
     Raises:
@@ -63,7 +64,7 @@ def _position(order: int) -> int:
 
 
 def count_in_blocks(
-    stream: Numbers, vocabulary_size: int, order: int, *, memory: int, new: New = mapped
+    stream: Array, vocabulary_size: int, order: int, *, memory: int, new: New = mapped
 ) -> Levels:
     """The levels of `count`, of a stream of any size.
 
@@ -147,7 +148,7 @@ def merge(one: Levels, other: Levels, new: New) -> Levels:
     return merged
 
 
-def _side(levels: Levels, n: int) -> tuple[Numbers, Numbers, Numbers, int, int]:
+def _side(levels: Levels, n: int) -> tuple[Array, Array, Array, int, int]:
     """What a merge reads of level n: arrays, the first of its contexts, and its own first node."""
     first = int(levels.first[n - 2]), int(levels.first[n - 1])
     return levels.word, levels.count, levels.children, *first

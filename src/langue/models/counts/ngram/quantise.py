@@ -9,8 +9,9 @@ per byte never flatter the model.
 
 import numpy as np
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
-from langue.models.counts.ngram.counts import New, Numbers
+from langue.models.counts.ngram.counts import New
 from langue.models.counts.ngram.tables import BINS, Tables
 
 CELLS = 1 << 18  # into which values are sorted first: far finer than bins, and of a size that is known
@@ -43,7 +44,7 @@ def quantise(tables: Tables, new: New = np.empty) -> Tables:
     return tables._replace(log_prob=log_prob, log_backoff=log_backoff, bins=bins).frozen()
 
 
-def _encode(values: Numbers, codes: Numbers, *, least: bool) -> Numbers:
+def _encode(values: Array, codes: Array, *, least: bool) -> Array:
     """Fill in the codes of one order's values.
 
     Args:

@@ -14,9 +14,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit, prefetch
 from langue.base.parallel import parallel_map
-from langue.models.counts.ngram.counts import Numbers
 from langue.models.counts.ngram.tables import (
     FEW,
     Tables,
@@ -33,7 +33,7 @@ STREAMS = 16  # in lockstep: 8 are slower by 4 %, 32 no faster (docs/log.md)
 POSITIONS = 1 << 14  # scored at a time by one thread: long beside the 16 contexts that are read again
 
 
-def score(tables: Tables, stream: Numbers, *, workers: int | None = None) -> tuple[Numbers, Numbers]:
+def score(tables: Tables, stream: Array, *, workers: int | None = None) -> tuple[Array, Array]:
     """Score a stream of documents.
 
     Args:

@@ -17,8 +17,9 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit, prefetch
-from langue.models.counts.ngram.counts import New, Numbers
+from langue.models.counts.ngram.counts import New
 
 FEW = 32  # children, of 4 bytes: two cache lines, and a few instructions
 SLOTS = 1.2  # slots of the index for each n-gram in it; fewer make long searches
@@ -34,15 +35,15 @@ class Tables(NamedTuple):
     While they are made, children are numbered in full, and take 16 bytes a context; see `narrow`.
     """
 
-    first: Numbers  # (order + 1,) int64: the first node of each level, and the end of the last
-    suffix: Numbers  # (nodes,) uint32: the n-gram less its first word; of a unigram, itself
-    log_prob: Numbers  # (nodes,) float32: natural log p(last word | words before)
-    log_backoff: Numbers  # (contexts,) float32: natural log gamma; contexts lie below the highest order
-    children: Numbers  # (contexts + 1,) uint16: the first child of each context; see `edge`
-    slots: Numbers  # (slots,) uint32: nodes, hashed by context and word; see `slot_of`
-    bases: Numbers = NO_BASES  # (2 + words + blocks,) uint32: what children are counted from; see `edge`
+    first: Array  # (order + 1,) int64: the first node of each level, and the end of the last
+    suffix: Array  # (nodes,) uint32: the n-gram less its first word; of a unigram, itself
+    log_prob: Array  # (nodes,) float32: natural log p(last word | words before)
+    log_backoff: Array  # (contexts,) float32: natural log gamma; contexts lie below the highest order
+    children: Array  # (contexts + 1,) uint16: the first child of each context; see `edge`
+    slots: Array  # (slots,) uint32: nodes, hashed by context and word; see `slot_of`
+    bases: Array = NO_BASES  # (2 + words + blocks,) uint32: what children are counted from; see `edge`
     # Of quantised tables, whose log_prob and log_backoff are uint8; else empty:
-    bins: Numbers = NO_BINS  # (2, order, BINS) float32: what the codes of each order stand for
+    bins: Array = NO_BINS  # (2, order, BINS) float32: what the codes of each order stand for
 
     @property
     def order(self) -> int:
@@ -52,7 +53,7 @@ class Tables(NamedTuple):
         """The nodes of the n-grams of `n` words."""
         return slice(int(self.first[n - 1]), int(self.first[n]))
 
-    def words(self, new: New = np.empty) -> Numbers:
+    def words(self, new: New = np.empty) -> Array:
         """The last word of every node: `(nodes,)`."""
         word = new(len(self.suffix), np.uint32)
         _last_words(self.suffix, int(self.first[1]), word)
@@ -64,7 +65,7 @@ class Tables(NamedTuple):
             array.flags.writeable = False
         return self
 
-    def keep(self, kept: Numbers, new: New = np.empty) -> "Tables":
+    def keep(self, kept: Array, new: New = np.empty) -> "Tables":
         """The tables of some of the nodes.
 
         Args:
@@ -155,7 +156,7 @@ class Tables(NamedTuple):
         ).frozen()
 
 
-def index_of(children: Numbers, word: Numbers, new: New = np.empty) -> Numbers:
+def index_of(children: Array, word: Array, new: New = np.empty) -> Array:
     """The hash index over the contexts of many children.
 
     Args:

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from langue.base.arrays import Array
 from langue.base.parallel import count_parts
 from langue.inference.batched import backward, forward, map_products, pack, spans_little
 from langue.inference.chain import Chain, offsets_of
 from langue.inference.sumproduct import posteriors
-from langue.models.states.hmm.classes import Numbers
 from langue.models.states.hmm.looped import add_expected
 from langue.models.states.hmm.parameters import Parameters
 
@@ -31,9 +31,9 @@ DECAY = 0.7  # of the stochastic form: step k weighs (k + 2)^-0.7, in the middle
 class Pieces(NamedTuple):
     """Stretches of documents: rows of one array."""
 
-    tokens: Numbers  # (N,) int64
-    offsets: Numbers  # (S + 1,)
-    inside: Numbers  # (S,) whether it begins inside a document
+    tokens: Array  # (N,) int64
+    offsets: Array  # (S + 1,)
+    inside: Array  # (S,) whether it begins inside a document
 
 
 class Counts(NamedTuple):
@@ -77,7 +77,7 @@ class Prior(NamedTuple):
         return total
 
 
-def cut(documents: Iterator[Numbers], longest: int) -> Pieces:
+def cut(documents: Iterator[Array], longest: int) -> Pieces:
     """Documents as pieces of at most `longest` tokens."""
     tokens, lengths, inside = [], [], []
     for ids in documents:
@@ -89,10 +89,8 @@ def cut(documents: Iterator[Numbers], longest: int) -> Pieces:
     return Pieces(np.concatenate(tokens), offsets_of(lengths), np.array(inside))
 
 
-def group_pieces(
-    pieces: Pieces, size: int, chosen: Numbers | None = None, *, least: int = 2
-) -> list[Numbers]:
-    """Numbers of pieces, of all or some, in groups of at most about `size` tokens, like lengths together.
+def group_pieces(pieces: Pieces, size: int, chosen: Array | None = None, *, least: int = 2) -> list[Array]:
+    """Array of pieces, of all or some, in groups of at most about `size` tokens, like lengths together.
 
     Args:
         least: groups there should be.
@@ -106,11 +104,11 @@ def group_pieces(
 
 
 def messages(parameters: Parameters) -> int:
-    """Numbers that a message has: states, or pairs of them."""
+    """Array that a message has: states, or pairs of them."""
     return parameters.transition.numel() // parameters.n_states
 
 
-def expect(parameters: Parameters, pieces: Pieces, chosen: Numbers | None = None) -> Counts:
+def expect(parameters: Parameters, pieces: Pieces, chosen: Array | None = None) -> Counts:
     """E over all pieces, or some."""
     chosen = np.arange(len(pieces.inside)) if chosen is None else chosen
     if parameters.transition.ndim == 3:
@@ -136,7 +134,7 @@ def expect(parameters: Parameters, pieces: Pieces, chosen: Numbers | None = None
     return first
 
 
-def _gathered(pieces: Pieces, group: Numbers) -> tuple[Numbers, Numbers]:
+def _gathered(pieces: Pieces, group: Array) -> tuple[Array, Array]:
     """Tokens of some pieces one after another, and their lengths."""
     lengths = np.diff(pieces.offsets)[group]
     begins = pieces.offsets[group]
@@ -144,7 +142,7 @@ def _gathered(pieces: Pieces, group: Numbers) -> tuple[Numbers, Numbers]:
     return pieces.tokens[places], lengths
 
 
-def _batched(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Counts) -> float:
+def _batched(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
     """Add the expected counts of some pieces; returns their log-likelihood."""
     tokens, lengths = _gathered(pieces, group)
     packed = pack(lengths)
@@ -161,7 +159,7 @@ def _batched(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Cou
     return log_likelihood
 
 
-def _looped(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Counts) -> float:
+def _looped(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
     """The same, a sequence at a time."""
     tokens, lengths = _gathered(pieces, group)
     start, middle, transition, emission = (part.numpy() for part in parameters)
@@ -181,7 +179,7 @@ def _looped(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Coun
     return total
 
 
-def _exactly(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Counts) -> float:
+def _exactly(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
     """The same, exact however small a probability is."""
     tokens, lengths = _gathered(pieces, group)
     offsets = offsets_of(lengths)
@@ -269,7 +267,7 @@ def baum_welch(
 def log_likelihood(parameters: Parameters, pieces: Pieces) -> float:
     """Of the pieces, by the forward half alone."""
 
-    def work(group: Numbers) -> float:
+    def work(group: Array) -> float:
         tokens, lengths = _gathered(pieces, group)
         packed = pack(lengths)
         local = parameters.emission[torch.from_numpy(tokens)[packed.places]]
@@ -280,7 +278,7 @@ def log_likelihood(parameters: Parameters, pieces: Pieces) -> float:
     return sum(map_products(work, group_pieces(pieces, HELD // messages(parameters))))
 
 
-def group_of(sequences: Sequence[Numbers]) -> Pieces:
+def group_of(sequences: Sequence[Array]) -> Pieces:
     """Sequences as pieces that each begin a document."""
     lengths = [len(ids) for ids in sequences]
     tokens = (

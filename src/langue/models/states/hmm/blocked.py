@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from langue.base.arrays import Array, Floats, Ids
 from langue.base.errors import LangueError
 from langue.base.groups import grouped
 from langue.inference.chain import offsets_of
 from langue.models.states.hmm.blocks import (
     Layout,
     Messages,
-    Numbers,
     Scaled,
     Tables,
     advance,
@@ -21,7 +21,7 @@ from langue.models.states.hmm.blocks import (
 )
 from langue.models.states.hmm.model import HMM, StatePath
 from langue.models.states.hmm.parameters import Parameters
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Vocabulary
 
 HELD = 1 << 26  # numbers of blocks held at a time: 256 MB
 TOKENS = 1 << 16  # read at a time where all blocks there are can be held
@@ -39,7 +39,7 @@ class BlockHMM:
     window: int | None = None
     stride: int | None = None
 
-    def __init__(self, vocabulary: Vocabulary, tables: Tables, classes: Numbers) -> None:
+    def __init__(self, vocabulary: Vocabulary, tables: Tables, classes: Array) -> None:
         self.vocabulary = vocabulary
         self.tables = tables
         self.classes = classes
@@ -72,7 +72,7 @@ class BlockHMM:
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         return self.read(sequences, Messages.none(len(sequences), self.S))[0]
 
-    def log_likelihood(self, words: Numbers, offsets: Numbers, inside: Numbers) -> float:
+    def log_likelihood(self, words: Array, offsets: Array, inside: Array) -> float:
         """log p of pieces, of which some begin inside a document."""
         before = Messages.none(len(inside), self.S)
         before.clusters[:] -= inside

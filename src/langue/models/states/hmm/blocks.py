@@ -10,17 +10,16 @@ so that a block needs no other to be normalised (the paper normalises over all K
 Messages are doubles, scaled at each position; blocks are float32. Letters: N positions, P pairs of clusters.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
 from langue.inference.batched import imap_products, map_products
 from langue.inference.chain import map_blocks
 
-Numbers = npt.NDArray[Any]
 NOTHING = -1  # in place of a cluster or a pair: nothing was read yet
 UNREACHED = 1e-250  # a message below is none: what would follow has no bound
 
@@ -38,8 +37,8 @@ class Tables(NamedTuple):
 class Messages(NamedTuple):
     """What is known of the last state of some sequences."""
 
-    clusters: Numbers  # (B,) of the last word; -1 before a document, -2 before a piece from inside one
-    alpha: Numbers  # (B, S) probability of each state of that cluster
+    clusters: Array  # (B,) of the last word; -1 before a document, -2 before a piece from inside one
+    alpha: Array  # (B, S) probability of each state of that cluster
 
     @classmethod
     def none(cls, B: int, S: int) -> "Messages":
@@ -50,14 +49,14 @@ class Messages(NamedTuple):
 class Layout(NamedTuple):
     """Sequences one after another, and the blocks between their clusters."""
 
-    words: Numbers  # (N,)
-    clusters: Numbers  # (N,)
-    offsets: Numbers  # (sequences + 1,)
-    pairs: Numbers  # (N,) number of the block that leads there, or `NOTHING`
-    codes: Numbers  # (P,) from × M + to, ascending
+    words: Array  # (N,)
+    clusters: Array  # (N,)
+    offsets: Array  # (sequences + 1,)
+    pairs: Array  # (N,) number of the block that leads there, or `NOTHING`
+    codes: Array  # (P,) from × M + to, ascending
 
     @classmethod
-    def of(cls, words: Numbers, offsets: Numbers, classes: Numbers, M: int, before: Numbers) -> "Layout":
+    def of(cls, words: Array, offsets: Array, classes: Array, M: int, before: Array) -> "Layout":
         """Args: classes `(V,)` cluster of each word; before `(sequences,)` cluster read before each."""
         clusters = classes[words]
         sources = np.r_[NOTHING, clusters[:-1]]
@@ -73,20 +72,20 @@ class Blocks(NamedTuple):
     """p(z' | z, c') of some pairs. Row i of pair p is `table[base[p] + i × stride[p]]`: all pairs from one
     cluster are one product."""
 
-    table: Numbers  # (P S, S) float32
-    base: Numbers  # (P,)
-    stride: Numbers  # (P,)
+    table: Array  # (P S, S) float32
+    base: Array  # (P,)
+    stride: Array  # (P,)
 
 
 class Scaled(NamedTuple):
     """Tables as doubles, each row divided by its largest, whose log is kept."""
 
-    first: Numbers  # (2, M, S)
-    first_log: Numbers  # (2, M)
-    leave: Numbers  # (M, M, S)
-    leave_log: Numbers  # (M, M)
-    emission: Numbers  # (V, S)
-    emission_log: Numbers  # (V,)
+    first: Array  # (2, M, S)
+    first_log: Array  # (2, M)
+    leave: Array  # (M, M, S)
+    leave_log: Array  # (M, M)
+    emission: Array  # (V, S)
+    emission_log: Array  # (V,)
 
     @classmethod
     def of(cls, tables: Tables) -> "Scaled":
@@ -98,7 +97,7 @@ class Scaled(NamedTuple):
         return cls(*found)
 
 
-def make_blocks(tables: Tables, codes: Numbers) -> Blocks:
+def make_blocks(tables: Tables, codes: Array) -> Blocks:
     """The blocks of these pairs."""
     M, S, _ = tables.out.shape
     P = len(codes)
@@ -117,14 +116,14 @@ def make_blocks(tables: Tables, codes: Numbers) -> Blocks:
     return Blocks(table.numpy(), starts[sources] * S + np.arange(P) - starts[sources], strides)
 
 
-def _targets(tables: Tables, codes: Numbers, M: int) -> torch.Tensor:
+def _targets(tables: Tables, codes: Array, M: int) -> torch.Tensor:
     """Vectors of the states that pairs from one cluster lead into: `(pairs × S, C)`."""
     return tables.into[torch.from_numpy(codes % M)].flatten(0, 1)
 
 
 def advance(
-    tables: Tables, scaled: Scaled, classes: Numbers, words: Numbers, offsets: Numbers, before: Messages
-) -> tuple[Numbers, Messages]:
+    tables: Tables, scaled: Scaled, classes: Array, words: Array, offsets: Array, before: Messages
+) -> tuple[Array, Messages]:
     """Read sequences on from where messages stand.
 
     Args:
@@ -149,13 +148,13 @@ def advance(
 class Posteriors(NamedTuple):
     """What forward–backward leaves of each position."""
 
-    scores: Numbers  # (N,) log p of each word given those before
-    states: Numbers  # (N, S) float32: probability of each state of the word's cluster
-    mass: Numbers  # (N, S) what leaves each state of the cluster before for this one
-    weighted: Numbers  # (N, S) what a state is worth to all that follows
+    scores: Array  # (N,) log p of each word given those before
+    states: Array  # (N, S) float32: probability of each state of the word's cluster
+    mass: Array  # (N, S) what leaves each state of the cluster before for this one
+    weighted: Array  # (N, S) what a state is worth to all that follows
 
 
-def posteriors(layout: Layout, blocks: Blocks, scaled: Scaled, kinds: Numbers) -> Posteriors:
+def posteriors(layout: Layout, blocks: Blocks, scaled: Scaled, kinds: Array) -> Posteriors:
     """Args: kinds `(sequences,)` 0 where a document begins, 1 where a piece from inside one does."""
     N, S = len(layout.words), scaled.emission.shape[1]
     found = Posteriors(np.empty(N), np.empty((N, S), np.float32), np.zeros((N, S)), np.zeros((N, S)))
@@ -166,7 +165,7 @@ def posteriors(layout: Layout, blocks: Blocks, scaled: Scaled, kinds: Numbers) -
 
 
 def expect(
-    tables: Tables, classes: Numbers, words: Numbers, offsets: Numbers, kinds: Numbers
+    tables: Tables, classes: Array, words: Array, offsets: Array, kinds: Array
 ) -> tuple[float, Tables]:
     """log p of all sequences and its gradient with respect to the tables.
 
@@ -353,7 +352,7 @@ def _count(low, high, order, begins, mass, weighted, counts):
                     row[j] += weight * after[j]
 
 
-def best_paths(layout: Layout, blocks: Blocks, tables: Tables) -> Numbers:
+def best_paths(layout: Layout, blocks: Blocks, tables: Tables) -> Array:
     """The likeliest states `(N,)` of all K, as cluster × S + state (Viterbi). No sequence reads on."""
     N, S = len(layout.words), tables.out.shape[1]
     logs = (tables.first.numpy(), tables.leave.numpy(), tables.emission.numpy())

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save_file
 
+from langue.base.arrays import Float64Array, Floats, Ids, Int32Array
 from langue.base.errors import LangueError
 from langue.base.groups import grouped
 from langue.inference.batched import Packed, advance, forward, map_products, opened, pack
@@ -18,7 +18,7 @@ from langue.inference.second_order import Chain2, posteriors2, viterbi2
 from langue.inference.sumproduct import posteriors
 from langue.models.states.hmm.baum_welch import messages
 from langue.models.states.hmm.parameters import Parameters
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Vocabulary
 
 WEIGHTS = "weights.safetensors"
 SCORED = 1 << 22  # messages held at a time when scoring: 32 MB
@@ -27,8 +27,8 @@ SCORED = 1 << 22  # messages held at a time when scoring: 32 MB
 class StatePath(NamedTuple):
     """What an HMM sees behind a text."""
 
-    states: npt.NDArray[np.int32]  # (tokens,) the likeliest sequence of states (Viterbi)
-    posteriors: npt.NDArray[np.float64]  # (tokens, K) probability of each state at each token
+    states: Int32Array  # (tokens,) the likeliest sequence of states (Viterbi)
+    posteriors: Float64Array  # (tokens, K) probability of each state at each token
 
 
 class HMM:
@@ -131,7 +131,7 @@ class HMM:
         return cls(vocabulary, Parameters(**{name: part.double() for name, part in arrays.items()}))
 
 
-def _second(transition: npt.NDArray[np.float64], start: npt.NDArray[np.float64]) -> Chain2:
+def _second(transition: Float64Array, start: Float64Array) -> Chain2:
     """The chain of the second order, all in logs, whose first state comes from `start`."""
     K = len(start)
     scores = np.full((K + 1, K + 1, K), -np.inf)

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
 from langue.corpus.tagged import Columns, Sentence
 from langue.inference.chain import offsets_of
 
-Numbers = npt.NDArray[Any]
 ELSEWHERE = ("spelled", "name_before", "name_after", "left", "right")  # what each is: see `templates`
 NOTHING = -1
 ALONE = -2  # no document: below `NOTHING`
@@ -31,7 +30,7 @@ class Column(NamedTuple):
     """A value of each token, `names[numbers[t]]`: "" where the document has nothing to say, which says
     something too, and None where there is no document."""
 
-    numbers: Numbers  # (N,)
+    numbers: Array  # (N,)
     names: list[str | None]
 
 
@@ -85,7 +84,7 @@ def elsewhere(sentences: Sequence[Sentence]) -> list[Column]:
     return [_column(values[chosen], names) for values, names in zip(found, vocabularies, strict=True)]
 
 
-def _column(values: Numbers, names: Sequence[str]) -> Column:
+def _column(values: Array, names: Sequence[str]) -> Column:
     """Values with the names of those alone that occur."""
     distinct, numbers = np.unique(np.r_[ALONE, NOTHING, values], return_inverse=True)
     return Column(numbers[2:].astype(np.int32), [None, "", *(names[value] for value in distinct[2:])])
@@ -94,14 +93,14 @@ def _column(values: Numbers, names: Sequence[str]) -> Column:
 class _Words(NamedTuple):
     """The distinct words of some documents."""
 
-    lower: Numbers  # (words,) number of what a word is in lower case
-    alphabetic: Numbers  # (words,) whether it begins with a letter
-    capital: Numbers  # (words,) and that is a capital
-    small: Numbers  # (words,) str.islower
-    cased: Numbers  # (words,) whether it has two cases
-    capitals: Numbers  # (words,) str.isupper
-    long: Numbers  # (words,) more than one character
-    opening: Numbers  # (words,)
+    lower: Array  # (words,) number of what a word is in lower case
+    alphabetic: Array  # (words,) whether it begins with a letter
+    capital: Array  # (words,) and that is a capital
+    small: Array  # (words,) str.islower
+    cased: Array  # (words,) whether it has two cases
+    capitals: Array  # (words,) str.isupper
+    long: Array  # (words,) more than one character
+    opening: Array  # (words,)
 
     @classmethod
     def of(cls, words: Sequence[str]) -> tuple["_Words", list[str]]:
@@ -109,7 +108,7 @@ class _Words(NamedTuple):
         known: dict[str, int] = {}
         lower = np.array([known.setdefault(word.lower(), len(known)) for word in words], np.int64)
 
-        def which(test: Any) -> Numbers:
+        def which(test: Any) -> Array:
             return np.array([test(word) for word in words], np.bool_)
 
         kinds = cls(
@@ -128,12 +127,12 @@ class _Words(NamedTuple):
 class _Told(NamedTuple):
     """What a document says of each word in lower case, all `(words,)`."""
 
-    kinds: Numbers  # how it is written: LOWER, CAPITALISED, CAPITALS
-    begin: Numbers  # the longest run of capitalised words that it is in: first token,
-    end: Numbers  # and the one behind the last; as large as `begin` where there is none
-    place: Numbers  # and where in it
-    left: Numbers  # (words, 2) the first two places where it has a neighbour; `NOTHING` where it has not
-    right: Numbers  # (words, 2)
+    kinds: Array  # how it is written: LOWER, CAPITALISED, CAPITALS
+    begin: Array  # the longest run of capitalised words that it is in: first token,
+    end: Array  # and the one behind the last; as large as `begin` where there is none
+    place: Array  # and where in it
+    left: Array  # (words, 2) the first two places where it has a neighbour; `NOTHING` where it has not
+    right: Array  # (words, 2)
 
     @classmethod
     def nothing(cls, L: int) -> "_Told":

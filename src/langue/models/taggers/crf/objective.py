@@ -8,11 +8,11 @@ expectation over all tags that it may be, and θ·f(x, y) the log of a sum over 
 """
 
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array, Float64Array
 from langue.base.compiled import njit
 from langue.base.parallel import count_parts, parallel_map
 from langue.inference.chain import Chain, map_blocks, offsets_of
@@ -21,17 +21,15 @@ from langue.models.taggers.crf.features import Batch
 from langue.models.taggers.crf.minimise import dot
 from langue.models.taggers.labels import UNKNOWN_TAG
 
-Numbers = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
 POSITIONS = 1 << 17  # of a part of the gradient
 
 
 class Features(NamedTuple):
     """Which pairs of an attribute and a tag, and of two tags, have a weight."""
 
-    pointers: Numbers  # (attributes + 1,) where the tags of each attribute begin
-    labels: Numbers  # (P,) int32
-    transitions: Numbers  # (Q, 2) int32: from, to
+    pointers: Array  # (attributes + 1,) where the tags of each attribute begin
+    labels: Array  # (P,) int32
+    transitions: Array  # (Q, 2) int32: from, to
 
     @property
     def size(self) -> int:
@@ -40,12 +38,12 @@ class Features(NamedTuple):
 
 def find_features(
     batch: Batch,
-    tags: Numbers,
+    tags: Array,
     attributes: int,
     K: int,
     *,
     all_states: bool,
-    permitted: Numbers,
+    permitted: Array,
     all_transitions: bool,
 ) -> Features:
     """The features of training data: pairs that occur in it, or all.
@@ -72,7 +70,7 @@ class Objective:
         fixed: the chain's scores beside the weights: -inf where constraints forbid, else 0.
     """
 
-    def __init__(self, batch: Batch, tags: Numbers, features: Features, fixed: Chain) -> None:
+    def __init__(self, batch: Batch, tags: Array, features: Features, fixed: Chain) -> None:
         self.batch = batch
         self.features = features
         self.fixed = fixed
@@ -84,7 +82,7 @@ class Objective:
         self.observed = self._observed(~unknown)
         self._unary = np.empty((len(tags), self.K))
 
-    def _observed(self, whole: Numbers) -> Floats:
+    def _observed(self, whole: Array) -> Float64Array:
         """f(x, y) summed over the sentences of which every tag is known."""
         known = np.repeat(whole, np.diff(self.batch.offsets))
         states = np.zeros((len(self.tags), self.K))
@@ -93,7 +91,7 @@ class Objective:
         _count_pairs(self.tags, self.batch.offsets, whole, pairs)
         return self._expected(states, pairs)
 
-    def __call__(self, theta: Floats) -> tuple[float, Floats]:
+    def __call__(self, theta: Float64Array) -> tuple[float, Float64Array]:
         """Negative log-likelihood in nats, and its gradient."""
         chain = chain_of(self.features, theta, self.fixed)
         unary = score(self.batch, self.features, theta, self._unary)
@@ -110,7 +108,7 @@ class Objective:
             pairs = pairs - given.pairs
         return loss, self._expected(found.states, pairs) - self.observed
 
-    def _expected(self, states: Floats, pairs: Floats) -> Floats:
+    def _expected(self, states: Float64Array, pairs: Float64Array) -> Float64Array:
         """Σ over positions of states × features: `(P + Q,)`."""
         features, batch = self.features, self.batch
         parts = count_parts(len(states), POSITIONS, 8)
@@ -125,14 +123,14 @@ class Objective:
         return np.concatenate([found, pairs[tuple(features.transitions.T)]])
 
 
-def chain_of(features: Features, theta: Floats, fixed: Chain) -> Chain:
+def chain_of(features: Features, theta: Float64Array, fixed: Chain) -> Chain:
     """The chain with the weights of the transitions."""
     transition = fixed.transition.copy()
     transition[tuple(features.transitions.T)] += theta[len(features.labels) :]
     return fixed._replace(transition=transition)
 
 
-def score(batch: Batch, features: Features, theta: Numbers, unary: Floats) -> Floats:
+def score(batch: Batch, features: Features, theta: Array, unary: Float64Array) -> Float64Array:
     """Fill `unary` `(N, K)` with the sum of the weights of each token's attributes, by tag."""
     rows = np.zeros((len(batch.pointers) - 1, unary.shape[1]))
     _sum_bundles(batch, features, theta, rows)
@@ -140,7 +138,7 @@ def score(batch: Batch, features: Features, theta: Numbers, unary: Floats) -> Fl
     return unary
 
 
-def _rows(offsets: Numbers, chosen: Numbers) -> tuple[Numbers, Numbers]:
+def _rows(offsets: Array, chosen: Array) -> tuple[Array, Array]:
     """The positions of some sentences, and their offsets among themselves."""
     rows = np.concatenate([np.arange(offsets[s], offsets[s + 1]) for s in chosen])
     return rows, offsets_of(np.diff(offsets)[chosen])

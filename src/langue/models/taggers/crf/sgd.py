@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from langue.base.arrays import Array, Float64Array
 from langue.base.compiled import njit
 from langue.base.seeds import generator
 from langue.inference.sumproduct import _forward_backward
 from langue.models.taggers.crf.minimise import Step, dot
-from langue.models.taggers.crf.objective import Floats, Numbers, Objective
+from langue.models.taggers.crf.objective import Objective
 from langue.models.taggers.labels import UNKNOWN_TAG
 
 SAMPLE = 1_000  # sentences on which rates are tried
@@ -21,7 +22,7 @@ HIGHEST, LOWEST = 4.0, 1e-3  # rates tried, each half of the one before
 
 def descend(
     objective: Objective,
-    theta: Floats,
+    theta: Float64Array,
     *,
     l2: float,
     epochs: int,
@@ -45,8 +46,8 @@ def descend(
 
 
 def _pass(
-    objective: Objective, theta: Floats, order: Numbers, shrink: float, delay: float
-) -> tuple[Floats, float]:
+    objective: Objective, theta: Float64Array, order: Array, shrink: float, delay: float
+) -> tuple[Float64Array, float]:
     """Weights after a step for each sentence of `order`, and the loss of each just before its step."""
     features, batch = objective.features, objective.batch
     P = len(features.labels)
