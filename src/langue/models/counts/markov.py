@@ -18,8 +18,8 @@ from langue.base.arrays import Array, Floats, Ids
 from langue.base.compiled import njit
 from langue.base.config import Config
 from langue.models.counts.ngram.counts import count, stream_of
-from langue.models.registry import Family
-from langue.protocols import Vocabulary
+from langue.models.family import Family
+from langue.protocols import Causal, Vocabulary
 from langue.tokens.store import TokenStore
 
 
@@ -39,7 +39,7 @@ class Chain(NamedTuple):
     total: Array  # (contexts + 1,) uint32: the counts of its children; the last for no context at all
 
 
-class Markov:
+class Markov(Causal):
     """A `Causal` model."""
 
     window: int | None = None
@@ -96,7 +96,7 @@ class MarkovDecoder:
         return text[max(0, len(text) - self.model.config.order) :]
 
 
-def fit(config: MarkovConfig, store: TokenStore) -> Markov:
+def estimate(config: MarkovConfig, store: TokenStore) -> Markov:
     """Count the training split."""
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     levels = count(stream_of(store.split("train"), vocabulary.size), vocabulary.size, config.order + 1)
@@ -176,8 +176,9 @@ def _child(word, low, high, target):
 FAMILY = Family(
     name="markov",
     summary="plain Markov chain, by maximum likelihood or with add-k",
+    makes=Causal,
     config=MarkovConfig,
     estimated_by="counts",
     load=load,
-    fit=fit,
+    estimate=estimate,
 )

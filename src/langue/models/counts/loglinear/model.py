@@ -11,11 +11,11 @@ import numpy as np
 from langue.base.arrays import Floats, Ids, Int64Array
 from langue.base.compiled import njit
 from langue.models.counts.loglinear.features import Weights, count_of, hashes
-from langue.protocols import Vocabulary
+from langue.protocols import Causal, Vocabulary
 from langue.tokens.contexts import contexts_of
 
 
-class LogLinear:
+class LogLinear(Causal):
     """A `Causal` model; contexts have no bound but the order."""
 
     window: int | None = None
