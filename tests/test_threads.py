@@ -16,7 +16,7 @@ from langue.inference.maxproduct import viterbi
 from langue.inference.sumproduct import posteriors
 from langue.interop.kenlm import Model
 from langue.interop.words import learn
-from langue.models.counts.ngram.counts import POSITIONS, count
+from langue.models.counts.ngram.counts import PART_POSITIONS, count
 from langue.models.counts.ngram.estimate import SMOOTHINGS, estimate
 from langue.models.counts.ngram.score import score
 from langue.models.states.hmm import baum_welch as em
@@ -55,7 +55,7 @@ def stream(positions: int, words: int) -> np.ndarray:
 
 
 def test_ngrams_counted_estimated_and_scored(same_bits: Callable[[Callable[[], Arrays]], None]) -> None:
-    ids = stream(3 * POSITIONS, 500)
+    ids = stream(3 * PART_POSITIONS, 500)
 
     def run() -> Arrays:
         for smoothing in SMOOTHINGS:
@@ -109,7 +109,9 @@ def tagged(sentences: int) -> list[Sentence]:
 def test_crf_trained(
     algorithm: str, same_bits: Callable[[Callable[[], Arrays]], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(objective, "POSITIONS", 100)  # or it would take a large corpus to have eight parts
+    monkeypatch.setattr(
+        objective, "PART_POSITIONS", 100
+    )  # or it would take a large corpus to have eight parts
     sentences = tagged(1500)
     assert sum(len(sentence.tags) for sentence in sentences) > 4_000  # blocks of inference
 
@@ -131,7 +133,7 @@ def test_baum_welch(
     same_bits: Callable[[Callable[[], Arrays]], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(em, "TOKENS", 500)
+    monkeypatch.setattr(em, "PART_TOKENS", 500)
     draw = np.random.default_rng(0)
     pieces = em.group_of([draw.integers(0, 30, draw.integers(1, 50)) for _ in range(400)])
     start = random_start(states, np.full(30, 1 / 30), draw)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langue.base.arrays import Array
-from langue.inference.chain import BLOCKS, POSITIONS, Chain, offsets_of
+from langue.inference.chain import MAX_BLOCKS, MIN_BLOCK_POSITIONS, Chain, offsets_of
 from langue.inference.maxproduct import n_best, viterbi
 from langue.inference.sumproduct import _log_forward, _log_posteriors, log_partition, posteriors
 
@@ -178,7 +178,7 @@ def test_a_state_that_fades_away_and_is_the_only_way_out() -> None:
 
 def test_a_sequence_scores_the_same_alone_and_in_a_batch_of_any_size() -> None:
     rng = np.random.default_rng(1)
-    lengths = rng.integers(0, 60, 4 * BLOCKS * POSITIONS // 60)
+    lengths = rng.integers(0, 60, 4 * MAX_BLOCKS * MIN_BLOCK_POSITIONS // 60)
     chain = Chain.of(rng.normal(size=(6, 6)))
     offsets = offsets_of(lengths)
     unary = rng.normal(size=(offsets[-1], 6))

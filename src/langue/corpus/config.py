@@ -1,13 +1,9 @@
 """How a corpus is read: the `[data]` section of a recipe."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-import msgspec
-
-from langue.base.config import Config
+from langue.base.config import Config, Fraction
 from langue.corpus.normalise import Normalisation
-
-Share = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]
 
 
 class DataConfig(Config, frozen=True):
@@ -23,8 +19,8 @@ class DataConfig(Config, frozen=True):
     near_duplicates: Literal["auto", "count", "drop", "ignore"] = (
         "auto"  # auto: counted where exact ones drop
     )
-    valid_share: Share = 0.05  # of documents; enough for an interval on a megabyte of text
-    test_share: Share = 0.05
+    valid_share: Fraction = 0.05  # of documents; enough for an interval on a megabyte of text
+    test_share: Fraction = 0.05
     seed: int = 0  # of the split
     normalisation: Normalisation = Normalisation()
 

@@ -11,8 +11,8 @@ from langue.base.parallel import parallel_map
 
 T = TypeVar("T")
 
-BLOCKS = 16  # of a batch, at most: fixed, so that sums do not depend on the number of threads
-POSITIONS = 2_000  # of a block, at least: below, a thread costs more than it saves
+MAX_BLOCKS = 16  # of a batch: fixed, so that sums do not depend on the number of threads
+MIN_BLOCK_POSITIONS = 2_000  # below, a thread costs more than it saves
 
 
 class Chain(NamedTuple):
@@ -47,7 +47,7 @@ def map_blocks(function: Callable[[int, int], T], offsets: Array) -> list[T]:
 
 def _blocks(offsets: Array) -> Iterator[tuple[int, int]]:
     positions = int(offsets[-1])
-    count = min(BLOCKS, positions // POSITIONS + 1)
+    count = min(MAX_BLOCKS, positions // MIN_BLOCK_POSITIONS + 1)
     edges = np.searchsorted(offsets, np.linspace(0, positions, count + 1))
     edges[0], edges[-1] = 0, len(offsets) - 1
     for first, last in pairwise(edges):

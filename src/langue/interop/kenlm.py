@@ -31,8 +31,8 @@ from langue.protocols import Vocabulary
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import UNK, Tokenizer
 
-BLOCK = 1 << 17  # bytes of text scored at a time: what is made of them stays in the cache
-PART = 4 * BLOCK  # bytes handed to a thread, which takes the room for what is made of a block only once
+CHUNK_BYTES = 1 << 17  # bytes of text scored at a time: what is made of them stays in the cache
+PART_BYTES = 4 * CHUNK_BYTES  # of text that one thread scores: it takes the room for a chunk only once
 
 
 class FullScoreReturn(NamedTuple):
@@ -217,8 +217,8 @@ class Model:
     def _scored(self, text: UInt8Array) -> Iterator[tuple[Array, Array, Array]]:
         """A text in blocks: the stream of each, where lines begin in it, and log-probabilities. The next
         block takes the room of the stream."""
-        room = np.empty(4 * min(BLOCK, len(text)) + 3, np.uint32)
-        for block in _blocks(text, BLOCK):
+        room = np.empty(4 * min(CHUNK_BYTES, len(text)) + 3, np.uint32)
+        for block in _blocks(text, CHUNK_BYTES):
             stream, begins = self._encode(block, room)
             yield stream, begins, score(self.tables, stream, workers=1)[0]
 
@@ -253,8 +253,8 @@ def names_of(tokenizer: Tokenizer) -> list[bytes]:
 def _in_parts(
     work: Callable[[UInt8Array], Array], text: UInt8Array, threads: int | None = None
 ) -> list[Array]:
-    """`work` on whole lines of a text, about `PART` bytes of them at a time."""
-    return parallel_map(work, _blocks(text, PART), workers=threads)
+    """`work` on whole lines of a text, about `PART_BYTES` bytes of them at a time."""
+    return parallel_map(work, _blocks(text, PART_BYTES), workers=threads)
 
 
 def _blocks(data: UInt8Array, size: int) -> Iterator[UInt8Array]:

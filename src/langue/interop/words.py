@@ -24,9 +24,10 @@ BLANK[[0, 9, 10, 11, 12, 13, 32]] = True
 NOWHERE = np.zeros(256, bool)  # blanks where a word ends where it is said to
 NEWLINE = np.uint8(10)
 EMPTY = np.uint32(0xFFFFFFFF)
-BLOCK, LINE = 1 << 20, 1 << 10  # bytes checked, and looked through for the end of a line, at a time
-PART = 1 << 23  # bytes of a text whose words are learned alone ...
-LEAST, MOST = 2, 16  # ... in so many parts; each has a vocabulary of its own, so the least under a ceiling
+CHUNK_BYTES = 1 << 20  # checked at a time
+LINE_BYTES = 1 << 10  # looked through for the end of a line at a time
+PART_BYTES = 1 << 23  # of a text, whose words are learned alone ...
+MIN_PARTS, MAX_PARTS = 2, 16  # ... in so many parts: each has its vocabulary, so the least under a ceiling
 START, STOP = EMPTY, np.uint32(0xFFFFFFFE)  # the ends of a line, while words are still being numbered
 
 
@@ -88,10 +89,12 @@ def map_bytes(path: Path) -> UInt8Array:
 def check_utf8(data: UInt8Array, path: Path) -> None:
     """Raise a `LangueError` that names the first byte of a file's contents that is no UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    for begin in range(0, len(data), BLOCK):
+    for begin in range(0, len(data), CHUNK_BYTES):
         held = len(decoder.getstate()[0])  # bytes of a character that the block before cut
         try:
-            decoder.decode(data[begin : begin + BLOCK].tobytes(), final=begin + BLOCK >= len(data))
+            decoder.decode(
+                data[begin : begin + CHUNK_BYTES].tobytes(), final=begin + CHUNK_BYTES >= len(data)
+            )
         except UnicodeDecodeError as error:
             place = f"byte {begin - held + error.start}"
             raise LangueError(f"{path} is not UTF-8: {place}; convert it, for example with iconv") from None
@@ -115,7 +118,7 @@ def learn(
         LangueError: the vocabulary alone takes more than `memory`.
     """
     first = Words.of(known)
-    count = min(max(len(data) // PART, LEAST), LEAST if memory else MOST)
+    count = min(max(len(data) // PART_BYTES, MIN_PARTS), MIN_PARTS if memory else MAX_PARTS)
     cuts = [0, *(after_line(data, len(data) * part // count) for part in range(1, count)), len(data)]
     parts = parallel_map(lambda span: _learn(data[slice(*span)], first, memory // count, new), pairwise(cuts))
     begins, sizes, hashes, _ = parts[0]
@@ -147,10 +150,10 @@ def after_line(data: UInt8Array, place: int) -> int:
     """The beginning of the first line at or after a place."""
     begin = max(place - 1, 0)
     while place > 0 and begin < len(data):
-        found = data[begin : begin + LINE].tobytes().find(b"\n")
+        found = data[begin : begin + LINE_BYTES].tobytes().find(b"\n")
         if found >= 0:
             return begin + found + 1
-        begin += LINE
+        begin += LINE_BYTES
     return len(data) if place > 0 else 0
 
 

@@ -31,7 +31,7 @@ from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.train import TokenizerConfig, train_tokenizer
 from langue.tokens.words import count_words
 
-BATCH = 1 << 20  # bytes encoded at a time: enough to keep every core busy, little to hold
+BATCH_BYTES = 1 << 20  # bytes encoded at a time: enough to keep every core busy, little to hold
 SPOOL = ".text"  # cleaned text on its way to the vocabulary
 
 
@@ -183,7 +183,7 @@ def _write(documents: Iterable[Assigned], tokenizer: Tokenizer, writer: StoreWri
     """Encode in other threads while the next documents are read and their words counted."""
 
     def batches() -> Iterator[tuple[list[Assigned], list[int]]]:
-        for batch in grouped(documents, lambda kept: size(kept[1].text), BATCH):
+        for batch in grouped(documents, lambda kept: size(kept[1].text), BATCH_BYTES):
             yield batch, [count_words(document.text) for _, document in batch]
 
     def encode(work: tuple[list[Assigned], list[int]]) -> tuple[list[Assigned], list[int], list[Ids]]:

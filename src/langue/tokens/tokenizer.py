@@ -41,7 +41,7 @@ WORDS = (
 )
 CHARS = r"[\s\S]"
 
-BLOCK = 1 << 20  # characters encoded at a time: some 150 bytes a token are held meanwhile
+CHUNK_CHARACTERS = 1 << 20  # characters encoded at a time: some 150 bytes a token are held meanwhile
 # Where a long text may be cut without changing a token: every kind has a boundary here.
 _SAFE_CUT = re.compile(f"(?<=\\S)(?= \\S)|(?<=[。！？])(?=[{HAN}])")
 _PROBE = "A  b\n\tİx ﬁ ▁Ġ#中文，\u3000é\u0301🙂\u200b <eos> [UNK]"  # what lossy tokenizers stumble over
@@ -93,7 +93,7 @@ class Tokenizer:
         """`encode` of many texts, on every core."""
         found: list[list[Ids]] = [[] for _ in texts]
         pieces = ((owner, piece) for owner, text in enumerate(texts) for piece in _cut(text))
-        for batch in grouped(pieces, lambda owned: len(owned[1]), BLOCK):
+        for batch in grouped(pieces, lambda owned: len(owned[1]), CHUNK_CHARACTERS):
             encodings = self._encode([piece for _, piece in batch])
             for (owner, _), encoding in zip(batch, encodings, strict=True):
                 found[owner].append(np.array(encoding.ids, np.uint32))
@@ -225,9 +225,9 @@ def _is_han(piece: str) -> bool:
 
 
 def _cut(text: str) -> Iterator[str]:
-    """A text in pieces of about `BLOCK` characters, cut where every kind has a token boundary."""
+    """A text in pieces of about `CHUNK_CHARACTERS` characters, cut where every kind has a token boundary."""
     start = 0
-    while len(text) - start > BLOCK and (cut := _SAFE_CUT.search(text, start + BLOCK)):
+    while len(text) - start > CHUNK_CHARACTERS and (cut := _SAFE_CUT.search(text, start + CHUNK_CHARACTERS)):
         yield text[start : cut.start()]
         start = cut.start()
     yield text[start:]

@@ -20,7 +20,7 @@ from langue.models.counts.ngram import NGramConfig, estimate, external, load
 from langue.models.counts.ngram.estimate import SMOOTHINGS, Smoothing, discounts
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.prune import prune
-from langue.models.counts.ngram.score import POSITIONS
+from langue.models.counts.ngram.score import CHUNK_POSITIONS
 from langue.models.counts.ngram.tables import Tables
 from langue.protocols import Vocabulary
 from langue.tokens.prepare import prepare
@@ -117,8 +117,8 @@ def test_streams_and_steps_and_distributions_agree(
     store = many(make_store)
     model = estimate(NGramConfig(order=order), store)
     documents = list(store.split("test").documents())
-    assert sum(map(len, documents)) < POSITIONS
-    monkeypatch.setattr("langue.models.counts.ngram.score.POSITIONS", 1000)
+    assert sum(map(len, documents)) < CHUNK_POSITIONS
+    monkeypatch.setattr("langue.models.counts.ngram.score.CHUNK_POSITIONS", 1000)
     scores, lengths = model.log_probs_and_lengths(documents)
     for ids, found, matched in zip(documents[:20], scores, lengths, strict=False):
         state = np.array([model.begin])
@@ -256,7 +256,7 @@ def test_counting_in_blocks_gives_the_same_tables(
     if block == 1:
         store = make_store([[1, 2, 3, 1, 2], [], [1, 2], [3, 3, 3, 3]], vocabulary=V)
     whole = estimate(NGramConfig(**settings), store)
-    for name in ("LEAST", "OTHER", "WORD"):
+    for name in ("MIN_BLOCK_POSITIONS", "OTHER_BYTES", "WORD_BYTES"):
         monkeypatch.setattr(external, name, 0)
     monkeypatch.setattr(external, "MEGABYTE", block * (16 + 12 * settings["order"]))
     blocks = estimate(NGramConfig(**settings, memory=1), store)

@@ -10,14 +10,12 @@ gives every token a count more, as in `markov`. Deviates from the paper in `<s>`
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-import msgspec
 import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids
 from langue.base.compiled import njit
-from langue.base.config import Config
+from langue.base.config import Config, NonNegativeFloat
 from langue.models.counts.ngram.counts import stream_of
 from langue.models.counts.suffix_array import follow, locate, narrow, suffix_array
 from langue.models.family import Family
@@ -28,7 +26,7 @@ from langue.tokens.store import TokenStore
 class InfiniGramConfig(Config, frozen=True):
     """The dials of an unbounded n-gram model."""
 
-    add: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # to every count; 0 is the paper
+    add: NonNegativeFloat = 0.0  # to every count; 0 is the paper
 
 
 class InfiniGram(Causal):

@@ -16,7 +16,7 @@ import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids
 from langue.base.compiled import njit
-from langue.base.config import Config
+from langue.base.config import Config, NonNegativeFloat
 from langue.models.counts.ngram.counts import count, stream_of
 from langue.models.family import Family
 from langue.protocols import Causal, Vocabulary
@@ -27,7 +27,7 @@ class MarkovConfig(Config, frozen=True):
     """The dials of a Markov chain."""
 
     order: Annotated[int, msgspec.Meta(ge=0, le=7)] = 1  # tokens it looks back on; 0 is the multinomial
-    add: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # to every count; 0 is maximum likelihood
+    add: NonNegativeFloat = 0.0  # to every count; 0 is maximum likelihood
 
 
 class Chain(NamedTuple):

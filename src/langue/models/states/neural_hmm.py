@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from langue.base.arrays import Array, Floats, Ids
-from langue.base.config import Config
+from langue.base.config import Config, Fraction, PositiveInt
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.base.seeds import derive
@@ -50,8 +50,8 @@ class NeuralHMMConfig(Config, frozen=True):
 
     states: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 4096
     clusters: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 128  # of words; the paper's
-    width: Annotated[int, msgspec.Meta(ge=1)] = 256  # the paper's
-    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.5  # share of states left out of a step
+    width: PositiveInt = 256  # the paper's
+    dropout: Fraction = 0.5  # share of states left out of a step
     context: Annotated[int, msgspec.Meta(ge=2)] = 64  # tokens of a training row; scoring has no bound
 
     def __post_init__(self) -> None:

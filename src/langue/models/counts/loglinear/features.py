@@ -12,7 +12,7 @@ from langue.base.arrays import Array
 from langue.base.compiled import njit
 from langue.tokens.contexts import ContextBatches
 
-BLOCK = 1 << 20  # tokens looked at a time
+CHUNK_TOKENS = 1 << 20  # tokens looked at a time
 LOW = np.uint64(0xFFFFFFFF)
 FEWEST_ROWS, MOST_ROWS = 16, 26  # as powers of two; where a row begins takes 4 bytes: 256 kB to 256 MB
 
@@ -69,8 +69,8 @@ def shape(source: ContextBatches, vocabulary_size: int, features: int) -> tuple[
     """θ, all 0; and how often each pair is met `(pairs,)`."""
     rows = 1 << min(max((source.total * features - 1).bit_length(), FEWEST_ROWS), MOST_ROWS)
     keys, counts = np.empty(0, np.uint64), np.empty(0, np.int64)
-    for begin in range(0, source.total, BLOCK):
-        block = source.at(np.arange(begin, min(begin + BLOCK, source.total)))
+    for begin in range(0, source.total, CHUNK_TOKENS):
+        block = source.at(np.arange(begin, min(begin + CHUNK_TOKENS, source.total)))
         found = _pairs(block.before, block.targets, features, np.uint64(rows - 1))
         keys, counts = _merged(keys, counts, *np.unique(found, return_counts=True))
     row = (keys >> np.uint64(32)).astype(np.int64)

@@ -18,11 +18,11 @@ import numpy as np
 
 from langue.base.arrays import Array
 from langue.base.compiled import njit
-from langue.models.counts.loglinear.features import BLOCK, Weights
+from langue.models.counts.loglinear.features import CHUNK_TOKENS, Weights
 from langue.models.counts.loglinear.model import normalise, rows_of
 from langue.tokens.contexts import ContextBatches, Contexts
 
-BATCH = 1024  # tokens between two steps of b, each of which costs as much as the vocabulary is large
+BATCH_TOKENS = 1024  # tokens between two steps of b, each of which costs as much as the vocabulary is large
 DISCOUNT = 0.75  # D: estimates on real texts lie about it
 
 
@@ -70,8 +70,8 @@ class Learner:
             _weigh(self.weights, a, totals, self.source.order, *block)
 
     def _blocks(self) -> Iterator[Contexts]:
-        for begin in range(0, self.source.total, BLOCK):
-            yield self.source.at(np.arange(begin, min(begin + BLOCK, self.source.total)))
+        for begin in range(0, self.source.total, CHUNK_TOKENS):
+            yield self.source.at(np.arange(begin, min(begin + CHUNK_TOKENS, self.source.total)))
 
     def epoch(self, number: int) -> float:
         """Learn from every token once; returns nats a token, each measured before it was learned."""

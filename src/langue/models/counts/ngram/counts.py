@@ -26,8 +26,8 @@ from langue.tokens.store import Split
 
 New = Callable[[int, npt.DTypeLike], Array]  # makes an array of a size and a type
 MOST = 0xFFFFFFFF  # nodes, and positions of a stream, that 32 bits number
-POSITIONS = 1 << 17  # of a part of the text that is counted alone: long beside the start of a thread
-PARTS = 16  # at most: each reads through the whole text for its words, a hundredth of what counting takes
+PART_POSITIONS = 1 << 17  # of a part of the text that is counted alone: long beside the start of a thread
+MAX_PARTS = 16  # each reads through the whole text for its words, a hundredth of what counting takes
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def count(
     _tally(stream[:places], unigrams)
     begins = np.r_[0, np.cumsum(unigrams, dtype=np.int64)]
     # The work is cut by first words: what begins with some of them is a part of the trie that is whole.
-    parts = min(places // POSITIONS + 1, PARTS)
+    parts = min(places // PART_POSITIONS + 1, MAX_PARTS)
     cuts = np.searchsorted(begins, np.linspace(0, begins[-1], parts + 1)[1:-1])
     edges = np.r_[0, cuts, vocabulary_size + 1].tolist()
     branches = parallel_map(

@@ -22,8 +22,8 @@ from langue.models.counts.ngram.tables import Tables, index_of
 
 # For an order with too few counts to estimate from: what KenLM's --discount_fallback takes.
 FALLBACK = (0.5, 1.0, 1.5)
-NGRAMS = 1 << 17  # worked on by one thread at a time: long beside what it takes to hand them over
-CONTEXTS = 1 << 16  # interpolated at a time: what is held beside the tables stays small
+CHUNK_NGRAMS = 1 << 17  # worked on by one thread at a time: long beside what it takes to hand them over
+CHUNK_CONTEXTS = 1 << 16  # interpolated at a time: what is held beside the tables stays small
 STUPID = 0.4  # the backoff of Brants et al. 2007, section 4
 
 Smoothing = Literal["modified-kneser-ney", "absolute", "witten-bell", "add-k", "stupid-backoff"]
@@ -185,9 +185,9 @@ def _suffixes(levels: Levels) -> Array:
 
 
 def _cut(levels: Levels, n: int) -> Iterator[tuple[int, int]]:
-    """Ranges of the contexts of order n, with about `NGRAMS` in each."""
+    """Ranges of the contexts of order n, with about `CHUNK_NGRAMS` in each."""
     contexts = levels.level(n - 1)
-    parts = int(levels.first[n] - levels.first[n - 1]) // NGRAMS + 1
+    parts = int(levels.first[n] - levels.first[n - 1]) // CHUNK_NGRAMS + 1
     # In the type of what is searched, which numpy would copy otherwise.
     wanted = np.linspace(levels.first[n - 1], levels.first[n], parts + 1)[1:-1].astype(np.uint32)
     cuts = contexts.start + np.searchsorted(levels.children[contexts], wanted)
@@ -223,8 +223,8 @@ def _order(
 
     def interpolate(contexts: tuple[int, int]) -> None:
         low, high = contexts
-        for begin in range(low, high, CONTEXTS):
-            piece(begin, min(begin + CONTEXTS, high))
+        for begin in range(low, high, CHUNK_CONTEXTS):
+            piece(begin, min(begin + CHUNK_CONTEXTS, high))
 
     parallel_map(interpolate, _cut(levels, n))
     return p

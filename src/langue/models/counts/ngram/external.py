@@ -19,9 +19,9 @@ from langue.base.errors import LangueError
 from langue.models.counts.ngram.counts import Levels, New, count
 
 MEGABYTE = 1 << 20
-LEAST = 1 << 16  # positions of a block: smaller ones only make merges
-WORD = 64  # bytes that counting and estimating hold for each word of the vocabulary
-OTHER = 8 * MEGABYTE  # what does not depend on the corpus: stacks, buffers, pieces of arrays
+MIN_BLOCK_POSITIONS = 1 << 16  # positions of a block: smaller ones only make merges
+WORD_BYTES = 64  # bytes that counting and estimating hold for each word of the vocabulary
+OTHER_BYTES = 8 * MEGABYTE  # what does not depend on the corpus: stacks, buffers, pieces of arrays
 
 
 def mapped(size: int, dtype: npt.DTypeLike) -> Array:
@@ -55,7 +55,9 @@ def give_back() -> None:
 
 def least_memory(vocabulary_size: int, order: int) -> int:
     """Megabytes without which a corpus of so many words cannot be counted."""
-    return -(-(OTHER + WORD * vocabulary_size + LEAST * _position(order)) // MEGABYTE)
+    return -(
+        -(OTHER_BYTES + WORD_BYTES * vocabulary_size + MIN_BLOCK_POSITIONS * _position(order)) // MEGABYTE
+    )
 
 
 def _position(order: int) -> int:
@@ -82,7 +84,7 @@ def count_in_blocks(
             f"give at least --memory {least}"
         )
     give_back()
-    block = (memory * MEGABYTE - OTHER - WORD * vocabulary_size) // _position(order)
+    block = (memory * MEGABYTE - OTHER_BYTES - WORD_BYTES * vocabulary_size) // _position(order)
     size = len(stream) - 1
     waiting: list[tuple[int, Levels]] = []  # how many blocks are in it
     for begin in range(0, size, block):

@@ -30,7 +30,7 @@ from langue.models.counts.ngram.tables import (
 )
 
 STREAMS = 16  # in lockstep: 8 are slower by 4 %, 32 no faster (docs/log.md)
-POSITIONS = 1 << 14  # scored at a time by one thread: long beside the 16 contexts that are read again
+CHUNK_POSITIONS = 1 << 14  # scored at a time by one thread: long beside the 16 contexts that are read again
 
 
 def score(tables: Tables, stream: Array, *, workers: int | None = None) -> tuple[Array, Array]:
@@ -45,7 +45,7 @@ def score(tables: Tables, stream: Array, *, workers: int | None = None) -> tuple
         lengths: `(positions,)` uint8, words of the n-gram that was found; 0 for `<s>`.
     """
     log_probs, lengths = np.zeros(len(stream), np.float32), np.zeros(len(stream), np.uint8)
-    parts = len(stream) // POSITIONS + 1
+    parts = len(stream) // CHUNK_POSITIONS + 1
     edges = [len(stream) * part // parts for part in range(parts + 1)]
     parallel_map(
         lambda span: _lockstep(*tables, stream, *span, log_probs, lengths), pairwise(edges), workers=workers

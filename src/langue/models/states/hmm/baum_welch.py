@@ -21,10 +21,10 @@ from langue.inference.sumproduct import posteriors
 from langue.models.states.hmm.looped import add_expected
 from langue.models.states.hmm.parameters import Parameters
 
-HELD = 1 << 23  # messages in memory at a time, 8 bytes each, in each of three arrays
+CHUNK_MESSAGES = 1 << 23  # messages in memory at a time, 8 bytes each, in each of three arrays
 FEW = 64  # states up to which a compiled loop beats matrix products
-TOKENS = 1 << 16  # of a part of the counts
-BYTES = 1 << 29  # that the parts of the counts may take together, where there are more than two
+PART_TOKENS = 1 << 16  # of a part of the counts
+MAX_PART_BYTES = 1 << 29  # that the parts of the counts may take together, where there are more than two
 DECAY = 0.7  # of the stochastic form: step k weighs (k + 2)^-0.7, in the middle of what works there
 
 
@@ -118,8 +118,10 @@ def expect(parameters: Parameters, pieces: Pieces, chosen: Array | None = None) 
     else:
         run = _looped if parameters.n_states <= FEW else _batched
     size = sum(array.numel() * array.element_size() for array in parameters)
-    parts = count_parts(int(np.diff(pieces.offsets)[chosen].sum()), TOKENS, min(16, BYTES // size))
-    groups = group_pieces(pieces, HELD // messages(parameters), chosen, least=parts)
+    parts = count_parts(
+        int(np.diff(pieces.offsets)[chosen].sum()), PART_TOKENS, min(16, MAX_PART_BYTES // size)
+    )
+    groups = group_pieces(pieces, CHUNK_MESSAGES // messages(parameters), chosen, least=parts)
 
     def add_up(part: int) -> Counts:
         zeros = [torch.zeros_like(array) for array in parameters]
@@ -275,7 +277,7 @@ def log_likelihood(parameters: Parameters, pieces: Pieces) -> float:
         start = torch.where(inside[:, None], parameters.middle, parameters.start)
         return float(forward(start, parameters.transition, local, packed.heights)[1].log().sum())
 
-    return sum(map_products(work, group_pieces(pieces, HELD // messages(parameters))))
+    return sum(map_products(work, group_pieces(pieces, CHUNK_MESSAGES // messages(parameters))))
 
 
 def group_of(sequences: Sequence[Array]) -> Pieces:

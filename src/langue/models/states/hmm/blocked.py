@@ -23,9 +23,9 @@ from langue.models.states.hmm.model import HMM, StatePath
 from langue.models.states.hmm.parameters import Parameters
 from langue.protocols import Vocabulary
 
-HELD = 1 << 26  # numbers of blocks held at a time: 256 MB
-TOKENS = 1 << 16  # read at a time where all blocks there are can be held
-LEAST = 64  # tokens at a time however large the blocks are
+CHUNK_BLOCK_ENTRIES = 1 << 26  # numbers of blocks held at a time: 256 MB
+CHUNK_TOKENS = 1 << 16  # read at a time where all blocks there are can be held
+MIN_CHUNK_TOKENS = 64  # tokens at a time however large the blocks are
 DENSE = 1 << 27  # numbers of the tables of all states, 8 bytes each, that are still made
 
 
@@ -55,7 +55,11 @@ class BlockHMM:
             (index for index, ids in enumerate(sequences) if len(ids)),
             key=lambda index: len(sequences[index]),
         )
-        limit = TOKENS if (self.M * self.S) ** 2 <= HELD else max(HELD // self.S**2, LEAST)
+        limit = (
+            CHUNK_TOKENS
+            if (self.M * self.S) ** 2 <= CHUNK_BLOCK_ENTRIES
+            else max(CHUNK_BLOCK_ENTRIES // self.S**2, MIN_CHUNK_TOKENS)
+        )
         for group in grouped(some, lambda index: len(sequences[index]), limit):
             for begin in range(0, len(sequences[group[-1]]), limit):  # only one that stands alone has two
                 parts = [np.asarray(sequences[index][begin : begin + limit], np.int64) for index in group]

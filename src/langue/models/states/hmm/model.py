@@ -21,7 +21,7 @@ from langue.models.states.hmm.parameters import Parameters
 from langue.protocols import Causal, Vocabulary
 
 WEIGHTS = "weights.safetensors"
-SCORED = 1 << 22  # messages held at a time when scoring: 32 MB
+CHUNK_MESSAGES = 1 << 22  # messages held at a time when scoring: 32 MB
 
 
 class StatePath(NamedTuple):
@@ -95,11 +95,11 @@ class HMM(Causal):
         return found
 
     def _groups(self, sequences: Sequence[Ids]) -> list[list[int]]:
-        """Numbers of sequences that are not empty, in groups of about `SCORED` messages."""
+        """Numbers of sequences that are not empty, in groups of about `CHUNK_MESSAGES` messages."""
         width = messages(self.parameters)
         some = [index for index, ids in enumerate(sequences) if len(ids)]
         some.sort(key=lambda index: len(sequences[index]))
-        return list(grouped(some, lambda index: len(sequences[index]) * width, SCORED))
+        return list(grouped(some, lambda index: len(sequences[index]) * width, CHUNK_MESSAGES))
 
     def _forward(self, sequences: Sequence[Ids]) -> tuple[torch.Tensor, Packed, torch.Tensor]:
         packed = pack([len(ids) for ids in sequences])

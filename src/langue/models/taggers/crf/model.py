@@ -22,7 +22,7 @@ from langue.protocols import Tagger, Weight
 
 WEIGHTS = "weights.safetensors"
 FEATURES = "features.json"
-TOGETHER = 1 << 15  # tokens tagged at a time: their scores stay in cache, and words are met again
+CHUNK_TOKENS = 1 << 15  # tokens tagged at a time: their scores stay in cache, and words are met again
 
 
 class CRF(Tagger):
@@ -88,7 +88,7 @@ class CRF(Tagger):
 
     def _scored(self, sentences: Sequence[Sentence]) -> Iterator[tuple[Float64Array, Array]]:
         """Unary scores and offsets of groups of sentences."""
-        for group in groups(sentences, TOGETHER):
+        for group in groups(sentences, CHUNK_TOKENS):
             batch = self.extractor.extract(group)
             unary = np.empty((int(batch.offsets[-1]), len(self.labels)))
             yield score(batch, self.features, self.theta, unary), batch.offsets

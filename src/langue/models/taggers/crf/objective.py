@@ -21,7 +21,7 @@ from langue.models.taggers.crf.features import Batch
 from langue.models.taggers.crf.minimise import dot
 from langue.models.taggers.labels import UNKNOWN_TAG
 
-POSITIONS = 1 << 17  # of a part of the gradient
+PART_POSITIONS = 1 << 17  # of a part of the gradient
 
 
 class Features(NamedTuple):
@@ -111,7 +111,7 @@ class Objective:
     def _expected(self, states: Float64Array, pairs: Float64Array) -> Float64Array:
         """Σ over positions of states × features: `(P + Q,)`."""
         features, batch = self.features, self.batch
-        parts = count_parts(len(states), POSITIONS, 8)
+        parts = count_parts(len(states), PART_POSITIONS, 8)
         edges = np.linspace(0, len(states), parts + 1).astype(np.int64).tolist()
         (rows, found), *others = parallel_map(
             lambda span: _gather(batch, features, states, *span), pairwise(edges)
