@@ -312,9 +312,7 @@ def _write(file: BinaryIO | gzip.GzipFile, tables: Tables, names: Words) -> None
         node, end = int(tables.first[n - 1]), int(tables.first[n])
         buffer = np.empty(BLOCK + n * (longest + 1) + 64, np.uint8)
         while node < end:
-            node, size = write_rows(
-                *tables[:5], word, names.blob, names.begins, names.sizes, n, node, end, buffer
-            )
+            node, size = write_rows(tables, word, names.blob, names.begins, names.sizes, n, node, end, buffer)
             file.write(buffer[:size].data)
         file.write(b"\n")
     file.write(b"\\end\\\n")

@@ -112,14 +112,14 @@ def _number(data, place, end):
 
 
 @njit
-def write_rows(
-    first, suffix, log_prob, log_backoff, children, word, blob, begins, sizes, n, node, end, buffer
-):
+def write_rows(tables, word, blob, begins, sizes, n, node, end, buffer):
     """Write lines for n-grams from `node` on, until the buffer may not hold one more.
 
     Returns:
         The first node not written, and the bytes filled.
     """
+    first, children = tables.first, tables.children
+    log_prob, log_backoff = tables.log_prob, tables.log_backoff
     scale = 1.0 / math.log(10.0)
     path = np.empty(n, np.int64)  # the n-gram's contexts of 1, 2 ... words, and itself
     path[n - 1] = node

@@ -194,6 +194,19 @@ def _cut(levels: Levels, n: int) -> Iterator[tuple[int, int]]:
     return pairwise([contexts.start, *cuts.tolist(), contexts.stop])
 
 
+class _Order(NamedTuple):
+    """The n-grams of one order; what is numbered from its first node is `(n-grams of the order,)`."""
+
+    children: Array  # of all contexts, and the suffixes of all nodes, as in `Tables`
+    suffix: Array
+    first: int  # its first node
+    first_below: int  # that of the order below
+    raw: Array  # how often each occurs
+    threshold: int  # n-grams that occur at most so often are left out
+    lower: Array  # p of the order below, from its first node on
+    p: Array  # to be filled in
+
+
 def _order(
     levels: Levels, suffix: Array, n: int, rule: Rule, threshold: int, lower: Array, log_prob: Array,
     log_backoff: Array,
@@ -203,18 +216,16 @@ def _order(
     p = levels.new(len(raw), np.float64)
     if n == 1:
         edges, nothing = np.array([0, here.stop], np.uint32), np.zeros(here.stop, np.uint32)
-        _interpolate(edges, 0, 1, 0, nothing, 0, raw, threshold, *rule, lower, p, np.empty(1))
+        _interpolate(_Order(edges, nothing, 0, 0, raw, threshold, lower, p), rule, 0, 1, np.empty(1))
         with np.errstate(divide="ignore"):
             np.log(p, out=log_prob[here], casting="same_kind")
         return p
-    before = levels.level(n - 1)
+    below = levels.level(n - 1)
+    order = _Order(levels.children, suffix, here.start, below.start, raw, threshold, lower, p)
 
     def piece(low: int, high: int) -> None:
         gamma = np.empty(high - low)
-        _interpolate(
-            levels.children, low, high, here.start, suffix, before.start, raw, threshold, *rule, lower, p,
-            gamma,
-        )  # fmt: skip
+        _interpolate(order, rule, low, high, gamma)
         part = slice(int(levels.children[low]), int(levels.children[high]))
         seen = p[part.start - here.start : part.stop - here.start]
         with np.errstate(divide="ignore"):
@@ -257,15 +268,10 @@ def _link(children, word, suffix, begin, end):
 
 
 @njit
-def _interpolate(
-    children, begin, end, first, suffix, before, raw, threshold, counts, discount, per_child, extra, backoff,
-    lower, p, gamma,
-):  # fmt: skip
-    """The equation above for contexts [begin, end).
-
-    `first` and `before` are the first nodes of the n-grams' level and of the one below: `raw`,
-    `counts`, `p` and `lower` count from there, `gamma` from `begin`.
-    """
+def _interpolate(order, rule, begin, end, gamma):
+    """The equation above for contexts [begin, end), whose `gamma` `(end - begin,)` is filled in, and p."""
+    children, suffix, first, first_below, raw, threshold, lower, p = order
+    counts, discount, per_child, extra, backoff = rule
     seen = np.zeros(4, np.int64)
     for context in range(begin, end):
         low, high = np.int64(children[context]) - first, np.int64(children[context + 1]) - first
@@ -288,5 +294,5 @@ def _interpolate(
             below = 0.0
         for child in range(low, high):
             a = np.int64(counts[child])
-            shorter = np.int64(suffix[child + first]) - before
+            shorter = np.int64(suffix[child + first]) - first_below
             p[child] = (a - discount[a if a < 3 else 3]) * share + below * lower[shorter]

@@ -69,7 +69,7 @@ class NGram(Causal):
         words, after = np.array(ids, np.int64), np.array(states, np.int64)
         self._check(words)
         log_probs, lengths = np.empty(len(ids), np.float32), np.empty(len(ids), np.uint8)
-        step(*self.tables, after, words, log_probs, lengths)
+        step(self.tables, after, words, log_probs, lengths)
         return after, log_probs, lengths
 
     def _check(self, ids: Array) -> None:
@@ -94,7 +94,7 @@ class NGramDecoder:
     def log_probs(self) -> Floats:
         found = np.empty((len(self.states), self.model.vocabulary.size), np.float32)
         for state, row in zip(self.states, found, strict=True):
-            distribution(*self.model.tables, int(state), row)
+            distribution(self.model.tables, int(state), row)
         return found
 
     def append(self, ids: Ids) -> None:

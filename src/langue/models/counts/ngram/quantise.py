@@ -7,6 +7,8 @@ now, and rounded down: after every context the words sum to a little less than o
 per byte never flatter the model.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from langue.base.arrays import Array
@@ -16,6 +18,18 @@ from langue.models.counts.ngram.tables import BINS, Tables
 
 CELLS = 1 << 18  # into which values are sorted first: far finer than bins, and of a size that is known
 LOWEST = 1e-9  # of a backoff, where rounding left nothing for it
+
+
+class _Level(NamedTuple):
+    """The n-grams of one order as they are being quantised."""
+
+    n: int
+    begin: int  # their contexts are [begin, end)
+    end: int
+    p: Array  # (order, BINS) float64: probabilities that codes stand for
+    codes: Array  # (nodes,)
+    total: Array  # (contexts,) what words sum to after each context
+    whole: float  # what all words sum to without context
 
 
 def quantise(tables: Tables, new: New = np.empty) -> Tables:
@@ -37,10 +51,10 @@ def quantise(tables: Tables, new: New = np.empty) -> Tables:
             whole = float(p[0, log_prob[: level.stop - 1]].sum())
             continue
         here = tables.level(n - 1)
-        work = here.start, here.stop, n, tables.suffix, tables.children, p, log_prob, total, whole
-        _balance(*work, tables.log_prob, tables.log_backoff, wanted)
+        order_n = _Level(n, here.start, here.stop, p, log_prob, total, whole)
+        _balance(tables, order_n, wanted)
         bins[1, n - 2] = _encode(wanted[here], log_backoff[here], least=True)
-        _sum(*work, np.exp(bins[1, n - 2].astype(np.float64)), log_backoff)
+        _sum(tables, order_n, np.exp(bins[1, n - 2].astype(np.float64)), log_backoff)
     return tables._replace(log_prob=log_prob, log_backoff=log_backoff, bins=bins).frozen()
 
 
@@ -137,14 +151,22 @@ def _code(values, low, scale, code, codes):
 
 
 @njit
-def _balance(begin, end, n, suffix, children, p, codes, total, whole, log_prob, log_backoff, wanted):
-    """Find the backoff with which words sum to one after each context [begin, end) of n - 1 words.
+def _balance(tables, level, wanted):
+    """Fill in the backoff with which words sum to one after each context of n - 1 words.
 
     Where the means of bins take nearly all there is, the n-grams of that context take lower bins, until
     half of what was to be handed down is left.
     """
+    suffix, children, log_prob, p, codes = (
+        tables.suffix,
+        tables.children,
+        tables.log_prob,
+        level.p,
+        level.codes,
+    )
+    n = level.n
     lowest = 1 if p[n - 1, 0] == 0.0 else 0
-    for context in range(begin, end):
+    for context in range(level.begin, level.end):
         low, high = np.int64(children[context]), np.int64(children[context + 1])
         left = 1.0
         for child in range(low, high):
@@ -156,20 +178,21 @@ def _balance(begin, end, n, suffix, children, p, codes, total, whole, log_prob, 
                 break
             for child in range(low, high):
                 codes[child] = max(np.int64(codes[child]) - 1, lowest)
-        rest = _total(context, n, suffix, total, whole) - below
+        rest = _total(context, suffix, level) - below
         if low == high or rest < LOWEST:  # nobody asks for it
-            wanted[context] = log_backoff[context]
+            wanted[context] = tables.log_backoff[context]
         else:
             wanted[context] = np.log(max((1.0 - own) / rest, LOWEST))
 
 
 @njit
-def _sum(begin, end, n, suffix, children, p, codes, total, whole, gamma, backoff_codes):
-    """Fill in what words sum to after each context [begin, end)."""
-    for context in range(begin, end):
+def _sum(tables, level, gamma, backoff_codes):
+    """Fill in what words sum to after each context."""
+    suffix, children, total = tables.suffix, tables.children, level.total
+    for context in range(level.begin, level.end):
         low, high = np.int64(children[context]), np.int64(children[context + 1])
-        own, below = _sums(low, high, n, suffix, p, codes)
-        rest = _total(context, n, suffix, total, whole) - below
+        own, below = _sums(low, high, level.n, suffix, level.p, level.codes)
+        rest = _total(context, suffix, level) - below
         total[context] = own + gamma[backoff_codes[context]] * max(rest, 0.0)
 
 
@@ -184,5 +207,6 @@ def _sums(low, high, n, suffix, p, codes):
 
 
 @njit
-def _total(context, n, suffix, total, whole):
-    return whole if n == 2 else total[np.int64(suffix[context])]
+def _total(context, suffix, level):
+    """What all words sum to after the context less its first word."""
+    return level.whole if level.n == 2 else level.total[np.int64(suffix[context])]

@@ -48,19 +48,18 @@ def score(tables: Tables, stream: Array, *, workers: int | None = None) -> tuple
     parts = len(stream) // CHUNK_POSITIONS + 1
     edges = [len(stream) * part // parts for part in range(parts + 1)]
     parallel_map(
-        lambda span: _lockstep(*tables, stream, *span, log_probs, lengths), pairwise(edges), workers=workers
+        lambda span: _lockstep(tables, stream, *span, log_probs, lengths), pairwise(edges), workers=workers
     )
     return log_probs, lengths
 
 
 @njit
-def _lockstep(  # noqa: C901  # a call for each stage halves the speed
-    first, suffix, log_prob, log_backoff, children, slots, bases, bins, stream, begin, end, log_probs, lengths
-):
+def _lockstep(tables, stream, begin, end, log_probs, lengths):  # noqa: C901  # a call a stage halves the speed
     """Score positions [begin, end). Before where a stream begins, order - 1 words are read again.
 
     What a match is worth is fetched when it is known to be the longest, and written down a turn later.
     """
+    first, suffix, log_prob, log_backoff, children, slots, bases, _ = tables
     order = len(first) - 1
     counted, stop = np.empty(STREAMS, np.int64), np.empty(STREAMS, np.int64)  # the part of each stream
     for s in range(STREAMS):
@@ -83,17 +82,13 @@ def _lockstep(  # noqa: C901  # a call for each stage halves the speed
         for s in range(STREAMS):
             if at[s] < stop[s]:
                 word = np.int64(stream[at[s]])
-                fertile[s] = _open(
-                    suffix, children, slots, bases, nodes, old, s, depth[old, s], word, low, high, slot
-                )
+                fertile[s] = _open(tables, nodes, old, s, depth[old, s], word, low, high, slot)
                 fetch_word(children, bases, word)
                 waiting[left] = s
                 left += fertile[s] > 0
         for s in range(STREAMS):
             if counted[s] < at[s] <= stop[s] and nodes[old, s, 0] != first[1] - 1:
-                log_probs[at[s] - 1] = _worth(
-                    log_prob, log_backoff, bins, nodes, old, s, found[s], depth[new, s]
-                )
+                log_probs[at[s] - 1] = _worth(tables, nodes, old, s, found[s], depth[new, s])
                 lengths[at[s] - 1] = found[s]
         for s in range(STREAMS):
             if at[s] < stop[s]:
@@ -101,7 +96,7 @@ def _lockstep(  # noqa: C901  # a call for each stage halves the speed
             found[s] = 1
         for index in range(left):
             row = np.int64(waiting[index])
-            _reach(suffix, slots, row, fertile[row], low, high, slot)
+            _reach(tables, row, fertile[row], low, high, slot)
         for n in range(order - 1):
             going_on = np.int64(0)
             for index in range(left):
@@ -128,12 +123,13 @@ def _lockstep(  # noqa: C901  # a call for each stage halves the speed
 
 
 @njit(inline="always")
-def _open(suffix, children, slots, bases, nodes, old, s, depth, word, low, high, slot):
+def _open(tables, nodes, old, s, depth, word, low, high, slot):
     """Read where the children of each context nodes[old, s] lie, and fetch where the word may be.
 
     Returns:
         How many contexts have children; where one has none, no longer one has.
     """
+    suffix, children, slots, bases = tables.suffix, tables.children, tables.slots, tables.bases
     fertile = 0
     for n in range(depth):
         context = np.int64(nodes[old, s, n])
@@ -151,20 +147,20 @@ def _open(suffix, children, slots, bases, nodes, old, s, depth, word, low, high,
 
 
 @njit(inline="always")
-def _reach(suffix, slots, s, fertile, low, high, slot):
+def _reach(tables, s, fertile, low, high, slot):
     """Fetch what the slots of the index point to."""
     for n in range(fertile):
         if np.int64(high[s, n]) - np.int64(low[s, n]) > FEW:
-            prefetch(suffix, np.int64(slots[np.int64(slot[s, n])]))
+            prefetch(tables.suffix, np.int64(tables.slots[np.int64(slot[s, n])]))
 
 
 @njit(inline="always")
-def _worth(log_prob, log_backoff, bins, nodes, new, s, match, depth):
+def _worth(tables, nodes, new, s, match, depth):
     """Log-probability of the word whose matches are nodes[new, s], the longest of `match` words: that of the
     match, and the backoffs of the contexts nodes[1 - new, s], `depth` of them, that have as many words."""
-    total = value(log_prob, bins, 0, match - 1, np.int64(nodes[new, s, match - 1]))
+    total = value(tables.log_prob, tables.bins, 0, match - 1, np.int64(nodes[new, s, match - 1]))
     for n in range(match - 1, depth):
-        total += value(log_backoff, bins, 1, n, np.int64(nodes[1 - new, s, n]))
+        total += value(tables.log_backoff, tables.bins, 1, n, np.int64(nodes[1 - new, s, n]))
     return total
 
 
@@ -193,13 +189,12 @@ def totals(stream, start, unknown, log_probs):
 
 
 @njit
-def step(
-    first, suffix, log_prob, log_backoff, children, slots, bases, bins, states, words, log_probs, lengths
-):
+def step(tables, states, words, log_probs, lengths):
     """Read one word in each state: `states` `(batch,)` is overwritten, the rest `(batch,)` filled.
 
     A state is a context and may be -1, the empty one; so may be the states that result (order 1).
     """
+    first, suffix, slots = tables.first, tables.suffix, tables.slots
     order = len(first) - 1
     nodes = np.zeros((2, 1, order + 1), np.uint32)  # contexts, and matches
     low, high = np.empty((1, order), np.uint32), np.empty((1, order), np.uint32)
@@ -207,7 +202,7 @@ def step(
     for at in range(len(states)):
         depth = _contexts(first, suffix, states[at], nodes)
         word = np.int64(words[at])
-        fertile = _open(suffix, children, slots, bases, nodes, 0, 0, depth, word, low, high, slot)
+        fertile = _open(tables, nodes, 0, 0, depth, word, low, high, slot)
         node, length = word, 1
         nodes[1, 0, 0] = word
         while length <= fertile:
@@ -225,7 +220,7 @@ def step(
             node = longer
             nodes[1, 0, length] = node
             length += 1
-        log_probs[at] = _worth(log_prob, log_backoff, bins, nodes, 1, 0, length, depth)
+        log_probs[at] = _worth(tables, nodes, 1, 0, length, depth)
         lengths[at] = length
         states[at] = node if length < order else np.int64(suffix[node]) if order > 1 else -1
 
@@ -244,12 +239,13 @@ def _contexts(first, suffix, state, nodes):
 
 
 @njit
-def distribution(first, suffix, log_prob, log_backoff, children, slots, bases, bins, state, row):
+def distribution(tables, state, row):
     """Fill `row` `(vocabulary,)` with the log-probabilities of every word after a state.
 
     From the shortest context to the longest: each backs off from what stands there and overwrites
     what it has seen itself.
     """
+    first, suffix, log_prob, log_backoff, children, _, bases, bins = tables
     nodes = np.empty((1, 1, len(first)), np.uint32)
     depth = _contexts(first, suffix, state, nodes)
     for id in range(len(row)):

@@ -77,19 +77,8 @@ class Tables(NamedTuple):
         suffix, log_prob = new(nodes, np.uint32), new(nodes, np.float32)
         log_backoff, children = new(contexts, np.float32), new(contexts + 1, np.uint32)
         number = new(len(kept) + 1, np.uint32)
-        _keep(
-            kept,
-            self.suffix,
-            self.log_prob,
-            self.log_backoff,
-            self.children,
-            number,
-            suffix,
-            log_prob,
-            log_backoff,
-            children,
-        )
         tables = Tables(first, suffix, log_prob, log_backoff, children, np.empty(0, np.uint32))
+        _keep(kept, self, number, tables)
         return tables._replace(slots=index_of(children, tables.words(new), new)).frozen()
 
     @property
@@ -177,11 +166,10 @@ def _last_words(suffix, words, word):
 
 
 @njit
-def _keep(
-    kept, suffix, log_prob, log_backoff, children, number, new_suffix, new_log_prob, new_log_backoff,
-    new_children,
-):  # fmt: skip
-    """Fill the arrays of the kept nodes; `number` with how many are kept before each node."""
+def _keep(kept, old, number, new):
+    """Fill the tables `new` of the kept nodes; `number` with how many are kept before each node."""
+    suffix, log_prob, log_backoff, children = old.suffix, old.log_prob, old.log_backoff, old.children
+    new_suffix, new_log_prob, new_log_backoff = new.suffix, new.log_prob, new.log_backoff
     at = np.int64(0)
     for node in range(len(kept)):
         number[node] = at
@@ -193,9 +181,9 @@ def _keep(
     for context in range(len(log_backoff)):
         if kept[context]:
             # A context's children begin where those of the context before end.
-            new_log_backoff[at], new_children[at] = log_backoff[context], number[np.int64(children[context])]
+            new_log_backoff[at], new.children[at] = log_backoff[context], number[np.int64(children[context])]
             at += 1
-    new_children[at] = number[len(kept)]
+    new.children[at] = number[len(kept)]
 
 
 @njit
