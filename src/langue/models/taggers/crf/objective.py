@@ -18,7 +18,7 @@ from langue.base.parallel import count_parts, parallel_map
 from langue.inference.chain import Chain, map_blocks, offsets_of
 from langue.inference.sumproduct import posteriors
 from langue.models.taggers.crf.features import Batch
-from langue.models.taggers.crf.minimise import dot
+from langue.models.taggers.crf.minimize import dot
 from langue.models.taggers.labels import UNKNOWN_TAG
 
 PART_POSITIONS = 1 << 17  # of a part of the gradient

@@ -9,7 +9,7 @@ from langue.base.arrays import Float64Array
 from langue.base.progress import bar, log
 from langue.corpus.tagged import Sentence, unit_of
 from langue.models.taggers.crf.features import Extractor
-from langue.models.taggers.crf.minimise import Step, dot, minimise
+from langue.models.taggers.crf.minimize import Step, dot, minimize
 from langue.models.taggers.crf.model import CRF
 from langue.models.taggers.crf.objective import Features, Objective, find_features
 from langue.models.taggers.crf.sgd import descend
@@ -55,7 +55,7 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Float64Array, 
     found = Step(0, theta, np.inf, 0)
     interrupted = False
 
-    def penalised(theta: Float64Array) -> tuple[float, Float64Array]:
+    def penalized(theta: Float64Array) -> tuple[float, Float64Array]:
         loss, gradient = objective(theta)
         return loss + config.l2 * dot(theta, theta), gradient + (2 * config.l2) * theta
 
@@ -75,8 +75,8 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Float64Array, 
                     objective, theta, l2=config.l2, epochs=config.iterations, seed=config.seed, after=after
                 )
             else:
-                found = minimise(
-                    penalised,
+                found = minimize(
+                    penalized,
                     theta,
                     l1=config.l1,
                     steps=config.iterations,
