@@ -1,13 +1,23 @@
 """How a corpus is read: the `[data]` section of a recipe."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from langue.base.config import Config, Fraction
 from langue.corpus.normalize import Normalization
 
 
+DOCUMENTS = ("auto", "file", "line", "blank-line", "form-feed")
+
+
 class DataConfig(Config, frozen=True):
     """What a document is, what is dropped, and how documents are split."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "valid_share": "valid_fraction",
+        "test_share": "test_fraction",
+        "normalisation": "normalization",
+    }
 
     # auto: records for JSON lines and Parquet; for text, see `langue.corpus.read.resolve`
     documents: Literal["auto", "file", "line", "blank-line", "form-feed"] = "auto"
