@@ -6,7 +6,6 @@ from typing import ClassVar, Literal
 from langue.base.config import Config, Fraction
 from langue.corpus.normalize import Normalization
 
-
 DOCUMENTS = ("auto", "file", "line", "blank-line", "form-feed")
 
 

@@ -35,7 +35,7 @@ class NGramConfig(Config, frozen=True):
 
     order: Annotated[int, msgspec.Meta(ge=1, le=8)] = 5  # beyond 5, words gain little; characters want more
     smoothing: Smoothing = "modified-kneser-ney"  # the best of them on every corpus we tried
-    k: PositiveFloat = 1.0  # of add-k
+    alpha: PositiveFloat = 1.0  # of add-k
     # Drop n-grams that occur at most so often, for orders 1, 2 ...; the last holds for those above.
     prune: tuple[NonNegativeInt, ...] = ()
     # Drop n-grams that raise the perplexity by less than this share; 1e-7 drops two thirds (Stolcke 1998).
