@@ -20,6 +20,14 @@ Settings = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example training.minutes=3."),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint, if there is one.")]
+DocumentsRule = Annotated[
+    str | None,
+    typer.Option(
+        "--documents",
+        metavar="RULE",
+        help="How text files are cut: line, blank-line, form-feed, file, auto; left out: as in training.",
+    ),
+]
 SplitName = Annotated[str, typer.Option("--split", help="Which documents: train, valid or test.")]
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from langue.base.arrays import Int64Array
 from langue.base.errors import LangueError
 from langue.corpus.labeled import Example, read_labeled
 from langue.models.encoders.classifier import FAMILY, ClassifierConfig, EncoderClassifier, build
@@ -23,8 +23,8 @@ from langue.tokens.masked import packed
 class Text(NamedTuple):
     """A labeled text, or pair, as an encoder reads it."""
 
-    ids: npt.NDArray[np.int64]
-    types: npt.NDArray[np.int64]
+    ids: Int64Array
+    types: Int64Array
     label: int
 
 
@@ -58,7 +58,7 @@ def head(
         encoder_config=encoder_table(encoder),
         labels=labels,
         dropout=settings.dropout,
-        pool=settings.pool if settings.pool != "auto" else says,  # type: ignore[arg-type]
+        pooling=settings.pooling if settings.pooling != "auto" else says,  # type: ignore[arg-type]
     )
 
     def network(seed: int) -> EncoderClassifier:

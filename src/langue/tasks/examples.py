@@ -4,8 +4,8 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Int64Array
 from langue.base.errors import LangueError
 from langue.base.seeds import derive, generator
 
@@ -81,9 +81,7 @@ class ExampleBatches(Generic[E]):
         )
 
 
-def order(
-    lengths: Sequence[int], rows: int, seed: int, epoch: int, *, by_length: bool
-) -> list[npt.NDArray[np.int64]]:
+def order(lengths: Sequence[int], rows: int, seed: int, epoch: int, *, by_length: bool) -> list[Int64Array]:
     """The numbers of all examples in the order of an epoch, in batches of nearly equal size.
 
     Args:
@@ -94,7 +92,7 @@ def order(
     count = -(-len(lengths) // rows)
     if not by_length:
         return np.array_split(shuffled, count)
-    batches: list[npt.NDArray[np.int64]] = []
+    batches: list[Int64Array] = []
     for pool in np.array_split(shuffled, -(-count // POOL)):
         sorted_pool = pool[np.argsort([lengths[index] for index in pool], kind="stable")]
         batches += np.array_split(sorted_pool, -(-len(pool) // rows))

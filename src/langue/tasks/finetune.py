@@ -51,7 +51,7 @@ def finetune(
             model is no encoder, the output folder is in the way, or the run to resume is another's.
         Interrupted: a stop was asked for; a checkpoint, and the best model so far, were written.
     """
-    run, going_on = run_folder(output), check_output(output, overwrite=overwrite, resume=resume)
+    run, resuming = run_folder(output), check_output(output, overwrite=overwrite, resume=resume)
     started = time.perf_counter()
     keep_freed_memory()
     labeled = task.read(data, layout)
@@ -86,9 +86,10 @@ def finetune(
         "model": encode(head.config),
         "training": encode(config),
     }
+    kinds = {"model": type(head.config), "training": type(config)}
     with find_world() as world:
-        with unfinished(run, now, world, going_on=going_on):
-            learned = learn(problem, config, config, run, world, resume=going_on)
+        with unfinished(run, now, kinds, world, resuming=resuming):
+            learned = learn(problem, config, config, run, world, resume=resuming)
         if learned.model is None:
             raise Interrupted(
                 "interrupted before an epoch was complete, so no model was written; the same command with "
@@ -113,7 +114,7 @@ def finetune(
                 result,
                 problem.validation,
                 facts,
-                overwrite=overwrite or going_on,
+                overwrite=overwrite or resuming,
             )
         world.wait()  # the others may want to read what was saved
     if learned.interrupted:

@@ -115,7 +115,7 @@ def learn(
     with Stop() as stop:
         for seed in range(settings.seed, settings.seed + settings.seeds):
             config, own = training_of(settings, run, seed), folder / f"seed-{seed}"
-            network, ledger = _train_seed(problem, config, settings.batch, own, world, resume=resume)
+            network, ledger = _train_seed(problem, config, settings.batch_size, own, world, resume=resume)
             if ledger["validation"]:
                 results.append(_result(problem, network, seed, ledger))
                 figure = getattr(results[-1].valid, problem.figure)

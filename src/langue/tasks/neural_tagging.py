@@ -59,7 +59,7 @@ def training_of(recipe: Recipe, tagged: Tagged, file: Path, valid: Sequence[Sent
     return Training(recipe, file, problem)
 
 
-def learn_tagger(training: Training, run: Path, world: World, *, going_on: bool) -> Learned[NeuralTagger]:
+def learn_tagger(training: Training, run: Path, world: World, *, resuming: bool) -> Learned[NeuralTagger]:
     """Train it, or go on with it.
 
     Raises:
@@ -69,8 +69,9 @@ def learn_tagger(training: Training, run: Path, world: World, *, going_on: bool)
     assert recipe.training is not None
     settings: Any = recipe.model  # which has what `learn.Settings` asks for
     now = {"files": {"data": sha256(training.file)}, **recipe.to_table()}
-    with unfinished(run, now, world, going_on=going_on):
-        learned = learn(training.problem, settings, recipe.training, run, world, resume=going_on)
+    kinds = {"model": type(recipe.model), "training": type(recipe.training)}
+    with unfinished(run, now, kinds, world, resuming=resuming):
+        learned = learn(training.problem, settings, recipe.training, run, world, resume=resuming)
     if learned.model is None:
         raise Interrupted(
             "interrupted before an epoch was complete, so no model was written; the same command with "

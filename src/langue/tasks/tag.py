@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from langue.base.arrays import Array
 from langue.base.config import encode as table_of
 from langue.corpus.tagged import Sentence, TaggedConfig, read_tagged
-from langue.inference.chain import Numbers, offsets_of
+from langue.inference.chain import offsets_of
 from langue.models.folder import ModelFolder
 from langue.models.taggers.base import NeuralTagger
 from langue.models.taggers.encoder_tagger import FAMILY, EncoderTagger, EncoderTaggerConfig, Reader, build
@@ -35,7 +36,7 @@ class TaggedSentence(NamedTuple):
     """A sentence, and the numbers of its labels, which are read of the training data alone."""
 
     sentence: Sentence
-    labels: Numbers
+    labels: Array
 
 
 def read(path: Path, layout: TaggedConfig) -> Labeled[Sentence]:
@@ -44,7 +45,7 @@ def read(path: Path, layout: TaggedConfig) -> Labeled[Sentence]:
     return Labeled(tagged.sentences, layout_of(tagged), describe(tagged, path, known))
 
 
-def numbered(sentences: Sequence[Sentence], tags: Numbers) -> list[TaggedSentence]:
+def numbered(sentences: Sequence[Sentence], tags: Array) -> list[TaggedSentence]:
     """Sentences with the labels of all their tokens, `(N,)`."""
     parts = np.split(tags, offsets_of([len(sentence.words) for sentence in sentences])[1:-1])
     return [TaggedSentence(*pair) for pair in zip(sentences, parts, strict=True)]

@@ -77,16 +77,16 @@ def _by_gradient(
     from langue.training.distributed import world as find_world
     from langue.training.run_folder import check_output, run_folder
 
-    run, going_on = run_folder(output), check_output(output, overwrite=overwrite, resume=resume)
+    run, resuming = run_folder(output), check_output(output, overwrite=overwrite, resume=resume)
     tagged, held_out = _read(recipe, data, valid)
     training = neural_tagging.training_of(recipe, tagged, data, held_out.sentences if held_out else None)
     with find_world() as world:
-        learned = neural_tagging.learn_tagger(training, run, world, going_on=going_on)
+        learned = neural_tagging.learn_tagger(training, run, world, resuming=resuming)
         assert learned.model is not None and recipe.training is not None
         if world.first:
             seconds = {"seconds": round(sum(seed.ledger["seconds"] for seed in learned.seeds), 3)}
             measured = seconds | neural_tagging.measured(learned)
-            replace = overwrite or going_on
+            replace = overwrite or resuming
             _save(recipe, data, tagged, output, learned.model, measured, held_out, overwrite=replace)
         world.wait()  # the others may want to read what was saved
     if learned.interrupted:

@@ -8,7 +8,7 @@ several processes, the model folder.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 import torch
@@ -28,6 +28,9 @@ N = TypeVar("N", bound=nn.Module)
 
 class FinetuneConfig(RunConfig, frozen=True):
     """The `--set` of `langue finetune`."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"batch": "batch_size", "pool": "pooling", "start": "init"}
+    RENAMED_VALUES: ClassVar[Mapping[str, Mapping[str, str]]] = {"init": {"encoder": "pretrained"}}
 
     epochs: Annotated[int, msgspec.Meta(ge=1)] = 3  # Devlin et al. 2019, appendix A.3: 2 to 4
     batch_size: Annotated[int, msgspec.Meta(ge=1)] = 32  # examples
@@ -103,7 +106,7 @@ def start_encoder(network: nn.Module, encoder: ModelFolder[Masked], settings: Fi
     Returns:
         Whether they are the trained ones.
     """
-    if settings.start != "encoder":
+    if settings.init != "pretrained":
         return False
     assert isinstance(encoder.model, nn.Module)
     network.load_state_dict(encoder.model.state_dict())

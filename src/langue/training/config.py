@@ -1,6 +1,7 @@
 """How a model is trained by gradient: the `[training]` section of a recipe."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -14,6 +15,11 @@ Positive = Annotated[float, msgspec.Meta(gt=0.0)]
 
 class RunConfig(Config, frozen=True):
     """How a run is computed and kept, whatever the model learns from."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "micro_tokens": "micro_batch_tokens",
+        "recompute": "gradient_checkpointing",
+    }
 
     micro_batch_tokens: Count = 0  # of a batch that pass at a time; 0: all, and half if memory runs out
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of matrix products
@@ -33,6 +39,14 @@ class TaggerRunConfig(RunConfig, frozen=True):
 
 class TrainingConfig(RunConfig, frozen=True):
     """The budget is the first of `steps`, `tokens`, `epochs`, `minutes` that is not 0."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "optimiser": "optimizer",
+        "matrix_rate": "muon_lr_multiplier",
+        "final_rate": "min_lr_ratio",
+        "average": "ema_decay",
+        "shard": "fsdp",
+    }
 
     steps: Count = 0
     tokens: Count = 0

@@ -66,7 +66,7 @@ class Processes(World):
             return model.loss
         loss = LossOf(model)
         self._wrapped = nn.parallel.DistributedDataParallel(loss, find_unused_parameters=not all_used)
-        return self._wrapped  # type: ignore[no-any-return]
+        return self._wrapped
 
     def local_rows(self, batch: B) -> B:
         if batch.rows < self.size:
@@ -88,7 +88,7 @@ class Processes(World):
         if self.sharded:
             self._wrapped.set_requires_gradient_sync(now)
         elif not now:
-            return self._wrapped.no_sync()  # type: ignore[no-any-return]
+            return self._wrapped.no_sync()
         return contextlib.nullcontext()
 
     def sum(self, *values: float) -> list[float]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from langue.base.deprecated import rename_keys
 from langue.base.errors import LangueError
 from langue.base.progress import Bar, bar, log
 from langue.base.stop import Stop
@@ -13,7 +14,7 @@ from langue.nn.fast.choices import keep_freed_memory
 from langue.training.checkpoint import Checkpoints
 from langue.training.metrics import Figures, Metrics, clock, peak_memory
 from langue.training.run_folder import METRICS
-from langue.training.state import State, Step
+from langue.training.state import RENAMED, State, Step
 from langue.training.tensors import weights
 from langue.training.trainer import Trainer
 from langue.training.validation import Best, Validation
@@ -88,7 +89,7 @@ class Session:
         checkpoint = self.checkpoints.read()
         if checkpoint is None:
             return
-        now, state = self.trainer.state, msgspec.convert(checkpoint[0], State)
+        now, state = self.trainer.state, msgspec.convert(rename_keys(checkpoint[0], RENAMED), State)
         if state.micro_batch_tokens != self.config.micro_batch_tokens:
             state.micro_batch_rows, state.micro_batch_tokens = now.micro_batch_rows, now.micro_batch_tokens
         self.trainer.state, self.trainer.model.carry = state, checkpoint[1]

@@ -13,10 +13,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from langue.base.config import Config, with_new_names
 from langue.base.errors import LangueError
 from langue.base.files import check_free, read_json, write_json
 from langue.base.progress import log, silence
 from langue.models.folder import DESCRIPTION
+from langue.models.registry import RENAMED
 
 if TYPE_CHECKING:
     from langue.training.world import World
@@ -25,11 +27,13 @@ RUN = "run.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = ("step-*", "*/step-*", "*/*/step-*")  # of the run, of one of several, of what that came to
 # What a checkpoint holds, or means, hangs on these.
-FIXED = ("optimizer", "ema_decay", "batch_tokens", "batch", "seed")
+FIXED = ("optimizer", "ema_decay", "batch_tokens", "batch_size", "seed")
 
 
 @contextlib.contextmanager
-def unfinished(run: Path, now: Mapping[str, Any], world: "World", *, resuming: bool) -> Iterator[None]:
+def unfinished(
+    run: Path, now: Mapping[str, Any], kinds: Mapping[str, type[Config]], world: "World", *, resuming: bool
+) -> Iterator[None]:
     """The folder of a run while the block trains, by all processes; gone if that fails before anything
     was measured. Of the processes, the first speaks.
 
@@ -37,7 +41,7 @@ def unfinished(run: Path, now: Mapping[str, Any], world: "World", *, resuming: b
         LangueError: the run to go on with is another's.
     """
     if world.first:
-        start_run(run, now, resuming=resuming)
+        start_run(run, now, kinds, resuming=resuming)
     else:
         silence()
     world.wait()
@@ -89,17 +93,22 @@ def check_no_run(run: Path, *, overwrite: bool) -> None:
         )
 
 
-def start_run(run: Path, now: Mapping[str, Any], *, resuming: bool) -> None:
+def start_run(
+    run: Path, now: Mapping[str, Any], kinds: Mapping[str, type[Config]], *, resuming: bool
+) -> None:
     """Make the folder of a run, or see that the one to go on with is of this model and data.
 
     Args:
         now: what makes it what it is, by part; of the settings in `training` some may change on the way.
+        kinds: of the parts that are sections, some of whose settings had other names.
 
     Raises:
         LangueError: the one to go on with is another's.
     """
     if resuming:
         before = read_json(run / RUN)
+        before |= {part: with_new_names(kind, before.get(part, {}), None) for part, kind in kinds.items()}
+        before["family"] = RENAMED.get(before.get("family"), before.get("family"))
         for part in now:
             if part != "training" and before.get(part) != now[part]:
                 raise LangueError(

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from langue.base.config import Config
 from langue.base.errors import Interrupted
 from langue.base.progress import bar
 from langue.base.stop import Stop
@@ -35,7 +36,7 @@ def train(
             another model or store, the store has nothing to train on, the loss is not finite.
         Interrupted: Ctrl-C or SIGTERM during a run by gradient, after a checkpoint.
     """
-    run, going_on = run_folder(output), check_output(output, overwrite=overwrite, resume=resume)
+    run, resuming = run_folder(output), check_output(output, overwrite=overwrite, resume=resume)
     if recipe.training is None:
         model, measured = _by_counts(recipe, store)
         _save(recipe, store, output, model, measured, overwrite=overwrite)
@@ -46,11 +47,11 @@ def train(
 
     training = training_of(recipe)
     with distributed.world(fsdp=training.fsdp) as world:
-        with unfinished(run, identity(recipe, store), world, going_on=going_on):
-            model, measured = _by_gradient(recipe, store, run, world, resume=going_on)
+        with unfinished(run, identity(recipe, store), kinds_of(recipe), world, resuming=resuming):
+            model, measured = _by_gradient(recipe, store, run, world, resume=resuming)
         if world.first:
             metrics = run / METRICS
-            _save(recipe, store, output, model, measured, overwrite=overwrite or going_on, metrics=metrics)
+            _save(recipe, store, output, model, measured, overwrite=overwrite or resuming, metrics=metrics)
         world.wait()  # the others may want to read what was saved
     if measured["interrupted"]:
         raise Interrupted(
@@ -64,6 +65,11 @@ def train(
 def identity(recipe: Recipe, store: TokenStore) -> dict[str, Any]:
     """What makes a run what it is."""
     return {"store": store.fingerprint, **recipe.to_table()}
+
+
+def kinds_of(recipe: Recipe) -> dict[str, type[Config]]:
+    """The sections of that."""
+    return {"model": type(recipe.model), "training": type(training_of(recipe))}
 
 
 def training_of(recipe: Recipe) -> TrainingConfig:

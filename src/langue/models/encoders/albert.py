@@ -7,6 +7,7 @@ tells each head how far apart two tokens are. Weights go both ways to Hugging Fa
 `AlbertForPreTraining`. Letters: B batch, T time, C channels, E channels of the embedding, V vocabulary.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -38,6 +39,8 @@ from langue.tokens.masking import Masking
 
 
 class AlbertConfig(MaskedConfig, frozen=True):
+    RENAMED: ClassVar[Mapping[str, str]] = {"embedding": "embedding_size"}
+
     TAKEN: ClassVar[tuple[str, ...]] = ("embedding_size",)
 
     embedding_size: Count = 0  # of the factorized one; 0: 128, the best of table 3 of the paper
@@ -90,7 +93,7 @@ class Albert(MaskedModel):
         return run_layers([self.layer] * self.config.shape.layers, x, mask, None, places)
 
     def predict(self, hidden: torch.Tensor) -> torch.Tensor:
-        return self.prediction(hidden)  # type: ignore[no-any-return]
+        return self.prediction(hidden)
 
     @property
     def output(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -98,7 +101,7 @@ class Albert(MaskedModel):
 
     def sentence_pair_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         assert self.pooler is not None and self.relation is not None
-        return self.relation(torch.tanh(self.pooler(hidden)))  # type: ignore[no-any-return]
+        return self.relation(torch.tanh(self.pooler(hidden)))
 
     def flops_per_token(self) -> float:
         """Of one training step: sharing saves memory, and no work."""

@@ -18,7 +18,7 @@ def build_encoder(name: str, config: Mapping[str, Any], vocabulary: Vocabulary, 
     """
     kind = family(name)
     assert kind.build is not None
-    encoder = kind.build(decode(kind.config, config, "encoder"), vocabulary, seed)
+    encoder = kind.build(decode(kind.config, config, "encoder", stored=True), vocabulary, seed)
     if not isinstance(encoder, MaskedModel):
         raise LangueError(f"{name} does not read in both directions; fine-tune bert or albert")
     return encoder

@@ -5,9 +5,9 @@ mean over the tokens. What the encoder learned about pairs of passages, its pool
 starts; an encoder without one starts at random.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -30,6 +30,8 @@ Pooling = Literal["cls", "mean"]
 
 
 class ClassifierConfig(Config, frozen=True):
+    RENAMED: ClassVar[Mapping[str, str]] = {"pool": "pooling"}
+
     task: Literal["classify", "pair"]
     encoder: str  # family
     encoder_config: dict[str, Any]
@@ -68,7 +70,7 @@ class EncoderClassifier(nn.Module, Classifier):
     def forward(self, batch: MaskedBatch) -> torch.Tensor:
         """Logits `(examples, labels)`, in the order of their numbers."""
         states = self._mean(batch) if self.config.pooling == "mean" else self._first(batch)
-        return self.out(self.drop(torch.tanh(self.pool(states))))  # type: ignore[no-any-return]
+        return self.out(self.drop(torch.tanh(self.pool(states))))
 
     def _first(self, batch: MaskedBatch) -> torch.Tensor:
         """The states of `[CLS]`: `(examples, C)`."""

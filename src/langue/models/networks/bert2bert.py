@@ -12,8 +12,9 @@ what BERT takes for one, its `[SEP]`. Deviates: all text is of part A, whose emb
 Letters: B batch, T time, C channels, H heads, V vocabulary.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import msgspec
 import torch
@@ -42,6 +43,8 @@ class Shape(NamedTuple):
 
 class Bert2BertConfig(Config, frozen=True):
     """One dial, and the numbers behind it: 0 takes what the size says, or the BERT it starts from."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"start": "init_from", "inner": "d_ff"}
 
     init_from: str = ""  # model folder of a BERT
     size: Literal["tiny", "small", "base"] = "tiny"
@@ -89,7 +92,7 @@ class Side(nn.Module):
     def forward(self, words: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """`(B, T, C)` of words and their positions, `(T,)` or `(B, T)`."""
         last = self.position.num_embeddings - 1
-        return self.drop(self.norm(words + self.position(positions.clamp(max=last))))  # type: ignore[no-any-return]
+        return self.drop(self.norm(words + self.position(positions.clamp(max=last))))
 
 
 class DecoderBlock(nn.Module):
@@ -111,7 +114,7 @@ class DecoderBlock(nn.Module):
     ) -> torch.Tensor:
         x = self.norm_1(x + self.drop(self.attn(x, mask, past=past)))
         x = self.norm_cross(x + self.drop(self.cross(x, memory, memory_mask, past)))
-        return self.norm_2(x + self.drop(self.c_proj(F.gelu(self.c_fc(x)))))  # type: ignore[no-any-return]
+        return self.norm_2(x + self.drop(self.c_proj(F.gelu(self.c_fc(x)))))
 
 
 class Bert2Bert(EncoderDecoder):
@@ -162,7 +165,7 @@ class Bert2Bert(EncoderDecoder):
         x = self.reads(self.word(ids), positions)
         for layer in self.encoder:
             x = layer(x, mask)
-        return x  # type: ignore[no-any-return]
+        return x
 
     def decode(
         self,
@@ -179,7 +182,7 @@ class Bert2Bert(EncoderDecoder):
         x = self.writes(self.word(ids), positions)
         for layer in self.decoding:
             x = layer(x, mask, memory, memory_mask, past)
-        return self.prediction(x)  # type: ignore[no-any-return]
+        return self.prediction(x)
 
     def forward(
         self, ids: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | str = "causal"

@@ -10,9 +10,9 @@ Deviates: the state starts afresh at each document, and `<eos>` is read before i
 Letters: B batch, T time, C width, V vocabulary; a state is `(layers, parts, B, C)`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -55,6 +55,8 @@ SIZES = {
 
 class RNNConfig(Config, frozen=True):
     """One dial, and the numbers behind it: 0 takes what the size says."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"locked": "variational_dropout"}
 
     size: Literal["small", "medium", "large"] = "small"
     cell: Cell = "lstm"  # elman shows the vanishing gradient; gru is a quarter smaller
@@ -105,7 +107,7 @@ class RNN(nn.Module, RecurrentCausal):
         self, ids: torch.Tensor, state: torch.Tensor, begins: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Hidden states `(B, T, C)` of ids `(B, T)`, and the state after them."""
-        return self.recurrent(self.embedding(ids), state, begins)  # type: ignore[no-any-return]
+        return self.recurrent(self.embedding(ids), state, begins)
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Sum of the cross-entropies, in nats, of a batch that goes on where the one before stopped."""

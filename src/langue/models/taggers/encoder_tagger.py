@@ -8,15 +8,15 @@ Letters: N tokens of all sentences, C channels.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from langue.base.arrays import Int64Array
 from langue.base.config import Config, decode
 from langue.base.seeds import derive
 from langue.corpus.normalize import Normalization
@@ -36,12 +36,13 @@ from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.words import HAN
 
-Ids = npt.NDArray[np.int64]
 _HAN = re.compile(f"[{HAN}]")
 
 
 class EncoderTaggerConfig(Config, frozen=True):
     """What a folder says of itself; a user sets `tasks.tag.TagConfig`."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"normalisation": "normalization"}
 
     head: Head
     encoder: str  # family
@@ -58,7 +59,7 @@ class EncoderTaggerConfig(Config, frozen=True):
 class Read(NamedTuple):
     """Sentences as the encoder reads them."""
 
-    windows: list[tuple[Ids, Ids]]  # ids and types, with special tokens
+    windows: list[tuple[Int64Array, Int64Array]]  # ids and types, with special tokens
     window: list[int]  # (N,) of each token, which of them its state is taken from
     place: list[int]  # (N,) and where in it
 
@@ -121,7 +122,7 @@ class Reader:
         found.place.extend(place.tolist())
 
 
-def overlapping(begins: Ids, ends: Ids, room: int) -> Iterator[tuple[int, int]]:
+def overlapping(begins: Int64Array, ends: Int64Array, room: int) -> Iterator[tuple[int, int]]:
     """Runs of tokens `[begin, end)` of at most `room` pieces that cover all, each beginning in the middle of
     the one before; one run, if all fit."""
     begin = 0
