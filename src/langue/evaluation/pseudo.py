@@ -17,7 +17,8 @@ import numpy.typing as npt
 from langue.corpus.normalise import Normalisation
 from langue.protocols import Floats, Ids, Masked
 from langue.tokens.boundaries import Boundaries
-from langue.tokens.masked import Specials, framed, pieces
+from langue.tokens.masked import framed, pieces
+from langue.tokens.masked_batch import Specials
 from langue.tokens.tokenizer import Tokenizer
 
 GROUP = 128  # sequences read at a time

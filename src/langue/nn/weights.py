@@ -6,11 +6,11 @@ from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import nn
 
 from langue.base.errors import LangueError
-from langue.nn.fast.choices import best_device
+from langue.nn.device import best_device
 
 M = TypeVar("M", bound=nn.Module)
 WEIGHTS = "weights.safetensors"
@@ -31,6 +31,24 @@ def load_weights(model: M, folder: Path) -> M:
         fit(model, load_file(folder / WEIGHTS), str(folder / WEIGHTS))
     except (SafetensorError, OSError) as error:
         raise LangueError(f"cannot read {folder / WEIGHTS}: {error}") from None
+    return model.to(best_device()).eval()
+
+
+def save_tied_weights(model: nn.Module, folder: Path) -> None:
+    """Write the weights of a model of which some may be one: that is written once."""
+    save_model(model, str(folder / WEIGHTS))
+
+
+def load_tied_weights(model: M, folder: Path) -> M:
+    """Read them back: the model, ready to be used on the best device.
+
+    Raises:
+        LangueError: they are not those of a model of this configuration.
+    """
+    try:
+        load_model(model, str(folder / WEIGHTS))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise LangueError(f"{folder / WEIGHTS} does not fit the model: {error}") from None
     return model.to(best_device()).eval()
 
 

@@ -18,7 +18,7 @@ from langue.corpus.tagged import Sentence
 if TYPE_CHECKING:
     import torch
 
-    from langue.tokens.masked import Relation, Specials
+    from langue.tokens.masked_batch import Relation, Specials
 
 Ids = npt.NDArray[np.integer]
 Floats = npt.NDArray[np.floating]

@@ -23,7 +23,8 @@ from langue.base.progress import log
 from langue.corpus.labelled import read_labelled
 from langue.models.encoders.classifier import ClassifierConfig, Pool, create
 from langue.models.folder import DESCRIPTION, Loaded, save_classifier
-from langue.nn.fast.choices import autocast, keep_freed_memory
+from langue.nn.device import keep_freed_memory
+from langue.nn.precision import autocast
 from langue.protocols import Vocabulary
 from langue.tasks.classification import Read, Reader, Scores, measure, numbers, predict
 from langue.tasks.teaching import Course, Taught, every_seed, held_out, spread, teach

@@ -14,7 +14,7 @@ from langue.models.folder import DESCRIPTION, Loaded, save_tagger
 from langue.models.taggers.encoder_tagger import FAMILY, EncoderTagger, EncoderTaggerConfig, create
 from langue.models.taggers.heads import Head
 from langue.models.taggers.labels import Encoding, Labels, check_possible, spell_labels
-from langue.nn.fast.choices import keep_freed_memory
+from langue.nn.device import keep_freed_memory
 from langue.tasks.classification import Scores
 from langue.tasks.finetune import FinetuneConfig, Finetuned
 from langue.tasks.metrics import TagScores, score_tags

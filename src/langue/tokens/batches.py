@@ -9,15 +9,15 @@ documents. Making a batch reads what it holds and no more, whatever the size of 
     StreamBatches   rows that go on where they stopped in the batch before: for recurrent models
 """
 
-from typing import NamedTuple, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from langue.base.seeds import derive, generator
+from langue.tokens.batch import Array, Batch
 from langue.tokens.store import Split
 
-Array = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
 
@@ -48,26 +48,6 @@ class BatchSource(Protocol):
 
     def first(self, rows: int) -> TrainingBatch:
         """The same `rows * context` tokens at every call: what a validation curve is measured on."""
-
-
-class Batch(NamedTuple):
-    """Rows of packed documents, each array `(batch, time)`."""
-
-    inputs: Array  # what is read; the first token of a document is read after `<eos>`
-    targets: Array  # what comes next
-    positions: Array  # how far into the document, or into the row where a row stands alone
-    segments: Array  # which document
-
-    @property
-    def rows(self) -> int:
-        return len(self.inputs)
-
-    @property
-    def targets_count(self) -> int:
-        return int(self.targets.size)
-
-    def cut(self, begin: int, end: int) -> "Batch":
-        return Batch(*(part[begin:end] for part in self))
 
 
 class Batches:

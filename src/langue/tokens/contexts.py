@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from langue.base.seeds import derive
-from langue.tokens.batches import Array, shuffled
+from langue.tokens.batch import Array
+from langue.tokens.batches import shuffled
 from langue.tokens.store import Split
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from langue.base.seeds import generator
-from langue.tokens.batches import Array
-from langue.tokens.masked import MaskedBatch, MaskedBatches
+from langue.tokens.batch import Array
+from langue.tokens.masked import MaskedBatches
+from langue.tokens.masked_batch import MaskedBatch
 from langue.tokens.masking import NONE
 from langue.tokens.store import Split
 

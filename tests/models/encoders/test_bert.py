@@ -12,7 +12,7 @@ from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.models.encoders.bert import Bert, BertConfig, batches, create, from_released, load, to_released
 from langue.protocols import Masked, Vocabulary
-from langue.tokens.masked import MaskedBatch
+from langue.tokens.masked_batch import MaskedBatch
 from langue.tokens.store import TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
 

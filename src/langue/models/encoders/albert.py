@@ -11,30 +11,23 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from langue.base.errors import LangueError
 from langue.models.encoders.base import MaskedModel
-from langue.models.encoders.bert import (
-    EPSILON,
-    Block,
-    Embeddings,
-    Prediction,
-    batches,
-    flops,
-    initialise,
-    through,
-)
+from langue.models.encoders.bert import EPSILON, Block, Embeddings, Prediction, run_layers
 from langue.models.encoders.config import Count, MaskedConfig
+from langue.models.encoders.setup import batches, flops
 from langue.models.encoders.start import start_from
 from langue.models.registry import Family
 from langue.nn.attention import Mask
-from langue.nn.fast.choices import best_device
+from langue.nn.device import best_device
+from langue.nn.initial import normal_weights
 from langue.nn.relative import RelativeBias
 from langue.nn.released import Names, Weights, gathered, paired, scattered
-from langue.nn.weights import fit, load_weights, save_weights
+from langue.nn.weights import fit, load_weights
 from langue.protocols import Vocabulary
-from langue.tokens.masked import Relation
+from langue.tokens.masked_batch import Relation
 from langue.tokens.masking import Unit
 
 
@@ -58,15 +51,7 @@ class Albert(MaskedModel):
     def __init__(self, config: AlbertConfig, vocabulary: Vocabulary) -> None:
         _, C, H, T = config.shape
         V, E = config.rows(vocabulary), config.embedded
-        super().__init__(
-            vocabulary,
-            config.specials(vocabulary),
-            width=C,
-            window=T,
-            pairs=config.pairs,
-            packed=config.packed,
-            headless=config.headless,
-        )
+        super().__init__(config, vocabulary)
         self.config = config
         absolute = config.position == "absolute"
         self.embeddings = Embeddings(V, T if absolute else 0, E, config.dropout)
@@ -78,26 +63,21 @@ class Albert(MaskedModel):
         self.relation = nn.Linear(C, 2) if config.pairs != "none" else None
 
     def forward(
-        self,
-        ids: torch.Tensor,
-        positions: torch.Tensor,
-        types: torch.Tensor,
-        mask: Mask,
-        places: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+        self, ids: Tensor, positions: Tensor, types: Tensor, mask: Mask, at: Tensor | None = None
+    ) -> Tensor:
         x = self.widen(self.embeddings(ids, positions, types))
         if self.relative is not None:
             mask = self.relative(ids.shape[1], mask)
-        return through([self.layer] * self.config.shape.layers, x, mask, None, places)
+        return run_layers([self.layer] * self.config.shape.layers, x, mask, None, at)
 
-    def predict(self, hidden: torch.Tensor) -> torch.Tensor:
+    def predict(self, hidden: Tensor) -> Tensor:
         return self.prediction(hidden)  # type: ignore[no-any-return]
 
     @property
-    def output(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def output(self) -> tuple[Tensor, Tensor]:
         return self.embeddings.word.weight, self.prediction.bias
 
-    def relate(self, hidden: torch.Tensor) -> torch.Tensor:
+    def relate(self, hidden: Tensor) -> Tensor:
         assert self.pooler is not None and self.relation is not None
         return self.relation(torch.tanh(self.pooler(hidden)))  # type: ignore[no-any-return]
 
@@ -106,9 +86,6 @@ class Albert(MaskedModel):
         L, C, _, T = self.config.shape
         layers = (L - 1) * flops(self.layer, C, T) + flops(self.layer, C, T, self.config.masked)
         return layers + 6.0 * self.config.masked * (self.output[0].numel() + C * self.config.embedded)
-
-    def save(self, folder: Path) -> None:
-        save_weights(self, folder)
 
 
 def released_names() -> Names:
@@ -192,7 +169,7 @@ def create(config: AlbertConfig, vocabulary: Vocabulary, seed: int) -> Albert:
     """A model with random weights, or those it is to start from."""
     config.settle(vocabulary)
     model = Albert(config, vocabulary)
-    initialise(model, seed)
+    normal_weights(model, seed)
     if config.start:
         start_from(model, Path(config.start), family="albert")
     return model.to(best_device())

@@ -15,13 +15,13 @@ from torch import nn
 from langue.base.config import Config, decode
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
-from langue.models.encoders.base import MaskedModel, marked_places
+from langue.models.encoders.base import MaskedModel, marked_positions
 from langue.models.registry import ClassifierFamily, family
+from langue.nn.device import best_device
 from langue.nn.dropout import Dropout
-from langue.nn.fast.choices import best_device
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Vocabulary
-from langue.tokens.masked import MaskedBatch
+from langue.tokens.masked_batch import MaskedBatch
 
 Pool = Literal["cls", "mean"]
 
@@ -66,7 +66,7 @@ class Classifier(nn.Module):
     def _first(self, batch: MaskedBatch) -> torch.Tensor:
         """The states of `[CLS]`: `(examples, C)`."""
         numbers, _ = self.encoder.marked(batch.pairs)
-        return self.encoder.read(batch, marked_places(batch.pairs))[numbers.argsort()]
+        return self.encoder.read(batch, marked_positions(batch.pairs))[numbers.argsort()]
 
     def _mean(self, batch: MaskedBatch) -> torch.Tensor:
         """The means of the states of all tokens, `[CLS]` and `[SEP]` among them: `(examples, C)`."""

@@ -8,7 +8,7 @@ import msgspec
 from langue.base.config import Config
 from langue.models.encoders.start import settings_of
 from langue.protocols import Vocabulary
-from langue.tokens.masked import Relation, Specials
+from langue.tokens.masked_batch import Relation, Specials
 from langue.tokens.masking import Unit
 
 Count = Annotated[int, msgspec.Meta(ge=0)]

@@ -23,7 +23,7 @@ from langue.models.encoders.released import is_released, read_released, released
 from langue.models.folder import DESCRIPTION, describe
 from langue.nn.released import Weights
 from langue.nn.weights import WEIGHTS
-from langue.tokens.masked import Specials
+from langue.tokens.masked_batch import Specials
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 

@@ -23,11 +23,13 @@ from torch import nn
 from langue.base.config import Config
 from langue.models.encoders import bert
 from langue.models.registry import Family
-from langue.nn.attention import Attention, Mask, Past, causal_mask
+from langue.nn.attention import Attention, Mask, causal_mask
+from langue.nn.cache import Past
+from langue.nn.device import best_device
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
-from langue.nn.fast.choices import best_device
-from langue.nn.weights import load_weights, save_weights, saved_tensor
+from langue.nn.initial import normal_weights
+from langue.nn.weights import load_weights, saved_tensor
 from langue.protocols import Vocabulary
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -224,9 +226,6 @@ class Bert2Bert(EncoderDecoder):
         places = sum(side.position.weight.numel() for side in (self.reads, self.writes))
         return 6.0 * (weights - places) + 30.0 * L * C * T
 
-    def save(self, folder: Path) -> None:
-        save_weights(self, folder)
-
 
 def create(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2Bert:
     """A model with random weights, or, where it has a `start`, those of a BERT.
@@ -240,7 +239,7 @@ def create(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2B
         source = bert.create(both, vocabulary, seed).cpu()
         msgspec.structs.force_setattr(config, "special_ids", source.config.special_ids)
     model = Bert2Bert(config, vocabulary, separators_of(config.separator, vocabulary))
-    bert.initialise(model, seed)
+    normal_weights(model, seed)
     if source is not None:
         model.take(source)
     return model.to(best_device())

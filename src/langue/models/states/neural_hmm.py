@@ -36,7 +36,7 @@ from langue.models.states.hmm.blocks import Numbers, Tables, expect
 from langue.models.states.hmm.classes import filled
 from langue.models.states.hmm.model import HMM, StatePath
 from langue.protocols import Floats, Ids, Vocabulary
-from langue.tokens.batches import Batch
+from langue.tokens.batch import Batch
 from langue.tokens.store import TokenStore
 
 WEIGHTS = "network.safetensors"

@@ -29,8 +29,9 @@ from langue.models.registry import TaggerFamily, family
 from langue.models.taggers.base import NeuralTagger
 from langue.models.taggers.heads import Head
 from langue.models.taggers.labels import Labels
+from langue.nn.device import best_device
 from langue.nn.dropout import drop
-from langue.nn.fast.choices import autocast, best_device
+from langue.nn.precision import autocast
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Vocabulary
 from langue.tokens.masked import packed

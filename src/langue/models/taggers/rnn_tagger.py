@@ -31,8 +31,8 @@ from langue.models.registry import TaggerFamily
 from langue.models.taggers.base import NeuralTagger
 from langue.models.taggers.heads import Head
 from langue.models.taggers.labels import Encoding, Labels
+from langue.nn.device import best_device
 from langue.nn.dropout import drop
-from langue.nn.fast.choices import best_device
 from langue.nn.weights import load_weights, save_weights
 
 VOCABULARY = "vocabulary.json"

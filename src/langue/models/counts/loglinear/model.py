@@ -11,7 +11,7 @@ import numpy as np
 from langue.base.compiled import njit
 from langue.models.counts.loglinear.features import Weights, count_of, hashes
 from langue.protocols import Floats, Ids, Vocabulary
-from langue.tokens.batches import Array
+from langue.tokens.batch import Array
 from langue.tokens.contexts import contexts_of
 
 

@@ -1,0 +1,28 @@
+"""A batch of rows: what a model that reads from left to right is trained on."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.int64]
+
+
+class Batch(NamedTuple):
+    """Rows of packed documents, each array `(batch, time)`."""
+
+    inputs: Array  # what is read; the first token of a document is read after `<eos>`
+    targets: Array  # what comes next
+    positions: Array  # how far into the document, or into the row where a row stands alone
+    segments: Array  # which document
+
+    @property
+    def rows(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def targets_count(self) -> int:
+        return int(self.targets.size)
+
+    def cut(self, begin: int, end: int) -> "Batch":
+        return Batch(*(part[begin:end] for part in self))
