@@ -26,14 +26,13 @@ class Attention(nn.Module):
     Args:
         G: heads of keys and values, each shared by H / G heads of queries (Ainslie et al. 2023).
         qk_norm: queries and keys are given length √D and a gain (Henry et al. 2020).
-        dropout: probability that an attention weight is set to zero while training.
+        dropout: of the attention weights, while training.
     """
 
     def __init__(self, C: int, H: int, G: int, *, dropout: float = 0.0, qk_norm: bool = False) -> None:
         super().__init__()
-        D = C // H
+        self.D = D = C // H
         self.sizes = [C, G * D, G * D]  # of q, k, v
-        self.D = D
         self.dropout = dropout
         self.c_attn = nn.Linear(C, sum(self.sizes))
         self.c_proj = nn.Linear(C, C)
@@ -62,11 +61,7 @@ class Attention(nn.Module):
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask, dropout: float = 0.0) -> Tensor:
     """softmax(q kᵀ / √D) v, `(B, H, T, D)` as q is; k and v are `(B, G, S, D)`, where G divides H.
-
-    Args:
-        mask: "causal" only where T = S.
-        dropout: probability that a weight is set to zero.
-    """
+    The mask is "causal" only where T = S."""
     if k.shape[1] < q.shape[1]:
         k, v = (part.repeat_interleave(q.shape[1] // k.shape[1], 1) for part in (k, v))
     if use_explicit_attention(q):

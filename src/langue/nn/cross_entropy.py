@@ -29,8 +29,7 @@ def linear_cross_entropy(
 
     Args:
         hidden: `(rows, C)`; weight of the head: `(V, C)`; targets: `(rows,)`; bias: `(V,)`.
-        z_loss: keeps log Z near 0 while training (Chowdhery et al. 2022, section 5). It is no part of
-            what is measured without gradients.
+        z_loss: keeps log Z near 0 (Chowdhery et al. 2022, section 5); no part of it without gradients.
     """
     if torch.is_autocast_enabled(hidden.device.type):
         hidden = hidden.to(torch.get_autocast_dtype(hidden.device.type))

@@ -1,7 +1,5 @@
-"""Rows cut where documents begin, for torch's recurrent kernels.
-
-They can't reset a state within a row; the runs between are read side by side, as a packed batch.
-"""
+"""Rows cut where documents begin: torch's recurrent kernels can't reset a state within a row, but read the
+runs between side by side, as a packed batch."""
 
 from typing import NamedTuple
 

@@ -50,11 +50,11 @@ class Layer(nn.Module):
             return self._torch(x, state, weight_hh, None)
         weights = self.weight_ih, weight_hh, self.bias_ih + self.bias_hh
         if kernel == "plain":
-            y, *ends = lstm(x, state[0], state[1], resets, *weights)
+            y, *after_both = lstm(x, state[0], state[1], resets, *weights)
         else:
             x = x.to(torch.get_autocast_dtype(x.device.type))
-            y, *ends = StepwiseLSTM.apply(x, *state.float(), resets, *weights)  # type: ignore
-        return y, torch.stack(ends)
+            y, *after_both = StepwiseLSTM.apply(x, *state.float(), resets, *weights)  # type: ignore
+        return y, torch.stack(after_both)
 
     def _torch(
         self, x: Tensor, state: Tensor, weight_hh: Tensor, sizes: Tensor | None

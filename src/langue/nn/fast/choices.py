@@ -1,7 +1,5 @@
-"""Which form of a kernel runs: the plain one in `nn/`, or the fast one beside this file.
-
-By what a tensor is and where it lies, never by a measurement: a run and its resumption must choose alike.
-"""
+"""Which form of a kernel runs, the plain one in `nn/` or the fast one beside this file, and how large its
+pieces are. By what a tensor is, never by a measurement: a run and its resumption must choose alike."""
 
 from typing import Literal
 
@@ -26,19 +24,17 @@ def use_bit_dropout(x: Tensor) -> bool:
 
 
 def use_chunked_cross_entropy() -> bool:
-    """Whether gradients are made beside the loss: wherever any are wanted, which saves the logits."""
+    """Whether the gradient is made with the loss: wherever one is wanted, for it saves the logits."""
     return torch.is_grad_enabled()
 
 
 def lstm_kernel(x: Tensor) -> Literal["torch", "stepwise", "plain"]:
     """What reads `(B, T, inputs)`: on a CPU `fast/lstm.py` learns faster in bfloat16, and the formula takes
     a single step 2 to 17 times as fast as torch's kernel, which lays out the weights for each call."""
-    if x.device.type == "cpu":
-        if torch.is_autocast_enabled("cpu") and torch.is_grad_enabled():
-            return "stepwise"
-        if x.shape[1] == 1 and not torch.is_autocast_enabled("cpu") and not torch.is_grad_enabled():
-            return "plain"
-    return "torch"
+    half, learns = torch.is_autocast_enabled("cpu"), torch.is_grad_enabled()
+    if x.device.type == "cpu" and half and learns:
+        return "stepwise"
+    return "plain" if x.device.type == "cpu" and x.shape[1] == 1 and not (half or learns) else "torch"
 
 
 def rows_per_chunk(V: int) -> int:

@@ -21,12 +21,10 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         (V, C), E = weight.shape, padded_width(weight.shape[1], hidden)
         head, x = (pad_to(part, len(part), E, dtype=hidden.dtype) for part in (weight, hidden))
         total = hidden.new_zeros((), dtype=torch.float32)
-        d_x = torch.empty_like(x)
-        d_head = None
+        d_x, d_head = torch.empty_like(x), None
         d_bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
-        rows = rows_per_chunk(V)
-        chunks = zip(*(torch.split(whole, rows) for whole in (x, targets, d_x)), strict=True)
-        for part, target, d_part in chunks:
+        chunks = (torch.split(whole, rows_per_chunk(V)) for whole in (x, targets, d_x))
+        for part, target, d_part in zip(*chunks, strict=True):
             logits = part @ head.T
             total += _into_gradient(logits, target, bias, z_loss, d_bias)
             torch.mm(logits, head, out=d_part)
@@ -38,9 +36,8 @@ class ChunkedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        scale = gradients[0]
         d_hidden, d_weight, d_bias = (
-            None if part is None else part * scale.to(part.dtype) for part in ctx.saved_tensors
+            None if part is None else part * gradients[0].to(part.dtype) for part in ctx.saved_tensors
         )
         return d_hidden, d_weight, None, d_bias, None
 
@@ -48,11 +45,8 @@ class ChunkedCrossEntropy(torch.autograd.Function):
 def _into_gradient(
     logits: Tensor, targets: Tensor, bias: Tensor | None, z_loss: float, d_bias: Tensor | None
 ) -> Tensor:
-    """Put the gradient of the loss where the logits `(rows, V)` stand, and add it to the bias's; the loss.
-
-    A few rows at a time, so that what passes over them in float32 stays in the cache: on a processor the
-    passes took longer than the products.
-    """
+    """The loss; its gradient is put where the logits `(rows, V)` stand, and added to the bias's. A few rows
+    at a time, which stay in the cache from pass to pass: passes took longer than products on a CPU."""
     total = logits.new_zeros((), dtype=torch.float32)
     rows = max(chunk_size(logits) // logits.shape[1], 1)
     for part, target in zip(torch.split(logits, rows), torch.split(targets[:, None], rows), strict=True):

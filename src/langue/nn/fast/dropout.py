@@ -1,8 +1,5 @@
-"""Dropout by shared random bits: four numbers take one random integer of 64 bits.
-
-PyTorch draws a number of a Bernoulli distribution for each place, one after the other: on a processor
-that took a tenth of a step. This takes a fifth of the time.
-"""
+"""Dropout by shared random bits: four numbers take one random integer of 64 bits, where PyTorch draws one of
+a Bernoulli distribution for each: on a processor that took a tenth of a step. This takes a fifth of that."""
 
 import torch
 from torch import Tensor
