@@ -24,8 +24,9 @@ def forward_and_loss(name: str, settings: dict[str, Any], store: TokenStore) -> 
     """What is run to learn from a batch: in float32, and in bfloat16, where other kernels are faster."""
     kind = family(name)
     config, vocabulary = decode(kind.config, TINY | settings, "model"), kind.vocabulary(store)
-    assert kind.create is not None
-    model = kind.create(config, vocabulary, 0).cpu().train()
+    assert kind.build is not None
+    model: Any = kind.build(config, vocabulary, 0)
+    model.train()
     batch = kind.batches(store.split("train"), vocabulary, config, 8, model.context, 0).batch(0)
 
     def run() -> None:
@@ -58,7 +59,7 @@ def test_a_forward_pass_with_its_loss_can_be_read(
 def of_trainer(store: TokenStore) -> Trainer:
     recipe = read_recipe("gpt2", [f"{name}={value}" for name, value in TINY.items()] + ["heads=2"])
     kind: Any = recipe.family
-    return Trainer(recipe, kind.create(recipe.model, kind.vocabulary(store), 0).cpu(), store, World())
+    return Trainer(recipe, kind.build(recipe.model, kind.vocabulary(store), 0), store, World())
 
 
 @pytest.mark.parametrize(

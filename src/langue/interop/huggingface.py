@@ -23,7 +23,7 @@ from langue.models.encoders.released import CONFIG, WEIGHTS, Released, released_
 from langue.models.folder import load
 from langue.models.networks.config import GPT2Config
 from langue.models.networks.gpt2 import FAMILY, GPT2
-from langue.nn.weights import fit, write_tensors
+from langue.nn.weights import load_state, write_tensors
 from langue.protocols import Vocabulary
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
@@ -170,7 +170,7 @@ def from_released(config: GPT2Config, vocabulary: Vocabulary, weights: dict[str,
         and not (config.tied and short == "lm_head.weight")
     }
     model = GPT2(config, vocabulary)
-    fit(model, kept, "what was given")
+    load_state(model, kept, "what was given")
     return model
 
 

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from langue.nn.recurrent import Recurrent
 from langue.nn.weights import save_tied_weights
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Floats, Ids, RecurrentCausal
 
 READ = 1 << 13  # tokens read at a time when scoring: logits of 1,024 of them are held at once
 
 
-class Stateful(nn.Module):
+class Stateful(nn.Module, RecurrentCausal):
     """A `Causal` model, once a family sets these attributes, and adds a method.
 
     forward(ids, state): hidden states `(B, T, C)` of ids `(B, T)`, and the state after them
@@ -27,7 +27,6 @@ class Stateful(nn.Module):
 
     window: int | None = None
     stride: int | None = None
-    vocabulary: Vocabulary
     embedding: nn.Module
     recurrent: Recurrent
     head: nn.Linear

@@ -19,14 +19,13 @@ from langue.models.encoders.bert import EPSILON, Block, Embeddings, Prediction, 
 from langue.models.encoders.config import Count, MaskedConfig
 from langue.models.encoders.setup import batches, flops
 from langue.models.encoders.start import start_from
-from langue.models.registry import Family
+from langue.models.family import Family
 from langue.nn.attention import Mask
-from langue.nn.device import best_device
 from langue.nn.initial import normal_weights
 from langue.nn.relative import RelativeBias
 from langue.nn.released import Names, Weights, gathered, paired, scattered
-from langue.nn.weights import fit, load_weights
-from langue.protocols import Vocabulary
+from langue.nn.weights import load_state, load_weights
+from langue.protocols import Masked, Vocabulary
 from langue.tokens.masked_batch import Relation
 from langue.tokens.masking import Unit
 
@@ -123,13 +122,15 @@ def from_released(config: AlbertConfig, vocabulary: Vocabulary, weights: Weights
     """
     if not any(name.startswith("albert.") for name in weights):
         weights = {f"albert.{name}": tensor for name, tensor in weights.items()}
-    model = create(config, vocabulary, seed)
+    model = build(config, vocabulary, seed)
     own = model.state_dict()
     state = {
         name: part for name, part in own.items() if name.startswith(("pooler", "relation", "prediction"))
     }
     found = gathered(released_names(), weights)
-    fit(model, state | {name: part for name, part in found.items() if name in own}, "what was released")
+    load_state(
+        model, state | {name: part for name, part in found.items() if name in own}, "what was released"
+    )
     return model
 
 
@@ -165,14 +166,14 @@ def to_released(model: Albert) -> tuple[dict[str, Any], Weights]:
     return table, weights
 
 
-def create(config: AlbertConfig, vocabulary: Vocabulary, seed: int) -> Albert:
+def build(config: AlbertConfig, vocabulary: Vocabulary, seed: int) -> Albert:
     """A model with random weights, or those it is to start from."""
     config.settle(vocabulary)
     model = Albert(config, vocabulary)
     normal_weights(model, seed)
     if config.start:
         start_from(model, Path(config.start), family="albert")
-    return model.to(best_device())
+    return model
 
 
 def load(folder: Path, config: AlbertConfig, vocabulary: Vocabulary) -> Albert:
@@ -187,12 +188,11 @@ def load(folder: Path, config: AlbertConfig, vocabulary: Vocabulary) -> Albert:
 FAMILY = Family(
     name="albert",
     summary="encoder with one layer for all, and a factorised embedding (ALBERT)",
+    makes=Masked,
     config=AlbertConfig,
     estimated_by="gradient",
     load=load,
-    create=create,
+    build=build,
     batches=batches,
-    from_released=from_released,
-    to_released=to_released,
     reads_spellings=True,
 )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from langue.models.encoders.scoring import MaskedScoring
 from langue.nn.attention import Mask
@@ -39,6 +39,7 @@ class MaskedModel(MaskedScoring, ABC):
         self.pairs = config.pairs
         self.packed = config.packed
         self.headless = config.headless
+        self.pooler: nn.Module | None = None  # of the state of `[CLS]`, where it is trained on pairs
         self.decodes = False  # `decode` is more than nothing, and needs the hidden states of all positions
         self.carry: dict[str, Tensor] = {}
 

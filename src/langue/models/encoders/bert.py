@@ -19,16 +19,15 @@ from langue.models.encoders.base import MaskedModel
 from langue.models.encoders.config import MaskedConfig
 from langue.models.encoders.setup import batches, flops
 from langue.models.encoders.start import start_from
-from langue.models.registry import Family
+from langue.models.family import Family
 from langue.nn.attention import Attention, Mask
 from langue.nn.bidirectional import attend_at
-from langue.nn.device import best_device
 from langue.nn.disentangled import DisentangledAttention
 from langue.nn.dropout import Dropout
 from langue.nn.initial import normal_weights
 from langue.nn.released import Names, Weights, gathered, paired, scattered
-from langue.nn.weights import fit, load_weights
-from langue.protocols import Vocabulary
+from langue.nn.weights import load_state, load_weights
+from langue.protocols import Masked, Vocabulary
 from langue.tokens.masked_batch import Relation
 
 EPSILON = 1e-12  # of the layer norms, as released
@@ -243,11 +242,13 @@ def from_released(config: BertConfig, vocabulary: Vocabulary, weights: Weights, 
     """
     if not any(name.startswith("bert.") for name in weights):
         weights = {f"bert.{name}": tensor for name, tensor in weights.items()}
-    model = create(config, vocabulary, seed)
+    model = build(config, vocabulary, seed)
     own = model.state_dict()
     state = {name: part for name, part in own.items() if not name.startswith(("embeddings.", "layers."))}
     found = gathered(released_names(config), weights)
-    fit(model, state | {name: part for name, part in found.items() if name in own}, "what was released")
+    load_state(
+        model, state | {name: part for name, part in found.items() if name in own}, "what was released"
+    )
     return model
 
 
@@ -282,14 +283,14 @@ def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
     return table, weights
 
 
-def create(config: BertConfig, vocabulary: Vocabulary, seed: int) -> Bert:
+def build(config: BertConfig, vocabulary: Vocabulary, seed: int) -> Bert:
     """A model with random weights, or those it is to start from."""
     config.settle(vocabulary)
     model = Bert(config, vocabulary)
     normal_weights(model, seed)  # N(0, 0.02²), as in the released code
     if config.start:
         start_from(model, Path(config.start), family="bert")
-    return model.to(best_device())
+    return model
 
 
 def load(folder: Path, config: BertConfig, vocabulary: Vocabulary) -> Bert:
@@ -304,12 +305,11 @@ def load(folder: Path, config: BertConfig, vocabulary: Vocabulary) -> Bert:
 FAMILY = Family(
     name="bert",
     summary="bidirectional encoder that predicts hidden tokens (BERT)",
+    makes=Masked,
     config=BertConfig,
     estimated_by="gradient",
     load=load,
-    create=create,
+    build=build,
     batches=batches,
-    from_released=from_released,
-    to_released=to_released,
     reads_spellings=True,  # to match the vocabulary of a model it starts from
 )

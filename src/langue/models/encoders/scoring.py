@@ -13,18 +13,14 @@ from langue.base.errors import LangueError
 from langue.nn.attention import Mask
 from langue.nn.bidirectional import document_mask
 from langue.nn.weights import save_weights
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Floats, Ids, Masked
 
 READ = 1 << 13  # slots read at a time
 PREDICTED = 1024  # rows of logits at a time
 
 
-class MaskedScoring(nn.Module, ABC):
+class MaskedScoring(nn.Module, Masked, ABC):
     """The half of a `Masked` model that is no part of its training; `base.MaskedModel` is the other."""
-
-    vocabulary: Vocabulary
-    window: int
-    headless: bool
 
     def decode(self, hidden: Tensor, positions: Tensor, mask: Mask) -> Tensor:
         """What tokens are predicted from, of hidden states `(B, T, C)`."""

@@ -12,18 +12,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from langue.models.family import Family
 from langue.models.networks.config import GPT2Config
-from langue.models.registry import Family
 from langue.nn.attention import Attention, Mask, packed_mask
 from langue.nn.cache import Past
 from langue.nn.cross_entropy import linear_cross_entropy
-from langue.nn.device import best_device
 from langue.nn.dropout import Dropout
 from langue.nn.initial import normal_weights
 from langue.nn.rope import Rope, rope_angles
 from langue.nn.weights import load_weights
 from langue.nn.windowed import Windowed
-from langue.protocols import Vocabulary
+from langue.protocols import Causal, Vocabulary
 from langue.tokens.batch import Batch
 
 
@@ -113,11 +112,11 @@ class GPT2(Windowed):
         return 6.0 * sum(matrix.numel() for matrix in matrices) + 6.0 * L * C * T
 
 
-def create(config: GPT2Config, vocabulary: Vocabulary, seed: int) -> GPT2:
+def build(config: GPT2Config, vocabulary: Vocabulary, seed: int) -> GPT2:
     """A model with random weights."""
     model = GPT2(config, vocabulary)
     model.initialise(seed)
-    return model.to(best_device())
+    return model
 
 
 def load(folder: Path, config: GPT2Config, vocabulary: Vocabulary) -> GPT2:
@@ -128,8 +127,9 @@ def load(folder: Path, config: GPT2Config, vocabulary: Vocabulary) -> GPT2:
 FAMILY = Family(
     name="gpt2",
     summary="causal Transformer (GPT-2)",
+    makes=Causal,
     config=GPT2Config,
     estimated_by="gradient",
     load=load,
-    create=create,
+    build=build,
 )

@@ -18,13 +18,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from langue.base.seeds import derive
+from langue.models.family import Family
 from langue.models.networks.config import NPLMConfig
-from langue.models.registry import Family
 from langue.nn.cross_entropy import linear_cross_entropy
-from langue.nn.device import best_device
 from langue.nn.dropout import drop
 from langue.nn.weights import load_weights, save_weights
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Causal, Floats, Ids, Vocabulary
 from langue.tokens.batch import Array
 from langue.tokens.contexts import ContextBatches, Contexts, contexts_of
 from langue.tokens.store import Split
@@ -32,7 +31,7 @@ from langue.tokens.store import Split
 SCORED = 1024  # predictions at a time: logits of 1,024 x 10,000 are 40 MB
 
 
-class NPLM(nn.Module):
+class NPLM(nn.Module, Causal):
     """A `Causal` model; its window moves on with every token, so no stride is involved."""
 
     window: int | None = None
@@ -141,11 +140,11 @@ class NPLMDecoder:
         self.before = self.before[list(rows)]
 
 
-def create(config: NPLMConfig, vocabulary: Vocabulary, seed: int) -> NPLM:
+def build(config: NPLMConfig, vocabulary: Vocabulary, seed: int) -> NPLM:
     """A model with random weights."""
     model = NPLM(config, vocabulary)
     model.initialise(seed)
-    return model.to(best_device())
+    return model
 
 
 def load(folder: Path, config: NPLMConfig, vocabulary: Vocabulary) -> NPLM:
@@ -166,9 +165,10 @@ def batches(
 FAMILY = Family(
     name="nplm",
     summary="feed-forward neural model (Bengio et al. 2003)",
+    makes=Causal,
     config=NPLMConfig,
     estimated_by="gradient",
     load=load,
-    create=create,
+    build=build,
     batches=batches,
 )

@@ -16,15 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from langue.base.config import Config
+from langue.models.family import Family
 from langue.models.networks.config import RNNConfig
-from langue.models.registry import Family
 from langue.nn.cross_entropy import linear_cross_entropy
-from langue.nn.device import best_device
 from langue.nn.initial import uniform_weights
 from langue.nn.recurrent import Recurrent
 from langue.nn.stateful import Stateful
 from langue.nn.weights import load_tied_weights
-from langue.protocols import Vocabulary
+from langue.protocols import Causal, Vocabulary
 from langue.tokens.batch import Batch
 from langue.tokens.batches import StreamBatches
 from langue.tokens.store import Split
@@ -64,7 +63,7 @@ class RNN(Stateful):
         return 6.0 * (recurrent + self.head.weight.numel())
 
 
-def build(config: RNNConfig, vocabulary: Vocabulary) -> RNN:
+def network(config: RNNConfig, vocabulary: Vocabulary) -> RNN:
     """The network that a configuration describes, its weights not set."""
     L, C, T, _ = config.shape
     recurrent = Recurrent(
@@ -82,11 +81,11 @@ def build(config: RNNConfig, vocabulary: Vocabulary) -> RNN:
     return model
 
 
-def create(config: RNNConfig, vocabulary: Vocabulary, seed: int) -> RNN:
+def build(config: RNNConfig, vocabulary: Vocabulary, seed: int) -> RNN:
     """A model with random weights."""
-    model = build(config, vocabulary)
+    model = network(config, vocabulary)
     uniform_weights(model, seed, config.shape.spread)
-    return model.to(best_device())
+    return model
 
 
 def load(folder: Path, config: RNNConfig, vocabulary: Vocabulary) -> RNN:
@@ -95,7 +94,7 @@ def load(folder: Path, config: RNNConfig, vocabulary: Vocabulary) -> RNN:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_tied_weights(build(config, vocabulary), folder)
+    return load_tied_weights(network(config, vocabulary), folder)
 
 
 def streams(
@@ -108,9 +107,10 @@ def streams(
 FAMILY = Family(
     name="rnn",
     summary="recurrent network (Elman, GRU or LSTM)",
+    makes=Causal,
     config=RNNConfig,
     estimated_by="gradient",
     load=load,
-    create=create,
+    build=build,
     batches=streams,
 )

@@ -22,15 +22,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from langue.base.seeds import derive
+from langue.models.family import Family
 from langue.models.networks.config import TransformerConfig
-from langue.models.registry import Family
 from langue.nn.attention import Attention, Mask, causal_mask
 from langue.nn.cache import Past
-from langue.nn.device import best_device
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
 from langue.nn.weights import load_weights, saved_tensor
-from langue.protocols import Vocabulary
+from langue.protocols import Causal, Vocabulary
 
 
 def sinusoids(positions: torch.Tensor, C: int) -> torch.Tensor:
@@ -170,7 +169,7 @@ class Transformer(EncoderDecoder):
         return 6.0 * sum(parameter.numel() for parameter in self.parameters()) + 30.0 * L * C * T
 
 
-def create(config: TransformerConfig, vocabulary: Vocabulary, seed: int) -> Transformer:
+def build(config: TransformerConfig, vocabulary: Vocabulary, seed: int) -> Transformer:
     """A model with random weights.
 
     Raises:
@@ -178,7 +177,7 @@ def create(config: TransformerConfig, vocabulary: Vocabulary, seed: int) -> Tran
     """
     model = Transformer(config, vocabulary, separators_of(config.separator, vocabulary))
     model.initialise(seed)
-    return model.to(best_device())
+    return model
 
 
 def load(folder: Path, config: TransformerConfig, vocabulary: Vocabulary) -> Transformer:
@@ -193,10 +192,11 @@ def load(folder: Path, config: TransformerConfig, vocabulary: Vocabulary) -> Tra
 FAMILY = Family(
     name="transformer",
     summary="encoder and decoder (Vaswani et al. 2017)",
+    makes=Causal,
     config=TransformerConfig,
     estimated_by="gradient",
     load=load,
-    create=create,
+    build=build,
     batches=batches,
     reads_spellings=True,
 )
