@@ -77,7 +77,7 @@ class Recurrent(nn.Module):
 
     Args:
         drop_input: whether what the first layer reads is dropped too.
-        locked: one dropout mask for all steps of a row instead of one for each (Merity et al. 2018).
+        variational_dropout: one mask for all steps of a row, not one for each (Merity et al. 2018).
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Recurrent(nn.Module):
         width: int,
         dropout: float,
         drop_input: bool = True,
-        locked: bool = False,
+        variational_dropout: bool = False,
         weight_drop: float = 0.0,
     ) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class Recurrent(nn.Module):
         self.width = width
         self.dropout = dropout
         self.drop_input = drop_input
-        self.locked = locked
+        self.variational_dropout = variational_dropout
         self.layers = nn.ModuleList(
             Layer(cell, width if index else inputs, width, weight_drop) for index in range(layers)
         )
@@ -128,6 +128,6 @@ class Recurrent(nn.Module):
         return self._drop(x), torch.stack(after)
 
     def _drop(self, x: Tensor) -> Tensor:
-        if not self.locked or not self.training:
+        if not self.variational_dropout or not self.training:
             return drop(x, self.dropout, self.training)
         return x * drop(torch.ones_like(x[:, :1]), self.dropout)  # (B, 1, C)

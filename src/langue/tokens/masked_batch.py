@@ -7,7 +7,7 @@ import numpy as np
 from langue.tokens.batch import Array
 from langue.tokens.masking import NONE
 
-Relation = Literal["none", "next", "order"]  # of the two parts of what is read
+SentencePairs = Literal["none", "next_sentence", "sentence_order"]  # of the two parts of what is read
 
 
 class Specials(NamedTuple):

@@ -26,7 +26,7 @@ class MaskedModel(MaskedScoring, ABC):
         `(N,)` of `(B T,)`, on the CPU, those alone, `(N, C)`
     decode(hidden, positions, mask): what tokens are predicted from, `(B, T, C)`, where it is more than that
     predict(decoded): of that, `(N, C)`, what the output matrix is multiplied with, `(N, E)`
-    relate(hidden): of hidden states at `[CLS]`, `(N, C)`, the logits of how a pair relates, `(N, 2)`
+    sentence_pair_logits(hidden): of hidden states at `[CLS]`, `(N, C)`, how a pair relates, `(N, 2)`
     output: matrix `(V, E)` and bias `(V,)` of the logits
     """
 
@@ -36,11 +36,13 @@ class MaskedModel(MaskedScoring, ABC):
         self.specials = config.specials(vocabulary)
         self.width = config.shape.width  # C
         self.window = self.context = config.shape.context
-        self.pairs = config.pairs
+        self.pairs = config.sentence_pairs
         self.packed = config.packed
-        self.headless = config.headless
+        self.no_mlm_head = config.no_mlm_head
         self.pooler: nn.Module | None = None  # of the state of `[CLS]`, where it is trained on pairs
-        self.decodes = False  # `decode` is more than nothing, and needs the hidden states of all positions
+        self.has_decoder = (
+            False  # `decode` is more than nothing, and needs the hidden states of all positions
+        )
         self.carry: dict[str, Tensor] = {}
 
     @abstractmethod
@@ -62,14 +64,14 @@ class MaskedModel(MaskedScoring, ABC):
         matrix, bias = self.output
         loss = linear_cross_entropy(self.predict(decoded), matrix, targets, bias)
         if batch.pair_weight:
-            logits = self.relate(first).float()
+            logits = self.sentence_pair_logits(first).float()
             loss = loss + batch.pair_weight * F.cross_entropy(logits, answers, reduction="sum")
         return loss
 
     def _states(self, batch: MaskedBatch, at: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
         """What masked tokens are predicted from, and the hidden states at each `[CLS]`."""
         ids, positions, types, mask = self.tensors(batch)
-        if self.decodes:
+        if self.has_decoder:
             hidden = self(ids, positions, types, mask)  # (B, T, C)
             decoded = self.decode(hidden, positions, mask)
             return decoded.flatten(0, 1)[at], hidden.flatten(0, 1)[starts]

@@ -1,7 +1,7 @@
 """`bert`: a Transformer encoder that predicts hidden tokens (Devlin et al. 2019).
 
 Deviates from the paper where later work found better, each time by a setting: whole words are hidden
-(`unit`), documents are packed instead of padded (`packed`). Weights go both ways to Hugging Face's
+(`masking`), documents are packed instead of padded (`packed`). Weights go both ways to Hugging Face's
 `BertForPreTraining`, `BertForMaskedLM` and `BertModel`. `[CLS]`, `[SEP]` and `[MASK]` are ids after
 those of the tokenizer. Letters: B batch, T time, C channels, H heads, V vocabulary.
 """
@@ -25,24 +25,24 @@ from langue.nn.bidirectional import attend_at
 from langue.nn.disentangled import DisentangledAttention
 from langue.nn.dropout import Dropout
 from langue.nn.initial import normal_weights
-from langue.nn.released import Names, Weights, gathered, paired, scattered
+from langue.nn.released import Names, Weights, paired, rename_from_hf, rename_to_hf
 from langue.nn.weights import load_state, load_weights
 from langue.protocols import Masked, Vocabulary
-from langue.tokens.masked_batch import Relation
+from langue.tokens.masked_batch import SentencePairs
 
 EPSILON = 1e-12  # of the layer norms, as released
 
 
 class BertConfig(MaskedConfig, frozen=True):
-    pairs: Relation = "next"  # of the paper; "none" costs nothing (Liu et al. 2019)
+    sentence_pairs: SentencePairs = "next_sentence"  # of the paper; "none" costs nothing (Liu et al. 2019)
     # Not of the paper; He et al. 2021: by content and by distance, no absolute positions; and a block before
     # the prediction of hidden tokens where absolute positions come in.
     attention: Literal["plain", "disentangled"] = "plain"
-    decoder: bool = False
+    enhanced_mask_decoder: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.decoder and self.attention == "plain":
+        if self.enhanced_mask_decoder and self.attention == "plain":
             raise ValueError(
                 'the decoder brings in absolute positions; it goes with attention = "disentangled"'
             )
@@ -73,14 +73,12 @@ class Embeddings(nn.Module):
 class PostNorm(nn.Module):
     """Attention and a feed-forward layer, each added to what it read and then normed."""
 
-    def __init__(
-        self, attn: nn.Module, C: int, inner: int, dropout: float, approximate: str = "none"
-    ) -> None:
+    def __init__(self, attn: nn.Module, C: int, d_ff: int, dropout: float, approximate: str = "none") -> None:
         super().__init__()
         self.attn = attn
         self.norm_1 = nn.LayerNorm(C, eps=EPSILON)
-        self.c_fc = nn.Linear(C, inner)
-        self.c_proj = nn.Linear(inner, C)
+        self.c_fc = nn.Linear(C, d_ff)
+        self.c_proj = nn.Linear(d_ff, C)
         self.norm_2 = nn.LayerNorm(C, eps=EPSILON)
         self.drop = Dropout(dropout)
         self.approximate = approximate  # of the GELU: "none" or "tanh"
@@ -97,8 +95,8 @@ class Block(PostNorm):
 
     attn: Attention
 
-    def __init__(self, C: int, H: int, inner: int, dropout: float, approximate: str = "none") -> None:
-        super().__init__(Attention(C, H, H, dropout=dropout), C, inner, dropout, approximate)
+    def __init__(self, C: int, H: int, d_ff: int, dropout: float, approximate: str = "none") -> None:
+        super().__init__(Attention(C, H, H, dropout=dropout), C, d_ff, dropout, approximate)
 
     def forward(self, x: Tensor, mask: Mask, at: Tensor | None = None) -> Tensor:
         """`(B, T, C)` to `(B, T, C)`; to `(N, C)` at positions of `(B T,)`, which are on the CPU."""
@@ -110,8 +108,8 @@ class Block(PostNorm):
 class DisentangledBlock(PostNorm):
     """A layer of DeBERTa (He et al. 2021)."""
 
-    def __init__(self, C: int, H: int, inner: int, dropout: float) -> None:
-        super().__init__(DisentangledAttention(C, H, dropout=dropout), C, inner, dropout)
+    def __init__(self, C: int, H: int, d_ff: int, dropout: float) -> None:
+        super().__init__(DisentangledAttention(C, H, dropout=dropout), C, d_ff, dropout)
 
     def forward(self, x: Tensor, mask: Mask, table: Tensor, query: Tensor | None = None) -> Tensor:
         """`(B, T, C)` to `(B, T, C)`, with the table of distances, and queries that are not x."""
@@ -151,20 +149,20 @@ class Bert(MaskedModel):
 
     def __init__(self, config: BertConfig, vocabulary: Vocabulary) -> None:
         L, C, H, T = config.shape
-        V, inner = config.rows(vocabulary), config.inner or 4 * C
+        V, d_ff = config.rows(vocabulary), config.d_ff or 4 * C
         super().__init__(config, vocabulary)
         self.config = config
-        self.decodes = config.decoder
+        self.has_decoder = config.enhanced_mask_decoder
         apart = config.attention == "disentangled"
         kind = DisentangledBlock if apart else Block
         self.embeddings = Embeddings(V, 0 if apart else T, C, config.dropout)
         self.distances = nn.Embedding(2 * T, C) if apart else None  # shared by all layers
-        self.layers = nn.ModuleList(kind(C, H, inner, config.dropout) for _ in range(L))
-        self.positions = nn.Embedding(T, C) if config.decoder else None
-        self.decoder = DisentangledBlock(C, H, inner, config.dropout) if config.decoder else None
+        self.layers = nn.ModuleList(kind(C, H, d_ff, config.dropout) for _ in range(L))
+        self.positions = nn.Embedding(T, C) if config.enhanced_mask_decoder else None
+        self.decoder = DisentangledBlock(C, H, d_ff, config.dropout) if config.enhanced_mask_decoder else None
         self.prediction = Prediction(V, C, C)
-        self.pooler = nn.Linear(C, C) if config.pairs != "none" else None
-        self.relation = nn.Linear(C, 2) if config.pairs != "none" else None
+        self.pooler = nn.Linear(C, C) if config.sentence_pairs != "none" else None
+        self.relation = nn.Linear(C, 2) if config.sentence_pairs != "none" else None
 
     def forward(
         self, ids: Tensor, positions: Tensor, types: Tensor, mask: Mask, at: Tensor | None = None
@@ -186,19 +184,19 @@ class Bert(MaskedModel):
     def output(self) -> tuple[Tensor, Tensor]:
         return self.embeddings.word.weight, self.prediction.bias
 
-    def relate(self, hidden: Tensor) -> Tensor:
+    def sentence_pair_logits(self, hidden: Tensor) -> Tensor:
         assert self.pooler is not None and self.relation is not None
         return self.relation(torch.tanh(self.pooler(hidden)))  # type: ignore[no-any-return]
 
     def flops_per_token(self) -> float:
         """Of one training step."""
         _, C, _, T = self.config.shape
-        last = self.config.masked if self.distances is None else 1.0
+        last = self.config.mlm_probability if self.distances is None else 1.0
         layers = sum(flops(layer, C, T) for layer in self.layers[:-1]) + flops(self.layers[-1], C, T, last)
-        return layers + 6.0 * self.config.masked * (self.output[0].numel() + C * C)
+        return layers + 6.0 * self.config.mlm_probability * (self.output[0].numel() + C * C)
 
 
-def released_names(config: BertConfig) -> Names:
+def hf_names(config: BertConfig) -> Names:
     """Our tensors by the names of Hugging Face's `BertForPreTraining`."""
     names: dict[str, tuple[str, ...]] = {
         "embeddings.word.weight": ("bert.embeddings.word_embeddings.weight",),
@@ -213,11 +211,11 @@ def released_names(config: BertConfig) -> Names:
         "prediction.dense": ("cls.predictions.transform.dense",),
         "prediction.norm": ("cls.predictions.transform.LayerNorm",),
     }
-    layers |= released_layer_names(config.shape.layers, "layers", "bert.encoder.layer")
+    layers |= hf_layer_names(config.shape.layers, "layers", "bert.encoder.layer")
     return names | paired(layers)
 
 
-def released_layer_names(count: int, ours: str, theirs: str) -> dict[str, tuple[str, ...]]:
+def hf_layer_names(count: int, ours: str, theirs: str) -> dict[str, tuple[str, ...]]:
     """Of the blocks of an encoder, the names of their linear layers and norms."""
     names: dict[str, tuple[str, ...]] = {}
     for layer in range(count):
@@ -232,7 +230,7 @@ def released_layer_names(count: int, ours: str, theirs: str) -> dict[str, tuple[
     return names
 
 
-def from_released(config: BertConfig, vocabulary: Vocabulary, weights: Weights, seed: int = 0) -> Bert:
+def from_hf(config: BertConfig, vocabulary: Vocabulary, weights: Weights, seed: int = 0) -> Bert:
     """The model with the weights of a BERT of Hugging Face.
 
     What a released encoder has not, as `BertModel` has no head, keeps the random weights of `seed`.
@@ -245,14 +243,14 @@ def from_released(config: BertConfig, vocabulary: Vocabulary, weights: Weights, 
     model = build(config, vocabulary, seed)
     own = model.state_dict()
     state = {name: part for name, part in own.items() if not name.startswith(("embeddings.", "layers."))}
-    found = gathered(released_names(config), weights)
+    found = rename_from_hf(hf_names(config), weights)
     load_state(
         model, state | {name: part for name, part in found.items() if name in own}, "what was released"
     )
     return model
 
 
-def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
+def to_hf(model: Bert) -> tuple[dict[str, Any], Weights]:
     """The configuration and the weights that Hugging Face's BERT reads.
 
     Raises:
@@ -268,7 +266,7 @@ def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
         "hidden_size": C,
         "num_hidden_layers": L,
         "num_attention_heads": H,
-        "intermediate_size": model.config.inner or 4 * C,
+        "intermediate_size": model.config.d_ff or 4 * C,
         "max_position_embeddings": T,
         "type_vocab_size": 2,
         "hidden_act": "gelu",
@@ -277,7 +275,7 @@ def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
         "layer_norm_eps": EPSILON,
         "pad_token_id": 0,
     }
-    weights = scattered(released_names(model.config), model.state_dict())
+    weights = rename_to_hf(hf_names(model.config), model.state_dict())
     weights["cls.predictions.decoder.weight"] = model.output[0].detach()
     weights["cls.predictions.decoder.bias"] = model.output[1].detach()
     return table, weights
@@ -285,11 +283,11 @@ def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
 
 def build(config: BertConfig, vocabulary: Vocabulary, seed: int) -> Bert:
     """A model with random weights, or those it is to start from."""
-    config.settle(vocabulary)
+    config.resolve_special_ids(vocabulary)
     model = Bert(config, vocabulary)
     normal_weights(model, seed)  # N(0, 0.02²), as in the released code
-    if config.start:
-        start_from(model, Path(config.start), family="bert")
+    if config.init_from:
+        start_from(model, Path(config.init_from), family="bert")
     return model
 
 

@@ -33,7 +33,7 @@ class MaskedScoring(nn.Module, Masked, ABC):
     @abstractmethod
     def predict(self, decoded: Tensor) -> Tensor: ...
 
-    def relate(self, hidden: Tensor) -> Tensor:
+    def sentence_pair_logits(self, hidden: Tensor) -> Tensor:
         raise TypeError(f"{type(self).__name__} has no second task on passages")
 
     @property
@@ -60,7 +60,7 @@ class MaskedScoring(nn.Module, Masked, ABC):
         self, sequences: Sequence[Ids], places: Sequence[Ids], types: Sequence[Ids] | None = None
     ) -> list[Floats]:
         """Natural-log probabilities of every token at these places: `(places, V)` for each sequence."""
-        if self.headless:
+        if self.no_mlm_head:
             raise LangueError(
                 "this encoder came without the head that predicts hidden tokens: it embeds (langue embed) "
                 "and is fine-tuned (langue finetune), and fills no gaps"
@@ -77,7 +77,7 @@ class MaskedScoring(nn.Module, Masked, ABC):
     def pair_log_probs(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> Floats:
         """Natural-log probabilities of how the two parts of each sequence relate: `(sequences, 2)`."""
         first = torch.stack([states[0] for states in self._read_all(sequences, types)])
-        scores: Floats = F.log_softmax(self.relate(first), -1).cpu().numpy()
+        scores: Floats = F.log_softmax(self.sentence_pair_logits(first), -1).cpu().numpy()
         return scores
 
     def _read_all(

@@ -6,7 +6,7 @@ from torch import nn
 
 from langue.models.encoders.config import MaskedConfig
 from langue.protocols import Vocabulary
-from langue.tokens.masked import MaskedBatches, PairBatches
+from langue.tokens.masked import MaskedBatches, SentencePairBatches
 from langue.tokens.store import Split
 
 
@@ -19,13 +19,13 @@ def batches(
         "context": context,
         "eos": vocabulary.eos,
         "specials": config.specials(vocabulary),
-        "unit": config.unit,
-        "share": config.masked,
+        "masking": config.masking,
+        "mlm_probability": config.mlm_probability,
         "seed": seed,
     }
-    if config.pairs == "none":
+    if config.sentence_pairs == "none":
         return MaskedBatches(split, **shape)
-    return PairBatches(split, relation=config.pairs, **shape)
+    return SentencePairBatches(split, sentence_pairs=config.sentence_pairs, **shape)
 
 
 def flops(block: nn.Module, C: int, T: int, share: float = 1.0) -> float:

@@ -63,7 +63,7 @@ class Spelling(nn.Module):
         self.highways = nn.Sequential(*(Highway(sum(filters)) for _ in range(highways)))
 
     @torch.no_grad()
-    def settle(self) -> None:
+    def reset_parameters(self) -> None:
         """What starts from a value of its own: padding is nothing, and the gates carry."""
         self.characters.weight[PADDING] = 0
         for name, parameter in self.named_parameters():
@@ -102,7 +102,7 @@ def build(config: CharCNNConfig, vocabulary: Vocabulary, seed: int) -> RNN:
     model = network(config, vocabulary, spell(vocabulary, least=len(config.shape.filters)))
     uniform_weights(model, seed, SPREAD)
     assert isinstance(model.embedding, Spelling)
-    model.embedding.settle()
+    model.embedding.reset_parameters()
     return model
 
 

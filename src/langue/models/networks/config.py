@@ -113,7 +113,7 @@ class RNNConfig(Config, frozen=True):
     width: Count = 0
     context: Count = 0  # tokens the gradient goes back through; the state itself has no bound
     dropout: Probability = 0.0  # many epochs over little text want 0.5
-    locked: bool = False
+    variational_dropout: bool = False
     weight_drop: Probability = 0.0
     tied: bool = False  # input and output embedding are one: fewer weights, better on little text
 
@@ -168,7 +168,7 @@ class NPLMConfig(Config, frozen=True):
     order: Count = 0  # sees order - 1 tokens
     width: Count = 0
     hidden: Count = 0
-    direct: bool = False  # W: learns faster, generalises a little less (section 4.2)
+    direct: bool = False  # W: learns faster, generalizes a little less (section 4.2)
     dropout: Probability = 0.0  # 0.3 helps after many epochs
 
     def __post_init__(self) -> None:

@@ -77,7 +77,7 @@ class GPT2(Windowed):
         self.ln_f = (nn.LayerNorm if config.norm == "layer" else nn.RMSNorm)(C, eps=1e-5)
         self.lm_head = None if config.tied else nn.Linear(C, vocabulary.size, bias=False)
 
-    def initialise(self, seed: int) -> None:
+    def initialize(self, seed: int) -> None:
         """Weights ~ N(0, 0.02²), those that write to the residual stream / √(2 layers); biases 0."""
         last = 0.02 / math.sqrt(2 * len(self.h))
         normal_weights(self, seed, lambda name: last if name.endswith("c_proj.weight") else 0.02)
@@ -115,7 +115,7 @@ class GPT2(Windowed):
 def build(config: GPT2Config, vocabulary: Vocabulary, seed: int) -> GPT2:
     """A model with random weights."""
     model = GPT2(config, vocabulary)
-    model.initialise(seed)
+    model.initialize(seed)
     return model
 
 

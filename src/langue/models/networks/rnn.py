@@ -5,7 +5,7 @@
 The cell is Elman's, a GRU (Cho et al. 2014) or an LSTM (Hochreiter and Schmidhuber 1997). Trained as
 Zaremba et al. 2014 do: truncated backpropagation over `context` tokens, the state carried on to the
 next batch of the stream; dropout on the non-recurrent connections; uniform initial weights. Options
-of Merity et al. 2018 (AWD-LSTM): weight drop, locked dropout, tied embeddings.
+of Merity et al. 2018 (AWD-LSTM): weight drop, variational dropout, tied embeddings.
 Deviates: the state starts afresh at each document, and `<eos>` is read before its first token.
 Letters: B batch, T time, C width, V vocabulary; a state is `(layers, parts, B, C)`.
 """
@@ -72,7 +72,7 @@ def network(config: RNNConfig, vocabulary: Vocabulary) -> RNN:
         inputs=C,
         width=C,
         dropout=config.dropout,
-        locked=config.locked,
+        variational_dropout=config.variational_dropout,
         weight_drop=config.weight_drop,
     )
     model = RNN(vocabulary, nn.Embedding(vocabulary.size, C), recurrent, context=T)
