@@ -36,13 +36,11 @@ class MaskedModel(MaskedScoring, ABC):
         self.specials = config.specials(vocabulary)
         self.width = config.shape.width  # C
         self.window = self.context = config.shape.context
-        self.pairs = config.sentence_pairs
+        self.sentence_pairs = config.sentence_pairs
         self.packed = config.packed
         self.no_mlm_head = config.no_mlm_head
         self.pooler: nn.Module | None = None  # of the state of `[CLS]`, where it is trained on pairs
-        self.has_decoder = (
-            False  # `decode` is more than nothing, and needs the hidden states of all positions
-        )
+        self.has_decoder = False  # `decode` is more than nothing, and needs hidden states of all positions
         self.carry: dict[str, Tensor] = {}
 
     @abstractmethod

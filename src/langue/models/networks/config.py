@@ -3,7 +3,8 @@
 A number that is 0 is taken from the size: `shape` has them all.
 """
 
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -107,6 +108,8 @@ class RNNShape(NamedTuple):
 
 
 class RNNConfig(Config, frozen=True):
+    RENAMED: ClassVar[Mapping[str, str]] = {"locked": "variational_dropout"}
+
     size: Literal["small", "medium", "large"] = "small"
     cell: Cell = "lstm"  # elman shows the vanishing gradient; gru is a quarter smaller
     layers: Count = 0
