@@ -213,7 +213,7 @@ def _place(model: M, device: str | None, dtype: DType, path: Path) -> M:
         if device not in (None, "cpu") or dtype != "float32":
             raise InvalidSetting(f"{path} is no network: leave device and dtype out")
         return model
-    from langue.nn.fast.choices import best_device
+    from langue.nn.device import best_device
 
     if dtype not in ("float32", "bfloat16", "float16"):
         raise InvalidSetting(f"unknown dtype {dtype}; known: float32, bfloat16, float16")

@@ -17,7 +17,7 @@ from langue.corpus.tagged import Sentence
 if TYPE_CHECKING:
     import torch
 
-    from langue.tokens.masked import SentencePairs, Specials
+    from langue.tokens.masked_batch import SentencePairs, Specials
 
 
 class Vocabulary(NamedTuple):

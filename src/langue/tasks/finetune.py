@@ -15,7 +15,7 @@ from langue.base.errors import Interrupted
 from langue.base.files import sha256
 from langue.base.progress import log
 from langue.models.folder import DESCRIPTION, ModelFolder, save
-from langue.nn.fast.choices import keep_freed_memory
+from langue.nn.device import keep_freed_memory
 from langue.protocols import Masked
 from langue.tasks.examples import held_out
 from langue.tasks.learn import Learned, Problem, learn

@@ -20,7 +20,7 @@ from langue.base.config import encode
 from langue.base.progress import log
 from langue.base.seeds import derive
 from langue.base.stop import Stop
-from langue.nn.fast.choices import best_device
+from langue.nn.device import best_device
 from langue.tasks.examples import ExampleBatches
 from langue.training.checkpoint import Checkpoints
 from langue.training.config import RunConfig, TrainingConfig

@@ -10,7 +10,7 @@ from langue.base.deprecated import rename_keys
 from langue.base.errors import LangueError
 from langue.base.progress import Bar, bar, log
 from langue.base.stop import Stop
-from langue.nn.fast.choices import keep_freed_memory
+from langue.nn.device import keep_freed_memory
 from langue.training.checkpoint import Checkpoints
 from langue.training.metrics import Figures, Metrics, clock, peak_memory
 from langue.training.run_folder import METRICS

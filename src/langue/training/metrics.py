@@ -15,7 +15,7 @@ from torch import nn
 from langue.base.errors import MissingExtra
 from langue.base.files import atomic_file
 from langue.base.progress import log
-from langue.nn.fast.choices import peak_flops
+from langue.nn.device import peak_flops
 from langue.protocols import Masked
 from langue.training.tensors import full_tensor
 

@@ -5,7 +5,7 @@ import math
 import torch
 
 from langue.base.seeds import derive
-from langue.nn.fast.choices import autocast
+from langue.nn.precision import autocast
 from langue.protocols import Trainable
 from langue.tokens.batches import BatchSource, TrainingBatch
 from langue.training import failures, forward

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from langue.nn.fast.choices import autocast
+from langue.nn.precision import autocast
 from langue.protocols import Trainable
 from langue.tokens.batches import TrainingBatch
 from langue.training import failures, forward

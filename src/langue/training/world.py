@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from langue.base.files import atomic_folder
-from langue.nn.fast.choices import best_device
+from langue.nn.device import best_device
 from langue.protocols import Trainable
 from langue.tokens.batches import TrainingBatch
 
