@@ -37,6 +37,7 @@ class Processes(World):
         super().__init__()
         self.size = int(os.environ.get("WORLD_SIZE", "1"))
         self.rank = int(os.environ.get("RANK", "0"))
+        self.first = self.rank == 0
         self.sharded = fsdp
         self._wrapped: Any = None
 
@@ -55,6 +56,7 @@ class Processes(World):
         distributed.destroy_process_group()
 
     def wrap(self, model: Trainable, *, all_used: bool = True) -> Loss:
+        """The same, but its gradient is the mean over the processes."""
         module = as_module(model)
         if self.sharded:
             from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method

@@ -7,6 +7,7 @@ import torch
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.training.config import TrainingConfig
+from langue.training.world import World
 
 
 def diverged(config: TrainingConfig, step: int, loss: float, norm: float = 0.0) -> LangueError:
@@ -24,7 +25,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
 
 
-def fewer_rows(rows: int, row_tokens: int, *, process: int, processes: int) -> int:
+def fewer_rows(rows: int, row_tokens: int, world: World) -> int:
     """How many rows are to pass at a time after memory ran out with so many.
 
     Raises:
@@ -36,9 +37,9 @@ def fewer_rows(rows: int, row_tokens: int, *, process: int, processes: int) -> i
             "try training.gradient_checkpointing = true, a shorter model.context, or a smaller model"
         )
     fewer = -(-rows // 2)
-    if processes > 1:
+    if world.size > 1:
         raise LangueError(
-            f"process {process} is out of memory with {rows} rows at once; "
+            f"process {world.rank} is out of memory with {rows} rows at once; "
             f"set training.micro_batch_tokens to {fewer * row_tokens} or less, or "
             "training.gradient_checkpointing = true; --resume goes on with such a change"
         )

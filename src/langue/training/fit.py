@@ -80,7 +80,7 @@ class Session:
             if self.world.first
             else None
         )
-        self.before = (state.seconds, trainer.tokens)
+        self.before = (state.seconds, self.tokens)
         self.started = time.perf_counter()
         self.written = state.seconds  # when the last checkpoint was
 
@@ -122,10 +122,15 @@ class Session:
         return seconds, stops > 0
 
     @property
+    def tokens(self) -> int:
+        """That were learned from so far."""
+        return self.trainer.state.step * self.trainer.step_tokens
+
+    @property
     def speed(self) -> float:
         """Tokens a second in this session, evaluations and checkpoints included."""
         seconds, tokens = self.before
-        return (self.trainer.tokens - tokens) / max(self.trainer.state.seconds - seconds, 1e-9)
+        return (self.tokens - tokens) / max(self.trainer.state.seconds - seconds, 1e-9)
 
     @property
     def measured(self) -> float | None:
@@ -139,7 +144,7 @@ class Session:
         if self.metrics and done.norms:
             self.metrics.write(
                 self.trainer.state.step,
-                tokens=self.trainer.tokens,
+                tokens=self.tokens,
                 seconds=round(self.trainer.state.seconds, 3),
                 loss=done.loss,
                 learning_rate=done.rate,
@@ -182,16 +187,16 @@ class Session:
 
     def ledger(self) -> dict[str, Any]:
         """What the run cost, over all its sessions."""
-        trainer, state = self.trainer, self.trainer.state
+        state = self.trainer.state
         flops = self.figures.flops_per_token
         return {
             "steps": state.step,
-            "tokens": trainer.tokens,
+            "tokens": self.tokens,
             "seconds": round(state.seconds, 3),
             "devices": self.world.size,
             "device_seconds": round(state.seconds * self.world.size, 3),
-            "flops": flops * trainer.tokens if flops else None,
-            "tokens_per_second": round(trainer.tokens / max(state.seconds, 1e-9), 1),
+            "flops": flops * self.tokens if flops else None,
+            "tokens_per_second": round(self.tokens / max(state.seconds, 1e-9), 1),
             "share_of_peak": self.figures.share_of_peak(self.speed),
             "peak_memory_bytes": max(state.peak_bytes, peak_memory()),
             "sessions": state.sessions,

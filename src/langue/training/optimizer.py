@@ -13,11 +13,7 @@ from langue.training.tensors import Tensors
 
 
 class Optimizer:
-    """The optimizers of a model (`parameters.optimizers`), as one.
-
-    Raises:
-        LangueError: the network has nothing that the optimizer takes.
-    """
+    """The optimizers of a model, as one; `parameters.optimizers` says what may be wrong."""
 
     def __init__(self, model: nn.Module, config: TrainingConfig) -> None:
         self.config = config

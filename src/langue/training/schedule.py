@@ -38,10 +38,6 @@ def rate(config: TrainingConfig, progress: float) -> float:
         return config.learning_rate * max(progress / config.warmup, 0.01)
     begin = max(config.warmup, 1 - config.decay) if config.schedule == "wsd" else config.warmup
     done = min(max((progress - begin) / max(1 - begin, 1e-9), 0.0), 1.0)  # of the descent
-    left = {
-        "constant": 1.0,
-        "linear": 1 - done,
-        "wsd": 1 - done,
-        "cosine": (1 + math.cos(math.pi * done)) / 2,
-    }[config.schedule]
+    cosine = (1 + math.cos(math.pi * done)) / 2
+    left = {"constant": 1.0, "linear": 1 - done, "wsd": 1 - done, "cosine": cosine}[config.schedule]
     return config.learning_rate * (config.min_lr_ratio + (1 - config.min_lr_ratio) * left)

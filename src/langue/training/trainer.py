@@ -61,10 +61,6 @@ class Trainer:
     def progress(self) -> float:
         return self.budget.progress(self.state.step, self.state.seconds)
 
-    @property
-    def tokens(self) -> int:
-        return self.state.step * self.step_tokens
-
     def step(self, batch: TrainingBatch | None = None, *, detailed: bool = False) -> Step:
         """Update the weights by the gradient of the mean loss of the next batch, or of another one.
 
@@ -98,10 +94,7 @@ class Trainer:
             self.optimizer.zero_grad()
             self.model.carry = carry
             self.state.micro_batch_rows = failures.fewer_rows(
-                min(self.state.micro_batch_rows, batch.rows),
-                self.source.context,
-                process=self.world.rank,
-                processes=self.world.size,
+                min(self.state.micro_batch_rows, batch.rows), self.source.context, self.world
             )
 
     def _accumulate(self, batch: TrainingBatch) -> float:

@@ -23,6 +23,7 @@ class World:
 
     size = 1
     rank = 0
+    first = True  # whether this process speaks and writes for all
     sharded = False  # whether each process holds but a part of every weight
 
     def __init__(self) -> None:
@@ -33,17 +34,8 @@ class World:
 
     def __exit__(self, *exception: object) -> None: ...
 
-    @property
-    def first(self) -> bool:
-        """Whether this process speaks and writes for all."""
-        return self.rank == 0
-
     def wrap(self, model: Trainable, *, all_used: bool = True) -> Loss:
-        """The loss of the rows of this process, whose gradient is the mean over the processes.
-
-        Args:
-            all_used: every parameter has a part in it.
-        """
+        """The loss of this process's rows, in which every parameter has a part, or not `all_used`."""
         return model.loss
 
     def local_rows(self, batch: B) -> B:
