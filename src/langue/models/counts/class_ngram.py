@@ -14,12 +14,13 @@ from typing import Annotated, NamedTuple
 import msgspec
 import numpy as np
 
+from langue.base.checked import Array, check, damaged, read_array
 from langue.base.config import Config
 from langue.models.counts.exchange import Numbers, exchange
 from langue.models.counts.ngram.counts import count, stream_of
 from langue.models.counts.ngram.estimate import estimate
 from langue.models.counts.ngram.model import NGram, NGramDecoder
-from langue.models.counts.ngram.tables import Tables
+from langue.models.counts.ngram.trie import TOLERANCE, load_tables
 from langue.models.registry import Family
 from langue.protocols import Floats, Ids, Vocabulary
 from langue.tokens.store import TokenStore
@@ -35,8 +36,20 @@ class ClassNGramConfig(Config, frozen=True):
 class Classes(NamedTuple):
     """What class a word is of, and what it has of its class."""
 
-    of: Numbers  # (V,) uint32
-    log_share: Numbers  # (V,) float32: natural log p(word | class)
+    of: Annotated[Numbers, Array("uint32", ("V",), below="classes")]
+    log_share: Annotated[Numbers, Array("float32", ("V",), most=0)]  # natural log p(word | class)
+
+    def check(self, where: Path, V: int, most: int) -> int:
+        """How many classes there are, of at most so many.
+
+        Raises:
+            LangueError: an array is not what it must be, or the words of a class do not share it whole.
+        """
+        check(self, where, None, "class_", V=V, classes=most)
+        shares = np.bincount(self.of, np.exp(self.log_share.astype(np.float64)))
+        if not (np.abs(shares - 1) <= TOLERANCE).all():
+            raise damaged(where, "class_log_share", "and class_of: the words of a class do not sum to one")
+        return len(shares)
 
 
 class ClassNGram:
@@ -107,10 +120,10 @@ def fit(config: ClassNGramConfig, store: TokenStore) -> ClassNGram:
 
 
 def load(folder: Path, config: ClassNGramConfig, vocabulary: Vocabulary) -> ClassNGram:
-    files = (folder / f"class_{name}.npy" for name in Classes._fields)
-    classes = Classes(*(np.load(file, allow_pickle=False) for file in files))
-    size = int(classes.of.max()) + 1
-    inner = NGram(Vocabulary(size, int(classes.of[vocabulary.eos])), Tables.load(folder))
+    classes = Classes(*(read_array(folder / f"class_{name}.npy", mapped=False) for name in Classes._fields))
+    size = classes.check(folder, vocabulary.size, config.classes + 1)
+    tables = load_tables(folder, size, normalised=True)
+    inner = NGram(Vocabulary(size, int(classes.of[vocabulary.eos])), tables)
     return ClassNGram(vocabulary, classes, inner)
 
 

@@ -21,6 +21,7 @@ from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.prune import prune
 from langue.models.counts.ngram.quantise import quantise
 from langue.models.counts.ngram.tables import Tables
+from langue.models.counts.ngram.trie import load_tables
 from langue.models.registry import Family
 from langue.protocols import Vocabulary
 from langue.tokens.store import TokenStore
@@ -84,7 +85,8 @@ def tables_of(
 
 
 def load(folder: Path, config: NGramConfig, vocabulary: Vocabulary) -> NGram:
-    return model_of(config, vocabulary, Tables.load(folder))
+    tables = load_tables(folder, vocabulary.size, normalised=config.smoothing != "stupid-backoff")
+    return model_of(config, vocabulary, tables)
 
 
 def model_of(config: NGramConfig, vocabulary: Vocabulary, tables: Tables) -> NGram:

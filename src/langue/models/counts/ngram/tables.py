@@ -11,12 +11,13 @@ of the others, one in eight, are found through a hash index.
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numba import types
 from numba.extending import overload
 
+from langue.base.checked import Array
 from langue.base.compiled import njit, prefetch
 from langue.models.counts.ngram.counts import New, Numbers
 
@@ -25,6 +26,7 @@ SLOTS = 1.2  # slots of the index for each n-gram in it; fewer make long searche
 EMPTY = np.uint32(0xFFFFFFFF)
 BINS = 256  # values of an order of quantised tables
 SPAN = 1 << 16  # children that 16 bits tell apart
+MOST_LOG = 1e4  # of a backoff, which pruning may raise above 0: no sum of some is infinite
 NO_BINS, NO_BASES = np.empty((2, 0, BINS), np.float32), np.empty(0, np.uint32)
 
 
@@ -34,15 +36,20 @@ class Tables(NamedTuple):
     While they are made, children are numbered in full, and take 16 bytes a context; see `narrow`.
     """
 
-    first: Numbers  # (order + 1,) int64: the first node of each level, and the end of the last
-    suffix: Numbers  # (nodes,) uint32: the n-gram less its first word; of a unigram, itself
-    log_prob: Numbers  # (nodes,) float32: natural log p(last word | words before)
-    log_backoff: Numbers  # (contexts,) float32: natural log gamma; contexts lie below the highest order
-    children: Numbers  # (contexts + 1,) uint16: the first child of each context; see `edge`
-    slots: Numbers  # (slots,) uint32: nodes, hashed by context and word; see `slot_of`
-    bases: Numbers = NO_BASES  # (2 + words + blocks,) uint32: what children are counted from; see `edge`
-    # Of quantised tables, whose log_prob and log_backoff are uint8; else empty:
-    bins: Numbers = NO_BINS  # (2, order, BINS) float32: what the codes of each order stand for
+    # The first node of each level, and the end of the last.
+    first: Annotated[Numbers, Array("int64", ("order + 1",), rising=True, first=0, last="nodes")]
+    # The n-gram less its first word; of a unigram, itself.
+    suffix: Annotated[Numbers, Array("uint32", ("nodes",), below="nodes")]
+    # Natural log p(last word | words before), or its code.
+    log_prob: Annotated[Numbers, Array(("float32", "uint8"), ("nodes",), impossible=True)]
+    # Natural log gamma; contexts lie below the highest order.
+    log_backoff: Annotated[Numbers, Array(("float32", "uint8"), ("contexts",), most=MOST_LOG)]
+    children: Annotated[Numbers, Array(("uint16", "uint32"), ("contexts + 1",))]  # the first of each: `edge`
+    slots: Annotated[Numbers, Array("uint32", ("slots",))]  # nodes, hashed by context and word: `slot_of`
+    # 2, words and blocks: what children are counted from; see `edge`.
+    bases: Annotated[Numbers, Array("uint32", ("bases",))] = NO_BASES
+    # What the codes of each order of quantised tables stand for; else empty.
+    bins: Annotated[Numbers, Array("float32", (2, "coded", BINS), most=MOST_LOG, impossible=True)] = NO_BINS
 
     @property
     def order(self) -> int:
@@ -138,21 +145,6 @@ class Tables(NamedTuple):
             if name in self._field_defaults and not array.size:
                 continue
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
-
-    @classmethod
-    def load(cls, folder: Path) -> "Tables":
-        """Map the tables of a model folder: what is used is read, when it is used.
-
-        Folders of old have children numbered in full, which a model then makes narrow.
-        """
-        files = {name: folder / f"{name}.npy" for name in cls._fields}
-        return cls(
-            **{
-                name: np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
-                for name, file in files.items()
-                if file.exists() or name not in cls._field_defaults
-            }
-        ).frozen()
 
 
 def index_of(children: Numbers, word: Numbers, new: New = np.empty) -> Numbers:
