@@ -161,6 +161,16 @@ def is_rising(array: Numbers, *, strictly: bool = False) -> bool:
     return True
 
 
+def rises_within(array: Numbers, starts: Numbers) -> bool:
+    """Whether each number is larger than the one before it, but where one of the ranges begins that
+    `starts` tells; what lies before the first of these is not looked at."""
+    rises = np.ones(len(array) + 1, bool)
+    if len(array):
+        np.greater(array[1:], array[:-1], out=rises[1:-1])
+    rises[starts] = True
+    return bool(rises[int(starts[0]) :].all())
+
+
 def _parts(size: Size) -> tuple[Size, int]:
     """`"rows + 1"` as `("rows", 1)`."""
     if isinstance(size, int):

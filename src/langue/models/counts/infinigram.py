@@ -10,15 +10,16 @@ gives every token a count more, as in `markov`. Deviates from the paper in `<s>`
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 import numpy as np
 
+from langue.base.checked import Array, check, damaged, once, read_array
 from langue.base.compiled import njit
 from langue.base.config import Config
 from langue.models.counts.ngram.counts import Numbers, stream_of
-from langue.models.counts.suffix_array import follow, locate, narrow, suffix_array
+from langue.models.counts.suffix_array import follow, is_suffix_array, locate, narrow, suffix_array
 from langue.models.registry import Family
 from langue.protocols import Floats, Ids, Vocabulary
 from langue.tokens.store import TokenStore
@@ -28,6 +29,26 @@ class InfiniGramConfig(Config, frozen=True):
     """The dials of an unbounded n-gram model."""
 
     add: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # to every count; 0 is the paper
+
+
+class Corpus(NamedTuple):
+    """The training text, and what finds any string in it."""
+
+    # Every document after its `<s>`, and one `<s>` at the end.
+    stream: Annotated[Numbers, Array("uint32", ("positions",), below="V + 1")]
+    suffixes: Annotated[Numbers, Array("uint32", ("positions",), below="positions")]  # its suffix array
+
+    def check(self, where: Path, V: int) -> None:
+        """See that the positions are sorted by what stands there.
+
+        Raises:
+            LangueError: an array is not what it must be; it is named.
+        """
+        check(self, where, V=V)
+        if not len(self.stream) or self.stream[-1] != V or self.stream.min() == V:
+            raise damaged(where, "stream", "is not documents, each after its <s>, and one <s> at the end")
+        if not is_suffix_array(self.stream, self.suffixes):
+            raise damaged(where, "suffixes", "are not all positions of the stream, sorted by what stands there")
 
 
 class InfiniGram:
@@ -132,10 +153,10 @@ def fit(config: InfiniGramConfig, store: TokenStore) -> InfiniGram:
 
 
 def load(folder: Path, config: InfiniGramConfig, vocabulary: Vocabulary) -> InfiniGram:
-    stream, suffixes = (
-        np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("stream", "suffixes")
-    )
-    return InfiniGram(vocabulary, config, stream, suffixes)
+    files = [folder / f"{name}.npy" for name in Corpus._fields]
+    corpus = Corpus(*map(read_array, files))
+    once(files, vocabulary.size, lambda: corpus.check(folder, vocabulary.size))
+    return InfiniGram(vocabulary, config, *corpus)
 
 
 @njit

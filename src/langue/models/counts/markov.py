@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 import numpy as np
 
+from langue.base.checked import Array, check, damaged, once, read_array, rises_within
 from langue.base.compiled import njit
 from langue.base.config import Config
 from langue.models.counts.ngram.counts import Numbers, count, stream_of
@@ -32,10 +33,36 @@ class MarkovConfig(Config, frozen=True):
 class Chain(NamedTuple):
     """The counts as a trie, its nodes numbered level by level as in `ngram.counts.Levels`."""
 
-    word: Numbers  # (nodes,) uint32: the last token; children of a context are sorted by it
-    counts: Numbers  # (nodes,) uint32: how often the n-gram occurs
-    children: Numbers  # (contexts + 1,) uint32: the first child of each context
-    total: Numbers  # (contexts + 1,) uint32: the counts of its children; the last for no context at all
+    # The last token; children of a context are sorted by it.
+    word: Annotated[Numbers, Array("uint32", ("nodes",), below="V + 1")]
+    counts: Annotated[Numbers, Array("uint32", ("nodes",))]  # how often the n-gram occurs
+    # The first child of each context.
+    children: Annotated[Numbers, Array("uint32", ("contexts + 1",), rising=True, first="V + 1", last="nodes")]
+    # The counts of its children; the last for no context at all.
+    total: Annotated[Numbers, Array("uint32", ("contexts + 1",))]
+
+    def check(self, where: Path, V: int, order: int) -> None:
+        """See that this is a trie of so many levels.
+
+        Raises:
+            LangueError: an array is not what it must be; it is named.
+        """
+        contexts = check(self, where, V=V)["contexts"]
+        first = [0, V + 1]  # of each level
+        for _ in range(order):
+            first.append(int(self.children[min(first[-1], contexts)]))
+        if first[order] != contexts or first[order + 1] != len(self.word):
+            raise damaged(where, "children", f"are not those of a trie of order {order}")
+        if not np.array_equal(self.word[: V + 1], np.arange(V + 1, dtype=np.uint32)):
+            raise damaged(where, "word", "does not begin with every token at its own place")
+        if len(self.word) > V + 1 and self.word[V + 1 :].max() == V:
+            raise damaged(where, "word", "predicts <s>")
+        if not rises_within(self.word, self.children):
+            raise damaged(where, "word", "does not rise among the children of a context")
+        upto = np.r_[0, np.cumsum(self.counts, dtype=np.int64)]
+        sums = np.diff(upto[self.children.astype(np.int64)])
+        if not np.array_equal(self.total, np.r_[sums, upto[V]]):
+            raise damaged(where, "total", "and counts: a context is not counted as often as what follows it")
 
 
 class Markov:
@@ -106,10 +133,10 @@ def fit(config: MarkovConfig, store: TokenStore) -> Markov:
 
 
 def load(folder: Path, config: MarkovConfig, vocabulary: Vocabulary) -> Markov:
-    files = (folder / f"{name}.npy" for name in Chain._fields)
-    return Markov(
-        vocabulary, config, Chain(*(np.load(file, mmap_mode="r", allow_pickle=False) for file in files))
-    )
+    files = [folder / f"{name}.npy" for name in Chain._fields]
+    chain = Chain(*map(read_array, files))
+    once(files, (vocabulary.size, config.order), lambda: chain.check(folder, vocabulary.size, config.order))
+    return Markov(vocabulary, config, chain)
 
 
 def _frozen(array: Numbers) -> Numbers:

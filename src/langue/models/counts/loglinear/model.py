@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from langue.base.checked import once, read_array
 from langue.base.compiled import njit
 from langue.models.counts.loglinear.features import Weights, count_of, hashes
 from langue.protocols import Floats, Ids, Vocabulary
@@ -54,10 +55,15 @@ class LogLinear:
 
     @classmethod
     def load(cls, folder: Path, vocabulary: Vocabulary, order: int, skips: bool) -> "LogLinear":
-        """Map the weights of a model folder."""
-        files = (folder / f"{name}.npy" for name in Weights._fields)
-        arrays = (np.asarray(np.load(file, mmap_mode="r", allow_pickle=False)) for file in files)
-        return cls(vocabulary, order, skips, Weights(*arrays))
+        """Map the weights of a model folder.
+
+        Raises:
+            LangueError: an array is not what it must be; it is named.
+        """
+        files = [folder / f"{name}.npy" for name in Weights._fields]
+        weights, features = Weights(*map(read_array, files)), count_of(order, skips)
+        once(files, (vocabulary.size, features), lambda: weights.check(folder, vocabulary.size, features))
+        return cls(vocabulary, order, skips, weights)
 
 
 class LogLinearDecoder:
