@@ -12,7 +12,6 @@ points. Letters stand for sizes: one is given, or is that of the first array tha
 must agree. What holds between the contents of several arrays, a family checks itself.
 """
 
-import os
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -73,7 +72,12 @@ def arrays_of(kind: type[tuple[Any, ...]]) -> dict[str, Array]:
 
 
 def check(
-    arrays: Any, where: Path | str, specs: Mapping[str, Array] | None = None, prefix: str = "", /, **sizes: int
+    arrays: Any,
+    where: Path | str,
+    specs: Mapping[str, Array] | None = None,
+    prefix: str = "",
+    /,
+    **sizes: int,
 ) -> dict[str, int]:
     """Compare arrays with what they must be, in one pass or two over each.
 
@@ -233,10 +237,13 @@ def once(files: Sequence[Path], how: Hashable, verify: Callable[[], object]) -> 
     Args:
         how: what else the check depends on, such as sizes.
     """
-    stats = [(path.resolve(), os.stat(path)) for path in files if path.exists()]
-    key = how, tuple(
-        (str(path), stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-        for path, stat in stats
+    stats = [(path.resolve(), path.stat()) for path in files if path.exists()]
+    key = (
+        how,
+        tuple(
+            (str(path), stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+            for path, stat in stats
+        ),
     )
     if key not in _good:
         verify()

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import msgspec
 
 from langue.base.errors import LangueError
+from langue.base.files import read_json
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,6 +51,25 @@ def decode(kind: type[C], table: Mapping[str, Any], where: str) -> C:
             choices = [str(choice) for choice in get_args(get_type_hints(kind)[path])]
             message += nearest(str(table[path]), choices)
         raise LangueError(f"{where}.{path}: {message}" if path else f"{where}: {message}") from None
+
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def read_struct(kind: type[S], path: Path) -> S:
+    """What a JSON file holds, every field of its type.
+
+    Raises:
+        LangueError: it cannot be read, is no JSON, or a field is missing or of another type; it is named.
+    """
+    table = read_json(path)
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        message, _, field = str(error).partition(" - at `$.")
+        raise LangueError(
+            f"{path}{'.' + field.rstrip('`') if field else ''}: {message}; make it again"
+        ) from None
 
 
 def encode(config: Config) -> dict[str, Any]:

@@ -108,14 +108,30 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file; a `LangueError` names the file, and the line of a syntax error."""
+    return parse_json(read_bytes(path), path)
+
+
+def parse_json(text: str | bytes, where: Path | str) -> Any:
+    """The value that a JSON text stands for.
+
+    Raises:
+        LangueError: it is not JSON, which knows neither NaN nor infinity, or is made to break its reader:
+            brackets too deep, a number too long. `where` and the line are named.
+    """
     try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise LangueError(f"cannot read {path}: {error.strerror or error}") from error
+        return json.loads(text, parse_constant=_no_constant)
     except UnicodeDecodeError as error:
-        raise LangueError(f"{path} is not UTF-8: byte {error.start}") from error
+        raise LangueError(f"{where} is not UTF-8: byte {error.start}") from error
     except json.JSONDecodeError as error:
-        raise LangueError(f"{path} is not valid JSON: line {error.lineno}: {error.msg}") from error
+        raise LangueError(f"{where} is not valid JSON: line {error.lineno}: {error.msg}") from error
+    except RecursionError:
+        raise LangueError(f"{where} is not valid JSON: its brackets are too many, one in another") from None
+    except ValueError as error:  # a number of thousands of digits, NaN, infinity
+        raise LangueError(f"{where} is not valid JSON: {error}") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"JSON knows no {name}")
 
 
 def read_bytes(path: Path) -> bytes:

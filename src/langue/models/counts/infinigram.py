@@ -48,7 +48,9 @@ class Corpus(NamedTuple):
         if not len(self.stream) or self.stream[-1] != V or self.stream.min() == V:
             raise damaged(where, "stream", "is not documents, each after its <s>, and one <s> at the end")
         if not is_suffix_array(self.stream, self.suffixes):
-            raise damaged(where, "suffixes", "are not all positions of the stream, sorted by what stands there")
+            raise damaged(
+                where, "suffixes", "are not all positions of the stream, sorted by what stands there"
+            )
 
 
 class InfiniGram:

@@ -18,11 +18,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
-from langue.base.config import Config
+from langue.base.checked import Array, check, damaged, read_tensors
+from langue.base.config import Config, read_struct
 from langue.base.errors import LangueError
-from langue.base.files import read_json
+from langue.corpus.schemes import Scheme
 from langue.corpus.tagged import Sentence, groups
 from langue.inference.chain import Floats, Numbers, offsets_of
 from langue.inference.second_order import Chain2, n_best2, posteriors2, viterbi2
@@ -47,6 +48,27 @@ class HMMTaggerConfig(Config, frozen=True):
     encoding: Encoding = "BIOES"  # of spans, inside
     constraints: bool = True  # only tag sequences that spell spans
     decoding: Literal["viterbi", "posterior"] = "viterbi"  # posterior: the likeliest tag of each token
+
+
+MOST_LOG = 1e6  # of what an ending is worth: no sum of some is infinite
+ARRAYS = {  # natural logs
+    "transition": Array("float64", ("K + 1", "K + 1", "K"), most=0, impossible=True),
+    "end": Array("float64", ("K + 1", "K"), most=0, impossible=True),
+    "prior": Array("float64", ("K",), most=0),
+    "lexicon": Array("float64", ("words", "K"), most=0, impossible=True),
+    "endings": Array("float64", ("endings", "K"), most=MOST_LOG, impossible=True),
+}
+
+
+class Table(msgspec.Struct):
+    """What a folder says in words."""
+
+    columns: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    labels: tuple[str, ...]
+    scheme: Scheme | None
+    encoding: Scheme | None
+    words: list[str]
+    endings: list[str]
 
 
 class HMMTagger:
@@ -157,15 +179,9 @@ class HMMTagger:
             "endings": np.array(list(self.endings.values())).reshape(-1, len(self.labels)),
         }
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / WEIGHTS)
-        table: dict[str, Any] = {
-            "columns": self.columns,
-            "labels": self.labels,
-            "scheme": self.names.scheme,
-            "encoding": self.names.encoding,
-            "words": list(self.lexicon),
-            "endings": list(self.endings),
-        }
-        (folder / LEXICON).write_text(json.dumps(table, ensure_ascii=False), encoding="utf-8")
+        table = Table(self.columns, *self.names, list(self.lexicon), list(self.endings))
+        text = json.dumps(msgspec.structs.asdict(table), ensure_ascii=False)
+        (folder / LEXICON).write_text(text, encoding="utf-8")
 
 
 def capital_class(word: str) -> str:
@@ -268,14 +284,33 @@ def ending_scores(counts: dict[str, Floats], prior: Floats, longest: int) -> dic
 
 
 def load(folder: Path, config: HMMTaggerConfig) -> HMMTagger:
-    table, arrays = read_json(folder / LEXICON), load_file(folder / WEIGHTS)
-    labels = Labels(tuple(table["labels"]), table["scheme"], table["encoding"])
+    """Read a model folder.
+
+    Raises:
+        LangueError: a table is not what it must be; it is named.
+    """
+    table, arrays = read_struct(Table, folder / LEXICON), read_tensors(folder / WEIGHTS)
+    labels = Labels(table.labels, table.scheme, table.encoding)
+    labels.check(folder / LEXICON)
+    counts = {"K": len(labels.names), "words": len(table.words), "endings": len(table.endings)}
+    check(arrays, folder / WEIGHTS, ARRAYS, **counts)
+    if "" not in table.endings:
+        raise LangueError(f"{folder / LEXICON}.endings: the empty one is missing; make it again")
+    chain, fixed = Chain2(arrays["transition"], arrays["end"]), labels.chain(constraints=config.constraints)
+    K = len(labels.names)
+    for name, own, other in (
+        ("transition", chain.transition[:, :K], fixed.transition),
+        ("transition", chain.transition[:, K], fixed.start),
+        ("end", chain.end[:, :K], fixed.end),
+    ):
+        if not (np.isfinite(own) == np.isfinite(other)).all():
+            raise damaged(folder / WEIGHTS, name, "does not permit what the labels permit")
     return HMMTagger(
-        table["columns"],
+        table.columns,
         labels,
-        Chain2(arrays["transition"], arrays["end"]),
-        dict(zip(table["words"], arrays["lexicon"], strict=True)),
-        dict(zip(table["endings"], arrays["endings"], strict=True)),
+        chain,
+        dict(zip(table.words, arrays["lexicon"], strict=True)),
+        dict(zip(table.endings, arrays["endings"], strict=True)),
         arrays["prior"],
         config,
     )

@@ -5,6 +5,7 @@ middle), and only sequences that spell spans may be permitted.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -33,6 +34,15 @@ class Labels(NamedTuple):
         if self.scheme and self.encoding and self.scheme != self.encoding:
             return tuple(convert(chosen, self.scheme))
         return tuple(chosen)
+
+    def check(self, where: Path) -> None:
+        """See that there are labels, and none twice.
+
+        Raises:
+            LangueError: it is not so.
+        """
+        if not self.names or len(set(self.names)) < len(self.names):
+            raise LangueError(f"{where}.labels: there must be some, and none twice; make it again")
 
     def chain(self, *, constraints: bool) -> Chain:
         """Scores of 0, or -inf where the encoding does not permit a step."""

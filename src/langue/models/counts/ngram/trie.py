@@ -15,7 +15,9 @@ from langue.base.compiled import njit
 from langue.models.counts.ngram.counts import THREADS, Numbers, each
 from langue.models.counts.ngram.tables import EMPTY, FEW, Tables, edge, look_up, slot_of
 
-TOLERANCE = 1e-3  # of what words sum to, which are 32-bit logs: twice as much is what `evaluate --check` lets pass
+TOLERANCE = (
+    1e-3  # of what words sum to, which are 32-bit logs: twice as much is what `evaluate --check` lets pass
+)
 OPTIONAL = Tables._field_defaults
 ROUNDED = 0.1  # what quantised tables may sum to less than one
 PIECE = 1 << 15  # contexts looked at a time: what is made of them stays in the cache
@@ -128,7 +130,9 @@ def _check_edges(tables: Tables, where: Path | str) -> None:
         raise damaged(where, "bases", "and children do not belong together")
     if len(bases):
         heading = len(bases) > 1 and bases[0] <= 10 and bases[1] == min(int(tables.first[1]), len(children))
-        if not heading or len(bases) != 2 + int(bases[1]) - (-(len(children) - int(bases[1])) >> int(bases[0])):
+        if not heading or len(bases) != 2 + int(bases[1]) - (
+            -(len(children) - int(bases[1])) >> int(bases[0])
+        ):
             raise damaged(where, "bases", "are not the numbers that these children are counted from")
     ends = _edges(tables, tables.first[:-1])
     if not np.array_equal(ends, tables.first[1:]):

@@ -50,7 +50,7 @@ def fit(config: HMMConfig, store: TokenStore) -> HMM:
 
 
 def load(folder: Path, config: HMMConfig, vocabulary: Vocabulary) -> HMM:
-    return HMM.load(folder, vocabulary, config.states)
+    return HMM.load(folder, vocabulary, config.states, config.order)
 
 
 FAMILY = Family(

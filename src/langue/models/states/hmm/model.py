@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from langue.base.errors import LangueError
 from langue.base.groups import grouped
 from langue.inference.batched import Packed, advance, forward, in_parallel, opened, pack
 from langue.inference.chain import Chain, offsets_of
@@ -119,16 +118,13 @@ class HMM:
         save_file(arrays, folder / WEIGHTS)
 
     @classmethod
-    def load(cls, folder: Path, vocabulary: Vocabulary, K: int) -> "HMM":
+    def load(cls, folder: Path, vocabulary: Vocabulary, K: int, order: int) -> "HMM":
         """Read the parameters of a model folder.
 
         Raises:
-            LangueError: they are not those of this configuration.
+            LangueError: they are not those of this configuration, or no probabilities.
         """
-        arrays = load_file(folder / WEIGHTS)
-        if arrays["emission"].shape != (vocabulary.size, K):
-            raise LangueError(f"{folder / WEIGHTS} does not fit the model; train it again")
-        return cls(vocabulary, Parameters(**{name: part.double() for name, part in arrays.items()}))
+        return cls(vocabulary, Parameters.load(folder / WEIGHTS, vocabulary.size, K, order))
 
 
 def _second(transition: npt.NDArray[np.float64], start: npt.NDArray[np.float64]) -> Chain2:

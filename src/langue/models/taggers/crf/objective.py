@@ -7,11 +7,12 @@ that is. The expectation comes from forward–backward. Where a tag is not known
 expectation over all tags that it may be, and θ·f(x, y) the log of a sum over them (Tsuboi et al. 2008).
 """
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from langue.base.checked import Array
 from langue.base.compiled import njit
 from langue.inference.chain import Chain, in_blocks, offsets_of
 from langue.inference.sumproduct import posteriors
@@ -27,9 +28,10 @@ SHARES = 2  # of the gradient: fixed, so that sums do not depend on the number o
 class Features(NamedTuple):
     """Which pairs of an attribute and a tag, and of two tags, have a weight."""
 
-    pointers: Numbers  # (attributes + 1,) where the tags of each attribute begin
-    labels: Numbers  # (P,) int32
-    transitions: Numbers  # (Q, 2) int32: from, to
+    # Where the tags of each attribute begin.
+    pointers: Annotated[Numbers, Array("int64", ("attributes + 1",), rising=True, first=0, last="P")]
+    labels: Annotated[Numbers, Array("int32", ("P",), below="K")]
+    transitions: Annotated[Numbers, Array("int32", ("Q", 2), below="K")]  # from, to
 
     @property
     def size(self) -> int:
