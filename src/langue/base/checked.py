@@ -22,7 +22,7 @@ from typing import Any, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
-from langue.base.errors import LangueError
+from langue.base.errors import Damaged
 
 Size = int | str  # `2`, `"V"`, `"rows + 1"`
 Numbers = npt.NDArray[Any]
@@ -57,9 +57,9 @@ class Array:
     last: Size | None = None
 
 
-def damaged(where: Path | str, name: str, what: str) -> LangueError:
+def damaged(where: Path | str, name: str, what: str) -> Damaged:
     """The error of an array that is not what it must be."""
-    return LangueError(f"{where} is damaged: {name} {what}; make it again")
+    return Damaged(f"{where} is damaged: {name} {what}; make it again")
 
 
 def arrays_of(kind: type[tuple[Any, ...]]) -> dict[str, Array]:
@@ -92,7 +92,7 @@ def check(
         Every size.
 
     Raises:
-        LangueError: one is missing, or is something else; it is named.
+        Damaged: one is missing, or is something else; it is named.
     """
     named: Mapping[str, Numbers] = arrays if isinstance(arrays, Mapping) else arrays._asdict()
     specs = arrays_of(type(arrays)) if specs is None else specs
@@ -200,14 +200,14 @@ def read_array(path: Path, *, mapped: bool = True) -> Numbers:
         mapped: what is used is read when it is used.
 
     Raises:
-        LangueError: the file is missing, cut short, of objects, or no array at all.
+        Damaged: the file is missing, cut short, of objects, or no array at all.
     """
     try:
         array = np.lib.format.open_memmap(path, mode="r")  # which opens nothing but this format
     except OSError as error:
-        raise LangueError(f"cannot read {path}: {error.strerror or error}") from None
+        raise Damaged(f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, TypeError, SyntaxError, OverflowError, MemoryError, RecursionError) as error:
-        raise LangueError(f"{path} is damaged: it is no array that langue wrote ({error})") from None
+        raise Damaged(f"{path} is damaged: it is no array that langue wrote ({error})") from None
     found = np.asarray(array) if mapped else np.array(array)
     found.flags.writeable = False  # as mapped ones are: compiled code is made for one of them
     return found
@@ -217,7 +217,7 @@ def read_tensors(path: Path) -> dict[str, Numbers]:
     """The arrays of a safetensors file, by name.
 
     Raises:
-        LangueError: the file is missing or damaged.
+        Damaged: the file is missing or damaged.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -225,7 +225,7 @@ def read_tensors(path: Path) -> dict[str, Numbers]:
     try:
         return dict(load_file(path))
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise LangueError(f"cannot read {path}: {error}") from None
+        raise Damaged(f"cannot read {path}: {error}") from None
 
 
 _good: OrderedDict[Hashable, None] = OrderedDict()  # files whose contents were checked in this process

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
-from langue.base.errors import LangueError
+from langue.base.errors import Damaged, LangueError
 from langue.base.files import read_json
 
 
@@ -60,16 +60,14 @@ def read_struct(kind: type[S], path: Path) -> S:
     """What a JSON file holds, every field of its type.
 
     Raises:
-        LangueError: it cannot be read, is no JSON, or a field is missing or of another type; it is named.
+        Damaged: it cannot be read, is no JSON, or a field is missing or of another type; it is named.
     """
     table = read_json(path)
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
         message, _, field = str(error).partition(" - at `$.")
-        raise LangueError(
-            f"{path}{'.' + field.rstrip('`') if field else ''}: {message}; make it again"
-        ) from None
+        raise Damaged(f"{path}{'.' + field.rstrip('`') if field else ''}: {message}; make it again") from None
 
 
 def encode(config: Config) -> dict[str, Any]:

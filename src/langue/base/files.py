@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from langue.base.errors import LangueError
+from langue.base.errors import Damaged, LangueError
 
 BLOCK = 1 << 20  # bytes read at a time when hashing: large enough to hide the call, small in cache
 
@@ -115,19 +115,19 @@ def parse_json(text: str | bytes, where: Path | str) -> Any:
     """The value that a JSON text stands for.
 
     Raises:
-        LangueError: it is not JSON, which knows neither NaN nor infinity, or is made to break its reader:
+        Damaged: it is not JSON, which knows neither NaN nor infinity, or is made to break its reader:
             brackets too deep, a number too long. `where` and the line are named.
     """
     try:
         return json.loads(text, parse_constant=_no_constant)
     except UnicodeDecodeError as error:
-        raise LangueError(f"{where} is not UTF-8: byte {error.start}") from error
+        raise Damaged(f"{where} is not UTF-8: byte {error.start}") from error
     except json.JSONDecodeError as error:
-        raise LangueError(f"{where} is not valid JSON: line {error.lineno}: {error.msg}") from error
+        raise Damaged(f"{where} is not valid JSON: line {error.lineno}: {error.msg}") from error
     except RecursionError:
-        raise LangueError(f"{where} is not valid JSON: its brackets are too many, one in another") from None
+        raise Damaged(f"{where} is not valid JSON: its brackets are too many, one in another") from None
     except ValueError as error:  # a number of thousands of digits, NaN, infinity
-        raise LangueError(f"{where} is not valid JSON: {error}") from None
+        raise Damaged(f"{where} is not valid JSON: {error}") from None
 
 
 def _no_constant(name: str) -> Any:
@@ -164,19 +164,19 @@ def verify_files(folder: Path, files: dict[str, dict[str, Any]], *, hashes: bool
         hashes: also read every file whole; without it only presence and size are compared.
 
     Raises:
-        LangueError: a file is missing, has another size, or other contents.
+        Damaged: a file is missing, has another size, or other contents.
     """
     for name, expected in files.items():
         file = folder / name
         if not file.is_file():
-            raise LangueError(f"{folder} is damaged: {name} is missing; make it again")
+            raise Damaged(f"{folder} is damaged: {name} is missing; make it again")
         size = file.stat().st_size
         if size != expected["bytes"]:
-            raise LangueError(
+            raise Damaged(
                 f"{folder} is damaged: {name} has {size} bytes, not {expected['bytes']}; make it again"
             )
         if hashes and sha256(file) != expected["sha256"]:
-            raise LangueError(f"{folder} is damaged: the contents of {name} were altered; make it again")
+            raise Damaged(f"{folder} is damaged: the contents of {name} were altered; make it again")
 
 
 def _exchange(new: Path, old: Path) -> None:

@@ -23,7 +23,7 @@ def command(
     """Make a vector of each line: to a .npy file, or as numbers between tabs."""
     from langue import api
 
-    vectors = api.language_model(model).embed(read_lines(text), pooling=pooling)
+    vectors = api.MaskedModel.load(model).embed(read_lines(text), pooling=pooling)
     if output is not None:
         import numpy as np
 

@@ -20,8 +20,8 @@ from langue.base.compiled import njit
 from langue.base.config import Config
 from langue.models.counts.ngram.counts import Numbers, stream_of
 from langue.models.counts.suffix_array import follow, is_suffix_array, locate, narrow, suffix_array
-from langue.models.registry import Family
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.models.family import Family
+from langue.protocols import Causal, Floats, Ids, Vocabulary
 from langue.tokens.store import TokenStore
 
 
@@ -53,7 +53,7 @@ class Corpus(NamedTuple):
             )
 
 
-class InfiniGram:
+class InfiniGram(Causal):
     """A `Causal` model.
 
     Attributes:
@@ -147,7 +147,7 @@ class InfiniGramDecoder:
         self.texts = [self.texts[row] for row in rows]
 
 
-def fit(config: InfiniGramConfig, store: TokenStore) -> InfiniGram:
+def estimate(config: InfiniGramConfig, store: TokenStore) -> InfiniGram:
     """Sort the positions of the training split."""
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     stream = stream_of(store.split("train"), vocabulary.size)
@@ -221,8 +221,9 @@ def _distribution(stream, suffixes, add, text, low, high, row):  # type: ignore[
 FAMILY = Family(
     name="infinigram",
     summary="n-grams without bound, by the longest match in a suffix array",
+    makes=Causal,
     config=InfiniGramConfig,
     estimated_by="counts",
     load=load,
-    fit=fit,
+    estimate=estimate,
 )

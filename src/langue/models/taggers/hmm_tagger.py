@@ -22,15 +22,15 @@ from safetensors.numpy import save_file
 
 from langue.base.checked import Array, check, damaged, read_tensors
 from langue.base.config import Config, read_struct
-from langue.base.errors import LangueError
+from langue.base.errors import Damaged, LangueError
 from langue.corpus.schemes import Scheme
 from langue.corpus.tagged import Sentence, groups
 from langue.inference.chain import Floats, Numbers, offsets_of
 from langue.inference.second_order import Chain2, n_best2, posteriors2, viterbi2
-from langue.models.registry import TaggerFamily
+from langue.models.family import Family, TaggedData
 from langue.models.taggers.labels import UNKNOWN_TAG, Encoding, Labels, spell_labels
 from langue.protocols import Floats as Probabilities
-from langue.protocols import Weight
+from langue.protocols import Tagger, Vocabulary, Weight
 
 WEIGHTS = "weights.safetensors"
 LEXICON = "lexicon.json"
@@ -71,7 +71,7 @@ class Table(msgspec.Struct):
     endings: list[str]
 
 
-class HMMTagger:
+class HMMTagger(Tagger):
     """A `Tagger` of p(words, tags).
 
     Args:
@@ -191,8 +191,9 @@ def capital_class(word: str) -> str:
     return "X" if word[:1].isupper() else "x"
 
 
-def fit(config: HMMTaggerConfig, columns: Sequence[str], sentences: Sequence[Sentence]) -> HMMTagger:
+def estimate(config: HMMTaggerConfig, data: TaggedData) -> HMMTagger:
     """Count."""
+    columns, sentences = data
     labels, tags = spell_labels(sentences, config.encoding)
     offsets = offsets_of([len(sentence.words) for sentence in sentences])
     K = len(labels.names)
@@ -283,7 +284,7 @@ def ending_scores(counts: dict[str, Floats], prior: Floats, longest: int) -> dic
         return {ending: np.log(share) - np.log(np.maximum(p, 1e-300)) for ending, share in smoothed.items()}
 
 
-def load(folder: Path, config: HMMTaggerConfig) -> HMMTagger:
+def load(folder: Path, config: HMMTaggerConfig, vocabulary: Vocabulary | None = None) -> HMMTagger:
     """Read a model folder.
 
     Raises:
@@ -295,7 +296,7 @@ def load(folder: Path, config: HMMTaggerConfig) -> HMMTagger:
     counts = {"K": len(labels.names), "words": len(table.words), "endings": len(table.endings)}
     check(arrays, folder / WEIGHTS, ARRAYS, **counts)
     if "" not in table.endings:
-        raise LangueError(f"{folder / LEXICON}.endings: the empty one is missing; make it again")
+        raise Damaged(f"{folder / LEXICON}.endings: the empty one is missing; make it again")
     chain, fixed = Chain2(arrays["transition"], arrays["end"]), labels.chain(constraints=config.constraints)
     K = len(labels.names)
     for name, own, other in (
@@ -316,10 +317,12 @@ def load(folder: Path, config: HMMTaggerConfig) -> HMMTagger:
     )
 
 
-FAMILY = TaggerFamily(
+FAMILY = Family(
     name="hmm-tagger",
     summary="second-order hidden Markov tagger (TnT)",
+    makes=Tagger,
     config=HMMTaggerConfig,
-    fit=fit,
+    estimated_by="counts",
+    estimate=estimate,
     load=load,
 )

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from langue.base.errors import LangueError
+from langue.base.errors import Damaged, LangueError
 from langue.base.progress import log
 from langue.corpus.schemes import OUTSIDE, Scheme, convert, may_follow, obeys, scheme_of
 from langue.corpus.tagged import UNKNOWN, Sentence
@@ -42,7 +42,7 @@ class Labels(NamedTuple):
             LangueError: it is not so.
         """
         if not self.names or len(set(self.names)) < len(self.names):
-            raise LangueError(f"{where}.labels: there must be some, and none twice; make it again")
+            raise Damaged(f"{where}.labels: there must be some, and none twice; make it again")
 
     def chain(self, *, constraints: bool) -> Chain:
         """Scores of 0, or -inf where the encoding does not permit a step."""

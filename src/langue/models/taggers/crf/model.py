@@ -21,7 +21,7 @@ from langue.models.taggers.crf.objective import Features, chain_of, score
 from langue.models.taggers.crf.templates import parse
 from langue.models.taggers.labels import Labels
 from langue.protocols import Floats as Probabilities
-from langue.protocols import Weight
+from langue.protocols import Tagger, Weight
 
 WEIGHTS = "weights.safetensors"
 FEATURES = "features.json"
@@ -51,7 +51,7 @@ class Table(msgspec.Struct):
     values: dict[str, list[str]]  # of each part of a template, by number
 
 
-class CRF:
+class CRF(Tagger):
     """A `Tagger`.
 
     Args:
