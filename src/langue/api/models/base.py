@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
@@ -87,22 +88,18 @@ class Model(Generic[M]):
         figure = f", F1 {valid['f1']:.2%} on held-out sentences" if isinstance(valid, dict) else ""
         return f"{self.family}, {size}, trained in {measured['seconds']:,} s{figure}"
 
-    def evaluate(self, data: PathLike, *, split: str = "test", check: bool = False) -> Any:
-        """Measure it.
-
-        Args:
-            data: a token store, of which `split` is measured, a text file, of which all is, or the labelled
-                file of a tagger or classifier.
-            check: also run the self-tests of its scores.
-
-        Raises:
-            Mismatch: the store has another tokenizer, the file other columns or labels.
-            Unsupported: self-tests were asked of what has no scores of texts.
-            LangueError: there is nothing to measure on.
-        """
+    def evaluate(
+        self,
+        data: PathLike | Sequence[PathLike],
+        *,
+        split: str = "test",
+        documents: str | None = None,
+        check: bool = False,
+    ) -> Any:
+        """`langue.evaluate` of this model."""
         from langue.api.verbs import evaluate
 
-        return evaluate(self, data, split=split, check=check)
+        return evaluate(self, data, split=split, documents=documents, check=check)
 
     def __repr__(self) -> str:
         return f"<langue {type(self).__name__} {self.path}: {self.summary()}>"
