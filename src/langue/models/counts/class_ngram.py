@@ -122,7 +122,7 @@ def estimate(config: ClassNGramConfig, store: TokenStore) -> ClassNGram:
 def load(folder: Path, config: ClassNGramConfig, vocabulary: Vocabulary) -> ClassNGram:
     classes = Classes(*(read_array(folder / f"class_{name}.npy", mapped=False) for name in Classes._fields))
     size = classes.check(folder, vocabulary.size, config.classes + 1)
-    tables = load_tables(folder, size, normalised=True)
+    tables = load_tables(folder, size, normalized=True)
     inner = NGram(Vocabulary(size, int(classes.of[vocabulary.eos])), tables)
     return ClassNGram(vocabulary, classes, inner)
 

@@ -24,7 +24,7 @@ from langue.models.counts.ngram.counts import New, Numbers
 FEW = 32  # children, of 4 bytes: two cache lines, and a few instructions
 SLOTS = 1.2  # slots of the index for each n-gram in it; fewer make long searches
 EMPTY = np.uint32(0xFFFFFFFF)
-BINS = 256  # values of an order of quantised tables
+BINS = 256  # values of an order of quantized tables
 SPAN = 1 << 16  # children that 16 bits tell apart
 MOST_LOG = 1e4  # of a backoff, which pruning may raise above 0: no sum of some is infinite
 NO_BINS, NO_BASES = np.empty((2, 0, BINS), np.float32), np.empty(0, np.uint32)
@@ -48,7 +48,7 @@ class Tables(NamedTuple):
     slots: Annotated[Numbers, Array("uint32", ("slots",))]  # nodes, hashed by context and word: `slot_of`
     # 2, words and blocks: what children are counted from; see `edge`.
     bases: Annotated[Numbers, Array("uint32", ("bases",))] = NO_BASES
-    # What the codes of each order of quantised tables stand for; else empty.
+    # What the codes of each order of quantized tables stand for; else empty.
     bins: Annotated[Numbers, Array("float32", (2, "coded", BINS), most=MOST_LOG, impossible=True)] = NO_BINS
 
     @property
@@ -99,7 +99,7 @@ class Tables(NamedTuple):
         return tables._replace(slots=index_of(children, tables.words(new), new)).frozen()
 
     @property
-    def quantised(self) -> bool:
+    def quantized(self) -> bool:
         return self.bins.size > 0
 
     def narrow(self, new: New = np.empty) -> "Tables":
@@ -128,7 +128,7 @@ class Tables(NamedTuple):
         children = np.empty(len(self.children), np.uint32)
         _widen(self.children, self.bases, children)
         wide = self._replace(children=children, bases=NO_BASES)
-        if not self.quantised:
+        if not self.quantized:
             return wide.frozen()
         log_prob, log_backoff = (
             np.empty(len(codes), np.float32) for codes in (self.log_prob, self.log_backoff)

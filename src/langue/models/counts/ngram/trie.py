@@ -12,14 +12,14 @@ import numpy as np
 
 from langue.base.checked import check, damaged, once, read_array
 from langue.base.compiled import njit
-from langue.models.counts.ngram.counts import THREADS, Numbers, each
+from langue.models.counts.ngram.counts import THREADS, Numbers, parallel_map
 from langue.models.counts.ngram.tables import EMPTY, FEW, Tables, edge, look_up, slot_of
 
 TOLERANCE = (
     1e-3  # of what words sum to, which are 32-bit logs: twice as much is what `evaluate --check` lets pass
 )
 OPTIONAL = Tables._field_defaults
-ROUNDED = 0.1  # what quantised tables may sum to less than one
+ROUNDED = 0.1  # what quantized tables may sum to less than one
 PIECE = 1 << 15  # contexts looked at a time: what is made of them stays in the cache
 FAULTS = {
     1: ("children", "are not ranges of the next level, one after another"),
@@ -30,14 +30,14 @@ FAULTS = {
 }
 
 
-def load_tables(folder: Path, words: int, *, normalised: bool) -> Tables:
+def load_tables(folder: Path, words: int, *, normalized: bool) -> Tables:
     """Map the tables of a model folder: what is used is read, when it is used.
 
     Folders of old have children numbered in full, which a model then makes narrow.
 
     Args:
         words: ids of the vocabulary, without `<s>`.
-        normalised: the scores are probabilities, and sum to one.
+        normalized: the scores are probabilities, and sum to one.
 
     Raises:
         LangueError: an array is not what it must be; it is named.
@@ -46,11 +46,11 @@ def load_tables(folder: Path, words: int, *, normalised: bool) -> Tables:
     tables = Tables(
         **{file.stem: read_array(file) for file in files if file.exists() or file.stem not in OPTIONAL}
     )
-    once(files, (words, normalised), lambda: check_tables(tables, folder, words, normalised=normalised))
+    once(files, (words, normalized), lambda: check_tables(tables, folder, words, normalized=normalized))
     return tables.frozen()
 
 
-def check_tables(tables: Tables, where: Path | str, words: int, *, normalised: bool) -> None:
+def check_tables(tables: Tables, where: Path | str, words: int, *, normalized: bool) -> None:
     """Compare tables with what they must be: once over all n-grams.
 
     Raises:
@@ -59,42 +59,42 @@ def check_tables(tables: Tables, where: Path | str, words: int, *, normalised: b
     order = check(tables, where)["order"]
     if order < 1 or tables.first[1] != words + 1:
         raise damaged(where, "first", f"does not begin with the {words} words of the vocabulary and <s>")
-    if tables.quantised and (tables.bins.shape[1] != order or not np.isfinite(tables.bins[1]).all()):
+    if tables.quantized and (tables.bins.shape[1] != order or not np.isfinite(tables.bins[1]).all()):
         raise damaged(where, "bins", f"does not say what the codes of {order} orders stand for")
     for name in ("log_prob", "log_backoff"):
-        if (getattr(tables, name).dtype == np.uint8) != tables.quantised:
+        if (getattr(tables, name).dtype == np.uint8) != tables.quantized:
             raise damaged(where, name, "and bins do not belong together")
-    if not tables.quantised and tables.log_prob.max() > TOLERANCE:
+    if not tables.quantized and tables.log_prob.max() > TOLERANCE:
         raise damaged(where, "log_prob", f"holds {tables.log_prob.max()}, which is the log of no probability")
-    _check_trie(tables, where, normalised=normalised)
+    _check_trie(tables, where, normalized=normalized)
 
 
-def _check_trie(tables: Tables, where: Path | str, *, normalised: bool) -> None:
+def _check_trie(tables: Tables, where: Path | str, *, normalized: bool) -> None:
     """Whether tables, whose types and shapes are right, are a trie."""
     _check_levels(tables, where)
     _check_edges(tables, where)
     slots = tables.slots
     if len(slots) and slots.max() != EMPTY:
         raise damaged(where, "slots", "has no empty slot, which ends a search")
-    if normalised:
+    if normalized:
         _check_unigrams(tables, where)
-    totals = np.ones(len(tables.log_backoff) if tables.quantised and normalised else 0, np.float32)
+    totals = np.ones(len(tables.log_backoff) if tables.quantized and normalized else 0, np.float32)
     for n in range(1, tables.order):
         edges = np.linspace(tables.first[n - 1], tables.first[n], THREADS + 1).astype(np.int64).tolist()
-        for fault in each(
-            lambda begin, end, n=n: _fault(tables, n, begin, end, normalised, totals), edges[:-1], edges[1:]
+        for fault in parallel_map(
+            lambda begin, end, n=n: _fault(tables, n, begin, end, normalized, totals), edges[:-1], edges[1:]
         ):
             if fault:
                 raise damaged(where, *FAULTS[fault])
 
 
-def _fault(tables: Tables, n: int, begin: int, end: int, normalised: bool, totals: Numbers) -> int:
+def _fault(tables: Tables, n: int, begin: int, end: int, normalized: bool, totals: Numbers) -> int:
     """The number of what is wrong with the contexts [begin, end) of n words, or 0."""
     fault = 0
     for low in range(begin, end, PIECE):
         high = min(low + PIECE, end)
         fault = fault or _structure(tables, n, low, high)
-        if normalised:
+        if normalized:
             fault = fault or _sums(tables, n, low, high, *_probabilities(tables, n, low, high), totals)
     return fault
 
@@ -103,7 +103,7 @@ def _probabilities(tables: Tables, n: int, low: int, high: int) -> tuple[Numbers
     """Of the children of contexts [low, high), of their suffixes, and the backoffs of these contexts."""
     nodes = slice(*_edges(tables, np.array([low, high])).tolist())
     logs = tables.log_prob[nodes], tables.log_prob[tables.suffix[nodes]], tables.log_backoff[low:high]
-    if not tables.quantised:
+    if not tables.quantized:
         return np.exp(logs[0]), np.exp(logs[1]), np.exp(logs[2])
     bins = np.exp(tables.bins)
     return bins[0, n, logs[0]], bins[0, n - 1, logs[1]], bins[1, n - 1, logs[2]]
@@ -143,8 +143,8 @@ def _check_edges(tables: Tables, where: Path | str) -> None:
 def _check_unigrams(tables: Tables, where: Path | str) -> None:
     words = int(tables.first[1]) - 1  # `<s>` is read, never predicted
     logs = tables.log_prob[:words]
-    logs = (tables.bins[0, 0, logs] if tables.quantised else logs).astype(np.float64)
-    if not abs(np.exp(logs).sum() - 1) <= (ROUNDED if tables.quantised else TOLERANCE):
+    logs = (tables.bins[0, 0, logs] if tables.quantized else logs).astype(np.float64)
+    if not abs(np.exp(logs).sum() - 1) <= (ROUNDED if tables.quantized else TOLERANCE):
         raise damaged(where, "log_prob", "does not sum to one over all words")
     if np.isneginf(logs).sum() > 1:  # padding, of which there is one, stands in no text
         raise damaged(where, "log_prob", "holds a probability of 0 for a word")
