@@ -1,6 +1,7 @@
 """How a corpus is read: the `[data]` section of a recipe."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -15,6 +16,12 @@ DOCUMENTS = ("auto", "file", "line", "blank-line", "form-feed")
 
 class DataConfig(Config, frozen=True):
     """What a document is, what is dropped, and how documents are split."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "valid_share": "valid_fraction",
+        "test_share": "test_fraction",
+        "normalisation": "normalization",
+    }
 
     # auto: records for JSON lines and Parquet; for text, see `langue.corpus.read.resolve`
     documents: Literal["auto", "file", "line", "blank-line", "form-feed"] = "auto"

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from langue.base.config import decode
+from langue.base.deprecated import rename_keys
 from langue.base.errors import LangueError
 from langue.base.files import describe_files, read_json, verify_files, write_json
 from langue.corpus.config import DOCUMENTS
@@ -32,6 +33,7 @@ from langue.tokens.preprocessing import Preprocessing
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+RENAMED = {"normalisation": "normalization"}  # keys of an earlier version
 TOKENIZER = "tokenizer.json"
 SPLITS = ("train", "valid", "test")
 COUNTS = np.dtype("<u8")
@@ -83,7 +85,7 @@ class TokenStore:
         if not (self.path / MANIFEST).is_file():
             what = f"is not a token store (no {MANIFEST})" if self.path.exists() else "does not exist"
             raise LangueError(f"{self.path} {what}; make a token store: langue prepare TEXT -o STORE")
-        self.manifest: dict[str, Any] = read_json(self.path / MANIFEST)
+        self.manifest = rename_keys(read_json(self.path / MANIFEST), RENAMED)
         if self.manifest.get("format") != FORMAT:
             raise LangueError(
                 f"{self.path} has store format {self.manifest.get('format')}, not {FORMAT}; prepare it again"

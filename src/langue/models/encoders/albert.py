@@ -7,6 +7,7 @@ tells each head how far apart two tokens are. Weights go both ways to Hugging Fa
 `AlbertForPreTraining`. Letters: B batch, T time, C channels, E channels of the embedding, V vocabulary.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -38,6 +39,8 @@ from langue.tokens.masking import Masking
 
 
 class AlbertConfig(MaskedConfig, frozen=True):
+    RENAMED: ClassVar[Mapping[str, str]] = {"embedding": "embedding_size"}
+
     TAKEN: ClassVar[tuple[str, ...]] = ("embedding_size",)
 
     embedding_size: Count = 0  # of the factorized one; 0: 128, the best of table 3 of the paper

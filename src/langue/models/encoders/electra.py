@@ -18,7 +18,7 @@ Face's `ElectraForPreTraining`. Letters: B batch, T time, C channels, E channels
 V vocabulary, N hidden tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -57,6 +57,12 @@ EmbeddingSharing = Literal["embedding", "gradient-disentangled", "all", "none"]
 
 class ElectraConfig(MaskedConfig, frozen=True):
     """Layers, width and heads are the discriminator's."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "share": "embedding_sharing",
+        "embedding": "embedding_size",
+        "weight": "discriminator_weight",
+    }
 
     TAKEN: ClassVar[tuple[str, ...]] = ("generator_layers", "generator_heads", "embedding_size")
 

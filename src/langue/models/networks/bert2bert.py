@@ -12,8 +12,9 @@ what BERT takes for one, its `[SEP]`. Deviates: all text is of part A, whose emb
 Letters: B batch, T time, C channels, H heads, V vocabulary.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import msgspec
 import torch
@@ -42,6 +43,8 @@ class Shape(NamedTuple):
 
 class Bert2BertConfig(Config, frozen=True):
     """One dial, and the numbers behind it: 0 takes what the size says, or the BERT it starts from."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"start": "init_from", "inner": "d_ff"}
 
     init_from: str = ""  # model folder of a BERT
     size: Literal["tiny", "small", "base"] = "tiny"
