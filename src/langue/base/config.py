@@ -101,12 +101,22 @@ def read_struct(kind: type[S], path: Path) -> S:
     Raises:
         Damaged: it cannot be read, is no JSON, or a field is missing or of another type; it is named.
     """
-    table = read_json(path)
+    return convert(kind, read_json(path), path)
+
+
+def convert(kind: type[S], table: Any, path: Path) -> S:
+    """What was read from a file, every field of its type.
+
+    Raises:
+        Damaged: a field is missing or of another type; it is named.
+    """
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        message, _, field = str(error).partition(" - at `$.")
-        raise Damaged(f"{path}{'.' + field.rstrip('`') if field else ''}: {message}; make it again") from None
+        message, _, field = str(error).partition(" - at `$")
+        raise Damaged(
+            f"{path} is damaged: {field.strip('.`') or 'its contents'}: {message}; make it again"
+        ) from None
 
 
 def encode(config: Config) -> dict[str, Any]:

@@ -12,11 +12,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
+
+import msgspec
 
 from langue.base.errors import Damaged, LangueError
 
 BLOCK = 1 << 20  # bytes read at a time when hashing: large enough to hide the call, small in cache
+DIGEST = "digest"  # the entry of a description that holds one of all others
 
 
 @contextlib.contextmanager
@@ -151,13 +154,31 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of every file of a folder, by name: what a manifest records."""
-    files = sorted(file for file in folder.iterdir() if file.is_file())
-    return {file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in files}
+class FileRecord(msgspec.Struct):
+    """What a folder's description tells of one of its files."""
+
+    bytes: Annotated[int, msgspec.Meta(ge=0)]
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
-def verify_files(folder: Path, files: dict[str, dict[str, Any]], *, hashes: bool = True) -> None:
+# Names below the folder, and none above it or beside it.
+FileName = Annotated[str, msgspec.Meta(pattern=r"^(?!.*\.\.(/|$))[^/\0][^\0]*$")]
+FileRecords = dict[FileName, FileRecord]
+
+
+def describe_files(folder: Path, *, below: bool = False) -> FileRecords:
+    """Size and SHA-256 of every file of a folder, by name: what a manifest records.
+
+    Args:
+        below: those of its folders too.
+    """
+    files = sorted(file for file in (folder.rglob("*") if below else folder.iterdir()) if file.is_file())
+    return {
+        file.relative_to(folder).as_posix(): FileRecord(file.stat().st_size, sha256(file)) for file in files
+    }
+
+
+def verify_files(folder: Path, files: FileRecords, *, hashes: bool = True) -> None:
     """Compare a folder with what its manifest recorded by `describe_files`.
 
     Args:
@@ -171,12 +192,35 @@ def verify_files(folder: Path, files: dict[str, dict[str, Any]], *, hashes: bool
         if not file.is_file():
             raise Damaged(f"{folder} is damaged: {name} is missing; make it again")
         size = file.stat().st_size
-        if size != expected["bytes"]:
+        if size != expected.bytes:
             raise Damaged(
-                f"{folder} is damaged: {name} has {size} bytes, not {expected['bytes']}; make it again"
+                f"{folder} is damaged: {name} has {size} bytes, not {expected.bytes}; make it again"
             )
-        if hashes and sha256(file) != expected["sha256"]:
+        if hashes and sha256(file) != expected.sha256:
             raise Damaged(f"{folder} is damaged: the contents of {name} were altered; make it again")
+
+
+def sealed(description: dict[str, Any]) -> dict[str, Any]:
+    """What describes a folder, with a digest of itself; the layout of its file does not count."""
+    return {**description, DIGEST: _digest(description)}
+
+
+def check_seal(description: dict[str, Any], path: Path) -> None:
+    """Compare what describes a folder with the digest in it; what earlier versions wrote has none.
+
+    Call this after all other checks: what is wrong is better named by itself.
+
+    Raises:
+        Damaged: it was altered.
+    """
+    if DIGEST in description and description[DIGEST] != _digest(description):
+        raise Damaged(f"{path} is damaged: what stands in it was altered; make it again")
+
+
+def _digest(description: dict[str, Any]) -> str:
+    rest = json.loads(json.dumps({key: value for key, value in description.items() if key != DIGEST}))
+    text = json.dumps(rest, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _exchange(new: Path, old: Path) -> None:

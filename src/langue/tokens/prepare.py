@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from langue.base.config import encode as as_table
 from langue.base.files import atomic_file, atomic_folder, check_free, writing
 from langue.base.groups import grouped
@@ -128,7 +130,7 @@ def prepare(
                 data=as_table(data),
                 report=ledger.to_json(),
             )
-            totals = writer.totals
+            totals = msgspec.to_builtins(writer.totals)
     return Report(output, ledger.to_json(), totals, described, time.perf_counter() - started)
 
 

@@ -64,6 +64,7 @@ class ClassNGram(Causal):
         self.inner = inner
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        self.vocabulary.check(*sequences)
         found = self.inner.log_probs([self.classes.of[ids] for ids in sequences])
         return [logs + self.classes.log_share[ids] for ids, logs in zip(sequences, found, strict=True)]
 
@@ -71,7 +72,9 @@ class ClassNGram(Causal):
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "ClassNGramDecoder":
-        return ClassNGramDecoder(self.classes, self.inner.decoder([self.classes.of[ids] for ids in prompts]))
+        self.vocabulary.check(*prompts)
+        inner = self.inner.decoder([self.classes.of[ids] for ids in prompts])
+        return ClassNGramDecoder(self.vocabulary, self.classes, inner)
 
     def size(self) -> dict[str, int]:
         return {"classes": self.inner.vocabulary.size, **self.inner.size()}
@@ -85,7 +88,8 @@ class ClassNGram(Causal):
 class ClassNGramDecoder:
     """A decoder of classes, told the classes of tokens."""
 
-    def __init__(self, classes: Classes, inner: NGramDecoder) -> None:
+    def __init__(self, vocabulary: Vocabulary, classes: Classes, inner: NGramDecoder) -> None:
+        self.vocabulary = vocabulary
         self.classes = classes
         self.inner = inner
 
@@ -94,6 +98,7 @@ class ClassNGramDecoder:
         return found
 
     def append(self, ids: Ids) -> None:
+        self.vocabulary.check(ids)
         self.inner.append(self.classes.of[ids])
 
     def select(self, rows: Sequence[int]) -> None:

@@ -77,6 +77,7 @@ class InfiniGram(Causal):
         self._starts: Numbers | None = None
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        self.vocabulary.check(*sequences)
         found = [np.empty(len(ids), np.float32) for ids in sequences]
         for ids, scores in zip(sequences, found, strict=True):
             _score(self.stream, self.suffixes, self.config.alpha, self._text(ids), scores)
@@ -86,10 +87,12 @@ class InfiniGram(Causal):
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "InfiniGramDecoder":
+        self.vocabulary.check(*prompts)
         return InfiniGramDecoder(self, [self._text(ids) for ids in prompts])
 
     def range(self, ids: Ids) -> Numbers:
         """Where an n-gram of any length occurs: positions of the stream, `(occurrences,)`."""
+        self.vocabulary.check(ids)
         low, high = locate(self.stream, self.suffixes, np.array(ids, np.uint32))
         return np.sort(self.suffixes[low:high])
 
@@ -106,6 +109,7 @@ class InfiniGram(Causal):
             lengths: for each token, of the longest piece that ends with it and occurs: `(tokens,)`.
             places: a position of the stream where that piece begins: `(tokens,)`.
         """
+        self.vocabulary.check(ids)
         lengths, places = np.empty(len(ids), np.int64), np.empty(len(ids), np.int64)
         _match(self.stream, self.suffixes, np.array(ids, np.uint32), lengths, places)
         return lengths, places
@@ -137,6 +141,7 @@ class InfiniGramDecoder:
         return rows
 
     def append(self, ids: Ids) -> None:
+        self.model.vocabulary.check(ids)
         stream, suffixes = self.model.stream, self.model.suffixes
         for index, id in enumerate(ids):
             text = np.append(self.texts[index], np.uint32(id)).astype(np.uint32)

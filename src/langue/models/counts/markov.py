@@ -80,6 +80,7 @@ class Markov(Causal):
         self.chain = Chain(*map(_frozen, chain))
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        self.vocabulary.check(*sequences)
         found = [np.empty(len(ids), np.float32) for ids in sequences]
         for ids, scores in zip(sequences, found, strict=True):
             text = np.append(np.uint32(self.vocabulary.size), ids).astype(np.uint32)
@@ -90,6 +91,7 @@ class Markov(Causal):
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "MarkovDecoder":
+        self.vocabulary.check(*prompts)
         return MarkovDecoder(self, [[self.vocabulary.size, *map(int, ids)] for ids in prompts])
 
     def size(self) -> dict[str, int]:
@@ -115,6 +117,7 @@ class MarkovDecoder:
         return rows
 
     def append(self, ids: Ids) -> None:
+        self.model.vocabulary.check(ids)
         self.texts = [self._kept([*text, int(id)]) for text, id in zip(self.texts, ids, strict=True)]
 
     def select(self, rows: Sequence[int]) -> None:

@@ -32,6 +32,7 @@ class LogLinear(Causal):
         self.base = np.exp(weights.bias.astype(np.float64))  # exp(b), of which Z is made
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        self.vocabulary.check(*sequences)
         found = []
         for ids in sequences:
             before = contexts_of(ids[:-1], self.order, self.vocabulary.eos)[: len(ids)]
@@ -42,6 +43,7 @@ class LogLinear(Causal):
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "LogLinearDecoder":
+        self.vocabulary.check(*prompts)
         last = [contexts_of(ids, self.order, self.vocabulary.eos)[-1] for ids in prompts]
         return LogLinearDecoder(self, np.array(last, np.int64).reshape(len(prompts), self.order - 1))
 
@@ -83,6 +85,7 @@ class LogLinearDecoder:
         return found
 
     def append(self, ids: Ids) -> None:
+        self.model.vocabulary.check(ids)
         self.before = np.c_[self.before[:, 1:], np.asarray(ids, np.int64)]
 
     def select(self, rows: Sequence[int]) -> None:

@@ -49,6 +49,7 @@ class HMM(Causal):
 
     @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        self.vocabulary.check(*sequences)
         found = [np.empty(len(ids), np.float32) for ids in sequences]
 
         def work(group: list[int]) -> None:
@@ -67,6 +68,7 @@ class HMM(Causal):
 
     @torch.inference_mode()
     def decoder(self, prompts: Sequence[Ids]) -> "HMMDecoder":
+        self.vocabulary.check(*prompts)
         start, _, transition, _ = self.parameters
         states = opened(start.repeat(len(prompts), 1), transition)
         for group in self._groups(prompts):
@@ -80,6 +82,7 @@ class HMM(Causal):
     def states(self, sequences: Sequence[Ids]) -> list[StatePath]:
         """The likeliest states behind each sequence, and the probability of each state at each token."""
         start, _, transition, emission = (part.log().numpy() for part in self.parameters)
+        self.vocabulary.check(*sequences)
         found = []
         for ids in sequences:
             unary, offsets = emission[np.asarray(ids, np.int64)], offsets_of([len(ids)])
@@ -149,6 +152,7 @@ class HMMDecoder:
         return scores
 
     def append(self, ids: Ids) -> None:
+        self.model.vocabulary.check(ids)
         local = self.model.parameters.emission[torch.from_numpy(np.asarray(ids, np.int64))]
         here = self.states * (local if self.states.ndim == 2 else local[:, None])
         here /= here.flatten(1).sum(1).view(-1, *[1] * (here.ndim - 1))
