@@ -5,6 +5,7 @@ value out of bounds names the path too. Nothing is guessed and nothing is silent
 """
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,6 +50,8 @@ def decode(kind: type[C], table: Mapping[str, Any], where: str, *, stored: bool 
     for key in table:
         if key not in field_names(kind):
             raise LangueError(f"unknown key {where}.{key}{nearest(key, field_names(kind))}")
+    for key, value in table.items():
+        _check_finite(value, f"{where}.{key}")
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
@@ -58,6 +61,15 @@ def decode(kind: type[C], table: Mapping[str, Any], where: str, *, stored: bool 
             choices = [str(choice) for choice in get_args(get_type_hints(kind)[path])]
             message += nearest(str(table[path]), choices)
         raise LangueError(f"{where}.{path}: {message}" if path else f"{where}: {message}") from None
+
+
+def _check_finite(value: Any, where: str) -> None:
+    """No setting means infinity, and model.json could not keep it: JSON knows neither that nor NaN."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise LangueError(f"{where}: {value} is no number that can be kept; write one that is finite")
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    for one in inner:
+        _check_finite(one, where)
 
 
 def with_new_names(kind: type[Config], table: Mapping[str, Any], where: str | None) -> dict[str, Any]:
@@ -140,7 +152,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise LangueError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise LangueError(f"{path} is not UTF-8: byte {error.start}") from error
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise LangueError(f"{path} is not valid TOML: its brackets are too many, one in another") from None
+    except ValueError as error:  # of the form, or of a number of thousands of digits
         raise LangueError(f"{path} is not valid TOML: {error}") from error
 
 
@@ -202,5 +216,5 @@ def _resolve(name: str, sections: Mapping[str, type[Config]]) -> tuple[str, str]
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text

@@ -111,26 +111,30 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file; a `LangueError` names the file, and the line of a syntax error."""
-    return parse_json(read_bytes(path), path)
+    return parse_json(read_bytes(path), path, constants=False)
 
 
-def parse_json(text: str | bytes, where: Path | str) -> Any:
+def parse_json(text: str | bytes, where: Path | str, *, constants: bool = True) -> Any:
     """The value that a JSON text stands for.
 
+    Args:
+        constants: whether NaN and infinity are read, which JSON does not know and others write.
+
     Raises:
-        Damaged: it is not JSON, which knows neither NaN nor infinity, or is made to break its reader:
-            brackets too deep, a number too long. `where` and the line are named.
+        Damaged: it is not JSON, or is made to break its reader: brackets too deep, a number too long.
+            `where` and the line of the text are named.
     """
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=None if constants else _no_constant)
     except UnicodeDecodeError as error:
         raise Damaged(f"{where} is not UTF-8: byte {error.start}") from error
     except json.JSONDecodeError as error:
-        raise Damaged(f"{where} is not valid JSON: line {error.lineno}: {error.msg}") from error
+        line = f"line {error.lineno}: " if "\n" in error.doc.rstrip() else ""
+        raise Damaged(f"{where} is not JSON: {line}{error.msg}") from error
     except RecursionError:
-        raise Damaged(f"{where} is not valid JSON: its brackets are too many, one in another") from None
+        raise Damaged(f"{where} is not JSON: its brackets are too many, one in another") from None
     except ValueError as error:  # a number of thousands of digits, NaN, infinity
-        raise Damaged(f"{where} is not valid JSON: {error}") from None
+        raise Damaged(f"{where} is not JSON: {error}") from None
 
 
 def _no_constant(name: str) -> Any:
