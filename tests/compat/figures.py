@@ -28,7 +28,10 @@ EXAMPLES = ("the king saw the moon.", "安娜画了小鸟。", "Anna followed a 
 PLAIN = ("Karl left old Paris in May.", "李华去了北京。")
 MASKED = ("fox [MASK] moon", "在[MASK]里")  # the windows are short
 STARTED_FROM = ("models/bert",)  # what recipes start from; reading them looks there for shapes
-NOT_FIGURES = ("model", "seconds", "checks", "reason")
+# `truncated` counted the texts of `classify` too, where they were asked for before.
+NOT_FIGURES = ("model", "seconds", "checks", "reason", "truncated", "measured_on", "normalization")
+
+RENAMED = {"least": "min_tokens", "pair": "electra"}  # old name → name
 
 
 def of_model(path: str | Path, on: str | Path | None = None) -> dict[str, Any]:
@@ -112,7 +115,7 @@ def _of_masked(model: Any) -> dict[str, Any]:
     ids = [model.tokenizer.encode(text)[:6].astype(np.int64) for text in TEXTS[:2]]
     cls, sep, _ = encoder.specials
     whole = np.concatenate([[cls], ids[0], [sep], ids[1], [sep]])
-    if encoder.pairs != "none":
+    if encoder.sentence_pairs != "none":
         types = np.repeat([0, 1], [len(ids[0]) + 2, len(ids[1]) + 1])
         found["pair_log_probs"] = encoder.pair_log_probs([whole], [types])
     if hasattr(encoder, "replaced_log_odds"):
