@@ -96,17 +96,25 @@ def check(
     """
     named: Mapping[str, Numbers] = arrays if isinstance(arrays, Mapping) else arrays._asdict()
     specs = arrays_of(type(arrays)) if specs is None else specs
-    known = dict(sizes)
+    known, owners = dict(sizes), dict.fromkeys(sizes, "the model")
     for name, spec in specs.items():
         if name not in named:
             raise damaged(where, prefix + name, "is missing")
-        _check_form(prefix + name, named[name], spec, known, where)
+        _check_form(prefix + name, named[name], spec, known, owners, where)
     for name, spec in specs.items():
         _check_contents(prefix + name, named[name], spec, known, where)
     return known
 
 
-def _check_form(name: str, array: Numbers, spec: Array, known: dict[str, int], where: Path | str) -> None:
+def _check_form(
+    name: str,
+    array: Numbers,
+    spec: Array,
+    known: dict[str, int],
+    owners: dict[str, str],
+    where: Path | str,
+) -> None:
+    """See to type and shape; `owners` says where each size is from."""
     dtypes = (spec.dtype,) if isinstance(spec.dtype, str) else spec.dtype
     if array.dtype not in [np.dtype(dtype) for dtype in dtypes]:
         raise damaged(where, name, f"is of the type {array.dtype}, not {' or '.join(dtypes)}")
@@ -115,10 +123,12 @@ def _check_form(name: str, array: Numbers, spec: Array, known: dict[str, int], w
     for own, size in zip(array.shape, spec.shape, strict=True):
         base, plus = _parts(size)
         if isinstance(base, str) and base not in known and own >= plus:
-            known[base] = own - plus
+            known[base], owners[base] = own - plus, name
         if own != _value(size, known):
-            meant = f"{size}, which is {_value(size, known)}" if _value(size, known) is not None else size
-            raise damaged(where, name, f"has the shape {array.shape}, where {own} should be {meant}")
+            meant = f"{own} should be {size}"
+            if base in owners:
+                meant += f", and {base} is {known[str(base)]} by {owners[str(base)]}"
+            raise damaged(where, name, f"has the shape {array.shape}, where {meant}")
     if not array.flags.c_contiguous:
         raise damaged(where, name, "does not lie row after row")
 
