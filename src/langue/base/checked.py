@@ -1,9 +1,9 @@
 """Arrays that come from outside: what each must be stands beside its definition, and is seen to at the door.
 
     class Weights(NamedTuple):
-        bias: Annotated[Numbers, Array("float32", ("V",))]
-        starts: Annotated[Numbers, Array("uint32", ("rows + 1",), rising=True, first=0, last="pairs")]
-        word: Annotated[Numbers, Array("uint32", ("pairs",), below="V")]
+        bias: Annotated[Numbers, ArraySpec("float32", ("V",))]
+        starts: Annotated[Numbers, ArraySpec("uint32", ("rows + 1",), rising=True, first=0, last="pairs")]
+        word: Annotated[Numbers, ArraySpec("uint32", ("pairs",), below="V")]
 
     check(weights, folder, V=600)
 
@@ -32,7 +32,7 @@ _SIZE = re.compile(r"(\w+)(?: ([+-]) (\d+))?")
 
 
 @dataclass(frozen=True)
-class Array:
+class ArraySpec:
     """What an array must be.
 
     Numbers with a sign are at least 0 unless `least` says otherwise; floats are finite.
@@ -62,19 +62,19 @@ def damaged(where: Path | str, name: str, what: str) -> Damaged:
     return Damaged(f"{where} is damaged: {name} {what}; make it again")
 
 
-def arrays_of(kind: type[tuple[Any, ...]]) -> dict[str, Array]:
+def arrays_of(kind: type[tuple[Any, ...]]) -> dict[str, ArraySpec]:
     """What each field of a named tuple must be; every field says so."""
     hints = get_type_hints(kind, include_extras=True)
     found = {}
     for name in kind._fields:  # type: ignore[attr-defined]
-        (found[name],) = (item for item in hints[name].__metadata__ if isinstance(item, Array))
+        (found[name],) = (item for item in hints[name].__metadata__ if isinstance(item, ArraySpec))
     return found
 
 
 def check(
     arrays: Any,
     where: Path | str,
-    specs: Mapping[str, Array] | None = None,
+    specs: Mapping[str, ArraySpec] | None = None,
     prefix: str = "",
     /,
     **sizes: int,
@@ -109,7 +109,7 @@ def check(
 def _check_form(
     name: str,
     array: Numbers,
-    spec: Array,
+    spec: ArraySpec,
     known: dict[str, int],
     owners: dict[str, str],
     where: Path | str,
@@ -134,7 +134,7 @@ def _check_form(
 
 
 def _check_contents(
-    name: str, array: Numbers, spec: Array, known: Mapping[str, int], where: Path | str
+    name: str, array: Numbers, spec: ArraySpec, known: Mapping[str, int], where: Path | str
 ) -> None:
     if not array.size or array.dtype == np.bool_:
         return
@@ -158,7 +158,7 @@ def _check_contents(
             raise damaged(where, name, f"{word} with {array[index]}, not with {_value(end, known)}")
 
 
-def _is_finite(array: Numbers, low: Any, high: Any, spec: Array) -> bool:
+def _is_finite(array: Numbers, low: Any, high: Any, spec: ArraySpec) -> bool:
     """A NaN anywhere makes both ends one."""
     if np.isfinite(low) and np.isfinite(high):
         return True

@@ -24,7 +24,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from langue.base.checked import BLOCK, Array, check, damaged, is_rising, once
+from langue.base.checked import BLOCK, ArraySpec, check, damaged, is_rising, once
 from langue.base.config import convert, decode
 from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, LangueError
@@ -50,10 +50,10 @@ COUNTS = np.dtype("<u8")
 MOST_IDS = 1 << 31  # ids that a store of 32 bits and a network of this size could have
 # Of a split, beside its name.
 ARRAYS = {
-    "tokens": Array(("<u2", "<u4"), ("tokens",), below="vocabulary"),
-    "offsets": Array("<u8", ("documents + 1",), rising=True, first=0, last="tokens"),
-    "bytes": Array("<u8", ("documents",)),
-    "words": Array("<u8", ("documents",)),
+    "tokens": ArraySpec(("<u2", "<u4"), ("tokens",), below="vocabulary"),
+    "offsets": ArraySpec("<u8", ("documents + 1",), rising=True, first=0, last="tokens"),
+    "bytes": ArraySpec("<u8", ("documents",)),
+    "words": ArraySpec("<u8", ("documents",)),
 }
 Count = Annotated[int, msgspec.Meta(ge=0)]
 

@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 import numpy as np
 
-from langue.base.checked import Array, check, damaged, read_array
+from langue.base.checked import ArraySpec, check, damaged, read_array
 from langue.base.config import Config
 from langue.models.counts.exchange import Numbers, exchange
 from langue.models.counts.ngram.counts import count, stream_of
@@ -36,8 +36,8 @@ class ClassNGramConfig(Config, frozen=True):
 class Classes(NamedTuple):
     """What class a word is of, and what it has of its class."""
 
-    of: Annotated[Numbers, Array("uint32", ("V",), below="classes")]
-    log_share: Annotated[Numbers, Array("float32", ("V",), most=0)]  # natural log p(word | class)
+    of: Annotated[Numbers, ArraySpec("uint32", ("V",), below="classes")]
+    log_share: Annotated[Numbers, ArraySpec("float32", ("V",), most=0)]  # natural log p(word | class)
 
     def check(self, where: Path, V: int, most: int) -> int:
         """How many classes there are, of at most so many.

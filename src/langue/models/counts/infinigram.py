@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, NamedTuple
 import msgspec
 import numpy as np
 
-from langue.base.checked import Array, check, damaged, once, read_array
+from langue.base.checked import ArraySpec, check, damaged, once, read_array
 from langue.base.compiled import njit
 from langue.base.config import Config
 from langue.models.counts.ngram.counts import Numbers, stream_of
@@ -37,8 +37,8 @@ class Corpus(NamedTuple):
     """The training text, and what finds any string in it."""
 
     # Every document after its `<s>`, and one `<s>` at the end.
-    stream: Annotated[Numbers, Array("uint32", ("positions",), below="V + 1")]
-    suffixes: Annotated[Numbers, Array("uint32", ("positions",), below="positions")]  # its suffix array
+    stream: Annotated[Numbers, ArraySpec("uint32", ("positions",), below="V + 1")]
+    suffixes: Annotated[Numbers, ArraySpec("uint32", ("positions",), below="positions")]  # its suffix array
 
     def check(self, where: Path, V: int) -> None:
         """See that the positions are sorted by what stands there.

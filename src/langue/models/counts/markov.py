@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, NamedTuple
 import msgspec
 import numpy as np
 
-from langue.base.checked import Array, check, damaged, once, read_array, rises_within
+from langue.base.checked import ArraySpec, check, damaged, once, read_array, rises_within
 from langue.base.compiled import njit
 from langue.base.config import Config
 from langue.models.counts.ngram.counts import Numbers, count, stream_of
@@ -36,12 +36,14 @@ class Chain(NamedTuple):
     """The counts as a trie, its nodes numbered level by level as in `ngram.counts.Levels`."""
 
     # The last token; children of a context are sorted by it.
-    word: Annotated[Numbers, Array("uint32", ("nodes",), below="V + 1")]
-    counts: Annotated[Numbers, Array("uint32", ("nodes",))]  # how often the n-gram occurs
+    word: Annotated[Numbers, ArraySpec("uint32", ("nodes",), below="V + 1")]
+    counts: Annotated[Numbers, ArraySpec("uint32", ("nodes",))]  # how often the n-gram occurs
     # The first child of each context.
-    children: Annotated[Numbers, Array("uint32", ("contexts + 1",), rising=True, first="V + 1", last="nodes")]
+    children: Annotated[
+        Numbers, ArraySpec("uint32", ("contexts + 1",), rising=True, first="V + 1", last="nodes")
+    ]
     # The counts of its children; the last for no context at all.
-    total: Annotated[Numbers, Array("uint32", ("contexts + 1",))]
+    total: Annotated[Numbers, ArraySpec("uint32", ("contexts + 1",))]
 
     def check(self, where: Path, V: int, order: int) -> None:
         """See that this is a trie of so many levels.

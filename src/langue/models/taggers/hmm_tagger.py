@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 from safetensors.numpy import save_file
 
-from langue.base.checked import Array, check, damaged, read_tensors
+from langue.base.checked import ArraySpec, check, damaged, read_tensors
 from langue.base.config import Config, read_struct
 from langue.base.errors import Damaged, LangueError
 from langue.corpus.schemes import Scheme
@@ -54,11 +54,11 @@ class HMMTaggerConfig(Config, frozen=True):
 
 MOST_LOG = 1e6  # of what an ending is worth: no sum of some is infinite
 ARRAYS = {  # natural logs
-    "transition": Array("float64", ("K + 1", "K + 1", "K"), most=0, impossible=True),
-    "end": Array("float64", ("K + 1", "K"), most=0, impossible=True),
-    "prior": Array("float64", ("K",), most=0),
-    "lexicon": Array("float64", ("words", "K"), most=0, impossible=True),
-    "endings": Array("float64", ("endings", "K"), most=MOST_LOG, impossible=True),
+    "transition": ArraySpec("float64", ("K + 1", "K + 1", "K"), most=0, impossible=True),
+    "end": ArraySpec("float64", ("K + 1", "K"), most=0, impossible=True),
+    "prior": ArraySpec("float64", ("K",), most=0),
+    "lexicon": ArraySpec("float64", ("words", "K"), most=0, impossible=True),
+    "endings": ArraySpec("float64", ("endings", "K"), most=MOST_LOG, impossible=True),
 }
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from langue.base.checked import Array, check, damaged, rises_within
+from langue.base.checked import ArraySpec, check, damaged, rises_within
 from langue.base.compiled import njit
 from langue.tokens.contexts import ContextBatches
 
@@ -24,11 +24,11 @@ FEWEST_ROWS, MOST_ROWS = 16, 26  # as powers of two; where a row begins takes 4 
 class Weights(NamedTuple):
     """θ: b, and W as its non-zero places, row by row."""
 
-    bias: Annotated[Numbers, Array("float32", ("V",))]
+    bias: Annotated[Numbers, ArraySpec("float32", ("V",))]
     # Where each row of W begins; rows is a power of two.
-    starts: Annotated[Numbers, Array("uint32", ("rows + 1",), rising=True, first=0, last="pairs")]
-    word: Annotated[Numbers, Array("uint32", ("pairs",), below="V")]  # sorted within a row
-    weight: Annotated[Numbers, Array("float32", ("pairs",))]
+    starts: Annotated[Numbers, ArraySpec("uint32", ("rows + 1",), rising=True, first=0, last="pairs")]
+    word: Annotated[Numbers, ArraySpec("uint32", ("pairs",), below="V")]  # sorted within a row
+    weight: Annotated[Numbers, ArraySpec("float32", ("pairs",))]
 
     def check(self, where: Path, V: int, features: int) -> None:
         """See that rows lie in W, and that the scores of a context have an exp.

@@ -17,7 +17,6 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from langue.base.checked import Array
 from langue.base.compiled import njit, prefetch
 from langue.models.counts.ngram.counts import New, Numbers
 
@@ -37,19 +36,23 @@ class Tables(NamedTuple):
     """
 
     # The first node of each level, and the end of the last.
-    first: Annotated[Numbers, Array("int64", ("order + 1",), rising=True, first=0, last="nodes")]
+    first: Annotated[Numbers, ArraySpec("int64", ("order + 1",), rising=True, first=0, last="nodes")]
     # The n-gram less its first word; of a unigram, itself.
-    suffix: Annotated[Numbers, Array("uint32", ("nodes",), below="nodes")]
+    suffix: Annotated[Numbers, ArraySpec("uint32", ("nodes",), below="nodes")]
     # Natural log p(last word | words before), or its code.
-    log_prob: Annotated[Numbers, Array(("float32", "uint8"), ("nodes",), impossible=True)]
+    log_prob: Annotated[Numbers, ArraySpec(("float32", "uint8"), ("nodes",), impossible=True)]
     # Natural log gamma; contexts lie below the highest order.
-    log_backoff: Annotated[Numbers, Array(("float32", "uint8"), ("contexts",), most=MOST_LOG)]
-    children: Annotated[Numbers, Array(("uint16", "uint32"), ("contexts + 1",))]  # the first of each: `edge`
-    slots: Annotated[Numbers, Array("uint32", ("slots",))]  # nodes, hashed by context and word: `slot_of`
+    log_backoff: Annotated[Numbers, ArraySpec(("float32", "uint8"), ("contexts",), most=MOST_LOG)]
+    children: Annotated[
+        Numbers, ArraySpec(("uint16", "uint32"), ("contexts + 1",))
+    ]  # the first of each: `edge`
+    slots: Annotated[Numbers, ArraySpec("uint32", ("slots",))]  # nodes, hashed by context and word: `slot_of`
     # 2, words and blocks: what children are counted from; see `edge`.
-    bases: Annotated[Numbers, Array("uint32", ("bases",))] = NO_BASES
+    bases: Annotated[Numbers, ArraySpec("uint32", ("bases",))] = NO_BASES
     # What the codes of each order of quantized tables stand for; else empty.
-    bins: Annotated[Numbers, Array("float32", (2, "coded", BINS), most=MOST_LOG, impossible=True)] = NO_BINS
+    bins: Annotated[Numbers, ArraySpec("float32", (2, "coded", BINS), most=MOST_LOG, impossible=True)] = (
+        NO_BINS
+    )
 
     @property
     def order(self) -> int:

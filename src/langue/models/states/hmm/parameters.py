@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import torch
 
-from langue.base.checked import Array, arrays_of, check, damaged, read_tensors
+from langue.base.checked import ArraySpec, arrays_of, check, damaged, read_tensors
 from langue.models.counts.exchange import exchange
 from langue.models.states.hmm.classes import Numbers, kmeans
 
@@ -19,13 +19,13 @@ NOISE = 0.1  # share of every start that is random: states that are alike would 
 class Parameters(NamedTuple):
     """Probabilities, float64; on disk float32."""
 
-    start: Annotated[torch.Tensor, Array("float32", ("K",), least=0)]  # first state of a document
+    start: Annotated[torch.Tensor, ArraySpec("float32", ("K",), least=0)]  # first state of a document
     # First state of a piece cut from inside a document; training only.
-    middle: Annotated[torch.Tensor, Array("float32", ("K",), least=0)]
+    middle: Annotated[torch.Tensor, ArraySpec("float32", ("K",), least=0)]
     # From, to; of the second order (K + 1, K, K): from two before (K: none), from, to.
-    transition: Annotated[torch.Tensor, Array("float32", ("K", "K"), least=0)]
+    transition: Annotated[torch.Tensor, ArraySpec("float32", ("K", "K"), least=0)]
     # Of each word, by state; a column sums to one. Every state may emit every word, so no text is impossible.
-    emission: Annotated[torch.Tensor, Array("float32", ("V", "K"), least=TINY)]
+    emission: Annotated[torch.Tensor, ArraySpec("float32", ("V", "K"), least=TINY)]
 
     @classmethod
     def load(cls, path: Path, V: int, K: int, order: int) -> "Parameters":

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from safetensors.numpy import save_file
 
-from langue.base.checked import Array, arrays_of, check, damaged, read_tensors
+from langue.base.checked import ArraySpec, arrays_of, check, damaged, read_tensors
 from langue.base.config import read_struct
 from langue.corpus.schemes import Scheme
 from langue.corpus.tagged import Sentence, groups
@@ -29,14 +29,14 @@ TOGETHER = 1 << 15  # tokens tagged at a time: their scores stay in cache, and w
 MOST = 1e6  # of a weight: no sum of some is infinite
 ARRAYS = {
     **arrays_of(Features),
-    "theta": Array("float32", ("weights",), least=-MOST, most=MOST),
+    "theta": ArraySpec("float32", ("weights",), least=-MOST, most=MOST),
     # Of the extractor: the integers of its attributes, and where those of each template begin.
-    "keys": Array("int64", ("attributes",)),
-    "starts": Array("int64", ("templates + 1",), rising=True, first=0, last="attributes"),
+    "keys": ArraySpec("int64", ("attributes",)),
+    "starts": ArraySpec("int64", ("templates + 1",), rising=True, first=0, last="attributes"),
     # Which labels may follow which, begin and end a sentence.
-    "permitted": Array("bool", ("K", "K")),
-    "start": Array("bool", ("K",)),
-    "end": Array("bool", ("K",)),
+    "permitted": ArraySpec("bool", ("K", "K")),
+    "start": ArraySpec("bool", ("K",)),
+    "end": ArraySpec("bool", ("K",)),
 }
 
 

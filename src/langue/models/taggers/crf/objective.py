@@ -12,7 +12,6 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from langue.base.checked import Array
 from langue.base.compiled import njit
 from langue.inference.chain import Chain, in_blocks, offsets_of
 from langue.inference.sumproduct import posteriors
@@ -29,9 +28,9 @@ class Features(NamedTuple):
     """Which pairs of an attribute and a tag, and of two tags, have a weight."""
 
     # Where the tags of each attribute begin.
-    pointers: Annotated[Numbers, Array("int64", ("attributes + 1",), rising=True, first=0, last="P")]
-    labels: Annotated[Numbers, Array("int32", ("P",), below="K")]
-    transitions: Annotated[Numbers, Array("int32", ("Q", 2), below="K")]  # from, to
+    pointers: Annotated[Numbers, ArraySpec("int64", ("attributes + 1",), rising=True, first=0, last="P")]
+    labels: Annotated[Numbers, ArraySpec("int32", ("P",), below="K")]
+    transitions: Annotated[Numbers, ArraySpec("int32", ("Q", 2), below="K")]  # from, to
 
     @property
     def size(self) -> int:
