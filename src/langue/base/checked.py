@@ -1,9 +1,9 @@
 """Arrays that come from outside: what each must be stands beside its definition, and is seen to at the door.
 
     class Weights(NamedTuple):
-        bias: Annotated[Numbers, ArraySpec("float32", ("V",))]
-        starts: Annotated[Numbers, ArraySpec("uint32", ("rows + 1",), rising=True, first=0, last="pairs")]
-        word: Annotated[Numbers, ArraySpec("uint32", ("pairs",), below="V")]
+        bias: Annotated[Array, ArraySpec("float32", ("V",))]
+        starts: Annotated[Array, ArraySpec("uint32", ("rows + 1",), rising=True, first=0, last="pairs")]
+        word: Annotated[Array, ArraySpec("uint32", ("pairs",), below="V")]
 
     check(weights, folder, V=600)
 
@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array
 from langue.base.errors import Damaged
 
 Size = int | str  # `2`, `"V"`, `"rows + 1"`
-Numbers = npt.NDArray[Any]
-BLOCK = 1 << 20  # numbers compared with their neighbors at a time: what is made of them stays in the cache
+CHUNK_ELEMENTS = 1 << 20  # numbers compared at a time: what is made of them stays in the cache
 REMEMBERED = 4096  # files known to be good; a server opens few
 _SIZE = re.compile(r"(\w+)(?: ([+-]) (\d+))?")
 
@@ -35,7 +34,7 @@ _SIZE = re.compile(r"(\w+)(?: ([+-]) (\d+))?")
 class ArraySpec:
     """What an array must be.
 
-    Numbers with a sign are at least 0 unless `least` says otherwise; floats are finite.
+    Array with a sign are at least 0 unless `least` says otherwise; floats are finite.
 
     Attributes:
         dtype: its name, or the names of those that will do.
@@ -94,7 +93,7 @@ def check(
     Raises:
         Damaged: one is missing, or is something else; it is named.
     """
-    named: Mapping[str, Numbers] = arrays if isinstance(arrays, Mapping) else arrays._asdict()
+    named: Mapping[str, Array] = arrays if isinstance(arrays, Mapping) else arrays._asdict()
     specs = arrays_of(type(arrays)) if specs is None else specs
     known, owners = dict(sizes), dict.fromkeys(sizes, "the model")
     for name, spec in specs.items():
@@ -108,7 +107,7 @@ def check(
 
 def _check_form(
     name: str,
-    array: Numbers,
+    array: Array,
     spec: ArraySpec,
     known: dict[str, int],
     owners: dict[str, str],
@@ -134,7 +133,7 @@ def _check_form(
 
 
 def _check_contents(
-    name: str, array: Numbers, spec: ArraySpec, known: Mapping[str, int], where: Path | str
+    name: str, array: Array, spec: ArraySpec, known: Mapping[str, int], where: Path | str
 ) -> None:
     if not array.size or array.dtype == np.bool_:
         return
@@ -158,24 +157,24 @@ def _check_contents(
             raise damaged(where, name, f"{word} with {array[index]}, not with {_value(end, known)}")
 
 
-def _is_finite(array: Numbers, low: Any, high: Any, spec: ArraySpec) -> bool:
+def _is_finite(array: Array, low: Any, high: Any, spec: ArraySpec) -> bool:
     """A NaN anywhere makes both ends one."""
     if np.isfinite(low) and np.isfinite(high):
         return True
     return spec.impossible and bool(low == -np.inf and high < np.inf)
 
 
-def is_rising(array: Numbers, *, strictly: bool = False) -> bool:
+def is_rising(array: Array, *, strictly: bool = False) -> bool:
     """Whether each number is at least the one before it, or (`strictly`) larger."""
     compare = np.greater if strictly else np.greater_equal
-    for begin in range(0, len(array) - 1, BLOCK):
-        part = array[begin : begin + BLOCK + 1]
+    for begin in range(0, len(array) - 1, CHUNK_ELEMENTS):
+        part = array[begin : begin + CHUNK_ELEMENTS + 1]
         if not compare(part[1:], part[:-1]).all():
             return False
     return True
 
 
-def rises_within(array: Numbers, starts: Numbers) -> bool:
+def rises_within(array: Array, starts: Array) -> bool:
     """Whether each number is larger than the one before it, but where one of the ranges begins that
     `starts` tells; what lies before the first of these is not looked at."""
     rises = np.ones(len(array) + 1, bool)
@@ -203,7 +202,7 @@ def _value(size: Size, known: Mapping[str, int]) -> int | None:
     return known[base] + plus if base in known else None
 
 
-def read_array(path: Path, *, mapped: bool = True) -> Numbers:
+def read_array(path: Path, *, mapped: bool = True) -> Array:
     """The array of a `.npy` file; nothing is unpickled.
 
     Args:
@@ -216,14 +215,14 @@ def read_array(path: Path, *, mapped: bool = True) -> Numbers:
         array = np.lib.format.open_memmap(path, mode="r")  # which opens nothing but this format
     except OSError as error:
         raise Damaged(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, TypeError, SyntaxError, OverflowError, MemoryError, RecursionError) as error:
+    except Exception as error:  # a header is Python, and can be wrong in as many ways
         raise Damaged(f"{path} is damaged: it is no array that langue wrote ({error})") from None
     found = np.asarray(array) if mapped else np.array(array)
     found.flags.writeable = False  # as mapped ones are: compiled code is made for one of them
     return found
 
 
-def read_tensors(path: Path) -> dict[str, Numbers]:
+def read_tensors(path: Path) -> dict[str, Array]:
     """The arrays of a safetensors file, by name.
 
     Raises:

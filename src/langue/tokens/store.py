@@ -22,9 +22,9 @@ from typing import Annotated, Any, BinaryIO, Literal
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from langue.base.checked import BLOCK, ArraySpec, check, damaged, is_rising, once
+from langue.base.arrays import Array, UInt64Array
+from langue.base.checked import CHUNK_ELEMENTS, ArraySpec, check, damaged, is_rising, once
 from langue.base.config import convert, decode
 from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, LangueError
@@ -134,20 +134,20 @@ class Split:
     """The documents of one split. Arrays are memory maps: slicing one reads only that part."""
 
     name: str
-    tokens: npt.NDArray[Any]  # (tokens,) each document closed by <eos>
-    offsets: npt.NDArray[np.uint64]  # (documents + 1,)
-    bytes: npt.NDArray[np.uint64]  # (documents,)
-    words: npt.NDArray[np.uint64]  # (documents,)
+    tokens: Array  # (tokens,) each document closed by <eos>
+    offsets: UInt64Array  # (documents + 1,)
+    bytes: UInt64Array  # (documents,)
+    words: UInt64Array  # (documents,)
     folder: Path | None = None  # of the store, where it lies in one
 
     def __len__(self) -> int:
         return len(self.bytes)
 
-    def document(self, index: int) -> npt.NDArray[Any]:
+    def document(self, index: int) -> Array:
         """Ids of one document, its closing `<eos>` included."""
         return self.tokens[int(self.offsets[index]) : int(self.offsets[index + 1])]
 
-    def documents(self) -> Iterator[npt.NDArray[Any]]:
+    def documents(self) -> Iterator[Array]:
         """Ids of every document in order."""
         for index in range(len(self)):
             yield self.document(index)
@@ -230,14 +230,12 @@ class TokenStore:
         return Split(name, **arrays, folder=self.path)
 
 
-def _check_documents(
-    arrays: dict[str, npt.NDArray[Any]], folder: Path, name: str, eos: int, totals: Totals
-) -> None:
+def _check_documents(arrays: dict[str, Array], folder: Path, name: str, eos: int, totals: Totals) -> None:
     tokens, offsets = arrays["tokens"], arrays["offsets"]
     if not is_rising(offsets, strictly=True):
         raise damaged(folder, f"{name}.offsets", "has a document without tokens")
-    for begin in range(1, len(offsets), BLOCK):
-        if not (tokens[offsets[begin : begin + BLOCK].astype(np.int64) - 1] == eos).all():
+    for begin in range(1, len(offsets), CHUNK_ELEMENTS):
+        if not (tokens[offsets[begin : begin + CHUNK_ELEMENTS].astype(np.int64) - 1] == eos).all():
             raise damaged(folder, f"{name}.offsets", "and the tokens: a document does not end with <eos>")
     sums = [len(arrays["bytes"]), len(tokens), *(_sum(arrays[part]) for part in ("bytes", "words"))]
     for what, own, meant in zip(totals.__struct_fields__, sums, msgspec.structs.astuple(totals), strict=True):
@@ -245,12 +243,12 @@ def _check_documents(
             raise damaged(folder, f"{name}.{what}", f"are {own}, where {MANIFEST} has {meant}")
 
 
-def _sum(array: npt.NDArray[Any]) -> int:
+def _sum(array: Array) -> int:
     """Of numbers whose sum may need more than their 64 bits."""
     return int((array >> 32).sum()) * (1 << 32) + int((array & 0xFFFFFFFF).sum())
 
 
-def _map(path: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _map(path: Path, dtype: np.dtype[Any]) -> Array:
     if path.stat().st_size == 0:  # an empty file cannot be mapped
         return np.empty(0, dtype)
     if path.stat().st_size % dtype.itemsize:
@@ -286,7 +284,7 @@ class StoreWriter:
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
-    def add(self, split: str, ids: npt.NDArray[Any], *, bytes: int, words: int) -> None:
+    def add(self, split: str, ids: Array, *, bytes: int, words: int) -> None:
         """Append one document: its ids without the closing `<eos>`, its size in bytes and words."""
         totals = self.totals[split]
         totals.documents += 1

@@ -14,15 +14,16 @@ from typing import Annotated, NamedTuple
 import msgspec
 import numpy as np
 
+from langue.base.arrays import Array, Floats, Ids
 from langue.base.checked import ArraySpec, check, damaged, read_array
 from langue.base.config import Config
-from langue.models.counts.exchange import Numbers, exchange
+from langue.models.counts.exchange import exchange
 from langue.models.counts.ngram.counts import count, stream_of
 from langue.models.counts.ngram.estimate import estimate_tables
 from langue.models.counts.ngram.model import NGram, NGramDecoder
 from langue.models.counts.ngram.trie import TOLERANCE, load_tables
 from langue.models.family import Family
-from langue.protocols import Causal, Floats, Ids, Vocabulary
+from langue.protocols import Causal, Vocabulary
 from langue.tokens.store import TokenStore
 
 
@@ -36,8 +37,8 @@ class ClassNGramConfig(Config, frozen=True):
 class Classes(NamedTuple):
     """What class a word is of, and what it has of its class."""
 
-    of: Annotated[Numbers, ArraySpec("uint32", ("V",), below="classes")]
-    log_share: Annotated[Numbers, ArraySpec("float32", ("V",), most=0)]  # natural log p(word | class)
+    of: Annotated[Array, ArraySpec("uint32", ("V",), below="classes")]
+    log_share: Annotated[Array, ArraySpec("float32", ("V",), most=0)]  # natural log p(word | class)
 
     def check(self, where: Path, V: int, most: int) -> int:
         """How many classes there are, of at most so many.

@@ -12,16 +12,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, NamedTuple
 
-import msgspec
 import numpy as np
 
+from langue.base.arrays import Array, Floats, Ids
 from langue.base.checked import ArraySpec, check, damaged, once, read_array
 from langue.base.compiled import njit
-from langue.base.config import Config
-from langue.models.counts.ngram.counts import Numbers, stream_of
+from langue.base.config import Config, NonNegativeFloat
+from langue.models.counts.ngram.counts import stream_of
 from langue.models.counts.suffix_array import follow, is_suffix_array, locate, narrow, suffix_array
 from langue.models.family import Family
-from langue.protocols import Causal, Floats, Ids, Vocabulary
+from langue.protocols import Causal, Vocabulary
 from langue.tokens.store import TokenStore
 
 
@@ -30,15 +30,15 @@ class InfiniGramConfig(Config, frozen=True):
 
     RENAMED: ClassVar[Mapping[str, str]] = {"add": "alpha"}
 
-    alpha: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # to every count; 0 is the paper
+    alpha: NonNegativeFloat = 0.0  # to every count; 0 is the paper
 
 
 class Corpus(NamedTuple):
     """The training text, and what finds any string in it."""
 
     # Every document after its `<s>`, and one `<s>` at the end.
-    stream: Annotated[Numbers, ArraySpec("uint32", ("positions",), below="V + 1")]
-    suffixes: Annotated[Numbers, ArraySpec("uint32", ("positions",), below="positions")]  # its suffix array
+    stream: Annotated[Array, ArraySpec("uint32", ("positions",), below="V + 1")]
+    suffixes: Annotated[Array, ArraySpec("uint32", ("positions",), below="positions")]  # its suffix array
 
     def check(self, where: Path, V: int) -> None:
         """See that the positions are sorted by what stands there.
@@ -67,14 +67,14 @@ class InfiniGram(Causal):
     stride: int | None = None
 
     def __init__(
-        self, vocabulary: Vocabulary, config: InfiniGramConfig, stream: Numbers, suffixes: Numbers
+        self, vocabulary: Vocabulary, config: InfiniGramConfig, stream: Array, suffixes: Array
     ) -> None:
         self.vocabulary = vocabulary
         self.config = config
         self.stream, self.suffixes = np.asarray(stream), np.asarray(suffixes)
         for array in (self.stream, self.suffixes):
             array.flags.writeable = False  # as mapped ones are: compiled code is made for one of them
-        self._starts: Numbers | None = None
+        self._starts: Array | None = None
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         self.vocabulary.check(*sequences)
@@ -90,19 +90,19 @@ class InfiniGram(Causal):
         self.vocabulary.check(*prompts)
         return InfiniGramDecoder(self, [self._text(ids) for ids in prompts])
 
-    def range(self, ids: Ids) -> Numbers:
+    def range(self, ids: Ids) -> Array:
         """Where an n-gram of any length occurs: positions of the stream, `(occurrences,)`."""
         self.vocabulary.check(ids)
         low, high = locate(self.stream, self.suffixes, np.array(ids, np.uint32))
         return np.sort(self.suffixes[low:high])
 
-    def documents(self, positions: Numbers) -> Numbers:
+    def documents(self, positions: Array) -> Array:
         """The number of the document that each position lies in."""
         if self._starts is None:
             self._starts = np.flatnonzero(self.stream == self.vocabulary.size)
         return np.searchsorted(self._starts, positions, side="right") - 1
 
-    def matches(self, ids: Ids) -> tuple[Numbers, Numbers]:
+    def matches(self, ids: Ids) -> tuple[Array, Array]:
         """How much of a text stands in the training text.
 
         Returns:
@@ -121,14 +121,14 @@ class InfiniGram(Causal):
         np.save(folder / "stream.npy", self.stream, allow_pickle=False)
         np.save(folder / "suffixes.npy", self.suffixes, allow_pickle=False)
 
-    def _text(self, ids: Ids) -> Numbers:
+    def _text(self, ids: Ids) -> Array:
         return np.append(np.uint32(self.vocabulary.size), ids).astype(np.uint32)
 
 
 class InfiniGramDecoder:
     """The longest match that each text ends with, and its range in the suffix array."""
 
-    def __init__(self, model: InfiniGram, texts: list[Numbers]) -> None:
+    def __init__(self, model: InfiniGram, texts: list[Array]) -> None:
         self.model = model
         self.states = [_read(model.stream, model.suffixes, text) for text in texts]
         self.texts = [text[state[0] :] for text, state in zip(texts, self.states, strict=True)]
@@ -169,7 +169,7 @@ def load(folder: Path, config: InfiniGramConfig, vocabulary: Vocabulary) -> Infi
 
 
 @njit
-def _read(stream, suffixes, text):  # type: ignore[no-untyped-def]
+def _read(stream, suffixes, text):
     """The begin and the range of the longest match that ends a text."""
     begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
     for place in range(len(text)):
@@ -178,7 +178,7 @@ def _read(stream, suffixes, text):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _match(stream, suffixes, text, lengths, places):  # type: ignore[no-untyped-def]
+def _match(stream, suffixes, text, lengths, places):
     begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
     for place in range(len(text)):
         begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
@@ -186,7 +186,7 @@ def _match(stream, suffixes, text, lengths, places):  # type: ignore[no-untyped-
 
 
 @njit
-def _followed(stream, suffixes, text, low, high):  # type: ignore[no-untyped-def]
+def _followed(stream, suffixes, text, low, high):
     """The longest end of a match that something follows: its length, and the range it is followed in."""
     start = stream[len(stream) - 1]
     length = len(text)
@@ -201,7 +201,7 @@ def _followed(stream, suffixes, text, low, high):  # type: ignore[no-untyped-def
 
 
 @njit
-def _score(stream, suffixes, alpha, text, scores):  # type: ignore[no-untyped-def]
+def _score(stream, suffixes, alpha, text, scores):
     """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
     size = np.int64(stream[len(stream) - 1])
     begin, low, high = follow(stream, suffixes, text, np.int64(0), 0, np.int64(0), np.int64(len(suffixes)))
@@ -213,7 +213,7 @@ def _score(stream, suffixes, alpha, text, scores):  # type: ignore[no-untyped-de
 
 
 @njit
-def _distribution(stream, suffixes, alpha, text, low, high, row):  # type: ignore[no-untyped-def]
+def _distribution(stream, suffixes, alpha, text, low, high, row):
     """Fill `row` with the log-probability of every token after a match with the range [low, high)."""
     length, low, high = _followed(stream, suffixes, text, low, high)
     total = high - low + alpha * len(row)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from langue.base.arrays import Array, Floats, Ids
 from langue.base.errors import Mismatch
-from langue.models.counts.ngram.counts import Numbers
 from langue.models.counts.ngram.score import distribution, score, step
 from langue.models.counts.ngram.tables import Tables
-from langue.protocols import Causal, Floats, Ids, Vocabulary
+from langue.protocols import Causal, Vocabulary
 
 
 class NGram(Causal):
@@ -29,7 +29,7 @@ class NGram(Causal):
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         return self.log_probs_and_lengths(sequences)[0]
 
-    def log_probs_and_lengths(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Numbers]]:
+    def log_probs_and_lengths(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Array]]:
         """Natural-log probability of each token, and the length of the n-gram that was found for it."""
         ends = np.cumsum([len(ids) + 1 for ids in sequences], dtype=np.int64)
         stream = np.full(int(ends[-1]) if len(ends) else 0, self.vocabulary.size, np.uint32)
@@ -53,7 +53,7 @@ class NGram(Causal):
             state = self.advance(state, np.array([id]))[0]
         return int(state[0])
 
-    def advance(self, states: Numbers, ids: Ids) -> tuple[Numbers, Floats, Numbers]:
+    def advance(self, states: Array, ids: Ids) -> tuple[Array, Floats, Array]:
         """Read one token in each state: for generation, and for rescoring lists that share beginnings.
 
         Args:
@@ -70,14 +70,14 @@ class NGram(Causal):
         self._check_states(np.asarray(states))
         words, after = np.array(ids, np.int64), np.array(states, np.int64)
         log_probs, lengths = np.empty(len(ids), np.float32), np.empty(len(ids), np.uint8)
-        step(*self.tables, after, words, log_probs, lengths)
+        step(self.tables, after, words, log_probs, lengths)
         return after, log_probs, lengths
 
-    def _check(self, ids: Numbers) -> None:
+    def _check(self, ids: Array) -> None:
         """The id of `<s>`, after the vocabulary's, has a node."""
         self.vocabulary._replace(size=self.vocabulary.size + 1).check(ids)
 
-    def _check_states(self, states: Numbers) -> None:
+    def _check_states(self, states: Array) -> None:
         """A state is a context, or -1: compiled code goes on from wherever it points."""
         contexts = len(self.tables.log_backoff)
         if states.size and (states.dtype.kind not in "iu" or states.min() < -1 or states.max() >= contexts):
@@ -93,7 +93,7 @@ class NGram(Causal):
 class NGramDecoder:
     """One state for each sequence: `states` `(batch,)`."""
 
-    def __init__(self, model: NGram, states: Numbers) -> None:
+    def __init__(self, model: NGram, states: Array) -> None:
         self.model = model
         self.states = states
 
@@ -101,7 +101,7 @@ class NGramDecoder:
         found = np.empty((len(self.states), self.model.vocabulary.size), np.float32)
         self.model._check_states(np.asarray(self.states))
         for state, row in zip(self.states, found, strict=True):
-            distribution(*self.model.tables, int(state), row)
+            distribution(self.model.tables, int(state), row)
         return found
 
     def append(self, ids: Ids) -> None:

@@ -6,13 +6,16 @@ Then no walk leaves the arrays or goes on for ever. And where scores are probabi
 after a context take, and what it hands down, is one.
 """
 
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from langue.base.arrays import Array
 from langue.base.checked import check, damaged, once, read_array
 from langue.base.compiled import njit
-from langue.models.counts.ngram.counts import THREADS, Numbers, parallel_map
+from langue.base.parallel import parallel_map
 from langue.models.counts.ngram.tables import EMPTY, FEW, Tables, edge, look_up, slot_of
 
 TOLERANCE = (
@@ -20,9 +23,9 @@ TOLERANCE = (
 )
 OPTIONAL = Tables._field_defaults
 ROUNDED = 0.1  # what quantized tables may sum to less than one
-PIECE = 1 << 15  # contexts looked at a time: what is made of them stays in the cache
+CHUNK_CONTEXTS = 1 << 15  # contexts looked at a time: what is made of them stays in the cache
 FAULTS = {
-    1: ("children", "are not ranges of the next level, one after another"),
+    1: ("children or bases", "are not ranges of the next level, one after another"),
     2: ("suffix", "does not name a child of the suffix of the context, in their order"),
     3: ("slots", "do not hold every n-gram of a large context where it is looked for"),
     4: ("log_prob and log_backoff", "do not sum to one over all words after a context"),
@@ -73,33 +76,27 @@ def _check_trie(tables: Tables, where: Path | str, *, normalized: bool) -> None:
     """Whether tables, whose types and shapes are right, are a trie."""
     _check_levels(tables, where)
     _check_edges(tables, where)
-    slots = tables.slots
-    if len(slots) and slots.max() != EMPTY:
+    if len(tables.slots) <= _indexed_ngrams(tables) or tables.slots.max() != EMPTY:
         raise damaged(where, "slots", "has no empty slot, which ends a search")
     if normalized:
         _check_unigrams(tables, where)
     totals = np.ones(len(tables.log_backoff) if tables.quantized and normalized else 0, np.float32)
     for n in range(1, tables.order):
-        edges = np.linspace(tables.first[n - 1], tables.first[n], THREADS + 1).astype(np.int64).tolist()
-        for fault in parallel_map(
-            lambda begin, end, n=n: _fault(tables, n, begin, end, normalized, totals), edges[:-1], edges[1:]
-        ):
+        edges = [*range(int(tables.first[n - 1]), int(tables.first[n]), CHUNK_CONTEXTS), int(tables.first[n])]
+        for fault in parallel_map(partial(_fault, tables, n, normalized, totals), pairwise(edges)):
             if fault:
                 raise damaged(where, *FAULTS[fault])
 
 
-def _fault(tables: Tables, n: int, begin: int, end: int, normalized: bool, totals: Numbers) -> int:
-    """The number of what is wrong with the contexts [begin, end) of n words, or 0."""
-    fault = 0
-    for low in range(begin, end, PIECE):
-        high = min(low + PIECE, end)
-        fault = fault or _structure(tables, n, low, high)
-        if normalized:
-            fault = fault or _sums(tables, n, low, high, *_probabilities(tables, n, low, high), totals)
+def _fault(tables: Tables, n: int, normalized: bool, totals: Array, span: tuple[int, int]) -> int:
+    """The number of what is wrong with a span of contexts of n words, or 0."""
+    fault: int = _structure(tables, n, *span)
+    if normalized and not fault:
+        fault = _sums(tables, n, *span, *_probabilities(tables, n, *span), totals)
     return fault
 
 
-def _probabilities(tables: Tables, n: int, low: int, high: int) -> tuple[Numbers, Numbers, Numbers]:
+def _probabilities(tables: Tables, n: int, low: int, high: int) -> tuple[Array, Array, Array]:
     """Of the children of contexts [low, high), of their suffixes, and the backoffs of these contexts."""
     nodes = slice(*_edges(tables, np.array([low, high])).tolist())
     logs = tables.log_prob[nodes], tables.log_prob[tables.suffix[nodes]], tables.log_backoff[low:high]
@@ -151,7 +148,7 @@ def _check_unigrams(tables: Tables, where: Path | str) -> None:
 
 
 @njit
-def _edges(tables, contexts):  # type: ignore[no-untyped-def]
+def _edges(tables, contexts):
     found = np.empty(len(contexts), np.int64)
     for index in range(len(contexts)):
         found[index] = edge(tables.children, tables.bases, contexts[index])
@@ -159,7 +156,7 @@ def _edges(tables, contexts):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _structure(tables, n, begin, end):  # type: ignore[no-untyped-def]
+def _structure(tables, n, begin, end):
     """The number of what is wrong with the n-grams after the contexts [begin, end) of n words, or 0."""
     first, suffix = tables.first, tables.suffix
     low = edge(tables.children, tables.bases, begin)
@@ -183,7 +180,7 @@ def _structure(tables, n, begin, end):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _sums(tables, n, begin, end, p, p_below, gamma, totals):  # type: ignore[no-untyped-def]
+def _sums(tables, n, begin, end, p, p_below, gamma, totals):
     """The same of what words sum to.
 
     Args:
@@ -212,7 +209,19 @@ def _sums(tables, n, begin, end, p, p_below, gamma, totals):  # type: ignore[no-
 
 
 @njit
-def _indexed(tables, context, low, high):  # type: ignore[no-untyped-def]
+def _indexed_ngrams(tables):
+    """How many n-grams have a context of many children."""
+    total, low = 0, edge(tables.children, tables.bases, 0)
+    for context in range(len(tables.children) - 1):
+        high = edge(tables.children, tables.bases, context + 1)
+        if high - low > FEW:
+            total += high - low
+        low = high
+    return total
+
+
+@njit
+def _indexed(tables, context, low, high):
     """Whether each child [low, high) of a context is found through the index."""
     for node in range(low, high):
         word = np.int64(tables.suffix[node])

@@ -7,9 +7,10 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import torch
 
+from langue.base.arrays import Array
 from langue.base.checked import ArraySpec, arrays_of, check, damaged, read_tensors
 from langue.models.counts.exchange import exchange
-from langue.models.states.hmm.classes import Numbers, kmeans
+from langue.models.states.hmm.classes import kmeans
 
 TINY = 1e-45  # the smallest 32-bit number above 0
 TOLERANCE = 1e-3  # of sums of 32-bit numbers, one for each word
@@ -49,14 +50,14 @@ class Parameters(NamedTuple):
         return len(self.start)
 
 
-def random_start(K: int, unigram: Numbers, draw: np.random.Generator) -> Parameters:
+def random_start(K: int, unigram: Array, draw: np.random.Generator) -> Parameters:
     """Every state emits all words, in random proportions around the frequencies of the corpus."""
     emission = draw.standard_gamma(1.0, (len(unigram), K)) * unigram[:, None]
     return _parameters(draw.standard_gamma(1.0, K), draw.standard_gamma(1.0, (K, K)), emission)
 
 
 def class_start(
-    kind: str, K: int, tokens: Numbers, begins: Numbers, unigram: Numbers, draw: np.random.Generator
+    kind: str, K: int, tokens: Array, begins: Array, unigram: Array, draw: np.random.Generator
 ) -> Parameters:
     """A state for each class of words, with the transitions of a class bigram model."""
     size = len(unigram)
@@ -71,7 +72,7 @@ def class_start(
     return Parameters(*((1 - NOISE) * one + NOISE * other for one, other in zip(classed, noise, strict=True)))
 
 
-def _parameters(start: Numbers, transition: Numbers, emission: Numbers) -> Parameters:
+def _parameters(start: Array, transition: Array, emission: Array) -> Parameters:
     first = torch.from_numpy(start / start.sum())
     return Parameters(
         first,
