@@ -108,7 +108,7 @@ def start_run(
     if resuming:
         before = _read(run / RUN)
         before |= {part: with_new_names(kind, before.get(part, {}), None) for part, kind in kinds.items()}
-        before["family"] = RENAMED.get(before.get("family"), before.get("family"))
+        before["family"] = RENAMED.get(str(before.get("family")), before.get("family"))
         for part in now:
             if part != "training" and before.get(part) != now[part]:
                 raise LangueError(
