@@ -31,6 +31,7 @@ from langue.protocols import Vocabulary
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import UNK, Tokenizer
 
+BREAKS = re.compile("[\x00\t\n\r ]")  # what ends a word in an ARPA file; other white space does not
 BLOCK = 1 << 17  # bytes of text scored at a time: what is made of them stays in the cache
 
 
@@ -240,8 +241,8 @@ def names_of(tokenizer: Tokenizer) -> list[bytes]:
     for id, name in enumerate(names):
         if id in (tokenizer.eos, unknown):
             names[id] = (arpa.END if id == tokenizer.eos else arpa.UNKNOWN).decode()
-        elif name in reserved or re.search(r"\s", name):
-            changed = re.sub(r"\s", lambda match: f"\\u{ord(match[0]):04x}", name)
+        elif name in reserved or BREAKS.search(name):
+            changed = BREAKS.sub(lambda match: f"\\u{ord(match[0]):04x}", name)
             while changed in taken:
                 changed = f"\\{changed}"
             taken.add(changed)

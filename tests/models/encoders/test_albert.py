@@ -9,15 +9,8 @@ import torch
 
 from langue.base.config import decode
 from langue.base.errors import LangueError
-from langue.models.encoders.albert import (
-    Albert,
-    AlbertConfig,
-    batches,
-    build,
-    from_released,
-    load,
-    to_released,
-)
+from langue.interop.huggingface.albert import from_hf, to_hf
+from langue.models.encoders.albert import Albert, AlbertConfig, batches, build, load
 from langue.protocols import Masked, Vocabulary
 from langue.tokens.store import TokenStore
 
@@ -39,7 +32,7 @@ def model_of(vocabulary: Vocabulary = V, **options: Any) -> Albert:
 
 def test_outputs_are_hugging_faces_both_ways() -> None:
     model = model_of()
-    table, weights = to_released(model)
+    table, weights = to_hf(model)
     peer = transformers.AlbertForPreTraining(transformers.AlbertConfig(**table)).eval()
     peer.load_state_dict(weights)
     torch.manual_seed(3)
@@ -55,10 +48,10 @@ def test_outputs_are_hugging_faces_both_ways() -> None:
         logits = model.predict(x) @ matrix.T + bias
         torch.testing.assert_close(logits[seen], theirs.prediction_logits[seen], **close)
         torch.testing.assert_close(model.relate(x[:, 0]), theirs.sop_logits, **close)
-    back = from_released(model.config, V, peer.state_dict())
+    back = from_hf(model.config, V, peer.state_dict())
     for name, tensor in back.state_dict().items():
         assert torch.equal(tensor, model.state_dict()[name]), name
-    encoder = from_released(model.config, V, peer.albert.state_dict())
+    encoder = from_hf(model.config, V, peer.albert.state_dict())
     with torch.no_grad():
         again = encoder(ids, torch.arange(24).expand(2, -1), types, seen[:, None, None])
     torch.testing.assert_close(again, x)
@@ -119,4 +112,4 @@ def test_save_and_load_are_exact(tmp_path: Path) -> None:
     loaded = load(tmp_path, model.config, V)
     assert np.array_equal(model.hidden([np.arange(1, 20)])[0], loaded.hidden([np.arange(1, 20)])[0])
     with pytest.raises(LangueError, match="ALBERT has no position = relative"):
-        to_released(model)
+        to_hf(model)

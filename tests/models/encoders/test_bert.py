@@ -10,7 +10,8 @@ import torch
 
 from langue.base.config import decode
 from langue.base.errors import LangueError
-from langue.models.encoders.bert import Bert, BertConfig, batches, build, from_released, load, to_released
+from langue.interop.huggingface.bert import from_hf, to_hf
+from langue.models.encoders.bert import Bert, BertConfig, batches, build, load
 from langue.protocols import Masked, Vocabulary
 from langue.tokens.masked import MaskedBatch
 from langue.tokens.store import TOKENIZER, TokenStore
@@ -62,7 +63,7 @@ def read() -> tuple[torch.Tensor, torch.Tensor]:
 def test_outputs_are_hugging_faces_with_its_weights(
     peer: Any, read: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
-    model = from_released(decode(BertConfig, SHAPE, "model"), V, peer.state_dict()).eval()
+    model = from_hf(decode(BertConfig, SHAPE, "model"), V, peer.state_dict()).eval()
     ids, types = read
     seen = torch.ones_like(ids)
     seen[1, 15:] = 0
@@ -83,7 +84,7 @@ def test_what_models_say_of_texts_is_hugging_faces(
     peer: Any, read: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
     """Through the protocol: texts of any lengths, read together."""
-    model = from_released(decode(BertConfig, SHAPE, "model"), V, peer.state_dict()).eval()
+    model = from_hf(decode(BertConfig, SHAPE, "model"), V, peer.state_dict()).eval()
     ids, types = (part.numpy() for part in read)
     sequences, kinds, places = [ids[0], ids[1, :15]], [types[0], types[1, :15]], [np.r_[3, 20], np.r_[14]]
     with torch.no_grad():
@@ -115,7 +116,7 @@ def model_on(store: TokenStore, **options: Any) -> tuple[Bert, MaskedBatch]:
 def test_loss_and_gradients_are_hugging_faces(text_store: TokenStore) -> None:
     """With padded batches; the next test shows that packed ones have the same loss."""
     model, batch = model_on(text_store, pairs="next")
-    table, weights = to_released(model)
+    table, weights = to_hf(model)
     peer = transformers.BertForPreTraining(transformers.BertConfig(**table)).eval()
     peer.load_state_dict(weights)
     batch = batch.unpacked()
@@ -168,7 +169,7 @@ def test_micro_batches_sum_to_the_batch(text_store: TokenStore) -> None:
 def test_weights_go_to_hugging_face_and_back(tmp_path: Path, read: tuple[torch.Tensor, torch.Tensor]) -> None:
     """Saved by transformers and by us, loaded by either."""
     model = model_of()
-    table, weights = to_released(model)
+    table, weights = to_hf(model)
     peer = transformers.BertForPreTraining(transformers.BertConfig(**table))
     peer.load_state_dict(weights)
     ids, types = read
@@ -176,7 +177,7 @@ def test_weights_go_to_hugging_face_and_back(tmp_path: Path, read: tuple[torch.T
     with torch.no_grad():
         theirs = peer.eval().bert(ids, token_type_ids=types).last_hidden_state
         torch.testing.assert_close(theirs, hidden.detach(), rtol=0, atol=1e-4)
-    back = from_released(model.config, V, peer.state_dict())
+    back = from_hf(model.config, V, peer.state_dict())
     for name, tensor in back.state_dict().items():
         assert torch.equal(tensor, model.state_dict()[name]), name
 
@@ -184,7 +185,7 @@ def test_weights_go_to_hugging_face_and_back(tmp_path: Path, read: tuple[torch.T
 def test_an_encoder_without_heads_keeps_its_encoder(
     read: tuple[torch.Tensor, torch.Tensor], peer: Any
 ) -> None:
-    model = from_released(decode(BertConfig, SHAPE, "model"), V, peer.bert.state_dict()).eval()
+    model = from_hf(decode(BertConfig, SHAPE, "model"), V, peer.bert.state_dict()).eval()
     ids, types = read
     with torch.no_grad():
         theirs = peer.bert(ids, token_type_ids=types)
@@ -194,11 +195,11 @@ def test_an_encoder_without_heads_keeps_its_encoder(
 
 def test_weights_of_another_model_are_refused(peer: Any) -> None:
     with pytest.raises(LangueError, match=r"of another model: bert.encoder.layer.1"):
-        from_released(decode(BertConfig, SHAPE | {"layers": 1}, "model"), V, peer.state_dict())
+        from_hf(decode(BertConfig, SHAPE | {"layers": 1}, "model"), V, peer.state_dict())
     with pytest.raises(LangueError, match="does not fit the model"):
-        from_released(decode(BertConfig, SHAPE | {"width": 16}, "model"), V, peer.state_dict())
+        from_hf(decode(BertConfig, SHAPE | {"width": 16}, "model"), V, peer.state_dict())
     with pytest.raises(LangueError, match="does not fit the model"):
-        from_released(decode(BertConfig, SHAPE | {"layers": 3}, "model"), V, peer.state_dict())
+        from_hf(decode(BertConfig, SHAPE | {"layers": 3}, "model"), V, peer.state_dict())
 
 
 def test_no_label_reaches_its_prediction(text_store: TokenStore) -> None:
@@ -346,7 +347,7 @@ def test_what_is_said_through_the_decoder_is_what_is_learned(text_store: TokenSt
 
 def test_bert_had_no_disentangled_attention() -> None:
     with pytest.raises(LangueError, match="BERT has no attention = disentangled"):
-        to_released(model_of(attention="disentangled"))
+        to_hf(model_of(attention="disentangled"))
     with pytest.raises(LangueError, match="it goes with attention"):
         decode(BertConfig, SHAPE | {"decoder": True}, "model")
 

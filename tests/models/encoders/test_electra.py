@@ -13,7 +13,8 @@ import langue
 from langue.base.config import decode
 from langue.base.errors import Interrupted, LangueError
 from langue.base.seeds import generator
-from langue.models.encoders.electra import Pair, PairConfig, batches, build, load, to_released
+from langue.interop.huggingface.electra import to_hf
+from langue.models.encoders.electra import Pair, PairConfig, batches, build, load
 from langue.protocols import Discriminating, Vocabulary
 from langue.tokens.drawn import DrawnBatch, judged, written
 from langue.tokens.masking import NONE
@@ -59,7 +60,7 @@ def touched(loss: torch.Tensor, model: Pair) -> set[str]:
 @pytest.mark.parametrize("share", SHARES)
 def test_the_discriminator_is_hugging_faces(share: str, options: dict[str, int]) -> None:
     model = model_of(share=share, **options).eval()
-    table, weights = to_released(model)
+    table, weights = to_hf(model)
     peer = transformers.ElectraForPreTraining(transformers.ElectraConfig(**table)).eval()
     peer.load_state_dict(weights)
     torch.manual_seed(3)
@@ -78,7 +79,7 @@ def test_the_discriminator_is_hugging_faces(share: str, options: dict[str, int])
 def test_the_loss_is_that_of_the_paper_written_out(share: str, text_store: TokenStore) -> None:
     """Piece by piece, with the draws by numpy and the discriminator of transformers."""
     model, batch = model_on(text_store, share=share)
-    table, weights = to_released(model)
+    table, weights = to_hf(model)
     peer = transformers.ElectraForPreTraining(transformers.ElectraConfig(**table)).eval()
     peer.load_state_dict(weights)
     rows = batch.masked
@@ -380,4 +381,4 @@ def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(LangueError, match="leave its size out"):
         decode(PairConfig, SHAPE | {"share": "all", "generator_heads": 1}, "model")
     with pytest.raises(LangueError, match="ELECTRA has no attention = disentangled"):
-        to_released(model_of(attention="disentangled"))
+        to_hf(model_of(attention="disentangled"))

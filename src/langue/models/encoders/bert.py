@@ -1,8 +1,7 @@
 """`bert`: a Transformer encoder that predicts hidden tokens (Devlin et al. 2019).
 
 Deviates from the paper where later work found better, each time by a setting: whole words are hidden
-(`unit`), documents are packed instead of padded (`packed`). Weights go both ways to Hugging Face's
-`BertForPreTraining`, `BertForMaskedLM` and `BertModel`. `[CLS]`, `[SEP]` and `[MASK]` are ids after
+(`unit`), documents are packed instead of padded (`packed`). `[CLS]`, `[SEP]` and `[MASK]` are ids after
 those of the tokenizer. Letters: B batch, T time, C channels, H heads, V vocabulary.
 """
 
@@ -14,22 +13,20 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from langue.base.errors import LangueError
 from langue.base.seeds import derive
 from langue.models.encoders.base import MaskedModel
 from langue.models.encoders.config import MaskedConfig
-from langue.models.encoders.start import start_from
+from langue.models.encoders.init_from import init_encoder
 from langue.models.family import Family
 from langue.nn.attention import Attention, Mask, ask
 from langue.nn.disentangled import DisentangledAttention
 from langue.nn.dropout import Dropout
-from langue.nn.released import Names, Weights, gathered, paired, scattered
-from langue.nn.weights import load_state, load_weights, save_weights
+from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Masked, Vocabulary
 from langue.tokens.masked import MaskedBatches, PairBatches, Relation
 from langue.tokens.store import Split
 
-EPSILON = 1e-12  # of the layer norms, as released
+EPSILON = 1e-12  # of the layer norms, as published
 
 
 class BertConfig(MaskedConfig, frozen=True):
@@ -162,7 +159,7 @@ def flops(block: nn.Module, C: int, T: int, share: float = 1.0) -> float:
 
 
 class Bert(MaskedModel):
-    """A `Masked` model. `pooler` and `relation` are there where it is trained on pairs."""
+    """A `Masked` model. `relation` is there where it is trained on pairs, and so is `pooler`."""
 
     def __init__(self, config: BertConfig, vocabulary: Vocabulary) -> None:
         L, C, H, T = config.shape
@@ -186,7 +183,7 @@ class Bert(MaskedModel):
         self.positions = nn.Embedding(T, C) if config.decoder else None
         self.decoder = Block(C, H, inner, config.dropout, disentangled=True) if config.decoder else None
         self.prediction = Prediction(V, C, C)
-        self.pooler = nn.Linear(C, C) if config.pairs != "none" else None
+        self.pooler = nn.Linear(C, C) if config.pooled else None
         self.relation = nn.Linear(C, 2) if config.pairs != "none" else None
 
     def forward(
@@ -231,7 +228,7 @@ class Bert(MaskedModel):
 
 @torch.no_grad()
 def initialise(model: nn.Module, seed: int) -> None:
-    """Matrices ~ N(0, 0.02), gains of norms 1, biases 0 (the released code)."""
+    """Matrices ~ N(0, 0.02), gains of norms 1, biases 0 (the authors' code)."""
     draw = torch.Generator().manual_seed(derive(seed, "weights") % 2**63)
     for name, parameter in model.named_parameters():
         if parameter.ndim < 2:
@@ -258,98 +255,10 @@ def batches(
     return PairBatches(split, relation=config.pairs, **shape)
 
 
-def released_names(config: BertConfig) -> Names:
-    """Our tensors by the names of Hugging Face's `BertForPreTraining`."""
-    names: dict[str, tuple[str, ...]] = {
-        "embeddings.word.weight": ("bert.embeddings.word_embeddings.weight",),
-        "embeddings.position.weight": ("bert.embeddings.position_embeddings.weight",),
-        "embeddings.part.weight": ("bert.embeddings.token_type_embeddings.weight",),
-        "prediction.bias": ("cls.predictions.bias",),
-    }
-    layers: dict[str, tuple[str, ...]] = {
-        "embeddings.norm": ("bert.embeddings.LayerNorm",),
-        "pooler": ("bert.pooler.dense",),
-        "relation": ("cls.seq_relationship",),
-        "prediction.dense": ("cls.predictions.transform.dense",),
-        "prediction.norm": ("cls.predictions.transform.LayerNorm",),
-    }
-    layers |= released_layer_names(config.shape.layers, "layers", "bert.encoder.layer")
-    return names | paired(layers)
-
-
-def released_layer_names(count: int, ours: str, theirs: str) -> dict[str, tuple[str, ...]]:
-    """Of the blocks of an encoder, the names of their linear layers and norms."""
-    names: dict[str, tuple[str, ...]] = {}
-    for layer in range(count):
-        own, other = f"{ours}.{layer}", f"{theirs}.{layer}"
-        parts = ("query", "key", "value")
-        names[f"{own}.attn.c_attn"] = tuple(f"{other}.attention.self.{part}" for part in parts)
-        names[f"{own}.attn.c_proj"] = (f"{other}.attention.output.dense",)
-        names[f"{own}.norm_1"] = (f"{other}.attention.output.LayerNorm",)
-        names[f"{own}.c_fc"] = (f"{other}.intermediate.dense",)
-        names[f"{own}.c_proj"] = (f"{other}.output.dense",)
-        names[f"{own}.norm_2"] = (f"{other}.output.LayerNorm",)
-    return names
-
-
-def from_released(config: BertConfig, vocabulary: Vocabulary, weights: Weights, seed: int = 0) -> Bert:
-    """The model with the weights of a BERT of Hugging Face.
-
-    What a released encoder has not, as `BertModel` has no head, keeps the random weights of `seed`.
-
-    Raises:
-        LangueError: the weights are of another shape or kind of model.
-    """
-    if not any(name.startswith("bert.") for name in weights):
-        weights = {f"bert.{name}": tensor for name, tensor in weights.items()}
-    model = build(config, vocabulary, seed)
-    own = model.state_dict()
-    state = {name: part for name, part in own.items() if not name.startswith(("embeddings.", "layers."))}
-    found = gathered(released_names(config), weights)
-    load_state(
-        model, state | {name: part for name, part in found.items() if name in own}, "what was released"
-    )
-    return model
-
-
-def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
-    """The configuration and the weights that Hugging Face's BERT reads.
-
-    Raises:
-        LangueError: the model has attention that BERT had not.
-    """
-    if model.config.attention != "plain":
-        raise LangueError(f"BERT has no attention = {model.config.attention}; train without it")
-    L, C, H, T = model.config.shape
-    table = {
-        "architectures": ["BertForPreTraining" if model.pooler is not None else "BertForMaskedLM"],
-        "model_type": "bert",
-        "vocab_size": len(model.output[0]),
-        "hidden_size": C,
-        "num_hidden_layers": L,
-        "num_attention_heads": H,
-        "intermediate_size": model.config.inner or 4 * C,
-        "max_position_embeddings": T,
-        "type_vocab_size": 2,
-        "hidden_act": "gelu",
-        "hidden_dropout_prob": model.config.dropout,
-        "attention_probs_dropout_prob": model.config.dropout,
-        "layer_norm_eps": EPSILON,
-        "pad_token_id": 0,
-    }
-    weights = scattered(released_names(model.config), model.state_dict())
-    weights["cls.predictions.decoder.weight"] = model.output[0].detach()
-    weights["cls.predictions.decoder.bias"] = model.output[1].detach()
-    return table, weights
-
-
 def build(config: BertConfig, vocabulary: Vocabulary, seed: int) -> Bert:
-    """A model with random weights, or those it is to start from."""
-    config.settle(vocabulary)
+    """A model with random weights."""
     model = Bert(config, vocabulary)
     initialise(model, seed)
-    if config.start:
-        start_from(model, Path(config.start), family="bert")
     return model
 
 
@@ -371,5 +280,5 @@ FAMILY = Family(
     load=load,
     build=build,
     batches=batches,
-    reads_spellings=True,  # to match the vocabulary of a model it starts from
+    init_from=init_encoder("bert", ("attention", "decoder")),
 )

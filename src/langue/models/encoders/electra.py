@@ -13,14 +13,13 @@ filled by the generator. No gradient passes through the drawing (section 2).
     all                     the whole network but for the two heads (section 3.2)
     none                    nothing
 
-Deviates from the paper: special tokens are neither drawn nor judged. The discriminator goes to Hugging
-Face's `ElectraForPreTraining`. Letters: B batch, T time, C channels, E channels of the embedding, H heads,
-V vocabulary, N hidden tokens.
+Deviates from the paper: special tokens are neither drawn nor judged. Letters: B batch, T time, C channels,
+E channels of the embedding, H heads, V vocabulary, N hidden tokens.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
@@ -28,37 +27,33 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from langue.base.errors import LangueError
 from langue.models.encoders.base import MaskedModel, marked_places
 from langue.models.encoders.bert import (
-    EPSILON,
     Block,
     Embeddings,
     Prediction,
     flops,
     initialise,
-    released_layer_names,
     through,
 )
 from langue.models.encoders.config import Count, MaskedConfig
-from langue.models.encoders.start import start_from
+from langue.models.encoders.init_from import init_encoder
 from langue.models.family import Family
 from langue.nn.attention import Mask
 from langue.nn.fast.cross_entropy import head_cross_entropy, rows_at_once
-from langue.nn.released import Weights, paired, scattered
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Floats, Ids, Masked, Vocabulary
 from langue.tokens.drawn import DrawnBatch, DrawnBatches, judged
 from langue.tokens.masking import NONE
 from langue.tokens.store import Split
 
+# What a model has in common with one that it is initialized from, besides layers, width and heads.
+SHAPE = ("share", "generator_layers", "generator_heads", "embedding", "attention")
 Share = Literal["embedding", "gradient-disentangled", "all", "none"]
 
 
 class PairConfig(MaskedConfig, frozen=True):
     """Layers, width and heads are the discriminator's."""
-
-    TAKEN: ClassVar[tuple[str, ...]] = ("generator_layers", "generator_heads", "embedding")
 
     share: Share = "embedding"
     generator_layers: Count = 0  # 0: as many
@@ -268,57 +263,6 @@ class Pair(MaskedModel):
         save_weights(self, folder)
 
 
-def to_released(model: Pair) -> tuple[dict[str, Any], Weights]:
-    """The configuration and the weights with which Hugging Face's ELECTRA reads as the discriminator.
-
-    Raises:
-        LangueError: the model has attention that ELECTRA had not.
-    """
-    if model.config.attention != "plain":
-        raise LangueError(f"ELECTRA has no attention = {model.config.attention}; train without it")
-    L, C, H, T = model.config.shape
-    table = {
-        "architectures": ["ElectraForPreTraining"],
-        "model_type": "electra",
-        "vocab_size": len(model.output[0]),
-        "embedding_size": model.config.embedded,
-        "hidden_size": C,
-        "num_hidden_layers": L,
-        "num_attention_heads": H,
-        "intermediate_size": model.config.inner or 4 * C,
-        "max_position_embeddings": T,
-        "type_vocab_size": 2,
-        "hidden_act": "gelu",
-        "hidden_dropout_prob": model.config.dropout,
-        "attention_probs_dropout_prob": model.config.dropout,
-        "layer_norm_eps": EPSILON,
-        "pad_token_id": 0,
-    }
-    theirs = "electra.embeddings"
-    names = {
-        "word.weight": (f"{theirs}.word_embeddings.weight",),
-        "position.weight": (f"{theirs}.position_embeddings.weight",),
-        "part.weight": (f"{theirs}.token_type_embeddings.weight",),
-    }
-    layers = {
-        "norm": (f"{theirs}.LayerNorm",),
-        "encoder.widen": ("electra.embeddings_project",),
-        "detection.0": ("discriminator_predictions.dense",),
-        "detection.2": ("discriminator_predictions.dense_prediction",),
-    } | released_layer_names(L, "encoder.layers", "electra.encoder.layer")
-    state = model.state_dict() | _embeddings_read(model)
-    return table, scattered(names | paired(layers), state)
-
-
-def _embeddings_read(model: Pair) -> Weights:
-    """The tables the discriminator reads, and their norm: where they are a sum, the sum."""
-    tables = (model.embeddings if model.own is None else model.own).state_dict()
-    if model.config.share == "gradient-disentangled":
-        shared = model.embeddings.state_dict()
-        tables |= {name: part + shared[name] for name, part in tables.items() if "norm" not in name}
-    return tables
-
-
 def batches(
     split: Split, vocabulary: Vocabulary, config: PairConfig, rows: int, context: int, seed: int
 ) -> DrawnBatches:
@@ -338,16 +282,13 @@ def batches(
 
 
 def build(config: PairConfig, vocabulary: Vocabulary, seed: int) -> Pair:
-    """A model with random weights, or those it is to start from."""
-    config.settle(vocabulary)
+    """A model with random weights."""
     model = Pair(config, vocabulary)
     initialise(model, seed)
     if model.own is not None and config.share == "gradient-disentangled":
         for table in (model.own.word, model.own.position, model.own.part):
             if table is not None:
                 nn.init.zeros_(table.weight)
-    if config.start:
-        start_from(model, Path(config.start), family="pair")
     return model
 
 
@@ -369,5 +310,5 @@ FAMILY = Family(
     load=load,
     build=build,
     batches=batches,
-    reads_spellings=True,
+    init_from=init_encoder("pair", SHAPE),
 )

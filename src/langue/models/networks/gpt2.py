@@ -1,14 +1,14 @@
 """`gpt2`: a causal Transformer with pre-layer norm (Radford et al. 2019, section 2.3).
 
-Deviates from the released GPT-2 in nothing that changes a score: the parameters have its names and
-shapes (linear weights transposed), and go both ways through `from_released` and `to_released`.
-Dropout is off unless asked for. What later papers changed is off by default and switches one by one.
+Deviates from the published GPT-2 in nothing that changes a score: the parameters have its names and shapes
+(linear weights transposed). What later papers changed is off by default and switches one by one.
 Letters: B batch, T time, C channels, H heads, G heads of keys and values, D head width, V vocabulary.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import torch
@@ -16,18 +16,21 @@ import torch.nn.functional as F
 from torch import nn
 
 from langue.base.config import Config
-from langue.base.errors import LangueError
+from langue.base.errors import Mismatch
 from langue.base.seeds import derive
-from langue.models.family import Family
+from langue.models.family import Family, InitFrom, Pretrained
 from langue.nn.attention import Attention, Mask, Past, Rotation, packed_mask, rotation
 from langue.nn.dropout import Dropout
 from langue.nn.fast.cross_entropy import head_cross_entropy
-from langue.nn.weights import load_state, load_weights, save_weights
+from langue.nn.transfer import match_tokens, mean_rows, resize_positions
+from langue.nn.weights import load_weights, save_weights
 from langue.nn.windowed import Windowed
 from langue.protocols import Causal, Vocabulary
 from langue.tokens.batches import Batch
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
+# What a model has in common with one that it is initialized from, besides its shape.
+OPTIONS = ("position", "norm", "activation", "qk_norm", "key_value_heads", "tied")
 # size → layers, width, heads, context; "base" is the GPT-2 of 124 million parameters
 SIZES = {"tiny": (4, 256, 4, 256), "small": (6, 384, 6, 256), "base": (12, 768, 12, 1024)}
 
@@ -35,13 +38,14 @@ SIZES = {"tiny": (4, 256, 4, 256), "small": (6, 384, 6, 256), "base": (12, 768, 
 class GPT2Config(Config, frozen=True):
     """One dial, and the numbers behind it: 0 takes what the size says."""
 
+    start: str = ""  # what it was initialized from: a model folder, or what langue imports
     size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
     layers: Count = 0
     width: Count = 0
     heads: Count = 0
     context: Count = 0
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.1 helps after many epochs
-    # Not of the paper; each is off as in the released model.
+    # Not of the paper; each is off as in the published model.
     position: Literal["learned", "rotary"] = "learned"  # Su et al. 2021
     norm: Literal["layer", "rms"] = "layer"  # Zhang and Sennrich 2019
     activation: Literal["gelu", "relu2", "swiglu"] = "gelu"  # So et al. 2021; Shazeer 2020
@@ -177,51 +181,42 @@ class GPT2(Windowed):
         save_weights(self, folder)
 
 
-def from_released(config: GPT2Config, vocabulary: Vocabulary, weights: dict[str, torch.Tensor]) -> GPT2:
-    """The model with the weights of a `GPT2LMHeadModel` (or `GPT2Model`) of Hugging Face.
-
-    Raises:
-        LangueError: the weights are of another shape or kind of model.
-    """
-    names = {name: name.removeprefix("transformer.") for name in weights}
-    kept = {
-        short: weights[name].T if _transposed(short) else weights[name]
-        for name, short in names.items()
-        if not short.endswith((".attn.bias", ".attn.masked_bias"))  # masks, in older files
-        and not (config.tied and short == "lm_head.weight")
-    }
-    model = GPT2(config, vocabulary)
-    load_state(model, kept, "what was given")
-    return model
-
-
-def to_released(model: GPT2) -> dict[str, torch.Tensor]:
-    """The weights as `GPT2LMHeadModel` of Hugging Face has them.
-
-    Raises:
-        LangueError: the model has an option that GPT-2 had not.
-    """
-    plain = GPT2Config()
-    for option in ("position", "norm", "activation", "qk_norm", "key_value_heads", "tied"):
-        if getattr(model.config, option) != getattr(plain, option):
-            raise LangueError(f"GPT-2 has no {option} = {getattr(model.config, option)}; train without it")
-    state = {
-        f"transformer.{name}": (tensor.T if _transposed(name) else tensor).contiguous()
-        for name, tensor in model.state_dict().items()
-    }
-    return state | {"lm_head.weight": model.head.detach()}
-
-
-def _transposed(name: str) -> bool:
-    """GPT-2 keeps the weights of its linear layers as `(in, out)`."""
-    return name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight"))
-
-
 def build(config: GPT2Config, vocabulary: Vocabulary, seed: int) -> GPT2:
     """A model with random weights."""
     model = GPT2(config, vocabulary)
     model.initialise(seed)
     return model
+
+
+def complete(source: Pretrained) -> dict[str, Any]:
+    """What a model has in common with the GPT-2 that it is initialized from."""
+    if source.family != "gpt2":
+        raise Mismatch(f"{source.name} is {source.family}; gpt2 starts from its own kind")
+    shape: dict[str, Any] = source.config.shape._asdict()
+    return shape | {name: getattr(source.config, name) for name in OPTIONS}
+
+
+@torch.no_grad()
+def transfer(model: GPT2, source: Pretrained, spellings: Sequence[bytes]) -> None:
+    """Give a model the weights of another, tokens matched by what they spell, positions stretched.
+
+    Raises:
+        Mismatch: the shape is another.
+    """
+    weights = source.weights()
+    matched = match_tokens(spellings, model.vocabulary.eos, source.tokenizer)
+    for name, part in model.state_dict().items():
+        if name not in weights:
+            raise Mismatch(f"{source.name} has no {name}: it is of another shape")
+        given = weights[name]
+        if name in ("wte.weight", "lm_head.weight"):
+            given = mean_rows(given, matched, part)
+        elif name == "wpe.weight":
+            given = resize_positions(given, len(part))
+        if given.shape != part.shape:
+            shapes = f"{tuple(given.shape)}, not {tuple(part.shape)}"
+            raise Mismatch(f"{source.name} has {name} of shape {shapes}; leave layers, width and heads out")
+        part.copy_(given)
 
 
 def load(folder: Path, config: GPT2Config, vocabulary: Vocabulary) -> GPT2:
@@ -237,4 +232,5 @@ FAMILY = Family(
     estimated_by="gradient",
     load=load,
     build=build,
+    init_from=InitFrom(complete, transfer),
 )

@@ -14,7 +14,7 @@ from langue.base.errors import LangueError
 from langue.models.encoders.albert import Albert, AlbertConfig
 from langue.models.encoders.bert import Bert, BertConfig
 from langue.models.encoders.from_bert import factorised
-from langue.models.encoders.start import lengthened, stretched
+from langue.nn.transfer import resize_distances, resize_positions
 from langue.protocols import Vocabulary
 
 TINY = {"layers": 1, "width": 32, "heads": 2, "context": 16, "batch_tokens": 256, "pairs": "none"}
@@ -51,7 +51,7 @@ def test_positions_are_stretched_to_a_longer_context(trained: Any, small_store: 
     assert len(new) == 31
     torch.testing.assert_close(new[::2], old)
     torch.testing.assert_close(new[1::2], (old[1:] + old[:-1]) / 2)
-    assert torch.equal(stretched(old, 7), old[:7])
+    assert torch.equal(resize_positions(old, 7), old[:7])
 
 
 def test_a_larger_vocabulary_keeps_what_it_shares(trained: Any, small_text: Path, tmp_path: Path) -> None:
@@ -93,20 +93,11 @@ def test_what_cannot_be_taken_over_is_told(
 def test_a_folder_of_hugging_face_is_a_start_too(trained: Any, small_store: Path, tmp_path: Path) -> None:
     """By way of transformers' form, with nothing imported by hand."""
     family, folder, _ = trained
-    api.export_encoder(folder, tmp_path / "hf")
+    api.export_model(folder, tmp_path / "hf")
     langue.train(family, small_store, tmp_path / "m", start=str(tmp_path / "hf"), **STILL)
     one, other = langue.load(folder), langue.load(tmp_path / "m")
     assert one.fill("The [MASK] is", k=8).to_json() == other.fill("The [MASK] is", k=8).to_json()
     assert other.info()["config"]["width"] == 32
-
-
-def test_special_ids_of_another_vocabulary_are_let_go() -> None:
-    """In the vocabulary of a released encoder they are ids of it; here they may stand for text."""
-    config = decode(BertConfig, {"special_ids": [1, 2, 3]}, "model")
-    config.settle(Vocabulary(5, 0, [b"", b"", b"", b"", b"a"]))
-    assert config.specials(Vocabulary(5, 0)) == (1, 2, 3)
-    config.settle(Vocabulary(5, 0, [b"", b"", b"a", b"b", b"c"]))
-    assert config.specials(Vocabulary(5, 0)) == (5, 6, 7)
 
 
 APART: dict[str, Any] = {"layers": 2, "width": 32, "heads": 4, "pairs": "none", "attention": "disentangled"}
@@ -123,8 +114,8 @@ def test_distances_are_lengthened_to_a_longer_context(family: str, small_store: 
     for one, other in zip(old.folder.model.hidden(ids), new.folder.model.hidden(ids), strict=True):
         np.testing.assert_array_equal(one, other)
     table = torch.arange(8.0)[:, None]  # distances -4 to 3
-    assert lengthened(table, 12)[:, 0].tolist() == [0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 7, 7]
-    assert lengthened(table, 4)[:, 0].tolist() == [2, 3, 4, 5]
+    assert resize_distances(table, 12)[:, 0].tolist() == [0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 7, 7]
+    assert resize_distances(table, 4)[:, 0].tolist() == [2, 3, 4, 5]
 
 
 BIG = Vocabulary(60, 0)
