@@ -45,12 +45,12 @@ def finetune(
     overwrite: bool = False,
     **settings: Any,
 ) -> Finetuned:
-    """Fine-tune an encoder on labelled texts, and write the folder of the best classifier or tagger.
+    """Fine-tune an encoder on labeled texts, and write the folder of the best classifier or tagger.
 
     Args:
         model: folder of a model that reads in both directions.
         data: `text<TAB>label`, or JSON lines with `text` and `label`; of pairs, two texts; for `tag` a
-            labelled file as `train` takes.
+            labeled file as `train` takes.
         valid: chooses the epoch and the seed; without it, a tenth of `data` does.
         test: measured at the end; nothing is chosen by it.
         settings: of `langue.tasks.finetune.FinetuneConfig`, `epochs=3`, for `tag` also those of
@@ -96,9 +96,9 @@ def train(
 
     Args:
         recipe: the name of a family (`"ngram"`, `"gpt2"`, `"crf"`) or of a recipe, or a TOML file.
-        data: the token store a language model learns from, or the labelled file a tagger does; for
+        data: the token store a language model learns from, or the labeled file a tagger does; for
             `ngram` also a text file: a sentence a line, words between blanks.
-        valid: labelled file that a finished tagger is measured on; of a neural one it chooses the epoch.
+        valid: labeled file that a finished tagger is measured on; of a neural one it chooses the epoch.
         assignments: settings as the command line writes them, `["training.minutes=3"]`.
         resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
         settings: settings by name, `order=5`; a dotted name is passed as `**{"training.minutes": 3}`.
@@ -174,7 +174,7 @@ def prepare(
     overwrite: bool = False,
     **settings: Any,
 ) -> Report:
-    """Read, clean, split and tokenise text into a store.
+    """Read, clean, split and tokenize text into a store.
 
     Args:
         inputs: files, folders, or `-` for standard input.
@@ -213,7 +213,7 @@ def evaluate(
 
     Args:
         data: a token store, of which `split` is measured, or a text file, of which all is; for a tagger, a
-            labelled file.
+            labeled file.
 
     Raises:
         LangueError: the store has another tokenizer than the model, or there is nothing to measure.
@@ -240,10 +240,10 @@ def evaluate(
 
         if is_store:
             return masked_evaluate_store(folder, folder.tokenizer, TokenStore(data), split=split, check=check)
-        return masked_evaluate_text(folder, folder.tokenizer, folder.normalisation, Path(data), check=check)
+        return masked_evaluate_text(folder, folder.tokenizer, folder.normalization, Path(data), check=check)
     if is_store:
         return evaluate_store(folder, TokenStore(data), split=split, check=check)
-    return evaluate_text(folder, folder.tokenizer, folder.normalisation, Path(data), check=check)
+    return evaluate_text(folder, folder.tokenizer, folder.normalization, Path(data), check=check)
 
 
 def query(model: PathLike, text: PathLike) -> Query:

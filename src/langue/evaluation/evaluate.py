@@ -19,8 +19,8 @@ from langue.base.groups import grouped
 from langue.base.progress import bar
 from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger, size
-from langue.corpus.normalise import Normalisation
-from langue.corpus.pipeline import normalised
+from langue.corpus.normalize import Normalization
+from langue.corpus.pipeline import normalized
 from langue.corpus.read import find, read
 from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
 from langue.evaluation.checks import DOCUMENTS as CHECKED
@@ -169,17 +169,17 @@ def check_tokenizer(loaded: ModelFolder[Any], store: TokenStore) -> None:
         )
 
 
-def texts_of(path: Path, normalisation: Normalisation) -> Iterator[str]:
+def texts_of(path: Path, normalization: Normalization) -> Iterator[str]:
     """The documents of a text file, cut as `langue prepare` cuts one file."""
     ledger = Ledger()
-    data = DataConfig(normalisation=normalisation)
-    return (document.text for document in normalised(read(find([str(path)]), data, ledger), data, ledger))
+    data = DataConfig(normalization=normalization)
+    return (document.text for document in normalized(read(find([str(path)]), data, ledger), data, ledger))
 
 
 def evaluate_text(
     loaded: ModelFolder[Any],
     tokenizer: Tokenizer,
-    normalisation: Normalisation,
+    normalization: Normalization,
     path: Path,
     *,
     check: bool = False,
@@ -187,7 +187,7 @@ def evaluate_text(
     """Measure a model on all documents of a text file, cut as `langue prepare` cuts one file."""
     measured = (
         Measured(np.append(tokenizer.encode(text), np.uint32(tokenizer.eos)), size(text), count_words(text))
-        for text in texts_of(path, normalisation)
+        for text in texts_of(path, normalization)
     )
     return _evaluation(loaded, measured, path, closed=tokenizer.closed, check=check)
 
@@ -202,7 +202,7 @@ def _evaluation(
     check: bool,
 ) -> Evaluation:
     model = loaded.require(Causal).model
-    if not model.normalised:
+    if not model.normalized:
         raise Unsupported(
             f"{loaded.path} scores by stupid backoff: its scores are no probabilities and have no "
             "perplexity; they may still rank texts (langue score)"

@@ -20,7 +20,7 @@ from langue.base.config import Config, encode, nearest
 from langue.base.errors import InvalidSetting, LangueError, NotFound, Unsupported
 from langue.base.files import check_free
 from langue.base.progress import log
-from langue.corpus.normalise import Normalisation
+from langue.corpus.normalize import Normalization
 from langue.models.family import Family
 from langue.models.folder import DESCRIPTION, ModelFolder, describe, load, save
 from langue.tokens.preprocessing import Preprocessing
@@ -222,7 +222,7 @@ def save_imported(
             model,
             family=family,
             config=imported.config,
-            preprocessing=Preprocessing(tokenizer, fingerprint, encode(Normalisation()), imported.documents),
+            preprocessing=Preprocessing(tokenizer, fingerprint, encode(Normalization()), imported.documents),
             vocabulary=model.vocabulary,
             store=origin,
             recipe={"family": family.name, "model": encode(imported.config)},

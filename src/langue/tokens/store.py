@@ -4,7 +4,7 @@ A store is a folder, written once, of these files, for each split:
 
     SPLIT.tokens    ids of all documents, one after another, each closed by `<eos>`: uint16 or uint32
     SPLIT.offsets   where each document begins, and the end of the last: uint64, documents + 1
-    SPLIT.bytes     UTF-8 bytes of each normalised document: uint64
+    SPLIT.bytes     UTF-8 bytes of each normalized document: uint64
     SPLIT.words     words of each document: uint64
 
 All are little-endian. `tokenizer.json` is the tokenizer, and `manifest.json` says how the rest came
@@ -92,7 +92,7 @@ class TokenStore:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with any change of text, split, normalisation or tokenizer."""
+        """Changes with any change of text, split, normalization or tokenizer."""
         return str(self.manifest["fingerprint"])
 
     @property
@@ -101,7 +101,7 @@ class TokenStore:
         return Preprocessing(
             self.path / TOKENIZER,
             self.manifest["tokenizer"]["fingerprint"],
-            self.manifest["normalisation"],
+            self.manifest["normalization"],
             self.manifest.get("data", {}).get("documents"),
         )
 
@@ -180,7 +180,7 @@ class StoreWriter:
         """Close the files and write the manifest; `tokenizer.json` must already stand in the folder.
 
         Args:
-            description: what else the manifest keeps: tokenizer, normalisation, report.
+            description: what else the manifest keeps: tokenizer, normalization, report.
         """
         self._stack.close()
         files = describe_files(self.folder)

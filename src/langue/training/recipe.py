@@ -28,7 +28,7 @@ class Recipe:
     family: Family[Any]
     model: Config
     training: TrainingConfig | None = None  # of a language model that learns by gradient
-    data: TaggedConfig | None = None  # of a tagger: how its labelled file is read
+    data: TaggedConfig | None = None  # of a tagger: how its labeled file is read
     initialize: Callable[[Any], None] | None = None  # gives a new model the weights that it begins with
 
     def to_table(self) -> dict[str, Any]:

@@ -17,7 +17,14 @@ from langue.tokens.store import TokenStore
 transformers = pytest.importorskip("transformers")
 
 V = Vocabulary(47, 0)  # and three special ids
-SHAPE: dict[str, Any] = {"layers": 3, "width": 32, "heads": 4, "context": 24, "inner": 48, "embedding": 16}
+SHAPE: dict[str, Any] = {
+    "layers": 3,
+    "width": 32,
+    "heads": 4,
+    "context": 24,
+    "d_ff": 48,
+    "embedding_size": 16,
+}
 
 
 def model_of(vocabulary: Vocabulary = V, **options: Any) -> Albert:
@@ -47,7 +54,7 @@ def test_outputs_are_hugging_faces_both_ways() -> None:
         torch.testing.assert_close(x[seen], theirs.hidden_states[-1][seen], **close)
         logits = model.predict(x) @ matrix.T + bias
         torch.testing.assert_close(logits[seen], theirs.prediction_logits[seen], **close)
-        torch.testing.assert_close(model.relate(x[:, 0]), theirs.sop_logits, **close)
+        torch.testing.assert_close(model.sentence_pair_logits(x[:, 0]), theirs.sop_logits, **close)
     back = from_hf(model.config, V, peer.state_dict())
     for name, tensor in back.state_dict().items():
         assert torch.equal(tensor, model.state_dict()[name]), name
@@ -59,7 +66,7 @@ def test_outputs_are_hugging_faces_both_ways() -> None:
 
 def test_sharing_makes_it_small() -> None:
     """Table 1 of the paper: base has 12 million parameters."""
-    base = {"size": "base", "vocabulary_rows": 30000, "pairs": "none"}
+    base = {"size": "base", "padded_vocab_size": 30000, "sentence_pairs": "none"}
     with torch.device("meta"):
         model = Albert(decode(AlbertConfig, base, "model"), Vocabulary(29997, 0))
     head = sum(parameter.numel() for parameter in model.prediction.parameters())

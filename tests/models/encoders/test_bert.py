@@ -20,7 +20,7 @@ from langue.tokens.tokenizer import Tokenizer
 transformers = pytest.importorskip("transformers")
 
 V = Vocabulary(47, 0)  # and three special ids
-SHAPE: dict[str, Any] = {"layers": 2, "width": 32, "heads": 4, "context": 24, "inner": 48}
+SHAPE: dict[str, Any] = {"layers": 2, "width": 32, "heads": 4, "context": 24, "d_ff": 48}
 
 
 def model_of(**options: Any) -> Bert:
@@ -77,7 +77,9 @@ def test_outputs_are_hugging_faces_with_its_weights(
         torch.testing.assert_close(x[real], theirs.hidden_states[-1][real], **close)
         ours = model.predict(x) @ matrix.T + bias
         torch.testing.assert_close(ours[real], theirs.prediction_logits[real], **close)
-        torch.testing.assert_close(model.relate(x[:, 0]), theirs.seq_relationship_logits, **close)
+        torch.testing.assert_close(
+            model.sentence_pair_logits(x[:, 0]), theirs.seq_relationship_logits, **close
+        )
 
 
 def test_what_models_say_of_texts_is_hugging_faces(
@@ -115,7 +117,7 @@ def model_on(store: TokenStore, **options: Any) -> tuple[Bert, MaskedBatch]:
 
 def test_loss_and_gradients_are_hugging_faces(text_store: TokenStore) -> None:
     """With padded batches; the next test shows that packed ones have the same loss."""
-    model, batch = model_on(text_store, pairs="next")
+    model, batch = model_on(text_store, sentence_pairs="next_sentence")
     table, weights = to_hf(model)
     peer = transformers.BertForPreTraining(transformers.BertConfig(**table)).eval()
     peer.load_state_dict(weights)
@@ -139,9 +141,9 @@ def test_loss_and_gradients_are_hugging_faces(text_store: TokenStore) -> None:
     torch.testing.assert_close(ours[1:], theirs[1:], rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("pairs", ["none", "next", "order"])
+@pytest.mark.parametrize("pairs", ["none", "next_sentence", "sentence_order"])
 def test_packed_rows_have_the_loss_of_padded_ones(pairs: str, text_store: TokenStore) -> None:
-    model, batch = model_on(text_store, pairs=pairs)
+    model, batch = model_on(text_store, sentence_pairs=pairs)
     apart = batch.unpacked()
     assert (batch.segments.max(1) > batch.segments.min(1)).any()  # several pieces in a row
     assert len(apart.inputs) > len(batch.inputs)
@@ -153,14 +155,14 @@ def test_packed_rows_have_the_loss_of_padded_ones(pairs: str, text_store: TokenS
     for one, other in zip(gradients, others, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
     by_setting = build(
-        decode(BertConfig, SHAPE | {"pairs": pairs, "packed": False}, "m"), model.vocabulary, 0
+        decode(BertConfig, SHAPE | {"sentence_pairs": pairs, "packed": False}, "m"), model.vocabulary, 0
     )
     by_setting.load_state_dict(model.state_dict())
     assert by_setting.loss(batch).item() == padded.item()
 
 
 def test_micro_batches_sum_to_the_batch(text_store: TokenStore) -> None:
-    model, batch = model_on(text_store, pairs="next")
+    model, batch = model_on(text_store, sentence_pairs="next_sentence")
     parts = [batch.cut(0, 2), batch.cut(2, 3), batch.cut(3, 6)]
     assert sum(part.targets_count for part in parts) == batch.targets_count
     assert sum(model.loss(part).item() for part in parts) == pytest.approx(model.loss(batch).item(), rel=1e-5)
@@ -205,7 +207,7 @@ def test_weights_of_another_model_are_refused(peer: Any) -> None:
 def test_no_label_reaches_its_prediction(text_store: TokenStore) -> None:
     """Other texts under the masks leave what is read as it is, to the last bit."""
     split = text_store.split("train")
-    model, batch = model_on(text_store, pairs="none", unit="token")
+    model, batch = model_on(text_store, sentence_pairs="none", masking="token")
     masked = batch.inputs == model.specials.mask
     assert masked.sum() > 5
     numbers = np.arange(len(split.tokens))  # the stream with each token replaced by its place in it
@@ -224,7 +226,7 @@ def test_no_label_reaches_its_prediction(text_store: TokenStore) -> None:
 
 def test_no_gradient_reaches_a_prediction_from_its_label(text_store: TokenStore) -> None:
     """Hidden states depend on the embeddings of what is read, and on no other row."""
-    model, batch = model_on(text_store, pairs="none")
+    model, batch = model_on(text_store, sentence_pairs="none")
     alone = 0
     for row in range(batch.rows):
         x = model.read(batch.cut(row, row + 1))[0]
@@ -237,7 +239,7 @@ def test_no_gradient_reaches_a_prediction_from_its_label(text_store: TokenStore)
 
 
 def test_packed_documents_do_not_see_each_other(text_store: TokenStore) -> None:
-    model, batch = model_on(text_store, pairs="none")
+    model, batch = model_on(text_store, sentence_pairs="none")
     row = next(row for row in range(6) if len(np.unique(batch.segments[row])) > 1)
     first = batch.segments[row] == batch.segments[row, 0]
     inputs = batch.inputs.copy()
@@ -248,7 +250,7 @@ def test_packed_documents_do_not_see_each_other(text_store: TokenStore) -> None:
 
 
 def test_no_gradient_flows_between_documents_of_a_row(text_store: TokenStore) -> None:
-    model, batch = model_on(text_store, pairs="next")
+    model, batch = model_on(text_store, sentence_pairs="next_sentence")
     row = next(row for row in range(6) if len(np.unique(batch.segments[row])) > 1)
     first = torch.from_numpy(batch.segments[row] == batch.segments[row, 0])
     embedded: list[torch.Tensor] = []
@@ -285,7 +287,7 @@ def test_save_and_load_are_exact(tmp_path: Path) -> None:
 
 def test_the_released_shape_has_110_million_parameters() -> None:
     with torch.device("meta"):
-        model = Bert(BertConfig(size="base", vocabulary_rows=30522), Vocabulary(30519, 0))
+        model = Bert(BertConfig(size="base", padded_vocab_size=30522), Vocabulary(30519, 0))
     head = sum(part.numel() for part in model.prediction.parameters()) + sum(
         part.numel() for part in model.relation.parameters()
     )
@@ -302,11 +304,13 @@ def test_settings_that_make_no_sense_are_refused() -> None:
 APART = {"attention": "disentangled"}
 
 
-@pytest.mark.parametrize("options", [APART, APART | {"decoder": True}], ids=["apart", "decoder"])
+@pytest.mark.parametrize(
+    "options", [APART, APART | {"enhanced_mask_decoder": True}], ids=["apart", "decoder"]
+)
 def test_disentangled_rows_packed_and_padded_are_the_same(
     options: dict[str, Any], text_store: TokenStore
 ) -> None:
-    model, batch = model_on(text_store, pairs="next", **options)
+    model, batch = model_on(text_store, sentence_pairs="next_sentence", **options)
     assert (batch.segments.max(1) > batch.segments.min(1)).any()
     loss, padded = model.loss(batch), model.loss(batch.unpacked())
     assert loss.item() == pytest.approx(padded.item(), rel=1e-5)
@@ -319,7 +323,7 @@ def test_absolute_positions_come_in_only_at_the_decoder(text_store: TokenStore) 
     ids = torch.randint(1, 40, (1, 12))
     types, here = torch.zeros_like(ids), torch.arange(12)[None]
     for decoder in (False, True):
-        model, _ = model_on(text_store, attention="disentangled", decoder=decoder)
+        model, _ = model_on(text_store, attention="disentangled", enhanced_mask_decoder=decoder)
         with torch.no_grad():
             one, other = model(ids, here, types, None), model(ids, here + 7, types, None)
             assert torch.equal(one, other)
@@ -332,7 +336,9 @@ def test_absolute_positions_come_in_only_at_the_decoder(text_store: TokenStore) 
 
 def test_what_is_said_through_the_decoder_is_what_is_learned(text_store: TokenStore) -> None:
     """The loss of a batch is what `masked_log_probs` says of its hidden tokens."""
-    model, batch = model_on(text_store, pairs="none", attention="disentangled", decoder=True)
+    model, batch = model_on(
+        text_store, sentence_pairs="none", attention="disentangled", enhanced_mask_decoder=True
+    )
     apart = batch.unpacked()
     rows = [row[segments >= 0] for row, segments in zip(apart.inputs, apart.segments, strict=True)]
     places = [np.flatnonzero(targets >= 0) for targets in apart.targets]
@@ -349,7 +355,7 @@ def test_bert_had_no_disentangled_attention() -> None:
     with pytest.raises(LangueError, match="BERT has no attention = disentangled"):
         to_hf(model_of(attention="disentangled"))
     with pytest.raises(LangueError, match="it goes with attention"):
-        decode(BertConfig, SHAPE | {"decoder": True}, "model")
+        decode(BertConfig, SHAPE | {"enhanced_mask_decoder": True}, "model")
 
 
 @pytest.mark.parametrize("options", [{}, APART], ids=["plain", "apart"])
@@ -357,7 +363,7 @@ def test_some_places_alone_have_the_states_they_have_among_all(
     options: dict[str, Any], text_store: TokenStore
 ) -> None:
     """In any order, rows without one and a row with many; and so have their gradients."""
-    model, batch = model_on(text_store, pairs="none", **options)
+    model, batch = model_on(text_store, sentence_pairs="none", **options)
     places = torch.tensor([5 * 24 + 3, 0, 2, 24 + 23, 1, 3 * 24 + 7, 5])
     whole, some = model.read(batch).flatten(0, 1)[places], model.read(batch, places)
     torch.testing.assert_close(some, whole, rtol=0, atol=1e-5)

@@ -93,7 +93,7 @@ class Model(Generic[M]):
         """Measure it.
 
         Args:
-            data: a token store, of which `split` is measured, a text file, of which all is, or the labelled
+            data: a token store, of which `split` is measured, a text file, of which all is, or the labeled
                 file of a tagger or classifier.
             check: also run the self-tests of its scores.
 

@@ -27,7 +27,7 @@ FAMILIES = {
     "gpt2": "langue.interop.huggingface.gpt2",
     "bert": "langue.interop.huggingface.bert",
     "albert": "langue.interop.huggingface.albert",
-    "pair": "langue.interop.huggingface.electra",
+    "electra": "langue.interop.huggingface.electra",
     "classifier": "langue.interop.huggingface.classifier",
 }
 MARKS = ("config.json", "tokenizer.json", "model.safetensors", "pytorch_model.bin")

@@ -54,7 +54,7 @@ ENCODER = encoders.Encoder(
     names=names,
     heads=("predictions.", "sop_classifier."),
     tied=((MATRIX, "albert.embeddings.word_embeddings.weight"), (BIAS, "predictions.bias")),
-    pairs="order",
+    sentence_pairs="sentence_order",
 )
 
 
@@ -79,7 +79,7 @@ def to_hf(model: Albert) -> tuple[dict[str, Any], Weights]:
         raise Unsupported("ALBERT has no position = relative; train without it")
     state = model.state_dict()
     architecture = "AlbertForPreTraining" if model.relation is not None else "AlbertForMaskedLM"
-    if model.headless:
+    if model.no_mlm_head:
         architecture = "AlbertModel"
         state = {
             name: part for name, part in state.items() if not name.startswith(("prediction.", "relation."))
@@ -92,7 +92,7 @@ def to_hf(model: Albert) -> tuple[dict[str, Any], Weights]:
         **encoders.config_table(model, model.config, epsilon=EPSILON),
     }
     weights = rename_to_hf(names(model.config), state)
-    if not model.headless:
+    if not model.no_mlm_head:
         weights |= {MATRIX: model.output[0].detach(), BIAS: model.output[1].detach()}
     return table, weights
 

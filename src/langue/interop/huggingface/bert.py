@@ -39,7 +39,7 @@ ENCODER = encoders.Encoder(
     names=names,
     heads=("cls.",),
     tied=((MATRIX, "bert.embeddings.word_embeddings.weight"), (BIAS, "cls.predictions.bias")),
-    pairs="next",
+    sentence_pairs="next_sentence",
 )
 
 
@@ -64,7 +64,7 @@ def to_hf(model: Bert) -> tuple[dict[str, Any], Weights]:
         raise Unsupported(f"BERT has no attention = {model.config.attention}; train without it")
     state = model.state_dict()
     architecture = "BertForPreTraining" if model.relation is not None else "BertForMaskedLM"
-    if model.headless:
+    if model.no_mlm_head:
         architecture = "BertModel"
         state = {
             name: part for name, part in state.items() if not name.startswith(("prediction.", "relation."))
@@ -76,7 +76,7 @@ def to_hf(model: Bert) -> tuple[dict[str, Any], Weights]:
         **encoders.config_table(model, model.config, epsilon=EPSILON),
     }
     weights = rename_to_hf(names(model.config), state)
-    if not model.headless:
+    if not model.no_mlm_head:
         weights |= {MATRIX: model.output[0].detach(), BIAS: model.output[1].detach()}
     return table, weights
 

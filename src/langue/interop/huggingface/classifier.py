@@ -38,10 +38,10 @@ def write(source: ModelFolder[Any]) -> HFModel:
             f"a classifier on {model.config.encoder} has no form that transformers loads; those on "
             f"{' and '.join(KINDS)} have"
         )
-    if model.config.pool != "cls":
+    if model.config.pooling != "cls":
         raise Unsupported(
             "transformers classifies by the state of [CLS], and this one by the mean of all; fine-tune it "
-            "with --set pool=cls"
+            "with --set pooling=cls"
         )
     module, architecture, pooler, dropout = KINDS[model.config.encoder]
     table, weights = import_module(module).to_hf(model.encoder)

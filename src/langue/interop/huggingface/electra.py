@@ -12,11 +12,11 @@ from langue.interop.huggingface import encoders
 from langue.interop.huggingface.folder import HFFolder, HFModel
 from langue.interop.huggingface.names import Names, Weights, encoder_layer_names, paired, rename_to_hf
 from langue.models.encoders.bert import EPSILON
-from langue.models.encoders.electra import FAMILY, Pair, PairConfig
+from langue.models.encoders.electra import FAMILY, Electra, ElectraConfig
 from langue.models.folder import ModelFolder
 
 
-def names(config: PairConfig) -> Names:
+def names(config: ElectraConfig) -> Names:
     """langue's tensors by the names of `ElectraForPreTraining`, where the discriminator reads with its own
     embedding or the generator's."""
     tables: dict[str, tuple[str, ...]] = {
@@ -46,10 +46,12 @@ ENCODER = encoders.Encoder(
 
 def read(folder: HFFolder) -> ImportedModel:
     """The discriminator of a folder; see `encoders.read`."""
-    return encoders.read(ENCODER, folder, {"embedding": folder.integer("embedding_size"), "share": "all"})
+    return encoders.read(
+        ENCODER, folder, {"embedding": folder.integer("embedding_size"), "embedding_sharing": "all"}
+    )
 
 
-def to_hf(model: Pair) -> tuple[dict[str, Any], Weights]:
+def to_hf(model: Electra) -> tuple[dict[str, Any], Weights]:
     """The configuration and the weights with which Hugging Face's ELECTRA reads as the discriminator.
 
     Raises:
@@ -69,7 +71,7 @@ def to_hf(model: Pair) -> tuple[dict[str, Any], Weights]:
     return table, rename_to_hf(names(model.config), state)
 
 
-def _embeddings_read(model: Pair) -> Weights:
+def _embeddings_read(model: Electra) -> Weights:
     """The tables that the discriminator reads, and their norm: where they are a sum, the sum."""
     tables: Weights = (model.embeddings if model.own is None else model.own).state_dict()
     if model.config.share == "gradient-disentangled":
@@ -83,4 +85,4 @@ def write(source: ModelFolder[Any]) -> HFModel:
     table, weights = to_hf(source.model)
     left_out = ("the generator, which fills gaps: ELECTRA's discriminator is a model of its own",)
     use = 'transformers.pipeline("feature-extraction", FOLDER)("…")'
-    return encoders.folder_of(source, table, weights, use, () if source.model.headless else left_out)
+    return encoders.folder_of(source, table, weights, use, () if source.model.no_mlm_head else left_out)

@@ -70,20 +70,20 @@ def read(encoder: Encoder, folder: HFFolder, more: dict[str, Any]) -> ImportedMo
         "layers": folder.integer("num_hidden_layers"),
         "width": folder.integer("hidden_size"),
         "heads": folder.integer("num_attention_heads"),
-        "inner": folder.integer("intermediate_size"),
+        "d_ff": folder.integer("intermediate_size"),
         "context": folder.integer("max_position_embeddings"),
-        "vocabulary_rows": rows,
+        "padded_vocab_size": rows,
         "special_ids": _special_ids(folder, rows),
         **more,
     }
     folder.check_rows(rows)
     with folder.named():
         weights, foreign = own_weights(encoder, folder.weights())
-        probe = decode(encoder.family.config, {**settings, "pairs": "none"}, str(folder.config_path))
+        probe = decode(encoder.family.config, {**settings, "sentence_pairs": "none"}, str(folder.config_path))
         there, broken = _heads(encoder.names(probe), weights)
         left_out = [f"{name}, a head of another task" for name in foreign]
         left_out += [f"{name}, as the rest of its head is missing" for name in broken]
-        settings["headless"] = MASKED_HEAD not in there
+        settings["no_mlm_head"] = MASKED_HEAD not in there
         settings["pairs"] = encoder.pairs if {PAIR_HEAD, POOLER} <= there else "none"
         if POOLER in there and settings["pairs"] == "none":
             settings["pooler"] = True
@@ -94,7 +94,7 @@ def read(encoder: Encoder, folder: HFFolder, more: dict[str, Any]) -> ImportedMo
         tokenizer = folder.tokenizer
         kept = {name: part for name, part in weights.items() if name not in broken}
         model = from_hf(encoder, config, Vocabulary(tokenizer.vocab_size, tokenizer.eos), kept)
-    if settings["headless"]:
+    if settings["no_mlm_head"]:
         left_out.append("there is no head for hidden tokens: it embeds and is fine-tuned, and fills no gaps")
     return ImportedModel(
         family=encoder.family,
@@ -154,8 +154,8 @@ def from_hf(
 
 def use_of(model: MaskedModel) -> str:
     """What a user of transformers writes first."""
-    task = "feature-extraction" if model.headless else "fill-mask"
-    text = "…" if model.headless else "… [MASK] …"
+    task = "feature-extraction" if model.no_mlm_head else "fill-mask"
+    text = "…" if model.no_mlm_head else "… [MASK] …"
     return f'transformers.pipeline("{task}", FOLDER)("{text}")'
 
 
@@ -167,7 +167,7 @@ def config_table(model: MaskedModel, config: Any, *, epsilon: float) -> dict[str
         "hidden_size": C,
         "num_hidden_layers": L,
         "num_attention_heads": H,
-        "intermediate_size": config.inner or 4 * C,
+        "intermediate_size": config.d_ff or 4 * C,
         "max_position_embeddings": T,
         "type_vocab_size": 2,
         "hidden_dropout_prob": config.dropout,

@@ -186,12 +186,12 @@ def write_folder(model: HFModel, source: ModelFolder[Any], output: Path, *, over
 def _card(source: ModelFolder[Any], model: HFModel, parameters: int, left_out: Iterable[str]) -> str:
     """The README of a folder."""
     architecture = model.config["architectures"][0]
-    normalisation = source.description.normalisation or {}
-    changed = ", ".join(f"{name} = {value}" for name, value in normalisation.items() if value)
+    normalization = source.description.normalization or {}
+    changed = ", ".join(f"{name} = {value}" for name, value in normalization.items() if value)
     lines = ["---", "library_name: transformers", "---", "", f"# {architecture}", ""]
     lines += [f"{source.family.summary}, {parameters:,} parameters. Written by langue.", ""]
     lines += ["    import transformers", f"    {model.use}", ""]
     if changed:
-        lines += [f"It was trained on text that was normalised first ({changed}).", ""]
+        lines += [f"It was trained on text that was normalized first ({changed}).", ""]
     lines += [f"- Left out: {what}" for what in left_out]
     return "\n".join(lines).rstrip() + "\n"

@@ -1,6 +1,6 @@
 """`albert`: BERT in a fraction of the parameters (Lan et al. 2020).
 
-Three changes to BERT: the embedding is factorised (section 3.1), all layers are one layer, applied
+Three changes to BERT: the embedding is factorized (section 3.1), all layers are one layer, applied
 again and again, and the second task is the order of two passages. Runs of words are hidden, as in the
 published models. Deviates by one setting: `position = "relative"` takes the absolute positions away and
 tells each head how far apart two tokens are. Letters: B batch, T time, C channels, E channels of the
@@ -20,8 +20,8 @@ from langue.models.encoders.bert import (
     Prediction,
     batches,
     flops,
-    initialise,
-    through,
+    initialize,
+    run_layers,
 )
 from langue.models.encoders.config import Count, MaskedConfig
 from langue.models.encoders.from_bert import factorized_bert
@@ -31,20 +31,20 @@ from langue.nn.attention import Mask
 from langue.nn.relative import RelativeBias
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Masked, Vocabulary
-from langue.tokens.masked import Relation
-from langue.tokens.masking import Unit
+from langue.tokens.masked import SentencePairs
+from langue.tokens.masking import Masking
 
 
 class AlbertConfig(MaskedConfig, frozen=True):
-    embedding: Count = 0  # width of the factorised embedding; 0: 128, which table 3 of the paper finds best
+    embedding_size: Count = 0  # of the factorized one; 0: 128, the best of table 3 of the paper
     position: Literal["absolute", "relative"] = "absolute"
-    unit: Unit = "n-gram"
-    pairs: Relation = "order"
+    masking: Masking = "n-gram"
+    sentence_pairs: SentencePairs = "sentence_order"
 
     @property
     def embedded(self) -> int:
         """Width of the embedding."""
-        return self.embedding or 128
+        return self.embedding_size or 128
 
 
 class Albert(MaskedModel):
@@ -58,19 +58,19 @@ class Albert(MaskedModel):
             config.specials(vocabulary),
             width=C,
             window=T,
-            pairs=config.pairs,
+            sentence_pairs=config.sentence_pairs,
             packed=config.packed,
-            headless=config.headless,
+            no_mlm_head=config.no_mlm_head,
         )
         self.config = config
         absolute = config.position == "absolute"
         self.embeddings = Embeddings(V, T if absolute else 0, E, config.dropout)
         self.relative = None if absolute else RelativeBias(H, longest=T)
         self.widen = nn.Linear(E, C)
-        self.layer = Block(C, H, config.inner or 4 * C, config.dropout, approximate="tanh")
+        self.layer = Block(C, H, config.d_ff or 4 * C, config.dropout, approximate="tanh")
         self.prediction = Prediction(V, C, E, approximate="tanh")
         self.pooler = nn.Linear(C, C) if config.pooled else None
-        self.relation = nn.Linear(C, 2) if config.pairs != "none" else None
+        self.relation = nn.Linear(C, 2) if config.sentence_pairs != "none" else None
 
     def forward(
         self,
@@ -83,7 +83,7 @@ class Albert(MaskedModel):
         x = self.widen(self.embeddings(ids, positions, types))
         if self.relative is not None:
             mask = self.relative(ids.shape[1], mask)
-        return through([self.layer] * self.config.shape.layers, x, mask, None, places)
+        return run_layers([self.layer] * self.config.shape.layers, x, mask, None, places)
 
     def predict(self, hidden: torch.Tensor) -> torch.Tensor:
         return self.prediction(hidden)  # type: ignore[no-any-return]
@@ -92,15 +92,17 @@ class Albert(MaskedModel):
     def output(self) -> tuple[torch.Tensor, torch.Tensor]:
         return self.embeddings.word.weight, self.prediction.bias
 
-    def relate(self, hidden: torch.Tensor) -> torch.Tensor:
+    def sentence_pair_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         assert self.pooler is not None and self.relation is not None
         return self.relation(torch.tanh(self.pooler(hidden)))  # type: ignore[no-any-return]
 
     def flops_per_token(self) -> float:
         """Of one training step: sharing saves memory, and no work."""
         L, C, _, T = self.config.shape
-        layers = (L - 1) * flops(self.layer, C, T) + flops(self.layer, C, T, self.config.masked)
-        return layers + 6.0 * self.config.masked * (self.output[0].numel() + C * self.config.embedded)
+        layers = (L - 1) * flops(self.layer, C, T) + flops(self.layer, C, T, self.config.mlm_probability)
+        return layers + 6.0 * self.config.mlm_probability * (
+            self.output[0].numel() + C * self.config.embedded
+        )
 
     def save(self, folder: Path) -> None:
         save_weights(self, folder)
@@ -109,7 +111,7 @@ class Albert(MaskedModel):
 def build(config: AlbertConfig, vocabulary: Vocabulary, seed: int) -> Albert:
     """A model with random weights."""
     model = Albert(config, vocabulary)
-    initialise(model, seed)
+    initialize(model, seed)
     return model
 
 
@@ -124,7 +126,7 @@ def load(folder: Path, config: AlbertConfig, vocabulary: Vocabulary) -> Albert:
 
 FAMILY = Family(
     name="albert",
-    summary="encoder with one layer for all, and a factorised embedding (ALBERT)",
+    summary="encoder with one layer for all, and a factorized embedding (ALBERT)",
     makes=Masked,
     config=AlbertConfig,
     estimated_by="gradient",

@@ -6,8 +6,8 @@ import msgspec
 
 from langue.base.config import Config
 from langue.protocols import Vocabulary
-from langue.tokens.masked import Relation, Specials
-from langue.tokens.masking import Unit
+from langue.tokens.masked import SentencePairs, Specials
+from langue.tokens.masking import Masking
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 # size → layers, width, heads, context; "base" is the BERT of 110 million parameters
@@ -24,22 +24,22 @@ class Shape(NamedTuple):
 class MaskedConfig(Config, frozen=True):
     """What every encoder has: one dial, the numbers behind it (0 takes what the size says), and the task."""
 
-    start: str = ""  # what it was initialized from: a model folder, or what langue imports
+    init_from: str = ""  # what it was initialized from: a model folder, or what langue imports
     size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
     layers: Count = 0
     width: Count = 0
     heads: Count = 0
     context: Count = 0
-    inner: Count = 0  # width within a feed-forward layer; 0: four times the width
+    d_ff: Count = 0  # width within a feed-forward layer; 0: four times the width
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.1 helps after many epochs
-    unit: Unit = "whole-word"  # what is hidden at a time: a part of a word gives the rest away
-    masked: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.15  # share of the tokens
-    pairs: Relation = "none"  # a second task (pieces of text, how they relate)
+    masking: Masking = "whole-word"  # what is hidden at a time: a part of a word gives the rest away
+    mlm_probability: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.15  # share of the tokens
+    sentence_pairs: SentencePairs = "none"  # a second task (pieces of text, how they relate)
     packed: bool = True  # false: rectangular batches with padding, the same figures more slowly
     special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
     pooler: bool = False  # it keeps an imported pooler of [CLS], without a task on pairs
-    headless: bool = False  # imported without a head: it predicts no hidden tokens before it is trained
-    vocabulary_rows: Count = 0  # of the embedding; 0: text and special ids
+    no_mlm_head: bool = False  # imported without a head: it predicts no hidden tokens before it is trained
+    padded_vocab_size: Count = 0  # of the embedding; 0: text and special ids
 
     def __post_init__(self) -> None:
         shape = self.shape
@@ -53,7 +53,7 @@ class MaskedConfig(Config, frozen=True):
     @property
     def pooled(self) -> bool:
         """Whether there is a layer over the state of `[CLS]`."""
-        return self.pooler or self.pairs != "none"
+        return self.pooler or self.sentence_pairs != "none"
 
     @property
     def shape(self) -> Shape:
@@ -65,4 +65,4 @@ class MaskedConfig(Config, frozen=True):
 
     def rows(self, vocabulary: Vocabulary) -> int:
         """Ids the model knows."""
-        return self.vocabulary_rows or max(vocabulary.size, *(id + 1 for id in self.specials(vocabulary)))
+        return self.padded_vocab_size or max(vocabulary.size, *(id + 1 for id in self.specials(vocabulary)))

@@ -63,7 +63,7 @@ def check_family(source: Pretrained, family: str, convert: dict[str, Conversion]
 def shape_of(config: MaskedConfig) -> dict[str, Any]:
     """The shape of an encoder, and where its special tokens are."""
     shape: dict[str, Any] = dict(zip(Shape._fields, config.shape, strict=True))
-    return shape | {"inner": config.inner or 4 * config.shape.width, "special_ids": config.special_ids}
+    return shape | {"d_ff": config.d_ff or 4 * config.shape.width, "special_ids": config.special_ids}
 
 
 @torch.no_grad()
@@ -75,7 +75,7 @@ def transfer_weights(
     Raises:
         Mismatch: the shape is another.
     """
-    if source.config.headless:  # its head is random, no better than what is there
+    if source.config.no_mlm_head:  # its head is random, no better than what is there
         weights = {name: part for name, part in weights.items() if not name.startswith("prediction.")}
     matched = match_tokens(spellings, model.vocabulary.eos, source.tokenizer)
     matched += [[] for _ in range(len(matched), len(model.output[0]))]

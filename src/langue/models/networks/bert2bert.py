@@ -3,9 +3,9 @@
     source  →  BERT                                                            →  memory
     target  →  BERT that sees no further, and looks at the memory in each layer  →  p(next token)
 
-`start` names the model folder of a BERT: both sides take its layers, and the head its prediction of hidden
+`init_from` is the model folder of a BERT: both sides take its layers, and the head its prediction of hidden
 tokens; only the attention to the memory begins at random. One matrix embeds source and target and makes the
-logits. Without `start` all is random. Documents, parts and separators are those of `transformer`.
+logits. Without `init_from` all is random. Documents, parts and separators are those of `transformer`.
 A source is read as BERT reads a text, `[CLS] text [SEP]`, the separator being the `[SEP]`; a target begins
 with `[CLS]`. The memory of what has no source before it is `[CLS]` alone. The end of a document starts as
 what BERT takes for one, its `[SEP]`. Deviates: all text is of part A, whose embedding is in the positions.
@@ -39,19 +39,19 @@ class Shape(NamedTuple):
     width: int
     heads: int
     context: int
-    inner: int
+    d_ff: int
 
 
 class Bert2BertConfig(Config, frozen=True):
     """One dial, and the numbers behind it: 0 takes what the size says."""
 
-    start: str = ""  # the BERT that it was initialized from: a model folder, or what langue imports
+    init_from: str = ""  # the BERT that it was initialized from: a model folder, or what langue imports
     size: Literal["tiny", "small", "base"] = "tiny"
     layers: Count = 0
     width: Count = 0
     heads: Count = 0
     context: Count = 0  # positions of a source, and of a target; a longer one stays at the last
-    inner: Count = 0
+    d_ff: Count = 0
     separator: str = ""  # text between source and target, as "\t"; empty: documents have no such parts
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.1 in the paper
     special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
@@ -63,12 +63,12 @@ class Bert2BertConfig(Config, frozen=True):
     def bert(self) -> bert.BertConfig:
         """The BERT of each side."""
         names = (*Shape._fields, "size", "dropout", "special_ids")
-        return bert.BertConfig(pairs="none", **{name: getattr(self, name) for name in names})
+        return bert.BertConfig(sentence_pairs="none", **{name: getattr(self, name) for name in names})
 
     @property
     def shape(self) -> Shape:
         there = self.bert
-        return Shape(*there.shape, there.inner or 4 * there.shape.width)
+        return Shape(*there.shape, there.d_ff or 4 * there.shape.width)
 
 
 class Side(nn.Module):
@@ -89,14 +89,14 @@ class Side(nn.Module):
 class DecoderBlock(nn.Module):
     """A block of BERT with attention to the memory in its middle, added and normed as the other two."""
 
-    def __init__(self, C: int, H: int, inner: int, dropout: float) -> None:
+    def __init__(self, C: int, H: int, d_ff: int, dropout: float) -> None:
         super().__init__()
         self.attn = Attention(C, H, H, dropout=dropout)
         self.norm_1 = nn.LayerNorm(C, eps=bert.EPSILON)
         self.cross = Cross(C, H)
         self.norm_cross = nn.LayerNorm(C, eps=bert.EPSILON)
-        self.c_fc = nn.Linear(C, inner)
-        self.c_proj = nn.Linear(inner, C)
+        self.c_fc = nn.Linear(C, d_ff)
+        self.c_proj = nn.Linear(d_ff, C)
         self.norm_2 = nn.LayerNorm(C, eps=bert.EPSILON)
         self.drop = Dropout(dropout)
 
@@ -114,19 +114,19 @@ class Bert2Bert(EncoderDecoder):
     def __init__(
         self, config: Bert2BertConfig, vocabulary: Vocabulary, separators: torch.Tensor | None = None
     ) -> None:
-        L, C, H, T, inner = config.shape
+        L, C, H, T, d_ff = config.shape
         super().__init__(vocabulary, T, separators)
         self.config = config
         self.cls, self.sep, _ = config.bert.specials(vocabulary)
         V = config.bert.rows(vocabulary)
         self.word = nn.Embedding(V, C)
         self.reads, self.writes = (Side(T, C, config.dropout) for _ in "ed")
-        self.encoder = nn.ModuleList(bert.Block(C, H, inner, config.dropout) for _ in range(L))
-        self.decoding = nn.ModuleList(DecoderBlock(C, H, inner, config.dropout) for _ in range(L))
+        self.encoder = nn.ModuleList(bert.Block(C, H, d_ff, config.dropout) for _ in range(L))
+        self.decoding = nn.ModuleList(DecoderBlock(C, H, d_ff, config.dropout) for _ in range(L))
         self.prediction = bert.Prediction(V, C, C)
 
     @torch.no_grad()
-    def take(self, source: bert.Bert) -> None:
+    def copy_from(self, source: bert.Bert) -> None:
         """Begin both sides as a BERT of this shape and vocabulary."""
         taken = source.embeddings
         assert taken.position is not None
@@ -230,7 +230,7 @@ def build(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2Be
         LangueError: no token of the vocabulary is the separator.
     """
     model = Bert2Bert(config, vocabulary, separators_of(config.separator, vocabulary))
-    bert.initialise(model, seed)
+    bert.initialize(model, seed)
     return model
 
 
@@ -252,7 +252,7 @@ def transfer(model: Bert2Bert, source: Pretrained, spellings: Sequence[bytes]) -
     between.embeddings.word.load_state_dict(model.word.state_dict())  # what stays random stays as it is
     between.prediction.load_state_dict(model.prediction.state_dict())
     transfer_weights(between, source, source.weights(), spellings)
-    model.take(between)
+    model.copy_from(between)
 
 
 def load(folder: Path, config: Bert2BertConfig, vocabulary: Vocabulary) -> Bert2Bert:

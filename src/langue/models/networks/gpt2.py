@@ -38,7 +38,7 @@ SIZES = {"tiny": (4, 256, 4, 256), "small": (6, 384, 6, 256), "base": (12, 768, 
 class GPT2Config(Config, frozen=True):
     """One dial, and the numbers behind it: 0 takes what the size says."""
 
-    start: str = ""  # what it was initialized from: a model folder, or what langue imports
+    init_from: str = ""  # what it was initialized from: a model folder, or what langue imports
     size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
     layers: Count = 0
     width: Count = 0
@@ -134,7 +134,7 @@ class GPT2(Windowed):
         self.lm_head = None if config.tied else nn.Linear(C, vocabulary.size, bias=False)
 
     @torch.no_grad()
-    def initialise(self, seed: int) -> None:
+    def initialize(self, seed: int) -> None:
         """Weights ~ N(0, 0.02), those that write to the residual stream / √(2 layers); biases 0."""
         draw = torch.Generator().manual_seed(derive(seed, "weights") % 2**63)
         for name, parameter in self.named_parameters():
@@ -149,14 +149,14 @@ class GPT2(Windowed):
     ) -> torch.Tensor:
         """Hidden states `(B, T, C)` of ids `(B, T)`."""
         x = self.wte(ids)
-        turn = None
+        rope = None
         if self.wpe is not None:
             x = x + self.wpe(positions)
         else:
-            turn = rotation(positions, self.config.shape.width // self.config.shape.heads)
+            rope = rotation(positions, self.config.shape.width // self.config.shape.heads)
         x = self.drop(x)
         for block in self.h:
-            x = block(x, mask, turn, past)
+            x = block(x, mask, rope, past)
         return self.ln_f(x)  # type: ignore[no-any-return]
 
     @property
@@ -184,7 +184,7 @@ class GPT2(Windowed):
 def build(config: GPT2Config, vocabulary: Vocabulary, seed: int) -> GPT2:
     """A model with random weights."""
     model = GPT2(config, vocabulary)
-    model.initialise(seed)
+    model.initialize(seed)
     return model
 
 

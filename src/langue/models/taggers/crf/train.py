@@ -8,7 +8,7 @@ import numpy as np
 from langue.base.progress import bar, log
 from langue.corpus.tagged import Sentence, unit_of
 from langue.models.taggers.crf.features import Extractor
-from langue.models.taggers.crf.minimise import Step, dot, minimise
+from langue.models.taggers.crf.minimize import Step, dot, minimize
 from langue.models.taggers.crf.model import CRF
 from langue.models.taggers.crf.objective import Features, Floats, Objective, find_features
 from langue.models.taggers.crf.sgd import descend
@@ -54,7 +54,7 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Floats, bool]:
     found = Step(0, theta, np.inf, 0)
     interrupted = False
 
-    def penalised(theta: Floats) -> tuple[float, Floats]:
+    def penalized(theta: Floats) -> tuple[float, Floats]:
         loss, gradient = objective(theta)
         return loss + config.l2 * dot(theta, theta), gradient + (2 * config.l2) * theta
 
@@ -74,8 +74,8 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Floats, bool]:
                     objective, theta, l2=config.l2, epochs=config.iterations, seed=config.seed, after=after
                 )
             else:
-                found = minimise(
-                    penalised,
+                found = minimize(
+                    penalized,
                     theta,
                     l1=config.l1,
                     steps=config.iterations,
