@@ -71,8 +71,8 @@ def make(make_store: Callable[..., TokenStore]) -> Make:
         kind, settings = MODELS[name]
         found = family(kind)
         config = decode(found.config, settings, "model")
-        if found.fit is not None:
-            return found, config, found.fit(config, split_and_store(make_store))
+        if found.estimate is not None:
+            return found, config, found.estimate(config, split_and_store(make_store))
         assert found.build is not None
         return found, config, found.build(config, VOCABULARY, 1).eval()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langue.api.models import CausalModel, Model, PathLike, load
 from langue.base.config import Config, decode, override
-from langue.base.errors import LangueError, NotFound, Unsupported
+from langue.base.deprecated import warn_renamed
+from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.base.files import read_bytes, read_json
-from langue.models.folder import DESCRIPTION, describe
+from langue.models.folder import DESCRIPTION, ModelFolder, describe
 from langue.models.folder import load as load_folder
 from langue.protocols import Classifier, Masked, Tagger
 from langue.tokens.store import MANIFEST, TokenStore
@@ -204,7 +204,12 @@ def prepare(
 
 
 def evaluate(
-    model: PathLike | Model[Any], data: PathLike, *, split: str = "test", check: bool = False
+    model: PathLike | Model[Any],
+    data: PathLike | Sequence[PathLike],
+    *,
+    split: str = "test",
+    documents: str | None = None,
+    check: bool = False,
 ) -> Evaluation | TaggerEvaluation | MaskedEvaluation | ClassifierEvaluation:
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
 
@@ -212,38 +217,52 @@ def evaluate(
     hidden tokens.
 
     Args:
-        data: a token store, of which `split` is measured, or a text file, of which all is; for a tagger, a
-            labeled file.
+        data: a token store, of which `split` is measured, or text files, of which all is; for a tagger or
+            classifier, a labeled file. A store of another tokenizer is decoded and read anew.
+        documents: how text files are cut into documents: "line", "blank-line", "form-feed", "file", "auto".
+            None: as the text that the model was trained on.
 
     Raises:
-        LangueError: the store has another tokenizer than the model, or there is nothing to measure.
+        LangueError: there is nothing to measure on.
+        Unsupported: the model's scores are no probabilities; self-tests of what has no scores of texts.
     """
-    from langue.evaluation.evaluate import evaluate_store, evaluate_text
-
     folder = load_folder(model) if isinstance(model, str | Path) else model.folder
     if isinstance(folder.model, Tagger | Classifier):
         if check:
             what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
             raise Unsupported(f"{folder.path} is a {what}; the self-tests are of language models' scores")
-        if isinstance(folder.model, Tagger):
-            from langue.tasks.tagging import evaluate_tagger
+        return _evaluate_labeled(folder, data)
+    from langue.evaluation.documents import open_documents, usual_rule
 
-            return evaluate_tagger(folder, Path(data))
-        from langue.tasks.classification import evaluate_classifier
-
-        return evaluate_classifier(folder, Path(data))
-    is_store = (Path(data) / MANIFEST).is_file()
-    if Path(data).is_dir() and not is_store:
-        raise NotFound(f"{data} is neither a token store (no {MANIFEST}) nor a text file")
+    measured_on = open_documents(
+        data, split=split, rule=documents, usual=usual_rule([folder.description.documents])
+    )
     if isinstance(folder.model, Masked):
-        from langue.evaluation.masked import masked_evaluate_store, masked_evaluate_text
+        from langue.evaluation.masked import evaluate_masked
 
-        if is_store:
-            return masked_evaluate_store(folder, folder.tokenizer, TokenStore(data), split=split, check=check)
-        return masked_evaluate_text(folder, folder.tokenizer, folder.normalization, Path(data), check=check)
-    if is_store:
-        return evaluate_store(folder, TokenStore(data), split=split, check=check)
-    return evaluate_text(folder, folder.tokenizer, folder.normalization, Path(data), check=check)
+        return evaluate_masked(folder, measured_on, check=check)
+    from langue.evaluation.evaluate import evaluate as measure
+    from langue.evaluation.scorer import ModelScorer
+
+    evaluation = measure(ModelScorer(folder), measured_on, check=check)
+    if not evaluation.scored:
+        raise Unsupported(f"{folder.path}: {evaluation.reason}")
+    return evaluation
+
+
+def _evaluate_labeled(
+    folder: ModelFolder[Any], data: PathLike | Sequence[PathLike]
+) -> TaggerEvaluation | ClassifierEvaluation:
+    """Measure a tagger or a classifier on a labeled file."""
+    if not isinstance(data, str | Path):
+        raise InvalidSetting(f"{folder.path} is measured on one labeled file, not on several")
+    if isinstance(folder.model, Tagger):
+        from langue.tasks.tagging import evaluate_tagger
+
+        return evaluate_tagger(folder, Path(data))
+    from langue.tasks.classification import evaluate_classifier
+
+    return evaluate_classifier(folder, Path(data))
 
 
 def query(model: PathLike, text: PathLike) -> Query:
@@ -271,11 +290,35 @@ def gradients(
     return causal.gradients(data, split=split, distance=distance)
 
 
-def compare(models: Sequence[PathLike], *, on: PathLike, split: str = "test") -> Comparison:
-    """Rank models in bits per byte on the same documents, and say which differences are real."""
-    from langue.evaluation.compare import compare as run
+def compare(
+    models: Sequence[PathLike | Model[Any]],
+    on: PathLike | Sequence[PathLike],
+    *,
+    split: str = "test",
+    documents: str | None = None,
+) -> Comparison:
+    """Rank models of any tokenizers in bits per byte on the same documents; say which differences are real.
 
-    return run([load_folder(path) for path in models], TokenStore(on), split=split)
+    Args:
+        on: a token store, of which `split` is measured, or text files, of which all is.
+        documents: how text files are cut into documents, for all models; None: as the texts they were trained
+            on if those were cut alike, else as `langue prepare` cuts a file of its own.
+
+    Raises:
+        LangueError: there is nothing to compare, or nothing to measure on.
+        Unsupported: a model gives no text a probability from left to right.
+    """
+    from langue.evaluation.compare import compare as run
+    from langue.evaluation.documents import open_documents, usual_rule
+    from langue.evaluation.scorer import ModelScorer
+
+    if isinstance(models, str | Path | Model):
+        raise InvalidSetting(f"models is to be a list of models, not one; write [{str(models)!r}]")
+    scorers = [
+        ModelScorer(model.folder if isinstance(model, Model) else load_folder(model)) for model in models
+    ]
+    usual = usual_rule([scorer.folder.description.documents for scorer in scorers])
+    return run(scorers, open_documents(on, split=split, rule=documents, usual=usual))
 
 
 def demo(
@@ -326,11 +369,7 @@ def export_model(
 
 def export_encoder(model: PathLike, output: PathLike, *, overwrite: bool = False) -> None:
     """The old name of `export_model`."""
-    warnings.warn(
-        "export_encoder is now called export_model; the old name will go in the next version",
-        FutureWarning,
-        stacklevel=2,
-    )
+    warn_renamed("export_encoder", "export_model")
     export_model(model, output, overwrite=overwrite)
 
 

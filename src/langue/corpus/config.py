@@ -1,6 +1,7 @@
 """How a corpus is read: the `[data]` section of a recipe."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -10,8 +11,17 @@ from langue.corpus.normalize import Normalization
 Share = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]
 
 
+DOCUMENTS = ("auto", "file", "line", "blank-line", "form-feed")
+
+
 class DataConfig(Config, frozen=True):
     """What a document is, what is dropped, and how documents are split."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "valid_share": "valid_fraction",
+        "test_share": "test_fraction",
+        "normalisation": "normalization",
+    }
 
     # auto: records for JSON lines and Parquet; for text, see `langue.corpus.read.resolve`
     documents: Literal["auto", "file", "line", "blank-line", "form-feed"] = "auto"

@@ -19,7 +19,7 @@ from langue.models.registry import family as lookup
 from langue.tokens.store import TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
 
-SETTING = "start"  # of a `[model]` table
+SETTING = "init_from"  # of a `[model]` table
 
 
 class InitFromSetting:
@@ -103,7 +103,7 @@ def pretrained(path: Path) -> Pretrained:
 def _of_folder(path: Path) -> Pretrained:
     description = describe(path)
     family = lookup(description.family)
-    config = decode(family.config, description.config, f"{path / DESCRIPTION}: config")
+    config = decode(family.config, description.config, f"{path / DESCRIPTION}: config", stored=True)
 
     def weights() -> dict[str, Any]:
         from langue.nn.weights import read_weights  # torch, which a recipe without the setting does without

@@ -5,10 +5,10 @@ on small data they differ by points.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -34,6 +34,9 @@ Task = Literal["classify", "pair"]
 
 class FinetuneConfig(Config, frozen=True):
     """The `--set` of `langue finetune`."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"batch": "batch_size", "pool": "pooling", "start": "init"}
+    RENAMED_VALUES: ClassVar[Mapping[str, Mapping[str, str]]] = {"init": {"encoder": "pretrained"}}
 
     epochs: Annotated[int, msgspec.Meta(ge=1)] = 3  # Devlin et al. 2019, appendix A.3: 2 to 4
     batch_size: Annotated[int, msgspec.Meta(ge=1)] = 32  # examples

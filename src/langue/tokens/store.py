@@ -23,12 +23,17 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from langue.base.config import decode
+from langue.base.deprecated import rename_keys
 from langue.base.errors import LangueError
 from langue.base.files import describe_files, read_json, verify_files, write_json
+from langue.corpus.config import DOCUMENTS
+from langue.corpus.normalize import Normalization
 from langue.tokens.preprocessing import Preprocessing
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+RENAMED = {"normalisation": "normalization"}  # keys of an earlier version
 TOKENIZER = "tokenizer.json"
 SPLITS = ("train", "valid", "test")
 COUNTS = np.dtype("<u8")
@@ -80,7 +85,7 @@ class TokenStore:
         if not (self.path / MANIFEST).is_file():
             what = f"is not a token store (no {MANIFEST})" if self.path.exists() else "does not exist"
             raise LangueError(f"{self.path} {what}; make a token store: langue prepare TEXT -o STORE")
-        self.manifest: dict[str, Any] = read_json(self.path / MANIFEST)
+        self.manifest = rename_keys(read_json(self.path / MANIFEST), RENAMED)
         if self.manifest.get("format") != FORMAT:
             raise LangueError(
                 f"{self.path} has store format {self.manifest.get('format')}, not {FORMAT}; prepare it again"
@@ -102,8 +107,19 @@ class TokenStore:
             self.path / TOKENIZER,
             self.manifest["tokenizer"]["fingerprint"],
             self.manifest["normalization"],
-            self.manifest.get("data", {}).get("documents"),
+            self._rule(),
         )
+
+    def _rule(self) -> str | None:
+        """How its texts were cut into documents: as asked for, or as was found best for all of them."""
+        asked: str | None = self.manifest.get("data", {}).get("documents")
+        taken = [rule for rule in self.manifest.get("report", {}).get("documents", ()) if rule in DOCUMENTS]
+        return taken[0] if asked == "auto" and len(taken) == 1 else asked
+
+    @property
+    def normalization(self) -> Normalization:
+        """The spelling its texts were brought to, in which their bytes are counted."""
+        return decode(Normalization, self.manifest["normalization"], f"{self.path / MANIFEST}: normalization")
 
     def split(self, name: str) -> Split:
         """One split by name, with at least one document.

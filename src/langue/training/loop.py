@@ -33,6 +33,9 @@ class State(msgspec.Struct):
     peak_bytes: int = 0
 
 
+RENAMED = {"micro_rows": "micro_batch_rows", "micro_tokens": "micro_batch_tokens"}  # in an older `State`
+
+
 class Step(NamedTuple):
     """What a step did."""
 

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from langue.base.config import Config, decode, encode, nearest, override, read_toml
+from langue.base.deprecated import warn_renamed
 from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.corpus.config import DataConfig
 from langue.corpus.tagged import TaggedConfig
 from langue.models.family import Family
+from langue.models.registry import RENAMED, is_family, names
 from langue.models.registry import family as lookup
-from langue.models.registry import is_family, names
 from langue.protocols import Classifier, Tagger
 from langue.tokens.train import TokenizerConfig
 from langue.training.config import TrainingConfig
@@ -58,7 +59,10 @@ def read_recipe(
         LangueError: no such family or file, an unknown key (the nearest is named), a bad value.
     """
     tables = {} if is_family(name) else _tables(name)
-    family = lookup(str(tables.get("family", name)))
+    named = str(tables.get("family", name))
+    if named in RENAMED:
+        warn_renamed(f"the family {named}", RENAMED[named])
+    family = lookup(named)
     if (family.estimate is None and family.build is None) or family.makes is Classifier:
         task = " --task tag" if family.makes is Tagger else ""
         raise Unsupported(f"a {family.name} is made of a trained encoder: langue finetune MODEL DATA{task}")

@@ -10,10 +10,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from langue.base.config import with_new_names
 from langue.base.errors import LangueError
 from langue.base.files import check_free, read_json, write_json
 from langue.base.progress import log
+from langue.models.registry import RENAMED
 from langue.tokens.store import TokenStore
+from langue.training.config import TrainingConfig
 from langue.training.recipe import Recipe
 
 RUN = "run.json"
@@ -56,6 +59,9 @@ def start_run(run: Path, recipe: Recipe, store: TokenStore, *, resuming: bool) -
     now = {"store": store.fingerprint, **recipe.to_table()}
     if resuming:
         before = read_json(run / RUN)
+        before["family"] = RENAMED.get(before["family"], before["family"])
+        before["model"] = with_new_names(type(recipe.model), before["model"], None)
+        before["training"] = with_new_names(TrainingConfig, before["training"], None)
         for part in ("store", "family", "model"):
             if before[part] != now[part]:
                 raise LangueError(

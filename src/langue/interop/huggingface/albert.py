@@ -60,7 +60,7 @@ ENCODER = encoders.Encoder(
 
 def read(folder: HFFolder) -> ImportedModel:
     """The ALBERT of a folder; see `encoders.read`."""
-    return encoders.read(ENCODER, folder, {"embedding": folder.integer("embedding_size")})
+    return encoders.read(ENCODER, folder, {"embedding_size": folder.integer("embedding_size")})
 
 
 def from_hf(config: AlbertConfig, vocabulary: Vocabulary, weights: Weights, seed: int = 0) -> Albert:

@@ -47,7 +47,7 @@ ENCODER = encoders.Encoder(
 def read(folder: HFFolder) -> ImportedModel:
     """The discriminator of a folder; see `encoders.read`."""
     return encoders.read(
-        ENCODER, folder, {"embedding": folder.integer("embedding_size"), "embedding_sharing": "all"}
+        ENCODER, folder, {"embedding_size": folder.integer("embedding_size"), "embedding_sharing": "all"}
     )
 
 
@@ -74,7 +74,7 @@ def to_hf(model: Electra) -> tuple[dict[str, Any], Weights]:
 def _embeddings_read(model: Electra) -> Weights:
     """The tables that the discriminator reads, and their norm: where they are a sum, the sum."""
     tables: Weights = (model.embeddings if model.own is None else model.own).state_dict()
-    if model.config.share == "gradient-disentangled":
+    if model.config.embedding_sharing == "gradient-disentangled":
         shared = model.embeddings.state_dict()
         tables |= {name: part + shared[name] for name, part in tables.items() if "norm" not in name}
     return tables

@@ -51,7 +51,7 @@ class Encoder:
     names: Callable[[Any], Names]  # of a configuration
     heads: tuple[str, ...]  # prefixes of the tensors of its own heads
     tied: tuple[tuple[str, str], ...]  # tensors that are others once more
-    pairs: str = "none"  # its task on pairs of passages, where it has that head
+    sentence_pairs: str = "none"  # its task on pairs of passages, where it has that head
 
 
 def read(encoder: Encoder, folder: HFFolder, more: dict[str, Any]) -> ImportedModel:
@@ -84,8 +84,8 @@ def read(encoder: Encoder, folder: HFFolder, more: dict[str, Any]) -> ImportedMo
         left_out = [f"{name}, a head of another task" for name in foreign]
         left_out += [f"{name}, as the rest of its head is missing" for name in broken]
         settings["no_mlm_head"] = MASKED_HEAD not in there
-        settings["pairs"] = encoder.pairs if {PAIR_HEAD, POOLER} <= there else "none"
-        if POOLER in there and settings["pairs"] == "none":
+        settings["sentence_pairs"] = encoder.sentence_pairs if {PAIR_HEAD, POOLER} <= there else "none"
+        if POOLER in there and settings["sentence_pairs"] == "none":
             settings["pooler"] = True
         if PAIR_HEAD in there and POOLER not in there:
             raise Damaged("the model has a head for pairs of passages, and no pooler, which that head reads")

@@ -115,7 +115,8 @@ class HFFolder:
 
     @property
     def tokenizer_table(self) -> dict[str, Any]:
-        """`tokenizer.json` as a table."""
+        """`tokenizer.json` as a table, of one that could be loaded."""
+        assert self.tokenizer is not None
         table = read_json(self.path / TOKENIZER)
         return table if isinstance(table, dict) else {}
 

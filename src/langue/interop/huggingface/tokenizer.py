@@ -71,6 +71,8 @@ def write_tokenizer(
     if unknown := [name for name in UNKNOWN if hf.token_to_id(name) is not None]:
         table["unk_token"] = unknown[0]
     table |= {"model_max_length": window, "clean_up_tokenization_spaces": False}
+    if special.pair:
+        table["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
     if special.literal:
         table["split_special_tokens"] = True
     write_json(folder / "tokenizer_config.json", table)

@@ -8,9 +8,9 @@ and finds any string. Where training never went on with w, p is 0 and the perple
 gives every token a count more, as in `markov`. Deviates from the paper in `<s>`, which it has not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 import numpy as np
@@ -26,6 +26,8 @@ from langue.tokens.store import TokenStore
 
 class InfiniGramConfig(Config, frozen=True):
     """The dials of an unbounded n-gram model."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"add": "alpha"}
 
     alpha: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # to every count; 0 is the paper
 

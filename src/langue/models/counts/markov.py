@@ -7,9 +7,9 @@ context that never occurred the tokens are equally likely, for nothing speaks fo
 only through a token of probability 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
@@ -24,6 +24,8 @@ from langue.tokens.store import TokenStore
 
 class MarkovConfig(Config, frozen=True):
     """The dials of a Markov chain."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"add": "alpha"}
 
     order: Annotated[int, msgspec.Meta(ge=0, le=7)] = 1  # tokens it looks back on; 0 is the multinomial
     alpha: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # to every count; 0 is maximum likelihood

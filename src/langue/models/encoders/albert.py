@@ -7,8 +7,9 @@ tells each head how far apart two tokens are. Letters: B batch, T time, C channe
 embedding, V vocabulary.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
@@ -36,6 +37,8 @@ from langue.tokens.masking import Masking
 
 
 class AlbertConfig(MaskedConfig, frozen=True):
+    RENAMED: ClassVar[Mapping[str, str]] = {"embedding": "embedding_size"}
+
     embedding_size: Count = 0  # of the factorized one; 0: 128, the best of table 3 of the paper
     position: Literal["absolute", "relative"] = "absolute"
     masking: Masking = "n-gram"
@@ -133,5 +136,5 @@ FAMILY = Family(
     load=load,
     build=build,
     batches=batches,
-    init_from=init_encoder("albert", ("embedding", "position"), {"bert": factorized_bert}),
+    init_from=init_encoder("albert", ("embedding_size", "position"), {"bert": factorized_bert}),
 )

@@ -5,9 +5,9 @@ Deviates from the paper where later work found better, each time by a setting: w
 those of the tokenizer. Letters: B batch, T time, C channels, H heads, V vocabulary.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +30,8 @@ EPSILON = 1e-12  # of the layer norms, as published
 
 
 class BertConfig(MaskedConfig, frozen=True):
+    RENAMED: ClassVar[Mapping[str, str]] = {"decoder": "enhanced_mask_decoder"}
+
     sentence_pairs: SentencePairs = "next_sentence"  # of the paper; "none" costs nothing (Liu et al. 2019)
     # Not of the paper; He et al. 2021: by content and by distance, no absolute positions; and a block before
     # the prediction of hidden tokens where absolute positions come in.
@@ -282,5 +284,5 @@ FAMILY = Family(
     load=load,
     build=build,
     batches=batches,
-    init_from=init_encoder("bert", ("attention", "decoder")),
+    init_from=init_encoder("bert", ("attention", "enhanced_mask_decoder")),
 )

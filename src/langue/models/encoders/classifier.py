@@ -5,9 +5,9 @@ mean over the tokens. What the encoder learned about pairs of passages, its pool
 starts; an encoder without one starts at random.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -31,6 +31,8 @@ Pooling = Literal["cls", "mean"]
 
 
 class ClassifierConfig(Config, frozen=True):
+    RENAMED: ClassVar[Mapping[str, str]] = {"pool": "pooling"}
+
     task: Literal["classify", "pair"]
     encoder: str  # family
     encoder_config: dict[str, Any]
@@ -110,7 +112,8 @@ def build(config: ClassifierConfig, vocabulary: Vocabulary, seed: int) -> Encode
     """
     kind = family(config.encoder)
     assert kind.build is not None
-    encoder = kind.build(decode(kind.config, config.encoder_config, "encoder"), vocabulary, seed)
+    stored = decode(kind.config, config.encoder_config, "encoder", stored=True)
+    encoder = kind.build(stored, vocabulary, seed)
     if not isinstance(encoder, MaskedModel):
         raise LangueError(f"{config.encoder} does not read in both directions; fine-tune bert or albert")
     model = EncoderClassifier(config, encoder)

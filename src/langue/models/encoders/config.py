@@ -1,6 +1,7 @@
 """The settings that every encoder has: its shape, and what is hidden from it."""
 
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import msgspec
 
@@ -23,6 +24,19 @@ class Shape(NamedTuple):
 
 class MaskedConfig(Config, frozen=True):
     """What every encoder has: one dial, the numbers behind it (0 takes what the size says), and the task."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "start": "init_from",
+        "inner": "d_ff",
+        "unit": "masking",
+        "masked": "mlm_probability",
+        "pairs": "sentence_pairs",
+        "headless": "no_mlm_head",
+        "vocabulary_rows": "padded_vocab_size",
+    }
+    RENAMED_VALUES: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "sentence_pairs": {"next": "next_sentence", "order": "sentence_order"}
+    }
 
     init_from: str = ""  # what it was initialized from: a model folder, or what langue imports
     size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores

@@ -17,9 +17,9 @@ Deviates from the paper: special tokens are neither drawn nor judged. Letters: B
 E channels of the embedding, H heads, V vocabulary, N hidden tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -48,12 +48,18 @@ from langue.tokens.rtd import RTDBatch, RTDBatches, rtd_positions
 from langue.tokens.store import Split
 
 # What a model has in common with one that it is initialized from, besides layers, width and heads.
-SHAPE = ("share", "generator_layers", "generator_heads", "embedding", "attention")
+SHAPE = ("embedding_sharing", "generator_layers", "generator_heads", "embedding_size", "attention")
 EmbeddingSharing = Literal["embedding", "gradient-disentangled", "all", "none"]
 
 
 class ElectraConfig(MaskedConfig, frozen=True):
     """Layers, width and heads are the discriminator's."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "share": "embedding_sharing",
+        "embedding": "embedding_size",
+        "weight": "discriminator_weight",
+    }
 
     embedding_sharing: EmbeddingSharing = "embedding"
     generator_layers: Count = 0  # 0: as many

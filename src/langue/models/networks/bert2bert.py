@@ -12,9 +12,9 @@ what BERT takes for one, its `[SEP]`. Deviates: all text is of part A, whose emb
 Letters: B batch, T time, C channels, H heads, V vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 import torch
@@ -44,6 +44,8 @@ class Shape(NamedTuple):
 
 class Bert2BertConfig(Config, frozen=True):
     """One dial, and the numbers behind it: 0 takes what the size says."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"start": "init_from", "inner": "d_ff"}
 
     init_from: str = ""  # the BERT that it was initialized from: a model folder, or what langue imports
     size: Literal["tiny", "small", "base"] = "tiny"

@@ -10,9 +10,9 @@ Deviates: the state starts afresh at each document, and `<eos>` is read before i
 Letters: B batch, T time, C width, V vocabulary; a state is `(layers, parts, B, C)`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -55,6 +55,8 @@ SIZES = {
 
 class RNNConfig(Config, frozen=True):
     """One dial, and the numbers behind it: 0 takes what the size says."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"locked": "variational_dropout"}
 
     size: Literal["small", "medium", "large"] = "small"
     cell: Cell = "lstm"  # elman shows the vanishing gradient; gru is a quarter smaller

@@ -8,9 +8,9 @@ Letters: N tokens of all sentences, C channels.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
@@ -45,6 +45,8 @@ _HAN = re.compile(f"[{HAN}]")
 
 class EncoderTaggerConfig(Config, frozen=True):
     """What a folder says of itself; a user sets `tasks.finetune_tagger.TagConfig`."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"normalisation": "normalization"}
 
     head: Head
     encoder: str  # family
@@ -195,7 +197,8 @@ def build(config: EncoderTaggerConfig, tokenizer: Tokenizer, seed: int) -> Encod
     kind = family(config.encoder)
     assert kind.build is not None
     vocabulary = Vocabulary(config.vocabulary["size"], config.vocabulary["eos"])
-    encoder: nn.Module = kind.build(decode(kind.config, config.encoder_config, "encoder"), vocabulary, seed)
+    stored = decode(kind.config, config.encoder_config, "encoder", stored=True)
+    encoder: nn.Module = kind.build(stored, vocabulary, seed)
     if not isinstance(encoder, MaskedModel):
         raise LangueError(f"{config.encoder} does not read in both directions; fine-tune bert or albert")
     model = EncoderTagger(config, encoder, tokenizer)

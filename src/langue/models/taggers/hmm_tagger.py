@@ -12,9 +12,9 @@ is offered. `order = 1` is the bigram model.
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -41,6 +41,8 @@ MOST = 256  # tags: the table of transitions has their number to the third power
 
 class HMMTaggerConfig(Config, frozen=True):
     """The few dials of a counted model."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"longest_ending": "max_suffix_length"}
 
     order: Literal[1, 2] = 2
     max_suffix_length: Annotated[int, msgspec.Meta(ge=0, le=20)] = 10  # characters, as in the paper

@@ -6,9 +6,10 @@ counts what does not fit memory. Deviates from the paper where discounts cannot 
 KenLM (Heafield et al. 2013) to the precision of its 32-bit floats.
 """
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 import numpy as np
@@ -28,6 +29,8 @@ from langue.tokens.store import TokenStore
 
 class NGramConfig(Config, frozen=True):
     """The dials of an n-gram model."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"k": "alpha", "quantise": "quantize"}
 
     order: Annotated[int, msgspec.Meta(ge=1, le=8)] = 5  # beyond 5, words gain little; characters want more
     smoothing: Smoothing = "modified-kneser-ney"  # the best of them on every corpus we tried

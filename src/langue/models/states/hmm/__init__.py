@@ -5,8 +5,9 @@ probabilities, and emits a word. It has no window, but all it knows of the past 
 its states. `baum_welch` estimates, `parameters` and `classes` say from where, `model` scores.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -21,6 +22,8 @@ Mass = Annotated[float, msgspec.Meta(ge=0.0)]
 
 class HMMConfig(Config, frozen=True):
     """How many states, where they start, and how long they are estimated."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"initialisation": "initialization"}
 
     states: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 128
     order: Literal[1, 2] = 1  # states before that one depends on; 2 takes states³ numbers: at most 64 states
