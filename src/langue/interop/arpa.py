@@ -33,6 +33,7 @@ from langue.models.counts.ngram.counts import MOST, Numbers
 from langue.models.counts.ngram.tables import Tables, index_of
 
 BEGIN, END, UNKNOWN = b"<s>", b"</s>", b"<unk>"
+PADDING = 1  # id of `<pad>`
 CAPITAL_UNKNOWN = b"<UNK>"  # SRILM's `-map-unk "<UNK>"`; KenLM takes it for the same
 BOM = b"\xef\xbb\xbf"
 BINARY = b"mmap lm http://kheafield.com/code"  # how a file of `build_binary` begins
@@ -347,7 +348,7 @@ def write(path: Path, tables: Tables, words: list[bytes], *, padding: int | None
     """
     names = Words.of([*words, BEGIN])
     tables = tables.exact()
-    left_out = padding if padding is not None and _stands_alone(tables, padding) else None
+    left_out = padding if padding is not None and stands_alone(tables, padding) else None
     with atomic_file(path) as file:
         if path.suffix == ".gz":
             with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0, filename="") as zipped:
@@ -355,7 +356,7 @@ def write(path: Path, tables: Tables, words: list[bytes], *, padding: int | None
         return _write(file, tables, names, left_out)
 
 
-def _stands_alone(tables: Tables, id: int) -> bool:
+def stands_alone(tables: Tables, id: int) -> bool:
     """Whether a word is in no n-gram but its unigram."""
     return bool(
         (tables.order == 1 or tables.children[id] == tables.children[id + 1])

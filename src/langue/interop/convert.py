@@ -6,7 +6,6 @@ does in one pass over the bytes: nothing is normalized, nothing dropped, a blank
 """
 
 import json
-import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from langue.base.files import check_free
 from langue.base.progress import bar
 from langue.interop import arpa
 from langue.interop.formats import Export, Format, ImportedModel, save_imported
-from langue.interop.kenlm import names_of
+from langue.interop.kenlm import names_of, padding_of
 from langue.interop.words import Words, check_utf8, learn, map_bytes
 from langue.models.counts.ngram import FAMILY, NGramConfig, arrays_of, levels_of, model_of, tables_of
 from langue.models.counts.ngram.counts import Numbers
@@ -110,13 +109,8 @@ def write_arpa(source: ModelFolder[Any], output: Path, overwrite: bool) -> Expor
     if output.exists() and not overwrite:
         raise LangueError(f"{output} already exists; choose another name, or pass --overwrite")
     model: NGram = source.model
-    tokenizer = source.tokenizer
-    padding = tokenizer.pad if tokenizer.kind == "whitespace" and tokenizer.pad != tokenizer.eos else None
-    if padding is not None and "imported" in source.description.measured:
-        # What has a probability is a word that the file had.
-        padding = padding if model.tables.log_prob[padding] == -math.inf else None
     with bar("writing ARPA"):
-        count = arpa.write(output, model.tables, names_of(tokenizer), padding=padding)
+        count = arpa.write(output, model.tables, names_of(source.tokenizer), padding=padding_of(source))
     return Export(output, "arpa", {"ngrams": count})
 
 
