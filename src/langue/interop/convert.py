@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from langue.base.arrays import Array
 from langue.base.config import Config
 from langue.base.errors import LangueError, Unsupported
 from langue.base.files import check_free
@@ -22,7 +23,6 @@ from langue.interop.formats import Export, Format, ImportedModel, save_imported
 from langue.interop.kenlm import names_of, padding_of
 from langue.interop.words import Words, check_utf8, learn, map_bytes
 from langue.models.counts.ngram import FAMILY, NGramConfig, arrays_of, levels_of, model_of, tables_of
-from langue.models.counts.ngram.counts import Numbers
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.out_of_core import MEGABYTE
 from langue.models.counts.ngram.tables import Tables
@@ -56,7 +56,7 @@ def train_text(config: Config, text: Path, output: Path, *, overwrite: bool = Fa
     )
 
 
-def read_text(text: Path, config: NGramConfig) -> tuple[Words, Numbers]:
+def read_text(text: Path, config: NGramConfig) -> tuple[Words, Array]:
     """The words of a text file, `<eos>`, `<pad>` and `<unk>` first, and its stream, closed by `<s>`."""
     data = map_bytes(text)
     check_utf8(data, text)

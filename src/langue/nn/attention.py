@@ -71,7 +71,7 @@ class Attention(nn.Module):
                 k, v = (torch.cat(both, 2) for both in zip(past[self], (k, v), strict=True))
             past[self] = k, v
         y = attend(q, k, v, mask, self.dropout if self.training else 0.0)  # (B, H, T, D)
-        return self.c_proj(y.transpose(1, 2).reshape(B, -1, C))  # type: ignore[no-any-return]
+        return self.c_proj(y.transpose(1, 2).reshape(B, -1, C))
 
 
 class GatheredPositions(NamedTuple):

@@ -89,7 +89,7 @@ class Albert(MaskedModel):
         return run_layers([self.layer] * self.config.shape.layers, x, mask, None, places)
 
     def predict(self, hidden: torch.Tensor) -> torch.Tensor:
-        return self.prediction(hidden)  # type: ignore[no-any-return]
+        return self.prediction(hidden)
 
     @property
     def output(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -97,7 +97,7 @@ class Albert(MaskedModel):
 
     def sentence_pair_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         assert self.pooler is not None and self.relation is not None
-        return self.relation(torch.tanh(self.pooler(hidden)))  # type: ignore[no-any-return]
+        return self.relation(torch.tanh(self.pooler(hidden)))
 
     def flops_per_token(self) -> float:
         """Of one training step: sharing saves memory, and no work."""

@@ -87,7 +87,10 @@ class MaskedModel(nn.Module, Masked, ABC):
         return self.output[0].device
 
     def size(self) -> dict[str, int]:
-        return {"parameters": sum(parameter.numel() for parameter in self.parameters())}
+        """What it was trained to be: a head that it came without is not counted."""
+        without = ("prediction.",) if self.no_mlm_head else ()
+        named = self.named_parameters()
+        return {"parameters": sum(part.numel() for name, part in named if not name.startswith(without))}
 
     def read(self, batch: MaskedBatch, places: torch.Tensor | None = None) -> torch.Tensor:
         """Hidden states `(B, T, C)` of a batch; `(N, C)` at places of `(B T,)`."""

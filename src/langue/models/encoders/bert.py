@@ -65,7 +65,7 @@ class Embeddings(nn.Module):
         return x if self.position is None else x + self.position(positions)
 
     def normed(self, x: torch.Tensor) -> torch.Tensor:
-        return self.drop(self.norm(x))  # type: ignore[no-any-return]
+        return self.drop(self.norm(x))
 
 
 class Block(nn.Module):
@@ -116,7 +116,7 @@ class Block(nn.Module):
             x, found = gathered.flat(x), gathered.flat(found)
         x = self.norm_1(x + self.drop(found))
         y = self.c_proj(F.gelu(self.c_fc(x), approximate=self.approximate))
-        return self.norm_2(x + self.drop(y))  # type: ignore[no-any-return]
+        return self.norm_2(x + self.drop(y))
 
 
 def run_layers(
@@ -131,7 +131,7 @@ def run_layers(
     for layer in first:
         x = layer(x, mask, table)
     if table is None:
-        return last(x, mask, places=places)  # type: ignore[no-any-return]
+        return last(x, mask, places=places)
     x = last(x, mask, table)
     return x if places is None else x.flatten(0, 1)[places]
 
@@ -147,7 +147,7 @@ class Prediction(nn.Module):
         self.approximate = approximate
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.norm(F.gelu(self.dense(x), approximate=self.approximate))  # type: ignore[no-any-return]
+        return self.norm(F.gelu(self.dense(x), approximate=self.approximate))
 
 
 def flops(block: nn.Module, C: int, T: int, share: float = 1.0) -> float:
@@ -206,10 +206,10 @@ class Bert(MaskedModel):
         if self.decoder is None or self.positions is None or self.distances is None:
             return hidden
         query = hidden + self.positions(positions)
-        return self.decoder(hidden, mask, self.distances.weight, query)  # type: ignore[no-any-return]
+        return self.decoder(hidden, mask, self.distances.weight, query)
 
     def predict(self, hidden: torch.Tensor) -> torch.Tensor:
-        return self.prediction(hidden)  # type: ignore[no-any-return]
+        return self.prediction(hidden)
 
     @property
     def output(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -217,7 +217,7 @@ class Bert(MaskedModel):
 
     def sentence_pair_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         assert self.pooler is not None and self.relation is not None
-        return self.relation(torch.tanh(self.pooler(hidden)))  # type: ignore[no-any-return]
+        return self.relation(torch.tanh(self.pooler(hidden)))
 
     def flops_per_token(self) -> float:
         """Of one training step."""

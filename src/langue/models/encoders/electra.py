@@ -162,12 +162,12 @@ class Electra(MaskedModel):
         places: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Hidden states of the discriminator."""
-        return self.encoder(self.embedded(ids, positions, types), mask, places)  # type: ignore[no-any-return]
+        return self.encoder(self.embedded(ids, positions, types), mask, places)
 
     def embedded(self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
         """What the discriminator reads, `(B, T, E)`."""
         if self.own is None:
-            return self.embeddings(ids, positions, types)  # type: ignore[no-any-return]
+            return self.embeddings(ids, positions, types)
         x = self.own.summed(ids, positions, types)
         if self.config.embedding_sharing == "gradient-disentangled":
             x = x + self.embeddings.summed(ids, positions, types).detach()
@@ -178,10 +178,10 @@ class Electra(MaskedModel):
     ) -> torch.Tensor:
         """Hidden states of the generator, `(B, T, its C)`."""
         network = self.encoder if self.filler is None else self.filler
-        return network(self.embeddings(ids, positions, types), mask)  # type: ignore[no-any-return]
+        return network(self.embeddings(ids, positions, types), mask)
 
     def predict(self, decoded: torch.Tensor) -> torch.Tensor:
-        return self.prediction(decoded)  # type: ignore[no-any-return]
+        return self.prediction(decoded)
 
     @property
     def output(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -189,7 +189,7 @@ class Electra(MaskedModel):
 
     def detect(self, hidden: torch.Tensor) -> torch.Tensor:
         """Of hidden states of the discriminator, `(…, C)`, the logits that a token was replaced, `(…)`."""
-        return self.detection(hidden).squeeze(-1)  # type: ignore[no-any-return]
+        return self.detection(hidden).squeeze(-1)
 
     def loss(self, batch: RTDBatch) -> torch.Tensor:  # type: ignore[override]
         """Sum of the nats of the generator on hidden tokens, and of the discriminator by their weight.

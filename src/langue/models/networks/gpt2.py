@@ -96,7 +96,7 @@ class MLP(nn.Module):
         else:
             gate, x = x.chunk(2, -1)
             x = F.silu(gate) * x
-        return self.c_proj(x)  # type: ignore[no-any-return]
+        return self.c_proj(x)
 
 
 class Block(nn.Module):
@@ -116,7 +116,7 @@ class Block(nn.Module):
         self, x: torch.Tensor, mask: Mask, rotation: Rotation | None, past: Past | None
     ) -> torch.Tensor:
         x = x + self.drop(self.attn(self.ln_1(x), mask, rotation, past))
-        return x + self.drop(self.mlp(self.ln_2(x)))  # type: ignore[no-any-return]
+        return x + self.drop(self.mlp(self.ln_2(x)))
 
 
 class GPT2(Windowed):
@@ -157,7 +157,7 @@ class GPT2(Windowed):
         x = self.drop(x)
         for block in self.h:
             x = block(x, mask, rope, past)
-        return self.ln_f(x)  # type: ignore[no-any-return]
+        return self.ln_f(x)
 
     @property
     def head(self) -> torch.Tensor:

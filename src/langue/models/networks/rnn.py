@@ -107,7 +107,7 @@ class RNN(nn.Module, RecurrentCausal):
         self, ids: torch.Tensor, state: torch.Tensor, begins: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Hidden states `(B, T, C)` of ids `(B, T)`, and the state after them."""
-        return self.recurrent(self.embedding(ids), state, begins)  # type: ignore[no-any-return]
+        return self.recurrent(self.embedding(ids), state, begins)
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Sum of the cross-entropies, in nats, of a batch that goes on where the one before stopped."""
