@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from langue.base.config import with_new_names
+from langue.base.config import decode, encode, with_new_names
 from langue.base.errors import LangueError
 from langue.base.files import check_free, read_json, write_json
 from langue.base.progress import log
@@ -60,7 +60,9 @@ def start_run(run: Path, recipe: Recipe, store: TokenStore, *, resuming: bool) -
     if resuming:
         before = read_json(run / RUN)
         before["family"] = RENAMED.get(before["family"], before["family"])
-        before["model"] = with_new_names(type(recipe.model), before["model"], None)
+        if before["family"] == recipe.family.name:
+            # By the names of today, and settings that the run did not know of yet with their defaults.
+            before["model"] = encode(decode(type(recipe.model), before["model"], str(run / RUN), stored=True))
         before["training"] = with_new_names(TrainingConfig, before["training"], None)
         for part in ("store", "family", "model"):
             if before[part] != now[part]:

@@ -220,6 +220,16 @@ def test_a_setting_that_is_missing_is_named(kind: str, key: str, tmp_path: Path)
             api.import_model(tmp_path / "hf", tmp_path / "x")
 
 
+@pytest.mark.parametrize(
+    "key", ["num_hidden_layers", "hidden_size", "intermediate_size", "max_position_embeddings", "vocab_size"]
+)
+def test_numbers_that_are_not_the_files_take_no_memory(key: str, tmp_path: Path) -> None:
+    make(tmp_path / "hf", "bert", "ForMaskedLM")
+    configure(tmp_path / "hf", **{key: 2**30})
+    with pytest.raises(LangueError, match=r"does not fit the model|fewer tensors"):
+        api.import_model(tmp_path / "hf", tmp_path / "x")
+
+
 def test_what_a_folder_lacks_is_told_with_what_to_do(tmp_path: Path) -> None:
     hf = tmp_path / "hf"
     make(hf, "bert", "ForMaskedLM")

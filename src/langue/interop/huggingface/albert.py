@@ -45,6 +45,7 @@ def names(config: AlbertConfig) -> Names:
 ENCODER = encoders.Encoder(
     prefix="albert.",
     family=FAMILY,
+    model=Albert,
     fixed={
         "hidden_act": ("gelu_new", "gelu_pytorch_tanh"),
         "num_hidden_groups": (1,),

@@ -35,6 +35,7 @@ def names(config: BertConfig) -> Names:
 ENCODER = encoders.Encoder(
     prefix="bert.",
     family=FAMILY,
+    model=Bert,
     fixed={"hidden_act": ("gelu",), **encoders.FIXED},
     names=names,
     heads=("cls.",),

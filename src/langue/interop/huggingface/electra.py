@@ -37,6 +37,7 @@ def names(config: ElectraConfig) -> Names:
 ENCODER = encoders.Encoder(
     prefix="electra.",
     family=FAMILY,
+    model=Electra,
     fixed={"hidden_act": ("gelu",), **encoders.FIXED},
     names=names,
     heads=("discriminator_predictions.", "generator_"),

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from langue.base.config import decode
 from langue.base.errors import Damaged
 from langue.interop.formats import ImportedModel
@@ -16,7 +18,7 @@ from langue.interop.huggingface.names import (
     Names,
     Weights,
     check_tied,
-    load_whole,
+    check_whole,
     normalize_names,
     rename_from_hf,
 )
@@ -47,6 +49,7 @@ class Encoder:
 
     prefix: str  # of its tensors, as `bert.`
     family: Family[Any]
+    model: Callable[[Any, Vocabulary], Any]  # its class
     fixed: dict[str, tuple[object, ...]]
     names: Callable[[Any], Names]  # of a configuration
     heads: tuple[str, ...]  # prefixes of the tensors of its own heads
@@ -78,16 +81,18 @@ def read(encoder: Encoder, folder: HFFolder, more: dict[str, Any]) -> ImportedMo
     }
     folder.check_rows(rows)
     with folder.named():
-        weights, foreign = own_weights(encoder, folder.weights())
+        weights, foreign = split_weights(encoder, folder.weights())
+        if settings["layers"] > len(weights):
+            raise Damaged(f"config.json says {settings['layers']:,} layers, and the file has fewer tensors")
         probe = decode(encoder.family.config, {**settings, "sentence_pairs": "none"}, str(folder.config_path))
-        there, broken = _heads(encoder.names(probe), weights)
+        whole, broken = _heads(encoder.names(probe), weights)
         left_out = [f"{name}, a head of another task" for name in foreign]
         left_out += [f"{name}, as the rest of its head is missing" for name in broken]
-        settings["no_mlm_head"] = MASKED_HEAD not in there
-        settings["sentence_pairs"] = encoder.sentence_pairs if {PAIR_HEAD, POOLER} <= there else "none"
-        if POOLER in there and settings["sentence_pairs"] == "none":
+        settings["no_mlm_head"] = MASKED_HEAD not in whole
+        settings["sentence_pairs"] = encoder.sentence_pairs if {PAIR_HEAD, POOLER} <= whole else "none"
+        if POOLER in whole and settings["sentence_pairs"] == "none":
             settings["pooler"] = True
-        if PAIR_HEAD in there and POOLER not in there:
+        if PAIR_HEAD in whole and POOLER not in whole:
             raise Damaged("the model has a head for pairs of passages, and no pooler, which that head reads")
         config = decode(encoder.family.config, settings, str(folder.config_path))
         assert isinstance(config, MaskedConfig)
@@ -106,7 +111,7 @@ def read(encoder: Encoder, folder: HFFolder, more: dict[str, Any]) -> ImportedMo
     )
 
 
-def own_weights(encoder: Encoder, weights: Weights) -> tuple[Weights, list[str]]:
+def split_weights(encoder: Encoder, weights: Weights) -> tuple[Weights, list[str]]:
     """The weights by the names of today, ties checked; and the names of tensors of other tasks, left out."""
     weights = normalize_names(weights, encoder.prefix, (*encoder.heads, *FOREIGN))
     for name, twin in encoder.tied:
@@ -119,12 +124,12 @@ def _heads(names: Names, weights: Weights) -> tuple[set[str], list[str]]:
     """The heads that are there whole, and the tensors of those that are there in part."""
     whole, broken = set(), []
     for head in HEADS:
-        wanted = [name for own, group in names.items() if own.startswith(head) for name in group]
-        there = [name for name in wanted if name in weights]
-        if wanted and len(there) == len(wanted):
+        wanted = [name for target, group in names.items() if target.startswith(head) for name in group]
+        given = [name for name in wanted if name in weights]
+        if wanted and len(given) == len(wanted):
             whole.add(head)
         else:
-            broken += there
+            broken += given
     return whole, broken
 
 
@@ -139,16 +144,18 @@ def from_hf(
     Raises:
         LangueError: the weights are of another shape or kind of model.
     """
-    weights, _ = own_weights(encoder, weights)
+    weights, _ = split_weights(encoder, weights)
+    names = encoder.names(config)
+    given = rename_from_hf(names, weights)
+    with torch.device("meta"):  # so that no memory is asked for that the file has no tensors for
+        expected = encoder.model(config, vocabulary).state_dict()
+    heads = {name: part for name, part in expected.items() if name.startswith(HEADS)}
+    # A head that the configuration is without is not loaded.
+    given = {name: part for name, part in given.items() if name in expected or not name.startswith(HEADS)}
+    check_whole(expected, heads | given, names)
     assert encoder.family.build is not None
     model = encoder.family.build(config, vocabulary, seed)
-    names = encoder.names(config)
-    state = model.state_dict()
-    heads = {name: part for name, part in state.items() if name.startswith(HEADS)}
-    given = rename_from_hf(names, weights)
-    # A head that the configuration is without is not loaded.
-    given = {name: part for name, part in given.items() if name in state or not name.startswith(HEADS)}
-    load_whole(model, heads | given, names)
+    model.load_state_dict({**model.state_dict(), **given})
     return model
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from langue.base.config import decode
-from langue.base.errors import Mismatch, Unsupported
+from langue.base.errors import Damaged, Mismatch, Unsupported
 from langue.base.progress import log
 from langue.interop.formats import ImportedModel
 from langue.interop.huggingface.folder import CONFIG, HFFolder, HFModel
-from langue.interop.huggingface.names import Weights, load_whole
+from langue.interop.huggingface.names import Weights, check_whole
 from langue.interop.huggingface.tokenizer import SpecialTokens
 from langue.models.folder import ModelFolder
 from langue.models.networks.gpt2 import FAMILY, GPT2, GPT2Config
@@ -50,6 +50,8 @@ def read(folder: HFFolder) -> ImportedModel:
     }
     folder.check_rows(rows)
     weights = {name.removeprefix("transformer."): part for name, part in folder.weights().items()}
+    if settings["layers"] > len(weights):
+        raise Damaged(f"{folder.config_path} says {settings['layers']:,} layers; the file has fewer tensors")
     tokenizer = folder.tokenizer
     begin, end = _begin_and_end(folder)
     if end != tokenizer.eos:
@@ -136,8 +138,10 @@ def from_hf(config: GPT2Config, vocabulary: Vocabulary, weights: Weights) -> GPT
         if not torch.equal(kept[HEAD], kept[EMBEDDING]):
             raise Unsupported(f"{HEAD} differs from {EMBEDDING}: read it with tied = false")
         del kept[HEAD]
+    with torch.device("meta"):  # so that no memory is asked for that the file has no tensors for
+        check_whole(GPT2(config, vocabulary).state_dict(), kept, {})
     model = GPT2(config, vocabulary)
-    load_whole(model, kept, {})
+    model.load_state_dict(kept)
     return model
 
 

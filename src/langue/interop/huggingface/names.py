@@ -7,7 +7,6 @@ matrix that is not the embedding it is said to be.
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import nn
 
 from langue.base.errors import Damaged, LangueError, Unsupported
 
@@ -23,8 +22,8 @@ BUFFERS = "position_ids"  # the numbers 0, 1, 2 …, which older files hold
 def paired(layers: Names) -> dict[str, tuple[str, ...]]:
     """The names of weights and biases from those of layers."""
     return {
-        f"{own}.{kind}": tuple(f"{name}.{kind}" for name in names)
-        for own, names in layers.items()
+        f"{name}.{kind}": tuple(f"{hf_name}.{kind}" for hf_name in group)
+        for name, group in layers.items()
         for kind in ("weight", "bias")
     }
 
@@ -33,15 +32,15 @@ def encoder_layer_names(count: int, prefix: str, hf_prefix: str) -> dict[str, tu
     """Of the blocks of an encoder, the names of their linear layers and norms."""
     names: dict[str, tuple[str, ...]] = {}
     for number in range(count):
-        own, hf = f"{prefix}.{number}", f"{hf_prefix}.{number}"
-        names[f"{own}.attn.c_attn"] = tuple(
+        target, hf = f"{prefix}.{number}", f"{hf_prefix}.{number}"
+        names[f"{target}.attn.c_attn"] = tuple(
             f"{hf}.attention.self.{part}" for part in ("query", "key", "value")
         )
-        names[f"{own}.attn.c_proj"] = (f"{hf}.attention.output.dense",)
-        names[f"{own}.norm_1"] = (f"{hf}.attention.output.LayerNorm",)
-        names[f"{own}.c_fc"] = (f"{hf}.intermediate.dense",)
-        names[f"{own}.c_proj"] = (f"{hf}.output.dense",)
-        names[f"{own}.norm_2"] = (f"{hf}.output.LayerNorm",)
+        names[f"{target}.attn.c_proj"] = (f"{hf}.attention.output.dense",)
+        names[f"{target}.norm_1"] = (f"{hf}.attention.output.LayerNorm",)
+        names[f"{target}.c_fc"] = (f"{hf}.intermediate.dense",)
+        names[f"{target}.c_proj"] = (f"{hf}.output.dense",)
+        names[f"{target}.norm_2"] = (f"{hf}.output.LayerNorm",)
     return names
 
 
@@ -93,8 +92,8 @@ def rename_from_hf(names: Names, weights: Mapping[str, torch.Tensor]) -> Weights
     if unknown:
         raise LangueError(f"these weights are of another model: {', '.join(unknown[:3])}")
     return {
-        own: torch.cat([weights[name] for name in group])
-        for own, group in names.items()
+        target: torch.cat([weights[name] for name in group])
+        for target, group in names.items()
         if all(name in weights for name in group)
     }
 
@@ -103,30 +102,30 @@ def rename_to_hf(names: Names, state: Mapping[str, torch.Tensor]) -> Weights:
     """Hugging Face's tensors of langue's."""
     return {
         name: part.contiguous()
-        for own, group in names.items()
-        if own in state
-        for name, part in zip(group, state[own].chunk(len(group)), strict=True)
+        for source, group in names.items()
+        if source in state
+        for name, part in zip(group, state[source].chunk(len(group)), strict=True)
     }
 
 
-def load_whole(model: nn.Module, weights: Mapping[str, torch.Tensor], names: Names) -> None:
-    """Copy weights, by langue's names, into a model: all of them, into all of it.
+def check_whole(
+    expected: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor], names: Names
+) -> None:
+    """Raise `Damaged` unless weights, by langue's names, are those that a model has, each of its shape.
 
-    Raises:
-        Damaged: one is missing, or there is one more, or one is of another shape; it is told by the name
-            that it has in the file.
+    Args:
+        expected: of the model; tensors without memory (`meta`) will do.
+        names: so that one is told by the name that it has in the file.
     """
-    state = model.state_dict()
-    for name in sorted({*state, *weights}):
+    for name in sorted({*expected, *weights}):
         told = names.get(name, (name,))[0]
         if name not in weights:
             raise Damaged(f"the file does not fit the model: it has no {told}")
-        if name not in state:
+        if name not in expected:
             raise Damaged(f"the file does not fit the model: {told} is more than its configuration says")
-        shapes = tuple(weights[name].shape), tuple(state[name].shape)
+        shapes = tuple(weights[name].shape), tuple(expected[name].shape)
         if shapes[0] != shapes[1]:
             raise Damaged(
                 f"the file does not fit the model: {told} is of shape {shapes[0]}, "
                 f"and its configuration says {shapes[1]}"
             )
-    model.load_state_dict({name: part.to(state[name].dtype) for name, part in weights.items()})
