@@ -18,7 +18,8 @@ from langue.interop.huggingface.folder import CONFIG, HFFolder, HFModel
 from langue.interop.huggingface.names import Weights, check_whole
 from langue.interop.huggingface.tokenizer import SpecialTokens
 from langue.models.folder import ModelFolder
-from langue.models.networks.gpt2 import FAMILY, GPT2, GPT2Config
+from langue.models.networks.config import GPT2Config
+from langue.models.networks.gpt2 import FAMILY, GPT2
 from langue.protocols import Vocabulary
 
 # Their settings → the values that the family computes; one that is missing has the first.

@@ -15,7 +15,7 @@ from langue.models.encoders.base import MaskedModel
 from langue.models.encoders.config import MaskedConfig, Shape
 from langue.models.family import InitFrom, Pretrained
 from langue.nn.transfer import match_tokens, mean_rows, resize_distances, resize_positions
-from langue.tokens.masked import Specials
+from langue.tokens.masked_batch import Specials
 
 HEADS = ("pooler.", "relation.", "prediction.")  # what may be missing in the source: it stays random
 BY_TOKEN = ("embeddings.word.weight", "own.word.weight", "prediction.bias")

@@ -25,10 +25,12 @@ from langue.base.config import Config
 from langue.models.encoders import bert
 from langue.models.encoders.init_from import check_family, shape_of, transfer_weights
 from langue.models.family import Family, InitFrom, Pretrained
-from langue.nn.attention import Attention, Mask, Past, causal_mask
+from langue.nn.attention import Attention, Mask, causal_mask
+from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
-from langue.nn.weights import load_weights, save_weights, saved_tensor
+from langue.nn.initial import normal_weights
+from langue.nn.weights import load_weights, saved_tensor
 from langue.protocols import Causal, Vocabulary
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -221,9 +223,6 @@ class Bert2Bert(EncoderDecoder):
         places = sum(side.position.weight.numel() for side in (self.reads, self.writes))
         return 6.0 * (weights - places) + 30.0 * L * C * T
 
-    def save(self, folder: Path) -> None:
-        save_weights(self, folder)
-
 
 def build(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2Bert:
     """A model with random weights.
@@ -232,7 +231,7 @@ def build(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2Be
         LangueError: no token of the vocabulary is the separator.
     """
     model = Bert2Bert(config, vocabulary, separators_of(config.separator, vocabulary))
-    bert.initialize(model, seed)
+    normal_weights(model, seed)
     return model
 
 
