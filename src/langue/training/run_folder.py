@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from langue.base.config import Config, with_new_names
 from langue.base.errors import Damaged, LangueError
 from langue.base.files import check_free, read_json, write_json
