@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from langue.interop.formats import Export
     from langue.interop.kenlm import Query
     from langue.tasks.classification import ClassifierEvaluation
+    from langue.tasks.evaluate import TaskEvaluation
     from langue.tasks.results import FinetuneResult
     from langue.tasks.tagging import TaggerEvaluation
     from langue.tokens.prepare import Report
@@ -213,7 +214,7 @@ def evaluate(
     split: str = "test",
     documents: str | None = None,
     check: bool = False,
-) -> Evaluation | TaggerEvaluation | MaskedEvaluation | ClassifierEvaluation:
+) -> Evaluation | TaggerEvaluation | MaskedEvaluation | ClassifierEvaluation | TaskEvaluation:
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
 
     A tagger is measured in precision, recall and F1 instead; a model that reads in both directions on
@@ -230,7 +231,7 @@ def evaluate(
         Unsupported: the model's scores are no probabilities; self-tests of what has no scores of texts.
     """
     folder = load_folder(model) if isinstance(model, str | Path) else model.folder
-    if isinstance(folder.model, Tagger | Classifier):
+    if isinstance(folder.model, Tagger | Classifier) or "task" in folder.description.recipe:
         if check:
             what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
             raise Unsupported(f"{folder.path} is a {what}; the self-tests are of language models' scores")
@@ -255,10 +256,14 @@ def evaluate(
 
 def _evaluate_labeled(
     folder: ModelFolder[Any], data: PathLike | Sequence[PathLike]
-) -> TaggerEvaluation | ClassifierEvaluation:
-    """Measure a tagger or a classifier on a labeled file."""
+) -> TaggerEvaluation | ClassifierEvaluation | TaskEvaluation:
+    """Measure a model of labeled data on a file."""
     if not isinstance(data, str | Path):
         raise InvalidSetting(f"{folder.path} is measured on one labeled file, not on several")
+    if folder.family.makes not in (Tagger, Classifier):
+        from langue.tasks.evaluate import evaluate_task, task_of
+
+        return evaluate_task(folder, task_of(folder), Path(data))
     if isinstance(folder.model, Tagger):
         from langue.tasks.tagging import evaluate_tagger
 
