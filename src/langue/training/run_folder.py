@@ -13,8 +13,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from langue.base.config import Config, with_new_names
-from langue.base.errors import LangueError
+from langue.base.errors import Damaged, LangueError
 from langue.base.files import check_free, read_json, write_json
 from langue.base.progress import log, silence
 from langue.models.folder import DESCRIPTION
@@ -93,6 +95,13 @@ def check_no_run(run: Path, *, overwrite: bool) -> None:
         )
 
 
+def _with_defaults(kind: type[Config], table: Mapping[str, Any]) -> dict[str, Any]:
+    """A section as it was written, and all settings that came since with their defaults."""
+    fields = [field for field in msgspec.structs.fields(kind) if field.name not in table]
+    later = {field.name: field.default for field in fields if field.default is not msgspec.NODEFAULT}
+    return {**table, **msgspec.json.decode(msgspec.json.encode(later))}
+
+
 def start_run(
     run: Path, now: Mapping[str, Any], kinds: Mapping[str, type[Config]], *, resuming: bool
 ) -> None:
@@ -106,9 +115,11 @@ def start_run(
         LangueError: the one to go on with is another's.
     """
     if resuming:
-        before = read_json(run / RUN)
+        before = _read(run / RUN)
         before |= {part: with_new_names(kind, before.get(part, {}), None) for part, kind in kinds.items()}
-        before["family"] = RENAMED.get(before.get("family"), before.get("family"))
+        before["family"] = RENAMED.get(str(before.get("family")), before.get("family"))
+        if before["family"] == now["family"]:  # a setting that the run did not know of yet had its default
+            before["model"] = _with_defaults(kinds["model"], before["model"])
         for part in now:
             if part != "training" and before.get(part) != now[part]:
                 raise LangueError(
@@ -127,6 +138,21 @@ def start_run(
     for leftover in run.glob(".*"):  # of a process that was killed while it wrote
         shutil.rmtree(leftover, ignore_errors=True)
     write_json(run / RUN, dict(now))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a run was begun with, and nothing of it of another type than it was written.
+
+    Raises:
+        Damaged: the file is none of langue's.
+    """
+    table = read_json(path)
+    if not isinstance(table, dict) or not isinstance(table.get("training"), dict):
+        raise Damaged(f"{path} is damaged: it does not say how the run trains; remove {path.parent}")
+    for part, value in table.items():
+        if not isinstance(value, dict | str):
+            raise Damaged(f"{path} is damaged: {part} is neither a table nor a text; remove {path.parent}")
+    return table
 
 
 def _difference(before: Any, now: Any) -> str:
