@@ -313,7 +313,7 @@ def test_a_family_of_another_package(family: Family[Any], small_store: Path, tmp
     assert figures.passed
     expected = langue.evaluate(unigram, small_store)
     assert figures.bits_per_byte == pytest.approx(expected.bits_per_byte, rel=0.1)
-    assert loaded.generate("The", length=5)
+    assert loaded.generate("The", max_tokens=5)
 
 
 def test_entry_points_name_tasks_and_families(monkeypatch: pytest.MonkeyPatch) -> None:
