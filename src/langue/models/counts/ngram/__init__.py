@@ -105,4 +105,5 @@ FAMILY = Family(
     estimated_by="counts",
     load=load,
     estimate=estimate,
+    reads_text=True,
 )
