@@ -27,7 +27,7 @@ SMALLEST = 1e-200  # least ratio of a message to the largest that still leaves r
 class Packed(NamedTuple):
     """Where the positions of sequences, one after another, stand when stored time by time."""
 
-    places: torch.Tensor  # (N,) position of each packed row
+    positions: torch.Tensor  # (N,) position of each packed row
     order: torch.Tensor  # (S,) sequences, the longest first: the rows of the first time
     heights: list[int]  # sequences that have a position at each time
 
@@ -42,8 +42,8 @@ def pack(lengths: Sequence[int] | Int64Array) -> Packed:
     heights = np.searchsorted(-descending, -np.arange(T), side="left")  # how many are longer than t
     times = np.repeat(np.arange(T), heights)
     rows = np.arange(len(times)) - np.repeat(np.cumsum(heights) - heights, heights)
-    places = begins[rows] + times
-    return Packed(torch.from_numpy(places), torch.from_numpy(order), heights.tolist())
+    positions = begins[rows] + times
+    return Packed(torch.from_numpy(positions), torch.from_numpy(order), heights.tolist())
 
 
 def map_products(function: Callable[[T], R], items: Sequence[T]) -> list[R]:

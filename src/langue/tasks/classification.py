@@ -68,7 +68,7 @@ def numbers(examples: Sequence[Example], labels: Sequence[str]) -> npt.NDArray[n
     for example in examples:
         if example.label not in number:
             raise LangueError(
-                f"{example.place}: the label {example.label} is not in the training file, so no model can "
+                f"{example.location}: the label {example.label} is not in the training file, so no model can "
                 f"predict it; known: {', '.join(labels[:12])}{' …' if len(labels) > 12 else ''}"
             )
     return np.array([number[example.label] for example in examples], np.int64)

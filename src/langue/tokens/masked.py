@@ -79,12 +79,12 @@ class MaskedBatch(NamedTuple):
             for row in range(self.rows)
             for segment in np.unique(self.segments[row][self.segments[row] != NONE])
         ]
-        longest = max(len(places) for _, places in rows)
+        longest = max(len(positions) for _, positions in rows)
         parts = []
         for part, empty in zip(self[:6], EMPTY, strict=True):
             padded = np.full((len(rows), longest), empty, np.int64)
-            for number, (row, places) in enumerate(rows):
-                padded[number, : len(places)] = part[row, places]
+            for number, (row, positions) in enumerate(rows):
+                padded[number, : len(positions)] = part[row, positions]
             parts.append(padded)
         return MaskedBatch._make((*parts, self.pair_weight))
 
@@ -167,8 +167,8 @@ class MaskedBatches:
 
     def _batch(self, number: int) -> MaskedBatch:
         epoch, index = divmod(number, self.per_epoch)
-        places = np.arange(index * self.rows, (index + 1) * self.rows)
-        order = shuffled(places, self.total, derive(self.seed, "order", epoch))
+        positions = np.arange(index * self.rows, (index + 1) * self.rows)
+        order = shuffled(positions, self.total, derive(self.seed, "order", epoch))
         room = int(self.offsets[-1]) - self.total * self.context
         shift = int(generator(self.seed, "edges", epoch).integers(room + 1))
         return self._read(order * self.context + shift)
@@ -180,10 +180,10 @@ class MaskedBatches:
     def _read(self, starts: Int64Array) -> MaskedBatch:
         """Whole rows, with nothing hidden yet."""
         slots = np.arange(self.context)
-        places = starts[:, None] + slots  # (rows, time)
-        segments = np.searchsorted(self.offsets, places, side="right") - 1
-        within = places - self.offsets[segments]  # 0 is the [CLS]
-        tokens = self.split.tokens[np.maximum(places - segments - 1, 0)].astype(np.int64)
+        positions = starts[:, None] + slots  # (rows, time)
+        segments = np.searchsorted(self.offsets, positions, side="right") - 1
+        within = positions - self.offsets[segments]  # 0 is the [CLS]
+        tokens = self.split.tokens[np.maximum(positions - segments - 1, 0)].astype(np.int64)
         ids = np.where(tokens == self.eos, self.specials.sep, tokens)
         ids[(within == 0) | (slots == 0)] = self.specials.cls
         nothing = np.full_like(ids, NONE)
@@ -304,16 +304,16 @@ class SentencePairBatches(MaskedBatches):
         """Sentences from a random place: their document, their tokens, where all but the first begin."""
         offsets = self.split.offsets
         for _ in range(TRIES):
-            place = int(draw.integers(len(self.split.tokens)))
-            document = int(np.searchsorted(offsets, np.uint64(place), side="right")) - 1
+            position = int(draw.integers(len(self.split.tokens)))
+            document = int(np.searchsorted(offsets, np.uint64(position), side="right")) - 1
             begin, end = int(offsets[document]), int(offsets[document + 1]) - 1  # without its <eos>
             if document == other_than or end - begin < at_least:
                 continue
             if end - begin > room:  # else all of it
-                begin = max(begin, min(place, end - room) - room)
+                begin = max(begin, min(position, end - room) - room)
             text = self.split.tokens[begin : begin + 3 * room].astype(np.int64)[: end - begin]
             starts = self.boundaries.sentences(text)
-            start = int(starts[min(int(np.searchsorted(starts, place - begin)), len(starts) - 1)])
+            start = int(starts[min(int(np.searchsorted(starts, position - begin)), len(starts) - 1)])
             if len(text) <= room or len(text) - start < at_least:
                 start = 0
             edges = np.r_[starts[starts > start], len(text)]

@@ -82,13 +82,13 @@ def _joined(
     begins: BoolArray, barriers: BoolArray, lengths: Float64Array, draw: np.random.Generator
 ) -> BoolArray:
     """Beginnings of runs of words: each run takes as many as is drawn, and stops at a barrier."""
-    places = np.flatnonzero(begins)
-    drawn = draw.choice(np.arange(1, len(lengths) + 1), size=len(places), p=lengths).tolist()
+    starts = np.flatnonzero(begins)
+    drawn = draw.choice(np.arange(1, len(lengths) + 1), size=len(starts), p=lengths).tolist()
     joined = np.zeros_like(begins)
     left = 0
-    for place, barrier, length in zip(places.tolist(), barriers[places].tolist(), drawn, strict=True):
+    for start, barrier, length in zip(starts.tolist(), barriers[starts].tolist(), drawn, strict=True):
         if barrier or not left:
-            joined[place] = True
+            joined[start] = True
             left = length
         left -= 1
     return joined

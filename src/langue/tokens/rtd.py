@@ -57,5 +57,5 @@ def written(batch: MaskedBatch) -> Int64Array:
 
 def rtd_positions(batch: MaskedBatch, specials: tuple[int, ...]) -> BoolArray:
     """Which slots hold a token of the text, `(rows, time)`."""
-    found: BoolArray = (batch.segments != NONE) & ~np.isin(written(batch), specials)
-    return found
+    judged: BoolArray = (batch.segments != NONE) & ~np.isin(written(batch), specials)
+    return judged

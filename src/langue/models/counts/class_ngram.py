@@ -52,8 +52,8 @@ class ClassNGram(Causal):
         self.inner = inner
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
-        found = self.inner.log_probs([self.classes.of[ids] for ids in sequences])
-        return [logs + self.classes.log_share[ids] for ids, logs in zip(sequences, found, strict=True)]
+        of_classes = self.inner.log_probs([self.classes.of[ids] for ids in sequences])
+        return [logs + self.classes.log_share[ids] for ids, logs in zip(sequences, of_classes, strict=True)]
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
@@ -78,8 +78,8 @@ class ClassNGramDecoder:
         self.inner = inner
 
     def log_probs(self) -> Floats:
-        found: Floats = self.inner.log_probs()[:, self.classes.of] + self.classes.log_share
-        return found
+        log_probs: Floats = self.inner.log_probs()[:, self.classes.of] + self.classes.log_share
+        return log_probs
 
     def append(self, ids: Ids) -> None:
         self.inner.append(self.classes.of[ids])
@@ -95,9 +95,9 @@ def estimate(config: ClassNGramConfig, store: TokenStore) -> ClassNGram:
     begins = np.zeros(len(split.tokens), bool)
     begins[split.offsets[:-1].astype(np.int64)] = True
     counts = np.bincount(split.tokens, minlength=vocabulary.size)
-    found = exchange(split.tokens, begins, vocabulary.size, config.classes)
-    found[counts == 0] = config.classes
-    of = np.unique(found, return_inverse=True)[1].astype(np.uint32)  # a class without words has no number
+    classes = exchange(split.tokens, begins, vocabulary.size, config.classes)
+    classes[counts == 0] = config.classes
+    of = np.unique(classes, return_inverse=True)[1].astype(np.uint32)  # a class without words has no number
     weights = np.where(counts, counts, 1).astype(np.float64)
     log_share = np.log(weights / np.bincount(of, weights)[of]).astype(np.float32)
     size = int(of.max()) + 1

@@ -54,10 +54,10 @@ class InfiniGram(Causal):
         self._starts: Array | None = None
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
-        found = [np.empty(len(ids), np.float32) for ids in sequences]
-        for ids, scores in zip(sequences, found, strict=True):
+        log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
+        for ids, scores in zip(sequences, log_probs, strict=True):
             _score(self.stream, self.suffixes, self.config.alpha, self._text(ids), scores)
-        return list(found)
+        return list(log_probs)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
@@ -81,11 +81,11 @@ class InfiniGram(Causal):
 
         Returns:
             lengths: for each token, of the longest piece that ends with it and occurs: `(tokens,)`.
-            places: a position of the stream where that piece begins: `(tokens,)`.
+            positions: a position of the stream where that piece begins: `(tokens,)`.
         """
-        lengths, places = np.empty(len(ids), np.int64), np.empty(len(ids), np.int64)
-        _match(self.stream, self.suffixes, np.array(ids, np.uint32), lengths, places)
-        return lengths, places
+        lengths, positions = np.empty(len(ids), np.int64), np.empty(len(ids), np.int64)
+        _match(self.stream, self.suffixes, np.array(ids, np.uint32), lengths, positions)
+        return lengths, positions
 
     def size(self) -> dict[str, int]:
         return {"tokens": len(self.stream)}
@@ -144,17 +144,17 @@ def load(folder: Path, config: InfiniGramConfig, vocabulary: Vocabulary) -> Infi
 def _read(stream, suffixes, text):
     """The begin and the range of the longest match that ends a text."""
     begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
-    for place in range(len(text)):
-        begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
+    for t in range(len(text)):
+        begin, low, high = follow(stream, suffixes, text, begin, t, low, high)
     return begin, low, high
 
 
 @njit
-def _match(stream, suffixes, text, lengths, places):
+def _match(stream, suffixes, text, lengths, positions):
     begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
-    for place in range(len(text)):
-        begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
-        lengths[place], places[place] = place + 1 - begin, suffixes[low]
+    for t in range(len(text)):
+        begin, low, high = follow(stream, suffixes, text, begin, t, low, high)
+        lengths[t], positions[t] = t + 1 - begin, suffixes[low]
 
 
 @njit
@@ -177,11 +177,11 @@ def _score(stream, suffixes, alpha, text, scores):
     """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
     size = np.int64(stream[len(stream) - 1])
     begin, low, high = follow(stream, suffixes, text, np.int64(0), 0, np.int64(0), np.int64(len(suffixes)))
-    for place in range(1, len(text)):
-        length, after, upto = _followed(stream, suffixes, text[begin:place], low, high)
-        one, other = narrow(stream, suffixes, after, upto, length, text[place])
-        scores[place - 1] = np.log((other - one + alpha) / (upto - after + alpha * size))
-        begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
+    for t in range(1, len(text)):
+        length, after, upto = _followed(stream, suffixes, text[begin:t], low, high)
+        one, other = narrow(stream, suffixes, after, upto, length, text[t])
+        scores[t - 1] = np.log((other - one + alpha) / (upto - after + alpha * size))
+        begin, low, high = follow(stream, suffixes, text, begin, t, low, high)
 
 
 @njit

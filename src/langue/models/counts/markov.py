@@ -54,11 +54,11 @@ class Markov(Causal):
         self.chain = Chain(*map(_frozen, chain))
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
-        found = [np.empty(len(ids), np.float32) for ids in sequences]
-        for ids, scores in zip(sequences, found, strict=True):
+        log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
+        for ids, scores in zip(sequences, log_probs, strict=True):
             text = np.append(np.uint32(self.vocabulary.size), ids).astype(np.uint32)
             _score(*self.chain, self.vocabulary.size, self.config.order, self.config.alpha, text, scores)
-        return list(found)
+        return list(log_probs)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
@@ -125,11 +125,11 @@ def _frozen(array: Array) -> Array:
 @njit
 def _score(word, counts, children, total, start, order, alpha, text, scores):
     """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
-    for place in range(1, len(text)):
-        low, high, sum = _context(word, children, total, start, text[max(0, place - order) : place])
-        child = _child(word, low, high, text[place])
+    for t in range(1, len(text)):
+        low, high, sum = _context(word, children, total, start, text[max(0, t - order) : t])
+        child = _child(word, low, high, text[t])
         seen = counts[child] if child >= 0 else 0
-        scores[place - 1] = _log_prob(seen, sum, alpha, start)
+        scores[t - 1] = _log_prob(seen, sum, alpha, start)
 
 
 @njit

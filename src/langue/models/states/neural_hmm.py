@@ -159,9 +159,9 @@ class NeuralHMM(nn.Module, Causal):
         """The rows cut where a document ends: words, offsets, and which begin inside one."""
         begins = np.ones(batch.targets.shape, bool)
         begins[:, 1:] = batch.segments[:, 1:] != batch.segments[:, :-1]
-        places = np.flatnonzero(begins)
-        lengths = np.diff(np.r_[places, begins.size])
-        inside = batch.inputs.ravel()[places] != self.vocabulary.eos
+        starts = np.flatnonzero(begins)
+        lengths = np.diff(np.r_[starts, begins.size])
+        inside = batch.inputs.ravel()[starts] != self.vocabulary.eos
         return batch.targets.ravel().astype(np.int64), offsets_of(lengths), inside.astype(np.int64)
 
     def train(self, mode: bool = True) -> "NeuralHMM":

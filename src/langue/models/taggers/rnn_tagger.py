@@ -110,10 +110,10 @@ class BiLSTM(nn.LSTM):
 
     def read(self, x: torch.Tensor, packed: Packed) -> tuple[torch.Tensor, torch.Tensor]:
         """States `(N, 2 C)` of `(N, inputs)`, and the last of each sequence and direction, `(S, 2 C)`."""
-        places, order = packed.places.to(x.device), packed.order.to(x.device)
-        given = PackedSequence(x[places], torch.tensor(packed.heights))
+        positions, order = packed.positions.to(x.device), packed.order.to(x.device)
+        given = PackedSequence(x[positions], torch.tensor(packed.heights))
         y, (last, _) = self(given)
-        states = torch.empty_like(y.data).index_copy(0, places, y.data)
+        states = torch.empty_like(y.data).index_copy(0, positions, y.data)
         ends = last[-2:].transpose(0, 1).flatten(1)  # (S, 2 C), the longest first
         return states, torch.empty_like(ends).index_copy(0, order, ends)
 

@@ -132,10 +132,10 @@ def discounts(counts: Array, order: int) -> tuple[float, float, float]:
     t1, t2, t3, t4 = counts_of_counts(counts)
     if t1 and t2 and t3:
         y = t1 / (t1 + 2 * t2)
-        found = (1 - 2 * y * t2 / t1, 2 - 3 * y * t3 / t2, 3 - 4 * y * t4 / t3)
+        estimates = (1 - 2 * y * t2 / t1, 2 - 3 * y * t3 / t2, 3 - 4 * y * t4 / t3)
         # A discount of 0, which KenLM takes, would leave nothing for words never seen in a context.
-        if all(0 < value <= times for times, value in enumerate(found, 1)):
-            return found
+        if all(0 < value <= times for times, value in enumerate(estimates, 1)):
+            return estimates
     log.info("order %d: too few counts to estimate discounts from; taking %s, %s, %s", order, *FALLBACK)
     return FALLBACK
 
@@ -143,11 +143,11 @@ def discounts(counts: Array, order: int) -> tuple[float, float, float]:
 @njit
 def counts_of_counts(counts):
     """How many n-grams have the counts 1, 2, 3 and 4: `(4,)`."""
-    found = np.zeros(4)
+    totals = np.zeros(4)
     for times in counts:
         if 1 <= times <= 4:
-            found[times - 1] += 1
-    return found
+            totals[times - 1] += 1
+    return totals
 
 
 def _vocabulary_size(levels: Levels) -> int:
@@ -245,9 +245,9 @@ def _order(
 def _tally(suffix, first, starts, counts):
     """Count the words that stand before each n-gram but those that begin with `<s>`, from `starts` on."""
     for index in range(len(suffix)):
-        place = np.int64(suffix[index]) - first
-        if place < starts:
-            counts[place] += np.uint32(1)
+        ngram = np.int64(suffix[index]) - first
+        if ngram < starts:
+            counts[ngram] += np.uint32(1)
 
 
 @njit

@@ -91,8 +91,8 @@ def count_in_blocks(
     for begin in range(0, size, block):
         end = min(begin + block, size)
         part = stream[begin : min(end + order, size + 1)]
-        places = end - begin
-        counted = count(part, vocabulary_size, order, places=places, new=new)
+        positions = end - begin
+        counted = count(part, vocabulary_size, order, positions=positions, new=new)
         waiting.append((1, counted))
         while len(waiting) > 1 and waiting[-2][0] <= waiting[-1][0]:
             _merge_last(waiting, new)

@@ -286,11 +286,11 @@ def find(suffix, slots, low, high, slot, target):
 
 @njit
 def scan(suffix, low, high, target):
-    found = np.int64(-1)
+    child = np.int64(-1)
     for node in range(low, high):  # no way out early: what is guessed wrong costs more than it reads
         if suffix[node] == target:
-            found = np.int64(node)
-    return found
+            child = np.int64(node)
+    return child
 
 
 @njit

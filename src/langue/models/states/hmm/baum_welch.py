@@ -140,15 +140,15 @@ def _gathered(pieces: Pieces, group: Array) -> tuple[Array, Array]:
     """Tokens of some pieces one after another, and their lengths."""
     lengths = np.diff(pieces.offsets)[group]
     begins = pieces.offsets[group]
-    places = np.arange(lengths.sum()) + np.repeat(begins - (np.cumsum(lengths) - lengths), lengths)
-    return pieces.tokens[places], lengths
+    positions = np.arange(lengths.sum()) + np.repeat(begins - (np.cumsum(lengths) - lengths), lengths)
+    return pieces.tokens[positions], lengths
 
 
 def _batched(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
     """Add the expected counts of some pieces; returns their log-likelihood."""
     tokens, lengths = _gathered(pieces, group)
     packed = pack(lengths)
-    words = torch.from_numpy(tokens)[packed.places]
+    words = torch.from_numpy(tokens)[packed.positions]
     inside = torch.from_numpy(pieces.inside[group])[packed.order]
     start = torch.where(inside[:, None], parameters.middle, parameters.start)
     local = parameters.emission[words]
@@ -190,11 +190,11 @@ def _exactly(parameters: Parameters, pieces: Pieces, group: Array, counts: Count
     unary = emission[tokens]
     inside = pieces.inside[group]
     unary[offsets[:-1]] += np.where(inside[:, None], middle, start)
-    found = posteriors(Chain.of(transition), unary, offsets)
-    np.add.at(counts.emission.numpy(), tokens, found.states)
-    counts.transition.add_(torch.from_numpy(found.pairs))
-    counts.add_first(torch.from_numpy(found.states[offsets[:-1]]), torch.from_numpy(inside))
-    return float(found.log_z.sum())
+    sums = posteriors(Chain.of(transition), unary, offsets)
+    np.add.at(counts.emission.numpy(), tokens, sums.states)
+    counts.transition.add_(torch.from_numpy(sums.pairs))
+    counts.add_first(torch.from_numpy(sums.states[offsets[:-1]]), torch.from_numpy(inside))
+    return float(sums.log_z.sum())
 
 
 def maximize(counts: Counts, prior: Prior, before: Parameters) -> Parameters:
@@ -272,7 +272,7 @@ def log_likelihood(parameters: Parameters, pieces: Pieces) -> float:
     def work(group: Array) -> float:
         tokens, lengths = _gathered(pieces, group)
         packed = pack(lengths)
-        local = parameters.emission[torch.from_numpy(tokens)[packed.places]]
+        local = parameters.emission[torch.from_numpy(tokens)[packed.positions]]
         inside = torch.from_numpy(pieces.inside[group])[packed.order]
         start = torch.where(inside[:, None], parameters.middle, parameters.start)
         return float(forward(start, parameters.transition, local, packed.heights)[1].log().sum())

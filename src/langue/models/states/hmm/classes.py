@@ -44,5 +44,5 @@ def kmeans(tokens: Array, begins: Array, size: int, K: int, draw: np.random.Gene
         mass = torch.zeros(K).index_add_(0, classes, weights)
         moved = torch.zeros_like(centers).index_add_(0, classes, points * weights[:, None])
         centers = torch.where(mass[:, None] > 0, moved / mass[:, None].clamp(min=1e-9), centers)
-    found: Array = classes.numpy()
-    return found
+    labels: Array = classes.numpy()
+    return labels

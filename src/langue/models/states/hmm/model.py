@@ -50,18 +50,18 @@ class HMM(Causal):
 
     @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
-        found = [np.empty(len(ids), np.float32) for ids in sequences]
+        log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
 
         def work(group: list[int]) -> None:
             scales, packed, _ = self._forward([sequences[index] for index in group])
             scores = torch.empty_like(scales)
-            scores[packed.places] = scales.log()
+            scores[packed.positions] = scales.log()
             ends = np.cumsum([len(sequences[index]) for index in group])
             for index, part in zip(group, np.split(scores.numpy(), ends[:-1]), strict=True):
-                found[index][:] = part
+                log_probs[index][:] = part
 
         map_products(work, self._groups(sequences))
-        return list(found)
+        return list(log_probs)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
@@ -73,7 +73,7 @@ class HMM(Causal):
         for group in self._groups(prompts):
             _, packed, alpha = self._forward([prompts[index] for index in group])
             natural = torch.empty_like(alpha)
-            natural[packed.places] = alpha
+            natural[packed.positions] = alpha
             ends = torch.from_numpy(np.cumsum([len(prompts[index]) for index in group]) - 1)
             states[group] = advance(natural[ends], transition)
         return HMMDecoder(self, states)
@@ -81,18 +81,18 @@ class HMM(Causal):
     def states(self, sequences: Sequence[Ids]) -> list[StatePath]:
         """The likeliest states behind each sequence, and the probability of each state at each token."""
         start, _, transition, emission = (part.log().numpy() for part in self.parameters)
-        found = []
+        paths = []
         for ids in sequences:
             unary, offsets = emission[np.asarray(ids, np.int64)], offsets_of([len(ids)])
             if transition.ndim == 2:
                 chain = Chain.of(transition, start)
                 path, sums = viterbi(chain, unary, offsets), posteriors(chain, unary, offsets)
-                found.append(StatePath(path.states, sums.states))
+                paths.append(StatePath(path.states, sums.states))
             else:
                 second = _second(transition, start)
                 path, more = viterbi2(second, unary, offsets), posteriors2(second, unary, offsets)
-                found.append(StatePath(path.states, more.states))
-        return found
+                paths.append(StatePath(path.states, more.states))
+        return paths
 
     def _groups(self, sequences: Sequence[Ids]) -> list[list[int]]:
         """Numbers of sequences that are not empty, in groups of about `CHUNK_MESSAGES` messages."""
@@ -104,7 +104,7 @@ class HMM(Causal):
     def _forward(self, sequences: Sequence[Ids]) -> tuple[torch.Tensor, Packed, torch.Tensor]:
         packed = pack([len(ids) for ids in sequences])
         tokens = torch.from_numpy(np.concatenate([np.asarray(ids, np.int64) for ids in sequences]))
-        local = self.parameters.emission[tokens[packed.places]]
+        local = self.parameters.emission[tokens[packed.positions]]
         alpha, scale = forward(self.parameters.start, self.parameters.transition, local, packed.heights)
         return scale, packed, alpha
 

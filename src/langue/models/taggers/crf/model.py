@@ -47,20 +47,20 @@ class CRF(Tagger):
         self.chain = chain_of(features, theta, fixed)
 
     def tag(self, sentences: Sequence[Sentence]) -> list[tuple[str, ...]]:
-        found = []
+        tagged = []
         for unary, offsets in self._scored(sentences):
             states = viterbi(self.chain, unary, offsets).states
-            found += [
+            tagged += [
                 self.names.tags(states[begin:end])
                 for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
             ]
-        return found
+        return tagged
 
     def marginals(self, sentences: Sequence[Sentence]) -> list[Floats]:
-        found: list[Floats] = []
+        probabilities: list[Floats] = []
         for unary, offsets in self._scored(sentences):
-            found += np.split(posteriors(self.chain, unary, offsets).states, offsets[1:-1])
-        return found
+            probabilities += np.split(posteriors(self.chain, unary, offsets).states, offsets[1:-1])
+        return probabilities
 
     def best(self, sentence: Sentence, n: int) -> list[tuple[float, tuple[str, ...]]]:
         ((unary, offsets),) = self._scored([sentence])

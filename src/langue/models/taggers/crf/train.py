@@ -52,7 +52,7 @@ def train(config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sente
 def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Float64Array, bool]:
     """The weights, and whether Ctrl-C ended the search for them early."""
     theta = np.zeros(objective.features.size)
-    found = Step(0, theta, np.inf, 0)
+    last = Step(0, theta, np.inf, 0)
     interrupted = False
 
     def penalized(theta: Float64Array) -> tuple[float, Float64Array]:
@@ -62,8 +62,8 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Float64Array, 
     with bar("training (crf)", total=config.iterations) as shown:
 
         def after(step: Step) -> None:
-            nonlocal found
-            found = step
+            nonlocal last
+            last = step
             shown.advance()
             shown.note(f"loss {step.loss:,.1f}")
             if step.number % 10 == 0:
@@ -71,11 +71,11 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Float64Array, 
 
         try:
             if config.algorithm == "sgd":
-                found = descend(
+                last = descend(
                     objective, theta, l2=config.l2, epochs=config.iterations, seed=config.seed, after=after
                 )
             else:
-                found = minimize(
+                last = minimize(
                     penalized,
                     theta,
                     l1=config.l1,
@@ -84,11 +84,11 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Float64Array, 
                     after=after,
                 )
         except KeyboardInterrupt:
-            if not found.number:
+            if not last.number:
                 raise
             interrupted = True
-    log.info("%d steps, loss %.2f", found.number, found.loss)
-    return found.theta, interrupted
+    log.info("%d steps, loss %.2f", last.number, last.loss)
+    return last.theta, interrupted
 
 
 def _pruned(
