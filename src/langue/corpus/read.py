@@ -179,10 +179,10 @@ def _pieces(rule: str, lines: Lines, total: int, ledger: Ledger) -> Iterator[Pie
         "blank-line": lambda line, size: not line.strip(),
         "passage": lambda line, size: size >= passage and (not line.strip() or size >= 2 * passage),
     }
-    yield from _grouped(lines, ends[rule], ledger)
+    yield from _group_lines(lines, ends[rule], ledger)
 
 
-def _grouped(lines: Lines, ends: Callable[[bytes, int], bool], ledger: Ledger) -> Iterator[Piece]:
+def _group_lines(lines: Lines, ends: Callable[[bytes, int], bool], ledger: Ledger) -> Iterator[Piece]:
     """Lines gathered into documents; a separator line that is blank belongs to neither side."""
     offset, size = 0, 0
     gathered: list[bytes] = []

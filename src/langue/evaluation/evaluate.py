@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from langue.base.errors import LangueError, Unsupported
-from langue.base.groups import grouped
+from langue.base.groups import group_by_size
 from langue.base.progress import bar
 from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
 from langue.evaluation.checks import DOCUMENTS as CHECKED
@@ -186,7 +186,7 @@ def score_documents(
     reasons: dict[str, None] = {}
     tokens = words = 0
     with bar("scoring", total=total) as progress:
-        for group in grouped(documents, lambda document: document.bytes + 1, GROUP):
+        for group in group_by_size(documents, lambda document: document.bytes + 1, GROUP):
             for document, cost in zip(group, scorer.bits(group), strict=True):
                 if isinstance(cost, Unscored):
                     reasons[cost.reason] = None

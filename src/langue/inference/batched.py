@@ -94,8 +94,10 @@ def forward(
     before = alpha
     for t, height in enumerate(heights):
         span = slice(begin, begin + height)
-        here = opened(local[span] * start, transition) if t == 0 else advance(before[:height], transition)
-        if t > 0:
+        if t == 0:
+            here = start_messages(local[span] * start, transition)
+        else:
+            here = advance(before[:height], transition)
             here *= local[span] if transition.ndim == 2 else local[span, None]
         scale[span] = here.flatten(1).sum(1)
         here /= scale[span].view(-1, *[1] * (here.ndim - 1))
@@ -136,7 +138,7 @@ def backward(
     return alpha if transition.ndim == 2 else alpha.sum(1), pairs * transition
 
 
-def opened(first: torch.Tensor, transition: torch.Tensor) -> torch.Tensor:
+def start_messages(first: torch.Tensor, transition: torch.Tensor) -> torch.Tensor:
     """Messages of first positions from those of single states `(h, K)`."""
     if transition.ndim == 2:
         return first

@@ -56,7 +56,7 @@ def n_best2(chain: Chain2, unary: Float64Array, n: int) -> Ranked:
 
 
 @njit
-def _permitted(unary, t, states):
+def _list_permitted(unary, t, states):
     """Fill `states` with those that position t may have; returns how many. Before the first there is K."""
     K = unary.shape[1]
     if t < 0:
@@ -76,7 +76,7 @@ def _lists(unary):
     T, K = unary.shape
     states, counts = np.empty((T + 2, K), np.int64), np.empty(T + 2, np.int64)
     for t in range(-2, T):
-        counts[t + 2] = _permitted(unary, t, states[t + 2])
+        counts[t + 2] = _list_permitted(unary, t, states[t + 2])
     return states, counts
 
 

@@ -251,7 +251,7 @@ def _assemble(sections: list[_Section], start: int, lines: list[int], path: Path
         if n < len(sections):
             log_backoff[here] = section.log_backoff[by_key]
     _fill_in(first, suffix, log_prob, log_backoff, children)
-    return Tables(first, suffix, log_prob, log_backoff, children, index_of(children, word)).frozen()
+    return Tables(first, suffix, log_prob, log_backoff, children, index_of(children, word)).freeze()
 
 
 def _closed(sections: list[_Section]) -> list[_Section]:

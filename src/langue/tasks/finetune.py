@@ -27,7 +27,7 @@ from langue.nn.fast.choices import autocast, best_device, keep_freed_memory
 from langue.protocols import Masked, Vocabulary
 from langue.tasks.classification import Read, Reader, Scores, measure, numbers
 from langue.tasks.epochs import Problem, SeedResult, every_seed, held_out, spread, train_epochs
-from langue.tokens.masked import packed
+from langue.tokens.masked import pack_examples
 
 Task = Literal["classify", "pair"]
 
@@ -218,7 +218,7 @@ def _problem(
 
     def loss(chosen: npt.NDArray[np.int64]) -> torch.Tensor:
         with autocast(model.encoder.device):
-            logits = model(packed([read[0][index] for index in chosen], model.encoder.window)).float()
+            logits = model(pack_examples([read[0][index] for index in chosen], model.encoder.window)).float()
         return F.cross_entropy(logits, torch.from_numpy(answers[0][chosen]).to(logits.device))
 
     return Problem(

@@ -87,7 +87,7 @@ class Batches:
     def batch(self, number: int) -> Batch:
         epoch, index = divmod(number, self.per_epoch)
         indices = np.arange(index * self.rows, (index + 1) * self.rows)
-        order = shuffled(indices, self.total, derive(self.seed, "order", epoch))
+        order = permute(indices, self.total, derive(self.seed, "order", epoch))
         room = len(self.split.tokens) - self.total * self.context
         shift = int(generator(self.seed, "edges", epoch).integers(room + 1))
         return self._rows(order * self.context + shift)
@@ -159,7 +159,7 @@ def _read(split: Split, positions: Int64Array, eos: int) -> Batch:
 ROUNDS = 4  # of the Feistel network: enough to make every pattern of neighbors vanish
 
 
-def shuffled(indices: Int64Array, total: int, key: int) -> Int64Array:
+def permute(indices: Int64Array, total: int, key: int) -> Int64Array:
     """Where a permutation of `range(total)` sends these places, without making all of it.
 
     A Feistel network permutes a power of four that holds `total`; a place that falls outside is sent

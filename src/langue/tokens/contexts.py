@@ -10,7 +10,7 @@ import numpy as np
 
 from langue.base.arrays import Array, Int64Array
 from langue.base.seeds import derive
-from langue.tokens.batches import shuffled
+from langue.tokens.batches import permute
 from langue.tokens.store import Split
 
 
@@ -53,7 +53,7 @@ class ContextBatches:
     def batch(self, number: int) -> Contexts:
         epoch, index = divmod(number, self.per_epoch)
         indices = np.arange(index * self.rows, (index + 1) * self.rows)
-        return self.at(shuffled(indices, self.total, derive(self.seed, "order", epoch)))
+        return self.at(permute(indices, self.total, derive(self.seed, "order", epoch)))
 
     def first(self, rows: int) -> Contexts:
         return self.at(np.unique(np.linspace(0, self.total - 1, min(rows, self.total)).astype(np.int64)))

@@ -15,7 +15,7 @@ import numpy as np
 from langue.base.arrays import Array, Ids, Int64Array
 from langue.base.errors import LangueError
 from langue.base.seeds import derive, generator
-from langue.tokens.batches import shuffled
+from langue.tokens.batches import permute
 from langue.tokens.boundaries import Boundaries
 from langue.tokens.masking import MASKED, NONE, RANDOM, Masking, mask
 from langue.tokens.store import TOKENIZER, Split
@@ -72,7 +72,7 @@ class MaskedBatch(NamedTuple):
     def cut(self, begin: int, end: int) -> "MaskedBatch":
         return MaskedBatch._make((*(part[begin:end] for part in self[:6]), self.pair_weight))
 
-    def unpacked(self) -> "MaskedBatch":
+    def unpack(self) -> "MaskedBatch":
         """Each piece in a row of its own, padded on the right: the same figures, at a higher price."""
         rows = [
             (row, np.flatnonzero(self.segments[row] == segment))
@@ -89,7 +89,7 @@ class MaskedBatch(NamedTuple):
         return MaskedBatch._make((*parts, self.pair_weight))
 
 
-def packed(examples: Sequence[tuple[Int64Array, Int64Array]], context: int) -> MaskedBatch:
+def pack_examples(examples: Sequence[tuple[Int64Array, Int64Array]], context: int) -> MaskedBatch:
     """Examples, ids with special tokens and types of each, in as few rows as first fit finds, longest first.
 
     At the beginning of each stands its number, in `pairs`.
@@ -160,15 +160,15 @@ class MaskedBatches:
         self.per_epoch = max(self.total // self.rows, 1)
 
     def batch(self, number: int) -> MaskedBatch:
-        return self._hidden(self._batch(number), generator(self.seed, "mask", number))
+        return self._hide(self._batch(number), generator(self.seed, "mask", number))
 
     def first(self, rows: int) -> MaskedBatch:
-        return self._hidden(self._first(rows), generator(self.seed, "mask", "first"))
+        return self._hide(self._first(rows), generator(self.seed, "mask", "first"))
 
     def _batch(self, number: int) -> MaskedBatch:
         epoch, index = divmod(number, self.per_epoch)
         positions = np.arange(index * self.rows, (index + 1) * self.rows)
-        order = shuffled(positions, self.total, derive(self.seed, "order", epoch))
+        order = permute(positions, self.total, derive(self.seed, "order", epoch))
         room = int(self.offsets[-1]) - self.total * self.context
         shift = int(generator(self.seed, "edges", epoch).integers(room + 1))
         return self._read(order * self.context + shift)
@@ -191,7 +191,7 @@ class MaskedBatches:
             ids, nothing, np.minimum(within, slots), segments, np.zeros_like(ids), nothing, 0.0
         )
 
-    def _hidden(self, batch: MaskedBatch, draw: np.random.Generator) -> MaskedBatch:
+    def _hide(self, batch: MaskedBatch, draw: np.random.Generator) -> MaskedBatch:
         """The batch with some of its tokens hidden."""
         ids = batch.inputs
         words = (

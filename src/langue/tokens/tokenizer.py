@@ -23,7 +23,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from langue.base.arrays import Ids, Int64Array
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
-from langue.base.groups import grouped
+from langue.base.groups import group_by_size
 from langue.tokens.utf8 import WellFormed
 from langue.tokens.words import HAN, segment
 
@@ -93,7 +93,7 @@ class Tokenizer:
         """`encode` of many texts, on every core."""
         parts_of: list[list[Ids]] = [[] for _ in texts]
         pieces = ((owner, piece) for owner, text in enumerate(texts) for piece in _cut(text))
-        for batch in grouped(pieces, lambda owned: len(owned[1]), CHUNK_CHARACTERS):
+        for batch in group_by_size(pieces, lambda owned: len(owned[1]), CHUNK_CHARACTERS):
             encodings = self._encode([piece for _, piece in batch])
             for (owner, _), encoding in zip(batch, encodings, strict=True):
                 parts_of[owner].append(np.array(encoding.ids, np.uint32))

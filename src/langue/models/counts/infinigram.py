@@ -158,7 +158,7 @@ def _match(stream, suffixes, text, lengths, positions):
 
 
 @njit
-def _followed(stream, suffixes, text, low, high):
+def _shorten(stream, suffixes, text, low, high):
     """The longest end of a match that something follows: its length, and the range it is followed in."""
     start = stream[len(stream) - 1]
     length = len(text)
@@ -178,7 +178,7 @@ def _score(stream, suffixes, alpha, text, scores):
     size = np.int64(stream[len(stream) - 1])
     begin, low, high = follow(stream, suffixes, text, np.int64(0), 0, np.int64(0), np.int64(len(suffixes)))
     for t in range(1, len(text)):
-        length, after, upto = _followed(stream, suffixes, text[begin:t], low, high)
+        length, after, upto = _shorten(stream, suffixes, text[begin:t], low, high)
         one, other = narrow(stream, suffixes, after, upto, length, text[t])
         scores[t - 1] = np.log((other - one + alpha) / (upto - after + alpha * size))
         begin, low, high = follow(stream, suffixes, text, begin, t, low, high)
@@ -187,7 +187,7 @@ def _score(stream, suffixes, alpha, text, scores):
 @njit
 def _distribution(stream, suffixes, alpha, text, low, high, row):
     """Fill `row` with the log-probability of every token after a match with the range [low, high)."""
-    length, low, high = _followed(stream, suffixes, text, low, high)
+    length, low, high = _shorten(stream, suffixes, text, low, high)
     total = high - low + alpha * len(row)
     row[:] = np.log(alpha / total)
     while low < high:

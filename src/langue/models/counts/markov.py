@@ -51,7 +51,7 @@ class Markov(Causal):
         self.vocabulary = vocabulary
         self.config = config
         self.reach = config.order
-        self.chain = Chain(*map(_frozen, chain))
+        self.chain = Chain(*map(_freeze, chain))
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
@@ -79,7 +79,7 @@ class MarkovDecoder:
 
     def __init__(self, model: Markov, texts: list[list[int]]) -> None:
         self.model = model
-        self.texts = [self._kept(text) for text in texts]
+        self.texts = [self._cut(text) for text in texts]
 
     def log_probs(self) -> Floats:
         model = self.model
@@ -89,12 +89,12 @@ class MarkovDecoder:
         return rows
 
     def append(self, ids: Ids) -> None:
-        self.texts = [self._kept([*text, int(id)]) for text, id in zip(self.texts, ids, strict=True)]
+        self.texts = [self._cut([*text, int(id)]) for text, id in zip(self.texts, ids, strict=True)]
 
     def select(self, rows: Sequence[int]) -> None:
         self.texts = [self.texts[row] for row in rows]
 
-    def _kept(self, text: list[int]) -> list[int]:
+    def _cut(self, text: list[int]) -> list[int]:
         return text[max(0, len(text) - self.model.config.order) :]
 
 
@@ -115,7 +115,7 @@ def load(folder: Path, config: MarkovConfig, vocabulary: Vocabulary) -> Markov:
     )
 
 
-def _frozen(array: Array) -> Array:
+def _freeze(array: Array) -> Array:
     """Read-only, as mapped ones are: compiled code is made for one of them."""
     array = np.asarray(array)
     array.flags.writeable = False

@@ -106,7 +106,7 @@ class MaskedModel(nn.Module, Masked, ABC):
         else.
         """
         if not self.packed:
-            batch = batch.unpacked()
+            batch = batch.unpack()
         targets, answers = self.marked(batch.targets)[0], self.marked(batch.pairs)[0]
         places, starts = marked_places(batch.targets), marked_places(batch.pairs)
         decoded, first = self._states(batch, places, starts if batch.pair_weight else starts[:0])

@@ -24,7 +24,7 @@ from langue.models.registry import family
 from langue.nn.dropout import Dropout
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Classifier, Floats, Ids, Vocabulary
-from langue.tokens.masked import MaskedBatch, packed
+from langue.tokens.masked import MaskedBatch, pack_examples
 
 EXAMPLES = 64  # read at a time without gradients
 Pooling = Literal["cls", "mean"]
@@ -93,7 +93,7 @@ class EncoderClassifier(nn.Module, Classifier):
         scores = np.empty((len(sequences), len(self.labels)))
         for first in range(0, len(order), EXAMPLES):
             chosen = order[first : first + EXAMPLES]
-            logits = self(packed([(sequences[index], types[index]) for index in chosen], self.window))
+            logits = self(pack_examples([(sequences[index], types[index]) for index in chosen], self.window))
             scores[chosen] = F.log_softmax(logits.double(), -1).cpu().numpy()
         return scores
 

@@ -207,7 +207,7 @@ class Electra(MaskedModel):
 
     def losses(self, batch: RTDBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Sums of the nats of the generator on hidden tokens, and of the discriminator on all of the text."""
-        masked = batch.masked if self.packed else batch.masked.unpacked()
+        masked = batch.masked if self.packed else batch.masked.unpack()
         ids, positions, types, mask = self._given(masked)
         targets, places = self.marked(masked.targets)  # (N,) each
         network = self.encoder if self.filler is None else self.filler

@@ -32,7 +32,7 @@ from langue.base.seeds import derive
 from langue.inference.chain import offsets_of
 from langue.models.counts.exchange import exchange
 from langue.models.family import Family
-from langue.models.states.hmm.classes import filled
+from langue.models.states.hmm.classes import fill_empty
 from langue.models.states.hmm.cluster_tables import Tables, expect
 from langue.models.states.hmm.clustered import ClusteredDecoder, ClusteredHMM
 from langue.models.states.hmm.model import HMM, StatePath
@@ -231,7 +231,7 @@ def begin(model: NeuralHMM, store: TokenStore) -> None:
     begins = np.zeros(len(tokens), bool)
     offsets = np.asarray(split.offsets, np.int64)
     begins[offsets[offsets < len(tokens)]] = True
-    model.classes = filled(exchange(tokens, begins, V, M), np.bincount(tokens, minlength=V), M)
+    model.classes = fill_empty(exchange(tokens, begins, V, M), np.bincount(tokens, minlength=V), M)
     log.info("%d words in %d clusters, of at most %d", V, M, np.bincount(model.classes).max())
 
 

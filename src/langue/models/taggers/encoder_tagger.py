@@ -34,7 +34,7 @@ from langue.nn.dropout import drop
 from langue.nn.fast.choices import autocast
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Tagger, Vocabulary
-from langue.tokens.masked import packed
+from langue.tokens.masked import pack_examples
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.words import HAN
@@ -173,7 +173,7 @@ class EncoderTagger(NeuralTagger):
         read = self.reader.read(sentences)
         if not read.windows:
             return torch.zeros(0, self.encoder.width, device=self.device)
-        batch = packed(read.windows, self.encoder.window)
+        batch = pack_examples(read.windows, self.encoder.window)
         with autocast(self.device, "auto" if self.training else "float32"):
             hidden = self.encoder.read(batch).flatten(0, 1).float()  # (B T, C)
         numbers, places = self.encoder.marked(batch.pairs)

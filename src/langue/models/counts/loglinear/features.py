@@ -72,7 +72,7 @@ def shape(source: ContextBatches, vocabulary_size: int, features: int) -> tuple[
     for begin in range(0, source.total, CHUNK_TOKENS):
         block = source.at(np.arange(begin, min(begin + CHUNK_TOKENS, source.total)))
         pairs = _pairs(block.before, block.targets, features, np.uint64(rows - 1))
-        keys, counts = _merged(keys, counts, *np.unique(pairs, return_counts=True))
+        keys, counts = _merge(keys, counts, *np.unique(pairs, return_counts=True))
     row = (keys >> np.uint64(32)).astype(np.int64)
     weights = Weights(
         bias=np.log1p(np.bincount((keys & LOW).astype(np.int64), counts / features, vocabulary_size)).astype(
@@ -85,7 +85,7 @@ def shape(source: ContextBatches, vocabulary_size: int, features: int) -> tuple[
     return weights, counts.astype(np.float32)
 
 
-def _merged(keys: Array, counts: Array, others: Array, more: Array) -> tuple[Array, Array]:
+def _merge(keys: Array, counts: Array, others: Array, more: Array) -> tuple[Array, Array]:
     """Two sorted tables of counts as one."""
     everything = np.concatenate([keys, others])
     order = np.argsort(everything, kind="stable")

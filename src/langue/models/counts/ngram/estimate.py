@@ -67,7 +67,7 @@ def estimate_tables(
         lower = _order(levels, suffix, n, rule, _threshold(prune, n), lower, log_prob, log_backoff)
         if n == 1 and absent is not None:
             log_prob[absent] = -np.inf
-    tables = Tables(levels.first, suffix, log_prob, log_backoff, levels.children, slots).frozen()
+    tables = Tables(levels.first, suffix, log_prob, log_backoff, levels.children, slots).freeze()
     if not any(prune):
         return tables
     kept = levels.new(len(suffix), bool)

@@ -25,7 +25,7 @@ WORD_BYTES = 64  # bytes that counting and estimating hold for each word of the 
 OTHER_BYTES = 8 * MEGABYTE  # what does not depend on the corpus: stacks, buffers, pieces of arrays
 
 
-def mapped(size: int, dtype: npt.DTypeLike) -> Array:
+def map_array(size: int, dtype: npt.DTypeLike) -> Array:
     """An array in a temporary file, which goes when the array does.
 
     Raises:
@@ -67,7 +67,7 @@ def _position(order: int) -> int:
 
 
 def count_in_blocks(
-    stream: Array, vocabulary_size: int, order: int, *, memory: int, new: New = mapped
+    stream: Array, vocabulary_size: int, order: int, *, memory: int, new: New = map_array
 ) -> Levels:
     """The levels of `count`, of a stream of any size.
 

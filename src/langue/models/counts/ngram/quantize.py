@@ -55,7 +55,7 @@ def quantize(tables: Tables, new: New = np.empty) -> Tables:
         _balance(tables, order_n, wanted)
         bins[1, n - 2] = _encode(wanted[here], log_backoff[here], least=True)
         _sum(tables, order_n, np.exp(bins[1, n - 2].astype(np.float64)), log_backoff)
-    return tables._replace(log_prob=log_prob, log_backoff=log_backoff, bins=bins).frozen()
+    return tables._replace(log_prob=log_prob, log_backoff=log_backoff, bins=bins).freeze()
 
 
 def _encode(values: Array, codes: Array, *, least: bool) -> Array:

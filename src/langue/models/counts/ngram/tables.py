@@ -59,7 +59,7 @@ class Tables(NamedTuple):
         _last_words(self.suffix, int(self.first[1]), word)
         return word
 
-    def frozen(self) -> "Tables":
+    def freeze(self) -> "Tables":
         """Made read-only, as mapped ones are: compiled code is made for one of them."""
         for array in self:
             array.flags.writeable = False
@@ -79,7 +79,7 @@ class Tables(NamedTuple):
         number = new(len(kept) + 1, np.uint32)
         tables = Tables(first, suffix, log_prob, log_backoff, children, np.empty(0, np.uint32))
         _keep(kept, self, number, tables)
-        return tables._replace(slots=index_of(children, tables.words(new), new)).frozen()
+        return tables._replace(slots=index_of(children, tables.words(new), new)).freeze()
 
     @property
     def quantized(self) -> bool:
@@ -102,7 +102,7 @@ class Tables(NamedTuple):
         np.bitwise_and(self.children, SPAN - 1, out=low, casting="unsafe")
         heading = np.array([shift, words], np.uint32)
         bases = np.concatenate([heading, self.children[:words], starts])
-        return self._replace(children=low, bases=bases).frozen()
+        return self._replace(children=low, bases=bases).freeze()
 
     def exact(self) -> "Tables":
         """With children numbered in full, and numbers in place of codes: as they are estimated."""
@@ -112,7 +112,7 @@ class Tables(NamedTuple):
         _widen(self.children, self.bases, children)
         wide = self._replace(children=children, bases=NO_BASES)
         if not self.quantized:
-            return wide.frozen()
+            return wide.freeze()
         log_prob, log_backoff = (
             np.empty(len(codes), np.float32) for codes in (self.log_prob, self.log_backoff)
         )
@@ -121,7 +121,7 @@ class Tables(NamedTuple):
             log_prob[here] = self.bins[0, n - 1, self.log_prob[here]]
             if n < self.order:
                 log_backoff[here] = self.bins[1, n - 1, self.log_backoff[here]]
-        return wide._replace(log_prob=log_prob, log_backoff=log_backoff, bins=NO_BINS).frozen()
+        return wide._replace(log_prob=log_prob, log_backoff=log_backoff, bins=NO_BINS).freeze()
 
     def save(self, folder: Path) -> None:
         for name, array in self._asdict().items():
@@ -142,7 +142,7 @@ class Tables(NamedTuple):
                 for name, file in files.items()
                 if file.exists() or name not in cls._field_defaults
             }
-        ).frozen()
+        ).freeze()
 
 
 def index_of(children: Array, word: Array, new: New = np.empty) -> Array:

@@ -45,7 +45,7 @@ class Counts(NamedTuple):
     emission: torch.Tensor
     log_likelihood: float
 
-    def mixed(self, other: "Counts", share: float) -> "Counts":
+    def mix(self, other: "Counts", share: float) -> "Counts":
         """(1 - share) × these + share × others."""
         return Counts(*((1 - share) * one + share * two for one, two in zip(self, other, strict=True)))  # type: ignore[operator, arg-type]
 
@@ -54,7 +54,7 @@ class Counts(NamedTuple):
         self.start.add_(states[~inside].sum(0))
         self.middle.add_(states[inside].sum(0))
 
-    def scaled(self, factor: float) -> "Counts":
+    def scale(self, factor: float) -> "Counts":
         """factor × these."""
         return Counts(*(factor * part for part in self))  # type: ignore[arg-type]
 
@@ -112,11 +112,11 @@ def expect(parameters: Parameters, pieces: Pieces, chosen: Array | None = None) 
     """E over all pieces, or some."""
     chosen = np.arange(len(pieces.inside)) if chosen is None else chosen
     if parameters.transition.ndim == 3:
-        run = _batched
+        run = _expect_in_batches
     elif not spans_little(parameters.transition, parameters.emission):
-        run = _exactly
+        run = _expect_in_logs
     else:
-        run = _looped if parameters.n_states <= FEW else _batched
+        run = _expect_in_loops if parameters.n_states <= FEW else _expect_in_batches
     size = sum(array.numel() * array.element_size() for array in parameters)
     parts = count_parts(
         int(np.diff(pieces.offsets)[chosen].sum()), PART_TOKENS, min(16, MAX_PART_BYTES // size)
@@ -129,14 +129,14 @@ def expect(parameters: Parameters, pieces: Pieces, chosen: Array | None = None) 
         total = sum(run(parameters, pieces, group, counts) for group in groups[part::parts])
         return counts._replace(log_likelihood=total)
 
-    add_up_all = map if run is _exactly else map_products  # the exact form has threads of its own
+    add_up_all = map if run is _expect_in_logs else map_products  # the exact form has threads of its own
     first, *others = add_up_all(add_up, range(parts))
     for other in others:
         first = Counts(*(one + two for one, two in zip(first, other, strict=True)))  # type: ignore[operator]
     return first
 
 
-def _gathered(pieces: Pieces, group: Array) -> tuple[Array, Array]:
+def _gather(pieces: Pieces, group: Array) -> tuple[Array, Array]:
     """Tokens of some pieces one after another, and their lengths."""
     lengths = np.diff(pieces.offsets)[group]
     begins = pieces.offsets[group]
@@ -144,9 +144,9 @@ def _gathered(pieces: Pieces, group: Array) -> tuple[Array, Array]:
     return pieces.tokens[positions], lengths
 
 
-def _batched(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
+def _expect_in_batches(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
     """Add the expected counts of some pieces; returns their log-likelihood."""
-    tokens, lengths = _gathered(pieces, group)
+    tokens, lengths = _gather(pieces, group)
     packed = pack(lengths)
     words = torch.from_numpy(tokens)[packed.positions]
     inside = torch.from_numpy(pieces.inside[group])[packed.order]
@@ -161,9 +161,9 @@ def _batched(parameters: Parameters, pieces: Pieces, group: Array, counts: Count
     return log_likelihood
 
 
-def _looped(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
+def _expect_in_loops(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
     """The same, a sequence at a time."""
-    tokens, lengths = _gathered(pieces, group)
+    tokens, lengths = _gather(pieces, group)
     start, middle, transition, emission = (part.numpy() for part in parameters)
     inside = pieces.inside[group]
     heads = np.where(inside[:, None], middle, start)
@@ -181,9 +181,9 @@ def _looped(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts
     return total
 
 
-def _exactly(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
+def _expect_in_logs(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
     """The same, exact however small a probability is."""
-    tokens, lengths = _gathered(pieces, group)
+    tokens, lengths = _gather(pieces, group)
     offsets = offsets_of(lengths)
     with np.errstate(divide="ignore"):
         start, middle, transition, emission = (np.log(part.numpy()) for part in parameters)
@@ -202,14 +202,14 @@ def maximize(counts: Counts, prior: Prior, before: Parameters) -> Parameters:
     emission = counts.emission + prior.emission * prior.mean[:, None]
     spread = prior.transition / before.n_states
     return Parameters(
-        _normalized(counts.start + spread, before.start, 0),
-        _normalized(counts.middle + spread, before.middle, 0),
-        _normalized(counts.transition + spread, before.transition, -1),
-        _normalized(emission, before.emission, 0),
+        _normalize(counts.start + spread, before.start, 0),
+        _normalize(counts.middle + spread, before.middle, 0),
+        _normalize(counts.transition + spread, before.transition, -1),
+        _normalize(emission, before.emission, 0),
     )
 
 
-def _normalized(counts: torch.Tensor, before: torch.Tensor, dim: int) -> torch.Tensor:
+def _normalize(counts: torch.Tensor, before: torch.Tensor, dim: int) -> torch.Tensor:
     total = counts.sum(dim, keepdim=True)
     return torch.where(total > 0, counts / total.clamp(min=1e-300), before)
 
@@ -249,10 +249,10 @@ def baum_welch(
             total = 0.0
             for group in group_pieces(pieces, batch_tokens):
                 seen = int(np.diff(pieces.offsets)[group].sum())
-                counts = expect(parameters, pieces, group).scaled(len(pieces.tokens) / seen)
+                counts = expect(parameters, pieces, group).scale(len(pieces.tokens) / seen)
                 total += counts.log_likelihood * seen / len(pieces.tokens)
                 share = (updates + 2) ** -DECAY
-                running = counts if running is None else running.mixed(counts, share)
+                running = counts if running is None else running.mix(counts, share)
                 parameters = maximize(running, prior, parameters)
                 updates += 1
         else:
@@ -270,7 +270,7 @@ def log_likelihood(parameters: Parameters, pieces: Pieces) -> float:
     """Of the pieces, by the forward half alone."""
 
     def work(group: Array) -> float:
-        tokens, lengths = _gathered(pieces, group)
+        tokens, lengths = _gather(pieces, group)
         packed = pack(lengths)
         local = parameters.emission[torch.from_numpy(tokens)[packed.positions]]
         inside = torch.from_numpy(pieces.inside[group])[packed.order]

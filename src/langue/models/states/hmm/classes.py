@@ -13,7 +13,7 @@ NEIGHBORS = 250  # commonest words that a word's neighbors are counted among
 ROUNDS = 12  # of k-means
 
 
-def filled(classes: Array, counts: Array, K: int) -> Array:
+def fill_empty(classes: Array, counts: Array, K: int) -> Array:
     """The same with no class empty: each that is takes the rarest word of the largest one."""
     classes = classes.copy()
     for k in np.flatnonzero(np.bincount(classes, minlength=K) == 0):

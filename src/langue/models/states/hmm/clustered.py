@@ -7,7 +7,7 @@ import torch
 
 from langue.base.arrays import Array, Floats, Ids
 from langue.base.errors import LangueError
-from langue.base.groups import grouped
+from langue.base.groups import group_by_size
 from langue.inference.chain import offsets_of
 from langue.models.states.hmm.cluster_tables import (
     Layout,
@@ -60,7 +60,7 @@ class ClusteredHMM:
             if (self.M * self.S) ** 2 <= CHUNK_BLOCK_ENTRIES
             else max(CHUNK_BLOCK_ENTRIES // self.S**2, MIN_CHUNK_TOKENS)
         )
-        for group in grouped(some, lambda index: len(sequences[index]), limit):
+        for group in group_by_size(some, lambda index: len(sequences[index]), limit):
             for begin in range(0, len(sequences[group[-1]]), limit):  # only one that stands alone has two
                 parts = [np.asarray(sequences[index][begin : begin + limit], np.int64) for index in group]
                 offsets = offsets_of([len(part) for part in parts])

@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from langue.base.arrays import Float64Array, Floats, Ids, Int32Array
 from langue.base.errors import LangueError
-from langue.base.groups import grouped
-from langue.inference.batched import Packed, advance, forward, map_products, opened, pack
+from langue.base.groups import group_by_size
+from langue.inference.batched import Packed, advance, forward, map_products, pack, start_messages
 from langue.inference.chain import Chain, offsets_of
 from langue.inference.maxproduct import viterbi
 from langue.inference.second_order import Chain2, posteriors2, viterbi2
@@ -69,7 +69,7 @@ class HMM(Causal):
     @torch.inference_mode()
     def decoder(self, prompts: Sequence[Ids]) -> "HMMDecoder":
         start, _, transition, _ = self.parameters
-        states = opened(start.repeat(len(prompts), 1), transition)
+        states = start_messages(start.repeat(len(prompts), 1), transition)
         for group in self._groups(prompts):
             _, packed, alpha = self._forward([prompts[index] for index in group])
             natural = torch.empty_like(alpha)
@@ -99,7 +99,7 @@ class HMM(Causal):
         width = messages(self.parameters)
         some = [index for index, ids in enumerate(sequences) if len(ids)]
         some.sort(key=lambda index: len(sequences[index]))
-        return list(grouped(some, lambda index: len(sequences[index]) * width, CHUNK_MESSAGES))
+        return list(group_by_size(some, lambda index: len(sequences[index]) * width, CHUNK_MESSAGES))
 
     def _forward(self, sequences: Sequence[Ids]) -> tuple[torch.Tensor, Packed, torch.Tensor]:
         packed = pack([len(ids) for ids in sequences])

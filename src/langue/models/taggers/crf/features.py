@@ -19,7 +19,7 @@ from langue.base.errors import LangueError
 from langue.corpus.tagged import Sentence
 from langue.inference.chain import offsets_of
 from langue.models.taggers.crf.document import ELSEWHERE, elsewhere
-from langue.models.taggers.crf.segments import SEGMENTED, segmented
+from langue.models.taggers.crf.segments import SEGMENTED, segment_sentences
 from langue.models.taggers.crf.templates import FARTHEST, FUNCTIONS, Part, Template, parse
 
 NONE = -1  # in place of a number: a value that is unknown, or not there
@@ -27,7 +27,7 @@ EDGES = 2 * FARTHEST  # numbers of the places before and behind a sentence
 FREE = -1  # an empty slot of the hash table
 MOST_MET = 1 << 20  # words whose values are remembered: a server that runs for months must not keep all
 # Columns that are made of the sentences, and by what; each only where a template looks at one.
-MADE = ((ELSEWHERE, elsewhere), (SEGMENTED, segmented))
+MADE = ((ELSEWHERE, elsewhere), (SEGMENTED, segment_sentences))
 REUSE = 8  # tokens an attribute must have on average for a bundle of its own to pay
 
 
@@ -118,7 +118,7 @@ class Extractor:
 
     def learn(self, sentences: Sequence[Sentence], minimum: int) -> Batch:
         """Number every attribute that occurs at least `minimum` times, and extract."""
-        text = self._numbered(sentences)
+        text = self._number(sentences)
         keys_of: list[Array] = []
         for template in self.templates:
             distinct, numbers = _distinct(self._keys(template, text.parts(template)))
@@ -138,7 +138,7 @@ class Extractor:
 
     def extract(self, sentences: Sequence[Sentence]) -> Batch:
         """Attributes of new sentences; what training did not see has none."""
-        return self._batch(self._numbered(sentences))
+        return self._batch(self._number(sentences))
 
     def _batch(self, text: "_Numbered") -> Batch:
         """Templates that look at one place are bundled by it; of the others, those with few attributes."""
@@ -160,7 +160,7 @@ class Extractor:
             members.append(np.arange(self.starts[index], self.starts[index + 1]))
             sizes += [1] * count + [0]
         for (column, offset), chosen in by_position.items():
-            rows = text.shifted(text.words[column], offset, text.sizes[column])
+            rows = text.shift(text.words[column], offset, text.sizes[column])
             alone = [self._look_up(index, text.alone(self.templates[index])) for index in chosen]
             by_row = np.stack(alone, axis=1)  # (distinct words and places outside, templates)
             bundles.append(rows + len(sizes))
@@ -194,10 +194,10 @@ class Extractor:
         shown = []
         for part in reversed(template.parts):
             key, value = divmod(key, self._size(part))
-            shown.append(self._shown(part, value))
+            shown.append(self._show(part, value))
         return "|".join(map(str, template.parts)) + "=" + "|".join(reversed(shown))
 
-    def _shown(self, part: Part, value: int) -> str:
+    def _show(self, part: Part, value: int) -> str:
         names = self.values[part.name].names()
         if value < len(names):
             return names[value]
@@ -207,7 +207,7 @@ class Extractor:
     def _size(self, part: Part) -> int:
         return len(self.values[part.name].numbers) + EDGES
 
-    def _numbered(self, sentences: Sequence[Sentence]) -> "_Numbered":
+    def _number(self, sentences: Sequence[Sentence]) -> "_Numbered":
         """The distinct words of each column, and the number of each token's value of every part."""
         words: list[Array] = []
         distinct: list[Sequence[str | None]] = []
@@ -259,7 +259,7 @@ class Extractor:
         return keys
 
     def _table(self, index: int) -> tuple[Array, Array]:
-        table: tuple[Array, Array] = _hashed(self.keys[self.starts[index] : self.starts[index + 1]])
+        table: tuple[Array, Array] = _hash_keys(self.keys[self.starts[index] : self.starts[index + 1]])
         return table
 
 
@@ -284,7 +284,7 @@ class _Numbered:
         self._counts = counts
         self._parts: dict[Part, Array] = {}
 
-    def shifted(self, values: Array, offset: int, size: int) -> Array:
+    def shift(self, values: Array, offset: int, size: int) -> Array:
         """Each token's value `offset` positions away, `(N,)`; outside the sentence `size` and beyond."""
         shifted = np.empty_like(values)
         _shift(values, self.offsets, offset, size, shifted)
@@ -295,7 +295,7 @@ class _Numbered:
         for part in template.parts:
             if part not in self._parts:
                 values = self._tables[part.name][self.words[self._columns[part.name]]]
-                self._parts[part] = self.shifted(values, part.offset, self._counts[part.name])
+                self._parts[part] = self.shift(values, part.offset, self._counts[part.name])
         return [self._parts[part] for part in template.parts]
 
     def alone(self, template: Template) -> list[Array]:
@@ -362,7 +362,7 @@ def _distinct(keys):
 
 
 @njit
-def _hashed(keys):
+def _hash_keys(keys):
     """A table of distinct keys: what stands in each slot, and its number."""
     capacity = 16
     while capacity < 2 * len(keys):

@@ -79,17 +79,17 @@ class Objective:
         unknown = np.add.reduceat(np.r_[tags == UNKNOWN_TAG, False], batch.offsets[:-1]) > 0
         unknown &= np.diff(batch.offsets) > 0
         self.partial = np.flatnonzero(unknown)
-        self.observed = self._observed(~unknown)
+        self.observed = self._observe(~unknown)
         self._unary = np.empty((len(tags), self.K))
 
-    def _observed(self, whole: Array) -> Float64Array:
+    def _observe(self, whole: Array) -> Float64Array:
         """f(x, y) summed over the sentences of which every tag is known."""
         known = np.repeat(whole, np.diff(self.batch.offsets))
         states = np.zeros((len(self.tags), self.K))
         states[np.flatnonzero(known), self.tags[known]] = 1.0
         pairs = np.zeros((self.K, self.K))
         _count_pairs(self.tags, self.batch.offsets, whole, pairs)
-        return self._expected(states, pairs)
+        return self._expect(states, pairs)
 
     def __call__(self, theta: Float64Array) -> tuple[float, Float64Array]:
         """Negative log-likelihood in nats, and its gradient."""
@@ -106,9 +106,9 @@ class Objective:
             loss -= float(given.log_z.sum())
             sums.states[rows] -= given.states
             pairs = pairs - given.pairs
-        return loss, self._expected(sums.states, pairs) - self.observed
+        return loss, self._expect(sums.states, pairs) - self.observed
 
-    def _expected(self, states: Float64Array, pairs: Float64Array) -> Float64Array:
+    def _expect(self, states: Float64Array, pairs: Float64Array) -> Float64Array:
         """Σ over positions of states × features: `(P + Q,)`."""
         features, batch = self.features, self.batch
         parts = count_parts(len(states), PART_POSITIONS, 8)

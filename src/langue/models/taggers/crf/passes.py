@@ -106,7 +106,7 @@ def train_twice(
     if first.interrupted:
         return first
     try:
-        told = _jackknifed(config, columns, sentences, fold_of)
+        told = _jackknife(config, columns, sentences, fold_of)
         log.info("second pass")
         config = msgspec.structs.replace(config, templates=(*templates, *TEMPLATES))
         return TwoPasses(first, train(config, (*columns, *ADDED), told))
@@ -115,7 +115,7 @@ def train_twice(
         return first
 
 
-def _jackknifed(
+def _jackknife(
     config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sentence], fold_of: Sequence[int]
 ) -> list[Sentence]:
     """The sentences as a first pass leaves them that has not seen their documents."""
@@ -150,7 +150,7 @@ def with_predictions(first: CRF, sentences: Sequence[Sentence]) -> list[Sentence
     alone = [[Sentence(one.columns)] for one, index in zip(sentences, indices, strict=True) if index is None]
     tags = iter(first.tag(list(chain.from_iterable(whole + alone))))
     told = [
-        _told(document, list(islice(tags, len(document))), spelled=first.names.scheme is not None)
+        _tell(document, list(islice(tags, len(document))), spelled=first.names.scheme is not None)
         for document in whole + alone
     ]
     rest = iter(told[len(whole) :])
@@ -160,7 +160,7 @@ def with_predictions(first: CRF, sentences: Sequence[Sentence]) -> list[Sentence
     ]
 
 
-def _told(document: Sequence[Sentence], tags: Sequence[Sequence[str]], *, spelled: bool) -> list[Columns]:
+def _tell(document: Sequence[Sentence], tags: Sequence[Sequence[str]], *, spelled: bool) -> list[Columns]:
     """The columns `ADDED` of the sentences of a document, from the tags that the first pass gave them.
 
     Args:

@@ -17,7 +17,7 @@ SEGMENTED = ("segment",)  # what it is: see `templates`
 POSITIONS = ["M", "B", "E", "S"]  # inside a word, begins one, ends one, both
 
 
-def segmented(sentences: Sequence[Sentence]) -> list[Column]:
+def segment_sentences(sentences: Sequence[Sentence]) -> list[Column]:
     """The column `SEGMENTED` of all tokens, one sentence after another."""
     words = chain.from_iterable(segment("".join(sentence.words)) for sentence in sentences)
     ends = np.cumsum([0, *map(len, words)])

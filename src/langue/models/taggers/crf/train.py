@@ -43,7 +43,7 @@ def train(config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sente
     )
     log.info("%s features of %s attributes", f"{features.size:,}", f"{len(extractor.keys):,}")
     theta, interrupted = _estimate(config, Objective(batch, tags, features, chain))
-    extractor, features, theta = _pruned(extractor, features, theta)
+    extractor, features, theta = _prune(extractor, features, theta)
     model = CRF(extractor, features, theta.astype(np.float32), labels, chain)
     model.interrupted = interrupted
     return model
@@ -55,7 +55,7 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Float64Array, 
     last = Step(0, theta, np.inf, 0)
     interrupted = False
 
-    def penalized(theta: Float64Array) -> tuple[float, Float64Array]:
+    def penalize(theta: Float64Array) -> tuple[float, Float64Array]:
         loss, gradient = objective(theta)
         return loss + config.l2 * dot(theta, theta), gradient + (2 * config.l2) * theta
 
@@ -76,7 +76,7 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Float64Array, 
                 )
             else:
                 last = minimize(
-                    penalized,
+                    penalize,
                     theta,
                     l1=config.l1,
                     steps=config.iterations,
@@ -91,7 +91,7 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Float64Array, 
     return last.theta, interrupted
 
 
-def _pruned(
+def _prune(
     extractor: Extractor, features: Features, theta: Float64Array
 ) -> tuple[Extractor, Features, Float64Array]:
     """All without the features of weight 0, and the attributes that are left with none."""
