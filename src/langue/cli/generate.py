@@ -40,7 +40,8 @@ def command(
 
     held = api.CausalModel.load(model)
     if num_beams:
-        return _by_beam_search(held, prompt, num_beams, max_tokens, json=json)
+        _by_beam_search(held, prompt, num_beams, max_tokens, json=json)
+        return
     writer = held.stream(
         prompt,
         max_tokens=max_tokens,

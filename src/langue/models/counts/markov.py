@@ -126,27 +126,27 @@ def _freeze(array: Array) -> Array:
 def _score(word, counts, children, total, start, order, alpha, text, scores):
     """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
     for t in range(1, len(text)):
-        low, high, sum = _context(word, children, total, start, text[max(0, t - order) : t])
+        low, high, mass = _context(word, children, total, start, text[max(0, t - order) : t])
         child = _child(word, low, high, text[t])
         seen = counts[child] if child >= 0 else 0
-        scores[t - 1] = _log_prob(seen, sum, alpha, start)
+        scores[t - 1] = _log_prob(seen, mass, alpha, start)
 
 
 @njit
 def _distribution(word, counts, children, total, alpha, context, row):
     """Fill `row` with the log-probability of every token after a context."""
-    low, high, sum = _context(word, children, total, len(row), context)
-    row[:] = _log_prob(0, sum, alpha, len(row))
+    low, high, mass = _context(word, children, total, len(row), context)
+    row[:] = _log_prob(0, mass, alpha, len(row))
     for child in range(low, high):
         if word[child] < len(row):  # `<s>` is read, never predicted
-            row[word[child]] = _log_prob(counts[child], sum, alpha, len(row))
+            row[word[child]] = _log_prob(counts[child], mass, alpha, len(row))
 
 
 @njit
-def _log_prob(seen, sum, alpha, size):
-    if sum == 0:
+def _log_prob(seen, mass, alpha, size):
+    if mass == 0:
         return -np.log(size)
-    return np.log((seen + alpha) / (sum + alpha * size))
+    return np.log((seen + alpha) / (mass + alpha * size))
 
 
 @njit

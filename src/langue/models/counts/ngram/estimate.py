@@ -284,15 +284,15 @@ def _interpolate(order, rule, begin, end, gamma):
             if np.int64(raw[child]) <= threshold:
                 pruned += a
             else:
-                seen[a if a < 3 else 3] += 1
+                seen[min(a, np.int64(3))] += 1
         added = per_child * (seen[1] + seen[2] + seen[3]) + extra
         taken = discount[1] * seen[1] + discount[2] * seen[2] + discount[3] * seen[3] + pruned + added
         below = taken / (total + added) if total > 0 else 1.0
         share = 1.0 / (total + added) if total > 0 else 0.0
-        gamma[context - begin] = backoff if backoff else below
+        gamma[context - begin] = backoff if backoff > 0.0 else below
         if backoff:
             below = 0.0
         for child in range(low, high):
             a = np.int64(counts[child])
             shorter = np.int64(suffix[child + first]) - first_below
-            p[child] = (a - discount[a if a < 3 else 3]) * share + below * lower[shorter]
+            p[child] = (a - discount[min(a, np.int64(3))]) * share + below * lower[shorter]

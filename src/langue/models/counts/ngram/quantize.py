@@ -122,25 +122,25 @@ def _weigh(counts, low, scale):
 def _cut(counts, weights, values, first, least, bins, code):
     """Share out cells among the bins from `first` on: each takes its share of the weight that is left."""
     left, occupied = weights.sum(), np.count_nonzero(counts)
-    bin, weight, held, value = first, 0.0, 0.0, np.inf if least else 0.0
+    current, weight, held, value = first, 0.0, 0.0, np.inf if least else 0.0
     for cell in range(len(counts)):
         if counts[cell] == 0:
             continue
-        free = len(bins) - bin - 1  # bins after this one
+        free = len(bins) - current - 1  # bins after this one
         # A heavy cell begins a bin of its own.
         if held and free and (weight + weights[cell] / 2) * (free + 1) > left:
             left -= weight
-            bin, weight, held, value = bin + 1, 0.0, 0.0, np.inf if least else 0.0
+            current, weight, held, value = current + 1, 0.0, 0.0, np.inf if least else 0.0
             free -= 1
-        code[cell] = bin
+        code[cell] = current
         weight += weights[cell]
         held += counts[cell]
         value = min(value, values[cell]) if least else value + values[cell]
-        bins[bin] = value if least else value / held
+        bins[current] = value if least else value / held
         occupied -= 1
         if free and occupied <= free:
             left -= weight
-            bin, weight, held, value = bin + 1, 0.0, 0.0, np.inf if least else 0.0
+            current, weight, held, value = current + 1, 0.0, 0.0, np.inf if least else 0.0
 
 
 @njit
