@@ -16,7 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from langue.base.errors import LangueError, MissingExtra
 from langue.models.folder import ModelFolder
 from langue.protocols import Vocabulary
-from langue.tokens.batches import Batch, Batches
+from langue.tokens.batch import Batch
+from langue.tokens.batches import Batches
 from langue.tokens.store import TokenStore
 from langue.training.distributed import World
 from langue.training.loop import Trainer

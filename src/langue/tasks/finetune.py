@@ -23,7 +23,8 @@ from langue.base.progress import log
 from langue.corpus.labeled import read_labeled
 from langue.models.encoders.classifier import FAMILY, ClassifierConfig, EncoderClassifier, Pooling, build
 from langue.models.folder import DESCRIPTION, ModelFolder, save
-from langue.nn.fast.choices import autocast, best_device, keep_freed_memory
+from langue.nn.device import best_device, keep_freed_memory
+from langue.nn.precision import autocast
 from langue.protocols import Masked, Vocabulary
 from langue.tasks.classification import Read, Reader, Scores, measure, numbers
 from langue.tasks.epochs import Problem, SeedResult, every_seed, held_out, spread, train_epochs

@@ -13,7 +13,7 @@ from langue.inference.chain import offsets_of
 from langue.models.family import TaggerInputs
 from langue.models.taggers.base import NeuralTagger
 from langue.models.taggers.labels import check_possible, spell_labels
-from langue.nn.fast.choices import best_device
+from langue.nn.device import best_device
 from langue.tasks.epochs import LoopSettings, Problem, SeedResult, every_seed, held_out, spread, train_epochs
 from langue.tasks.metrics import TagScores, measure
 from langue.training.recipe import Recipe

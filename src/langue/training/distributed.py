@@ -16,7 +16,7 @@ from torch import distributed, nn
 
 from langue.base.errors import LangueError
 from langue.base.files import atomic_folder
-from langue.nn.fast.choices import best_device
+from langue.nn.device import best_device
 from langue.tokens.batches import TrainingBatch
 from langue.training.optimizer import copy, full_tensor, weights
 

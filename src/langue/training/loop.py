@@ -11,7 +11,7 @@ import torch
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.base.seeds import derive
-from langue.nn.fast.choices import autocast
+from langue.nn.precision import autocast
 from langue.tokens.batches import TrainingBatch
 from langue.tokens.store import TokenStore
 from langue.training import forward

@@ -12,7 +12,7 @@ import msgspec
 from langue.base.deprecated import rename_keys
 from langue.base.errors import LangueError
 from langue.base.progress import Bar, bar, log
-from langue.nn.fast.choices import keep_freed_memory
+from langue.nn.device import keep_freed_memory
 from langue.tokens.store import TokenStore
 from langue.training.checkpoint import Checkpoints
 from langue.training.distributed import World

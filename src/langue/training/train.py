@@ -113,7 +113,7 @@ def _by_gradient(
 
 def new_model(recipe: Recipe, store: TokenStore) -> Any:
     """A model with random weights, for the vocabulary of a store."""
-    from langue.nn.fast.choices import best_device
+    from langue.nn.device import best_device
 
     assert recipe.family.build is not None and recipe.training is not None
     model = recipe.family.build(recipe.model, recipe.family.vocabulary(store), recipe.training.seed)

@@ -18,13 +18,14 @@ from torch import nn
 from langue.base.config import Config, decode
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
-from langue.models.encoders.base import MaskedModel, marked_places
+from langue.models.encoders.base import MaskedModel, marked_positions
 from langue.models.family import Family
 from langue.models.registry import family
 from langue.nn.dropout import Dropout
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Classifier, Floats, Ids, Vocabulary
-from langue.tokens.masked import MaskedBatch, pack_examples
+from langue.tokens.masked import pack_examples
+from langue.tokens.masked_batch import MaskedBatch
 
 EXAMPLES = 64  # read at a time without gradients
 Pooling = Literal["cls", "mean"]
@@ -76,7 +77,7 @@ class EncoderClassifier(nn.Module, Classifier):
     def _first(self, batch: MaskedBatch) -> torch.Tensor:
         """The states of `[CLS]`: `(examples, C)`."""
         numbers, _ = self.encoder.marked(batch.pairs)
-        return self.encoder.read(batch, marked_places(batch.pairs))[numbers.argsort()]
+        return self.encoder.read(batch, marked_positions(batch.pairs))[numbers.argsort()]
 
     def _mean(self, batch: MaskedBatch) -> torch.Tensor:
         """The means of the states of all tokens, `[CLS]` and `[SEP]` among them: `(examples, C)`."""

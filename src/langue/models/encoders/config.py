@@ -9,7 +9,7 @@ import msgspec
 from langue.base.config import Config
 from langue.models.encoders.start import settings_of
 from langue.protocols import Vocabulary
-from langue.tokens.masked import SentencePairs, Specials
+from langue.tokens.masked_batch import SentencePairs, Specials
 from langue.tokens.masking import Masking
 
 Count = Annotated[int, msgspec.Meta(ge=0)]

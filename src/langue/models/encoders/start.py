@@ -24,7 +24,7 @@ from langue.models.folder import DESCRIPTION, Description, describe
 from langue.models.registry import family as lookup
 from langue.nn.released import Weights
 from langue.nn.weights import WEIGHTS
-from langue.tokens.masked import Specials
+from langue.tokens.masked_batch import Specials
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 

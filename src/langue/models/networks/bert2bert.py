@@ -24,10 +24,12 @@ from torch import nn
 from langue.base.config import Config
 from langue.models.encoders import bert
 from langue.models.family import Family
-from langue.nn.attention import Attention, Mask, Past, causal_mask
+from langue.nn.attention import Attention, Mask, causal_mask
+from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
-from langue.nn.weights import load_weights, save_weights, saved_tensor
+from langue.nn.initial import normal_weights
+from langue.nn.weights import load_weights, saved_tensor
 from langue.protocols import Causal, Vocabulary
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -228,9 +230,6 @@ class Bert2Bert(EncoderDecoder):
         places = sum(side.position.weight.numel() for side in (self.reads, self.writes))
         return 6.0 * (weights - places) + 30.0 * L * C * T
 
-    def save(self, folder: Path) -> None:
-        save_weights(self, folder)
-
 
 def build(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2Bert:
     """A model with random weights, or, where it has an `init_from`, those of a BERT.
@@ -244,7 +243,7 @@ def build(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2Be
         source = bert.build(both, vocabulary, seed).cpu()
         msgspec.structs.force_setattr(config, "special_ids", source.config.special_ids)
     model = Bert2Bert(config, vocabulary, separators_of(config.separator, vocabulary))
-    bert.initialize(model, seed)
+    normal_weights(model, seed)
     if source is not None:
         model.copy_from(source)
     return model

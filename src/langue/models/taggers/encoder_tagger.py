@@ -31,7 +31,7 @@ from langue.models.taggers.base import NeuralTagger
 from langue.models.taggers.heads import Head
 from langue.models.taggers.labels import Labels
 from langue.nn.dropout import drop
-from langue.nn.fast.choices import autocast
+from langue.nn.precision import autocast
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Tagger, Vocabulary
 from langue.tokens.masked import pack_examples

@@ -90,7 +90,7 @@ def cut(documents: Iterator[Array], longest: int) -> Pieces:
 
 
 def group_pieces(pieces: Pieces, size: int, chosen: Array | None = None, *, least: int = 2) -> list[Array]:
-    """Array of pieces, of all or some, in groups of at most about `size` tokens, like lengths together.
+    """Numbers of pieces, of all or some, in groups of at most about `size` tokens, like lengths together.
 
     Args:
         least: groups there should be.
@@ -104,7 +104,7 @@ def group_pieces(pieces: Pieces, size: int, chosen: Array | None = None, *, leas
 
 
 def messages(parameters: Parameters) -> int:
-    """Array that a message has: states, or pairs of them."""
+    """How many numbers a message has: states, or pairs of them."""
     return parameters.transition.numel() // parameters.n_states
 
 
