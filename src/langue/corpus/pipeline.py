@@ -90,7 +90,7 @@ class Repeats:
         return True
 
     def _decide(self) -> None:
-        """What to do with repeats, once the first file has shown what its documents are."""
+        """The rule for repeats, once the first file has shown what its documents are."""
         if self._decided:
             return
         self._decided = True

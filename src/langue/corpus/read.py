@@ -41,7 +41,7 @@ class Source(NamedTuple):
 
     @property
     def suffix(self) -> str:
-        """What the file is once unpacked: `.jsonl` for `news.jsonl.gz`."""
+        """Suffix of the file once unpacked: `.jsonl` for `news.jsonl.gz`."""
         suffixes = [suffix.lower() for suffix in Path(self.name).suffixes]
         while suffixes and suffixes[-1] in PACKED:
             suffixes.pop()
@@ -121,7 +121,7 @@ def _documents(
 
 
 def resolve(rule: str, head: bytes, several: int) -> str:
-    """Where documents of a text file end, if the user left it to us.
+    """The rule by which documents of a text file end, where the user left it to us.
 
     A file with form-feed lines ends them there; of many files each is a document; one file, or a
     few, are cut into passages, for one long document could not be split into train and test.

@@ -75,7 +75,7 @@ class Tagged(NamedTuple):
 
 
 def unit_of(sentences: Iterable[Sentence]) -> Literal["characters", "words"]:
-    """What the tokens are: characters, if nearly all have only one."""
+    """The unit of the tokens: characters, if nearly all have only one."""
     lengths = [len(word) for sentence in sentences for word in sentence.words]
     return "characters" if lengths.count(1) >= CHARACTERS * len(lengths) else "words"
 

@@ -25,7 +25,7 @@ SMALLEST = 1e-200  # least ratio of a message to the largest that still leaves r
 
 
 class Packed(NamedTuple):
-    """Where the positions of sequences, one after another, stand when stored time by time."""
+    """Layout of packed sequences, stored time by time, as PyTorch's `PackedSequence`."""
 
     positions: torch.Tensor  # (N,) position of each packed row
     order: torch.Tensor  # (S,) sequences, the longest first: the rows of the first time
@@ -139,14 +139,14 @@ def backward(
 
 
 def start_messages(first: torch.Tensor, transition: torch.Tensor) -> torch.Tensor:
-    """Messages of first positions from those of single states `(h, K)`."""
+    """Initial messages `(h, K)`, or in a second-order chain `(h, K + 1, K)` with no state before."""
     if transition.ndim == 2:
         return first
     return F.pad(first[:, None], (0, 0, first.shape[1], 0))  # the state before is none
 
 
 def advance(messages: torch.Tensor, transition: torch.Tensor) -> torch.Tensor:
-    """What messages say of the next position before anything is observed there."""
+    """Predicted messages of the next position, before anything is observed there."""
     if transition.ndim == 2:
         return messages @ transition
     after = torch.bmm(messages.permute(2, 0, 1), transition.transpose(0, 1))  # (from, h, to)

@@ -17,7 +17,7 @@ from langue.inference.maxproduct import Best, Ranked
 
 
 class Chain2(NamedTuple):
-    """What all sequences have in common: natural-log scores."""
+    """A second-order chain: natural-log scores that all sequences share."""
 
     transition: Float64Array  # (K + 1, K + 1, K)
     end: Float64Array  # (K + 1, K)

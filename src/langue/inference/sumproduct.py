@@ -20,7 +20,7 @@ TINY = 1e-200  # smallest nonzero message: TINY × 1e-50 (transition) × 1e-50 (
 
 
 class Posteriors(NamedTuple):
-    """What forward–backward finds. A sequence without any permitted path has a `log_z` of -inf, and zeros."""
+    """Posteriors of forward–backward; without any permitted path, a `log_z` of -inf, and zeros."""
 
     log_z: Float64Array  # (S,) log of the sum over all paths: the log-likelihood of an HMM
     states: Float64Array  # (N, K) probability of each state at each position

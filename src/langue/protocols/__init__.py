@@ -109,7 +109,7 @@ class Searchable(Causal, Protocol):
     """A `Causal` model that keeps its training text, with an index of it."""
 
     def matches(self, ids: Ids) -> tuple[Ids, Ids]:
-        """How much of a text stands in the training text.
+        """Longest matches of a text with the training text, token by token.
 
         Returns:
             lengths: for each token, of the longest piece that ends with it and occurs: `(tokens,)`.

@@ -20,11 +20,11 @@ from langue.tokens.store import Split
 
 
 class TrainingBatch(Protocol):
-    """What the trainer knows of a batch of any family."""
+    """A batch of any family, as the trainer sees it."""
 
     @property
     def rows(self) -> int:
-        """How many rows it could be cut into."""
+        """Rows, the units it can be cut into."""
 
     @property
     def targets_count(self) -> int:
@@ -35,7 +35,7 @@ class TrainingBatch(Protocol):
 
 
 class BatchSource(Protocol):
-    """Where the trainer gets the batches of a split."""
+    """Source of the batches of a split."""
 
     rows: int  # of a batch
     context: int  # tokens of a row
@@ -141,7 +141,7 @@ ROUNDS = 4  # of the Feistel network: enough to make every pattern of neighbors 
 
 
 def permute(indices: Int64Array, total: int, key: int) -> Int64Array:
-    """Where a permutation of `range(total)` sends these places, without making all of it.
+    """Images of these indices under a pseudorandom permutation of `range(total)`, which is never made whole.
 
     A Feistel network permutes a power of four that holds `total`; a place that falls outside is sent
     on until it falls inside (Black and Rogaway 2002, "Ciphers with arbitrary finite domains").

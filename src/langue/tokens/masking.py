@@ -40,7 +40,7 @@ def mask(
     draw: np.random.Generator,
     replace_probs: tuple[float, float] = (MASKED, RANDOM),
 ) -> tuple[Int64Array, Int64Array]:
-    """What is read, and what is to be predicted.
+    """Masked inputs and targets.
 
     Args:
         ids: `(rows, time)`.

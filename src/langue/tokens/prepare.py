@@ -39,7 +39,7 @@ SPOOL = ".text"  # cleaned text on its way to the vocabulary
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a corpus on its way into a store."""
+    """Report of a preparation: what was read, dropped, kept and encoded."""
 
     path: Path
     ledger: dict[str, Any]  # what was read, changed, dropped, kept, leaked

@@ -186,7 +186,7 @@ class TokenStore:
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How its texts became ids, for the models made from it."""
+        """Preprocessing of its texts into ids, for the models made from it."""
         return Preprocessing(
             self.path / TOKENIZER,
             self.manifest["tokenizer"]["fingerprint"],

@@ -211,7 +211,7 @@ class StreamDecoder:
         return self._decoder.decode(self._tokenizer.token_bytes(id))
 
     def flush(self) -> str:
-        """What is left at the end; the bytes of an unfinished character become U+FFFD."""
+        """Text still held at the end; the bytes of an unfinished character become U+FFFD."""
         return self._decoder.decode(b"", final=True)
 
 
@@ -251,7 +251,7 @@ def _find_id(hf: HFTokenizer, names: Sequence[str], otherwise: int) -> int:
 
 
 def _kind(hf: HFTokenizer) -> str:
-    """What a tokenizer is, by its parts: the file has no room for a name."""
+    """Kind of a tokenizer, told by its parts: the file has no room for a name."""
     model, parts = type(hf.model).__name__, repr(hf.pre_tokenizer)
     if model == "WordLevel":
         return "whitespace"

@@ -35,7 +35,7 @@ class ClassNGramConfig(Config, frozen=True):
 
 
 class Classes(NamedTuple):
-    """What class a word is of, and what it has of its class."""
+    """Class of each word, and its share of the class."""
 
     of: Annotated[Array, ArraySpec("uint32", ("V",), below="classes")]
     log_share: Annotated[Array, ArraySpec("float32", ("V",), most=0)]  # natural log p(word | class)

@@ -98,7 +98,7 @@ def _shift(joint, out, into, k, follows, precedes, itself, sign):
 
 @njit
 def _gain(joint, out, into, k, follows, precedes, after, before, itself):
-    """What the log-likelihood Σ n(g, h) log n(g, h) - Σ n(g) log n(g), both sides, gains from a word in k."""
+    """Gain of the log-likelihood Σ n(g, h) log n(g, h) - Σ n(g) log n(g), both sides, from a word in k."""
     gain, right_sum, left_sum = 0.0, 0.0, 0.0
     for h in after:
         right_sum += follows[h]

@@ -91,7 +91,7 @@ class InfiniGram(Causal):
         return InfiniGramDecoder(self, [self._text(ids) for ids in prompts])
 
     def range(self, ids: Ids) -> Array:
-        """Where an n-gram of any length occurs: positions of the stream, `(occurrences,)`."""
+        """Occurrences of an n-gram of any length: positions of the stream, `(occurrences,)`."""
         self.vocabulary.check(ids)
         low, high = locate(self.stream, self.suffixes, np.array(ids, np.uint32))
         return np.sort(self.suffixes[low:high])
@@ -103,7 +103,7 @@ class InfiniGram(Causal):
         return np.searchsorted(self._starts, positions, side="right") - 1
 
     def matches(self, ids: Ids) -> tuple[Array, Array]:
-        """How much of a text stands in the training text.
+        """Longest matches of a text with the training text, token by token.
 
         Returns:
             lengths: for each token, of the longest piece that ends with it and occurs: `(tokens,)`.

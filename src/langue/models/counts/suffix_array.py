@@ -92,7 +92,7 @@ def _refine(suffixes, rank, keys, begin, end, step):
 
 @njit
 def narrow(stream, suffixes, low, high, depth, token):
-    """Of the range of an n-gram of `depth` tokens, the part where `token` comes next."""
+    """Narrow the range of an n-gram of `depth` tokens to the part where `token` comes next."""
     return (
         _first(stream, suffixes, low, high, depth, np.int64(token)),
         _first(stream, suffixes, low, high, depth, np.int64(token) + 1),

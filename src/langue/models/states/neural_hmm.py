@@ -46,7 +46,7 @@ CLUSTERED = 5_000_000  # tokens of the train split that clusters are learned fro
 
 
 class NeuralHMMConfig(Config, frozen=True):
-    """How many states, and the width of what they share."""
+    """Settings of a neural HMM."""
 
     states: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 4096
     clusters: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 128  # of words; the paper's

@@ -47,7 +47,7 @@ class Weights(NamedTuple):
 
 
 def count_of(order: int, skips: bool) -> int:
-    """How many features a context has."""
+    """Number of features of a context."""
     return order - 1 + (max(order - 2, 0) if skips else 0)
 
 

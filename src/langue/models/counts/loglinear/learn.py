@@ -96,7 +96,7 @@ class Learner:
 
 @njit
 def _entry_of(weights, row, word):
-    """Where the pair of a row and a word stands; it was counted, so it is there."""
+    """Index of the non-zero entry of a row and a word, by bisection; it was counted, so it is there."""
     start, end = np.int64(weights.starts[row]), np.int64(weights.starts[row + np.uint64(1)])
     return start + np.searchsorted(weights.word[start:end], word)
 

@@ -65,7 +65,7 @@ def estimate(config: NGramConfig, store: TokenStore) -> NGram:
 
 
 def arrays_of(config: NGramConfig) -> New:
-    """What makes arrays that grow with the corpus: in memory or, under a ceiling, in mapped files."""
+    """Allocator of arrays that grow with the corpus: in memory or, under a ceiling, in mapped files."""
     return map_array if config.memory else np.empty
 
 

@@ -118,7 +118,7 @@ def _announce() -> None:
 
 @dataclass
 class _Branches:
-    """What begins with one range of words: row n of an array is level n + 1, filled up to `sizes[n]`."""
+    """The trie below one range of words: row n of an array is level n + 1, filled up to `sizes[n]`."""
 
     sizes: Array
     arrays: dict[str, Array]  # word, count, children (numbered from the first child in this range)

@@ -142,7 +142,7 @@ def discounts(counts: Array, order: int) -> tuple[float, float, float]:
 
 @njit
 def counts_of_counts(counts):
-    """How many n-grams have the counts 1, 2, 3 and 4: `(4,)`."""
+    """Counts of counts: how many n-grams have the counts 1, 2, 3 and 4, `(4,)`."""
     totals = np.zeros(4)
     for times in counts:
         if 1 <= times <= 4:

@@ -187,7 +187,7 @@ def _balance(tables, level, wanted):
 
 @njit
 def _sum(tables, level, gamma, backoff_codes):
-    """Fill in what words sum to after each context."""
+    """Fill in the sum of all words after each context."""
     suffix, children, total = tables.suffix, tables.children, level.total
     for context in range(level.begin, level.end):
         low, high = np.int64(children[context]), np.int64(children[context + 1])
@@ -198,7 +198,7 @@ def _sum(tables, level, gamma, backoff_codes):
 
 @njit
 def _sums(low, high, n, suffix, p, codes):
-    """What the children [low, high) of a context have in it, and what the same words have below it."""
+    """Probability mass of the children [low, high) of a context, in it and below it."""
     own, below = 0.0, 0.0
     for child in range(low, high):
         own += p[n - 1, codes[child]]
@@ -208,5 +208,5 @@ def _sums(low, high, n, suffix, p, codes):
 
 @njit
 def _total(context, suffix, level):
-    """What all words sum to after the context less its first word."""
+    """Sum of all words after the context less its first word."""
     return level.whole if level.n == 2 else level.total[np.int64(suffix[context])]

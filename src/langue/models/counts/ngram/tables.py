@@ -182,7 +182,7 @@ def _keep(kept, old, number, new):
 
 @njit
 def _in_large(children):
-    """How many n-grams have a context of many children."""
+    """Number of n-grams whose context has many children."""
     total = np.int64(0)
     for context in range(len(children) - 1):
         size = np.int64(children[context + 1]) - np.int64(children[context])
@@ -260,7 +260,7 @@ def _fetch_word(children, bases, word):
 
 @njit
 def slot_of(context, word, size):
-    """Where a search for a word after a context begins: a 64-bit mix, scaled to the table."""
+    """Hash of a context and a word, the slot where a search begins: a 64-bit mix, scaled to the table."""
     mixed = (np.uint64(context) << np.uint64(32) | np.uint64(word)) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
     return np.int64(((mixed >> np.uint64(32)) * np.uint64(size)) >> np.uint64(32))

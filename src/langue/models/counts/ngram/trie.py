@@ -210,7 +210,7 @@ def _sums(tables, n, begin, end, p, p_below, gamma, totals):
 
 @njit
 def _indexed_ngrams(tables):
-    """How many n-grams have a context of many children."""
+    """Number of n-grams whose context has many children."""
     total, low = 0, edge(tables.children, tables.bases, 0)
     for context in range(len(tables.children) - 1):
         high = edge(tables.children, tables.bases, context + 1)

@@ -37,7 +37,7 @@ class Pieces(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What E finds: as `Parameters`, but expected counts; and the log-likelihood."""
+    """Expected counts, laid out as `Parameters`, and the log-likelihood."""
 
     start: torch.Tensor
     middle: torch.Tensor
@@ -267,7 +267,7 @@ def baum_welch(
 
 
 def log_likelihood(parameters: Parameters, pieces: Pieces) -> float:
-    """Of the pieces, by the forward half alone."""
+    """Log-likelihood of the pieces, by the forward half alone."""
 
     def work(group: Array) -> float:
         tokens, lengths = _gather(pieces, group)

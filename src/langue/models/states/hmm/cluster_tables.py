@@ -35,7 +35,7 @@ class Tables(NamedTuple):
 
 
 class Messages(NamedTuple):
-    """What is known of the last state of some sequences."""
+    """Forward messages at the last word of some sequences."""
 
     clusters: Array  # (B,) of the last word; -1 before a document, -2 before a piece from inside one
     alpha: Array  # (B, S) probability of each state of that cluster
@@ -146,7 +146,7 @@ def advance(
 
 
 class Posteriors(NamedTuple):
-    """What forward–backward leaves of each position."""
+    """Posteriors of forward–backward at each position."""
 
     scores: Array  # (N,) log p of each word given those before
     states: Array  # (N, S) float32: probability of each state of the word's cluster

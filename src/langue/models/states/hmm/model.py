@@ -24,7 +24,7 @@ CHUNK_MESSAGES = 1 << 22  # messages held at a time when scoring: 32 MB
 
 
 class StatePath(NamedTuple):
-    """What an HMM sees behind a text."""
+    """Hidden states of a text."""
 
     states: Int32Array  # (tokens,) the likeliest sequence of states (Viterbi)
     posteriors: Float64Array  # (tokens, K) probability of each state at each token

@@ -125,7 +125,7 @@ class _Words(NamedTuple):
 
 
 class _Told(NamedTuple):
-    """What a document says of each word in lower case, all `(words,)`."""
+    """Occurrences in a document of each word in lower case, all `(words,)`."""
 
     kinds: Array  # how it is written: LOWER, CAPITALIZED, CAPITALS
     begin: Array  # the longest run of capitalized words that it is in: first token,

@@ -25,7 +25,7 @@ PERIOD = 10  # steps over which the loss must still have fallen by `tolerance`
 
 
 class Step(NamedTuple):
-    """Where a minimization is after a step."""
+    """State of a minimization after a step."""
 
     number: int
     theta: Float64Array

@@ -79,7 +79,7 @@ def _kind(character: str) -> str:
 
 
 def character_class(word: str) -> str:
-    """What a word, or a single character, is made of."""
+    """Script of a word or character: han, latin, digit, punctuation ..., or mixed."""
     kinds = {_class(character) for character in word}
     return kinds.pop() if len(kinds) == 1 else "mixed"
 
