@@ -32,8 +32,8 @@ from langue.models.counts.ngram.tables import Tables, index_of
 
 BEGIN, END, UNKNOWN = b"<s>", b"</s>", b"<unk>"
 MISSING = -100 * math.log(10)  # what KenLM gives unknown words where a model has no <unk>
-BLOCK = 1 << 24  # bytes read at a time
-LONGEST = 1 << 16  # bytes of a line that is no n-gram
+CHUNK_BYTES = 1 << 24  # bytes read at a time
+MAX_LINE_BYTES = 1 << 16  # bytes of a line that is no n-gram
 
 
 class Arpa(NamedTuple):
@@ -113,7 +113,7 @@ class _Source:
     def more(self) -> bool:
         """Read on, so that at least one whole line lies ahead; False where nothing is left."""
         try:
-            read = self._file.read(BLOCK)
+            read = self._file.read(CHUNK_BYTES)
         except (OSError, EOFError) as error:
             raise self.error(f"cannot read on: {error}") from error
         self.data, self.at = self.data[self.at :] + read, 0
@@ -310,7 +310,7 @@ def _write(file: BinaryIO | gzip.GzipFile, tables: Tables, names: Words) -> None
     for n in range(1, tables.order + 1):
         file.write(f"\\{n}-grams:\n".encode())
         node, end = int(tables.first[n - 1]), int(tables.first[n])
-        buffer = np.empty(BLOCK + n * (longest + 1) + 64, np.uint8)
+        buffer = np.empty(CHUNK_BYTES + n * (longest + 1) + 64, np.uint8)
         while node < end:
             node, size = write_rows(tables, word, names.blob, names.begins, names.sizes, n, node, end, buffer)
             file.write(buffer[:size].data)

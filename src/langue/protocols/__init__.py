@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from langue.base.arrays import Floats as Floats
-from langue.base.arrays import Ids as Ids
+from langue.base.arrays import Floats, Ids
 from langue.base.errors import Mismatch
 from langue.corpus.tagged import Sentence
 

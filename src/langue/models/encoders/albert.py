@@ -14,10 +14,11 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from langue.base.config import NonNegativeInt
 from langue.base.errors import LangueError
 from langue.models.encoders.base import MaskedModel
 from langue.models.encoders.bert import EPSILON, Block, Embeddings, Prediction, run_layers
-from langue.models.encoders.config import Count, MaskedConfig
+from langue.models.encoders.config import MaskedConfig
 from langue.models.encoders.setup import batches, flops
 from langue.models.encoders.start import start_from
 from langue.models.family import Family
@@ -36,7 +37,7 @@ class AlbertConfig(MaskedConfig, frozen=True):
 
     TAKEN: ClassVar[tuple[str, ...]] = ("embedding_size",)
 
-    embedding_size: Count = 0  # of the factorized one; 0: 128, the best of table 3 of the paper
+    embedding_size: NonNegativeInt = 0  # of the factorized one; 0: 128, the best of table 3 of the paper
     position: Literal["absolute", "relative"] = "absolute"
     masking: Masking = "n-gram"
     sentence_pairs: SentencePairs = "sentence_order"

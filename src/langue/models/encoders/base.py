@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from langue.base.arrays import Ids
 from langue.models.encoders.scoring import MaskedScoring
 from langue.nn.attention import Mask
 from langue.nn.bidirectional import document_mask
 from langue.nn.cross_entropy import linear_cross_entropy
-from langue.protocols import Ids, Vocabulary
+from langue.protocols import Vocabulary
 from langue.tokens.masked_batch import MaskedBatch
 from langue.tokens.masking import NONE
 

@@ -20,14 +20,15 @@ V vocabulary, N hidden tokens.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from langue.base.arrays import Floats, Ids
+from langue.base.config import NonNegativeInt, PositiveFloat
 from langue.base.errors import LangueError
 from langue.models.encoders.base import MaskedModel, marked_positions
 from langue.models.encoders.bert import (
@@ -39,7 +40,7 @@ from langue.models.encoders.bert import (
     hf_layer_names,
     run_layers,
 )
-from langue.models.encoders.config import Count, MaskedConfig
+from langue.models.encoders.config import MaskedConfig
 from langue.models.encoders.setup import flops
 from langue.models.encoders.start import start_from
 from langue.models.family import Family
@@ -49,7 +50,7 @@ from langue.nn.fast.choices import rows_per_chunk
 from langue.nn.initial import normal_weights
 from langue.nn.released import Weights, paired, rename_to_hf
 from langue.nn.weights import load_weights
-from langue.protocols import Floats, Ids, Masked, Vocabulary
+from langue.protocols import Masked, Vocabulary
 from langue.tokens.masking import NONE
 from langue.tokens.rtd import RTDBatch, RTDBatches, rtd_positions
 from langue.tokens.store import Split
@@ -69,10 +70,10 @@ class ElectraConfig(MaskedConfig, frozen=True):
     TAKEN: ClassVar[tuple[str, ...]] = ("generator_layers", "generator_heads", "embedding_size")
 
     embedding_sharing: EmbeddingSharing = "embedding"
-    generator_layers: Count = 0  # 0: as many
-    generator_heads: Count = 0  # each as wide as the discriminator's; 0: a quarter of them (figure 3)
-    embedding_size: Count = 0  # width of the embedding; 0: of the discriminator
-    discriminator_weight: Annotated[float, msgspec.Meta(gt=0.0)] = 50.0  # of a judgement (appendix A)
+    generator_layers: NonNegativeInt = 0  # 0: as many
+    generator_heads: NonNegativeInt = 0  # as wide as the discriminator's; 0: a quarter of them (figure 3)
+    embedding_size: NonNegativeInt = 0  # width of the embedding; 0: of the discriminator
+    discriminator_weight: PositiveFloat = 50.0  # of a judgement (appendix A)
     attention: Literal["plain", "disentangled"] = "plain"  # as `bert`
 
     def __post_init__(self) -> None:

@@ -10,14 +10,13 @@ Letters: N tokens of all sentences, C channels.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-import msgspec
 import numpy as np
 import torch
 
 from langue.base.arrays import Int64Array
-from langue.base.config import Config, decode
+from langue.base.config import Config, Fraction, decode
 from langue.base.seeds import derive
 from langue.corpus.normalize import Normalization
 from langue.corpus.schemes import Scheme
@@ -53,7 +52,7 @@ class EncoderTaggerConfig(Config, frozen=True):
     scheme: Scheme | None  # how the data spells spans
     encoding: Scheme | None  # how the labels do
     constraints: bool = True
-    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.1  # of what the head reads
+    dropout: Fraction = 0.1  # of what the head reads
 
 
 class Read(NamedTuple):

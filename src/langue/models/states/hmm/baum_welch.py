@@ -47,7 +47,17 @@ class Counts(NamedTuple):
 
     def mix(self, other: "Counts", share: float) -> "Counts":
         """(1 - share) × these + share × others."""
-        return Counts(*((1 - share) * one + share * two for one, two in zip(self, other, strict=True)))  # type: ignore[operator, arg-type]
+        return self.scale(1 - share).add(other.scale(share))
+
+    def add(self, other: "Counts") -> "Counts":
+        """The sum of both."""
+        return Counts(
+            self.start + other.start,
+            self.middle + other.middle,
+            self.transition + other.transition,
+            self.emission + other.emission,
+            self.log_likelihood + other.log_likelihood,
+        )
 
     def add_first(self, states: torch.Tensor, inside: torch.Tensor) -> None:
         """Count first states, `(S, K)` probabilities; `inside` `(S,)`: of pieces from inside a document."""
@@ -56,7 +66,10 @@ class Counts(NamedTuple):
 
     def scale(self, factor: float) -> "Counts":
         """factor × these."""
-        return Counts(*(factor * part for part in self))  # type: ignore[arg-type]
+        start, middle, transition, emission, log_likelihood = self
+        return Counts(
+            factor * start, factor * middle, factor * transition, factor * emission, factor * log_likelihood
+        )
 
 
 class Prior(NamedTuple):
@@ -132,7 +145,7 @@ def expect(parameters: Parameters, pieces: Pieces, chosen: Array | None = None) 
     add_up_all = map if run is _expect_in_logs else map_products  # the exact form has threads of its own
     first, *others = add_up_all(add_up, range(parts))
     for other in others:
-        first = Counts(*(one + two for one, two in zip(first, other, strict=True)))  # type: ignore[operator]
+        first = first.add(other)
     return first
 
 
