@@ -1,7 +1,16 @@
 """The Python API: the model a user holds, and the verbs of the command line as functions."""
 
 from langue.api.listing import families, recipes
-from langue.api.models import CausalModel, HMMModel, InfiniGramModel, MaskedModel, Model, PathLike, load
+from langue.api.models import (
+    CausalModel,
+    HMMModel,
+    InfiniGramModel,
+    MaskedModel,
+    Model,
+    PathLike,
+    Seq2SeqModel,
+    load,
+)
 from langue.api.verbs import (
     compare,
     demo,
@@ -26,6 +35,7 @@ __all__ = [
     "MaskedModel",
     "Model",
     "PathLike",
+    "Seq2SeqModel",
     "compare",
     "demo",
     "doctor",
