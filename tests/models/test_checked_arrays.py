@@ -126,7 +126,9 @@ def test_an_array_that_is_not_what_it_must_be_is_named(name: str, tmp_path: Path
     every = list(arrays_in(folder))
     if name in NETWORKS:
         odd = [one for one in every if one[2].dtype.kind != "f"]
-        every = odd + [one for one in every if one[2].dtype.kind == "f"][:: max(len(every) // NETWORKS[name], 1)]
+        every = (
+            odd + [one for one in every if one[2].dtype.kind == "f"][:: max(len(every) // NETWORKS[name], 1)]
+        )
     for path, array_name, array in every:
         whole = path.read_bytes()
         for seed, (what, changed, impossible) in enumerate(edits(array, len(name))):
@@ -136,7 +138,8 @@ def test_an_array_that_is_not_what_it_must_be_is_named(name: str, tmp_path: Path
             except LangueError as error:
                 assert array_name in str(error), f"{array_name}, {what}: {error}"
             else:
-                assert not impossible, f"{array_name} ({array.dtype}), {what}, was taken"
+                free = what == "shorter" and array_name == "separators"  # of which there may be any number
+                assert free or not impossible, f"{array_name} ({array.dtype}), {what}, was taken"
                 assert_distributes(model)
             path.write_bytes(whole)
 
@@ -149,13 +152,19 @@ def test_files_that_are_no_arrays_are_refused(name: str, tmp_path: Path) -> None
         whole = path.read_bytes()
         np.save(tmp_path / "objects.npy", np.array([{}, []], object), allow_pickle=True)
         header = whole[:40] + b"[" * 40 + whole[80:]
-        for contents in (b"", whole[:7], whole[: len(whole) - 3], (tmp_path / "objects.npy").read_bytes(), header):
+        for contents in (
+            b"",
+            whole[:7],
+            whole[: len(whole) - 3],
+            (tmp_path / "objects.npy").read_bytes(),
+            header,
+        ):
             path.write_bytes(contents)
             with pytest.raises(LangueError, match=path.name):
                 loaded(folder)
         path.write_bytes(whole)
         path.unlink()
-        with pytest.raises(LangueError, match=path.name):
+        with pytest.raises(LangueError, match=path.stem):
             loaded(folder)
         path.write_bytes(whole)
 

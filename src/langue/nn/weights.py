@@ -72,11 +72,9 @@ class _WithoutGenerator(TorchFunctionMode):
 def _check_shapes(model: nn.Module, stored: Mapping[str, Sequence[int]], path: Path) -> None:
     """Compare the tensors of a file with those of a model; of tied ones, one is enough."""
     own = model.state_dict()
-    everything = [
-        *model.named_parameters(remove_duplicate=False),
-        *model.named_buffers(remove_duplicate=False),
-    ]
-    ties = {name: id(tensor) for name, tensor in everything}
+    ties: dict[str, int] = {}
+    for tensors in (model.named_parameters, model.named_buffers):
+        ties |= {name: id(tensor) for name, tensor in tensors(remove_duplicate=False)}
     there = {ties[name] for name in stored if name in ties}
     for name in own:
         if name not in stored and ties[name] not in there:

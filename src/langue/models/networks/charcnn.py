@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from langue.base.checked import ArraySpec
 from langue.models.family import Family
 from langue.models.networks.config import CharCNNConfig
 from langue.models.networks.rnn import RNN, streams

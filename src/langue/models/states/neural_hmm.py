@@ -14,6 +14,7 @@ HMM in which every state may emit every word. Letters: C channels, M clusters, S
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -248,9 +249,8 @@ def load(folder: Path, config: NeuralHMMConfig, vocabulary: Vocabulary) -> Neura
     classes = saved_tensor(folder, CLASSES, CLUSTERS, file=WEIGHTS, **sizes).numpy()
     if len(np.unique(classes)) < config.clusters:
         raise damaged(folder / WEIGHTS, CLASSES, "has a cluster without words")
-    return load_weights(
-        lambda: NeuralHMM(config, vocabulary, classes), folder, file=WEIGHTS, beside=(CLASSES,)
-    )
+    network = partial(NeuralHMM, config, vocabulary, classes)
+    return load_weights(network, folder, file=WEIGHTS, beside=(CLASSES,))
 
 
 FAMILY = Family(
