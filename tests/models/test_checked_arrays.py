@@ -138,7 +138,8 @@ def test_an_array_that_is_not_what_it_must_be_is_named(name: str, tmp_path: Path
             except LangueError as error:
                 assert array_name in str(error), f"{array_name}, {what}: {error}"
             else:
-                assert not impossible, f"{array_name} ({array.dtype}), {what}, was taken"
+                free = what == "shorter" and array_name == "separators"  # of which there may be any number
+                assert free or not impossible, f"{array_name} ({array.dtype}), {what}, was taken"
                 assert_distributes(model)
             path.write_bytes(whole)
 
@@ -163,7 +164,7 @@ def test_files_that_are_no_arrays_are_refused(name: str, tmp_path: Path) -> None
                 loaded(folder)
         path.write_bytes(whole)
         path.unlink()
-        with pytest.raises(LangueError, match=path.name):
+        with pytest.raises(LangueError, match=path.stem):
             loaded(folder)
         path.write_bytes(whole)
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from langue.base.arrays import Floats, Ids
+from langue.base.checked import ArraySpec
 from langue.base.errors import LangueError
 from langue.nn.attention import Mask, attend
 from langue.nn.cache import Past
@@ -49,6 +50,9 @@ class Cross(nn.Module):
 
     def _heads(self, x: torch.Tensor) -> torch.Tensor:
         return x.unflatten(-1, (self.H, -1)).transpose(1, 2)
+
+
+SEPARATORS = ArraySpec("int64", ("n",), below="V")
 
 
 class EncoderDecoder(Windowed, Seq2Seq):

@@ -103,7 +103,7 @@ def load(folder: Path, config: AlbertConfig, vocabulary: Vocabulary) -> Albert:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(Albert(config, vocabulary), folder)
+    return load_weights(lambda: Albert(config, vocabulary), folder)
 
 
 FAMILY = Family(

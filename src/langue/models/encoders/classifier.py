@@ -122,7 +122,7 @@ def load(folder: Path, config: ClassifierConfig, vocabulary: Vocabulary) -> Enco
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(build(config, vocabulary, 0), folder)
+    return load_weights(lambda: build(config, vocabulary, 0), folder)
 
 
 FAMILY = Family(

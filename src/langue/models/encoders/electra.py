@@ -294,7 +294,7 @@ def load(folder: Path, config: ElectraConfig, vocabulary: Vocabulary) -> Electra
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(Electra(config, vocabulary), folder)
+    return load_weights(lambda: Electra(config, vocabulary), folder)
 
 
 FAMILY = Family(

@@ -27,7 +27,7 @@ from langue.models.family import Family, InitFrom, Pretrained
 from langue.nn.attention import Attention, Mask, causal_mask
 from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
-from langue.nn.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
+from langue.nn.encoder_decoder import SEPARATORS, Cross, EncoderDecoder, batches, separators_of, within
 from langue.nn.initial import normal_weights
 from langue.nn.weights import load_weights, saved_tensor
 from langue.protocols import Causal, Vocabulary
@@ -259,7 +259,8 @@ def load(folder: Path, config: Bert2BertConfig, vocabulary: Vocabulary) -> Bert2
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(Bert2Bert(config, vocabulary, saved_tensor(folder, "separators")), folder)
+    separators = saved_tensor(folder, "separators", SEPARATORS, V=vocabulary.size)
+    return load_weights(lambda: Bert2Bert(config, vocabulary, separators), folder)
 
 
 FAMILY = Family(

@@ -153,7 +153,7 @@ def load(folder: Path, config: NPLMConfig, vocabulary: Vocabulary) -> NPLM:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(NPLM(config, vocabulary), folder)
+    return load_weights(lambda: NPLM(config, vocabulary), folder)
 
 
 def batches(

@@ -31,7 +31,7 @@ from langue.nn.dropout import drop
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Tagger, Vocabulary
 from langue.tokens.masked import pack_examples
-from langue.tokens.store import TOKENIZER
+from langue.tokens.store import MOST_IDS, TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.words import HAN
 
@@ -53,6 +53,11 @@ class EncoderTaggerConfig(Config, frozen=True):
     encoding: Scheme | None  # how the labels do
     constraints: bool = True
     dropout: Fraction = 0.1  # of what the head reads
+
+    def __post_init__(self) -> None:
+        size, eos = self.vocabulary.get("size", 0), self.vocabulary.get("eos", -1)
+        if not 0 <= eos < size <= MOST_IDS:
+            raise ValueError(f"vocabulary has {size} ids, of which eos is {eos}")
 
 
 class Read(NamedTuple):
@@ -201,7 +206,8 @@ def load(folder: Path, config: EncoderTaggerConfig, vocabulary: Vocabulary | Non
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(build(config, Tokenizer.load(folder / TOKENIZER), 0), folder)
+    tokenizer = Tokenizer.load(folder / TOKENIZER)
+    return load_weights(lambda: build(config, tokenizer, 0), folder)
 
 
 FAMILY = Family(

@@ -15,15 +15,24 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+import msgspec
 import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from langue.base.config import Config, Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
-from langue.base.files import read_json
+from langue.base.config import (
+    Config,
+    Fraction,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    read_struct,
+)
+from langue.base.errors import Damaged
 from langue.base.seeds import derive
+from langue.corpus.schemes import Scheme
 from langue.corpus.tagged import Sentence, unit_of
 from langue.inference.batched import Packed, pack
 from langue.models.family import Family, TaggerInputs
@@ -96,6 +105,17 @@ class Numbering:
 
     def numbers(self, texts: Iterable[str]) -> torch.Tensor:
         return torch.tensor([self._numbers.get(text, UNKNOWN) for text in texts], dtype=torch.int64)
+
+
+class Table(msgspec.Struct):
+    """What a folder says in words."""
+
+    columns: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    labels: tuple[str, ...]
+    scheme: Scheme | None
+    encoding: Scheme | None
+    inputs: dict[str, tuple[str, ...]]  # of each thing that is embedded, by number
+    characters: str | None
 
 
 class BiLSTM(nn.LSTM):
@@ -216,15 +236,14 @@ class RNNTagger(NeuralTagger):
 
     def save(self, folder: Path) -> None:
         save_weights(self, folder)
-        table: dict[str, Any] = {
-            "columns": self.columns,
-            "labels": self.labels,
-            "scheme": self.names.scheme,
-            "encoding": self.names.encoding,
-            "inputs": {name: numbering.texts for name, numbering in self.inputs.items()},
-            "characters": "".join(self.characters.numbering.texts) if self.characters is not None else None,
-        }
-        (folder / VOCABULARY).write_text(json.dumps(table, ensure_ascii=False), encoding="utf-8")
+        table = Table(
+            self.columns,
+            *self.names,
+            {name: numbering.texts for name, numbering in self.inputs.items()},
+            "".join(self.characters.numbering.texts) if self.characters is not None else None,
+        )
+        text = json.dumps(msgspec.structs.asdict(table), ensure_ascii=False)
+        (folder / VOCABULARY).write_text(text, encoding="utf-8")
 
 
 def _values(name: str, columns: Sequence[str], sentences: Sequence[Sentence]) -> Iterator[str]:
@@ -258,15 +277,14 @@ def load(folder: Path, config: RNNTaggerConfig, vocabulary: Vocabulary | None = 
     Raises:
         LangueError: the weights are not those of this configuration and vocabulary.
     """
-    table = read_json(folder / VOCABULARY)
-    model = RNNTagger(
-        config,
-        table["columns"],
-        Labels(tuple(table["labels"]), table["scheme"], table["encoding"]),
-        {name: Numbering(texts) for name, texts in table["inputs"].items()},
-        None if table["characters"] is None else Numbering(table["characters"]),
-    )
-    return load_weights(model, folder)
+    table = read_struct(Table, folder / VOCABULARY)
+    labels = Labels(table.labels, table.scheme, table.encoding)
+    labels.check(folder / VOCABULARY)
+    if not set(table.inputs) <= {"word", PAIR, *table.columns}:
+        raise Damaged(f"{folder / VOCABULARY} is damaged: inputs: they are no columns; make it again")
+    numbered = {name: Numbering(texts) for name, texts in table.inputs.items()}
+    characters = None if table.characters is None else Numbering(table.characters)
+    return load_weights(lambda: RNNTagger(config, table.columns, labels, numbered, characters), folder)
 
 
 FAMILY = Family(

@@ -74,8 +74,9 @@ class NGram(Causal):
         return after, log_probs, lengths
 
     def _check(self, ids: Array) -> None:
-        """The id of `<s>`, after the vocabulary's, has a node."""
-        self.vocabulary._replace(size=self.vocabulary.size + 1).check(ids)
+        """As `Vocabulary.check`, but that the id of `<s>`, after the vocabulary's, has a node."""
+        if ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() > self.vocabulary.size):
+            raise Mismatch(f"a token id is not one of 0 to {self.vocabulary.size - 1}")
 
     def _check_states(self, states: Array) -> None:
         """A state is a context, or -1: compiled code goes on from wherever it points."""

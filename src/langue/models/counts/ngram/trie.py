@@ -76,7 +76,10 @@ def _check_trie(tables: Tables, where: Path | str, *, normalized: bool) -> None:
     """Whether tables, whose types and shapes are right, are a trie."""
     _check_levels(tables, where)
     _check_edges(tables, where)
-    if len(tables.slots) <= _indexed_ngrams(tables) or tables.slots.max() != EMPTY:
+    indexed = _indexed_ngrams(tables)
+    if indexed < 0:
+        raise damaged(where, *FAULTS[1])
+    if len(tables.slots) <= indexed or tables.slots.max() != EMPTY:
         raise damaged(where, "slots", "has no empty slot, which ends a search")
     if normalized:
         _check_unigrams(tables, where)
@@ -210,10 +213,12 @@ def _sums(tables, n, begin, end, p, p_below, gamma, totals):
 
 @njit
 def _indexed_ngrams(tables):
-    """Number of n-grams whose context has many children."""
+    """How many n-grams have a context of many children; -1 where children fall."""
     total, low = 0, edge(tables.children, tables.bases, 0)
     for context in range(len(tables.children) - 1):
         high = edge(tables.children, tables.bases, context + 1)
+        if high < low:
+            return -1
         if high - low > FEW:
             total += high - low
         low = high

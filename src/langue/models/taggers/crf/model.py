@@ -150,7 +150,7 @@ class CRF(Tagger):
         count = len(parse(table.templates, table.columns))
         sizes = check(arrays, folder / WEIGHTS, ARRAYS, K=len(labels.names), templates=count)
         if len(arrays["theta"]) != sizes["P"] + sizes["Q"]:
-            raise damaged(folder / WEIGHTS, "theta", "has not one weight for each feature")
+            raise damaged(folder / WEIGHTS, "theta", "has not one weight for each of labels and transitions")
         permitted = [arrays[name] for name in ("permitted", "start", "end")]
         fixed = labels.chain(constraints=not all(map(np.all, permitted)))
         for name, one, own in zip(("permitted", "start", "end"), fixed, permitted, strict=True):
