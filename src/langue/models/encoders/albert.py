@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from langue.base.config import NonNegativeInt
+from langue.base.bounds import NonNegativeInt
 from langue.base.errors import LangueError
 from langue.models.encoders.base import MaskedModel
 from langue.models.encoders.bert import EPSILON, Block, Embeddings, Prediction, run_layers

@@ -21,7 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from langue.base.config import Config, Fraction, NonNegativeInt
+from langue.base.bounds import Fraction, NonNegativeInt
+from langue.base.config import Config
 from langue.models.encoders import bert
 from langue.models.family import Family
 from langue.nn.attention import Attention, Mask, causal_mask

@@ -25,7 +25,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from langue.base.arrays import Array, Floats, Ids
-from langue.base.config import Config, Fraction, PositiveInt
+from langue.base.bounds import Fraction, PositiveInt
+from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.base.seeds import derive

@@ -21,7 +21,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from langue.base.config import Config, Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+from langue.base.bounds import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+from langue.base.config import Config
 from langue.base.files import read_json
 from langue.base.seeds import derive
 from langue.corpus.tagged import Sentence, unit_of
