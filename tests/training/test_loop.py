@@ -219,7 +219,7 @@ def test_evaluation_leaves_no_trace(trained: Callable[..., ModelFolder]) -> None
     """However often it is measured, the weights at the end are the same."""
     settings = ("steps=12", "dropout=0.2", "ema_decay=0.5")
     few, many = (trained(*settings, f"evaluations={n}", name=str(n)).description for n in (1, 12))
-    ends = [described["measured"]["validation"][-1] for described in (few, many)]
+    ends = [described.measured["validation"][-1] for described in (few, many)]
     assert ends[0]["step"] == ends[1]["step"] == 12
     assert ends[0]["loss"] == ends[1]["loss"]
 

@@ -28,6 +28,7 @@ from langue.cli import (
     embed,
     evaluate,
     export,
+    families,
     fill,
     find,
     finetune,
@@ -38,6 +39,7 @@ from langue.cli import (
     inspect,
     next,
     prepare,
+    recipes,
     score,
     states,
     tag,
@@ -54,7 +56,8 @@ app = typer.Typer(
 )
 VERBS = (
     demo, prepare, train, evaluate, compare, generate, next, fill, score, embed, tag, finetune, classify,
-    info, inspect, states, gradients, find, copied, import_, export, doctor,
+    info, inspect, states, gradients, find, copied, import_, export, families, recipes,
+    doctor,
 )  # fmt: skip
 RENAMED_OPTIONS = {
     "copied": {"--least": "--min-tokens", "--show": "--limit"},

@@ -1,15 +1,10 @@
 """How a corpus is read: the `[data]` section of a recipe."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import msgspec
-
-from langue.base.config import Config
+from langue.base.config import Config, Fraction
 from langue.corpus.normalize import Normalization
-
-Share = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]
-
 
 DOCUMENTS = ("auto", "file", "line", "blank-line", "form-feed")
 
@@ -33,8 +28,8 @@ class DataConfig(Config, frozen=True):
     near_duplicates: Literal["auto", "count", "drop", "ignore"] = (
         "auto"  # auto: counted where exact ones drop
     )
-    valid_fraction: Share = 0.05  # of documents; enough for an interval on a megabyte of text
-    test_fraction: Share = 0.05
+    valid_fraction: Fraction = 0.05  # of documents; enough for an interval on a megabyte of text
+    test_fraction: Fraction = 0.05
     seed: int = 0  # of the split
     normalization: Normalization = Normalization()
 

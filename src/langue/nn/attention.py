@@ -56,7 +56,7 @@ class Attention(nn.Module):
         if past is not None:
             k, v = extend(past, self, k, v)
         y = attend(q, k, v, mask, self.dropout if self.training else 0.0)  # (B, H, T, D)
-        return self.c_proj(y.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return self.c_proj(y.transpose(1, 2).flatten(2))
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask, dropout: float = 0.0) -> Tensor:

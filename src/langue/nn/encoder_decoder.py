@@ -44,10 +44,10 @@ class Cross(nn.Module):
             if past is not None:
                 past[self] = k, v
         y = attend(self._heads(self.query(x)), k, v, mask)  # (B, H, T, D)
-        return self.project(y.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return self.project(y.transpose(1, 2).flatten(2))
 
     def _heads(self, x: torch.Tensor) -> torch.Tensor:
-        return x.unflatten(-1, (self.H, -1)).transpose(1, 2)  # type: ignore[no-untyped-call, no-any-return]
+        return x.unflatten(-1, (self.H, -1)).transpose(1, 2)
 
 
 class EncoderDecoder(Windowed):

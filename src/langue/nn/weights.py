@@ -59,7 +59,7 @@ def saved_tensor(folder: Path, name: str) -> torch.Tensor:
     """
     try:
         with safe_open(str(folder / WEIGHTS), "pt") as file:
-            return file.get_tensor(name)  # type: ignore[no-any-return]
+            return file.get_tensor(name)
     except (SafetensorError, OSError) as error:
         raise LangueError(f"{folder / WEIGHTS} does not fit the model: {error}") from None
 

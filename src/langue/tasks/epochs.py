@@ -133,7 +133,7 @@ def _step(problem: Problem[Any], optimizer: torch.optim.Optimizer, chosen: npt.N
     loss = problem.loss(chosen)
     if not torch.isfinite(loss):
         raise LangueError(f"the loss is {float(loss)}; try a lower learning_rate")
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(problem.model.parameters(), CLIP)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)

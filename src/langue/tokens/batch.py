@@ -2,19 +2,16 @@
 
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-Array = npt.NDArray[np.int64]
+from langue.base.arrays import Int64Array
 
 
 class Batch(NamedTuple):
     """Rows of packed documents, each array `(batch, time)`."""
 
-    inputs: Array  # what is read; the first token of a document is read after `<eos>`
-    targets: Array  # what comes next
-    positions: Array  # how far into the document, or into the row where a row stands alone
-    segments: Array  # which document
+    inputs: Int64Array  # what is read; the first token of a document is read after `<eos>`
+    targets: Int64Array  # what comes next
+    positions: Int64Array  # how far into the document, or into the row where a row stands alone
+    segments: Int64Array  # which document
 
     @property
     def rows(self) -> int:

@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from langue.tokens.batch import Array
+from langue.base.arrays import Int64Array
 from langue.tokens.masking import NONE
 
 SentencePairs = Literal["none", "next_sentence", "sentence_order"]  # of the two parts of what is read
@@ -25,12 +25,12 @@ EMPTY = (0, NONE, 0, NONE, 0, NONE)
 class MaskedBatch(NamedTuple):
     """Rows of packed pieces; the arrays are `(rows, time)`."""
 
-    inputs: Array
-    targets: Array  # NONE where nothing is predicted
-    positions: Array  # how far into the piece
-    segments: Array  # which piece; NONE: an empty slot
-    types: Array  # 0 for A, 1 for B
-    pairs: Array  # at a `[CLS]`, 1 if B does not follow A; elsewhere NONE
+    inputs: Int64Array
+    targets: Int64Array  # NONE where nothing is predicted
+    positions: Int64Array  # how far into the piece
+    segments: Int64Array  # which piece; NONE: an empty slot
+    types: Int64Array  # 0 for A, 1 for B
+    pairs: Int64Array  # at a `[CLS]`, 1 if B does not follow A; elsewhere NONE
     pair_weight: float  # of a pair, so that the mean over pairs weighs as much as that over tokens
 
     @property

@@ -173,7 +173,7 @@ class Trainer:
                 with autocast(self.model.device, self.config.precision):
                     loss = self.loss(mine.cut(begin, end))
                 # The processes' gradients are averaged: times their number, that is their sum.
-                (loss * (self.world.size / batch.targets_count)).backward()  # type: ignore[no-untyped-call]
+                (loss * (self.world.size / batch.targets_count)).backward()
             total += loss.detach()
             after.append(self.model.carry)
         self.model.carry = {name: torch.cat([part[name] for part in after]) for name in after[-1]}

@@ -73,7 +73,7 @@ class Albert(MaskedModel):
         return run_layers([self.layer] * self.config.shape.layers, x, mask, None, at)
 
     def predict(self, hidden: Tensor) -> Tensor:
-        return self.prediction(hidden)  # type: ignore[no-any-return]
+        return self.prediction(hidden)
 
     @property
     def output(self) -> tuple[Tensor, Tensor]:
@@ -81,7 +81,7 @@ class Albert(MaskedModel):
 
     def sentence_pair_logits(self, hidden: Tensor) -> Tensor:
         assert self.pooler is not None and self.relation is not None
-        return self.relation(torch.tanh(self.pooler(hidden)))  # type: ignore[no-any-return]
+        return self.relation(torch.tanh(self.pooler(hidden)))
 
     def flops_per_token(self) -> float:
         """Of one training step: sharing saves memory, and no work."""

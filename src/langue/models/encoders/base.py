@@ -78,7 +78,7 @@ class MaskedModel(MaskedScoring, ABC):
 
     def read(self, batch: MaskedBatch, at: Tensor | None = None) -> Tensor:
         """Hidden states `(B, T, C)` of a batch; `(N, C)` at positions of `(B T,)`."""
-        return self(*self.tensors(batch), at)  # type: ignore[no-any-return]
+        return self(*self.tensors(batch), at)
 
     def tensors(self, batch: MaskedBatch) -> tuple[Tensor, Tensor, Tensor, Mask]:
         """Ids, positions and types of a batch, and its mask."""

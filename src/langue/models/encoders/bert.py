@@ -69,7 +69,7 @@ class Embeddings(nn.Module):
         return x if self.position is None else x + self.position(positions)
 
     def normed(self, x: Tensor) -> Tensor:
-        return self.drop(self.norm(x))  # type: ignore[no-any-return]
+        return self.drop(self.norm(x))
 
 
 class PostNorm(nn.Module):
@@ -89,7 +89,7 @@ class PostNorm(nn.Module):
         """What the layer makes of x and of the attention to it, y: `(…, C)`."""
         x = self.norm_1(x + self.drop(y))
         y = self.c_proj(F.gelu(self.c_fc(x), approximate=self.approximate))
-        return self.norm_2(x + self.drop(y))  # type: ignore[no-any-return]
+        return self.norm_2(x + self.drop(y))
 
 
 class Block(PostNorm):
@@ -126,7 +126,7 @@ def run_layers(
         *first, last = layers
         for layer in first:
             x = layer(x, mask)
-        return last(x, mask, at)  # type: ignore[no-any-return]
+        return last(x, mask, at)
     for layer in layers:
         x = layer(x, mask, table)
     return x if at is None else x.flatten(0, 1)[at]
@@ -143,7 +143,7 @@ class Prediction(nn.Module):
         self.approximate = approximate
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(F.gelu(self.dense(x), approximate=self.approximate))  # type: ignore[no-any-return]
+        return self.norm(F.gelu(self.dense(x), approximate=self.approximate))
 
 
 class Bert(MaskedModel):
@@ -177,10 +177,10 @@ class Bert(MaskedModel):
         if self.decoder is None or self.positions is None or self.distances is None:
             return hidden
         query = hidden + self.positions(positions)
-        return self.decoder(hidden, mask, self.distances.weight, query)  # type: ignore[no-any-return]
+        return self.decoder(hidden, mask, self.distances.weight, query)
 
     def predict(self, hidden: Tensor) -> Tensor:
-        return self.prediction(hidden)  # type: ignore[no-any-return]
+        return self.prediction(hidden)
 
     @property
     def output(self) -> tuple[Tensor, Tensor]:
@@ -188,7 +188,7 @@ class Bert(MaskedModel):
 
     def sentence_pair_logits(self, hidden: Tensor) -> Tensor:
         assert self.pooler is not None and self.relation is not None
-        return self.relation(torch.tanh(self.pooler(hidden)))  # type: ignore[no-any-return]
+        return self.relation(torch.tanh(self.pooler(hidden)))
 
     def flops_per_token(self) -> float:
         """Of one training step."""

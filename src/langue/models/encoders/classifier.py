@@ -72,7 +72,7 @@ class EncoderClassifier(nn.Module, Classifier):
     def forward(self, batch: MaskedBatch) -> torch.Tensor:
         """Logits `(examples, labels)`, in the order of their numbers."""
         states = self._mean(batch) if self.config.pooling == "mean" else self._first(batch)
-        return self.out(self.drop(torch.tanh(self.pool(states))))  # type: ignore[no-any-return]
+        return self.out(self.drop(torch.tanh(self.pool(states))))
 
     def _first(self, batch: MaskedBatch) -> torch.Tensor:
         """The states of `[CLS]`: `(examples, C)`."""

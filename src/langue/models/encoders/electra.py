@@ -157,12 +157,12 @@ class Electra(MaskedModel):
         self, ids: Tensor, positions: Tensor, types: Tensor, mask: Mask, at: Tensor | None = None
     ) -> Tensor:
         """Hidden states of the discriminator."""
-        return self.encoder(self.embedded(ids, positions, types), mask, at)  # type: ignore[no-any-return]
+        return self.encoder(self.embedded(ids, positions, types), mask, at)
 
     def embedded(self, ids: Tensor, positions: Tensor, types: Tensor) -> Tensor:
         """What the discriminator reads, `(B, T, E)`."""
         if self.own is None:
-            return self.embeddings(ids, positions, types)  # type: ignore[no-any-return]
+            return self.embeddings(ids, positions, types)
         x = self.own.summed(ids, positions, types)
         if self.config.embedding_sharing == "gradient-disentangled":
             x = x + self.embeddings.summed(ids, positions, types).detach()
@@ -171,10 +171,10 @@ class Electra(MaskedModel):
     def decoded(self, ids: Tensor, positions: Tensor, types: Tensor, mask: Mask) -> Tensor:
         """Hidden states of the generator, `(B, T, its C)`."""
         network = self.encoder if self.filler is None else self.filler
-        return network(self.embeddings(ids, positions, types), mask)  # type: ignore[no-any-return]
+        return network(self.embeddings(ids, positions, types), mask)
 
     def predict(self, decoded: Tensor) -> Tensor:
-        return self.prediction(decoded)  # type: ignore[no-any-return]
+        return self.prediction(decoded)
 
     @property
     def output(self) -> tuple[Tensor, Tensor]:
@@ -182,7 +182,7 @@ class Electra(MaskedModel):
 
     def detect(self, hidden: Tensor) -> Tensor:
         """Of hidden states of the discriminator, `(…, C)`, the logits that a token was replaced, `(…)`."""
-        return self.detection(hidden).squeeze(-1)  # type: ignore[no-any-return]
+        return self.detection(hidden).squeeze(-1)
 
     def loss(self, batch: RTDBatch) -> Tensor:  # type: ignore[override]
         """Sum of the nats of the generator on hidden tokens, and of the discriminator by their weight.

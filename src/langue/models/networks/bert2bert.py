@@ -94,7 +94,7 @@ class Side(nn.Module):
     def forward(self, words: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """`(B, T, C)` of words and their positions, `(T,)` or `(B, T)`."""
         last = self.position.num_embeddings - 1
-        return self.drop(self.norm(words + self.position(positions.clamp(max=last))))  # type: ignore[no-any-return]
+        return self.drop(self.norm(words + self.position(positions.clamp(max=last))))
 
 
 class DecoderBlock(nn.Module):
@@ -116,7 +116,7 @@ class DecoderBlock(nn.Module):
     ) -> torch.Tensor:
         x = self.norm_1(x + self.drop(self.attn(x, mask, past=past)))
         x = self.norm_cross(x + self.drop(self.cross(x, memory, memory_mask, past)))
-        return self.norm_2(x + self.drop(self.c_proj(F.gelu(self.c_fc(x)))))  # type: ignore[no-any-return]
+        return self.norm_2(x + self.drop(self.c_proj(F.gelu(self.c_fc(x)))))
 
 
 class Bert2Bert(EncoderDecoder):
@@ -167,7 +167,7 @@ class Bert2Bert(EncoderDecoder):
         x = self.reads(self.word(ids), positions)
         for layer in self.encoder:
             x = layer(x, mask)
-        return x  # type: ignore[no-any-return]
+        return x
 
     def decode(
         self,
@@ -184,7 +184,7 @@ class Bert2Bert(EncoderDecoder):
         x = self.writes(self.word(ids), positions)
         for layer in self.decoding:
             x = layer(x, mask, memory, memory_mask, past)
-        return self.prediction(x)  # type: ignore[no-any-return]
+        return self.prediction(x)
 
     def forward(
         self, ids: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | str = "causal"

@@ -44,7 +44,7 @@ class MLP(nn.Module):
         else:
             gate, x = x.chunk(2, -1)
             x = F.silu(gate) * x
-        return self.c_proj(x)  # type: ignore[no-any-return]
+        return self.c_proj(x)
 
 
 class Block(nn.Module):
@@ -60,7 +60,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, mask: Mask, rope: Rope | None, past: Past | None) -> Tensor:
         x = x + self.drop(self.attn(self.ln_1(x), mask, rope, past))
-        return x + self.drop(self.mlp(self.ln_2(x)))  # type: ignore[no-any-return]
+        return x + self.drop(self.mlp(self.ln_2(x)))
 
 
 class GPT2(Windowed):
@@ -92,7 +92,7 @@ class GPT2(Windowed):
         x = self.drop(x)
         for block in self.h:
             x = block(x, mask, rope, past)
-        return self.ln_f(x)  # type: ignore[no-any-return]
+        return self.ln_f(x)
 
     @property
     def head(self) -> Tensor:

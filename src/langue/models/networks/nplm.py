@@ -17,14 +17,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from langue.base.arrays import Floats, Ids, Int64Array
 from langue.base.seeds import derive
 from langue.models.family import Family
 from langue.models.networks.config import NPLMConfig
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.dropout import drop
 from langue.nn.weights import load_weights, save_weights
-from langue.protocols import Causal, Floats, Ids, Vocabulary
-from langue.tokens.batch import Array
+from langue.protocols import Causal, Vocabulary
 from langue.tokens.contexts import ContextBatches, Contexts, contexts_of
 from langue.tokens.store import Split
 
@@ -103,7 +103,7 @@ class NPLM(nn.Module, Causal):
         return -F.cross_entropy(logits, targets.to(self.device), reduction="none").cpu()
 
     @torch.inference_mode()
-    def distributions(self, before: Array) -> Floats:
+    def distributions(self, before: Int64Array) -> Floats:
         """Log-probabilities of every next token `(B, V)` after contexts `(B, n - 1)`."""
         logits = self.head(self(torch.from_numpy(before).to(self.device)))
         scores: Floats = F.log_softmax(logits, -1).cpu().numpy()
@@ -126,7 +126,7 @@ class NPLM(nn.Module, Causal):
 class NPLMDecoder:
     """The last n - 1 tokens of each sequence: `before` `(B, n - 1)`."""
 
-    def __init__(self, model: NPLM, before: Array) -> None:
+    def __init__(self, model: NPLM, before: Int64Array) -> None:
         self.model = model
         self.before = before
 

@@ -45,7 +45,7 @@ class RNN(Stateful):
 
     def forward(self, ids: Tensor, state: Tensor, begins: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Hidden states `(B, T, C)` of ids `(B, T)`, and the state after them."""
-        return self.recurrent(self.embedding(ids), state, begins)  # type: ignore[no-any-return]
+        return self.recurrent(self.embedding(ids), state, begins)
 
     def loss(self, batch: Batch) -> Tensor:
         """Sum of the cross-entropies, in nats, of a batch that goes on where the one before stopped."""

@@ -68,8 +68,8 @@ class Layer(nn.Module):
 
     def _add(self, norm: int, x: torch.Tensor, part: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         if self.pre:
-            return x + self.drop(part(self.norms[norm](x)))  # type: ignore[no-any-return]
-        return self.norms[norm](x + self.drop(part(x)))  # type: ignore[no-any-return]
+            return x + self.drop(part(self.norms[norm](x)))
+        return self.norms[norm](x + self.drop(part(x)))
 
 
 class Transformer(EncoderDecoder):
@@ -107,14 +107,14 @@ class Transformer(EncoderDecoder):
 
     def embed(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         C = self.embedding.embedding_dim
-        return self.drop(self.embedding(ids) * math.sqrt(C) + sinusoids(positions, C))  # type: ignore[no-any-return]
+        return self.drop(self.embedding(ids) * math.sqrt(C) + sinusoids(positions, C))
 
     def encode(self, ids: torch.Tensor, positions: torch.Tensor, mask: Mask) -> torch.Tensor:
         """The memory `(B, S, C)` of sources `(B, S)` that begin with `<eos>`."""
         x = self.embed(ids, positions)
         for layer in self.encoder:
             x = layer(x, mask)
-        return self.last[0](x)  # type: ignore[no-any-return]
+        return self.last[0](x)
 
     def decode(
         self,
@@ -129,7 +129,7 @@ class Transformer(EncoderDecoder):
         x = self.embed(ids, positions)
         for layer in self.decoding:
             x = layer(x, mask, memory, memory_mask, past)
-        return self.last[1](x)  # type: ignore[no-any-return]
+        return self.last[1](x)
 
     def forward(
         self, ids: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | str = "causal"

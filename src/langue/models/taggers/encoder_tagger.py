@@ -14,10 +14,10 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
+from langue.base.arrays import Int64Array
 from langue.base.config import Config, decode
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
@@ -39,7 +39,6 @@ from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.words import HAN
 
-Ids = npt.NDArray[np.int64]
 _HAN = re.compile(f"[{HAN}]")
 
 
@@ -63,7 +62,7 @@ class EncoderTaggerConfig(Config, frozen=True):
 class Read(NamedTuple):
     """Sentences as the encoder reads them."""
 
-    windows: list[tuple[Ids, Ids]]  # ids and types, with special tokens
+    windows: list[tuple[Int64Array, Int64Array]]  # ids and types, with special tokens
     window: list[int]  # (N,) of each token, which of them its state is taken from
     place: list[int]  # (N,) and where in it
 
@@ -126,7 +125,7 @@ class Reader:
         found.place.extend(place.tolist())
 
 
-def overlapping(begins: Ids, ends: Ids, room: int) -> Iterator[tuple[int, int]]:
+def overlapping(begins: Int64Array, ends: Int64Array, room: int) -> Iterator[tuple[int, int]]:
     """Runs of tokens `[begin, end)` of at most `room` pieces that cover all, each beginning in the middle of
     the one before; one run, if all fit."""
     begin = 0
