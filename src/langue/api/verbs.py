@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from langue.api.models import CausalModel, Model, PathLike, load
 from langue.base.config import Config, decode, override
 from langue.base.errors import InvalidSetting, LangueError, Unsupported
-from langue.base.files import read_bytes, read_json
+from langue.base.files import read_bytes
 from langue.models.folder import DESCRIPTION, ModelFolder, describe
 from langue.models.folder import load as load_folder
 from langue.protocols import Classifier, Masked, Tagger
-from langue.tokens.store import MANIFEST, TokenStore
+from langue.tokens.store import MANIFEST, TokenStore, read_manifest
 
 if TYPE_CHECKING:
     from langue.evaluation.compare import Comparison
@@ -389,5 +389,5 @@ def info(path: PathLike) -> dict[str, Any]:
 
         return dict(msgspec.to_builtins(describe(path)))
     if (path / MANIFEST).is_file():
-        return dict(read_json(path / MANIFEST))
+        return read_manifest(path / MANIFEST)
     raise LangueError(f"{path} is neither a model folder ({DESCRIPTION}) nor a token store ({MANIFEST})")

@@ -11,6 +11,7 @@ Differs from the module in this: a state is a number that may be compared and ha
 
 import math
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.base.arrays import Array, Float64Array, UInt8Array
-from langue.base.errors import LangueError
+from langue.base.errors import LangueError, Mismatch
 from langue.base.parallel import parallel_map
 from langue.evaluation.score import finite
 from langue.interop import arpa
@@ -44,19 +45,25 @@ class FullScoreReturn(NamedTuple):
 
 
 class State:
-    """The context a word is read in: comparable and hashable; equal states have equal futures."""
+    """The context a word is read in: comparable and hashable; equal states have equal futures.
 
-    def __init__(self, node: int = -1) -> None:
+    Args:
+        node: a number that the model knows; -1: no context, which every model has.
+        model: what that model is told apart by; 0 where there is no context.
+    """
+
+    def __init__(self, node: int = -1, model: int = 0) -> None:
         self.node = node
+        self.model = model
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, State) and self.node == other.node
+        return isinstance(other, State) and (self.node, self.model) == (other.node, other.model)
 
     def __hash__(self) -> int:
-        return hash(self.node)
+        return hash((self.node, self.model))
 
     def __copy__(self) -> "State":
-        return State(self.node)
+        return State(self.node, self.model)
 
 
 class Query(NamedTuple):
@@ -129,6 +136,8 @@ class Model:
         self.unknown = names.index(arpa.UNKNOWN)
         self._model = NGram(Vocabulary(len(names), self.end), tables)
         self.tables = self._model.tables
+        # Two models of one file are one, and know each other's states.
+        self._number = zlib.crc32(self.tables.log_prob[: len(names)].data, len(self.tables.suffix)) or 1
 
     @property
     def order(self) -> int:
@@ -186,11 +195,11 @@ class Model:
 
     def BeginSentenceWrite(self, state: State) -> None:  # noqa: N802  # as the module has it
         """Make `state` that of the beginning of a sentence."""
-        state.node = self._model.begin
+        self._become(state, self._model.begin)
 
     def NullContextWrite(self, state: State) -> None:  # noqa: N802
         """Make `state` that of no context."""
-        state.node = -1
+        self._become(state, -1)
 
     def BaseScore(self, in_state: State, word: str, out_state: State) -> float:  # noqa: N802
         """log10 probability of a word in a state; `out_state` becomes the state after it."""
@@ -200,9 +209,14 @@ class Model:
         """`BaseScore` with the length of the n-gram found."""
         id = self.vocabulary.id(word.encode())
         id = id if id >= 0 else self.unknown
+        if in_state.model != (self._number if in_state.node != -1 else 0):
+            raise Mismatch("the state is one of another model; begin with BeginSentenceWrite of this one")
         after, log_probs, lengths = self._model.advance(np.array([in_state.node]), np.array([id]))
-        out_state.node = int(after[0])
+        self._become(out_state, int(after[0]))
         return FullScoreReturn(float(log_probs[0]) / math.log(10), int(lengths[0]), id == self.unknown)
+
+    def _become(self, state: State, node: int) -> None:
+        state.node, state.model = node, self._number if node != -1 else 0
 
     def _full(self, sentence: str, bos: bool, eos: bool) -> tuple[Array, Array, Array]:
         """Natural logs, lengths, and out of vocabulary, of each word."""

@@ -10,8 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
+
 from langue.base.arrays import Floats as Floats
 from langue.base.arrays import Ids as Ids
+from langue.base.errors import Mismatch
 from langue.corpus.tagged import Sentence
 
 if TYPE_CHECKING:
@@ -26,6 +30,17 @@ class Vocabulary(NamedTuple):
     size: int
     eos: int  # end of document
     spellings: Sequence[bytes] = ()  # of every id, for a family that `reads_spellings` to be created
+
+    def check(self, *sequences: npt.ArrayLike) -> None:
+        """See that ids are of tokens: compiled code reads wherever they point.
+
+        Raises:
+            Mismatch: one is not.
+        """
+        for sequence in sequences:
+            ids = np.asarray(sequence)
+            if ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= self.size):
+                raise Mismatch(f"a token id is not one of 0 to {self.size - 1}")
 
 
 @runtime_checkable

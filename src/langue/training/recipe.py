@@ -98,16 +98,24 @@ def own_recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def read_tables(name: str) -> dict[str, Any]:
-    """The tables of a TOML file, those of its `base` below them."""
+def read_tables(name: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The tables of a TOML file, those of its `base` below them.
+
+    Args:
+        above: the files whose base this is.
+    """
     path = Path(name)
     if path.suffix != ".toml" and not path.exists():
         known = own_recipes()
         if name not in known:
             raise LangueError(f"no family and no recipe {name}{nearest(name, [*names(), *known])}")
         path = known[name]
+    if path.resolve() in above:
+        raise LangueError(f"{path} is its own base, by way of {above[-1]}; a recipe must end somewhere")
     tables = read_toml(path)
-    base = read_tables(str(path.parent / str(tables.pop("base")))) if "base" in tables else {}
+    base: dict[str, Any] = {}
+    if "base" in tables:
+        base = read_tables(str(path.parent / str(tables.pop("base"))), (*above, path.resolve()))
     for key, value in tables.items():
         if key == "family":
             base[key] = value

@@ -10,9 +10,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from langue.base.config import with_new_names
+import msgspec
+
+from langue.base.config import read_struct, with_new_names
 from langue.base.errors import LangueError
-from langue.base.files import check_free, read_json, write_json
+from langue.base.files import check_free, write_json
 from langue.base.progress import log
 from langue.models.registry import RENAMED
 from langue.tokens.store import TokenStore
@@ -27,6 +29,15 @@ FIXED = ("optimizer", "ema_decay", "batch_tokens", "seed")  # what a checkpoint 
 def run_folder(output: Path) -> Path:
     """The folder of the run that makes the model `output`."""
     return output.with_name(output.name + ".run")
+
+
+class RunRecord(msgspec.Struct):
+    """What a run was begun with."""
+
+    store: str  # fingerprint
+    family: str
+    model: dict[str, Any]
+    training: dict[str, Any]
 
 
 def can_resume(run: Path) -> bool:
@@ -58,7 +69,7 @@ def start_run(run: Path, recipe: Recipe, store: TokenStore, *, resuming: bool) -
     """
     now = {"store": store.fingerprint, **recipe.to_table()}
     if resuming:
-        before = read_json(run / RUN)
+        before = msgspec.to_builtins(read_struct(RunRecord, run / RUN))
         before["family"] = RENAMED.get(before["family"], before["family"])
         before["model"] = with_new_names(type(recipe.model), before["model"], None)
         before["training"] = with_new_names(TrainingConfig, before["training"], None)
