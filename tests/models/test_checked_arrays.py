@@ -126,7 +126,9 @@ def test_an_array_that_is_not_what_it_must_be_is_named(name: str, tmp_path: Path
     every = list(arrays_in(folder))
     if name in NETWORKS:
         odd = [one for one in every if one[2].dtype.kind != "f"]
-        every = odd + [one for one in every if one[2].dtype.kind == "f"][:: max(len(every) // NETWORKS[name], 1)]
+        every = (
+            odd + [one for one in every if one[2].dtype.kind == "f"][:: max(len(every) // NETWORKS[name], 1)]
+        )
     for path, array_name, array in every:
         whole = path.read_bytes()
         for seed, (what, changed, impossible) in enumerate(edits(array, len(name))):
@@ -149,7 +151,13 @@ def test_files_that_are_no_arrays_are_refused(name: str, tmp_path: Path) -> None
         whole = path.read_bytes()
         np.save(tmp_path / "objects.npy", np.array([{}, []], object), allow_pickle=True)
         header = whole[:40] + b"[" * 40 + whole[80:]
-        for contents in (b"", whole[:7], whole[: len(whole) - 3], (tmp_path / "objects.npy").read_bytes(), header):
+        for contents in (
+            b"",
+            whole[:7],
+            whole[: len(whole) - 3],
+            (tmp_path / "objects.npy").read_bytes(),
+            header,
+        ):
             path.write_bytes(contents)
             with pytest.raises(LangueError, match=path.name):
                 loaded(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from langue.api.models import CausalModel, Model, PathLike, load
 from langue.base.config import Config, decode, override
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from langue.evaluation.masked import MaskedEvaluation
     from langue.interop.kenlm import Query
     from langue.tasks.classification import ClassifierEvaluation
-    from langue.tasks.finetune import Finetuned
+    from langue.tasks.results import FinetuneResult
     from langue.tasks.tagging import TaggerEvaluation
     from langue.tokens.prepare import Report
     from langue.training.doctor import Finding
@@ -34,47 +34,53 @@ def finetune(
     data: PathLike,
     output: PathLike,
     *,
-    task: Literal["classify", "pair", "tag"] = "classify",
+    task: str = "classify",
     valid: PathLike | None = None,
     test: PathLike | None = None,
     assignments: Sequence[str] = (),
     overwrite: bool = False,
+    resume: bool = False,
     **settings: Any,
-) -> Finetuned:
-    """Fine-tune an encoder on labeled texts, and write the folder of the best classifier or tagger.
+) -> FinetuneResult:
+    """Fine-tune an encoder on labeled data, and write the folder of the best classifier or tagger.
 
     Args:
         model: folder of a model that reads in both directions.
         data: `text<TAB>label`, or JSON lines with `text` and `label`; of pairs, two texts; for `tag` a
             labeled file as `train` takes.
+        task: what has a label: `classify` a text, `pair` two texts together, `tag` each token of a sentence;
+            or one that was registered (`langue.tasks.registry`).
         valid: chooses the epoch and the seed; without it, a tenth of `data` does.
         test: measured at the end; nothing is chosen by it.
-        settings: of `langue.tasks.finetune.FinetuneConfig`, `epochs=3`, for `tag` also those of
-            `langue.tasks.finetune_tagger.TagConfig` and `format`, `columns`.
+        resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
+        settings: of `langue.tasks.task.FinetuneConfig`, `epochs=3`, for `tag` also those of
+            `langue.tasks.tag.TagConfig` and `format`, `columns`.
 
     Raises:
+        InvalidSetting: there is no such task.
         LangueError: a file is not of its format, or has a label that `data` has not.
-        Interrupted: Ctrl-C after an epoch; the best model so far was written.
+        Interrupted: Ctrl-C or SIGTERM; a checkpoint, and the best model so far, were written.
     """
-    from langue.corpus.tagged import TaggedConfig
-    from langue.tasks.finetune import FinetuneConfig
     from langue.tasks.finetune import finetune as run
-    from langue.tasks.finetune_tagger import TagConfig, finetune_tagger
+    from langue.tasks.registry import task as lookup
 
-    form = TagConfig if task == "tag" else FinetuneConfig
-    sections: dict[str, type[Config]] = {"finetune": form} | ({"data": TaggedConfig} if task == "tag" else {})
+    chosen_task = lookup(task)
+    sections: dict[str, type[Config]] = {"finetune": chosen_task.settings}
+    if chosen_task.data is not None:
+        sections["data"] = chosen_task.data
     chosen = override({}, assignments, sections, settings)
-    config = decode(form, chosen.get("finetune", {}), "finetune")
-    files: dict[str, Any] = {
-        "valid": Path(valid) if valid is not None else None,
-        "test": Path(test) if test is not None else None,
-    }
-    given = (load_folder(model).require(Masked), Path(data), Path(output))
-    if isinstance(config, TagConfig):
-        layout = decode(TaggedConfig, chosen.get("data", {}), "data")
-        return finetune_tagger(*given, config=config, layout=layout, **files, overwrite=overwrite)
-    assert task != "tag"
-    return run(*given, task=task, config=config, **files, overwrite=overwrite)
+    return run(
+        load_folder(model).require(Masked),
+        Path(data),
+        Path(output),
+        task=chosen_task,
+        config=decode(chosen_task.settings, chosen.get("finetune", {}), "finetune"),
+        layout=decode(chosen_task.data, chosen.get("data", {}), "data") if chosen_task.data else None,
+        valid=Path(valid) if valid is not None else None,
+        test=Path(test) if test is not None else None,
+        overwrite=overwrite,
+        resume=resume,
+    )
 
 
 def train(
@@ -109,16 +115,13 @@ def train(
     if resolved.family.makes is Tagger:
         from langue.tasks.tagging import train_tagger
 
-        if resume:
-            raise LangueError(f"{resolved.family.name} keeps no checkpoints; train it again without --resume")
-        held_out = Path(valid) if valid is not None else None
-        train_tagger(resolved, Path(data), Path(output), valid=held_out, overwrite=overwrite)
-        return load(output)
-    if valid is not None:
+        watch = Path(valid) if valid is not None else None
+        train_tagger(resolved, Path(data), Path(output), valid=watch, overwrite=overwrite, resume=resume)
+    elif valid is not None:
         raise LangueError(
             f"{resolved.family.name} is measured on the valid split of its store; leave --valid out"
         )
-    if resolved.family.name == "ngram" and Path(data).is_file():
+    elif resolved.family.name == "ngram" and Path(data).is_file():
         from langue.interop.convert import train_text
 
         train_text(resolved.model, Path(data), Path(output), overwrite=overwrite)
@@ -141,7 +144,7 @@ def estimate(
     from langue.training.recipe import read_recipe
 
     resolved = read_recipe(str(recipe), assignments, settings)
-    if resolved.training is None:
+    if resolved.family.makes is Tagger or resolved.training is None:
         raise LangueError(
             f"{resolved.family.name} is estimated by {resolved.family.estimated_by}, in one pass over the "
             "text: there is nothing to foretell"

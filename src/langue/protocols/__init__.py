@@ -60,8 +60,6 @@ class Decoder(Protocol):
 class Saved(Protocol):
     """What every model has, whatever it does: it can be written, and says how large it is."""
 
-    interrupted: bool = False  # whether its estimation was stopped early; it is whole all the same
-
     def save(self, folder: Path) -> None:
         """Write weights or tables into `folder`, which exists; `Family.load` reads them back."""
 
@@ -177,14 +175,20 @@ class Trainable(Protocol):
     its `Family.batches`.
     """
 
-    device: "torch.device"
-    context: int  # tokens of a training row
     # What a recurrent model remembers of the batch before, detached; rows are the first dimension.
     # `loss` reads it (empty: nothing remembered) and leaves the new one. Others leave it empty.
     carry: "dict[str, torch.Tensor]"
 
+    @property
+    def device(self) -> "torch.device": ...
+
     def loss(self, batch: Any) -> "torch.Tensor":
         """The SUM of nats over the `targets_count` targets of the batch: a float32 scalar."""
+        ...
+
+    def train(self, mode: bool = True) -> Any: ...
+
+    def eval(self) -> Any: ...
 
 
 class Weight(NamedTuple):

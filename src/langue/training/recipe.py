@@ -15,7 +15,7 @@ from langue.models.registry import RENAMED, is_family, names
 from langue.models.registry import family as lookup
 from langue.protocols import Classifier, Tagger
 from langue.tokens.train import TokenizerConfig
-from langue.training.config import TrainingConfig
+from langue.training.config import RunConfig, TaggerRunConfig, TrainingConfig
 
 CHECKOUT = Path(__file__).parents[3] / "recipes"
 INSTALLED = Path(__file__).parents[1] / "recipes"  # where the wheel puts them
@@ -28,7 +28,7 @@ class Recipe:
 
     family: Family[Any]
     model: Config
-    training: TrainingConfig | None = None  # of a language model that learns by gradient
+    training: RunConfig | None = None  # of what learns by gradient; of a language model a `TrainingConfig`
     data: TaggedConfig | None = None  # of a tagger: how its labeled file is read
 
     def to_table(self) -> dict[str, Any]:
@@ -75,8 +75,8 @@ def sections_of(family: Family[Any]) -> dict[str, type[Config]]:
     sections: dict[str, type[Config]] = {"model": family.config}
     if family.makes is Tagger:
         sections["data"] = TaggedConfig
-    elif family.estimated_by == "gradient":
-        sections["training"] = TrainingConfig
+    if family.build is not None:
+        sections["training"] = TaggerRunConfig if family.makes is Tagger else TrainingConfig
     return sections
 
 

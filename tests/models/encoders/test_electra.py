@@ -18,7 +18,7 @@ from langue.protocols import Discriminating, Vocabulary
 from langue.tokens.masking import NONE
 from langue.tokens.rtd import RTDBatch, rtd_positions, written
 from langue.tokens.store import TokenStore
-from langue.training.session import Session
+from langue.training.fit import Session
 
 transformers = pytest.importorskip("transformers")
 

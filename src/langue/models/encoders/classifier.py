@@ -15,12 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from langue.base.config import Config, decode
-from langue.base.errors import LangueError
+from langue.base.config import Config
 from langue.base.seeds import derive
 from langue.models.encoders.base import MaskedModel, marked_positions
+from langue.models.encoders.build import build_encoder
 from langue.models.family import Family
-from langue.models.registry import family
 from langue.nn.dropout import Dropout
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Classifier, Floats, Ids, Vocabulary
@@ -111,12 +110,7 @@ def build(config: ClassifierConfig, vocabulary: Vocabulary, seed: int) -> Encode
     Raises:
         LangueError: that family is no encoder.
     """
-    kind = family(config.encoder)
-    assert kind.build is not None
-    stored = decode(kind.config, config.encoder_config, "encoder", stored=True)
-    encoder = kind.build(stored, vocabulary, seed)
-    if not isinstance(encoder, MaskedModel):
-        raise LangueError(f"{config.encoder} does not read in both directions; fine-tune bert or albert")
+    encoder = build_encoder(config.encoder, config.encoder_config, vocabulary, seed)
     model = EncoderClassifier(config, encoder)
     model.initialize(seed)
     return model

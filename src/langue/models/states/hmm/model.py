@@ -35,7 +35,6 @@ class HMM(Causal):
 
     window: int | None = None
     stride: int | None = None
-    interrupted = False  # whether Ctrl-C ended its estimation early
 
     def __init__(self, vocabulary: Vocabulary, parameters: Parameters) -> None:
         self.vocabulary = vocabulary

@@ -60,8 +60,6 @@ class CRF(Tagger):
         fixed: the scores of the constraints.
     """
 
-    interrupted = False  # whether Ctrl-C ended its training early
-
     def __init__(
         self, extractor: Extractor, features: Features, theta: Array, labels: Labels, fixed: Chain
     ) -> None:
