@@ -34,7 +34,7 @@ def test_batches_by_length_hold_examples_of_like_length() -> None:
 def test_a_batch_is_a_function_of_its_number_alone() -> None:
     def source() -> ExampleBatches[str]:
         return ExampleBatches(
-            [letter * (1 + n % 7) for n, letter in enumerate("abcdefghijklmnopqrstuvw")],
+            [letter * (1 + n % 7) for n, letter in enumerate("abcdefghijklmnopqrstuvwx")],
             lambda example: 2,
             len,
             by_length=True,
@@ -48,7 +48,7 @@ def test_a_batch_is_a_function_of_its_number_alone() -> None:
     epochs = ahead[: batches.per_epoch], ahead[batches.per_epoch :]
     for epoch in epochs:
         assert sorted(example[0] for batch in epoch for example in batch.examples) == list(
-            "abcdefghijklmnopqrstuvw"
+            "abcdefghijklmnopqrstuvwx"
         )
     assert epochs[0] != epochs[1]
     batch = ahead[0]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langue.api.models import CausalModel, Model, PathLike, load
 from langue.base.config import Config, decode, override
+from langue.base.deprecated import warn_renamed
 from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.base.files import read_bytes
 from langue.models.folder import DESCRIPTION, ModelFolder, describe
@@ -20,13 +22,16 @@ if TYPE_CHECKING:
     from langue.evaluation.evaluate import Evaluation
     from langue.evaluation.gradients import Gradients
     from langue.evaluation.masked import MaskedEvaluation
+    from langue.interop.formats import Export
     from langue.interop.kenlm import Query
     from langue.tasks.classification import ClassifierEvaluation
+    from langue.tasks.evaluate import TaskEvaluation
     from langue.tasks.results import FinetuneResult
     from langue.tasks.tagging import TaggerEvaluation
     from langue.tokens.prepare import Report
     from langue.training.doctor import Finding
     from langue.training.estimate import Estimate
+    from langue.training.recipe import Recipe
 
 
 def finetune(
@@ -109,9 +114,7 @@ def train(
         LangueError: an unknown setting, data that does not open, an output folder in the way.
         Interrupted: Ctrl-C or SIGTERM; the message says what was saved.
     """
-    from langue.training.recipe import read_recipe
-
-    resolved = read_recipe(str(recipe), assignments, settings)
+    resolved = _resolved(recipe, data, assignments, settings)
     if resolved.family.makes is Tagger:
         from langue.tasks.tagging import train_tagger
 
@@ -141,15 +144,26 @@ def estimate(
         LangueError: as `train`; the family is not trained by gradient.
     """
     from langue.training.estimate import estimate as run
-    from langue.training.recipe import read_recipe
 
-    resolved = read_recipe(str(recipe), assignments, settings)
+    resolved = _resolved(recipe, store, assignments, settings)
     if resolved.family.makes is Tagger or resolved.training is None:
         raise LangueError(
             f"{resolved.family.name} is estimated by {resolved.family.estimated_by}, in one pass over the "
             "text: there is nothing to foretell"
         )
     return run(resolved, TokenStore(store))
+
+
+def _resolved(
+    recipe: PathLike, data: PathLike, assignments: Sequence[str], settings: Mapping[str, Any]
+) -> Recipe:
+    """A recipe for a model that is trained on `data`, initialized from another where it says so."""
+    from langue.interop.init_from import InitFromSetting
+    from langue.training.recipe import read_recipe
+
+    setting = InitFromSetting(Path(data))
+    resolved = read_recipe(str(recipe), assignments, settings, complete=setting.complete)
+    return replace(resolved, initialize=setting.initialize if setting.path is not None else None)
 
 
 def prepare(
@@ -200,7 +214,7 @@ def evaluate(
     split: str = "test",
     documents: str | None = None,
     check: bool = False,
-) -> Evaluation | TaggerEvaluation | MaskedEvaluation | ClassifierEvaluation:
+) -> Evaluation | TaggerEvaluation | MaskedEvaluation | ClassifierEvaluation | TaskEvaluation:
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
 
     A tagger is measured in precision, recall and F1 instead; a model that reads in both directions on
@@ -217,7 +231,7 @@ def evaluate(
         Unsupported: the model's scores are no probabilities; self-tests of what has no scores of texts.
     """
     folder = load_folder(model) if isinstance(model, str | Path) else model.folder
-    if isinstance(folder.model, Tagger | Classifier):
+    if isinstance(folder.model, Tagger | Classifier) or "task" in folder.description.recipe:
         if check:
             what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
             raise Unsupported(f"{folder.path} is a {what}; the self-tests are of language models' scores")
@@ -242,10 +256,14 @@ def evaluate(
 
 def _evaluate_labeled(
     folder: ModelFolder[Any], data: PathLike | Sequence[PathLike]
-) -> TaggerEvaluation | ClassifierEvaluation:
-    """Measure a tagger or a classifier on a labeled file."""
+) -> TaggerEvaluation | ClassifierEvaluation | TaskEvaluation:
+    """Measure a model of labeled data on a file."""
     if not isinstance(data, str | Path):
         raise InvalidSetting(f"{folder.path} is measured on one labeled file, not on several")
+    if folder.family.makes not in (Tagger, Classifier):
+        from langue.tasks.evaluate import evaluate_task, task_of
+
+        return evaluate_task(folder, task_of(folder), Path(data))
     if isinstance(folder.model, Tagger):
         from langue.tasks.tagging import evaluate_tagger
 
@@ -326,49 +344,41 @@ def demo(
 
 
 def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -> Model[Any]:
-    """Write the model of an ARPA file, gzipped or not, or of a folder of Hugging Face, as a model folder.
-
-    Of Hugging Face, GPT-2, BERT and ALBERT are read.
+    """Write the model of another maker as a model folder: an ARPA file, gzipped or not, or a folder of
+    Hugging Face with a GPT-2, BERT, ALBERT or ELECTRA.
 
     Raises:
-        LangueError: the file is missing or damaged (the line is named); the output is in the way.
+        LangueError: the file is missing, damaged or of no format that langue reads (what is wrong is named),
+            or has a part that no model of langue has; the output is in the way.
     """
-    if Path(path).is_dir():
-        from langue.interop.checkpoints import import_hf
+    from langue.interop.formats import import_model as run
 
-        import_hf(Path(path), Path(output), overwrite=overwrite)
-    else:
-        from langue.interop.convert import import_arpa
-
-        import_arpa(Path(path), Path(output), overwrite=overwrite)
+    run(Path(path), Path(output), overwrite=overwrite)
     return load(output)
 
 
-def export_model(model: PathLike, output: PathLike, *, overwrite: bool = False) -> int:
-    """Write an n-gram model as an ARPA file, gzipped if its name ends in `.gz`, or a GPT-2 as a folder
-    of Hugging Face; returns its n-grams or parameters.
+def export_model(
+    model: PathLike, output: PathLike, *, format: str | None = None, overwrite: bool = False
+) -> Export:
+    """Write a model in a format that others read: an n-gram model as an ARPA file, gzipped if its name ends
+    in `.gz`; a GPT-2, BERT, ALBERT, ELECTRA or classifier as a folder of Hugging Face.
+
+    Args:
+        format: its name, where several hold such a model.
 
     Raises:
-        LangueError: no model of these families is there; the output is in the way.
+        LangueError: no format holds such a model, or it has a part that the format has not; the output is in
+            the way.
     """
-    if describe(Path(model)).family == "gpt2":
-        from langue.interop.huggingface import export_gpt2
+    from langue.interop.formats import export_model as run
 
-        return export_gpt2(Path(model), Path(output), overwrite=overwrite)
-    from langue.interop.convert import export_arpa
-
-    return export_arpa(Path(model), Path(output), overwrite=overwrite)
+    return run(Path(model), Path(output), format=format, overwrite=overwrite)
 
 
 def export_encoder(model: PathLike, output: PathLike, *, overwrite: bool = False) -> None:
-    """Write a BERT, ALBERT or the discriminator of a pair as a folder that `transformers` loads.
-
-    Raises:
-        LangueError: no such model is there, it has a part that they have not; the folder is in the way.
-    """
-    from langue.interop.checkpoints import export_hf
-
-    export_hf(Path(model), Path(output), overwrite=overwrite)
+    """The old name of `export_model`."""
+    warn_renamed("export_encoder", "export_model")
+    export_model(model, output, overwrite=overwrite)
 
 
 def doctor(folder: PathLike = ".") -> Iterator[Finding]:

@@ -26,11 +26,20 @@ def load_weights(model: M, folder: Path) -> M:
     Raises:
         LangueError: they are not those of a model of this configuration.
     """
+    load_state(model, read_weights(folder), str(folder / WEIGHTS))
+    return model.eval()
+
+
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Every tensor of a model folder.
+
+    Raises:
+        LangueError: there are none, or the file is damaged.
+    """
     try:
-        load_state(model, load_file(folder / WEIGHTS), str(folder / WEIGHTS))
+        return load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
         raise LangueError(f"cannot read {folder / WEIGHTS}: {error}") from None
-    return model.eval()
 
 
 def save_tied_weights(model: nn.Module, folder: Path) -> None:

@@ -103,6 +103,24 @@ class RecurrentCausal(Causal, Protocol):
 
 
 @runtime_checkable
+class Seq2Seq(Causal, Protocol):
+    """An encoder and a decoder: p(target | source), where it was trained on pairs.
+
+    To a `Causal` model a pair is a document: the source, a separator, and the target.
+    """
+
+    @property
+    def separator(self) -> str:
+        """The text between a source and its target; "" where it was trained on documents without pairs."""
+        ...
+
+    @property
+    def source_ends(self) -> frozenset[int]:
+        """The ids that spell the separator."""
+        ...
+
+
+@runtime_checkable
 class Searchable(Causal, Protocol):
     """A `Causal` model that keeps its training text, with an index of it."""
 

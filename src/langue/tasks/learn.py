@@ -212,6 +212,11 @@ class TaskModel(nn.Module):
         return self._loss(batch.examples)
 
 
+def label_of(figure: str) -> str:
+    """A figure of scores as a table names it."""
+    return figure.replace("_", "-").replace("f1", "F1")
+
+
 def spread(values: Sequence[float]) -> str:
     """Mean and standard deviation of shares; of one alone, that."""
     if len(values) == 1:

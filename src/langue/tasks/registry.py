@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # A module here defines `TASK`.
 MODULES = {
     "classify": "langue.tasks.classify",
-    "electra": "langue.tasks.pair",
+    "pair": "langue.tasks.pair",
     "tag": "langue.tasks.tag",
 }
 GROUP = "langue.tasks"  # of entry points

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langue.tasks.learn import SeedResult, spread
+from langue.tasks.learn import SeedResult, label_of, spread
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class FinetuneResult:
 
     def __str__(self) -> str:
         figures = [name for name, value in self.valid[0]._asdict().items() if isinstance(value, float)]
-        titles = [name.replace("_", "-").replace("f1", "F1") for name in figures]
+        titles = [label_of(name) for name in figures]
         lines = [f"{'':8}" + "  ".join(f"{title:<16}" for title in titles).rstrip()]
         for name, seeds in (("valid", self.valid), ("test", self.test)):
             if seeds:

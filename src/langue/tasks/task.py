@@ -86,6 +86,8 @@ class Task(Generic[R, E, N]):
     # A NamedTuple of figures of examples; those that are `float` are shares.
     metric: Callable[[N, Sequence[E]], Any]
     figure: str  # of the metric, by which epoch and seed are chosen: the larger, the better
+    # (folder of a finished model, examples): how `langue evaluate` reads them
+    encode: Callable[[ModelFolder[Any], Sequence[R]], list[E]] | None = None
     targets: Callable[[E], int] = lambda example: 1  # of an example: what `loss` sums over
     tokens: Callable[[E], int] = lambda example: 1  # of an example
     by_length: bool = False  # batches are to hold examples of like length

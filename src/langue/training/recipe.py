@@ -1,6 +1,6 @@
 """Recipes: an experiment as TOML. `[model]`, `[training]`, `[data]` and `[tokenizer]`, all strict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class Recipe:
     model: Config
     training: RunConfig | None = None  # of what learns by gradient; of a language model a `TrainingConfig`
     data: TaggedConfig | None = None  # of a tagger: how its labeled file is read
+    initialize: Callable[[Any], None] | None = None  # gives a new model the weights that it begins with
 
     def to_table(self) -> dict[str, Any]:
         """The recipe as it is saved with the model."""
@@ -40,7 +41,11 @@ class Recipe:
 
 
 def read_recipe(
-    name: str, assignments: Sequence[str] = (), settings: Mapping[str, Any] | None = None
+    name: str,
+    assignments: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    *,
+    complete: Callable[[Family[Any], Mapping[str, Any]], dict[str, Any]] | None = None,
 ) -> Recipe:
     """A recipe with settings changed.
 
@@ -48,6 +53,7 @@ def read_recipe(
         name: of a family, of a recipe that comes with langue, or of a TOML file.
         assignments: as `--set` has them.
         settings: values by name, `order` or `training.minutes`.
+        complete: adds to the `[model]` table what its user left out.
 
     Raises:
         LangueError: no such family or file, an unknown key (the nearest is named), a bad value.
@@ -66,6 +72,8 @@ def read_recipe(
     chosen = override(
         {section: tables.get(section, {}) for section in sections}, assignments, sections, settings
     )
+    if complete is not None:
+        chosen["model"] = complete(family, chosen["model"])
     decoded = {section: decode(form, chosen.get(section, {}), section) for section, form in sections.items()}
     return Recipe(family, **decoded)  # type: ignore[arg-type]  # each is decoded as what its field says
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from langue.base.config import Config, with_new_names
 from langue.base.errors import Damaged, LangueError
 from langue.base.files import check_free, read_json, write_json
@@ -93,6 +95,13 @@ def check_no_run(run: Path, *, overwrite: bool) -> None:
         )
 
 
+def _with_defaults(kind: type[Config], table: Mapping[str, Any]) -> dict[str, Any]:
+    """A section as it was written, and all settings that came since with their defaults."""
+    fields = [field for field in msgspec.structs.fields(kind) if field.name not in table]
+    later = {field.name: field.default for field in fields if field.default is not msgspec.NODEFAULT}
+    return {**table, **msgspec.json.decode(msgspec.json.encode(later))}
+
+
 def start_run(
     run: Path, now: Mapping[str, Any], kinds: Mapping[str, type[Config]], *, resuming: bool
 ) -> None:
@@ -109,6 +118,8 @@ def start_run(
         before = _read(run / RUN)
         before |= {part: with_new_names(kind, before.get(part, {}), None) for part, kind in kinds.items()}
         before["family"] = RENAMED.get(str(before.get("family")), before.get("family"))
+        if before["family"] == now["family"]:  # a setting that the run did not know of yet had its default
+            before["model"] = _with_defaults(kinds["model"], before["model"])
         for part in now:
             if part != "training" and before.get(part) != now[part]:
                 raise LangueError(

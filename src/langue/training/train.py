@@ -132,6 +132,8 @@ def new_model(recipe: Recipe, store: TokenStore) -> Any:
 
     assert recipe.family.build is not None
     model = recipe.family.build(recipe.model, recipe.family.vocabulary(store), training_of(recipe).seed)
+    if recipe.initialize:
+        recipe.initialize(model)
     if recipe.family.begin:
         recipe.family.begin(model, store)
     return model.to(best_device())

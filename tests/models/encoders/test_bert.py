@@ -10,7 +10,8 @@ import torch
 
 from langue.base.config import decode
 from langue.base.errors import LangueError
-from langue.models.encoders.bert import Bert, BertConfig, build, from_hf, load, to_hf
+from langue.interop.huggingface.bert import from_hf, to_hf
+from langue.models.encoders.bert import Bert, BertConfig, build, load
 from langue.models.encoders.setup import batches
 from langue.protocols import Masked, Vocabulary
 from langue.tokens.masked_batch import MaskedBatch

@@ -45,7 +45,10 @@ class MaskedScoring(nn.Module, Masked, ABC):
         return self.output[0].device
 
     def size(self) -> dict[str, int]:
-        return {"parameters": sum(parameter.numel() for parameter in self.parameters())}
+        """Of what was trained: a head that it came without is not counted."""
+        without = ("prediction.",) if self.no_mlm_head else ()
+        named = self.named_parameters()
+        return {"parameters": sum(part.numel() for name, part in named if not name.startswith(without))}
 
     def save(self, folder: Path) -> None:
         save_weights(self, folder)

@@ -35,13 +35,14 @@ class Shape(NamedTuple):
 
 
 class GPT2Config(Config, frozen=True):
+    init_from: str = ""  # what it was initialized from: a model folder, or what langue imports
     size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
     layers: Count = 0
     width: Count = 0
     heads: Count = 0
     context: Count = 0
     dropout: Probability = 0.0  # 0.1 helps after many epochs
-    # Not of the paper; each is off as in the released model.
+    # Not of the paper; each is off as in the published model.
     position: Literal["learned", "rotary"] = "learned"  # Su et al. 2021
     norm: Literal["layer", "rms"] = "layer"  # Zhang and Sennrich 2019
     activation: Literal["gelu", "relu2", "swiglu"] = "gelu"  # So et al. 2021; Shazeer 2020
