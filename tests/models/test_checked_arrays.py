@@ -131,14 +131,15 @@ def test_an_array_that_is_not_what_it_must_be_is_named(name: str, tmp_path: Path
         )
     for path, array_name, array in every:
         whole = path.read_bytes()
-        for seed, (what, changed, impossible) in enumerate(edits(array, len(name))):
+        for what, changed, impossible in edits(array, len(name)):
             write(path, array_name, changed)
             try:
                 model = loaded(folder)
             except LangueError as error:
                 assert array_name in str(error), f"{array_name}, {what}: {error}"
             else:
-                assert not impossible, f"{array_name} ({array.dtype}), {what}, was taken"
+                free = what == "shorter" and array_name == "separators"  # of which there may be any number
+                assert free or not impossible, f"{array_name} ({array.dtype}), {what}, was taken"
                 assert_distributes(model)
             path.write_bytes(whole)
 
@@ -163,7 +164,7 @@ def test_files_that_are_no_arrays_are_refused(name: str, tmp_path: Path) -> None
                 loaded(folder)
         path.write_bytes(whole)
         path.unlink()
-        with pytest.raises(LangueError, match=path.name):
+        with pytest.raises(LangueError, match=path.stem):
             loaded(folder)
         path.write_bytes(whole)
 
@@ -174,7 +175,7 @@ def shuffled(array: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_what_is_permuted_or_constant_is_refused_or_still_distributes(name: str, tmp_path: Path) -> None:
-    """Every number in range, and nothing in its place: no crash, no search without end, no half distribution."""
+    """Every number in range, and nothing where it was: no crash, no endless search, no half distribution."""
     folder = unpacked(name, tmp_path)
     for path, array_name, array in arrays_in(folder):
         if not array.size:

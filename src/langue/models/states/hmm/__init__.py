@@ -19,7 +19,7 @@ from langue.tokens.store import TokenStore
 
 
 class HMMConfig(Config, frozen=True):
-    """How many states, where they start, and how long they are estimated."""
+    """Settings of an HMM: states, initialization, estimation."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {"initialisation": "initialization"}
 

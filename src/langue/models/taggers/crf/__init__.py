@@ -18,7 +18,7 @@ from langue.protocols import Tagger, Vocabulary
 
 
 class CRFConfig(Config, frozen=True):
-    """What is looked at, how tags are spelled inside, and how the weights are found."""
+    """Settings of a CRF: features, encoding of tags, optimization."""
 
     templates: tuple[str, ...] = ()  # (): those for words or for characters, whichever the data has
     encoding: Literal["given", "BIO", "BIOES"] = "BIOES"  # of spans, inside: BIOES tells their ends
