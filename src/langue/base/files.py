@@ -16,7 +16,7 @@ from typing import Annotated, Any, BinaryIO
 import msgspec
 
 from langue.base import staging
-from langue.base.config import NonNegativeInt
+from langue.base.bounds import NonNegativeInt
 from langue.base.errors import Damaged, LangueError
 
 CHUNK_BYTES = 1 << 20  # bytes read at a time when hashing: large enough to hide the call, small in cache

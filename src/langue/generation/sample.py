@@ -3,7 +3,8 @@
 import numpy as np
 
 from langue.base.arrays import Array
-from langue.base.config import Config, NonNegativeFloat, NonNegativeInt, PositiveFloat, Probability
+from langue.base.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat, Probability
+from langue.base.config import Config
 
 
 class Sampling(Config, frozen=True):

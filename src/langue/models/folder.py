@@ -17,7 +17,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
-from langue.base.config import Config, NonNegativeInt, convert, decode, encode
+from langue.base.bounds import NonNegativeInt
+from langue.base.config import Config, convert, decode, encode
 from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, InvalidSetting, NotFound, Unsupported
 from langue.base.files import (

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 import torch
 from torch import nn
 
-from langue.base.config import Config, Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, encode
+from langue.base.bounds import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+from langue.base.config import Config, encode
 from langue.models.family import Family
 from langue.models.folder import ModelFolder
 from langue.protocols import Masked

@@ -24,8 +24,9 @@ import msgspec
 import numpy as np
 
 from langue.base.arrays import Array, UInt64Array
+from langue.base.bounds import NonNegativeInt
 from langue.base.checked import CHUNK_ELEMENTS, ArraySpec, check, damaged, is_rising, once
-from langue.base.config import NonNegativeInt, convert, decode
+from langue.base.config import convert, decode
 from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, LangueError
 from langue.base.files import (

@@ -15,7 +15,8 @@ from typing import Any, Literal
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers import Tokenizer as HFTokenizer
 
-from langue.base.config import Config, NonNegativeInt, PositiveInt
+from langue.base.bounds import NonNegativeInt, PositiveInt
+from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
 from langue.tokens.tokenizer import BYTE_OF, CHARS, EOS, PAD, UNK, WORDS, Tokenizer, words_of

@@ -5,8 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from langue.base.config import (
-    Config,
+from langue.base.bounds import (
     Fraction,
     NonNegativeFloat,
     NonNegativeInt,
@@ -14,6 +13,7 @@ from langue.base.config import (
     PositiveInt,
     Probability,
 )
+from langue.base.config import Config
 
 
 class RunConfig(Config, frozen=True):

@@ -15,9 +15,10 @@ from typing import Annotated, ClassVar, NamedTuple
 import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids
+from langue.base.bounds import NonNegativeFloat
 from langue.base.checked import ArraySpec, check, damaged, once, read_array
 from langue.base.compiled import njit
-from langue.base.config import Config, NonNegativeFloat
+from langue.base.config import Config
 from langue.models.counts.ngram.counts import stream_of
 from langue.models.counts.suffix_array import follow, is_suffix_array, locate, narrow, suffix_array
 from langue.models.family import Family

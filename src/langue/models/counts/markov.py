@@ -15,9 +15,10 @@ import msgspec
 import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids
+from langue.base.bounds import NonNegativeFloat
 from langue.base.checked import ArraySpec, check, damaged, once, read_array, rises_within
 from langue.base.compiled import njit
-from langue.base.config import Config, NonNegativeFloat
+from langue.base.config import Config
 from langue.models.counts.ngram.counts import count, stream_of
 from langue.models.family import Family
 from langue.protocols import Causal, Vocabulary

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from langue.base.config import NonNegativeInt
+from langue.base.bounds import NonNegativeInt
 from langue.models.encoders.base import MaskedModel
 from langue.models.encoders.bert import Block, Embeddings, Prediction, run_layers
 from langue.models.encoders.config import MaskedConfig

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from langue.base.arrays import Floats, Ids
-from langue.base.config import Config, Fraction
+from langue.base.bounds import Fraction
+from langue.base.config import Config
 from langue.base.seeds import derive
 from langue.models.encoders.base import MaskedModel, marked_positions
 from langue.models.encoders.build import build_encoder

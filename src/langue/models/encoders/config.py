@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import msgspec
 
-from langue.base.config import Config, Fraction, NonNegativeInt
+from langue.base.bounds import Fraction, NonNegativeInt
+from langue.base.config import Config
 from langue.protocols import Vocabulary
 from langue.tokens.masked_batch import SentencePairs, Specials
 from langue.tokens.masking import Masking

@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from langue.base.arrays import Floats, Ids
-from langue.base.config import NonNegativeInt, PositiveFloat
+from langue.base.bounds import NonNegativeInt, PositiveFloat
 from langue.models.encoders.base import MaskedModel, marked_positions
 from langue.models.encoders.bert import (
     Block,

@@ -20,7 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from langue.base.config import Config, Fraction, NonNegativeInt
+from langue.base.bounds import Fraction, NonNegativeInt
+from langue.base.config import Config
 from langue.models.encoders import bert
 from langue.models.encoders.init_from import check_family, shape_of, transfer_weights
 from langue.models.family import Family, InitFrom, Pretrained

@@ -6,7 +6,8 @@ A number that is 0 is taken from the size: `shape` has them all.
 from collections.abc import Mapping
 from typing import ClassVar, Literal, NamedTuple, TypeVar
 
-from langue.base.config import Config, Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
+from langue.base.bounds import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
+from langue.base.config import Config
 from langue.nn.recurrent import Cell
 
 P = TypeVar("P", bound=NamedTuple)

@@ -26,8 +26,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from langue.base.arrays import Array, Floats, Ids
+from langue.base.bounds import Fraction, PositiveInt
 from langue.base.checked import ArraySpec, damaged
-from langue.base.config import Config, Fraction, PositiveInt
+from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.base.seeds import derive

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from langue.base.arrays import Int64Array
-from langue.base.config import Config, Fraction, decode
+from langue.base.bounds import Fraction
+from langue.base.config import Config, decode
 from langue.base.seeds import derive
 from langue.corpus.normalize import Normalization
 from langue.corpus.schemes import Scheme

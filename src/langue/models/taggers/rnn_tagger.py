@@ -22,14 +22,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from langue.base.config import (
-    Config,
-    Fraction,
-    NonNegativeFloat,
-    PositiveFloat,
-    PositiveInt,
-    read_struct,
-)
+from langue.base.bounds import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+from langue.base.config import Config, read_struct
 from langue.base.errors import Damaged
 from langue.base.seeds import derive
 from langue.corpus.schemes import Scheme

@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 
 from langue.base.arrays import Array
-from langue.base.config import Config, NonNegativeFloat, NonNegativeInt, PositiveFloat
+from langue.base.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat
+from langue.base.config import Config
 from langue.models.counts.ngram.counts import Levels, New, count, stream_of
 from langue.models.counts.ngram.estimate import Smoothing, estimate_tables
 from langue.models.counts.ngram.model import NGram

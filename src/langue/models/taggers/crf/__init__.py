@@ -11,7 +11,8 @@ adds constraints, partial labels and n-best lists.
 from pathlib import Path
 from typing import Literal
 
-from langue.base.config import Config, NonNegativeFloat, PositiveInt
+from langue.base.bounds import NonNegativeFloat, PositiveInt
+from langue.base.config import Config
 from langue.models.family import Family, TaggedData
 from langue.models.taggers.crf.model import CRF
 from langue.protocols import Tagger, Vocabulary
