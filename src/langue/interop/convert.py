@@ -19,7 +19,7 @@ from langue.base.arrays import Array
 from langue.base.config import Config, encode
 from langue.base.errors import LangueError
 from langue.base.files import check_free
-from langue.base.progress import bar
+from langue.base.progress import bar, log
 from langue.corpus.normalize import Normalization
 from langue.interop import arpa
 from langue.interop.kenlm import names_of
@@ -28,6 +28,7 @@ from langue.models.counts.ngram import FAMILY, NGramConfig, arrays_of, levels_of
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.out_of_core import MEGABYTE
 from langue.models.counts.ngram.tables import Tables
+from langue.models.counts.ngram.trie import sums_to_one
 from langue.models.folder import DESCRIPTION, load, save
 from langue.protocols import Vocabulary
 from langue.tokens.preprocessing import Preprocessing
@@ -88,6 +89,9 @@ def import_arpa(path: Path, output: Path, *, overwrite: bool = False) -> None:
         found = arpa.read(path)
     try:
         config = msgspec.convert({"order": found.tables.order}, NGramConfig)
+        if not sums_to_one(found.tables, path, len(found.words)):
+            log.warning("%s: what words have after a context does not sum to one", path)
+            config = msgspec.structs.replace(config, smoothing="arpa")
         words = Words.of([name.encode() for name in (EOS, PAD, UNK)] + found.words[UNKNOWN + 1 :])
         check_utf8(words.blob, path)
     except msgspec.ValidationError:
