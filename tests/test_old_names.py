@@ -13,7 +13,7 @@ from langue.base.config import field_names, old_names
 from langue.base.deprecated import RenamedWarning
 from langue.corpus.config import DataConfig
 from langue.models.registry import MODULES, RENAMED, family
-from langue.tasks.finetune_tagger import TagConfig
+from langue.tasks.tag import TagConfig
 from langue.tokens.store import TokenStore
 from langue.training.config import TrainingConfig
 from langue.training.recipe import read_recipe

@@ -64,10 +64,10 @@ def damaged(where: Path | str, name: str, what: str) -> Damaged:
 def arrays_of(kind: type[tuple[Any, ...]]) -> dict[str, ArraySpec]:
     """What each field of a named tuple must be; every field says so."""
     hints = get_type_hints(kind, include_extras=True)
-    found = {}
+    specs = {}
     for name in kind._fields:  # type: ignore[attr-defined]
-        (found[name],) = (item for item in hints[name].__metadata__ if isinstance(item, ArraySpec))
-    return found
+        (specs[name],) = (item for item in hints[name].__metadata__ if isinstance(item, ArraySpec))
+    return specs
 
 
 def check(
@@ -231,9 +231,9 @@ def read_array(path: Path, *, mapped: bool = True) -> Array:
         raise Damaged(f"cannot read {path}: {error.strerror or error}") from None
     except Exception as error:  # a header is Python, and can be wrong in as many ways
         raise Damaged(f"{path} is damaged: it is no array that langue wrote ({error})") from None
-    found = np.asarray(array) if mapped else np.array(array)
-    found.flags.writeable = False  # as mapped ones are: compiled code is made for one of them
-    return found
+    values = np.asarray(array) if mapped else np.array(array)
+    values.flags.writeable = False  # as mapped ones are: compiled code is made for one of them
+    return values
 
 
 def read_tensors(path: Path) -> dict[str, Array]:

@@ -14,7 +14,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,11 +27,11 @@ from langue.interop.words import Words, after_line
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.score import score, sums_of, totals
 from langue.models.counts.ngram.tables import Tables
-from langue.models.folder import DESCRIPTION, load
+from langue.models.folder import DESCRIPTION, ModelFolder, load
 from langue.protocols import Vocabulary
-from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import UNK, Tokenizer
 
+BREAKS = re.compile("[\x00\t\n\r ]")  # what ends a word in an ARPA file; other white space does not
 CHUNK_BYTES = 1 << 17  # bytes of text scored at a time: what is made of them stays in the cache
 PART_BYTES = 4 * CHUNK_BYTES  # of text that one thread scores: it takes the room for a chunk only once
 
@@ -115,18 +115,21 @@ class Model:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         if (self.path / DESCRIPTION).is_file():
-            model = load(self.path, verify=False).model  # as the module: mapped, and ready at once
-            if not isinstance(model, NGram):
+            folder = load(self.path, verify=False)  # as the module: mapped, and ready at once
+            if not isinstance(folder.model, NGram):
                 raise LangueError(f"{self.path} is no n-gram model")
-            self._set(model.tables, names_of(Tokenizer.load(self.path / TOKENIZER)))
+            self._set(folder.model.tables, names_of(folder.tokenizer), padding_of(folder))
         elif self.path.is_dir():
             raise LangueError(f"{self.path} is neither an ARPA file nor a model folder (no {DESCRIPTION})")
         else:
-            found = arpa.read(self.path)
-            self._set(found.tables, found.words)
+            file = arpa.read(self.path)
+            impossible = file.tables.log_prob[arpa.PADDING] == -math.inf
+            self._set(file.tables, file.words, arpa.PADDING if impossible else None)
 
-    def _set(self, tables: Tables, names: list[bytes]) -> None:
-        self.vocabulary = Words.of([*names, arpa.BEGIN])
+    def _set(self, tables: Tables, names: list[bytes], padding: int | None) -> None:
+        # Padding has no name by which a text could ask for it.
+        spelled = [b"" if id == padding else name for id, name in enumerate(names)]
+        self.vocabulary = Words.of([*spelled, arpa.BEGIN])
         self.end = names.index(arpa.END)
         if arpa.UNKNOWN not in names:
             raise LangueError(
@@ -241,6 +244,17 @@ class Model:
         return self.vocabulary.encode(data, unknown=self.unknown, start=start, stop=self.end, room=room)
 
 
+def padding_of(folder: ModelFolder[Any]) -> int | None:
+    """The entry that stands for padding and for no word, where a model has one in its tables."""
+    tokenizer, tables = folder.tokenizer, folder.model.tables
+    if tokenizer.kind != "whitespace" or tokenizer.pad == tokenizer.eos:
+        return None
+    if "imported" in folder.description.measured:
+        # Where it has a probability, the file had it as a word.
+        return tokenizer.pad if tables.log_prob[tokenizer.pad] == -math.inf else None
+    return tokenizer.pad if arpa.stands_alone(tables, tokenizer.pad) else None
+
+
 def names_of(tokenizer: Tokenizer) -> list[bytes]:
     """What ARPA files call the entries of a tokenizer, by id.
 
@@ -255,8 +269,8 @@ def names_of(tokenizer: Tokenizer) -> list[bytes]:
     for id, name in enumerate(names):
         if id in (tokenizer.eos, unknown):
             names[id] = (arpa.END if id == tokenizer.eos else arpa.UNKNOWN).decode()
-        elif name in reserved or re.search(r"\s", name):
-            changed = re.sub(r"\s", lambda match: f"\\u{ord(match[0]):04x}", name)
+        elif name in reserved or BREAKS.search(name):
+            changed = BREAKS.sub(lambda match: f"\\u{ord(match[0]):04x}", name)
             while changed in taken:
                 changed = f"\\{changed}"
             taken.add(changed)

@@ -60,6 +60,18 @@ def load_weights(
     return model.eval()
 
 
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Every tensor of a model folder.
+
+    Raises:
+        LangueError: there are none, or the file is damaged.
+    """
+    try:
+        return load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise LangueError(f"cannot read {folder / WEIGHTS}: {error}") from None
+
+
 class _WithoutGenerator(TorchFunctionMode):
     """Random numbers that are not drawn need no generator, and it would be one of another device."""
 

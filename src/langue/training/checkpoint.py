@@ -24,8 +24,8 @@ from langue.base.errors import LangueError
 from langue.base.files import FileRecords, describe_files, verify_files, write_json
 from langue.base.progress import log
 from langue.nn.weights import write_tensors
-from langue.training.distributed import World
-from langue.training.optimizer import Tensors
+from langue.training.tensors import Tensors
+from langue.training.world import World
 
 FORMAT: Literal[1] = 1
 DESCRIPTION = "checkpoint.json"

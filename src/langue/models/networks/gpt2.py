@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from langue.models.family import Family
 from langue.models.networks.config import GPT2Config
+from langue.models.networks.init_from import INIT_GPT2
 from langue.nn.attention import Attention, Mask, packed_mask
 from langue.nn.cache import Past
 from langue.nn.cross_entropy import linear_cross_entropy
@@ -132,4 +133,5 @@ FAMILY = Family(
     estimated_by="gradient",
     load=load,
     build=build,
+    init_from=INIT_GPT2,
 )

@@ -26,15 +26,16 @@ from safetensors.torch import save_file
 from torch import nn
 
 from langue.base.arrays import Array, Floats, Ids
+from langue.base.bounds import Fraction, PositiveInt
 from langue.base.checked import ArraySpec, damaged
-from langue.base.config import Config, Fraction, PositiveInt
+from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.base.seeds import derive
 from langue.inference.chain import offsets_of
 from langue.models.counts.exchange import exchange
 from langue.models.family import Family
-from langue.models.states.hmm.classes import filled
+from langue.models.states.hmm.classes import fill_empty
 from langue.models.states.hmm.cluster_tables import Tables, expect
 from langue.models.states.hmm.clustered import ClusteredDecoder, ClusteredHMM
 from langue.models.states.hmm.model import HMM, StatePath
@@ -50,7 +51,7 @@ CLUSTERED = 5_000_000  # tokens of the train split that clusters are learned fro
 
 
 class NeuralHMMConfig(Config, frozen=True):
-    """How many states, and the width of what they share."""
+    """Settings of a neural HMM."""
 
     states: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 4096
     clusters: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 128  # of words; the paper's
@@ -163,9 +164,9 @@ class NeuralHMM(nn.Module, Causal):
         """The rows cut where a document ends: words, offsets, and which begin inside one."""
         begins = np.ones(batch.targets.shape, bool)
         begins[:, 1:] = batch.segments[:, 1:] != batch.segments[:, :-1]
-        places = np.flatnonzero(begins)
-        lengths = np.diff(np.r_[places, begins.size])
-        inside = batch.inputs.ravel()[places] != self.vocabulary.eos
+        starts = np.flatnonzero(begins)
+        lengths = np.diff(np.r_[starts, begins.size])
+        inside = batch.inputs.ravel()[starts] != self.vocabulary.eos
         return batch.targets.ravel().astype(np.int64), offsets_of(lengths), inside.astype(np.int64)
 
     def train(self, mode: bool = True) -> "NeuralHMM":
@@ -235,7 +236,7 @@ def begin(model: NeuralHMM, store: TokenStore) -> None:
     begins = np.zeros(len(tokens), bool)
     offsets = np.asarray(split.offsets, np.int64)
     begins[offsets[offsets < len(tokens)]] = True
-    model.classes = filled(exchange(tokens, begins, V, M), np.bincount(tokens, minlength=V), M)
+    model.classes = fill_empty(exchange(tokens, begins, V, M), np.bincount(tokens, minlength=V), M)
     log.info("%d words in %d clusters, of at most %d", V, M, np.bincount(model.classes).max())
 
 

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
+from langue.base.bounds import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 from langue.base.config import Config, read_struct
 from langue.base.errors import Damaged
 from langue.base.seeds import derive
@@ -43,9 +44,6 @@ COLUMN = 25  # width of the embedding of a column beside the word
 LONGEST = 40  # characters of a word that are read, of a longer one half from each end
 KERNEL = 3  # characters a filter sees, as in Ma and Hovy 2016
 
-Width = Annotated[int, msgspec.Meta(ge=1)]
-Share = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]
-
 
 class RNNTaggerConfig(Config, frozen=True):
     """What is read of each token, the network, and how long it learns."""
@@ -54,18 +52,18 @@ class RNNTaggerConfig(Config, frozen=True):
 
     head: Head = "crf"
     characters: Literal["auto", "cnn", "lstm", "none"] = "auto"  # auto: cnn, if tokens have several
-    word_width: Width = 100
-    character_width: Width = 30  # of an embedding, and of what is made of all, as in Ma and Hovy 2016
-    width: Width = 200  # of the LSTM in each direction, as there
-    layers: Annotated[int, msgspec.Meta(ge=1)] = 1
-    dropout: Share = 0.5  # of what the LSTM reads and writes, as there
+    word_width: PositiveInt = 100
+    character_width: PositiveInt = 30  # of an embedding, and of what is made of all, as in Ma and Hovy 2016
+    width: PositiveInt = 200  # of the LSTM in each direction, as there
+    layers: PositiveInt = 1
+    dropout: Fraction = 0.5  # of what the LSTM reads and writes, as there
     encoding: Encoding = "BIOES"  # of spans, inside
     constraints: bool = True  # only tag sequences that spell spans
-    epochs: Width = 15
-    batch_size: Width = 16  # sentences
-    learning_rate: Annotated[float, msgspec.Meta(gt=0.0)] = 3e-3
-    weight_decay: Annotated[float, msgspec.Meta(ge=0.0)] = 0.01
-    seeds: Width = 1  # runs, of which the best on the validation file is kept
+    epochs: PositiveInt = 15
+    batch_size: PositiveInt = 16  # sentences
+    learning_rate: PositiveFloat = 3e-3
+    weight_decay: NonNegativeFloat = 0.01
+    seeds: PositiveInt = 1  # runs, of which the best on the validation file is kept
     seed: int = 0  # of the first
 
 
@@ -122,10 +120,10 @@ class BiLSTM(nn.LSTM):
 
     def read(self, x: torch.Tensor, packed: Packed) -> tuple[torch.Tensor, torch.Tensor]:
         """States `(N, 2 C)` of `(N, inputs)`, and the last of each sequence and direction, `(S, 2 C)`."""
-        places, order = packed.places.to(x.device), packed.order.to(x.device)
-        given = PackedSequence(x[places], torch.tensor(packed.heights))
+        positions, order = packed.positions.to(x.device), packed.order.to(x.device)
+        given = PackedSequence(x[positions], torch.tensor(packed.heights))
         y, (last, _) = self(given)
-        states = torch.empty_like(y.data).index_copy(0, places, y.data)
+        states = torch.empty_like(y.data).index_copy(0, positions, y.data)
         ends = last[-2:].transpose(0, 1).flatten(1)  # (S, 2 C), the longest first
         return states, torch.empty_like(ends).index_copy(0, order, ends)
 

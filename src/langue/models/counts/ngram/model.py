@@ -36,9 +36,9 @@ class NGram(Causal):
         for ids, end in zip(sequences, ends, strict=True):
             self._check(np.asarray(ids))
             stream[end - len(ids) : end] = ids
-        found, lengths = score(self.tables, stream)
+        log_probs, lengths = score(self.tables, stream)
         parts = [slice(end - len(ids), end) for ids, end in zip(sequences, ends, strict=True)]
-        return [found[part] for part in parts], [lengths[part] for part in parts]
+        return [log_probs[part] for part in parts], [lengths[part] for part in parts]
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
@@ -99,11 +99,11 @@ class NGramDecoder:
         self.states = states
 
     def log_probs(self) -> Floats:
-        found = np.empty((len(self.states), self.model.vocabulary.size), np.float32)
+        rows = np.empty((len(self.states), self.model.vocabulary.size), np.float32)
         self.model._check_states(np.asarray(self.states))
-        for state, row in zip(self.states, found, strict=True):
+        for state, row in zip(self.states, rows, strict=True):
             distribution(self.model.tables, int(state), row)
-        return found
+        return rows
 
     def append(self, ids: Ids) -> None:
         self.states = self.model.advance(self.states, ids)[0]
