@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 ENCODER := .venv/.encoder
 
-.PHONY: setup demo test lint bench
+.PHONY: setup demo test lint bench fuzz
 
 setup: $(STAMP)
 
@@ -34,3 +34,7 @@ $(ENCODER): $(STAMP)
 
 bench: setup
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# 300 edits of every kind of artefact: hours on two processors. The tests have a small form.
+fuzz: setup
+	$(BIN)/python -m tests.fuzz.campaign
