@@ -8,8 +8,7 @@ import numpy as np
 
 from langue.api.models.base import PathLike
 from langue.api.models.causal import CausalModel
-from langue.base.arguments import check_count, check_text
-from langue.base.config import decode
+from langue.base.arguments import check_text
 from langue.base.errors import InvalidSetting, Unsupported
 from langue.models.folder import DType
 from langue.protocols import Seq2Seq
@@ -52,7 +51,7 @@ class Seq2SeqModel(CausalModel):
         from langue.evaluation.score import Score
 
         prompt = self._prompt(source)
-        whole = super().score(prompt + self._normalize("target", target))
+        whole = self.score(prompt + self._normalize("target", target))
         begin = len(prompt.encode())
         kept = np.flatnonzero(np.asarray(whole.spans)[:, 0] >= begin)
         return Score(
@@ -64,41 +63,23 @@ class Seq2SeqModel(CausalModel):
         )
 
     def stream_target(self, source: str, **sampling: Any) -> Writer:
-        """Write a target piece by piece: iterate over the writer, then read its `result`.
-
-        Args:
-            sampling: settings of `langue.generation.sample.Sampling`, such as `temperature=0.8`.
-        """
-        from langue.generation.generate import generate
-        from langue.generation.sample import Sampling
-
-        settings = decode(Sampling, sampling, "sampling")
-        return generate(self.folder.model, self.folder.tokenizer, self._prompt(source), settings)
+        """Write a target piece by piece; see `stream`."""
+        return self.stream(self._prompt(source), **sampling)
 
     def generate_target(self, source: str, **sampling: Any) -> Generation:
         """Write a target, whole: `stream_target` run to its end."""
-        writer = self.stream_target(source, **sampling)
-        for _ in writer:
-            pass
-        return writer.result
+        return self.generate(self._prompt(source), **sampling)
 
     def beam_search_target(
         self, source: str, *, num_beams: int = 4, max_tokens: int = 100, length_penalty: float = 0.6
     ) -> list[Generation]:
         """The likeliest targets of a source by beam search, best first; see `beam_search`."""
-        from langue.generation.beam import continuations
-
-        return continuations(
-            self.folder.model,
-            self.folder.tokenizer,
-            self._prompt(source),
-            num_beams=check_count("num_beams", num_beams, least=1),
-            max_tokens=check_count("max_tokens", max_tokens),
-            length_penalty=length_penalty,
+        return self.beam_search(
+            self._prompt(source), num_beams=num_beams, max_tokens=max_tokens, length_penalty=length_penalty
         )
 
     def _prompt(self, source: str) -> str:
-        """A source and the separator, as the beginning of a document.
+        """A normalized source and the separator, as the beginning of a document.
 
         Raises:
             InvalidSetting: the source holds the separator, which would end it early.
