@@ -14,6 +14,7 @@ from torch import nn
 
 import langue
 from langue.api.models import CausalModel
+from langue.base import entry_points
 from langue.base.config import Config
 from langue.base.errors import InvalidSetting, LangueError
 from langue.models import registry as families
@@ -252,8 +253,7 @@ def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(registry, "_registered", {})
     monkeypatch.setattr(families, "_registered", {})
     yield
-    registry._entry_points.cache_clear()
-    families._entry_points.cache_clear()
+    entry_points.points_of.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -323,9 +323,8 @@ def test_entry_points_name_tasks_and_families(monkeypatch: pytest.MonkeyPatch) -
         registry.ENTRY_POINTS: [EntryPoint("vowels", "a_package:TASK", registry.ENTRY_POINTS)],
         families.ENTRY_POINTS: [EntryPoint("shares", "a_package:COUNTED", families.ENTRY_POINTS)],
     }
-    for module in (registry, families):
-        monkeypatch.setattr(module, "entry_points", lambda group: points[group])
-        module._entry_points.cache_clear()
+    monkeypatch.setattr(entry_points, "entry_points", lambda group: points[group])
+    entry_points.points_of.cache_clear()
     monkeypatch.setattr(EntryPoint, "load", lambda self: {"TASK": TASK, "COUNTED": COUNTED}[self.attr])
     assert registry.task("vowels") is TASK and "vowels" in registry.names()
     assert families.family("shares") is COUNTED and families.family("vowels") is FAMILY

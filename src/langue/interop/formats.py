@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from langue.base.config import Config, encode, nearest
-from langue.base.errors import InvalidSetting, LangueError, NotFound, Unsupported
+from langue.base.entry_points import load_point, points_of
+from langue.base.errors import InvalidSetting, NotFound, Unsupported
 from langue.base.files import check_free
 from langue.base.progress import log
 from langue.corpus.normalize import Normalization
@@ -112,7 +112,7 @@ MODULES = {  # a module here defines `FORMAT`; each is asked in turn, so that th
     "huggingface": "langue.interop.huggingface",
     "arpa": "langue.interop.convert",
 }
-GROUP = "langue.formats"  # of entry points
+ENTRY_POINTS = "langue.formats"  # of entry points
 
 _registered: dict[str, Format] = {}
 
@@ -131,20 +131,7 @@ def register(format: Format) -> None:
 @cache
 def _others() -> tuple[Format, ...]:
     """The formats of other packages."""
-    others = []
-    for point in entry_points(group=GROUP):
-        try:
-            format = point.load()
-        except Exception as error:  # whatever a package of another maker does when it is imported
-            raise LangueError(
-                f"the format {point.name} of {point.value} cannot be loaded: {error}"
-            ) from error
-        if not isinstance(format, Format):
-            raise LangueError(
-                f"{point.value}, which is to be the format {point.name}, is no Format of langue"
-            )
-        others.append(format)
-    return tuple(others)
+    return tuple(load_point(point, Format) for point in points_of(ENTRY_POINTS).values())
 
 
 def formats() -> tuple[Format, ...]:

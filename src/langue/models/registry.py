@@ -5,12 +5,11 @@ the family and whose value is a `Family`; a program adds one by `register`.
 """
 
 import importlib
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from langue.base.config import nearest
-from langue.base.errors import InvalidSetting, LangueError
+from langue.base.entry_points import load_point, points_of
+from langue.base.errors import InvalidSetting
 from langue.models.family import Family
 
 # A module here defines `FAMILY`.
@@ -58,13 +57,13 @@ def register(family: Family[Any]) -> None:
 
 def names() -> list[str]:
     """The names of all families: langue's own, those of other packages, and those registered."""
-    return [*MODULES, *(name for name in (*_registered, *_entry_points()) if name not in MODULES)]
+    return [*MODULES, *(name for name in (*_registered, *points_of(ENTRY_POINTS)) if name not in MODULES)]
 
 
 def is_family(name: str) -> bool:
     """Whether a family has that name."""
     # The entry points last: asking for them reads every installed package's.
-    return name in MODULES or name in RENAMED or name in _registered or name in _entry_points()
+    return name in MODULES or name in RENAMED or name in _registered or name in points_of(ENTRY_POINTS)
 
 
 def family(name: str) -> Family[Any]:
@@ -79,21 +78,6 @@ def family(name: str) -> Family[Any]:
     if name in MODULES:
         own: Family[Any] = importlib.import_module(MODULES[name]).FAMILY
         return own
-    if name in _entry_points():
-        return _load(_entry_points()[name])
+    if name in points_of(ENTRY_POINTS):
+        return load_point(points_of(ENTRY_POINTS)[name], Family)
     raise InvalidSetting(f"unknown family {name}{nearest(name, names())}")
-
-
-@cache
-def _entry_points() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-
-
-def _load(point: EntryPoint) -> Family[Any]:
-    try:
-        loaded = point.load()
-    except Exception as error:  # whatever a package of another maker does when it is imported
-        raise LangueError(f"the family {point.name} of {point.value} cannot be loaded: {error}") from error
-    if not isinstance(loaded, Family):
-        raise LangueError(f"{point.value}, which is to be the family {point.name}, is no Family of langue")
-    return loaded

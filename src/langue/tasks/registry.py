@@ -6,12 +6,12 @@ program adds one by `register`.
 """
 
 import importlib
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
 from langue.base.config import nearest
-from langue.base.errors import InvalidSetting, LangueError
+from langue.base.entry_points import load_point, points_of
+from langue.base.errors import InvalidSetting
 from langue.models import registry as families
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def register(task: "Task[Any, Any, Any]") -> None:
 
 def names() -> list[str]:
     """The names of all tasks: langue's own, those of other packages, and those registered."""
-    return [*MODULES, *(name for name in (*_registered, *_entry_points()) if name not in MODULES)]
+    return [*MODULES, *(name for name in (*_registered, *points_of(ENTRY_POINTS)) if name not in MODULES)]
 
 
 def task(name: str) -> "Task[Any, Any, Any]":
@@ -59,24 +59,14 @@ def task(name: str) -> "Task[Any, Any, Any]":
     if name in MODULES:
         own: Task[Any, Any, Any] = importlib.import_module(MODULES[name]).TASK
         return own
-    if name in _entry_points():
-        return _load(_entry_points()[name])
+    if name in points_of(ENTRY_POINTS):
+        return _load(points_of(ENTRY_POINTS)[name])
     raise InvalidSetting(f"unknown task {name}{nearest(name, names())}")
-
-
-@cache
-def _entry_points() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
 
 
 def _load(point: EntryPoint) -> "Task[Any, Any, Any]":
     from langue.tasks.task import Task
 
-    try:
-        loaded = point.load()
-    except Exception as error:  # whatever a package of another maker does when it is imported
-        raise LangueError(f"the task {point.name} of {point.value} cannot be loaded: {error}") from error
-    if not isinstance(loaded, Task):
-        raise LangueError(f"{point.value}, which is to be the task {point.name}, is no Task of langue")
+    loaded: Task[Any, Any, Any] = load_point(point, Task)
     register(loaded)
     return loaded
