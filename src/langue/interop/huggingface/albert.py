@@ -6,13 +6,12 @@ from langue.base.errors import Unsupported
 from langue.interop.formats import ImportedModel
 from langue.interop.huggingface import encoders
 from langue.interop.huggingface.folder import HFFolder, HFModel
-from langue.interop.huggingface.names import Names, Weights, paired, rename_to_hf
+from langue.interop.huggingface.names import Names, Weights, paired
 from langue.models.encoders.albert import FAMILY, Albert, AlbertConfig
 from langue.models.encoders.bert import EPSILON
 from langue.models.folder import ModelFolder
 from langue.protocols import Vocabulary
 
-MATRIX, BIAS = "predictions.decoder.weight", "predictions.decoder.bias"
 LAYER = "albert.encoder.albert_layer_groups.0.albert_layers.0"
 
 
@@ -54,7 +53,10 @@ ENCODER = encoders.Encoder(
     },
     names=names,
     heads=("predictions.", "sop_classifier."),
-    tied=((MATRIX, "albert.embeddings.word_embeddings.weight"), (BIAS, "predictions.bias")),
+    tied=(
+        ("predictions.decoder.weight", "albert.embeddings.word_embeddings.weight"),
+        ("predictions.decoder.bias", "predictions.bias"),
+    ),
     sentence_pairs="sentence_order",
 )
 
@@ -78,24 +80,12 @@ def to_hf(model: Albert) -> tuple[dict[str, Any], Weights]:
     """
     if model.config.position != "absolute":
         raise Unsupported("ALBERT has no position = relative; train without it")
-    state = model.state_dict()
-    architecture = "AlbertForPreTraining" if model.relation is not None else "AlbertForMaskedLM"
-    if model.no_mlm_head:
-        architecture = "AlbertModel"
-        state = {
-            name: part for name, part in state.items() if not name.startswith(("prediction.", "relation."))
-        }
-    table = {
-        "architectures": [architecture],
+    settings = {
         "model_type": "albert",
         "embedding_size": model.config.embedded,
         "hidden_act": "gelu_new",
-        **encoders.config_table(model, model.config, epsilon=EPSILON),
     }
-    weights = rename_to_hf(names(model.config), state)
-    if not model.no_mlm_head:
-        weights |= {MATRIX: model.output[0].detach(), BIAS: model.output[1].detach()}
-    return table, weights
+    return encoders.to_hf(ENCODER, model, "Albert", settings, epsilon=EPSILON)
 
 
 def write(source: ModelFolder[Any]) -> HFModel:

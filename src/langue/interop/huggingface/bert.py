@@ -6,12 +6,10 @@ from langue.base.errors import Unsupported
 from langue.interop.formats import ImportedModel
 from langue.interop.huggingface import encoders
 from langue.interop.huggingface.folder import HFFolder, HFModel
-from langue.interop.huggingface.names import Names, Weights, encoder_layer_names, paired, rename_to_hf
+from langue.interop.huggingface.names import Names, Weights, encoder_layer_names, paired
 from langue.models.encoders.bert import EPSILON, FAMILY, Bert, BertConfig
 from langue.models.folder import ModelFolder
 from langue.protocols import Vocabulary
-
-MATRIX, BIAS = "cls.predictions.decoder.weight", "cls.predictions.decoder.bias"
 
 
 def names(config: BertConfig) -> Names:
@@ -39,7 +37,10 @@ ENCODER = encoders.Encoder(
     fixed={"hidden_act": ("gelu",), **encoders.FIXED},
     names=names,
     heads=("cls.",),
-    tied=((MATRIX, "bert.embeddings.word_embeddings.weight"), (BIAS, "cls.predictions.bias")),
+    tied=(
+        ("cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"),
+        ("cls.predictions.decoder.bias", "cls.predictions.bias"),
+    ),
     sentence_pairs="next_sentence",
 )
 
@@ -63,23 +64,8 @@ def to_hf(model: Bert) -> tuple[dict[str, Any], Weights]:
     """
     if model.config.attention != "plain":
         raise Unsupported(f"BERT has no attention = {model.config.attention}; train without it")
-    state = model.state_dict()
-    architecture = "BertForPreTraining" if model.relation is not None else "BertForMaskedLM"
-    if model.no_mlm_head:
-        architecture = "BertModel"
-        state = {
-            name: part for name, part in state.items() if not name.startswith(("prediction.", "relation."))
-        }
-    table = {
-        "architectures": [architecture],
-        "model_type": "bert",
-        "hidden_act": "gelu",
-        **encoders.config_table(model, model.config, epsilon=EPSILON),
-    }
-    weights = rename_to_hf(names(model.config), state)
-    if not model.no_mlm_head:
-        weights |= {MATRIX: model.output[0].detach(), BIAS: model.output[1].detach()}
-    return table, weights
+    settings = {"model_type": "bert", "hidden_act": "gelu"}
+    return encoders.to_hf(ENCODER, model, "Bert", settings, epsilon=EPSILON)
 
 
 def write(source: ModelFolder[Any]) -> HFModel:

@@ -21,6 +21,7 @@ from langue.interop.huggingface.names import (
     check_whole,
     normalize_names,
     rename_from_hf,
+    rename_to_hf,
 )
 from langue.interop.huggingface.tokenizer import encoder_tokens
 from langue.models.encoders.base import MaskedModel
@@ -157,6 +158,28 @@ def from_hf(
     model = encoder.family.build(config, vocabulary, seed)
     model.load_state_dict({**model.state_dict(), **given})
     return model
+
+
+def to_hf(
+    encoder: Encoder, model: MaskedModel, name: str, settings: dict[str, Any], *, epsilon: float
+) -> tuple[dict[str, Any], Weights]:
+    """The configuration and the weights of an encoder with its heads; without one that is not trained.
+
+    Args:
+        name: of the architecture, as `Bert`.
+        settings: what only its `config.json` has.
+    """
+    config, state = model.config, model.state_dict()
+    if model.no_mlm_head:
+        use = "Model"
+        state = {key: part for key, part in state.items() if not key.startswith((MASKED_HEAD, PAIR_HEAD))}
+    else:
+        use = "ForMaskedLM" if model.relation is None else "ForPreTraining"
+    table = {"architectures": [name + use], **settings, **config_table(model, config, epsilon=epsilon)}
+    weights = rename_to_hf(encoder.names(config), state)
+    if not model.no_mlm_head:
+        weights |= {tied: weights[twin] for tied, twin in encoder.tied}
+    return table, weights
 
 
 def use_of(model: MaskedModel) -> str:
