@@ -30,6 +30,7 @@ from langue.tasks.teaching import Course, Taught, every_seed, held_out, spread, 
 from langue.tokens.masked import packed
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
+from langue.training.run import run_folder, save_or_keep
 
 Task = Literal["classify", "pair"]
 
@@ -157,18 +158,27 @@ def finetune(
     model = runs[found.best][1][0]
     if reader.truncated:
         log.warning("%d texts are longer than the window and were cut at its end", reader.truncated)
-    save_classifier(
-        output,
-        config=shape,
-        model=model,
-        encoder=encoder,
-        data={"file": data.name, "sha256": sha256(data), "examples": len(training), "labels": list(labels)},
-        recipe={"encoder": encoder.path.name, "task": task, **encode(config)},
-        measured={"seconds": round(found.seconds, 3), **found.to_json()},
-        card=f"# classifier: {encoder.family.name} fine-tuned on {data.name}\n\n```\n{found}\n```\n\n"
-        "Made with langue. Use it: `langue classify MODEL TEXT`.\n",
-        overwrite=overwrite,
-    )
+
+    def write(folder: Path, overwrite: bool) -> None:
+        save_classifier(
+            folder,
+            config=shape,
+            model=model,
+            encoder=encoder,
+            data={
+                "file": data.name,
+                "sha256": sha256(data),
+                "examples": len(training),
+                "labels": list(labels),
+            },
+            recipe={"encoder": encoder.path.name, "task": task, **encode(config)},
+            measured={"seconds": round(found.seconds, 3), **found.to_json()},
+            card=f"# classifier: {encoder.family.name} fine-tuned on {data.name}\n\n```\n{found}\n```\n\n"
+            "Made with langue. Use it: `langue classify MODEL TEXT`.\n",
+            overwrite=overwrite,
+        )
+
+    save_or_keep(output, run_folder(output), write, overwrite=overwrite)
     if runs[-1][0].interrupted:
         raise Interrupted(f"interrupted; the best model so far is in {output}")
     return found

@@ -23,6 +23,7 @@ from langue.tasks.tagging import describe, layout_of
 from langue.tasks.teaching import Taught, held_out
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
+from langue.training.run import run_folder, save_or_keep
 
 
 class TagConfig(FinetuneConfig, frozen=True):
@@ -93,18 +94,22 @@ def finetune_tagger(
     known = sorted({tag for sentence in training for tag in sentence.tags})
     kept = learned.taught[learned.best].score.to_json()
     facts = {key: value for key, value in kept.items() if key != "confusion"}
-    save_tagger(
-        output,
-        family=FAMILY,
-        config=shape,
-        model=learned.model,
-        data=describe(tagged, data, known),
-        recipe={"encoder": encoder.path.name, "task": "tag", **encode(config)},
-        measured={"seconds": round(found.seconds, 3), "valid": facts, "seeds": found.to_json()},
-        card=f"# encoder-tagger: {encoder.family.name} fine-tuned on {data.name}\n\n```\n{found}\n```\n\n"
-        "Made with langue. Use it: `langue tag MODEL TEXT`.\n",
-        overwrite=overwrite,
-    )
+
+    def write(folder: Path, overwrite: bool) -> None:
+        save_tagger(
+            folder,
+            family=FAMILY,
+            config=shape,
+            model=learned.model,
+            data=describe(tagged, data, known),
+            recipe={"encoder": encoder.path.name, "task": "tag", **encode(config)},
+            measured={"seconds": round(found.seconds, 3), "valid": facts, "seeds": found.to_json()},
+            card=f"# encoder-tagger: {encoder.family.name} fine-tuned on {data.name}\n\n```\n{found}\n```\n\n"
+            "Made with langue. Use it: `langue tag MODEL TEXT`.\n",
+            overwrite=overwrite,
+        )
+
+    save_or_keep(output, run_folder(output), write, overwrite=overwrite)
     if learned.interrupted:
         raise Interrupted(f"interrupted; the best model so far is in {output}")
     return found

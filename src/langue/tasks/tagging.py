@@ -19,6 +19,7 @@ from langue.protocols import Tagger
 from langue.tasks.metrics import TagScores, measure, score_tags
 from langue.tokens.words import HAN, segment
 from langue.training.recipe import TaggerRecipe
+from langue.training.run import run_folder, save_or_keep
 
 FAINT = 1e-4  # marginal probabilities below are not worth a line
 _TOKEN = re.compile(rf"[{HAN}]+|[^\W_]+(?:[-'’.][^\W_]+)*|\S")
@@ -59,17 +60,21 @@ def train_tagger(
             "validation: F1 %.2f%% (%s), accuracy %.2f%%", 100 * scores.f1, scores.unit, 100 * scores.accuracy
         )
     facts = describe(tagged, data, known)
-    save_tagger(
-        output,
-        family=recipe.family,
-        config=recipe.model,
-        model=model,
-        data=facts,
-        recipe=recipe.to_table(),
-        measured=measured,
-        card=_card(recipe.family, model, facts, measured),
-        overwrite=overwrite,
-    )
+
+    def write(folder: Path, overwrite: bool) -> None:
+        save_tagger(
+            folder,
+            family=recipe.family,
+            config=recipe.model,
+            model=model,
+            data=facts,
+            recipe=recipe.to_table(),
+            measured=measured,
+            card=_card(recipe.family, model, facts, measured),
+            overwrite=overwrite,
+        )
+
+    save_or_keep(output, run_folder(output), write, overwrite=overwrite)
     if getattr(model, "interrupted", False):
         raise Interrupted(f"interrupted; the weights found so far are in {output}")
 

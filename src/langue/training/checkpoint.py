@@ -9,7 +9,6 @@ A checkpoint is written aside, synced and renamed; it is never changed. Random n
 state: each is a function of the seed, the step and its purpose (`base/seeds.py`).
 """
 
-import shutil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from langue.base.errors import LangueError
 from langue.base.files import describe_files, read_json, verify_files, write_json
 from langue.base.progress import log
+from langue.base.staging import discard
 from langue.nn.weights import write_tensors
 from langue.training.distributed import World
 from langue.training.optimiser import Tensors
@@ -74,7 +74,7 @@ class Checkpoints:
                 )
         if self.world.first:
             for old in _steps(self.folder)[: -self.keep]:
-                shutil.rmtree(old, ignore_errors=True)
+                discard(old)
 
     def read(self) -> tuple[dict[str, Any], Tensors] | None:
         """Fill the groups from the last whole checkpoint.
@@ -90,7 +90,7 @@ class Checkpoints:
                 log.warning("skipping a damaged checkpoint, for the one before it: %s", error)
                 if self.world.first:  # out of the way of the one that will be written at that step
                     aside = path.with_name(f"damaged-{path.name}")
-                    shutil.rmtree(aside, ignore_errors=True)  # of an earlier time
+                    discard(aside)  # of an earlier time
                     path.rename(aside)
                 continue
             return description["state"], {name: self.world.rows(rows) for name, rows in carry.items()}

@@ -1,18 +1,29 @@
 """Training a model of any family, and writing its folder."""
 
-import shutil
+import os
 import time
 from pathlib import Path
 from typing import Any
 
-from langue.base.errors import Interrupted
-from langue.base.files import check_free
+from langue.base.errors import Interrupted, LangueError
+from langue.base.files import check_free, claimed
 from langue.base.progress import bar, silence
+from langue.base.staging import discard
 from langue.models.folder import DESCRIPTION, save
 from langue.protocols import Causal, Masked
 from langue.tokens.store import TokenStore
 from langue.training.recipe import Recipe
-from langue.training.run import METRICS, abandon, begin, can_resume, check_no_run, run_folder
+from langue.training.run import (
+    KEPT,
+    METRICS,
+    abandon,
+    begin,
+    can_resume,
+    check_no_run,
+    finish,
+    run_folder,
+    save_or_keep,
+)
 
 
 def train(
@@ -21,24 +32,49 @@ def train(
     """Train and save.
 
     Args:
-        resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
+        resume: go on from the last checkpoint of the run that was to make `output`, if there is one; where
+            the model of this recipe and store is there already, there is nothing to do.
 
     Raises:
-        LangueError: the output folder or an unfinished run is in the way, the run to resume is of
-            another model or store, the store has nothing to train on, the loss is not finite.
-        Interrupted: Ctrl-C or SIGTERM during a run by gradient, after a checkpoint.
+        LangueError: the output folder or an unfinished run is in the way, another process writes there, the
+            run to resume is of another model or store, the store has nothing to train on, the loss is not
+            finite, or the model cannot be written (the message says where it was kept).
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP, after a checkpoint of a run by gradient.
     """
+    if os.environ.get("RANK", "0") != "0":  # of the processes of torchrun the first looks after the folders
+        return _train(recipe, store, output, overwrite=overwrite, resume=resume, first=False)
+    with claimed(output):
+        _train(recipe, store, output, overwrite=overwrite, resume=resume, first=True)
+
+
+def _train(
+    recipe: Recipe, store: TokenStore, output: Path, *, overwrite: bool, resume: bool, first: bool
+) -> None:
     run = run_folder(output)
-    going_on = resume and can_resume(run)
-    if not going_on:
-        check_no_run(run, overwrite=overwrite)
-    check_free(output, marker=DESCRIPTION, overwrite=overwrite or going_on)
-    if recipe.training is None:
-        model, measured = _by_counts(recipe, store)
-        _save(recipe, store, output, model, measured, overwrite=overwrite)
-        if getattr(model, "interrupted", False):  # of families that estimate in passes
-            raise Interrupted(f"interrupted; the best model so far is in {output}")
+    if (not overwrite or resume) and finish(run, output, recipe, store, resume=resume, first=first):
         return
+    going_on = resume and can_resume(run)
+    if first:
+        if not going_on:
+            check_no_run(run, overwrite=overwrite)
+        check_free(output, marker=DESCRIPTION, overwrite=overwrite or going_on)
+    elif (output / DESCRIPTION).exists() and not (overwrite or going_on):
+        raise LangueError(f"{output} already exists; choose another name, or pass --overwrite")
+    if recipe.training is not None:
+        return _run(recipe, store, output, run, overwrite=overwrite, going_on=going_on)
+    model, measured = _by_counts(recipe, store)
+    _save(recipe, store, output, model, measured, overwrite=overwrite)
+    if (run / KEPT).exists():  # of an earlier call
+        discard(run)
+    if "interrupted" in measured:
+        raise Interrupted(f"interrupted; the best model so far is in {output}")
+
+
+def _run(
+    recipe: Recipe, store: TokenStore, output: Path, run: Path, *, overwrite: bool, going_on: bool
+) -> None:
+    """A session of a run by gradient, and the model it comes to."""
+    assert recipe.training is not None
     from langue.training.distributed import World  # torch, which families by counts do without
 
     with World(shard=recipe.training.shard) as world:
@@ -63,7 +99,7 @@ def train(
             f"The best model so far is in {output}"
         )
     if world.first and not recipe.training.keep_run:
-        shutil.rmtree(run, ignore_errors=True)
+        discard(run)
 
 
 def _save(
@@ -76,19 +112,22 @@ def _save(
     overwrite: bool,
     metrics: Path | None = None,
 ) -> None:
-    save(
-        output,
-        family=recipe.family,
-        config=recipe.model,
-        model=model,
-        store=store.path,
-        manifest=store.manifest,
-        recipe=recipe.to_table(),
-        measured=measured,
-        card=_card(recipe, model, store, measured),
-        metrics=metrics,
-        overwrite=overwrite,
-    )
+    def write(folder: Path, overwrite: bool) -> None:
+        save(
+            folder,
+            family=recipe.family,
+            config=recipe.model,
+            model=model,
+            store=store.path,
+            manifest=store.manifest,
+            recipe=recipe.to_table(),
+            measured=measured,
+            card=_card(recipe, model, store, measured),
+            metrics=metrics,
+            overwrite=overwrite,
+        )
+
+    save_or_keep(output, run_folder(output), write, overwrite=overwrite)
 
 
 def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal | Masked, dict[str, Any]]:
@@ -96,7 +135,9 @@ def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal | Masked, dict
     started = time.perf_counter()
     with bar(f"estimating ({recipe.family.name})"):
         model = recipe.family.fit(recipe.model, store)
-    return model, {"seconds": round(time.perf_counter() - started, 3)}
+    measured: dict[str, Any] = {"seconds": round(time.perf_counter() - started, 3)}
+    # Of families that estimate in passes:
+    return model, measured | ({"interrupted": True} if getattr(model, "interrupted", False) else {})
 
 
 def _by_gradient(
