@@ -195,7 +195,15 @@ def sweep(folder: Path, name: str | None = None, *, marker: str | None = None) -
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder with all that it holds, as far as the system lets us."""
+    """Remove a file or a folder with all that it holds, as far as the system lets us; Ctrl-C waits."""
+    try:
+        _remove(path)
+    except KeyboardInterrupt:
+        _remove(path)
+        raise
+
+
+def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import math
 import os
 import platform
 import shutil
@@ -13,6 +14,8 @@ import torch
 
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
+from langue.base.limits import group_limits
+from langue.base.staging import make_folder, release, remove
 from langue.nn.fast.choices import best_device, fast_dtype, measured_flops
 
 # extra → a package it brings, what it is for
@@ -49,6 +52,7 @@ def diagnose(folder: Path) -> Iterator[Finding]:
     yield _memory()
     yield _disk(folder)
     yield _writing(folder)
+    yield _kept_code()
     yield _compiler()
     for extra, (package, purpose) in EXTRAS.items():
         if importlib.util.find_spec(package) is None:
@@ -60,7 +64,11 @@ def diagnose(folder: Path) -> Iterator[Finding]:
 def _processor() -> Finding:
     used = torch.get_num_threads()
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = group_limits().processors
     value = f"torch {torch.__version__}, {used} threads on {allowed} processors"
+    if quota is not None and quota < allowed:
+        allowed = max(math.ceil(quota), 1)
+        value += f", of which this container may use the time of {quota:g}"
     if used > allowed:
         return Finding("processor", "note", value, f"set OMP_NUM_THREADS={allowed}: more only wait")
     return Finding("processor", "ok", value)
@@ -82,12 +90,43 @@ def _speeds() -> Iterator[Finding]:
 
 def _memory() -> Finding:
     described = Path("/proc/meminfo")
-    if not described.exists():
+    machine = None
+    if described.exists():
+        machine = int(described.read_text().split("MemAvailable:")[1].split()[0]) * 1024
+    group = group_limits().memory
+    known = [size for size in (machine, group) if size is not None]
+    if not known:
         return Finding("memory", "note", "unknown on this system")
-    free = int(described.read_text().split("MemAvailable:")[1].split()[0]) * 1024
+    free = min(known)
+    value = (
+        f"{free / 1e9:.1f} GB free" if free == machine else f"{free / 1e9:.1f} GB, all this container may use"
+    )
     if free < LITTLE_MEMORY:
-        return Finding("memory", "note", f"{free / 1e9:.1f} GB free", "keep to small models and batches")
-    return Finding("memory", "ok", f"{free / 1e9:.1f} GB free")
+        return Finding("memory", "note", value, "keep to small models and batches")
+    return Finding("memory", "ok", value)
+
+
+def _kept_code() -> Finding:
+    """The cache of compiled code, which n-grams, HMMs and CRFs run."""
+    try:
+        from langue.base.compiled import cache_folder
+
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        trial, lock = make_folder(folder, "doctor")
+        remove(trial)
+        release(lock)
+        size = sum(file.stat().st_size for file in folder.glob("*.code"))
+    except LangueError as error:
+        return Finding("compiled", "fail", str(error))
+    except (OSError, RuntimeError) as error:
+        return Finding(
+            "compiled",
+            "note",
+            f"code cannot be kept: {error}",
+            "set NUMBA_CACHE_DIR to a folder that you may write, or each command compiles anew",
+        )
+    return Finding("compiled", "ok", f"{size / 1e6:.1f} MB of code kept in {folder}")
 
 
 def _disk(folder: Path) -> Finding:
