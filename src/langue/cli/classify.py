@@ -22,9 +22,9 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Tell what a text is; of a file of pairs, each line is two texts with a tab between them."""
-    from langue import api
+    from langue.api.models.classifier import ClassifierModel
 
-    held = api.classifier(model)
+    held = ClassifierModel.load(model)
     if second is not None:
         examples = [[text, second]]
     elif text == "-" or Path(text).is_file():

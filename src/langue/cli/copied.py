@@ -21,7 +21,7 @@ def command(
     """Say how much of a text, such as a generated one, was copied from the training text."""
     from langue import api
 
-    found = api.language_model(model).copied("\n".join(read_lines(text)), least=least, show=show)
+    found = api.InfiniGramModel.load(model).copied("\n".join(read_lines(text)), min_tokens=least, limit=show)
     if json:
         print_json(found.to_json())
     else:

@@ -27,7 +27,7 @@ def command(
 
     if output is not None:
         check_file_free(output, overwrite=overwrite)
-    vectors = api.language_model(model).embed(read_lines(text), pooling=pooling)
+    vectors = api.MaskedModel.load(model).embed(read_lines(text), pooling=pooling)
     if output is not None:
         import numpy as np
 

@@ -8,7 +8,7 @@ from langue.base.errors import LangueError
 from langue.cli.options import Json, Quiet, Seed, finite, print_json, text_of, texts_of
 
 if TYPE_CHECKING:
-    from langue.api import LanguageModel
+    from langue.api import CausalModel
 
 NAME = "generate"
 MOST_TOKENS = 10_000_000
@@ -64,7 +64,7 @@ def command(
         )
     if beams:
         _refuse_drawing(context)
-    held = api.language_model(model)
+    held = api.CausalModel.load(model)
     if beams:
         return _by_beam_search(held, prompt, beams, max_tokens, json=json)
     writer = held.stream(
@@ -97,8 +97,8 @@ def _refuse_drawing(context: typer.Context) -> None:
         raise LangueError(f"--beams takes the likeliest texts and draws nothing; leave out {options}")
 
 
-def _by_beam_search(model: "LanguageModel", prompt: str, beams: int, max_tokens: int, *, json: bool) -> None:
-    found = model.beams(prompt, beams=beams, max_tokens=max_tokens)
+def _by_beam_search(model: "CausalModel", prompt: str, beams: int, max_tokens: int, *, json: bool) -> None:
+    found = model.beam_search(prompt, num_beams=beams, max_tokens=max_tokens)
     if json:
         print_json([{"prompt": prompt, **one.to_json()} for one in found])
     else:

@@ -23,6 +23,14 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example training.minutes=3."),
 ]
+DocumentsRule = Annotated[
+    str | None,
+    typer.Option(
+        "--documents",
+        metavar="RULE",
+        help="How text files are cut: line, blank-line, form-feed, file, auto; left out: as in training.",
+    ),
+]
 SplitName = Annotated[str, typer.Option("--split", help="Which documents: train, valid or test.")]
 
 

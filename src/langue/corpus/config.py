@@ -10,6 +10,9 @@ from langue.corpus.normalise import Normalisation
 Share = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]
 
 
+DOCUMENTS = ("auto", "file", "line", "blank-line", "form-feed")
+
+
 class DataConfig(Config, frozen=True):
     """What a document is, what is dropped, and how documents are split."""
 

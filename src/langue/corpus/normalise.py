@@ -30,6 +30,10 @@ class Normalisation(Config, frozen=True):
     form: Literal["NFC", "NFKC"] = "NFC"  # NFKC folds ﬁ, ①, full-width: useful, but not reversible
     fold_width: bool = False  # full-width ASCII and the ideographic space to plain ASCII
 
+    def spell(self) -> str:
+        """Its name, for tables."""
+        return f"{self.form}, width folded" if self.fold_width else self.form
+
     def apply(self, text: str) -> str:
         """The normalised text."""
         return self.count(text).text

@@ -1,6 +1,7 @@
 """Fine-tuning an encoder to label tokens."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,20 +11,19 @@ from langue.base.errors import Interrupted
 from langue.base.files import check_free
 from langue.base.progress import log
 from langue.corpus.tagged import Sentence, TaggedConfig, read_tagged
-from langue.models.folder import DESCRIPTION, Loaded, save_tagger
-from langue.models.taggers.encoder_tagger import FAMILY, EncoderTagger, EncoderTaggerConfig, create
+from langue.models.folder import DESCRIPTION, ModelFolder, save
+from langue.models.taggers.encoder_tagger import FAMILY, EncoderTagger, EncoderTaggerConfig, build
 from langue.models.taggers.heads import Head
 from langue.models.taggers.labels import Encoding, Labels, check_possible, spell_labels
-from langue.nn.fast.choices import keep_freed_memory
+from langue.nn.fast.choices import best_device, keep_freed_memory
+from langue.protocols import Masked
 from langue.tasks.classification import Scores
 from langue.tasks.finetune import FinetuneConfig, Finetuned
 from langue.tasks.metrics import TagScores, score_tags
 from langue.tasks.neural_tagging import learn
 from langue.tasks.tagging import describe, layout_of
 from langue.tasks.teaching import Taught, held_out
-from langue.tokens.store import TOKENIZER
-from langue.tokens.tokenizer import Tokenizer
-from langue.training.run import run_folder, save_or_keep
+from langue.training.run import save_or_keep
 
 
 class TagConfig(FinetuneConfig, frozen=True):
@@ -35,7 +35,7 @@ class TagConfig(FinetuneConfig, frozen=True):
 
 
 def finetune_tagger(
-    encoder: Loaded,
+    encoder: ModelFolder[Masked],
     data: Path,
     output: Path,
     *,
@@ -70,11 +70,10 @@ def finetune_tagger(
     score_tags(right, right)  # a package that is missing is missed now, not after training
     labels, tags = spell_labels(training, config.encoding)
     check_possible(training, tags, labels.chain(constraints=config.constraints))
-    masked, shape = encoder.masked, _shape(encoder, labels, config)
-    tokenizer = Tokenizer.load(encoder.path / TOKENIZER)
+    masked, shape = encoder.model, _shape(encoder, labels, config)
 
     def make(seed: int) -> EncoderTagger:
-        model = create(shape, tokenizer, seed)
+        model = build(shape, encoder.tokenizer, seed).to(best_device())
         if config.start == "encoder":
             assert isinstance(masked, torch.nn.Module)
             model.encoder.load_state_dict(masked.state_dict())
@@ -94,34 +93,30 @@ def finetune_tagger(
     known = sorted({tag for sentence in training for tag in sentence.tags})
     kept = learned.taught[learned.best].score.to_json()
     facts = {key: value for key, value in kept.items() if key != "confusion"}
-
-    def write(folder: Path, overwrite: bool) -> None:
-        save_tagger(
-            folder,
-            family=FAMILY,
-            config=shape,
-            model=learned.model,
-            data=describe(tagged, data, known),
-            recipe={"encoder": encoder.path.name, "task": "tag", **encode(config)},
-            measured={"seconds": round(found.seconds, 3), "valid": facts, "seeds": found.to_json()},
-            card=f"# encoder-tagger: {encoder.family.name} fine-tuned on {data.name}\n\n```\n{found}\n```\n\n"
-            "Made with langue. Use it: `langue tag MODEL TEXT`.\n",
-            overwrite=overwrite,
-        )
-
-    save_or_keep(output, run_folder(output), write, overwrite=overwrite)
+    write = partial(
+        save,
+        model=learned.model,
+        family=FAMILY,
+        config=shape,
+        data=describe(tagged, data, known),
+        recipe={"encoder": encoder.path.name, "task": "tag", **encode(config)},
+        measured={"seconds": round(found.seconds, 3), "valid": facts, "seeds": found.to_json()},
+        card=f"# encoder-tagger: {encoder.family.name} fine-tuned on {data.name}\n\n```\n{found}\n```\n\n"
+        "Made with langue. Use it: `langue tag MODEL TEXT`.\n",
+    )
+    save_or_keep(output, write, overwrite=overwrite)
     if learned.interrupted:
         raise Interrupted(f"interrupted; the best model so far is in {output}")
     return found
 
 
-def _shape(encoder: Loaded, labels: Labels, config: TagConfig) -> EncoderTaggerConfig:
+def _shape(encoder: ModelFolder[Masked], labels: Labels, config: TagConfig) -> EncoderTaggerConfig:
     return EncoderTaggerConfig(
         head=config.head,
         encoder=encoder.family.name,
         encoder_config=encode(encoder.config) | {"start": ""},
-        vocabulary=encoder.description["vocabulary"],
-        normalisation=encoder.description["normalisation"],
+        vocabulary={"size": encoder.model.vocabulary.size, "eos": encoder.model.vocabulary.eos},
+        normalisation=encode(encoder.normalisation),
         labels=labels.names,
         scheme=labels.scheme,
         encoding=labels.encoding,

@@ -23,8 +23,12 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.base.files import describe_files, read_json, verify_files, write_json
+from langue.corpus.config import DOCUMENTS
+from langue.corpus.normalise import Normalisation
+from langue.tokens.preprocessing import Preprocessing
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -93,6 +97,27 @@ class TokenStore:
     def fingerprint(self) -> str:
         """Changes with any change of text, split, normalisation or tokenizer."""
         return str(self.manifest["fingerprint"])
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How its texts became ids, for the models made from it."""
+        return Preprocessing(
+            self.path / TOKENIZER,
+            self.manifest["tokenizer"]["fingerprint"],
+            self.manifest["normalisation"],
+            self._rule(),
+        )
+
+    def _rule(self) -> str | None:
+        """How its texts were cut into documents: as asked for, or as was found best for all of them."""
+        asked: str | None = self.manifest.get("data", {}).get("documents")
+        taken = [rule for rule in self.manifest.get("report", {}).get("documents", ()) if rule in DOCUMENTS]
+        return taken[0] if asked == "auto" and len(taken) == 1 else asked
+
+    @property
+    def normalization(self) -> Normalisation:
+        """The spelling its texts were brought to, in which their bytes are counted."""
+        return decode(Normalisation, self.manifest["normalisation"], f"{self.path / MANIFEST}: normalisation")
 
     def split(self, name: str) -> Split:
         """One split by name, with at least one document.

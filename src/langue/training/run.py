@@ -138,35 +138,28 @@ def _is_run_of(run: Path, recipe: Recipe, store: TokenStore) -> bool:
     return (run / RUN).is_file() and bool(read_json(run / RUN) == _table(recipe, store))
 
 
-def save_or_keep(
-    output: Path, run: Path, save: Callable[[Path, bool], None], *, overwrite: bool = False
-) -> None:
+def save_or_keep(output: Path, save: Callable[..., None], *, overwrite: bool = False) -> None:
     """Write a trained model; where that fails, write it beside, or where temporary files are.
 
     Args:
-        save: writes the model folder of a name, and whether one may be replaced.
+        save: writes the model folder of a name; `overwrite` says whether one may be replaced.
 
     Raises:
         LangueError: `output` was not written; the message says where the model is.
     """
     with Stop():  # whoever stops it now waits for the end
-        _save_or_keep(output, run, save, overwrite=overwrite)
-
-
-def _save_or_keep(output: Path, run: Path, save: Callable[[Path, bool], None], *, overwrite: bool) -> None:
-    try:
-        save(output, overwrite)
-    except (LangueError, OSError) as error:
-        elsewhere = Path(tempfile.gettempdir()) / f"langue-{staging.resolve(output).name[:50]}"
-        for folder in (run / KEPT, elsewhere):
-            try:
-                save(folder, True)
-            except (LangueError, OSError):
-                continue
-            raise LangueError(
-                f"{error}. The model is whole in {folder}: move it where you want it"
-            ) from error
-        raise
+        try:
+            save(output, overwrite=overwrite)
+        except (LangueError, OSError) as error:
+            elsewhere = Path(tempfile.gettempdir()) / f"langue-{staging.resolve(output).name[:50]}"
+            for folder in (run_folder(output) / KEPT, elsewhere):
+                try:
+                    save(folder, overwrite=True)
+                except (LangueError, OSError):
+                    continue
+                how = "move it where you want it"
+                raise LangueError(f"{error}. The model is whole in {folder}: {how}") from error
+            raise
 
 
 def _table(recipe: Recipe, store: TokenStore) -> dict[str, Any]:

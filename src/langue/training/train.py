@@ -2,6 +2,7 @@
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,32 +113,30 @@ def _save(
     overwrite: bool,
     metrics: Path | None = None,
 ) -> None:
-    def write(folder: Path, overwrite: bool) -> None:
-        save(
-            folder,
-            family=recipe.family,
-            config=recipe.model,
-            model=model,
-            store=store.path,
-            manifest=store.manifest,
-            recipe=recipe.to_table(),
-            measured=measured,
-            card=_card(recipe, model, store, measured),
-            metrics=metrics,
-            overwrite=overwrite,
-        )
-
-    save_or_keep(output, run_folder(output), write, overwrite=overwrite)
+    write = partial(
+        save,
+        model=model,
+        family=recipe.family,
+        config=recipe.model,
+        preprocessing=store.preprocessing,
+        vocabulary=model.vocabulary,
+        store=store.fingerprint,
+        recipe=recipe.to_table(),
+        measured=measured,
+        card=_card(recipe, model, store, measured),
+        metrics=metrics,
+    )
+    save_or_keep(output, write, overwrite=overwrite)
 
 
 def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal | Masked, dict[str, Any]]:
-    assert recipe.family.fit is not None
+    assert recipe.family.estimate is not None
     started = time.perf_counter()
     with bar(f"estimating ({recipe.family.name})"):
-        model = recipe.family.fit(recipe.model, store)
+        model = recipe.family.estimate(recipe.model, store)
     measured: dict[str, Any] = {"seconds": round(time.perf_counter() - started, 3)}
     # Of families that estimate in passes:
-    return model, measured | ({"interrupted": True} if getattr(model, "interrupted", False) else {})
+    return model, measured | ({"interrupted": True} if model.interrupted else {})
 
 
 def _by_gradient(
@@ -153,11 +152,13 @@ def _by_gradient(
 
 def new_model(recipe: Recipe, store: TokenStore) -> Any:
     """A model with random weights, for the vocabulary of a store."""
-    assert recipe.family.create is not None and recipe.training is not None
-    model = recipe.family.create(recipe.model, recipe.family.vocabulary(store), recipe.training.seed)
+    from langue.nn.fast.choices import best_device
+
+    assert recipe.family.build is not None and recipe.training is not None
+    model = recipe.family.build(recipe.model, recipe.family.vocabulary(store), recipe.training.seed)
     if recipe.family.begin:
         recipe.family.begin(model, store)
-    return model
+    return model.to(best_device())
 
 
 def _card(recipe: Recipe, model: Causal | Masked, store: TokenStore, measured: dict[str, Any]) -> str:

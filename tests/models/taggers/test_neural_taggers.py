@@ -15,6 +15,7 @@ from langue.corpus.normalise import Normalisation
 from langue.corpus.schemes import obeys
 from langue.corpus.tagged import Sentence
 from langue.inference.batched import pack
+from langue.models.family import TaggerInputs
 from langue.models.registry import family
 from langue.models.taggers import encoder_tagger, rnn_tagger
 from langue.models.taggers.base import NeuralTagger
@@ -82,7 +83,7 @@ def make(text_store: TokenStore) -> Make:
             config = decode(RNNTaggerConfig, TINY | MODELS[name], "model")
             labels, _ = spell_labels(data, config.encoding)
             columns = ("word", "form")[: len(data[0].columns)]
-            return rnn_tagger.create(config, columns, labels, data, seed).eval()
+            return rnn_tagger.build(config, TaggerInputs(columns, labels, data), seed).eval()
         kind, head = MODELS[name]
         shape = {"layers": 1, "width": 16, "heads": 2, "context": 24, "pairs": "none"}
         labels, _ = spell_labels(data, "BIOES")
@@ -97,7 +98,7 @@ def make(text_store: TokenStore) -> Make:
             scheme=labels.scheme,
             encoding=labels.encoding,
         )
-        return encoder_tagger.create(made, tokenizer, seed).eval()
+        return encoder_tagger.build(made, tokenizer, seed).eval()
 
     return build
 

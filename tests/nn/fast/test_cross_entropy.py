@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from langue.nn import device, loss
+from langue.nn.fast import choices, cross_entropy
 from langue.nn.fast.cross_entropy import head_cross_entropy
 
 
@@ -14,8 +14,8 @@ from langue.nn.fast.cross_entropy import head_cross_entropy
 def test_equals_the_loss_on_whole_logits(
     monkeypatch: pytest.MonkeyPatch, rows: int, with_bias: bool, z_loss: float
 ) -> None:
-    monkeypatch.setattr(loss, "CHUNK", 8 * 11)
-    monkeypatch.setattr(device, "CACHED", 3 * 11)
+    monkeypatch.setattr(cross_entropy, "CHUNK", 8 * 11)
+    monkeypatch.setattr(choices, "CACHED", 3 * 11)
     torch.manual_seed(0)
     hidden, weight, bias = (torch.randn(*shape, requires_grad=True) for shape in ((rows, 6), (11, 6), (11,)))
     targets = torch.randint(11, (rows,))

@@ -24,7 +24,7 @@ from langue.models.taggers.crf.document import documents_of
 from langue.models.taggers.crf.model import CRF
 from langue.models.taggers.crf.templates import default_templates
 from langue.models.taggers.crf.train import train
-from langue.protocols import Floats, Weight
+from langue.protocols import Floats, Tagger, Weight
 
 if TYPE_CHECKING:
     from langue.models.taggers.crf import CRFConfig
@@ -47,7 +47,7 @@ TEMPLATES = (
 )
 
 
-class TwoPasses:
+class TwoPasses(Tagger):
     """A `Tagger`: the first CRF tags the documents whole, the second what is asked for."""
 
     def __init__(self, first: CRF, second: CRF) -> None:
