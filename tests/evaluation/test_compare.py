@@ -38,7 +38,7 @@ def tokenizers(small_text: Path, tmp_path_factory: pytest.TempPathFactory) -> di
     """A store of the same documents by each of three tokenizers, and a bigram trained on it."""
     folder = tmp_path_factory.mktemp("tokenizers")
     for kind in ("bytes", "chars", "bpe"):
-        settings = {"documents": "blank-line", "valid_share": 0.1, "test_share": 0.1, "vocabulary": 900}
+        settings = {"documents": "blank-line", "valid_fraction": 0.1, "test_fraction": 0.1, "vocabulary": 900}
         langue.prepare(small_text, folder / f"s-{kind}", kind=kind, **settings)
         langue.train("ngram", folder / f"s-{kind}", folder / kind, order=2)
     return {kind: (folder / f"s-{kind}", folder / kind) for kind in ("bytes", "chars", "bpe")}

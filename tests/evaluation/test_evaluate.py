@@ -99,7 +99,9 @@ def test_the_bytes_are_those_of_the_text_whatever_the_tokenizer(small_text: Path
     sizes = set()
     for kind in ("bytes", "chars", "words"):
         store = tmp_path / kind
-        langue.prepare(small_text, store, kind=kind, documents="blank-line", valid_share=0.1, test_share=0.1)
+        langue.prepare(
+            small_text, store, kind=kind, documents="blank-line", valid_fraction=0.1, test_fraction=0.1
+        )
         langue.train("ngram", store, tmp_path / f"m-{kind}", order=2)
         sizes.add(langue.evaluate(tmp_path / f"m-{kind}", store).to_json()["bytes"])
     assert len(sizes) == 1
@@ -159,7 +161,7 @@ def test_what_is_impossible_is_reported_and_stays_json(
     assert "can't tell: both" in str(compared)
     score = langue.load(tmp_path / "markov1").score("zqzq qzqz")
     assert json.loads(json.dumps(score.to_json(per_token=True), allow_nan=False))["bits"] is None
-    smoothed = langue.train("markov", small_store, tmp_path / "smoothed", order=1, add=0.1)
+    smoothed = langue.train("markov", small_store, tmp_path / "smoothed", order=1, alpha=0.1)
     assert math.isfinite(langue.evaluate(smoothed, small_store).perplexity)
 
 

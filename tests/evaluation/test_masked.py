@@ -115,7 +115,7 @@ class Broken:
     vocabulary = Vocabulary(20, 0)
     specials = Specials(20, 21, 22)
     window = 16
-    pairs = "none"
+    sentence_pairs = "none"
 
     def __init__(self, fault: str) -> None:
         self.fault = fault

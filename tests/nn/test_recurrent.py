@@ -87,7 +87,7 @@ def test_a_locked_mask_is_the_same_at_every_step_and_an_unlocked_one_is_not() ->
     recurrent = stack("lstm", dropout=0.5).train()
     ones = torch.ones(4, 50, 6)
     assert recurrent._drop(ones).std(1).max() > 0
-    recurrent.locked = True
+    recurrent.variational_dropout = True
     dropped = recurrent._drop(ones)
     assert dropped.std(1).max() == 0
     assert set(dropped.unique().tolist()) == {0.0, 2.0}

@@ -95,7 +95,7 @@ def gaps(folder: Path, minutes: float, *, overwrite: bool) -> dict[str, list[tup
     prepare(text, store, data=DataConfig(documents="form-feed"), tokenizer=CHARACTERS, overwrite=overwrite)
     train(recipe, TokenStore(store), folder / "bert", overwrite=overwrite)
     model, tokenizer = load(folder / "bert").require(Masked).model, Tokenizer.load(store / TOKENIZER)
-    return {text: fill(model, tokenizer, text, top=4).gaps[0].candidates for text in GAPS}
+    return {text: fill(model, tokenizer, text, k=4).gaps[0].candidates for text in GAPS}
 
 
 def demo(

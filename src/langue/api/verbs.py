@@ -41,12 +41,12 @@ def finetune(
     overwrite: bool = False,
     **settings: Any,
 ) -> Finetuned:
-    """Fine-tune an encoder on labelled texts, and write the folder of the best classifier or tagger.
+    """Fine-tune an encoder on labeled texts, and write the folder of the best classifier or tagger.
 
     Args:
         model: folder of a model that reads in both directions.
         data: `text<TAB>label`, or JSON lines with `text` and `label`; of pairs, two texts; for `tag` a
-            labelled file as `train` takes.
+            labeled file as `train` takes.
         valid: chooses the epoch and the seed; without it, a tenth of `data` does.
         test: measured at the end; nothing is chosen by it.
         settings: of `langue.tasks.finetune.FinetuneConfig`, `epochs=3`, for `tag` also those of
@@ -92,9 +92,9 @@ def train(
 
     Args:
         recipe: the name of a family (`"ngram"`, `"gpt2"`, `"crf"`) or of a recipe, or a TOML file.
-        data: the token store a language model learns from, or the labelled file a tagger does; for
+        data: the token store a language model learns from, or the labeled file a tagger does; for
             `ngram` also a text file: a sentence a line, words between blanks.
-        valid: labelled file that a finished tagger is measured on; of a neural one it chooses the epoch.
+        valid: labeled file that a finished tagger is measured on; of a neural one it chooses the epoch.
         assignments: settings as the command line writes them, `["training.minutes=3"]`.
         resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
         settings: settings by name, `order=5`; a dotted name is passed as `**{"training.minutes": 3}`.
@@ -161,7 +161,7 @@ def prepare(
     overwrite: bool = False,
     **settings: Any,
 ) -> Report:
-    """Read, clean, split and tokenise text into a store.
+    """Read, clean, split and tokenize text into a store.
 
     Args:
         inputs: files, folders, or `-` for standard input.
@@ -205,7 +205,7 @@ def evaluate(
 
     Args:
         data: a token store, of which `split` is measured, or text files, of which all is; for a tagger or
-            classifier, a labelled file. A store of another tokenizer is decoded and read anew.
+            classifier, a labeled file. A store of another tokenizer is decoded and read anew.
         documents: how text files are cut into documents: "line", "blank-line", "form-feed", "file", "auto".
             None: as the text that the model was trained on.
 
@@ -218,7 +218,7 @@ def evaluate(
         if check:
             what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
             raise Unsupported(f"{folder.path} is a {what}; the self-tests are of language models' scores")
-        return _evaluate_labelled(folder, data)
+        return _evaluate_labeled(folder, data)
     from langue.evaluation.documents import open_documents, usual_rule
 
     measured_on = open_documents(
@@ -237,12 +237,12 @@ def evaluate(
     return evaluation
 
 
-def _evaluate_labelled(
+def _evaluate_labeled(
     folder: ModelFolder[Any], data: PathLike | Sequence[PathLike]
 ) -> TaggerEvaluation | ClassifierEvaluation:
-    """Measure a tagger or a classifier on a labelled file."""
+    """Measure a tagger or a classifier on a labeled file."""
     if not isinstance(data, str | Path):
-        raise InvalidSetting(f"{folder.path} is measured on one labelled file, not on several")
+        raise InvalidSetting(f"{folder.path} is measured on one labeled file, not on several")
     if isinstance(folder.model, Tagger):
         from langue.tasks.tagging import evaluate_tagger
 
@@ -331,9 +331,9 @@ def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -
         LangueError: the file is missing or damaged (the line is named); the output is in the way.
     """
     if Path(path).is_dir():
-        from langue.interop.checkpoints import import_released
+        from langue.interop.checkpoints import import_hf
 
-        import_released(Path(path), Path(output), overwrite=overwrite)
+        import_hf(Path(path), Path(output), overwrite=overwrite)
     else:
         from langue.interop.convert import import_arpa
 
@@ -363,9 +363,9 @@ def export_encoder(model: PathLike, output: PathLike, *, overwrite: bool = False
     Raises:
         LangueError: no such model is there, it has a part that they have not; the folder is in the way.
     """
-    from langue.interop.checkpoints import export_released
+    from langue.interop.checkpoints import export_hf
 
-    export_released(Path(model), Path(output), overwrite=overwrite)
+    export_hf(Path(model), Path(output), overwrite=overwrite)
 
 
 def doctor(folder: PathLike = ".") -> Iterator[Finding]:

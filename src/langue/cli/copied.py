@@ -13,15 +13,17 @@ NAME = "copied"
 def command(
     model: Annotated[Path, typer.Argument(help="Model folder of the family infinigram.")],
     text: Annotated[Path, typer.Argument(help="UTF-8 file, one text; - for standard input.")],
-    least: Annotated[int, typer.Option(min=1, help="Tokens of a piece that counts as copied.")] = 8,
-    show: Annotated[int, typer.Option(min=0, help="Pieces to show, the longest first.")] = 10,
+    min_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a piece that counts as copied.")] = 8,
+    limit: Annotated[int, typer.Option(min=0, help="Pieces to show, the longest first.")] = 10,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Say how much of a text, such as a generated one, was copied from the training text."""
     from langue import api
 
-    found = api.InfiniGramModel.load(model).copied("\n".join(read_lines(text)), min_tokens=least, limit=show)
+    found = api.InfiniGramModel.load(model).copied(
+        "\n".join(read_lines(text)), min_tokens=min_tokens, limit=limit
+    )
     if json:
         print_json(found.to_json())
     else:

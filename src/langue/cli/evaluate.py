@@ -16,7 +16,7 @@ def command(
         str,
         typer.Argument(
             metavar="STORE|TEXT|TAGGED",
-            help="Token store or text file to measure on; labelled file for a tagger.",
+            help="Token store or text file to measure on; labeled file for a tagger.",
         ),
     ],
     split: SplitName = "test",

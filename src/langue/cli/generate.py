@@ -44,7 +44,7 @@ def command(
         list[str] | None, typer.Option(callback=texts_of, help="End before this text; may be repeated.")
     ] = None,
     seed: Seed = 0,
-    beams: Annotated[
+    num_beams: Annotated[
         int,
         typer.Option(
             min=0,
@@ -62,11 +62,11 @@ def command(
         raise LangueError(
             "--stop '' would end every text before its first token; give some text, or leave it out"
         )
-    if beams:
+    if num_beams:
         _refuse_drawing(context)
     held = api.CausalModel.load(model)
-    if beams:
-        return _by_beam_search(held, prompt, beams, max_tokens, json=json)
+    if num_beams:
+        return _by_beam_search(held, prompt, num_beams, max_tokens, json=json)
     writer = held.stream(
         prompt,
         max_tokens=max_tokens,
@@ -94,11 +94,13 @@ def _refuse_drawing(context: typer.Context) -> None:
     given = [name for name in OF_DRAWING if context.get_parameter_source(name).name == "COMMANDLINE"]  # type: ignore[union-attr]
     if given:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise LangueError(f"--beams takes the likeliest texts and draws nothing; leave out {options}")
+        raise LangueError(f"--num-beams takes the likeliest texts and draws nothing; leave out {options}")
 
 
-def _by_beam_search(model: "CausalModel", prompt: str, beams: int, max_tokens: int, *, json: bool) -> None:
-    found = model.beam_search(prompt, num_beams=beams, max_tokens=max_tokens)
+def _by_beam_search(
+    model: "CausalModel", prompt: str, num_beams: int, max_tokens: int, *, json: bool
+) -> None:
+    found = model.beam_search(prompt, num_beams=num_beams, max_tokens=max_tokens)
     if json:
         print_json([{"prompt": prompt, **one.to_json()} for one in found])
     else:

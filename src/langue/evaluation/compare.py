@@ -37,7 +37,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Difference:
-    """Bits per byte of the worse less the better of two neighbours in the table."""
+    """Bits per byte of the worse less the better of two neighbors in the table."""
 
     better: str
     worse: str

@@ -15,8 +15,8 @@ from langue.base.arguments import check_choice
 from langue.base.errors import LangueError, NotFound
 from langue.corpus.config import DOCUMENTS, DataConfig
 from langue.corpus.ledger import Ledger, size
-from langue.corpus.normalise import Normalisation
-from langue.corpus.pipeline import normalised
+from langue.corpus.normalize import Normalization
+from langue.corpus.pipeline import normalized
 from langue.corpus.read import find, read
 from langue.protocols import Ids
 from langue.tokens.store import MANIFEST, TOKENIZER, Split, TokenStore
@@ -80,7 +80,7 @@ class Documents(ABC):
 
     name: str
     cut: str
-    normalization: Normalisation
+    normalization: Normalization
     fingerprint: str | None = None
     closed: bool = False
 
@@ -137,11 +137,11 @@ class TextDocuments(Documents):
         self.name = ", ".join(source.name for source in self.sources)
         self.cut = f"all of {self.name}, documents = {rule}"
         self.data = DataConfig(documents=rule)  # type: ignore[arg-type]  # it has just been checked
-        self.normalization = self.data.normalisation
+        self.normalization = self.data.normalization
 
     def __iter__(self) -> Iterator[Document]:
         ledger = Ledger()
-        for document in normalised(read(self.sources, self.data, ledger), self.data, ledger):
+        for document in normalized(read(self.sources, self.data, ledger), self.data, ledger):
             yield TextDocument(document.text)
 
     def __len__(self) -> int:
@@ -184,7 +184,7 @@ def usual_rule(rules: Sequence[str | None]) -> str:
 
 
 def split_of(
-    documents: Documents, tokenizer: Tokenizer, normalization: Normalisation, fingerprint: str
+    documents: Documents, tokenizer: Tokenizer, normalization: Normalization, fingerprint: str
 ) -> Split:
     """The documents by the ids of a tokenizer, for what needs them all at hand.
 

@@ -26,7 +26,7 @@ from langue.evaluation.replaced import Judged, ReplacedFigures, figures, judge
 from langue.models.folder import ModelFolder
 from langue.protocols import Discriminating, Ids, Masked
 from langue.tokens.boundaries import Boundaries
-from langue.tokens.masked import PairBatches, can_pair, framed, pieces
+from langue.tokens.masked import SentencePairBatches, add_special_tokens, can_pair, chunks
 from langue.tokens.masking import NONE, mask
 from langue.tokens.store import Split
 from langue.tokens.tokenizer import Tokenizer
@@ -128,7 +128,7 @@ def evaluate_masked(
     Raises:
         LangueError: there are none.
     """
-    split = split_of(documents, folder.tokenizer, folder.normalisation, folder.preprocessing.fingerprint)
+    split = split_of(documents, folder.tokenizer, folder.normalization, folder.preprocessing.fingerprint)
     return _evaluation(folder, split, folder.tokenizer, check=check)
 
 
@@ -213,20 +213,20 @@ def _hide(model: Masked, ids: Ids, boundaries: Boundaries, index: int) -> list[t
     draw = generator(0, "evaluation", index)
     found = []
     begins = boundaries.words(ids)
-    for piece, words in zip(pieces(ids, model.window), pieces(begins, model.window), strict=True):
-        row = framed(piece, model.specials)[None]
+    for piece, words in zip(chunks(ids, model.window), chunks(begins, model.window), strict=True):
+        row = add_special_tokens(piece, model.specials)[None]
         ordinary = np.ones_like(row, np.bool_)
         ordinary[0, [0, -1]] = False
         inputs, targets = mask(
             row,
             ordinary,
             np.pad(words, 1)[None],
-            unit="whole-word",
-            share=SHARE,
+            masking="whole-word",
+            mlm_probability=SHARE,
             mask_id=model.specials.mask,
             alphabet=row[0],  # nothing is read as a random token
             draw=draw,
-            fates=(1.0, 0.0),
+            replace_probs=(1.0, 0.0),
         )
         found.append((inputs[0], targets[0]))
     return found
@@ -251,17 +251,17 @@ def _pseudo(model: Masked, split: Split, tokenizer: Tokenizer, boundaries: Bound
 def _pairs(loaded: ModelFolder[Masked], split: Split) -> PairFigures | None:
     """Figures on pairs made of the split, nothing of them hidden."""
     model = loaded.model
-    if model.pairs == "none" or not can_pair(split, model.pairs):
+    if model.sentence_pairs == "none" or not can_pair(split, model.sentence_pairs):
         return None
-    batches = PairBatches(
+    batches = SentencePairBatches(
         split,
-        relation=model.pairs,
+        sentence_pairs=model.sentence_pairs,
         rows=1,
         context=model.window,
         eos=model.vocabulary.eos,
         specials=model.specials,
-        unit="token",
-        share=SHARE,
+        masking="token",
+        mlm_probability=SHARE,
         seed=0,
     )
     sequences, types, answers = batches.examples(PAIRS)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from langue.base.errors import Mismatch
-from langue.corpus.normalise import Normalisation
+from langue.corpus.normalize import Normalization
 from langue.evaluation.documents import Document, Documents, StoredDocuments
 from langue.evaluation.score import Score, score_texts
 from langue.models.folder import ModelFolder
@@ -64,7 +64,7 @@ class TextScorer(Protocol):
     seconds: float
 
     @property
-    def normalization(self) -> Normalisation | None: ...
+    def normalization(self) -> Normalization | None: ...
 
     def prepare(self, documents: Documents) -> None:
         """Look at what is to be measured before the first document is."""
@@ -97,14 +97,14 @@ class ModelScorer:
         self._takes_ids = False
 
     @property
-    def normalization(self) -> Normalisation:
-        return self.folder.normalisation
+    def normalization(self) -> Normalization:
+        return self.folder.normalization
 
     def score(self, texts: Sequence[str]) -> list[Score | Unscored]:
         return [*score_texts(self.model, self.folder.tokenizer, self.normalization, texts)]
 
     def bits(self, documents: Sequence[Document]) -> list[TextBits | Unscored]:
-        if not self.model.normalised:
+        if not self.model.normalized:
             return [Unscored(NO_PROBABILITIES)] * len(documents)
         sequences = self.encode(documents)
         started = time.perf_counter()

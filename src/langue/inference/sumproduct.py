@@ -229,7 +229,7 @@ def _log_forward(transition, start, end, unary, alpha):  # type: ignore[no-untyp
 def _log_posteriors(transition, start, end, unary, states, pairs):  # type: ignore[no-untyped-def]
     """Fill `states` and add to `pairs`, in log space; returns log z.
 
-    Each position is normalised by itself: differences of large totals would cost digits.
+    Each position is normalized by itself: differences of large totals would cost digits.
     """
     T, K = unary.shape
     alpha = np.empty((T, K))

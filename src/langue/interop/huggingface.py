@@ -19,9 +19,9 @@ from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.base.files import atomic_folder, read_json, write_json
 from langue.base.progress import log
-from langue.models.encoders.released import CONFIG, WEIGHTS, Released, released_weights
+from langue.models.encoders.released import CONFIG, WEIGHTS, HFModel, hf_weights
 from langue.models.folder import load
-from langue.models.networks.gpt2 import FAMILY, GPT2, GPT2Config, from_released, to_released
+from langue.models.networks.gpt2 import FAMILY, GPT2, GPT2Config, from_hf, to_hf
 from langue.nn.weights import write_tensors
 from langue.protocols import Vocabulary
 from langue.tokens.store import TOKENIZER
@@ -43,7 +43,7 @@ def is_gpt2(folder: Path) -> bool:
     return isinstance(table, dict) and table.get("model_type") == "gpt2"
 
 
-def read_gpt2(folder: Path) -> Released:
+def read_gpt2(folder: Path) -> HFModel:
     """The GPT-2 of a folder of Hugging Face.
 
     Raises:
@@ -51,12 +51,12 @@ def read_gpt2(folder: Path) -> Released:
             tokenizer is another's.
     """
     table = read_json(folder / CONFIG)
-    weights = released_weights(folder)
+    weights = hf_weights(folder)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
     config = decode(GPT2Config, _shape(folder, table), str(folder / CONFIG))
     _fit_rows(folder, weights, table["vocab_size"], tokenizer.vocab_size)
-    model = from_released(config, Vocabulary(tokenizer.vocab_size, tokenizer.eos), weights).eval()
-    return Released(FAMILY, config, model, tokenizer)
+    model = from_hf(config, Vocabulary(tokenizer.vocab_size, tokenizer.eos), weights).eval()
+    return HFModel(FAMILY, config, model, tokenizer)
 
 
 def _shape(folder: Path, table: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def export_gpt2(folder: Path, output: Path, *, overwrite: bool = False) -> int:
     model = load(folder).model
     if not isinstance(model, GPT2):
         raise LangueError(f"{folder} is no GPT-2; only those have a form at Hugging Face")
-    weights = to_released(model)
+    weights = to_hf(model)
     del weights["lm_head.weight"]  # the embedding once more
     tokenizer = Tokenizer.load(folder / TOKENIZER)
     if tokenizer.kind == "words":

@@ -22,7 +22,7 @@ from langue.base.errors import LangueError
 from langue.evaluation.score import finite
 from langue.interop import arpa
 from langue.interop.words import Bytes, Numbers, Words, after_line
-from langue.models.counts.ngram.counts import THREADS, each
+from langue.models.counts.ngram.counts import THREADS, parallel_map
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.score import score, sums_of, totals
 from langue.models.counts.ngram.tables import Tables
@@ -251,7 +251,7 @@ def names_of(tokenizer: Tokenizer) -> list[bytes]:
 
 def _in_parts(work: Callable[[Bytes], Numbers], text: Bytes, threads: int = THREADS) -> list[Numbers]:
     """`work` on whole lines of a text, as many for one thread as for another."""
-    return each(work, list(_blocks(text, -(-len(text) // threads))), threads=threads)
+    return parallel_map(work, list(_blocks(text, -(-len(text) // threads))), threads=threads)
 
 
 def _blocks(data: Bytes, size: int) -> Iterator[Bytes]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from langue.base.compiled import eight, njit, prefetch
 from langue.base.errors import LangueError
-from langue.models.counts.ngram.counts import THREADS, New, each, scratch
+from langue.models.counts.ngram.counts import THREADS, New, parallel_map, scratch
 
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[Any]
@@ -116,7 +116,7 @@ def learn(
     """
     first = Words.of(known)
     cuts = [0, *(after_line(data, len(data) * part // THREADS) for part in range(1, THREADS)), len(data)]
-    parts = each(
+    parts = parallel_map(
         lambda begin, end: _learn(data[begin:end], first, memory // THREADS, new), cuts[:-1], cuts[1:]
     )
     begins, sizes, hashes, _ = parts[0]
@@ -135,7 +135,7 @@ def learn(
     ends = np.cumsum([len(stream) for stream in streams])
     whole = new(int(ends[-1]) + 1, np.uint32)
     whole[-1] = len(hashes)
-    each(
+    parallel_map(
         lambda stream, number, end: _renumber(
             stream, number, len(hashes), stop, whole[end - len(stream) : end]
         ),

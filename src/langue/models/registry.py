@@ -29,7 +29,7 @@ MODULES = {
     "gpt2": "langue.models.networks.gpt2",
     "bert": "langue.models.encoders.bert",
     "albert": "langue.models.encoders.albert",
-    "pair": "langue.models.encoders.electra",
+    "electra": "langue.models.encoders.electra",
     "hmm": "langue.models.states.hmm",
     "hmm-tagger": "langue.models.taggers.hmm_tagger",
     "neural-hmm": "langue.models.states.neural_hmm",

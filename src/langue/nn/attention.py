@@ -74,7 +74,7 @@ class Attention(nn.Module):
         return self.c_proj(y.transpose(1, 2).reshape(B, -1, C))  # type: ignore[no-any-return]
 
 
-class Asked(NamedTuple):
+class GatheredPositions(NamedTuple):
     """Places of a batch at which alone a last layer is worth computing: N of all, at most M in a row."""
 
     slots: torch.Tensor  # (B, M), rows with fewer filled up with 0
@@ -94,7 +94,7 @@ class Asked(NamedTuple):
         return x.flatten(0, 1)[self.order]
 
 
-def ask(places: torch.Tensor, x: torch.Tensor) -> Asked:
+def gather_positions(places: torch.Tensor, x: torch.Tensor) -> GatheredPositions:
     """Places `(N,)` of the `(B T,)` of x, row by row; they are on the CPU, so that no GPU is waited for."""
     B, T, _ = x.shape
     rows, slots = places // T, places % T
@@ -106,7 +106,7 @@ def ask(places: torch.Tensor, x: torch.Tensor) -> Asked:
     order = rows * M + column
     filled = torch.zeros(B * M, dtype=torch.int64)
     filled[order] = slots
-    return Asked(filled.view(B, M).to(x.device), order.to(x.device))
+    return GatheredPositions(filled.view(B, M).to(x.device), order.to(x.device))
 
 
 def attend(

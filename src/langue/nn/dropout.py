@@ -11,13 +11,13 @@ from torch import nn
 STEPS = 1 << 16  # a share is rounded to one of so many
 
 
-def drop(x: torch.Tensor, share: float, training: bool = True) -> torch.Tensor:
+def drop(x: torch.Tensor, p: float, training: bool = True) -> torch.Tensor:
     """x with that share of it set to zero at random, and the rest made larger, so that its mean stays."""
-    if not training or share == 0:
+    if not training or p == 0:
         return x
     if x.device.type != "cpu" or torch.compiler.is_compiling():
-        return F.dropout(x, share)
-    dropped = min(round(share * STEPS), STEPS - 1)
+        return F.dropout(x, p)
+    dropped = min(round(p * STEPS), STEPS - 1)
     bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
     # Compared into the type of x: Booleans take four times as long to become one.
     kept = torch.empty(x.shape, dtype=x.dtype)
@@ -28,9 +28,9 @@ def drop(x: torch.Tensor, share: float, training: bool = True) -> torch.Tensor:
 class Dropout(nn.Module):
     """`drop` as a part of a network."""
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, p: float) -> None:
         super().__init__()
-        self.share = share
+        self.p = p
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return drop(x, self.share, self.training)
+        return drop(x, self.p, self.training)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from langue.nn.dropout import drop
-from langue.nn.fast.choices import steps_of_our_own
+from langue.nn.fast.choices import use_stepwise_lstm
 from langue.nn.fast.lstm import lstm
 
 Cell = Literal["elman", "gru", "lstm"]
@@ -122,7 +122,7 @@ class Recurrent(nn.Module):
 
     Args:
         drop_input: whether what the first layer reads is dropped too.
-        locked: one dropout mask for all steps of a row instead of one for each (Merity et al. 2018).
+        variational_dropout: one mask for all steps of a row, not one for each (Merity et al. 2018).
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Recurrent(nn.Module):
         width: int,
         dropout: float,
         drop_input: bool = True,
-        locked: bool = False,
+        variational_dropout: bool = False,
         weight_drop: float = 0.0,
     ) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class Recurrent(nn.Module):
         self.parts = PARTS[cell]
         self.dropout = dropout
         self.drop_input = drop_input
-        self.locked = locked
+        self.variational_dropout = variational_dropout
         self.layers = nn.ModuleList(
             Layer(cell, width if index else inputs, width, weight_drop) for index in range(layers)
         )
@@ -173,7 +173,7 @@ class Recurrent(nn.Module):
 
     def _reader(self, x: torch.Tensor, begins: torch.Tensor | None) -> Reader:
         """How a layer is read, whichever kernel is the faster."""
-        if self.parts == PARTS["lstm"] and steps_of_our_own(x):
+        if self.parts == PARTS["lstm"] and use_stepwise_lstm(x):
             keep = None
             if begins is not None and begins.any():
                 half = torch.get_autocast_dtype(x.device.type)
@@ -182,6 +182,6 @@ class Recurrent(nn.Module):
         return partial(Layer.forward, runs=None if begins is None else cut(begins))
 
     def _drop(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.locked or not self.training:
+        if not self.variational_dropout or not self.training:
             return drop(x, self.dropout, self.training)
         return x * drop(torch.ones_like(x[:, :1]), self.dropout)  # (B, 1, C)

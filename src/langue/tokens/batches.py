@@ -159,7 +159,7 @@ def _read(split: Split, places: Array, eos: int) -> Batch:
     )
 
 
-ROUNDS = 4  # of the Feistel network: enough to make every pattern of neighbours vanish
+ROUNDS = 4  # of the Feistel network: enough to make every pattern of neighbors vanish
 
 
 def shuffled(places: Array, total: int, key: int) -> Array:
@@ -184,7 +184,7 @@ def _feistel(x: Words, half: int, key: int) -> Words:
 
 
 def _mix(x: Words) -> Words:
-    """The finaliser of SplitMix64 (Steele et al. 2014): every bit of the input reaches every bit."""
+    """The finalizer of SplitMix64 (Steele et al. 2014): every bit of the input reaches every bit."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))

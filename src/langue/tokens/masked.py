@@ -1,8 +1,8 @@
 """Batches for masked language models: what is read, what is hidden, and which pieces belong together.
 
-    MaskedBatches   documents packed into full rows, nothing padded (Liu et al. 2019, section 4.2)
-    PairBatches     `[CLS] A [SEP] B [SEP]`, packed: does B follow A? (Devlin et al. 2019, appendix A.2),
-                    or in which order do they stand? (Lan et al. 2020, section 3.1)
+    MaskedBatches         documents packed into full rows, nothing padded (Liu et al. 2019, section 4.2)
+    SentencePairBatches   `[CLS] A [SEP] B [SEP]`, packed: does B follow A (Devlin et al. 2019, appendix A.2),
+                          or in which order do they stand (Lan et al. 2020, section 3.1)?
 
 Like all batches, number k is a pure function of (store, shape, seed, k), its masks included.
 """
@@ -17,7 +17,7 @@ from langue.base.errors import LangueError
 from langue.base.seeds import derive, generator
 from langue.tokens.batches import Array, shuffled
 from langue.tokens.boundaries import Boundaries
-from langue.tokens.masking import MASKED, NONE, RANDOM, Unit, mask
+from langue.tokens.masking import MASKED, NONE, RANDOM, Masking, mask
 from langue.tokens.store import TOKENIZER, Split
 from langue.tokens.tokenizer import Tokenizer
 
@@ -25,7 +25,7 @@ SHORT = 0.1  # of the examples are shorter than there is room for (Devlin et al.
 SHORTEST = 16  # slots of a row that a further example is worth
 TRIES = 100  # places looked at for text to pair, before giving up
 
-Relation = Literal["none", "next", "order"]  # of the two parts of what is read
+SentencePairs = Literal["none", "next_sentence", "sentence_order"]  # of the two parts of what is read
 
 
 class Specials(NamedTuple):
@@ -40,13 +40,13 @@ class Specials(NamedTuple):
 EMPTY = (0, NONE, 0, NONE, 0, NONE)
 
 
-def framed(ids: npt.NDArray[np.integer], specials: Specials) -> Array:
+def add_special_tokens(ids: npt.NDArray[np.integer], specials: Specials) -> Array:
     """A text as an encoder reads it: `[CLS] ids [SEP]`."""
     return np.concatenate([[specials.cls], ids, [specials.sep]]).astype(np.int64)
 
 
-def pieces(ids: npt.NDArray[Any], window: int) -> list[npt.NDArray[Any]]:
-    """A text in the fewest parts of nearly equal length that fit a window, framed."""
+def chunks(ids: npt.NDArray[Any], window: int) -> list[npt.NDArray[Any]]:
+    """A text in the fewest parts of nearly equal length that fit a window, with special tokens."""
     return np.array_split(ids, max(-(-len(ids) // (window - 2)), 1))
 
 
@@ -90,7 +90,7 @@ class MaskedBatch(NamedTuple):
 
 
 def packed(examples: Sequence[tuple[Array, Array]], context: int) -> MaskedBatch:
-    """Framed examples, ids and types of each, in as few rows as first fit finds, the longest first.
+    """Examples, ids with special tokens and types of each, in as few rows as first fit finds, longest first.
 
     At the beginning of each stands its number, in `pairs`.
     """
@@ -124,8 +124,8 @@ class MaskedBatches:
 
     Args:
         rows, context: shape of a batch.
-        unit, share: what is hidden, and how much of it.
-        fates: shares of what is hidden that are read as `[MASK]` and as a random token.
+        masking, mlm_probability: what is hidden, and how much of it.
+        replace_probs: shares of what is hidden that are read as `[MASK]` and as a random token.
     """
 
     def __init__(
@@ -136,18 +136,18 @@ class MaskedBatches:
         context: int,
         eos: int,
         specials: Specials,
-        unit: Unit,
-        share: float,
+        masking: Masking,
+        mlm_probability: float,
         seed: int,
-        fates: tuple[float, float] = (MASKED, RANDOM),
+        replace_probs: tuple[float, float] = (MASKED, RANDOM),
     ) -> None:
         assert split.folder is not None
         self.split = split
         self.eos = eos
         self.specials = specials
-        self.unit = unit
-        self.share = share
-        self.fates = fates
+        self.masking = masking
+        self.mlm_probability = mlm_probability
+        self.replace_probs = replace_probs
         self.seed = seed
         tokenizer = Tokenizer.load(split.folder / TOKENIZER)
         self.boundaries = Boundaries(tokenizer)
@@ -194,30 +194,32 @@ class MaskedBatches:
     def _hidden(self, batch: MaskedBatch, draw: np.random.Generator) -> MaskedBatch:
         """The batch with some of its tokens hidden."""
         ids = batch.inputs
-        words = self.boundaries.words(ids.ravel()) if self.unit != "token" else np.zeros(ids.size, np.bool_)
+        words = (
+            self.boundaries.words(ids.ravel()) if self.masking != "token" else np.zeros(ids.size, np.bool_)
+        )
         inputs, targets = mask(
             ids,
             (batch.segments != NONE) & ~np.isin(ids, self.specials),
             words.reshape(ids.shape),
-            unit=self.unit,
-            share=self.share,
+            masking=self.masking,
+            mlm_probability=self.mlm_probability,
             mask_id=self.specials.mask,
             alphabet=self.alphabet,
             draw=draw,
-            fates=self.fates,
+            replace_probs=self.replace_probs,
         )
         pairs = int((batch.pairs != NONE).sum())
         weight = (targets != NONE).sum() / pairs if pairs else 0.0
         return batch._replace(inputs=inputs, targets=targets, pair_weight=float(weight))
 
 
-def can_pair(split: Split, relation: Relation) -> bool:
+def can_pair(split: Split, sentence_pairs: SentencePairs) -> bool:
     """Whether there are texts of two tokens and more: two documents, or one if their order is asked."""
     texts = int((np.diff(split.offsets.astype(np.int64)) > 2).sum())
-    return texts >= (2 if relation == "next" else 1)
+    return texts >= (2 if sentence_pairs == "next_sentence" else 1)
 
 
-class PairBatches(MaskedBatches):
+class SentencePairBatches(MaskedBatches):
     """Two passages and the question how they relate; every other time the answer is 1.
 
     Passages are runs of whole sentences that begin at a random place of the split. What fills its row
@@ -225,19 +227,20 @@ class PairBatches(MaskedBatches):
     little of it is left.
 
     Args:
-        relation: "next": B is from another document, or follows A; "order": the two, swapped or not.
+        sentence_pairs: "next_sentence": B is from another document, or follows A; "sentence_order": the two,
+            swapped or not.
 
     Raises:
         LangueError: there are too few documents to take passages from.
     """
 
-    def __init__(self, split: Split, *, relation: Relation, **shape: object) -> None:
+    def __init__(self, split: Split, *, sentence_pairs: SentencePairs, **shape: object) -> None:
         super().__init__(split, **shape)  # type: ignore[arg-type]
-        self.relation = relation
-        if not can_pair(split, relation):
+        self.sentence_pairs = sentence_pairs
+        if not can_pair(split, sentence_pairs):
             raise LangueError(
                 f"the {split.name} split has too few documents to make pairs of: two, or one if their order "
-                f'is asked; set pairs = "none", or cut documents: langue prepare --documents'
+                f'is asked; set sentence_pairs = "none", or cut documents: langue prepare --documents'
             )
 
     def _batch(self, number: int) -> MaskedBatch:
@@ -289,7 +292,7 @@ class PairBatches(MaskedBatches):
         cut = int(draw.choice(cuts)) if len(cuts) else len(passage) // 2
         first, second = passage[:cut], passage[cut:]
         answer = int(draw.integers(2))
-        if answer and self.relation == "order":
+        if answer and self.sentence_pairs == "sentence_order":
             first, second = second, first
         elif answer:
             _, second, _ = self._passage(room - cut, draw, at_least=1, other_than=document)
@@ -319,5 +322,5 @@ class PairBatches(MaskedBatches):
             return document, text[start:stop], inside[inside < stop] - start
         raise LangueError(
             f"the {self.split.name} split is nearly all documents too short to make pairs of; "
-            f'set pairs = "none"'
+            f'set sentence_pairs = "none"'
         )

@@ -127,7 +127,7 @@ def prepare(
             ready.save(folder / TOKENIZER)
             writer.finish(
                 tokenizer=described,
-                normalisation=as_table(data.normalisation),
+                normalization=as_table(data.normalization),
                 data=as_table(data),
                 report=ledger.to_json(),
             )

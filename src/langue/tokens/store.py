@@ -4,7 +4,7 @@ A store is a folder, written once, of these files, for each split:
 
     SPLIT.tokens    ids of all documents, one after another, each closed by `<eos>`: uint16 or uint32
     SPLIT.offsets   where each document begins, and the end of the last: uint64, documents + 1
-    SPLIT.bytes     UTF-8 bytes of each normalised document: uint64
+    SPLIT.bytes     UTF-8 bytes of each normalized document: uint64
     SPLIT.words     words of each document: uint64
 
 All are little-endian. `tokenizer.json` is the tokenizer, and `manifest.json` says how the rest came
@@ -27,7 +27,7 @@ from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.base.files import describe_files, read_json, verify_files, write_json
 from langue.corpus.config import DOCUMENTS
-from langue.corpus.normalise import Normalisation
+from langue.corpus.normalize import Normalization
 from langue.tokens.preprocessing import Preprocessing
 
 FORMAT = 1
@@ -95,7 +95,7 @@ class TokenStore:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with any change of text, split, normalisation or tokenizer."""
+        """Changes with any change of text, split, normalization or tokenizer."""
         return str(self.manifest["fingerprint"])
 
     @property
@@ -104,7 +104,7 @@ class TokenStore:
         return Preprocessing(
             self.path / TOKENIZER,
             self.manifest["tokenizer"]["fingerprint"],
-            self.manifest["normalisation"],
+            self.manifest["normalization"],
             self._rule(),
         )
 
@@ -115,9 +115,9 @@ class TokenStore:
         return taken[0] if asked == "auto" and len(taken) == 1 else asked
 
     @property
-    def normalization(self) -> Normalisation:
+    def normalization(self) -> Normalization:
         """The spelling its texts were brought to, in which their bytes are counted."""
-        return decode(Normalisation, self.manifest["normalisation"], f"{self.path / MANIFEST}: normalisation")
+        return decode(Normalization, self.manifest["normalization"], f"{self.path / MANIFEST}: normalization")
 
     def split(self, name: str) -> Split:
         """One split by name, with at least one document.
@@ -194,7 +194,7 @@ class StoreWriter:
         """Close the files and write the manifest; `tokenizer.json` must already stand in the folder.
 
         Args:
-            description: what else the manifest keeps: tokenizer, normalisation, report.
+            description: what else the manifest keeps: tokenizer, normalization, report.
         """
         self._stack.close()
         files = describe_files(self.folder)

@@ -92,7 +92,7 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
     """Train a tokenizer of a kind on texts.
 
     Args:
-        texts: normalised training documents; all are read, `sample_bytes` of them are learned from
+        texts: normalized training documents; all are read, `sample_bytes` of them are learned from
             (`whitespace` learns every word of all of them).
 
     Raises:

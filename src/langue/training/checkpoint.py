@@ -2,7 +2,7 @@
 
     step-00000120/
         checkpoint.json         step, curve, counters; size and SHA-256 of each file
-        GROUP.safetensors       model, optimiser, average, best, carry
+        GROUP.safetensors       model, optimizer, average, best, carry
         shards/                 instead of the first four where FSDP cut them: a file of each process
 
 A checkpoint is written aside, synced and renamed; it is never changed. Random numbers need no
@@ -23,7 +23,7 @@ from langue.base.progress import log
 from langue.base.staging import discard
 from langue.nn.weights import write_tensors
 from langue.training.distributed import World
-from langue.training.optimiser import Tensors
+from langue.training.optimizer import Tensors
 
 FORMAT = 1
 DESCRIPTION = "checkpoint.json"

@@ -28,7 +28,7 @@ class Recipe:
     family: Family[Any]
     model: Config
     training: TrainingConfig | None = None  # of a language model that learns by gradient
-    data: TaggedConfig | None = None  # of a tagger: how its labelled file is read
+    data: TaggedConfig | None = None  # of a tagger: how its labeled file is read
 
     def to_table(self) -> dict[str, Any]:
         """The recipe as it is saved with the model."""

@@ -27,7 +27,7 @@ from langue.training.recipe import Recipe
 RUN = "run.json"
 METRICS = "metrics.jsonl"
 KEPT = "model"
-FIXED = ("optimiser", "average", "batch_tokens", "seed")  # what a checkpoint holds, or means, hangs on
+FIXED = ("optimizer", "ema_decay", "batch_tokens", "seed")  # what a checkpoint holds, or means, hangs on
 
 
 def run_folder(output: Path) -> Path:
@@ -43,7 +43,7 @@ def can_resume(run: Path) -> bool:
     return (run / RUN).is_file() and any(run.glob("step-*"))
 
 
-def abandon(run: Path) -> None:
+def discard(run: Path) -> None:
     """Remove the folder of a run that failed before anything was measured."""
     metrics = run / METRICS
     if not can_resume(run) and not (metrics.exists() and metrics.stat().st_size):
@@ -66,14 +66,14 @@ def check_no_run(run: Path, *, overwrite: bool) -> None:
         )
 
 
-def begin(run: Path, recipe: Recipe, store: TokenStore, *, going_on: bool) -> None:
+def start_run(run: Path, recipe: Recipe, store: TokenStore, *, resuming: bool) -> None:
     """Make the folder of a run, or see that the one to go on with is of this model and store.
 
     Raises:
         LangueError: the one to go on with is another's.
     """
     now = _table(recipe, store)
-    if not going_on:
+    if not resuming:
         staging.discard(run)
         with atomic_folder(run, marker=RUN) as folder:
             write_json(folder / RUN, now)

@@ -17,10 +17,10 @@ from langue.training.recipe import Recipe
 from langue.training.run import (
     KEPT,
     METRICS,
-    abandon,
     begin,
     can_resume,
     check_no_run,
+    discard,
     finish,
     run_folder,
     save_or_keep,
@@ -54,15 +54,15 @@ def _train(
     run = run_folder(output)
     if (not overwrite or resume) and finish(run, output, recipe, store, resume=resume, first=first):
         return
-    going_on = resume and can_resume(run)
+    resuming = resume and can_resume(run)
     if first:
-        if not going_on:
+        if not resuming:
             check_no_run(run, overwrite=overwrite)
-        check_free(output, marker=DESCRIPTION, overwrite=overwrite or going_on)
-    elif (output / DESCRIPTION).exists() and not (overwrite or going_on):
+        check_free(output, marker=DESCRIPTION, overwrite=overwrite or resuming)
+    elif (output / DESCRIPTION).exists() and not (overwrite or resuming):
         raise LangueError(f"{output} already exists; choose another name, or pass --overwrite")
     if recipe.training is not None:
-        return _run(recipe, store, output, run, overwrite=overwrite, going_on=going_on)
+        return _run(recipe, store, output, run, overwrite=overwrite, resuming=resuming)
     model, measured = _by_counts(recipe, store)
     _save(recipe, store, output, model, measured, overwrite=overwrite)
     if (run / KEPT).exists():  # of an earlier call
@@ -72,27 +72,27 @@ def _train(
 
 
 def _run(
-    recipe: Recipe, store: TokenStore, output: Path, run: Path, *, overwrite: bool, going_on: bool
+    recipe: Recipe, store: TokenStore, output: Path, run: Path, *, overwrite: bool, resuming: bool
 ) -> None:
     """A session of a run by gradient, and the model it comes to."""
     assert recipe.training is not None
     from langue.training.distributed import World  # torch, which families by counts do without
 
-    with World(shard=recipe.training.shard) as world:
+    with World(fsdp=recipe.training.fsdp) as world:
         if world.first:
-            begin(run, recipe, store, going_on=going_on)
+            start_run(run, recipe, store, resuming=resuming)
         else:
             silence()
         world.wait()
         try:
-            model, measured = _by_gradient(recipe, store, run, world, resume=going_on)
+            model, measured = _by_gradient(recipe, store, run, world, resume=resuming)
         except BaseException:
             if world.first:
-                abandon(run)
+                discard(run)
             raise
         if world.first:
             metrics = run / METRICS
-            _save(recipe, store, output, model, measured, overwrite=overwrite or going_on, metrics=metrics)
+            _save(recipe, store, output, model, measured, overwrite=overwrite or resuming, metrics=metrics)
         world.wait()  # the others may want to read what was saved
     if measured["interrupted"]:
         raise Interrupted(

@@ -32,14 +32,14 @@ class CausalModel(Model[Causal]):
         from langue.evaluation.score import score_texts
 
         folder = self.folder
-        return score_texts(folder.model, folder.tokenizer, folder.normalisation, check_texts("texts", texts))
+        return score_texts(folder.model, folder.tokenizer, folder.normalization, check_texts("texts", texts))
 
     def next_tokens(self, context: str = "", *, k: int = 10) -> list[tuple[str, float]]:
         """The k likeliest next tokens after a text, with their probabilities, likeliest first."""
         from langue.generation.generate import next_tokens
 
         check_count("k", k, least=1)
-        return next_tokens(self.folder.model, self.folder.tokenizer, self._normalise("context", context), k)
+        return next_tokens(self.folder.model, self.folder.tokenizer, self._normalize("context", context), k)
 
     def stream(self, prompt: str = "", **sampling: Any) -> Writer:
         """Continue a text piece by piece: iterate over the writer, then read its `result`.
@@ -51,7 +51,7 @@ class CausalModel(Model[Causal]):
         from langue.generation.sample import Sampling
 
         settings = decode(Sampling, sampling, "sampling")
-        return generate(self.folder.model, self.folder.tokenizer, self._normalise("prompt", prompt), settings)
+        return generate(self.folder.model, self.folder.tokenizer, self._normalize("prompt", prompt), settings)
 
     def generate(self, prompt: str = "", **sampling: Any) -> Generation:
         """Continue a text, whole: `stream` run to its end."""
@@ -67,15 +67,15 @@ class CausalModel(Model[Causal]):
 
         Args:
             num_beams: hypotheses held at a time, and continuations returned at most.
-            length_penalty: 0 favours short ones; 0.6 is that of Vaswani et al. 2017.
+            length_penalty: 0 favors short ones; 0.6 is that of Vaswani et al. 2017.
         """
         from langue.generation.beam import continuations
 
         return continuations(
             self.folder.model,
             self.folder.tokenizer,
-            self._normalise("prompt", prompt),
-            beams=check_count("num_beams", num_beams, least=1),
+            self._normalize("prompt", prompt),
+            num_beams=check_count("num_beams", num_beams, least=1),
             max_tokens=check_count("max_tokens", max_tokens),
             length_penalty=length_penalty,
         )
@@ -96,8 +96,8 @@ class CausalModel(Model[Causal]):
         check_count("distance", distance, least=1)
         return measure(self.folder, TokenStore(store), split=split, distance=distance)
 
-    def _normalise(self, name: str, text: str) -> str:
-        return self.folder.normalisation.apply(check_text(name, text))
+    def _normalize(self, name: str, text: str) -> str:
+        return self.folder.normalization.apply(check_text(name, text))
 
 
 class InfiniGramModel(CausalModel):
@@ -114,7 +114,7 @@ class InfiniGramModel(CausalModel):
         from langue.evaluation.verbatim import find
 
         check_count("limit", limit)
-        return find(self.folder, self.folder.tokenizer, self._normalise("text", text), show=limit)
+        return find(self.folder, self.folder.tokenizer, self._normalize("text", text), limit=limit)
 
     def copied(self, text: str, *, min_tokens: int = 8, limit: int = 10) -> Copied:
         """How much of a text stands verbatim in the training text.
@@ -128,7 +128,11 @@ class InfiniGramModel(CausalModel):
         check_count("min_tokens", min_tokens, least=1)
         check_count("limit", limit)
         return copied(
-            self.folder, self.folder.tokenizer, self._normalise("text", text), least=min_tokens, show=limit
+            self.folder,
+            self.folder.tokenizer,
+            self._normalize("text", text),
+            min_tokens=min_tokens,
+            limit=limit,
         )
 
 
@@ -147,4 +151,4 @@ class HMMModel(CausalModel):
         """Each token of a text with its state on the best path, and that state's posterior probability."""
         from langue.tasks.states import behind
 
-        return behind(self.folder, self.folder.tokenizer, self._normalise("text", text))
+        return behind(self.folder, self.folder.tokenizer, self._normalize("text", text))

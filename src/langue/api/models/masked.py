@@ -43,14 +43,14 @@ class MaskedModel(Model[Masked]):
         """
         from langue.generation.fill import MASK, fill
 
-        masked = self.folder.normalisation.apply(check_text("text", text)) + MASK * check_count(
+        masked = self.folder.normalization.apply(check_text("text", text)) + MASK * check_count(
             "num_masks", num_masks
         )
         return fill(
             self.folder.model,
             self.folder.tokenizer,
             masked,
-            top=check_count("k", k, least=1),
+            k=check_count("k", k, least=1),
             rounds=check_count("rounds", rounds, least=1),
             temperature=temperature,
             seed=seed,
@@ -61,8 +61,8 @@ class MaskedModel(Model[Masked]):
         from langue.generation.embed import embed
 
         check_choice("pooling", pooling, ("mean", "cls"))
-        normalised = [self.folder.normalisation.apply(text) for text in check_texts("texts", texts)]
-        return embed(self.folder.model, self.folder.tokenizer, normalised, pooling=pooling)
+        normalized = [self.folder.normalization.apply(text) for text in check_texts("texts", texts)]
+        return embed(self.folder.model, self.folder.tokenizer, normalized, pooling=pooling)
 
     def pseudo_score(self, text: str) -> PseudoScore:
         """Pseudo-bits of a text: each token hidden in turn. No probability; see docs/masked.md."""
@@ -74,5 +74,5 @@ class MaskedModel(Model[Masked]):
 
         folder = self.folder
         return pseudo_score_texts(
-            folder.model, folder.tokenizer, folder.normalisation, check_texts("texts", texts)
+            folder.model, folder.tokenizer, folder.normalization, check_texts("texts", texts)
         )

@@ -52,8 +52,8 @@ def _exchange(starts, after, after_counts, ends, before, before_counts, order, c
         moved = 0
         for word in order:
             own = classes[word]
-            itself, n = _neighbours(word, starts, after, after_counts, classes, follows, after_classes)
-            _, m = _neighbours(word, ends, before, before_counts, classes, precedes, before_classes)
+            itself, n = _neighbors(word, starts, after, after_counts, classes, follows, after_classes)
+            _, m = _neighbors(word, ends, before, before_counts, classes, precedes, before_classes)
             some_after, some_before = after_classes[:n], before_classes[:m]
             _shift(joint, out, into, own, follows, precedes, itself, -1.0)
             best, highest = own, -np.inf
@@ -71,9 +71,9 @@ def _exchange(starts, after, after_counts, ends, before, before_counts, order, c
 
 
 @njit
-def _neighbours(word, starts, others, counts, classes, found, some):  # type: ignore[no-untyped-def]
-    """Add to `found` how often a word's neighbours on one side are of each class, and list those classes;
-    returns how often it is its own neighbour, which is not among them, and how many classes there are."""
+def _neighbors(word, starts, others, counts, classes, found, some):  # type: ignore[no-untyped-def]
+    """Add to `found` how often a word's neighbors on one side are of each class, and list those classes;
+    returns how often it is its own neighbor, which is not among them, and how many classes there are."""
     itself, size = 0.0, 0
     for p in range(starts[word], starts[word + 1]):
         if others[p] == word:

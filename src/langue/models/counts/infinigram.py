@@ -4,7 +4,7 @@
 
 with s the longest end of the context, its `<s>` included, that occurs in training and is followed by
 something. Nothing is estimated: the model is the training text and its suffix array, which also counts
-and finds any string. Where training never went on with w, p is 0 and the perplexity infinite; `add`
+and finds any string. Where training never went on with w, p is 0 and the perplexity infinite; `alpha`
 gives every token a count more, as in `markov`. Deviates from the paper in `<s>`, which it has not.
 """
 
@@ -27,7 +27,7 @@ from langue.tokens.store import TokenStore
 class InfiniGramConfig(Config, frozen=True):
     """The dials of an unbounded n-gram model."""
 
-    add: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # to every count; 0 is the paper
+    alpha: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # to every count; 0 is the paper
 
 
 class InfiniGram(Causal):
@@ -54,7 +54,7 @@ class InfiniGram(Causal):
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         found = [np.empty(len(ids), np.float32) for ids in sequences]
         for ids, scores in zip(sequences, found, strict=True):
-            _score(self.stream, self.suffixes, self.config.add, self._text(ids), scores)
+            _score(self.stream, self.suffixes, self.config.alpha, self._text(ids), scores)
         return list(found)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
@@ -108,7 +108,7 @@ class InfiniGramDecoder:
         model = self.model
         rows = np.empty((len(self.texts), model.vocabulary.size), np.float32)
         for text, (_, low, high), row in zip(self.texts, self.states, rows, strict=True):
-            _distribution(model.stream, model.suffixes, model.config.add, text, low, high, row)
+            _distribution(model.stream, model.suffixes, model.config.alpha, text, low, high, row)
         return rows
 
     def append(self, ids: Ids) -> None:
@@ -171,27 +171,27 @@ def _followed(stream, suffixes, text, low, high):  # type: ignore[no-untyped-def
 
 
 @njit
-def _score(stream, suffixes, add, text, scores):  # type: ignore[no-untyped-def]
+def _score(stream, suffixes, alpha, text, scores):  # type: ignore[no-untyped-def]
     """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
     size = np.int64(stream[len(stream) - 1])
     begin, low, high = follow(stream, suffixes, text, np.int64(0), 0, np.int64(0), np.int64(len(suffixes)))
     for place in range(1, len(text)):
         length, after, upto = _followed(stream, suffixes, text[begin:place], low, high)
         one, other = narrow(stream, suffixes, after, upto, length, text[place])
-        scores[place - 1] = np.log((other - one + add) / (upto - after + add * size))
+        scores[place - 1] = np.log((other - one + alpha) / (upto - after + alpha * size))
         begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
 
 
 @njit
-def _distribution(stream, suffixes, add, text, low, high, row):  # type: ignore[no-untyped-def]
+def _distribution(stream, suffixes, alpha, text, low, high, row):  # type: ignore[no-untyped-def]
     """Fill `row` with the log-probability of every token after a match with the range [low, high)."""
     length, low, high = _followed(stream, suffixes, text, low, high)
-    total = high - low + add * len(row)
-    row[:] = np.log(add / total)
+    total = high - low + alpha * len(row)
+    row[:] = np.log(alpha / total)
     while low < high:
         token = stream[np.int64(suffixes[low]) + length]
         _, after = narrow(stream, suffixes, low, high, length, token)
-        row[token] = np.log((after - low + add) / total)
+        row[token] = np.log((after - low + alpha) / total)
         low = after
 
 

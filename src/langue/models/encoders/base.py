@@ -12,7 +12,7 @@ from langue.base.errors import LangueError
 from langue.nn.attention import Mask, document_mask
 from langue.nn.fast.cross_entropy import head_cross_entropy
 from langue.protocols import Floats, Ids, Masked, Vocabulary
-from langue.tokens.masked import MaskedBatch, Relation, Specials
+from langue.tokens.masked import MaskedBatch, SentencePairs, Specials
 from langue.tokens.masking import NONE
 
 READ = 1 << 13  # slots read at a time
@@ -26,7 +26,7 @@ class MaskedModel(nn.Module, Masked, ABC):
         `(N,)` of `(B T,)`, on the CPU, those alone, `(N, C)`
     decode(hidden, positions, mask): what tokens are predicted from, `(B, T, C)`, where it is more than that
     predict(decoded): of that, `(N, C)`, what the output matrix is multiplied with, `(N, E)`
-    relate(hidden): of hidden states at `[CLS]`, `(N, C)`, the logits of how a pair relates, `(N, 2)`
+    sentence_pair_logits(hidden): of hidden states at `[CLS]`, `(N, C)`, how a pair relates, `(N, 2)`
     output: matrix `(V, E)` and bias `(V,)` of the logits
     """
 
@@ -37,20 +37,20 @@ class MaskedModel(nn.Module, Masked, ABC):
         *,
         width: int,
         window: int,
-        pairs: Relation,
+        sentence_pairs: SentencePairs,
         packed: bool,
-        headless: bool,
+        no_mlm_head: bool,
     ) -> None:
         super().__init__()
         self.vocabulary = vocabulary
         self.specials = specials
         self.width = width  # C
         self.window = self.context = window
-        self.pairs = pairs
+        self.sentence_pairs = sentence_pairs
         self.packed = packed
-        self.headless = headless
+        self.no_mlm_head = no_mlm_head
         self.pooler: nn.Module | None = None  # of the state of `[CLS]`, where it is trained on pairs
-        self.decodes = False  # `decode` is more than nothing, and needs the hidden states of all places
+        self.has_decoder = False  # `decode` is more than nothing, and needs the hidden states of all places
         self.carry: dict[str, torch.Tensor] = {}
 
     @abstractmethod
@@ -75,7 +75,7 @@ class MaskedModel(nn.Module, Masked, ABC):
     @abstractmethod
     def predict(self, decoded: torch.Tensor) -> torch.Tensor: ...
 
-    def relate(self, hidden: torch.Tensor) -> torch.Tensor:
+    def sentence_pair_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         raise TypeError(f"{type(self).__name__} has no second task on passages")
 
     @property
@@ -113,7 +113,7 @@ class MaskedModel(nn.Module, Masked, ABC):
         matrix, bias = self.output
         loss = head_cross_entropy(self.predict(decoded), matrix, targets, bias)
         if batch.pair_weight:
-            logits = self.relate(first).float()
+            logits = self.sentence_pair_logits(first).float()
             loss = loss + batch.pair_weight * F.cross_entropy(logits, answers, reduction="sum")
         return loss
 
@@ -122,7 +122,7 @@ class MaskedModel(nn.Module, Masked, ABC):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """What hidden tokens are predicted from, and the hidden states at each `[CLS]`."""
         ids, positions, types, mask = self._given(batch)
-        if self.decodes:
+        if self.has_decoder:
             hidden = self(ids, positions, types, mask)  # (B, T, C)
             decoded = self.decode(hidden, positions, mask)
             return decoded.flatten(0, 1)[places], hidden.flatten(0, 1)[starts]
@@ -144,7 +144,7 @@ class MaskedModel(nn.Module, Masked, ABC):
         self, sequences: Sequence[Ids], places: Sequence[Ids], types: Sequence[Ids] | None = None
     ) -> list[Floats]:
         """Natural-log probabilities of every token at these places: `(places, V)` for each sequence."""
-        if self.headless:
+        if self.no_mlm_head:
             raise LangueError(
                 "this encoder came without the head that predicts hidden tokens: it embeds (langue embed) "
                 "and is fine-tuned (langue finetune), and fills no gaps"
@@ -161,7 +161,7 @@ class MaskedModel(nn.Module, Masked, ABC):
     def pair_log_probs(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> Floats:
         """Natural-log probabilities of how the two parts of each sequence relate: `(sequences, 2)`."""
         first = torch.stack([states[0] for states in self._read_all(sequences, types)])
-        scores: Floats = F.log_softmax(self.relate(first), -1).cpu().numpy()
+        scores: Floats = F.log_softmax(self.sentence_pair_logits(first), -1).cpu().numpy()
         return scores
 
     def _read_all(

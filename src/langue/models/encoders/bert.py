@@ -1,7 +1,7 @@
 """`bert`: a Transformer encoder that predicts hidden tokens (Devlin et al. 2019).
 
 Deviates from the paper where later work found better, each time by a setting: whole words are hidden
-(`unit`), documents are packed instead of padded (`packed`). Weights go both ways to Hugging Face's
+(`masking`), documents are packed instead of padded (`packed`). Weights go both ways to Hugging Face's
 `BertForPreTraining`, `BertForMaskedLM` and `BertModel`. `[CLS]`, `[SEP]` and `[MASK]` are ids after
 those of the tokenizer. Letters: B batch, T time, C channels, H heads, V vocabulary.
 """
@@ -20,28 +20,28 @@ from langue.models.encoders.base import MaskedModel
 from langue.models.encoders.config import MaskedConfig
 from langue.models.encoders.start import start_from
 from langue.models.family import Family
-from langue.nn.attention import Attention, Mask, ask
+from langue.nn.attention import Attention, Mask, gather_positions
 from langue.nn.disentangled import DisentangledAttention
 from langue.nn.dropout import Dropout
-from langue.nn.released import Names, Weights, gathered, paired, scattered
+from langue.nn.released import Names, Weights, paired, rename_from_hf, rename_to_hf
 from langue.nn.weights import load_state, load_weights, save_weights
 from langue.protocols import Masked, Vocabulary
-from langue.tokens.masked import MaskedBatches, PairBatches, Relation
+from langue.tokens.masked import MaskedBatches, SentencePairBatches, SentencePairs
 from langue.tokens.store import Split
 
 EPSILON = 1e-12  # of the layer norms, as released
 
 
 class BertConfig(MaskedConfig, frozen=True):
-    pairs: Relation = "next"  # of the paper; "none" costs nothing (Liu et al. 2019)
+    sentence_pairs: SentencePairs = "next_sentence"  # of the paper; "none" costs nothing (Liu et al. 2019)
     # Not of the paper; He et al. 2021: by content and by distance, no absolute positions; and a block before
     # the prediction of hidden tokens where absolute positions come in.
     attention: Literal["plain", "disentangled"] = "plain"
-    decoder: bool = False
+    enhanced_mask_decoder: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.decoder and self.attention == "plain":
+        if self.enhanced_mask_decoder and self.attention == "plain":
             raise ValueError(
                 'the decoder brings in absolute positions; it goes with attention = "disentangled"'
             )
@@ -76,7 +76,7 @@ class Block(nn.Module):
         self,
         C: int,
         H: int,
-        inner: int,
+        d_ff: int,
         dropout: float,
         approximate: str = "none",
         *,
@@ -89,8 +89,8 @@ class Block(nn.Module):
             else Attention(C, H, H, dropout=dropout)
         )
         self.norm_1 = nn.LayerNorm(C, eps=EPSILON)
-        self.c_fc = nn.Linear(C, inner)
-        self.c_proj = nn.Linear(inner, C)
+        self.c_fc = nn.Linear(C, d_ff)
+        self.c_proj = nn.Linear(d_ff, C)
         self.norm_2 = nn.LayerNorm(C, eps=EPSILON)
         self.drop = Dropout(dropout)
         self.approximate = approximate  # of the GELU: "none" or "tanh"
@@ -108,19 +108,19 @@ class Block(nn.Module):
         Args:
             places: of `(B T,)`, on the CPU: what is made is made there alone, `(N, C)`. Not disentangled.
         """
-        asked = None if places is None else ask(places, x)
-        if asked is not None:
-            query, mask = asked.rows(x), asked.rows_of_mask(mask)
+        gathered = None if places is None else gather_positions(places, x)
+        if gathered is not None:
+            query, mask = gathered.rows(x), gathered.rows_of_mask(mask)
         found = self.attn(x, mask, query=query) if table is None else self.attn(x, mask, table, query)
         x = x if query is None else query
-        if asked is not None:
-            x, found = asked.flat(x), asked.flat(found)
+        if gathered is not None:
+            x, found = gathered.flat(x), gathered.flat(found)
         x = self.norm_1(x + self.drop(found))
         y = self.c_proj(F.gelu(self.c_fc(x), approximate=self.approximate))
         return self.norm_2(x + self.drop(y))  # type: ignore[no-any-return]
 
 
-def through(
+def run_layers(
     layers: Iterable[nn.Module],
     x: torch.Tensor,
     mask: Mask,
@@ -172,22 +172,24 @@ class Bert(MaskedModel):
             config.specials(vocabulary),
             width=C,
             window=T,
-            pairs=config.pairs,
+            sentence_pairs=config.sentence_pairs,
             packed=config.packed,
-            headless=config.headless,
+            no_mlm_head=config.no_mlm_head,
         )
         self.config = config
         apart = config.attention == "disentangled"
-        inner = config.inner or 4 * C
+        d_ff = config.d_ff or 4 * C
         self.embeddings = Embeddings(V, 0 if apart else T, C, config.dropout)
         self.distances = nn.Embedding(2 * T, C) if apart else None  # shared by all layers
-        self.layers = nn.ModuleList(Block(C, H, inner, config.dropout, disentangled=apart) for _ in range(L))
-        self.decodes = config.decoder
-        self.positions = nn.Embedding(T, C) if config.decoder else None
-        self.decoder = Block(C, H, inner, config.dropout, disentangled=True) if config.decoder else None
+        self.layers = nn.ModuleList(Block(C, H, d_ff, config.dropout, disentangled=apart) for _ in range(L))
+        self.has_decoder = config.enhanced_mask_decoder
+        self.positions = nn.Embedding(T, C) if config.enhanced_mask_decoder else None
+        self.decoder = (
+            Block(C, H, d_ff, config.dropout, disentangled=True) if config.enhanced_mask_decoder else None
+        )
         self.prediction = Prediction(V, C, C)
-        self.pooler = nn.Linear(C, C) if config.pairs != "none" else None
-        self.relation = nn.Linear(C, 2) if config.pairs != "none" else None
+        self.pooler = nn.Linear(C, C) if config.sentence_pairs != "none" else None
+        self.relation = nn.Linear(C, 2) if config.sentence_pairs != "none" else None
 
     def forward(
         self,
@@ -198,7 +200,7 @@ class Bert(MaskedModel):
         places: torch.Tensor | None = None,
     ) -> torch.Tensor:
         table = None if self.distances is None else self.distances.weight
-        return through(self.layers, self.embeddings(ids, positions, types), mask, table, places)
+        return run_layers(self.layers, self.embeddings(ids, positions, types), mask, table, places)
 
     def decode(self, hidden: torch.Tensor, positions: torch.Tensor, mask: Mask) -> torch.Tensor:
         """The enhanced mask decoder (He et al. 2021, section 3.2): only here a place is known."""
@@ -214,23 +216,23 @@ class Bert(MaskedModel):
     def output(self) -> tuple[torch.Tensor, torch.Tensor]:
         return self.embeddings.word.weight, self.prediction.bias
 
-    def relate(self, hidden: torch.Tensor) -> torch.Tensor:
+    def sentence_pair_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         assert self.pooler is not None and self.relation is not None
         return self.relation(torch.tanh(self.pooler(hidden)))  # type: ignore[no-any-return]
 
     def flops_per_token(self) -> float:
         """Of one training step."""
         _, C, _, T = self.config.shape
-        last = self.config.masked if self.distances is None else 1.0
+        last = self.config.mlm_probability if self.distances is None else 1.0
         layers = sum(flops(layer, C, T) for layer in self.layers[:-1]) + flops(self.layers[-1], C, T, last)
-        return layers + 6.0 * self.config.masked * (self.output[0].numel() + C * C)
+        return layers + 6.0 * self.config.mlm_probability * (self.output[0].numel() + C * C)
 
     def save(self, folder: Path) -> None:
         save_weights(self, folder)
 
 
 @torch.no_grad()
-def initialise(model: nn.Module, seed: int) -> None:
+def initialize(model: nn.Module, seed: int) -> None:
     """Matrices ~ N(0, 0.02), gains of norms 1, biases 0 (the released code)."""
     draw = torch.Generator().manual_seed(derive(seed, "weights") % 2**63)
     for name, parameter in model.named_parameters():
@@ -249,16 +251,16 @@ def batches(
         "context": context,
         "eos": vocabulary.eos,
         "specials": config.specials(vocabulary),
-        "unit": config.unit,
-        "share": config.masked,
+        "masking": config.masking,
+        "mlm_probability": config.mlm_probability,
         "seed": seed,
     }
-    if config.pairs == "none":
+    if config.sentence_pairs == "none":
         return MaskedBatches(split, **shape)
-    return PairBatches(split, relation=config.pairs, **shape)
+    return SentencePairBatches(split, sentence_pairs=config.sentence_pairs, **shape)
 
 
-def released_names(config: BertConfig) -> Names:
+def hf_names(config: BertConfig) -> Names:
     """Our tensors by the names of Hugging Face's `BertForPreTraining`."""
     names: dict[str, tuple[str, ...]] = {
         "embeddings.word.weight": ("bert.embeddings.word_embeddings.weight",),
@@ -273,11 +275,11 @@ def released_names(config: BertConfig) -> Names:
         "prediction.dense": ("cls.predictions.transform.dense",),
         "prediction.norm": ("cls.predictions.transform.LayerNorm",),
     }
-    layers |= released_layer_names(config.shape.layers, "layers", "bert.encoder.layer")
+    layers |= hf_layer_names(config.shape.layers, "layers", "bert.encoder.layer")
     return names | paired(layers)
 
 
-def released_layer_names(count: int, ours: str, theirs: str) -> dict[str, tuple[str, ...]]:
+def hf_layer_names(count: int, ours: str, theirs: str) -> dict[str, tuple[str, ...]]:
     """Of the blocks of an encoder, the names of their linear layers and norms."""
     names: dict[str, tuple[str, ...]] = {}
     for layer in range(count):
@@ -292,7 +294,7 @@ def released_layer_names(count: int, ours: str, theirs: str) -> dict[str, tuple[
     return names
 
 
-def from_released(config: BertConfig, vocabulary: Vocabulary, weights: Weights, seed: int = 0) -> Bert:
+def from_hf(config: BertConfig, vocabulary: Vocabulary, weights: Weights, seed: int = 0) -> Bert:
     """The model with the weights of a BERT of Hugging Face.
 
     What a released encoder has not, as `BertModel` has no head, keeps the random weights of `seed`.
@@ -305,14 +307,14 @@ def from_released(config: BertConfig, vocabulary: Vocabulary, weights: Weights, 
     model = build(config, vocabulary, seed)
     own = model.state_dict()
     state = {name: part for name, part in own.items() if not name.startswith(("embeddings.", "layers."))}
-    found = gathered(released_names(config), weights)
+    found = rename_from_hf(hf_names(config), weights)
     load_state(
         model, state | {name: part for name, part in found.items() if name in own}, "what was released"
     )
     return model
 
 
-def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
+def to_hf(model: Bert) -> tuple[dict[str, Any], Weights]:
     """The configuration and the weights that Hugging Face's BERT reads.
 
     Raises:
@@ -328,7 +330,7 @@ def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
         "hidden_size": C,
         "num_hidden_layers": L,
         "num_attention_heads": H,
-        "intermediate_size": model.config.inner or 4 * C,
+        "intermediate_size": model.config.d_ff or 4 * C,
         "max_position_embeddings": T,
         "type_vocab_size": 2,
         "hidden_act": "gelu",
@@ -337,7 +339,7 @@ def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
         "layer_norm_eps": EPSILON,
         "pad_token_id": 0,
     }
-    weights = scattered(released_names(model.config), model.state_dict())
+    weights = rename_to_hf(hf_names(model.config), model.state_dict())
     weights["cls.predictions.decoder.weight"] = model.output[0].detach()
     weights["cls.predictions.decoder.bias"] = model.output[1].detach()
     return table, weights
@@ -345,11 +347,11 @@ def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
 
 def build(config: BertConfig, vocabulary: Vocabulary, seed: int) -> Bert:
     """A model with random weights, or those it is to start from."""
-    config.settle(vocabulary)
+    config.resolve_special_ids(vocabulary)
     model = Bert(config, vocabulary)
-    initialise(model, seed)
-    if config.start:
-        start_from(model, Path(config.start), family="bert")
+    initialize(model, seed)
+    if config.init_from:
+        start_from(model, Path(config.init_from), family="bert")
     return model
 
 

@@ -27,7 +27,7 @@ from langue.protocols import Classifier, Floats, Ids, Vocabulary
 from langue.tokens.masked import MaskedBatch, packed
 
 EXAMPLES = 64  # read at a time without gradients
-Pool = Literal["cls", "mean"]
+Pooling = Literal["cls", "mean"]
 
 
 class ClassifierConfig(Config, frozen=True):
@@ -36,7 +36,7 @@ class ClassifierConfig(Config, frozen=True):
     encoder_config: dict[str, Any]
     labels: tuple[str, ...]
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.1  # of the pooled state, as in the paper
-    pool: Pool = "cls"
+    pooling: Pooling = "cls"
 
 
 class EncoderClassifier(nn.Module, Classifier):
@@ -56,7 +56,7 @@ class EncoderClassifier(nn.Module, Classifier):
         self.out = nn.Linear(C, len(config.labels))
 
     @torch.no_grad()
-    def initialise(self, seed: int) -> None:
+    def initialize(self, seed: int) -> None:
         """Weights ~ N(0, 0.02), biases 0; the pooler is the encoder's if it has one."""
         draw = torch.Generator().manual_seed(derive(seed, "head") % 2**63)
         pooler = self.encoder.pooler  # of the task on pairs
@@ -68,7 +68,7 @@ class EncoderClassifier(nn.Module, Classifier):
 
     def forward(self, batch: MaskedBatch) -> torch.Tensor:
         """Logits `(examples, labels)`, in the order of their numbers."""
-        states = self._mean(batch) if self.config.pool == "mean" else self._first(batch)
+        states = self._mean(batch) if self.config.pooling == "mean" else self._first(batch)
         return self.out(self.drop(torch.tanh(self.pool(states))))  # type: ignore[no-any-return]
 
     def _first(self, batch: MaskedBatch) -> torch.Tensor:
@@ -114,7 +114,7 @@ def build(config: ClassifierConfig, vocabulary: Vocabulary, seed: int) -> Encode
     if not isinstance(encoder, MaskedModel):
         raise LangueError(f"{config.encoder} does not read in both directions; fine-tune bert or albert")
     model = EncoderClassifier(config, encoder)
-    model.initialise(seed)
+    model.initialize(seed)
     return model
 
 

@@ -1,7 +1,7 @@
 """Starting an encoder from another: weights taken over, positions stretched, the vocabulary matched.
 
 What one starts from is a model folder or a folder of Hugging Face, of the same family; an ALBERT starts from
-a BERT too (`factorised.py`). Tokens are matched by the bytes they spell. A token the other vocabulary lacks
+a BERT too (`from_bert.py`). Tokens are matched by the bytes they spell. A token the other vocabulary lacks
 starts at the mean of the tokens that vocabulary spells it with.
 """
 
@@ -18,8 +18,8 @@ from langue.base.errors import LangueError
 from langue.base.files import verify_files
 from langue.base.progress import log
 from langue.models.encoders.base import MaskedModel
-from langue.models.encoders.from_bert import factorised
-from langue.models.encoders.released import is_released, read_released, released_shape
+from langue.models.encoders.from_bert import factorized
+from langue.models.encoders.released import hf_shape, is_hf_folder, read_hf
 from langue.models.folder import DESCRIPTION, describe
 from langue.nn.released import Weights
 from langue.nn.weights import WEIGHTS
@@ -53,18 +53,18 @@ def settings_of(folder: Path) -> dict[str, Any]:
     Raises:
         LangueError: neither a model folder nor one of Hugging Face that langue reads.
     """
-    return released_shape(folder)[1] if _released(folder) else describe(folder).config
+    return hf_shape(folder)[1] if _released(folder) else describe(folder).config
 
 
 def _released(folder: Path) -> bool:
-    return is_released(folder) and not (folder / DESCRIPTION).is_file()
+    return is_hf_folder(folder) and not (folder / DESCRIPTION).is_file()
 
 
 def _source(folder: Path) -> Source:
     if _released(folder):
-        found = read_released(folder)
+        found = read_hf(folder)
         weights: Weights = found.model.state_dict()
-        if found.model.headless:  # its head is random, no better than what is there
+        if found.model.no_mlm_head:  # its head is random, no better than what is there
             weights = {name: part for name, part in weights.items() if not name.startswith("prediction.")}
         return Source(found.family.name, encode(found.config), weights, found.tokenizer)
     description = describe(folder)
@@ -118,7 +118,7 @@ def _as(family: str, source: Source, model: MaskedModel, folder: Path) -> Weight
     place = "embeddings.position.weight"
     if place not in source.weights or place not in model.state_dict():
         raise LangueError(f"{folder} and an albert that starts from it need absolute positions, both of them")
-    return factorised(source.weights, model.output[0].shape[1])
+    return factorized(source.weights, model.output[0].shape[1])
 
 
 def stretched(positions: torch.Tensor, T: int) -> torch.Tensor:

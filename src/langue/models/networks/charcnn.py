@@ -96,7 +96,7 @@ class Spelling(nn.Module):
         self.highways = nn.Sequential(*(Highway(sum(filters)) for _ in range(highways)))
 
     @torch.no_grad()
-    def settle(self) -> None:
+    def reset_parameters(self) -> None:
         """What starts from a value of its own: padding is nothing, and the gates carry."""
         self.characters.weight[PADDING] = 0
         for name, parameter in self.named_parameters():
@@ -133,9 +133,9 @@ def network(config: CharCNNConfig, vocabulary: Vocabulary, symbols: torch.Tensor
 def build(config: CharCNNConfig, vocabulary: Vocabulary, seed: int) -> RNN:
     """A model with random weights."""
     model = network(config, vocabulary, spell(vocabulary, least=len(config.shape.filters)))
-    model.initialise(seed, SPREAD)
+    model.initialize(seed, SPREAD)
     assert isinstance(model.embedding, Spelling)
-    model.embedding.settle()
+    model.embedding.reset_parameters()
     return model
 
 

@@ -1,7 +1,7 @@
 """`gpt2`: a causal Transformer with pre-layer norm (Radford et al. 2019, section 2.3).
 
 Deviates from the released GPT-2 in nothing that changes a score: the parameters have its names and
-shapes (linear weights transposed), and go both ways through `from_released` and `to_released`.
+shapes (linear weights transposed), and go both ways through `from_hf` and `to_hf`.
 Dropout is off unless asked for. What later papers changed is off by default and switches one by one.
 Letters: B batch, T time, C channels, H heads, G heads of keys and values, D head width, V vocabulary.
 """
@@ -130,7 +130,7 @@ class GPT2(Windowed):
         self.lm_head = None if config.tied else nn.Linear(C, vocabulary.size, bias=False)
 
     @torch.no_grad()
-    def initialise(self, seed: int) -> None:
+    def initialize(self, seed: int) -> None:
         """Weights ~ N(0, 0.02), those that write to the residual stream / √(2 layers); biases 0."""
         draw = torch.Generator().manual_seed(derive(seed, "weights") % 2**63)
         for name, parameter in self.named_parameters():
@@ -145,14 +145,14 @@ class GPT2(Windowed):
     ) -> torch.Tensor:
         """Hidden states `(B, T, C)` of ids `(B, T)`."""
         x = self.wte(ids)
-        turn = None
+        rope = None
         if self.wpe is not None:
             x = x + self.wpe(positions)
         else:
-            turn = rotation(positions, self.config.shape.width // self.config.shape.heads)
+            rope = rotation(positions, self.config.shape.width // self.config.shape.heads)
         x = self.drop(x)
         for block in self.h:
-            x = block(x, mask, turn, past)
+            x = block(x, mask, rope, past)
         return self.ln_f(x)  # type: ignore[no-any-return]
 
     @property
@@ -177,7 +177,7 @@ class GPT2(Windowed):
         save_weights(self, folder)
 
 
-def from_released(config: GPT2Config, vocabulary: Vocabulary, weights: dict[str, torch.Tensor]) -> GPT2:
+def from_hf(config: GPT2Config, vocabulary: Vocabulary, weights: dict[str, torch.Tensor]) -> GPT2:
     """The model with the weights of a `GPT2LMHeadModel` (or `GPT2Model`) of Hugging Face.
 
     Raises:
@@ -195,7 +195,7 @@ def from_released(config: GPT2Config, vocabulary: Vocabulary, weights: dict[str,
     return model
 
 
-def to_released(model: GPT2) -> dict[str, torch.Tensor]:
+def to_hf(model: GPT2) -> dict[str, torch.Tensor]:
     """The weights as `GPT2LMHeadModel` of Hugging Face has them.
 
     Raises:
@@ -220,7 +220,7 @@ def _transposed(name: str) -> bool:
 def build(config: GPT2Config, vocabulary: Vocabulary, seed: int) -> GPT2:
     """A model with random weights."""
     model = GPT2(config, vocabulary)
-    model.initialise(seed)
+    model.initialize(seed)
     return model
 
 

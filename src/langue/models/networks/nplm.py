@@ -5,7 +5,7 @@
 The first model to learn what words mean by predicting them: C is a table of word vectors, shared by
 all places of the context. The direct connections W are optional, as in the paper.
 Deviates: dropout (off by default), `<eos>` stands before a document as often as the order needs, and
-the weights are trained by whatever optimiser `[training]` names, not by plain gradient ascent.
+the weights are trained by whatever optimizer `[training]` names, not by plain gradient ascent.
 Letters: B predictions, n order, m width of a word vector, h hidden units, V vocabulary.
 """
 
@@ -52,7 +52,7 @@ class NPLMConfig(Config, frozen=True):
     order: Count = 0  # sees order - 1 tokens
     width: Count = 0
     hidden: Count = 0
-    direct: bool = False  # W: learns faster, generalises a little less (section 4.2)
+    direct: bool = False  # W: learns faster, generalizes a little less (section 4.2)
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.3 helps after many epochs
 
     def __post_init__(self) -> None:
@@ -84,7 +84,7 @@ class NPLM(nn.Module, Causal):
         self.head = nn.Linear(h + config.direct * (n - 1) * m, vocabulary.size)  # U, W side by side; b
 
     @torch.no_grad()
-    def initialise(self, seed: int) -> None:
+    def initialize(self, seed: int) -> None:
         """Word vectors ~ N(0, 1), matrices uniform in ± 1/√inputs; biases 0."""
         draw = torch.Generator().manual_seed(derive(seed, "weights") % 2**63)
         for name, parameter in self.named_parameters():
@@ -177,7 +177,7 @@ class NPLMDecoder:
 def build(config: NPLMConfig, vocabulary: Vocabulary, seed: int) -> NPLM:
     """A model with random weights."""
     model = NPLM(config, vocabulary)
-    model.initialise(seed)
+    model.initialize(seed)
     return model
 
 

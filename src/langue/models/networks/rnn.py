@@ -5,7 +5,7 @@
 The cell is Elman's, a GRU (Cho et al. 2014) or an LSTM (Hochreiter and Schmidhuber 1997). Trained as
 Zaremba et al. 2014 do: truncated backpropagation over `context` tokens, the state carried on to the
 next batch of the stream; dropout on the non-recurrent connections; uniform initial weights. Options
-of Merity et al. 2018 (AWD-LSTM): weight drop, locked dropout, tied embeddings.
+of Merity et al. 2018 (AWD-LSTM): weight drop, variational dropout, tied embeddings.
 Deviates: the state starts afresh at each document, and `<eos>` is read before its first token.
 Letters: B batch, T time, C width, V vocabulary; a state is `(layers, parts, B, C)`.
 """
@@ -62,7 +62,7 @@ class RNNConfig(Config, frozen=True):
     width: Count = 0
     context: Count = 0  # tokens the gradient goes back through; the state itself has no bound
     dropout: Share = 0.0  # many epochs over little text want 0.5
-    locked: bool = False
+    variational_dropout: bool = False
     weight_drop: Share = 0.0
     tied: bool = False  # input and output embedding are one: fewer weights, better on little text
 
@@ -95,7 +95,7 @@ class RNN(nn.Module, RecurrentCausal):
         self.carry: dict[str, torch.Tensor] = {}  # the state in which the batch before ended
 
     @torch.no_grad()
-    def initialise(self, seed: int, spread: float) -> None:
+    def initialize(self, seed: int, spread: float) -> None:
         """All weights uniform in ± spread."""
         draw = torch.Generator().manual_seed(derive(seed, "weights") % 2**63)
         for parameter in self.parameters():
@@ -231,7 +231,7 @@ def network(config: RNNConfig, vocabulary: Vocabulary) -> RNN:
         inputs=C,
         width=C,
         dropout=config.dropout,
-        locked=config.locked,
+        variational_dropout=config.variational_dropout,
         weight_drop=config.weight_drop,
     )
     model = RNN(vocabulary, nn.Embedding(vocabulary.size, C), recurrent, context=T)
@@ -243,7 +243,7 @@ def network(config: RNNConfig, vocabulary: Vocabulary) -> RNN:
 def build(config: RNNConfig, vocabulary: Vocabulary, seed: int) -> RNN:
     """A model with random weights."""
     model = network(config, vocabulary)
-    model.initialise(seed, config.shape.spread)
+    model.initialize(seed, config.shape.spread)
     return model
 
 

@@ -122,12 +122,12 @@ class Transformer(EncoderDecoder):
         self.embedding = nn.Embedding(vocabulary.size, C)
         self.encoder = nn.ModuleList(Layer(config, decodes=False) for _ in range(L))
         self.decoding = nn.ModuleList(Layer(config, decodes=True) for _ in range(L))
-        # Where norms come first, nothing has normalised what the last layer makes.
+        # Where norms come first, nothing has normalized what the last layer makes.
         self.last = nn.ModuleList(nn.LayerNorm(C) if config.norm == "pre" else nn.Identity() for _ in "ed")
         self.drop = Dropout(config.dropout)
 
     @torch.no_grad()
-    def initialise(self, seed: int) -> None:
+    def initialize(self, seed: int) -> None:
         """Embedding ~ N(0, 1 / C), other matrices as Glorot and Bengio 2010; biases 0."""
         draw = torch.Generator().manual_seed(derive(seed, "weights") % 2**63)
         for name, parameter in self.named_parameters():
@@ -217,7 +217,7 @@ def build(config: TransformerConfig, vocabulary: Vocabulary, seed: int) -> Trans
         LangueError: no token of the vocabulary is the separator.
     """
     model = Transformer(config, vocabulary, separators_of(config.separator, vocabulary))
-    model.initialise(seed)
+    model.initialize(seed)
     return model
 
 

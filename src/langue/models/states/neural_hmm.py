@@ -5,11 +5,11 @@ Language Models").
     p(w | z) ∝ exp h(z)·v(w)  over the words w of the cluster c of z
 
 Words are shared out among clusters, and each cluster has states of its own (section 3.2), so thousands of
-states cost what one cluster's do: `blocks` has the arithmetic. States and words have embeddings, f, g and
-h are residual layers, so what a state learns its neighbours share, and many states need no more text.
+states cost what one cluster's do: `cluster_tables` has the arithmetic. States and words have embeddings, f, g
+and h are residual layers, so what a state learns its neighbors share, and many states need no more text.
 Trained by gradient through the forward algorithm. State dropout leaves out a share of the states of each
 cluster in each step (section 3.3). Deviates: the softmax over next states has two levels; clusters are
-learned by exchange (`classes`), which maximises the likelihood that Brown's do. `clusters = 1` is the
+learned by exchange (`classes`), which maximizes the likelihood that Brown's do. `clusters = 1` is the
 HMM in which every state may emit every word. Letters: C channels, M clusters, S states of each, V words.
 """
 
@@ -31,9 +31,9 @@ from langue.base.seeds import derive
 from langue.inference.chain import offsets_of
 from langue.models.counts.exchange import exchange
 from langue.models.family import Family
-from langue.models.states.hmm.blocked import BlockDecoder, BlockHMM
-from langue.models.states.hmm.blocks import Numbers, Tables, expect
 from langue.models.states.hmm.classes import filled
+from langue.models.states.hmm.cluster_tables import Numbers, Tables, expect
+from langue.models.states.hmm.clustered import ClusteredDecoder, ClusteredHMM
 from langue.models.states.hmm.model import HMM, StatePath
 from langue.protocols import Causal, Floats, Ids, Vocabulary
 from langue.tokens.batches import Batch
@@ -85,7 +85,7 @@ class LogLikelihood(torch.autograd.Function):
 
 
 class NeuralHMM(nn.Module, Causal):
-    """A `Causal` model: between two trainings it is the `BlockHMM` of the tables it makes."""
+    """A `Causal` model: between two trainings it is the `ClusteredHMM` of the tables it makes."""
 
     window: int | None = None
     stride: int | None = None
@@ -103,10 +103,10 @@ class NeuralHMM(nn.Module, Causal):
         self.first = nn.Parameter(torch.zeros(2, C))  # of a document, and of a piece from inside one
         self.f, self.g, self.h = (Residual(C) for _ in range(3))
         self.classes = classes
-        self._made: BlockHMM | None = None
+        self._made: ClusteredHMM | None = None
 
     @torch.no_grad()
-    def initialise(self, seed: int) -> None:
+    def initialize(self, seed: int) -> None:
         """Matrices ~ N(0, 1 / √C), so that products of two are of order one; the rest 0, norms 1."""
         draw = torch.Generator().manual_seed(derive(seed, "weights") % 2**63)
         for name, parameter in self.named_parameters():
@@ -168,18 +168,18 @@ class NeuralHMM(nn.Module, Causal):
         return super().train(mode)
 
     @property
-    def made(self) -> BlockHMM:
+    def made(self) -> ClusteredHMM:
         """The HMM of the present weights."""
         if self._made is None:
             states = torch.arange(self.config.states).view(self.config.clusters, -1)
             with torch.no_grad():
                 tables = Tables(*(part.detach() for part in self.tables(states)))
-            self._made = BlockHMM(self.vocabulary, tables, self.classes)
+            self._made = ClusteredHMM(self.vocabulary, tables, self.classes)
         return self._made
 
     @property
     def hmm(self) -> HMM:
-        """The same with tables of all states; see `BlockHMM.hmm`."""
+        """The same with tables of all states; see `ClusteredHMM.hmm`."""
         return self.made.hmm
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
@@ -188,7 +188,7 @@ class NeuralHMM(nn.Module, Causal):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.made.next_log_probs(contexts)
 
-    def decoder(self, prompts: Sequence[Ids]) -> BlockDecoder:
+    def decoder(self, prompts: Sequence[Ids]) -> ClusteredDecoder:
         return self.made.decoder(prompts)
 
     def states(self, sequences: Sequence[Ids]) -> list[StatePath]:
@@ -216,7 +216,7 @@ def build(config: NeuralHMMConfig, vocabulary: Vocabulary, seed: int) -> NeuralH
             f"--set clusters=1 lets every state emit every word"
         )
     model = NeuralHMM(config, vocabulary, np.arange(vocabulary.size) % config.clusters)
-    model.initialise(seed)
+    model.initialize(seed)
     return model
 
 

@@ -1,7 +1,7 @@
 """`encoder-tagger`: an encoder that was trained on text, and a head that labels tokens (Devlin et al. 2019,
 section 5.3).
 
-A token is read in the pieces the encoder's vocabulary spells it with, and labelled by the state of its
+A token is read in the pieces the encoder's vocabulary spells it with, and labeled by the state of its
 first one. No piece spans two tokens. A sentence longer than the window is read in windows that overlap; of
 each token the state is taken where it has most around it, and the head sees the sentence whole.
 Letters: N tokens of all sentences, C channels.
@@ -21,7 +21,7 @@ from torch import nn
 from langue.base.config import Config, decode
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
-from langue.corpus.normalise import Normalisation
+from langue.corpus.normalize import Normalization
 from langue.corpus.schemes import Scheme
 from langue.corpus.tagged import Sentence
 from langue.models.encoders.base import MaskedModel
@@ -50,7 +50,7 @@ class EncoderTaggerConfig(Config, frozen=True):
     encoder: str  # family
     encoder_config: dict[str, Any]
     vocabulary: dict[str, int]  # size, eos
-    normalisation: dict[str, Any]
+    normalization: dict[str, Any]
     labels: tuple[str, ...]
     scheme: Scheme | None  # how the data spells spans
     encoding: Scheme | None  # how the labels do
@@ -61,7 +61,7 @@ class EncoderTaggerConfig(Config, frozen=True):
 class Read(NamedTuple):
     """Sentences as the encoder reads them."""
 
-    windows: list[tuple[Ids, Ids]]  # ids and types, framed
+    windows: list[tuple[Ids, Ids]]  # ids and types, with special tokens
     window: list[int]  # (N,) of each token, which of them its state is taken from
     place: list[int]  # (N,) and where in it
 
@@ -74,10 +74,10 @@ class Reader:
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, normalisation: Normalisation, specials: tuple[int, int, int], room: int
+        self, tokenizer: Tokenizer, normalization: Normalization, specials: tuple[int, int, int], room: int
     ) -> None:
         self.tokenizer = tokenizer
-        self.normalisation = normalisation
+        self.normalization = normalization
         self.cls, self.sep, self.mask = specials
         self.room = room
         self._pieces: dict[str, list[int]] = {}  # of tokens that were met
@@ -94,7 +94,7 @@ class Reader:
     def _meet(self, spelled: Sequence[Sequence[str]]) -> None:
         """Encode the tokens that are new."""
         new = list({text: None for texts in spelled for text in texts if text not in self._pieces})
-        encoded = self.tokenizer.encode_batch([self.normalisation.apply(text) for text in new]) if new else []
+        encoded = self.tokenizer.encode_batch([self.normalization.apply(text) for text in new]) if new else []
         for text, ids in zip(new, encoded, strict=True):
             # Of a token longer than half a window only the beginning is read; one of which nothing is left
             # is hidden.
@@ -154,11 +154,11 @@ class EncoderTagger(NeuralTagger):
         super().__init__(("word",), labels, encoder.width, config.head, constraints=config.constraints)
         self.config = config
         self.encoder = encoder
-        normalisation = decode(Normalisation, config.normalisation, "normalisation")
-        self.reader = Reader(tokenizer, normalisation, encoder.specials, encoder.window - 2)
+        normalization = decode(Normalization, config.normalization, "normalization")
+        self.reader = Reader(tokenizer, normalization, encoder.specials, encoder.window - 2)
 
     @torch.no_grad()
-    def initialise(self, seed: int) -> None:
+    def initialize(self, seed: int) -> None:
         """The head: weights ~ N(0, 0.02), all else 0."""
         draw = torch.Generator().manual_seed(derive(seed, "head") % 2**63)
         for name, parameter in self.head.named_parameters():
@@ -199,7 +199,7 @@ def build(config: EncoderTaggerConfig, tokenizer: Tokenizer, seed: int) -> Encod
     if not isinstance(encoder, MaskedModel):
         raise LangueError(f"{config.encoder} does not read in both directions; fine-tune bert or albert")
     model = EncoderTagger(config, encoder, tokenizer)
-    model.initialise(seed)
+    model.initialize(seed)
     return model
 
 

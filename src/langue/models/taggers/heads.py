@@ -1,7 +1,7 @@
 """What labels the positions of an encoder: `head = "crf"` or `"softmax"`.
 
 A linear layer scores each label at each position. A CRF (Collobert et al. 2011; Huang et al. 2015) adds a
-matrix that scores each pair of neighbours, and its loss is -log p(tags | text) of the whole sentence; a
+matrix that scores each pair of neighbors, and its loss is -log p(tags | text) of the whole sentence; a
 softmax learns every position alone. Forbidden steps may be given, and then neither head takes one. All
 inference is that of `inference`, in float64. Sequences stand one after another, with nothing padded.
 Letters: N positions of all sequences, S sequences, C channels, K labels.
@@ -75,7 +75,7 @@ class LabelHead(nn.Module, ABC):
 
     @torch.inference_mode()
     def best(self, hidden: torch.Tensor, n: int) -> list[tuple[float, Ids]]:
-        """The `n` likeliest labellings of one sequence with their natural-log probabilities."""
+        """The `n` likeliest labelings of one sequence with their natural-log probabilities."""
         chain, unary, offsets = self._scored(hidden, [len(hidden)])
         log_z = float(log_partition(chain, unary, offsets)[0])
         ranked = n_best(chain, unary, n)

@@ -43,7 +43,7 @@ class HMMTaggerConfig(Config, frozen=True):
     """The few dials of a counted model."""
 
     order: Literal[1, 2] = 2
-    longest_ending: Annotated[int, msgspec.Meta(ge=0, le=20)] = 10  # characters, as in the paper
+    max_suffix_length: Annotated[int, msgspec.Meta(ge=0, le=20)] = 10  # characters, as in the paper
     encoding: Encoding = "BIOES"  # of spans, inside
     constraints: bool = True  # only tag sequences that spell spans
     decoding: Literal["viterbi", "posterior"] = "viterbi"  # posterior: the likeliest tag of each token
@@ -122,7 +122,7 @@ class HMMTagger(Tagger):
         if known is not None and self._is_reachable(known):
             return known
         kind = capital_class(word)
-        for length in range(min(self.config.longest_ending, len(word)), 0, -1):
+        for length in range(min(self.config.max_suffix_length, len(word)), 0, -1):
             found = self.endings.get(kind + word[-length:])
             if found is not None:
                 return found
@@ -195,7 +195,7 @@ def estimate(config: HMMTaggerConfig, data: TaggedData) -> HMMTagger:
         labels,
         transitions(parts, K, config, labels),
         lexicon,
-        ending_scores(counts, prior, config.longest_ending),
+        ending_scores(counts, prior, config.max_suffix_length),
         np.log(np.maximum(prior, 1e-300) / prior.sum()),
         config,
     )

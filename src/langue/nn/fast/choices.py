@@ -96,12 +96,12 @@ TILE = 32  # bfloat16 numbers that the matrix unit of a processor takes at a tim
 CACHED = 1 << 18  # float32 numbers, 1 MB, that stay in a core's cache from one pass over them to the next
 
 
-def well_shaped(width: int, like: torch.Tensor) -> int:
+def padded_width(width: int, like: torch.Tensor) -> int:
     """The width, or the next one fast in products: in bfloat16 on a CPU, 650 takes twice as long as 672."""
     return -(-width // TILE) * TILE if like.device.type == "cpu" and like.dtype == torch.bfloat16 else width
 
 
-def filled_up(x: torch.Tensor, *shape: int, dtype: torch.dtype) -> torch.Tensor:
+def pad_to(x: torch.Tensor, *shape: int, dtype: torch.dtype) -> torch.Tensor:
     """A tensor in a shape at least as large, filled up with zeros, and in another type."""
     if x.shape == shape:
         return x.to(dtype)
@@ -110,12 +110,12 @@ def filled_up(x: torch.Tensor, *shape: int, dtype: torch.dtype) -> torch.Tensor:
     return filled
 
 
-def cells_at_once(x: torch.Tensor) -> int:
+def chunk_size(x: torch.Tensor) -> int:
     """How many numbers several passes in a row are best made over at a time."""
     return CACHED if x.device.type == "cpu" else max(x.numel(), 1)
 
 
-def steps_of_our_own(x: torch.Tensor) -> bool:
+def use_stepwise_lstm(x: torch.Tensor) -> bool:
     """Whether our loop beats torch's kernel for an LSTM: on a CPU in bfloat16, where gradients are wanted."""
     return x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and torch.is_grad_enabled()
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from langue.nn.fast.choices import cells_at_once, filled_up, well_shaped
+from langue.nn.fast.choices import chunk_size, pad_to, padded_width
 
 CHUNK = 1 << 25  # logits held at once: 64 MB in bfloat16
 
@@ -56,8 +56,8 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         bias: torch.Tensor | None,
         z_loss: float,
     ) -> torch.Tensor:
-        (V, C), E = weight.shape, well_shaped(weight.shape[1], hidden)
-        head, x = (filled_up(part, len(part), E, dtype=hidden.dtype) for part in (weight, hidden))
+        (V, C), E = weight.shape, padded_width(weight.shape[1], hidden)
+        head, x = (pad_to(part, len(part), E, dtype=hidden.dtype) for part in (weight, hidden))
         total = hidden.new_zeros((), dtype=torch.float32)
         d_x = torch.empty_like(x)
         d_head = None
@@ -100,7 +100,7 @@ def _into_gradient(
     passes took longer than the products.
     """
     total = logits.new_zeros((), dtype=torch.float32)
-    rows = max(cells_at_once(logits) // logits.shape[1], 1)
+    rows = max(chunk_size(logits) // logits.shape[1], 1)
     for part, target in zip(torch.split(logits, rows), torch.split(targets[:, None], rows), strict=True):
         p = part.float()
         if bias is not None:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from langue.nn.fast.choices import filled_up, well_shaped
+from langue.nn.fast.choices import pad_to, padded_width
 
 
 def lstm(
@@ -58,16 +58,16 @@ class _Steps(torch.autograd.Function):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         (B, T, N), width = x.shape, h.shape[1]
         # Units and inputs are filled up with some that stay 0: they read nothing and tell nothing.
-        C, E, half = well_shaped(width, x), well_shaped(N, x), x.dtype
-        x = filled_up(x.transpose(0, 1), T, B, E, dtype=half).reshape(T * B, E)
-        weight_ih = filled_up(weight_ih.view(4, width, N), 4, C, E, dtype=half).view(4 * C, E)
-        weight_hh = filled_up(weight_hh.view(4, width, width), 4, C, C, dtype=half).view(4 * C, C)
-        bias = filled_up(bias.view(4, width), 4, C, dtype=half).view(4 * C, 1)
+        C, E, half = padded_width(width, x), padded_width(N, x), x.dtype
+        x = pad_to(x.transpose(0, 1), T, B, E, dtype=half).reshape(T * B, E)
+        weight_ih = pad_to(weight_ih.view(4, width, N), 4, C, E, dtype=half).view(4 * C, E)
+        weight_hh = pad_to(weight_hh.view(4, width, width), 4, C, C, dtype=half).view(4 * C, C)
+        bias = pad_to(bias.view(4, width), 4, C, dtype=half).view(4 * C, 1)
         read = torch.addmm(bias, weight_ih, x.T).view(4 * C, T, B).transpose(0, 1).contiguous()
         gates = c.new_empty(T, 4, C, B)
         hs = torch.empty(T + 1, C, B, dtype=half, device=x.device)  # hs[t], cs[t]: before step t
         cs = c.new_empty(T + 1, C, B)
-        hs[0], cs[0] = (filled_up(part.T, C, B, dtype=part.dtype) for part in (h, c))
+        hs[0], cs[0] = (pad_to(part.T, C, B, dtype=part.dtype) for part in (h, c))
         for t in range(T):
             h, c = hs[t], cs[t]
             if keep is not None:
@@ -96,8 +96,8 @@ class _Steps(torch.autograd.Function):
         into_c = torch.stack([g * i * (1 - i), before[1] * f * (1 - f), i * (1 - g * g)], 1)
         into_h = tanh_c * o * (1 - o)
         c_into_h = o * (1 - tanh_c * tanh_c)
-        dy = filled_up(dy.permute(1, 2, 0), T, C, B, dtype=x.dtype).contiguous()
-        dh, dc = (filled_up(part.T, C, B, dtype=part.dtype) for part in (dh, dc))
+        dy = pad_to(dy.permute(1, 2, 0), T, C, B, dtype=x.dtype).contiguous()
+        dh, dc = (pad_to(part.T, C, B, dtype=part.dtype) for part in (dh, dc))
         back = weight_hh.T.contiguous()  # (C, 4 C)
         d = torch.empty(T, 4, C, B, dtype=x.dtype, device=x.device)
         for t in reversed(range(T)):

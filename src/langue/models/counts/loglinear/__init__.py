@@ -4,10 +4,10 @@
 
 A feature is a row of W: "the tokens before end in these k" for every k below the order, and with
 `skips` "this token stands d places back". Rows are found by hash; a pair (f, w) that training never
-showed weighs 0 and takes no memory. The likelihood is concave, so there is one best θ. Regularised as
+showed weighs 0 and takes no memory. The likelihood is concave, so there is one best θ. Regularized as
 Chen 2009 ("Performance prediction for exponential language models") found best for n-gram features.
-`features` counts, `learn` is the optimisation, `model` is what scores.
-Deviates from the book in its optimiser: AdaGrad (Duchi et al. 2011) instead of iterative scaling.
+`features` counts, `learn` is the optimization, `model` is what scores.
+Deviates from the book in its optimizer: AdaGrad (Duchi et al. 2011) instead of iterative scaling.
 """
 
 from pathlib import Path
@@ -62,7 +62,7 @@ FAMILY = Family(
     summary="log-linear model on n-gram context features",
     makes=Causal,
     config=LogLinearConfig,
-    estimated_by="optimisation",
+    estimated_by="optimization",
     load=load,
     estimate=estimate,
 )

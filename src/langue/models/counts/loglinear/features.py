@@ -34,7 +34,7 @@ def count_of(order: int, skips: bool) -> int:
 
 @njit
 def _mix(x):  # type: ignore[no-untyped-def]
-    """The finaliser of SplitMix64 (Steele et al. 2014)."""
+    """The finalizer of SplitMix64 (Steele et al. 2014)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))

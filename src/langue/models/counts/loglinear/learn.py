@@ -1,6 +1,6 @@
 """Finding θ: AdaGrad on the likelihood less its penalty, token by token (Duchi et al. 2011).
 
-    maximise  Σ log p(w | c) - l1 Σ|θ| - l2/2 Σ θ²
+    maximize  Σ log p(w | c) - l1 Σ|θ| - l2/2 Σ θ²
 
 The penalty of a row of W falls due in equal parts whenever the row is met, and that of b in equal
 parts with each batch. The l1 part is a soft threshold after each step, so weights that are not worth
@@ -18,7 +18,7 @@ import numpy as np
 
 from langue.base.compiled import njit
 from langue.models.counts.loglinear.features import BLOCK, Numbers, Weights
-from langue.models.counts.loglinear.model import normalise, rows_of
+from langue.models.counts.loglinear.model import normalize, rows_of
 from langue.tokens.contexts import ContextBatches, Contexts
 
 BATCH = 1024  # tokens between two steps of b, each of which costs as much as the vocabulary is large
@@ -144,7 +144,7 @@ def _learn(weights, squares, bias_squares, shares, bias_share, features, before,
     for index in range(len(targets)):
         target = targets[index]
         rows = rows_of(weights, features, before[index])
-        z = normalise(weights, rows, q, total)
+        z = normalize(weights, rows, q, total)
         nats -= np.log(q[target] / z)
         share = 1 / z
         inverse += share

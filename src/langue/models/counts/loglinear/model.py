@@ -1,4 +1,4 @@
-"""The log-linear model at work: a context's rows of W, added to b and normalised.
+"""The log-linear model at work: a context's rows of W, added to b and normalized.
 
 Only the words that stand in these rows differ from b, so Z costs as much as the rows are long.
 """
@@ -102,7 +102,7 @@ def _add_rows(weights, rows, scores):  # type: ignore[no-untyped-def]
 
 
 @njit
-def normalise(weights, rows, q, total):  # type: ignore[no-untyped-def]
+def normalize(weights, rows, q, total):  # type: ignore[no-untyped-def]
     """Raise `q`, which is exp(b), to the exp(scores) of a context, and return Z; `total` is Σ exp(b)."""
     z = total
     for row in rows:
@@ -122,7 +122,7 @@ def _score(weights, base, features, before, ids):  # type: ignore[no-untyped-def
     total = base.sum()
     for index in range(len(ids)):
         rows = rows_of(weights, features, before[index])
-        z = normalise(weights, rows, q, total)
+        z = normalize(weights, rows, q, total)
         found[index] = np.log(q[ids[index]] / z)
         for row in rows:
             for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):

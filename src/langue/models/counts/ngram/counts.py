@@ -56,7 +56,7 @@ class Levels:
         return slice(int(self.first[n - 1]), int(self.first[n]))
 
 
-def each(work: Callable[..., Any], *arguments: Any, threads: int = THREADS) -> list[Any]:
+def parallel_map(work: Callable[..., Any], *arguments: Any, threads: int = THREADS) -> list[Any]:
     """`map` on threads; jitted work lets go of the interpreter."""
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, *arguments))
@@ -106,7 +106,7 @@ def count(
     # Threads share the work by first words, so that each sorts a part of the trie that is whole.
     cuts = np.searchsorted(begins, np.linspace(0, begins[-1], THREADS + 1)[1:-1])
     edges = np.r_[0, cuts, vocabulary_size + 1].tolist()
-    parts = each(
+    parts = parallel_map(
         lambda low, high: _branch(stream, places, begins, low, high, order, vocabulary_size),
         edges[:-1],
         edges[1:],

@@ -14,7 +14,7 @@ import numpy as np
 
 from langue.base.compiled import njit
 from langue.base.progress import log
-from langue.models.counts.ngram.counts import THREADS, Levels, Numbers, each
+from langue.models.counts.ngram.counts import THREADS, Levels, Numbers, parallel_map
 from langue.models.counts.ngram.tables import Tables, index_of
 
 # For an order with too few counts to estimate from: what KenLM's --discount_fallback takes.
@@ -177,7 +177,7 @@ def _suffixes(levels: Levels) -> Numbers:
     suffix[: levels.first[min(2, levels.order)]] = levels.word[: levels.first[min(2, levels.order)]]
     for n in range(3, levels.order + 1):
         begin, end = _shares(levels, n)
-        each(lambda low, high: _link(levels.children, levels.word, suffix, low, high), begin, end)
+        parallel_map(lambda low, high: _link(levels.children, levels.word, suffix, low, high), begin, end)
     return suffix
 
 
@@ -222,7 +222,7 @@ def _order(
         for begin in range(low, high, PIECE):
             piece(begin, min(begin + PIECE, high))
 
-    each(share, *_shares(levels, n))
+    parallel_map(share, *_shares(levels, n))
     return p
 
 

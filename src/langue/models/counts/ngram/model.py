@@ -18,10 +18,10 @@ class NGram(Causal):
     window: int | None = None
     stride: int | None = None
 
-    def __init__(self, vocabulary: Vocabulary, tables: Tables, *, normalised: bool = True) -> None:
+    def __init__(self, vocabulary: Vocabulary, tables: Tables, *, normalized: bool = True) -> None:
         self.vocabulary = vocabulary
-        self.normalised = normalised  # whether its scores are probabilities
-        self.rounded_down = tables.quantised  # its probabilities sum to a little less than one
+        self.normalized = normalized  # whether its scores are probabilities
+        self.rounded_down = tables.quantized  # its probabilities sum to a little less than one
         self.tables = tables.narrow()
         self.reach: int = tables.order - 1
         self.begin = vocabulary.size if tables.order > 1 else -1  # the state after `<s>`

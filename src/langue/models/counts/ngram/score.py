@@ -13,7 +13,7 @@ work, and only those that may still find a longer n-gram look for it.
 import numpy as np
 
 from langue.base.compiled import njit, prefetch
-from langue.models.counts.ngram.counts import THREADS, Numbers, each
+from langue.models.counts.ngram.counts import THREADS, Numbers, parallel_map
 from langue.models.counts.ngram.tables import (
     FEW,
     Tables,
@@ -45,7 +45,9 @@ def score(tables: Tables, stream: Numbers, *, threads: int = THREADS) -> tuple[N
         _lockstep(*tables, stream, 0, len(stream), log_probs, lengths)
     else:
         edges = [len(stream) * part // threads for part in range(threads + 1)]
-        each(lambda begin, end: _lockstep(*tables, stream, begin, end, log_probs, lengths), edges, edges[1:])
+        parallel_map(
+            lambda begin, end: _lockstep(*tables, stream, begin, end, log_probs, lengths), edges, edges[1:]
+        )
     return log_probs, lengths
 
 

@@ -23,7 +23,7 @@ from langue.models.counts.ngram.counts import New, Numbers
 FEW = 32  # children, of 4 bytes: two cache lines, and a few instructions
 SLOTS = 1.2  # slots of the index for each n-gram in it; fewer make long searches
 EMPTY = np.uint32(0xFFFFFFFF)
-BINS = 256  # values of an order of quantised tables
+BINS = 256  # values of an order of quantized tables
 SPAN = 1 << 16  # children that 16 bits tell apart
 NO_BINS, NO_BASES = np.empty((2, 0, BINS), np.float32), np.empty(0, np.uint32)
 
@@ -41,7 +41,7 @@ class Tables(NamedTuple):
     children: Numbers  # (contexts + 1,) uint16: the first child of each context; see `edge`
     slots: Numbers  # (slots,) uint32: nodes, hashed by context and word; see `slot_of`
     bases: Numbers = NO_BASES  # (2 + words + blocks,) uint32: what children are counted from; see `edge`
-    # Of quantised tables, whose log_prob and log_backoff are uint8; else empty:
+    # Of quantized tables, whose log_prob and log_backoff are uint8; else empty:
     bins: Numbers = NO_BINS  # (2, order, BINS) float32: what the codes of each order stand for
 
     @property
@@ -92,7 +92,7 @@ class Tables(NamedTuple):
         return tables._replace(slots=index_of(children, tables.words(new), new)).frozen()
 
     @property
-    def quantised(self) -> bool:
+    def quantized(self) -> bool:
         return self.bins.size > 0
 
     def narrow(self, new: New = np.empty) -> "Tables":
@@ -121,7 +121,7 @@ class Tables(NamedTuple):
         children = np.empty(len(self.children), np.uint32)
         _widen(self.children, self.bases, children)
         wide = self._replace(children=children, bases=NO_BASES)
-        if not self.quantised:
+        if not self.quantized:
             return wide.frozen()
         log_prob, log_backoff = (
             np.empty(len(codes), np.float32) for codes in (self.log_prob, self.log_backoff)

@@ -24,7 +24,7 @@ class HMMConfig(Config, frozen=True):
 
     states: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 128
     order: Literal[1, 2] = 1  # states before that one depends on; 2 takes states³ numbers: at most 64 states
-    initialisation: Literal["ngram", "kmeans", "random"] = "ngram"
+    initialization: Literal["ngram", "kmeans", "random"] = "ngram"
     restarts: Annotated[int, msgspec.Meta(ge=1)] = 1  # random starts tried; the best after 5 passes goes on
     iterations: Annotated[int, msgspec.Meta(ge=1)] = 40
     tolerance: Annotated[float, msgspec.Meta(ge=0.0)] = 1e-4  # stop when a pass gains less than this share

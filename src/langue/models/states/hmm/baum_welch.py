@@ -17,7 +17,7 @@ from langue.inference.batched import backward, forward, in_parallel, pack, spans
 from langue.inference.chain import Chain, offsets_of
 from langue.inference.sumproduct import posteriors
 from langue.models.states.hmm.classes import Numbers
-from langue.models.states.hmm.looped import add_expected
+from langue.models.states.hmm.compiled_em import add_expected
 from langue.models.states.hmm.parameters import Parameters
 
 HELD = 1 << 23  # messages in memory at a time, 8 bytes each, in each of three arrays
@@ -186,19 +186,19 @@ def _exactly(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Cou
     return float(found.log_z.sum())
 
 
-def maximise(counts: Counts, prior: Prior, before: Parameters) -> Parameters:
+def maximize(counts: Counts, prior: Prior, before: Parameters) -> Parameters:
     """M: the most probable parameters. A row without any count stays as it was."""
     emission = counts.emission + prior.emission * prior.mean[:, None]
     spread = prior.transition / before.n_states
     return Parameters(
-        _normalised(counts.start + spread, before.start, 0),
-        _normalised(counts.middle + spread, before.middle, 0),
-        _normalised(counts.transition + spread, before.transition, -1),
-        _normalised(emission, before.emission, 0),
+        _normalized(counts.start + spread, before.start, 0),
+        _normalized(counts.middle + spread, before.middle, 0),
+        _normalized(counts.transition + spread, before.transition, -1),
+        _normalized(emission, before.emission, 0),
     )
 
 
-def _normalised(counts: torch.Tensor, before: torch.Tensor, dim: int) -> torch.Tensor:
+def _normalized(counts: torch.Tensor, before: torch.Tensor, dim: int) -> torch.Tensor:
     total = counts.sum(dim, keepdim=True)
     return torch.where(total > 0, counts / total.clamp(min=1e-300), before)
 
@@ -242,12 +242,12 @@ def baum_welch(
                 total += counts.log_likelihood * seen / len(pieces.tokens)
                 share = (updates + 2) ** -DECAY
                 running = counts if running is None else running.mixed(counts, share)
-                parameters = maximise(running, prior, parameters)
+                parameters = maximize(running, prior, parameters)
                 updates += 1
         else:
             counts = expect(parameters, pieces)
             total = counts.log_likelihood
-            parameters = maximise(counts, prior, parameters)
+            parameters = maximize(counts, prior, parameters)
         objective = total + prior.log_density(before)
         if after(Step(number, total, objective, parameters)) or objective - best < tolerance * abs(objective):
             break

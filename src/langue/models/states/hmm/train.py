@@ -104,10 +104,10 @@ def _start(config: "HMMConfig", pieces: Pieces, unigram: Numbers, prior: Prior, 
     starts = []
     for restart in range(config.restarts):
         draw = generator(config.seed, "start", restart)
-        if config.initialisation == "random":
+        if config.initialization == "random":
             start = random_start(config.states, unigram, draw)
         else:
-            start = class_start(config.initialisation, config.states, pieces.tokens, begins, unigram, draw)
+            start = class_start(config.initialization, config.states, pieces.tokens, begins, unigram, draw)
         if config.order == 2:
             start = second_order(start, draw)
         if config.restarts == 1:

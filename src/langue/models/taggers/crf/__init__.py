@@ -2,7 +2,7 @@
 
 p(y | x) ∝ exp Σₜ (Wᵧₜ·f(x, t) + b[yₜ₋₁, yₜ]): log-linear, θ = {W, b}. It says which tags a text
 has, and nothing of how likely the text is: discriminative, so it has no perplexity and no bits per
-byte. `templates` says what f looks at, `features` numbers it, `objective` is the paper, `minimise` and
+byte. `templates` says what f looks at, `features` numbers it, `objective` is the paper, `minimize` and
 `sgd` find the weights, `model` tags; in `passes` a second one looks at what the first found. With the
 same templates and penalties it has the features, the loss and the weights of CRFsuite (Okazaki 2007); it
 adds constraints, partial labels and n-best lists.
@@ -64,7 +64,7 @@ FAMILY = Family(
     summary="linear-chain conditional random field",
     makes=Tagger,
     config=CRFConfig,
-    estimated_by="optimisation",
+    estimated_by="optimization",
     estimate=estimate,
     load=load,
 )

@@ -21,9 +21,9 @@ ELSEWHERE = ("spelled", "name_before", "name_after", "left", "right")  # what ea
 NOTHING = -1
 ALONE = -2  # no document: below `NOTHING`
 END = "</s>"  # right of the last word
-OPENING = {'"', "``", "''", "“", "‘"}  # after these a word is capitalised as at the start of a sentence
+OPENING = {'"', "``", "''", "“", "‘"}  # after these a word is capitalized as at the start of a sentence
 # What `spelled` is made of.
-LOWER, CAPITALISED, CAPITALS, HEADLINE, START = 1, 2, 4, 8, 16
+LOWER, CAPITALIZED, CAPITALS, HEADLINE, START = 1, 2, 4, 8, 16
 SPELLED = ["".join(mark for bit, mark in enumerate("lCAHS") if code >> bit & 1) for code in range(32)]
 
 
@@ -128,11 +128,11 @@ class _Words(NamedTuple):
 class _Told(NamedTuple):
     """What a document says of each word in lower case, all `(words,)`."""
 
-    kinds: Numbers  # how it is written: LOWER, CAPITALISED, CAPITALS
-    begin: Numbers  # the longest run of capitalised words that it is in: first token,
+    kinds: Numbers  # how it is written: LOWER, CAPITALIZED, CAPITALS
+    begin: Numbers  # the longest run of capitalized words that it is in: first token,
     end: Numbers  # and the one behind the last; as large as `begin` where there is none
     place: Numbers  # and where in it
-    left: Numbers  # (words, 2) the first two places where it has a neighbour; `NOTHING` where it has not
+    left: Numbers  # (words, 2) the first two places where it has a neighbor; `NOTHING` where it has not
     right: Numbers  # (words, 2)
 
     @classmethod
@@ -186,7 +186,7 @@ def _is_headline(tokens, first, last, words):  # type: ignore[no-untyped-def]
 
 @njit
 def _names(tokens, first, last, words, told):  # type: ignore[no-untyped-def]
-    """Note the runs of capitalised words."""
+    """Note the runs of capitalized words."""
     begin = first
     for t in range(first, last):
         if not words.capital[tokens[t]]:
@@ -200,13 +200,13 @@ def _names(tokens, first, last, words, told):  # type: ignore[no-untyped-def]
 
 @njit
 def _note(tokens, first, t, words, told):  # type: ignore[no-untyped-def]
-    """Note how the word at t is written, and its neighbours."""
+    """Note how the word at t is written, and its neighbors."""
     word = tokens[t]
     k = words.lower[word]
     if words.small[word]:
         told.kinds[k] |= LOWER
     elif words.cased[word] and t > first and not words.opening[tokens[t - 1]]:
-        told.kinds[k] |= CAPITALS if words.capitals[word] and words.long[word] else CAPITALISED
+        told.kinds[k] |= CAPITALS if words.capitals[word] and words.long[word] else CAPITALIZED
     if t > first:
         _keep(told.left[k], t)
     _keep(told.right[k], t)

@@ -16,7 +16,7 @@ from langue.base.compiled import njit
 from langue.inference.chain import Chain, in_blocks, offsets_of
 from langue.inference.sumproduct import posteriors
 from langue.models.taggers.crf.features import Batch
-from langue.models.taggers.crf.minimise import dot
+from langue.models.taggers.crf.minimize import dot
 from langue.models.taggers.labels import UNKNOWN_TAG
 
 Numbers = npt.NDArray[Any]

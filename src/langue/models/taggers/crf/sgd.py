@@ -11,7 +11,7 @@ import numpy as np
 from langue.base.compiled import njit
 from langue.base.seeds import generator
 from langue.inference.sumproduct import _forward_backward
-from langue.models.taggers.crf.minimise import Step, dot
+from langue.models.taggers.crf.minimize import Step, dot
 from langue.models.taggers.crf.objective import Floats, Numbers, Objective
 from langue.models.taggers.labels import UNKNOWN_TAG
 
@@ -28,7 +28,7 @@ def descend(
     seed: int,
     after: Callable[[Step], bool] = lambda step: False,
 ) -> Step:
-    """Minimise the loss + l2 ‖θ‖² by passes over all sentences, each in a random order of its own."""
+    """Minimize the loss + l2 ‖θ‖² by passes over all sentences, each in a random order of its own."""
     S = len(objective.batch.offsets) - 1
     shrink = 2 * max(l2, 1e-6) / S
     sample = generator(seed, "rates").permutation(S)[:SAMPLE]

@@ -11,7 +11,7 @@ from langue.base.progress import bar, log
 from langue.base.stop import Stop
 from langue.corpus.tagged import Sentence, unit_of
 from langue.models.taggers.crf.features import Extractor
-from langue.models.taggers.crf.minimise import Step, dot, minimise
+from langue.models.taggers.crf.minimize import Step, dot, minimize
 from langue.models.taggers.crf.model import CRF
 from langue.models.taggers.crf.objective import Features, Floats, Objective, find_features
 from langue.models.taggers.crf.sgd import descend
@@ -56,7 +56,7 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Floats, bool]:
     """The weights, and whether a stop was asked for before they were found."""
     theta = np.zeros(objective.features.size)
 
-    def penalised(theta: Floats) -> tuple[float, Floats]:
+    def penalized(theta: Floats) -> tuple[float, Floats]:
         loss, gradient = objective(theta)
         return loss + config.l2 * dot(theta, theta), gradient + (2 * config.l2) * theta
 
@@ -79,8 +79,8 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Floats, bool]:
                 objective, theta, l2=config.l2, epochs=config.iterations, seed=config.seed, after=after
             )
         else:
-            found = minimise(
-                penalised,
+            found = minimize(
+                penalized,
                 theta,
                 l1=config.l1,
                 steps=config.iterations,

@@ -6,7 +6,7 @@ each other are ever made. The softmax over all next states is one over clusters 
 
     p(z' | z) = p(c' | z) p(z' | z, c')        p(z' | z, c') ∝ exp out(z)·into(z')
 
-so that a block needs no other to be normalised (the paper normalises over all K states, and makes all K²).
+so that a block needs no other to be normalized (the paper normalizes over all K states, and makes all K²).
 Messages are doubles, scaled at each position; blocks are float32. Letters: N positions, P pairs of clusters.
 """
 
@@ -230,7 +230,7 @@ def _vector_gradients(
 
 @njit
 def _enter(first, emission, message):  # type: ignore[no-untyped-def]
-    """message = first × emission, normalised; returns the sum it had."""
+    """message = first × emission, normalized; returns the sum it had."""
     total = 0.0
     for j in range(len(message)):
         message[j] = first[j] * emission[j]

@@ -8,7 +8,7 @@ import torch
 from langue.base.errors import LangueError
 from langue.base.groups import grouped
 from langue.inference.chain import offsets_of
-from langue.models.states.hmm.blocks import (
+from langue.models.states.hmm.cluster_tables import (
     Layout,
     Messages,
     Numbers,
@@ -29,7 +29,7 @@ LEAST = 64  # tokens at a time however large the blocks are
 DENSE = 1 << 27  # numbers of the tables of all states, 8 bytes each, that are still made
 
 
-class BlockHMM:
+class ClusteredHMM:
     """A `Causal` model.
 
     Args:
@@ -82,8 +82,8 @@ class BlockHMM:
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
-    def decoder(self, prompts: Sequence[Ids]) -> "BlockDecoder":
-        return BlockDecoder(self, self.read(prompts, Messages.none(len(prompts), self.S))[1])
+    def decoder(self, prompts: Sequence[Ids]) -> "ClusteredDecoder":
+        return ClusteredDecoder(self, self.read(prompts, Messages.none(len(prompts), self.S))[1])
 
     @torch.inference_mode()
     def following(self, messages: Messages) -> torch.Tensor:
@@ -138,10 +138,10 @@ class BlockHMM:
         return HMM(self.vocabulary, Parameters(first, middle, transition, emission.view(V, K)))
 
 
-class BlockDecoder:
+class ClusteredDecoder:
     """Sequences that grow: their last cluster, and what is known of the state within it."""
 
-    def __init__(self, model: BlockHMM, messages: Messages) -> None:
+    def __init__(self, model: ClusteredHMM, messages: Messages) -> None:
         self.model = model
         self.messages = messages
 

@@ -1,4 +1,4 @@
-"""Learning from labelled examples: epochs, the best one kept, and several seeds with their spread.
+"""Learning from labeled examples: epochs, the best one kept, and several seeds with their spread.
 
 The recipe is that of Devlin et al. 2019, section 4 and appendix A.3: AdamW, a few epochs, the rate
 rising over the first tenth and falling in a line to zero. It serves a recurrent tagger from scratch too.
@@ -26,13 +26,13 @@ R = TypeVar("R")
 Example = TypeVar("Example")
 
 
-class Lessons(Protocol):
-    """What is asked of a configuration."""
+class LoopSettings(Protocol):
+    """The settings of the loop, which a configuration has."""
 
     @property
     def epochs(self) -> int: ...
     @property
-    def batch(self) -> int: ...  # examples
+    def batch_size(self) -> int: ...  # examples
     @property
     def learning_rate(self) -> float: ...
     @property
@@ -43,8 +43,8 @@ class Lessons(Protocol):
     def seed(self) -> int: ...  # the first
 
 
-class Course(NamedTuple, Generic[S]):
-    """A model and what it is to learn."""
+class Problem(NamedTuple, Generic[S]):
+    """A model, its loss on training examples, and how it is measured on validation ones."""
 
     model: Any  # a `torch.nn.Module`
     examples: int
@@ -54,7 +54,7 @@ class Course(NamedTuple, Generic[S]):
     lengths: Sequence[int] = ()  # of the examples: batches then hold some of like length
 
 
-class Taught(NamedTuple, Generic[S]):
+class SeedResult(NamedTuple, Generic[S]):
     """What came of one seed; its model has the weights of the best epoch."""
 
     score: S  # of the best epoch
@@ -62,7 +62,7 @@ class Taught(NamedTuple, Generic[S]):
     interrupted: bool
 
 
-def teach(course: Course[S], lessons: Lessons, seed: int) -> Taught[S]:
+def train_epochs(problem: Problem[S], settings: LoopSettings, seed: int) -> SeedResult[S]:
     """Train in place, and leave the model with the epoch that was best on the validation examples.
 
     A stop that is asked for ends it with what was best so far.
@@ -71,36 +71,36 @@ def teach(course: Course[S], lessons: Lessons, seed: int) -> Taught[S]:
         LangueError: the loss is not finite.
         Interrupted: a stop was asked for, and no epoch is complete.
     """
-    model = course.model
-    optimiser = torch.optim.AdamW(
-        model.parameters(), betas=(0.9, 0.999), weight_decay=lessons.weight_decay, fused=True
+    model = problem.model
+    optimizer = torch.optim.AdamW(
+        model.parameters(), betas=(0.9, 0.999), weight_decay=settings.weight_decay, fused=True
     )
-    size = course.examples, lessons.batch, course.lengths
-    steps = lessons.epochs * len(batches(*size, seed, 1))
+    size = problem.examples, settings.batch_size, problem.lengths
+    steps = settings.epochs * len(batches(*size, seed, 1))
     best: tuple[S, int, dict[str, torch.Tensor]] | None = None
     step = 0
     with bar(f"seed {seed}", total=steps) as shown, Stop() as stop:
-        for epoch in range(1, lessons.epochs + 1):
+        for epoch in range(1, settings.epochs + 1):
             model.train()
             for chosen in batches(*size, seed, epoch):
                 if stop.asked:
                     break
                 step += 1
-                optimiser.param_groups[0]["lr"] = lessons.learning_rate * _rate(step - 1, steps)
-                _step(course, optimiser, chosen, step)
+                optimizer.param_groups[0]["lr"] = settings.learning_rate * _rate(step - 1, steps)
+                _step(problem, optimizer, chosen, step)
                 shown.advance()
             if stop.asked:
                 break
             model.eval()
-            score = course.measure()
-            log.info("seed %d, epoch %d: %.2f%% on valid", seed, epoch, 100 * course.worth(score))
-            if best is None or course.worth(score) > course.worth(best[0]):
+            score = problem.measure()
+            log.info("seed %d, epoch %d: %.2f%% on valid", seed, epoch, 100 * problem.worth(score))
+            if best is None or problem.worth(score) > problem.worth(best[0]):
                 best = score, epoch, {name: part.clone() for name, part in model.state_dict().items()}
     if best is None:
         raise Interrupted("interrupted before an epoch was complete; nothing was written")
     model.load_state_dict(best[2])
     model.eval()
-    return Taught(best[0], best[1], stop.asked)
+    return SeedResult(best[0], best[1], stop.asked)
 
 
 def batches(
@@ -130,29 +130,31 @@ def _rate(step: int, steps: int) -> float:
 
 
 def _step(
-    course: Course[Any], optimiser: torch.optim.Optimizer, chosen: npt.NDArray[np.int64], number: int
+    problem: Problem[Any], optimizer: torch.optim.Optimizer, chosen: npt.NDArray[np.int64], number: int
 ) -> None:
-    loss = course.loss(chosen)
+    loss = problem.loss(chosen)
     if not torch.isfinite(loss):
-        rate = optimiser.param_groups[0]["lr"]
+        rate = optimizer.param_groups[0]["lr"]
         raise LangueError(
             f"the loss is {float(loss)} at step {number}; try a lower learning_rate ({rate:g} there)"
         )
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(course.model.parameters(), CLIP)
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
+    torch.nn.utils.clip_grad_norm_(problem.model.parameters(), CLIP)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
 
 
-def every_seed(run: Callable[[int], tuple[Taught[S], R]], lessons: Lessons) -> list[tuple[Taught[S], R]]:
+def every_seed(
+    run: Callable[[int], tuple[SeedResult[S], R]], settings: LoopSettings
+) -> list[tuple[SeedResult[S], R]]:
     """`run` for one seed after the other; a stop ends it with those that have anything to show.
 
     Raises:
         Interrupted: none has.
     """
-    found: list[tuple[Taught[S], R]] = []
+    found: list[tuple[SeedResult[S], R]] = []
     with Stop() as stop:
-        for seed in range(lessons.seed, lessons.seed + lessons.seeds):
+        for seed in range(settings.seed, settings.seed + settings.seeds):
             torch.manual_seed(derive(seed, "dropout") % 2**63)
             try:
                 found.append(run(seed))

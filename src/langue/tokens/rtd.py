@@ -12,7 +12,7 @@ from langue.tokens.masking import NONE
 from langue.tokens.store import Split
 
 
-class DrawnBatch(NamedTuple):
+class RTDBatch(NamedTuple):
     """A batch, and all that is drawn to learn from it."""
 
     masked: MaskedBatch
@@ -27,28 +27,28 @@ class DrawnBatch(NamedTuple):
     def targets_count(self) -> int:
         return self.masked.targets_count
 
-    def cut(self, begin: int, end: int) -> "DrawnBatch":
-        return DrawnBatch(self.masked.cut(begin, end), self.noise[begin:end], self.weight)
+    def cut(self, begin: int, end: int) -> "RTDBatch":
+        return RTDBatch(self.masked.cut(begin, end), self.noise[begin:end], self.weight)
 
 
-class DrawnBatches(MaskedBatches):
+class RTDBatches(MaskedBatches):
     """Batch number k is a pure function of (store, shape, seed, k), and so is what is drawn for it."""
 
     def __init__(self, split: Split, *, weight: float, **shape: Any) -> None:
         super().__init__(split, **shape)
         self.weight = weight
 
-    def batch(self, number: int) -> DrawnBatch:  # type: ignore[override]
+    def batch(self, number: int) -> RTDBatch:  # type: ignore[override]
         return self._drawn(super().batch(number), number)
 
-    def first(self, rows: int) -> DrawnBatch:  # type: ignore[override]
+    def first(self, rows: int) -> RTDBatch:  # type: ignore[override]
         return self._drawn(super().first(rows), "first")
 
-    def _drawn(self, batch: MaskedBatch, number: int | str) -> DrawnBatch:
+    def _drawn(self, batch: MaskedBatch, number: int | str) -> RTDBatch:
         noise = generator(self.seed, "draw", number).random(batch.inputs.shape)
         # Both losses are means, of hidden tokens and of judged ones (equation of section 2).
-        weight = self.weight * batch.targets_count / int(judged(batch, self.specials).sum())
-        return DrawnBatch(batch, noise, weight)
+        weight = self.weight * batch.targets_count / int(rtd_positions(batch, self.specials).sum())
+        return RTDBatch(batch, noise, weight)
 
 
 def written(batch: MaskedBatch) -> Array:
@@ -56,7 +56,7 @@ def written(batch: MaskedBatch) -> Array:
     return np.where(batch.targets == NONE, batch.inputs, batch.targets)
 
 
-def judged(batch: MaskedBatch, specials: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def rtd_positions(batch: MaskedBatch, specials: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Which slots hold a token of the text, `(rows, time)`."""
     found: npt.NDArray[np.bool_] = (batch.segments != NONE) & ~np.isin(written(batch), specials)
     return found

@@ -1,4 +1,4 @@
-"""Quantised tables: probabilities and backoffs as 8-bit codes, 7 to 8 bytes an n-gram instead of 13.
+"""Quantized tables: probabilities and backoffs as 8-bit codes, 7 to 8 bytes an n-gram instead of 13.
 
 The probabilities of one order are sorted into 256 bins of about as many n-grams each, and become the mean
 of their bin, as with KenLM's `-q 8 -b 8` (Federico and Bertoldi 2006 call it binning). That would move the
@@ -17,7 +17,7 @@ CELLS = 1 << 18  # into which values are sorted first: far finer than bins, and 
 LOWEST = 1e-9  # of a backoff, where rounding left nothing for it
 
 
-def quantise(tables: Tables, new: New = np.empty) -> Tables:
+def quantize(tables: Tables, new: New = np.empty) -> Tables:
     """The same n-grams, with codes of `BINS` values an order in place of numbers.
 
     Args:

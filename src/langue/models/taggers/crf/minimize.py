@@ -26,7 +26,7 @@ PERIOD = 10  # steps over which the loss must still have fallen by `tolerance`
 
 
 class Step(NamedTuple):
-    """Where a minimisation is after a step."""
+    """Where a minimization is after a step."""
 
     number: int
     theta: Floats
@@ -34,7 +34,7 @@ class Step(NamedTuple):
     evaluations: int
 
 
-def minimise(
+def minimize(
     loss: Loss,
     theta: Floats,
     *,
@@ -43,7 +43,7 @@ def minimise(
     tolerance: float,
     after: Callable[[Step], bool] = lambda step: False,
 ) -> Step:
-    """Minimise loss(θ) + l1 ‖θ‖₁.
+    """Minimize loss(θ) + l1 ‖θ‖₁.
 
     Args:
         loss: returns a value and its gradient; any smooth penalty is part of it.
@@ -91,7 +91,7 @@ def minimise(
 
 
 def _pseudo_gradient(theta: Floats, gradient: Floats, l1: float) -> Floats:
-    """The steepest ascent of the penalised loss; at 0 the side on which it falls, if there is one."""
+    """The steepest ascent of the penalized loss; at 0 the side on which it falls, if there is one."""
     if not l1:
         return gradient
     right, left = gradient + l1, gradient - l1
