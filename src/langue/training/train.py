@@ -17,7 +17,6 @@ from langue.training.recipe import Recipe
 from langue.training.run import (
     KEPT,
     METRICS,
-    begin,
     can_resume,
     check_no_run,
     discard,
