@@ -75,7 +75,7 @@ def langue(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
     """A step of langue's trainer on a store of random ids."""
     import numpy as np
 
-    from langue.nn.fast.choices import keep_freed_memory
+    from langue.nn.device import keep_freed_memory
     from langue.protocols import Vocabulary
     from langue.tokens.store import StoreWriter, TokenStore
     from langue.training.distributed import World

@@ -70,7 +70,7 @@ def peer(precision: str, document: int) -> Callable[[], object]:
 def langue(precision: str, document: int) -> Callable[[], object]:
     import numpy as np
 
-    from langue.nn.fast.choices import keep_freed_memory
+    from langue.nn.device import keep_freed_memory
     from langue.protocols import Vocabulary
     from langue.tokens.store import StoreWriter, TokenStore
     from langue.training.distributed import World

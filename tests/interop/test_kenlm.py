@@ -83,7 +83,7 @@ def test_a_query_sums_what_the_sentences_score(
     lines = [*made_up(3, 300), "some new words"]
     words = [word for line in lines for word in theirs.full_scores(line)]
     for block in (1 << 20, 500):
-        monkeypatch.setattr(kenlm, "BLOCK", block)
+        monkeypatch.setattr(kenlm, "CHUNK_BYTES", block)
         found = ours.query("\n".join([*lines, ""]).encode())
         assert found.tokens == len(words)
         assert found.oovs == sum(oov for *_, oov in words)

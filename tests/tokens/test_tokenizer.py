@@ -74,7 +74,7 @@ def test_a_batch_and_a_long_text_give_the_same_ids(
     tokenizer = trained[kind]
     texts = [*TEXTS, "", "x " * 50, "汉字。" * 30, " \n".join(TEXTS)]
     whole = [tokenizer.encode(text) for text in texts]
-    monkeypatch.setattr(module, "BLOCK", 20)
+    monkeypatch.setattr(module, "CHUNK_CHARACTERS", 20)
     for expected, found in zip(whole, tokenizer.encode_batch(texts), strict=True):
         assert np.array_equal(expected, found)
 

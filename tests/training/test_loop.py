@@ -16,7 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from langue.base.errors import LangueError, MissingExtra
 from langue.models.folder import ModelFolder
 from langue.protocols import Vocabulary
-from langue.tokens.batches import Batch, Batches
+from langue.tokens.batch import Batch
+from langue.tokens.batches import Batches
 from langue.tokens.store import TokenStore
 from langue.training.distributed import World
 from langue.training.loop import Trainer
@@ -218,7 +219,7 @@ def test_evaluation_leaves_no_trace(trained: Callable[..., ModelFolder]) -> None
     """However often it is measured, the weights at the end are the same."""
     settings = ("steps=12", "dropout=0.2", "ema_decay=0.5")
     few, many = (trained(*settings, f"evaluations={n}", name=str(n)).description for n in (1, 12))
-    ends = [described["measured"]["validation"][-1] for described in (few, many)]
+    ends = [described.measured["validation"][-1] for described in (few, many)]
     assert ends[0]["step"] == ends[1]["step"] == 12
     assert ends[0]["loss"] == ends[1]["loss"]
 

@@ -8,7 +8,7 @@ Beside the output NAME, or within it where it cannot be renamed (a mount point),
     .NAME.HOST-PID.RANDOM.done    within a mount point: whole, the old one is being removed
     .NAME.HOST-PID.RANDOM.moving  within a mount point: whole, its files are being moved out
 
-Each is variational_dropout by the process that made it, and the system frees the lock however that process ends.
+Each is locked by the process that made it, and the system frees the lock however that process ends.
 So the next one that writes the same output sees what is left of a dead one, and removes it or ends it.
 """
 

@@ -9,12 +9,15 @@ import functools
 import gc
 import logging
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 import typer
 
 from langue import __version__
+from langue.base.deprecated import RenamedWarning, renamed_options
 from langue.base.errors import LangueError
 from langue.base.limits import MESSAGE, fit_threads
 from langue.base.progress import log
@@ -27,6 +30,7 @@ from langue.cli import (
     embed,
     evaluate,
     export,
+    families,
     fill,
     find,
     finetune,
@@ -37,6 +41,7 @@ from langue.cli import (
     inspect,
     next,
     prepare,
+    recipes,
     score,
     states,
     tag,
@@ -53,8 +58,16 @@ app = typer.Typer(
 )
 VERBS = (
     demo, prepare, train, evaluate, compare, generate, next, fill, score, embed, tag, finetune, classify,
-    info, inspect, states, gradients, find, copied, import_, export, doctor,
+    info, inspect, states, gradients, find, copied, import_, export, families, recipes,
+    doctor,
 )  # fmt: skip
+RENAMED_OPTIONS = {
+    "copied": {"--least": "--min-tokens", "--show": "--limit"},
+    "fill": {"--append": "--num-masks"},
+    "find": {"--show": "--limit"},
+    "generate": {"--beams": "--num-beams"},
+    "tag": {"--best": "--n-best"},
+}
 
 
 def _told(command: Callable[..., None]) -> Callable[..., None]:
@@ -138,7 +151,8 @@ def hear_notes() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command; what a user can put right becomes one message and an exit code."""
     try:
-        app(arguments, prog_name="langue")
+        with _old_names_told():
+            app(renamed_options(arguments, RENAMED_OPTIONS), prog_name="langue")
     except LangueError as error:
         return _fail(str(error), error.exit_code)
     except MemoryError:
@@ -154,6 +168,23 @@ def run(arguments: list[str]) -> int:
             return _fail(MESSAGE, 2)
         raise
     return 0
+
+
+@contextmanager
+def _old_names_told() -> Iterator[None]:
+    """Each old name of a setting or option is told once, as a line on standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", RenamedWarning)
+        show = warnings.showwarning
+
+        def tell(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, RenamedWarning):
+                print(f"langue: {message}", file=sys.stderr)
+            else:
+                show(message, category, *where, **more)
+
+        warnings.showwarning = tell
+        yield
 
 
 def _fail(message: str, code: int) -> int:

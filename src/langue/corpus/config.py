@@ -1,20 +1,22 @@
 """How a corpus is read: the `[data]` section of a recipe."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
-import msgspec
-
-from langue.base.config import Config
+from langue.base.config import Config, Fraction
 from langue.corpus.normalize import Normalization
-
-Share = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]
-
 
 DOCUMENTS = ("auto", "file", "line", "blank-line", "form-feed")
 
 
 class DataConfig(Config, frozen=True):
     """What a document is, what is dropped, and how documents are split."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "valid_share": "valid_fraction",
+        "test_share": "test_fraction",
+        "normalisation": "normalization",
+    }
 
     # auto: records for JSON lines and Parquet; for text, see `langue.corpus.read.resolve`
     documents: Literal["auto", "file", "line", "blank-line", "form-feed"] = "auto"
@@ -26,8 +28,8 @@ class DataConfig(Config, frozen=True):
     near_duplicates: Literal["auto", "count", "drop", "ignore"] = (
         "auto"  # auto: counted where exact ones drop
     )
-    valid_fraction: Share = 0.05  # of documents; enough for an interval on a megabyte of text
-    test_fraction: Share = 0.05
+    valid_fraction: Fraction = 0.05  # of documents; enough for an interval on a megabyte of text
+    test_fraction: Fraction = 0.05
     seed: int = 0  # of the split
     normalization: Normalization = Normalization()
 

@@ -21,7 +21,7 @@ from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger
 
 LARGEST = 16 << 20  # bytes of one document: a few of them in flight stay far below 500 MB
-HEAD = 1 << 16  # bytes looked at to tell binary from text, and to find form feeds
+HEAD_BYTES = 1 << 16  # bytes looked at to tell binary from text, and to find form feeds
 TEXT = (".txt", ".text", ".md", ".markdown")
 RECORDS = (".jsonl", ".ndjson", ".parquet")
 PACKED = (".gz", ".zst")
@@ -102,7 +102,7 @@ def _documents(
         yield from _parquet(source, config)
         return
     with open_source(source) as file:
-        head = file.read(HEAD)
+        head = file.read(HEAD_BYTES)
         if b"\0" in head:
             raise LangueError(
                 f"{source.name} is binary (a NUL byte at {head.index(0)}); if it is UTF-16, convert it"

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from langue.base.arrays import Array
 from langue.base.config import Config, encode
 from langue.base.errors import LangueError
 from langue.base.files import check_free
@@ -24,7 +25,6 @@ from langue.interop import arpa
 from langue.interop.kenlm import names_of
 from langue.interop.words import Words, check_utf8, learn, map_bytes
 from langue.models.counts.ngram import FAMILY, NGramConfig, arrays_of, levels_of, model_of, tables_of
-from langue.models.counts.ngram.counts import Numbers
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.out_of_core import MEGABYTE
 from langue.models.counts.ngram.tables import Tables
@@ -54,7 +54,7 @@ def train_text(config: Config, text: Path, output: Path, *, overwrite: bool = Fa
     _write(output, tables, words, config, f"text {text.name}", measured, overwrite)
 
 
-def read_text(text: Path, config: NGramConfig) -> tuple[Words, Numbers]:
+def read_text(text: Path, config: NGramConfig) -> tuple[Words, Array]:
     """The words of a text file, `<eos>`, `<pad>` and `<unk>` first, and its stream, closed by `<s>`."""
     data = map_bytes(text)
     check_utf8(data, text)

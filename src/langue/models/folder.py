@@ -18,10 +18,12 @@ from typing import Any, Generic, Literal, TypeVar, cast
 import msgspec
 
 from langue.base.config import Config, decode, encode
+from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, InvalidSetting, NotFound, Unsupported
 from langue.base.files import atomic_folder, describe_files, read_json, verify_files, write_json
 from langue.corpus.normalize import Normalization
 from langue.models.family import Family
+from langue.models.registry import RENAMED as RENAMED_FAMILIES
 from langue.models.registry import family as lookup
 from langue.protocols import Classifier, HiddenMarkov, Masked, Saved, Searchable, Tagger, Vocabulary
 from langue.tokens.preprocessing import Preprocessing
@@ -30,6 +32,7 @@ from langue.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
 DESCRIPTION = "model.json"
+RENAMED = {"normalisation": "normalization"}  # keys of an earlier version
 DType = Literal["float32", "bfloat16", "float16"]
 
 M = TypeVar("M", bound=Saved)
@@ -197,7 +200,7 @@ def load(
     description = describe(path)
     verify_files(path, description.files, hashes=verify)
     family = lookup(description.family)
-    config = decode(family.config, description.config, f"{path / DESCRIPTION}: config")
+    config = decode(family.config, description.config, f"{path / DESCRIPTION}: config", stored=True)
     known = description.vocabulary or {"size": 0, "eos": 0}
     model = family.load(path, config, Vocabulary(known["size"], known["eos"]))
     return ModelFolder(path, family, config, _place(model, device, dtype, path), description)
@@ -210,7 +213,7 @@ def _place(model: M, device: str | None, dtype: DType, path: Path) -> M:
         if device not in (None, "cpu") or dtype != "float32":
             raise InvalidSetting(f"{path} is no network: leave device and dtype out")
         return model
-    from langue.nn.fast.choices import best_device
+    from langue.nn.device import best_device
 
     if dtype not in ("float32", "bfloat16", "float16"):
         raise InvalidSetting(f"unknown dtype {dtype}; known: float32, bfloat16, float16")
@@ -238,7 +241,10 @@ def describe(path: Path) -> Description:
         raise Damaged(
             f"{path / DESCRIPTION} is not of format {FORMAT}, which this langue reads; train it again"
         )
+    table = rename_keys(table, RENAMED)
     try:
-        return msgspec.convert(table, Description)
+        description = msgspec.convert(table, Description)
     except msgspec.ValidationError as error:
         raise Damaged(f"{path / DESCRIPTION} is damaged: {error}") from None
+    description.family = RENAMED_FAMILIES.get(description.family, description.family)
+    return description

@@ -40,6 +40,8 @@ MODULES = {
 }
 GROUP = "langue.families"  # of entry points
 
+RENAMED = {"pair": "electra"}  # names of an earlier version, which model folders hold
+
 _registered: dict[str, Family[Any]] = {}
 
 
@@ -61,7 +63,7 @@ def names() -> list[str]:
 
 def is_family(name: str) -> bool:
     """Whether a family has that name."""
-    return name in names()
+    return name in names() or name in RENAMED
 
 
 def family(name: str) -> Family[Any]:
@@ -70,6 +72,7 @@ def family(name: str) -> Family[Any]:
     Raises:
         LangueError: there is none (the nearest is named), or its package is broken.
     """
+    name = RENAMED.get(name, name)
     if name in _registered:
         return _registered[name]
     if name in MODULES:

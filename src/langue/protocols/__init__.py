@@ -10,18 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
+from langue.base.arrays import Floats as Floats
+from langue.base.arrays import Ids as Ids
 from langue.corpus.tagged import Sentence
 
 if TYPE_CHECKING:
     import torch
 
-    from langue.tokens.masked import SentencePairs, Specials
-
-Ids = npt.NDArray[np.integer]
-Floats = npt.NDArray[np.floating]
+    from langue.tokens.masked_batch import SentencePairs, Specials
 
 
 class Vocabulary(NamedTuple):

@@ -134,11 +134,8 @@ def _step(
 ) -> None:
     loss = problem.loss(chosen)
     if not torch.isfinite(loss):
-        rate = optimizer.param_groups[0]["lr"]
-        raise LangueError(
-            f"the loss is {float(loss)} at step {number}; try a lower learning_rate ({rate:g} there)"
-        )
-    loss.backward()  # type: ignore[no-untyped-call]
+        raise LangueError(f"the loss is {float(loss)} at step {number}; try a lower learning_rate")
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(problem.model.parameters(), CLIP)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)

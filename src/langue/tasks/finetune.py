@@ -5,11 +5,11 @@ on small data they differ by points.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -24,7 +24,8 @@ from langue.base.progress import log
 from langue.corpus.labeled import read_labeled
 from langue.models.encoders.classifier import FAMILY, ClassifierConfig, EncoderClassifier, Pooling, build
 from langue.models.folder import DESCRIPTION, ModelFolder, save
-from langue.nn.fast.choices import autocast, best_device, keep_freed_memory
+from langue.nn.device import best_device, keep_freed_memory
+from langue.nn.precision import autocast
 from langue.protocols import Masked, Vocabulary
 from langue.tasks.classification import Read, Reader, Scores, measure, numbers
 from langue.tasks.epochs import Problem, SeedResult, every_seed, held_out, spread, train_epochs
@@ -36,6 +37,9 @@ Task = Literal["classify", "pair"]
 
 class FinetuneConfig(Config, frozen=True):
     """The `--set` of `langue finetune`."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"batch": "batch_size", "pool": "pooling", "start": "init"}
+    RENAMED_VALUES: ClassVar[Mapping[str, Mapping[str, str]]] = {"init": {"encoder": "pretrained"}}
 
     epochs: Annotated[int, msgspec.Meta(ge=1)] = 3  # Devlin et al. 2019, appendix A.3: 2 to 4
     batch_size: Annotated[int, msgspec.Meta(ge=1)] = 32  # examples

@@ -15,7 +15,7 @@ from langue.models.folder import DESCRIPTION, ModelFolder, save
 from langue.models.taggers.encoder_tagger import FAMILY, EncoderTagger, EncoderTaggerConfig, build
 from langue.models.taggers.heads import Head
 from langue.models.taggers.labels import Encoding, Labels, check_possible, spell_labels
-from langue.nn.fast.choices import best_device, keep_freed_memory
+from langue.nn.device import best_device, keep_freed_memory
 from langue.protocols import Masked
 from langue.tasks.classification import Scores
 from langue.tasks.epochs import SeedResult, held_out

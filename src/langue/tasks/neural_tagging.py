@@ -4,16 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from langue.base.arrays import Array, Int64Array
 from langue.base.progress import log
 from langue.corpus.tagged import Sentence, Tagged
-from langue.inference.chain import Numbers, offsets_of
+from langue.inference.chain import offsets_of
 from langue.models.family import TaggerInputs
 from langue.models.taggers.base import NeuralTagger
 from langue.models.taggers.labels import check_possible, spell_labels
-from langue.nn.fast.choices import best_device
+from langue.nn.device import best_device
 from langue.tasks.epochs import LoopSettings, Problem, SeedResult, every_seed, held_out, spread, train_epochs
 from langue.tasks.metrics import TagScores, measure
 from langue.training.recipe import Recipe
@@ -46,7 +46,7 @@ class Learned(NamedTuple):
 def learn(
     make: Make,
     training: Sequence[Sentence],
-    tags: Numbers,
+    tags: Array,
     validation: Sequence[Sentence],
     settings: LoopSettings,
     tested: Sequence[Sentence] = (),
@@ -61,7 +61,7 @@ def learn(
     parts = np.split(tags, offsets_of([len(sentence.words) for sentence in training])[1:-1])
 
     def problem(model: NeuralTagger) -> Problem[TagScores]:
-        def loss(chosen: npt.NDArray[np.int64]) -> torch.Tensor:
+        def loss(chosen: Int64Array) -> torch.Tensor:
             known = np.concatenate([parts[index] for index in chosen])
             return model.loss([training[index] for index in chosen], known) / max(len(known), 1)
 

@@ -8,15 +8,15 @@ Like all batches, number k is a pure function of (store, shape, seed, k), its ma
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array, Ids, Int64Array
 from langue.base.errors import LangueError
 from langue.base.seeds import derive, generator
-from langue.tokens.batches import Array, shuffled
+from langue.tokens.batches import shuffled
 from langue.tokens.boundaries import Boundaries
+from langue.tokens.masked_batch import EMPTY, MaskedBatch, SentencePairs, Specials
 from langue.tokens.masking import MASKED, NONE, RANDOM, Masking, mask
 from langue.tokens.store import TOKENIZER, Split
 from langue.tokens.tokenizer import Tokenizer
@@ -25,68 +25,15 @@ SHORT = 0.1  # of the examples are shorter than there is room for (Devlin et al.
 SHORTEST = 16  # slots of a row that a further example is worth
 TRIES = 100  # places looked at for text to pair, before giving up
 
-SentencePairs = Literal["none", "next_sentence", "sentence_order"]  # of the two parts of what is read
 
-
-class Specials(NamedTuple):
-    """Ids that are no text: a family that wants them puts them after those of the tokenizer."""
-
-    cls: int  # begins what is read together
-    sep: int  # ends each part of it
-    mask: int  # stands for what is to be predicted
-
-
-# What stands in a slot that nothing fills: inputs, targets, positions, segments, types, pairs.
-EMPTY = (0, NONE, 0, NONE, 0, NONE)
-
-
-def add_special_tokens(ids: npt.NDArray[np.integer], specials: Specials) -> Array:
+def add_special_tokens(ids: Ids, specials: Specials) -> Int64Array:
     """A text as an encoder reads it: `[CLS] ids [SEP]`."""
     return np.concatenate([[specials.cls], ids, [specials.sep]]).astype(np.int64)
 
 
-def chunks(ids: npt.NDArray[Any], window: int) -> list[npt.NDArray[Any]]:
+def chunks(ids: Array, window: int) -> list[Array]:
     """A text in the fewest parts of nearly equal length that fit a window, with special tokens."""
     return np.array_split(ids, max(-(-len(ids) // (window - 2)), 1))
-
-
-class MaskedBatch(NamedTuple):
-    """Rows of packed pieces; the arrays are `(rows, time)`."""
-
-    inputs: Array
-    targets: Array  # NONE where nothing is predicted
-    positions: Array  # how far into the piece
-    segments: Array  # which piece; NONE: an empty slot
-    types: Array  # 0 for A, 1 for B
-    pairs: Array  # at a `[CLS]`, 1 if B does not follow A; elsewhere NONE
-    pair_weight: float  # of a pair, so that the mean over pairs weighs as much as that over tokens
-
-    @property
-    def rows(self) -> int:
-        return len(self.inputs)
-
-    @property
-    def targets_count(self) -> int:
-        return int((self.targets != NONE).sum())
-
-    def cut(self, begin: int, end: int) -> "MaskedBatch":
-        return MaskedBatch._make((*(part[begin:end] for part in self[:6]), self.pair_weight))
-
-    def unpacked(self) -> "MaskedBatch":
-        """Each piece in a row of its own, padded on the right: the same figures, at a higher price."""
-        rows = [
-            (row, np.flatnonzero(self.segments[row] == segment))
-            for row in range(self.rows)
-            for segment in np.unique(self.segments[row][self.segments[row] != NONE])
-        ]
-        longest = max(len(places) for _, places in rows)
-        parts = []
-        for part, empty in zip(self[:6], EMPTY, strict=True):
-            padded = np.full((len(rows), longest), empty, np.int64)
-            for number, (row, places) in enumerate(rows):
-                padded[number, : len(places)] = part[row, places]
-            parts.append(padded)
-        return MaskedBatch._make((*parts, self.pair_weight))
 
 
 def packed(examples: Sequence[tuple[Array, Array]], context: int) -> MaskedBatch:
@@ -177,7 +124,7 @@ class MaskedBatches:
         chosen = np.linspace(0, self.total - 1, min(rows, self.total)).astype(np.int64)
         return self._read(np.unique(chosen) * self.context)
 
-    def _read(self, starts: Array) -> MaskedBatch:
+    def _read(self, starts: Int64Array) -> MaskedBatch:
         """Whole rows, with nothing hidden yet."""
         slots = np.arange(self.context)
         places = starts[:, None] + slots  # (rows, time)
@@ -249,7 +196,7 @@ class SentencePairBatches(MaskedBatches):
     def _first(self, rows: int) -> MaskedBatch:
         return self._rows(generator(self.seed, "pairs", "first"), min(rows, self.total))
 
-    def examples(self, count: int) -> tuple[list[Array], list[Array], Array]:
+    def examples(self, count: int) -> tuple[list[Int64Array], list[Int64Array], Int64Array]:
         """Fixed pairs to measure on, nothing hidden: ids and types of each, and the answers."""
         draw = generator(self.seed, "examples")
         made = [self._example(self.context, draw) for _ in range(count)]
@@ -277,14 +224,14 @@ class SentencePairBatches(MaskedBatches):
         batch.pairs[row, begin] = answer
         return len(ids)
 
-    def _example(self, room: int, draw: np.random.Generator) -> tuple[Array, Array, int]:
+    def _example(self, room: int, draw: np.random.Generator) -> tuple[Int64Array, Int64Array, int]:
         """`[CLS] A [SEP] B [SEP]` in at most `room` slots, the types, and the answer."""
         first, second, answer = self._pair(room - 3, draw)
         cls, sep, _ = self.specials
         ids = np.r_[cls, first, sep, second, sep]
         return ids, (np.arange(len(ids)) >= len(first) + 2).astype(np.int64), answer
 
-    def _pair(self, room: int, draw: np.random.Generator) -> tuple[Array, Array, int]:
+    def _pair(self, room: int, draw: np.random.Generator) -> tuple[Int64Array, Int64Array, int]:
         """A, B and the answer, of at most `room` tokens together."""
         if draw.random() < SHORT:
             room = int(draw.integers(2, room + 1))
@@ -300,7 +247,7 @@ class SentencePairBatches(MaskedBatches):
 
     def _passage(
         self, room: int, draw: np.random.Generator, *, at_least: int, other_than: int = -1
-    ) -> tuple[int, Array, Array]:
+    ) -> tuple[int, Int64Array, Int64Array]:
         """Sentences from a random place: their document, their tokens, where all but the first begin."""
         offsets = self.split.offsets
         for _ in range(TRIES):

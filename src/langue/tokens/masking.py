@@ -8,10 +8,8 @@ they are. What is chosen is a pure function of the tokens and of the random stre
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+from langue.base.arrays import BoolArray, Float64Array, Ids, Int64Array
 
 Masking = Literal["token", "whole-word", "n-gram", "span"]
 
@@ -19,7 +17,7 @@ NONE = -1  # the target of a place where nothing is predicted
 MASKED, RANDOM = 0.8, 0.1  # the rest is read as it is
 
 
-def _lengths() -> dict[str, npt.NDArray[np.float64]]:
+def _lengths() -> dict[str, Float64Array]:
     """By masking, the probability of 1, 2, … words."""
     n = np.arange(1, 11)
     n_gram = 1 / n[:3]  # Lan et al. 2020, equation 1
@@ -31,17 +29,17 @@ LENGTHS = _lengths()
 
 
 def mask(
-    ids: Array,
-    ordinary: Flags,
-    words: Flags,
+    ids: Int64Array,
+    ordinary: BoolArray,
+    words: BoolArray,
     *,
     masking: Masking,
     mlm_probability: float,
     mask_id: int,
-    alphabet: npt.NDArray[np.integer],
+    alphabet: Ids,
     draw: np.random.Generator,
     replace_probs: tuple[float, float] = (MASKED, RANDOM),
-) -> tuple[Array, Array]:
+) -> tuple[Int64Array, Int64Array]:
     """What is read, and what is to be predicted.
 
     Args:
@@ -70,7 +68,7 @@ def mask(
     return np.where(chosen, replaced, flat).reshape(ids.shape), targets.reshape(ids.shape)
 
 
-def _units(ordinary: Flags, words: Flags, masking: Masking, draw: np.random.Generator) -> Array:
+def _units(ordinary: BoolArray, words: BoolArray, masking: Masking, draw: np.random.Generator) -> Int64Array:
     flat = ordinary.ravel()
     after_none = np.ones_like(ordinary)  # what follows a special token or the edge of a row
     after_none[:, 1:] = ~ordinary[:, :-1]
@@ -81,8 +79,8 @@ def _units(ordinary: Flags, words: Flags, masking: Masking, draw: np.random.Gene
 
 
 def _joined(
-    begins: Flags, barriers: Flags, lengths: npt.NDArray[np.float64], draw: np.random.Generator
-) -> Flags:
+    begins: BoolArray, barriers: BoolArray, lengths: Float64Array, draw: np.random.Generator
+) -> BoolArray:
     """Beginnings of runs of words: each run takes as many as is drawn, and stops at a barrier."""
     places = np.flatnonzero(begins)
     drawn = draw.choice(np.arange(1, len(lengths) + 1), size=len(places), p=lengths).tolist()
@@ -96,7 +94,7 @@ def _joined(
     return joined
 
 
-def _chosen(units: Array, mlm_probability: float, draw: np.random.Generator) -> Flags:
+def _chosen(units: Int64Array, mlm_probability: float, draw: np.random.Generator) -> BoolArray:
     """Whole units in random order, until the share is reached; at least one if there is any."""
     sizes = np.bincount(units[units != NONE])
     order = draw.permutation(len(sizes))

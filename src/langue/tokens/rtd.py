@@ -3,11 +3,11 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import BoolArray, Float64Array, Int64Array
 from langue.base.seeds import generator
-from langue.tokens.batches import Array
-from langue.tokens.masked import MaskedBatch, MaskedBatches
+from langue.tokens.masked import MaskedBatches
+from langue.tokens.masked_batch import MaskedBatch
 from langue.tokens.masking import NONE
 from langue.tokens.store import Split
 
@@ -16,7 +16,7 @@ class RTDBatch(NamedTuple):
     """A batch, and all that is drawn to learn from it."""
 
     masked: MaskedBatch
-    noise: npt.NDArray[np.float64]  # (rows, time) in [0, 1): what decides on the token that is drawn there
+    noise: Float64Array  # (rows, time) in [0, 1): what decides on the token that is drawn there
     weight: float  # of a judgement, by how many there are for each hidden token
 
     @property
@@ -51,12 +51,12 @@ class RTDBatches(MaskedBatches):
         return RTDBatch(batch, noise, weight)
 
 
-def written(batch: MaskedBatch) -> Array:
+def written(batch: MaskedBatch) -> Int64Array:
     """The ids of a batch before any was hidden, `(rows, time)`."""
     return np.where(batch.targets == NONE, batch.inputs, batch.targets)
 
 
-def rtd_positions(batch: MaskedBatch, specials: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def rtd_positions(batch: MaskedBatch, specials: tuple[int, ...]) -> BoolArray:
     """Which slots hold a token of the text, `(rows, time)`."""
-    found: npt.NDArray[np.bool_] = (batch.segments != NONE) & ~np.isin(written(batch), specials)
+    found: BoolArray = (batch.segments != NONE) & ~np.isin(written(batch), specials)
     return found

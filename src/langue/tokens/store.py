@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array, UInt64Array
 from langue.base.config import decode
+from langue.base.deprecated import rename_keys
 from langue.base.errors import LangueError
 from langue.base.files import describe_files, read_json, verify_files, write_json
 from langue.corpus.config import DOCUMENTS
@@ -32,6 +33,7 @@ from langue.tokens.preprocessing import Preprocessing
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+RENAMED = {"normalisation": "normalization"}  # keys of an earlier version
 TOKENIZER = "tokenizer.json"
 SPLITS = ("train", "valid", "test")
 COUNTS = np.dtype("<u8")
@@ -47,20 +49,20 @@ class Split:
     """The documents of one split. Arrays are memory maps: slicing one reads only that part."""
 
     name: str
-    tokens: npt.NDArray[Any]  # (tokens,) each document closed by <eos>
-    offsets: npt.NDArray[np.uint64]  # (documents + 1,)
-    bytes: npt.NDArray[np.uint64]  # (documents,)
-    words: npt.NDArray[np.uint64]  # (documents,)
+    tokens: Array  # (tokens,) each document closed by <eos>
+    offsets: UInt64Array  # (documents + 1,)
+    bytes: UInt64Array  # (documents,)
+    words: UInt64Array  # (documents,)
     folder: Path | None = None  # of the store, where it lies in one
 
     def __len__(self) -> int:
         return len(self.bytes)
 
-    def document(self, index: int) -> npt.NDArray[Any]:
+    def document(self, index: int) -> Array:
         """Ids of one document, its closing `<eos>` included."""
         return self.tokens[int(self.offsets[index]) : int(self.offsets[index + 1])]
 
-    def documents(self) -> Iterator[npt.NDArray[Any]]:
+    def documents(self) -> Iterator[Array]:
         """Ids of every document in order."""
         for index in range(len(self)):
             yield self.document(index)
@@ -83,7 +85,7 @@ class TokenStore:
         if not (self.path / MANIFEST).is_file():
             what = f"is not a token store (no {MANIFEST})" if self.path.exists() else "does not exist"
             raise LangueError(f"{self.path} {what}; make a token store: langue prepare TEXT -o STORE")
-        self.manifest: dict[str, Any] = read_json(self.path / MANIFEST)
+        self.manifest = rename_keys(read_json(self.path / MANIFEST), RENAMED)
         if self.manifest.get("format") != FORMAT:
             raise LangueError(
                 f"{self.path} has store format {self.manifest.get('format')}, not {FORMAT}; prepare it again"
@@ -143,7 +145,7 @@ class TokenStore:
         )
 
 
-def _map(path: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _map(path: Path, dtype: np.dtype[Any]) -> Array:
     if path.stat().st_size == 0:  # an empty file cannot be mapped
         return np.empty(0, dtype)
     return np.asarray(np.memmap(path, dtype=dtype, mode="r"))
@@ -177,7 +179,7 @@ class StoreWriter:
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
-    def add(self, split: str, ids: npt.NDArray[Any], *, bytes: int, words: int) -> None:
+    def add(self, split: str, ids: Array, *, bytes: int, words: int) -> None:
         """Append one document: its ids without the closing `<eos>`, its size in bytes and words."""
         totals = self.totals[split]
         totals["documents"] += 1

@@ -20,13 +20,12 @@ from tokenizers import Encoding
 from tokenizers import Tokenizer as HFTokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
+from langue.base.arrays import Ids, Int64Array
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
 from langue.base.groups import grouped
 from langue.tokens.utf8 import WellFormed
 from langue.tokens.words import HAN, segment
-
-Ids = npt.NDArray[np.uint32]
 
 EOS, PAD, UNK = "<eos>", "<pad>", "<unk>"
 # What other makers call the end of a document and padding; the first that a file has is taken.
@@ -42,7 +41,7 @@ WORDS = (
 )
 CHARS = r"[\s\S]"
 
-BLOCK = 1 << 20  # characters encoded at a time: some 150 bytes a token are held meanwhile
+CHUNK_CHARACTERS = 1 << 20  # characters encoded at a time: some 150 bytes a token are held meanwhile
 # Where a long text may be cut without changing a token: every kind has a boundary here.
 _SAFE_CUT = re.compile(f"(?<=\\S)(?= \\S)|(?<=[。！？])(?=[{HAN}])")
 _PROBE = "A  b\n\tİx ﬁ ▁Ġ#中文，\u3000é\u0301🙂\u200b <eos> [UNK]"  # what lossy tokenizers stumble over
@@ -94,13 +93,13 @@ class Tokenizer:
         """`encode` of many texts, on every core."""
         found: list[list[Ids]] = [[] for _ in texts]
         pieces = ((owner, piece) for owner, text in enumerate(texts) for piece in _cut(text))
-        for batch in grouped(pieces, lambda owned: len(owned[1]), BLOCK):
+        for batch in grouped(pieces, lambda owned: len(owned[1]), CHUNK_CHARACTERS):
             encodings = self._encode([piece for _, piece in batch])
             for (owner, _), encoding in zip(batch, encodings, strict=True):
                 found[owner].append(np.array(encoding.ids, np.uint32))
         return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in found]
 
-    def encode_with_spans(self, text: str) -> tuple[Ids, npt.NDArray[np.int64]]:
+    def encode_with_spans(self, text: str) -> tuple[Ids, Int64Array]:
         """Ids of a text, and where each token's bytes lie in its UTF-8: `(tokens, 2)`, [start, end)."""
         if not self.closed:
             ids = self.encode(text)
@@ -226,9 +225,9 @@ def _is_han(piece: str) -> bool:
 
 
 def _cut(text: str) -> Iterator[str]:
-    """A text in pieces of about `BLOCK` characters, cut where every kind has a token boundary."""
+    """A text in pieces of about `CHUNK_CHARACTERS` characters, cut where every kind has a token boundary."""
     start = 0
-    while len(text) - start > BLOCK and (cut := _SAFE_CUT.search(text, start + BLOCK)):
+    while len(text) - start > CHUNK_CHARACTERS and (cut := _SAFE_CUT.search(text, start + CHUNK_CHARACTERS)):
         yield text[start : cut.start()]
         start = cut.start()
     yield text[start:]
@@ -261,7 +260,7 @@ def _kind(hf: HFTokenizer) -> str:
 
 def _first_pattern(hf: HFTokenizer) -> str | None:
     parts = (json.loads(hf.to_str())["pre_tokenizer"] or {}).get("pretokenizers") or [{}]
-    return parts[0].get("pattern", {}).get("Regex")  # type: ignore[no-any-return]
+    return parts[0].get("pattern", {}).get("Regex")
 
 
 def _is_byte_level(hf: HFTokenizer) -> bool:

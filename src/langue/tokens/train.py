@@ -10,13 +10,12 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import msgspec
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers import Tokenizer as HFTokenizer
 
-from langue.base.config import Config
+from langue.base.config import Config, NonNegativeInt, PositiveInt
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
 from langue.tokens.tokenizer import BYTE_OF, CHARS, EOS, PAD, UNK, WORDS, Tokenizer, words_of
@@ -63,8 +62,8 @@ class TokenizerConfig(Config, frozen=True):
 
     kind: Kind = "bpe"
     file: str = ""  # a tokenizer.json to use as it is, instead of training one
-    vocabulary: Annotated[int, msgspec.Meta(ge=0)] = 0  # entries; 0: what suits the kind
-    sample_bytes: Annotated[int, msgspec.Meta(ge=1)] = 16_000_000  # more changes no vocabulary of 32k much
+    vocabulary: NonNegativeInt = 0  # entries; 0: what suits the kind
+    sample_bytes: PositiveInt = 16_000_000  # more changes no vocabulary of 32k much
     seed: int = 0  # of the sample
 
 

@@ -1,6 +1,7 @@
 """How a model is trained by gradient: the `[training]` section of a recipe."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -14,6 +15,16 @@ Positive = Annotated[float, msgspec.Meta(gt=0.0)]
 
 class TrainingConfig(Config, frozen=True):
     """The budget is the first of `steps`, `tokens`, `epochs`, `minutes` that is not 0."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "optimiser": "optimizer",
+        "micro_tokens": "micro_batch_tokens",
+        "matrix_rate": "muon_lr_multiplier",
+        "final_rate": "min_lr_ratio",
+        "average": "ema_decay",
+        "recompute": "gradient_checkpointing",
+        "shard": "fsdp",
+    }
 
     steps: Count = 0
     tokens: Count = 0

@@ -16,7 +16,7 @@ from torch import distributed, nn
 
 from langue.base.errors import LangueError
 from langue.base.files import atomic_folder
-from langue.nn.fast.choices import best_device
+from langue.nn.device import best_device
 from langue.tokens.batches import TrainingBatch
 from langue.training.optimizer import copy, full_tensor, weights
 
@@ -79,7 +79,7 @@ class World:
     def wrap(self, model: Any) -> Loss:
         """The loss of the rows of this process, whose gradient is the mean over the processes."""
         if self.size == 1:
-            return model.loss  # type: ignore[no-any-return]
+            return model.loss
         if self.sharded:
             from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
@@ -87,9 +87,9 @@ class World:
                 fully_shard(block)
             self._wrapped = fully_shard(model)
             register_fsdp_forward_method(model, "loss")
-            return model.loss  # type: ignore[no-any-return]
+            return model.loss
         self._wrapped = nn.parallel.DistributedDataParallel(_LossOf(model))
-        return self._wrapped  # type: ignore[no-any-return]
+        return self._wrapped
 
     @contextlib.contextmanager
     def exchanging(self, now: bool) -> Iterator[None]:
@@ -146,7 +146,7 @@ class _LossOf(nn.Module):
         self.model = model
 
     def forward(self, batch: Any) -> torch.Tensor:
-        return self.model.loss(batch)  # type: ignore[no-any-return]
+        return self.model.loss(batch)
 
 
 def unsharded(model: nn.Module, other: Any) -> Any:

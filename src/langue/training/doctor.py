@@ -16,7 +16,8 @@ from langue.base.errors import LangueError
 from langue.base.files import atomic_file
 from langue.base.limits import group_limits
 from langue.base.staging import make_folder, release, remove
-from langue.nn.fast.choices import best_device, fast_dtype, measured_flops
+from langue.nn.device import best_device, measured_flops
+from langue.nn.precision import fast_dtype
 
 # extra → a package it brings, what it is for
 EXTRAS = {

@@ -58,7 +58,7 @@ def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
     Raises:
         LangueError: the store has nothing to train on, or there are several processes.
     """
-    from langue.nn.fast.choices import keep_freed_memory
+    from langue.nn.device import keep_freed_memory
     from langue.training.distributed import World
     from langue.training.loop import Trainer
     from langue.training.optimizer import weights

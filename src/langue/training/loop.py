@@ -11,7 +11,7 @@ import torch
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.base.seeds import derive
-from langue.nn.fast.choices import autocast
+from langue.nn.precision import autocast
 from langue.tokens.batches import TrainingBatch
 from langue.tokens.store import TokenStore
 from langue.training import forward
@@ -31,6 +31,9 @@ class State(msgspec.Struct):
     micro_batch_tokens: int = 0  # the setting that this began from
     curve: list[dict[str, float]] = []  # the validation loss, in nats per token
     peak_bytes: int = 0
+
+
+RENAMED = {"micro_rows": "micro_batch_rows", "micro_tokens": "micro_batch_tokens"}  # in an older `State`
 
 
 class Step(NamedTuple):
@@ -170,7 +173,7 @@ class Trainer:
                 with autocast(self.model.device, self.config.precision):
                     loss = self.loss(mine.cut(begin, end))
                 # The processes' gradients are averaged: times their number, that is their sum.
-                (loss * (self.world.size / batch.targets_count)).backward()  # type: ignore[no-untyped-call]
+                (loss * (self.world.size / batch.targets_count)).backward()
             total += loss.detach()
             after.append(self.model.carry)
         self.model.carry = {name: torch.cat([part[name] for part in after]) for name in after[-1]}

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from langue.base import staging
+from langue.base.config import with_new_names
 from langue.base.errors import LangueError
 from langue.base.files import atomic_folder, check_free, read_json, verify_files, write_json
 from langue.base.progress import log
 from langue.base.stop import Stop
 from langue.models.folder import DESCRIPTION, describe
+from langue.models.registry import RENAMED
 from langue.tokens.store import TokenStore
+from langue.training.config import TrainingConfig
 from langue.training.recipe import Recipe
 
 RUN = "run.json"
@@ -43,7 +46,7 @@ def can_resume(run: Path) -> bool:
     return (run / RUN).is_file() and any(run.glob("step-*"))
 
 
-def discard(run: Path) -> None:
+def discard_unmeasured(run: Path) -> None:
     """Remove the folder of a run that failed before anything was measured."""
     metrics = run / METRICS
     if not can_resume(run) and not (metrics.exists() and metrics.stat().st_size):
@@ -78,7 +81,7 @@ def start_run(run: Path, recipe: Recipe, store: TokenStore, *, resuming: bool) -
         with atomic_folder(run, marker=RUN) as folder:
             write_json(folder / RUN, now)
         return
-    before = read_json(run / RUN)
+    before = _read(run, recipe)
     for part in ("store", "family", "model"):
         if before[part] != now[part]:
             raise LangueError(
@@ -92,6 +95,15 @@ def start_run(run: Path, recipe: Recipe, store: TokenStore, *, resuming: bool) -
         log.warning("going on with other settings: %s", changed)
     staging.sweep(run)
     write_json(run / RUN, now)
+
+
+def _read(run: Path, recipe: Recipe) -> dict[str, Any]:
+    """What a run was begun with, by today's names."""
+    before: dict[str, Any] = read_json(run / RUN)
+    before["family"] = RENAMED.get(before["family"], before["family"])
+    before["model"] = with_new_names(type(recipe.model), before["model"], None)
+    before["training"] = with_new_names(TrainingConfig, before["training"], None)
+    return before
 
 
 def finish(
@@ -135,7 +147,7 @@ def _is_done(model: Path, recipe: Recipe, store: TokenStore) -> bool:
 
 def _is_run_of(run: Path, recipe: Recipe, store: TokenStore) -> bool:
     """Whether a folder is that of a run of this very recipe and store."""
-    return (run / RUN).is_file() and bool(read_json(run / RUN) == _table(recipe, store))
+    return (run / RUN).is_file() and _read(run, recipe) == _table(recipe, store)
 
 
 def save_or_keep(output: Path, save: Callable[..., None], *, overwrite: bool = False) -> None:

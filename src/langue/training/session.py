@@ -6,14 +6,15 @@ from typing import Any
 
 import msgspec
 
+from langue.base.deprecated import rename_keys
 from langue.base.errors import LangueError
 from langue.base.progress import Bar, bar, log
 from langue.base.stop import Stop
-from langue.nn.fast.choices import keep_freed_memory
+from langue.nn.device import keep_freed_memory
 from langue.tokens.store import TokenStore
 from langue.training.checkpoint import Checkpoints
 from langue.training.distributed import World
-from langue.training.loop import State, Step, Trainer
+from langue.training.loop import RENAMED, State, Step, Trainer
 from langue.training.recipe import Recipe
 from langue.training.report import Metrics, clock, figures_for, peak_memory
 from langue.training.run import METRICS
@@ -38,7 +39,7 @@ def run(
     checkpoints = Checkpoints(folder, trainer.tensors(), world, trainer.config.keep_checkpoints)
     found = checkpoints.read() if resume else None
     if found is not None:
-        trainer.resume(msgspec.convert(found[0], State))
+        trainer.resume(msgspec.convert(rename_keys(found[0], RENAMED), State))
         model.carry = found[1]
         log.info("going on from step %d", trainer.state.step)
     trainer.state.sessions += 1

@@ -19,10 +19,11 @@ from langue.training.run import (
     METRICS,
     can_resume,
     check_no_run,
-    discard,
+    discard_unmeasured,
     finish,
     run_folder,
     save_or_keep,
+    start_run,
 )
 
 
@@ -87,7 +88,7 @@ def _run(
             model, measured = _by_gradient(recipe, store, run, world, resume=resuming)
         except BaseException:
             if world.first:
-                discard(run)
+                discard_unmeasured(run)
             raise
         if world.first:
             metrics = run / METRICS
@@ -151,7 +152,7 @@ def _by_gradient(
 
 def new_model(recipe: Recipe, store: TokenStore) -> Any:
     """A model with random weights, for the vocabulary of a store."""
-    from langue.nn.fast.choices import best_device
+    from langue.nn.device import best_device
 
     assert recipe.family.build is not None and recipe.training is not None
     model = recipe.family.build(recipe.model, recipe.family.vocabulary(store), recipe.training.seed)

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
+from langue.base.deprecated import renamed_property
 from langue.models.folder import DType, ModelFolder
 from langue.models.folder import load as load_folder
-from langue.protocols import Saved
+from langue.protocols import Masked, Saved
 
 if TYPE_CHECKING:
+    from langue.corpus.normalize import Normalization
     from langue.tokens.tokenizer import Tokenizer
 
     pass
@@ -63,6 +65,20 @@ class Model(Generic[M]):
     def tokenizer(self) -> Tokenizer:
         """Of a model that reads token ids."""
         return self.folder.tokenizer
+
+    @property
+    def normalization(self) -> Normalization:
+        """What is done to a text before the tokenizer, of a model that reads token ids."""
+        return self.folder.normalization
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether it reads a text from both sides: it fills and embeds, and gives no text a probability."""
+        return isinstance(self.folder.model, Masked)
+
+    loaded = renamed_property("loaded", "folder")
+    normalisation = renamed_property("normalisation", "normalization")
+    reads_both_ways = renamed_property("reads_both_ways", "bidirectional")
 
     @property
     def family(self) -> str:

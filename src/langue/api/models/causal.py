@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from langue.api.models.base import Model, PathLike
 from langue.base.arguments import check_count, check_text, check_texts
 from langue.base.config import decode
+from langue.base.deprecated import renamed_keywords, renamed_method
 from langue.protocols import Causal, HiddenMarkov, Searchable
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class CausalModel(Model[Causal]):
         folder = self.folder
         return score_texts(folder.model, folder.tokenizer, folder.normalization, check_texts("texts", texts))
 
+    @renamed_keywords(top="k")
     def next_tokens(self, context: str = "", *, k: int = 10) -> list[tuple[str, float]]:
         """The k likeliest next tokens after a text, with their probabilities, likeliest first."""
         from langue.generation.generate import next_tokens
@@ -60,6 +62,7 @@ class CausalModel(Model[Causal]):
             pass
         return writer.result
 
+    @renamed_keywords(beams="num_beams")
     def beam_search(
         self, prompt: str = "", *, num_beams: int = 4, max_tokens: int = 100, length_penalty: float = 0.6
     ) -> list[Generation]:
@@ -79,6 +82,9 @@ class CausalModel(Model[Causal]):
             max_tokens=check_count("max_tokens", max_tokens),
             length_penalty=length_penalty,
         )
+
+    next = renamed_method("next", next_tokens)
+    beams = renamed_method("beams", beam_search)
 
     def gradients(self, store: PathLike, *, split: str = "test", distance: int = 100) -> Gradients:
         """How far back a recurrent model learns: the gradient of a token's loss by distance in time.
@@ -105,6 +111,7 @@ class InfiniGramModel(CausalModel):
 
     protocol = Searchable
 
+    @renamed_keywords(show="limit")
     def find(self, text: str, *, limit: int = 10) -> Found:
         """Where a string stands in the training text.
 
@@ -116,6 +123,7 @@ class InfiniGramModel(CausalModel):
         check_count("limit", limit)
         return find(self.folder, self.folder.tokenizer, self._normalize("text", text), limit=limit)
 
+    @renamed_keywords(least="min_tokens", show="limit")
     def copied(self, text: str, *, min_tokens: int = 8, limit: int = 10) -> Copied:
         """How much of a text stands verbatim in the training text.
 

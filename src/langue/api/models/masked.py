@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from langue.api.models.base import Model
 from langue.base.arguments import check_choice, check_count, check_text, check_texts
+from langue.base.deprecated import renamed_keywords
 from langue.protocols import Masked
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class MaskedModel(Model[Masked]):
 
     protocol = Masked
 
+    @renamed_keywords(top="k", append="num_masks")
     def fill(
         self,
         text: str,

@@ -7,37 +7,33 @@ tells each head how far apart two tokens are. Weights go both ways to Hugging Fa
 `AlbertForPreTraining`. Letters: B batch, T time, C channels, E channels of the embedding, V vocabulary.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from langue.base.errors import LangueError
 from langue.models.encoders.base import MaskedModel
-from langue.models.encoders.bert import (
-    EPSILON,
-    Block,
-    Embeddings,
-    Prediction,
-    batches,
-    flops,
-    initialize,
-    run_layers,
-)
+from langue.models.encoders.bert import EPSILON, Block, Embeddings, Prediction, run_layers
 from langue.models.encoders.config import Count, MaskedConfig
+from langue.models.encoders.setup import batches, flops
 from langue.models.encoders.start import start_from
 from langue.models.family import Family
 from langue.nn.attention import Mask
+from langue.nn.initial import normal_weights
 from langue.nn.relative import RelativeBias
 from langue.nn.released import Names, Weights, paired, rename_from_hf, rename_to_hf
-from langue.nn.weights import load_state, load_weights, save_weights
+from langue.nn.weights import load_state, load_weights
 from langue.protocols import Masked, Vocabulary
-from langue.tokens.masked import SentencePairs
+from langue.tokens.masked_batch import SentencePairs
 from langue.tokens.masking import Masking
 
 
 class AlbertConfig(MaskedConfig, frozen=True):
+    RENAMED: ClassVar[Mapping[str, str]] = {"embedding": "embedding_size"}
+
     TAKEN: ClassVar[tuple[str, ...]] = ("embedding_size",)
 
     embedding_size: Count = 0  # of the factorized one; 0: 128, the best of table 3 of the paper
@@ -57,15 +53,7 @@ class Albert(MaskedModel):
     def __init__(self, config: AlbertConfig, vocabulary: Vocabulary) -> None:
         _, C, H, T = config.shape
         V, E = config.rows(vocabulary), config.embedded
-        super().__init__(
-            vocabulary,
-            config.specials(vocabulary),
-            width=C,
-            window=T,
-            sentence_pairs=config.sentence_pairs,
-            packed=config.packed,
-            no_mlm_head=config.no_mlm_head,
-        )
+        super().__init__(config, vocabulary)
         self.config = config
         absolute = config.position == "absolute"
         self.embeddings = Embeddings(V, T if absolute else 0, E, config.dropout)
@@ -77,28 +65,23 @@ class Albert(MaskedModel):
         self.relation = nn.Linear(C, 2) if config.sentence_pairs != "none" else None
 
     def forward(
-        self,
-        ids: torch.Tensor,
-        positions: torch.Tensor,
-        types: torch.Tensor,
-        mask: Mask,
-        places: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+        self, ids: Tensor, positions: Tensor, types: Tensor, mask: Mask, at: Tensor | None = None
+    ) -> Tensor:
         x = self.widen(self.embeddings(ids, positions, types))
         if self.relative is not None:
             mask = self.relative(ids.shape[1], mask)
-        return run_layers([self.layer] * self.config.shape.layers, x, mask, None, places)
+        return run_layers([self.layer] * self.config.shape.layers, x, mask, None, at)
 
-    def predict(self, hidden: torch.Tensor) -> torch.Tensor:
-        return self.prediction(hidden)  # type: ignore[no-any-return]
+    def predict(self, hidden: Tensor) -> Tensor:
+        return self.prediction(hidden)
 
     @property
-    def output(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def output(self) -> tuple[Tensor, Tensor]:
         return self.embeddings.word.weight, self.prediction.bias
 
-    def sentence_pair_logits(self, hidden: torch.Tensor) -> torch.Tensor:
+    def sentence_pair_logits(self, hidden: Tensor) -> Tensor:
         assert self.pooler is not None and self.relation is not None
-        return self.relation(torch.tanh(self.pooler(hidden)))  # type: ignore[no-any-return]
+        return self.relation(torch.tanh(self.pooler(hidden)))
 
     def flops_per_token(self) -> float:
         """Of one training step: sharing saves memory, and no work."""
@@ -107,9 +90,6 @@ class Albert(MaskedModel):
         return layers + 6.0 * self.config.mlm_probability * (
             self.output[0].numel() + C * self.config.embedded
         )
-
-    def save(self, folder: Path) -> None:
-        save_weights(self, folder)
 
 
 def hf_names() -> Names:
@@ -195,7 +175,7 @@ def build(config: AlbertConfig, vocabulary: Vocabulary, seed: int) -> Albert:
     """A model with random weights, or those it is to start from."""
     config.resolve_special_ids(vocabulary)
     model = Albert(config, vocabulary)
-    initialize(model, seed)
+    normal_weights(model, seed)
     if config.init_from:
         start_from(model, Path(config.init_from), family="albert")
     return model

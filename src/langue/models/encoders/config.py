@@ -1,5 +1,6 @@
 """The settings that every encoder has: its shape, what is hidden from it, and where it starts."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
@@ -8,7 +9,7 @@ import msgspec
 from langue.base.config import Config
 from langue.models.encoders.start import settings_of
 from langue.protocols import Vocabulary
-from langue.tokens.masked import SentencePairs, Specials
+from langue.tokens.masked_batch import SentencePairs, Specials
 from langue.tokens.masking import Masking
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -25,6 +26,19 @@ class Shape(NamedTuple):
 
 class MaskedConfig(Config, frozen=True):
     """What every encoder has: one dial, the numbers behind it (0 takes what the size says), and the task."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "start": "init_from",
+        "inner": "d_ff",
+        "unit": "masking",
+        "masked": "mlm_probability",
+        "pairs": "sentence_pairs",
+        "headless": "no_mlm_head",
+        "vocabulary_rows": "padded_vocab_size",
+    }
+    RENAMED_VALUES: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "sentence_pairs": {"next": "next_sentence", "order": "sentence_order"}
+    }
 
     TAKEN: ClassVar[tuple[str, ...]] = ()  # further settings that are the shape
 

@@ -13,17 +13,18 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from langue.base.config import encode
+from langue.base.config import encode, with_new_names
 from langue.base.errors import LangueError
 from langue.base.files import verify_files
 from langue.base.progress import log
 from langue.models.encoders.base import MaskedModel
 from langue.models.encoders.from_bert import factorized
 from langue.models.encoders.released import hf_shape, is_hf_folder, read_hf
-from langue.models.folder import DESCRIPTION, describe
+from langue.models.folder import DESCRIPTION, Description, describe
+from langue.models.registry import family as lookup
 from langue.nn.released import Weights
 from langue.nn.weights import WEIGHTS
-from langue.tokens.masked import Specials
+from langue.tokens.masked_batch import Specials
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 
@@ -53,7 +54,11 @@ def settings_of(folder: Path) -> dict[str, Any]:
     Raises:
         LangueError: neither a model folder nor one of Hugging Face that langue reads.
     """
-    return hf_shape(folder)[1] if _released(folder) else describe(folder).config
+    return hf_shape(folder)[1] if _released(folder) else _settings(describe(folder))
+
+
+def _settings(description: Description) -> dict[str, Any]:
+    return with_new_names(lookup(description.family).config, description.config, None)
 
 
 def _released(folder: Path) -> bool:
@@ -70,7 +75,7 @@ def _source(folder: Path) -> Source:
     description = describe(folder)
     verify_files(folder, description.files)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
-    return Source(description.family, description.config, load_file(folder / WEIGHTS), tokenizer)
+    return Source(description.family, _settings(description), load_file(folder / WEIGHTS), tokenizer)
 
 
 @torch.no_grad()

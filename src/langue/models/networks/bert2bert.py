@@ -12,8 +12,9 @@ what BERT takes for one, its `[SEP]`. Deviates: all text is of part A, whose emb
 Letters: B batch, T time, C channels, H heads, V vocabulary.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import msgspec
 import torch
@@ -23,10 +24,12 @@ from torch import nn
 from langue.base.config import Config
 from langue.models.encoders import bert
 from langue.models.family import Family
-from langue.nn.attention import Attention, Mask, Past, causal_mask
+from langue.nn.attention import Attention, Mask, causal_mask
+from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
-from langue.nn.weights import load_weights, save_weights, saved_tensor
+from langue.nn.initial import normal_weights
+from langue.nn.weights import load_weights, saved_tensor
 from langue.protocols import Causal, Vocabulary
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -42,6 +45,8 @@ class Shape(NamedTuple):
 
 class Bert2BertConfig(Config, frozen=True):
     """One dial, and the numbers behind it: 0 takes what the size says, or the BERT it starts from."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"start": "init_from", "inner": "d_ff"}
 
     init_from: str = ""  # model folder of a BERT
     size: Literal["tiny", "small", "base"] = "tiny"
@@ -89,7 +94,7 @@ class Side(nn.Module):
     def forward(self, words: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """`(B, T, C)` of words and their positions, `(T,)` or `(B, T)`."""
         last = self.position.num_embeddings - 1
-        return self.drop(self.norm(words + self.position(positions.clamp(max=last))))  # type: ignore[no-any-return]
+        return self.drop(self.norm(words + self.position(positions.clamp(max=last))))
 
 
 class DecoderBlock(nn.Module):
@@ -111,7 +116,7 @@ class DecoderBlock(nn.Module):
     ) -> torch.Tensor:
         x = self.norm_1(x + self.drop(self.attn(x, mask, past=past)))
         x = self.norm_cross(x + self.drop(self.cross(x, memory, memory_mask, past)))
-        return self.norm_2(x + self.drop(self.c_proj(F.gelu(self.c_fc(x)))))  # type: ignore[no-any-return]
+        return self.norm_2(x + self.drop(self.c_proj(F.gelu(self.c_fc(x)))))
 
 
 class Bert2Bert(EncoderDecoder):
@@ -162,7 +167,7 @@ class Bert2Bert(EncoderDecoder):
         x = self.reads(self.word(ids), positions)
         for layer in self.encoder:
             x = layer(x, mask)
-        return x  # type: ignore[no-any-return]
+        return x
 
     def decode(
         self,
@@ -179,7 +184,7 @@ class Bert2Bert(EncoderDecoder):
         x = self.writes(self.word(ids), positions)
         for layer in self.decoding:
             x = layer(x, mask, memory, memory_mask, past)
-        return self.prediction(x)  # type: ignore[no-any-return]
+        return self.prediction(x)
 
     def forward(
         self, ids: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | str = "causal"
@@ -225,9 +230,6 @@ class Bert2Bert(EncoderDecoder):
         places = sum(side.position.weight.numel() for side in (self.reads, self.writes))
         return 6.0 * (weights - places) + 30.0 * L * C * T
 
-    def save(self, folder: Path) -> None:
-        save_weights(self, folder)
-
 
 def build(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2Bert:
     """A model with random weights, or, where it has an `init_from`, those of a BERT.
@@ -241,7 +243,7 @@ def build(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2Be
         source = bert.build(both, vocabulary, seed).cpu()
         msgspec.structs.force_setattr(config, "special_ids", source.config.special_ids)
     model = Bert2Bert(config, vocabulary, separators_of(config.separator, vocabulary))
-    bert.initialize(model, seed)
+    normal_weights(model, seed)
     if source is not None:
         model.copy_from(source)
     return model

@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from langue.base.config import Config
+from langue.base.arrays import Array, Floats, Ids
+from langue.base.config import Config, Fraction, PositiveInt
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.base.seeds import derive
@@ -32,11 +33,11 @@ from langue.inference.chain import offsets_of
 from langue.models.counts.exchange import exchange
 from langue.models.family import Family
 from langue.models.states.hmm.classes import filled
-from langue.models.states.hmm.cluster_tables import Numbers, Tables, expect
+from langue.models.states.hmm.cluster_tables import Tables, expect
 from langue.models.states.hmm.clustered import ClusteredDecoder, ClusteredHMM
 from langue.models.states.hmm.model import HMM, StatePath
-from langue.protocols import Causal, Floats, Ids, Vocabulary
-from langue.tokens.batches import Batch
+from langue.protocols import Causal, Vocabulary
+from langue.tokens.batch import Batch
 from langue.tokens.store import TokenStore
 
 WEIGHTS = "network.safetensors"
@@ -49,8 +50,8 @@ class NeuralHMMConfig(Config, frozen=True):
 
     states: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 4096
     clusters: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 128  # of words; the paper's
-    width: Annotated[int, msgspec.Meta(ge=1)] = 256  # the paper's
-    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.5  # share of states left out of a step
+    width: PositiveInt = 256  # the paper's
+    dropout: Fraction = 0.5  # share of states left out of a step
     context: Annotated[int, msgspec.Meta(ge=2)] = 64  # tokens of a training row; scoring has no bound
 
     def __post_init__(self) -> None:
@@ -67,14 +68,14 @@ class Residual(nn.Module):
         self.norm = nn.LayerNorm(C)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.norm(x + F.relu(self.linear(x)))  # type: ignore[no-any-return]
+        return self.norm(x + F.relu(self.linear(x)))
 
 
 class LogLikelihood(torch.autograd.Function):
     """log p(pieces) of an HMM in blocks; its gradient is made on the way, without any graph."""
 
     @staticmethod
-    def forward(ctx: Any, pieces: tuple[Numbers, ...], *tables: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, pieces: tuple[Array, ...], *tables: torch.Tensor) -> torch.Tensor:
         log_likelihood, gradients = expect(Tables(*(part.detach() for part in tables)), *pieces)
         ctx.save_for_backward(*gradients)
         return torch.tensor(log_likelihood, dtype=torch.float32)
@@ -90,7 +91,7 @@ class NeuralHMM(nn.Module, Causal):
     window: int | None = None
     stride: int | None = None
 
-    def __init__(self, config: NeuralHMMConfig, vocabulary: Vocabulary, classes: Numbers) -> None:
+    def __init__(self, config: NeuralHMMConfig, vocabulary: Vocabulary, classes: Array) -> None:
         super().__init__()
         C, K, M = config.width, config.states, config.clusters
         self.config = config
@@ -154,7 +155,7 @@ class NeuralHMM(nn.Module, Causal):
         likelihood: torch.Tensor = LogLikelihood.apply((self.classes, *pieces), *tables)  # type: ignore[no-untyped-call]
         return -likelihood
 
-    def _pieces(self, batch: Batch) -> tuple[Numbers, Numbers, Numbers]:
+    def _pieces(self, batch: Batch) -> tuple[Array, Array, Array]:
         """The rows cut where a document ends: words, offsets, and which begin inside one."""
         begins = np.ones(batch.targets.shape, bool)
         begins[:, 1:] = batch.segments[:, 1:] != batch.segments[:, :-1]

@@ -8,16 +8,16 @@ Letters: N tokens of all sentences, C channels.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
+from langue.base.arrays import Int64Array
 from langue.base.config import Config, decode
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
@@ -31,7 +31,7 @@ from langue.models.taggers.base import NeuralTagger
 from langue.models.taggers.heads import Head
 from langue.models.taggers.labels import Labels
 from langue.nn.dropout import drop
-from langue.nn.fast.choices import autocast
+from langue.nn.precision import autocast
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Tagger, Vocabulary
 from langue.tokens.masked import packed
@@ -39,12 +39,13 @@ from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.words import HAN
 
-Ids = npt.NDArray[np.int64]
 _HAN = re.compile(f"[{HAN}]")
 
 
 class EncoderTaggerConfig(Config, frozen=True):
     """What a folder says of itself; a user sets `tasks.finetune_tagger.TagConfig`."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"normalisation": "normalization"}
 
     head: Head
     encoder: str  # family
@@ -61,7 +62,7 @@ class EncoderTaggerConfig(Config, frozen=True):
 class Read(NamedTuple):
     """Sentences as the encoder reads them."""
 
-    windows: list[tuple[Ids, Ids]]  # ids and types, with special tokens
+    windows: list[tuple[Int64Array, Int64Array]]  # ids and types, with special tokens
     window: list[int]  # (N,) of each token, which of them its state is taken from
     place: list[int]  # (N,) and where in it
 
@@ -124,7 +125,7 @@ class Reader:
         found.place.extend(place.tolist())
 
 
-def overlapping(begins: Ids, ends: Ids, room: int) -> Iterator[tuple[int, int]]:
+def overlapping(begins: Int64Array, ends: Int64Array, room: int) -> Iterator[tuple[int, int]]:
     """Runs of tokens `[begin, end)` of at most `room` pieces that cover all, each beginning in the middle of
     the one before; one run, if all fit."""
     begin = 0
@@ -195,7 +196,8 @@ def build(config: EncoderTaggerConfig, tokenizer: Tokenizer, seed: int) -> Encod
     kind = family(config.encoder)
     assert kind.build is not None
     vocabulary = Vocabulary(config.vocabulary["size"], config.vocabulary["eos"])
-    encoder: nn.Module = kind.build(decode(kind.config, config.encoder_config, "encoder"), vocabulary, seed)
+    stored = decode(kind.config, config.encoder_config, "encoder", stored=True)
+    encoder: nn.Module = kind.build(stored, vocabulary, seed)
     if not isinstance(encoder, MaskedModel):
         raise LangueError(f"{config.encoder} does not read in both directions; fine-tune bert or albert")
     model = EncoderTagger(config, encoder, tokenizer)

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from langue.inference.chain import Chain, Numbers, offsets_of
+from langue.base.arrays import Array, Floats, Ids
+from langue.inference.chain import Chain, offsets_of
 from langue.inference.differentiable import log_partition_sum
 from langue.inference.maxproduct import n_best, viterbi
 from langue.inference.sumproduct import log_partition, posteriors
 from langue.models.taggers.labels import UNKNOWN_TAG
-from langue.protocols import Floats, Ids
 
 Head = Literal["crf", "softmax"]
 Scores = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # of transitions `(K, K)`, starts and ends `(K,)`
@@ -91,7 +91,7 @@ class LabelHead(nn.Module, ABC):
         allowed = (tags[:, None] == UNKNOWN_TAG) | (tags[:, None] == labels)
         return unary, unary.masked_fill(~allowed, float("-inf"))
 
-    def _scored(self, hidden: torch.Tensor, lengths: Sequence[int]) -> tuple[Chain, Numbers, Numbers]:
+    def _scored(self, hidden: torch.Tensor, lengths: Sequence[int]) -> tuple[Chain, Array, Array]:
         unary = self.score(hidden).double().cpu().numpy()
         chain = Chain.of(*(part.double().cpu().numpy() for part in self.chain()))
         return chain, unary, offsets_of(list(lengths))

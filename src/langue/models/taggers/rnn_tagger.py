@@ -12,10 +12,10 @@ Letters: N tokens of all sentences, W different words among them, L characters o
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import torch
@@ -48,6 +48,8 @@ Share = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]
 
 class RNNTaggerConfig(Config, frozen=True):
     """What is read of each token, the network, and how long it learns."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"batch": "batch_size"}
 
     head: Head = "crf"
     characters: Literal["auto", "cnn", "lstm", "none"] = "auto"  # auto: cnn, if tokens have several
@@ -141,7 +143,7 @@ class Characters(nn.Module):
         inside = (torch.arange(int(lengths.max())) < lengths[:, None]).to(device)  # (W, L)
         padded = x.new_zeros(*inside.shape, x.shape[1]).masked_scatter(inside[..., None], x)
         found = self.convolution(padded.transpose(1, 2))  # (W, C, L)
-        return found.masked_fill(~inside[:, None], float("-inf")).amax(2)  # type: ignore[no-any-return]
+        return found.masked_fill(~inside[:, None], float("-inf")).amax(2)
 
 
 class RNNTagger(NeuralTagger):

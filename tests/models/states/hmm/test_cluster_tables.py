@@ -125,7 +125,7 @@ def test_reading_in_pieces_is_reading_at_once(monkeypatch: pytest.MonkeyPatch) -
     rng = np.random.default_rng(0)
     texts = [rng.integers(0, V, length) for length in (90, 3, 20, 41)]
     at_once = model.log_probs(texts)
-    monkeypatch.setattr("langue.models.states.hmm.clustered.TOKENS", 8)
+    monkeypatch.setattr("langue.models.states.hmm.clustered.CHUNK_TOKENS", 8)
     for one, other in zip(model.log_probs(texts), at_once, strict=True):
         assert one == pytest.approx(other, abs=1e-5)
     decoder = model.decoder([ids[:2] for ids in texts])

@@ -6,15 +6,17 @@ counts what does not fit memory. Deviates from the paper where discounts cannot 
 KenLM (Heafield et al. 2013) to the precision of its 32-bit floats.
 """
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 import numpy as np
 
-from langue.base.config import Config
-from langue.models.counts.ngram.counts import Levels, New, Numbers, count, stream_of
+from langue.base.arrays import Array
+from langue.base.config import Config, NonNegativeFloat, NonNegativeInt, PositiveFloat
+from langue.models.counts.ngram.counts import Levels, New, count, stream_of
 from langue.models.counts.ngram.estimate import Smoothing, estimate_tables
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.out_of_core import count_in_blocks, mapped
@@ -29,17 +31,19 @@ from langue.tokens.store import TokenStore
 class NGramConfig(Config, frozen=True):
     """The dials of an n-gram model."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {"k": "alpha", "quantise": "quantize"}
+
     order: Annotated[int, msgspec.Meta(ge=1, le=8)] = 5  # beyond 5, words gain little; characters want more
     smoothing: Smoothing = "modified-kneser-ney"  # the best of them on every corpus we tried
-    alpha: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0  # of add-k
+    alpha: PositiveFloat = 1.0  # of add-k
     # Drop n-grams that occur at most so often, for orders 1, 2 ...; the last holds for those above.
-    prune: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
+    prune: tuple[NonNegativeInt, ...] = ()
     # Drop n-grams that raise the perplexity by less than this share; 1e-7 drops two thirds (Stolcke 1998).
-    prune_entropy: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
+    prune_entropy: NonNegativeFloat = 0.0
     # Probabilities and backoffs as 8-bit codes: half the bytes, and a perplexity higher by some thousandths.
     quantize: bool = False
     # Megabytes held at a time, beside the interpreter's own; what is larger goes to disk. 0: no ceiling.
-    memory: Annotated[int, msgspec.Meta(ge=0)] = 0
+    memory: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
         if any(below > above for below, above in pairwise(self.prune)):
@@ -64,7 +68,7 @@ def arrays_of(config: NGramConfig) -> New:
     return mapped if config.memory else np.empty
 
 
-def levels_of(config: NGramConfig, stream: Numbers, vocabulary_size: int) -> Levels:
+def levels_of(config: NGramConfig, stream: Array, vocabulary_size: int) -> Levels:
     """Count a stream, at once or in blocks."""
     if config.memory:
         return count_in_blocks(stream, vocabulary_size, config.order, memory=config.memory)

@@ -4,18 +4,16 @@ Lloyd's algorithm on square roots of the shares of the commonest words among a w
 neighbors. The other classes it may start from are those of `models/counts/exchange.py`.
 """
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import torch
 
-Numbers = npt.NDArray[Any]
+from langue.base.arrays import Array
+
 NEIGHBORS = 250  # commonest words that a word's neighbors are counted among
 ROUNDS = 12  # of k-means
 
 
-def filled(classes: Numbers, counts: Numbers, K: int) -> Numbers:
+def filled(classes: Array, counts: Array, K: int) -> Array:
     """The same with no class empty: each that is takes the rarest word of the largest one."""
     classes = classes.copy()
     for k in np.flatnonzero(np.bincount(classes, minlength=K) == 0):
@@ -24,7 +22,7 @@ def filled(classes: Numbers, counts: Numbers, K: int) -> Numbers:
     return classes
 
 
-def kmeans(tokens: Numbers, begins: Numbers, size: int, K: int, draw: np.random.Generator) -> Numbers:
+def kmeans(tokens: Array, begins: Array, size: int, K: int, draw: np.random.Generator) -> Array:
     """Class of each word `(size,)` by its neighbors."""
     counts = np.bincount(tokens, minlength=size)
     common = np.argsort(-counts, kind="stable")[:NEIGHBORS]
@@ -46,5 +44,5 @@ def kmeans(tokens: Numbers, begins: Numbers, size: int, K: int, draw: np.random.
         mass = torch.zeros(K).index_add_(0, classes, weights)
         moved = torch.zeros_like(centers).index_add_(0, classes, points * weights[:, None])
         centers = torch.where(mass[:, None] > 0, moved / mass[:, None].clamp(min=1e-9), centers)
-    found: Numbers = classes.numpy()
+    found: Array = classes.numpy()
     return found

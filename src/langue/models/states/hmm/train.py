@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from langue.base.arrays import Array
 from langue.base.errors import LangueError
 from langue.base.progress import bar, log
 from langue.base.seeds import generator
 from langue.base.stop import Stop
 from langue.models.states.hmm.baum_welch import Pieces, Prior, Step, baum_welch, cut, log_likelihood
-from langue.models.states.hmm.classes import Numbers
 from langue.models.states.hmm.model import HMM
 from langue.models.states.hmm.parameters import Parameters, class_start, random_start, second_order
 from langue.protocols import Vocabulary
@@ -97,7 +97,7 @@ class Best:
         return self.worse >= self.PATIENCE
 
 
-def _start(config: "HMMConfig", pieces: Pieces, unigram: Numbers, prior: Prior, stop: Stop) -> Parameters:
+def _start(config: "HMMConfig", pieces: Pieces, unigram: Array, prior: Prior, stop: Stop) -> Parameters:
     """Where estimation starts: of several restarts the one that is likeliest after `TRIAL` passes."""
     begins = np.zeros(len(pieces.tokens), bool)
     begins[pieces.offsets[:-1]] = True
