@@ -23,13 +23,9 @@ def test_version_1(tmp_path: Path) -> None:
         "proc/self/cgroup": "9:memory:/docker/1\n4:cpu,cpuacct:/docker/1\n3:pids:/docker/1\n1:name=init:/x",
         "sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes": "314572800",
         "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712",
-        "sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us": "50000",
-        "sys/fs/cgroup/cpu/docker/1/cpu.cfs_period_us": "100000",
-        "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
-        "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
         "sys/fs/cgroup/pids/docker/1/pids.max": "100",
     }
-    assert group_limits(tree(tmp_path, files)) == GroupLimits(314572800, 0.5, 100)
+    assert group_limits(tree(tmp_path, files)) == GroupLimits(314572800, 100)
 
 
 def test_version_2_and_a_limit_further_up(tmp_path: Path) -> None:
@@ -37,11 +33,9 @@ def test_version_2_and_a_limit_further_up(tmp_path: Path) -> None:
         "proc/self/cgroup": "0::/jobs/17",
         "sys/fs/cgroup/jobs/17/memory.max": "max",
         "sys/fs/cgroup/jobs/memory.max": "1000000000",
-        "sys/fs/cgroup/jobs/17/cpu.max": "150000 100000",
-        "sys/fs/cgroup/jobs/cpu.max": "max 100000",
         "sys/fs/cgroup/jobs/17/pids.max": "max",
     }
-    assert group_limits(tree(tmp_path, files)) == GroupLimits(1000000000, 1.5, None)
+    assert group_limits(tree(tmp_path, files)) == GroupLimits(1000000000, None)
 
 
 def test_a_container_sees_its_group_as_the_root(tmp_path: Path) -> None:
@@ -50,7 +44,7 @@ def test_a_container_sees_its_group_as_the_root(tmp_path: Path) -> None:
 
 
 def test_no_groups_at_all(tmp_path: Path) -> None:
-    assert group_limits(tmp_path) == GroupLimits(None, None, None)
+    assert group_limits(tmp_path) == GroupLimits(None, None)
 
 
 def test_where_threads_cannot_be_started_every_library_does_with_one(

@@ -10,7 +10,9 @@ from langue.training import doctor
 
 @pytest.fixture
 def small_container(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "group_limits", lambda: GroupLimits(300 << 20, 0.5, None))
+    monkeypatch.setattr(doctor, "group_limits", lambda: GroupLimits(300 << 20, None))
+    monkeypatch.setattr(doctor, "cgroup_quota", lambda: 0.5)
+    monkeypatch.setattr(doctor, "processors", lambda: 1)
 
 
 def test_the_limits_of_a_container_are_seen(small_container: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,7 +20,7 @@ def test_the_limits_of_a_container_are_seen(small_container: None, monkeypatch: 
     assert memory.verdict == "note" and memory.value == "0.3 GB, all this container may use"
     monkeypatch.setattr(doctor.torch, "get_num_threads", lambda: 2)
     processor = doctor._processor()
-    assert "the time of 0.5" in processor.value and "OMP_NUM_THREADS=1" in processor.advice
+    assert "the time of 0.5 in" in processor.value and "OMP_NUM_THREADS=1" in processor.advice
 
 
 def test_the_cache_of_compiled_code_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,16 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
+
+import msgspec
 
 from langue.base import staging
-from langue.base.errors import LangueError
+from langue.base.bounds import NonNegativeInt
+from langue.base.errors import Damaged, LangueError
 
 CHUNK_BYTES = 1 << 20  # bytes read at a time when hashing: large enough to hide the call, small in cache
+DIGEST = "digest"  # the entry of a description that holds one of all others
 
 
 @contextlib.contextmanager
@@ -261,14 +265,34 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file; a `LangueError` names the file, and the line of a syntax error."""
+    return parse_json(read_bytes(path), path, constants=False)
+
+
+def parse_json(text: str | bytes, where: Path | str, *, constants: bool = True) -> Any:
+    """The value that a JSON text stands for.
+
+    Args:
+        constants: whether NaN and infinity are read, which JSON does not know and others write.
+
+    Raises:
+        Damaged: it is not JSON, or is made to break its reader: brackets too deep, a number too long.
+            `where` and the line of the text are named.
+    """
     try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise LangueError(f"cannot read {path}: {error.strerror or error}") from error
+        return json.loads(text, parse_constant=None if constants else _no_constant)
     except UnicodeDecodeError as error:
-        raise LangueError(f"{path} is not UTF-8: byte {error.start}") from error
+        raise Damaged(f"{where} is not UTF-8: byte {error.start}") from error
     except json.JSONDecodeError as error:
-        raise LangueError(f"{path} is not valid JSON: line {error.lineno}: {error.msg}") from error
+        line = f"line {error.lineno}: " if "\n" in error.doc.rstrip() else ""
+        raise Damaged(f"{where} is not JSON: {line}{error.msg}") from error
+    except RecursionError:
+        raise Damaged(f"{where} is not JSON: its brackets are too many, one in another") from None
+    except ValueError as error:  # a number of thousands of digits, NaN, infinity
+        raise Damaged(f"{where} is not JSON: {error}") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"JSON knows no {name}")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -288,32 +312,73 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of every file of a folder, by name: what a manifest records."""
-    files = sorted(file for file in folder.iterdir() if file.is_file())
-    return {file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in files}
+class FileRecord(msgspec.Struct):
+    """What a folder's description tells of one of its files."""
+
+    bytes: NonNegativeInt
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
-def verify_files(folder: Path, files: dict[str, dict[str, Any]], *, hashes: bool = True) -> None:
+# Names below the folder, and none above it or beside it.
+FileName = Annotated[str, msgspec.Meta(pattern=r"^(?!.*\.\.(/|$))[^/\0][^\0]*$")]
+FileRecords = dict[FileName, FileRecord]
+
+
+def describe_files(folder: Path, *, below: bool = False) -> FileRecords:
+    """Size and SHA-256 of every file of a folder, by name: what a manifest records.
+
+    Args:
+        below: those of its folders too.
+    """
+    files = sorted(file for file in (folder.rglob("*") if below else folder.iterdir()) if file.is_file())
+    return {
+        file.relative_to(folder).as_posix(): FileRecord(file.stat().st_size, sha256(file)) for file in files
+    }
+
+
+def verify_files(folder: Path, files: FileRecords, *, hashes: bool = True) -> None:
     """Compare a folder with what its manifest recorded by `describe_files`.
 
     Args:
         hashes: also read every file whole; without it only presence and size are compared.
 
     Raises:
-        LangueError: a file is missing, has another size, or other contents.
+        Damaged: a file is missing, has another size, or other contents.
     """
     for name, expected in files.items():
         file = folder / name
         if not file.is_file():
-            raise LangueError(f"{folder} is damaged: {name} is missing; make it again")
+            raise Damaged(f"{folder} is damaged: {name} is missing; make it again")
         size = file.stat().st_size
-        if size != expected["bytes"]:
-            raise LangueError(
-                f"{folder} is damaged: {name} has {size} bytes, not {expected['bytes']}; make it again"
+        if size != expected.bytes:
+            raise Damaged(
+                f"{folder} is damaged: {name} has {size} bytes, not {expected.bytes}; make it again"
             )
-        if hashes and sha256(file) != expected["sha256"]:
-            raise LangueError(f"{folder} is damaged: the contents of {name} were altered; make it again")
+        if hashes and sha256(file) != expected.sha256:
+            raise Damaged(f"{folder} is damaged: the contents of {name} were altered; make it again")
+
+
+def sealed(description: dict[str, Any]) -> dict[str, Any]:
+    """What describes a folder, with a digest of itself; the layout of its file does not count."""
+    return {**description, DIGEST: _digest(description)}
+
+
+def check_seal(description: dict[str, Any], path: Path) -> None:
+    """Compare what describes a folder with the digest in it; what earlier versions wrote has none.
+
+    Call this after all other checks: what is wrong is better named by itself.
+
+    Raises:
+        Damaged: it was altered.
+    """
+    if DIGEST in description and description[DIGEST] != _digest(description):
+        raise Damaged(f"{path} is damaged: what stands in it was altered; make it again")
+
+
+def _digest(description: dict[str, Any]) -> str:
+    rest = json.loads(json.dumps({key: value for key, value in description.items() if key != DIGEST}))
+    text = json.dumps(rest, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _sync(file: Path) -> None:

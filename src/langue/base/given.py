@@ -3,7 +3,6 @@
 Folders that langue wrote are not looked at here: what was once accepted is still read.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +21,7 @@ def check_values(section: str, table: Mapping[str, Any]) -> None:
     """Look at the values of a table that a person wrote.
 
     Raises:
-        LangueError: a number is not finite or too large, a seed is negative, or a text is not UTF-8.
+        LangueError: a number is too large, a seed is negative, or a text is not UTF-8.
     """
     for key, value in table.items():
         _check(f"{section}.{key}", value)
@@ -50,8 +49,6 @@ def without_auto(section: str, table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check(name: str, value: Any) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise LangueError(f"{name}: {value} is no number to work with; give one that is finite")
     if isinstance(value, int) and abs(value) > LARGEST:
         raise LangueError(f"{name}: {str(value)[:20]}… is too large a number")
     if isinstance(value, str):

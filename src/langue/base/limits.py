@@ -92,10 +92,12 @@ def _can_start(count: int) -> bool:
 
 
 class GroupLimits(NamedTuple):
-    """What the control groups of this process allow all that is in them; None: no less than the machine."""
+    """What the control groups of this process allow all that is in them; None: no less than the machine.
+
+    The time of processors is in `base/parallel.py`.
+    """
 
     memory: int | None  # bytes
-    processors: float | None  # a quota of time: 0.5 is half of one
     processes: int | None  # threads among them
 
 
@@ -103,17 +105,8 @@ def group_limits(root: Path = Path("/")) -> GroupLimits:
     """The least of each, over the groups of this process and those above, of versions 1 and 2."""
     memory = [*_values(root, "memory", "memory.max"), *_values(root, "memory", "memory.limit_in_bytes")]
     processes = _values(root, "pids", "pids.max")
-    quotas = [
-        int(quota) / int(period)
-        for quota, period in (line.split() for line in _lines(root, "cpu", "cpu.max"))
-        if quota.isdigit()
-    ]
-    files = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-    pairs = zip(*(_lines(root, "cpu", name) for name in files), strict=False)
-    quotas += [int(quota) / int(period) for quota, period in pairs if quota.isdigit()]
     return GroupLimits(
         min((value for value in memory if value < UNLIMITED), default=None),
-        min(quotas, default=None),
         min(processes, default=None),
     )
 

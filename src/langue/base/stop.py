@@ -16,29 +16,39 @@ class Stop:
 
     A context manager. Within another one, entering gives that one: what is asked of it is asked of all that
     runs within. A signal that is ignored stays so: `nohup` is there for that.
+
+    Args:
+        listen: hear signals from the start; else only while a `Stop` that listens is entered within, for what
+            runs may be nothing that can stop after a step. Afterwards `asked` tells whether it did.
     """
 
     _current: ClassVar["Stop | None"] = None
 
-    def __init__(self) -> None:
+    def __init__(self, *, listen: bool = True) -> None:
         self.asked = False
+        self.listen = listen
         self._before: dict[signal.Signals, Any] = {}
+        self._heard_by: Stop | None = None  # whom the signals reach that this one began to hear
 
     def __enter__(self) -> "Stop":
-        if Stop._current is not None:
-            return Stop._current
-        if threading.current_thread() is threading.main_thread():  # elsewhere signals do not arrive
-            Stop._current = self
+        if threading.current_thread() is not threading.main_thread():  # where signals do not arrive
+            return Stop._current or self
+        current = Stop._current or self
+        Stop._current = current
+        if self.listen and not current._before:
             for kind in SIGNALS:
                 if signal.getsignal(kind) != signal.SIG_IGN:
-                    self._before[kind] = signal.signal(kind, self._ask)
-        return self
+                    current._before[kind] = signal.signal(kind, current._ask)
+            self._heard_by = current
+        return current
 
     def __exit__(self, *exception: object) -> None:
+        if self._heard_by is not None:
+            for kind, handler in self._heard_by._before.items():
+                signal.signal(kind, handler)
+            self._heard_by._before, self._heard_by = {}, None
         if Stop._current is self:
             Stop._current = None
-            for kind, handler in self._before.items():
-                signal.signal(kind, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked and number == signal.SIGINT:

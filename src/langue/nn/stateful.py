@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from langue.base.arrays import Floats, Ids
 from langue.nn.recurrent import Recurrent
 from langue.nn.weights import save_tied_weights
-from langue.protocols import Floats, Ids, RecurrentCausal
+from langue.protocols import RecurrentCausal
 
-READ = 1 << 13  # tokens read at a time when scoring: logits of 1,024 of them are held at once
+CHUNK_TOKENS = 1 << 13  # tokens read at a time when scoring: logits of 1,024 of them are held at once
 
 
 class Stateful(nn.Module, RecurrentCausal):
@@ -46,7 +47,7 @@ class Stateful(nn.Module, RecurrentCausal):
         rows, begin = order, 0
         state = self.recurrent.start(len(rows))
         while rows := [index for index in rows if len(inputs[index]) > begin]:
-            end = min(len(inputs[rows[-1]]), begin + max(READ // len(rows), 1))
+            end = min(len(inputs[rows[-1]]), begin + max(CHUNK_TOKENS // len(rows), 1))
             piece = np.stack([np.asarray(inputs[index][begin:end], np.int64) for index in rows])
             y, state = self(torch.from_numpy(piece).to(self.device), state[:, :, : len(rows)])
             yield rows, begin, y, state
@@ -54,15 +55,15 @@ class Stateful(nn.Module, RecurrentCausal):
 
     @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
-        found = [np.empty(len(ids), np.float32) for ids in sequences]
+        log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
         inputs = [np.r_[self.vocabulary.eos, ids[:-1]][: len(ids)] for ids in sequences]
         for rows, begin, y, _ in self._read(inputs):
             end = begin + y.shape[1]
             targets = np.stack([np.asarray(sequences[index][begin:end], np.int64) for index in rows])
             scores = self._token_scores(y.flatten(0, 1), torch.from_numpy(targets).to(self.device).flatten())
             for index, row in zip(rows, scores.view(targets.shape).cpu().numpy(), strict=True):
-                found[index][begin:end] = row
-        return list(found)
+                log_probs[index][begin:end] = row
+        return list(log_probs)
 
     def _token_scores(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """Log-probability of each target `(rows,)`."""
@@ -79,9 +80,9 @@ class Stateful(nn.Module, RecurrentCausal):
         inputs = [np.r_[self.vocabulary.eos, ids] for ids in prompts]
         for rows, begin, y, after in self._read(inputs):
             ended = [row for row, index in enumerate(rows) if len(inputs[index]) == begin + y.shape[1]]
-            places = [rows[row] for row in ended]
-            state[:, :, places] = after[:, :, ended]
-            hidden[places] = y[ended, -1]
+            indices = [rows[row] for row in ended]
+            state[:, :, indices] = after[:, :, ended]
+            hidden[indices] = y[ended, -1]
         return StatefulDecoder(self, state, hidden)
 
     def gradient_by_distance(self, runs: Ids) -> Floats:

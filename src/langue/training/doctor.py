@@ -15,6 +15,7 @@ import torch
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
 from langue.base.limits import group_limits
+from langue.base.parallel import cgroup_quota, processors
 from langue.base.staging import make_folder, release, remove
 from langue.nn.device import best_device, measured_flops
 from langue.nn.precision import fast_dtype
@@ -64,12 +65,10 @@ def diagnose(folder: Path) -> Iterator[Finding]:
 
 def _processor() -> Finding:
     used = torch.get_num_threads()
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = group_limits().processors
+    allowed, quota = processors(), cgroup_quota()
     value = f"torch {torch.__version__}, {used} threads on {allowed} processors"
-    if quota is not None and quota < allowed:
-        allowed = max(math.ceil(quota), 1)
-        value += f", of which this container may use the time of {quota:g}"
+    if math.isfinite(quota):
+        value += f", the time of {quota:g} in this container"
     if used > allowed:
         return Finding("processor", "note", value, f"set OMP_NUM_THREADS={allowed}: more only wait")
     return Finding("processor", "ok", value)

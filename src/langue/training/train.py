@@ -1,30 +1,36 @@
 """Training a model of any family, and writing its folder."""
 
-import os
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langue.base.errors import Interrupted, LangueError
-from langue.base.files import check_free, claimed
-from langue.base.progress import bar, silence
+from langue.base.config import Config
+from langue.base.errors import Interrupted
+from langue.base.progress import bar
 from langue.base.staging import discard
-from langue.models.folder import DESCRIPTION, save
+from langue.base.stop import Stop
+from langue.models.folder import Description, save
 from langue.protocols import Causal, Masked
+from langue.tokens.batches import BatchSource
 from langue.tokens.store import TokenStore
+from langue.training.config import TrainingConfig
 from langue.training.recipe import Recipe
-from langue.training.run import (
+from langue.training.run_folder import (
     KEPT,
     METRICS,
-    can_resume,
-    check_no_run,
-    discard_unmeasured,
+    check_output,
     finish,
+    only_writer,
     run_folder,
     save_or_keep,
-    start_run,
+    unfinished,
 )
+
+if TYPE_CHECKING:
+    from langue.training.trainer import Trainer
+    from langue.training.validation import Validation
+    from langue.training.world import World
 
 
 def train(
@@ -42,54 +48,33 @@ def train(
             finite, or the model cannot be written (the message says where it was kept).
         Interrupted: Ctrl-C, SIGTERM or SIGHUP, after a checkpoint of a run by gradient.
     """
-    if os.environ.get("RANK", "0") != "0":  # of the processes of torchrun the first looks after the folders
-        return _train(recipe, store, output, overwrite=overwrite, resume=resume, first=False)
-    with claimed(output):
-        _train(recipe, store, output, overwrite=overwrite, resume=resume, first=True)
+    with only_writer(output):
+        _train(recipe, store, output, overwrite=overwrite, resume=resume)
 
 
-def _train(
-    recipe: Recipe, store: TokenStore, output: Path, *, overwrite: bool, resume: bool, first: bool
-) -> None:
-    run = run_folder(output)
-    if (not overwrite or resume) and finish(run, output, recipe, store, resume=resume, first=first):
+def _train(recipe: Recipe, store: TokenStore, output: Path, *, overwrite: bool, resume: bool) -> None:
+    now = identity(recipe, store)
+
+    def is_same(model: Description) -> bool:
+        return {"store": model.store, **model.recipe} == now
+
+    if finish(output, is_same, now, overwrite=overwrite, resume=resume):
         return
-    resuming = resume and can_resume(run)
-    if first:
-        if not resuming:
-            check_no_run(run, overwrite=overwrite)
-        check_free(output, marker=DESCRIPTION, overwrite=overwrite or resuming)
-    elif (output / DESCRIPTION).exists() and not (overwrite or resuming):
-        raise LangueError(f"{output} already exists; choose another name, or pass --overwrite")
-    if recipe.training is not None:
-        return _run(recipe, store, output, run, overwrite=overwrite, resuming=resuming)
-    model, measured = _by_counts(recipe, store)
-    _save(recipe, store, output, model, measured, overwrite=overwrite)
-    if (run / KEPT).exists():  # of an earlier call
-        discard(run)
-    if "interrupted" in measured:
-        raise Interrupted(f"interrupted; the best model so far is in {output}")
+    run, resuming = run_folder(output), check_output(output, overwrite=overwrite, resume=resume)
+    if recipe.training is None:
+        model, measured = _by_counts(recipe, store)
+        _save(recipe, store, output, model, measured, overwrite=overwrite)
+        if (run / KEPT).exists():  # of an earlier call
+            discard(run)
+        if measured["interrupted"]:  # of families that estimate in passes
+            raise Interrupted(f"interrupted; the best model so far is in {output}")
+        return
+    from langue.training import distributed  # torch, which families by counts do without
 
-
-def _run(
-    recipe: Recipe, store: TokenStore, output: Path, run: Path, *, overwrite: bool, resuming: bool
-) -> None:
-    """A session of a run by gradient, and the model it comes to."""
-    assert recipe.training is not None
-    from langue.training.distributed import World  # torch, which families by counts do without
-
-    with World(fsdp=recipe.training.fsdp) as world:
-        if world.first:
-            start_run(run, recipe, store, resuming=resuming)
-        else:
-            silence()
-        world.wait()
-        try:
+    training = training_of(recipe)
+    with distributed.world(fsdp=training.fsdp) as world:
+        with unfinished(run, now, kinds_of(recipe), world, resuming=resuming):
             model, measured = _by_gradient(recipe, store, run, world, resume=resuming)
-        except BaseException:
-            if world.first:
-                discard_unmeasured(run)
-            raise
         if world.first:
             metrics = run / METRICS
             _save(recipe, store, output, model, measured, overwrite=overwrite or resuming, metrics=metrics)
@@ -99,8 +84,24 @@ def _run(
             f"interrupted after {measured['steps']:,} steps; the same command with --resume goes on. "
             f"The best model so far is in {output}"
         )
-    if world.first and not recipe.training.keep_run:
+    if world.first and not training.keep_run:
         discard(run)
+
+
+def identity(recipe: Recipe, store: TokenStore) -> dict[str, Any]:
+    """What makes a run what it is."""
+    return {"store": store.fingerprint, **recipe.to_table()}
+
+
+def kinds_of(recipe: Recipe) -> dict[str, type[Config]]:
+    """The sections of that."""
+    return {"model": type(recipe.model), "training": type(training_of(recipe))}
+
+
+def training_of(recipe: Recipe) -> TrainingConfig:
+    """How a language model is trained by gradient."""
+    assert isinstance(recipe.training, TrainingConfig)
+    return recipe.training
 
 
 def _save(
@@ -132,21 +133,22 @@ def _save(
 def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal | Masked, dict[str, Any]]:
     assert recipe.family.estimate is not None
     started = time.perf_counter()
-    with bar(f"estimating ({recipe.family.name})"):
+    with bar(f"estimating ({recipe.family.name})"), Stop(listen=False) as stop:
         model = recipe.family.estimate(recipe.model, store)
-    measured: dict[str, Any] = {"seconds": round(time.perf_counter() - started, 3)}
-    # Of families that estimate in passes:
-    return model, measured | ({"interrupted": True} if model.interrupted else {})
+    return model, {"seconds": round(time.perf_counter() - started, 3), "interrupted": stop.asked}
 
 
 def _by_gradient(
-    recipe: Recipe, store: TokenStore, run: Path, world: Any, *, resume: bool
+    recipe: Recipe, store: TokenStore, run: Path, world: "World", *, resume: bool
 ) -> tuple[Causal | Masked, dict[str, Any]]:
-    from langue.training import session
     from langue.training.distributed import unsharded
+    from langue.training.fit import fit
+    from langue.training.metrics import figures_for
 
     model = new_model(recipe, store)
-    measured = session.run(recipe, model, store, run, world, resume=resume)
+    trainer = trainer_of(recipe, model, store, world)
+    figures = figures_for(model, store.manifest, trainer.config.precision, world.size)
+    measured = fit(trainer, validation_of(recipe, model, store), run, figures, resume=resume)
     return unsharded(model, new_model(recipe, store)) if world.sharded else model, measured
 
 
@@ -154,11 +156,46 @@ def new_model(recipe: Recipe, store: TokenStore) -> Any:
     """A model with random weights, for the vocabulary of a store."""
     from langue.nn.device import best_device
 
-    assert recipe.family.build is not None and recipe.training is not None
-    model = recipe.family.build(recipe.model, recipe.family.vocabulary(store), recipe.training.seed)
+    assert recipe.family.build is not None
+    model = recipe.family.build(recipe.model, recipe.family.vocabulary(store), training_of(recipe).seed)
+    if recipe.initialize:
+        recipe.initialize(model)
     if recipe.family.begin:
         recipe.family.begin(model, store)
     return model.to(best_device())
+
+
+def trainer_of(recipe: Recipe, model: Any, store: TokenStore, world: "World") -> "Trainer":
+    """The trainer of a language model on the training split of a store.
+
+    Raises:
+        LangueError: the store has nothing to train on, or a batch cannot be shared by the processes.
+    """
+    from langue.training.distributed import check_shared
+    from langue.training.trainer import Trainer
+
+    config = training_of(recipe)
+    source = _batches(recipe, model, store, "train", max(config.batch_tokens // model.context, 1))
+    check_shared(source.rows, world)
+    return Trainer(config, model, source, world)
+
+
+def validation_of(recipe: Recipe, model: Any, store: TokenStore) -> "Validation":
+    """The loss on the validation split of a store, the same tokens every time."""
+    from langue.training.validation import validation_loss
+
+    config = training_of(recipe)
+    source = _batches(recipe, model, store, "valid", 1)
+    batch = source.first(max(config.validation_tokens // source.context, 1))
+    context = _batches(recipe, model, store, "train", 1).context
+    return validation_loss(model, batch, context, config.precision)
+
+
+def _batches(recipe: Recipe, model: Any, store: TokenStore, split: str, rows: int) -> BatchSource:
+    seed = training_of(recipe).seed
+    return recipe.family.batches(
+        store.split(split), model.vocabulary, recipe.model, rows, model.context, seed
+    )
 
 
 def _card(recipe: Recipe, model: Causal | Masked, store: TokenStore, measured: dict[str, Any]) -> str:
