@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 ENCODER := .venv/.encoder
 
-.PHONY: setup demo test lint bench kills
+.PHONY: setup demo test lint bench kills fuzz
 
 setup: $(STAMP)
 
@@ -38,3 +38,7 @@ kills: setup
 
 bench: setup
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# 300 edits of every kind of artefact: hours on two processors. The tests have a small form.
+fuzz: setup
+	$(BIN)/python -m tests.fuzz.campaign

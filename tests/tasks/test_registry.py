@@ -25,7 +25,7 @@ from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Causal, Decoder, Ids, Masked, Saved, Vocabulary
 from langue.tasks import registry
 from langue.tasks.task import FinetuneConfig, Head, Labeled, Task, encoder_table, start_encoder
-from langue.tokens.masked import add_special_tokens, packed
+from langue.tokens.masked import add_special_tokens, pack_examples
 from langue.tokens.store import TokenStore
 
 # --- a task: how many vowels has a word? ---------------------------------------------------------------
@@ -51,7 +51,9 @@ class Vowels(nn.Module, Saved):
         self.out = nn.Sequential(hidden, nn.Tanh(), nn.Linear(config.hidden, 1))
 
     def forward(self, words: Sequence["Word"]) -> torch.Tensor:
-        batch = packed([(word.ids, np.zeros(len(word.ids), np.int64)) for word in words], self.encoder.window)
+        batch = pack_examples(
+            [(word.ids, np.zeros(len(word.ids), np.int64)) for word in words], self.encoder.window
+        )
         owner, positions = self.encoder.marked(batch.segments)
         states = self.encoder.read(batch).flatten(0, 1)[positions].float()
         sums = states.new_zeros(len(words), self.encoder.width).index_add(0, owner, states)
@@ -124,7 +126,7 @@ FAMILY = Family(
     makes=Saved,
     config=VowelsConfig,
     estimated_by="gradient",
-    load=lambda folder, config, vocabulary: load_weights(build(config, vocabulary, 0), folder),
+    load=lambda folder, config, vocabulary: load_weights(lambda: build(config, vocabulary, 0), folder),
 )
 TASK = Task(
     name="vowels",
@@ -240,7 +242,7 @@ LEARNED = Family(
     makes=Causal,
     config=UnigramConfig,
     estimated_by="gradient",
-    load=lambda folder, config, vocabulary: load_weights(Softmax(vocabulary), folder),
+    load=lambda folder, config, vocabulary: load_weights(lambda: Softmax(vocabulary), folder),
     build=lambda config, vocabulary, seed: Softmax(vocabulary),
 )
 
@@ -318,8 +320,8 @@ def test_a_family_of_another_package(family: Family[Any], small_store: Path, tmp
 
 def test_entry_points_name_tasks_and_families(monkeypatch: pytest.MonkeyPatch) -> None:
     points = {
-        registry.GROUP: [EntryPoint("vowels", "a_package:TASK", registry.GROUP)],
-        families.GROUP: [EntryPoint("shares", "a_package:COUNTED", families.GROUP)],
+        registry.ENTRY_POINTS: [EntryPoint("vowels", "a_package:TASK", registry.ENTRY_POINTS)],
+        families.ENTRY_POINTS: [EntryPoint("shares", "a_package:COUNTED", families.ENTRY_POINTS)],
     }
     for module in (registry, families):
         monkeypatch.setattr(module, "entry_points", lambda group: points[group])

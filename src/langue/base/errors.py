@@ -52,3 +52,14 @@ class MissingExtra(LangueError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs the package {package}: pip install 'langue[{extra}]'")
+
+
+# What torch says of memory, on the CPU and of sizes that no machine has; its own error is of the GPU.
+_NO_MEMORY = ("not enough memory", "can't allocate memory", "Storage size calculation overflowed")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out; torch need not be imported to ask."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(part in str(error) for part in _NO_MEMORY)

@@ -18,7 +18,7 @@ import typer
 
 from langue import __version__
 from langue.base.deprecated import RenamedWarning, renamed_options
-from langue.base.errors import LangueError
+from langue.base.errors import LangueError, is_out_of_memory
 from langue.base.limits import MESSAGE, fit_threads
 from langue.base.progress import log
 from langue.cli import (
@@ -155,7 +155,9 @@ def run(arguments: list[str]) -> int:
             app(renamed_options(arguments, RENAMED_OPTIONS), prog_name="langue")
     except LangueError as error:
         return _fail(str(error), error.exit_code)
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         return _fail("not enough memory for this; try a smaller batch, vocabulary or order", 2)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""

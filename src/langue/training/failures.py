@@ -21,10 +21,6 @@ def diverged(config: TrainingConfig, step: int, loss: float, norm: float = 0.0) 
     )
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
-
-
 def fewer_rows(rows: int, row_tokens: int, world: World) -> int:
     """How many rows are to pass at a time after memory ran out with so many.
 

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from langue.base.errors import is_out_of_memory
 from langue.base.seeds import derive
 from langue.nn.precision import autocast
 from langue.protocols import Trainable
@@ -89,7 +90,7 @@ class Trainer:
                 total = self._accumulate(batch)
                 return float(self.world.sum(total)[0] / batch.targets_count)
             except RuntimeError as error:
-                if not failures.is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
             self.optimizer.zero_grad()
             self.model.carry = carry
