@@ -90,7 +90,8 @@ def make_inputs(folder: Path) -> None:
     os.chdir(folder)
     Path("text.txt").write_text("".join(TEXT.format(number) + "\n" for number in range(200)))
     Path("conll.txt").write_text(CONLL)
-    Path("tsv.txt").write_text("good text\tyes\nbad text\tno\n" * 30)
+    lines = [f"good text {n}\tyes\nbad text {n}\tno\n" for n in range(30)]
+    Path("tsv.txt").write_text("".join(lines))
     for command in (
         ["prepare", "text.txt", "-o", "store", "--vocabulary", "300", *settings("valid_fraction=0.2")],
         [*TRAINED["ngram"], "-o", "old"],

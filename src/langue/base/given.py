@@ -14,14 +14,13 @@ DERIVED = (
     "layers", "width", "heads", "context", "d_ff", "order", "hidden", "embedding_size", "generator_layers",
     "generator_heads", "key_value_heads", "padded_vocab_size", "vocabulary",
 )  # fmt: skip
-LARGEST = 2**63 - 1
 
 
 def check_values(section: str, table: Mapping[str, Any]) -> None:
     """Look at the values of a table that a person wrote.
 
     Raises:
-        LangueError: a number is too large, a seed is negative, or a text is not UTF-8.
+        LangueError: a seed is negative, or a text is not UTF-8.
     """
     for key, value in table.items():
         _check(f"{section}.{key}", value)
@@ -49,8 +48,6 @@ def without_auto(section: str, table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check(name: str, value: Any) -> None:
-    if isinstance(value, int) and abs(value) > LARGEST:
-        raise LangueError(f"{name}: {str(value)[:20]}… is too large a number")
     if isinstance(value, str):
         try:
             value.encode()
