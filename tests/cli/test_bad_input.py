@@ -124,6 +124,7 @@ train infinigram {store} -o new --set alpha=nan
 train class-ngram {store} -o new --set classes=0
 train loglinear {store} -o new --set learning_rate=inf
 train loglinear {store} -o new --set learning_rate=0
+train loglinear {store} -o new --set learning_rate=1e15
 train loglinear {store} -o new --set seed=-1
 train hmm {store} -o new --set states=0
 train hmm {store} -o new --set order=3
@@ -141,7 +142,7 @@ train gpt2 {store} -o new --set dropout=nan
 train gpt2 {store} -o new --set learning_rate=0
 train gpt2 {store} -o new --set learning_rate=inf
 train gpt2 {store} -o new --set learning_rate=nan
-train gpt2 {store} -o new --set learning_rate=1e30 --set layers=1 --set width=16 --set heads=1 --set steps=9
+train gpt2 {store} -o new --set learning_rate=1e15 --set layers=1 --set width=16 --set heads=1 --set steps=9
 train gpt2 {store} -o new --set clip=0
 train gpt2 {store} -o new --set clip=inf
 train gpt2 {store} -o new --set minutes=inf
@@ -266,7 +267,7 @@ finetune {bert} {tsv} -o {mine}
 finetune {bert} {tsv} -o new --task nonsense
 finetune {bert} {tsv} -o new --set epochs=0
 finetune {bert} {tsv} -o new --set learning_rate=inf
-finetune {bert} {tsv} -o new --set learning_rate=1e30 --set seeds=1
+finetune {bert} {tsv} -o new --set learning_rate=1e15 --set seeds=1
 finetune {bert} {tsv} -o new --set seeds=0
 finetune {bert} {tsv} -o new --set seed=-1
 finetune {bert} {tsv} -o new --set init=middle
