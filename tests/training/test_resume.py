@@ -18,7 +18,9 @@ from safetensors.torch import load_file
 from tests.training.conftest import SMALL
 from tests.training.recurrent import recurrent
 
+from langue.base import staging
 from langue.base.errors import Interrupted, LangueError
+from langue.models.folder import load
 from langue.tokens.store import TokenStore
 from langue.training import fit
 from langue.training.metrics import Metrics
@@ -267,10 +269,93 @@ def test_a_run_of_another_model_or_store_is_not_resumed(
     assert json.loads((output / "model.json").read_text())["measured"]["steps"] == 9
 
 
-def test_resume_with_nothing_to_resume_begins(store: TokenStore, tmp_path: Path) -> None:
-    train(read_recipe("gpt2", [*SMALL, "steps=2"]), store, tmp_path / "model", resume=True)
+def test_resume_with_nothing_to_resume_begins_and_ends_where_the_model_is_whole(
+    store: TokenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="langue")
+    recipe, output = read_recipe("gpt2", [*SMALL, "steps=2"]), tmp_path / "model"
+    train(recipe, store, output, resume=True)
+    train(recipe, store, output, resume=True)
+    assert "is there and whole: nothing is left to do" in caplog.text
     with pytest.raises(LangueError, match="already exists"):
-        train(read_recipe("gpt2", [*SMALL, "steps=2"]), store, tmp_path / "model", resume=True)
+        train(recipe, store, output)
+    with pytest.raises(LangueError, match="already exists"):
+        train(read_recipe("gpt2", [*SMALL, "steps=3"]), store, output, resume=True)
+    (output / "weights.safetensors").write_bytes(b"")
+    with pytest.raises(LangueError, match="already exists"):  # but not whole
+        train(recipe, store, output, resume=True)
+
+
+def test_a_kill_between_the_model_and_the_end_of_its_run_leaves_nothing_in_the_way(
+    store: TokenStore, tmp_path: Path
+) -> None:
+    recipe, output, run = read_recipe("gpt2", [*SMALL, "steps=2"]), tmp_path / "model", tmp_path / "model.run"
+    for resume in (True, False):
+        train(recipe, store, output, overwrite=True)
+        start_run(
+            run, identity(recipe, store), kinds_of(recipe), resuming=False
+        )  # as the run was before it was removed
+        (run / "step-00000001").mkdir()
+        if resume:
+            train(recipe, store, output, resume=True)
+        else:
+            with pytest.raises(LangueError, match="already exists"):
+                train(recipe, store, output)
+        assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("family", ["gpt2", "ngram"])
+def test_a_model_that_cannot_be_written_is_kept_and_the_same_command_ends_it(
+    store: TokenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    recipe = read_recipe(family, [*SMALL, "steps=2"] if family == "gpt2" else [])
+    output, kept = tmp_path / "model", tmp_path / "model.run" / "model"
+    plain = staging.make_folder
+    calls = []
+
+    def refused(parent: Path, name: str) -> Any:
+        if (parent, name) == (tmp_path, "model"):
+            calls.append(name)
+            if len(calls) > 2:  # when the work begins, there is room
+                raise OSError(28, "No space left on device")
+        return plain(parent, name)
+
+    monkeypatch.setattr(staging, "make_folder", refused)
+    with pytest.raises(LangueError, match=rf"No space left.* The model is whole in {kept}"):
+        train(recipe, store, output)
+    monkeypatch.undo()
+    assert load(kept).model is not None
+    train(recipe, store, output)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert load(output).model is not None
+
+
+def test_a_model_that_was_kept_is_not_lost_to_another_training(store: TokenStore, tmp_path: Path) -> None:
+    kept = tmp_path / "model.run" / "model"
+    train(read_recipe("ngram", ["order=2"]), store, kept)
+    with pytest.raises(LangueError, match="could not be written at its end"):
+        train(read_recipe("ngram", ["order=3"]), store, tmp_path / "model")
+    train(read_recipe("ngram", ["order=3"]), store, tmp_path / "model", overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_two_trainings_with_one_output_are_refused_at_the_start(store: TokenStore, tmp_path: Path) -> None:
+    output = tmp_path / "model"
+    with worker(store, output, 1) as other:
+        with pytest.raises(LangueError, match=rf"written by another process \({other.pid}\)"):
+            train(read_recipe("gpt2", RUN), store, output, overwrite=True)
+        other.kill()
+    train(read_recipe("gpt2", [*SMALL, "steps=2"]), store, output, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_lost_connection_leaves_a_checkpoint(store: TokenStore, straight: Path, tmp_path: Path) -> None:
+    output = tmp_path / "model"
+    with worker(store, output, 5) as process:
+        process.send_signal(signal.SIGHUP)
+        _, said = process.communicate()
+    assert "--resume goes on" in said
+    assert steps(tmp_path / "model.run")
 
 
 def test_a_run_that_fails_before_anything_was_measured_leaves_nothing(

@@ -4,9 +4,15 @@ numba keeps a function for as long as the file it stands in is the same. One tha
 another file would go on with that one's old machine code when only the other file changes, as with an
 upgrade: wrong numbers, or a crash. So here a function is kept for as long as all compiled files of the
 package are the same.
+
+The code is kept in the user's cache folder, or in NUMBA_CACHE_DIR. What cannot be read there, or is not what
+was written, is compiled anew; what cannot be written is compiled by each process.
 """
 
 import hashlib
+import os
+import pickle
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -15,9 +21,22 @@ from typing import Any
 import numba
 from llvmlite import ir
 from numba import types
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
+from langue.base.errors import LangueError
+from langue.base.progress import log
+from langue.base.staging import make_file, remove, sweep
+
 PACKAGE = Path(__file__).parents[1]
+_numba: Any = numba  # which has no types
+DIGEST = 32  # bytes of SHA-256 before what is kept
+SUFFIX = ".code"
+
+if _numba.config.DISABLE_JIT:
+    raise LangueError(
+        "NUMBA_DISABLE_JIT is set, and langue's compiled functions run only compiled; unset it for langue"
+    )
 
 
 def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
@@ -28,9 +47,110 @@ def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     if function is None:
         return lambda function: njit(function, **options)
-    dispatcher = numba.njit(nogil=True, cache=True, **options)(function)
-    dispatcher._cache._cache_file._source_stamp = stamp()  # no official way; a test holds numba to this one
+    dispatcher = numba.njit(nogil=True, **options)(function)
+    dispatcher._cache = Kept(function)  # numba has no official way; a test holds it to this one
     return dispatcher
+
+
+class Kept(FunctionCache):
+    """Machine code of a function: a file for each signature and processor, with its digest before it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._py_func = function
+        self._name = f"{function.__module__}.{function.__qualname__}".replace("<locals>.", "")
+        self._enabled = True
+
+    @property
+    def cache_path(self) -> str:
+        return str(cache_folder())
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What is kept for a signature; None where nothing is, or what is there cannot be used."""
+        target_context.refresh()
+        key = self._key(sig, target_context.codegen())
+        try:
+            content = (cache_folder() / self._file_name(key)).read_bytes()
+            if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
+                return None
+            kept_key, data = pickle.loads(content[DIGEST:])  # of the user's own folder, as numba has it
+            return (
+                _numba.core.compiler.CompileResult._rebuild(target_context, *data)
+                if kept_key == key
+                else None
+            )
+        except Exception:  # not there, or of another numba: whatever it is, compiling helps
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep what was compiled; a disk that refuses costs the next process the time, and no more."""
+        if data.library.has_dynamic_globals or any(not part.can_cache for part in data.lifted):
+            return
+        key = self._key(sig, data.codegen)
+        content = _numba.core.serialize.dumps((key, data._reduce()))
+        try:
+            self._write(cache_folder(), self._file_name(key), hashlib.sha256(content).digest() + content)
+        except (OSError, RuntimeError) as error:
+            _tell(str(error))
+
+    def flush(self) -> None:
+        for path in cache_folder().glob(f"{self._name}-*{SUFFIX}"):
+            path.unlink(missing_ok=True)
+
+    def _key(self, sig: Any, codegen: Any) -> Any:
+        """What code is for: types, system, processor, and the bytes that it was compiled from."""
+        whole: Any = super()
+        return whole._index_key(sig, codegen)
+
+    def _write(self, folder: Path, name: str, content: bytes) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary, lock = make_file(folder, name)
+        try:
+            with open(lock, "wb", closefd=False) as file:
+                file.write(content)
+            temporary.replace(folder / name)
+        finally:
+            remove(temporary)
+            os.close(lock)
+        for stale in folder.glob(f"{self._name}-*{SUFFIX}"):
+            if not stale.name.startswith(self._prefix()):
+                remove(stale)
+        sweep(folder)
+
+    def _prefix(self) -> str:
+        return f"{self._name}-{stamp()[:16]}-"
+
+    def _file_name(self, key: Any) -> str:
+        return f"{self._prefix()}{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}{SUFFIX}"
+
+
+def cache_folder() -> Path:
+    """Where machine code of this very package folder is kept.
+
+    Raises:
+        RuntimeError: this user has no home folder.
+    """
+    if _numba.config.CACHE_DIR:
+        above = Path(_numba.config.CACHE_DIR)
+    elif os.environ.get("XDG_CACHE_HOME"):
+        above = Path(os.environ["XDG_CACHE_HOME"]) / "langue"
+    elif sys.platform == "darwin":
+        above = Path("~/Library/Caches/langue").expanduser()
+    elif sys.platform == "win32":
+        above = Path(os.environ.get("LOCALAPPDATA", "~")).expanduser() / "langue" / "Cache"
+    else:
+        above = Path("~/.cache/langue").expanduser()
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    made_for = hashlib.sha256(f"{PACKAGE}\n{numba.__version__}\n{version}".encode()).hexdigest()
+    return above / f"compiled-{made_for[:16]}"
+
+
+@cache
+def _tell(reason: str) -> None:
+    log.warning(
+        "compiled code cannot be kept (%s), so every call compiles anew, which takes seconds; set "
+        "NUMBA_CACHE_DIR to a folder that you may write",
+        reason,
+    )
 
 
 @cache

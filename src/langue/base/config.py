@@ -15,6 +15,7 @@ import msgspec
 from langue.base.deprecated import rename_keys, warn_renamed
 from langue.base.errors import Damaged, LangueError
 from langue.base.files import read_json
+from langue.base.given import check_values, without_auto
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,6 +48,8 @@ def decode(kind: type[C], table: Mapping[str, Any], where: str, *, stored: bool 
         LangueError: a key is unknown (the nearest is named), a value has the wrong type or bounds.
     """
     table = with_new_names(kind, table, None if stored else where)
+    if not stored:
+        check_values(where, table)
     for key in table:
         if key not in field_names(kind):
             raise LangueError(f"unknown key {where}.{key}{nearest(key, field_names(kind))}")
@@ -170,7 +173,8 @@ def override(
     value is read as TOML and, failing that, as a bare string.
 
     Raises:
-        LangueError: no `=`, an unknown section or key, or a bare key that several sections have.
+        LangueError: no `=`, an unknown section or key, a bare key that several sections have, or a 0 where it
+            would be taken for a default.
     """
     result = {
         name: with_new_names(sections[name], table, name) if name in sections else dict(table)
@@ -185,7 +189,7 @@ def override(
     for name, given in (settings or {}).items():
         section, key = _resolve(name, sections)
         result.setdefault(section, {})[key] = given
-    return result
+    return {name: without_auto(name, table) for name, table in result.items()}
 
 
 def _resolve(name: str, sections: Mapping[str, type[Config]]) -> tuple[str, str]:

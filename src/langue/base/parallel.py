@@ -181,7 +181,7 @@ class _Workers(Generic[T, R]):
     """Threads that take items from one queue and put outcomes into another.
 
     Queues in C, and bare threads: Ctrl-C in the middle of a Condition, of which Thread, Future and Executor
-    are made, may leave it variational_dropout, and whoever waits for the threads then would wait for ever.
+    are made, may leave it locked, and whoever waits for the threads then would wait for ever.
     """
 
     def __init__(self, function: Callable[[T], R], initializer: Callable[[], object] | None) -> None:

@@ -33,6 +33,7 @@ if sys.platform != "win32":
 HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 LONGEST = 100  # bytes of a name that stand in what is beside it: there is a limit to the length of names
 WITHIN = "langue"  # what stands for the name within a mount point
+RUN_WITHIN = "langue.run"  # the folder of a run whose output is a mount point
 _KEPT_BY_SYSTEM = "lost+found"  # in the root of every ext file system
 _OWN = re.compile(r"\.(?P<name>.+)\.(?P<host>[0-9a-f]{6})-(?P<pid>\d+)\.[a-z0-9_]+\."
                   r"(?P<kind>new|gone|old|done|moving)", re.DOTALL)  # fmt: skip
@@ -194,7 +195,15 @@ def sweep(folder: Path, name: str | None = None, *, marker: str | None = None) -
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder with all that it holds, as far as the system lets us."""
+    """Remove a file or a folder with all that it holds, as far as the system lets us; Ctrl-C waits."""
+    try:
+        _remove(path)
+    except KeyboardInterrupt:
+        _remove(path)
+        raise
+
+
+def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -253,7 +262,7 @@ def contents(path: Path) -> list[str]:
     return [
         name
         for name in os.listdir(path)  # noqa: PTH208  # names are wanted, not paths
-        if not _OWN.fullmatch(name) and not (mounted and name == _KEPT_BY_SYSTEM)
+        if not _OWN.fullmatch(name) and name != RUN_WITHIN and not (mounted and name == _KEPT_BY_SYSTEM)
     ]
 
 

@@ -52,6 +52,9 @@ class Stop:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked and number == signal.SIGINT:
+            before = self._before.get(signal.SIGINT)
+            if callable(before):
+                before(number, frame)
             raise KeyboardInterrupt
         if not self.asked:
             self.asked = True

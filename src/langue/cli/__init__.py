@@ -4,20 +4,22 @@ Results go to standard output, everything else to standard error. Exit codes: 0 
 failed, 2 bad input, 130 interrupted.
 """
 
+import contextlib
+import functools
 import gc
 import logging
-import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
 from langue import __version__
 from langue.base.deprecated import RenamedWarning, renamed_options
 from langue.base.errors import LangueError, is_out_of_memory
+from langue.base.limits import MESSAGE, fit_threads
 from langue.base.progress import log
 from langue.cli import (
     classify,
@@ -66,8 +68,26 @@ RENAMED_OPTIONS = {
     "generate": {"--beams": "--num-beams"},
     "tag": {"--best": "--n-best"},
 }
+
+
+def _told(command: Callable[..., None]) -> Callable[..., None]:
+    """The command of a verb; typer would take a file that ends too early for Ctrl-D."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except EOFError as error:
+            raise LangueError(f"a file ends too early ({error or 'damaged'}); make it again") from error
+
+    return run
+
+
 for verb in VERBS:
-    app.command(verb.NAME)(verb.command)
+    app.command(verb.NAME)(_told(verb.command))
+
+# What Python, the loader of libraries and the thread pool of Rust say where a limit keeps them from working.
+OF_LIMITS = ("can't start new thread", "failed to map segment", "ThreadPoolBuildError")
 
 
 @app.callback(invoke_without_command=True)
@@ -79,13 +99,53 @@ def version(version: bool = typer.Option(False, "--version", help="Print the ver
 
 def main() -> None:
     """Run the command line of this process and leave with its exit code."""
+    from langue.__main__ import main
+
+    main()
+
+
+def run_process(arguments: list[str]) -> int:
+    """`run`, in a process that does nothing else."""
     # Modules are many objects, and none of them is garbage: looking so often costs a twelfth of the start.
     gc.set_threshold(10_000)
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # what an old locale or Windows cannot write becomes a ?
+            stream.reconfigure(errors="replace")
+    hear_notes()
+    fit_threads()
+    code = run(arguments)
+    with contextlib.suppress(OSError):  # a reader that left
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    return code
+
+
+class NoteHandler(logging.StreamHandler[TextIO]):
+    """Writes to the standard error of the moment: a bar puts one there that wipes it first."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    @property
+    def stream(self) -> Any:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: Any) -> None: ...
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.stream is None:
+            return
+        with contextlib.suppress(OSError, ValueError):  # the terminal is gone: the work goes on
+            self.stream.write(self.format(record) + "\n")
+            self.stream.flush()
+
+
+def hear_notes() -> None:
+    """Show notes and warnings, of langue and of what it uses, on standard error."""
+    logging.basicConfig(handlers=[NoteHandler()])
     log.setLevel(logging.INFO)
-    # Whoever stops langue from outside gets what Ctrl-C gives: the state saved, nothing half-written.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
@@ -105,6 +165,10 @@ def run(arguments: list[str]) -> int:
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 0
         return _fail("interrupted; nothing half-written was left behind", code) if code == 130 else code
+    except BaseException as error:  # of libraries in Rust, a panic is no Exception
+        if any(said in str(error) for said in OF_LIMITS) and not isinstance(error, KeyboardInterrupt):
+            return _fail(MESSAGE, 2)
+        raise
     return 0
 
 
@@ -126,5 +190,7 @@ def _old_names_told() -> Iterator[None]:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"langue: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # the terminal is gone
+        if sys.stderr is not None:
+            print(f"langue: {message}", file=sys.stderr)
     return code

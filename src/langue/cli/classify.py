@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from langue.base.errors import LangueError
-from langue.cli.options import Json, Quiet, print_json, read_lines
+from langue.cli.options import MOST, Json, Quiet, print_json, read_lines, text_of
 
 NAME = "classify"
 
@@ -16,8 +16,8 @@ def command(
     text: Annotated[
         str, typer.Argument(metavar="TEXT|FILE", help="A text; a file, one text a line; - for lines.")
     ],
-    second: Annotated[str | None, typer.Argument(help="The other text of a pair.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many labels to show for each text.")] = 1,
+    second: Annotated[str | None, typer.Argument(callback=text_of, help="The other text of a pair.")] = None,
+    top: Annotated[int, typer.Option(min=1, max=MOST, help="How many labels to show for each text.")] = 1,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -30,6 +30,7 @@ def command(
     elif text == "-" or Path(text).is_file():
         examples = [line.split("\t") for line in read_lines(Path(text))]
     else:
+        text_of(text)
         examples = [text.split("\t")]
     wrong = [number for number, example in enumerate(examples, 1) if len(example) != held.texts]
     if wrong:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from langue.cli.options import Json, Quiet, print_json, read_lines
+from langue.cli.options import MOST, Json, Quiet, print_json, read_lines
 
 NAME = "copied"
 
@@ -13,8 +13,10 @@ NAME = "copied"
 def command(
     model: Annotated[Path, typer.Argument(help="Model folder of the family infinigram.")],
     text: Annotated[Path, typer.Argument(help="UTF-8 file, one text; - for standard input.")],
-    min_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a piece that counts as copied.")] = 8,
-    limit: Annotated[int, typer.Option(min=0, help="Pieces to show, the longest first.")] = 10,
+    min_tokens: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Tokens of a piece that counts as copied.")
+    ] = 8,
+    limit: Annotated[int, typer.Option(min=0, max=MOST, help="Pieces to show, the longest first.")] = 10,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from langue.cli.options import Json, Overwrite, Quiet, print_json
+from langue.cli.options import Json, Overwrite, Quiet, finite, print_json
 
 NAME = "demo"
 
@@ -14,7 +14,9 @@ def command(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the stores and models.")] = Path(
         "demo"
     ),
-    minutes: Annotated[float, typer.Option(min=0.01, help="Training time of each GPT-2.")] = 1.5,
+    minutes: Annotated[
+        float, typer.Option(min=0.01, callback=finite, help="Training time of each GPT-2.")
+    ] = 1.5,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,

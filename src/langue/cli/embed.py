@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from langue.base.files import atomic_file, check_file_free
 from langue.cli.options import Json, Quiet, print_json, read_lines
 
 NAME = "embed"
@@ -17,17 +18,18 @@ def command(
     pooling: Annotated[
         Literal["mean", "cls"], typer.Option(help="Over all tokens, or [CLS] alone.")
     ] = "mean",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Make a vector of each line: to a .npy file, or as numbers between tabs."""
     from langue import api
 
+    if output is not None:
+        check_file_free(output, overwrite=overwrite)
     vectors = api.MaskedModel.load(model).embed(read_lines(text), pooling=pooling)
     if output is not None:
         import numpy as np
-
-        from langue.base.files import atomic_file
 
         with atomic_file(output) as file:
             np.save(file, vectors)

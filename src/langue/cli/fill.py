@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from langue.cli.options import Json, Quiet, Seed, print_json
+from langue.cli.options import MOST, Json, Quiet, Seed, finite, print_json, text_of
 
 NAME = "fill"
 BAR = 40  # columns of a bar of probability 1
@@ -12,11 +12,17 @@ BAR = 40  # columns of a bar of probability 1
 
 def command(
     model: Annotated[str, typer.Argument(help="Folder of a model that reads in both directions.")],
-    text: Annotated[str, typer.Argument(help="A text with [MASK] where a token is missing.")],
-    top: Annotated[int, typer.Option(min=1, help="How many candidates to show for each gap.")] = 5,
-    num_masks: Annotated[int, typer.Option(min=0, help="Add so many [MASK] to the text.")] = 0,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds in which doubtful gaps are filled again.")] = 10,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 always takes the likeliest token.")] = 0.0,
+    text: Annotated[
+        str, typer.Argument(callback=text_of, help="A text with [MASK] where a token is missing.")
+    ],
+    top: Annotated[int, typer.Option(min=1, max=MOST, help="How many candidates to show for each gap.")] = 5,
+    num_masks: Annotated[int, typer.Option(min=0, max=MOST, help="Add so many [MASK] to the text.")] = 0,
+    rounds: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Rounds in which doubtful gaps are filled again.")
+    ] = 10,
+    temperature: Annotated[
+        float, typer.Option(min=0.0, callback=finite, help="0 always takes the likeliest token.")
+    ] = 0.0,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,

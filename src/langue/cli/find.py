@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
-from langue.cli.options import Json, Quiet, print_json
+from langue.cli.options import MOST, Json, Quiet, print_json, text_of
 
 NAME = "find"
 
 
 def command(
     model: Annotated[Path, typer.Argument(help="Model folder of the family infinigram.")],
-    text: Annotated[str, typer.Argument(help="The string to look for.")],
-    limit: Annotated[int, typer.Option(min=0, help="Occurrences to show.")] = 10,
+    text: Annotated[str, typer.Argument(callback=text_of, help="The string to look for.")],
+    limit: Annotated[int, typer.Option(min=0, max=MOST, help="Occurrences to show.")] = 10,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -6,39 +6,61 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from langue.base.errors import LangueError
-from langue.cli.options import Json, Quiet, Seed, print_json
+from langue.cli.options import Json, Quiet, Seed, finite, print_json, text_of, texts_of
 
 if TYPE_CHECKING:
     from langue.generation.generate import Writer
 
 NAME = "generate"
+MOST_TOKENS = 10_000_000
+MOST_BEAMS = 1000  # each is a text that is held
+OF_DRAWING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed")
 
 
 def command(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="Model folder.")],
-    prompt: Annotated[str, typer.Argument(help="Text to continue; empty for a new document.")] = "",
-    max_tokens: Annotated[int, typer.Option(min=0, help="Stop after this many tokens.")] = 100,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 always takes the likeliest token.")] = 0.8,
+    prompt: Annotated[
+        str, typer.Argument(help="Text to continue; empty for a new document.", callback=text_of)
+    ] = "",
+    max_tokens: Annotated[
+        int, typer.Option(min=0, max=MOST_TOKENS, help="Stop after this many tokens.")
+    ] = 100,
+    temperature: Annotated[
+        float, typer.Option(min=0.0, callback=finite, help="0 always takes the likeliest token.")
+    ] = 0.8,
     top_k: Annotated[int, typer.Option(min=0, help="Keep the k likeliest tokens; 0 keeps all.")] = 0,
     top_p: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Keep the likeliest tokens up to this mass.")
+        float,
+        typer.Option(min=0.0, max=1.0, callback=finite, help="Keep the likeliest tokens up to this mass."),
     ] = 0.95,
     min_p: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Drop tokens below this share of the best.")
+        float,
+        typer.Option(min=0.0, max=1.0, callback=finite, help="Drop tokens below this share of the best."),
     ] = 0.0,
     repetition_penalty: Annotated[
-        float, typer.Option(min=0.01, help="Above 1, makes repeats less likely.")
+        float, typer.Option(min=0.01, callback=finite, help="Above 1, makes repeats less likely.")
     ] = 1.0,
-    stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be repeated.")] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(callback=texts_of, help="End before this text; may be repeated.")
+    ] = None,
     seed: Seed = 0,
     source: Annotated[
         str | None,
         typer.Option(
-            "--source", metavar="TEXT", help="Write the target of this source, by a model of pairs."
+            "--source",
+            metavar="TEXT",
+            callback=text_of,
+            help="Write the target of this source, by a model of pairs.",
         ),
     ] = None,
     num_beams: Annotated[
-        int, typer.Option(min=0, help="The likeliest texts by beam search, this many held; draws nothing.")
+        int,
+        typer.Option(
+            min=0,
+            max=MOST_BEAMS,
+            help="The likeliest texts by beam search, this many held; draws nothing.",
+        ),
     ] = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -46,6 +68,12 @@ def command(
     """Continue a text, printed as it comes."""
     from langue import api
 
+    if "" in (stop or ()):
+        raise LangueError(
+            "--stop '' would end every text before its first token; give some text, or leave it out"
+        )
+    if num_beams:
+        _refuse_drawing(context)
     if source is not None and prompt:
         raise LangueError("give a text to continue, or --source for the target of a source, not both")
     if num_beams:
@@ -74,6 +102,14 @@ def command(
         print_json(_asked(prompt, source) | writer.result.to_json())
     else:
         print()
+
+
+def _refuse_drawing(context: typer.Context) -> None:
+    """Beam search draws nothing: what says how to draw would be passed over."""
+    given = [name for name in OF_DRAWING if context.get_parameter_source(name).name == "COMMANDLINE"]  # type: ignore[union-attr]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise LangueError(f"--num-beams takes the likeliest texts and draws nothing; leave out {options}")
 
 
 def _asked(prompt: str, source: str | None) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-from langue.cli.options import Json, Quiet, print_json
+from langue.cli.options import MOST, Json, Quiet, print_json
 
 NAME = "inspect"
 
 
 def command(
     model: Annotated[str, typer.Argument(help="Folder of a tagger.")],
-    top: Annotated[int, typer.Option(min=1, help="How many features to show.")] = 40,
+    top: Annotated[int, typer.Option(min=1, max=MOST, help="How many features to show.")] = 40,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from langue.cli.options import Json, Quiet, print_json
+from langue.cli.options import MOST, Json, Quiet, print_json, text_of
 
 NAME = "next"
 BAR = 40  # columns of a bar of probability 1: leaves room for a long token on 80 columns
@@ -12,8 +12,10 @@ BAR = 40  # columns of a bar of probability 1: leaves room for a long token on 8
 
 def command(
     model: Annotated[str, typer.Argument(help="Model folder.")],
-    context: Annotated[str, typer.Argument(help="The text so far; empty for the start of a document.")] = "",
-    top: Annotated[int, typer.Option(min=1, help="How many tokens to show.")] = 10,
+    context: Annotated[
+        str, typer.Argument(callback=text_of, help="The text so far; empty for the start of a document.")
+    ] = "",
+    top: Annotated[int, typer.Option(min=1, max=MOST, help="How many tokens to show.")] = 10,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

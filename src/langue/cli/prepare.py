@@ -38,7 +38,7 @@ def command(
         str | None,
         typer.Option(help="bpe, unigram, wordpiece, words, chars, bytes, whitespace, or a tokenizer.json."),
     ] = None,
-    vocabulary: Annotated[int | None, typer.Option(help="Entries of the vocabulary.")] = None,
+    vocabulary: Annotated[int | None, typer.Option(min=1, help="Entries of the vocabulary.")] = None,
     valid: Annotated[list[str] | None, typer.Option(help="File of the valid split; may be repeated.")] = None,
     test: Annotated[list[str] | None, typer.Option(help="File of the test split; may be repeated.")] = None,
     dropped: Annotated[

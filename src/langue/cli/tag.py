@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from langue.cli.options import Json, Quiet, print_json, read_lines
+from langue.base.errors import LangueError
+from langue.cli.options import MOST, Json, Quiet, print_json, read_lines, text_of
 
 NAME = "tag"
 
@@ -26,7 +27,7 @@ def command(
         Literal["same", "conll", "conllu", "jsonl"], typer.Option(help="Format to write; same as read.")
     ] = "same",
     n_best: Annotated[
-        int, typer.Option(min=0, help="Show the likeliest taggings with their probabilities.")
+        int, typer.Option(min=0, max=MOST, help="Show the likeliest taggings with their probabilities.")
     ] = 0,
     marginals: Annotated[bool, typer.Option("--marginals", help="Show each tag's probability.")] = False,
     json: Json = False,
@@ -35,12 +36,19 @@ def command(
     """Tag a sentence, or every sentence of a file, which is written back with the new tags."""
     from langue.api.models.tagger import Marginals, NBest, TaggerModel
 
+    if n_best and marginals:
+        raise LangueError("--n-best shows taggings and --marginals single tags; choose one of them")
+    if to != "same" and (n_best or marginals or json):
+        raise LangueError(
+            "--to is the format of tagged sentences; leave it out beside --n-best, --marginals or --json"
+        )
     tagger = TaggerModel.load(model)
     if text == "-" or format == "text":
         tagged = tagger.plain(read_lines(Path(text)))
     elif Path(text).is_file():
         tagged = tagger.read(Path(text), format)
     else:
+        text_of(text)
         tagged = tagger.plain([text])
     if n_best or marginals:
         rows: Sequence[NBest | Marginals] = (

@@ -4,9 +4,9 @@ The epoch that is best on the validation file is kept, and every figure is told 
 on small data they differ by points.
 """
 
-import shutil
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from langue.base.config import Config, encode
 from langue.base.errors import Interrupted
 from langue.base.files import sha256
 from langue.base.progress import log
+from langue.base.staging import discard
 from langue.models.folder import DESCRIPTION, ModelFolder, save
 from langue.nn.device import keep_freed_memory
 from langue.protocols import Masked
@@ -22,7 +23,7 @@ from langue.tasks.learn import Learned, Problem, learn
 from langue.tasks.results import FinetuneResult
 from langue.tasks.task import FinetuneConfig, Head, Task
 from langue.training.distributed import world as find_world
-from langue.training.run_folder import check_output, run_folder, unfinished
+from langue.training.run_folder import check_output, only_writer, run_folder, save_or_keep, unfinished
 
 
 def finetune(
@@ -51,6 +52,24 @@ def finetune(
             model is no encoder, the output folder is in the way, or the run to resume is another's.
         Interrupted: a stop was asked for; a checkpoint, and the best model so far, were written.
     """
+    files = {"data": data, "valid": valid, "test": test}
+    with only_writer(output):
+        return _finetune(encoder, files, output, task, config, layout, overwrite=overwrite, resume=resume)
+
+
+def _finetune(
+    encoder: ModelFolder[Masked],
+    files: Mapping[str, Path | None],
+    output: Path,
+    task: Task[Any, Any, Any],
+    config: FinetuneConfig,
+    layout: Config | None,
+    *,
+    overwrite: bool,
+    resume: bool,
+) -> FinetuneResult:
+    data, valid, test = files["data"], files["valid"], files["test"]
+    assert data is not None
     run, resuming = run_folder(output), check_output(output, overwrite=overwrite, resume=resume)
     started = time.perf_counter()
     keep_freed_memory()
@@ -77,7 +96,6 @@ def finetune(
     )
     if remark := head.remark():
         log.warning("%s", remark)
-    files = {"data": data, "valid": valid, "test": test}
     now = {
         "encoder": {"path": encoder.path.name, "sha256": sha256(encoder.path / DESCRIPTION)},
         "files": {name: sha256(path) for name, path in files.items() if path},
@@ -122,7 +140,7 @@ def finetune(
             f"interrupted; the same command with --resume goes on. The best model so far is in {output}"
         )
     if world.first and not config.keep_run:
-        shutil.rmtree(run, ignore_errors=True)
+        discard(run)
     return result
 
 
@@ -141,9 +159,9 @@ def _save(
 ) -> None:
     assert learned.model is not None
     ledgers = {"interrupted": learned.interrupted, "runs": [seed.ledger for seed in learned.seeds]}
-    save(
-        output,
-        learned.model,
+    write = partial(
+        save,
+        model=learned.model,
         family=task.family,
         config=head.config,
         preprocessing=encoder.preprocessing if head.reads_ids else None,
@@ -155,5 +173,5 @@ def _save(
         | ledgers,
         card=f"# {task.family.name}: {encoder.family.name} fine-tuned on {facts['file']}\n\n"
         f"```\n{result}\n```\n\nMade with langue. Use it: `{task.use}`.\n",
-        overwrite=overwrite,
     )
+    save_or_keep(output, write, overwrite=overwrite)

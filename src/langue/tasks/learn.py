@@ -5,7 +5,6 @@ rising over the first tenth and falling in a line to zero. It serves a recurrent
 All else is the trainer's: micro-batches, several processes, checkpoints, resuming to the same bits.
 """
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from torch import nn
 from langue.base.config import encode
 from langue.base.progress import log
 from langue.base.seeds import derive
+from langue.base.staging import discard
 from langue.base.stop import Stop
 from langue.nn.device import best_device
 from langue.tasks.examples import ExampleBatches
@@ -191,7 +191,7 @@ def _train_seed(
         result.write(trainer.state.step, ledger, {})
         if world.first:
             for checkpoint in folder.glob("step-*"):  # all that is needed of them is in the result
-                shutil.rmtree(checkpoint, ignore_errors=True)
+                discard(checkpoint)
     return network, ledger
 
 

@@ -1,10 +1,10 @@
 """Tagging, from labeled file to labeled file: training a tagger, measuring it, using it."""
 
 import re
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,16 @@ from langue.base.config import decode
 from langue.base.errors import Damaged, Interrupted, LangueError
 from langue.base.files import check_free, sha256
 from langue.base.progress import log
+from langue.base.staging import discard
 from langue.base.stop import Stop
 from langue.corpus.tagged import Tagged, TaggedConfig, read_tagged, unit_of
 from langue.models.family import Family, TaggedData
-from langue.models.folder import DESCRIPTION, ModelFolder, save
+from langue.models.folder import DESCRIPTION, Description, ModelFolder, save
 from langue.protocols import Tagger
 from langue.tasks.metrics import TagScores, measure, score_tags
 from langue.tokens.words import HAN, segment
 from langue.training.recipe import Recipe
+from langue.training.run_folder import check_output, finish, only_writer, run_folder, save_or_keep
 
 FAINT = 1e-4  # marginal probabilities below are not worth a line
 _TOKEN = re.compile(rf"[{HAN}]+|[^\W_]+(?:[-'’.][^\W_]+)*|\S")
@@ -52,9 +54,17 @@ def train_tagger(
             f"{data} is a folder; {recipe.family.name} learns from a labeled file: "
             "CoNLL columns, CoNLL-U or JSON lines"
         )
-    if recipe.training is not None:
-        _by_gradient(recipe, data, output, valid, overwrite=overwrite, resume=resume)
-        return
+    with only_writer(output):
+        if recipe.training is not None:
+            _by_gradient(recipe, data, output, valid, overwrite=overwrite, resume=resume)
+        else:
+            _by_counts(recipe, data, output, valid, overwrite=overwrite, resume=resume)
+
+
+def _by_counts(
+    recipe: Recipe, data: Path, output: Path, valid: Path | None, *, overwrite: bool, resume: bool
+) -> None:
+    """As `train_tagger`, of a family that estimates."""
     if resume:
         raise LangueError(f"{recipe.family.name} keeps no checkpoints; train it again without --resume")
     check_free(output, marker=DESCRIPTION, overwrite=overwrite)
@@ -72,11 +82,15 @@ def train_tagger(
 def _by_gradient(
     recipe: Recipe, data: Path, output: Path, valid: Path | None, *, overwrite: bool, resume: bool
 ) -> None:
-    """As `train_tagger`."""
+    """As `train_tagger`, of a family that is trained by gradient."""
     from langue.tasks import neural_tagging  # torch, which other taggers do without
     from langue.training.distributed import world as find_world
-    from langue.training.run_folder import check_output, run_folder
 
+    def is_same(model: Description) -> bool:
+        return model.recipe == recipe.to_table() and (model.data or {}).get("sha256") == sha256(data)
+
+    if finish(output, is_same, recipe.to_table(), overwrite=overwrite, resume=resume):
+        return
     run, resuming = run_folder(output), check_output(output, overwrite=overwrite, resume=resume)
     tagged, held_out = _read(recipe, data, valid)
     training = neural_tagging.training_of(recipe, tagged, data, held_out.sentences if held_out else None)
@@ -94,7 +108,7 @@ def _by_gradient(
             f"interrupted; the same command with --resume goes on. The best model so far is in {output}"
         )
     if world.first and not recipe.training.keep_run:
-        shutil.rmtree(run, ignore_errors=True)
+        discard(run)
 
 
 def _read(recipe: Recipe, data: Path, valid: Path | None) -> tuple[Tagged, Tagged | None]:
@@ -127,17 +141,17 @@ def _save(
             "validation: F1 %.2f%% (%s), accuracy %.2f%%", 100 * scores.f1, scores.unit, 100 * scores.accuracy
         )
     facts = describe(tagged, data, known)
-    save(
-        output,
-        model,
+    write = partial(
+        save,
+        model=model,
         family=recipe.family,
         config=recipe.model,
         data=facts,
         recipe=recipe.to_table(),
         measured=measured,
         card=_card(recipe.family, model, facts, measured),
-        overwrite=overwrite,
     )
+    save_or_keep(output, write, overwrite=overwrite)
 
 
 def layout_of(tagged: Tagged) -> TaggedConfig:

@@ -19,7 +19,8 @@ import msgspec
 
 from langue.base.arrays import Ids
 from langue.base.config import encode as as_table
-from langue.base.files import atomic_file, atomic_folder, check_free, writing
+from langue.base.errors import LangueError
+from langue.base.files import atomic_file, atomic_folder, check_file_free, check_free, writing
 from langue.base.groups import group_by_size
 from langue.base.parallel import default_workers, parallel_imap
 from langue.base.progress import bar
@@ -102,6 +103,8 @@ def prepare(
     """
     started = time.perf_counter()
     check_free(output, marker=MANIFEST, overwrite=overwrite)
+    if dropped is not None:
+        check_file_free(dropped, overwrite=overwrite)
     ready = Tokenizer.load(Path(tokenizer.file)) if tokenizer.file else None
     with ExitStack() as stack:
         ledger = Ledger(stack.enter_context(atomic_file(dropped)) if dropped else None)
@@ -142,6 +145,8 @@ def _sources(names: Sequence[str], ledger: Ledger) -> Iterator[list[Source]]:
         sources: list[Source] = []
         for name in names:
             if name == "-":
+                if sys.stdin is None:
+                    raise LangueError("standard input is closed; name a file, or send text to it")
                 file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="langue-"))
                 with writing(Path(file.name)):
                     shutil.copyfileobj(sys.stdin.buffer, file)

@@ -10,12 +10,13 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers import Tokenizer as HFTokenizer
 
-from langue.base.bounds import NonNegativeInt, PositiveInt
+from langue.base.bounds import PositiveInt
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
@@ -26,6 +27,7 @@ Kind = Literal["bpe", "unigram", "wordpiece", "words", "chars", "bytes", "whites
 
 ALPHABET = sorted(BYTE_OF)
 SPECIALS = (EOS, PAD)
+LARGEST = 10_000_000  # entries: for more the library asks for more memory than there is
 SMALLEST = len(ALPHABET) + len(SPECIALS)
 _SPELLING = {byte: character for character, byte in BYTE_OF.items()}
 # What each kind does best with on a few megabytes; 0 is every word there is, as published sets want.
@@ -63,7 +65,7 @@ class TokenizerConfig(Config, frozen=True):
 
     kind: Kind = "bpe"
     file: str = ""  # a tokenizer.json to use as it is, instead of training one
-    vocabulary: NonNegativeInt = 0  # entries; 0: what suits the kind
+    vocabulary: Annotated[int, msgspec.Meta(ge=0, le=LARGEST)] = 0  # entries; 0: what suits the kind
     sample_bytes: PositiveInt = 16_000_000  # more changes no vocabulary of 32k much
     seed: int = 0  # of the sample
 

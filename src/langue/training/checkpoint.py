@@ -9,7 +9,6 @@ A checkpoint is written aside, synced and renamed; it is never changed. Random n
 state: each is a function of the seed, the step and its purpose (`base/seeds.py`).
 """
 
-import shutil
 import warnings
 from collections.abc import Container, Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from langue.base.config import read_struct
 from langue.base.errors import LangueError
 from langue.base.files import FileRecords, describe_files, verify_files, write_json
 from langue.base.progress import log
+from langue.base.staging import discard
 from langue.nn.weights import write_tensors
 from langue.training.tensors import Tensors
 from langue.training.world import World
@@ -79,7 +79,7 @@ class Checkpoints:
                 )
         if self.world.first:
             for old in _steps(self.folder)[: -self.keep]:
-                shutil.rmtree(old, ignore_errors=True)
+                discard(old)
 
     def read(self) -> tuple[dict[str, Any], Tensors] | None:
         """Fill the groups from the last whole checkpoint.
@@ -95,7 +95,7 @@ class Checkpoints:
                 log.warning("skipping a damaged checkpoint, for the one before it: %s", error)
                 if self.world.first:  # out of the way of the one that will be written at that step
                     aside = path.with_name(f"damaged-{path.name}")
-                    shutil.rmtree(aside, ignore_errors=True)  # of an earlier time
+                    discard(aside)  # of an earlier time
                     path.rename(aside)
                 continue
             return description.state, {name: self.world.rows(rows) for name, rows in carry.items()}

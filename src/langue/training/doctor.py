@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import math
 import os
 import platform
 import shutil
@@ -13,7 +14,9 @@ import torch
 
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
-from langue.base.parallel import processors
+from langue.base.limits import group_limits
+from langue.base.parallel import cgroup_quota, processors
+from langue.base.staging import make_folder, release, remove
 from langue.nn.device import best_device, measured_flops
 from langue.nn.precision import fast_dtype
 
@@ -51,6 +54,7 @@ def diagnose(folder: Path) -> Iterator[Finding]:
     yield _memory()
     yield _disk(folder)
     yield _writing(folder)
+    yield _kept_code()
     yield _compiler()
     for extra, (package, purpose) in EXTRAS.items():
         if importlib.util.find_spec(package) is None:
@@ -61,8 +65,10 @@ def diagnose(folder: Path) -> Iterator[Finding]:
 
 def _processor() -> Finding:
     used = torch.get_num_threads()
-    allowed = processors()
+    allowed, quota = processors(), cgroup_quota()
     value = f"torch {torch.__version__}, {used} threads on {allowed} processors"
+    if math.isfinite(quota):
+        value += f", the time of {quota:g} in this container"
     if used > allowed:
         return Finding("processor", "note", value, f"set OMP_NUM_THREADS={allowed}: more only wait")
     return Finding("processor", "ok", value)
@@ -84,12 +90,43 @@ def _speeds() -> Iterator[Finding]:
 
 def _memory() -> Finding:
     described = Path("/proc/meminfo")
-    if not described.exists():
+    machine = None
+    if described.exists():
+        machine = int(described.read_text().split("MemAvailable:")[1].split()[0]) * 1024
+    group = group_limits().memory
+    known = [size for size in (machine, group) if size is not None]
+    if not known:
         return Finding("memory", "note", "unknown on this system")
-    free = int(described.read_text().split("MemAvailable:")[1].split()[0]) * 1024
+    free = min(known)
+    value = (
+        f"{free / 1e9:.1f} GB free" if free == machine else f"{free / 1e9:.1f} GB, all this container may use"
+    )
     if free < LITTLE_MEMORY:
-        return Finding("memory", "note", f"{free / 1e9:.1f} GB free", "keep to small models and batches")
-    return Finding("memory", "ok", f"{free / 1e9:.1f} GB free")
+        return Finding("memory", "note", value, "keep to small models and batches")
+    return Finding("memory", "ok", value)
+
+
+def _kept_code() -> Finding:
+    """The cache of compiled code, which n-grams, HMMs and CRFs run."""
+    try:
+        from langue.base.compiled import cache_folder
+
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        trial, lock = make_folder(folder, "doctor")
+        remove(trial)
+        release(lock)
+        size = sum(file.stat().st_size for file in folder.glob("*.code"))
+    except LangueError as error:
+        return Finding("compiled", "fail", str(error))
+    except (OSError, RuntimeError) as error:
+        return Finding(
+            "compiled",
+            "note",
+            f"code cannot be kept: {error}",
+            "set NUMBA_CACHE_DIR to a folder that you may write, or each command compiles anew",
+        )
+    return Finding("compiled", "ok", f"{size / 1e6:.1f} MB of code kept in {folder}")
 
 
 def _disk(folder: Path) -> Finding:

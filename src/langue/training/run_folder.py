@@ -4,22 +4,29 @@ OUTPUT.run/
     run.json            recipe and data, to know what was begun here
     metrics.jsonl       what was measured, a line at a time
     step-00000120/      a checkpoint (`training/checkpoint.py`)
-    seed-0/             the last two of each run, where there are several (`tasks/learn.py`)
+    model/              the finished model, where it could not be written as OUTPUT
+    seed-0/             metrics and checkpoints of each run, where there are several (`tasks/learn.py`)
+
+Of an output that is a mount point, such as the volume of a container, it is `langue.run` within it.
 """
 
 import contextlib
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from langue.base import staging
 from langue.base.config import Config, with_new_names
 from langue.base.errors import Damaged, LangueError
-from langue.base.files import check_free, read_json, write_json
+from langue.base.files import atomic_folder, check_free, claimed, read_json, verify_files, write_json
 from langue.base.progress import log, silence
-from langue.models.folder import DESCRIPTION
+from langue.base.stop import Stop
+from langue.models.folder import DESCRIPTION, Description, describe
 from langue.models.registry import RENAMED
 
 if TYPE_CHECKING:
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
 
 RUN = "run.json"
 METRICS = "metrics.jsonl"
+KEPT = "model"
 CHECKPOINTS = ("step-*", "*/step-*", "*/*/step-*")  # of the run, of one of several, of what that came to
 # What a checkpoint holds, or means, hangs on these.
 FIXED = ("optimizer", "ema_decay", "batch_tokens", "batch_size", "seed")
@@ -55,6 +63,22 @@ def unfinished(
         raise
 
 
+@contextlib.contextmanager
+def only_writer(output: Path) -> Iterator[None]:
+    """Keep another training from the same output while the block runs; the first process does so for all.
+
+    Raises:
+        LangueError: another process writes there, or nothing can be written there.
+    """
+    with claimed(output) if is_first() else contextlib.nullcontext():
+        yield
+
+
+def is_first() -> bool:
+    """Whether this process looks after the folders, for all that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def check_output(output: Path, *, overwrite: bool, resume: bool) -> bool:
     """See that a model may be written there, and whether there is a run to go on with.
 
@@ -63,14 +87,20 @@ def check_output(output: Path, *, overwrite: bool, resume: bool) -> bool:
     """
     run = run_folder(output)
     resuming = resume and can_resume(run)
-    if not resuming:
-        check_no_run(run, overwrite=overwrite)
-    check_free(output, marker=DESCRIPTION, overwrite=overwrite or resuming)
+    if is_first():
+        if not resuming:
+            check_no_run(run, overwrite=overwrite)
+        check_free(output, marker=DESCRIPTION, overwrite=overwrite or resuming)
+    elif (output / DESCRIPTION).exists() and not (overwrite or resuming):
+        raise LangueError(f"{output} already exists; choose another name, or pass --overwrite")
     return resuming
 
 
 def run_folder(output: Path) -> Path:
     """The folder of the run that makes the model `output`."""
+    output = staging.resolve(output)
+    if output.is_dir() and staging.cannot_be_renamed(output):
+        return output / staging.RUN_WITHIN
     return output.with_name(output.name + ".run")
 
 
@@ -83,16 +113,104 @@ def discard(run: Path) -> None:
     """Remove the folder of a run that failed before anything was measured."""
     measured = any(path.stat().st_size for path in run.glob(f"**/{METRICS}"))
     if not can_resume(run) and not measured:
-        shutil.rmtree(run, ignore_errors=True)
+        staging.discard(run)
 
 
 def check_no_run(run: Path, *, overwrite: bool) -> None:
     """Raise a `LangueError` unless a run may begin in that folder, or one that has no checkpoint yet."""
+    if (run / KEPT / DESCRIPTION).is_file():
+        if not overwrite:
+            raise LangueError(
+                f"{run / KEPT} is a model that could not be written at its end; move it where you want it, "
+                "or start anew with --overwrite"
+            )
+        return
     check_free(run, marker=RUN, overwrite=True)
     if can_resume(run) and not overwrite:
         raise LangueError(
             f"{run} holds an unfinished run; go on with --resume, or start anew with --overwrite"
         )
+
+
+def finish(
+    output: Path,
+    is_same: Callable[[Description], bool],
+    now: Mapping[str, Any],
+    *,
+    overwrite: bool,
+    resume: bool,
+) -> bool:
+    """Do what was left when the model was trained, and the call was killed or could not write it.
+
+    Args:
+        is_same: whether a model is the one that is asked for.
+        now: what of `run.json` says that a run is the one that is asked for.
+
+    Returns:
+        Whether there is nothing more to do: the model is there, and no more than that is asked for.
+
+    Raises:
+        LangueError: the finished model still cannot be written.
+    """
+    if overwrite and not resume:
+        return False
+    run = run_folder(output)
+    kept, done = _is_done(run / KEPT, is_same), _is_done(output, is_same)
+    if is_first():
+        if kept and not done:
+            with atomic_folder(output, marker=DESCRIPTION, overwrite=resume) as folder:
+                shutil.copytree(run / KEPT, folder, dirs_exist_ok=True)
+            log.info("%s: written from %s", output, run / KEPT)
+        if kept or (done and _is_run_of(run, now)):
+            staging.discard(run)
+    if done and resume:
+        log.info("%s is there and whole: nothing is left to do", output)
+    return (kept and not done) or (done and resume)
+
+
+def _is_done(model: Path, is_same: Callable[[Description], bool]) -> bool:
+    """Whether the model that is asked for stands in a folder, whole and trained to its end."""
+    try:
+        description = describe(model)
+        if not is_same(description) or description.measured.get("interrupted"):
+            return False
+        verify_files(model, description.files)
+    except (LangueError, OSError):
+        return False
+    return True
+
+
+def _is_run_of(run: Path, now: Mapping[str, Any]) -> bool:
+    """Whether a folder is that of such a run, and not to be kept."""
+    try:
+        before = _read(run / RUN)
+    except (LangueError, OSError):
+        return False
+    return all(before.get(part) == now[part] for part in now) and not before["training"].get("keep_run")
+
+
+def save_or_keep(output: Path, save: Callable[..., None], *, overwrite: bool = False) -> None:
+    """Write a trained model; where that fails, write it beside, or where temporary files are.
+
+    Args:
+        save: writes the model folder of a name; `overwrite` says whether one may be replaced.
+
+    Raises:
+        LangueError: `output` was not written; the message says where the model is.
+    """
+    with Stop():  # whoever stops it now waits for the end
+        try:
+            save(output, overwrite=overwrite)
+        except (LangueError, OSError) as error:
+            elsewhere = Path(tempfile.gettempdir()) / f"langue-{staging.resolve(output).name[:50]}"
+            for folder in (run_folder(output) / KEPT, elsewhere):
+                try:
+                    save(folder, overwrite=True)
+                except (LangueError, OSError):
+                    continue
+                how = "move it where you want it"
+                raise LangueError(f"{error}. The model is whole in {folder}: {how}") from error
+            raise
 
 
 def _with_defaults(kind: type[Config], table: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,12 +250,12 @@ def start_run(
             raise LangueError(f"{run} cannot go on with {changed}; start anew with --overwrite")
         if changed:
             log.warning("going on with other settings: %s", changed)
-    elif run.exists():
-        shutil.rmtree(run)
-    run.mkdir(parents=True, exist_ok=True)
-    for leftover in run.glob(".*"):  # of a process that was killed while it wrote
-        shutil.rmtree(leftover, ignore_errors=True)
-    write_json(run / RUN, dict(now))
+        staging.sweep(run)
+        write_json(run / RUN, dict(now))
+        return
+    staging.discard(run)
+    with atomic_folder(run, marker=RUN) as folder:
+        write_json(folder / RUN, dict(now))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,21 +1,31 @@
 """Training a model of any family, and writing its folder."""
 
-import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langue.base.config import Config
 from langue.base.errors import Interrupted
 from langue.base.progress import bar
+from langue.base.staging import discard
 from langue.base.stop import Stop
-from langue.models.folder import save
+from langue.models.folder import Description, save
 from langue.protocols import Causal, Masked
 from langue.tokens.batches import BatchSource
 from langue.tokens.store import TokenStore
 from langue.training.config import TrainingConfig
 from langue.training.recipe import Recipe
-from langue.training.run_folder import METRICS, check_output, run_folder, unfinished
+from langue.training.run_folder import (
+    KEPT,
+    METRICS,
+    check_output,
+    finish,
+    only_writer,
+    run_folder,
+    save_or_keep,
+    unfinished,
+)
 
 if TYPE_CHECKING:
     from langue.training.trainer import Trainer
@@ -29,17 +39,33 @@ def train(
     """Train and save.
 
     Args:
-        resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
+        resume: go on from the last checkpoint of the run that was to make `output`, if there is one; where
+            the model of this recipe and store is there already, there is nothing to do.
 
     Raises:
-        LangueError: the output folder or an unfinished run is in the way, the run to resume is of
-            another model or store, the store has nothing to train on, the loss is not finite.
-        Interrupted: Ctrl-C or SIGTERM during a run by gradient, after a checkpoint.
+        LangueError: the output folder or an unfinished run is in the way, another process writes there, the
+            run to resume is of another model or store, the store has nothing to train on, the loss is not
+            finite, or the model cannot be written (the message says where it was kept).
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP, after a checkpoint of a run by gradient.
     """
+    with only_writer(output):
+        _train(recipe, store, output, overwrite=overwrite, resume=resume)
+
+
+def _train(recipe: Recipe, store: TokenStore, output: Path, *, overwrite: bool, resume: bool) -> None:
+    now = identity(recipe, store)
+
+    def is_same(model: Description) -> bool:
+        return {"store": model.store, **model.recipe} == now
+
+    if finish(output, is_same, now, overwrite=overwrite, resume=resume):
+        return
     run, resuming = run_folder(output), check_output(output, overwrite=overwrite, resume=resume)
     if recipe.training is None:
         model, measured = _by_counts(recipe, store)
         _save(recipe, store, output, model, measured, overwrite=overwrite)
+        if (run / KEPT).exists():  # of an earlier call
+            discard(run)
         if measured["interrupted"]:  # of families that estimate in passes
             raise Interrupted(f"interrupted; the best model so far is in {output}")
         return
@@ -47,7 +73,7 @@ def train(
 
     training = training_of(recipe)
     with distributed.world(fsdp=training.fsdp) as world:
-        with unfinished(run, identity(recipe, store), kinds_of(recipe), world, resuming=resuming):
+        with unfinished(run, now, kinds_of(recipe), world, resuming=resuming):
             model, measured = _by_gradient(recipe, store, run, world, resume=resuming)
         if world.first:
             metrics = run / METRICS
@@ -59,7 +85,7 @@ def train(
             f"The best model so far is in {output}"
         )
     if world.first and not training.keep_run:
-        shutil.rmtree(run, ignore_errors=True)
+        discard(run)
 
 
 def identity(recipe: Recipe, store: TokenStore) -> dict[str, Any]:
@@ -88,9 +114,9 @@ def _save(
     overwrite: bool,
     metrics: Path | None = None,
 ) -> None:
-    save(
-        output,
-        model,
+    write = partial(
+        save,
+        model=model,
         family=recipe.family,
         config=recipe.model,
         preprocessing=store.preprocessing,
@@ -100,8 +126,8 @@ def _save(
         measured=measured,
         card=_card(recipe, model, store, measured),
         metrics=metrics,
-        overwrite=overwrite,
     )
+    save_or_keep(output, write, overwrite=overwrite)
 
 
 def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal | Masked, dict[str, Any]]:

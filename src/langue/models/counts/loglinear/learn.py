@@ -12,12 +12,14 @@ model one token shorter: it weighs log(p(w) / gamma p'(w)), the others weigh 0, 
 learning begins changes nothing about the optimum, and saves some twenty epochs on the way to it.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
 from langue.base.arrays import Array
 from langue.base.compiled import njit
+from langue.base.errors import LangueError
 from langue.models.counts.loglinear.features import CHUNK_TOKENS, Weights
 from langue.models.counts.loglinear.model import normalize, rows_of
 from langue.tokens.contexts import ContextBatches, Contexts
@@ -74,7 +76,11 @@ class Learner:
             yield self.source.at(np.arange(begin, min(begin + CHUNK_TOKENS, self.source.total)))
 
     def epoch(self, number: int) -> float:
-        """Learn from every token once; returns nats a token, each measured before it was learned."""
+        """Learn from every token once; returns nats a token, each measured before it was learned.
+
+        Raises:
+            LangueError: the loss is not finite.
+        """
         total = 0.0
         tokens = 0
         for index in range(number * self.source.per_epoch, (number + 1) * self.source.per_epoch):
@@ -91,6 +97,8 @@ class Learner:
                 self.rate,
             )
             tokens += batch.rows
+        if not (math.isfinite(total) and np.isfinite(self.weights.bias).all()):
+            raise LangueError(f"the loss is not finite in epoch {number + 1}; try a lower learning_rate")
         return total / tokens
 
 

@@ -1,0 +1,219 @@
+"""How a shell, a scheduler or a container starts, limits and ends a process, each as a user has it."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.test_stopped import LANGUE, hear_ctrl_c, leftovers
+
+import langue
+
+TINY = ["layers=1", "width=16", "heads=1", "context=16", "batch_tokens=64", "steps=3"]
+SETTINGS = [part for setting in TINY for part in ("--set", setting)]
+
+
+def command(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    options["env"] = {**os.environ, **options.pop("env", {})}
+    given = [*LANGUE, *map(str, arguments)]
+    return subprocess.run(given, capture_output=True, text=True, check=False, **options)
+
+
+def one_sentence(said: str) -> str:
+    (line,) = said.splitlines()
+    assert line.startswith("langue: ")
+    return line
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("moment", ["typer", "numpy"])
+def test_a_signal_while_modules_are_imported(
+    small_models: dict[str, Path], tmp_path: Path, kind: signal.Signals, moment: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(f"""
+import os, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {moment!r}:
+            os.kill(os.getpid(), {int(kind)})
+sys.meta_path.insert(0, Finder())
+""")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = command("next", small_models["trigram"], "x", env={"PYTHONPATH": path}, preexec_fn=hear_ctrl_c)
+    assert done.returncode == 130
+    assert "interrupted" in one_sentence(done.stderr)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("event", ["shutil.rmtree", "os.rename"])
+def test_a_signal_that_comes_twice_while_things_are_put_in_order(
+    small_store: Path, tmp_path: Path, kind: signal.Signals, event: str
+) -> None:
+    """Once when the model is being written, and once more while what was half-written is removed."""
+    (tmp_path / "sitecustomize.py").write_text(f"""
+import os, sys
+def hook(event, arguments):
+    if event == {event!r} and "model" in str(arguments[0]):
+        os.kill(os.getpid(), {int(kind)})
+sys.addaudithook(hook)
+""")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    (tmp_path / "work").mkdir()
+    done = command(
+        "train", "ngram", small_store, "-o", "model",
+        cwd=tmp_path / "work", env={"PYTHONPATH": path}, preexec_fn=hear_ctrl_c,
+    )  # fmt: skip
+    assert done.returncode in (0, 130), done.stderr
+    assert "Traceback" not in done.stderr
+    assert leftovers(tmp_path / "work") in ([], ["model"])
+
+
+def test_twice_at_the_end_is_one_sentence(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*LANGUE, "prepare", "-", "-o", "store"],
+        cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=hear_ctrl_c,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None and process.stderr is not None
+        process.stdin.write(b"a line of text\n" * 100_000)
+        process.stdin.flush()
+        for _ in range(5):
+            process.send_signal(signal.SIGTERM)
+        said = process.stderr.read().decode()
+    assert process.returncode == 130
+    assert "interrupted" in one_sentence(said)
+    assert leftovers(tmp_path) == []
+
+
+def test_nohup_keeps_a_training_from_a_lost_connection(small_store: Path, tmp_path: Path) -> None:
+    def nohup() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    with subprocess.Popen(
+        [*LANGUE, "train", "gpt2", str(small_store), "-o", "model", *SETTINGS, "--set", "steps=300"],
+        cwd=tmp_path, stderr=subprocess.PIPE, preexec_fn=nohup,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        while b"step" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGHUP)
+        process.stderr.read()
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
+def test_an_output_that_is_not_utf8(small_models: dict[str, Path], encoding: str) -> None:
+    for arguments in (
+        ("--help",),
+        ("next", small_models["trigram"], "第一"),
+        ("score", small_models["trigram"], "-"),
+    ):
+        done = command(*arguments, env={"PYTHONIOENCODING": encoding}, input="The king")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout and not done.stderr
+
+
+def test_without_a_standard_error_or_output(small_store: Path, tmp_path: Path) -> None:
+    for closed in ("2>&-", ">&-", "<&-", "<&- >&- 2>&-"):
+        train = f"{sys.executable} -m langue train ngram {small_store} -o model --overwrite {closed}"
+        done = subprocess.run(
+            ["bash", "-c", train], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, (closed, done.stderr)
+        assert langue.load(tmp_path / "model")
+
+
+def test_a_closed_standard_input_is_told(small_models: dict[str, Path], tmp_path: Path) -> None:
+    for verb in (f"score {small_models['trigram']} -", "prepare - -o store"):
+        done = subprocess.run(
+            ["bash", "-c", f"{sys.executable} -m langue {verb} <&-"],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert "standard input is closed" in one_sentence(done.stderr)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_limit_on_memory_leaves_one_thread_and_not_an_interrupt(small_models: dict[str, Path]) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (600_000 << 10, 600_000 << 10))
+
+    done = command("next", small_models["trigram"], "king", preexec_fn=limit)
+    assert done.returncode in (0, 2)
+    assert "interrupted" not in done.stderr and "Traceback" not in done.stderr
+    assert "going on with one" in done.stderr
+
+
+def test_a_switch_for_debuggers_of_numba(small_models: dict[str, Path]) -> None:
+    done = command("next", small_models["trigram"], "king", env={"NUMBA_DISABLE_JIT": "1"})
+    assert done.returncode == 2
+    assert "NUMBA_DISABLE_JIT" in one_sentence(done.stderr)
+
+
+def test_a_full_disk_of_compiled_code_stops_nothing(small_models: dict[str, Path], tmp_path: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    done = command(
+        "next", small_models["trigram"], "king", env={"NUMBA_CACHE_DIR": str(tmp_path)}, preexec_fn=limit
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("set NUMBA_CACHE_DIR") == 1
+    assert not list(tmp_path.rglob("*.code")) and not list(tmp_path.rglob(".*"))
+
+
+@pytest.mark.parametrize("kind", ["volume", "long name", "dangling link"])
+def test_an_output_that_cannot_be_is_refused_before_the_work_or_written(
+    small_store: Path, tmp_path: Path, kind: str
+) -> None:
+    """Of a training by gradient, which keeps its run beside the model."""
+    output = tmp_path / {"volume": "volume", "long name": "m" * 256, "dangling link": "link"}[kind]
+    if kind == "volume":
+        output.mkdir()
+        if subprocess.run(
+            ["mount", "-t", "tmpfs", "none", output], capture_output=True, check=False
+        ).returncode:
+            pytest.skip("needs the right to mount")
+    elif kind == "dangling link":
+        output.symlink_to("there")
+    try:
+        done = command("train", "gpt2", small_store, "-o", output, *SETTINGS)
+        if kind == "long name":
+            assert done.returncode == 2 and "too long" in one_sentence(done.stderr)
+        else:
+            assert done.returncode == 0, done.stderr
+            assert langue.load(output)
+            assert len(leftovers(tmp_path)) == (1 if kind == "volume" else 2)
+    finally:
+        if kind == "volume":
+            subprocess.run(["umount", output], check=True)
+
+
+def test_a_training_into_a_volume_is_stopped_and_goes_on(small_store: Path, tmp_path: Path) -> None:
+    """Its run lies within: what is beside a volume is gone with the container."""
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "none", volume], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        arguments = ["train", "gpt2", str(small_store), "-o", str(volume), *SETTINGS, "--set", "steps=2000"]
+        with subprocess.Popen(
+            [*LANGUE, *arguments], stderr=subprocess.PIPE, preexec_fn=hear_ctrl_c
+        ) as process:
+            assert process.stderr is not None
+            while b"step" not in process.stderr.readline():
+                assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            process.stderr.read()
+        assert process.returncode == 130
+        assert langue.load(volume).info()["measured"]["interrupted"]
+        assert (volume / "langue.run").is_dir()
+        done = command(*arguments, "--set", "steps=20", "--resume")
+        assert done.returncode == 0, done.stderr
+        assert not langue.load(volume).info()["measured"]["interrupted"]
+        assert not (volume / "langue.run").exists() and leftovers(tmp_path) == ["volume"]
+    finally:
+        subprocess.run(["umount", volume], check=True)
