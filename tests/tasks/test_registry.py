@@ -25,7 +25,7 @@ from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Causal, Decoder, Ids, Masked, Saved, Vocabulary
 from langue.tasks import registry
 from langue.tasks.task import FinetuneConfig, Head, Labeled, Task, encoder_table, start_encoder
-from langue.tokens.masked import add_special_tokens, packed
+from langue.tokens.masked import add_special_tokens, pack_examples
 from langue.tokens.store import TokenStore
 
 # --- a task: how many vowels has a word? ---------------------------------------------------------------
@@ -51,7 +51,9 @@ class Vowels(nn.Module, Saved):
         self.out = nn.Sequential(hidden, nn.Tanh(), nn.Linear(config.hidden, 1))
 
     def forward(self, words: Sequence["Word"]) -> torch.Tensor:
-        batch = packed([(word.ids, np.zeros(len(word.ids), np.int64)) for word in words], self.encoder.window)
+        batch = pack_examples(
+            [(word.ids, np.zeros(len(word.ids), np.int64)) for word in words], self.encoder.window
+        )
         owner, positions = self.encoder.marked(batch.segments)
         states = self.encoder.read(batch).flatten(0, 1)[positions].float()
         sums = states.new_zeros(len(words), self.encoder.width).index_add(0, owner, states)
