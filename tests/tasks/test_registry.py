@@ -126,7 +126,7 @@ FAMILY = Family(
     makes=Saved,
     config=VowelsConfig,
     estimated_by="gradient",
-    load=lambda folder, config, vocabulary: load_weights(build(config, vocabulary, 0), folder),
+    load=lambda folder, config, vocabulary: load_weights(lambda: build(config, vocabulary, 0), folder),
 )
 TASK = Task(
     name="vowels",
@@ -242,7 +242,7 @@ LEARNED = Family(
     makes=Causal,
     config=UnigramConfig,
     estimated_by="gradient",
-    load=lambda folder, config, vocabulary: load_weights(Softmax(vocabulary), folder),
+    load=lambda folder, config, vocabulary: load_weights(lambda: Softmax(vocabulary), folder),
     build=lambda config, vocabulary, seed: Softmax(vocabulary),
 )
 
@@ -320,8 +320,8 @@ def test_a_family_of_another_package(family: Family[Any], small_store: Path, tmp
 
 def test_entry_points_name_tasks_and_families(monkeypatch: pytest.MonkeyPatch) -> None:
     points = {
-        registry.GROUP: [EntryPoint("vowels", "a_package:TASK", registry.GROUP)],
-        families.GROUP: [EntryPoint("shares", "a_package:COUNTED", families.GROUP)],
+        registry.ENTRY_POINTS: [EntryPoint("vowels", "a_package:TASK", registry.ENTRY_POINTS)],
+        families.ENTRY_POINTS: [EntryPoint("shares", "a_package:COUNTED", families.ENTRY_POINTS)],
     }
     for module in (registry, families):
         monkeypatch.setattr(module, "entry_points", lambda group: points[group])
