@@ -124,6 +124,7 @@ def test_json_is_strict_both_ways(tmp_path: Path) -> None:
         ('{"a":\n NaN}', "is not JSON: JSON knows no NaN"),
         ('{"a":\n 1,\n}', "is not JSON: line 3: "),
         ("\udc80", "is not UTF-8: byte 0"),
+        ('{"a": "\\ud83d"}', "is not JSON: it has half of a character"),
     ],
 )
 def test_json_that_breaks_readers_is_a_message(tmp_path: Path, contents: str, message: str) -> None:

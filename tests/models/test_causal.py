@@ -204,3 +204,16 @@ def test_learns_a_tiny_corpus_by_heart(make: Make, make_store: Callable[..., Tok
     scores = model.log_probs([np.array([*ids, 0]) for ids in documents])
     # What comes first can't be known: it costs log 3.
     assert np.mean([-found[1:].mean() for found in scores]) < 0.1
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_ids_of_no_token_are_refused(make: Make, name: str) -> None:
+    """Compiled code reads wherever an id points, and a GPU does not come back from it."""
+    model: Causal = make(name)[2]
+    decoder = model.decoder([texts()[2]])
+    for wrong in ([V + 1], [-1], [1, 2**31], [2**40], [1.5]):
+        for use in (model.log_probs, model.next_log_probs, model.decoder):
+            with pytest.raises(LangueError, match=f"a token id is not one of 0 to {V - 1}"):
+                use([np.array(wrong)])
+        with pytest.raises(LangueError, match="a token id is not one of"):
+            decoder.append(np.array(wrong[-1:]))

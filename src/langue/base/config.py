@@ -107,7 +107,7 @@ def _inherited(kind: type[Config], attribute: str) -> dict[str, Any]:
     return result
 
 
-S = TypeVar("S", bound=msgspec.Struct)
+S = TypeVar("S")
 
 
 def read_struct(kind: type[S], path: Path) -> S:

@@ -265,7 +265,14 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file; a `LangueError` names the file, and the line of a syntax error."""
-    return parse_json(read_bytes(path), path, constants=False)
+    text = read_bytes(path)
+    value = parse_json(text, path, constants=False)
+    if b"\\ud" in text.lower():  # halves of characters, perhaps, which no text has and nothing can write
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise Damaged(f"{path} is not JSON: it has half of a character") from None
+    return value
 
 
 def parse_json(text: str | bytes, where: Path | str, *, constants: bool = True) -> Any:

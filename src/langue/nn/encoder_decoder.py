@@ -127,6 +127,7 @@ class EncoderDecoder(Windowed, Seq2Seq):
         return linear_cross_entropy(x.flatten(0, 1), self.head, targets.flatten(), self.bias)
 
     def decoder(self, prompts: Sequence[Ids]) -> "PartsDecoder":  # type: ignore[override]
+        self.vocabulary.check(*prompts)
         return PartsDecoder(self, prompts)
 
 
@@ -176,6 +177,7 @@ class PartsDecoder:
         return self.model.distributions(self.last)
 
     def append(self, ids: Ids) -> None:
+        self.model.vocabulary.check(ids)
         for row, id in enumerate(ids):
             read = self.read[row]
             read.append(int(id))

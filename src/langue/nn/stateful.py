@@ -55,6 +55,7 @@ class Stateful(nn.Module, RecurrentCausal):
 
     @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        self.vocabulary.check(*sequences)
         log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
         inputs = [np.r_[self.vocabulary.eos, ids[:-1]][: len(ids)] for ids in sequences]
         for rows, begin, y, _ in self._read(inputs):
@@ -75,6 +76,7 @@ class Stateful(nn.Module, RecurrentCausal):
 
     @torch.inference_mode()
     def decoder(self, prompts: Sequence[Ids]) -> "StatefulDecoder":
+        self.vocabulary.check(*prompts)
         state = self.recurrent.start(len(prompts))
         hidden = state.new_zeros(len(prompts), self.head.in_features)
         inputs = [np.r_[self.vocabulary.eos, ids] for ids in prompts]
@@ -124,6 +126,7 @@ class StatefulDecoder:
 
     @torch.inference_mode()
     def append(self, ids: Ids) -> None:
+        self.model.vocabulary.check(ids)
         step = torch.from_numpy(np.asarray(ids, np.int64)[:, None]).to(self.model.device)  # (B, 1)
         y, self.state = self.model(step, self.state)
         self.hidden = y[:, -1]

@@ -63,6 +63,7 @@ class Windowed(nn.Module, Causal, ABC):
 
     @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        self.vocabulary.check(*sequences)
         log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
         for batch in self._windows(sequences):
             T = max(end - start for _, start, _, end in batch)
@@ -81,6 +82,7 @@ class Windowed(nn.Module, Causal, ABC):
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "WindowedDecoder":
+        self.vocabulary.check(*prompts)
         return WindowedDecoder(self, prompts)
 
     def size(self) -> dict[str, int]:
@@ -154,6 +156,7 @@ class WindowedDecoder:
         return self.model.distributions(self.last)
 
     def append(self, ids: Ids) -> None:
+        self.model.vocabulary.check(ids)
         for row, id in enumerate(ids):
             self.read[row].append(int(id))
             self.last[row] = self._advance(row)

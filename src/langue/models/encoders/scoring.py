@@ -88,6 +88,7 @@ class MaskedScoring(nn.Module, Masked, ABC):
         self, sequences: Sequence[Ids], types: Sequence[Ids] | None, *, decoded: bool = False
     ) -> list[Tensor]:
         """Hidden states of sequences of any lengths, those of like length read together."""
+        self.vocabulary._replace(size=len(self.output[0])).check(*sequences)  # special ids included
         for ids in sequences:
             if len(ids) > self.window:
                 raise LangueError(f"{len(ids)} tokens do not fit the window of {self.window}; cut the text")

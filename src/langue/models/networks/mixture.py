@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from langue.base.arrays import Float64Array, Floats, Ids
-from langue.base.config import Config
-from langue.base.errors import LangueError, Mismatch, Unsupported
+from langue.base.config import Config, convert
+from langue.base.errors import Damaged, LangueError, Mismatch, Unsupported
 from langue.base.files import read_json, write_json
 from langue.models.family import Family
 from langue.models.folder import ModelFolder
@@ -148,7 +148,11 @@ def estimate(config: MixtureConfig, store: TokenStore) -> Mixture:
 
 def load(folder: Path, config: MixtureConfig, vocabulary: Vocabulary) -> Mixture:
     parts = [load_folder(folder / str(index)).require(Causal) for index in range(len(config.models))]
-    weights = np.array(read_json(folder / WEIGHTS), np.float64)
+    weights = np.array(convert(list[float], read_json(folder / WEIGHTS), folder / WEIGHTS))
+    if len(weights) != len(parts) or not (weights >= 0).all() or not abs(weights.sum() - 1) <= CLOSE:
+        raise Damaged(f"{folder / WEIGHTS} is damaged: its weights are not those of {len(parts)} parts")
+    if any(part.model.vocabulary[:2] != vocabulary[:2] for part in parts):
+        raise Damaged(f"{folder} is damaged: its parts are of other vocabularies; make it again")
     return Mixture(vocabulary, parts, weights)
 
 

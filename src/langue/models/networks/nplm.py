@@ -88,6 +88,7 @@ class NPLM(nn.Module, Causal):
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         if not sequences:
             return []
+        self.vocabulary.check(*sequences)
         before = [contexts_of(ids[:-1], self.order, self.vocabulary.eos)[: len(ids)] for ids in sequences]
         pieces = zip(
             torch.split(torch.from_numpy(np.concatenate(before)), CHUNK_PREDICTIONS),
@@ -113,6 +114,7 @@ class NPLM(nn.Module, Causal):
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "NPLMDecoder":
+        self.vocabulary.check(*prompts)
         last = [contexts_of(ids, self.order, self.vocabulary.eos)[-1] for ids in prompts]
         return NPLMDecoder(self, np.array(last, np.int64).reshape(len(prompts), self.order - 1))
 
@@ -134,6 +136,7 @@ class NPLMDecoder:
         return self.model.distributions(self.before)
 
     def append(self, ids: Ids) -> None:
+        self.model.vocabulary.check(ids)
         self.before = np.c_[self.before[:, 1:], np.asarray(ids, np.int64)]
 
     def select(self, rows: Sequence[int]) -> None:

@@ -49,6 +49,7 @@ class ClusteredHMM:
 
     def read(self, sequences: Sequence[Ids], before: Messages) -> tuple[list[Floats], Messages]:
         """Log-probability of each token, read on from some messages; what is known at the ends."""
+        self.vocabulary.check(*sequences)
         after = Messages(*(part.copy() for part in before))
         log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
         some = sorted(
@@ -109,6 +110,7 @@ class ClusteredHMM:
     def states(self, sequences: Sequence[Ids]) -> list[StatePath]:
         """The likeliest states behind each sequence, and the probability of each state at each token."""
         paths = []
+        self.vocabulary.check(*sequences)
         for ids in sequences:
             words, offsets = np.asarray(ids, np.int64), offsets_of([len(ids)])
             layout = Layout.of(words, offsets, self.classes, self.M, np.array([-1]))
