@@ -8,6 +8,7 @@ does in one pass over the bytes: nothing is normalized, nothing dropped, a blank
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import msgspec
 
 from langue.base.arrays import Array
 from langue.base.config import Config
-from langue.base.errors import LangueError, Unsupported
+from langue.base.errors import Damaged, LangueError, Unsupported
 from langue.base.files import check_free
 from langue.base.progress import bar
 from langue.interop import arpa
@@ -26,6 +27,7 @@ from langue.models.counts.ngram import FAMILY, NGramConfig, arrays_of, levels_of
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.out_of_core import MEGABYTE
 from langue.models.counts.ngram.tables import Tables
+from langue.models.counts.ngram.trie import check_tables
 from langue.models.folder import DESCRIPTION, ModelFolder
 from langue.protocols import Vocabulary
 from langue.tokens.tokenizer import EOS, PAD, UNK
@@ -97,6 +99,12 @@ def read_arpa(path: Path) -> ImportedModel:
         )
     words = Words.of([name.encode() for name in (EOS, PAD, UNK)] + file.words[UNKNOWN + 1 :])
     check_utf8(words.blob, path)
+    try:
+        check_tables(file.tables, path, len(words), normalized=True)
+    except Damaged:
+        scores = msgspec.structs.replace(config, normalized=False)
+        told = "probabilities: its scores do not sum to one after every context, so it has no bits per byte"
+        return replace(_model(file.tables, words, scores), left_out=(told,))
     return _model(file.tables, words, config)
 
 
@@ -138,9 +146,9 @@ FORMAT = Format(
 def tokenizer_json(words: Words) -> Iterator[bytes]:
     """`tokenizer.json` of a whitespace tokenizer, as the library writes it, in a quarter of its time and in
     pieces: it would be the largest thing in memory."""
-    place = f'"vocab":{_json({EOS: STOP, PAD: ABSENT, UNK: UNKNOWN})}'
-    before, found, after = whitespace([]).to_str().partition(place)
-    assert found
+    vocabulary = f'"vocab":{_json({EOS: STOP, PAD: ABSENT, UNK: UNKNOWN})}'
+    before, vocabulary, after = whitespace([]).to_str().partition(vocabulary)
+    assert vocabulary
     yield f'{before}"vocab":{{'.encode()
     for begin in range(0, len(words), CHUNK_ENTRIES):
         ids = range(begin, min(begin + CHUNK_ENTRIES, len(words)))

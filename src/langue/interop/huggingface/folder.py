@@ -26,7 +26,7 @@ from langue.tokens.tokenizer import Tokenizer
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 # What an older folder has in the place of a tokenizer.json.
 VOCABULARIES = ("vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model")
-LARGEST = 1 << 31  # of a number in config.json: more would not fit any memory
+LARGEST = 1 << 24  # of a number in config.json: more would not fit any memory
 
 
 class HFFolder:

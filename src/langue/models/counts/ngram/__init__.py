@@ -44,6 +44,8 @@ class NGramConfig(Config, frozen=True):
     prune_entropy: NonNegativeFloat = 0.0
     # Probabilities and backoffs as 8-bit codes: half the bytes, and a perplexity higher by some thousandths.
     quantize: bool = False
+    # False: imported scores that do not sum to one, so that they are no probabilities.
+    normalized: bool = True
     # Megabytes held at a time, beside the interpreter's own; what is larger goes to disk. 0: no ceiling.
     memory: NonNegativeInt = 0
 
@@ -54,6 +56,10 @@ class NGramConfig(Config, frozen=True):
             raise ValueError("pruning by entropy needs probabilities, and stupid backoff has none")
         if self.quantize and self.smoothing == "stupid-backoff":
             raise ValueError("quantized tables hold probabilities, and stupid backoff has none")
+
+    @property
+    def gives_probabilities(self) -> bool:
+        return self.normalized and self.smoothing != "stupid-backoff"
 
 
 def estimate(config: NGramConfig, store: TokenStore) -> NGram:
@@ -90,12 +96,12 @@ def tables_of(
 
 
 def load(folder: Path, config: NGramConfig, vocabulary: Vocabulary) -> NGram:
-    tables = load_tables(folder, vocabulary.size, normalized=config.smoothing != "stupid-backoff")
+    tables = load_tables(folder, vocabulary.size, normalized=config.gives_probabilities)
     return model_of(config, vocabulary, tables)
 
 
 def model_of(config: NGramConfig, vocabulary: Vocabulary, tables: Tables) -> NGram:
-    return NGram(vocabulary, tables, normalized=config.smoothing != "stupid-backoff")
+    return NGram(vocabulary, tables, normalized=config.gives_probabilities)
 
 
 FAMILY = Family(
