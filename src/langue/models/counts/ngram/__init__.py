@@ -112,4 +112,5 @@ FAMILY = Family(
     estimated_by="counts",
     load=load,
     estimate=estimate,
+    reads_text=True,
 )
