@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,12 +21,36 @@ BLOCK = 1 << 20  # bytes read at a time when hashing: large enough to hide the c
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals while writing `path` into a message for the user."""
+    """Turn the operating system's refusals while writing `path` into a message for the user.
+
+    What it refuses of another file, which is read meanwhile, passes as it is.
+    """
     try:
         yield
     except OSError as error:
+        if error.filename is not None and not _belongs(Path(os.fsdecode(error.filename)), path):
+            raise
         reason = error.strerror or str(error)
         raise LangueError(f"cannot write {path}: {reason}; nothing was changed there") from error
+
+
+def _belongs(file: Path, path: Path) -> bool:
+    """Whether a file is `path`, its folder, or lies in what is to take its place."""
+    within = Path(os.path.relpath(file, path.parent)).parts[:1]  # () of the folder itself
+    return not within or within[0] == path.name or within[0].startswith(f".{path.name}.")
+
+
+def refuse_same(output: Path, inputs: Iterable[Path | str]) -> None:
+    """Raise a `LangueError` if an output is one of the inputs, or a folder that holds one: call it before
+    anything is read."""
+    for name in inputs:
+        path = Path(name)
+        if output.exists() and path.exists() and output.samefile(path):
+            raise LangueError(
+                f"{output} is read: it cannot be written at the same time; choose another output"
+            )
+        if output.resolve() in path.resolve().parents:
+            raise LangueError(f"{output} holds {path}, which is read; choose another output")
 
 
 @contextlib.contextmanager

@@ -5,23 +5,24 @@ from typing import Annotated
 
 import typer
 
-from langue.cli.options import Json, Quiet, print_json, read_lines
+from langue.cli.options import Json, Quiet, TextField, print_json, read_lines
 
 NAME = "copied"
 
 
 def command(
     model: Annotated[Path, typer.Argument(help="Model folder of the family infinigram.")],
-    text: Annotated[Path, typer.Argument(help="UTF-8 file, one text; - for standard input.")],
+    text: Annotated[Path, typer.Argument(help="One text, or records joined to one; - for standard input.")],
     least: Annotated[int, typer.Option(min=1, help="Tokens of a piece that counts as copied.")] = 8,
     show: Annotated[int, typer.Option(min=0, help="Pieces to show, the longest first.")] = 10,
+    text_field: TextField = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Say how much of a text, such as a generated one, was copied from the training text."""
     from langue import api
 
-    found = api.language_model(model).copied("\n".join(read_lines(text)), least=least, show=show)
+    found = api.language_model(model).copied("\n".join(read_lines(text, text_field)), least=least, show=show)
     if json:
         print_json(found.to_json())
     else:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from langue.base.errors import LangueError
 from langue.base.progress import log
-from langue.corpus.read import Source, open_source
+from langue.corpus.sources import Source, open_source
 
 JSON_LINES = (".jsonl", ".ndjson")
 

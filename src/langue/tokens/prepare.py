@@ -4,27 +4,25 @@ Documents stream: where the vocabulary is still to be learned, the cleaned text 
 file beside the store, so every source is read once and standard input is like any other.
 """
 
-import shutil
 import struct
-import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from langue.base.config import encode as as_table
-from langue.base.files import atomic_file, atomic_folder, check_free, writing
+from langue.base.errors import LangueError
+from langue.base.files import atomic_file, atomic_folder, check_free, refuse_same
 from langue.base.groups import grouped
 from langue.base.progress import bar
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger, size
 from langue.corpus.pipeline import Assigned, assigned, check_splits
-from langue.corpus.read import Source, find
+from langue.corpus.sources import Source, collect
 from langue.tokens.store import MANIFEST, SPLITS, TOKENIZER, StoreWriter
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.train import TokenizerConfig, train_tokenizer
@@ -99,12 +97,24 @@ def prepare(
     """
     started = time.perf_counter()
     check_free(output, marker=MANIFEST, overwrite=overwrite)
+    if dropped is not None and dropped.is_dir():
+        raise LangueError(f"{dropped} is a folder; name a file for what is dropped")
     ready = Tokenizer.load(Path(tokenizer.file)) if tokenizer.file else None
     with ExitStack() as stack:
-        ledger = Ledger(stack.enter_context(atomic_file(dropped)) if dropped else None)
+        ledger = Ledger()
         named = {"train": inputs, "valid": valid, "test": test}
-        sources = {split: stack.enter_context(_sources(names, ledger)) for split, names in named.items()}
+        sources = {
+            split: stack.enter_context(collect(names, ledger, text_field=data.text_field))
+            for split, names in named.items()
+        }
+        read = [source.path for files in sources.values() for source in files]
+        refuse_same(output, read)
         folder = stack.enter_context(atomic_folder(output, marker=MANIFEST, overwrite=overwrite))
+        if (
+            dropped is not None
+        ):  # after the store, so that it is written before, and no store stands without it
+            refuse_same(dropped, read)
+            ledger.write_dropped(stack.enter_context(atomic_file(dropped)))
         documents: Iterator[Assigned] = _read(sources, data, ledger)
         if ready is None:
             spool = folder / SPOOL
@@ -113,7 +123,6 @@ def prepare(
         with StoreWriter(folder, vocabulary_size=ready.vocab_size, eos=ready.eos) as writer:
             _write(documents, ready, writer)
             (folder / SPOOL).unlink(missing_ok=True)
-            check_splits(ledger, data)
             ledger.warn_of_leaks()
             described = {
                 "kind": ready.kind,
@@ -132,23 +141,6 @@ def prepare(
     return Report(output, ledger.to_json(), totals, described, time.perf_counter() - started)
 
 
-@contextmanager
-def _sources(names: Sequence[str], ledger: Ledger) -> Iterator[list[Source]]:
-    """The files behind names; standard input is put into a temporary file first."""
-    with ExitStack() as stack:
-        sources: list[Source] = []
-        for name in names:
-            if name == "-":
-                file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="langue-"))
-                with writing(Path(file.name)):
-                    shutil.copyfileobj(sys.stdin.buffer, file)
-                    file.flush()
-                sources.append(Source("-", Path(file.name)))
-            else:
-                sources += find([name], ledger)
-        yield sources
-
-
 def _read(sources: dict[str, list[Source]], data: DataConfig, ledger: Ledger) -> Iterator[Assigned]:
     """Every document that is kept, under a progress bar."""
     with bar("reading") as progress:
@@ -156,6 +148,7 @@ def _read(sources: dict[str, list[Source]], data: DataConfig, ledger: Ledger) ->
             if number % 1000 == 0:
                 progress.note(f"{number:,} documents, {ledger.read['bytes'] / 1e6:,.0f} MB")
             yield split, document
+    check_splits(ledger, data)  # before a vocabulary is learned and all is encoded
 
 
 def _spool(documents: Iterable[Assigned], path: Path) -> Iterator[str]:
