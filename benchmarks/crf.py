@@ -33,8 +33,9 @@ import numpy as np
 import pycrfsuite
 
 from langue.corpus.tagged import Sentence, Tagged, read_tagged, unit_of
-from langue.models.registry import TaggerFamily, lookup
-from langue.models.taggers.crf import CRFConfig, fit
+from langue.models.family import TaggedData
+from langue.models.registry import family as lookup
+from langue.models.taggers.crf import CRFConfig, estimate
 from langue.models.taggers.crf.features import Extractor
 from langue.models.taggers.crf.templates import default_templates
 from langue.protocols import Tagger
@@ -174,7 +175,7 @@ def trained(train: Tagged, templates: tuple[str, ...], steps: int) -> Trained:
 
     training.minimise = timed
     try:
-        model = fit(config(steps, templates), train.features, train.sentences)
+        model = estimate(config(steps, templates), TaggedData(train.features, train.sentences))
     finally:
         training.minimise = original
     return Trained(statistics.median(np.diff(times)), losses[-1], model)
@@ -223,7 +224,7 @@ def quality(name: str, train: Tagged, test: Tagged, folder: Path) -> None:
 
 def best(name: str, train: Tagged, test: Tagged, folder: Path, *, passes: Literal[1, 2] = 1) -> None:
     started = time.perf_counter()
-    model = fit(CRFConfig(passes=passes), train.features, train.sentences)
+    model = estimate(CRFConfig(passes=passes), TaggedData(train.features, train.sentences))
     seconds = time.perf_counter() - started
     how = "as it comes" if passes == 1 else "in two passes"
     print(f"{name}: langue {how}, {model.size()['features']:,} features, {seconds:.0f} s")
@@ -249,11 +250,12 @@ def pos(name: str, train: Tagged, test: Tagged, folder: Path) -> None:
 
     print(f"{name}: parts of speech, training and tagging together")
     counted, optimised = (lookup(family) for family in ("hmm-tagger", "crf"))
-    assert isinstance(counted, TaggerFamily) and isinstance(optimised, TaggerFamily)
     for kind in (counted, optimised):
         line(
             f"langue {kind.name}",
-            lambda kind=kind: kind.fit(kind.config(), train.features, train.sentences).tag(test.sentences),
+            lambda kind=kind: kind.estimate(kind.config(), TaggedData(train.features, train.sentences)).tag(
+                test.sentences
+            ),
         )
     scores = peer_trained(name, train, test, folder).scores
     print(f"  {'CRFsuite, same templates':28} accuracy {scores.accuracy:.2%}", flush=True)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from langue.base.config import decode
-from langue.models.encoders.bert import BertConfig, batches, create
+from langue.models.encoders.bert import BertConfig, batches, build
 from langue.protocols import Vocabulary
 from langue.tokens.store import StoreWriter, TokenStore
 from langue.tokens.train import TokenizerConfig, train_tokenizer
@@ -40,7 +40,7 @@ def store_of(folder: Path) -> TokenStore:
 def learn(store: TokenStore, attention: str, steps: int) -> None:
     config = decode(BertConfig, SHAPE | {"attention": attention}, "model")
     vocabulary = Vocabulary(ENTRIES, 0)
-    model = create(config, vocabulary, 0)
+    model = build(config, vocabulary, 0)
     optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.01)
     source = batches(store.split("train"), vocabulary, config, ROWS, config.shape.context, 0)
     started = time.perf_counter()

@@ -96,8 +96,8 @@ def langue(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
     ]  # fmt: skip
     run = [f"batch_tokens={size.rows * size.context}", f"precision={precision}", "steps=1000000"]
     recipe = read_recipe("gpt2", [*shape, *run])
-    assert recipe.family.create
-    model = recipe.family.create(recipe.model, Vocabulary(size.vocabulary, 0), 0)
+    assert recipe.family.build
+    model = recipe.family.build(recipe.model, Vocabulary(size.vocabulary, 0), 0)
     trainer = Trainer(recipe, model, TokenStore(folder), World())
 
     def step() -> int:

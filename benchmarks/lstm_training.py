@@ -88,8 +88,8 @@ def langue(precision: str, document: int) -> Callable[[], object]:
         writer.finish(tokenizer={})
     settings = ["size=medium", "dropout=0.5", f"batch_tokens={B * T}", f"precision={precision}"]
     recipe = read_recipe("rnn", [*settings, "optimiser=sgd", "weight_decay=0", "clip=5", "steps=1000000"])
-    assert recipe.family.create
-    model = recipe.family.create(recipe.model, Vocabulary(V, 0), 0)
+    assert recipe.family.build
+    model = recipe.family.build(recipe.model, Vocabulary(V, 0), 0)
     return Trainer(recipe, model, TokenStore(folder), World()).step
 
 

@@ -22,7 +22,7 @@ from transformers import BertConfig as PeerConfig
 from transformers import BertForMaskedLM
 
 from langue.base.config import decode
-from langue.models.encoders.bert import BertConfig, batches, create
+from langue.models.encoders.bert import BertConfig, batches, build
 from langue.nn.fast.choices import autocast, fast_dtype, keep_freed_memory
 from langue.protocols import Vocabulary
 from langue.tokens.store import StoreWriter, TokenStore
@@ -107,7 +107,7 @@ def own_step(store: TokenStore) -> Callable[[], int]:
     shape = {"layers": LAYERS, "width": WIDTH, "heads": HEADS, "context": CONTEXT}
     config = decode(BertConfig, shape | {"pairs": "none", "unit": "token"}, "model")
     vocabulary = Vocabulary(ENTRIES, 0)
-    model = create(config, vocabulary, 0).to("cpu").train()
+    model = build(config, vocabulary, 0).to("cpu").train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     source = batches(store.split("train"), vocabulary, config, STEP // CONTEXT, CONTEXT, 0)
     number = iter(range(10**9))

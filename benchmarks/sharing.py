@@ -27,8 +27,8 @@ SHARES = ["embedding", "gradient-disentangled", "all", "none"]
 
 def flops_of_step(store: Path, name: str, settings: dict[str, Any]) -> float:
     kind = family(name)
-    assert kind.create is not None
-    model = kind.create(decode(kind.config, settings, "model"), kind.vocabulary(TokenStore(store)), 0)
+    assert kind.build is not None
+    model = kind.build(decode(kind.config, settings, "model"), kind.vocabulary(TokenStore(store)), 0)
     return float(model.flops_per_token() * TRAINING["batch_tokens"])
 
 
@@ -67,7 +67,7 @@ def main() -> None:
                 seconds = model.info()["measured"]["seconds"]
             means = [statistics.mean(column) for column in zip(*figures, strict=True)]
             spread = statistics.pstdev([accuracy for _, _, accuracy in figures])
-            size = model.loaded.model.size()["parameters"]
+            size = model.folder.model.size()["parameters"]
             print(
                 f"{label:22} {steps:5} {seconds:8.0f} {size:11,} {means[0]:20.3f} {means[1]:15.3f} "
                 f"{means[2]:12.4f} ± {spread:.4f}",

@@ -49,7 +49,7 @@ def compare(language: str, folder: Path) -> None:
     for settings in ({}, {"prune": (0, 0, 1)}, {"prune_entropy": 1e-7}, {"prune_entropy": 1e-6}):
         model = langue.train("ngram", store, folder / "model", order=5, overwrite=True, **settings)
         bits = langue.evaluate(model, store).bits_per_byte
-        ngrams = model.loaded.model.size()["ngrams"]
+        ngrams = model.folder.model.size()["ngrams"]
         label = ", ".join(f"{key} = {value}" for key, value in settings.items()) or "not pruned"
         print(f"order 5, {label:23}{bits:.3f}     {ngrams:,} n-grams", flush=True)
 

@@ -70,7 +70,7 @@ def report(what: str, make: Callable[[int], Path], test: Path, seeds: int) -> No
     """Train once for each seed and measure on the test file."""
     sentences = read_tagged(test).sentences
     started = time.perf_counter()
-    found = [measure(langue.tagger(make(seed)).loaded.model, sentences).f1 for seed in range(seeds)]
+    found = [measure(langue.load(make(seed)).folder.model, sentences).f1 for seed in range(seeds)]
     seconds = (time.perf_counter() - started) / seeds
     spread = float(np.std(found, ddof=1)) if seeds > 1 else 0.0
     print(f"  {what:42} F1 {np.mean(found):.2%} ± {spread:.2%}   {seconds:6.0f} s a run", flush=True)

@@ -58,7 +58,7 @@ def nanogpt(folder: Path, iterations: int) -> tuple[float, float]:
     return seconds, float(re.findall(rf"step {iterations}: .*val loss ([\d.]+)", said)[-1])
 
 
-def train(folder: Path, recipe: Path, settings: list[str]) -> langue.LanguageModel:
+def train(folder: Path, recipe: Path, settings: list[str]) -> langue.CausalModel:
     text = TEXT.read_text(encoding="utf-8")
     cut = len(text) * 9 // 10
     for name, part in (("train", text[:cut]), ("valid", text[cut:])):
@@ -98,7 +98,7 @@ def main() -> None:
         model = train(Path(folder), recipe, [*budget, *chosen.set])
         store = TokenStore(Path(folder) / "store")
         measured = model.info()["measured"]
-        loss = loss_of_rows(model.loaded.model, store)
+        loss = loss_of_rows(model.folder.model, store)
         speed = f"{measured['steps']:,} steps, {measured['tokens_per_second']:,.0f} tokens/s"
         print(f"langue    {measured['seconds']:6.1f} s  {loss:.4f} nats/character; {speed}")
         print(json.dumps([round(point["loss"], 4) for point in measured["validation"]]))

@@ -57,7 +57,7 @@ def main() -> None:
             alone = langue.train("albert", store, folder / "alone", **SHAPE, **shared, steps=chosen.steps)
             for name, model in (("two stages", second), ("from random", alone)):
                 rows[name].append(measured(model, store, files, folder / "classifier", seed))
-            step = [model.loaded.model.flops_per_token() * 2048 / 1e9 for model in (bert, alone)]
+            step = [model.folder.model.flops_per_token() * 2048 / 1e9 for model in (bert, alone)]
     print(f"{chosen.set}: {chosen.steps} steps of {SHAPE}, {first} of them BERT's in two stages")
     print(f"a step: {step[0]:.1f} GFLOP of BERT, {step[1]:.1f} of ALBERT; {chosen.seeds} seeds")
     print(f"{'':12} masked accuracy   bits a hidden token   accuracy fine-tuned")

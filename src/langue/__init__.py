@@ -4,9 +4,9 @@
 
     langue.prepare(["novels"], "store")
     langue.train("ngram", "store", "kn5", order=5)
-    model = langue.load("kn5")
+    model = langue.CausalModel.load("kn5")
     print(model.score("The king is dead.").bits_per_byte)
-    print(model.next("the king is"))
+    print(model.next_tokens("the king is"))
     print(model.generate("第一回", max_tokens=100, seed=1).text)
     print(langue.compare(["kn5", "gpt"], on="store"))
 
@@ -18,12 +18,23 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from langue.api import LanguageModel, compare, evaluate, finetune, gradients, load, prepare, tagger, train
+    from langue.api import (
+        CausalModel,
+        MaskedModel,
+        Model,
+        compare,
+        evaluate,
+        finetune,
+        gradients,
+        load,
+        prepare,
+        train,
+    )
     from langue.base.errors import LangueError
 
 __all__ = [
-    "LanguageModel", "LangueError", "compare", "evaluate", "finetune", "gradients", "load", "prepare",
-    "tagger", "train",
+    "CausalModel", "LangueError", "MaskedModel", "Model", "compare", "evaluate", "finetune", "gradients",
+    "load", "prepare", "train",
 ]  # fmt: skip
 
 

@@ -22,7 +22,7 @@ def test_public_names_are_not_hidden_by_a_module_of_that_name() -> None:
 
 def test_the_verbs_in_python(small_models: dict[str, Path], small_store: Path) -> None:
     model = langue.load(small_models["trigram"])
-    assert model.next("The", top=3)[0][1] >= model.next("The", top=3)[2][1]
+    assert model.next_tokens("The", k=3)[0][1] >= model.next_tokens("The", k=3)[2][1]
     made = model.generate("The king", max_tokens=20, seed=1)
     assert made == model.generate("The king", max_tokens=20, seed=1)
     assert "".join(model.stream("The king", max_tokens=20, seed=1)) == made.text

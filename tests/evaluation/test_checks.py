@@ -1,18 +1,19 @@
 """The self-tests pass a sound model, and each fails the fault it exists for."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from langue.evaluation.checks import TOLERANCE, check
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Causal, Floats, Ids, Vocabulary
 
 SIZE = 6
 TEXTS = [np.array([1, 2, 3, 1, 2, 0]), np.array([3, 3, 0])]
 
 
-class Bigram:
+class Bigram(Causal):
     """A sound model of two-word windows, with a place to break it."""
 
     vocabulary = Vocabulary(SIZE, 0)
@@ -28,6 +29,12 @@ class Bigram:
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.table[[ids[-1] if len(ids) else 0 for ids in contexts]]
+
+    def save(self, folder: Path) -> None:
+        raise AssertionError
+
+    def size(self) -> dict[str, int]:
+        return {"bigrams": SIZE**2}
 
     def decoder(self, prompts: Sequence[Ids]) -> "BigramDecoder":
         return BigramDecoder(self, prompts)

@@ -15,6 +15,7 @@ from langue.tokens.store import TokenStore
 
 class Uniform:
     vocabulary = Vocabulary(8, 0)
+    reach = None
 
     def log_probs(self, sequences: list[np.ndarray]) -> list[np.ndarray]:
         return [np.full(len(ids), -math.log(8), np.float32) for ids in sequences]

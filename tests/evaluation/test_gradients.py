@@ -6,7 +6,7 @@ import torch
 
 from langue.base.errors import LangueError
 from langue.evaluation.gradients import Gradients, _runs
-from langue.models.networks.rnn import RNN, RNNConfig, create
+from langue.models.networks.rnn import RNN, RNNConfig, build
 from langue.protocols import Vocabulary
 from langue.tokens.store import Split
 
@@ -14,7 +14,7 @@ V = 13
 
 
 def model_of(cell: str, **settings: object) -> RNN:
-    return create(RNNConfig(cell=cell, width=6, **settings), Vocabulary(V, 0), 2).eval()  # type: ignore[arg-type]
+    return build(RNNConfig(cell=cell, width=6, **settings), Vocabulary(V, 0), 2).eval()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])

@@ -71,7 +71,7 @@ def test_pseudo_scores_are_those_of_one_hidden_token_after_another(encoder: Any)
     text = "The misunderstanding of 天下大势 is long."
     ids = encoder.tokenizer.encode(text).astype(np.int64)
     encoder = langue.load(encoder.path)
-    model = encoder.loaded.model
+    model = encoder.folder.model
     torch.manual_seed(0)
     with torch.no_grad():  # what a model says after a few steps hardly depends on what it reads
         for parameter in model.parameters():

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 import langue
+from langue.api import InfiniGramModel
 from langue.tokens.store import TokenStore
 
 
 @pytest.fixture(scope="module")
-def letters(tmp_path_factory: pytest.TempPathFactory) -> tuple[langue.LanguageModel, list[str]]:
+def letters(tmp_path_factory: pytest.TempPathFactory) -> tuple[InfiniGramModel, list[str]]:
     """A model over bytes, and its training documents."""
     folder = tmp_path_factory.mktemp("verbatim")
     documents = ["the cat sat on the mat", "the cat ran", "a dog, the cat and 语言模型", "语言和模型"]
@@ -27,9 +28,9 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> tuple[langue.LanguageMo
 @pytest.mark.parametrize(
     "text", ["the cat", "cat", "t", "语言", "dog, the", "absent", "the cat sat on the mat"]
 )
-def test_every_occurrence_is_found(letters: tuple[langue.LanguageModel, list[str]], text: str) -> None:
+def test_every_occurrence_is_found(letters: tuple[InfiniGramModel, list[str]], text: str) -> None:
     model, documents = letters
-    found = model.find(text, show=99)
+    found = model.find(text, limit=99)
     assert found.count == sum(
         document.startswith(text, place) for document in documents for place in range(len(document))
     )
@@ -41,10 +42,10 @@ def test_every_occurrence_is_found(letters: tuple[langue.LanguageModel, list[str
     json.dumps(found.to_json(), allow_nan=False)
 
 
-def test_what_was_copied_is_measured(letters: tuple[langue.LanguageModel, list[str]]) -> None:
+def test_what_was_copied_is_measured(letters: tuple[InfiniGramModel, list[str]]) -> None:
     model, documents = letters
     text = "xyz the cat sat on the mouse 语言模型 q"
-    found = model.copied(text, least=5)
+    found = model.copied(text, min_tokens=5)
     pieces = [" the cat sat on the m"[1:], "语言模型"]
     assert found.spans[0].text.strip() == "the cat sat on the m"
     for span in found.spans:
@@ -66,4 +67,4 @@ def test_the_family_passes_the_self_tests(small_store: Path, tmp_path: Path) -> 
 
 def test_other_families_keep_no_text(small_models: dict[str, Path]) -> None:
     with pytest.raises(langue.LangueError, match="infinigram"):
-        langue.load(small_models["trigram"]).find("the")
+        InfiniGramModel.load(small_models["trigram"])

@@ -36,7 +36,7 @@ def test_a_model_goes_to_hugging_face_and_back(encoder: Path, tmp_path: Path) ->
     with torch.no_grad():
         theirs = auto(torch.from_numpy(ids[0])[None]).prediction_logits.log_softmax(-1)[0]
     places = [np.arange(len(ids[0]))]
-    np.testing.assert_allclose(ours.loaded.model.masked_log_probs(ids, places)[0], theirs, atol=1e-4)
+    np.testing.assert_allclose(ours.folder.model.masked_log_probs(ids, places)[0], theirs, atol=1e-4)
     api.import_model(tmp_path / "hf", tmp_path / "back")
     again: Any = langue.load(tmp_path / "back")
     assert again.fill("The [MASK] is").to_json() == ours.fill("The [MASK] is").to_json()
@@ -102,7 +102,7 @@ def test_a_real_encoder_embeds_as_transformers_does(tmp_path: Path) -> None:
         length = int(read.attention_mask[index].sum())
         ids = np.r_[101, model.tokenizer.encode(text), 102].astype(np.int64)
         assert ids.tolist() == read.input_ids[index, :length].tolist()
-        hidden = model.loaded.model.hidden([ids])[0]
+        hidden = model.folder.model.hidden([ids])[0]
         np.testing.assert_allclose(hidden, theirs[index, :length], atol=1e-4)
         np.testing.assert_allclose(model.embed([text])[0], theirs[index, :length].mean(0), atol=1e-4)
     with pytest.raises(LangueError, match="came without the head"):

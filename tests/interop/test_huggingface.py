@@ -41,7 +41,7 @@ def test_transformers_predicts_the_same(model: Any, tmp_path: Path) -> None:
     from langue import api
 
     count = api.export_model(model.path, tmp_path / "exported")
-    assert count == model.loaded.model.size()["parameters"]
+    assert count == model.folder.model.size()["parameters"]
     peer = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "exported").eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "exported")
     assert sum(parameter.numel() for parameter in peer.parameters()) == count
@@ -103,7 +103,7 @@ def test_a_gpt2_of_others_is_imported_and_predicts_the_same(
     found = held.score(TEXT).bits * -np.log(2)
     targets = [*ids[1:], 0]
     np.testing.assert_allclose(found, rows[np.arange(len(ids)), targets], atol=1e-4)
-    np.testing.assert_allclose(held.loaded.model.next_log_probs([ids[1:]])[0], rows[-1], atol=1e-4)
+    np.testing.assert_allclose(held.folder.model.next_log_probs([ids[1:]])[0], rows[-1], atol=1e-4)
     # Generating takes the likeliest token that may be written, as often as asked.
     written = held.generate("The king", temperature=0.0, max_tokens=5, seed=1)
     assert written.text

@@ -12,7 +12,7 @@ from langue.corpus.config import DataConfig
 from langue.interop import convert, kenlm
 from langue.interop.convert import estimated, read_text, tokenizer_json, train_text
 from langue.interop.words import Words, learn
-from langue.models.counts.ngram import NGramConfig, fit
+from langue.models.counts.ngram import NGramConfig, estimate
 from langue.tokens.prepare import prepare
 from langue.tokens.store import TokenStore
 from langue.tokens.tokenizer import Tokenizer
@@ -103,7 +103,7 @@ def test_text_and_store_give_the_same_model(text: Path, folder: Path, tmp_path: 
         valid=[str(text)],
         test=[str(text)],
     )
-    stored = fit(NGramConfig(order=4), TokenStore(tmp_path / "store"))
+    stored = estimate(NGramConfig(order=4), TokenStore(tmp_path / "store"))
     tokenizer = Tokenizer.load(tmp_path / "store" / "tokenizer.json")
     model = kenlm.Model(folder)
     lines = [line for line in text.read_text().split("\n") if line.strip()]

@@ -73,8 +73,8 @@ def make(make_store: Callable[..., TokenStore]) -> Make:
         config = decode(found.config, settings, "model")
         if found.fit is not None:
             return found, config, found.fit(config, split_and_store(make_store))
-        assert found.create is not None
-        return found, config, found.create(config, VOCABULARY, 1).eval()
+        assert found.build is not None
+        return found, config, found.build(config, VOCABULARY, 1).eval()
 
     return build
 
@@ -174,10 +174,10 @@ def test_loss_of_packed_documents_is_the_sum_of_their_scores(
 def test_same_seed_same_weights_and_another_seed_others(name: str) -> None:
     kind, settings = MODELS[name]
     found = family(kind)
-    assert found.create is not None
+    assert found.build is not None
     config = decode(found.config, settings, "model")
     first, again, other = (
-        [weight.detach() for weight in found.create(config, VOCABULARY, seed).parameters()]
+        [weight.detach() for weight in found.build(config, VOCABULARY, seed).parameters()]
         for seed in (1, 1, 2)
     )
     assert all(torch.equal(one, two) for one, two in zip(first, again, strict=True))

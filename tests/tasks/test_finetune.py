@@ -11,7 +11,7 @@ import torch
 import langue
 from langue import cli
 from langue.corpus.labelled import Example
-from langue.models.encoders.classifier import Classifier
+from langue.models.encoders.classifier import EncoderClassifier
 from langue.models.folder import load
 from langue.tasks.classification import Reader, measure
 from langue.tokens.masked import NONE, packed
@@ -102,7 +102,7 @@ def test_starts_from_the_encoder_or_at_random(encoder: Path, files: dict[str, Pa
     langue.finetune(encoder, files["valid"], tmp_path / "same", **still)
     langue.finetune(encoder, files["valid"], tmp_path / "new", start="random", **still)
     source: Any = load(encoder).model
-    same, new = (langue.load(tmp_path / name).loaded.model for name in ("same", "new"))
+    same, new = (langue.load(tmp_path / name).folder.model for name in ("same", "new"))
     weight = source.embeddings.word.weight
     assert torch.equal(same.encoder.embeddings.word.weight, weight)
     assert torch.equal(same.pool.weight, source.pooler.weight)
@@ -116,7 +116,7 @@ def test_the_mean_of_the_tokens_is_pooled_where_asked_for(
     langue.finetune(encoder, files["valid"], tmp_path / "mean", pool="mean", **still)
     model = langue.load(tmp_path / "mean")
     some = [(text,) for text, _ in texts(9, 5)] + [("",)]
-    tuned, reader = model.loaded.model, Reader(model.loaded, Tokenizer.load(tmp_path / "mean" / TOKENIZER))
+    tuned, reader = model.folder.model, model.reader
     read = reader.read([Example(each, "", "") for each in some])
     means = [states.mean(0) for states in tuned.encoder.hidden([ids for ids, _ in read])]
     with torch.no_grad():
@@ -133,7 +133,7 @@ def test_what_is_pooled_is_what_the_encoder_was_trained_with(
     langue.train("bert", small_store, tmp_path / "alone", pairs="none", **tiny)
     for folder, pool in ((encoder, "cls"), (tmp_path / "alone", "mean")):
         langue.finetune(folder, files["valid"], tmp_path / pool, seeds=1, epochs=1)
-        assert langue.load(tmp_path / pool).loaded.model.config.pool == pool
+        assert langue.load(tmp_path / pool).folder.model.config.pool == pool
 
 
 def test_pairs(encoder: Path, tmp_path: Path) -> None:
@@ -156,8 +156,8 @@ def test_pairs(encoder: Path, tmp_path: Path) -> None:
 def test_examples_are_framed_and_the_longer_part_is_cut(encoder: Path) -> None:
     loaded = load(encoder)
     tokenizer = Tokenizer.load(encoder / TOKENIZER)
-    cls, sep, _ = loaded.masked.specials
-    reader = Reader(loaded, tokenizer)
+    cls, sep, _ = loaded.model.specials
+    reader = Reader(loaded.model, tokenizer, loaded.normalisation)
     short, long = "the king", "Long live the queen! " * 20
     (ids, types), (one, _) = reader.read([Example(("a", short), "", ""), Example((long,), "", "")])
     a, b = tokenizer.encode("a").tolist(), tokenizer.encode(short).tolist()
@@ -261,15 +261,15 @@ def test_ctrl_c_keeps_the_best_epoch_and_before_one_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     calls = []
-    original = Classifier.forward
+    original = EncoderClassifier.forward
 
-    def stopped(self: Classifier, batch: Any) -> Any:
+    def stopped(self: EncoderClassifier, batch: Any) -> Any:
         calls.append(batch)
         if len(calls) == stop_at:
             raise KeyboardInterrupt
         return original(self, batch)
 
-    monkeypatch.setattr(Classifier, "forward", stopped)
+    monkeypatch.setattr(EncoderClassifier, "forward", stopped)
 
     def run(name: str, *more: str) -> str:
         given = ["finetune", encoder, files["train"], "--valid", files["valid"], "-o", tmp_path / name]

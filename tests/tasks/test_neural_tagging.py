@@ -94,7 +94,7 @@ def test_learns_and_every_verb_works(learn: Run, run: Run, english: Path, tmp_pa
     assert sum(shares["probabilities"][0].values()) == pytest.approx(1, abs=1e-2)
     assert "config.head" in run("info", model)
     assert "langue tag" in (model / "README.md").read_text()
-    held = langue.tagger(model)
+    held = langue.load(model)
     assert held.tag_all(["", "Paris"]) == [[], [("Paris", "B-LOC")]]
     assert "F1 100.00% on held-out sentences" in held.summary()
     assert "tagger" in run("score", model, "x", code=2)
@@ -208,7 +208,7 @@ def test_ctrl_c_keeps_the_best_epoch_and_before_one_nothing(
     stop_at = 31  # seven steps an epoch
     message = learn(english, tmp_path / "m", "--valid", english, code=130)
     assert f"so far are in {tmp_path / 'm'}" in message or f"so far is in {tmp_path / 'm'}" in message
-    assert langue.tagger(tmp_path / "m").tag("Anna")
+    assert langue.load(tmp_path / "m").tag("Anna")
     calls.clear()
     stop_at = 3
     learn(english, tmp_path / "none", "--valid", english, code=130)

@@ -20,7 +20,7 @@ def model(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_state_is_there_with_its_words(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     held = langue.load(model)
-    found = picture(held.loaded, held.tokenizer, top=3)
+    found = picture(held.folder, held.tokenizer, top=3)
     assert sorted(state.number for state in found.states) == list(range(8))
     assert sum(state.share for state in found.states) == pytest.approx(1)
     assert all(len(state.words) == 3 for state in found.states)

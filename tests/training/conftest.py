@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from langue.models.folder import Loaded, load
+from langue.models.folder import ModelFolder, load
 from langue.tokens.store import StoreWriter, TokenStore
 from langue.training.recipe import read_recipe
 from langue.training.train import train
@@ -41,7 +41,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
 
 
 @pytest.fixture
-def trained(store: TokenStore, tmp_path: Path) -> Callable[..., Loaded]:
+def trained(store: TokenStore, tmp_path: Path) -> Callable[..., ModelFolder]:
     """Train a small model with settings, and load its folder."""
 
     def run(*settings: str, family: str = "gpt2", name: str = "model", small: Sequence[str] = SMALL) -> Any:

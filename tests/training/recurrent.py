@@ -5,13 +5,14 @@ from typing import Any
 
 import torch
 
-from langue.models.registry import Family
+from langue.models.family import Family
 from langue.nn.weights import save_weights
+from langue.protocols import Causal
 from langue.tokens.batches import StreamBatches
 from langue.training.recipe import Recipe, read_recipe
 
 
-class Recurrent(torch.nn.Module):
+class Recurrent(torch.nn.Module, Causal):
     """The least recurrent model: it remembers, and leaves the memory in `carry`."""
 
     def __init__(self, config: Any, vocabulary: Any) -> None:
@@ -37,7 +38,7 @@ class Recurrent(torch.nn.Module):
 
 
 def recurrent(*settings: str) -> Recipe:
-    def create(config: Any, vocabulary: Any, seed: int) -> Recurrent:
+    def build(config: Any, vocabulary: Any, seed: int) -> Recurrent:
         torch.manual_seed(seed)
         return Recurrent(config, vocabulary)
 
@@ -48,7 +49,7 @@ def recurrent(*settings: str) -> Recipe:
 
     plain = read_recipe("gpt2", [*settings])
     family = Family(
-        name="recurrent", summary="a test", config=type(plain.model), estimated_by="gradient",
-        load=lambda *_: None, create=create, batches=batches,
+        name="recurrent", summary="a test", makes=Causal, config=type(plain.model), estimated_by="gradient",
+        load=lambda *_: None, build=build, batches=batches,
     )  # fmt: skip
     return Recipe(family, plain.model, plain.training)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tests.training.conftest import SMALL
 
-from langue.models.folder import Loaded
+from langue.models.folder import ModelFolder
 from langue.tokens.store import TokenStore
 from langue.training.doctor import EXTRAS, Finding, diagnose
 from langue.training.estimate import estimate
@@ -16,12 +16,12 @@ from langue.training.recipe import read_recipe
 
 
 def test_a_dry_run_says_what_the_run_then_is(
-    store: TokenStore, trained: Callable[..., Loaded], tmp_path: Path
+    store: TokenStore, trained: Callable[..., ModelFolder], tmp_path: Path
 ) -> None:
     found = estimate(read_recipe("gpt2", [*SMALL, "epochs=2"]), store)
     assert not list(tmp_path.iterdir())
     loaded = trained("epochs=2")
-    measured = loaded.description["measured"]
+    measured = loaded.description.measured
     assert found.parameters == loaded.model.size()["parameters"]
     assert found.steps == measured["steps"]
     assert found.steps * found.batch_tokens == measured["tokens"] == found.epochs * found.epoch_tokens

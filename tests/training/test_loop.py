@@ -14,7 +14,7 @@ from tests.training.conftest import SMALL
 from torch.utils.flop_counter import FlopCounterMode
 
 from langue.base.errors import LangueError, MissingExtra
-from langue.models.folder import Loaded
+from langue.models.folder import ModelFolder
 from langue.protocols import Vocabulary
 from langue.tokens.batches import Batch, Batches
 from langue.tokens.store import TokenStore
@@ -23,34 +23,34 @@ from langue.training.loop import Trainer
 from langue.training.recipe import read_recipe
 
 
-def weights(loaded: Loaded) -> dict[str, torch.Tensor]:
+def weights(loaded: ModelFolder) -> dict[str, torch.Tensor]:
     model: Any = loaded.model
     return dict(model.state_dict())
 
 
-def same(one: Loaded, other: Loaded) -> bool:
+def same(one: ModelFolder, other: ModelFolder) -> bool:
     return all(torch.equal(tensor, weights(other)[name]) for name, tensor in weights(one).items())
 
 
-def test_same_seed_same_weights_to_the_bit(trained: Callable[..., Loaded]) -> None:
+def test_same_seed_same_weights_to_the_bit(trained: Callable[..., ModelFolder]) -> None:
     settings = ("steps=12", "dropout=0.1")
     first = trained(*settings, name="first")
     assert same(first, trained(*settings, name="second"))
     assert not same(first, trained(*settings, "seed=1", name="third"))
 
 
-def test_learns(trained: Callable[..., Loaded]) -> None:
-    curve = trained("steps=60", "learning_rate=0.02").description["measured"]["validation"]
+def test_learns(trained: Callable[..., ModelFolder]) -> None:
+    curve = trained("steps=60", "learning_rate=0.02").description.measured["validation"]
     assert curve[-1]["loss"] < 0.7 * curve[0]["loss"]
 
 
 def test_the_model_kept_is_the_best_on_the_validation_split(
-    trained: Callable[..., Loaded], store: TokenStore
+    trained: Callable[..., ModelFolder], store: TokenStore
 ) -> None:
     """A rate that grows far too high: the curve goes down and up, and its lowest point is what is saved."""
     settings = ("learning_rate=1.0", "evaluations=15", "warmup=1.0", "precision=float32")
     loaded = trained("steps=30", *settings)
-    losses = [point["loss"] for point in loaded.description["measured"]["validation"]]
+    losses = [point["loss"] for point in loaded.description.measured["validation"]]
     assert min(losses) < losses[-1]
     held_out = Batches(store.split("valid"), rows=1, context=16, eos=0, seed=0).first(512)
     model: Any = loaded.model
@@ -61,7 +61,7 @@ def test_the_model_kept_is_the_best_on_the_validation_split(
 
 @pytest.mark.parametrize("optimiser", ["adamw", "muon", "lamb", "sgd"])
 def test_the_same_batch_in_pieces_gives_the_same_weights(
-    trained: Callable[..., Loaded], optimiser: str
+    trained: Callable[..., ModelFolder], optimiser: str
 ) -> None:
     """1 x 32 rows, 4 x 8, and pieces of unequal length: the loss is divided by all tokens once."""
     settings = (
@@ -78,8 +78,8 @@ def test_the_same_batch_in_pieces_gives_the_same_weights(
 
 def trainer_of(store: TokenStore, *settings: str) -> Trainer:
     recipe = read_recipe("gpt2", [*SMALL, *settings])
-    assert recipe.family.create is not None
-    model = recipe.family.create(recipe.model, Vocabulary(31, 0), 0)
+    assert recipe.family.build is not None
+    model = recipe.family.build(recipe.model, Vocabulary(31, 0), 0)
     return Trainer(recipe, model, store, World())
 
 
@@ -139,7 +139,7 @@ def test_a_loss_that_is_no_number_stops_before_it_is_learnt(store: TokenStore) -
 
 @pytest.mark.parametrize("option", ["recompute=true", "compile=true"])
 def test_another_way_to_compute_changes_no_result(
-    trained: Callable[..., Loaded], option: str, monkeypatch: pytest.MonkeyPatch
+    trained: Callable[..., ModelFolder], option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The graph is captured and differentiated; making C++ of it takes a minute and is PyTorch's affair.
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
@@ -149,7 +149,7 @@ def test_another_way_to_compute_changes_no_result(
 
 
 def test_where_nothing_compiles_it_says_so_and_goes_on(
-    trained: Callable[..., Loaded], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    trained: Callable[..., ModelFolder], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class NoCompilerError(Exception):
         pass
@@ -210,7 +210,7 @@ def test_the_average_is_what_is_measured_and_kept(store: TokenStore) -> None:
     torch.testing.assert_close(dict(trainer.model.state_dict()), averaged, rtol=0, atol=0)
 
 
-def test_evaluation_leaves_no_trace(trained: Callable[..., Loaded]) -> None:
+def test_evaluation_leaves_no_trace(trained: Callable[..., ModelFolder]) -> None:
     """However often it is measured, the weights at the end are the same."""
     settings = ("steps=12", "dropout=0.2", "average=0.5")
     few, many = (trained(*settings, f"evaluations={n}", name=str(n)).description for n in (1, 12))
@@ -231,9 +231,9 @@ def test_validation_holds_no_more_in_memory_than_training(store: TokenStore) -> 
     assert found == pytest.approx(whole, rel=1e-5)
 
 
-def test_the_ledger_and_the_metrics(trained: Callable[..., Loaded], store: TokenStore) -> None:
+def test_the_ledger_and_the_metrics(trained: Callable[..., ModelFolder], store: TokenStore) -> None:
     loaded = trained("steps=20", "log_every=5")
-    measured = loaded.description["measured"]
+    measured = loaded.description.measured
     model: Any = loaded.model
     assert measured["tokens"] == 20 * 64 and measured["sessions"] == measured["devices"] == 1
     assert measured["flops"] == model.flops_per_token() * 20 * 64
@@ -263,13 +263,15 @@ def test_flops_are_those_pytorch_counts(store: TokenStore) -> None:
     assert sum(products) == pytest.approx(weights, rel=0.05)
 
 
-def test_tensorboard_is_an_extra(trained: Callable[..., Loaded], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorboard_is_an_extra(
+    trained: Callable[..., ModelFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingExtra, match=r"pip install 'langue\[tensorboard\]'"):
         trained("steps=2", "tensorboard=true")
 
 
-def test_tensorboard_shows_what_the_metrics_hold(trained: Callable[..., Loaded], tmp_path: Path) -> None:
+def test_tensorboard_shows_what_the_metrics_hold(trained: Callable[..., ModelFolder], tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     trained("steps=4", "log_every=2", "tensorboard=true", "keep_run=true")

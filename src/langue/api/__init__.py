@@ -1,6 +1,14 @@
 """The Python API: the model a user holds, and the verbs of the command line as functions."""
 
-from langue.api.model import LanguageModel, PathLike, classifier, language_model, load, tagger
+from langue.api.models import (
+    CausalModel,
+    HMMModel,
+    InfiniGramModel,
+    MaskedModel,
+    Model,
+    PathLike,
+    load,
+)
 from langue.api.verbs import (
     compare,
     demo,
@@ -19,9 +27,12 @@ from langue.api.verbs import (
 )
 
 __all__ = [
-    "LanguageModel",
+    "CausalModel",
+    "HMMModel",
+    "InfiniGramModel",
+    "MaskedModel",
+    "Model",
     "PathLike",
-    "classifier",
     "compare",
     "demo",
     "doctor",
@@ -33,10 +44,8 @@ __all__ = [
     "gradients",
     "import_model",
     "info",
-    "language_model",
     "load",
     "prepare",
     "query",
-    "tagger",
     "train",
 ]

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from langue.api.model import LanguageModel, PathLike, language_model, load, tagger
+from langue.api.models import CausalModel, Model, PathLike, load
 from langue.base.config import Config, decode, override
-from langue.base.errors import LangueError
+from langue.base.errors import LangueError, NotFound, Unsupported
 from langue.base.files import read_bytes, read_json
 from langue.models.folder import DESCRIPTION, describe
 from langue.models.folder import load as load_folder
+from langue.protocols import Classifier, Masked, Tagger
 from langue.tokens.store import MANIFEST, TokenStore
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from langue.evaluation.gradients import Gradients
     from langue.evaluation.masked import MaskedEvaluation
     from langue.interop.kenlm import Query
-    from langue.tasks.classification import ClassifierEvaluation, ClassifierModel
+    from langue.tasks.classification import ClassifierEvaluation
     from langue.tasks.finetune import Finetuned
-    from langue.tasks.tagging import TaggerEvaluation, TaggerModel
+    from langue.tasks.tagging import TaggerEvaluation
     from langue.tokens.prepare import Report
     from langue.training.doctor import Finding
     from langue.training.estimate import Estimate
@@ -68,7 +69,7 @@ def finetune(
         "valid": Path(valid) if valid is not None else None,
         "test": Path(test) if test is not None else None,
     }
-    given = (load_folder(model), Path(data), Path(output))
+    given = (load_folder(model).require(Masked), Path(data), Path(output))
     if isinstance(config, TagConfig):
         layout = decode(TaggedConfig, chosen.get("data", {}), "data")
         return finetune_tagger(*given, config=config, layout=layout, **files, overwrite=overwrite)
@@ -86,7 +87,7 @@ def train(
     overwrite: bool = False,
     resume: bool = False,
     **settings: Any,
-) -> LanguageModel | TaggerModel:
+) -> Model[Any]:
     """Train a model and write its folder.
 
     Args:
@@ -102,17 +103,17 @@ def train(
         LangueError: an unknown setting, data that does not open, an output folder in the way.
         Interrupted: Ctrl-C or SIGTERM; the message says what was saved.
     """
-    from langue.training.recipe import TaggerRecipe, read_any_recipe
+    from langue.training.recipe import read_recipe
 
-    resolved = read_any_recipe(str(recipe), assignments, settings)
-    if isinstance(resolved, TaggerRecipe):
+    resolved = read_recipe(str(recipe), assignments, settings)
+    if resolved.family.makes is Tagger:
         from langue.tasks.tagging import train_tagger
 
         if resume:
             raise LangueError(f"{resolved.family.name} keeps no checkpoints; train it again without --resume")
         held_out = Path(valid) if valid is not None else None
         train_tagger(resolved, Path(data), Path(output), valid=held_out, overwrite=overwrite)
-        return tagger(output)
+        return load(output)
     if valid is not None:
         raise LangueError(
             f"{resolved.family.name} is measured on the valid split of its store; leave --valid out"
@@ -125,7 +126,7 @@ def train(
         from langue.training.train import train as run
 
         run(resolved, TokenStore(data), Path(output), overwrite=overwrite, resume=resume)
-    return language_model(output)
+    return load(output)
 
 
 def estimate(
@@ -190,11 +191,7 @@ def prepare(
 
 
 def evaluate(
-    model: PathLike | LanguageModel | TaggerModel | ClassifierModel,
-    on: PathLike,
-    *,
-    split: str = "test",
-    check: bool = False,
+    model: PathLike | Model[Any], data: PathLike, *, split: str = "test", check: bool = False
 ) -> Evaluation | TaggerEvaluation | MaskedEvaluation | ClassifierEvaluation:
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
 
@@ -202,7 +199,7 @@ def evaluate(
     hidden tokens.
 
     Args:
-        on: a token store, of which `split` is measured, or a text file, of which all is; for a tagger, a
+        data: a token store, of which `split` is measured, or a text file, of which all is; for a tagger, a
             labelled file.
 
     Raises:
@@ -210,29 +207,30 @@ def evaluate(
     """
     from langue.evaluation.evaluate import evaluate_store, evaluate_text
 
-    held = load(model) if isinstance(model, str | Path) else model
-    if not isinstance(held, LanguageModel):
-        from langue.tasks.tagging import TaggerModel, evaluate_tagger
-
+    folder = load_folder(model) if isinstance(model, str | Path) else model.folder
+    if isinstance(folder.model, Tagger | Classifier):
         if check:
-            what = "tagger" if isinstance(held, TaggerModel) else "classifier"
-            raise LangueError(f"{held.path} is a {what}; the self-tests are of language models' scores")
-        if isinstance(held, TaggerModel):
-            return evaluate_tagger(held.loaded, Path(on))
-        return held.evaluate(Path(on))
-    is_store = (Path(on) / MANIFEST).is_file()
-    if Path(on).is_dir() and not is_store:
-        raise LangueError(f"{on} is neither a token store (no {MANIFEST}) nor a text file")
-    if held.reads_both_ways:
+            what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
+            raise Unsupported(f"{folder.path} is a {what}; the self-tests are of language models' scores")
+        if isinstance(folder.model, Tagger):
+            from langue.tasks.tagging import evaluate_tagger
+
+            return evaluate_tagger(folder, Path(data))
+        from langue.tasks.classification import evaluate_classifier
+
+        return evaluate_classifier(folder, Path(data))
+    is_store = (Path(data) / MANIFEST).is_file()
+    if Path(data).is_dir() and not is_store:
+        raise NotFound(f"{data} is neither a token store (no {MANIFEST}) nor a text file")
+    if isinstance(folder.model, Masked):
         from langue.evaluation.masked import masked_evaluate_store, masked_evaluate_text
 
-        named = (held.loaded, held.tokenizer)
         if is_store:
-            return masked_evaluate_store(*named, TokenStore(on), split=split, check=check)
-        return masked_evaluate_text(*named, held.normalisation, Path(on), check=check)
+            return masked_evaluate_store(folder, folder.tokenizer, TokenStore(data), split=split, check=check)
+        return masked_evaluate_text(folder, folder.tokenizer, folder.normalisation, Path(data), check=check)
     if is_store:
-        return evaluate_store(held.loaded, TokenStore(on), split=split, check=check)
-    return evaluate_text(held.loaded, held.tokenizer, held.normalisation, Path(on), check=check)
+        return evaluate_store(folder, TokenStore(data), split=split, check=check)
+    return evaluate_text(folder, folder.tokenizer, folder.normalisation, Path(data), check=check)
 
 
 def query(model: PathLike, text: PathLike) -> Query:
@@ -253,20 +251,11 @@ def query(model: PathLike, text: PathLike) -> Query:
 
 
 def gradients(
-    model: PathLike | LanguageModel, on: PathLike, *, split: str = "test", distance: int = 100
+    model: PathLike | CausalModel, data: PathLike, *, split: str = "test", distance: int = 100
 ) -> Gradients:
-    """Measure how far back a recurrent model learns: the gradient of a token's loss by distance in time.
-
-    Args:
-        on: a token store with documents longer than `distance` tokens.
-
-    Raises:
-        LangueError: the model is not recurrent, the store has another tokenizer, or its documents are short.
-    """
-    from langue.evaluation.gradients import measure
-
-    held = model if isinstance(model, LanguageModel) else language_model(model)
-    return measure(held.loaded, TokenStore(on), split=split, distance=distance)
+    """`CausalModel.gradients` of a model or its folder."""
+    causal = model if isinstance(model, CausalModel) else CausalModel.load(model)
+    return causal.gradients(data, split=split, distance=distance)
 
 
 def compare(models: Sequence[PathLike], *, on: PathLike, split: str = "test") -> Comparison:
@@ -285,12 +274,12 @@ def demo(
         minutes: training time of each GPT-2.
         show: print tables and samples as they come.
     """
-    from langue.api.demo import demo as run
+    from langue.api.demonstration import demo as run
 
     return run(Path(output), minutes=minutes, overwrite=overwrite, show=print if show else lambda text: None)
 
 
-def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -> LanguageModel:
+def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -> Model[Any]:
     """Write the model of an ARPA file, gzipped or not, or of a folder of Hugging Face, as a model folder.
 
     Of Hugging Face, GPT-2, BERT and ALBERT are read.
@@ -306,7 +295,7 @@ def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -
         from langue.interop.convert import import_arpa
 
         import_arpa(Path(path), Path(output), overwrite=overwrite)
-    return language_model(output)
+    return load(output)
 
 
 def export_model(model: PathLike, output: PathLike, *, overwrite: bool = False) -> int:

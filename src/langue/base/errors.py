@@ -1,5 +1,14 @@
 """Errors a person can act on.
 
+    LangueError
+    ├── NotFound         no file, folder, model or store of that name
+    ├── Mismatch         what was given does not fit: another tokenizer, another kind of model or data
+    ├── Unsupported      this model cannot do that
+    ├── Damaged          a file is cut, altered, or not what its name says
+    ├── InvalidSetting   an unknown setting, or a value out of its bounds
+    ├── MissingExtra     an optional package is not installed
+    └── Interrupted      the user stopped a run
+
 Whatever a user can put right is a `LangueError`: its text says what was wrong, where (file, line,
 byte) and what to do. The command line prints that text and leaves with `exit_code`; anything else
 that escapes is a bug of langue's and keeps its traceback.
@@ -10,6 +19,26 @@ class LangueError(Exception):
     """Bad input, a bad setting, or a machine that refuses (disk full, no permission)."""
 
     exit_code = 2
+
+
+class NotFound(LangueError):
+    """No file, folder, model or store of that name."""
+
+
+class Mismatch(LangueError):
+    """What was given does not fit: another tokenizer, another kind of model or data."""
+
+
+class Unsupported(LangueError):
+    """This model cannot do that; the message says which can."""
+
+
+class Damaged(LangueError):
+    """A file is cut, altered, or not what its name says."""
+
+
+class InvalidSetting(LangueError):
+    """An unknown setting, or a value out of its bounds."""
 
 
 class Interrupted(LangueError):

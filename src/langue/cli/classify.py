@@ -29,9 +29,9 @@ def command(
 
     Of a file of pairs, each line is two texts with a tab between them, or a record has `text` and `second`.
     """
-    from langue import api
+    from langue.api.models.classifier import ClassifierModel
 
-    held = api.classifier(model)
+    held = ClassifierModel.load(model)
     if second is not None:
         examples = [[text, second]]
     elif text == "-" or Path(text).is_file():

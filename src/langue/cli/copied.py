@@ -22,7 +22,9 @@ def command(
     """Say how much of a text, such as a generated one, was copied from the training text."""
     from langue import api
 
-    found = api.language_model(model).copied("\n".join(read_lines(text, text_field)), least=least, show=show)
+    found = api.InfiniGramModel.load(model).copied(
+        "\n".join(read_lines(text, text_field)), min_tokens=least, limit=show
+    )
     if json:
         print_json(found.to_json())
     else:

@@ -36,7 +36,7 @@ def command(
         refuse_same(output, [text])
         if output.exists() and not overwrite:
             raise LangueError(f"{output} already exists; choose another name, or pass --overwrite")
-    vectors = api.language_model(model).embed(read_lines(text, text_field), pooling=pooling)
+    vectors = api.MaskedModel.load(model).embed(read_lines(text, text_field), pooling=pooling)
     if output is not None:
         import numpy as np
 

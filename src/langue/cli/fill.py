@@ -26,8 +26,8 @@ def command(
 
     from langue import api
 
-    found = api.language_model(model).fill(
-        text, top=top, append=append, rounds=rounds, temperature=temperature, seed=seed
+    found = api.MaskedModel.load(model).fill(
+        text, k=top, num_masks=append, rounds=rounds, temperature=temperature, seed=seed
     )
     if json:
         print_json(found.to_json())

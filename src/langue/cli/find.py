@@ -20,7 +20,7 @@ def command(
     """Count a string of any length in the training text, and show where it stands."""
     from langue import api
 
-    found = api.language_model(model).find(text, show=show)
+    found = api.InfiniGramModel.load(model).find(text, limit=show)
     if json:
         print_json(found.to_json())
     else:

@@ -7,7 +7,7 @@ import typer
 from langue.cli.options import Json, Quiet, Seed, print_json
 
 if TYPE_CHECKING:
-    from langue.api import LanguageModel
+    from langue.api import CausalModel
 
 NAME = "generate"
 
@@ -38,7 +38,7 @@ def command(
     """Continue a text, printed as it comes."""
     from langue import api
 
-    held = api.language_model(model)
+    held = api.CausalModel.load(model)
     if beams:
         return _by_beam_search(held, prompt, beams, max_tokens, json=json)
     writer = held.stream(
@@ -63,8 +63,8 @@ def command(
         print()
 
 
-def _by_beam_search(model: "LanguageModel", prompt: str, beams: int, max_tokens: int, *, json: bool) -> None:
-    found = model.beams(prompt, beams=beams, max_tokens=max_tokens)
+def _by_beam_search(model: "CausalModel", prompt: str, beams: int, max_tokens: int, *, json: bool) -> None:
+    found = model.beam_search(prompt, num_beams=beams, max_tokens=max_tokens)
     if json:
         print_json([{"prompt": prompt, **one.to_json()} for one in found])
     else:

@@ -18,14 +18,14 @@ def command(
     """Show the features of the largest weight: what speaks for a tag, and (below 0) what against it."""
     from rich.cells import cell_len
 
-    from langue import api
+    from langue.api.models.tagger import TaggerModel
 
-    found = api.tagger(model).loaded.model.strongest(top)
+    weights = TaggerModel.load(model).weights(k=top)
     if json:
-        print_json([weight._asdict() for weight in found])
+        print_json([weight._asdict() for weight in weights])
         return
-    width = max((cell_len(weight.label) for weight in found), default=0)
-    for weight in found:
+    width = max((cell_len(weight.label) for weight in weights), default=0)
+    for weight in weights:
         print(
             f"{weight.weight:+9.4f}  {weight.label}{' ' * (width - cell_len(weight.label))}  {weight.feature}"
         )

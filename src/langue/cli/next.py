@@ -22,7 +22,7 @@ def command(
 
     from langue import api
 
-    found = api.language_model(model).next(context, top=top)
+    found = api.CausalModel.load(model).next_tokens(context, k=top)
     if json:
         print_json([{"token": token, "probability": probability} for token, probability in found])
         return

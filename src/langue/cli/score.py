@@ -35,11 +35,14 @@ def command(
     A model that reads in both directions has no probability of a text: it gives pseudo-bits.
     """
     from langue import api
+    from langue.protocols import Causal
 
-    held = api.language_model(model)
-    masked = held.reads_both_ways
-    scores: Sequence[Score | PseudoScore] = (held.pseudo_score_all if masked else held.score_all)(
-        read_lines(text, text_field)
+    held = api.load(model)
+    masked = isinstance(held, api.MaskedModel)
+    scores: Sequence[Score | PseudoScore] = (
+        held.pseudo_score_all(read_lines(text, text_field))
+        if isinstance(held, api.MaskedModel)
+        else api.CausalModel(held.folder.require(Causal)).score_all(read_lines(text, text_field))
     )
     if json:
         print_json([score.to_json(per_token=per_token) for score in scores])

@@ -18,14 +18,13 @@ def command(
 ) -> None:
     """Print the likeliest words of each hidden state and draw transitions, or the states behind a text."""
     from langue import api
-    from langue.tasks import states
 
-    held = api.language_model(model)
+    hmm = api.HMMModel.load(model)
     if text is None:
-        picture = states.picture(held.loaded, held.tokenizer, top=top)
+        picture = hmm.states(k=top)
         print_json(picture.to_json()) if json else print(picture)
         return
-    rows = states.behind(held.loaded, held.tokenizer, held.normalisation.apply(text))
+    rows = hmm.states_of(text)
     if json:
         print_json(rows)
         return

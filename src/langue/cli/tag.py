@@ -1,6 +1,7 @@
 """`langue tag`: tag a sentence, or a file of them."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,24 +33,22 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Tag a sentence, or every sentence of a file, which is written back with the new tags."""
-    from langue import api
-    from langue.tasks import tagging
+    from langue.api.models.tagger import Marginals, NBest, TaggerModel
 
-    held = api.tagger(model)
+    tagger = TaggerModel.load(model)
     if text == "-" or format == "text":
-        tagged = held.plain(read_lines(Path(text)))
+        tagged = tagger.plain(read_lines(Path(text)))
     elif Path(text).is_file():
-        tagged = held.read(Path(text), format)
+        tagged = tagger.read(Path(text), format)
     else:
-        tagged = held.plain([text])
-    if best:
-        taggings = tagging.likeliest(held, tagged, best)
-        print_json(taggings) if json else print(tagging.likeliest_table(taggings))
-    elif marginals:
-        rows = tagging.marginals(held, tagged)
-        print_json(rows) if json else print(tagging.marginals_table(rows))
+        tagged = tagger.plain([text])
+    if best or marginals:
+        rows: Sequence[NBest | Marginals] = (
+            tagger.n_best(tagged, n=best) if best else tagger.marginals(tagged)
+        )
+        print_json([row.to_json() for row in rows]) if json else print("\n\n".join(map(str, rows)))
     elif json:
-        print_json(tagging.tags(held, tagged))
+        print_json(tagger.tags(tagged))
     else:
-        for piece in tagging.written(held, tagged, None if to == "same" else to):
+        for piece in tagger.write(tagged, None if to == "same" else to):
             sys.stdout.write(piece)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from langue.base.errors import LangueError, MissingExtra
+from langue.base.errors import Damaged, LangueError, MissingExtra
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger
@@ -154,7 +154,7 @@ class _Values:
         while (character := self._next()) and not (listed and character == "]"):
             yield self._value(), self._line
         if listed and not character:
-            raise LangueError(f"{self._name} is cut short: its list does not end")
+            raise Damaged(f"{self._name} is cut short: its list does not end")
 
     def _next(self) -> str:
         """The character that the next value begins with; "" at the end."""
@@ -286,4 +286,4 @@ def read_parquet(name: str, path: Path, config: DataConfig, ledger: Ledger) -> I
                             "put it right, or pass --invalid skip"
                         )
     except ArrowException as error:
-        raise LangueError(f"{name} is not a whole Parquet file: {error}") from None
+        raise Damaged(f"{name} is not a whole Parquet file: {error}") from None

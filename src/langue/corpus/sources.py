@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from langue.base.errors import LangueError, MissingExtra
+from langue.base.errors import Damaged, LangueError, MissingExtra, NotFound
 from langue.base.files import writing
 from langue.base.progress import log
 from langue.corpus.ledger import Ledger
@@ -95,7 +95,7 @@ def find(
                 f"{name} is no file (a device, a socket or a pipe); name a file that holds text"
             )
         else:
-            raise LangueError(f"no file {name}")
+            raise NotFound(f"no file {name}")
     return sources
 
 
@@ -113,7 +113,7 @@ def _walk(folder: Path, ledger: Ledger | None, text_field: str | None) -> list[S
     if others and ledger is not None:
         ledger.read["files passed over"] += len(others)
     if not taken:
-        raise LangueError(
+        raise NotFound(
             f"no text files in {folder} (looked for {', '.join((*TEXT, *RECORDS))}"
             f"{', passed over ' + _listed(others) if others else ''}); name the files themselves"
         )
@@ -205,10 +205,10 @@ def open_source(source: Source) -> Iterator[BinaryIO]:
         with source.path.open("rb") as raw:
             yield _unpacked(source, raw)
     except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
-        raise LangueError(f"{source.name} is damaged or cut short: {error}") from None
+        raise Damaged(f"{source.name} is damaged or cut short: {error}") from None
     except OSError as error:
         if error.errno is None:  # what bz2 says of damage
-            raise LangueError(f"{source.name} is damaged or cut short: {error}") from None
+            raise Damaged(f"{source.name} is damaged or cut short: {error}") from None
         raise _unreadable(source.name, error) from error
 
 

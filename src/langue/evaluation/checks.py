@@ -79,7 +79,7 @@ def _gap(one: Floats, other: Floats) -> float:
 def _sums(model: Causal, texts: Sequence[Ids]) -> dict[str, float]:
     contexts = [ids[:place] for ids in texts for place in _places(ids)]
     excess = np.exp(model.next_log_probs(contexts).astype(np.float64)).sum(-1) - 1
-    if getattr(model, "rounded_down", False):
+    if model.rounded_down:
         return {"probabilities, rounded down, sum to one at most": max(float(excess.max()), 0.0)}
     return {"probabilities sum to one": float(np.abs(excess).max())}
 

@@ -11,7 +11,7 @@ import numpy as np
 from langue.base.errors import LangueError
 from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
 from langue.evaluation.evaluate import Evaluation, evaluate_store
-from langue.models.folder import Loaded
+from langue.models.folder import ModelFolder
 from langue.tokens.store import TokenStore
 
 
@@ -28,7 +28,7 @@ class Row:
         scores = self.evaluation.scores
         return {
             **self.evaluation.to_json(),
-            **self.size,
+            "size": self.size,
             "disk_bytes": self.disk_bytes,
             "training_seconds": self.training_seconds,
             "scoring_tokens_per_second": round(scores.tokens / max(scores.seconds, 1e-9)),
@@ -109,7 +109,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def compare(models: Sequence[Loaded], store: TokenStore, *, split: str = "test") -> Comparison:
+def compare(models: Sequence[ModelFolder[Any]], store: TokenStore, *, split: str = "test") -> Comparison:
     """Measure models on a split and rank them.
 
     Raises:
@@ -120,9 +120,9 @@ def compare(models: Sequence[Loaded], store: TokenStore, *, split: str = "test")
     rows = [
         Row(
             evaluation=evaluate_store(loaded, store, split=split),
-            size=loaded.description["size"],
-            disk_bytes=sum(file["bytes"] for file in loaded.description["files"].values()),
-            training_seconds=float(loaded.description["measured"]["seconds"]),
+            size=loaded.description.size,
+            disk_bytes=sum(file["bytes"] for file in loaded.description.files.values()),
+            training_seconds=float(loaded.description.measured["seconds"]),
         )
         for loaded in models
     ]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from langue.base.errors import LangueError
+from langue.base.errors import LangueError, Mismatch, Unsupported
 from langue.base.groups import grouped
 from langue.base.progress import bar
 from langue.corpus.config import DataConfig
@@ -27,7 +27,7 @@ from langue.evaluation.checks import DOCUMENTS as CHECKED
 from langue.evaluation.checks import Check
 from langue.evaluation.checks import check as run_checks
 from langue.evaluation.score import finite, perplexity
-from langue.models.folder import Loaded
+from langue.models.folder import ModelFolder
 from langue.protocols import Causal, Floats, Ids
 from langue.tokens.store import TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
@@ -143,13 +143,14 @@ class Evaluation:
 
 
 def evaluate_store(
-    loaded: Loaded, store: TokenStore, *, split: str = "test", check: bool = False
+    loaded: ModelFolder[Any], store: TokenStore, *, split: str = "test", check: bool = False
 ) -> Evaluation:
     """Measure a model on a split of a store.
 
     Raises:
         LangueError: the store was made with another tokenizer, or the split is empty.
     """
+    loaded.require(Causal)
     check_tokenizer(loaded, store)
     chosen = store.split(split)
     measured = zip(chosen.documents(), chosen.bytes.tolist(), chosen.words.tolist(), strict=True)
@@ -159,10 +160,10 @@ def evaluate_store(
     )
 
 
-def check_tokenizer(loaded: Loaded, store: TokenStore) -> None:
+def check_tokenizer(loaded: ModelFolder[Any], store: TokenStore) -> None:
     """Refuse a store whose ids mean other tokens than the model's."""
-    if store.manifest["tokenizer"]["fingerprint"] != loaded.description["tokenizer"]:
-        raise LangueError(
+    if store.manifest["tokenizer"]["fingerprint"] != loaded.description.tokenizer:
+        raise Mismatch(
             f"{store.path} has another tokenizer than {loaded.path}; prepare the text with "
             f"--set tokenizer.file={loaded.path / 'tokenizer.json'}, or evaluate the text file itself"
         )
@@ -176,7 +177,12 @@ def texts_of(path: Path, normalisation: Normalisation) -> Iterator[str]:
 
 
 def evaluate_text(
-    loaded: Loaded, tokenizer: Tokenizer, normalisation: Normalisation, path: Path, *, check: bool = False
+    loaded: ModelFolder[Any],
+    tokenizer: Tokenizer,
+    normalisation: Normalisation,
+    path: Path,
+    *,
+    check: bool = False,
 ) -> Evaluation:
     """Measure a model on all documents of a text file, cut as `langue prepare` cuts one file."""
     measured = (
@@ -187,7 +193,7 @@ def evaluate_text(
 
 
 def _evaluation(
-    loaded: Loaded,
+    loaded: ModelFolder[Any],
     documents: Iterator[Measured],
     where: Path,
     *,
@@ -195,9 +201,9 @@ def _evaluation(
     closed: bool,
     check: bool,
 ) -> Evaluation:
-    model = loaded.causal
-    if not getattr(model, "normalised", True):
-        raise LangueError(
+    model = loaded.require(Causal).model
+    if not model.normalised:
+        raise Unsupported(
             f"{loaded.path} scores by stupid backoff: its scores are no probabilities and have no "
             "perplexity; they may still rank texts (langue score)"
         )
@@ -248,7 +254,7 @@ def score_documents(model: Causal, documents: Iterable[Measured], total: int | N
 
 def _first_impossible(model: Causal, group: Sequence[Measured], logs: Sequence[Floats]) -> Ids | None:
     """The first token of probability 0, after the tokens the model looked back on (up to `SHOWN`)."""
-    reach = min(SHOWN, getattr(model, "reach", SHOWN))
+    reach = min(SHOWN, SHOWN if model.reach is None else model.reach)
     for document, log in zip(group, logs, strict=True):
         if np.isneginf(log).any():
             place = int(np.isneginf(log).argmax())

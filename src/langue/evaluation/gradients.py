@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from langue.base.errors import LangueError
+from langue.base.errors import LangueError, Unsupported
 from langue.evaluation.evaluate import check_tokenizer
-from langue.models.folder import Loaded
-from langue.protocols import Floats, Ids
+from langue.models.folder import ModelFolder
+from langue.protocols import Floats, Ids, RecurrentCausal
 from langue.tokens.store import Split, TokenStore
 
 PLACES = 256  # tokens whose loss is looked at, spread over the split: the mean is good to some 5 %
@@ -51,7 +51,9 @@ class Gradients:
         return "\n".join([*lines, f"a hundredth is left {self.reach} {end}"])
 
 
-def measure(loaded: Loaded, store: TokenStore, *, split: str = "test", distance: int = 100) -> Gradients:
+def measure(
+    loaded: ModelFolder[Any], store: TokenStore, *, split: str = "test", distance: int = 100
+) -> Gradients:
     """The gradients of a recurrent model on a split.
 
     Args:
@@ -60,15 +62,15 @@ def measure(loaded: Loaded, store: TokenStore, *, split: str = "test", distance:
     Raises:
         LangueError: the model is not recurrent, or no document of the split is longer than `distance`.
     """
-    by_distance = getattr(loaded.model, "gradient_by_distance", None)
-    if by_distance is None:
-        raise LangueError(
+    model = loaded.model
+    if not isinstance(model, RecurrentCausal):
+        raise Unsupported(
             f"{loaded.path} is of the family {loaded.family.name}, which has no state that a gradient "
             "goes back through; take a model of rnn or charcnn"
         )
     check_tokenizer(loaded, store)
     runs = _runs(store.split(split), distance + 2)
-    return Gradients(loaded.path.name, len(runs), by_distance(runs))
+    return Gradients(loaded.path.name, len(runs), model.gradient_by_distance(runs))
 
 
 def _runs(split: Split, length: int) -> Ids:

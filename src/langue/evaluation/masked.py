@@ -25,7 +25,7 @@ from langue.evaluation.checks import Check, check_masked
 from langue.evaluation.evaluate import check_tokenizer, texts_of
 from langue.evaluation.pseudo import pseudo_log_probs
 from langue.evaluation.replaced import Judged, ReplacedFigures, figures, judge
-from langue.models.folder import Loaded
+from langue.models.folder import ModelFolder
 from langue.protocols import Discriminating, Ids, Masked
 from langue.tokens.boundaries import Boundaries
 from langue.tokens.masked import PairBatches, can_pair, framed, pieces
@@ -123,7 +123,12 @@ class _Document(NamedTuple):
 
 
 def masked_evaluate_store(
-    loaded: Loaded, tokenizer: Tokenizer, store: TokenStore, *, split: str = "test", check: bool = False
+    loaded: ModelFolder[Any],
+    tokenizer: Tokenizer,
+    store: TokenStore,
+    *,
+    split: str = "test",
+    check: bool = False,
 ) -> MaskedEvaluation:
     """Measure an encoder on a split of a store.
 
@@ -135,7 +140,12 @@ def masked_evaluate_store(
 
 
 def masked_evaluate_text(
-    loaded: Loaded, tokenizer: Tokenizer, normalisation: Normalisation, path: Path, *, check: bool = False
+    loaded: ModelFolder[Any],
+    tokenizer: Tokenizer,
+    normalisation: Normalisation,
+    path: Path,
+    *,
+    check: bool = False,
 ) -> MaskedEvaluation:
     """Measure an encoder on all documents of a text file."""
     texts = list(texts_of(path, normalisation))
@@ -148,8 +158,10 @@ def masked_evaluate_text(
     return _evaluation(loaded, whole, tokenizer, check=check)
 
 
-def _evaluation(loaded: Loaded, split: Split, tokenizer: Tokenizer, *, check: bool) -> MaskedEvaluation:
-    model = loaded.masked
+def _evaluation(
+    loaded: ModelFolder[Any], split: Split, tokenizer: Tokenizer, *, check: bool
+) -> MaskedEvaluation:
+    model = loaded.require(Masked).model
     boundaries = Boundaries(tokenizer)
     started = time.perf_counter()
     with bar("scoring", total=len(split)) as progress:
@@ -262,9 +274,9 @@ def _pseudo(model: Masked, split: Split, tokenizer: Tokenizer, boundaries: Bound
     return ratio(np.array(bits), np.array(sizes)), tokens
 
 
-def _pairs(loaded: Loaded, split: Split) -> PairFigures | None:
+def _pairs(loaded: ModelFolder[Any], split: Split) -> PairFigures | None:
     """Figures on pairs made of the split, nothing of them hidden."""
-    model = loaded.masked
+    model = loaded.require(Masked).model
     if model.pairs == "none" or not can_pair(split, model.pairs):
         return None
     batches = PairBatches(

@@ -12,7 +12,8 @@ import numpy as np
 
 from langue.base.errors import LangueError
 from langue.models.counts.infinigram import InfiniGram
-from langue.models.folder import Loaded
+from langue.models.folder import ModelFolder
+from langue.protocols import Searchable
 from langue.tokens.tokenizer import Tokenizer
 
 AROUND = 12  # tokens shown before and after an occurrence
@@ -82,7 +83,7 @@ class Copied:
         return "\n".join(lines)
 
 
-def find(loaded: Loaded, tokenizer: Tokenizer, text: str, *, show: int = 10) -> Found:
+def find(loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str, *, show: int = 10) -> Found:
     """Where a text, normalised, stands in what the model was trained on.
 
     Raises:
@@ -105,7 +106,9 @@ def find(loaded: Loaded, tokenizer: Tokenizer, text: str, *, show: int = 10) -> 
     return Found(text, len(found), len(np.unique(documents)), occurrences)
 
 
-def copied(loaded: Loaded, tokenizer: Tokenizer, text: str, *, least: int = 8, show: int = 10) -> Copied:
+def copied(
+    loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str, *, least: int = 8, show: int = 10
+) -> Copied:
     """How much of a text, normalised, stands verbatim in what the model was trained on.
 
     Args:
@@ -137,13 +140,10 @@ def copied(loaded: Loaded, tokenizer: Tokenizer, text: str, *, least: int = 8, s
     return Copied(len(data), int((np.cumsum(covered)[:-1] > 0).sum()), least, pieces)
 
 
-def _model(loaded: Loaded) -> InfiniGram:
-    if not isinstance(loaded.model, InfiniGram):
-        raise LangueError(
-            f"{loaded.path} is {loaded.family.name} and keeps no training text; train one that does: "
-            "langue train infinigram STORE -o MODEL"
-        )
-    return loaded.model
+def _model(loaded: ModelFolder[Any]) -> InfiniGram:
+    model = loaded.require(Searchable).model
+    assert isinstance(model, InfiniGram)
+    return model
 
 
 def _inside(tokenizer: Tokenizer, model: InfiniGram, ids: Any) -> tuple[str, str]:

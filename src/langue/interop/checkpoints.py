@@ -1,5 +1,6 @@
 """Folders of Hugging Face read into model folders, and encoders written for others to load."""
 
+import importlib
 import json
 import shutil
 import time
@@ -9,12 +10,15 @@ from typing import Any
 from safetensors.torch import save_file
 
 from langue.base.config import encode
-from langue.base.errors import LangueError
+from langue.base.errors import Unsupported
 from langue.base.files import atomic_folder, check_free
 from langue.corpus.normalise import Normalisation
 from langue.interop.huggingface import is_gpt2, read_gpt2
 from langue.models.encoders.released import CONFIG, WEIGHTS, read_released
 from langue.models.folder import DESCRIPTION, load, save
+from langue.models.registry import MODULES
+from langue.protocols import Masked
+from langue.tokens.preprocessing import Preprocessing
 from langue.tokens.store import TOKENIZER
 
 
@@ -31,19 +35,16 @@ def import_released(folder: Path, output: Path, *, overwrite: bool = False) -> N
     without = " It came without a head: it embeds and is fine-tuned, and fills no gaps."
     save(
         output,
+        found.model,
         family=found.family,
         config=found.config,
-        model=found.model,
-        store=folder,
-        manifest={
-            "tokenizer": {"fingerprint": found.tokenizer.fingerprint},
-            "normalisation": encode(Normalisation()),
-            "fingerprint": f"released as {folder.name}",
-        },
+        preprocessing=Preprocessing(folder / TOKENIZER, found.tokenizer.fingerprint, encode(Normalisation())),
+        vocabulary=found.model.vocabulary,
+        store=f"released as {folder.name}",
         recipe={"family": found.family.name, "model": encode(found.config)},
         measured={"seconds": round(time.perf_counter() - started, 3)},
         card=f"# {found.family.name}: {found.family.summary}\n\n{size}, from {folder.name}."
-        f"{without if getattr(found.model, 'headless', False) else ''}\n\n"
+        f"{without if isinstance(found.model, Masked) and found.model.headless else ''}\n\n"
         "Made with langue.\n",
         overwrite=overwrite,
     )
@@ -56,11 +57,15 @@ def export_released(path: Path, output: Path, *, overwrite: bool = False) -> Non
         LangueError: the family or an option of it is unknown there; the folder is in the way.
     """
     loaded = load(path)
-    if loaded.family.to_released is None:
-        raise LangueError("only bert, albert and pair have a form that transformers loads as it is")
-    table, weights = loaded.family.to_released(loaded.model)
+    if loaded.family.name not in ("bert", "albert", "pair"):
+        raise Unsupported("only bert, albert and pair have a form that transformers loads as it is")
+    table, weights = importlib.import_module(MODULES[loaded.family.name]).to_released(loaded.model)
     special: dict[str, Any] = dict(
-        zip(("cls_token_id", "sep_token_id", "mask_token_id"), loaded.masked.specials, strict=True)
+        zip(
+            ("cls_token_id", "sep_token_id", "mask_token_id"),
+            loaded.require(Masked).model.specials,
+            strict=True,
+        )
     )
     with atomic_folder(output, marker=CONFIG, overwrite=overwrite) as folder:
         save_file({name: part.contiguous().clone() for name, part in weights.items()}, folder / WEIGHTS)

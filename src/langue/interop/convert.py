@@ -30,6 +30,7 @@ from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.tables import Tables
 from langue.models.folder import DESCRIPTION, load, save
 from langue.protocols import Vocabulary
+from langue.tokens.preprocessing import Preprocessing
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import EOS, PAD, UNK, Tokenizer
 from langue.tokens.train import whitespace
@@ -133,15 +134,14 @@ def _write(
                 digest.update(part)
         save(
             output,
+            model,
             family=FAMILY,
             config=config,
-            model=model,
-            store=Path(folder),
-            manifest={
-                "tokenizer": {"fingerprint": digest.hexdigest()},
-                "normalisation": encode(Normalisation()),
-                "fingerprint": origin,
-            },
+            preprocessing=Preprocessing(
+                Path(folder) / TOKENIZER, digest.hexdigest(), encode(Normalisation()), "line"
+            ),
+            vocabulary=model.vocabulary,
+            store=origin,
             recipe={"family": FAMILY.name, "model": encode(config)},
             measured=measured,
             card=f"# ngram: {FAMILY.summary}\n\n{len(tables.suffix):,} n-grams of order {tables.order}, "

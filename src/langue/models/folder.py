@@ -1,92 +1,42 @@
 """The model folder: one model of any family on disk, with all that is needed to use it again.
 
 model.json       family, configuration, fingerprints, what was measured; size and hash of the rest
-tokenizer.json   the tokenizer it was trained with; a tagger reads words and has none
+tokenizer.json   the tokenizer it was trained with; a tagger that reads words has none
 README.md        a model card, written above this layer from what is in model.json
 metrics.jsonl    what was measured while it was trained by gradient, a line at a time
 …                weights or tables, written by the family itself
 """
 
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
 from langue.base.config import Config, decode, encode
-from langue.base.errors import LangueError
+from langue.base.errors import Damaged, InvalidSetting, NotFound, Unsupported
 from langue.base.files import atomic_folder, describe_files, read_json, verify_files, write_json
-from langue.models.registry import AnyFamily, ClassifierFamily, Family, TaggerFamily, lookup
-from langue.protocols import Causal, Masked, Tagger, Vocabulary
+from langue.corpus.normalise import Normalisation
+from langue.models.family import Family
+from langue.models.registry import family as lookup
+from langue.protocols import Classifier, HiddenMarkov, Masked, Saved, Searchable, Tagger, Vocabulary
+from langue.tokens.preprocessing import Preprocessing
 from langue.tokens.store import TOKENIZER
+from langue.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
 DESCRIPTION = "model.json"
+DType = Literal["float32", "bfloat16", "float16"]
+
+M = TypeVar("M", bound=Saved)
+P = TypeVar("P", bound=Saved)
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """What a model folder holds."""
-
-    path: Path
-    family: Family
-    config: Config
-    model: Causal | Masked
-    description: dict[str, Any]  # model.json, whole
-
-    @property
-    def causal(self) -> Causal:
-        """The model, which reads from left to right.
-
-        Raises:
-            LangueError: it does not.
-        """
-        if not isinstance(self.model, Causal):
-            raise LangueError(
-                f"{self.path} ({self.family.name}) reads in both directions, so no text has a probability "
-                f"from left to right: no bits per byte, no next token; see langue fill, embed and evaluate"
-            )
-        return self.model
-
-    @property
-    def masked(self) -> Masked:
-        """The model, which predicts hidden tokens from both sides.
-
-        Raises:
-            LangueError: it does not.
-        """
-        if not isinstance(self.model, Masked):
-            raise LangueError(
-                f"{self.path} ({self.family.name}) reads from left to right and sees nothing after a gap; "
-                f"train a model that does: langue train bert STORE"
-            )
-        return self.model
-
-
-@dataclass(frozen=True)
-class LoadedTagger:
-    """What the folder of a tagger holds."""
-
-    path: Path
-    family: TaggerFamily
-    config: Config
-    model: Tagger
-    description: dict[str, Any]  # model.json, whole
-
-
-@dataclass(frozen=True)
-class LoadedClassifier:
-    """What the folder of a classifier holds."""
-
-    path: Path
-    config: Config
-    model: Any  # `models.classifier.Classifier`
-    description: dict[str, Any]  # model.json, whole
-
-
-class Description(msgspec.Struct, forbid_unknown_fields=True):
+class Description(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The fields of `model.json`."""
 
     format: int
@@ -96,34 +46,106 @@ class Description(msgspec.Struct, forbid_unknown_fields=True):
     measured: dict[str, Any]  # training seconds, steps, validation figures
     size: dict[str, int]
     files: dict[str, dict[str, Any]]
-    # Of a language model:
+    # Of a model that reads token ids:
     vocabulary: dict[str, int] | None = None
     tokenizer: str | None = None  # fingerprint
     normalisation: dict[str, Any] | None = None
+    documents: str | None = None  # how its training text was cut into documents
     store: str | None = None  # fingerprint of the token store it was trained on
-    # Of a tagger or classifier:
-    data: dict[str, Any] | None = None  # the labelled file it was trained on: its form and fingerprint
+    # Of a model trained on labelled data:
+    data: dict[str, Any] | None = None  # the file: its form and fingerprint
+
+
+@dataclass(frozen=True)
+class ModelFolder(Generic[M]):
+    """What a model folder holds."""
+
+    path: Path
+    family: Family[M]
+    config: Config
+    model: M
+    description: Description
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """Read when it is first needed: of a large vocabulary, that takes as long as training an n-gram."""
+        return Tokenizer.load(self.path / TOKENIZER)
+
+    @cached_property
+    def normalisation(self) -> Normalisation:
+        return decode(Normalisation, self.description.normalisation or {}, f"{self.path}: normalisation")
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How texts become the ids it reads, for what is made of this model."""
+        known = self.description
+        assert known.tokenizer is not None and known.normalisation is not None
+        return Preprocessing(self.path / TOKENIZER, known.tokenizer, known.normalisation, known.documents)
+
+    def require(self, protocol: type[P]) -> "ModelFolder[P]":
+        """The same, known to hold a model of that protocol.
+
+        Raises:
+            Unsupported: it does not; the message says what the model is for.
+        """
+        if not isinstance(self.model, protocol):
+            raise Unsupported(f"{self.path} ({self.family.name}) {_why_not(self.model, protocol)}")
+        return cast("ModelFolder[P]", self)
+
+
+def _why_not(model: Saved, wanted: type[Any]) -> str:
+    """What is to be said of a model that is asked for what it cannot do."""
+    if isinstance(model, Tagger):
+        return (
+            "is a tagger: it says which tags a text has, not how likely the text is, so it has no bits "
+            "per byte and continues no text; use langue tag"
+        )
+    if isinstance(model, Classifier):
+        return "is a classifier, not a language model; use langue classify"
+    if wanted is Tagger:
+        return "is not a tagger; train one: langue train crf TAGGED -o MODEL"
+    if wanted is Classifier:
+        return "is no classifier; make one of an encoder: langue finetune MODEL DATA --task classify"
+    if isinstance(model, Masked):
+        return (
+            "reads in both directions, so no text has a probability from left to right: no bits per byte, "
+            "no next token; see langue fill, embed and evaluate"
+        )
+    if wanted is Masked:
+        return (
+            "reads from left to right and sees nothing after a gap; train a model that does: "
+            "langue train bert STORE"
+        )
+    if wanted is HiddenMarkov:
+        return "has no hidden states; hmm and neural-hmm have"
+    if wanted is Searchable:
+        return "keeps no training text; train one that does: langue train infinigram STORE -o MODEL"
+    return f"is no {wanted.__name__} model"
 
 
 def save(
     path: Path,
+    model: Saved,
     *,
-    family: Family,
+    family: Family[Any],
     config: Config,
-    model: Causal | Masked,
-    store: Path,
-    manifest: Mapping[str, Any],
     recipe: Mapping[str, Any],
     measured: Mapping[str, Any],
     card: str,
+    preprocessing: Preprocessing | None = None,
+    vocabulary: Vocabulary | None = None,
+    store: str | None = None,
+    data: Mapping[str, Any] | None = None,
     metrics: Path | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a model folder, whole or not at all.
 
     Args:
-        store: folder of the token store the model was trained on; its tokenizer is copied.
-        manifest: the manifest of that store.
+        preprocessing: of a model that reads token ids; its tokenizer is copied.
+        vocabulary: of such a model.
+        store: fingerprint of the token store it was trained on.
+        data: of a model trained on labelled data, what is told of the file.
         card: text of `README.md`.
         metrics: the JSON lines of its training, which are copied.
 
@@ -132,174 +154,91 @@ def save(
     """
     with atomic_folder(path, marker=DESCRIPTION, overwrite=overwrite) as folder:
         model.save(folder)
-        shutil.copyfile(store / TOKENIZER, folder / TOKENIZER)
+        if preprocessing is not None:
+            shutil.copyfile(preprocessing.tokenizer, folder / TOKENIZER)
         if metrics is not None:
             shutil.copyfile(metrics, folder / metrics.name)
         (folder / "README.md").write_text(card, encoding="utf-8")
-        _describe(
-            folder,
+        description = Description(
+            format=FORMAT,
             family=family.name,
             config=encode(config),
             recipe=dict(recipe),
             measured=dict(measured),
             size=model.size(),
-            vocabulary={"size": model.vocabulary.size, "eos": model.vocabulary.eos},
-            tokenizer=manifest["tokenizer"]["fingerprint"],
-            normalisation=manifest["normalisation"],
-            store=manifest["fingerprint"],
+            files=describe_files(folder),
+            vocabulary={"size": vocabulary.size, "eos": vocabulary.eos} if vocabulary else None,
+            tokenizer=preprocessing.fingerprint if preprocessing else None,
+            normalisation=preprocessing.normalisation if preprocessing else None,
+            documents=preprocessing.documents if preprocessing else None,
+            store=store,
+            data=dict(data) if data is not None else None,
         )
+        write_json(folder / DESCRIPTION, msgspec.to_builtins(description))
 
 
-def save_tagger(
-    path: Path,
-    *,
-    family: TaggerFamily,
-    config: Config,
-    model: Tagger,
-    data: Mapping[str, Any],
-    recipe: Mapping[str, Any],
-    measured: Mapping[str, Any],
-    card: str,
-    overwrite: bool = False,
-) -> None:
-    """`save` for a tagger, which has no tokenizer and no store; `data` says what file it learned from."""
-    with atomic_folder(path, marker=DESCRIPTION, overwrite=overwrite) as folder:
-        model.save(folder)
-        (folder / "README.md").write_text(card, encoding="utf-8")
-        _describe(
-            folder,
-            family=family.name,
-            config=encode(config),
-            recipe=dict(recipe),
-            measured=dict(measured),
-            size=model.size(),
-            data=dict(data),
-        )
-
-
-def save_classifier(
-    path: Path,
-    *,
-    config: Config,
-    model: Any,
-    encoder: Loaded,
-    data: Mapping[str, Any],
-    recipe: Mapping[str, Any],
-    measured: Mapping[str, Any],
-    card: str,
-    overwrite: bool = False,
-) -> None:
-    """`save` for a classifier; its tokenizer and normalisation are those of the encoder it comes from."""
-    with atomic_folder(path, marker=DESCRIPTION, overwrite=overwrite) as folder:
-        model.save(folder)
-        shutil.copyfile(encoder.path / TOKENIZER, folder / TOKENIZER)
-        (folder / "README.md").write_text(card, encoding="utf-8")
-        _describe(
-            folder,
-            family="classifier",
-            config=encode(config),
-            recipe=dict(recipe),
-            measured=dict(measured),
-            size=model.size(),
-            data=dict(data),
-            **{name: encoder.description[name] for name in ("vocabulary", "tokenizer", "normalisation")},
-        )
-
-
-def _describe(folder: Path, **fields: Any) -> None:
-    description = Description(format=FORMAT, files=describe_files(folder), **fields)
-    write_json(folder / DESCRIPTION, msgspec.to_builtins(description))
-
-
-def load(path: Path | str, *, verify: bool = True) -> Loaded:
-    """Read the folder of a language model.
+def load(
+    path: Path | str, *, verify: bool = True, device: str | None = None, dtype: DType = "float32"
+) -> ModelFolder[Any]:
+    """Read the folder of a model of any family.
 
     Args:
         verify: read every file whole and compare its hash. Without it, only sizes are compared, and
             a model of mapped tables opens at once whatever its size.
+        device: where a network is put, as torch names it; None: a GPU where there is one.
+        dtype: of a network's weights.
 
     Raises:
-        LangueError: no model is there, a file is missing or damaged, the format is another, or it is a
-            tagger, which has no probability of a text.
+        NotFound: no model is there.
+        Damaged: a file is missing, cut or altered, or the format is another.
+        InvalidSetting: the device or type is unknown, or the model is no network and has neither.
     """
-    path, description, kind, config = _open(path, verify=verify)
-    if isinstance(kind, TaggerFamily):
-        raise LangueError(
-            f"{path} is a tagger ({kind.name}): it says which tags a text has, not how likely the text is, "
-            f"so it has no bits per byte and continues no text; use langue tag {path} TEXT"
-        )
-    if isinstance(kind, ClassifierFamily):
-        raise LangueError(f"{path} is a classifier, not a language model; use langue classify {path} TEXT")
-    model = kind.load(path, config, _vocabulary(description))
-    return Loaded(path, kind, config, model, msgspec.to_builtins(description))
-
-
-def load_classifier(path: Path | str) -> LoadedClassifier:
-    """Read the folder of a classifier.
-
-    Raises:
-        LangueError: as `load`, or it is no classifier.
-    """
-    path, description, kind, config = _open(path)
-    if not isinstance(kind, ClassifierFamily):
-        raise LangueError(
-            f"{path} is no classifier ({kind.name}); make one of an encoder: "
-            "langue finetune MODEL DATA --task classify -o FOLDER"
-        )
-    model = kind.load(path, config, _vocabulary(description))
-    return LoadedClassifier(path, config, model, msgspec.to_builtins(description))
-
-
-def _vocabulary(description: Description) -> Vocabulary:
-    assert description.vocabulary is not None
-    return Vocabulary(description.vocabulary["size"], description.vocabulary["eos"])
-
-
-def load_tagger(path: Path | str) -> LoadedTagger:
-    """Read the folder of a tagger.
-
-    Raises:
-        LangueError: as `load`, or it is a language model.
-    """
-    path, description, kind, config = _open(path)
-    if not isinstance(kind, TaggerFamily):
-        raise LangueError(
-            f"{path} is of the family {kind.name}, not a tagger; train one: langue train crf TAGGED -o MODEL"
-        )
-    return LoadedTagger(path, kind, config, kind.load(path, config), msgspec.to_builtins(description))
-
-
-def is_tagger(path: Path | str) -> bool:
-    """Whether the model in a folder is a tagger."""
-    return isinstance(lookup(describe(Path(path)).family), TaggerFamily)
-
-
-def is_classifier(path: Path | str) -> bool:
-    """Whether the model in a folder is a classifier."""
-    return isinstance(lookup(describe(Path(path)).family), ClassifierFamily)
-
-
-def _open(path: Path | str, *, verify: bool = True) -> tuple[Path, Description, AnyFamily, Config]:
     path = Path(path)
     description = describe(path)
     verify_files(path, description.files, hashes=verify)
-    kind = lookup(description.family)
-    return path, description, kind, decode(kind.config, description.config, f"{path / DESCRIPTION}: config")
+    family = lookup(description.family)
+    config = decode(family.config, description.config, f"{path / DESCRIPTION}: config")
+    known = description.vocabulary or {"size": 0, "eos": 0}
+    model = family.load(path, config, Vocabulary(known["size"], known["eos"]))
+    return ModelFolder(path, family, config, _place(model, device, dtype, path), description)
+
+
+def _place(model: M, device: str | None, dtype: DType, path: Path) -> M:
+    """A network on its device, in its type; anything else as it is."""
+    torch = sys.modules.get("torch")  # a network is there only where its module has imported torch
+    if torch is None or not isinstance(model, torch.nn.Module):
+        if device not in (None, "cpu") or dtype != "float32":
+            raise InvalidSetting(f"{path} is no network: leave device and dtype out")
+        return model
+    from langue.nn.fast.choices import best_device
+
+    if dtype not in ("float32", "bfloat16", "float16"):
+        raise InvalidSetting(f"unknown dtype {dtype}; known: float32, bfloat16, float16")
+    try:
+        placed: M = model.to(torch.device(device) if device else best_device(), getattr(torch, dtype)).eval()
+    except (RuntimeError, AssertionError) as error:
+        raise InvalidSetting(f"device {device}: {str(error).splitlines()[0]}") from None
+    return placed
 
 
 def describe(path: Path) -> Description:
-    """`model.json` of a model folder, without loading the model."""
+    """`model.json` of a model folder, without loading the model.
+
+    Raises:
+        NotFound: no model is there.
+        Damaged: the file is not of this format.
+    """
     if not (path / DESCRIPTION).is_file():
         how = f"make one: langue train FAMILY STORE -o {path}"
         if (path / "config.json").is_file():
             how = f"it looks like one of Hugging Face: langue import {path} -o FOLDER"
-        raise LangueError(f"{path} is not a model folder (no {DESCRIPTION}); {how}")
+        raise NotFound(f"{path} is not a model folder (no {DESCRIPTION}); {how}")
     table = read_json(path / DESCRIPTION)
     if not isinstance(table, dict) or table.get("format") != FORMAT:
-        raise LangueError(
+        raise Damaged(
             f"{path / DESCRIPTION} is not of format {FORMAT}, which this langue reads; train it again"
         )
     try:
         return msgspec.convert(table, Description)
     except msgspec.ValidationError as error:
-        raise LangueError(f"{path / DESCRIPTION} is damaged: {error}") from None
+        raise Damaged(f"{path / DESCRIPTION} is damaged: {error}") from None

@@ -10,7 +10,6 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from langue.base.errors import LangueError
-from langue.nn.fast.choices import best_device
 
 M = TypeVar("M", bound=nn.Module)
 WEIGHTS = "weights.safetensors"
@@ -22,16 +21,16 @@ def save_weights(model: nn.Module, folder: Path) -> None:
 
 
 def load_weights(model: M, folder: Path) -> M:
-    """Read them back: the model, ready to be used on the best device.
+    """Read them back: the model, ready to be used, on the CPU.
 
     Raises:
         LangueError: they are not those of a model of this configuration.
     """
     try:
-        fit(model, load_file(folder / WEIGHTS), str(folder / WEIGHTS))
+        load_state(model, load_file(folder / WEIGHTS), str(folder / WEIGHTS))
     except (SafetensorError, OSError) as error:
         raise LangueError(f"cannot read {folder / WEIGHTS}: {error}") from None
-    return model.to(best_device()).eval()
+    return model.eval()
 
 
 def saved_tensor(folder: Path, name: str) -> torch.Tensor:
@@ -47,7 +46,7 @@ def saved_tensor(folder: Path, name: str) -> torch.Tensor:
         raise LangueError(f"{folder / WEIGHTS} does not fit the model: {error}") from None
 
 
-def fit(model: nn.Module, weights: Mapping[str, torch.Tensor], where: str) -> None:
+def load_state(model: nn.Module, weights: Mapping[str, torch.Tensor], where: str) -> None:
     """Copy weights into a model.
 
     Raises:

@@ -15,13 +15,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from langue.nn.attention import Mask, Past
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Causal, Floats, Ids, Vocabulary
 
 SCORED = 1 << 13  # positions scored at a time: logits of 8,192 x 8,192 in float32 are 256 MB
 ROWS = 1024  # of logits at a time
 
 
-class Windowed(nn.Module, ABC):
+class Windowed(nn.Module, Causal, ABC):
     """A `Causal` model, once a family adds two methods.
 
     forward(ids, positions, mask, past): hidden states `(B, T, C)` of ids `(B, T)`; positions `(T,)`

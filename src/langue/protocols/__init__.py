@@ -1,4 +1,4 @@
-"""What a family of models can do, by protocol. Families speak token ids only.
+"""What models can do, by protocol. Language models speak token ids only.
 
 Texts, bytes, sampling and reports are written once, above; a family sees arrays of ids and
 returns natural-log probabilities. A sequence always starts at the beginning of a document: what a
@@ -46,13 +46,32 @@ class Decoder(Protocol):
         """Go on with these sequences, in this order; one that is named twice is two from now on."""
 
 
+class Saved(Protocol):
+    """What every model has, whatever it does: it can be written, and says how large it is."""
+
+    interrupted: bool = False  # whether its estimation was stopped early; it is whole all the same
+
+    def save(self, folder: Path) -> None:
+        """Write weights or tables into `folder`, which exists; `Family.load` reads them back."""
+
+    def size(self) -> dict[str, int]:
+        """What it is made of, for tables: `{"parameters": n}` or `{"ngrams": n}`."""
+        ...
+
+
 @runtime_checkable
-class Causal(Protocol):
-    """A model of text from left to right: p(token | all tokens before it in its document)."""
+class Causal(Saved, Protocol):
+    """A model of text from left to right: p(token | all tokens before it in its document).
+
+    A class that names this protocol as its base takes over the defaults of what it does not say itself.
+    """
 
     vocabulary: Vocabulary
     window: int | None  # tokens it can see at once; None where there is no bound
     stride: int | None  # tokens scored afresh each time the window moves on; None with no window
+    reach: int | None = None  # tokens further back make no difference; None where all may
+    normalised: bool = True  # whether its scores are probabilities; those of stupid backoff are not
+    rounded_down: bool = False  # whether they sum to a little less than one, as of quantised tables
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         """Natural-log probability of each token given those before it: one array per sequence, as
@@ -64,15 +83,41 @@ class Causal(Protocol):
     def decoder(self, prompts: Sequence[Ids]) -> Decoder:
         """The state after each prompt, ready for `log_probs` and `append`."""
 
-    def save(self, folder: Path) -> None:
-        """Write weights or tables into `folder`, which exists; `Family.load` reads them back."""
 
-    def size(self) -> dict[str, int]:
-        """What it is made of, for tables: `{"parameters": n}` or `{"ngrams": n}`."""
+@runtime_checkable
+class RecurrentCausal(Causal, Protocol):
+    """A `Causal` network with a state that the gradient goes back through."""
+
+    def gradient_by_distance(self, runs: Ids) -> Floats:
+        """Mean norm of the gradient of a token's loss with respect to the vector read d steps before it:
+        runs of token ids `(N, T)` to `(T - 1,)`."""
 
 
 @runtime_checkable
-class Masked(Protocol):
+class Searchable(Causal, Protocol):
+    """A `Causal` model that keeps its training text, with an index of it."""
+
+    def matches(self, ids: Ids) -> tuple[Ids, Ids]:
+        """How much of a text stands in the training text.
+
+        Returns:
+            lengths: for each token, of the longest piece that ends with it and occurs: `(tokens,)`.
+            positions: of the training text, where that piece begins: `(tokens,)`.
+        """
+        ...
+
+
+@runtime_checkable
+class HiddenMarkov(Causal, Protocol):
+    """A `Causal` model whose probabilities are those of an HMM, which can be looked into."""
+
+    @property
+    def hmm(self) -> Any:
+        """The `models.states.hmm.model.HMM` with its tables."""
+
+
+@runtime_checkable
+class Masked(Saved, Protocol):
     """A model that reads in both directions and predicts tokens that are hidden from it.
 
     A sequence is read as it is given: `[CLS]` before it, `[SEP]` after it and `[MASK]` within it are
@@ -83,6 +128,7 @@ class Masked(Protocol):
     specials: "Specials"
     window: int  # tokens it can see at once, special ones included
     pairs: "Relation"  # what it was taught about two parts of a text
+    headless: bool = False  # whether it has no head that predicts hidden tokens: it embeds and is fine-tuned
 
     def hidden(self, sequences: Sequence[Ids], types: Sequence[Ids] | None = None) -> list[Floats]:
         """Hidden states of the last layer, `(tokens, C)` for each sequence; types are 0 in a first
@@ -97,12 +143,6 @@ class Masked(Protocol):
     def pair_log_probs(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> Floats:
         """Natural-log probabilities of how the two parts of each sequence relate, `(sequences, 2)`, of a
         model that was trained on pairs."""
-
-    def save(self, folder: Path) -> None:
-        """Write weights into `folder`, which exists; `Family.load` reads them back."""
-
-    def size(self) -> dict[str, int]:
-        """What it is made of, for tables."""
 
 
 @runtime_checkable
@@ -143,7 +183,7 @@ class Weight(NamedTuple):
 
 
 @runtime_checkable
-class Tagger(Protocol):
+class Tagger(Saved, Protocol):
     """A model of the tags of a sentence, given all of its tokens: p(tags | tokens).
 
     It speaks of words, not of token ids, and has no probability of a text: no perplexity, no bits per byte.
@@ -164,8 +204,16 @@ class Tagger(Protocol):
     def strongest(self, top: int) -> list[Weight]:
         """The `top` features of the largest weight, by absolute value."""
 
-    def save(self, folder: Path) -> None:
-        """Write weights or tables into `folder`, which exists; `TaggerFamily.load` reads them back."""
 
-    def size(self) -> dict[str, int]:
-        """What it is made of, for tables: `{"features": n}`."""
+@runtime_checkable
+class Classifier(Saved, Protocol):
+    """An encoder with a head of labels: p(label | ids of a text or a pair)."""
+
+    labels: tuple[str, ...]
+    texts: int  # of an example: 1, or 2 of a pair
+    window: int  # tokens it can see at once, special ones included
+    specials: "Specials"
+
+    def log_probs(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> Floats:
+        """Natural-log probabilities of the labels, `(sequences, labels)`. Sequences are framed by `[CLS]`
+        and `[SEP]`; types are 0 in a first part, 1 in a second."""

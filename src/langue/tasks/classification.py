@@ -8,20 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
 
-from langue.base.config import decode
 from langue.base.errors import LangueError, MissingExtra
 from langue.corpus.labelled import Example, read_labelled
 from langue.corpus.normalise import Normalisation
-from langue.models.encoders.classifier import Classifier
-from langue.models.folder import Loaded, LoadedClassifier
-from langue.tokens.masked import packed
-from langue.tokens.store import TOKENIZER
+from langue.models.folder import ModelFolder
+from langue.protocols import Classifier, Masked
 from langue.tokens.tokenizer import Tokenizer
 
-GROUP = 64  # examples read at a time without gradients
 Read = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]  # ids and types of a framed example
 
 
@@ -37,12 +31,13 @@ class Scores(NamedTuple):
 class Reader:
     """Turns texts into what an encoder reads, and counts those it had to cut."""
 
-    def __init__(self, loaded: Loaded | LoadedClassifier, tokenizer: Tokenizer) -> None:
-        encoder = loaded.masked if isinstance(loaded, Loaded) else loaded.model.encoder
-        self.window: int = encoder.window
-        self.specials = encoder.specials
+    def __init__(
+        self, model: Masked | Classifier, tokenizer: Tokenizer, normalisation: Normalisation
+    ) -> None:
+        self.window = model.window
+        self.specials = model.specials
         self.tokenizer = tokenizer
-        self.normalisation = decode(Normalisation, loaded.description["normalisation"], "normalisation")
+        self.normalisation = normalisation
         self.truncated = 0
 
     def read(self, examples: Sequence[Example]) -> list[Read]:
@@ -79,20 +74,6 @@ def numbers(examples: Sequence[Example], labels: Sequence[str]) -> npt.NDArray[n
     return np.array([number[example.label] for example in examples], np.int64)
 
 
-@torch.no_grad()
-def predict(model: Classifier, examples: Sequence[Read]) -> npt.NDArray[np.float64]:
-    """Natural-log probabilities of the labels, `(examples, labels)`."""
-    model.eval()
-    # Read by length, so that rows are full; told in the order they were given.
-    order = np.argsort([len(ids) for ids, _ in examples], kind="stable")
-    found = np.empty((len(examples), len(model.config.labels)))
-    for first in range(0, len(order), GROUP):
-        chosen = order[first : first + GROUP]
-        logits = model(packed([examples[index] for index in chosen], model.encoder.window))
-        found[chosen] = F.log_softmax(logits.double(), -1).cpu().numpy()
-    return found
-
-
 def measure(guesses: npt.NDArray[np.int64], answers: npt.NDArray[np.int64]) -> Scores:
     """Accuracy and F1, by scikit-learn."""
     try:
@@ -105,57 +86,6 @@ def measure(guesses: npt.NDArray[np.int64], answers: npt.NDArray[np.int64]) -> S
         float(f1_score(answers, guesses, average="micro", zero_division=0.0)),
         len(answers),
     )
-
-
-class ClassifierModel:
-    """A fine-tuned classifier with the texts it reads."""
-
-    def __init__(self, loaded: LoadedClassifier) -> None:
-        self.loaded = loaded
-        self.reader = Reader(loaded, Tokenizer.load(loaded.path / TOKENIZER))
-
-    @property
-    def path(self) -> Path:
-        return self.loaded.path
-
-    @property
-    def texts(self) -> int:
-        """Of each example: 1, or 2 for pairs."""
-        return 2 if self.loaded.model.config.task == "pair" else 1
-
-    def classify(self, *texts: str) -> list[tuple[str, float]]:
-        """The labels of one text, or of one pair, with their probabilities, likeliest first."""
-        return self.classify_all([texts])[0]
-
-    def classify_all(self, examples: Sequence[Sequence[str]]) -> list[list[tuple[str, float]]]:
-        """`classify` of many; each is a text alone, or two.
-
-        Raises:
-            LangueError: an example has another number of texts.
-        """
-        for texts in examples:
-            if len(texts) != self.texts:
-                raise LangueError(f"{self.path} reads {self.texts} text(s) at a time, not {len(texts)}")
-        model = self.loaded.model
-        rows = predict(model, self.reader.read([Example(tuple(texts), "", "") for texts in examples]))
-        return [
-            [(model.config.labels[k], float(np.exp(row[k]))) for k in (-row).argsort(kind="stable")]
-            for row in rows
-        ]
-
-    def evaluate(self, path: Path) -> "ClassifierEvaluation":
-        """Accuracy and F1 on a labelled file."""
-        started = time.perf_counter()
-        examples = read_labelled(path, texts=self.texts)
-        answers = numbers(examples, self.loaded.model.config.labels)
-        guesses = predict(self.loaded.model, self.reader.read(examples)).argmax(-1)
-        return ClassifierEvaluation(
-            self.path.name, measure(guesses, answers), self.reader.truncated, time.perf_counter() - started
-        )
-
-    def info(self) -> dict[str, Any]:
-        """Everything known about the model: `model.json` as a table."""
-        return self.loaded.description
 
 
 @dataclass(frozen=True)
@@ -179,3 +109,17 @@ class ClassifierEvaluation:
             f"measured on      {self.scores.examples:,} examples, {self.truncated:,} too long and cut\n"
             "no bits per byte: a classifier says what a text is about, not how likely it is"
         )
+
+
+def evaluate_classifier(folder: ModelFolder[Classifier], path: Path) -> ClassifierEvaluation:
+    """Accuracy and F1 on a labelled file."""
+    started = time.perf_counter()
+    model = folder.model
+    reader = Reader(model, folder.tokenizer, folder.normalisation)
+    examples = read_labelled(path, texts=model.texts)
+    answers = numbers(examples, model.labels)
+    sequences = reader.read(examples)
+    guesses = model.log_probs([ids for ids, _ in sequences], [types for _, types in sequences]).argmax(-1)
+    return ClassifierEvaluation(
+        folder.path.name, measure(guesses, answers), reader.truncated, time.perf_counter() - started
+    )

@@ -21,15 +21,13 @@ from langue.base.errors import Interrupted, LangueError
 from langue.base.files import check_free, sha256
 from langue.base.progress import log
 from langue.corpus.labelled import read_labelled
-from langue.models.encoders.classifier import ClassifierConfig, Pool, create
-from langue.models.folder import DESCRIPTION, Loaded, save_classifier
-from langue.nn.fast.choices import autocast, keep_freed_memory
-from langue.protocols import Vocabulary
-from langue.tasks.classification import Read, Reader, Scores, measure, numbers, predict
+from langue.models.encoders.classifier import FAMILY, ClassifierConfig, EncoderClassifier, Pool, build
+from langue.models.folder import DESCRIPTION, ModelFolder, save
+from langue.nn.fast.choices import autocast, best_device, keep_freed_memory
+from langue.protocols import Masked, Vocabulary
+from langue.tasks.classification import Read, Reader, Scores, measure, numbers
 from langue.tasks.teaching import Course, Taught, every_seed, held_out, spread, teach
 from langue.tokens.masked import packed
-from langue.tokens.store import TOKENIZER
-from langue.tokens.tokenizer import Tokenizer
 
 Task = Literal["classify", "pair"]
 
@@ -102,7 +100,7 @@ class Finetuned:
 
 
 def finetune(
-    encoder: Loaded,
+    encoder: ModelFolder[Masked],
     data: Path,
     output: Path,
     *,
@@ -135,7 +133,7 @@ def finetune(
     else:
         training, watched = held_out(training, lambda example: example.texts, str(data))
     tested = read_labelled(test, texts=texts) if test else []
-    reader = Reader(encoder, Tokenizer.load(encoder.path / TOKENIZER))
+    reader = Reader(encoder.model, encoder.tokenizer, encoder.normalisation)
     read = [reader.read(training), reader.read(watched), reader.read(tested)]
     answers = [numbers(examples, labels) for examples in (training, watched, tested)]
     shape = _classifier_config(encoder, task, labels, config)
@@ -143,7 +141,7 @@ def finetune(
     def run(seed: int) -> tuple[Taught[Scores], tuple[Any, Scores | None]]:
         course = _course(encoder, shape, config, seed, read, answers)
         taught = teach(course, config, seed)
-        final = measure(predict(course.model, read[2]).argmax(-1), answers[2]) if read[2] else None
+        final = measure(guess(course.model, read[2]), answers[2]) if read[2] else None
         return taught, (course.model, final)
 
     runs = every_seed(run, config)
@@ -157,11 +155,13 @@ def finetune(
     model = runs[found.best][1][0]
     if reader.truncated:
         log.warning("%d texts are longer than the window and were cut at its end", reader.truncated)
-    save_classifier(
+    save(
         output,
+        model,
+        family=FAMILY,
         config=shape,
-        model=model,
-        encoder=encoder,
+        preprocessing=encoder.preprocessing,
+        vocabulary=encoder.model.vocabulary,
         data={"file": data.name, "sha256": sha256(data), "examples": len(training), "labels": list(labels)},
         recipe={"encoder": encoder.path.name, "task": task, **encode(config)},
         measured={"seconds": round(found.seconds, 3), **found.to_json()},
@@ -174,10 +174,17 @@ def finetune(
     return found
 
 
+def guess(model: EncoderClassifier, examples: Sequence[Read]) -> npt.NDArray[np.int64]:
+    """The likeliest label of each example, by its number."""
+    scores = model.log_probs([ids for ids, _ in examples], [types for _, types in examples])
+    guesses: npt.NDArray[np.int64] = np.argmax(scores, -1)
+    return guesses
+
+
 def _classifier_config(
-    encoder: Loaded, task: Task, labels: tuple[str, ...], config: FinetuneConfig
+    encoder: ModelFolder[Masked], task: Task, labels: tuple[str, ...], config: FinetuneConfig
 ) -> ClassifierConfig:
-    says: Pool = "cls" if encoder.masked.pairs != "none" else "mean"  # untrained, a [CLS] says little
+    says: Pool = "cls" if encoder.model.pairs != "none" else "mean"  # untrained, a [CLS] says little
     return ClassifierConfig(
         task=task,
         encoder=encoder.family.name,
@@ -189,7 +196,7 @@ def _classifier_config(
 
 
 def _course(
-    encoder: Loaded,
+    encoder: ModelFolder[Masked],
     shape: ClassifierConfig,
     config: FinetuneConfig,
     seed: int,
@@ -197,8 +204,8 @@ def _course(
     answers: Sequence[npt.NDArray[np.int64]],
 ) -> Course[Scores]:
     """The classifier of a seed, and what it is to learn."""
-    description = encoder.description["vocabulary"]
-    model = create(shape, Vocabulary(description["size"], description["eos"]), seed)
+    known = encoder.model.vocabulary
+    model = build(shape, Vocabulary(known.size, known.eos), seed).to(best_device())
     if config.start == "encoder":
         assert isinstance(encoder.model, torch.nn.Module)
         model.encoder.load_state_dict(encoder.model.state_dict())
@@ -213,6 +220,6 @@ def _course(
         model,
         examples=len(read[0]),
         loss=loss,
-        measure=lambda: measure(predict(model, read[1]).argmax(-1), answers[1]),
+        measure=lambda: measure(guess(model, read[1]), answers[1]),
         worth=lambda scores: scores.accuracy,
     )

@@ -10,19 +10,18 @@ from langue.base.errors import Interrupted
 from langue.base.files import check_free
 from langue.base.progress import log
 from langue.corpus.tagged import Sentence, TaggedConfig, read_tagged
-from langue.models.folder import DESCRIPTION, Loaded, save_tagger
-from langue.models.taggers.encoder_tagger import FAMILY, EncoderTagger, EncoderTaggerConfig, create
+from langue.models.folder import DESCRIPTION, ModelFolder, save
+from langue.models.taggers.encoder_tagger import FAMILY, EncoderTagger, EncoderTaggerConfig, build
 from langue.models.taggers.heads import Head
 from langue.models.taggers.labels import Encoding, Labels, check_possible, spell_labels
-from langue.nn.fast.choices import keep_freed_memory
+from langue.nn.fast.choices import best_device, keep_freed_memory
+from langue.protocols import Masked
 from langue.tasks.classification import Scores
 from langue.tasks.finetune import FinetuneConfig, Finetuned
 from langue.tasks.metrics import TagScores, score_tags
 from langue.tasks.neural_tagging import learn
 from langue.tasks.tagging import describe, layout_of
 from langue.tasks.teaching import Taught, held_out
-from langue.tokens.store import TOKENIZER
-from langue.tokens.tokenizer import Tokenizer
 
 
 class TagConfig(FinetuneConfig, frozen=True):
@@ -34,7 +33,7 @@ class TagConfig(FinetuneConfig, frozen=True):
 
 
 def finetune_tagger(
-    encoder: Loaded,
+    encoder: ModelFolder[Masked],
     data: Path,
     output: Path,
     *,
@@ -69,11 +68,10 @@ def finetune_tagger(
     score_tags(right, right)  # a package that is missing is missed now, not after training
     labels, tags = spell_labels(training, config.encoding)
     check_possible(training, tags, labels.chain(constraints=config.constraints))
-    masked, shape = encoder.masked, _shape(encoder, labels, config)
-    tokenizer = Tokenizer.load(encoder.path / TOKENIZER)
+    masked, shape = encoder.model, _shape(encoder, labels, config)
 
     def make(seed: int) -> EncoderTagger:
-        model = create(shape, tokenizer, seed)
+        model = build(shape, encoder.tokenizer, seed).to(best_device())
         if config.start == "encoder":
             assert isinstance(masked, torch.nn.Module)
             model.encoder.load_state_dict(masked.state_dict())
@@ -93,11 +91,11 @@ def finetune_tagger(
     known = sorted({tag for sentence in training for tag in sentence.tags})
     kept = learned.taught[learned.best].score.to_json()
     facts = {key: value for key, value in kept.items() if key != "confusion"}
-    save_tagger(
+    save(
         output,
+        learned.model,
         family=FAMILY,
         config=shape,
-        model=learned.model,
         data=describe(tagged, data, known),
         recipe={"encoder": encoder.path.name, "task": "tag", **encode(config)},
         measured={"seconds": round(found.seconds, 3), "valid": facts, "seeds": found.to_json()},
@@ -110,13 +108,13 @@ def finetune_tagger(
     return found
 
 
-def _shape(encoder: Loaded, labels: Labels, config: TagConfig) -> EncoderTaggerConfig:
+def _shape(encoder: ModelFolder[Masked], labels: Labels, config: TagConfig) -> EncoderTaggerConfig:
     return EncoderTaggerConfig(
         head=config.head,
         encoder=encoder.family.name,
         encoder_config=encode(encoder.config) | {"start": ""},
-        vocabulary=encoder.description["vocabulary"],
-        normalisation=encoder.description["normalisation"],
+        vocabulary={"size": encoder.model.vocabulary.size, "eos": encoder.model.vocabulary.eos},
+        normalisation=encode(encoder.normalisation),
         labels=labels.names,
         scheme=labels.scheme,
         encoding=labels.encoding,

@@ -10,11 +10,13 @@ import torch
 from langue.base.progress import log
 from langue.corpus.tagged import Sentence, Tagged
 from langue.inference.chain import Numbers, offsets_of
+from langue.models.family import TaggerInputs
 from langue.models.taggers.base import NeuralTagger
 from langue.models.taggers.labels import check_possible, spell_labels
+from langue.nn.fast.choices import best_device
 from langue.tasks.metrics import TagScores, measure
 from langue.tasks.teaching import Course, Lessons, Taught, every_seed, held_out, spread, teach
-from langue.training.recipe import TaggerRecipe
+from langue.training.recipe import Recipe
 
 Make = Callable[[int], NeuralTagger]  # a tagger with the first weights of a seed
 
@@ -86,7 +88,7 @@ def learn(
 
 
 def from_scratch(
-    recipe: TaggerRecipe, tagged: Tagged, watched: Sequence[Sentence] | None
+    recipe: Recipe, tagged: Tagged, watched: Sequence[Sentence] | None
 ) -> tuple[NeuralTagger, dict[str, Any]]:
     """A tagger of a family that is not made of a trained encoder, and what was measured.
 
@@ -96,8 +98,8 @@ def from_scratch(
     Raises:
         LangueError: no tag is known, known tags spell no spans, or there is too little to hold some out.
     """
-    create, config = recipe.family.create, recipe.model
-    assert create is not None
+    build, config = recipe.family.build, recipe.model
+    assert build is not None
     training: Sequence[Sentence] = tagged.sentences
     if watched is None:
         training, watched = held_out(training, lambda sentence: sentence.words, tagged.name)
@@ -105,7 +107,11 @@ def from_scratch(
     labels, tags = spell_labels(training, lessons.encoding)
     check_possible(training, tags, labels.chain(constraints=lessons.constraints))
     learned = learn(
-        lambda seed: create(config, tagged.features, labels, training, seed), training, tags, watched, lessons
+        lambda seed: build(config, TaggerInputs(tagged.features, labels, training), seed).to(best_device()),
+        training,
+        tags,
+        watched,
+        lessons,
     )
     learned.model.interrupted = learned.interrupted
     return learned.model, {"seeds": learned.measured(lessons.seed)}

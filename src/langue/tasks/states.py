@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from langue.base.errors import LangueError
 from langue.generation.generate import shown
-from langue.models.folder import Loaded
+from langue.models.folder import ModelFolder
+from langue.protocols import HiddenMarkov
 from langue.tokens.tokenizer import Tokenizer
 
 DRAWN = 40  # states of the matrix that is drawn: two columns each on a wide terminal
@@ -60,7 +60,7 @@ class Picture:
         return lines
 
 
-def picture(loaded: Loaded, tokenizer: Tokenizer, *, top: int) -> Picture:
+def picture(loaded: ModelFolder[Any], tokenizer: Tokenizer, *, top: int) -> Picture:
     """Every state with its `top` words."""
     transition, emission = (part.numpy() for part in hidden(loaded).parameters[2:])
     if transition.ndim == 3:  # of the second order: averaged over the state two before
@@ -81,7 +81,7 @@ def picture(loaded: Loaded, tokenizer: Tokenizer, *, top: int) -> Picture:
     return Picture(states, transition)
 
 
-def behind(loaded: Loaded, tokenizer: Tokenizer, text: str) -> list[dict[str, Any]]:
+def behind(loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str) -> list[dict[str, Any]]:
     """Each token of a normalised text with its state on the best path, and that state's posterior."""
     ids = tokenizer.encode(text)
     (found,) = hidden(loaded).states([ids])
@@ -91,16 +91,10 @@ def behind(loaded: Loaded, tokenizer: Tokenizer, text: str) -> list[dict[str, An
     ]
 
 
-def hidden(loaded: Loaded) -> Any:
+def hidden(loaded: ModelFolder[Any]) -> Any:
     """The HMM of a model folder.
 
     Raises:
-        LangueError: the model has no hidden states of that kind.
+        Unsupported: the model has no hidden states of that kind.
     """
-    model = getattr(loaded.model, "hmm", None)
-    if model is None:
-        raise LangueError(
-            f"{loaded.path} is of the family {loaded.family.name}, which has no hidden states; "
-            "hmm and neural-hmm have"
-        )
-    return model
+    return loaded.require(HiddenMarkov).model.hmm

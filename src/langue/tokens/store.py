@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from langue.base.errors import LangueError
 from langue.base.files import describe_files, read_json, verify_files, write_json
+from langue.tokens.preprocessing import Preprocessing
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -93,6 +94,16 @@ class TokenStore:
     def fingerprint(self) -> str:
         """Changes with any change of text, split, normalisation or tokenizer."""
         return str(self.manifest["fingerprint"])
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How its texts became ids, for the models made from it."""
+        return Preprocessing(
+            self.path / TOKENIZER,
+            self.manifest["tokenizer"]["fingerprint"],
+            self.manifest["normalisation"],
+            self.manifest.get("data", {}).get("documents"),
+        )
 
     def split(self, name: str) -> Split:
         """One split by name, with at least one document.

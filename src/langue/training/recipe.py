@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from langue.base.config import Config, decode, encode, nearest, override, read_toml
-from langue.base.errors import LangueError
+from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.corpus.config import DataConfig
 from langue.corpus.tagged import TaggedConfig
-from langue.models.registry import MODULES, ClassifierFamily, Family, TaggerFamily, lookup
+from langue.models.family import Family
+from langue.models.registry import family as lookup
+from langue.models.registry import is_family, names
+from langue.protocols import Classifier, Tagger
 from langue.tokens.train import TokenizerConfig
 from langue.training.config import TrainingConfig
 
@@ -20,44 +23,24 @@ SECTIONS = ("model", "training", "data", "tokenizer")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What language model to train, resolved: every default written out."""
+    """What model to train, resolved: every default written out."""
 
-    family: Family
+    family: Family[Any]
     model: Config
-    training: TrainingConfig | None  # None: the family is estimated by counts
+    training: TrainingConfig | None = None  # of a language model that learns by gradient
+    data: TaggedConfig | None = None  # of a tagger: how its labelled file is read
 
     def to_table(self) -> dict[str, Any]:
         """The recipe as it is saved with the model."""
-        tables = {"family": self.family.name, "model": encode(self.model)}
-        return tables | ({"training": encode(self.training)} if self.training else {})
-
-
-@dataclass(frozen=True)
-class TaggerRecipe:
-    """What tagger to train, and how to read the labelled file it learns from."""
-
-    family: TaggerFamily
-    model: Config
-    data: TaggedConfig
-
-    def to_table(self) -> dict[str, Any]:
-        """The recipe as it is saved with the model."""
-        return {"family": self.family.name, "model": encode(self.model), "data": encode(self.data)}
+        sections = {"model": self.model, "training": self.training, "data": self.data}
+        return {"family": self.family.name} | {
+            name: encode(section) for name, section in sections.items() if section is not None
+        }
 
 
 def read_recipe(
     name: str, assignments: Sequence[str] = (), settings: Mapping[str, Any] | None = None
 ) -> Recipe:
-    """The recipe of a language model; arguments and errors as those of `read_any_recipe`."""
-    recipe = read_any_recipe(name, assignments, settings)
-    if isinstance(recipe, TaggerRecipe):
-        raise LangueError(f"{recipe.family.name} is a tagger, and learns from a labelled file, not a store")
-    return recipe
-
-
-def read_any_recipe(
-    name: str, assignments: Sequence[str] = (), settings: Mapping[str, Any] | None = None
-) -> Recipe | TaggerRecipe:
     """A recipe with settings changed.
 
     Args:
@@ -68,30 +51,23 @@ def read_any_recipe(
     Raises:
         LangueError: no such family or file, an unknown key (the nearest is named), a bad value.
     """
-    tables = {} if name in MODULES else _tables(name)
-    kind = lookup(str(tables.get("family", name)))
-    if isinstance(kind, ClassifierFamily):
-        raise LangueError(f"a {kind.name} is made of a trained encoder: langue finetune MODEL DATA")
-    if isinstance(kind, TaggerFamily) and kind.fit is None and kind.create is None:
-        raise LangueError(f"{kind.name} is made of a trained encoder: langue finetune MODEL DATA --task tag")
-    sections: dict[str, type[Config]] = {"model": kind.config}
-    if isinstance(kind, TaggerFamily):
+    tables = {} if is_family(name) else _tables(name)
+    family = lookup(str(tables.get("family", name)))
+    if (family.estimate is None and family.build is None) or family.makes is Classifier:
+        task = " --task tag" if family.makes is Tagger else ""
+        raise Unsupported(f"a {family.name} is made of a trained encoder: langue finetune MODEL DATA{task}")
+    sections: dict[str, type[Config]] = {"model": family.config}
+    if family.makes is Tagger:
         sections["data"] = TaggedConfig
-    elif kind.estimated_by == "gradient":
+    elif family.estimated_by == "gradient":
         sections["training"] = TrainingConfig
     if "training" in tables and "training" not in sections:
-        raise LangueError(f"{name}: {kind.name} has no [training]; its settings stand in [model]")
+        raise InvalidSetting(f"{name}: {family.name} has no [training]; its settings stand in [model]")
     chosen = override(
         {section: tables.get(section, {}) for section in sections}, assignments, sections, settings
     )
     decoded = {section: decode(form, chosen.get(section, {}), section) for section, form in sections.items()}
-    if isinstance(kind, TaggerFamily):
-        data = decoded["data"]
-        assert isinstance(data, TaggedConfig)
-        return TaggerRecipe(kind, decoded["model"], data)
-    training = decoded.get("training")
-    assert training is None or isinstance(training, TrainingConfig)
-    return Recipe(kind, decoded["model"], training)
+    return Recipe(family, **decoded)  # type: ignore[arg-type]  # each is decoded as what its field says
 
 
 def read_data(
@@ -118,7 +94,7 @@ def _tables(name: str) -> dict[str, Any]:
     if path.suffix != ".toml" and not path.exists():
         known = own_recipes()
         if name not in known:
-            raise LangueError(f"no family and no recipe {name}{nearest(name, [*MODULES, *known])}")
+            raise LangueError(f"no family and no recipe {name}{nearest(name, [*names(), *known])}")
         path = known[name]
     tables = read_toml(path)
     base = _tables(str(path.parent / str(tables.pop("base")))) if "base" in tables else {}

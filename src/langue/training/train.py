@@ -36,7 +36,7 @@ def train(
     if recipe.training is None:
         model, measured = _by_counts(recipe, store)
         _save(recipe, store, output, model, measured, overwrite=overwrite)
-        if getattr(model, "interrupted", False):  # of families that estimate in passes
+        if model.interrupted:  # of families that estimate in passes
             raise Interrupted(f"interrupted; the best model so far is in {output}")
         return
     from langue.training.distributed import World  # torch, which families by counts do without
@@ -78,11 +78,12 @@ def _save(
 ) -> None:
     save(
         output,
+        model,
         family=recipe.family,
         config=recipe.model,
-        model=model,
-        store=store.path,
-        manifest=store.manifest,
+        preprocessing=store.preprocessing,
+        vocabulary=model.vocabulary,
+        store=store.fingerprint,
         recipe=recipe.to_table(),
         measured=measured,
         card=_card(recipe, model, store, measured),
@@ -92,10 +93,10 @@ def _save(
 
 
 def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal | Masked, dict[str, Any]]:
-    assert recipe.family.fit is not None
+    assert recipe.family.estimate is not None
     started = time.perf_counter()
     with bar(f"estimating ({recipe.family.name})"):
-        model = recipe.family.fit(recipe.model, store)
+        model = recipe.family.estimate(recipe.model, store)
     return model, {"seconds": round(time.perf_counter() - started, 3)}
 
 
@@ -112,11 +113,13 @@ def _by_gradient(
 
 def new_model(recipe: Recipe, store: TokenStore) -> Any:
     """A model with random weights, for the vocabulary of a store."""
-    assert recipe.family.create is not None and recipe.training is not None
-    model = recipe.family.create(recipe.model, recipe.family.vocabulary(store), recipe.training.seed)
+    from langue.nn.fast.choices import best_device
+
+    assert recipe.family.build is not None and recipe.training is not None
+    model = recipe.family.build(recipe.model, recipe.family.vocabulary(store), recipe.training.seed)
     if recipe.family.begin:
         recipe.family.begin(model, store)
-    return model
+    return model.to(best_device())
 
 
 def _card(recipe: Recipe, model: Causal | Masked, store: TokenStore, measured: dict[str, Any]) -> str:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import langue
-from langue.models.counts.class_ngram import ClassNGramConfig, fit
+from langue.models.counts.class_ngram import ClassNGramConfig, estimate
 from langue.models.counts.ngram import NGramConfig
-from langue.models.counts.ngram import fit as fit_words
+from langue.models.counts.ngram import estimate as estimate_words
 from langue.models.networks.mixture import Mixture
 from langue.tokens.store import TokenStore
 
@@ -21,7 +21,7 @@ CORPUS = [[1, 5, 2, 6, 1, 6], [2, 5, 1, 7], [3, 6, 2, 7, 3, 5], [1, 7]]  # 1 to 
 
 
 def test_it_is_the_product_of_class_and_share(make_store: Callable[..., TokenStore]) -> None:
-    model = fit(ClassNGramConfig(order=3, classes=3), make_store(CORPUS, vocabulary=V))
+    model = estimate(ClassNGramConfig(order=3, classes=3), make_store(CORPUS, vocabulary=V))
     counts = Counter(word for document in CORPUS for word in [*document, 0])
     of = model.classes.of
     assert len({int(of[word]) for word in (1, 2, 3)}) == 1
@@ -33,7 +33,7 @@ def test_it_is_the_product_of_class_and_share(make_store: Callable[..., TokenSto
     assert model.log_probs([text])[0] == pytest.approx(inner + np.log(shares), abs=1e-6)
     assert np.exp(model.next_log_probs([text[:2]])).sum() == pytest.approx(1, abs=1e-5)
     # 3 7 never occurred, but its classes did.
-    words = fit_words(NGramConfig(order=3), make_store(CORPUS, vocabulary=V))
+    words = estimate_words(NGramConfig(order=3), make_store(CORPUS, vocabulary=V))
     assert (3, 7) not in {pair for document in CORPUS for pair in pairwise(document)}
     assert model.log_probs([text])[0][3] > words.log_probs([text])[0][3]
 
@@ -44,8 +44,8 @@ def test_mixed_with_words_it_predicts_better_than_either(small_store: Path, tmp_
     parts = [str(tmp_path / name) for name in ("words", "classes")]
     langue.train("mixture", small_store, tmp_path / "mixture", models=parts)
     mixture = langue.load(tmp_path / "mixture")
-    assert isinstance(mixture.loaded.model, Mixture)
-    assert mixture.loaded.model.weights.min() > 0.01
+    assert isinstance(mixture.folder.model, Mixture)
+    assert mixture.folder.model.weights.min() > 0.01
     bits = {
         name: langue.evaluate(tmp_path / name, small_store, split="valid", check=True)
         for name in ("words", "classes", "mixture")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from langue.models.counts.infinigram import InfiniGramConfig, fit, load
+from langue.models.counts.infinigram import InfiniGramConfig, estimate, load
 from langue.models.counts.suffix_array import suffix_array
 from langue.protocols import Vocabulary
 from langue.tokens.store import TokenStore
@@ -49,7 +49,7 @@ def by_hand(corpus: list[list[int]], context: list[int], add: float) -> list[flo
 def test_equals_searching_by_hand(
     make_store: Callable[..., TokenStore], corpus: list[list[int]], text: list[int], add: float
 ) -> None:
-    model = fit(InfiniGramConfig(add=add), make_store(corpus, vocabulary=V))
+    model = estimate(InfiniGramConfig(add=add), make_store(corpus, vocabulary=V))
     scores = model.log_probs([np.array([*text, 0])])[0]
     rows = model.next_log_probs([np.array(text[:place], np.uint32) for place in range(len(text) + 1)])
     decoder = model.decoder([np.array([], np.uint32)])
@@ -63,7 +63,7 @@ def test_equals_searching_by_hand(
 
 
 def test_finds_every_occurrence_and_its_document(make_store: Callable[..., TokenStore]) -> None:
-    model = fit(InfiniGramConfig(), make_store([[1, 2, 1, 2], [3], [2, 1, 2]], vocabulary=V))
+    model = estimate(InfiniGramConfig(), make_store([[1, 2, 1, 2], [3], [2, 1, 2]], vocabulary=V))
     places = model.range(np.array([1, 2]))
     assert [model.stream[place : place + 2].tolist() for place in places] == [[1, 2]] * 3
     assert model.documents(places).tolist() == [0, 0, 2]
@@ -75,7 +75,7 @@ def test_finds_every_occurrence_and_its_document(make_store: Callable[..., Token
 
 def test_save_and_load_are_exact(make_store: Callable[..., TokenStore], tmp_path: Path) -> None:
     config = InfiniGramConfig(add=0.1)
-    model = fit(config, make_store([[1, 2, 3], [1, 2, 2]], vocabulary=V))
+    model = estimate(config, make_store([[1, 2, 3], [1, 2, 2]], vocabulary=V))
     model.save(tmp_path)
     loaded = load(tmp_path, config, Vocabulary(V, 0))
     text = [np.array([1, 2, 3, 0]), np.array([3, 3, 0]), np.array([], np.uint32)]

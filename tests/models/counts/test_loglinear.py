@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from langue.models.counts.loglinear import LogLinear, LogLinearConfig, fit
+from langue.models.counts.loglinear import LogLinear, LogLinearConfig, estimate
 from langue.models.counts.loglinear.features import Weights, count_of, hashes
 from langue.models.counts.loglinear.learn import DISCOUNT
 from langue.protocols import Vocabulary
@@ -69,7 +69,7 @@ def test_finds_the_best_weights(make_store: Callable[..., TokenStore], order: in
     reference = Reference(order, skips, l2=0.5)
     reference.optimise()
     config = LogLinearConfig(order=order, skips=skips, epochs=400, learning_rate=1.0, l1=0.0, l2=0.5)
-    model = fit(config, make_store(CORPUS, vocabulary=V))
+    model = estimate(config, make_store(CORPUS, vocabulary=V))
     nats = -sum(float(found.sum()) for found in model.log_probs([np.array([*ids, 0]) for ids in CORPUS]))
     squares = np.square(model.weights.weight).sum() + np.square(model.weights.bias).sum()
     assert nats + 0.5 / 2 * squares == pytest.approx(float(reference.objective().detach()), rel=2e-3)
@@ -103,7 +103,7 @@ def kneser_ney(words: list[int], word: int, order: int, top: int) -> float:
 
 
 def test_learning_begins_at_kneser_ney(make_store: Callable[..., TokenStore]) -> None:
-    model = fit(LogLinearConfig(order=4, epochs=0), make_store(CORPUS, vocabulary=V))
+    model = estimate(LogLinearConfig(order=4, epochs=0), make_store(CORPUS, vocabulary=V))
     for context in ([], [1], [1, 2], [5, 2], [6], [4, 2, 1], [1, 2, 3]):
         expected = [kneser_ney([0, 0, 0, *context], word, 4, 4) for word in range(V)]
         row = np.exp(model.next_log_probs([np.array(context, np.int64)])[0].astype(np.float64))
@@ -113,7 +113,8 @@ def test_learning_begins_at_kneser_ney(make_store: Callable[..., TokenStore]) ->
 def test_the_l1_penalty_drops_what_is_not_worth_it(make_store: Callable[..., TokenStore]) -> None:
     store = make_store(CORPUS, vocabulary=V)
     dense, sparse, none = (
-        fit(LogLinearConfig(epochs=100, l1=l1), store).size()["parameters"] - V for l1 in (0.0, 0.5, 100.0)
+        estimate(LogLinearConfig(epochs=100, l1=l1), store).size()["parameters"] - V
+        for l1 in (0.0, 0.5, 100.0)
     )
     assert dense > sparse > none == 0
 

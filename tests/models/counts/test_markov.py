@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from langue.models.counts.markov import MarkovConfig, fit, load
+from langue.models.counts.markov import MarkovConfig, estimate, load
 from langue.protocols import Vocabulary
 from langue.tokens.store import TokenStore
 
@@ -28,7 +28,7 @@ CORPUS = st.lists(st.lists(st.integers(1, 4), max_size=10), min_size=1, max_size
 def test_equals_counting_by_hand(
     make_store: Callable[..., TokenStore], corpus: list[list[int]], text: list[int], order: int, add: float
 ) -> None:
-    model = fit(MarkovConfig(order=order, add=add), make_store(corpus, vocabulary=V))
+    model = estimate(MarkovConfig(order=order, add=add), make_store(corpus, vocabulary=V))
     followed: dict[tuple[int, ...], Counter[int]] = {}
     for document in corpus:
         words = [V, *document, 0]
@@ -58,13 +58,13 @@ def test_equals_counting_by_hand(
 def test_what_never_followed_has_probability_zero(make_store: Callable[..., TokenStore]) -> None:
     store = make_store([[1, 2]], vocabulary=V)
     text = [np.array([1, 1, 0])]
-    assert np.isneginf(fit(MarkovConfig(), store).log_probs(text)[0]).tolist() == [False, True, True]
-    assert np.isfinite(fit(MarkovConfig(add=1.0), store).log_probs(text)[0]).all()
+    assert np.isneginf(estimate(MarkovConfig(), store).log_probs(text)[0]).tolist() == [False, True, True]
+    assert np.isfinite(estimate(MarkovConfig(add=1.0), store).log_probs(text)[0]).all()
 
 
 def test_save_and_load_are_exact(make_store: Callable[..., TokenStore], tmp_path: Path) -> None:
     config = MarkovConfig(order=2, add=0.1)
-    model = fit(config, make_store([[1, 2, 3], [1, 2, 4]], vocabulary=V))
+    model = estimate(config, make_store([[1, 2, 3], [1, 2, 4]], vocabulary=V))
     model.save(tmp_path)
     loaded = load(tmp_path, config, Vocabulary(V, 0))
     text = [np.array([1, 2, 3, 0]), np.array([4, 4, 0]), np.array([], np.uint32)]

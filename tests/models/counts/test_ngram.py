@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
-from langue.models.counts.ngram import NGramConfig, external, fit, load
+from langue.models.counts.ngram import NGramConfig, estimate, external, load
 from langue.models.counts.ngram.estimate import SMOOTHINGS, Smoothing, discounts
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.prune import prune
@@ -79,7 +79,7 @@ class Reference:
 def test_equals_the_dictionary_implementation(
     make_store: Callable[..., TokenStore], corpus: list[list[int]], text: list[int], order: int
 ) -> None:
-    model = fit(NGramConfig(order=order), make_store(corpus, vocabulary=V))
+    model = estimate(NGramConfig(order=order), make_store(corpus, vocabulary=V))
     reference = Reference(corpus, order)
     words = [*text, 0]
     expected = [math.log(reference.p((BOS, *words[:i]), word)) for i, word in enumerate(words)]
@@ -93,7 +93,7 @@ def test_equals_the_dictionary_implementation(
 def test_sums_to_one_and_agrees_with_itself(
     make_store: Callable[..., TokenStore], corpus: list[list[int]], text: list[int], order: int
 ) -> None:
-    model = fit(NGramConfig(order=order), make_store(corpus, vocabulary=V))
+    model = estimate(NGramConfig(order=order), make_store(corpus, vocabulary=V))
     decoder = model.decoder([np.array([], np.uint32)])
     scores = model.log_probs([np.array(text, np.uint32)])[0]
     for word, score in zip(text, scores, strict=True):
@@ -113,7 +113,7 @@ def many(make_store: Callable[..., TokenStore], *, vocabulary: int = 80, documen
 @pytest.mark.parametrize("order", [1, 2, 5, 8])
 def test_streams_and_steps_and_distributions_agree(make_store: Callable[..., TokenStore], order: int) -> None:
     store = many(make_store)
-    model = fit(NGramConfig(order=order), store)
+    model = estimate(NGramConfig(order=order), store)
     documents = list(store.split("test").documents())
     assert sum(map(len, documents)) > SHORT
     scores, lengths = model.log_probs_and_lengths(documents)
@@ -129,7 +129,7 @@ def test_streams_and_steps_and_distributions_agree(make_store: Callable[..., Tok
 
 
 def test_lengths_are_of_ngrams_that_occur(make_store: Callable[..., TokenStore]) -> None:
-    model = fit(NGramConfig(order=3), make_store([[1, 2, 3]], vocabulary=V))
+    model = estimate(NGramConfig(order=3), make_store([[1, 2, 3]], vocabulary=V))
     assert model.log_probs_and_lengths([np.array([1, 2, 3, 0]), np.array([2, 3, 3])])[1][0].tolist() == [
         2,
         3,
@@ -142,7 +142,7 @@ def test_lengths_are_of_ngrams_that_occur(make_store: Callable[..., TokenStore])
 @pytest.mark.parametrize("smoothing", SMOOTHINGS)
 def test_every_smoothing_is_its_formula(make_store: Callable[..., TokenStore], smoothing: Smoothing) -> None:
     corpus = [[1, 2, 1, 2, 3], [1, 2, 4], [3, 1, 2]]
-    model = fit(NGramConfig(order=2, smoothing=smoothing, k=0.5), make_store(corpus, vocabulary=V))
+    model = estimate(NGramConfig(order=2, smoothing=smoothing, k=0.5), make_store(corpus, vocabulary=V))
     words = Counter(word for document in corpus for word in [*document, 0])
     pairs = Counter(pair for document in corpus for pair in pairwise([BOS, *document, 0]))
     total, after = sum(words.values()), {w: n for (v, w), n in pairs.items() if v == 2}
@@ -177,7 +177,7 @@ def test_a_pruned_model_is_smaller_and_still_sums_to_one(
     make_store: Callable[..., TokenStore], settings: dict[str, Any]
 ) -> None:
     store = many(make_store)
-    whole, pruned = fit(NGramConfig(order=4), store), fit(NGramConfig(order=4, **settings), store)
+    whole, pruned = estimate(NGramConfig(order=4), store), estimate(NGramConfig(order=4, **settings), store)
     assert pruned.size()["ngrams"] < whole.size()["ngrams"]
     documents = list(store.split("test").documents())
     for ids in documents[:10]:
@@ -195,12 +195,12 @@ def test_counts_pruned_are_those_of_kenlm(make_store: Callable[..., TokenStore])
     """What is dropped is given to the order below: equation of lmplz --prune, by hand for one context."""
     corpus = [[1, 2], [1, 2], [1, 2], [1, 3], [1, 4], [4, 2]]
     store = make_store(corpus, vocabulary=V)
-    model = fit(NGramConfig(order=2, prune=(0, 1)), store)
+    model = estimate(NGramConfig(order=2, prune=(0, 1)), store)
     pairs = Counter(pair for document in corpus for pair in pairwise([BOS, *document, 0]))
     kept = [pair for pair, n in pairs.items() if n > 1]
     assert model.size()["ngrams"] == V + 1 + len(kept)
     d = discounts(as_counts(pairs.values()), 2)
-    unigram = fit(NGramConfig(order=2), store).tables.log_prob[:V]
+    unigram = estimate(NGramConfig(order=2), store).tables.log_prob[:V]
     gamma = (d[2] + 2) / 5  # of `1 2` its discount, of `1 3` and `1 4` all
     row = np.exp(model.next_log_probs([np.array([1])])[0])
     assert row[2] == pytest.approx((3 - d[2]) / 5 + gamma * math.exp(unigram[2]), abs=1e-6)
@@ -209,7 +209,7 @@ def test_counts_pruned_are_those_of_kenlm(make_store: Callable[..., TokenStore])
 
 def test_what_entropy_prunes_costs_what_it_says(make_store: Callable[..., TokenStore]) -> None:
     """The change of a model by dropping one n-gram, against the divergence summed over the vocabulary."""
-    model = fit(NGramConfig(order=2), many(make_store, vocabulary=12, documents=40))
+    model = estimate(NGramConfig(order=2), many(make_store, vocabulary=12, documents=40))
     size = model.vocabulary.size
     before = np.exp(model.next_log_probs([np.array([word]) for word in range(size)]).astype(np.float64))
     context = 3
@@ -252,11 +252,11 @@ def test_counting_in_blocks_gives_the_same_tables(
     store = many(make_store)
     if block == 1:
         store = make_store([[1, 2, 3, 1, 2], [], [1, 2], [3, 3, 3, 3]], vocabulary=V)
-    whole = fit(NGramConfig(**settings), store)
+    whole = estimate(NGramConfig(**settings), store)
     for name in ("LEAST", "OTHER", "WORD"):
         monkeypatch.setattr(external, name, 0)
     monkeypatch.setattr(external, "MEGABYTE", block * (16 + 12 * settings["order"]))
-    blocks = fit(NGramConfig(**settings, memory=1), store)
+    blocks = estimate(NGramConfig(**settings, memory=1), store)
     for name, one, other in zip(Tables._fields, whole.tables, blocks.tables, strict=True):
         assert np.array_equal(one, other), name
         assert one.dtype == other.dtype
@@ -270,9 +270,9 @@ def test_quantised_tables_lose_little_and_never_flatter(
     """After every context the words sum to one at most; scores, steps and distributions agree; and the
     tables are half as large, the same under a ceiling, and the same once saved."""
     store = many(make_store)
-    exact = fit(NGramConfig(order=order, **settings), store)
+    exact = estimate(NGramConfig(order=order, **settings), store)
     config = NGramConfig(order=order, quantise=True, **settings)
-    model = fit(config, store)
+    model = estimate(config, store)
     documents = list(store.split("test").documents())
     scores, lengths = model.log_probs_and_lengths(documents)
     sums = []
@@ -289,7 +289,7 @@ def test_quantised_tables_lose_little_and_never_flatter(
     nats, before = (np.concatenate(one).astype(np.float64) for one in (scores, exact.log_probs(documents)))
     assert nats.mean() == pytest.approx(before.mean(), abs=0.02)
     model.save(tmp_path)
-    ceiling = fit(msgspec.structs.replace(config, memory=16), store)
+    ceiling = estimate(msgspec.structs.replace(config, memory=16), store)
     for other in (load(tmp_path, config, model.vocabulary), ceiling):
         for name, one, two in zip(Tables._fields, model.tables, other.tables, strict=True):
             assert np.array_equal(one, two), name
@@ -321,13 +321,13 @@ def test_discounts_of_the_paper_and_their_fallback() -> None:
 
 
 def test_one_word_is_enough(make_store: Callable[..., TokenStore]) -> None:
-    model = fit(NGramConfig(order=5), make_store([[1]], vocabulary=V))
+    model = estimate(NGramConfig(order=5), make_store([[1]], vocabulary=V))
     assert np.exp(model.next_log_probs([np.array([1])])).sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_an_id_of_no_token_is_refused(make_store: Callable[..., TokenStore]) -> None:
     """Compiled code would read whatever memory it points to."""
-    model = fit(NGramConfig(order=3), make_store([[1, 2, 3], [1, 2, 4]], vocabulary=V))
+    model = estimate(NGramConfig(order=3), make_store([[1, 2, 3], [1, 2, 4]], vocabulary=V))
     for wrong in (-1, V + 1, 1 << 31):
         with pytest.raises(LangueError, match=f"0 to {V - 1}"):
             model.log_probs([np.array([0, wrong])])
@@ -339,7 +339,7 @@ def test_an_id_of_no_token_is_refused(make_store: Callable[..., TokenStore]) -> 
 
 def test_save_and_load_are_exact(make_store: Callable[..., TokenStore], tmp_path: Path) -> None:
     config = NGramConfig(order=3)
-    model = fit(config, make_store([[1, 2, 3], [1, 2, 4]], vocabulary=V))
+    model = estimate(config, make_store([[1, 2, 3], [1, 2, 4]], vocabulary=V))
     model.save(tmp_path)
     loaded = load(tmp_path, config, Vocabulary(V, 0))
     text = [np.array([1, 2, 3, 0]), np.array([4, 4, 0])]
@@ -377,7 +377,7 @@ def test_kenlm_scores_the_same_tables_the_same(make_store: Callable[..., TokenSt
 
     rng = np.random.default_rng(0)
     corpus = [list(rng.integers(1, 6, rng.integers(3, 15))) for _ in range(60)]
-    model = fit(NGramConfig(order=4), make_store(corpus, vocabulary=V))
+    model = estimate(NGramConfig(order=4), make_store(corpus, vocabulary=V))
     write_arpa(model, 4, tmp_path / "model.arpa")
     peer = kenlm.Model(str(tmp_path / "model.arpa"))
     for text in [list(rng.integers(1, 7, 12)) for _ in range(20)]:
@@ -406,7 +406,7 @@ def ptb(shared_data: Callable[[str], Path], tmp_path_factory: pytest.TempPathFac
     [(2, 185.7048931), (3, 148.2814995), (4, 142.7156059), (5, 141.1862071), (6, 140.8368765)],
 )
 def test_penn_treebank_perplexities_are_kenlms(ptb: TokenStore, order: int, perplexity: float) -> None:
-    model = fit(NGramConfig(order=order), ptb)
+    model = estimate(NGramConfig(order=order), ptb)
     scores = model.log_probs(list(ptb.split("test").documents()))
     total = sum(score.sum(dtype=np.float64) for score in scores)
     assert math.exp(-total / sum(map(len, scores))) == pytest.approx(perplexity, rel=1e-7)
@@ -417,7 +417,7 @@ def test_folders_of_old_with_children_in_full_load(
 ) -> None:
     store = many(make_store)
     config = NGramConfig(order=3)
-    model = fit(config, store)
+    model = estimate(config, store)
     model.tables.exact().save(tmp_path)
     assert np.load(tmp_path / "children.npy").dtype == np.uint32
     assert not (tmp_path / "bases.npy").exists()

@@ -13,7 +13,7 @@ from langue.models.encoders.albert import (
     Albert,
     AlbertConfig,
     batches,
-    create,
+    build,
     from_released,
     load,
     to_released,
@@ -29,7 +29,7 @@ SHAPE: dict[str, Any] = {"layers": 3, "width": 32, "heads": 4, "context": 24, "i
 
 def model_of(vocabulary: Vocabulary = V, **options: Any) -> Albert:
     """A small model whose weights are large enough that every part of it matters."""
-    model = create(decode(AlbertConfig, SHAPE | options, "model"), vocabulary, seed=1).eval()
+    model = build(decode(AlbertConfig, SHAPE | options, "model"), vocabulary, seed=1).eval()
     torch.manual_seed(2)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -10,7 +10,7 @@ import torch
 
 from langue.base.config import decode
 from langue.base.errors import LangueError
-from langue.models.encoders.bert import Bert, BertConfig, batches, create, from_released, load, to_released
+from langue.models.encoders.bert import Bert, BertConfig, batches, build, from_released, load, to_released
 from langue.protocols import Masked, Vocabulary
 from langue.tokens.masked import MaskedBatch
 from langue.tokens.store import TOKENIZER, TokenStore
@@ -24,7 +24,7 @@ SHAPE: dict[str, Any] = {"layers": 2, "width": 32, "heads": 4, "context": 24, "i
 
 def model_of(**options: Any) -> Bert:
     """A small model whose weights are large enough that every part of it matters."""
-    model = create(decode(BertConfig, SHAPE | options, "model"), V, seed=1).eval()
+    model = build(decode(BertConfig, SHAPE | options, "model"), V, seed=1).eval()
     torch.manual_seed(2)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -104,7 +104,7 @@ def model_on(store: TokenStore, **options: Any) -> tuple[Bert, MaskedBatch]:
     """A model for the texts of a store, and a batch of them."""
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     config = decode(BertConfig, SHAPE | options, "model")
-    model = create(config, vocabulary, seed=1)
+    model = build(config, vocabulary, seed=1)
     torch.manual_seed(2)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -151,7 +151,7 @@ def test_packed_rows_have_the_loss_of_padded_ones(pairs: str, text_store: TokenS
     others = torch.autograd.grad(padded, list(model.layers.parameters()))
     for one, other in zip(gradients, others, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
-    by_setting = create(
+    by_setting = build(
         decode(BertConfig, SHAPE | {"pairs": pairs, "packed": False}, "m"), model.vocabulary, 0
     )
     by_setting.load_state_dict(model.state_dict())

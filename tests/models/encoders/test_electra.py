@@ -13,7 +13,7 @@ import langue
 from langue.base.config import decode
 from langue.base.errors import Interrupted, LangueError
 from langue.base.seeds import generator
-from langue.models.encoders.electra import Pair, PairConfig, batches, create, load, to_released
+from langue.models.encoders.electra import Pair, PairConfig, batches, build, load, to_released
 from langue.protocols import Discriminating, Vocabulary
 from langue.tokens.drawn import DrawnBatch, judged, written
 from langue.tokens.masking import NONE
@@ -29,7 +29,7 @@ SHARES = ["embedding", "gradient-disentangled", "all", "none"]
 
 def model_of(vocabulary: Vocabulary = V, **options: Any) -> Pair:
     """A small model whose weights are large enough that every part of it matters."""
-    model = create(decode(PairConfig, SHAPE | options, "model"), vocabulary, seed=1)
+    model = build(decode(PairConfig, SHAPE | options, "model"), vocabulary, seed=1)
     torch.manual_seed(2)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -187,7 +187,7 @@ def test_disentangled_gradients_leave_the_shared_table_alone(text_store: TokenSt
 
 
 def test_the_table_of_its_own_begins_at_zero() -> None:
-    model = create(decode(PairConfig, SHAPE | {"share": "gradient-disentangled"}, "model"), V, seed=1)
+    model = build(decode(PairConfig, SHAPE | {"share": "gradient-disentangled"}, "model"), V, seed=1)
     assert model.own is not None
     for table in (model.own.word, model.own.position, model.own.part):
         assert table is not None and not table.weight.any()
@@ -202,7 +202,7 @@ def test_what_is_shared_is_one_tensor(share: str, small_store: Path, tmp_path: P
     """After training and after loading: to move it moves what both say."""
     tiny = {"layers": 1, "width": 32, "heads": 2, "context": 32, "batch_tokens": 256, "steps": 3}
     trained: Any = langue.train("pair", small_store, tmp_path / "pair", share=share, **tiny)
-    for model in (trained.loaded.model, langue.load(tmp_path / "pair").loaded.model):  # type: ignore[union-attr]
+    for model in (trained.folder.model, langue.load(tmp_path / "pair").folder.model):  # type: ignore[union-attr]
         table = model.embeddings.word.weight
         assert model.output[0] is table
         tables = [part for part in model.parameters() if part.shape == table.shape]
@@ -322,8 +322,8 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
         langue.train("pair", small_store, tmp_path / "b", **tiny)
     monkeypatch.undo()
     resumed: Any = langue.train("pair", small_store, tmp_path / "b", **tiny, resume=True)
-    others = resumed.loaded.model.state_dict()
-    for name, tensor in straight.loaded.model.state_dict().items():
+    others = resumed.folder.model.state_dict()
+    for name, tensor in straight.folder.model.state_dict().items():
         assert torch.equal(tensor, others[name]), name
 
 
@@ -337,7 +337,7 @@ def test_every_verb_takes_a_pair(small_store: Path, tmp_path: Path) -> None:
     assert 0.1 < replaced["replaced"] < 0.16
     assert 0 <= replaced["f1"] <= 1
     assert replaced["accuracy"]["value"] > 0.8
-    assert len(trained.fill("The [MASK] is", top=3).gaps[0].candidates) == 3
+    assert len(trained.fill("The [MASK] is", k=3).gaps[0].candidates) == 3
     assert trained.embed(["The king"]).shape == (1, 64)
     assert langue.evaluate(trained, small_store).to_json()["replaced"] == replaced
 
@@ -353,7 +353,7 @@ def test_the_discriminator_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     shape = {"layers": 1, "width": 64, "heads": 2, "context": 32, "attention": "disentangled"}
     config = decode(PairConfig, shape, "model")
-    model = create(config, vocabulary, 0).train()
+    model = build(config, vocabulary, 0).train()
     source = batches(store.split("train"), vocabulary, config, 16, 32, 0)
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     nats, replaced, draw_tokens = [], [], model.draw

@@ -36,7 +36,7 @@ def test_goes_on_with_the_same_weights(trained: Any, small_store: Path, tmp_path
     family, folder, extra = trained
     langue.train(family, small_store, tmp_path / "m", start=str(folder), **STILL, **extra)
     one, other = langue.load(folder), langue.load(tmp_path / "m")
-    assert one.fill("The [MASK] is", top=8).to_json() == other.fill("The [MASK] is", top=8).to_json()
+    assert one.fill("The [MASK] is", k=8).to_json() == other.fill("The [MASK] is", k=8).to_json()
     assert other.info()["config"]["width"] == 32
     # Where it started from is no longer needed.
     assert langue.load(tmp_path / "m").embed(["x"]).shape == (1, 32)
@@ -46,7 +46,7 @@ def test_positions_are_stretched_to_a_longer_context(trained: Any, small_store: 
     family, folder, extra = trained
     langue.train(family, small_store, tmp_path / "m", start=str(folder), context=31, **STILL, **extra)
     old, new = (
-        langue.load(path).loaded.model.embeddings.position.weight for path in (folder, tmp_path / "m")
+        langue.load(path).folder.model.embeddings.position.weight for path in (folder, tmp_path / "m")
     )
     assert len(new) == 31
     torch.testing.assert_close(new[::2], old)
@@ -59,8 +59,8 @@ def test_a_larger_vocabulary_keeps_what_it_shares(trained: Any, small_text: Path
     langue.prepare(small_text, tmp_path / "s", vocabulary=700, documents="blank-line")
     langue.train(family, tmp_path / "s", tmp_path / "m", start=str(folder), **STILL, **extra)
     old, new = langue.load(folder), langue.load(tmp_path / "m")
-    rows = new.loaded.model.embeddings.word.weight
-    before = old.loaded.model.embeddings.word.weight
+    rows = new.folder.model.embeddings.word.weight
+    before = old.folder.model.embeddings.word.weight
     shared = 0
     spelled = {token: id for id, token in enumerate(old.tokenizer.spellings()) if token}
     for id, token in enumerate(new.tokenizer.spellings()):
@@ -71,7 +71,7 @@ def test_a_larger_vocabulary_keeps_what_it_shares(trained: Any, small_text: Path
             pieces = old.tokenizer.encode(token.decode()).astype(np.int64)
             torch.testing.assert_close(rows[id], before[torch.from_numpy(pieces)].mean(0))
     assert 500 < shared < 700
-    for one, other in zip(new.loaded.model.specials, old.loaded.model.specials, strict=True):
+    for one, other in zip(new.folder.model.specials, old.folder.model.specials, strict=True):
         assert torch.equal(rows[one], before[other])
     assert torch.equal(rows[new.tokenizer.eos], before[old.tokenizer.eos])
 
@@ -96,7 +96,7 @@ def test_a_folder_of_hugging_face_is_a_start_too(trained: Any, small_store: Path
     api.export_encoder(folder, tmp_path / "hf")
     langue.train(family, small_store, tmp_path / "m", start=str(tmp_path / "hf"), **STILL)
     one, other = langue.load(folder), langue.load(tmp_path / "m")
-    assert one.fill("The [MASK] is", top=8).to_json() == other.fill("The [MASK] is", top=8).to_json()
+    assert one.fill("The [MASK] is", k=8).to_json() == other.fill("The [MASK] is", k=8).to_json()
     assert other.info()["config"]["width"] == 32
 
 
@@ -120,7 +120,7 @@ def test_distances_are_lengthened_to_a_longer_context(family: str, small_store: 
     old: Any = langue.train(family, small_store, tmp_path / "a", **APART, context=16, **few)
     new: Any = langue.train(family, small_store, tmp_path / "b", start=start, context=40, **STILL, **apart)
     ids = [np.arange(20, 36), np.arange(50, 60)]
-    for one, other in zip(old.loaded.model.hidden(ids), new.loaded.model.hidden(ids), strict=True):
+    for one, other in zip(old.folder.model.hidden(ids), new.folder.model.hidden(ids), strict=True):
         np.testing.assert_array_equal(one, other)
     table = torch.arange(8.0)[:, None]  # distances -4 to 3
     assert lengthened(table, 12)[:, 0].tolist() == [0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 7, 7]
@@ -184,10 +184,10 @@ def test_the_second_stage_starts_from_the_first(small_store: Path, tmp_path: Pat
     shape = second.info()["config"]
     assert (shape["layers"], shape["width"], shape["context"]) == (2, 32, 16)
     first: Any = langue.load(start)
-    model, layers = second.loaded.model, first.loaded.model.layers
+    model, layers = second.folder.model, first.folder.model.layers
     mean = (layers[0].c_fc.weight + layers[1].c_fc.weight) / 2
     torch.testing.assert_close(model.layer.c_fc.weight, mean)
-    assert torch.equal(model.pooler.weight, first.loaded.model.pooler.weight)
+    assert torch.equal(model.pooler.weight, first.folder.model.pooler.weight)
     for wrong, message in (({"position": "relative"}, "absolute positions"), ({"width": 64}, "leave layers")):
         with pytest.raises(LangueError, match=message):
             langue.train("albert", small_store, tmp_path / "x", start=start, **order, **wrong)

@@ -14,7 +14,7 @@ from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.generation.beam import beam_search
 from langue.models.encoders import bert
-from langue.models.networks.bert2bert import FAMILY, Bert2Bert, Bert2BertConfig, create
+from langue.models.networks.bert2bert import FAMILY, Bert2Bert, Bert2BertConfig, build
 from langue.nn.released import gathered, paired
 from langue.protocols import Vocabulary
 from langue.tokens.store import TokenStore
@@ -25,7 +25,7 @@ SHAPE = {"layers": 2, "width": C, "heads": H, "context": T, "inner": 40, "separa
 
 
 def model_of(**settings: Any) -> Bert2Bert:
-    return create(decode(Bert2BertConfig, SHAPE | settings, "model"), VOCABULARY, 3).eval()
+    return build(decode(Bert2BertConfig, SHAPE | settings, "model"), VOCABULARY, 3).eval()
 
 
 def test_scores_and_writes_as_transformers_does() -> None:
@@ -101,7 +101,7 @@ def test_scores_and_writes_as_transformers_does() -> None:
 
 
 def test_both_sides_begin_as_one_bert_with_one_embedding() -> None:
-    source = bert.create(
+    source = bert.build(
         decode(bert.BertConfig, {k: v for k, v in SHAPE.items() if k != "separator"}, ""), VOCABULARY, 9
     )
     model = model_of()
@@ -141,7 +141,7 @@ def test_writes_what_only_the_source_tells(make_store: Callable[..., TokenStore]
     split = make_store(documents, vocabulary=V).split("train")
     settings = {"layers": 1, "width": 64, "heads": 4, "context": 16, "separator": "|"}
     config = decode(Bert2BertConfig, settings, "model")
-    model = create(config, VOCABULARY, 0).train()
+    model = build(config, VOCABULARY, 0).train()
     source = FAMILY.batches(split, VOCABULARY, config, 8, 64, 0)
     steps = 500
     optimiser = torch.optim.Adam(model.parameters(), lr=0.004)

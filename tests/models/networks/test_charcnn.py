@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from langue.base.errors import LangueError
-from langue.models.networks.charcnn import LONGEST, CharCNNConfig, Spelling, create, load, spell
+from langue.models.networks.charcnn import LONGEST, CharCNNConfig, Spelling, build, load, spell
 from langue.models.networks.rnn import RNN
 from langue.protocols import Vocabulary
 
@@ -17,7 +17,7 @@ VOCABULARY = Vocabulary(len(SPELLINGS), 0, SPELLINGS)
 
 
 def model_of(size: str = "small") -> tuple[RNN, Spelling]:
-    model = create(CharCNNConfig(size=size, width=8), VOCABULARY, 3).eval()  # type: ignore[arg-type]
+    model = build(CharCNNConfig(size=size, width=8), VOCABULARY, 3).eval()  # type: ignore[arg-type]
     assert isinstance(model.embedding, Spelling)
     return model, model.embedding
 
@@ -70,7 +70,7 @@ def test_scores_are_those_of_torchs_lstm_over_these_vectors() -> None:
 def test_the_sizes_are_those_of_the_paper() -> None:
     """Table 2: 25 w filters of width w to 6 and min(200, 50 w) to 7; 15 per character; 300 and 650 units."""
     for size, filters, width in (("small", 525, 300), ("large", 1100, 650)):
-        model = create(CharCNNConfig(size=size), VOCABULARY, 0)  # type: ignore[arg-type]
+        model = build(CharCNNConfig(size=size), VOCABULARY, 0)  # type: ignore[arg-type]
         layer = model.recurrent.layers[0]
         assert (layer.weight_ih.shape[1], model.recurrent.width) == (filters, width)
 

@@ -11,7 +11,7 @@ import torch
 from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.evaluation.checks import check
-from langue.models.networks.gpt2 import GPT2, GPT2Config, create, from_released, load, to_released
+from langue.models.networks.gpt2 import GPT2, GPT2Config, build, from_released, load, to_released
 from langue.protocols import Vocabulary
 from langue.tokens.batches import Batches
 from langue.tokens.store import TokenStore
@@ -34,7 +34,7 @@ every_option = pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "
 
 def model_of(**options: Any) -> GPT2:
     """A small model whose weights are large enough that every part of it matters."""
-    model = create(decode(GPT2Config, SHAPE | options, "model"), V, seed=1).eval()
+    model = build(decode(GPT2Config, SHAPE | options, "model"), V, seed=1).eval()
     torch.manual_seed(2)
     with torch.no_grad():
         for parameter in model.parameters():

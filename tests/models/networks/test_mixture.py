@@ -40,8 +40,8 @@ def test_models_of_two_families_are_better_together(
     for part in parts:
         shutil.rmtree(part)  # the folder stands alone
     model = langue.load(tmp_path / "mixture")
-    assert isinstance(model.loaded.model, Mixture)
-    weights = model.loaded.model.weights
+    assert isinstance(model.folder.model, Mixture)
+    weights = model.folder.model.weights
     found = langue.evaluate(model, small_store, check=True)
     assert found.passed, str(found)
     valid = langue.evaluate(model, small_store, split="valid").bits_per_byte
@@ -49,9 +49,9 @@ def test_models_of_two_families_are_better_together(
     assert valid is not None
     assert valid <= min(part.bits_per_byte or 0 for part in alone) + 1e-4
     document = next(TokenStore(small_store).split("test").documents())
-    single = [langue.load(small_models[name]).loaded.model for name in ("trigram", "gpt2")]
+    single = [langue.load(small_models[name]).folder.model for name in ("trigram", "gpt2")]
     expected = mixed(np.stack([part.log_probs([document])[0] for part in single]), weights)
-    assert model.loaded.model.log_probs([document])[0] == pytest.approx(expected, abs=1e-5)
+    assert model.folder.model.log_probs([document])[0] == pytest.approx(expected, abs=1e-5)
     assert model.generate("the", max_tokens=3, seed=1).tokens
 
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from langue.base.config import decode
-from langue.models.networks.nplm import NPLM, NPLMConfig, create
+from langue.models.networks.nplm import NPLM, NPLMConfig, build
 from langue.protocols import Vocabulary
 
 V = 11
 
 
 def model_of(direct: bool) -> NPLM:
-    return create(NPLMConfig(order=4, width=3, hidden=5, direct=direct), Vocabulary(V, 0), 7).eval()
+    return build(NPLMConfig(order=4, width=3, hidden=5, direct=direct), Vocabulary(V, 0), 7).eval()
 
 
 @pytest.mark.parametrize("direct", [False, True])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from langue.models.networks.rnn import RNN, RNNConfig, create, streams
+from langue.models.networks.rnn import RNN, RNNConfig, build, streams
 from langue.protocols import Vocabulary
 from langue.tokens.batches import StreamBatches
 from langue.tokens.store import TokenStore
@@ -18,7 +18,7 @@ PEERS = {"elman": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 def model_of(**settings: object) -> RNN:
-    return create(RNNConfig(width=9, context=4, **settings), Vocabulary(V, 0), 5).eval()  # type: ignore[arg-type]
+    return build(RNNConfig(width=9, context=4, **settings), Vocabulary(V, 0), 5).eval()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("cell", PEERS)

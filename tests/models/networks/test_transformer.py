@@ -15,7 +15,7 @@ from langue.models.networks.transformer import (
     Layer,
     Transformer,
     TransformerConfig,
-    create,
+    build,
     sinusoids,
 )
 from langue.protocols import Vocabulary
@@ -28,7 +28,7 @@ VOCABULARY = Vocabulary(V, 0, [b"", *(bytes([96 + id]) for id in range(1, SEPARA
 
 def model_of(norm: str = "post", **settings: Any) -> Transformer:
     config = TransformerConfig(layers=2, width=C, heads=H, context=T, norm=norm, **settings)  # type: ignore[arg-type]
-    model = create(config, VOCABULARY, 4).eval()
+    model = build(config, VOCABULARY, 4).eval()
     with torch.no_grad():  # as initialised, biases and norms would hide a wrong place
         for parameter in model.parameters():
             if parameter.ndim < 2:
@@ -162,7 +162,7 @@ def test_learns_to_turn_sequences_round(make_store: Callable[..., TokenStore]) -
     seen = [tuple(draw.integers(1, 9, draw.integers(2, 5)).tolist()) for _ in range(2000)]
     split = make_store([[*ids, SEPARATOR, *ids[::-1]] for ids in seen], vocabulary=V).split("train")
     config = TransformerConfig(layers=1, width=32, heads=4, norm="pre", separator="|")
-    model = create(config, VOCABULARY, 0).train()
+    model = build(config, VOCABULARY, 0).train()
     source = FAMILY.batches(split, VOCABULARY, config, 8, 64, 0)
     steps = 500
     optimiser = torch.optim.Adam(model.parameters(), lr=0.004)

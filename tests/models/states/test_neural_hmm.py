@@ -13,7 +13,7 @@ from tests.models.hmm.test_blocks import summed
 import langue
 from langue.base.errors import Interrupted, LangueError
 from langue.evaluation.checks import check
-from langue.models.states.neural_hmm import WEIGHTS, NeuralHMM, NeuralHMMConfig, create, load
+from langue.models.states.neural_hmm import WEIGHTS, NeuralHMM, NeuralHMMConfig, build, load
 from langue.protocols import Causal, Vocabulary
 from langue.tokens.batches import Batch
 
@@ -30,7 +30,7 @@ def batch() -> Batch:
 
 
 def test_loss_and_gradient_are_those_of_the_written_out_sum() -> None:
-    model = create(CONFIG, Vocabulary(V, 0), 0).train()
+    model = build(CONFIG, Vocabulary(V, 0), 0).train()
     loss = model.loss(batch())
     loss.backward()
     found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
@@ -47,7 +47,7 @@ def test_loss_and_gradient_are_those_of_the_written_out_sum() -> None:
 
 
 def test_state_dropout_leaves_a_proper_hmm() -> None:
-    model = create(NeuralHMMConfig(states=16, clusters=2, width=4, context=5), Vocabulary(V, 0), 0)
+    model = build(NeuralHMMConfig(states=16, clusters=2, width=4, context=5), Vocabulary(V, 0), 0)
     torch.manual_seed(0)
     losses = {round(float(model.train().loss(batch()).detach()), 4) for _ in range(4)}
     assert len(losses) > 1
@@ -62,7 +62,7 @@ def test_state_dropout_leaves_a_proper_hmm() -> None:
 @pytest.mark.parametrize(("states", "clusters"), [(6, 3), (6, 1)])
 def test_it_is_a_language_model(tmp_path: Path, states: int, clusters: int) -> None:
     config = NeuralHMMConfig(states=states, clusters=clusters, width=8, dropout=0.0, context=5)
-    model = create(config, Vocabulary(V, 0), 0).eval()
+    model = build(config, Vocabulary(V, 0), 0).eval()
     assert isinstance(model, Causal)
     rng = np.random.default_rng(0)
     documents = [np.r_[rng.integers(1, V, 20), 0] for _ in range(3)]
@@ -119,11 +119,11 @@ def test_states_that_no_cluster_can_share_are_refused(small_store: Path, tmp_pat
     with pytest.raises(LangueError, match="100 states cannot be shared out equally to 16 clusters"):
         langue.train("neural-hmm", small_store, tmp_path / "m", states=100, clusters=16, steps=1)
     with pytest.raises(LangueError, match="clusters need as many words"):
-        create(NeuralHMMConfig(), Vocabulary(50, 0), 0)
+        build(NeuralHMMConfig(), Vocabulary(50, 0), 0)
 
 
 def test_tables_too_large_to_draw_are_refused() -> None:
-    model = create(NeuralHMMConfig(states=16_384, clusters=8, width=2), Vocabulary(V, 0), 0)
+    model = build(NeuralHMMConfig(states=16_384, clusters=8, width=2), Vocabulary(V, 0), 0)
     with pytest.raises(LangueError, match="16,384 states take"):
         model.hmm.size()
     (path,) = model.states([np.array([3, 0])])

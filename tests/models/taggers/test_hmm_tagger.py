@@ -11,7 +11,14 @@ import pytest
 from langue.base.errors import LangueError
 from langue.corpus.schemes import obeys
 from langue.corpus.tagged import Sentence, read_tagged
-from langue.models.taggers.hmm_tagger import HMMTaggerConfig, deleted_interpolation, ending_scores, fit, load
+from langue.models.family import TaggedData
+from langue.models.taggers.hmm_tagger import (
+    HMMTaggerConfig,
+    deleted_interpolation,
+    ending_scores,
+    estimate,
+    load,
+)
 from langue.protocols import Tagger
 from langue.tasks.tagging import measure
 
@@ -34,7 +41,7 @@ def of(text: str) -> Sentence:
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_it_tags_what_it_saw(order: int) -> None:
-    model = fit(HMMTaggerConfig(order=order), ("word",), sentences(TEXTS))
+    model = estimate(HMMTaggerConfig(order=order), TaggedData(("word",), sentences(TEXTS)))
     assert isinstance(model, Tagger)
     assert model.tag([of(text) for text, _ in TEXTS]) == [tuple(tags.split()) for _, tags in TEXTS]
     assert model.tag([of("the dog sees a cat"), of(""), of("the wug sleeps")])[::2] == [
@@ -45,8 +52,9 @@ def test_it_tags_what_it_saw(order: int) -> None:
 
 def test_joint_probabilities_are_counts() -> None:
     """Two tags that share no word: p(tags | words) of an ambiguous word is in the transitions alone."""
-    model = fit(
-        HMMTaggerConfig(order=1), ("word",), sentences([("a x", "A X"), ("b x", "B Y"), ("a x", "A X")])
+    model = estimate(
+        HMMTaggerConfig(order=1),
+        TaggedData(("word",), sentences([("a x", "A X"), ("b x", "B Y"), ("a x", "A X")])),
     )
     K, names = len(model.labels), model.labels
     a, b, x, y = (names.index(name) for name in "ABXY")
@@ -101,7 +109,9 @@ def test_endings_are_smoothed_by_shorter_ones() -> None:
 
 
 def test_no_permitted_way_through_words_seen_with_few_tags() -> None:
-    model = fit(HMMTaggerConfig(), ("word",), sentences([("a b c", "B-X M-X E-X"), ("d e", "O O")]))
+    model = estimate(
+        HMMTaggerConfig(), TaggedData(("word",), sentences([("a b c", "B-X M-X E-X"), ("d e", "O O")]))
+    )
     for text in ("b", "b b", "d c d", "c a", "d b e"):
         tags = model.tag([of(text)])[0]
         assert obeys(tags, "BMES"), tags
@@ -110,7 +120,7 @@ def test_no_permitted_way_through_words_seen_with_few_tags() -> None:
 
 def test_save_and_load_are_exact(tmp_path: Path) -> None:
     config = HMMTaggerConfig(decoding="posterior")
-    model = fit(config, ("word",), sentences(TEXTS))
+    model = estimate(config, TaggedData(("word",), sentences(TEXTS)))
     model.save(tmp_path)
     loaded = load(tmp_path, config)
     texts = [of("the wug sees 7 Dogs"), of("dogs"), of("")]
@@ -121,17 +131,17 @@ def test_save_and_load_are_exact(tmp_path: Path) -> None:
 
 
 def test_partial_and_strange_data() -> None:
-    model = fit(HMMTaggerConfig(), ("word",), sentences([("a b", "X ?"), ("b a", "Y X")]))
+    model = estimate(HMMTaggerConfig(), TaggedData(("word",), sentences([("a b", "X ?"), ("b a", "Y X")])))
     assert model.tag([of("a b")]) == [("X", "Y")]
     with pytest.raises(LangueError, match="no token has a known tag"):
-        fit(HMMTaggerConfig(), ("word",), sentences([("a", "?")]))
+        estimate(HMMTaggerConfig(), TaggedData(("word",), sentences([("a", "?")])))
     many = [Sentence((("a",),), (f"T{k}",)) for k in range(300)]
     with pytest.raises(LangueError, match="300 tags are too many"):
-        fit(HMMTaggerConfig(), ("word",), many)
+        estimate(HMMTaggerConfig(), TaggedData(("word",), many))
 
 
 def test_alone_in_a_batch_and_without_tags() -> None:
-    model = fit(HMMTaggerConfig(), ("word",), sentences(TEXTS))
+    model = estimate(HMMTaggerConfig(), TaggedData(("word",), sentences(TEXTS)))
     tagged = sentences(TEXTS)
     assert [model.tag([Sentence(one.columns)])[0] for one in tagged] == model.tag(tagged)
 
@@ -142,7 +152,8 @@ def test_parts_of_speech_of_english(shared_data: Callable[[str], Path]) -> None:
     train = read_tagged(shared_data("ud-english-ewt/train.conllu.gz")).sentences[:4000]
     test = read_tagged(shared_data("ud-english-ewt/test.conllu")).sentences[:500]
     second, first = (
-        measure(fit(HMMTaggerConfig(order=order), ("word",), train), test).accuracy for order in (2, 1)
+        measure(estimate(HMMTaggerConfig(order=order), TaggedData(("word",), train)), test).accuracy
+        for order in (2, 1)
     )
     assert second > 0.88
     assert second > first - 0.005

@@ -82,7 +82,7 @@ def make(text_store: TokenStore) -> Make:
             config = decode(RNNTaggerConfig, TINY | MODELS[name], "model")
             labels, _ = spell_labels(data, config.encoding)
             columns = ("word", "form")[: len(data[0].columns)]
-            return rnn_tagger.create(config, columns, labels, data, seed).eval()
+            return rnn_tagger.build(config, columns, labels, data, seed).eval()
         kind, head = MODELS[name]
         shape = {"layers": 1, "width": 16, "heads": 2, "context": 24, "pairs": "none"}
         labels, _ = spell_labels(data, "BIOES")
@@ -97,7 +97,7 @@ def make(text_store: TokenStore) -> Make:
             scheme=labels.scheme,
             encoding=labels.encoding,
         )
-        return encoder_tagger.create(made, tokenizer, seed).eval()
+        return encoder_tagger.build(made, tokenizer, seed).eval()
 
     return build
 

@@ -17,11 +17,11 @@ import numpy as np
 from langue.base.config import Config
 from langue.models.counts.exchange import Numbers, exchange
 from langue.models.counts.ngram.counts import count, stream_of
-from langue.models.counts.ngram.estimate import estimate
+from langue.models.counts.ngram.estimate import estimate_tables
 from langue.models.counts.ngram.model import NGram, NGramDecoder
 from langue.models.counts.ngram.tables import Tables
-from langue.models.registry import Family
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.models.family import Family
+from langue.protocols import Causal, Floats, Ids, Vocabulary
 from langue.tokens.store import TokenStore
 
 
@@ -39,7 +39,7 @@ class Classes(NamedTuple):
     log_share: Numbers  # (V,) float32: natural log p(word | class)
 
 
-class ClassNGram:
+class ClassNGram(Causal):
     """A `Causal` model: `inner` is of classes."""
 
     window: int | None = None
@@ -87,7 +87,7 @@ class ClassNGramDecoder:
         self.inner.select(rows)
 
 
-def fit(config: ClassNGramConfig, store: TokenStore) -> ClassNGram:
+def estimate(config: ClassNGramConfig, store: TokenStore) -> ClassNGram:
     """Find classes on the training split, and count it in them."""
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     split = store.split("train")
@@ -101,7 +101,7 @@ def fit(config: ClassNGramConfig, store: TokenStore) -> ClassNGram:
     log_share = np.log(weights / np.bincount(of, weights)[of]).astype(np.float32)
     size = int(of.max()) + 1
     stream = stream_of(replace(split, tokens=of[split.tokens]), size)
-    tables = estimate(count(stream, size, config.order))
+    tables = estimate_tables(count(stream, size, config.order))
     inner = NGram(Vocabulary(size, int(of[vocabulary.eos])), tables)
     return ClassNGram(vocabulary, Classes(of, log_share), inner)
 
@@ -117,8 +117,9 @@ def load(folder: Path, config: ClassNGramConfig, vocabulary: Vocabulary) -> Clas
 FAMILY = Family(
     name="class-ngram",
     summary="n-gram model of classes of words, to be mixed with one of words",
+    makes=Causal,
     config=ClassNGramConfig,
     estimated_by="counts",
     load=load,
-    fit=fit,
+    estimate=estimate,
 )

@@ -19,8 +19,8 @@ from langue.base.compiled import njit
 from langue.base.config import Config
 from langue.models.counts.ngram.counts import Numbers, stream_of
 from langue.models.counts.suffix_array import follow, locate, narrow, suffix_array
-from langue.models.registry import Family
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.models.family import Family
+from langue.protocols import Causal, Floats, Ids, Vocabulary
 from langue.tokens.store import TokenStore
 
 
@@ -30,7 +30,7 @@ class InfiniGramConfig(Config, frozen=True):
     add: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # to every count; 0 is the paper
 
 
-class InfiniGram:
+class InfiniGram(Causal):
     """A `Causal` model.
 
     Attributes:
@@ -124,7 +124,7 @@ class InfiniGramDecoder:
         self.texts = [self.texts[row] for row in rows]
 
 
-def fit(config: InfiniGramConfig, store: TokenStore) -> InfiniGram:
+def estimate(config: InfiniGramConfig, store: TokenStore) -> InfiniGram:
     """Sort the positions of the training split."""
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     stream = stream_of(store.split("train"), vocabulary.size)
@@ -198,8 +198,9 @@ def _distribution(stream, suffixes, add, text, low, high, row):  # type: ignore[
 FAMILY = Family(
     name="infinigram",
     summary="n-grams without bound, by the longest match in a suffix array",
+    makes=Causal,
     config=InfiniGramConfig,
     estimated_by="counts",
     load=load,
-    fit=fit,
+    estimate=estimate,
 )

@@ -17,8 +17,8 @@ import numpy as np
 from langue.base.compiled import njit
 from langue.base.config import Config
 from langue.models.counts.ngram.counts import Numbers, count, stream_of
-from langue.models.registry import Family
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.models.family import Family
+from langue.protocols import Causal, Floats, Ids, Vocabulary
 from langue.tokens.store import TokenStore
 
 
@@ -38,7 +38,7 @@ class Chain(NamedTuple):
     total: Numbers  # (contexts + 1,) uint32: the counts of its children; the last for no context at all
 
 
-class Markov:
+class Markov(Causal):
     """A `Causal` model."""
 
     window: int | None = None
@@ -95,7 +95,7 @@ class MarkovDecoder:
         return text[max(0, len(text) - self.model.config.order) :]
 
 
-def fit(config: MarkovConfig, store: TokenStore) -> Markov:
+def estimate(config: MarkovConfig, store: TokenStore) -> Markov:
     """Count the training split."""
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     levels = count(stream_of(store.split("train"), vocabulary.size), vocabulary.size, config.order + 1)
@@ -175,8 +175,9 @@ def _child(word, low, high, target):  # type: ignore[no-untyped-def]
 FAMILY = Family(
     name="markov",
     summary="plain Markov chain, by maximum likelihood or with add-k",
+    makes=Causal,
     config=MarkovConfig,
     estimated_by="counts",
     load=load,
-    fit=fit,
+    estimate=estimate,
 )

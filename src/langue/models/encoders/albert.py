@@ -27,13 +27,12 @@ from langue.models.encoders.bert import (
 )
 from langue.models.encoders.config import Count, MaskedConfig
 from langue.models.encoders.start import start_from
-from langue.models.registry import Family
+from langue.models.family import Family
 from langue.nn.attention import Mask
-from langue.nn.fast.choices import best_device
 from langue.nn.relative import RelativeBias
 from langue.nn.released import Names, Weights, gathered, paired, scattered
-from langue.nn.weights import fit, load_weights, save_weights
-from langue.protocols import Vocabulary
+from langue.nn.weights import load_state, load_weights, save_weights
+from langue.protocols import Masked, Vocabulary
 from langue.tokens.masked import Relation
 from langue.tokens.masking import Unit
 
@@ -146,13 +145,15 @@ def from_released(config: AlbertConfig, vocabulary: Vocabulary, weights: Weights
     """
     if not any(name.startswith("albert.") for name in weights):
         weights = {f"albert.{name}": tensor for name, tensor in weights.items()}
-    model = create(config, vocabulary, seed)
+    model = build(config, vocabulary, seed)
     own = model.state_dict()
     state = {
         name: part for name, part in own.items() if name.startswith(("pooler", "relation", "prediction"))
     }
     found = gathered(released_names(), weights)
-    fit(model, state | {name: part for name, part in found.items() if name in own}, "what was released")
+    load_state(
+        model, state | {name: part for name, part in found.items() if name in own}, "what was released"
+    )
     return model
 
 
@@ -188,14 +189,14 @@ def to_released(model: Albert) -> tuple[dict[str, Any], Weights]:
     return table, weights
 
 
-def create(config: AlbertConfig, vocabulary: Vocabulary, seed: int) -> Albert:
+def build(config: AlbertConfig, vocabulary: Vocabulary, seed: int) -> Albert:
     """A model with random weights, or those it is to start from."""
     config.settle(vocabulary)
     model = Albert(config, vocabulary)
     initialise(model, seed)
     if config.start:
         start_from(model, Path(config.start), family="albert")
-    return model.to(best_device())
+    return model
 
 
 def load(folder: Path, config: AlbertConfig, vocabulary: Vocabulary) -> Albert:
@@ -210,12 +211,11 @@ def load(folder: Path, config: AlbertConfig, vocabulary: Vocabulary) -> Albert:
 FAMILY = Family(
     name="albert",
     summary="encoder with one layer for all, and a factorised embedding (ALBERT)",
+    makes=Masked,
     config=AlbertConfig,
     estimated_by="gradient",
     load=load,
-    create=create,
+    build=build,
     batches=batches,
-    from_released=from_released,
-    to_released=to_released,
     reads_spellings=True,
 )

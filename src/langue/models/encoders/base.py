@@ -11,7 +11,7 @@ from torch import nn
 from langue.base.errors import LangueError
 from langue.nn.attention import Mask, document_mask
 from langue.nn.fast.cross_entropy import head_cross_entropy
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Floats, Ids, Masked, Vocabulary
 from langue.tokens.masked import MaskedBatch, Relation, Specials
 from langue.tokens.masking import NONE
 
@@ -19,7 +19,7 @@ READ = 1 << 13  # slots read at a time
 PREDICTED = 1024  # rows of logits at a time
 
 
-class MaskedModel(nn.Module, ABC):
+class MaskedModel(nn.Module, Masked, ABC):
     """A `Masked` model, once a family adds these.
 
     forward(ids, positions, types, mask, places): hidden states `(B, T, C)` of what is `(B, T)`; with places
@@ -49,6 +49,7 @@ class MaskedModel(nn.Module, ABC):
         self.pairs = pairs
         self.packed = packed
         self.headless = headless
+        self.pooler: nn.Module | None = None  # of the state of `[CLS]`, where it is trained on pairs
         self.decodes = False  # `decode` is more than nothing, and needs the hidden states of all places
         self.carry: dict[str, torch.Tensor] = {}
 

@@ -19,14 +19,13 @@ from langue.base.seeds import derive
 from langue.models.encoders.base import MaskedModel
 from langue.models.encoders.config import MaskedConfig
 from langue.models.encoders.start import start_from
-from langue.models.registry import Family
+from langue.models.family import Family
 from langue.nn.attention import Attention, Mask, ask
 from langue.nn.disentangled import DisentangledAttention
 from langue.nn.dropout import Dropout
-from langue.nn.fast.choices import best_device
 from langue.nn.released import Names, Weights, gathered, paired, scattered
-from langue.nn.weights import fit, load_weights, save_weights
-from langue.protocols import Vocabulary
+from langue.nn.weights import load_state, load_weights, save_weights
+from langue.protocols import Masked, Vocabulary
 from langue.tokens.masked import MaskedBatches, PairBatches, Relation
 from langue.tokens.store import Split
 
@@ -303,11 +302,13 @@ def from_released(config: BertConfig, vocabulary: Vocabulary, weights: Weights, 
     """
     if not any(name.startswith("bert.") for name in weights):
         weights = {f"bert.{name}": tensor for name, tensor in weights.items()}
-    model = create(config, vocabulary, seed)
+    model = build(config, vocabulary, seed)
     own = model.state_dict()
     state = {name: part for name, part in own.items() if not name.startswith(("embeddings.", "layers."))}
     found = gathered(released_names(config), weights)
-    fit(model, state | {name: part for name, part in found.items() if name in own}, "what was released")
+    load_state(
+        model, state | {name: part for name, part in found.items() if name in own}, "what was released"
+    )
     return model
 
 
@@ -342,14 +343,14 @@ def to_released(model: Bert) -> tuple[dict[str, Any], Weights]:
     return table, weights
 
 
-def create(config: BertConfig, vocabulary: Vocabulary, seed: int) -> Bert:
+def build(config: BertConfig, vocabulary: Vocabulary, seed: int) -> Bert:
     """A model with random weights, or those it is to start from."""
     config.settle(vocabulary)
     model = Bert(config, vocabulary)
     initialise(model, seed)
     if config.start:
         start_from(model, Path(config.start), family="bert")
-    return model.to(best_device())
+    return model
 
 
 def load(folder: Path, config: BertConfig, vocabulary: Vocabulary) -> Bert:
@@ -364,12 +365,11 @@ def load(folder: Path, config: BertConfig, vocabulary: Vocabulary) -> Bert:
 FAMILY = Family(
     name="bert",
     summary="bidirectional encoder that predicts hidden tokens (BERT)",
+    makes=Masked,
     config=BertConfig,
     estimated_by="gradient",
     load=load,
-    create=create,
+    build=build,
     batches=batches,
-    from_released=from_released,
-    to_released=to_released,
     reads_spellings=True,  # to match the vocabulary of a model it starts from
 )

@@ -5,24 +5,28 @@ mean over the tokens. What the encoder learned about pairs of passages, its pool
 starts; an encoder without one starts at random.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from langue.base.config import Config, decode
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
 from langue.models.encoders.base import MaskedModel, marked_places
-from langue.models.registry import ClassifierFamily, family
+from langue.models.family import Family
+from langue.models.registry import family
 from langue.nn.dropout import Dropout
-from langue.nn.fast.choices import best_device
 from langue.nn.weights import load_weights, save_weights
-from langue.protocols import Vocabulary
-from langue.tokens.masked import MaskedBatch
+from langue.protocols import Classifier, Floats, Ids, Vocabulary
+from langue.tokens.masked import MaskedBatch, packed
 
+EXAMPLES = 64  # read at a time without gradients
 Pool = Literal["cls", "mean"]
 
 
@@ -35,13 +39,17 @@ class ClassifierConfig(Config, frozen=True):
     pool: Pool = "cls"
 
 
-class Classifier(nn.Module):
+class EncoderClassifier(nn.Module, Classifier):
     """Reads packed examples, whose numbers stand at their `[CLS]` in `MaskedBatch.pairs`."""
 
     def __init__(self, config: ClassifierConfig, encoder: MaskedModel) -> None:
         super().__init__()
         C = encoder.width
         self.config = config
+        self.labels = config.labels
+        self.texts = 2 if config.task == "pair" else 1
+        self.window = encoder.window
+        self.specials = encoder.specials
         self.encoder = encoder
         self.pool = nn.Linear(C, C)
         self.drop = Dropout(config.dropout)
@@ -51,7 +59,7 @@ class Classifier(nn.Module):
     def initialise(self, seed: int) -> None:
         """Weights ~ N(0, 0.02), biases 0; the pooler is the encoder's if it has one."""
         draw = torch.Generator().manual_seed(derive(seed, "head") % 2**63)
-        pooler = getattr(self.encoder, "pooler", None)
+        pooler = self.encoder.pooler  # of the task on pairs
         for layer in (self.pool, self.out):
             layer.weight.copy_(torch.randn(layer.weight.shape, generator=draw) * 0.02)
             layer.bias.zero_()
@@ -75,6 +83,18 @@ class Classifier(nn.Module):
         counts = owner.bincount()
         return states.new_zeros(len(counts), self.encoder.width).index_add(0, owner, states) / counts[:, None]
 
+    @torch.no_grad()
+    def log_probs(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> Floats:
+        self.eval()
+        # Read by length, so that rows are full; told in the order they were given.
+        order = np.argsort([len(ids) for ids in sequences], kind="stable")
+        scores = np.empty((len(sequences), len(self.labels)))
+        for first in range(0, len(order), EXAMPLES):
+            chosen = order[first : first + EXAMPLES]
+            logits = self(packed([(sequences[index], types[index]) for index in chosen], self.window))
+            scores[chosen] = F.log_softmax(logits.double(), -1).cpu().numpy()
+        return scores
+
     def size(self) -> dict[str, int]:
         return {"parameters": sum(parameter.numel() for parameter in self.parameters())}
 
@@ -82,34 +102,36 @@ class Classifier(nn.Module):
         save_weights(self, folder)
 
 
-def create(config: ClassifierConfig, vocabulary: Vocabulary, seed: int) -> Classifier:
+def build(config: ClassifierConfig, vocabulary: Vocabulary, seed: int) -> EncoderClassifier:
     """A classifier whose encoder has random weights too.
 
     Raises:
         LangueError: that family is no encoder.
     """
     kind = family(config.encoder)
-    assert kind.create is not None
-    encoder = kind.create(decode(kind.config, config.encoder_config, "encoder"), vocabulary, seed)
+    assert kind.build is not None
+    encoder = kind.build(decode(kind.config, config.encoder_config, "encoder"), vocabulary, seed)
     if not isinstance(encoder, MaskedModel):
         raise LangueError(f"{config.encoder} does not read in both directions; fine-tune bert or albert")
-    model = Classifier(config, encoder)
+    model = EncoderClassifier(config, encoder)
     model.initialise(seed)
-    return model.to(best_device())
+    return model
 
 
-def load(folder: Path, config: ClassifierConfig, vocabulary: Vocabulary) -> Classifier:
+def load(folder: Path, config: ClassifierConfig, vocabulary: Vocabulary) -> EncoderClassifier:
     """Read the weights of a model folder.
 
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(create(config, vocabulary, 0), folder)
+    return load_weights(build(config, vocabulary, 0), folder)
 
 
-FAMILY = ClassifierFamily(
+FAMILY = Family(
     name="classifier",
     summary="encoder fine-tuned to tell texts apart",
+    makes=Classifier,
     config=ClassifierConfig,
+    estimated_by="gradient",
     load=load,
 )

@@ -42,13 +42,12 @@ from langue.models.encoders.bert import (
 )
 from langue.models.encoders.config import Count, MaskedConfig
 from langue.models.encoders.start import start_from
-from langue.models.registry import Family
+from langue.models.family import Family
 from langue.nn.attention import Mask
-from langue.nn.fast.choices import best_device
 from langue.nn.fast.cross_entropy import head_cross_entropy, rows_at_once
 from langue.nn.released import Weights, paired, scattered
 from langue.nn.weights import load_weights, save_weights
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Floats, Ids, Masked, Vocabulary
 from langue.tokens.drawn import DrawnBatch, DrawnBatches, judged
 from langue.tokens.masking import NONE
 from langue.tokens.store import Split
@@ -338,7 +337,7 @@ def batches(
     )
 
 
-def create(config: PairConfig, vocabulary: Vocabulary, seed: int) -> Pair:
+def build(config: PairConfig, vocabulary: Vocabulary, seed: int) -> Pair:
     """A model with random weights, or those it is to start from."""
     config.settle(vocabulary)
     model = Pair(config, vocabulary)
@@ -349,7 +348,7 @@ def create(config: PairConfig, vocabulary: Vocabulary, seed: int) -> Pair:
                 nn.init.zeros_(table.weight)
     if config.start:
         start_from(model, Path(config.start), family="pair")
-    return model.to(best_device())
+    return model
 
 
 def load(folder: Path, config: PairConfig, vocabulary: Vocabulary) -> Pair:
@@ -364,11 +363,11 @@ def load(folder: Path, config: PairConfig, vocabulary: Vocabulary) -> Pair:
 FAMILY = Family(
     name="pair",
     summary="one encoder that fills gaps, and one that finds what was filled (ELECTRA)",
+    makes=Masked,
     config=PairConfig,
     estimated_by="gradient",
     load=load,
-    create=create,
+    build=build,
     batches=batches,
-    to_released=to_released,
     reads_spellings=True,
 )

@@ -4,6 +4,7 @@ A folder holds `config.json`, `model.safetensors` and `tokenizer.json`. Nothing 
 another form are refused. What a released configuration says and a family here cannot do is refused too.
 """
 
+import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from langue.base.config import Config, decode
 from langue.base.errors import LangueError
 from langue.base.files import read_json
-from langue.models.registry import Family, family
+from langue.models.family import Family
+from langue.models.registry import MODULES, family
 from langue.nn.released import Weights
 from langue.protocols import Vocabulary
 from langue.tokens.store import TOKENIZER
@@ -33,7 +35,7 @@ SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[MASK]")
 class Released(NamedTuple):
     """A model that was read from a folder."""
 
-    family: Family
+    family: Family[Any]
     config: Config
     model: Any  # `Masked`; of GPT-2 (`interop/huggingface.py`) `Causal`
     tokenizer: Tokenizer
@@ -71,9 +73,8 @@ def read_released(folder: Path) -> Released:
     name, shape = released_shape(folder)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
     kind = family(name)
-    assert kind.from_released is not None
     config = decode(kind.config, shape, str(folder / CONFIG))
-    model = kind.from_released(
+    model = importlib.import_module(MODULES[name]).from_released(
         config, Vocabulary(tokenizer.vocab_size, tokenizer.eos), released_weights(folder)
     )
     return Released(kind, config, model.eval(), tokenizer)

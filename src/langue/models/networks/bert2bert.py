@@ -22,13 +22,12 @@ from torch import nn
 
 from langue.base.config import Config
 from langue.models.encoders import bert
-from langue.models.registry import Family
+from langue.models.family import Family
 from langue.nn.attention import Attention, Mask, Past, causal_mask
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
-from langue.nn.fast.choices import best_device
 from langue.nn.weights import load_weights, save_weights, saved_tensor
-from langue.protocols import Vocabulary
+from langue.protocols import Causal, Vocabulary
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -228,7 +227,7 @@ class Bert2Bert(EncoderDecoder):
         save_weights(self, folder)
 
 
-def create(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2Bert:
+def build(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2Bert:
     """A model with random weights, or, where it has a `start`, those of a BERT.
 
     Raises:
@@ -237,13 +236,13 @@ def create(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2B
     source = None
     if config.start:
         both = msgspec.structs.replace(config.bert, start=config.start)
-        source = bert.create(both, vocabulary, seed).cpu()
+        source = bert.build(both, vocabulary, seed).cpu()
         msgspec.structs.force_setattr(config, "special_ids", source.config.special_ids)
     model = Bert2Bert(config, vocabulary, separators_of(config.separator, vocabulary))
     bert.initialise(model, seed)
     if source is not None:
         model.take(source)
-    return model.to(best_device())
+    return model
 
 
 def load(folder: Path, config: Bert2BertConfig, vocabulary: Vocabulary) -> Bert2Bert:
@@ -258,10 +257,11 @@ def load(folder: Path, config: Bert2BertConfig, vocabulary: Vocabulary) -> Bert2
 FAMILY = Family(
     name="bert2bert",
     summary="encoder and decoder that begin as one BERT (Rothe et al. 2020)",
+    makes=Causal,
     config=Bert2BertConfig,
     estimated_by="gradient",
     load=load,
-    create=create,
+    build=build,
     batches=batches,
     reads_spellings=True,  # to find the separator, and to match the vocabulary of the BERT it starts from
 )

@@ -18,12 +18,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from langue.base.config import Config
+from langue.models.family import Family
 from langue.models.networks.rnn import RNN, read_weights, streams
-from langue.models.registry import Family
-from langue.nn.fast.choices import best_device
 from langue.nn.recurrent import Recurrent
 from langue.nn.weights import saved_tensor
-from langue.protocols import Vocabulary
+from langue.protocols import Causal, Vocabulary
 
 SPREAD = 0.05  # initial weights are uniform in ± this (section 3.1)
 GATE = -2.0  # initial bias of the highway gates: carry at first (section 3.1)
@@ -121,7 +120,7 @@ def spell(vocabulary: Vocabulary, least: int) -> torch.Tensor:
     return torch.tensor([row + [PADDING] * (L - len(row)) for row in rows], dtype=torch.int16)
 
 
-def build(config: CharCNNConfig, vocabulary: Vocabulary, symbols: torch.Tensor) -> RNN:
+def network(config: CharCNNConfig, vocabulary: Vocabulary, symbols: torch.Tensor) -> RNN:
     """The network that a configuration describes, its weights not set."""
     L, C, filters, highways = config.shape
     recurrent = Recurrent(
@@ -131,13 +130,13 @@ def build(config: CharCNNConfig, vocabulary: Vocabulary, symbols: torch.Tensor) 
     return RNN(vocabulary, spelling, recurrent, context=config.context)
 
 
-def create(config: CharCNNConfig, vocabulary: Vocabulary, seed: int) -> RNN:
+def build(config: CharCNNConfig, vocabulary: Vocabulary, seed: int) -> RNN:
     """A model with random weights."""
-    model = build(config, vocabulary, spell(vocabulary, least=len(config.shape.filters)))
+    model = network(config, vocabulary, spell(vocabulary, least=len(config.shape.filters)))
     model.initialise(seed, SPREAD)
     assert isinstance(model.embedding, Spelling)
     model.embedding.settle()
-    return model.to(best_device())
+    return model
 
 
 def load(folder: Path, config: CharCNNConfig, vocabulary: Vocabulary) -> RNN:
@@ -146,16 +145,17 @@ def load(folder: Path, config: CharCNNConfig, vocabulary: Vocabulary) -> RNN:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return read_weights(folder, build(config, vocabulary, saved_tensor(folder, "embedding.symbols")))
+    return read_weights(folder, network(config, vocabulary, saved_tensor(folder, "embedding.symbols")))
 
 
 FAMILY = Family(
     name="charcnn",
     summary="character-aware LSTM (Kim et al. 2016)",
+    makes=Causal,
     config=CharCNNConfig,
     estimated_by="gradient",
     load=load,
-    create=create,
+    build=build,
     batches=streams,
     reads_spellings=True,
 )

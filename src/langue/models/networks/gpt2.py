@@ -18,14 +18,13 @@ from torch import nn
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
-from langue.models.registry import Family
+from langue.models.family import Family
 from langue.nn.attention import Attention, Mask, Past, Rotation, packed_mask, rotation
 from langue.nn.dropout import Dropout
-from langue.nn.fast.choices import best_device
 from langue.nn.fast.cross_entropy import head_cross_entropy
-from langue.nn.weights import fit, load_weights, save_weights
+from langue.nn.weights import load_state, load_weights, save_weights
 from langue.nn.windowed import Windowed
-from langue.protocols import Vocabulary
+from langue.protocols import Causal, Vocabulary
 from langue.tokens.batches import Batch
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -192,7 +191,7 @@ def from_released(config: GPT2Config, vocabulary: Vocabulary, weights: dict[str,
         and not (config.tied and short == "lm_head.weight")
     }
     model = GPT2(config, vocabulary)
-    fit(model, kept, "what was given")
+    load_state(model, kept, "what was given")
     return model
 
 
@@ -218,11 +217,11 @@ def _transposed(name: str) -> bool:
     return name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight"))
 
 
-def create(config: GPT2Config, vocabulary: Vocabulary, seed: int) -> GPT2:
+def build(config: GPT2Config, vocabulary: Vocabulary, seed: int) -> GPT2:
     """A model with random weights."""
     model = GPT2(config, vocabulary)
     model.initialise(seed)
-    return model.to(best_device())
+    return model
 
 
 def load(folder: Path, config: GPT2Config, vocabulary: Vocabulary) -> GPT2:
@@ -233,8 +232,9 @@ def load(folder: Path, config: GPT2Config, vocabulary: Vocabulary) -> GPT2:
 FAMILY = Family(
     name="gpt2",
     summary="causal Transformer (GPT-2)",
+    makes=Causal,
     config=GPT2Config,
     estimated_by="gradient",
     load=load,
-    create=create,
+    build=build,
 )

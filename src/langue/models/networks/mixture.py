@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from langue.base.config import Config
-from langue.base.errors import LangueError
+from langue.base.errors import LangueError, Mismatch, Unsupported
 from langue.base.files import read_json, write_json
-from langue.models.folder import Loaded
+from langue.models.family import Family
+from langue.models.folder import ModelFolder
 from langue.models.folder import load as load_folder
-from langue.models.registry import Family
 from langue.protocols import Causal, Decoder, Floats, Ids, Vocabulary
 from langue.tokens.store import TokenStore
 
@@ -34,7 +34,7 @@ class MixtureConfig(Config, frozen=True):
     models: tuple[str, ...] = ()  # their folders
 
 
-class Mixture:
+class Mixture(Causal):
     """A `Causal` model.
 
     Attributes:
@@ -42,12 +42,14 @@ class Mixture:
         weights: `(parts,)`, summing to one.
     """
 
-    def __init__(self, vocabulary: Vocabulary, parts: list[Loaded], weights: npt.NDArray[np.float64]) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, parts: list[ModelFolder[Causal]], weights: npt.NDArray[np.float64]
+    ) -> None:
         self.vocabulary = vocabulary
         self.parts = parts
-        self.models = [_causal(part) for part in parts]
+        self.models = [part.model for part in parts]
         self.weights = weights
-        self.rounded_down = any(getattr(model, "rounded_down", False) for model in self.models)
+        self.rounded_down = any(model.rounded_down for model in self.models)
         bounded = [model for model in self.models if model.window]
         narrowest = min(bounded, key=lambda model: model.window or 0, default=None)
         self.window: int | None = narrowest.window if narrowest else None
@@ -118,15 +120,7 @@ def tuned(log_probs: Floats) -> npt.NDArray[np.float64]:
     return weights
 
 
-def _causal(part: Loaded) -> Causal:
-    if not isinstance(part.model, Causal):
-        raise LangueError(
-            f"{part.path} ({part.family.name}) gives no text a probability, and cannot be mixed"
-        )
-    return part.model
-
-
-def fit(config: MixtureConfig, store: TokenStore) -> Mixture:
+def estimate(config: MixtureConfig, store: TokenStore) -> Mixture:
     """Read the parts and tune their weights on the validation split.
 
     Raises:
@@ -134,26 +128,26 @@ def fit(config: MixtureConfig, store: TokenStore) -> Mixture:
     """
     if len(config.models) < 2:
         raise LangueError('a mixture needs two models or more: --set \'models=["A", "B"]\'')
-    parts = [load_folder(path) for path in config.models]
+    parts = [load_folder(path).require(Causal) for path in config.models]
     for part in parts:
-        if part.description["tokenizer"] != store.manifest["tokenizer"]["fingerprint"]:
-            raise LangueError(f"{part.path} has another tokenizer than {store.path}; all parts need one")
-        if not getattr(part.model, "normalised", True):
-            raise LangueError(f"the scores of {part.path} are no probabilities, and cannot be mixed")
+        if part.description.tokenizer != store.manifest["tokenizer"]["fingerprint"]:
+            raise Mismatch(f"{part.path} has another tokenizer than {store.path}; all parts need one")
+        if not part.model.normalised:
+            raise Unsupported(f"the scores of {part.path} are no probabilities, and cannot be mixed")
     columns = []
     group: list[Ids] = []
     split = store.split("valid")
     for index, ids in enumerate(split.documents(), 1):
         group.append(ids)
         if index == len(split) or sum(map(len, group)) >= GROUP:
-            columns.append(np.stack([np.concatenate(_causal(part).log_probs(group)) for part in parts]))
+            columns.append(np.stack([np.concatenate(part.model.log_probs(group)) for part in parts]))
             group = []
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     return Mixture(vocabulary, parts, tuned(np.concatenate(columns, axis=1)))
 
 
 def load(folder: Path, config: MixtureConfig, vocabulary: Vocabulary) -> Mixture:
-    parts = [load_folder(folder / str(index)) for index in range(len(config.models))]
+    parts = [load_folder(folder / str(index)).require(Causal) for index in range(len(config.models))]
     weights = np.array(read_json(folder / WEIGHTS), np.float64)
     return Mixture(vocabulary, parts, weights)
 
@@ -161,8 +155,9 @@ def load(folder: Path, config: MixtureConfig, vocabulary: Vocabulary) -> Mixture
 FAMILY = Family(
     name="mixture",
     summary="weighted sum of models, with weights tuned on the validation split",
+    makes=Causal,
     config=MixtureConfig,
     estimated_by="em",
     load=load,
-    fit=fit,
+    estimate=estimate,
 )

@@ -21,12 +21,11 @@ from torch import nn
 
 from langue.base.config import Config
 from langue.base.seeds import derive
-from langue.models.registry import Family
+from langue.models.family import Family
 from langue.nn.dropout import drop
-from langue.nn.fast.choices import best_device
 from langue.nn.fast.cross_entropy import head_cross_entropy
 from langue.nn.weights import load_weights, save_weights
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Causal, Floats, Ids, Vocabulary
 from langue.tokens.batches import Array
 from langue.tokens.contexts import ContextBatches, Contexts, contexts_of
 from langue.tokens.store import Split
@@ -66,7 +65,7 @@ class NPLMConfig(Config, frozen=True):
         return Shape(self.order or size.order, self.width or size.width, self.hidden or size.hidden)
 
 
-class NPLM(nn.Module):
+class NPLM(nn.Module, Causal):
     """A `Causal` model; its window moves on with every token, so no stride is involved."""
 
     window: int | None = None
@@ -175,11 +174,11 @@ class NPLMDecoder:
         self.before = self.before[list(rows)]
 
 
-def create(config: NPLMConfig, vocabulary: Vocabulary, seed: int) -> NPLM:
+def build(config: NPLMConfig, vocabulary: Vocabulary, seed: int) -> NPLM:
     """A model with random weights."""
     model = NPLM(config, vocabulary)
     model.initialise(seed)
-    return model.to(best_device())
+    return model
 
 
 def load(folder: Path, config: NPLMConfig, vocabulary: Vocabulary) -> NPLM:
@@ -200,9 +199,10 @@ def batches(
 FAMILY = Family(
     name="nplm",
     summary="feed-forward neural model (Bengio et al. 2003)",
+    makes=Causal,
     config=NPLMConfig,
     estimated_by="gradient",
     load=load,
-    create=create,
+    build=build,
     batches=batches,
 )

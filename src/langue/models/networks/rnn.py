@@ -24,12 +24,11 @@ from torch import nn
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
-from langue.models.registry import Family
-from langue.nn.fast.choices import best_device
+from langue.models.family import Family
 from langue.nn.fast.cross_entropy import head_cross_entropy
 from langue.nn.recurrent import Cell, Recurrent
 from langue.nn.weights import WEIGHTS
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Causal, Floats, Ids, RecurrentCausal, Vocabulary
 from langue.tokens.batches import Batch, StreamBatches
 from langue.tokens.store import Split
 
@@ -78,7 +77,7 @@ class RNNConfig(Config, frozen=True):
         )
 
 
-class RNN(nn.Module):
+class RNN(nn.Module, RecurrentCausal):
     """A `Causal` model without a window: its state has read the whole document."""
 
     window: int | None = None
@@ -223,7 +222,7 @@ class RNNDecoder:
         self.hidden = self.hidden[list(rows)]
 
 
-def build(config: RNNConfig, vocabulary: Vocabulary) -> RNN:
+def network(config: RNNConfig, vocabulary: Vocabulary) -> RNN:
     """The network that a configuration describes, its weights not set."""
     L, C, T, _ = config.shape
     recurrent = Recurrent(
@@ -241,11 +240,11 @@ def build(config: RNNConfig, vocabulary: Vocabulary) -> RNN:
     return model
 
 
-def create(config: RNNConfig, vocabulary: Vocabulary, seed: int) -> RNN:
+def build(config: RNNConfig, vocabulary: Vocabulary, seed: int) -> RNN:
     """A model with random weights."""
-    model = build(config, vocabulary)
+    model = network(config, vocabulary)
     model.initialise(seed, config.shape.spread)
-    return model.to(best_device())
+    return model
 
 
 def load(folder: Path, config: RNNConfig, vocabulary: Vocabulary) -> RNN:
@@ -254,7 +253,7 @@ def load(folder: Path, config: RNNConfig, vocabulary: Vocabulary) -> RNN:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return read_weights(folder, build(config, vocabulary))
+    return read_weights(folder, network(config, vocabulary))
 
 
 def read_weights(folder: Path, model: RNN) -> RNN:
@@ -262,7 +261,7 @@ def read_weights(folder: Path, model: RNN) -> RNN:
         load_model(model, str(folder / WEIGHTS))
     except (RuntimeError, OSError) as error:
         raise LangueError(f"{folder / WEIGHTS} does not fit the model: {error}") from None
-    return model.to(best_device()).eval()
+    return model.eval()
 
 
 def streams(
@@ -275,9 +274,10 @@ def streams(
 FAMILY = Family(
     name="rnn",
     summary="recurrent network (Elman, GRU or LSTM)",
+    makes=Causal,
     config=RNNConfig,
     estimated_by="gradient",
     load=load,
-    create=create,
+    build=build,
     batches=streams,
 )

@@ -25,13 +25,12 @@ from torch import nn
 
 from langue.base.config import Config
 from langue.base.seeds import derive
-from langue.models.registry import Family
+from langue.models.family import Family
 from langue.nn.attention import Attention, Mask, Past, causal_mask
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
-from langue.nn.fast.choices import best_device
 from langue.nn.weights import load_weights, save_weights, saved_tensor
-from langue.protocols import Vocabulary
+from langue.protocols import Causal, Vocabulary
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -211,7 +210,7 @@ class Transformer(EncoderDecoder):
         save_weights(self, folder)
 
 
-def create(config: TransformerConfig, vocabulary: Vocabulary, seed: int) -> Transformer:
+def build(config: TransformerConfig, vocabulary: Vocabulary, seed: int) -> Transformer:
     """A model with random weights.
 
     Raises:
@@ -219,7 +218,7 @@ def create(config: TransformerConfig, vocabulary: Vocabulary, seed: int) -> Tran
     """
     model = Transformer(config, vocabulary, separators_of(config.separator, vocabulary))
     model.initialise(seed)
-    return model.to(best_device())
+    return model
 
 
 def load(folder: Path, config: TransformerConfig, vocabulary: Vocabulary) -> Transformer:
@@ -234,10 +233,11 @@ def load(folder: Path, config: TransformerConfig, vocabulary: Vocabulary) -> Tra
 FAMILY = Family(
     name="transformer",
     summary="encoder and decoder (Vaswani et al. 2017)",
+    makes=Causal,
     config=TransformerConfig,
     estimated_by="gradient",
     load=load,
-    create=create,
+    build=build,
     batches=batches,
     reads_spellings=True,
 )

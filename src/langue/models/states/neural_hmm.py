@@ -30,12 +30,12 @@ from langue.base.progress import log
 from langue.base.seeds import derive
 from langue.inference.chain import offsets_of
 from langue.models.counts.exchange import exchange
-from langue.models.registry import Family
+from langue.models.family import Family
 from langue.models.states.hmm.blocked import BlockDecoder, BlockHMM
 from langue.models.states.hmm.blocks import Numbers, Tables, expect
 from langue.models.states.hmm.classes import filled
 from langue.models.states.hmm.model import HMM, StatePath
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Causal, Floats, Ids, Vocabulary
 from langue.tokens.batches import Batch
 from langue.tokens.store import TokenStore
 
@@ -84,7 +84,7 @@ class LogLikelihood(torch.autograd.Function):
         return None, *(saved * gradients[0] for saved in ctx.saved_tensors)
 
 
-class NeuralHMM(nn.Module):
+class NeuralHMM(nn.Module, Causal):
     """A `Causal` model: between two trainings it is the `BlockHMM` of the tables it makes."""
 
     window: int | None = None
@@ -203,7 +203,7 @@ class NeuralHMM(nn.Module):
         save_file(arrays | {CLASSES: torch.from_numpy(self.classes)}, folder / WEIGHTS)
 
 
-def create(config: NeuralHMMConfig, vocabulary: Vocabulary, seed: int) -> NeuralHMM:
+def build(config: NeuralHMMConfig, vocabulary: Vocabulary, seed: int) -> NeuralHMM:
     """A network with random weights, words in clusters by their number until `begin` puts them in better
     ones. It stays on the CPU, where forward–backward runs.
 
@@ -252,9 +252,10 @@ def load(folder: Path, config: NeuralHMMConfig, vocabulary: Vocabulary) -> Neura
 FAMILY = Family(
     name="neural-hmm",
     summary="hidden Markov model with tables made by a network",
+    makes=Causal,
     config=NeuralHMMConfig,
     estimated_by="gradient",
     load=load,
-    create=create,
+    build=build,
     begin=begin,
 )

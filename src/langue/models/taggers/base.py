@@ -18,12 +18,12 @@ from langue.corpus.tagged import Sentence, groups
 from langue.inference.chain import Numbers
 from langue.models.taggers.heads import HEADS, Head
 from langue.models.taggers.labels import Labels
-from langue.protocols import Floats, Weight
+from langue.protocols import Floats, Tagger, Weight
 
 TOGETHER = 1 << 12  # tokens read at a time without gradients
 
 
-class NeuralTagger(nn.Module, ABC):
+class NeuralTagger(nn.Module, Tagger, ABC):
     """A `Tagger`, once a family adds `save` and
 
     forward(sentences): states `(N, C)` of the tokens of all sentences

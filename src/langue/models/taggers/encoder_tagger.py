@@ -25,14 +25,15 @@ from langue.corpus.normalise import Normalisation
 from langue.corpus.schemes import Scheme
 from langue.corpus.tagged import Sentence
 from langue.models.encoders.base import MaskedModel
-from langue.models.registry import TaggerFamily, family
+from langue.models.family import Family
+from langue.models.registry import family
 from langue.models.taggers.base import NeuralTagger
 from langue.models.taggers.heads import Head
 from langue.models.taggers.labels import Labels
 from langue.nn.dropout import drop
-from langue.nn.fast.choices import autocast, best_device
+from langue.nn.fast.choices import autocast
 from langue.nn.weights import load_weights, save_weights
-from langue.protocols import Vocabulary
+from langue.protocols import Tagger, Vocabulary
 from langue.tokens.masked import packed
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
@@ -185,35 +186,37 @@ class EncoderTagger(NeuralTagger):
         self.reader.tokenizer.save(folder / TOKENIZER)
 
 
-def create(config: EncoderTaggerConfig, tokenizer: Tokenizer, seed: int) -> EncoderTagger:
+def build(config: EncoderTaggerConfig, tokenizer: Tokenizer, seed: int) -> EncoderTagger:
     """A tagger whose encoder has random weights too.
 
     Raises:
         LangueError: that family is no encoder.
     """
     kind = family(config.encoder)
-    assert kind.create is not None
+    assert kind.build is not None
     vocabulary = Vocabulary(config.vocabulary["size"], config.vocabulary["eos"])
-    encoder: nn.Module = kind.create(decode(kind.config, config.encoder_config, "encoder"), vocabulary, seed)
+    encoder: nn.Module = kind.build(decode(kind.config, config.encoder_config, "encoder"), vocabulary, seed)
     if not isinstance(encoder, MaskedModel):
         raise LangueError(f"{config.encoder} does not read in both directions; fine-tune bert or albert")
     model = EncoderTagger(config, encoder, tokenizer)
     model.initialise(seed)
-    return model.to(best_device())
+    return model
 
 
-def load(folder: Path, config: EncoderTaggerConfig) -> EncoderTagger:
+def load(folder: Path, config: EncoderTaggerConfig, vocabulary: Vocabulary | None = None) -> EncoderTagger:
     """Read a model folder.
 
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(create(config, Tokenizer.load(folder / TOKENIZER), 0), folder)
+    return load_weights(build(config, Tokenizer.load(folder / TOKENIZER), 0), folder)
 
 
-FAMILY = TaggerFamily(
+FAMILY = Family(
     name="encoder-tagger",
     summary="encoder fine-tuned to label tokens",
+    makes=Tagger,
     config=EncoderTaggerConfig,
+    estimated_by="gradient",
     load=load,
 )

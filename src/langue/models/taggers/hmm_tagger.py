@@ -26,10 +26,10 @@ from langue.base.files import read_json
 from langue.corpus.tagged import Sentence, groups
 from langue.inference.chain import Floats, Numbers, offsets_of
 from langue.inference.second_order import Chain2, n_best2, posteriors2, viterbi2
-from langue.models.registry import TaggerFamily
+from langue.models.family import Family, TaggedData
 from langue.models.taggers.labels import UNKNOWN_TAG, Encoding, Labels, spell_labels
 from langue.protocols import Floats as Probabilities
-from langue.protocols import Weight
+from langue.protocols import Tagger, Vocabulary, Weight
 
 WEIGHTS = "weights.safetensors"
 LEXICON = "lexicon.json"
@@ -49,7 +49,7 @@ class HMMTaggerConfig(Config, frozen=True):
     decoding: Literal["viterbi", "posterior"] = "viterbi"  # posterior: the likeliest tag of each token
 
 
-class HMMTagger:
+class HMMTagger(Tagger):
     """A `Tagger` of p(words, tags).
 
     Args:
@@ -175,8 +175,9 @@ def capital_class(word: str) -> str:
     return "X" if word[:1].isupper() else "x"
 
 
-def fit(config: HMMTaggerConfig, columns: Sequence[str], sentences: Sequence[Sentence]) -> HMMTagger:
+def estimate(config: HMMTaggerConfig, data: TaggedData) -> HMMTagger:
     """Count."""
+    columns, sentences = data
     labels, tags = spell_labels(sentences, config.encoding)
     offsets = offsets_of([len(sentence.words) for sentence in sentences])
     K = len(labels.names)
@@ -267,7 +268,7 @@ def ending_scores(counts: dict[str, Floats], prior: Floats, longest: int) -> dic
         return {ending: np.log(share) - np.log(np.maximum(p, 1e-300)) for ending, share in smoothed.items()}
 
 
-def load(folder: Path, config: HMMTaggerConfig) -> HMMTagger:
+def load(folder: Path, config: HMMTaggerConfig, vocabulary: Vocabulary | None = None) -> HMMTagger:
     table, arrays = read_json(folder / LEXICON), load_file(folder / WEIGHTS)
     labels = Labels(tuple(table["labels"]), table["scheme"], table["encoding"])
     return HMMTagger(
@@ -281,10 +282,12 @@ def load(folder: Path, config: HMMTaggerConfig) -> HMMTagger:
     )
 
 
-FAMILY = TaggerFamily(
+FAMILY = Family(
     name="hmm-tagger",
     summary="second-order hidden Markov tagger (TnT)",
+    makes=Tagger,
     config=HMMTaggerConfig,
-    fit=fit,
+    estimated_by="counts",
+    estimate=estimate,
     load=load,
 )

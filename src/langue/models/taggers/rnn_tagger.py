@@ -27,13 +27,13 @@ from langue.base.files import read_json
 from langue.base.seeds import derive
 from langue.corpus.tagged import Sentence, unit_of
 from langue.inference.batched import Packed, pack
-from langue.models.registry import TaggerFamily
+from langue.models.family import Family, TaggerInputs
 from langue.models.taggers.base import NeuralTagger
 from langue.models.taggers.heads import Head
 from langue.models.taggers.labels import Encoding, Labels
 from langue.nn.dropout import drop
-from langue.nn.fast.choices import best_device
 from langue.nn.weights import load_weights, save_weights
+from langue.protocols import Tagger, Vocabulary
 
 VOCABULARY = "vocabulary.json"
 PAIR = "word|word[1]"  # each token with its right neighbour, as a template of the CRF spells it
@@ -240,22 +240,21 @@ def _values(name: str, columns: Sequence[str], sentences: Sequence[Sentence]) ->
             yield from sentence.columns[columns.index(name)]
 
 
-def create(
-    config: RNNTaggerConfig, columns: Sequence[str], labels: Labels, sentences: Sequence[Sentence], seed: int
-) -> RNNTagger:
+def build(config: RNNTaggerConfig, inputs: TaggerInputs, seed: int) -> RNNTagger:
     """A tagger of these labels with random weights, which knows the words of these sentences."""
+    columns, labels, sentences = inputs
     single = unit_of(sentences) == "characters"
     names = ("word", *((PAIR,) if single else ()), *columns[1:])
-    inputs = {name: Numbering.of(_values(name, columns, sentences)) for name in names}
+    numbered = {name: Numbering.of(_values(name, columns, sentences)) for name in names}
     spelled = config.characters in ("cnn", "lstm") or (config.characters == "auto" and not single)
     letters = (letter for sentence in sentences for word in sentence.words for letter in word)
     characters = Numbering.of(letters) if spelled else None
-    model = RNNTagger(config, columns, labels, inputs, characters)
+    model = RNNTagger(config, columns, labels, numbered, characters)
     model.initialise(seed)
-    return model.to(best_device())
+    return model
 
 
-def load(folder: Path, config: RNNTaggerConfig) -> RNNTagger:
+def load(folder: Path, config: RNNTaggerConfig, vocabulary: Vocabulary | None = None) -> RNNTagger:
     """Read a model folder.
 
     Raises:
@@ -272,10 +271,12 @@ def load(folder: Path, config: RNNTaggerConfig) -> RNNTagger:
     return load_weights(model, folder)
 
 
-FAMILY = TaggerFamily(
+FAMILY = Family(
     name="rnn-tagger",
     summary="bidirectional LSTM over words and their characters",
+    makes=Tagger,
     config=RNNTaggerConfig,
-    create=create,
+    estimated_by="gradient",
+    build=build,
     load=load,
 )

@@ -12,7 +12,7 @@ import torch
 from langue.base.seeds import generator
 from langue.evaluation.checks import check
 from langue.models.counts.exchange import exchange
-from langue.models.states.hmm import HMMConfig, baum_welch, fit, load
+from langue.models.states.hmm import HMMConfig, baum_welch, estimate, load
 from langue.models.states.hmm.baum_welch import (
     FEW,
     Counts,
@@ -204,7 +204,7 @@ def test_it_is_a_language_model(
     documents = [rng.integers(1, 30, rng.integers(5, 80)).tolist() for _ in range(60)]
     config = HMMConfig(states=12, order=order, initialisation=initialisation, iterations=5, cut=32)
     store = make_store(documents, vocabulary=40, held_out=documents[:4])
-    model = fit(config, store)
+    model = estimate(config, store)
     assert isinstance(model, Causal)
     assert all(found.passed for found in check(model, [np.array([*ids, 0]) for ids in documents[:4]]))
     assert np.isfinite(model.next_log_probs([np.array([35, 36])])).all()  # words that never occurred
@@ -213,7 +213,7 @@ def test_it_is_a_language_model(
     text = [np.array([1, 2, 39, 0]), np.array([], np.uint32)]
     for one, other in zip(model.log_probs(text), loaded.log_probs(text), strict=True):
         assert np.array_equal(one, other)
-    again = fit(config, store)
+    again = estimate(config, store)
     assert torch.equal(again.parameters.emission, model.parameters.emission)
 
 
@@ -223,7 +223,7 @@ def test_the_second_order_sees_two_states_back(make_store: Callable[..., TokenSt
     store = make_store(documents, vocabulary=3, held_out=documents[:3])
     nats = {}
     for order in (1, 2):
-        model = fit(HMMConfig(states=3, order=order, iterations=40, tolerance=0.0), store)
+        model = estimate(HMMConfig(states=3, order=order, iterations=40, tolerance=0.0), store)
         nats[order] = -float(model.log_probs([np.array(documents[0])])[0][2:].mean())
         (found,) = model.states([np.array(documents[0])])
         assert found.posteriors.sum(1) == pytest.approx(1)
@@ -238,7 +238,7 @@ def test_planted_states_are_found(make_store: Callable[..., TokenStore]) -> None
         [int(rng.integers(1, 6)) + 5 * (t % 2) for t in range(20)] for _ in range(100)
     ]  # 1–5 at even places, 6–10 at odd ones
     config = HMMConfig(states=3, iterations=30, initialisation="random", restarts=4)
-    model = fit(config, make_store(documents, vocabulary=11, held_out=documents[:5]))
+    model = estimate(config, make_store(documents, vocabulary=11, held_out=documents[:5]))
     (found,) = model.states([np.array(documents[0])])
     assert len(set(found.states[::2])) == len(set(found.states[1::2])) == 1
     assert found.states[0] != found.states[1]
@@ -294,7 +294,7 @@ def test_planted_classes_are_found(kind: str) -> None:
 
 @pytest.mark.parametrize("documents", [[[]], [[1]], [[1, 2, 3]]])
 def test_hardly_any_text(make_store: Callable[..., TokenStore], documents: list[list[int]]) -> None:
-    model = fit(HMMConfig(states=4, iterations=3), make_store(documents, vocabulary=V))
+    model = estimate(HMMConfig(states=4, iterations=3), make_store(documents, vocabulary=V))
     assert np.exp(model.next_log_probs([np.array([1])])).sum() == pytest.approx(1, abs=1e-5)
 
 
@@ -312,6 +312,6 @@ def test_ctrl_c_keeps_the_best_pass(
 
     monkeypatch.setattr(baum_welch, "expect", stopped)
     documents = [[1, 2, 3, 4]] * 20
-    model = fit(HMMConfig(states=3), make_store(documents, vocabulary=V, held_out=documents[:2]))
+    model = estimate(HMMConfig(states=3), make_store(documents, vocabulary=V, held_out=documents[:2]))
     assert model.interrupted
     assert np.isfinite(model.log_probs([np.array([1, 2])])[0]).all()

@@ -12,7 +12,8 @@ from langue.base.errors import LangueError
 from langue.corpus.schemes import obeys
 from langue.corpus.tagged import Sentence
 from langue.inference.chain import Chain
-from langue.models.taggers.crf import CRFConfig, fit, load
+from langue.models.family import TaggedData
+from langue.models.taggers.crf import CRFConfig, estimate, load
 from langue.models.taggers.crf.features import Extractor
 from langue.models.taggers.crf.minimise import minimise
 from langue.models.taggers.crf.model import CRF
@@ -45,7 +46,7 @@ def corpus(seed: int, size: int, longest: int = 9) -> list[Sentence]:
 
 @pytest.fixture(scope="module")
 def trained() -> CRF:
-    return fit(CRFConfig(templates=TEMPLATES), COLUMNS, corpus(0, 120))
+    return estimate(CRFConfig(templates=TEMPLATES), TaggedData(COLUMNS, corpus(0, 120)))
 
 
 def objective_of(sentences: list[Sentence], tags: np.ndarray, K: int, **options: bool) -> Objective:
@@ -157,7 +158,7 @@ def test_crfsuite_finds_the_same_features_loss_and_weights(l1: float, l2: float,
         iterations=2000,
         tolerance=1e-12,
     )
-    model = fit(config, COLUMNS, sentences)
+    model = estimate(config, TaggedData(COLUMNS, sentences))
     found = {(w.feature, w.label): w.weight for w in model.strongest(10**6)}
     expected = dict(peer.state_features)
     expected |= {(f"after {before}", after): weight for (before, after), weight in peer.transitions.items()}
@@ -191,8 +192,12 @@ def test_sgd_ends_near_lbfgs() -> None:
 
 def test_sgd_gives_the_same_bits_for_the_same_seed() -> None:
     sentences = corpus(0, 50)
-    model = fit(CRFConfig(templates=TEMPLATES, algorithm="sgd", iterations=20), COLUMNS, sentences)
-    same = fit(CRFConfig(templates=TEMPLATES, algorithm="sgd", iterations=20), COLUMNS, sentences)
+    model = estimate(
+        CRFConfig(templates=TEMPLATES, algorithm="sgd", iterations=20), TaggedData(COLUMNS, sentences)
+    )
+    same = estimate(
+        CRFConfig(templates=TEMPLATES, algorithm="sgd", iterations=20), TaggedData(COLUMNS, sentences)
+    )
     assert np.array_equal(model.theta, same.theta)
 
 
@@ -253,8 +258,8 @@ def test_save_and_load_are_exact(trained: CRF, tmp_path: Path) -> None:
 
 def test_l1_leaves_few_features_and_drops_the_rest(tmp_path: Path) -> None:
     sentences = corpus(0, 80)
-    dense = fit(CRFConfig(templates=TEMPLATES), COLUMNS, sentences)
-    sparse = fit(CRFConfig(templates=TEMPLATES, l1=2.0, l2=0.0), COLUMNS, sentences)
+    dense = estimate(CRFConfig(templates=TEMPLATES), TaggedData(COLUMNS, sentences))
+    sparse = estimate(CRFConfig(templates=TEMPLATES, l1=2.0, l2=0.0), TaggedData(COLUMNS, sentences))
     assert sparse.size()["features"] < dense.size()["features"] / 2
     sparse.save(tmp_path)
     assert load(tmp_path, CRFConfig()).tag(sentences) == sparse.tag(sentences)
@@ -266,7 +271,7 @@ def test_partial_labels_teach() -> None:
     hidden = [
         one._replace(tags=tuple(tag if rng.random() < 0.3 else "?" for tag in one.tags)) for one in sentences
     ]
-    model = fit(CRFConfig(templates=TEMPLATES), COLUMNS, hidden)
+    model = estimate(CRFConfig(templates=TEMPLATES), TaggedData(COLUMNS, hidden))
     assert "?" not in model.labels
     found = model.tag(corpus(9, 60))
     pairs = [
@@ -280,7 +285,7 @@ def test_partial_labels_teach() -> None:
 @pytest.mark.parametrize("tag", ["O", "NOUN"])
 def test_data_with_a_single_tag(tag: str) -> None:
     sentences = [Sentence((("a", "b"),), (tag, tag)), Sentence((("c",),), (tag,))]
-    model = fit(CRFConfig(), ("word",), sentences)
+    model = estimate(CRFConfig(), TaggedData(("word",), sentences))
     assert model.tag([Sentence((("a", "z"),)), Sentence(((),))]) == [(tag, tag), ()]
 
 
@@ -301,7 +306,7 @@ def test_one_long_sentence(trained: CRF) -> None:
 
 def test_only_unknown_tags_are_refused() -> None:
     with pytest.raises(LangueError, match="no token has a known tag"):
-        fit(CRFConfig(), ("word",), [Sentence((("a",),), ("?",))])
+        estimate(CRFConfig(), TaggedData(("word",), [Sentence((("a",),), ("?",))]))
 
 
 @pytest.mark.parametrize(
@@ -317,7 +322,7 @@ def test_only_unknown_tags_are_refused() -> None:
 )
 def test_templates_that_make_no_sense(template: str, message: str) -> None:
     with pytest.raises(LangueError, match=re.escape(message)):
-        fit(CRFConfig(templates=(template,)), COLUMNS, corpus(0, 3))
+        estimate(CRFConfig(templates=(template,)), TaggedData(COLUMNS, corpus(0, 3)))
 
 
 def test_names_of_attributes() -> None:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from langue.corpus.tagged import Sentence
-from langue.models.taggers.crf import CRFConfig, fit, load
+from langue.models.family import TaggedData
+from langue.models.taggers.crf import CRFConfig, estimate, load
 from langue.models.taggers.crf.document import ELSEWHERE, elsewhere
 
 TEXT = (
@@ -56,7 +57,7 @@ def test_that_a_document_says_nothing_is_something_to_see() -> None:
     told_in_full = [document(f"{first} Xan won", "Xan left", tags=("O O O", "A O")) for first in "ABC"]
     never = [document("Xan won", "Xan left", tags=("O O", "B O")) for _ in "ABC"]
     training = [sentence for one in (*told_in_full, *never) for sentence in one]
-    model = fit(CRFConfig(templates=("name_before", "word[1]")), ("word",), training)
+    model = estimate(CRFConfig(templates=("name_before", "word[1]")), TaggedData(("word",), training))
     assert model.tag(document("Zoe Xan won", "Xan left"))[1][0] == "A"
     assert model.tag(document("Xan won", "Xan left"))[1][0] == "B"
 
@@ -73,7 +74,7 @@ def test_a_name_is_known_by_its_document(tmp_path: Path) -> None:
         )
         for sentence in document(*(text.format(name) for text in texts), tags=tags)
     ]
-    model = fit(CRFConfig(), ("word",), training)
+    model = estimate(CRFConfig(), TaggedData(("word",), training))
     people = document(*(text.format("Wim") for text in person))
     places = document(*(text.format("Wim") for text in place))
     assert model.tag(people)[1][0] == "B-PER"

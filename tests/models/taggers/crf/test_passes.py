@@ -9,7 +9,8 @@ import pytest
 
 from langue.base.errors import LangueError
 from langue.corpus.tagged import Sentence
-from langue.models.taggers.crf import CRFConfig, fit, load, passes
+from langue.models.family import TaggedData
+from langue.models.taggers.crf import CRFConfig, estimate, load, passes
 from langue.models.taggers.crf.model import CRF
 from langue.models.taggers.crf.objective import Objective
 from langue.models.taggers.crf.passes import ADDED, TwoPasses, with_found
@@ -43,7 +44,7 @@ def corpus() -> list[Sentence]:
 
 @pytest.fixture(scope="module")
 def trained() -> Tagger:
-    return fit(CONFIG, ("word",), corpus())
+    return estimate(CONFIG, TaggedData(("word",), corpus()))
 
 
 class Given:
@@ -123,7 +124,7 @@ def test_an_entity_of_thousands_of_words() -> None:
 def test_save_load_and_training_again_are_exact(trained: Tagger, tmp_path: Path) -> None:
     trained.save(tmp_path)
     sentences = [*person("Wim"), *place(NAMES[0])]
-    for other in (load(tmp_path, CONFIG), fit(CONFIG, ("word",), corpus())):
+    for other in (load(tmp_path, CONFIG), estimate(CONFIG, TaggedData(("word",), corpus()))):
         assert isinstance(other, TwoPasses)
         assert other.size() == trained.size()
         assert other.strongest(20) == trained.strongest(20)
@@ -149,16 +150,16 @@ def test_no_document_is_told_by_a_model_that_saw_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(passes, "train", train)
     monkeypatch.setattr(passes, "with_found", with_found)
     sentences = corpus()
-    fit(CONFIG, ("word",), sentences)
+    estimate(CONFIG, TaggedData(("word",), sentences))
     assert sorted(map(id, told)) == sorted(map(id, sentences))
 
 
 def test_what_two_passes_are_not_for() -> None:
     with pytest.raises(LangueError, match="this is a single one"):
-        fit(CONFIG, ("word",), person(NAMES[0]))
+        estimate(CONFIG, TaggedData(("word",), person(NAMES[0])))
     columns = [one._replace(columns=one.columns * 2) for one in corpus()]
     with pytest.raises(LangueError, match="name that of the data otherwise"):
-        fit(CONFIG, ("word", "found"), columns)
+        estimate(CONFIG, TaggedData(("word", "found"), columns))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_ctrl_c_leaves_the_first_pass(
         return original(self, theta)
 
     monkeypatch.setattr(Objective, "__call__", stopped)
-    model = fit(CONFIG, ("word",), corpus())
+    model = estimate(CONFIG, TaggedData(("word",), corpus()))
     assert isinstance(model, CRF)
     assert model.interrupted
     assert len(objectives) == objective

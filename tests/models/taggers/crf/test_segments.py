@@ -1,7 +1,8 @@
 """Where tokens stand in words: by hand, and what a CRF of characters makes of it."""
 
 from langue.corpus.tagged import Sentence
-from langue.models.taggers.crf import CRFConfig, fit
+from langue.models.family import TaggedData
+from langue.models.taggers.crf import CRFConfig, estimate
 from langue.models.taggers.crf.segments import segmented
 
 
@@ -28,12 +29,12 @@ def test_the_words_of_a_sentence_are_its_own() -> None:
 
 def test_characters_are_told_apart_by_the_words_they_stand_in() -> None:
     training = [sentence("他在北京读书", "OOBEOO"), sentence("我去上海工作", "OOBEOO")] * 3
-    model = fit(CRFConfig(templates=("segment[-1..1]", "word")), ("word",), training)
+    model = estimate(CRFConfig(templates=("segment[-1..1]", "word")), TaggedData(("word",), training))
     assert model.tag([sentence("她来广州学习")])[0][2:4] == ("B", "E")  # of which no character was seen
     assert any("segment" in weight.feature for weight in model.strongest(20))
 
 
 def test_a_column_of_that_name_comes_first() -> None:
     training = [Sentence((tuple("北京"), ("x", "y")), ("A", "B"))] * 2
-    model = fit(CRFConfig(templates=("segment",)), ("word", "segment"), training)
+    model = estimate(CRFConfig(templates=("segment",)), TaggedData(("word", "segment"), training))
     assert model.tag([Sentence((tuple("大学"), ("y", "x")))]) == [("B", "A")]

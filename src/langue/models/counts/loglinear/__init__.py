@@ -20,8 +20,8 @@ from langue.base.progress import log
 from langue.models.counts.loglinear.features import count_of, shape
 from langue.models.counts.loglinear.learn import BATCH, Learner
 from langue.models.counts.loglinear.model import LogLinear
-from langue.models.registry import Family
-from langue.protocols import Vocabulary
+from langue.models.family import Family
+from langue.protocols import Causal, Vocabulary
 from langue.tokens.contexts import ContextBatches
 from langue.tokens.store import TokenStore
 
@@ -38,7 +38,7 @@ class LogLinearConfig(Config, frozen=True):
     seed: int = 0  # of the order in which tokens are learned from
 
 
-def fit(config: LogLinearConfig, store: TokenStore) -> LogLinear:
+def estimate(config: LogLinearConfig, store: TokenStore) -> LogLinear:
     """Count the features of the training split, then weigh them."""
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     split = store.split("train")
@@ -60,8 +60,9 @@ def load(folder: Path, config: LogLinearConfig, vocabulary: Vocabulary) -> LogLi
 FAMILY = Family(
     name="loglinear",
     summary="log-linear model on n-gram context features",
+    makes=Causal,
     config=LogLinearConfig,
     estimated_by="optimisation",
     load=load,
-    fit=fit,
+    estimate=estimate,
 )

@@ -10,12 +10,12 @@ import numpy as np
 
 from langue.base.compiled import njit
 from langue.models.counts.loglinear.features import Weights, count_of, hashes
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Causal, Floats, Ids, Vocabulary
 from langue.tokens.batches import Array
 from langue.tokens.contexts import contexts_of
 
 
-class LogLinear:
+class LogLinear(Causal):
     """A `Causal` model; contexts have no bound but the order."""
 
     window: int | None = None

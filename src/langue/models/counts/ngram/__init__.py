@@ -15,14 +15,14 @@ import numpy as np
 
 from langue.base.config import Config
 from langue.models.counts.ngram.counts import Levels, New, Numbers, count, stream_of
-from langue.models.counts.ngram.estimate import Smoothing, estimate
+from langue.models.counts.ngram.estimate import Smoothing, estimate_tables
 from langue.models.counts.ngram.external import count_in_blocks, mapped
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.prune import prune
 from langue.models.counts.ngram.quantise import quantise
 from langue.models.counts.ngram.tables import Tables
-from langue.models.registry import Family
-from langue.protocols import Vocabulary
+from langue.models.family import Family
+from langue.protocols import Causal, Vocabulary
 from langue.tokens.store import TokenStore
 
 
@@ -50,7 +50,7 @@ class NGramConfig(Config, frozen=True):
             raise ValueError("quantised tables hold probabilities, and stupid backoff has none")
 
 
-def fit(config: NGramConfig, store: TokenStore) -> NGram:
+def estimate(config: NGramConfig, store: TokenStore) -> NGram:
     """Count the training split and estimate."""
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     stream = stream_of(store.split("train"), vocabulary.size, arrays_of(config))
@@ -75,7 +75,7 @@ def tables_of(
     config: NGramConfig, levels: Levels, vocabulary: Vocabulary, absent: int | None = None
 ) -> Tables:
     """Estimate and prune as the configuration says; `absent` is an id that no text holds."""
-    tables = estimate(levels, config.smoothing, k=config.k, prune=config.prune, absent=absent)
+    tables = estimate_tables(levels, config.smoothing, k=config.k, prune=config.prune, absent=absent)
     if config.prune_entropy:
         tables = prune(tables, config.prune_entropy, vocabulary.eos, levels.new)
     if config.quantise:
@@ -94,8 +94,9 @@ def model_of(config: NGramConfig, vocabulary: Vocabulary, tables: Tables) -> NGr
 FAMILY = Family(
     name="ngram",
     summary="interpolated modified Kneser-Ney n-gram model",
+    makes=Causal,
     config=NGramConfig,
     estimated_by="counts",
     load=load,
-    fit=fit,
+    estimate=estimate,
 )

@@ -36,7 +36,7 @@ class Rule(NamedTuple):
     backoff: float = 0.0  # where it is not 0: gamma of every context, and p is the first term alone
 
 
-def estimate(
+def estimate_tables(
     levels: Levels,
     smoothing: Smoothing = "modified-kneser-ney",
     *,

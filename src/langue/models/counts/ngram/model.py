@@ -9,10 +9,10 @@ from langue.base.errors import LangueError
 from langue.models.counts.ngram.counts import Numbers
 from langue.models.counts.ngram.score import distribution, score, step
 from langue.models.counts.ngram.tables import Tables
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Causal, Floats, Ids, Vocabulary
 
 
-class NGram:
+class NGram(Causal):
     """A `Causal` model; contexts have no bound but the order."""
 
     window: int | None = None
@@ -23,7 +23,7 @@ class NGram:
         self.normalised = normalised  # whether its scores are probabilities
         self.rounded_down = tables.quantised  # its probabilities sum to a little less than one
         self.tables = tables.narrow()
-        self.reach = tables.order - 1  # what lies further back makes no difference
+        self.reach: int = tables.order - 1
         self.begin = vocabulary.size if tables.order > 1 else -1  # the state after `<s>`
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:

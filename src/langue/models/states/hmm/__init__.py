@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from langue.base.config import Config
-from langue.models.registry import Family
+from langue.models.family import Family
 from langue.models.states.hmm.model import HMM
-from langue.protocols import Vocabulary
+from langue.protocols import Causal, Vocabulary
 from langue.tokens.store import TokenStore
 
 Mass = Annotated[float, msgspec.Meta(ge=0.0)]
@@ -43,7 +43,7 @@ class HMMConfig(Config, frozen=True):
             raise ValueError(f"order 2 takes at most 64 states, not {self.states}")
 
 
-def fit(config: HMMConfig, store: TokenStore) -> HMM:
+def estimate(config: HMMConfig, store: TokenStore) -> HMM:
     from langue.models.states.hmm.train import train
 
     return train(config, store)
@@ -56,8 +56,9 @@ def load(folder: Path, config: HMMConfig, vocabulary: Vocabulary) -> HMM:
 FAMILY = Family(
     name="hmm",
     summary="hidden Markov model",
+    makes=Causal,
     config=HMMConfig,
     estimated_by="em",
     load=load,
-    fit=fit,
+    estimate=estimate,
 )

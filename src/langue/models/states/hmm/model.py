@@ -18,7 +18,7 @@ from langue.inference.second_order import Chain2, posteriors2, viterbi2
 from langue.inference.sumproduct import posteriors
 from langue.models.states.hmm.baum_welch import messages
 from langue.models.states.hmm.parameters import Parameters
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Causal, Floats, Ids, Vocabulary
 
 WEIGHTS = "weights.safetensors"
 SCORED = 1 << 22  # messages held at a time when scoring: 32 MB
@@ -31,7 +31,7 @@ class StatePath(NamedTuple):
     posteriors: npt.NDArray[np.float64]  # (tokens, K) probability of each state at each token
 
 
-class HMM:
+class HMM(Causal):
     """A `Causal` model: its state is a distribution over hidden states, and its context has no bound."""
 
     window: int | None = None

@@ -8,17 +8,15 @@ same templates and penalties it has the features, the loss and the weights of CR
 adds constraints, partial labels and n-best lists.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
 from langue.base.config import Config
-from langue.corpus.tagged import Sentence
-from langue.models.registry import TaggerFamily
+from langue.models.family import Family, TaggedData
 from langue.models.taggers.crf.model import CRF
-from langue.protocols import Tagger
+from langue.protocols import Tagger, Vocabulary
 
 Penalty = Annotated[float, msgspec.Meta(ge=0.0)]
 
@@ -45,26 +43,28 @@ class CRFConfig(Config, frozen=True):
             raise ValueError("l1 needs algorithm = lbfgs; SGD has l2 only")
 
 
-def fit(config: CRFConfig, columns: Sequence[str], sentences: Sequence[Sentence]) -> Tagger:
+def estimate(config: CRFConfig, data: TaggedData) -> Tagger:
     if config.passes == 2:
         from langue.models.taggers.crf.passes import train_twice
 
-        return train_twice(config, columns, sentences)
+        return train_twice(config, *data)
     from langue.models.taggers.crf.train import train
 
-    return train(config, columns, sentences)
+    return train(config, *data)
 
 
-def load(folder: Path, config: CRFConfig) -> Tagger:
+def load(folder: Path, config: CRFConfig, vocabulary: Vocabulary | None = None) -> Tagger:
     from langue.models.taggers.crf.passes import TwoPasses
 
     return TwoPasses.load(folder) if TwoPasses.is_in(folder) else CRF.load(folder)
 
 
-FAMILY = TaggerFamily(
+FAMILY = Family(
     name="crf",
     summary="linear-chain conditional random field",
+    makes=Tagger,
     config=CRFConfig,
-    fit=fit,
+    estimated_by="optimisation",
+    estimate=estimate,
     load=load,
 )

@@ -18,14 +18,14 @@ from langue.models.taggers.crf.features import Extractor
 from langue.models.taggers.crf.objective import Features, chain_of, score
 from langue.models.taggers.labels import Labels
 from langue.protocols import Floats as Probabilities
-from langue.protocols import Weight
+from langue.protocols import Tagger, Weight
 
 WEIGHTS = "weights.safetensors"
 FEATURES = "features.json"
 TOGETHER = 1 << 15  # tokens tagged at a time: their scores stay in cache, and words are met again
 
 
-class CRF:
+class CRF(Tagger):
     """A `Tagger`.
 
     Args:

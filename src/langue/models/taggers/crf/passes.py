@@ -23,7 +23,7 @@ from langue.models.taggers.crf.document import documents_of
 from langue.models.taggers.crf.model import CRF
 from langue.models.taggers.crf.templates import default_templates
 from langue.models.taggers.crf.train import train
-from langue.protocols import Floats, Weight
+from langue.protocols import Floats, Tagger, Weight
 
 if TYPE_CHECKING:
     from langue.models.taggers.crf import CRFConfig
@@ -46,7 +46,7 @@ TEMPLATES = (
 )
 
 
-class TwoPasses:
+class TwoPasses(Tagger):
     """A `Tagger`: the first CRF tags the documents whole, the second what is asked for."""
 
     def __init__(self, first: CRF, second: CRF) -> None:

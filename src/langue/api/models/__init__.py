@@ -1,0 +1,64 @@
+"""The models a user holds: texts come in, texts and figures go out.
+
+The normalisation and the tokenizer a model was trained with travel in its folder, and are applied to
+every text it is given. There is one class for each kind of model (`Model`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langue.api.models.base import Model, PathLike
+from langue.api.models.causal import CausalModel, HMMModel, InfiniGramModel
+from langue.api.models.masked import MaskedModel
+from langue.models.folder import DType, ModelFolder
+from langue.models.folder import load as load_folder
+from langue.protocols import Causal, Classifier, HiddenMarkov, Masked, Searchable, Tagger
+
+__all__ = [
+    "CausalModel", "HMMModel", "InfiniGramModel", "MaskedModel", "Model", "PathLike", "load", "of_folder",
+]  # fmt: skip
+
+
+def load(
+    path: PathLike, *, device: str | None = None, dtype: DType = "float32", verify: bool = True
+) -> Model[Any]:
+    """The model of any family in a folder that langue wrote, by the class of its kind.
+
+    Where the kind is known, `CausalModel.load(path)` and its siblings say so to a type checker too, and
+    refuse a model of another kind.
+
+    Args:
+        device: where a network is put, as torch names it; None: a GPU where there is one.
+        dtype: of a network's weights.
+        verify: compare the hash of every file; without it, only sizes.
+
+    Raises:
+        NotFound: no model is there.
+        Damaged: a file is missing, cut or altered.
+        InvalidSetting: the device or type is unknown, or the model is no network and has neither.
+    """
+    return of_folder(load_folder(path, verify=verify, device=device, dtype=dtype))
+
+
+def of_folder(folder: ModelFolder[Any]) -> Model[Any]:
+    """The model of a folder that is open, by the class of its kind: the most special one."""
+    model = folder.model
+    if isinstance(model, Searchable):
+        return InfiniGramModel(folder)
+    if isinstance(model, HiddenMarkov):
+        return HMMModel(folder)
+    if isinstance(model, Causal):
+        return CausalModel(folder)
+    if isinstance(model, Masked):
+        return MaskedModel(folder)
+    # These import what reads labelled data, which a language model does without.
+    if isinstance(model, Tagger):
+        from langue.api.models.tagger import TaggerModel
+
+        return TaggerModel(folder)
+    if isinstance(model, Classifier):
+        from langue.api.models.classifier import ClassifierModel
+
+        return ClassifierModel(folder)
+    return Model(folder)

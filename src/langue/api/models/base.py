@@ -1,0 +1,108 @@
+"""What every model is to its user, whatever it does: it has a folder, a size, and a way to be measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+from langue.models.folder import DType, ModelFolder
+from langue.models.folder import load as load_folder
+from langue.protocols import Saved
+
+if TYPE_CHECKING:
+    from langue.tokens.tokenizer import Tokenizer
+
+    pass
+
+PathLike = str | Path
+M = TypeVar("M", bound=Saved)
+
+
+class Model(Generic[M]):
+    """A trained model of any family: what `langue.load` returns.
+
+    What a model can do beyond this depends on its kind. `CausalModel.load(path)` and its siblings open a
+    folder of which that is known.
+
+    Attributes:
+        folder: what its folder holds: family, configuration, network or tables, description.
+    """
+
+    protocol: ClassVar[type[Saved]] = Saved  # what a model of this face follows
+
+    def __init__(self, folder: ModelFolder[M]) -> None:
+        self.folder = folder
+
+    @classmethod
+    def load(
+        cls, path: PathLike, *, device: str | None = None, dtype: DType = "float32", verify: bool = True
+    ) -> Self:
+        """Open a model folder that is known to hold a model of this kind.
+
+        Args:
+            device: where a network is put, as torch names it; None: a GPU where there is one.
+            dtype: of a network's weights.
+            verify: compare the hash of every file; without it, only sizes.
+
+        Raises:
+            NotFound: no model is there.
+            Damaged: a file is missing, cut or altered.
+            Unsupported: it is of another kind.
+            InvalidSetting: the device or type is unknown, or the model is no network and has neither.
+        """
+        folder = load_folder(path, verify=verify, device=device, dtype=dtype)
+        folder.require(cls.protocol)
+        return cls(folder)
+
+    @property
+    def path(self) -> Path:
+        return self.folder.path
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Of a model that reads token ids."""
+        return self.folder.tokenizer
+
+    @property
+    def family(self) -> str:
+        """The name of its family."""
+        return self.folder.family.name
+
+    def info(self) -> dict[str, Any]:
+        """Everything known about the model: `model.json` as a table."""
+        import msgspec
+
+        table: dict[str, Any] = msgspec.to_builtins(self.folder.description)
+        return table
+
+    def size(self) -> dict[str, int]:
+        """What it is made of: `{"parameters": n}` or `{"ngrams": n}`."""
+        return self.folder.model.size()
+
+    def summary(self) -> str:
+        """Family, size, training time, and where it was measured the figure, in a line."""
+        size = ", ".join(f"{count:,} {what}" for what, count in self.size().items())
+        measured = self.folder.description.measured
+        valid = measured.get("valid")
+        figure = f", F1 {valid['f1']:.2%} on held-out sentences" if isinstance(valid, dict) else ""
+        return f"{self.family}, {size}, trained in {measured['seconds']:,} s{figure}"
+
+    def evaluate(self, data: PathLike, *, split: str = "test", check: bool = False) -> Any:
+        """Measure it.
+
+        Args:
+            data: a token store, of which `split` is measured, a text file, of which all is, or the labelled
+                file of a tagger or classifier.
+            check: also run the self-tests of its scores.
+
+        Raises:
+            Mismatch: the store has another tokenizer, the file other columns or labels.
+            Unsupported: self-tests were asked of what has no scores of texts.
+            LangueError: there is nothing to measure on.
+        """
+        from langue.api.verbs import evaluate
+
+        return evaluate(self, data, split=split, check=check)
+
+    def __repr__(self) -> str:
+        return f"<langue {type(self).__name__} {self.path}: {self.summary()}>"

@@ -1,0 +1,150 @@
+"""Models that read from left to right: they score, continue and generate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from langue.api.models.base import Model, PathLike
+from langue.base.arguments import check_count, check_text, check_texts
+from langue.base.config import decode
+from langue.protocols import Causal, HiddenMarkov, Searchable
+
+if TYPE_CHECKING:
+    from langue.evaluation.gradients import Gradients
+    from langue.evaluation.score import Score
+    from langue.evaluation.verbatim import Copied, Found
+    from langue.generation.generate import Generation, Writer
+    from langue.tasks.states import Picture
+
+
+class CausalModel(Model[Causal]):
+    """A language model: p(token | all tokens before it in its document), and so of any text."""
+
+    protocol = Causal
+
+    def score(self, text: str) -> Score:
+        """Bits of one text as a document of its own, its end included."""
+        return self.score_all([check_text("text", text)])[0]
+
+    def score_all(self, texts: Sequence[str]) -> list[Score]:
+        """`score` of many texts at once: the same figures, faster."""
+        from langue.evaluation.score import score_texts
+
+        folder = self.folder
+        return score_texts(folder.model, folder.tokenizer, folder.normalisation, check_texts("texts", texts))
+
+    def next_tokens(self, context: str = "", *, k: int = 10) -> list[tuple[str, float]]:
+        """The k likeliest next tokens after a text, with their probabilities, likeliest first."""
+        from langue.generation.generate import next_tokens
+
+        check_count("k", k, least=1)
+        return next_tokens(self.folder.model, self.folder.tokenizer, self._normalise("context", context), k)
+
+    def stream(self, prompt: str = "", **sampling: Any) -> Writer:
+        """Continue a text piece by piece: iterate over the writer, then read its `result`.
+
+        Args:
+            sampling: settings of `langue.generation.sample.Sampling`, such as `temperature=0.8`.
+        """
+        from langue.generation.generate import generate
+        from langue.generation.sample import Sampling
+
+        settings = decode(Sampling, sampling, "sampling")
+        return generate(self.folder.model, self.folder.tokenizer, self._normalise("prompt", prompt), settings)
+
+    def generate(self, prompt: str = "", **sampling: Any) -> Generation:
+        """Continue a text, whole: `stream` run to its end."""
+        writer = self.stream(prompt, **sampling)
+        for _ in writer:
+            pass
+        return writer.result
+
+    def beam_search(
+        self, prompt: str = "", *, num_beams: int = 4, max_tokens: int = 100, length_penalty: float = 0.6
+    ) -> list[Generation]:
+        """The likeliest continuations of a text by beam search, best first.
+
+        Args:
+            num_beams: hypotheses held at a time, and continuations returned at most.
+            length_penalty: 0 favours short ones; 0.6 is that of Vaswani et al. 2017.
+        """
+        from langue.generation.beam import continuations
+
+        return continuations(
+            self.folder.model,
+            self.folder.tokenizer,
+            self._normalise("prompt", prompt),
+            beams=check_count("num_beams", num_beams, least=1),
+            max_tokens=check_count("max_tokens", max_tokens),
+            length_penalty=length_penalty,
+        )
+
+    def gradients(self, store: PathLike, *, split: str = "test", distance: int = 100) -> Gradients:
+        """How far back a recurrent model learns: the gradient of a token's loss by distance in time.
+
+        Args:
+            store: a token store with documents longer than `distance` tokens.
+
+        Raises:
+            Unsupported: the model is not recurrent.
+            Mismatch: the store has another tokenizer, or its documents are too short.
+        """
+        from langue.evaluation.gradients import measure
+        from langue.tokens.store import TokenStore
+
+        check_count("distance", distance, least=1)
+        return measure(self.folder, TokenStore(store), split=split, distance=distance)
+
+    def _normalise(self, name: str, text: str) -> str:
+        return self.folder.normalisation.apply(check_text(name, text))
+
+
+class InfiniGramModel(CausalModel):
+    """An ∞-gram, which keeps its training text: it finds strings in it, and what was copied from it."""
+
+    protocol = Searchable
+
+    def find(self, text: str, *, limit: int = 10) -> Found:
+        """Where a string stands in the training text.
+
+        Args:
+            limit: occurrences that are shown.
+        """
+        from langue.evaluation.verbatim import find
+
+        check_count("limit", limit)
+        return find(self.folder, self.folder.tokenizer, self._normalise("text", text), show=limit)
+
+    def copied(self, text: str, *, min_tokens: int = 8, limit: int = 10) -> Copied:
+        """How much of a text stands verbatim in the training text.
+
+        Args:
+            min_tokens: of a piece that counts as copied.
+            limit: pieces that are shown.
+        """
+        from langue.evaluation.verbatim import copied
+
+        check_count("min_tokens", min_tokens, least=1)
+        check_count("limit", limit)
+        return copied(
+            self.folder, self.folder.tokenizer, self._normalise("text", text), least=min_tokens, show=limit
+        )
+
+
+class HMMModel(CausalModel):
+    """A language model that is a hidden Markov model, whose states can be looked at."""
+
+    protocol = HiddenMarkov
+
+    def states(self, *, k: int = 10) -> Picture:
+        """Every hidden state with the k words it emits most, and where it leads."""
+        from langue.tasks.states import picture
+
+        return picture(self.folder, self.folder.tokenizer, top=check_count("k", k, least=1))
+
+    def states_of(self, text: str) -> list[dict[str, Any]]:
+        """Each token of a text with its state on the best path, and that state's posterior probability."""
+        from langue.tasks.states import behind
+
+        return behind(self.folder, self.folder.tokenizer, self._normalise("text", text))

@@ -1,0 +1,63 @@
+"""Arguments that a person gives to a function, checked where they come in, and named by what is refused."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from langue.base.config import nearest
+from langue.base.errors import InvalidSetting
+
+T = TypeVar("T")
+
+
+def check_text(name: str, value: object) -> str:
+    """The text.
+
+    Raises:
+        InvalidSetting: it is none; a list of texts goes to the function that takes several.
+    """
+    if not isinstance(value, str):
+        raise InvalidSetting(f"{name} is to be one text (a str), not {_spell(value)}")
+    return value
+
+
+def check_texts(name: str, values: Sequence[str]) -> list[str]:
+    """The texts as a list.
+
+    Raises:
+        InvalidSetting: it is one text, which would be taken apart into characters, or holds something else.
+    """
+    if isinstance(values, str):
+        raise InvalidSetting(f"{name} is to be a list of texts, not one text; write [{values[:20]!r}]")
+    texts = list(values)
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InvalidSetting(f"{name}[{index}] is to be a text (a str), not {_spell(text)}")
+    return texts
+
+
+def check_choice(name: str, value: T, choices: Sequence[T]) -> T:
+    """The value.
+
+    Raises:
+        InvalidSetting: it is not among the choices; the nearest is named.
+    """
+    if value not in choices:
+        raise InvalidSetting(
+            f"{name} = {value!r} is unknown{nearest(str(value), [str(one) for one in choices])}"
+        )
+    return value
+
+
+def check_count(name: str, value: object, *, least: int = 0, most: int = 2**31) -> int:
+    """The whole number.
+
+    Raises:
+        InvalidSetting: it is none, or out of bounds.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InvalidSetting(f"{name} is to be a whole number from {least} to {most:,}, not {_spell(value)}")
+    return value
+
+
+def _spell(value: object) -> str:
+    return f"{str(value)[:40]} ({type(value).__name__})"

@@ -1,0 +1,78 @@
+"""A family: one kind of model, its settings, how it comes to be, and how it is read back.
+
+A family is generic over the protocol that its models follow (`langue.protocols`): `Causal`, `Masked`,
+`Tagger`, `Classifier` or one of its own. All else follows from that: which data it learns from, which face
+a user gets.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
+
+from langue.base.config import Config
+from langue.corpus.tagged import Sentence
+from langue.protocols import Saved, Vocabulary
+from langue.tokens.batches import Batches, BatchSource
+from langue.tokens.store import TOKENIZER, Split, TokenStore
+
+if TYPE_CHECKING:
+    from langue.models.taggers.labels import Labels
+
+M = TypeVar("M", bound=Saved)
+
+
+def packed(
+    split: Split, vocabulary: Vocabulary, config: Config, rows: int, context: int, seed: int
+) -> BatchSource:
+    """Batches of documents packed into rows that stand alone: what most families train on."""
+    return Batches(split, rows=rows, context=context, eos=vocabulary.eos, seed=seed)
+
+
+class TaggedData(NamedTuple):
+    """What a tagger learns from."""
+
+    columns: Sequence[str]  # of each token, the word first
+    sentences: Sequence[Sentence]
+
+
+class TaggerInputs(NamedTuple):
+    """What a network that tags is built for."""
+
+    columns: Sequence[str]
+    labels: "Labels"
+    sentences: Sequence[Sentence]  # of the training data, whose words and characters it numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family(Generic[M]):
+    """One kind of model.
+
+    It comes to be in one of three ways. A family with `estimate` reads its data and returns a model: counts,
+    EM, or an optimisation of its own. One with `build` returns a `torch.nn.Module` with random weights, on
+    the CPU, which the trainer teaches by gradient (`protocols.Trainable`). One with neither is made of a
+    trained encoder by `langue finetune`.
+    """
+
+    name: str
+    summary: str  # one line for help and model cards
+    makes: type[M]  # the protocol of its models
+    config: type[Config]
+    load: Callable[[Path, Any, Vocabulary], M]  # (folder, config, vocabulary), on the CPU
+    estimated_by: Literal["counts", "em", "optimisation", "gradient"]
+    # (config, data): a `TokenStore`, or `TaggedData` of a tagger
+    estimate: Callable[[Any, Any], M] | None = None
+    # (config, vocabulary, seed): a `Vocabulary`, or `TaggerInputs` of a tagger
+    build: Callable[[Any, Any, int], Any] | None = None
+    batches: Callable[[Split, Vocabulary, Any, int, int, int], BatchSource] = packed
+    begin: Callable[[Any, TokenStore], None] | None = None  # what a new model takes from the text at once
+    reads_spellings: bool = False  # `build` is given the bytes of every token; what it needs it saves
+
+    def vocabulary(self, store: TokenStore) -> Vocabulary:
+        """What a new model of this family is told of the tokenizer."""
+        spellings: list[bytes] = []
+        if self.reads_spellings:
+            from langue.tokens.tokenizer import Tokenizer  # which other families do without
+
+            spellings = Tokenizer.load(store.path / TOKENIZER).spellings()
+        return Vocabulary(store.vocabulary_size, store.eos, spellings)

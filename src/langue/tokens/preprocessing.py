@@ -1,0 +1,15 @@
+"""How a text becomes the ids that a model reads: what a store and every model made from it have in common."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """A tokenizer, and what is done to a text before it."""
+
+    tokenizer: Path  # a `tokenizer.json`
+    fingerprint: str  # of the tokenizer
+    normalisation: dict[str, Any]  # `corpus.normalise.Normalisation` as a table
+    documents: str | None = None  # how a text was cut into documents: `corpus.config.DataConfig.documents`

@@ -1,0 +1,144 @@
+"""What commit 35113c5 left on disk still reads, and gives the figures it gave then.
+
+`write.py` made everything under `data/`; `expected.json` has the figures.
+"""
+
+import gzip
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.compat import figures
+
+import langue
+from langue.api import import_model
+
+DATA = Path(__file__).with_name("data")
+EXPECTED = json.loads((DATA / "expected.json").read_text(encoding="utf-8"))
+WEIGHTS = "weights.safetensors"
+CLOSE = 1e-5  # of sums of 32-bit numbers on another processor
+# Training multiplies the differences between processors; a lost moment or another drawing costs far more.
+TRAINED = 1e-3
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As `write.py` has: another number of threads adds up in another order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in; recipes name models and stores relative to it, and `data` stays as it is."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def copied(name: str, to: Path) -> Path:
+    """A part of `data` at the same place below another folder, its packed files unpacked."""
+    shutil.copytree(DATA / name, to / name)
+    for path in sorted((to / name).rglob("*.gz")):
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    return to / name
+
+
+def assert_like(found: Any, expected: Any, where: str, *, close: float = CLOSE) -> None:
+    """Equal, but for the last digits of numbers that are not whole."""
+    if isinstance(expected, dict):
+        assert isinstance(found, dict) and set(expected) <= set(found), f"{where}: {found}"
+        for key, value in expected.items():
+            assert_like(found[key], value, f"{where}, {key}", close=close)
+    elif isinstance(expected, list):
+        assert isinstance(found, list) and len(found) == len(expected), f"{where}: {found}, not {expected}"
+        for index, value in enumerate(expected):
+            assert_like(found[index], value, f"{where}[{index}]", close=close)
+    elif isinstance(expected, float) and isinstance(found, int | float):
+        near = abs(found - expected) <= close * max(1.0, abs(expected))
+        assert near, f"{where}: {found}, not {expected}"
+    else:
+        assert found == expected, f"{where}: {found!r}, not {expected!r}"
+
+
+def test_nothing_is_left_out() -> None:
+    for part in ("models", "stores", "runs"):
+        assert {path.name for path in (DATA / part).iterdir()} == set(EXPECTED[part]), part
+
+
+@pytest.mark.parametrize("name", EXPECTED["models"])
+def test_a_model_gives_the_figures_it_gave(name: str, data: Path) -> None:
+    expected = EXPECTED["models"][name]
+    on = DATA / expected["on"] if expected["on"] else None
+    found = figures.of_model(copied(f"models/{name}", data), on)
+    assert_like({"on": expected["on"], **found}, expected, f"models/{name}")
+
+
+@pytest.mark.parametrize("name", EXPECTED["stores"])
+def test_a_store_reads_and_can_be_learned_from(name: str, data: Path) -> None:
+    store, expected = DATA / "stores" / name, EXPECTED["stores"][name]
+    assert_like(figures.of_store(store), expected, f"stores/{name}")
+    model = langue.train("ngram", store, data / "model", order=2)
+    tokenizer = model.tokenizer
+    for ids, text in zip(expected["ids"], expected["texts"], strict=True):
+        assert tokenizer.decode(ids[:-1]) == text, f"stores/{name}"
+        assert tokenizer.encode(text).tolist() == ids[:-1], f"stores/{name}"
+    assert langue.evaluate(model, store).perplexity < expected["vocabulary"], f"stores/{name}"
+
+
+@pytest.mark.parametrize("path", sorted((DATA / "recipes").glob("*.toml")), ids=lambda path: path.stem)
+def test_a_recipe_still_reads(path: Path, data: Path) -> None:
+    for name in figures.STARTED_FROM:
+        copied(name, data)
+    figures.read_recipe(path)
+
+
+def test_an_arpa_file_gives_the_model_it_gave(data: Path) -> None:
+    import_model(DATA / "texts" / "lines.arpa", data / "model")
+    expected = EXPECTED["models"]["ngram-arpa"]
+    assert_like(
+        figures.of_model(data / "model", DATA / expected["on"]), without(expected, "on"), "texts/lines.arpa"
+    )
+
+
+def without(table: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if name != key}
+
+
+@pytest.mark.parametrize("name", EXPECTED["runs"])
+def test_an_unfinished_run_ends_where_it_would_have(name: str, data: Path) -> None:
+    """On the machine of `write.py` to the very bits; elsewhere sums differ in their last bits."""
+    expected = EXPECTED["runs"][name]
+    recipe, store = DATA / "recipes" / f"run-{name}.toml", DATA / expected["store"]
+    run = copied(f"runs/{name}", data)
+    langue.train(recipe, store, data / "straight")
+    langue.train(recipe, store, run / "model", resume=True)
+    assert not (run / "model.run").exists()
+    before, straight, resumed = (
+        load_file(path / WEIGHTS) for path in (run / "straight", data / "straight", run / "model")
+    )
+    assert set(resumed) == set(straight)
+    if all(torch.equal(straight[part], weights) for part, weights in before.items() if part in straight):
+        for part, weights in straight.items():
+            assert torch.equal(resumed[part], weights), f"runs/{name}: {part} of the resumed run"
+    assert_like(figures.of_model(run / "straight"), expected["final"], f"runs/{name}/straight")
+    for path in (data / "straight", run / "model"):
+        assert_like(figures.of_model(path), expected["final"], f"runs/{name}, {path.name}", close=TRAINED)
+    for part, weights in before.items():
+        np.testing.assert_allclose(resumed[part], weights, atol=TRAINED, err_msg=f"runs/{name}: {part}")
+    measured = langue.load(run / "model").info()["measured"]
+    assert measured["sessions"] == 2 and not measured["interrupted"], f"runs/{name}"
+
+
+@pytest.mark.parametrize("name", EXPECTED["runs"])
+def test_the_model_of_an_unfinished_run_reads(name: str, data: Path) -> None:
+    found = langue.load(copied(f"runs/{name}", data) / "model").info()["measured"]
+    assert found["interrupted"] and found["steps"] == EXPECTED["runs"][name]["step"], f"runs/{name}"
