@@ -1,5 +1,8 @@
+import gzip
 import io
 import json
+import random
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -129,6 +132,23 @@ def test_a_file_that_cannot_be_read_is_not_said_to_be_one_that_cannot_be_written
     (tmp_path / "folder" / "a.txt").symlink_to("/proc/self/mem")
     with pytest.raises(LangueError, match=r"cannot read .*a\.txt: Input/output error"):
         run([str(tmp_path / "folder")], tmp_path / "store")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the system for the most memory of a process")
+@pytest.mark.parametrize("packed", [False, True])
+def test_memory_does_not_follow_the_longest_line_without_spaces(tmp_path: Path, packed: bool) -> None:
+    letters = "a" * 8_000_000 if packed else "".join(random.Random(0).choices("acgt", k=4_000_000))
+    path = tmp_path / "text.txt.gz"
+    path.write_bytes(gzip.compress(letters.encode(), 1))
+    settings = 'documents="file", duplicates="keep", valid_share=0.0, test_share=0.0'
+    script = f"""
+import resource, langue
+langue.prepare({str(path)!r}, {str(tmp_path / "store")!r}, {settings})
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 400  # MB
 
 
 def test_published_penn_treebank_counts(tmp_path: Path, shared_data: Callable[[str], Path]) -> None:

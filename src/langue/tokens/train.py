@@ -19,7 +19,7 @@ from tokenizers import Tokenizer as HFTokenizer
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
-from langue.tokens.tokenizer import BYTE_OF, CHARS, EOS, PAD, UNK, WORDS, Tokenizer, words_of
+from langue.tokens.tokenizer import BYTE_OF, CHARS, EOS, PAD, UNK, WORDS, Tokenizer, cut, words_of
 from langue.tokens.words import HAN
 
 Kind = Literal["bpe", "unigram", "wordpiece", "words", "chars", "bytes", "whitespace"]
@@ -48,6 +48,7 @@ MIN_FREQUENCY: dict[str, int] = {
     "chars": 2,
     "bytes": 1,
 }
+TOY = 4096  # bytes below which a text is an example, to look at: all of it is learned
 BYTE_LEVEL = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
 ONE_PIECE = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 # WordPiece looks for the longest match from each place: quadratic in the length of a piece.
@@ -75,7 +76,8 @@ class TokenizerConfig(Config, frozen=True):
     file: str = ""  # a tokenizer.json to use as it is, instead of training one
     # entries; auto: what suits the kind. An id has 32 bits.
     vocabulary: Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)] | Literal["auto"] = "auto"
-    # Of an entry in the sample. auto: what suits the kind; 1 where `vocabulary` is a number, to reach it.
+    # Of an entry in the sample. auto: what suits the kind; 1 where `vocabulary` is a number, to reach it,
+    # and of a text of a few lines.
     min_frequency: Annotated[int, msgspec.Meta(ge=1)] | Literal["auto"] = "auto"
     sample_bytes: Annotated[int, msgspec.Meta(ge=1)] = 16_000_000  # more changes no vocabulary of 32k much
     seed: int = 0  # of the sample
@@ -124,12 +126,13 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
     for text in texts:
         sample.add(text)
     learned = sample.texts()
-    # Trainers take memory for the size asked for; no text has more pieces than characters.
-    most = SMALLEST + sum(len(text.encode()) for text in learned)
+    size_of_sample = sum(len(text.encode()) for text in learned)
     frequency = config.min_frequency
     if frequency == "auto":
-        frequency = MIN_FREQUENCY[config.kind] if config.vocabulary == "auto" else 1
-    hf = _TRAIN[config.kind](min(size, most), frequency, learned)
+        chosen = config.vocabulary != "auto" or size_of_sample < TOY
+        frequency = 1 if chosen else MIN_FREQUENCY[config.kind]
+    # Trainers take memory for the size asked for; no text has more pieces than bytes.
+    hf = _TRAIN[config.kind](min(size, SMALLEST + size_of_sample), frequency, learned)
     hf.decoder = decoders.ByteLevel()
     hf.add_special_tokens(list(SPECIALS))
     return Tokenizer(hf)
@@ -230,7 +233,8 @@ def _pieces(texts: list[str]) -> list[tuple[str, int]]:
     """The most frequent pieces of texts, spelled in the byte alphabet, with their counts."""
     counts: Counter[str] = Counter()
     for text in texts:
-        counts.update(_PIECE.findall(text))
+        for part in cut(text):  # what is found in all of a long text is held at once
+            counts.update(_PIECE.findall(part))
     kept = [piece for piece in _by_frequency(counts) if len(piece) <= LONGEST][:LEXICON]
     return [(_spelled(piece), counts[piece]) for piece in kept]
 
@@ -241,9 +245,13 @@ def _spelled(piece: str) -> str:
 
 def _words(size: int, frequency: int, texts: list[str]) -> HFTokenizer:
     splitter = pre_tokenizers.Split(Regex(WORDS), "isolated")
-    return _most_frequent(
-        size, frequency, splitter, (word for text in texts for word in words_of(text, splitter))
-    )
+    return _most_frequent(size, frequency, splitter, _words_of(texts, splitter))
+
+
+def _words_of(texts: list[str], splitter: Any) -> Iterator[str]:
+    for text in texts:
+        for part in cut(text):
+            yield from words_of(part, splitter)
 
 
 def _chars(size: int, frequency: int, texts: list[str]) -> HFTokenizer:
@@ -268,7 +276,8 @@ def _whitespace(size: int, texts: Iterable[str]) -> HFTokenizer:
     """Words between blanks; `<unk>` for those not seen; the end of a line is the end of a sentence."""
     counts: Counter[str] = Counter()
     for text in texts:
-        counts.update(text.split())
+        for part in cut(text, marks=False):
+            counts.update(part.split())
     return whitespace(_by_frequency(counts), size)
 
 
