@@ -22,6 +22,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/lint_names.py
 
 test: lint $(ENCODER)
 	$(BIN)/pytest -n 2

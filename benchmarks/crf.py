@@ -9,7 +9,7 @@ speed    CPU time a step of L-BFGS, and tokens tagged a second of CPU; of all th
 quality  both trained for the same number of steps, without what only langue has (encoding, constraints)
 best     langue as it comes (`langue train crf DATA`), on the test set, beside published figures
 passes   the same with `--set passes=2`, which takes 5.5 times as long to train
-pos      taggers that count beside those that optimise, accuracy on the test set of `ewt`: hmm-tagger, TnT of
+pos      taggers that count beside those that optimize, accuracy on the test set of `ewt`: hmm-tagger, TnT of
          NLTK (where nltk is installed), CRFsuite and crf
 
 --share trains both sides on the first sentences of a corpus alone, such a share of them.
@@ -159,10 +159,10 @@ class Trained(NamedTuple):
 def trained(train: Tagged, templates: tuple[str, ...], steps: int) -> Trained:
     """langue's CRF after some steps."""
     from langue.models.taggers.crf import train as training
-    from langue.models.taggers.crf.minimise import Step
+    from langue.models.taggers.crf.minimize import Step
 
     times, losses = [time.process_time()], []
-    original = training.minimise
+    original = training.minimize
 
     def timed(*arguments: Any, after: Callable[[Step], object], **options: Any) -> Step:
         def both(step: Step) -> None:
@@ -173,11 +173,11 @@ def trained(train: Tagged, templates: tuple[str, ...], steps: int) -> Trained:
         times[:] = [time.process_time()]
         return original(*arguments, after=both, **options)
 
-    training.minimise = timed
+    training.minimize = timed
     try:
         model = estimate(config(steps, templates), TaggedData(train.features, train.sentences))
     finally:
-        training.minimise = original
+        training.minimize = original
     return Trained(statistics.median(np.diff(times)), losses[-1], model)
 
 
@@ -249,8 +249,8 @@ def pos(name: str, train: Tagged, test: Tagged, folder: Path) -> None:
         return [[tag for _, tag in tagger.tag(list(one.words))] for one in test.sentences]
 
     print(f"{name}: parts of speech, training and tagging together")
-    counted, optimised = (lookup(family) for family in ("hmm-tagger", "crf"))
-    for kind in (counted, optimised):
+    counted, optimized = (lookup(family) for family in ("hmm-tagger", "crf"))
+    for kind in (counted, optimized):
         line(
             f"langue {kind.name}",
             lambda kind=kind: kind.estimate(kind.config(), TaggedData(train.features, train.sentences)).tag(

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 
 from langue.base.config import decode
-from langue.models.encoders.bert import BertConfig, batches, build
+from langue.models.encoders.bert import BertConfig, build
+from langue.models.encoders.setup import batches
 from langue.protocols import Vocabulary
 from langue.tokens.store import StoreWriter, TokenStore
 from langue.tokens.train import TokenizerConfig, train_tokenizer
 
-SHAPE = {"layers": 2, "width": 96, "heads": 4, "context": 32, "pairs": "none", "unit": "token"}
+SHAPE = {"layers": 2, "width": 96, "heads": 4, "context": 32, "sentence_pairs": "none", "masking": "token"}
 ENTRIES, ROWS, RATE = 258, 32, 2e-3
 
 
@@ -33,7 +34,7 @@ def store_of(folder: Path) -> TokenStore:
             for ids in some:
                 writer.add(split, ids.astype(np.uint16), bytes=len(ids), words=len(ids))
         train_tokenizer(TokenizerConfig(kind="bytes"), ["a"]).save(folder / "tokenizer.json")
-        writer.finish(tokenizer={}, normalisation={})
+        writer.finish(tokenizer={}, normalization={})
     return TokenStore(folder)
 
 
@@ -41,17 +42,17 @@ def learn(store: TokenStore, attention: str, steps: int) -> None:
     config = decode(BertConfig, SHAPE | {"attention": attention}, "model")
     vocabulary = Vocabulary(ENTRIES, 0)
     model = build(config, vocabulary, 0)
-    optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.01)
     source = batches(store.split("train"), vocabulary, config, ROWS, config.shape.context, 0)
     started = time.perf_counter()
     for step in range(steps):
-        optimiser.param_groups[0]["lr"] = RATE * min(1.0, (step + 1) / 50) * (1 - step / (1.04 * steps))
+        optimizer.param_groups[0]["lr"] = RATE * min(1.0, (step + 1) / 50) * (1 - step / (1.04 * steps))
         batch = source.batch(step)
         loss = model.loss(batch) / batch.targets_count
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
         if (step + 1) % 100 == 0:
             seconds = time.perf_counter() - started
             print(f"{attention:14} step {step + 1:4}: {loss.item():.3f} nats, {seconds:6.1f} s", flush=True)

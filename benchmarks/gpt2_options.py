@@ -30,9 +30,9 @@ OPTIONS = {
     "one head of keys and values": ["key_value_heads=1"],
     "untied head": ["tied=false"],
     "z-loss 1e-4": ["z_loss=1e-4"],
-    "Muon": ["optimiser=muon"],
+    "Muon": ["optimizer=muon"],
     "rotary, RMSNorm, ReLU², QK-norm": MODERN,
-    "rotary, RMSNorm, ReLU², QK-norm, Muon": [*MODERN, "optimiser=muon"],
+    "rotary, RMSNorm, ReLU², QK-norm, Muon": [*MODERN, "optimizer=muon"],
 }
 
 

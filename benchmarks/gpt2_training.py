@@ -56,7 +56,7 @@ def peer(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
     drop = {} if defaults else {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
     shape = {"n_layer": size.layers, "n_embd": size.width, "n_head": size.heads, "n_positions": size.context}
     model = GPT2LMHeadModel(GPT2Config(vocab_size=size.vocabulary, **shape, **drop)).train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=None if defaults else True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=None if defaults else True)
 
     def step() -> int:
         ids = torch.randint(size.vocabulary, (size.rows, size.context))
@@ -64,8 +64,8 @@ def peer(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
             loss = model(input_ids=ids, labels=ids).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
         return ids.numel()
 
     return step
@@ -75,7 +75,7 @@ def langue(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
     """A step of langue's trainer on a store of random ids."""
     import numpy as np
 
-    from langue.nn.fast.choices import keep_freed_memory
+    from langue.nn.device import keep_freed_memory
     from langue.protocols import Vocabulary
     from langue.tokens.store import StoreWriter, TokenStore
     from langue.training.distributed import World

@@ -32,7 +32,7 @@ from langue.models.states.hmm.baum_welch import (
     cut,
     expect,
     group_of,
-    maximise,
+    maximize,
     shares,
 )
 from langue.models.states.hmm.parameters import Parameters, class_start, random_start
@@ -189,7 +189,7 @@ def large(states: int = 1024, batch_tokens: int = 50_000) -> None:
         group = shares(pieces, batch_tokens)[-1]
         counts = expect(parameters, pieces, group)
         tokens = int(np.diff(pieces.offsets)[group].sum())
-        parameters = maximise(counts.scaled(len(pieces.tokens) / tokens), prior, parameters)
+        parameters = maximize(counts.scaled(len(pieces.tokens) / tokens), prior, parameters)
         line(f"one step of stochastic EM, {tokens:,} tokens", started)
         again = expect(parameters, pieces, group).log_likelihood
         before, after = (-total / tokens for total in (counts.log_likelihood, again))

@@ -49,19 +49,19 @@ def peer(precision: str, document: int) -> Callable[[], object]:
             return self.decoder(self.drop(y)).view(-1, V), *state
 
     model = Model()
-    optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     state: tuple[torch.Tensor, ...] = (torch.zeros(2, B, C), torch.zeros(2, B, C))
 
     def step() -> None:
         nonlocal state
         ids, targets = torch.randint(V, (2, T, B))
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
             logits, *after = model(ids, tuple(part.detach() for part in state))
             loss = F.cross_entropy(logits, targets.view(-1))
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
+        optimizer.step()
         state = tuple(after)
 
     return step
@@ -70,7 +70,7 @@ def peer(precision: str, document: int) -> Callable[[], object]:
 def langue(precision: str, document: int) -> Callable[[], object]:
     import numpy as np
 
-    from langue.nn.fast.choices import keep_freed_memory
+    from langue.nn.device import keep_freed_memory
     from langue.protocols import Vocabulary
     from langue.tokens.store import StoreWriter, TokenStore
     from langue.training.distributed import World
@@ -87,7 +87,7 @@ def langue(precision: str, document: int) -> Callable[[], object]:
         (folder / "tokenizer.json").write_text("{}")
         writer.finish(tokenizer={})
     settings = ["size=medium", "dropout=0.5", f"batch_tokens={B * T}", f"precision={precision}"]
-    recipe = read_recipe("rnn", [*settings, "optimiser=sgd", "weight_decay=0", "clip=5", "steps=1000000"])
+    recipe = read_recipe("rnn", [*settings, "optimizer=sgd", "weight_decay=0", "clip=5", "steps=1000000"])
     assert recipe.family.build
     model = recipe.family.build(recipe.model, Vocabulary(V, 0), 0)
     return Trainer(recipe, model, TokenStore(folder), World()).step

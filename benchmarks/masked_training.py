@@ -2,7 +2,7 @@
 
     python benchmarks/masked_training.py [rounds]
 
-6 layers of 384, the same documents (lengths lognormal, median 40, at most 126), the same optimiser, the
+6 layers of 384, the same documents (lengths lognormal, median 40, at most 126), the same optimizer, the
 type of matrix products that is fastest on the machine for both. transformers pads batches that were
 bucketed by length; once it computes logits everywhere, as its model does, and once it is given the
 masked places only. langue packs documents into rows. A turn is eight batches of about 4,096 real
@@ -22,8 +22,10 @@ from transformers import BertConfig as PeerConfig
 from transformers import BertForMaskedLM
 
 from langue.base.config import decode
-from langue.models.encoders.bert import BertConfig, batches, build
-from langue.nn.fast.choices import autocast, fast_dtype, keep_freed_memory
+from langue.models.encoders.bert import BertConfig, build
+from langue.models.encoders.setup import batches
+from langue.nn.device import keep_freed_memory
+from langue.nn.precision import autocast, fast_dtype
 from langue.protocols import Vocabulary
 from langue.tokens.store import StoreWriter, TokenStore
 from langue.tokens.train import TokenizerConfig, train_tokenizer
@@ -47,7 +49,7 @@ def store_of(folder: Path, texts: list[np.ndarray]) -> TokenStore:
             for ids in some:
                 writer.add(split, ids, bytes=len(ids), words=len(ids))
         train_tokenizer(TokenizerConfig(kind="bytes"), ["a"]).save(folder / "tokenizer.json")
-        writer.finish(tokenizer={}, normalisation={})
+        writer.finish(tokenizer={}, normalization={})
     return TokenStore(folder)
 
 
@@ -82,7 +84,7 @@ def peer_step(texts: list[np.ndarray], *, masked_only: bool) -> Callable[[], int
         attention_probs_dropout_prob=0.0,
     )
     model = BertForMaskedLM(config).train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     source = padded(texts)
 
     def step() -> int:
@@ -95,8 +97,8 @@ def peer_step(texts: list[np.ndarray], *, masked_only: bool) -> Callable[[], int
             else:
                 loss = model(**batch).loss
         loss.backward()
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
         return tokens
 
     return step
@@ -105,10 +107,10 @@ def peer_step(texts: list[np.ndarray], *, masked_only: bool) -> Callable[[], int
 def own_step(store: TokenStore) -> Callable[[], int]:
     keep_freed_memory()  # as `langue train` does
     shape = {"layers": LAYERS, "width": WIDTH, "heads": HEADS, "context": CONTEXT}
-    config = decode(BertConfig, shape | {"pairs": "none", "unit": "token"}, "model")
+    config = decode(BertConfig, shape | {"sentence_pairs": "none", "masking": "token"}, "model")
     vocabulary = Vocabulary(ENTRIES, 0)
     model = build(config, vocabulary, 0).to("cpu").train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     source = batches(store.split("train"), vocabulary, config, STEP // CONTEXT, CONTEXT, 0)
     number = iter(range(10**9))
 
@@ -117,8 +119,8 @@ def own_step(store: TokenStore) -> Callable[[], int]:
         with autocast(torch.device("cpu")):
             loss = model.loss(batch)
         (loss / batch.targets_count).backward()
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
         ids = np.where(batch.targets >= 0, batch.targets, batch.inputs)
         return int((ids < ENTRIES).sum())
 

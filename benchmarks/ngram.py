@@ -123,7 +123,7 @@ class Bench:
         size = sum(array.nbytes for array in ours.tables)
         ngrams = len(ours.tables.suffix)
         print(f"model      {ngrams:,} n-grams, {size / 1e6:.1f} MB, {size / ngrams:.2f} bytes an n-gram")
-        self.quantised()
+        self.quantized()
         if all(self.tools.values()):
             self.pruned()
         self.memory(size)
@@ -177,23 +177,23 @@ class Bench:
                 f"KenLM {figure:.7f}  relative {own / figure - 1:+.1e}"
             )
 
-    def quantised(self) -> None:
+    def quantized(self) -> None:
         """What 8-bit codes save, and what they cost."""
-        folder = self.folder / f"{self.name}.quantised"
-        train_text(NGramConfig(order=self.order, quantise=True), self.train, folder, overwrite=True)
+        folder = self.folder / f"{self.name}.quantized"
+        train_text(NGramConfig(order=self.order, quantize=True), self.train, folder, overwrite=True)
         model, data = kenlm.Model(folder), self.test.read_bytes()
         size, ngrams = sum(array.nbytes for array in model.tables), len(model.tables.suffix)
         exact, found = kenlm.Model(self.model).query(data).perplexity, model.query(data).perplexity
         print(
-            f"quantised  {size / 1e6:.1f} MB, {size / ngrams:.2f} bytes an n-gram, perplexity {found:.4f}: "
+            f"quantized  {size / 1e6:.1f} MB, {size / ngrams:.2f} bytes an n-gram, perplexity {found:.4f}: "
             f"{found / exact - 1:+.2%}"
         )
         if all(self.tools.values()):
-            self.quantised_by_kenlm()
+            self.quantized_by_kenlm()
 
-    def quantised_by_kenlm(self) -> None:
+    def quantized_by_kenlm(self) -> None:
         """The same by KenLM, and what its probabilities sum to over all words, in contexts of the test."""
-        binary = self.folder / f"{self.name}.quantised.bin"
+        binary = self.folder / f"{self.name}.quantized.bin"
         subprocess.run(
             f"{self.tools['lmplz']} -o {self.order} -S 1G -T {self.folder}/ --skip_symbols < {self.train} | "
             f"{self.tools['build_binary']} -q 8 -b 8 trie /dev/stdin {binary}",
@@ -213,7 +213,7 @@ class Bench:
             sums.append(sum(10 ** theirs.BaseScore(state, word, after) for word in words))
         above = sum(value > 1.0001 for value in sums)
         print(
-            f"quantised  by KenLM: perplexity {figure:.4f}; of {len(sums)} contexts {above} sum to more than "
+            f"quantized  by KenLM: perplexity {figure:.4f}; of {len(sums)} contexts {above} sum to more than "
             f"one, to {max(sums):.4f}"
         )
 

@@ -8,7 +8,7 @@ encoded. *train*: the BPE is trained too; langue learns from its bounded sample 
 library from the text of all of them.
 
 The library alone reads the file, cuts it at form feeds, encodes with `encode_batch_fast` and writes
-the ids; langue also normalises, drops and counts duplicates, splits, counts words and hashes files.
+the ids; langue also normalizes, drops and counts duplicates, splits, counts words and hashes files.
 """
 
 import argparse

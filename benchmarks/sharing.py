@@ -3,7 +3,7 @@
     python benchmarks/sharing.py [--set thucnews] [--teraflops 30] [--seeds 2] [--share all none …]
 
 Each is trained with the same arithmetic: `--teraflops`, by FLOPs of a step, so that a larger network takes
-fewer steps; beside them a BERT of the discriminator's shape. Then the discriminator is fine-tuned on labelled
+fewer steps; beside them a BERT of the discriminator's shape. Then the discriminator is fine-tuned on labeled
 texts. Figures on held-out text; mean and standard deviation over the seeds.
 """
 
@@ -21,7 +21,7 @@ from langue.models.registry import family
 from langue.tokens.store import TokenStore
 
 # With absolute positions and AdamW neither network begins to learn in this time.
-SHAPE = SMALL | {"attention": "disentangled", "pairs": "none"}
+SHAPE = SMALL | {"attention": "disentangled", "sentence_pairs": "none"}
 SHARES = ["embedding", "gradient-disentangled", "all", "none"]
 
 
@@ -36,16 +36,18 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--set", default="thucnews", choices=["sst2", "thucnews"])
     options.add_argument("--teraflops", type=float, default=30.0)
-    options.add_argument("--labelled", type=int, default=3000)
+    options.add_argument("--labeled", type=int, default=3000)
     options.add_argument("--seeds", type=int, default=2)
     options.add_argument("--share", nargs="*", default=SHARES)
     chosen = options.parse_args()
-    runs = {"bert": ("bert", SHAPE)} | {share: ("pair", SHAPE | {"share": share}) for share in chosen.share}
+    runs = {"bert": ("bert", SHAPE)} | {
+        share: ("electra", SHAPE | {"embedding_sharing": share}) for share in chosen.share
+    }
     print(f"{chosen.set}: {chosen.teraflops:g} TFLOP each, {chosen.seeds} seeds; {SHAPE}, {TRAINING}")
     print(f"{'':22} steps  seconds  parameters  bits a hidden token  F1 of replaced  accuracy fine-tuned")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        store, files = prepared(chosen.set, folder, chosen.labelled)
+        store, files = prepared(chosen.set, folder, chosen.labeled)
         for label, (name, settings) in runs.items():
             steps = round(chosen.teraflops * 1e12 / flops_of_step(store, name, settings))
             figures = []

@@ -19,8 +19,8 @@ KINDS = {
     "modified-kneser-ney": ("ngram", {}),
     "absolute": ("ngram", {"smoothing": "absolute"}),
     "witten-bell": ("ngram", {"smoothing": "witten-bell"}),
-    "add-k, k = 0.01": ("ngram", {"smoothing": "add-k", "k": 0.01}),
-    "markov + 1": ("markov", {"add": 1.0}),
+    "add-k, k = 0.01": ("ngram", {"smoothing": "add-k", "alpha": 0.01}),
+    "markov + 1": ("markov", {"alpha": 1.0}),
     "markov": ("markov", {}),
 }
 

@@ -30,7 +30,7 @@ SETS = {
     "conll2003": ("conll2003/eng.train", "conll2003/eng.testa", "conll2003/eng.testb"),
     "resume": ("resume-ner/train.bmes", "resume-ner/dev.bmes", "resume-ner/test.bmes"),
 }
-SHAPE = {"layers": 4, "width": 192, "heads": 3, "context": 128, "pairs": "none"}
+SHAPE = {"layers": 4, "width": 192, "heads": 3, "context": 128, "sentence_pairs": "none"}
 
 
 def main() -> None:
@@ -125,7 +125,7 @@ def encoder(folder: Path, files: list[Path], chosen: argparse.Namespace) -> None
         near_duplicates="ignore",
     )
     langue.train("bert", folder / "store", folder / "bert", **SHAPE, minutes=chosen.minutes)
-    for start, head in (("encoder", "crf"), ("encoder", "softmax"), ("random", "crf")):
+    for start, head in (("pretrained", "crf"), ("pretrained", "softmax"), ("random", "crf")):
 
         def make(seed: int, start: str = start, head: str = head) -> Path:
             langue.finetune(
@@ -136,7 +136,7 @@ def encoder(folder: Path, files: list[Path], chosen: argparse.Namespace) -> None
                 valid=files[1],
                 overwrite=True,
                 head=head,
-                start=start,
+                init=start,
                 epochs=chosen.epochs,
                 learning_rate=5e-4,
                 seeds=1,
@@ -144,7 +144,7 @@ def encoder(folder: Path, files: list[Path], chosen: argparse.Namespace) -> None
             )
             return folder / "tagger"
 
-        known = f"pretrained {chosen.minutes:g} min" if start == "encoder" else "random weights"
+        known = f"pretrained {chosen.minutes:g} min" if start == "pretrained" else "random weights"
         report(f"bert, {known}, head {head}", make, files[2], chosen.seeds)
 
 

@@ -4,7 +4,7 @@
 
 Stage one trains a BERT for a share of the steps, stage two an ALBERT from it for the rest; against it, an
 ALBERT of the same shape from random weights with all of the steps. A step of either is the same batch shape
-through as many layers of the same width: its cost is told in FLOPs. Then both are fine-tuned on labelled
+through as many layers of the same width: its cost is told in FLOPs. Then both are fine-tuned on labeled
 texts. Masked accuracy and bits on held-out text, accuracy on the whole test file; mean over seeds.
 """
 
@@ -18,7 +18,14 @@ from typing import Any
 import langue
 from finetuning import TOKENIZERS, prepared
 
-SHAPE = {"layers": 3, "width": 192, "heads": 3, "context": 64, "pairs": "none", "unit": "whole-word"}
+SHAPE = {
+    "layers": 3,
+    "width": 192,
+    "heads": 3,
+    "context": 64,
+    "sentence_pairs": "none",
+    "masking": "whole-word",
+}
 TRAINING = {"batch_tokens": 2048, "learning_rate": 1e-3}
 
 
@@ -40,18 +47,18 @@ def main() -> None:
     options.add_argument("--set", default="sst2", choices=sorted(TOKENIZERS))
     options.add_argument("--steps", type=int, default=600)
     options.add_argument("--first", type=float, default=0.5, help="share of the steps that are BERT's")
-    options.add_argument("--labelled", type=int, default=3000)
+    options.add_argument("--labeled", type=int, default=3000)
     options.add_argument("--seeds", type=int, default=2)
     chosen = options.parse_args()
     first = round(chosen.first * chosen.steps)
     rows: dict[str, list[list[float]]] = {"two stages": [], "from random": []}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        store, files = prepared(chosen.set, folder, chosen.labelled)
+        store, files = prepared(chosen.set, folder, chosen.labeled)
         for seed in range(chosen.seeds):
             shared = TRAINING | {"seed": seed, "overwrite": True}
             bert = langue.train("bert", store, folder / "bert", **SHAPE, **shared, steps=first)
-            start = {"start": str(folder / "bert"), "pairs": "none", "unit": "whole-word"}
+            start = {"init_from": str(folder / "bert"), "sentence_pairs": "none", "masking": "whole-word"}
             rest = chosen.steps - first
             second = langue.train("albert", store, folder / "second", **start, **shared, steps=rest)
             alone = langue.train("albert", store, folder / "alone", **SHAPE, **shared, steps=chosen.steps)

@@ -51,7 +51,9 @@ def small_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_store(small_text: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A token store of that text, documents of a few hundred bytes."""
     path = tmp_path_factory.mktemp("store") / "store"
-    langue.prepare(small_text, path, vocabulary=600, valid_share=0.1, test_share=0.1, documents="blank-line")
+    langue.prepare(
+        small_text, path, vocabulary=600, valid_fraction=0.1, test_fraction=0.1, documents="blank-line"
+    )
     return path
 
 

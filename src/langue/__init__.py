@@ -8,7 +8,7 @@
     print(model.score("The king is dead.").bits_per_byte)
     print(model.next_tokens("the king is"))
     print(model.generate("第一回", max_tokens=100, seed=1).text)
-    print(langue.compare(["kn5", "gpt"], on="store"))
+    print(langue.compare(["kn5", "gpt"], on="heldout.txt"))
 
 Names are resolved when first used: importing langue imports neither torch nor numba.
 """
@@ -18,33 +18,69 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from langue.api import (
-        CausalModel,
-        MaskedModel,
-        Model,
+    from langue.api.listing import families, recipes
+    from langue.api.models import CausalModel, HMMModel, InfiniGramModel, MaskedModel, Model, load
+    from langue.api.models.classifier import ClassifierModel
+    from langue.api.models.tagger import TaggerModel
+    from langue.api.verbs import (
         compare,
+        demo,
+        doctor,
+        estimate,
         evaluate,
+        export_model,
         finetune,
         gradients,
-        load,
+        import_model,
+        info,
         prepare,
+        query,
         train,
     )
-    from langue.base.errors import LangueError
+    from langue.base.errors import (
+        Damaged,
+        Interrupted,
+        InvalidSetting,
+        LangueError,
+        Mismatch,
+        MissingExtra,
+        NotFound,
+        Unsupported,
+    )
+
+_HOMES = {  # of the public names; those that are not named here stand in langue.api.verbs
+    "langue.api.listing": ("families", "recipes"),
+    "langue.api.models": ("CausalModel", "HMMModel", "InfiniGramModel", "MaskedModel", "Model", "load"),
+    "langue.api.models.classifier": ("ClassifierModel",),
+    "langue.api.models.tagger": ("TaggerModel",),
+    "langue.base.errors": (
+        "Damaged", "Interrupted", "InvalidSetting", "LangueError", "Mismatch", "MissingExtra", "NotFound",
+        "Unsupported",
+    ),
+}  # fmt: skip
+_OLD = {"LanguageModel": "CausalModel", "tagger": "load"}  # names of an earlier version
 
 __all__ = [
-    "CausalModel", "LangueError", "MaskedModel", "Model", "compare", "evaluate", "finetune", "gradients",
-    "load", "prepare", "train",
+    "CausalModel", "ClassifierModel", "Damaged", "HMMModel", "InfiniGramModel", "Interrupted",
+    "InvalidSetting", "LangueError", "MaskedModel", "Mismatch", "MissingExtra", "Model", "NotFound",
+    "TaggerModel", "Unsupported", "compare", "demo", "doctor", "estimate", "evaluate", "export_model",
+    "families", "finetune", "gradients", "import_model", "info", "load", "prepare", "query", "recipes",
+    "train",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'langue' has no attribute {name!r}")
     import importlib
 
-    home = "langue.base.errors" if name == "LangueError" else "langue.api"
-    return getattr(importlib.import_module(home), name)
+    if name in _OLD:
+        from langue.base.deprecated import warn_renamed
+
+        warn_renamed(f"langue.{name}", f"langue.{_OLD[name]}")
+        name = _OLD[name]
+    if name not in __all__:
+        raise AttributeError(f"module 'langue' has no attribute {name!r}")
+    homes = (home for home, names in _HOMES.items() if name in names)
+    return getattr(importlib.import_module(next(homes, "langue.api.verbs")), name)
 
 
 def __dir__() -> list[str]:

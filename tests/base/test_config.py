@@ -1,10 +1,11 @@
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import pytest
 
 from langue.base.config import Config, decode, encode, override, read_toml
+from langue.base.deprecated import RenamedWarning
 from langue.base.errors import LangueError
 
 
@@ -62,6 +63,44 @@ def test_overrides_take_the_full_name_or_an_unambiguous_last_name() -> None:
 def test_bad_overrides_say_what_to_write(assignment: str, message: str) -> None:
     with pytest.raises(LangueError, match=message):
         override({}, [assignment], SECTIONS)
+
+
+class Renamed(Training, frozen=True):
+    RENAMED: ClassVar[dict[str, str]] = {"updates": "steps"}
+    RENAMED_VALUES: ClassVar[dict[str, dict[str, str]]] = {"schedule": {"cos": "cosine", "line": "linear"}}
+
+
+class Inherited(Renamed, frozen=True):
+    RENAMED: ClassVar[dict[str, str]] = {"start": "seed"}
+
+
+def test_old_names_and_values_are_read_with_a_warning() -> None:
+    table = {"updates": 3, "schedule": "line", "start": 1}
+    expected = {"steps": 3, "seed": 1, "schedule": "linear"}
+    with pytest.warns(RenamedWarning) as told:
+        assert encode(decode(Inherited, table, "training")) == expected
+    assert sorted(str(warning.message).partition(";")[0] for warning in told) == [
+        'training.schedule = "line" is now "linear"',
+        "training.start is now training.seed",
+        "training.updates is now training.steps",
+    ]
+    assert encode(decode(Inherited, table, "training", stored=True)) == expected
+
+
+def test_an_old_name_overrides_a_new_one_and_is_overridden_by_it() -> None:
+    sections = {"model": Model, "training": Inherited}
+    for older, newer in (("updates", "steps"), ("steps", "updates")):
+        with pytest.warns(RenamedWarning, match="updates is now (training.)?steps"):
+            tables = override({"training": {older: 2}}, [f"{newer}=3"], sections)
+        assert tables == {"training": {"steps": 3}}
+    with pytest.warns(RenamedWarning, match=r"^training\.updates is now training\.steps"):
+        assert override({}, [], sections, {"training.updates": 4}) == {"training": {"steps": 4}}
+
+
+def test_suggestions_are_new_names() -> None:
+    with pytest.raises(LangueError) as caught:
+        decode(Inherited, {"update": 3}, "training")
+    assert str(caught.value) == "unknown key training.update; known: schedule, seed, steps"
 
 
 def test_broken_toml_names_file_and_line(tmp_path: Path) -> None:

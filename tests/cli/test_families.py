@@ -64,7 +64,7 @@ def test_gradients(capsys: pytest.CaptureFixture[str], trained: dict[str, Path],
 
 @pytest.mark.parametrize("name", ["transformer", "rnn"])
 def test_beam_search(capsys: pytest.CaptureFixture[str], trained: dict[str, Path], name: str) -> None:
-    arguments = ["generate", str(trained[name]), "却说", "--beams", "3", "--max-tokens", "6"]
+    arguments = ["generate", str(trained[name]), "却说", "--num-beams", "3", "--max-tokens", "6"]
     assert cli.run([*arguments, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert len(found) == 3

@@ -64,9 +64,9 @@ def test_find_and_copied(small_store: Path, tmp_path: Path, capsys: pytest.Captu
     model = str(tmp_path / "model")
     assert run(["train", "infinigram", str(small_store), "-o", model]) == 0
     capsys.readouterr()
-    assert run(["find", model, "the", "--show", "2", "--json"]) == 0
+    assert run(["find", model, "the", "--limit", "2", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["count"] > 2 == len(found["occurrences"])
     (tmp_path / "generated").write_text("zxq jvkw " + found["occurrences"][0]["before"] * 2)
-    assert run(["copied", model, str(tmp_path / "generated"), "--least", "3"]) == 0
+    assert run(["copied", model, str(tmp_path / "generated"), "--min-tokens", "3"]) == 0
     assert "stand in the training text" in capsys.readouterr().out

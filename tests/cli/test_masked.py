@@ -15,7 +15,7 @@ from langue import cli
 def encoder(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("encoder") / "bert"
     tiny = {"layers": 1, "width": 32, "heads": 2, "context": 32, "steps": 5, "batch_tokens": 256}
-    langue.train("bert", small_store, folder, pairs="none", **tiny)
+    langue.train("bert", small_store, folder, sentence_pairs="none", **tiny)
     return folder
 
 
@@ -34,7 +34,7 @@ def test_fill(run: Any, encoder: Path) -> None:
     shown = run("fill", encoder, "The capital of [MASK] is Paris", "--top", "3")
     assert shown.count("%") == 3
     assert shown.splitlines()[-1].startswith("The capital of")
-    found = json.loads(run("fill", encoder, "床前明月", "--append", "2", "--top", "4", "--json"))
+    found = json.loads(run("fill", encoder, "床前明月", "--num-masks", "2", "--top", "4", "--json"))
     assert [len(gap["candidates"]) for gap in found["gaps"]] == [4, 4]
     assert found["text"].startswith("床前明月")
     assert len(found["text"]) > 4

@@ -28,12 +28,12 @@ from typing import Any
 import figures  # beside this file
 import numpy as np
 import torch
+from langue.models.rnn import RNN
 
 import langue
 from langue.api import export_encoder, export_model, import_model
 from langue.base.errors import Interrupted
 from langue.models.registry import family as lookup
-from langue.models.rnn import RNN
 from langue.training import session
 
 COMMIT = "35113c5"

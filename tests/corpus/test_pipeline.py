@@ -34,7 +34,7 @@ def test_the_split_is_a_function_of_text_and_seed(text: str, seed: int) -> None:
 
 
 def test_shares_come_out_and_seeds_differ() -> None:
-    config = DataConfig(valid_share=0.1, test_share=0.2)
+    config = DataConfig(valid_fraction=0.1, test_fraction=0.2)
     counts = Counter(assign(str(number), config) for number in range(20_000))
     assert counts["test"] == pytest.approx(4000, abs=250)
     assert counts["valid"] == pytest.approx(2000, abs=200)
@@ -64,7 +64,7 @@ def test_lines_and_given_splits_keep_their_duplicates(tmp_path: Path) -> None:
 
 def test_one_given_split_leaves_the_other_to_the_hash(tmp_path: Path) -> None:
     lines = [f"text {number}" for number in range(400)]
-    config = DataConfig(documents="line", valid_share=0.2, test_share=0.2)
+    config = DataConfig(documents="line", valid_fraction=0.2, test_fraction=0.2)
     kept, _ = run(tmp_path, lines, config, test=["held out"])
     assert [document.text for split, document in kept if split == "test"] == ["held out"]
     assert 40 < sum(split == "valid" for split, _ in kept) < 120

@@ -57,7 +57,7 @@ def test_legal_sequences_are_exactly_the_spellings(scheme: Scheme) -> None:
         ([], None),
     ],
 )
-def test_schemes_are_recognised(tags: list[str], scheme: Scheme | None) -> None:
+def test_schemes_are_recognized(tags: list[str], scheme: Scheme | None) -> None:
     assert scheme_of([tags]) == scheme
 
 

@@ -1,4 +1,4 @@
-"""Readers and writers of labelled files: what they accept, what they refuse, and that nothing is lost."""
+"""Readers and writers of labeled files: what they accept, what they refuse, and that nothing is lost."""
 
 import gzip
 from collections.abc import Callable

@@ -52,7 +52,7 @@ class BigramDecoder:
         self.last = np.asarray(ids)
 
 
-class Unnormalised(Bigram):
+class Unnormalized(Bigram):
     def __init__(self) -> None:
         super().__init__()
         self.table = self.table + np.log(0.9)
@@ -100,7 +100,7 @@ def test_a_sound_model_passes_every_check() -> None:
 @pytest.mark.parametrize(
     ("model", "name"),
     [
-        (Unnormalised(), "probabilities sum to one"),
+        (Unnormalized(), "probabilities sum to one"),
         (LeaksAcrossTheBatch(), "same score alone and in a batch"),
         (ScoresWithAnotherModel(), "score is the sum of next-token log-probabilities"),
         (GeneratesWithAnotherModel(), "generation predicts what scoring predicts"),

@@ -2,30 +2,57 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import langue
-from langue.evaluation.evaluate import Measured, score_documents
-from langue.protocols import Vocabulary
+from langue.evaluation.documents import Document, Documents, open_documents
+from langue.evaluation.evaluate import evaluate, score_documents
+from langue.evaluation.score import Score
+from langue.evaluation.scorer import TextBits, Unscored
 from langue.tokens.store import TokenStore
 
 
 class Uniform:
-    vocabulary = Vocabulary(8, 0)
-    reach = None
+    """A scorer of another maker: three bits a character, the end included; it refuses long texts."""
 
-    def log_probs(self, sequences: list[np.ndarray]) -> list[np.ndarray]:
-        return [np.full(len(ids), -math.log(8), np.float32) for ids in sequences]
+    name, tokens_by, closed, normalization = "uniform", "characters", None, None
+    window = stride = impossible = None
+    seconds = 0.0
+
+    def prepare(self, documents: Documents) -> None:
+        pass
+
+    def score(self, texts: Sequence[str]) -> list[Score | Unscored]:
+        raise AssertionError
+
+    def bits(self, documents: Sequence[Document]) -> list[TextBits | Unscored]:
+        return [
+            Unscored("it is too long")
+            if len(document.text) > 40
+            else TextBits(3.0 * (len(document.text) + 1), len(document.text) + 1)
+            for document in documents
+        ]
 
 
-def test_a_uniform_model_costs_three_bits_a_token() -> None:
-    documents = [Measured(np.array([1, 2, 0]), bytes=6, words=2), Measured(np.array([0]), bytes=1, words=0)]
-    scores = score_documents(Uniform(), iter(documents))  # type: ignore[arg-type]
-    assert scores.bits == pytest.approx([9, 3])
-    assert (scores.tokens, scores.words, scores.bytes.tolist()) == (4, 2, [6, 1])
+def test_a_scorer_of_another_maker_is_measured_on_texts(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("ab cd\n第一回\n", encoding="utf-8")
+    documents = open_documents(tmp_path / "text.txt", rule="line")
+    scores, reasons = score_documents(Uniform(), documents)
+    assert scores.bits == pytest.approx([18, 12])
+    assert (scores.tokens, scores.words, scores.bytes.tolist()) == (10, 3, [5, 9])
+    assert not reasons
+    assert evaluate(Uniform(), documents).bits_per_byte == pytest.approx(30 / 14)
+
+
+def test_a_document_that_a_scorer_refuses_leaves_it_without_a_figure(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("ab\n" + "x" * 50 + "\n", encoding="utf-8")
+    evaluation = evaluate(Uniform(), open_documents(tmp_path / "text.txt", rule="line"))
+    assert evaluation.bits_per_byte is evaluation.perplexity is None
+    assert evaluation.reason == "it is too long"
+    json.dumps(evaluation.to_json(), allow_nan=False)
 
 
 def test_a_store_is_measured_as_the_sum_of_its_documents(
@@ -72,7 +99,9 @@ def test_the_bytes_are_those_of_the_text_whatever_the_tokenizer(small_text: Path
     sizes = set()
     for kind in ("bytes", "chars", "words"):
         store = tmp_path / kind
-        langue.prepare(small_text, store, kind=kind, documents="blank-line", valid_share=0.1, test_share=0.1)
+        langue.prepare(
+            small_text, store, kind=kind, documents="blank-line", valid_fraction=0.1, test_fraction=0.1
+        )
         langue.train("ngram", store, tmp_path / f"m-{kind}", order=2)
         sizes.add(langue.evaluate(tmp_path / f"m-{kind}", store).to_json()["bytes"])
     assert len(sizes) == 1
@@ -132,7 +161,7 @@ def test_what_is_impossible_is_reported_and_stays_json(
     assert "can't tell: both" in str(compared)
     score = langue.load(tmp_path / "markov1").score("zqzq qzqz")
     assert json.loads(json.dumps(score.to_json(per_token=True), allow_nan=False))["bits"] is None
-    smoothed = langue.train("markov", small_store, tmp_path / "smoothed", order=1, add=0.1)
+    smoothed = langue.train("markov", small_store, tmp_path / "smoothed", order=1, alpha=0.1)
     assert math.isfinite(langue.evaluate(smoothed, small_store).perplexity)
 
 

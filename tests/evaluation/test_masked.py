@@ -14,7 +14,7 @@ from langue.evaluation.checks import check_masked
 from langue.evaluation.pseudo import pseudo_log_probs
 from langue.protocols import Floats, Ids, Vocabulary
 from langue.tokens.boundaries import Boundaries
-from langue.tokens.masked import Specials
+from langue.tokens.masked_batch import Specials
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 
@@ -115,7 +115,7 @@ class Broken:
     vocabulary = Vocabulary(20, 0)
     specials = Specials(20, 21, 22)
     window = 16
-    pairs = "none"
+    sentence_pairs = "none"
 
     def __init__(self, fault: str) -> None:
         self.fault = fault

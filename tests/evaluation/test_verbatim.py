@@ -60,7 +60,7 @@ def test_what_was_copied_is_measured(letters: tuple[InfiniGramModel, list[str]])
 
 
 def test_the_family_passes_the_self_tests(small_store: Path, tmp_path: Path) -> None:
-    model = langue.train("infinigram", small_store, tmp_path / "model", add=0.01)
+    model = langue.train("infinigram", small_store, tmp_path / "model", alpha=0.01)
     found = langue.evaluate(model, small_store, check=True)
     assert found.passed, str(found)
 

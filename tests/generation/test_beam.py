@@ -52,7 +52,7 @@ def every_continuation(seed: int, longest: int, alpha: float) -> list[tuple[floa
 @given(seed=st.integers(0, 10_000), alpha=st.sampled_from([0.0, 0.6, 1.0]))
 def test_wide_enough_it_finds_the_best_there_are(seed: int, alpha: float) -> None:
     """81 beams hold all that goes on for 4 tokens, so nothing is lost."""
-    found = beam_search(Chain(seed), eos=EOS, beams=81, max_tokens=4, length_penalty=alpha)
+    found = beam_search(Chain(seed), eos=EOS, num_beams=81, max_tokens=4, length_penalty=alpha)
     expected = every_continuation(seed, 4, alpha)[:81]
     assert [one.score(alpha) for one in found] == pytest.approx([score for score, _ in expected])
     assert found[0].ids == expected[0][1]
@@ -60,7 +60,7 @@ def test_wide_enough_it_finds_the_best_there_are(seed: int, alpha: float) -> Non
 
 @given(seed=st.integers(0, 10_000))
 def test_one_beam_without_an_end_takes_the_likeliest(seed: int) -> None:
-    (found,) = beam_search(Chain(seed), eos=-1, beams=1, max_tokens=6)
+    (found,) = beam_search(Chain(seed), eos=-1, num_beams=1, max_tokens=6)
     table, last, expected = Chain(seed).table, 1, []
     for _ in range(6):
         last = int(table[last].argmax())
@@ -69,11 +69,11 @@ def test_one_beam_without_an_end_takes_the_likeliest(seed: int) -> None:
     assert not found.finished
 
 
-@given(seed=st.integers(0, 10_000), beams=st.integers(1, 5))
-def test_log_prob_is_that_of_the_ids_and_no_two_are_alike(seed: int, beams: int) -> None:
+@given(seed=st.integers(0, 10_000), num_beams=st.integers(1, 5))
+def test_log_prob_is_that_of_the_ids_and_no_two_are_alike(seed: int, num_beams: int) -> None:
     table = Chain(seed).table
-    found = beam_search(Chain(seed), eos=EOS, beams=beams, max_tokens=5)
-    assert len({one.ids for one in found}) == len(found) == beams
+    found = beam_search(Chain(seed), eos=EOS, num_beams=num_beams, max_tokens=5)
+    assert len({one.ids for one in found}) == len(found) == num_beams
     for one in found:
         assert one.log_prob == pytest.approx(sum(table[a, b] for a, b in itertools.pairwise([1, *one.ids])))
         assert one.finished == (one.ids[-1] == EOS)
@@ -83,17 +83,17 @@ def test_stopping_early_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     from langue.generation import beam
 
     for seed in range(50):
-        early = beam_search(Chain(seed), eos=EOS, beams=3, max_tokens=12)
+        early = beam_search(Chain(seed), eos=EOS, num_beams=3, max_tokens=12)
         with monkeypatch.context() as patched:
             patched.setattr(beam, "_settled", lambda *_: False)
-            assert beam_search(Chain(seed), eos=EOS, beams=3, max_tokens=12) == early
+            assert beam_search(Chain(seed), eos=EOS, num_beams=3, max_tokens=12) == early
 
 
 def test_what_is_not_allowed_is_not_written() -> None:
     def after(ids: tuple[int, ...]) -> npt.NDArray[np.bool_]:
         return np.array([len(ids) >= 2, True, len(ids) % 2 == 0, False])
 
-    for one in beam_search(Chain(3), eos=EOS, beams=4, max_tokens=6, allowed=after):
+    for one in beam_search(Chain(3), eos=EOS, num_beams=4, max_tokens=6, allowed=after):
         assert 3 not in one.ids
         assert 2 not in one.ids[1::2]
         assert len(one.ids) > 2

@@ -10,7 +10,7 @@ from langue.base.errors import LangueError
 from langue.generation.embed import embed
 from langue.generation.fill import fill, read
 from langue.protocols import Floats, Ids, Vocabulary
-from langue.tokens.masked import Specials
+from langue.tokens.masked_batch import Specials
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.train import TokenizerConfig, train_tokenizer
 
@@ -22,7 +22,7 @@ class Knows:
     """A `Masked` model that knows one text: sure of the token at each place, after how much it sees."""
 
     window = 40
-    pairs = "none"
+    sentence_pairs = "none"
 
     def __init__(self, tokenizer: Tokenizer, text: str) -> None:
         self.vocabulary = Vocabulary(tokenizer.vocab_size, tokenizer.eos)
@@ -58,7 +58,7 @@ def test_fills_english_and_chinese(tokenizer: Tokenizer) -> None:
         model: Any = Knows(tokenizer, text)
         last = tokenizer.decode(tokenizer.encode(text)[-1:])
         gap = text.removesuffix(last) + (" [MASK]" if last.startswith(" ") else "[MASK]")
-        found = fill(model, tokenizer, gap, top=3)
+        found = fill(model, tokenizer, gap, k=3)
         assert found.text == text
         assert found.gaps[0].candidates[0][0] == last
         assert found.gaps[0].candidates[0][1] > 0.9

@@ -53,9 +53,9 @@ def test_truncation_keeps_the_likeliest_and_their_proportions(sampling: Sampling
 
 
 def test_repetition_penalty_makes_what_was_seen_less_likely() -> None:
-    penalised = Sampling(temperature=1.0, top_p=1.0, repetition_penalty=2.0)
+    penalized = Sampling(temperature=1.0, top_p=1.0, repetition_penalty=2.0)
     expected = np.where(np.arange(len(PROBABILITIES)) == 0, PROBABILITIES**2, PROBABILITIES)
-    assert close(frequencies(penalised, seen=(0, 0)), expected / expected.sum())
+    assert close(frequencies(penalized, seen=(0, 0)), expected / expected.sum())
 
 
 @given(

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langue.inference.chain import BLOCKS, SMALL, Chain, Numbers, offsets_of
+from langue.base.arrays import Array
+from langue.inference.chain import MAX_BLOCKS, MIN_BLOCK_POSITIONS, Chain, offsets_of
 from langue.inference.maxproduct import n_best, viterbi
 from langue.inference.sumproduct import _log_forward, _log_posteriors, log_partition, posteriors
 
@@ -20,8 +21,8 @@ SCORE = st.one_of(st.floats(-3, 3), st.floats(-800, 800), st.just(FORBIDDEN))
 
 class Case(NamedTuple):
     chain: Chain
-    unary: Numbers  # (N, K)
-    offsets: Numbers
+    unary: Array  # (N, K)
+    offsets: Array
 
 
 @st.composite
@@ -30,7 +31,7 @@ def cases(draw: st.DrawFn) -> Case:
     lengths = draw(st.lists(st.integers(0, 5), min_size=1, max_size=3))
     mild = st.floats(-3, 3) if draw(st.booleans()) else SCORE
 
-    def array(*shape: int) -> Numbers:
+    def array(*shape: int) -> Array:
         size = math.prod(shape)
         return np.array(draw(st.lists(mild, min_size=size, max_size=size)), np.float64).reshape(shape)
 
@@ -39,12 +40,12 @@ def cases(draw: st.DrawFn) -> Case:
 
 class Enumerated(NamedTuple):
     log_z: float
-    states: Numbers
-    pairs: Numbers
+    states: Array
+    pairs: Array
     scores: list[float]  # of all permitted paths, best first
 
 
-def enumerate_paths(chain: Chain, unary: Numbers) -> Enumerated:
+def enumerate_paths(chain: Chain, unary: Array) -> Enumerated:
     """The definition: every path, one after another."""
     T, K = unary.shape
     scores = {}
@@ -71,7 +72,7 @@ def each(case: Case) -> list[Enumerated]:
     return [enumerate_paths(case.chain, case.unary[begin:end]) for begin, end in bounds]
 
 
-def score_of(chain: Chain, unary: Numbers, path: Numbers) -> float:
+def score_of(chain: Chain, unary: Array, path: Array) -> float:
     total = unary[np.arange(len(path)), path].sum() + chain.transition[path[:-1], path[1:]].sum()
     return float(total + (chain.start[path[0]] + chain.end[path[-1]] if len(path) else 0.0))
 
@@ -177,7 +178,7 @@ def test_a_state_that_fades_away_and_is_the_only_way_out() -> None:
 
 def test_a_sequence_scores_the_same_alone_and_in_a_batch_of_any_size() -> None:
     rng = np.random.default_rng(1)
-    lengths = rng.integers(0, 60, 4 * BLOCKS * SMALL // 60)
+    lengths = rng.integers(0, 60, 4 * MAX_BLOCKS * MIN_BLOCK_POSITIONS // 60)
     chain = Chain.of(rng.normal(size=(6, 6)))
     offsets = offsets_of(lengths)
     unary = rng.normal(size=(offsets[-1], 6))

@@ -23,7 +23,7 @@ def encoder(
     request: pytest.FixtureRequest, small_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     folder = tmp_path_factory.mktemp("encoder") / request.param
-    extra = {"embedding": 16} if request.param == "albert" else {}
+    extra = {"embedding_size": 16} if request.param == "albert" else {}
     langue.train(request.param, small_store, folder, **TINY, **extra)
     return folder
 

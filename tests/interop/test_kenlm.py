@@ -83,7 +83,7 @@ def test_a_query_sums_what_the_sentences_score(
     lines = [*made_up(3, 300), "some new words"]
     words = [word for line in lines for word in theirs.full_scores(line)]
     for block in (1 << 20, 500):
-        monkeypatch.setattr(kenlm, "BLOCK", block)
+        monkeypatch.setattr(kenlm, "CHUNK_BYTES", block)
         found = ours.query("\n".join([*lines, ""]).encode())
         assert found.tokens == len(words)
         assert found.oovs == sum(oov for *_, oov in words)
@@ -165,14 +165,14 @@ def test_the_tokenizer_is_the_one_the_library_writes(monkeypatch: pytest.MonkeyP
         "10 KB",
     ],
 )
-@pytest.mark.parametrize("quantise", [False, True])
-def test_any_text_will_do(tmp_path: Path, content: str, quantise: bool) -> None:
+@pytest.mark.parametrize("quantize", [False, True])
+def test_any_text_will_do(tmp_path: Path, content: str, quantize: bool) -> None:
     (tmp_path / "text").write_text(content, encoding="utf-8")
-    train_text(NGramConfig(order=5, quantise=quantise), tmp_path / "text", tmp_path / "model")
+    train_text(NGramConfig(order=5, quantize=quantize), tmp_path / "text", tmp_path / "model")
     model = kenlm.Model(tmp_path / "model")
     assert math.isfinite(model.score(content.split("\n")[0]))
     total = np.exp(model._model.next_log_probs([np.array([], np.uint32)])[0].astype(np.float64)).sum()
-    assert (0.9 < total <= 1 + 1e-6) if quantise else total == pytest.approx(1, abs=1e-5)
+    assert (0.9 < total <= 1 + 1e-6) if quantize else total == pytest.approx(1, abs=1e-5)
     assert math.isfinite(model.score("never seen"))
 
 
@@ -226,9 +226,9 @@ def test_pruned_wikitext_2_is_what_kenlm_prunes(
     assert model.query((tmp_path / "test").read_bytes()).perplexity == pytest.approx(perplexity, rel=2e-7)
 
 
-def test_quantised_wikitext_2_takes_eight_bytes(shared_data: Callable[[str], Path], tmp_path: Path) -> None:
+def test_quantized_wikitext_2_takes_eight_bytes(shared_data: Callable[[str], Path], tmp_path: Path) -> None:
     wikitext_2(shared_data("wikitext-2"), tmp_path)
-    train_text(NGramConfig(quantise=True), tmp_path / "train", tmp_path / "model")
+    train_text(NGramConfig(quantize=True), tmp_path / "train", tmp_path / "model")
     model = kenlm.Model(tmp_path / "model")
     assert sum(array.nbytes for array in model.tables) / len(model.tables.suffix) <= 8
     # Rounding down costs something, and never gains: to bins as they are KenLM's falls to 224.219.

@@ -23,7 +23,7 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TokenS
                 for ids in documents:
                     writer.add(split, np.array(ids, np.uint32), bytes=4 * len(ids) + 1, words=len(ids))
             (folder / "tokenizer.json").write_text("{}")
-            writer.finish(tokenizer={"fingerprint": "made on the spot"}, normalisation={})
+            writer.finish(tokenizer={"fingerprint": "made on the spot"}, normalization={})
         return TokenStore(folder)
 
     return make

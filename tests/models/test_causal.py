@@ -27,9 +27,9 @@ CLOSE = 1e-4  # nats: float32 arithmetic in another order
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "ngram": ("ngram", {"order": 3}),
     "class-ngram": ("class-ngram", {"order": 3, "classes": 5}),
-    "quantised": ("ngram", {"order": 4, "quantise": True}),
+    "quantized": ("ngram", {"order": 4, "quantize": True}),
     "infinigram": ("infinigram", {}),
-    "markov": ("markov", {"order": 2, "add": 0.5}),
+    "markov": ("markov", {"order": 2, "alpha": 0.5}),
     "hmm": ("hmm", {"states": 5, "iterations": 3}),
     "loglinear": ("loglinear", {"order": 4, "skips": True, "epochs": 2}),
     "gpt2": ("gpt2", {"layers": 2, "width": 16, "heads": 2, "context": 32}),
@@ -71,8 +71,8 @@ def make(make_store: Callable[..., TokenStore]) -> Make:
         kind, settings = MODELS[name]
         found = family(kind)
         config = decode(found.config, settings, "model")
-        if found.fit is not None:
-            return found, config, found.fit(config, split_and_store(make_store))
+        if found.estimate is not None:
+            return found, config, found.estimate(config, split_and_store(make_store))
         assert found.build is not None
         return found, config, found.build(config, VOCABULARY, 1).eval()
 
@@ -192,13 +192,13 @@ def test_learns_a_tiny_corpus_by_heart(make: Make, make_store: Callable[..., Tok
     split = make_store(documents, vocabulary=V).split("train")
     source = whole(kind, config, model, split)
     model.eval()  # dropout is not what is tested
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.005 if name == "charcnn" else 0.02)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.005 if name == "charcnn" else 0.02)
     for step in range(250):
         batch = source.batch(step)
         loss = model.loss(batch) / batch.targets_count
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     scores = model.log_probs([np.array([*ids, 0]) for ids in documents])
     # What comes first can't be known: it costs log 3.
     assert np.mean([-found[1:].mean() for found in scores]) < 0.1

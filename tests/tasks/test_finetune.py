@@ -1,4 +1,4 @@
-"""Fine-tuning: what is learned from labelled texts, by the library and by the verbs."""
+"""Fine-tuning: what is learned from labeled texts, by the library and by the verbs."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ import torch
 
 import langue
 from langue import cli
-from langue.corpus.labelled import Example
+from langue.corpus.labeled import Example
 from langue.models.encoders.classifier import EncoderClassifier
 from langue.models.folder import load
 from langue.tasks.classification import Reader, measure
@@ -20,7 +20,7 @@ from langue.tokens.tokenizer import Tokenizer
 
 GOOD = ("good", "great", "fine", "lovely")
 BAD = ("bad", "awful", "poor", "天下")
-FAST = {"epochs": 4, "learning_rate": 3e-3, "batch": 16}
+FAST = {"epochs": 4, "learning_rate": 3e-3, "batch_size": 16}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def write(path: Path, rows: list[tuple[str, ...]]) -> Path:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("labelled")
+    folder = tmp_path_factory.mktemp("labeled")
     return {
         name: write(folder / f"{name}.tsv", texts(count, seed))
         for name, count, seed in (("train", 200, 0), ("valid", 60, 1), ("test", 60, 2))
@@ -100,7 +100,7 @@ def test_starts_from_the_encoder_or_at_random(encoder: Path, files: dict[str, Pa
     """After a step of no length, the weights are those it started from."""
     still = {"seeds": 1, "epochs": 1, "learning_rate": 1e-30, "weight_decay": 0.0}
     langue.finetune(encoder, files["valid"], tmp_path / "same", **still)
-    langue.finetune(encoder, files["valid"], tmp_path / "new", start="random", **still)
+    langue.finetune(encoder, files["valid"], tmp_path / "new", init="random", **still)
     source: Any = load(encoder).model
     same, new = (langue.load(tmp_path / name).folder.model for name in ("same", "new"))
     weight = source.embeddings.word.weight
@@ -113,7 +113,7 @@ def test_the_mean_of_the_tokens_is_pooled_where_asked_for(
     encoder: Path, files: dict[str, Path], tmp_path: Path
 ) -> None:
     still = {"seeds": 1, "epochs": 1, "learning_rate": 1e-30, "weight_decay": 0.0}
-    langue.finetune(encoder, files["valid"], tmp_path / "mean", pool="mean", **still)
+    langue.finetune(encoder, files["valid"], tmp_path / "mean", pooling="mean", **still)
     model = langue.load(tmp_path / "mean")
     some = [(text,) for text, _ in texts(9, 5)] + [("",)]
     tuned, reader = model.folder.model, model.reader
@@ -130,10 +130,10 @@ def test_what_is_pooled_is_what_the_encoder_was_trained_with(
 ) -> None:
     """A [CLS] that no pair of passages was told by says little."""
     tiny = {"layers": 1, "width": 32, "heads": 2, "context": 32, "steps": 1, "batch_tokens": 256}
-    langue.train("bert", small_store, tmp_path / "alone", pairs="none", **tiny)
+    langue.train("bert", small_store, tmp_path / "alone", sentence_pairs="none", **tiny)
     for folder, pool in ((encoder, "cls"), (tmp_path / "alone", "mean")):
         langue.finetune(folder, files["valid"], tmp_path / pool, seeds=1, epochs=1)
-        assert langue.load(tmp_path / pool).folder.model.config.pool == pool
+        assert langue.load(tmp_path / pool).folder.model.config.pooling == pool
 
 
 def test_pairs(encoder: Path, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_examples_are_framed_and_the_longer_part_is_cut(encoder: Path) -> None:
     loaded = load(encoder)
     tokenizer = Tokenizer.load(encoder / TOKENIZER)
     cls, sep, _ = loaded.model.specials
-    reader = Reader(loaded.model, tokenizer, loaded.normalisation)
+    reader = Reader(loaded.model, tokenizer, loaded.normalization)
     short, long = "the king", "Long live the queen! " * 20
     (ids, types), (one, _) = reader.read([Example(("a", short), "", ""), Example((long,), "", "")])
     a, b = tokenizer.encode("a").tolist(), tokenizer.encode(short).tolist()

@@ -29,7 +29,7 @@ def test_entities_are_counted_not_tags() -> None:
 @pytest.mark.parametrize(
     ("right", "guess"),
     [
-        (["I-PER", "I-PER", "B-PER", "O"], ["I-PER", "I-PER", "B-PER", "O"]),  # IOB1: two neighbours
+        (["I-PER", "I-PER", "B-PER", "O"], ["I-PER", "I-PER", "B-PER", "O"]),  # IOB1: two neighbors
         (["B-PER", "M-PER", "E-PER", "S-PER"], ["B-PER", "M-PER", "E-PER", "S-PER"]),
         (["B-PER", "I-PER", "E-PER", "S-PER"], ["B-PER", "I-PER", "E-PER", "S-PER"]),
     ],

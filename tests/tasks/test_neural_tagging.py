@@ -20,8 +20,8 @@ SENTENCES = [
     ("Paris !", "B-LOC O"),
     ("Rome lives", "B-LOC O"),
 ]
-RNN = ["width=24", "word_width=24", "epochs=15", "batch=4", "learning_rate=0.02", "dropout=0.1"]
-ENCODER = ["epochs=16", "learning_rate=3e-3", "batch=4"]
+RNN = ["width=24", "word_width=24", "epochs=15", "batch_size=4", "learning_rate=0.02", "dropout=0.1"]
+ENCODER = ["epochs=16", "learning_rate=3e-3", "batch_size=4"]
 Run = Callable[..., str]
 
 
@@ -88,7 +88,7 @@ def test_learns_and_every_verb_works(learn: Run, run: Run, english: Path, tmp_pa
     assert json.loads(run("evaluate", model, english, "--json"))["f1"] == 1
     assert run("inspect", model, "--top", "4").count("\n") == 4
     assert run("tag", model, english).split() == english.read_text().split()
-    (best,) = json.loads(run("tag", model, "Anna lives", "--best", "3", "--json"))
+    (best,) = json.loads(run("tag", model, "Anna lives", "--n-best", "3", "--json"))
     assert best["best"][0]["probability"] > best["best"][2]["probability"]
     (shares,) = json.loads(run("tag", model, "Anna", "--marginals", "--json"))
     assert sum(shares["probabilities"][0].values()) == pytest.approx(1, abs=1e-2)

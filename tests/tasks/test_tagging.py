@@ -88,7 +88,7 @@ def test_train_and_every_verb(run: Callable[..., str], english: Path, tmp_path: 
 def test_json(run: Callable[..., str], model: Path, english: Path) -> None:
     (found,) = json.loads(run("tag", model, "Anna lives", "--json"))
     assert found == {"tokens": ["Anna", "lives"], "tags": ["B-PER", "O"]}
-    (best,) = json.loads(run("tag", model, "Anna lives", "--best", "3", "--json"))
+    (best,) = json.loads(run("tag", model, "Anna lives", "--n-best", "3", "--json"))
     assert [len(one["tags"]) for one in best["best"]] == [2, 2, 2]
     assert best["best"][0]["probability"] > best["best"][1]["probability"]
     (shares,) = json.loads(run("tag", model, "Anna", "--marginals", "--json"))
@@ -115,7 +115,7 @@ def test_files_come_back_in_their_format_or_another(
     lines = tmp_path / "plain.txt"
     lines.write_text("Anna lives.\n\nParis!")
     assert run("tag", model, lines, "--format", "text").splitlines()[0] == "Anna\tB-PER"
-    assert "Anna/B-PER" in run("tag", model, "Anna lives", "--best", "2")
+    assert "Anna/B-PER" in run("tag", model, "Anna lives", "--n-best", "2")
     assert "S-PER" in run("tag", model, "Anna lives", "--marginals")
 
 
@@ -264,7 +264,7 @@ def test_two_passes(run: Callable[..., str], english: Path, tmp_path: Path) -> N
     assert "F1 100.00%" in run("train", "crf", english, "-o", path, "--valid", english, "--set", "passes=2")
     assert run("tag", path, "Anna lives").splitlines()[0] == "Anna\tB-PER"
     assert "found[0]" in run("inspect", path)
-    assert "Anna/B-PER" in run("tag", path, "Anna lives", "--best", "2")
+    assert "Anna/B-PER" in run("tag", path, "Anna lives", "--n-best", "2")
 
 
 def test_tags_that_are_known_in_part(run: Callable[..., str], english: Path, tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_sentences_without_a_token(run: Callable[..., str], model: Path, tmp_pat
     path = tmp_path / "empty.jsonl"
     path.write_text('{"tokens": []}\n{"tokens": ["Anna"]}\n')
     assert [json.loads(line)["tags"] for line in run("tag", model, path).splitlines()] == [[], ["B-PER"]]
-    for how in (("--best", "3"), ("--marginals",), ("--json",)):
+    for how in (("--n-best", "3"), ("--marginals",), ("--json",)):
         assert "Anna" in run("tag", model, path, *how)
     assert run("tag", model, "").strip() == ""
     bare = tmp_path / "bare.jsonl"

@@ -10,7 +10,8 @@ import pytest
 
 import langue
 from langue.base.errors import LangueError
-from langue.tokens.masked import NONE, MaskedBatch, MaskedBatches, PairBatches, Specials
+from langue.tokens.masked import NONE, MaskedBatches, SentencePairBatches
+from langue.tokens.masked_batch import MaskedBatch, Specials
 from langue.tokens.store import TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
 
@@ -40,7 +41,14 @@ def numbered(store_of: MakeStore) -> TokenStore:
 
 
 def shape(**changed: Any) -> dict[str, Any]:
-    usual = {"rows": 4, "context": 128, "eos": 0, "specials": SPECIALS, "unit": "whole-word", "share": 0.15}
+    usual = {
+        "rows": 4,
+        "context": 128,
+        "eos": 0,
+        "specials": SPECIALS,
+        "masking": "whole-word",
+        "mlm_probability": 0.15,
+    }
     return usual | {"seed": 0} | changed
 
 
@@ -60,14 +68,14 @@ def pieces(batch: MaskedBatch) -> list[tuple[np.ndarray, np.ndarray, int]]:
     return found
 
 
-@pytest.mark.parametrize("kind", ["packed", "next", "order"])
+@pytest.mark.parametrize("kind", ["packed", "next_sentence", "sentence_order"])
 def test_a_batch_is_a_pure_function_of_seed_and_number(numbered: TokenStore, kind: str) -> None:
     split = numbered.split("train")
 
     def source(seed: int) -> Any:
         if kind == "packed":
             return MaskedBatches(split, **shape(seed=seed))
-        return PairBatches(split, relation=kind, **shape(seed=seed))  # type: ignore[arg-type]
+        return SentencePairBatches(split, sentence_pairs=kind, **shape(seed=seed))  # type: ignore[arg-type]
 
     late, first = source(0), source(0)
     later = late.batch(7)
@@ -145,7 +153,7 @@ def documents_in(text: str) -> set[str]:
 
 def test_a_next_passage_follows_and_a_random_one_is_of_another_document(numbered: TokenStore) -> None:
     texts = [text_of(numbered, document) for document in numbered.split("train").documents()]
-    source = PairBatches(numbered.split("train"), relation="next", **shape(context=96))
+    source = SentencePairBatches(numbered.split("train"), sentence_pairs="next_sentence", **shape(context=96))
     answers, lengths = [], []
     for number in range(60):
         for ids, types, answer in pieces(source.batch(number)):
@@ -164,7 +172,9 @@ def test_a_next_passage_follows_and_a_random_one_is_of_another_document(numbered
 
 def test_swapped_passages_are_told_from_those_in_order(numbered: TokenStore) -> None:
     texts = [text_of(numbered, document) for document in numbered.split("train").documents()]
-    source = PairBatches(numbered.split("train"), relation="order", **shape(context=96))
+    source = SentencePairBatches(
+        numbered.split("train"), sentence_pairs="sentence_order", **shape(context=96)
+    )
     answers = []
     for number in range(60):
         for ids, types, answer in pieces(source.batch(number)):
@@ -175,7 +185,9 @@ def test_swapped_passages_are_told_from_those_in_order(numbered: TokenStore) -> 
 
 
 def test_passages_are_whole_sentences_where_they_fit(numbered: TokenStore) -> None:
-    source = PairBatches(numbered.split("train"), relation="order", **shape(context=128, share=0.01))
+    source = SentencePairBatches(
+        numbered.split("train"), sentence_pairs="sentence_order", **shape(context=128, mlm_probability=0.01)
+    )
     whole = total = 0
     for number in range(20):
         for ids, types, _ in pieces(source.batch(number)):
@@ -189,7 +201,7 @@ def test_passages_are_whole_sentences_where_they_fit(numbered: TokenStore) -> No
 def test_chinese_pairs(store_of: MakeStore) -> None:
     texts = [f"第{n}回说的是宝玉。黛玉来了，问道：“你好？”宝玉不答。{n}人都走了。" for n in range(30)]
     store = store_of(texts)
-    source = PairBatches(store.split("train"), relation="order", **shape(context=160))
+    source = SentencePairBatches(store.split("train"), sentence_pairs="sentence_order", **shape(context=160))
     ends = [
         part[-1] for ids, types, _ in pieces(source.batch(0)) for part in parts(store, ids, types) if part
     ]
@@ -197,7 +209,7 @@ def test_chinese_pairs(store_of: MakeStore) -> None:
 
 
 def test_pairs_weigh_as_much_as_tokens(numbered: TokenStore) -> None:
-    batch = PairBatches(numbered.split("train"), relation="next", **shape()).batch(0)
+    batch = SentencePairBatches(numbered.split("train"), sentence_pairs="next_sentence", **shape()).batch(0)
     assert batch.pair_weight * (batch.pairs != NONE).sum() == pytest.approx(batch.targets_count)
     assert batch.cut(0, 1).pair_weight == batch.pair_weight
 
@@ -205,11 +217,13 @@ def test_pairs_weigh_as_much_as_tokens(numbered: TokenStore) -> None:
 def test_pairs_need_text_to_pair(store_of: MakeStore) -> None:
     one = store_of(["One document. It is alone."]).split("train")
     with pytest.raises(LangueError, match="too few documents to make pairs of"):
-        PairBatches(one, relation="next", **shape())
-    assert PairBatches(one, relation="order", **shape(context=24)).batch(0).targets_count
+        SentencePairBatches(one, sentence_pairs="next_sentence", **shape())
+    assert (
+        SentencePairBatches(one, sentence_pairs="sentence_order", **shape(context=24)).batch(0).targets_count
+    )
     tiny = store_of(["a", "b"]).split("train")
-    with pytest.raises(LangueError, match='set pairs = "none"'):
-        PairBatches(tiny, relation="next", **shape(context=12)).batch(0)
+    with pytest.raises(LangueError, match='set sentence_pairs = "none"'):
+        SentencePairBatches(tiny, sentence_pairs="next_sentence", **shape(context=12)).batch(0)
     rare = store_of(["a"] * 2000 + ["one two", "three four"]).split("train")
     with pytest.raises(LangueError, match="nearly all documents too short"):
-        PairBatches(rare, relation="next", **shape(context=12)).batch(0)
+        SentencePairBatches(rare, sentence_pairs="next_sentence", **shape(context=12)).batch(0)

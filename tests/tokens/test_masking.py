@@ -37,8 +37,8 @@ def hide(rows: tuple[np.ndarray, ...], unit: str, number: int, share: float = 0.
         ids,
         ordinary,
         words,
-        unit=unit,
-        share=share,
+        masking=unit,
+        mlm_probability=share,
         mask_id=MASK,
         alphabet=ALPHABET,
         draw=draw,  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ def test_rates_are_those_of_the_paper(rows: tuple[np.ndarray, ...], unit: str) -
         counts += [masked.sum(), (~masked & ~kept).sum(), kept.sum()]
         assert np.isin(inputs[chosen], np.r_[ALPHABET, MASK]).all()
     assert chosen_total / (runs * ordinary.sum()) == pytest.approx(0.15, abs=3e-4)
-    if unit == "span":  # the fate of a span is drawn once: fewer draws, and more spread
+    if unit == "span":  # the replacement of a span is drawn once: fewer draws, and more spread
         assert counts / counts.sum() == pytest.approx([0.8, 0.1, 0.1], abs=0.01)
     else:  # a random token is the old one once in 990 times
         expected = counts.sum() * np.array([0.8, 0.1 * 989 / 990, 0.1 + 0.1 / 990])

@@ -141,7 +141,7 @@ def test_memory_does_not_follow_the_longest_line_without_spaces(tmp_path: Path, 
     letters = "a" * 8_000_000 if packed else "".join(random.Random(0).choices("acgt", k=4_000_000))
     path = tmp_path / "text.txt.gz"
     path.write_bytes(gzip.compress(letters.encode(), 1))
-    settings = 'documents="file", duplicates="keep", valid_share=0.0, test_share=0.0'
+    settings = 'documents="file", duplicates="keep", valid_fraction=0.0, test_fraction=0.0'
     script = f"""
 import resource, langue
 langue.prepare({str(path)!r}, {str(tmp_path / "store")!r}, {settings})

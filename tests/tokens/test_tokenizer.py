@@ -78,7 +78,7 @@ def test_a_batch_and_a_long_text_give_the_same_ids(
         "あいう。えお、" * 20, "x1y22z3" * 30, "它，不;是(这)样" * 20, "don't,he'll;so" * 20,
     ]  # fmt: skip
     whole = [tokenizer.encode(text) for text in texts]
-    monkeypatch.setattr(module, "BLOCK", 20)
+    monkeypatch.setattr(module, "CHUNK_CHARACTERS", 20)
     for expected, found in zip(whole, tokenizer.encode_batch(texts), strict=True):
         assert np.array_equal(expected, found)
 
@@ -87,7 +87,7 @@ def test_a_batch_and_a_long_text_give_the_same_ids(
 def test_a_word_longer_than_a_piece_is_cut_and_spelled_whole(
     trained: dict[str, Tokenizer], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BLOCK", 20)
+    monkeypatch.setattr(module, "CHUNK_CHARACTERS", 20)
     monkeypatch.setattr(module, "WINDOW", 8)
     for text in ("acgt" * 100, "a" * 333, "天" * 100, "🙂é" * 50):
         assert max(len(piece) for piece in trained[kind].pieces(text)) <= 28
@@ -101,7 +101,7 @@ def test_words_between_blanks_are_cut_at_blanks_only(monkeypatch: pytest.MonkeyP
     text = "word。word,two 1a。" * 20
     tokenizer = train_tokenizer(TokenizerConfig(kind="whitespace"), [text])
     expected = tokenizer.encode(text)
-    monkeypatch.setattr(module, "BLOCK", 5)
+    monkeypatch.setattr(module, "CHUNK_CHARACTERS", 5)
     assert np.array_equal(tokenizer.encode(text), expected)
 
 

@@ -67,7 +67,7 @@ def test_on_a_small_text_the_vocabulary_by_default_is_nearly_the_best(
         )
 
     def bits(name: str, **settings: int) -> float:
-        langue.prepare(tmp_path / "text.txt", tmp_path / name, kind=kind, valid_share=0.1, **settings)
+        langue.prepare(tmp_path / "text.txt", tmp_path / name, kind=kind, valid_fraction=0.1, **settings)
         model = langue.train("ngram", tmp_path / name, tmp_path / f"{name}-model", order=5)
         found = langue.evaluate(model, tmp_path / name, split="valid").bits_per_byte
         assert found is not None

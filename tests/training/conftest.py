@@ -36,7 +36,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
             for ids in texts:
                 writer.add(split, np.array(ids, np.uint32), bytes=4 * len(ids) + 1, words=len(ids))
         (folder / "tokenizer.json").write_text("{}")
-        writer.finish(tokenizer={"fingerprint": "made on the spot", "closed": False}, normalisation={})
+        writer.finish(tokenizer={"fingerprint": "made on the spot", "closed": False}, normalization={})
     return TokenStore(folder)
 
 

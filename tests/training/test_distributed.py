@@ -63,8 +63,8 @@ def assert_close(one: Path, other: Path) -> None:
 @pytest.mark.parametrize(
     ("family", "settings"),
     [
-        ("gpt2", ["micro_tokens=32", "average=0.5"]),
-        ("gpt2", ["micro_tokens=32", "average=0.5", "shard=true"]),
+        ("gpt2", ["micro_batch_tokens=32", "ema_decay=0.5"]),
+        ("gpt2", ["micro_batch_tokens=32", "ema_decay=0.5", "fsdp=true"]),
         ("recurrent", []),
     ],
     ids=["DDP", "FSDP", "recurrent"],
@@ -110,7 +110,7 @@ def test_the_command_of_the_page_for_clusters(small_store: Path, tmp_path: Path)
 def test_gradients_are_exchanged_once_a_batch_whatever_its_pieces(store: TokenStore) -> None:
     distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
     try:
-        whole, pieces = (_exchanges(store, f"micro_tokens={micro}") for micro in (0, 16))
+        whole, pieces = (_exchanges(store, f"micro_batch_tokens={micro}") for micro in (0, 16))
     finally:
         distributed.destroy_process_group()
     assert whole == pieces > 0

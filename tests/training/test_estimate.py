@@ -46,7 +46,7 @@ def test_of_a_long_step_a_part_is_tried(store: TokenStore, monkeypatch: pytest.M
     assert found.tried == 4 / 32 and not found.all_held
     assert found.seconds == pytest.approx(10 * 512 / found.tokens_per_second)
     assert "12.50% of a step" in str(found) and "(more in training)" in str(found)
-    assert estimate(read_recipe("gpt2", [*settings, "micro_tokens=64"]), store).all_held
+    assert estimate(read_recipe("gpt2", [*settings, "micro_batch_tokens=64"]), store).all_held
 
 
 def test_what_a_step_costs_whatever_its_rows_is_counted_once(

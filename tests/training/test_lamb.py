@@ -8,7 +8,7 @@ from torch import nn
 
 from langue.training.config import TrainingConfig
 from langue.training.lamb import LAMB
-from langue.training.optimiser import Optimiser
+from langue.training.optimizer import Optimizer
 
 
 def by_hand(weights: list[float], gradients: list[list[float]], rate: float, decay: float) -> list[float]:
@@ -31,14 +31,14 @@ def test_steps_are_those_of_the_algorithm(decay: float) -> None:
     torch.manual_seed(0)
     weight = nn.Parameter(torch.randn(3, 2))
     start, gradients = weight.flatten().tolist(), torch.randn(5, 3, 2)
-    optimiser = LAMB([{"params": [weight], "weight_decay": decay}], betas=(0.9, 0.95))
-    optimiser.state[weight] = {
+    optimizer = LAMB([{"params": [weight], "weight_decay": decay}], betas=(0.9, 0.95))
+    optimizer.state[weight] = {
         "exp_avg": torch.zeros(3, 2), "exp_avg_sq": torch.zeros(3, 2), "step": torch.zeros(())
     }  # fmt: skip
-    optimiser.param_groups[0]["lr"] = 0.05
+    optimizer.param_groups[0]["lr"] = 0.05
     for gradient in gradients:
         weight.grad = gradient.clone()
-        optimiser.step()
+        optimizer.step()
     expected = by_hand(start, [row.flatten().tolist() for row in gradients], 0.05, decay)
     torch.testing.assert_close(weight.detach().flatten(), torch.tensor(expected), rtol=1e-5, atol=1e-6)
 
@@ -48,19 +48,19 @@ def test_a_step_is_as_long_as_the_weights_are_large() -> None:
     torch.manual_seed(0)
     network = nn.Linear(4, 4)
     before = {name: part.detach().clone() for name, part in network.named_parameters()}
-    optimiser = Optimiser(network, TrainingConfig(optimiser="lamb", weight_decay=1e-9))
+    optimizer = Optimizer(network, TrainingConfig(optimizer="lamb", weight_decay=1e-9))
     (1e4 * network(torch.randn(3, 4)).square().sum()).backward()
-    optimiser.step(0.1)
+    optimizer.step(0.1)
     moved = (network.weight.detach() - before["weight"]).norm()
     assert float(moved) == pytest.approx(0.1 * float(before["weight"].norm()), rel=1e-4)
     bias = (network.bias.detach() - before["bias"]).abs()
     torch.testing.assert_close(bias, torch.full_like(bias, 0.1), rtol=1e-4, atol=0)
-    assert {key.split(".")[-1] for key in optimiser.tensors()} == {"exp_avg", "exp_avg_sq", "step"}
+    assert {key.split(".")[-1] for key in optimizer.tensors()} == {"exp_avg", "exp_avg_sq", "step"}
 
 
 def test_weights_of_nothing_still_learn() -> None:
     weight = nn.Parameter(torch.zeros(2, 2))
-    optimiser = Optimiser(nn.ParameterDict({"w": weight}), TrainingConfig(optimiser="lamb"))
+    optimizer = Optimizer(nn.ParameterDict({"w": weight}), TrainingConfig(optimizer="lamb"))
     weight.grad = torch.ones(2, 2)
-    optimiser.step(0.1)
+    optimizer.step(0.1)
     torch.testing.assert_close(weight.detach(), torch.full((2, 2), -0.1), rtol=1e-4, atol=0)

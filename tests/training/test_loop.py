@@ -16,7 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from langue.base.errors import LangueError, MissingExtra
 from langue.models.folder import ModelFolder
 from langue.protocols import Vocabulary
-from langue.tokens.batches import Batch, Batches
+from langue.tokens.batch import Batch
+from langue.tokens.batches import Batches
 from langue.tokens.store import TokenStore
 from langue.training.distributed import World
 from langue.training.loop import Trainer
@@ -59,20 +60,20 @@ def test_the_model_kept_is_the_best_on_the_validation_split(
     assert loss == pytest.approx(min(losses), abs=1e-5)
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "muon", "lamb", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon", "lamb", "sgd"])
 def test_the_same_batch_in_pieces_gives_the_same_weights(
-    trained: Callable[..., ModelFolder], optimiser: str
+    trained: Callable[..., ModelFolder], optimizer: str
 ) -> None:
     """1 x 32 rows, 4 x 8, and pieces of unequal length: the loss is divided by all tokens once."""
     settings = (
-        "steps=5", "batch_tokens=512", "learning_rate=0.01", f"optimiser={optimiser}", "precision=float32"
+        "steps=5", "batch_tokens=512", "learning_rate=0.01", f"optimizer={optimizer}", "precision=float32"
     )  # fmt: skip
     whole = trained(*settings, name="whole")
     for micro in (128, 80):
-        pieces = trained(*settings, f"micro_tokens={micro}", name=f"pieces-{micro}")
+        pieces = trained(*settings, f"micro_batch_tokens={micro}", name=f"pieces-{micro}")
         for name, tensor in weights(whole).items():
             # Muon makes its steps orthogonal in bfloat16, which magnifies what float32 rounds.
-            close = 2e-4 if optimiser == "muon" else 2e-5
+            close = 2e-4 if optimizer == "muon" else 2e-5
             torch.testing.assert_close(weights(pieces)[name], tensor, rtol=2e-3, atol=close)
 
 
@@ -98,7 +99,7 @@ def test_half_as_much_passes_at_a_time_when_memory_runs_out(
     short.loss = hungry
     for _ in range(3):
         assert short.step().loss == pytest.approx(plain.step().loss, abs=1e-5)
-    assert short.state.micro_rows == 2
+    assert short.state.micro_batch_rows == 2
     assert caplog.text.count("out of memory") == 2
     torch.testing.assert_close(short.best, plain.best)
     short.loss = lambda batch: hungry(batch._replace(inputs=batch.inputs.repeat(3, 0)))
@@ -114,7 +115,9 @@ def test_one_of_several_processes_says_what_to_set_when_memory_runs_out(store: T
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     trainer.loss, trainer.world.size = hungry, 2
-    with pytest.raises(LangueError, match=r"process 0 .* 8 rows at once; set training.micro_tokens to 64"):
+    with pytest.raises(
+        LangueError, match=r"process 0 .* 8 rows at once; set training.micro_batch_tokens to 64"
+    ):
         trainer.step()
 
 
@@ -137,7 +140,7 @@ def test_a_loss_that_is_no_number_stops_before_it_is_learnt(store: TokenStore) -
         assert torch.equal(tensor, before[name])
 
 
-@pytest.mark.parametrize("option", ["recompute=true", "compile=true"])
+@pytest.mark.parametrize("option", ["gradient_checkpointing=true", "compile=true"])
 def test_another_way_to_compute_changes_no_result(
     trained: Callable[..., ModelFolder], option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,7 +170,7 @@ def test_where_nothing_compiles_it_says_so_and_goes_on(
 
 def test_a_step_is_as_long_as_schedule_and_clipping_say(store: TokenStore) -> None:
     """Of plain descent, whose steps are the rate times the clipped gradient; half-way through a warm-up."""
-    settings = ("optimiser=sgd", "weight_decay=0", "learning_rate=8", "clip=1e-3", "warmup=1", "steps=2")
+    settings = ("optimizer=sgd", "weight_decay=0", "learning_rate=8", "clip=1e-3", "warmup=1", "steps=2")
     trainer = trainer_of(store, *settings, "precision=float32")
     trainer.step()
     before = torch.cat([weight.detach().clone().flatten() for weight in trainer.model.parameters()])
@@ -176,7 +179,9 @@ def test_a_step_is_as_long_as_schedule_and_clipping_say(store: TokenStore) -> No
     assert float((after - before).norm()) == pytest.approx(4 * 1e-3, rel=1e-2)
 
 
-@pytest.mark.parametrize(("option", "runs"), [("recompute=false", 1), ("recompute=true", 2)])
+@pytest.mark.parametrize(
+    ("option", "runs"), [("gradient_checkpointing=false", 1), ("gradient_checkpointing=true", 2)]
+)
 def test_activations_are_made_again_where_it_is_asked_for(store: TokenStore, option: str, runs: int) -> None:
     trainer = trainer_of(store, option)
     seen = []
@@ -186,11 +191,11 @@ def test_activations_are_made_again_where_it_is_asked_for(store: TokenStore, opt
 
 
 def test_dropout_is_drawn_anew_for_every_step_piece_and_process(store: TokenStore) -> None:
-    trainer = trainer_of(store, "batch_tokens=64", "micro_tokens=16")
+    trainer = trainer_of(store, "batch_tokens=64", "micro_batch_tokens=16")
     seeds = []
     loss = trainer.loss
     trainer.loss = lambda batch: (seeds.append(torch.initial_seed()), loss(batch))[1]
-    trainer.world.share = lambda batch: batch  # type: ignore[method-assign]
+    trainer.world.local_rows = lambda batch: batch  # type: ignore[method-assign]
     for trainer.world.rank in (0, 1):
         for trainer.state.step in (0, 1):
             trainer.step()
@@ -198,7 +203,7 @@ def test_dropout_is_drawn_anew_for_every_step_piece_and_process(store: TokenStor
 
 
 def test_the_average_is_what_is_measured_and_kept(store: TokenStore) -> None:
-    trainer = trainer_of(store, "average=0.9", "learning_rate=0.05", "precision=float32")
+    trainer = trainer_of(store, "ema_decay=0.9", "learning_rate=0.05", "precision=float32")
     for _ in range(12):
         trainer.step()
     live = trainer._validation_loss()
@@ -212,9 +217,9 @@ def test_the_average_is_what_is_measured_and_kept(store: TokenStore) -> None:
 
 def test_evaluation_leaves_no_trace(trained: Callable[..., ModelFolder]) -> None:
     """However often it is measured, the weights at the end are the same."""
-    settings = ("steps=12", "dropout=0.2", "average=0.5")
+    settings = ("steps=12", "dropout=0.2", "ema_decay=0.5")
     few, many = (trained(*settings, f"evaluations={n}", name=str(n)).description for n in (1, 12))
-    ends = [described["measured"]["validation"][-1] for described in (few, many)]
+    ends = [described.measured["validation"][-1] for described in (few, many)]
     assert ends[0]["step"] == ends[1]["step"] == 12
     assert ends[0]["loss"] == ends[1]["loss"]
 

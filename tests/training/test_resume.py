@@ -23,12 +23,12 @@ from langue.tokens.store import TokenStore
 from langue.training import session
 from langue.training.recipe import Recipe, read_recipe
 from langue.training.report import Metrics
-from langue.training.run import begin
+from langue.training.run import start_run
 from langue.training.train import train
 
 WORKER = Path(__file__).with_name("worker.py")
 # Dropout, an average and accumulation: everything that could be forgotten between two sessions.
-RUN = [*SMALL, "steps=120", "dropout=0.1", "average=0.9", "micro_tokens=32", "learning_rate=0.01"]
+RUN = [*SMALL, "steps=120", "dropout=0.1", "ema_decay=0.9", "micro_batch_tokens=32", "learning_rate=0.01"]
 OFTEN = "checkpoint_minutes=0.00001"  # after every step
 
 
@@ -150,20 +150,20 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
     recipe = read_recipe("gpt2", [*SMALL, *settings])
     stopped_at(20, recipe, store, output)
     assert steps(run) == [19, 20]
-    damaged = run / "step-00000020" / "optimiser.safetensors"
+    damaged = run / "step-00000020" / "optimizer.safetensors"
     content = bytearray(damaged.read_bytes())
     content[-3] ^= 1
     damaged.write_bytes(content)
     train(recipe, store, output, resume=True)
-    assert "skipping a damaged checkpoint" in caplog.text and "optimiser.safetensors" in caplog.text
+    assert "skipping a damaged checkpoint" in caplog.text and "optimizer.safetensors" in caplog.text
     assert_same(expected.path, output)
 
 
-@pytest.mark.parametrize("optimiser", ["muon", "lamb", "sgd"])
-def test_every_optimiser_goes_on(
-    store: TokenStore, trained: Callable[..., Any], tmp_path: Path, optimiser: str
+@pytest.mark.parametrize("optimizer", ["muon", "lamb", "sgd"])
+def test_every_optimizer_goes_on(
+    store: TokenStore, trained: Callable[..., Any], tmp_path: Path, optimizer: str
 ) -> None:
-    settings = ["steps=12", f"optimiser={optimiser}", "learning_rate=0.02"]
+    settings = ["steps=12", f"optimizer={optimizer}", "learning_rate=0.02"]
     expected = trained(*settings)
     stopped_at(7, read_recipe("gpt2", [*SMALL, *settings]), store, tmp_path / "other")
     train(read_recipe("gpt2", [*SMALL, *settings]), store, tmp_path / "other", resume=True)
@@ -260,8 +260,8 @@ def test_a_run_of_another_model_or_store_is_not_resumed(
         train(read_recipe("gpt2", [*SMALL, "steps=5", "width=32"]), store, output, resume=True)
     with pytest.raises(LangueError, match="unfinished run; go on with --resume"):
         train(read_recipe("gpt2", [*SMALL, "steps=5"]), store, output)
-    with pytest.raises(LangueError, match="cannot go on with optimiser adamw, now sgd"):
-        train(read_recipe("gpt2", [*SMALL, "steps=5", "optimiser=sgd"]), store, output, resume=True)
+    with pytest.raises(LangueError, match="cannot go on with optimizer adamw, now sgd"):
+        train(read_recipe("gpt2", [*SMALL, "steps=5", "optimizer=sgd"]), store, output, resume=True)
     train(read_recipe("gpt2", [*SMALL, "steps=9"]), store, output, resume=True)
     assert "going on with other settings: steps 5, now 9" in caplog.text
     assert json.loads((output / "model.json").read_text())["measured"]["steps"] == 9
@@ -287,8 +287,8 @@ def test_without_a_checkpoint_resume_begins_whatever_the_settings_were(
 ) -> None:
     """Killed before the first: there is nothing that other settings would not fit."""
     run = tmp_path / "model.run"
-    begin(run, read_recipe("gpt2", [*SMALL, "steps=2"]), store, going_on=False)
-    other = read_recipe("gpt2", [*SMALL, "steps=3", "optimiser=sgd", "width=32"])
+    start_run(run, read_recipe("gpt2", [*SMALL, "steps=2"]), store, resuming=False)
+    other = read_recipe("gpt2", [*SMALL, "steps=3", "optimizer=sgd", "width=32"])
     train(other, store, tmp_path / "model", resume=True)
     assert json.loads((tmp_path / "model" / "model.json").read_text())["measured"]["steps"] == 3
 
@@ -303,10 +303,10 @@ def test_other_pieces_are_taken_when_they_are_asked_for(
     monkeypatch.setattr(
         session.Session,
         "run",
-        lambda self, stop: (seen.append(self.trainer.state.micro_rows), plain(self, stop))[1],
+        lambda self, stop: (seen.append(self.trainer.state.micro_batch_rows), plain(self, stop))[1],
     )
     for session_number, micro in enumerate((64, 64, 16, 16, 32), 1):
-        recipe = read_recipe("gpt2", [*SMALL, "batch_tokens=64", "steps=20", f"micro_tokens={micro}"])
+        recipe = read_recipe("gpt2", [*SMALL, "batch_tokens=64", "steps=20", f"micro_batch_tokens={micro}"])
         stopped_at(2 * session_number, recipe, store, output, resume=True)
     assert seen == [4, 4, 1, 1, 2]
 
@@ -332,7 +332,7 @@ def test_overwrite_spares_a_folder_that_is_no_run(store: TokenStore, tmp_path: P
     assert precious.exists()
 
 
-@pytest.mark.parametrize("micro", ["micro_tokens=0", "micro_tokens=16"])
+@pytest.mark.parametrize("micro", ["micro_batch_tokens=0", "micro_batch_tokens=16"])
 def test_what_a_recurrent_model_carries_is_resumed(store: TokenStore, tmp_path: Path, micro: str) -> None:
     recipe = recurrent("batch_tokens=32", "steps=30", "learning_rate=0.02", micro)
     train(recipe, store, tmp_path / "straight")
@@ -344,7 +344,7 @@ def test_what_a_recurrent_model_carries_is_resumed(store: TokenStore, tmp_path: 
 
 def test_micro_batches_carry_the_memory_of_their_own_rows(store: TokenStore, tmp_path: Path) -> None:
     outputs = []
-    for micro in ("micro_tokens=0", "micro_tokens=8"):
+    for micro in ("micro_batch_tokens=0", "micro_batch_tokens=8"):
         outputs.append(tmp_path / micro)
         train(recurrent("batch_tokens=32", "steps=10", "precision=float32", micro), store, outputs[-1])
     for name, tensor in weights(outputs[0]).items():

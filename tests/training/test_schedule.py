@@ -11,7 +11,7 @@ from langue.training.schedule import Budget, rate
 
 
 def config(**settings: Any) -> TrainingConfig:
-    return TrainingConfig(learning_rate=1.0, warmup=0.1, final_rate=0.2, decay=0.5, **settings)
+    return TrainingConfig(learning_rate=1.0, warmup=0.1, min_lr_ratio=0.2, decay=0.5, **settings)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_no_warmup_begins_at_the_top_and_the_first_step_learns_something() -> No
     ],
 )
 def test_budgets(settings: dict[str, Any], share: float) -> None:
-    assert Budget(TrainingConfig(**settings), 100, 10).share(4, 30.0) == pytest.approx(share)
+    assert Budget(TrainingConfig(**settings), 100, 10).progress(4, 30.0) == pytest.approx(share)
 
 
 def test_muon_is_not_cut_up() -> None:
     with pytest.raises(LangueError, match="training: muon needs whole matrices"):
-        decode(TrainingConfig, {"shard": True, "optimiser": "muon"}, "training")
+        decode(TrainingConfig, {"fsdp": True, "optimizer": "muon"}, "training")

@@ -1,5 +1,6 @@
 """The Python API: the model a user holds, and the verbs of the command line as functions."""
 
+from langue.api.listing import families, recipes
 from langue.api.models import (
     CausalModel,
     HMMModel,
@@ -40,6 +41,7 @@ __all__ = [
     "evaluate",
     "export_encoder",
     "export_model",
+    "families",
     "finetune",
     "gradients",
     "import_model",
@@ -47,5 +49,6 @@ __all__ = [
     "load",
     "prepare",
     "query",
+    "recipes",
     "train",
 ]

@@ -14,6 +14,8 @@ from langue.base.progress import log
 from langue.corpus.config import DataConfig
 from langue.corpus.sample import sample_path
 from langue.evaluation.compare import Comparison, compare
+from langue.evaluation.documents import StoredDocuments
+from langue.evaluation.scorer import ModelScorer
 from langue.generation.fill import fill
 from langue.generation.generate import generate
 from langue.generation.sample import Sampling
@@ -73,7 +75,8 @@ class Language:
             self.models[name] = load(path)
 
     def compare(self) -> Comparison:
-        return compare(list(self.models.values()), TokenStore(self.store), split="test")
+        documents = StoredDocuments(TokenStore(self.store), "test")
+        return compare([ModelScorer(folder) for folder in self.models.values()], documents)
 
     def samples(self) -> Iterator[tuple[str, str]]:
         """Each model's continuation of the prompt."""
@@ -92,7 +95,7 @@ def gaps(folder: Path, minutes: float, *, overwrite: bool) -> dict[str, list[tup
     prepare(text, store, data=DataConfig(documents="form-feed"), tokenizer=CHARACTERS, overwrite=overwrite)
     train(recipe, TokenStore(store), folder / "bert", overwrite=overwrite)
     model, tokenizer = load(folder / "bert").require(Masked).model, Tokenizer.load(store / TOKENIZER)
-    return {text: fill(model, tokenizer, text, top=4).gaps[0].candidates for text in GAPS}
+    return {text: fill(model, tokenizer, text, k=4).gaps[0].candidates for text in GAPS}
 
 
 def demo(

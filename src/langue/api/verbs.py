@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langue.api.models import CausalModel, Model, PathLike, load
 from langue.base.config import Config, decode, override
-from langue.base.errors import LangueError, NotFound, Unsupported
+from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.base.files import read_bytes, read_json
-from langue.models.folder import DESCRIPTION, describe
+from langue.models.folder import DESCRIPTION, ModelFolder, describe
 from langue.models.folder import load as load_folder
 from langue.protocols import Classifier, Masked, Tagger
 from langue.tokens.store import MANIFEST, TokenStore
@@ -41,12 +41,12 @@ def finetune(
     overwrite: bool = False,
     **settings: Any,
 ) -> Finetuned:
-    """Fine-tune an encoder on labelled texts, and write the folder of the best classifier or tagger.
+    """Fine-tune an encoder on labeled texts, and write the folder of the best classifier or tagger.
 
     Args:
         model: folder of a model that reads in both directions.
         data: `text<TAB>label`, or JSON lines with `text` and `label`; of pairs, two texts; for `tag` a
-            labelled file as `train` takes.
+            labeled file as `train` takes.
         valid: chooses the epoch and the seed; without it, a tenth of `data` does.
         test: measured at the end; nothing is chosen by it.
         settings: of `langue.tasks.finetune.FinetuneConfig`, `epochs=3`, for `tag` also those of
@@ -92,9 +92,9 @@ def train(
 
     Args:
         recipe: the name of a family (`"ngram"`, `"gpt2"`, `"crf"`) or of a recipe, or a TOML file.
-        data: the token store a language model learns from, or the labelled file a tagger does; for
+        data: the token store a language model learns from, or the labeled file a tagger does; for
             `ngram` also a text file: a sentence a line, words between blanks.
-        valid: labelled file that a finished tagger is measured on; of a neural one it chooses the epoch.
+        valid: labeled file that a finished tagger is measured on; of a neural one it chooses the epoch.
         assignments: settings as the command line writes them, `["training.minutes=3"]`.
         resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
         settings: settings by name, `order=5`; a dotted name is passed as `**{"training.minutes": 3}`.
@@ -161,7 +161,7 @@ def prepare(
     overwrite: bool = False,
     **settings: Any,
 ) -> Report:
-    """Read, clean, split and tokenise text into a store.
+    """Read, clean, split and tokenize text into a store.
 
     Args:
         inputs: files, folders, or `-` for standard input.
@@ -191,7 +191,12 @@ def prepare(
 
 
 def evaluate(
-    model: PathLike | Model[Any], data: PathLike, *, split: str = "test", check: bool = False
+    model: PathLike | Model[Any],
+    data: PathLike | Sequence[PathLike],
+    *,
+    split: str = "test",
+    documents: str | None = None,
+    check: bool = False,
 ) -> Evaluation | TaggerEvaluation | MaskedEvaluation | ClassifierEvaluation:
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
 
@@ -199,38 +204,52 @@ def evaluate(
     hidden tokens.
 
     Args:
-        data: a token store, of which `split` is measured, or a text file, of which all is; for a tagger, a
-            labelled file.
+        data: a token store, of which `split` is measured, or text files, of which all is; for a tagger or
+            classifier, a labeled file. A store of another tokenizer is decoded and read anew.
+        documents: how text files are cut into documents: "line", "blank-line", "form-feed", "file", "auto".
+            None: as the text that the model was trained on.
 
     Raises:
-        LangueError: the store has another tokenizer than the model, or there is nothing to measure.
+        LangueError: there is nothing to measure on.
+        Unsupported: the model's scores are no probabilities; self-tests of what has no scores of texts.
     """
-    from langue.evaluation.evaluate import evaluate_store, evaluate_text
-
     folder = load_folder(model) if isinstance(model, str | Path) else model.folder
     if isinstance(folder.model, Tagger | Classifier):
         if check:
             what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
             raise Unsupported(f"{folder.path} is a {what}; the self-tests are of language models' scores")
-        if isinstance(folder.model, Tagger):
-            from langue.tasks.tagging import evaluate_tagger
+        return _evaluate_labeled(folder, data)
+    from langue.evaluation.documents import open_documents, usual_rule
 
-            return evaluate_tagger(folder, Path(data))
-        from langue.tasks.classification import evaluate_classifier
-
-        return evaluate_classifier(folder, Path(data))
-    is_store = (Path(data) / MANIFEST).is_file()
-    if Path(data).is_dir() and not is_store:
-        raise NotFound(f"{data} is neither a token store (no {MANIFEST}) nor a text file")
+    measured_on = open_documents(
+        data, split=split, rule=documents, usual=usual_rule([folder.description.documents])
+    )
     if isinstance(folder.model, Masked):
-        from langue.evaluation.masked import masked_evaluate_store, masked_evaluate_text
+        from langue.evaluation.masked import evaluate_masked
 
-        if is_store:
-            return masked_evaluate_store(folder, folder.tokenizer, TokenStore(data), split=split, check=check)
-        return masked_evaluate_text(folder, folder.tokenizer, folder.normalisation, Path(data), check=check)
-    if is_store:
-        return evaluate_store(folder, TokenStore(data), split=split, check=check)
-    return evaluate_text(folder, folder.tokenizer, folder.normalisation, Path(data), check=check)
+        return evaluate_masked(folder, measured_on, check=check)
+    from langue.evaluation.evaluate import evaluate as measure
+    from langue.evaluation.scorer import ModelScorer
+
+    evaluation = measure(ModelScorer(folder), measured_on, check=check)
+    if not evaluation.scored:
+        raise Unsupported(f"{folder.path}: {evaluation.reason}")
+    return evaluation
+
+
+def _evaluate_labeled(
+    folder: ModelFolder[Any], data: PathLike | Sequence[PathLike]
+) -> TaggerEvaluation | ClassifierEvaluation:
+    """Measure a tagger or a classifier on a labeled file."""
+    if not isinstance(data, str | Path):
+        raise InvalidSetting(f"{folder.path} is measured on one labeled file, not on several")
+    if isinstance(folder.model, Tagger):
+        from langue.tasks.tagging import evaluate_tagger
+
+        return evaluate_tagger(folder, Path(data))
+    from langue.tasks.classification import evaluate_classifier
+
+    return evaluate_classifier(folder, Path(data))
 
 
 def query(model: PathLike, text: PathLike) -> Query:
@@ -258,11 +277,35 @@ def gradients(
     return causal.gradients(data, split=split, distance=distance)
 
 
-def compare(models: Sequence[PathLike], *, on: PathLike, split: str = "test") -> Comparison:
-    """Rank models in bits per byte on the same documents, and say which differences are real."""
-    from langue.evaluation.compare import compare as run
+def compare(
+    models: Sequence[PathLike | Model[Any]],
+    on: PathLike | Sequence[PathLike],
+    *,
+    split: str = "test",
+    documents: str | None = None,
+) -> Comparison:
+    """Rank models of any tokenizers in bits per byte on the same documents; say which differences are real.
 
-    return run([load_folder(path) for path in models], TokenStore(on), split=split)
+    Args:
+        on: a token store, of which `split` is measured, or text files, of which all is.
+        documents: how text files are cut into documents, for all models; None: as the texts they were trained
+            on if those were cut alike, else as `langue prepare` cuts a file of its own.
+
+    Raises:
+        LangueError: there is nothing to compare, or nothing to measure on.
+        Unsupported: a model gives no text a probability from left to right.
+    """
+    from langue.evaluation.compare import compare as run
+    from langue.evaluation.documents import open_documents, usual_rule
+    from langue.evaluation.scorer import ModelScorer
+
+    if isinstance(models, str | Path | Model):
+        raise InvalidSetting(f"models is to be a list of models, not one; write [{str(models)!r}]")
+    scorers = [
+        ModelScorer(model.folder if isinstance(model, Model) else load_folder(model)) for model in models
+    ]
+    usual = usual_rule([scorer.folder.description.documents for scorer in scorers])
+    return run(scorers, open_documents(on, split=split, rule=documents, usual=usual))
 
 
 def demo(
@@ -288,9 +331,9 @@ def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -
         LangueError: the file is missing or damaged (the line is named); the output is in the way.
     """
     if Path(path).is_dir():
-        from langue.interop.checkpoints import import_released
+        from langue.interop.checkpoints import import_hf
 
-        import_released(Path(path), Path(output), overwrite=overwrite)
+        import_hf(Path(path), Path(output), overwrite=overwrite)
     else:
         from langue.interop.convert import import_arpa
 
@@ -320,9 +363,9 @@ def export_encoder(model: PathLike, output: PathLike, *, overwrite: bool = False
     Raises:
         LangueError: no such model is there, it has a part that they have not; the folder is in the way.
     """
-    from langue.interop.checkpoints import export_released
+    from langue.interop.checkpoints import export_hf
 
-    export_released(Path(model), Path(output), overwrite=overwrite)
+    export_hf(Path(model), Path(output), overwrite=overwrite)
 
 
 def doctor(folder: PathLike = ".") -> Iterator[Finding]:

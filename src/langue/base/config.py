@@ -8,18 +8,30 @@ import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
 
 import msgspec
 
+from langue.base.deprecated import rename_keys, warn_renamed
 from langue.base.errors import LangueError
+
+NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
+PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0.0)]
+PositiveFloat = Annotated[float, msgspec.Meta(gt=0.0)]
+Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Fraction = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]  # a part of something, but not all of it
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every section of a recipe. Bounds stand in the annotation: `msgspec.Meta(ge=1)`.
+    """Base of every section of a recipe. Bounds stand in the annotation: `PositiveInt`.
 
-    A section repeats `frozen=True`, which type checkers do not inherit.
+    A section repeats `frozen=True`, which type checkers do not inherit. A setting that was renamed is
+    still read under its old name: `RENAMED` says which, and `RENAMED_VALUES` which of its values were.
     """
+
+    RENAMED: ClassVar[Mapping[str, str]] = {}  # old name → name
+    RENAMED_VALUES: ClassVar[Mapping[str, Mapping[str, str]]] = {}  # name → old value → value
 
 
 C = TypeVar("C", bound=Config)
@@ -29,20 +41,22 @@ def field_names(kind: type[Config]) -> tuple[str, ...]:
     return kind.__struct_fields__
 
 
-def decode(kind: type[C], table: Mapping[str, Any], where: str) -> C:
+def decode(kind: type[C], table: Mapping[str, Any], where: str, *, stored: bool = False) -> C:
     """Build a section from a table.
 
     Args:
         where: path of the section for messages, such as `model` or `recipes/a.toml: training`.
+        stored: langue wrote the table itself, so old names in it are no one's mistake.
 
     Raises:
         LangueError: a key is unknown (the nearest is named), a value has the wrong type or bounds.
     """
+    table = with_new_names(kind, table, None if stored else where)
     for key in table:
         if key not in field_names(kind):
             raise LangueError(f"unknown key {where}.{key}{nearest(key, field_names(kind))}")
     try:
-        return msgspec.convert(dict(table), kind)
+        return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$.")
         path = path.rstrip("`")
@@ -50,6 +64,38 @@ def decode(kind: type[C], table: Mapping[str, Any], where: str) -> C:
             choices = [str(choice) for choice in get_args(get_type_hints(kind)[path])]
             message += nearest(str(table[path]), choices)
         raise LangueError(f"{where}.{path}: {message}" if path else f"{where}: {message}") from None
+
+
+def with_new_names(kind: type[Config], table: Mapping[str, Any], where: str | None) -> dict[str, Any]:
+    """A table of a section with its old names and values replaced by those of now.
+
+    Args:
+        where: path of the section for the warnings; None: no warnings.
+    """
+    names, values = old_names(kind), _inherited(kind, "RENAMED_VALUES")
+    if where is not None:
+        for key in table.keys() & names.keys():
+            warn_renamed(f"{where}.{key}", f"{where}.{names[key]}")
+    result = rename_keys(table, names)
+    for key, choices in values.items():
+        old = result.get(key)
+        if isinstance(old, str) and old in choices:
+            if where is not None:
+                warn_renamed(f'{where}.{key} = "{old}"', f'"{choices[old]}"')
+            result[key] = choices[old]
+    return result
+
+
+def old_names(kind: type[Config]) -> dict[str, str]:
+    """Old names of the settings of a section, those of its bases included → names."""
+    return _inherited(kind, "RENAMED")
+
+
+def _inherited(kind: type[Config], attribute: str) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        result |= vars(base).get(attribute, {})
+    return result
 
 
 def encode(config: Config) -> dict[str, Any]:
@@ -91,7 +137,10 @@ def override(
     Raises:
         LangueError: no `=`, an unknown section or key, or a bare key that several sections have.
     """
-    result = {name: dict(table) for name, table in tables.items()}
+    result = {
+        name: with_new_names(sections[name], table, name) if name in sections else dict(table)
+        for name, table in tables.items()
+    }
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals:
@@ -105,24 +154,28 @@ def override(
 
 
 def _resolve(name: str, sections: Mapping[str, type[Config]]) -> tuple[str, str]:
+    """Section and name of a setting; one that was renamed gets its new name, with a warning."""
     section, dot, key = name.partition(".")
     if dot:
         if section not in sections:
             raise LangueError(f"--set {name}: unknown section {section}{nearest(section, list(sections))}")
-        if key not in field_names(sections[section]):
-            raise LangueError(
-                f"--set {name}: unknown key {name}{nearest(key, field_names(sections[section]))}"
-            )
-        return section, key
-    owners = [owner for owner, kind in sections.items() if name in field_names(kind)]
+        searched = [section]
+    else:
+        searched, key = list(sections), name
+    owners = [owner for owner in searched if key in field_names(sections[owner])]
+    former = [owner for owner in searched if key in old_names(sections[owner])]
+    if former and not owners:
+        new = old_names(sections[former[0]])[key]
+        warn_renamed(name, f"{section}.{new}" if dot else new)
+        owners, key = former, new
     if len(owners) > 1:
         raise LangueError(
-            f"--set {name}: several sections have it; write {' or '.join(f'{o}.{name}' for o in owners)}"
+            f"--set {name}: several sections have it; write {' or '.join(f'{o}.{key}' for o in owners)}"
         )
     if not owners:
-        known = [field for kind in sections.values() for field in field_names(kind)]
-        raise LangueError(f"--set {name}: unknown key {name}{nearest(name, known)}")
-    return owners[0], name
+        known = [field for owner in searched for field in field_names(sections[owner])]
+        raise LangueError(f"--set {name}: unknown key {name}{nearest(key, known)}")
+    return owners[0], key
 
 
 def _value(text: str) -> Any:

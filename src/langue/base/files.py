@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from langue.base.errors import LangueError
 
-BLOCK = 1 << 20  # bytes read at a time when hashing: large enough to hide the call, small in cache
+CHUNK_BYTES = 1 << 20  # bytes read at a time when hashing: large enough to hide the call, small in cache
 
 
 @contextlib.contextmanager
@@ -154,7 +154,7 @@ def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file, read in blocks."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
+        while block := file.read(CHUNK_BYTES):
             digest.update(block)
     return digest.hexdigest()
 

@@ -8,10 +8,15 @@ import gc
 import logging
 import signal
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import typer
 
 from langue import __version__
+from langue.base.deprecated import RenamedWarning, renamed_options
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.cli import (
@@ -23,6 +28,7 @@ from langue.cli import (
     embed,
     evaluate,
     export,
+    families,
     fill,
     find,
     finetune,
@@ -33,6 +39,7 @@ from langue.cli import (
     inspect,
     next,
     prepare,
+    recipes,
     score,
     states,
     tag,
@@ -49,8 +56,16 @@ app = typer.Typer(
 )
 VERBS = (
     demo, prepare, train, evaluate, compare, generate, next, fill, score, embed, tag, finetune, classify,
-    info, inspect, states, gradients, find, copied, import_, export, doctor,
+    info, inspect, states, gradients, find, copied, import_, export, families, recipes,
+    doctor,
 )  # fmt: skip
+RENAMED_OPTIONS = {
+    "copied": {"--least": "--min-tokens", "--show": "--limit"},
+    "fill": {"--append": "--num-masks"},
+    "find": {"--show": "--limit"},
+    "generate": {"--beams": "--num-beams"},
+    "tag": {"--best": "--n-best"},
+}
 for verb in VERBS:
     app.command(verb.NAME)(verb.command)
 
@@ -76,7 +91,8 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command; what a user can put right becomes one message and an exit code."""
     try:
-        app(arguments, prog_name="langue")
+        with _old_names_told():
+            app(renamed_options(arguments, RENAMED_OPTIONS), prog_name="langue")
     except LangueError as error:
         return _fail(str(error), error.exit_code)
     except MemoryError:
@@ -88,6 +104,23 @@ def run(arguments: list[str]) -> int:
         code = leaving.code if isinstance(leaving.code, int) else 0
         return _fail("interrupted; nothing half-written was left behind", code) if code == 130 else code
     return 0
+
+
+@contextmanager
+def _old_names_told() -> Iterator[None]:
+    """Each old name of a setting or option is told once, as a line on standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", RenamedWarning)
+        show = warnings.showwarning
+
+        def tell(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, RenamedWarning):
+                print(f"langue: {message}", file=sys.stderr)
+            else:
+                show(message, category, *where, **more)
+
+        warnings.showwarning = tell
+        yield
 
 
 def _fail(message: str, code: int) -> int:

@@ -4,22 +4,26 @@ from typing import Annotated
 
 import typer
 
-from langue.cli.options import Json, Quiet, SplitName, print_json
+from langue.cli.options import DocumentsRule, Json, Quiet, SplitName, print_json
 
 NAME = "compare"
 
 
 def command(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Model folders.")],
-    on: Annotated[str, typer.Option("--on", metavar="STORE", help="Token store to measure on.")],
+    on: Annotated[
+        list[str],
+        typer.Option("--on", metavar="STORE|TEXT", help="Token store, or text file (repeat it for several)."),
+    ],
     split: SplitName = "test",
+    documents: DocumentsRule = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Rank models in bits per byte, and say which differences are real."""
+    """Rank models of any tokenizers in bits per byte, and say which differences are real."""
     from langue import api
 
-    comparison = api.compare(models, on=on, split=split)
+    comparison = api.compare(models, on, split=split, documents=documents)
     if json:
         print_json(comparison.to_json())
     else:

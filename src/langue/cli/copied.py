@@ -13,8 +13,8 @@ NAME = "copied"
 def command(
     model: Annotated[Path, typer.Argument(help="Model folder of the family infinigram.")],
     text: Annotated[Path, typer.Argument(help="One text, or records joined to one; - for standard input.")],
-    least: Annotated[int, typer.Option(min=1, help="Tokens of a piece that counts as copied.")] = 8,
-    show: Annotated[int, typer.Option(min=0, help="Pieces to show, the longest first.")] = 10,
+    min_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a piece that counts as copied.")] = 8,
+    limit: Annotated[int, typer.Option(min=0, help="Pieces to show, the longest first.")] = 10,
     text_field: TextField = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -23,7 +23,7 @@ def command(
     from langue import api
 
     found = api.InfiniGramModel.load(model).copied(
-        "\n".join(read_lines(text, text_field)), min_tokens=least, limit=show
+        "\n".join(read_lines(text, text_field)), min_tokens=min_tokens, limit=limit
     )
     if json:
         print_json(found.to_json())

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from langue.base.errors import LangueError
-from langue.cli.options import Json, Quiet, SplitName, print_json
+from langue.cli.options import DocumentsRule, Json, Quiet, SplitName, print_json
 
 NAME = "evaluate"
 
@@ -16,10 +16,11 @@ def command(
         str,
         typer.Argument(
             metavar="STORE|TEXT|TAGGED",
-            help="Token store or text file to measure on; labelled file for a tagger.",
+            help="Token store or text file to measure on; labeled file for a tagger.",
         ),
     ],
     split: SplitName = "test",
+    documents: DocumentsRule = None,
     check: Annotated[
         bool, typer.Option("--check", help="Also run the self-tests; exit 1 if one fails.")
     ] = False,
@@ -41,7 +42,7 @@ def command(
         return
     if format != "report":
         raise LangueError(f"unknown format {format}; there are report and kenlm")
-    result = api.evaluate(model, on, split=split, check=check)
+    result = api.evaluate(model, on, split=split, documents=documents, check=check)
     if json:
         print_json(result.to_json())
     else:

@@ -11,7 +11,7 @@ NAME = "export"
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Model folder of ngram, gpt2, bert, albert or pair.")],
+    model: Annotated[Path, typer.Argument(help="Model folder of ngram, gpt2, bert, albert or electra.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="ARPA file (.gz is gzipped) or folder to write.")
     ],
@@ -24,7 +24,7 @@ def command(
     from langue import api
 
     family = api.info(model).get("family")
-    if family in ("bert", "albert", "pair"):
+    if family in ("bert", "albert", "electra"):
         api.export_encoder(model, output, overwrite=overwrite)
         print_json({"output": str(output)}) if json else print(f"{output}: written")
         return

@@ -14,7 +14,7 @@ def command(
     model: Annotated[str, typer.Argument(help="Folder of a model that reads in both directions.")],
     text: Annotated[str, typer.Argument(help="A text with [MASK] where a token is missing.")],
     top: Annotated[int, typer.Option(min=1, help="How many candidates to show for each gap.")] = 5,
-    append: Annotated[int, typer.Option(min=0, help="Add so many [MASK] to the text.")] = 0,
+    num_masks: Annotated[int, typer.Option(min=0, help="Add so many [MASK] to the text.")] = 0,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which doubtful gaps are filled again.")] = 10,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 always takes the likeliest token.")] = 0.0,
     seed: Seed = 0,
@@ -27,7 +27,7 @@ def command(
     from langue import api
 
     found = api.MaskedModel.load(model).fill(
-        text, k=top, num_masks=append, rounds=rounds, temperature=temperature, seed=seed
+        text, k=top, num_masks=num_masks, rounds=rounds, temperature=temperature, seed=seed
     )
     if json:
         print_json(found.to_json())

@@ -13,14 +13,14 @@ NAME = "find"
 def command(
     model: Annotated[Path, typer.Argument(help="Model folder of the family infinigram.")],
     text: Annotated[str, typer.Argument(help="The string to look for.")],
-    show: Annotated[int, typer.Option(min=0, help="Occurrences to show.")] = 10,
+    limit: Annotated[int, typer.Option(min=0, help="Occurrences to show.")] = 10,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Count a string of any length in the training text, and show where it stands."""
     from langue import api
 
-    found = api.InfiniGramModel.load(model).find(text, limit=show)
+    found = api.InfiniGramModel.load(model).find(text, limit=limit)
     if json:
         print_json(found.to_json())
     else:

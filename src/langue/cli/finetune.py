@@ -1,4 +1,4 @@
-"""`langue finetune`: a trained encoder and labelled texts in, a classifier or a tagger out."""
+"""`langue finetune`: a trained encoder and labeled texts in, a classifier or a tagger out."""
 
 from pathlib import Path
 from typing import Annotated, Literal

@@ -29,7 +29,7 @@ def command(
     ] = 1.0,
     stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be repeated.")] = None,
     seed: Seed = 0,
-    beams: Annotated[
+    num_beams: Annotated[
         int, typer.Option(min=0, help="The likeliest texts by beam search, this many held; draws nothing.")
     ] = 0,
     json: Json = False,
@@ -39,8 +39,8 @@ def command(
     from langue import api
 
     held = api.CausalModel.load(model)
-    if beams:
-        return _by_beam_search(held, prompt, beams, max_tokens, json=json)
+    if num_beams:
+        return _by_beam_search(held, prompt, num_beams, max_tokens, json=json)
     writer = held.stream(
         prompt,
         max_tokens=max_tokens,
@@ -63,8 +63,10 @@ def command(
         print()
 
 
-def _by_beam_search(model: "CausalModel", prompt: str, beams: int, max_tokens: int, *, json: bool) -> None:
-    found = model.beam_search(prompt, num_beams=beams, max_tokens=max_tokens)
+def _by_beam_search(
+    model: "CausalModel", prompt: str, num_beams: int, max_tokens: int, *, json: bool
+) -> None:
+    found = model.beam_search(prompt, num_beams=num_beams, max_tokens=max_tokens)
     if json:
         print_json([{"prompt": prompt, **one.to_json()} for one in found])
     else:

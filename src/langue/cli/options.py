@@ -17,6 +17,14 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example training.minutes=3."),
 ]
+DocumentsRule = Annotated[
+    str | None,
+    typer.Option(
+        "--documents",
+        metavar="RULE",
+        help="How text files are cut: line, blank-line, form-feed, file, auto; left out: as in training.",
+    ),
+]
 TextField = Annotated[
     str | None,
     typer.Option("--text-field", help="Field of JSON lines, JSON, CSV, TSV or Parquet that holds the text."),

@@ -33,7 +33,7 @@ def command(
     near_duplicates: Annotated[
         str | None, typer.Option(help="Near-duplicates: count, drop or ignore.")
     ] = None,
-    nfkc: Annotated[bool, typer.Option("--nfkc", help="Normalise to NFKC instead of NFC.")] = False,
+    nfkc: Annotated[bool, typer.Option("--nfkc", help="Normalize to NFKC instead of NFC.")] = False,
     fold_width: Annotated[
         bool, typer.Option("--fold-width", help="Full-width ASCII to plain ASCII.")
     ] = False,
@@ -55,7 +55,7 @@ def command(
     """Read text, clean it, split it, and write it as token ids: a store every family trains on."""
     from langue import api
 
-    normalisation = {"form": "NFKC" if nfkc else "NFC", "fold_width": fold_width}
+    normalization = {"form": "NFKC" if nfkc else "NFC", "fold_width": fold_width}
     kind, file = (None, tokenizer) if tokenizer and tokenizer.endswith(".json") else (tokenizer, None)
     flags = {
         "data.documents": documents,
@@ -63,7 +63,7 @@ def command(
         "data.invalid": invalid,
         "data.duplicates": duplicates,
         "data.near_duplicates": near_duplicates,
-        "data.normalisation": normalisation if nfkc or fold_width else None,
+        "data.normalization": normalization if nfkc or fold_width else None,
         "tokenizer.kind": kind,
         "tokenizer.file": file,
         "tokenizer.vocabulary": vocabulary,

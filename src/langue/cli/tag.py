@@ -25,7 +25,7 @@ def command(
     to: Annotated[
         Literal["same", "conll", "conllu", "jsonl"], typer.Option(help="Format to write; same as read.")
     ] = "same",
-    best: Annotated[
+    n_best: Annotated[
         int, typer.Option(min=0, help="Show the likeliest taggings with their probabilities.")
     ] = 0,
     marginals: Annotated[bool, typer.Option("--marginals", help="Show each tag's probability.")] = False,
@@ -42,9 +42,9 @@ def command(
         tagged = tagger.read(Path(text), format)
     else:
         tagged = tagger.plain([text])
-    if best or marginals:
+    if n_best or marginals:
         rows: Sequence[NBest | Marginals] = (
-            tagger.n_best(tagged, n=best) if best else tagger.marginals(tagged)
+            tagger.n_best(tagged, n=n_best) if n_best else tagger.marginals(tagged)
         )
         print_json([row.to_json() for row in rows]) if json else print("\n\n".join(map(str, rows)))
     elif json:

@@ -1,4 +1,4 @@
-"""`langue train`: a recipe or a family, a store or a labelled file in, a model folder out."""
+"""`langue train`: a recipe or a family, a store or a labeled file in, a model folder out."""
 
 import os
 from pathlib import Path
@@ -23,13 +23,13 @@ def command(
     data: Annotated[
         str,
         typer.Argument(
-            metavar="STORE|TAGGED", help="Folder that langue prepare wrote; a labelled file for a tagger."
+            metavar="STORE|TAGGED", help="Folder that langue prepare wrote; a labeled file for a tagger."
         ),
     ],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder to write.")] = None,
     valid: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Labelled file that a tagger is measured on."),
+        typer.Option(metavar="FILE", help="Labeled file that a tagger is measured on."),
     ] = None,
     settings: Settings = None,
     memory: Annotated[
@@ -46,7 +46,7 @@ def command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a language model on a store, or a tagger on a labelled file.
+    """Train a language model on a store, or a tagger on a labeled file.
 
     Ctrl-C writes a checkpoint and the best model so far.
     """

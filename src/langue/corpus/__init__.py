@@ -1,1 +1,1 @@
-"""Documents: read, normalise, deduplicate, split; the embedded sample."""
+"""Documents: read, normalize, deduplicate, split; the embedded sample."""

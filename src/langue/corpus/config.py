@@ -1,17 +1,24 @@
 """How a corpus is read: the `[data]` section of a recipe."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from langue.base.config import Config
-from langue.corpus.normalise import Normalisation
+from langue.base.config import Config, Fraction
+from langue.corpus.normalize import Normalization
 
-Share = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]
+DOCUMENTS = ("auto", "file", "line", "blank-line", "form-feed")
 
 
 class DataConfig(Config, frozen=True):
     """What a document is, what is dropped, and how documents are split."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "valid_share": "valid_fraction",
+        "test_share": "test_fraction",
+        "normalisation": "normalization",
+    }
 
     # auto: records for JSON lines and Parquet; for text, see `langue.corpus.read.resolve`
     documents: Literal["auto", "file", "line", "blank-line", "form-feed"] = "auto"
@@ -24,11 +31,13 @@ class DataConfig(Config, frozen=True):
     near_duplicates: Literal["auto", "count", "drop", "ignore"] = (
         "auto"  # auto: counted where exact ones drop
     )
-    valid_share: Share = 0.05  # of documents; enough for an interval on a megabyte of text
-    test_share: Share = 0.05
+    valid_fraction: Fraction = 0.05  # of documents; enough for an interval on a megabyte of text
+    test_fraction: Fraction = 0.05
     seed: int = 0  # of the split
-    normalisation: Normalisation = Normalisation()
+    normalization: Normalization = Normalization()
 
     def __post_init__(self) -> None:
-        if self.valid_share + self.test_share >= 1:
-            raise ValueError("valid_share and test_share leave nothing to train on; keep their sum below 1")
+        if self.valid_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                "valid_fraction and test_fraction leave nothing to train on; keep their sum below 1"
+            )

@@ -1,4 +1,4 @@
-"""The way of a document into a corpus: read, normalise, drop what repeats, split.
+"""The way of a document into a corpus: read, normalize, drop what repeats, split.
 
 Each step takes documents and yields documents; what it drops it tells the ledger.
 """
@@ -19,14 +19,14 @@ from langue.corpus.split import assign
 Assigned = tuple[str, Document]  # (split, document)
 
 
-def normalised(documents: Iterable[Document], config: DataConfig, ledger: Ledger) -> Iterator[Document]:
+def normalized(documents: Iterable[Document], config: DataConfig, ledger: Ledger) -> Iterator[Document]:
     """Documents in one spelling; those with nothing but white space are dropped as empty."""
     for document in documents:
         ledger.read["documents"] += 1
         ledger.read["bytes"] += size(document.text)
-        text, removed = config.normalisation.count(document.text)
+        text, removed = config.normalization.count(document.text)
         if text != document.text:
-            ledger.changed["documents normalised"] += 1
+            ledger.changed["documents normalized"] += 1
             ledger.changed["control characters removed"] += removed
         if text.isspace() or not text:
             ledger.drop(document, "empty")
@@ -50,7 +50,7 @@ def assigned(
     with closing(Repeats(config, ledger, by_files=bool(given))) as repeats:
         # Train first, so that a repeat found later in a given file is a leak, and named as one.
         for split in ("train", "valid", "test"):
-            for document in normalised(read(sources.get(split, ()), config, ledger), config, ledger):
+            for document in normalized(read(sources.get(split, ()), config, ledger), config, ledger):
                 target = split
                 if split == "train" and len(given) < 2:
                     drawn = assign(document.text, config)
@@ -122,14 +122,14 @@ def check_splits(ledger: Ledger, config: DataConfig) -> None:
     why = "; dropped: " + ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
     if total == 0:
         raise LangueError(f"there is no text to prepare{why if dropped else ''}; give files that hold some")
-    shares = {"valid": config.valid_share, "test": config.test_share, "train": 1.0}
+    shares = {"valid": config.valid_fraction, "test": config.test_fraction, "train": 1.0}
     empty = [split for split, count in documents.items() if count == 0 and shares[split] > 0]
     if empty:
         raise LangueError(
             f"not enough text for a split: of {total} documents none came to {' and '.join(empty)}"
             f"{why if dropped else ''}. {_remedy(ledger, total, sum(dropped.values()))}name files "
-            "(--valid FILE --test FILE), or raise the shares (--set data.valid_share=0.2 "
-            "--set data.test_share=0.2)"
+            "(--valid FILE --test FILE), or raise the shares (--set data.valid_fraction=0.2 "
+            "--set data.test_fraction=0.2)"
         )
 
 

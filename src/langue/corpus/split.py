@@ -10,10 +10,10 @@ from langue.corpus.config import DataConfig
 
 
 def assign(text: str, config: DataConfig) -> str:
-    """`train`, `valid` or `test`, by the hash of the normalised text."""
+    """`train`, `valid` or `test`, by the hash of the normalized text."""
     key = config.seed.to_bytes(8, "little", signed=True)
     value = hashlib.blake2b(text.encode(), digest_size=8, key=key).digest()
     share = int.from_bytes(value, "little") / 2**64
-    if share < config.test_share:
+    if share < config.test_fraction:
         return "test"
-    return "valid" if share < config.test_share + config.valid_share else "train"
+    return "valid" if share < config.test_fraction + config.valid_fraction else "train"

@@ -33,7 +33,7 @@ Columns = tuple[tuple[str, ...], ...]  # (columns, tokens) of a sentence; the fi
 
 
 class TaggedConfig(Config, frozen=True):
-    """How a labelled file is read: the `[data]` section of a tagger's recipe."""
+    """How a labeled file is read: the `[data]` section of a tagger's recipe."""
 
     format: Literal["auto", "conll", "conllu", "jsonl"] = "auto"  # auto: by the end of the file's name
     # Names of the columns, the word first and the tag last, `-` for one to pass over. Left out: those of

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.protocols import Causal, Floats, Ids, Masked
-from langue.tokens.masked import framed
+from langue.tokens.masked import add_special_tokens
 
 TOLERANCE = 2e-3
 PLACES = 12  # tokens of a document whose whole distribution is looked at
@@ -44,7 +44,7 @@ def check(model: Causal, documents: Sequence[Ids]) -> list[Check]:
 
 def check_masked(model: Masked, documents: Sequence[Ids]) -> list[Check]:
     """The self-tests of an encoder, on the first documents, cut to what it can see at once."""
-    texts = [framed(ids[: model.window - 2], model.specials) for ids in documents[:DOCUMENTS]]
+    texts = [add_special_tokens(ids[: model.window - 2], model.specials) for ids in documents[:DOCUMENTS]]
     places = [np.array(_places(ids)) for ids in texts]
     hidden = [ids.copy() for ids in texts]
     for ids, some in zip(hidden, places, strict=True):

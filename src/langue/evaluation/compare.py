@@ -10,9 +10,9 @@ import numpy as np
 
 from langue.base.errors import LangueError
 from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
-from langue.evaluation.evaluate import Evaluation, evaluate_store
-from langue.models.folder import ModelFolder
-from langue.tokens.store import TokenStore
+from langue.evaluation.documents import Documents
+from langue.evaluation.evaluate import Evaluation, evaluate
+from langue.evaluation.scorer import ModelScorer, TextScorer
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Row:
     evaluation: Evaluation
     size: dict[str, int]
     disk_bytes: int
-    training_seconds: float
+    training_seconds: float | None
 
     def to_json(self) -> dict[str, Any]:
         scores = self.evaluation.scores
@@ -37,7 +37,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Difference:
-    """Bits per byte of the worse less the better of two neighbours in the table."""
+    """Bits per byte of the worse less the better of two neighbors in the table."""
 
     better: str
     worse: str
@@ -49,6 +49,9 @@ class Difference:
         if any(self.infinite):
             return not all(self.infinite)
         return self.interval is not None and self.interval[0] > 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {"better": self.better, "worse": self.worse, "interval": self.interval, "real": self.real}
 
     def __str__(self) -> str:
         if all(self.infinite):
@@ -65,7 +68,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Models from best to worst."""
+    """Models from best to worst; those without bits per byte stand below, by the tokenizer they share."""
 
     rows: list[Row]
     differences: list[Difference]
@@ -73,72 +76,103 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         return {
             "models": [row.to_json() for row in self.rows],
-            "differences": [
-                {"better": found.better, "worse": found.worse, "interval": found.interval, "real": found.real}
-                for found in self.differences
-            ],
+            "differences": [difference.to_json() for difference in self.differences],
+            "notes": self.notes(),
         }
 
+    def notes(self) -> list[str]:
+        """What was measured on, and what each column is comparable with."""
+        evaluations = [row.evaluation for row in self.rows]
+        first = evaluations[0]
+        lines = [
+            f"measured on {len(first.scores.bits):,} documents, {int(first.scores.bytes.sum()):,} bytes "
+            f"({first.normalization}): {first.cut}",
+            "bits/byte compares all models, whatever their tokenizers",
+        ]
+        alike: dict[str, list[str]] = {}
+        for evaluation in evaluations:
+            alike.setdefault(evaluation.tokens_by, []).append(evaluation.name)
+        if len(alike) > 1:
+            groups = " | ".join(", ".join(names) for names in alike.values())
+            lines.append(f"ppl/token compares models of one tokenizer alone: {groups}")
+        lines += [
+            f"{evaluation.name} has no bits/byte: {evaluation.reason}"
+            for evaluation in evaluations
+            if evaluation.bits_per_byte is None
+        ]
+        return lines
+
     def __str__(self) -> str:
+        from rich.cells import cell_len
+
         head = ("model", "bits/byte", "95 % interval", "ppl/token", "size", "disk MB", "train s", "tokens/s")
         table = [head, *map(_cells, self.rows)]
-        widths = [max(len(row[column]) for row in table) for column in range(len(head))]
+        widths = [max(cell_len(row[column]) for row in table) for column in range(len(head))]
         lines = [
             "  ".join(
-                cell.ljust(width) if not column else cell.rjust(width)
+                cell + " " * (width - cell_len(cell)) if not column else " " * (width - cell_len(cell)) + cell
                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))
             ).rstrip()
             for row in table
         ]
-        return "\n".join([*lines, "", *map(str, self.differences)]).rstrip()
+        return "\n".join([*lines, "", *map(str, self.differences), "", *self.notes()]).rstrip()
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    facts = row.to_json()
-    span = row.evaluation.bits_per_byte_interval
-    what, count = next(iter(row.size.items()))
+    evaluation = row.evaluation
+    span = evaluation.bits_per_byte_interval
+    what, count = next(iter(row.size.items()), ("", 0))
     return (
-        row.evaluation.name,
-        "-" if row.evaluation.bits_per_byte is None else f"{row.evaluation.bits_per_byte:.4f}",
+        evaluation.name,
+        "-" if evaluation.bits_per_byte is None else f"{evaluation.bits_per_byte:.4f}",
         f"{span[0]:.4f}–{span[1]:.4f}" if span else "-",
-        f"{row.evaluation.perplexity:.2f}",
-        f"{count:,} {what}",
-        f"{row.disk_bytes / 1e6:.1f}",
-        f"{row.training_seconds:.1f}",
-        f"{facts['scoring_tokens_per_second']:,}",
+        "-" if evaluation.perplexity is None else f"{evaluation.perplexity:.2f}",
+        f"{count:,} {what}".strip() if row.size else "-",
+        f"{row.disk_bytes / 1e6:.1f}" if row.disk_bytes else "-",
+        "-" if row.training_seconds is None else f"{row.training_seconds:.1f}",
+        f"{row.to_json()['scoring_tokens_per_second']:,}",
     )
 
 
-def compare(models: Sequence[ModelFolder[Any]], store: TokenStore, *, split: str = "test") -> Comparison:
-    """Measure models on a split and rank them.
+def compare(scorers: Sequence[TextScorer], documents: Documents) -> Comparison:
+    """Measure models on documents and rank them.
 
     Raises:
-        LangueError: a model has another tokenizer than the store, or none is given.
+        LangueError: none is given, there are no documents, or a model cannot read them.
     """
-    if not models:
+    if not scorers:
         raise LangueError("there is nothing to compare; name one model folder or more")
-    rows = [
-        Row(
-            evaluation=evaluate_store(loaded, store, split=split),
-            size=loaded.description.size,
-            disk_bytes=sum(file["bytes"] for file in loaded.description.files.values()),
-            training_seconds=float(loaded.description.measured["seconds"]),
-        )
-        for loaded in models
-    ]
-    rows.sort(key=lambda row: row.evaluation.total_bits)
+    rows = [_row(scorer, evaluate(scorer, documents)) for scorer in scorers]
+    rows.sort(key=lambda row: (_group(row.evaluation), row.evaluation.total_bits))
     return Comparison(rows, _differences(rows))
 
 
+def _row(scorer: TextScorer, evaluation: Evaluation) -> Row:
+    if not isinstance(scorer, ModelScorer):
+        return Row(evaluation, {}, 0, None)
+    folder = scorer.folder
+    disk = sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file())
+    return Row(evaluation, folder.description.size, disk, float(folder.description.measured["seconds"]))
+
+
+def _group(evaluation: Evaluation) -> tuple[int, str]:
+    """Models that compare: all that have bits per byte; of closed vocabularies, those of one tokenizer."""
+    if not evaluation.scored:
+        return 2, evaluation.name
+    return (1, evaluation.tokens_by) if evaluation.closed else (0, "")
+
+
 def _differences(rows: Sequence[Row]) -> list[Difference]:
-    """Each model against the next, on the same draws of documents."""
-    found = []
+    """Each model against the next that it compares with, on the same draws of documents."""
+    differences = []
     for better, worse in pairwise(row.evaluation for row in rows):
+        if _group(better) != _group(worse):
+            continue
         bits = np.stack([better.scores.bits, worse.scores.bits])
         infinite = (math.isinf(better.total_bits), math.isinf(worse.total_bits))
         span = None
         if len(bits[0]) > 1 and not any(infinite):
             below, above = resampled_ratios(bits, better.scores.bytes)
             span = interval(above - below)
-        found.append(Difference(better.name, worse.name, span, infinite))
-    return found
+        differences.append(Difference(better.name, worse.name, span, infinite))
+    return differences

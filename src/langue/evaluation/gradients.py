@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from langue.base.errors import LangueError, Unsupported
-from langue.evaluation.evaluate import check_tokenizer
+from langue.evaluation.documents import StoredDocuments, split_of
 from langue.models.folder import ModelFolder
 from langue.protocols import Floats, Ids, RecurrentCausal
 from langue.tokens.store import Split, TokenStore
@@ -68,8 +68,9 @@ def measure(
             f"{loaded.path} is of the family {loaded.family.name}, which has no state that a gradient "
             "goes back through; take a model of rnn or charcnn"
         )
-    check_tokenizer(loaded, store)
-    runs = _runs(store.split(split), distance + 2)
+    documents = StoredDocuments(store, split)
+    ids = split_of(documents, loaded.tokenizer, loaded.normalization, loaded.preprocessing.fingerprint)
+    runs = _runs(ids, distance + 2)
     return Gradients(loaded.path.name, len(runs), model.gradient_by_distance(runs))
 
 

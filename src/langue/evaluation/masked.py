@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,18 +18,17 @@ import numpy.typing as npt
 from langue.base.errors import LangueError
 from langue.base.progress import bar
 from langue.base.seeds import generator
-from langue.corpus.normalise import Normalisation
 from langue.evaluation.bootstrap import Ratio, ratio
 from langue.evaluation.checks import Check, check_masked
-from langue.evaluation.evaluate import check_tokenizer, texts_of
+from langue.evaluation.documents import Documents, split_of
 from langue.evaluation.pseudo import pseudo_log_probs
 from langue.evaluation.replaced import Judged, ReplacedFigures, figures, judge
 from langue.models.folder import ModelFolder
 from langue.protocols import Discriminating, Ids, Masked
 from langue.tokens.boundaries import Boundaries
-from langue.tokens.masked import PairBatches, can_pair, framed, pieces
+from langue.tokens.masked import SentencePairBatches, add_special_tokens, can_pair, chunks
 from langue.tokens.masking import NONE, mask
-from langue.tokens.store import Split, TokenStore
+from langue.tokens.store import Split
 from langue.tokens.tokenizer import Tokenizer
 
 SHARE = 0.15  # of the tokens of a document are hidden, as in training
@@ -122,46 +120,22 @@ class _Document(NamedTuple):
     bytes: int
 
 
-def masked_evaluate_store(
-    loaded: ModelFolder[Any],
-    tokenizer: Tokenizer,
-    store: TokenStore,
-    *,
-    split: str = "test",
-    check: bool = False,
+def evaluate_masked(
+    folder: ModelFolder[Masked], documents: Documents, *, check: bool = False
 ) -> MaskedEvaluation:
-    """Measure an encoder on a split of a store.
+    """Measure an encoder on documents.
 
     Raises:
-        LangueError: the store was made with another tokenizer, or the split is empty.
+        LangueError: there are none.
     """
-    check_tokenizer(loaded, store)
-    return _evaluation(loaded, store.split(split), tokenizer, check=check)
-
-
-def masked_evaluate_text(
-    loaded: ModelFolder[Any],
-    tokenizer: Tokenizer,
-    normalisation: Normalisation,
-    path: Path,
-    *,
-    check: bool = False,
-) -> MaskedEvaluation:
-    """Measure an encoder on all documents of a text file."""
-    texts = list(texts_of(path, normalisation))
-    documents = [np.append(ids, np.uint32(tokenizer.eos)) for ids in tokenizer.encode_batch(texts)]
-    if not documents:
-        raise LangueError(f"{path} holds no text: there is nothing to measure on")
-    sizes = np.array([len(text.encode()) for text in texts], np.uint64)
-    offsets = np.cumsum([0, *map(len, documents)], dtype=np.uint64)
-    whole = Split(path.name, np.concatenate(documents), offsets, sizes, sizes, loaded.path)
-    return _evaluation(loaded, whole, tokenizer, check=check)
+    split = split_of(documents, folder.tokenizer, folder.normalization, folder.preprocessing.fingerprint)
+    return _evaluation(folder, split, folder.tokenizer, check=check)
 
 
 def _evaluation(
     loaded: ModelFolder[Any], split: Split, tokenizer: Tokenizer, *, check: bool
 ) -> MaskedEvaluation:
-    model = loaded.require(Masked).model
+    model = loaded.model
     boundaries = Boundaries(tokenizer)
     started = time.perf_counter()
     with bar("scoring", total=len(split)) as progress:
@@ -239,20 +213,20 @@ def _hide(model: Masked, ids: Ids, boundaries: Boundaries, index: int) -> list[t
     draw = generator(0, "evaluation", index)
     found = []
     begins = boundaries.words(ids)
-    for piece, words in zip(pieces(ids, model.window), pieces(begins, model.window), strict=True):
-        row = framed(piece, model.specials)[None]
+    for piece, words in zip(chunks(ids, model.window), chunks(begins, model.window), strict=True):
+        row = add_special_tokens(piece, model.specials)[None]
         ordinary = np.ones_like(row, np.bool_)
         ordinary[0, [0, -1]] = False
         inputs, targets = mask(
             row,
             ordinary,
             np.pad(words, 1)[None],
-            unit="whole-word",
-            share=SHARE,
+            masking="whole-word",
+            mlm_probability=SHARE,
             mask_id=model.specials.mask,
             alphabet=row[0],  # nothing is read as a random token
             draw=draw,
-            fates=(1.0, 0.0),
+            replace_probs=(1.0, 0.0),
         )
         found.append((inputs[0], targets[0]))
     return found
@@ -274,20 +248,20 @@ def _pseudo(model: Masked, split: Split, tokenizer: Tokenizer, boundaries: Bound
     return ratio(np.array(bits), np.array(sizes)), tokens
 
 
-def _pairs(loaded: ModelFolder[Any], split: Split) -> PairFigures | None:
+def _pairs(loaded: ModelFolder[Masked], split: Split) -> PairFigures | None:
     """Figures on pairs made of the split, nothing of them hidden."""
-    model = loaded.require(Masked).model
-    if model.pairs == "none" or not can_pair(split, model.pairs):
+    model = loaded.model
+    if model.sentence_pairs == "none" or not can_pair(split, model.sentence_pairs):
         return None
-    batches = PairBatches(
+    batches = SentencePairBatches(
         split,
-        relation=model.pairs,
+        sentence_pairs=model.sentence_pairs,
         rows=1,
         context=model.window,
         eos=model.vocabulary.eos,
         specials=model.specials,
-        unit="token",
-        share=SHARE,
+        masking="token",
+        mlm_probability=SHARE,
         seed=0,
     )
     sequences, types, answers = batches.examples(PAIRS)

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from langue.corpus.normalise import Normalisation
+from langue.corpus.normalize import Normalization
 from langue.protocols import Floats, Ids, Masked
 from langue.tokens.boundaries import Boundaries
-from langue.tokens.masked import Specials, framed, pieces
+from langue.tokens.masked import add_special_tokens, chunks
+from langue.tokens.masked_batch import Specials
 from langue.tokens.tokenizer import Tokenizer
 
 GROUP = 128  # sequences read at a time
@@ -27,7 +28,7 @@ GROUP = 128  # sequences read at a time
 class PseudoScore:
     """Pseudo-bits of one text."""
 
-    text: str  # normalised
+    text: str  # normalized
     tokens: list[str]
     spans: Ids  # (tokens, 2): bytes of each token in the text
     bits: Floats  # (tokens,)
@@ -65,11 +66,11 @@ class PseudoScore:
 
 
 def pseudo_score_texts(
-    model: Masked, tokenizer: Tokenizer, normalisation: Normalisation, texts: Sequence[str]
+    model: Masked, tokenizer: Tokenizer, normalization: Normalization, texts: Sequence[str]
 ) -> list[PseudoScore]:
     """The pseudo-scores of texts."""
-    normalised = [normalisation.apply(text) for text in texts]
-    encoded = [tokenizer.encode_with_spans(text) for text in normalised]
+    normalized = [normalization.apply(text) for text in texts]
+    encoded = [tokenizer.encode_with_spans(text) for text in normalized]
     scores = pseudo_log_probs(model, Boundaries(tokenizer), [ids for ids, _ in encoded])
     return [
         PseudoScore(
@@ -78,7 +79,7 @@ def pseudo_score_texts(
             spans,
             -logs / math.log(2),
         )
-        for text, (ids, spans), logs in zip(normalised, encoded, scores, strict=True)
+        for text, (ids, spans), logs in zip(normalized, encoded, scores, strict=True)
     ]
 
 
@@ -95,7 +96,7 @@ def pseudo_log_probs(
         begins = boundaries.words(ids) if boundaries else np.ones(len(ids), np.bool_)
         scores = [
             _piece(model, piece, words)
-            for piece, words in zip(pieces(ids, model.window), pieces(begins, model.window), strict=True)
+            for piece, words in zip(chunks(ids, model.window), chunks(begins, model.window), strict=True)
             if len(piece)
         ]
         found.append(np.concatenate(scores) if scores else np.empty(0))
@@ -104,7 +105,7 @@ def pseudo_log_probs(
 
 def _piece(model: Masked, ids: Ids, begins: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     scores = np.empty(len(ids))
-    variants = hidden_one_by_one(framed(ids, model.specials), begins, model.specials)
+    variants = hidden_one_by_one(add_special_tokens(ids, model.specials), begins, model.specials)
     for first in range(0, len(ids), GROUP):
         group = [next(variants) for _ in range(min(GROUP, len(ids) - first))]
         places = [np.array([first + index + 1]) for index in range(len(group))]

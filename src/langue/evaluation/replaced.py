@@ -16,7 +16,9 @@ from langue.evaluation.bootstrap import Ratio, ratio
 from langue.protocols import Discriminating, Floats, Ids
 from langue.tokens.masking import NONE
 
-Hidden = tuple[Ids, Ids]  # a piece of a document, framed, with tokens hidden; their labels, else NONE
+Hidden = tuple[
+    Ids, Ids
+]  # a piece of a document with special tokens, with tokens hidden; their labels, else NONE
 
 
 class ReplacedFigures(NamedTuple):

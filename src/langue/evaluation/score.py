@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from langue.corpus.normalise import Normalisation
+from langue.corpus.normalize import Normalization
 from langue.protocols import Causal, Floats, Ids
 from langue.tokens.tokenizer import Tokenizer
 
@@ -26,7 +26,7 @@ def perplexity(bits: float) -> float:
 class Score:
     """Bits of one document, its end included."""
 
-    text: str  # normalised
+    text: str  # normalized
     tokens: list[str]  # the text of each token; the last is the end of the document
     spans: Ids  # (tokens, 2): bytes of each token in the text
     bits: Floats  # (tokens,)
@@ -75,14 +75,14 @@ class Score:
 
 
 def score_texts(
-    model: Causal, tokenizer: Tokenizer, normalisation: Normalisation, texts: Sequence[str]
+    model: Causal, tokenizer: Tokenizer, normalization: Normalization, texts: Sequence[str]
 ) -> list[Score]:
     """The scores of texts, each a document of its own."""
-    normalised = [normalisation.apply(text) for text in texts]
-    encoded = [tokenizer.encode_with_spans(text) for text in normalised]
+    normalized = [normalization.apply(text) for text in texts]
+    encoded = [tokenizer.encode_with_spans(text) for text in normalized]
     scores = model.log_probs([np.append(ids, np.uint32(tokenizer.eos)) for ids, _ in encoded])
     found = []
-    for text, (ids, spans), logs in zip(normalised, encoded, scores, strict=True):
+    for text, (ids, spans), logs in zip(normalized, encoded, scores, strict=True):
         size = len(text.encode())
         pieces = [tokenizer.token_bytes(id).decode(errors="replace") for id in ids]
         bits = -logs.astype(np.float64) / math.log(2)

@@ -62,8 +62,8 @@ class Copied:
     """How much of a text stands verbatim in the training text."""
 
     bytes: int
-    copied: int  # bytes in spans of at least `least` tokens
-    least: int
+    copied: int  # bytes in spans of at least `min_tokens` tokens
+    min_tokens: int
     spans: list[Span]  # the longest first
 
     @property
@@ -76,15 +76,15 @@ class Copied:
     def __str__(self) -> str:
         lines = [
             f"{self.share:.1%} of {self.bytes:,} bytes stand in the training text, "
-            f"in pieces of {self.least} tokens and more"
+            f"in pieces of {self.min_tokens} tokens and more"
         ]
         for span in self.spans:
             lines.append(f"{span.tokens:>6} tokens  document {span.document:>6}  {span.text!r}")
         return "\n".join(lines)
 
 
-def find(loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str, *, show: int = 10) -> Found:
-    """Where a text, normalised, stands in what the model was trained on.
+def find(loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str, *, limit: int = 10) -> Found:
+    """Where a text, normalized, stands in what the model was trained on.
 
     Raises:
         LangueError: the model is no `infinigram`, or the text is empty.
@@ -98,7 +98,7 @@ def find(loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str, *, show: int
     found = [(int(place), len(ids)) for ids in spelled for place in model.range(ids)]
     documents = model.documents(np.array([place for place, _ in found], np.int64))
     occurrences = []
-    for (place, size), document in sorted(zip(found, documents.tolist(), strict=True))[:show]:
+    for (place, size), document in sorted(zip(found, documents.tolist(), strict=True))[:limit]:
         head, tail = model.stream[max(0, place - AROUND) : place], model.stream[place + size :][:AROUND]
         occurrences.append(
             Occurrence(document, _inside(tokenizer, model, head[::-1])[0], _inside(tokenizer, model, tail)[1])
@@ -107,12 +107,12 @@ def find(loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str, *, show: int
 
 
 def copied(
-    loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str, *, least: int = 8, show: int = 10
+    loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str, *, min_tokens: int = 8, limit: int = 10
 ) -> Copied:
-    """How much of a text, normalised, stands verbatim in what the model was trained on.
+    """How much of a text, normalized, stands verbatim in what the model was trained on.
 
     Args:
-        least: tokens of a piece that counts as copied; shorter ones are the language's own.
+        min_tokens: tokens of a piece that counts as copied; shorter ones are the language's own.
 
     Raises:
         LangueError: the model is no `infinigram`.
@@ -122,7 +122,7 @@ def copied(
     data = text.encode()
     lengths, places = model.matches(ids)
     # A piece is as long as it goes where the next token no longer prolongs it.
-    last = np.r_[lengths[1:] != lengths[:-1] + 1, np.ones(min(1, len(ids)), bool)] & (lengths >= least)
+    last = np.r_[lengths[1:] != lengths[:-1] + 1, np.ones(min(1, len(ids)), bool)] & (lengths >= min_tokens)
     covered = np.zeros(len(data) + 1, np.int64)
     found = []
     for end in np.flatnonzero(last):
@@ -132,12 +132,12 @@ def copied(
         covered[high] -= 1
         found.append((int(lengths[end]), low, high, int(places[end])))
     found.sort(key=lambda span: (-span[0], span[1]))
-    documents = model.documents(np.array([place for *_, place in found[:show]], np.int64))
+    documents = model.documents(np.array([place for *_, place in found[:limit]], np.int64))
     pieces = [
         Span(data[low:high].decode(errors="replace"), size, int(document))
         for (size, low, high, _), document in zip(found, documents, strict=False)
     ]
-    return Copied(len(data), int((np.cumsum(covered)[:-1] > 0).sum()), least, pieces)
+    return Copied(len(data), int((np.cumsum(covered)[:-1] > 0).sum()), min_tokens, pieces)
 
 
 def _model(loaded: ModelFolder[Any]) -> InfiniGram:

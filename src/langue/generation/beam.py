@@ -1,7 +1,7 @@
 """Beam search: the likeliest continuations instead of a drawn one (Vaswani et al. 2017, section 6.1).
 
 Hypotheses compete by log p / ((5 + n) / 6)^α, n tokens long (Wu et al. 2016, equation 14, without the
-coverage penalty): α = 0 compares probabilities, which favours short ones.
+coverage penalty): α = 0 compares probabilities, which favors short ones.
 """
 
 from collections.abc import Callable
@@ -40,11 +40,11 @@ def continuations(
     tokenizer: Tokenizer,
     prompt: str,
     *,
-    beams: int = 4,
+    num_beams: int = 4,
     max_tokens: int = 100,
     length_penalty: float = 0.6,
 ) -> list[Generation]:
-    """The likeliest continuations of `prompt` (normalised), best first; never half a character in one
+    """The likeliest continuations of `prompt` (normalized), best first; never half a character in one
     that ends by itself."""
     ids = tokenizer.encode(prompt)
     well_formed = tokenizer.well_formed
@@ -58,7 +58,7 @@ def continuations(
     found = beam_search(
         model.decoder([ids]),
         eos=-1 if tokenizer.closed else tokenizer.eos,
-        beams=beams,
+        num_beams=num_beams,
         max_tokens=max_tokens,
         length_penalty=length_penalty,
         allowed=allowed,
@@ -76,12 +76,12 @@ def beam_search(
     decoder: Decoder,
     *,
     eos: int,
-    beams: int = 4,
+    num_beams: int = 4,
     max_tokens: int = 100,
     length_penalty: float = 0.6,
     allowed: Allowed | None = None,
 ) -> list[Hypothesis]:
-    """The best continuations of one sequence, best first; at most `beams`.
+    """The best continuations of one sequence, best first; at most `num_beams`.
 
     Args:
         decoder: the state after the prompt, of one sequence; it is used up.
@@ -89,7 +89,7 @@ def beam_search(
         allowed: what may follow a continuation; None: every token.
 
     Returns:
-        Finished hypotheses, and where fewer than `beams` are, those that `max_tokens` cut short.
+        Finished hypotheses, and where fewer than `num_beams` are, those that `max_tokens` cut short.
     """
     alive = [Hypothesis((), 0.0, False)]
     finished: list[Hypothesis] = []
@@ -97,22 +97,22 @@ def beam_search(
         scores = _scores(decoder.log_probs(), alive, allowed)
         parents, ended = [], []
         grown: list[Hypothesis] = []
-        # At most one in each row is an end, so these hold `beams` that go on, if there are as many.
-        for place in _largest(scores, 2 * beams):
+        # At most one in each row is an end, so these hold `num_beams` that go on, if there are as many.
+        for place in _largest(scores, 2 * num_beams):
             row, id = divmod(int(place), scores.shape[1])
             new = Hypothesis((*alive[row].ids, id), float(scores[row, id]), id == eos)
             if new.finished:
                 ended.append(new)
-            elif len(grown) < beams:
+            elif len(grown) < num_beams:
                 grown.append(new)
                 parents.append(row)
-        finished = _best([*finished, *ended], beams, length_penalty)
+        finished = _best([*finished, *ended], num_beams, length_penalty)
         alive = grown
-        if not alive or _settled(finished, alive, beams, max_tokens, length_penalty):
+        if not alive or _settled(finished, alive, num_beams, max_tokens, length_penalty):
             break
         decoder.select(parents)
         decoder.append(np.array([hypothesis.ids[-1] for hypothesis in alive]))
-    return [*finished, *_best(alive, beams, length_penalty)][:beams]
+    return [*finished, *_best(alive, num_beams, length_penalty)][:num_beams]
 
 
 def _scores(
@@ -140,9 +140,9 @@ def _best(hypotheses: list[Hypothesis], count: int, alpha: float) -> list[Hypoth
 
 
 def _settled(
-    finished: list[Hypothesis], alive: list[Hypothesis], beams: int, max_tokens: int, alpha: float
+    finished: list[Hypothesis], alive: list[Hypothesis], num_beams: int, max_tokens: int, alpha: float
 ) -> bool:
     """Whether nothing alive can still come among the best: its probability can only fall, and its penalty
     grows to that of `max_tokens` at most."""
     hope = max(one.log_prob for one in alive) / penalty(max_tokens, alpha)
-    return len(finished) == beams and finished[-1].score(alpha) >= hope
+    return len(finished) == num_beams and finished[-1].score(alpha) >= hope

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from langue.protocols import Masked
-from langue.tokens.masked import framed, pieces
+from langue.tokens.masked import add_special_tokens, chunks
 from langue.tokens.tokenizer import Tokenizer
 
 Pooling = Literal["mean", "cls"]
@@ -22,12 +22,14 @@ def embed(
     all of its tokens, or the mean of the `[CLS]` of its parts.
 
     Args:
-        texts: normalised.
+        texts: normalized.
         pooling: "mean" over all that is read, special tokens included (Reimers and Gurevych 2019,
             section 3); "cls": the state of `[CLS]`.
     """
-    parts = [pieces(ids, model.window) for ids in tokenizer.encode_batch(texts)]
-    states = iter(model.hidden([framed(piece, model.specials) for some in parts for piece in some]))
+    parts = [chunks(ids, model.window) for ids in tokenizer.encode_batch(texts)]
+    states = iter(
+        model.hidden([add_special_tokens(piece, model.specials) for some in parts for piece in some])
+    )
     found = []
     for some in parts:
         read = [next(states) for _ in some]  # (tokens, C) each

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from langue.base.errors import LangueError
 from langue.base.seeds import generator
 from langue.protocols import Floats, Ids, Masked
-from langue.tokens.masked import framed
+from langue.tokens.masked import add_special_tokens
 from langue.tokens.tokenizer import Tokenizer
 
 MASK = "[MASK]"
@@ -43,7 +43,7 @@ def fill(
     tokenizer: Tokenizer,
     text: str,
     *,
-    top: int = 5,
+    k: int = 5,
     rounds: int = 10,
     temperature: float = 0.0,
     seed: int = 0,
@@ -55,7 +55,7 @@ def fill(
     those filled with the least confidence again.
 
     Args:
-        text: normalised.
+        text: normalized.
         rounds: at most as many as there are gaps are used.
         temperature: 0 takes the likeliest; 1 draws from what the model says.
 
@@ -73,7 +73,7 @@ def fill(
         )
     allowed = tokenizer.complete
     scores = model.masked_log_probs([ids], [gaps])[0][:, allowed]  # (gaps, allowed)
-    found = [Gap(_candidates(tokenizer, allowed, row, top)) for row in scores]
+    found = [Gap(_candidates(tokenizer, allowed, row, k)) for row in scores]
     written = _refined(model, ids, gaps, allowed, scores, rounds, temperature, seed)
     return Filled(tokenizer.decode(written[1:-1]), found)
 
@@ -90,11 +90,11 @@ def read(tokenizer: Tokenizer, text: str, model: Masked) -> npt.NDArray[np.int64
     joined: list[Ids] = []
     for part in parts:
         joined += [tokenizer.encode(part).astype(np.int64), mask]
-    return framed(np.concatenate(joined[:-1]), model.specials)
+    return add_special_tokens(np.concatenate(joined[:-1]), model.specials)
 
 
-def _candidates(tokenizer: Tokenizer, allowed: Ids, row: Floats, top: int) -> list[tuple[str, float]]:
-    best = np.argsort(-row, kind="stable")[:top]
+def _candidates(tokenizer: Tokenizer, allowed: Ids, row: Floats, k: int) -> list[tuple[str, float]]:
+    best = np.argsort(-row, kind="stable")[:k]
     return [(tokenizer.decode([allowed[place]]), float(np.exp(row[place]))) for place in best]
 
 

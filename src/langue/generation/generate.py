@@ -87,7 +87,7 @@ def _overlap(text: str, stops: tuple[str, ...]) -> int:
 
 
 def generate(model: Causal, tokenizer: Tokenizer, prompt: str, sampling: Sampling) -> Writer:
-    """Continue `prompt` (normalised); an empty one begins a new document."""
+    """Continue `prompt` (normalized); an empty one begins a new document."""
     return Writer(model, tokenizer, prompt, sampling)
 
 

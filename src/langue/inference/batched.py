@@ -9,20 +9,18 @@ The order of a chain is told by its transition: `(K, K)`, or, where a state depe
 `(K + 1, K, K)`, in which K stands for "none": messages are then of pairs of states, `(…, K + 1, K)`.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from langue.inference.chain import threads
+from langue.base.arrays import Int64Array
+from langue.base.parallel import parallel_imap, parallel_map
 
 T = TypeVar("T")
 R = TypeVar("R")
-Array = npt.NDArray[np.int64]
 SMALLEST = 1e-200  # least ratio of a message to the largest that still leaves room below it
 
 
@@ -34,7 +32,7 @@ class Packed(NamedTuple):
     heights: list[int]  # sequences that have a position at each time
 
 
-def pack(lengths: Sequence[int] | Array) -> Packed:
+def pack(lengths: Sequence[int] | Int64Array) -> Packed:
     """The layout of sequences of these lengths, all at least 1."""
     lengths = np.asarray(lengths, np.int64)
     order = np.argsort(-lengths, kind="stable")
@@ -48,14 +46,22 @@ def pack(lengths: Sequence[int] | Array) -> Packed:
     return Packed(torch.from_numpy(places), torch.from_numpy(order), heights.tolist())
 
 
-def in_parallel(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """`work` on every item, a thread for each CPU, torch on one thread in each.
+def map_products(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """`parallel_map` of work that is made of products of matrices: torch has one thread in each worker.
 
     The products of one step are small: sharing each of them out costs more than it saves, and ten times
     more on a machine that others use too.
     """
-    with ThreadPoolExecutor(threads(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        return list(pool.map(work, items))
+    return parallel_map(function, items, initializer=_use_one_thread)
+
+
+def imap_products(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """`map_products`, results as they are ready."""
+    return parallel_imap(function, items, initializer=_use_one_thread)
+
+
+def _use_one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 def spans_little(transition: torch.Tensor, emission: torch.Tensor) -> bool:

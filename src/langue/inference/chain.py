@@ -1,64 +1,53 @@
-"""The chain itself, and how its sequences are shared out between threads."""
+"""The chain itself, and how the work on its sequences is cut for threads."""
 
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Numbers = npt.NDArray[Any]
+from langue.base.arrays import Array, Float64Array, Int64Array
+from langue.base.parallel import parallel_map
+
 T = TypeVar("T")
 
-BLOCKS = 16  # shares of a batch: fixed, so that sums do not depend on the number of threads
-SMALL = 2_000  # positions below which a thread costs more than it saves
+MAX_BLOCKS = 16  # of a batch: fixed, so that sums do not depend on the number of threads
+MIN_BLOCK_POSITIONS = 2_000  # below, a thread costs more than it saves
 
 
 class Chain(NamedTuple):
     """What all sequences have in common: natural-log scores, -inf where a step is forbidden."""
 
-    transition: Floats  # (K, K) from, to
-    start: Floats  # (K,)
-    end: Floats  # (K,)
+    transition: Float64Array  # (K, K) from, to
+    start: Float64Array  # (K,)
+    end: Float64Array  # (K,)
 
     @classmethod
-    def of(cls, transition: Numbers, start: Numbers | None = None, end: Numbers | None = None) -> "Chain":
+    def of(cls, transition: Array, start: Array | None = None, end: Array | None = None) -> "Chain":
         """A chain in float64; no start or end scores are scores of 0."""
         none = np.zeros(len(transition))
         parts = (transition, none if start is None else start, none if end is None else end)
         return cls(*(np.ascontiguousarray(part, np.float64) for part in parts))
 
 
-def offsets_of(lengths: Numbers | list[int]) -> npt.NDArray[np.int64]:
+def offsets_of(lengths: Array | list[int]) -> Int64Array:
     """Where each sequence begins, and the end of the last: `(S + 1,)`."""
-    offsets: npt.NDArray[np.int64] = np.zeros(len(lengths) + 1, np.int64)
+    offsets: Int64Array = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
 
 
-def threads() -> int:
-    """CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def map_blocks(function: Callable[[int, int], T], offsets: Array) -> list[T]:
+    """`function(first, last)` of blocks of the sequences of about as many positions each, in order.
 
-
-def in_blocks(work: Callable[[int, int], T], offsets: Numbers) -> list[T]:
-    """`work(first, last)` on shares of the sequences of about as many positions each, in order.
-
-    The shares depend on the offsets alone, so a sum over them is the same bits on any machine.
+    The blocks depend on the offsets alone, so a sum over them is the same bits on any machine.
     """
-    shares = list(_shares(offsets))
-    if len(shares) < 2 or threads() < 2:
-        return [work(*share) for share in shares]
-    with ThreadPoolExecutor(threads()) as pool:
-        return list(pool.map(lambda share: work(*share), shares))
+    return parallel_map(lambda block: function(*block), _blocks(offsets))
 
 
-def _shares(offsets: Numbers) -> Iterator[tuple[int, int]]:
+def _blocks(offsets: Array) -> Iterator[tuple[int, int]]:
     positions = int(offsets[-1])
-    count = min(BLOCKS, positions // SMALL + 1)
+    count = min(MAX_BLOCKS, positions // MIN_BLOCK_POSITIONS + 1)
     edges = np.searchsorted(offsets, np.linspace(0, positions, count + 1))
     edges[0], edges[-1] = 0, len(offsets) - 1
     for first, last in pairwise(edges):

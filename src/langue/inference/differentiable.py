@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from langue.inference.chain import Chain, Numbers
+from langue.base.arrays import Array
+from langue.inference.chain import Chain
 from langue.inference.sumproduct import posteriors
 
 
@@ -21,7 +22,7 @@ class _LogPartition(torch.autograd.Function):
         transition: torch.Tensor,
         start: torch.Tensor,
         end: torch.Tensor,
-        offsets: Numbers,
+        offsets: Array,
     ) -> torch.Tensor:
         parts = [part.detach().double().cpu().numpy() for part in (unary, transition, start, end)]
         some = offsets[:-1] < offsets[1:]  # sequences with any position at all
@@ -42,7 +43,7 @@ class _LogPartition(torch.autograd.Function):
 
 
 def log_partition_sum(
-    unary: torch.Tensor, transition: torch.Tensor, start: torch.Tensor, end: torch.Tensor, offsets: Numbers
+    unary: torch.Tensor, transition: torch.Tensor, start: torch.Tensor, end: torch.Tensor, offsets: Array
 ) -> torch.Tensor:
     """Σ log z over all sequences, a float64 scalar.
 

@@ -7,37 +7,35 @@ with the lower number wins, so the answer is the same on every machine.
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array, Float64Array, Int32Array
 from langue.base.compiled import njit
-from langue.inference.chain import Chain, Floats, Numbers, in_blocks
-
-Paths = npt.NDArray[np.int32]
+from langue.inference.chain import Chain, map_blocks
 
 
 class Best(NamedTuple):
     """The best path of every sequence; where none is permitted, a score of -inf and no meaning."""
 
-    states: Paths  # (N,)
-    scores: Floats  # (S,)
+    states: Int32Array  # (N,)
+    scores: Float64Array  # (S,)
 
 
 class Ranked(NamedTuple):
     """The best paths of one sequence, best first: fewer than asked for where there are no more."""
 
-    states: Paths  # (found, T)
-    scores: Floats  # (found,)
+    states: Int32Array  # (found, T)
+    scores: Float64Array  # (found,)
 
 
-def viterbi(chain: Chain, unary: Floats, offsets: Numbers) -> Best:
+def viterbi(chain: Chain, unary: Float64Array, offsets: Array) -> Best:
     """The best path of every sequence: unary `(N, K)`, offsets `(S + 1,)`."""
     states = np.empty(len(unary), np.int32)
     scores = np.empty(len(offsets) - 1)
-    in_blocks(lambda first, last: _viterbi(*chain, unary, offsets, first, last, states, scores), offsets)
+    map_blocks(lambda first, last: _viterbi(*chain, unary, offsets, first, last, states, scores), offsets)
     return Best(states, scores)
 
 
-def n_best(chain: Chain, unary: Floats, n: int) -> Ranked:
+def n_best(chain: Chain, unary: Float64Array, n: int) -> Ranked:
     """The `n` best paths of one sequence, unary `(T, K)`."""
     if len(unary) == 0:
         return Ranked(np.empty((1, 0), np.int32), np.zeros(1))
@@ -47,7 +45,7 @@ def n_best(chain: Chain, unary: Floats, n: int) -> Ranked:
 
 
 @njit
-def _viterbi(transition, start, end, unary, offsets, first, last, states, scores):  # type: ignore[no-untyped-def]
+def _viterbi(transition, start, end, unary, offsets, first, last, states, scores):
     K = transition.shape[0]
     into = transition.T.copy()  # scores of all predecessors of a state, side by side
     longest = 1
@@ -81,7 +79,7 @@ def _viterbi(transition, start, end, unary, offsets, first, last, states, scores
 
 
 @njit
-def _n_best(transition, start, end, unary, n):  # type: ignore[no-untyped-def]
+def _n_best(transition, start, end, unary, n):
     """Lists of the `n` best ways to each state, best first, carried through the chain."""
     T, K = unary.shape
     scores = np.full((T, K, n), -np.inf)
@@ -106,7 +104,7 @@ def _n_best(transition, start, end, unary, n):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _merge(lists, added, place, scores, came_from):  # type: ignore[no-untyped-def]
+def _merge(lists, added, place, scores, came_from):
     """The best of K descending lists `(K, n)`, each with a score added, merged into one of n."""
     K, n = lists.shape
     place[:] = 0

@@ -10,44 +10,45 @@ from typing import NamedTuple
 
 import numpy as np
 
+from langue.base.arrays import Array, Float64Array, Int32Array
 from langue.base.compiled import njit
-from langue.inference.chain import Floats, Numbers, in_blocks
-from langue.inference.maxproduct import Best, Paths, Ranked
+from langue.inference.chain import map_blocks
+from langue.inference.maxproduct import Best, Ranked
 
 
 class Chain2(NamedTuple):
     """What all sequences have in common: natural-log scores."""
 
-    transition: Floats  # (K + 1, K + 1, K)
-    end: Floats  # (K + 1, K)
+    transition: Float64Array  # (K + 1, K + 1, K)
+    end: Float64Array  # (K + 1, K)
 
 
 class Posteriors2(NamedTuple):
     """Sums over all paths; a sequence without any has a `log_z` of -inf, and zeros."""
 
-    log_z: Floats  # (S,)
-    states: Floats  # (N, K)
+    log_z: Float64Array  # (S,)
+    states: Float64Array  # (N, K)
 
 
-def posteriors2(chain: Chain2, unary: Floats, offsets: Numbers) -> Posteriors2:
+def posteriors2(chain: Chain2, unary: Float64Array, offsets: Array) -> Posteriors2:
     """Forward–backward: unary `(N, K)`, offsets `(S + 1,)`."""
     log_z, states = np.empty(len(offsets) - 1), np.zeros_like(unary)
-    in_blocks(lambda first, last: _posteriors(*chain, unary, offsets, first, last, log_z, states), offsets)
+    map_blocks(lambda first, last: _posteriors(*chain, unary, offsets, first, last, log_z, states), offsets)
     return Posteriors2(log_z, states)
 
 
-def viterbi2(chain: Chain2, unary: Floats, offsets: Numbers) -> Best:
+def viterbi2(chain: Chain2, unary: Float64Array, offsets: Array) -> Best:
     """The best path of every sequence."""
     states, scores = np.empty(len(unary), np.int32), np.empty(len(offsets) - 1)
-    in_blocks(lambda first, last: _viterbi(*chain, unary, offsets, first, last, states, scores), offsets)
+    map_blocks(lambda first, last: _viterbi(*chain, unary, offsets, first, last, states, scores), offsets)
     return Best(states, scores)
 
 
-def n_best2(chain: Chain2, unary: Floats, n: int) -> Ranked:
+def n_best2(chain: Chain2, unary: Float64Array, n: int) -> Ranked:
     """The `n` best paths of one sequence, unary `(T, K)`."""
     if len(unary) == 0:
         return Ranked(np.empty((1, 0), np.int32), np.zeros(1))
-    states: Paths = np.empty((n, len(unary)), np.int32)
+    states: Int32Array = np.empty((n, len(unary)), np.int32)
     scores = np.empty(n)
     _n_best(*chain, unary, states, scores)
     found = int(np.count_nonzero(scores > -np.inf))
@@ -55,7 +56,7 @@ def n_best2(chain: Chain2, unary: Floats, n: int) -> Ranked:
 
 
 @njit
-def _permitted(unary, t, states):  # type: ignore[no-untyped-def]
+def _permitted(unary, t, states):
     """Fill `states` with those that position t may have; returns how many. Before the first there is K."""
     K = unary.shape[1]
     if t < 0:
@@ -70,7 +71,7 @@ def _permitted(unary, t, states):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _lists(unary):  # type: ignore[no-untyped-def]
+def _lists(unary):
     """The states of every position, two places before the first among them: `(T + 2, K)` and how many."""
     T, K = unary.shape
     states, counts = np.empty((T + 2, K), np.int64), np.empty(T + 2, np.int64)
@@ -80,7 +81,7 @@ def _lists(unary):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _add(total, score):  # type: ignore[no-untyped-def]
+def _add(total, score):
     """log(exp(total) + exp(score))."""
     if score == -np.inf:
         return total
@@ -90,14 +91,14 @@ def _add(total, score):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _posteriors(transition, end, unary, offsets, first, last, log_z, states):  # type: ignore[no-untyped-def]
+def _posteriors(transition, end, unary, offsets, first, last, log_z, states):
     for s in range(first, last):
         rows = unary[offsets[s] : offsets[s + 1]]
         log_z[s] = _sentence(transition, end, rows, states[offsets[s] : offsets[s + 1]])
 
 
 @njit
-def _sentence(transition, end, unary, states):  # type: ignore[no-untyped-def]
+def _sentence(transition, end, unary, states):
     T, K = unary.shape
     if T == 0:
         return 0.0
@@ -124,7 +125,7 @@ def _sentence(transition, end, unary, states):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _forward(transition, scores, alpha, t, lists, counts):  # type: ignore[no-untyped-def]
+def _forward(transition, scores, alpha, t, lists, counts):
     """Messages of position t, alpha[t, i, j] of all paths that end in i, j."""
     for j in lists[t + 2, : counts[t + 2]]:
         for i in lists[t + 1, : counts[t + 1]]:
@@ -136,7 +137,7 @@ def _forward(transition, scores, alpha, t, lists, counts):  # type: ignore[no-un
 
 
 @njit
-def _backward(transition, scores, beta, before, t, lists, counts):  # type: ignore[no-untyped-def]
+def _backward(transition, scores, beta, before, t, lists, counts):
     """Messages of position t - 1 from those of t."""
     for h in lists[t, : counts[t]]:
         for i in lists[t + 1, : counts[t + 1]]:
@@ -147,7 +148,7 @@ def _backward(transition, scores, beta, before, t, lists, counts):  # type: igno
 
 
 @njit
-def _viterbi(transition, end, unary, offsets, first, last, states, scores):  # type: ignore[no-untyped-def]
+def _viterbi(transition, end, unary, offsets, first, last, states, scores):
     score = np.empty(1)
     for s in range(first, last):
         rows = unary[offsets[s] : offsets[s + 1]]
@@ -160,7 +161,7 @@ def _viterbi(transition, end, unary, offsets, first, last, states, scores):  # t
 
 
 @njit
-def _n_best(transition, end, unary, states, scores):  # type: ignore[no-untyped-def]
+def _n_best(transition, end, unary, states, scores):
     """Fill the best paths `(n, T)`, best first, and their scores; -inf where there are no more."""
     T, K = unary.shape
     n = len(scores)
@@ -187,7 +188,7 @@ def _n_best(transition, end, unary, states, scores):  # type: ignore[no-untyped-
 
 
 @njit
-def _merge(ahead, added, chosen, place, scores, came_from):  # type: ignore[no-untyped-def]
+def _merge(ahead, added, chosen, place, scores, came_from):
     """The best of the descending lists `ahead[h]`, each with added[h], merged into one."""
     n = len(scores)
     place[:] = 0
@@ -206,7 +207,7 @@ def _merge(ahead, added, chosen, place, scores, came_from):  # type: ignore[no-u
 
 
 @njit
-def _trace(best, came_from, end, lists, counts, states, scores):  # type: ignore[no-untyped-def]
+def _trace(best, came_from, end, lists, counts, states, scores):
     """Choose the n best ends, and follow each back."""
     T, _, K, n = best.shape
     place = np.zeros((K + 1, K), np.int64)

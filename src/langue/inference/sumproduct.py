@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from langue.base.arrays import Array, Float64Array
 from langue.base.compiled import njit
-from langue.inference.chain import Chain, Floats, Numbers, in_blocks
+from langue.inference.chain import Chain, map_blocks
 
 SPAN = 50 * math.log(10)  # a step's finite log scores lie this close together, or log space it is
 TINY = 1e-200  # smallest nonzero message: TINY × 1e-50 (transition) × 1e-50 (unary) is still normal
@@ -21,12 +22,12 @@ TINY = 1e-200  # smallest nonzero message: TINY × 1e-50 (transition) × 1e-50 (
 class Posteriors(NamedTuple):
     """What forward–backward finds. A sequence without any permitted path has a `log_z` of -inf, and zeros."""
 
-    log_z: Floats  # (S,) log of the sum over all paths: the log-likelihood of an HMM
-    states: Floats  # (N, K) probability of each state at each position
-    pairs: Floats  # (K, K) expected number of each transition, over all sequences
+    log_z: Float64Array  # (S,) log of the sum over all paths: the log-likelihood of an HMM
+    states: Float64Array  # (N, K) probability of each state at each position
+    pairs: Float64Array  # (K, K) expected number of each transition, over all sequences
 
 
-def posteriors(chain: Chain, unary: Floats, offsets: Numbers) -> Posteriors:
+def posteriors(chain: Chain, unary: Float64Array, offsets: Array) -> Posteriors:
     """Forward–backward over all sequences.
 
     Args:
@@ -35,21 +36,21 @@ def posteriors(chain: Chain, unary: Floats, offsets: Numbers) -> Posteriors:
     """
     log_z = np.empty(len(offsets) - 1)
     states = np.empty_like(unary)
-    pairs = in_blocks(
+    pairs = map_blocks(
         lambda first, last: _forward_backward(*chain, unary, offsets, first, last, log_z, states), offsets
     )
     return Posteriors(log_z, states, np.sum(pairs, axis=0) if pairs else np.zeros_like(chain.transition))
 
 
-def log_partition(chain: Chain, unary: Floats, offsets: Numbers) -> Floats:
+def log_partition(chain: Chain, unary: Float64Array, offsets: Array) -> Float64Array:
     """Log of the sum over all paths of each sequence, `(S,)`: the forward half alone."""
     log_z = np.empty(len(offsets) - 1)
-    in_blocks(lambda first, last: _forward_only(*chain, unary, offsets, first, last, log_z), offsets)
+    map_blocks(lambda first, last: _forward_only(*chain, unary, offsets, first, last, log_z), offsets)
     return log_z
 
 
 @njit
-def _forward_backward(transition, start, end, unary, offsets, first, last, log_z, states):  # type: ignore[no-untyped-def]
+def _forward_backward(transition, start, end, unary, offsets, first, last, log_z, states):
     """Fill `log_z` and `states` for sequences [first, last); returns their expected transitions."""
     factors, shift, narrow = _factors(transition)
     scaled, exact = np.zeros_like(factors), np.zeros_like(factors)
@@ -69,7 +70,7 @@ def _forward_backward(transition, start, end, unary, offsets, first, last, log_z
 
 
 @njit
-def _forward_only(transition, start, end, unary, offsets, first, last, log_z):  # type: ignore[no-untyped-def]
+def _forward_only(transition, start, end, unary, offsets, first, last, log_z):
     factors, shift, narrow = _factors(transition)
     local, scale = _workspace(offsets, first, last, len(factors))
     alpha = np.empty_like(local)
@@ -83,7 +84,7 @@ def _forward_only(transition, start, end, unary, offsets, first, last, log_z):  
 
 
 @njit
-def _workspace(offsets, first, last, K):  # type: ignore[no-untyped-def]
+def _workspace(offsets, first, last, K):
     longest = 1
     for s in range(first, last):
         longest = max(longest, offsets[s + 1] - offsets[s])
@@ -91,7 +92,7 @@ def _workspace(offsets, first, last, K):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _range(scores):  # type: ignore[no-untyped-def]
+def _range(scores):
     """The largest and the smallest of the finite scores; -inf and inf where there are none."""
     largest, smallest = -np.inf, np.inf
     for score in scores.flat:
@@ -101,7 +102,7 @@ def _range(scores):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _factors(scores):  # type: ignore[no-untyped-def]
+def _factors(scores):
     """exp(scores - their largest); that largest; whether the finite ones span less than `SPAN`."""
     largest, smallest = _range(scores)
     if largest == -np.inf:
@@ -110,7 +111,7 @@ def _factors(scores):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _scaled_forward(factors, shift, start, end, unary, local, alpha, scale):  # type: ignore[no-untyped-def]
+def _scaled_forward(factors, shift, start, end, unary, local, alpha, scale):
     """Forward messages, each summing to one, and their scales; returns log z, or NaN if not exact.
 
     Fills `local` with the factors of each position, start and end among them.
@@ -146,7 +147,7 @@ def _scaled_forward(factors, shift, start, end, unary, local, alpha, scale):  # 
 
 
 @njit
-def _exponentiate(row):  # type: ignore[no-untyped-def]
+def _exponentiate(row):
     """row = exp(row - its largest), which is returned: -inf if all are forbidden, NaN if not exact."""
     largest, smallest = _range(row)
     if largest == -np.inf:
@@ -157,7 +158,7 @@ def _exponentiate(row):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _step(before, factors, messages):  # type: ignore[no-untyped-def]
+def _step(before, factors, messages):
     """messages = before @ factors, along the rows of `factors`."""
     K = len(before)
     messages[:] = 0.0
@@ -168,7 +169,7 @@ def _step(before, factors, messages):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _scaled_backward(factors, local, scale, states, pairs):  # type: ignore[no-untyped-def]
+def _scaled_backward(factors, local, scale, states, pairs):
     """Turn the forward messages in `states` into posteriors, and add αᵢ bⱼ βⱼ of each step to `pairs`."""
     T, K = states.shape
     backwards = factors.T.copy()  # so that rows run along memory in this direction too
@@ -191,7 +192,7 @@ def _scaled_backward(factors, local, scale, states, pairs):  # type: ignore[no-u
 
 
 @njit
-def _log_sum(values):  # type: ignore[no-untyped-def]
+def _log_sum(values):
     largest = values.max()
     if largest == -np.inf:
         return largest
@@ -202,7 +203,7 @@ def _log_sum(values):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _log_forward(transition, start, end, unary, alpha):  # type: ignore[no-untyped-def]
+def _log_forward(transition, start, end, unary, alpha):
     """Forward messages in log space, the largest of each position 0, the end among them; returns log z."""
     T, K = unary.shape
     total = 0.0
@@ -226,10 +227,10 @@ def _log_forward(transition, start, end, unary, alpha):  # type: ignore[no-untyp
 
 
 @njit
-def _log_posteriors(transition, start, end, unary, states, pairs):  # type: ignore[no-untyped-def]
+def _log_posteriors(transition, start, end, unary, states, pairs):
     """Fill `states` and add to `pairs`, in log space; returns log z.
 
-    Each position is normalised by itself: differences of large totals would cost digits.
+    Each position is normalized by itself: differences of large totals would cost digits.
     """
     T, K = unary.shape
     alpha = np.empty((T, K))

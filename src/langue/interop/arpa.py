@@ -21,12 +21,13 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
 from langue.interop.arpa_lines import FAULTS, read_rows, write_rows
 from langue.interop.words import Words
-from langue.models.counts.ngram.counts import MOST, Numbers
+from langue.models.counts.ngram.counts import MOST
 from langue.models.counts.ngram.tables import Tables, index_of
 
 BEGIN, END, UNKNOWN = b"<s>", b"</s>", b"<unk>"
@@ -47,9 +48,9 @@ class Arpa(NamedTuple):
 class _Section(NamedTuple):
     """The n-grams of one order, in the order of the file."""
 
-    ids: Numbers  # (n-grams, n) uint32
-    log_prob: Numbers  # (n-grams,) float32, natural
-    log_backoff: Numbers  # (n-grams,) float32, natural
+    ids: Array  # (n-grams, n) uint32
+    log_prob: Array  # (n-grams,) float32, natural
+    log_backoff: Array  # (n-grams,) float32, natural
 
 
 def read(path: Path) -> Arpa:
@@ -271,9 +272,7 @@ def _closed(sections: list[_Section]) -> list[_Section]:
     return closed
 
 
-def _fill_in(
-    first: Numbers, suffix: Numbers, log_prob: Numbers, log_backoff: Numbers, children: Numbers
-) -> None:
+def _fill_in(first: Array, suffix: Array, log_prob: Array, log_backoff: Array, children: Array) -> None:
     """Give n-grams that were put back the probability they had without: that of backing off."""
     log_backoff[np.isnan(log_backoff)] = 0
     for n in range(2, len(first)):
@@ -313,16 +312,14 @@ def _write(file: BinaryIO | gzip.GzipFile, tables: Tables, names: Words) -> None
         node, end = int(tables.first[n - 1]), int(tables.first[n])
         buffer = np.empty(BLOCK + n * (longest + 1) + 64, np.uint8)
         while node < end:
-            node, size = write_rows(
-                *tables[:5], word, names.blob, names.begins, names.sizes, n, node, end, buffer
-            )
+            node, size = write_rows(tables, word, names.blob, names.begins, names.sizes, n, node, end, buffer)
             file.write(buffer[:size].data)
         file.write(b"\n")
     file.write(b"\\end\\\n")
 
 
 @njit
-def _locate(children, word, rows):  # type: ignore[no-untyped-def]
+def _locate(children, word, rows):
     """The node of each row of words, or -1."""
     found = np.empty(len(rows), np.int64)
     for row in range(len(rows)):

@@ -18,7 +18,7 @@ FAULTS = {
 
 
 @njit
-def read_rows(  # type: ignore[no-untyped-def]  # noqa: C901  # a fault for each part of a line
+def read_rows(  # noqa: C901  # a fault for each part of a line
     data, at, slots, n, order, ids, log_prob, log_backoff, row
 ):
     """Read n-grams line by line, as far as whole lines go.
@@ -61,7 +61,7 @@ def read_rows(  # type: ignore[no-untyped-def]  # noqa: C901  # a fault for each
 
 
 @njit
-def _word(data, place, end):  # type: ignore[no-untyped-def]
+def _word(data, place, end):
     """Where the next word begins and ends."""
     while place < end and (data[place] == 32 or 9 <= data[place] <= 13):
         place += 1
@@ -72,7 +72,7 @@ def _word(data, place, end):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _number(data, place, end):  # type: ignore[no-untyped-def]
+def _number(data, place, end):
     """The number that a word is, NaN if it is none, and the end of the word."""
     place, stop = _word(data, place, end)
     negative = place < stop and data[place] == 45
@@ -112,14 +112,14 @@ def _number(data, place, end):  # type: ignore[no-untyped-def]
 
 
 @njit
-def write_rows(  # type: ignore[no-untyped-def]
-    first, suffix, log_prob, log_backoff, children, word, blob, begins, sizes, n, node, end, buffer
-):
+def write_rows(tables, word, blob, begins, sizes, n, node, end, buffer):
     """Write lines for n-grams from `node` on, until the buffer may not hold one more.
 
     Returns:
         The first node not written, and the bytes filled.
     """
+    first, children = tables.first, tables.children
+    log_prob, log_backoff = tables.log_prob, tables.log_backoff
     scale = 1.0 / math.log(10.0)
     path = np.empty(n, np.int64)  # the n-gram's contexts of 1, 2 ... words, and itself
     path[n - 1] = node
@@ -151,7 +151,7 @@ def write_rows(  # type: ignore[no-untyped-def]
 
 
 @njit
-def _decimal(value, buffer, size):  # type: ignore[no-untyped-def]
+def _decimal(value, buffer, size):
     """Write a number with seven digits after the point."""
     value = max(value, ZERO)
     if value < 0:

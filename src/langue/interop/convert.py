@@ -2,7 +2,7 @@
 
 From text goes as with `lmplz`: a sentence a line, words between blanks. What `langue prepare
 --tokenizer whitespace --documents line` and `langue train` do in two steps and with every check, this
-does in one pass over the bytes: nothing is normalised, nothing dropped, a blank line is an empty sentence.
+does in one pass over the bytes: nothing is normalized, nothing dropped, a blank line is an empty sentence.
 """
 
 import hashlib
@@ -15,18 +15,18 @@ from typing import Any
 
 import msgspec
 
+from langue.base.arrays import Array
 from langue.base.config import Config, encode
 from langue.base.errors import LangueError
 from langue.base.files import check_free
 from langue.base.progress import bar
-from langue.corpus.normalise import Normalisation
+from langue.corpus.normalize import Normalization
 from langue.interop import arpa
 from langue.interop.kenlm import names_of
 from langue.interop.words import Words, check_utf8, learn, map_bytes
 from langue.models.counts.ngram import FAMILY, NGramConfig, arrays_of, levels_of, model_of, tables_of
-from langue.models.counts.ngram.counts import Numbers
-from langue.models.counts.ngram.external import MEGABYTE
 from langue.models.counts.ngram.model import NGram
+from langue.models.counts.ngram.out_of_core import MEGABYTE
 from langue.models.counts.ngram.tables import Tables
 from langue.models.folder import DESCRIPTION, load, save
 from langue.protocols import Vocabulary
@@ -54,7 +54,7 @@ def train_text(config: Config, text: Path, output: Path, *, overwrite: bool = Fa
     _write(output, tables, words, config, f"text {text.name}", measured, overwrite)
 
 
-def read_text(text: Path, config: NGramConfig) -> tuple[Words, Numbers]:
+def read_text(text: Path, config: NGramConfig) -> tuple[Words, Array]:
     """The words of a text file, `<eos>`, `<pad>` and `<unk>` first, and its stream, closed by `<s>`."""
     data = map_bytes(text)
     check_utf8(data, text)
@@ -138,7 +138,7 @@ def _write(
             family=FAMILY,
             config=config,
             preprocessing=Preprocessing(
-                Path(folder) / TOKENIZER, digest.hexdigest(), encode(Normalisation()), "line"
+                Path(folder) / TOKENIZER, digest.hexdigest(), encode(Normalization()), "line"
             ),
             vocabulary=model.vocabulary,
             store=origin,

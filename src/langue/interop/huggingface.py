@@ -19,10 +19,11 @@ from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.base.files import atomic_folder, read_json, write_json
 from langue.base.progress import log
-from langue.models.encoders.released import CONFIG, WEIGHTS, Released, released_weights
+from langue.models.encoders.released import CONFIG, WEIGHTS, HFModel, hf_weights
 from langue.models.folder import load
-from langue.models.networks.gpt2 import FAMILY, GPT2, GPT2Config, from_released, to_released
-from langue.nn.weights import write_tensors
+from langue.models.networks.config import GPT2Config
+from langue.models.networks.gpt2 import FAMILY, GPT2
+from langue.nn.weights import load_state, write_tensors
 from langue.protocols import Vocabulary
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
@@ -43,7 +44,7 @@ def is_gpt2(folder: Path) -> bool:
     return isinstance(table, dict) and table.get("model_type") == "gpt2"
 
 
-def read_gpt2(folder: Path) -> Released:
+def read_gpt2(folder: Path) -> HFModel:
     """The GPT-2 of a folder of Hugging Face.
 
     Raises:
@@ -51,12 +52,12 @@ def read_gpt2(folder: Path) -> Released:
             tokenizer is another's.
     """
     table = read_json(folder / CONFIG)
-    weights = released_weights(folder)
+    weights = hf_weights(folder)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
     config = decode(GPT2Config, _shape(folder, table), str(folder / CONFIG))
     _fit_rows(folder, weights, table["vocab_size"], tokenizer.vocab_size)
-    model = from_released(config, Vocabulary(tokenizer.vocab_size, tokenizer.eos), weights).eval()
-    return Released(FAMILY, config, model, tokenizer)
+    model = from_hf(config, Vocabulary(tokenizer.vocab_size, tokenizer.eos), weights).eval()
+    return HFModel(FAMILY, config, model, tokenizer)
 
 
 def _shape(folder: Path, table: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def export_gpt2(folder: Path, output: Path, *, overwrite: bool = False) -> int:
     model = load(folder).model
     if not isinstance(model, GPT2):
         raise LangueError(f"{folder} is no GPT-2; only those have a form at Hugging Face")
-    weights = to_released(model)
+    weights = to_hf(model)
     del weights["lm_head.weight"]  # the embedding once more
     tokenizer = Tokenizer.load(folder / TOKENIZER)
     if tokenizer.kind == "words":
@@ -153,3 +154,43 @@ def _with_start(path: Path, eos: int) -> str:
     name = tokenizer.id_to_token(eos)
     tokenizer.post_processor = TemplateProcessing(single=f"{name} $A", special_tokens=[(name, eos)])
     return json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False, indent=2)
+
+
+def from_hf(config: GPT2Config, vocabulary: Vocabulary, weights: dict[str, torch.Tensor]) -> GPT2:
+    """The model with the weights of a `GPT2LMHeadModel` (or `GPT2Model`) of Hugging Face.
+
+    Raises:
+        LangueError: the weights are of another shape or kind of model.
+    """
+    names = {name: name.removeprefix("transformer.") for name in weights}
+    kept = {
+        short: weights[name].T if _transposed(short) else weights[name]
+        for name, short in names.items()
+        if not short.endswith((".attn.bias", ".attn.masked_bias"))  # masks, in older files
+        and not (config.tied and short == "lm_head.weight")
+    }
+    model = GPT2(config, vocabulary)
+    load_state(model, kept, "what was given")
+    return model
+
+
+def to_hf(model: GPT2) -> dict[str, torch.Tensor]:
+    """The weights as `GPT2LMHeadModel` of Hugging Face has them.
+
+    Raises:
+        LangueError: the model has an option that GPT-2 had not.
+    """
+    plain = GPT2Config()
+    for option in ("position", "norm", "activation", "qk_norm", "key_value_heads", "tied"):
+        if getattr(model.config, option) != getattr(plain, option):
+            raise LangueError(f"GPT-2 has no {option} = {getattr(model.config, option)}; train without it")
+    state = {
+        f"transformer.{name}": (tensor.T if _transposed(name) else tensor).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    return state | {"lm_head.weight": model.head.detach()}
+
+
+def _transposed(name: str) -> bool:
+    """GPT-2 keeps the weights of its linear layers as `(in, out)`."""
+    return name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight"))

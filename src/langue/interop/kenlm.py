@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array, Float64Array, UInt8Array
 from langue.base.errors import LangueError
+from langue.base.parallel import parallel_map
 from langue.evaluation.score import finite
 from langue.interop import arpa
-from langue.interop.words import Bytes, Numbers, Words, after_line
-from langue.models.counts.ngram.counts import THREADS, each
+from langue.interop.words import Words, after_line
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.score import score, sums_of, totals
 from langue.models.counts.ngram.tables import Tables
@@ -31,7 +31,8 @@ from langue.protocols import Vocabulary
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import UNK, Tokenizer
 
-BLOCK = 1 << 17  # bytes of text scored at a time: what is made of them stays in the cache
+CHUNK_BYTES = 1 << 17  # bytes of text scored at a time: what is made of them stays in the cache
+PART_BYTES = 4 * CHUNK_BYTES  # of text that one thread scores: it takes the room for a chunk only once
 
 
 class FullScoreReturn(NamedTuple):
@@ -150,7 +151,7 @@ class Model:
         """10 to the -log10 probability a word, the end of the sentence counted as one."""
         return float(10.0 ** (-self.score(sentence) / (len(sentence.split()) + 1)))
 
-    def scores(self, sentences: Sequence[str]) -> npt.NDArray[np.float64]:
+    def scores(self, sentences: Sequence[str]) -> Float64Array:
         """`score` of many sentences at once: `(sentences,)`."""
         joined = "\n".join(sentences)
         if joined.count("\n") != max(len(sentences) - 1, 0):
@@ -159,7 +160,7 @@ class Model:
             return np.empty(0)
         data = np.frombuffer(f"{joined}\n".encode(), np.uint8)
 
-        def sums(part: Bytes) -> Numbers:
+        def sums(part: UInt8Array) -> Array:
             found = []
             for _, begins, log_probs in self._scored(part):
                 found.append(np.empty(len(begins) - 1))
@@ -168,15 +169,15 @@ class Model:
 
         return np.concatenate(_in_parts(sums, data)) / math.log(10)
 
-    def query(self, data: bytes | Bytes, *, threads: int = THREADS) -> Query:
-        """What `query` of KenLM prints of a text, a sentence a line."""
+    def query(self, data: bytes | UInt8Array, *, threads: int | None = None) -> Query:
+        """What `query` of KenLM prints of a text, a sentence a line; threads are `parallel_map`'s workers."""
         text = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
 
         start, unknown = self._model.vocabulary.size, self.unknown
 
-        def sums(part: Bytes) -> Numbers:
+        def sums(part: UInt8Array) -> Array:
             found = (totals(stream, start, unknown, log_probs) for stream, _, log_probs in self._scored(part))
-            together: Numbers = np.sum(list(found), axis=0)
+            together: Array = np.sum(list(found), axis=0)
             return together
 
         parts = _in_parts(sums, text, threads)
@@ -203,25 +204,25 @@ class Model:
         out_state.node = int(after[0])
         return FullScoreReturn(float(log_probs[0]) / math.log(10), int(lengths[0]), id == self.unknown)
 
-    def _full(self, sentence: str, bos: bool, eos: bool) -> tuple[Numbers, Numbers, Numbers]:
+    def _full(self, sentence: str, bos: bool, eos: bool) -> tuple[Array, Array, Array]:
         """Natural logs, lengths, and out of vocabulary, of each word."""
         line = np.frombuffer(sentence.replace("\n", " ").encode() + b"\n", np.uint8)
         stream = self._encode(line)[0][0 if bos else 1 :]
         if not eos:
             stream = stream[:-1]
-        log_probs, lengths = score(self.tables, stream, threads=1)
+        log_probs, lengths = score(self.tables, stream, workers=1)
         first = 1 if bos else 0
         return log_probs[first:], lengths[first:], stream[first:] == self.unknown
 
-    def _scored(self, text: Bytes) -> Iterator[tuple[Numbers, Numbers, Numbers]]:
+    def _scored(self, text: UInt8Array) -> Iterator[tuple[Array, Array, Array]]:
         """A text in blocks: the stream of each, where lines begin in it, and log-probabilities. The next
         block takes the room of the stream."""
-        room = np.empty(4 * min(BLOCK, len(text)) + 3, np.uint32)
-        for block in _blocks(text, BLOCK):
+        room = np.empty(4 * min(CHUNK_BYTES, len(text)) + 3, np.uint32)
+        for block in _blocks(text, CHUNK_BYTES):
             stream, begins = self._encode(block, room)
-            yield stream, begins, score(self.tables, stream, threads=1)[0]
+            yield stream, begins, score(self.tables, stream, workers=1)[0]
 
-    def _encode(self, data: Bytes, room: Numbers | None = None) -> tuple[Numbers, Numbers]:
+    def _encode(self, data: UInt8Array, room: Array | None = None) -> tuple[Array, Array]:
         start = self._model.vocabulary.size
         return self.vocabulary.encode(data, unknown=self.unknown, start=start, stop=self.end, room=room)
 
@@ -249,12 +250,14 @@ def names_of(tokenizer: Tokenizer) -> list[bytes]:
     return [name.encode() for name in names]
 
 
-def _in_parts(work: Callable[[Bytes], Numbers], text: Bytes, threads: int = THREADS) -> list[Numbers]:
-    """`work` on whole lines of a text, as many for one thread as for another."""
-    return each(work, list(_blocks(text, -(-len(text) // threads))), threads=threads)
+def _in_parts(
+    work: Callable[[UInt8Array], Array], text: UInt8Array, threads: int | None = None
+) -> list[Array]:
+    """`work` on whole lines of a text, about `PART_BYTES` bytes of them at a time."""
+    return parallel_map(work, _blocks(text, PART_BYTES), workers=threads)
 
 
-def _blocks(data: Bytes, size: int) -> Iterator[Bytes]:
+def _blocks(data: UInt8Array, size: int) -> Iterator[UInt8Array]:
     """A text in pieces of whole lines, of about so many bytes."""
     begin = 0
     while begin < len(data):

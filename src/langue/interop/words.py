@@ -8,32 +8,33 @@ and of `query`, both: NUL, tab, line feed, vertical tab, form feed, carriage ret
 import codecs
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array, UInt8Array
 from langue.base.compiled import eight, njit, prefetch
 from langue.base.errors import LangueError
-from langue.models.counts.ngram.counts import THREADS, New, each, scratch
-
-Bytes = npt.NDArray[np.uint8]
-Numbers = npt.NDArray[Any]
+from langue.base.parallel import parallel_map
+from langue.models.counts.ngram.counts import New, scratch
 
 BLANK = np.zeros(256, bool)
 BLANK[[0, 9, 10, 11, 12, 13, 32]] = True
 NOWHERE = np.zeros(256, bool)  # blanks where a word ends where it is said to
 NEWLINE = np.uint8(10)
 EMPTY = np.uint32(0xFFFFFFFF)
-BLOCK, LINE = 1 << 20, 1 << 10  # bytes checked, and looked through for the end of a line, at a time
+CHUNK_BYTES = 1 << 20  # checked at a time
+LINE_BYTES = 1 << 10  # looked through for the end of a line at a time
+PART_BYTES = 1 << 23  # of a text, whose words are learned alone ...
+MIN_PARTS, MAX_PARTS = 2, 16  # ... in so many parts: each has its vocabulary, so the least under a ceiling
 START, STOP = EMPTY, np.uint32(0xFFFFFFFE)  # the ends of a line, while words are still being numbered
 
 
 class Words:
     """A vocabulary: words to ids 0, 1, 2 ... and back."""
 
-    def __init__(self, blob: Bytes, begins: Numbers, sizes: Numbers) -> None:
+    def __init__(self, blob: UInt8Array, begins: Array, sizes: Array) -> None:
         self.blob = blob  # where word i is blob[begins[i] : begins[i] + sizes[i]]
         self.begins = begins
         self.sizes = sizes
@@ -44,9 +45,9 @@ class Words:
         return cls(np.frombuffer(b"".join(words), np.uint8), np.cumsum(sizes) - sizes, sizes)
 
     @cached_property
-    def slots(self) -> Numbers:
+    def slots(self) -> Array:
         """What words are found by; see `place_of`."""
-        slots: Numbers = _table(_hashes(self.blob, self.begins, self.sizes), 2)
+        slots: Array = _table(_hashes(self.blob, self.begins, self.sizes), 2)
         return slots
 
     def __len__(self) -> int:
@@ -60,8 +61,8 @@ class Words:
         return int(look_up(np.frombuffer(word, np.uint8), 0, len(word), self.slots))
 
     def encode(
-        self, data: Bytes, *, unknown: int, start: int, stop: int, room: Numbers | None = None
-    ) -> tuple[Numbers, Numbers]:
+        self, data: UInt8Array, *, unknown: int, start: int, stop: int, room: Array | None = None
+    ) -> tuple[Array, Array]:
         """Ids of a text: for each line `start`, its words (`unknown` where not here), and `stop`.
 
         Args:
@@ -77,7 +78,7 @@ class Words:
         return stream[: begins[lines]], begins[: lines + 1]
 
 
-def map_bytes(path: Path) -> Bytes:
+def map_bytes(path: Path) -> UInt8Array:
     """The bytes of a file, read where it lies: they take no memory."""
     try:
         return np.asarray(np.memmap(path, np.uint8, "r")) if path.stat().st_size else np.empty(0, np.uint8)
@@ -85,21 +86,23 @@ def map_bytes(path: Path) -> Bytes:
         raise LangueError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def check_utf8(data: Bytes, path: Path) -> None:
+def check_utf8(data: UInt8Array, path: Path) -> None:
     """Raise a `LangueError` that names the first byte of a file's contents that is no UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    for begin in range(0, len(data), BLOCK):
+    for begin in range(0, len(data), CHUNK_BYTES):
         held = len(decoder.getstate()[0])  # bytes of a character that the block before cut
         try:
-            decoder.decode(data[begin : begin + BLOCK].tobytes(), final=begin + BLOCK >= len(data))
+            decoder.decode(
+                data[begin : begin + CHUNK_BYTES].tobytes(), final=begin + CHUNK_BYTES >= len(data)
+            )
         except UnicodeDecodeError as error:
             place = f"byte {begin - held + error.start}"
             raise LangueError(f"{path} is not UTF-8: {place}; convert it, for example with iconv") from None
 
 
 def learn(
-    data: Bytes, stop: int, known: Sequence[bytes] = (), *, memory: int = 0, new: New = np.empty
-) -> tuple[Words, Numbers]:
+    data: UInt8Array, stop: int, known: Sequence[bytes] = (), *, memory: int = 0, new: New = np.empty
+) -> tuple[Words, Array]:
     """The words of a text in the order of their first appearance, and the text in their ids.
 
     Args:
@@ -115,10 +118,9 @@ def learn(
         LangueError: the vocabulary alone takes more than `memory`.
     """
     first = Words.of(known)
-    cuts = [0, *(after_line(data, len(data) * part // THREADS) for part in range(1, THREADS)), len(data)]
-    parts = each(
-        lambda begin, end: _learn(data[begin:end], first, memory // THREADS, new), cuts[:-1], cuts[1:]
-    )
+    count = min(max(len(data) // PART_BYTES, MIN_PARTS), MIN_PARTS if memory else MAX_PARTS)
+    cuts = [0, *(after_line(data, len(data) * part // count) for part in range(1, count)), len(data)]
+    parts = parallel_map(lambda span: _learn(data[slice(*span)], first, memory // count, new), pairwise(cuts))
     begins, sizes, hashes, _ = parts[0]
     numbers = [np.arange(len(hashes), dtype=np.uint32)]
     for cut, (places, lengths, more, _) in zip(cuts[1:], parts[1:], strict=False):
@@ -135,25 +137,23 @@ def learn(
     ends = np.cumsum([len(stream) for stream in streams])
     whole = new(int(ends[-1]) + 1, np.uint32)
     whole[-1] = len(hashes)
-    each(
-        lambda stream, number, end: _renumber(
-            stream, number, len(hashes), stop, whole[end - len(stream) : end]
-        ),
-        streams,
-        numbers,
-        ends,
-    )
+
+    def renumber(part: tuple[Array, Array, int]) -> None:
+        stream, number, end = part
+        _renumber(stream, number, len(hashes), stop, whole[end - len(stream) : end])
+
+    parallel_map(renumber, zip(streams, numbers, ends.tolist(), strict=True))
     return Words(blob, np.cumsum(sizes) - sizes, sizes), whole
 
 
-def after_line(data: Bytes, place: int) -> int:
+def after_line(data: UInt8Array, place: int) -> int:
     """The beginning of the first line at or after a place."""
     begin = max(place - 1, 0)
     while place > 0 and begin < len(data):
-        found = data[begin : begin + LINE].tobytes().find(b"\n")
+        found = data[begin : begin + LINE_BYTES].tobytes().find(b"\n")
         if found >= 0:
             return begin + found + 1
-        begin += LINE
+        begin += LINE_BYTES
     return len(data) if place > 0 else 0
 
 
@@ -165,7 +165,7 @@ AHEAD = 64  # words whose slots are being fetched while the text is read on
 
 
 @njit
-def _gather(data, begins, sizes, blob):  # type: ignore[no-untyped-def]
+def _gather(data, begins, sizes, blob):
     at = 0
     for word in range(len(begins)):
         for place in range(begins[word], begins[word] + sizes[word]):
@@ -174,7 +174,7 @@ def _gather(data, begins, sizes, blob):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _hashes(data, begins, sizes):  # type: ignore[no-untyped-def]
+def _hashes(data, begins, sizes):
     hashes = np.empty(len(begins), np.uint64)
     for word in range(len(begins)):
         hashes[word], _ = _hash(data, NOWHERE, begins[word], begins[word] + sizes[word])
@@ -182,7 +182,7 @@ def _hashes(data, begins, sizes):  # type: ignore[no-untyped-def]
 
 
 @njit
-def look_up(data, begin, end, slots):  # type: ignore[no-untyped-def]
+def look_up(data, begin, end, slots):
     """The id of the word data[begin:end], or -1."""
     value, _ = _hash(data, NOWHERE, begin, end)
     slot, known = place_of(slots, value)
@@ -190,7 +190,7 @@ def look_up(data, begin, end, slots):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def place_of(slots, value):  # type: ignore[no-untyped-def]
+def place_of(slots, value):
     """The slot of a word by its hash, and whether the word is there; if not, the slot is empty.
 
     A slot holds the id of a word, below half of the slots there are, in as many bits as that takes, and
@@ -204,19 +204,19 @@ def place_of(slots, value):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def id_in(slots, slot):  # type: ignore[no-untyped-def]
+def id_in(slots, slot):
     """The id of the word in a slot."""
     return slots[slot] & np.uint64(len(slots) // 2 - 1)
 
 
 @njit(inline="always")
-def put(slots, slot, value, id):  # type: ignore[no-untyped-def]
+def put(slots, slot, value, id):
     """Write a word into an empty slot."""
     slots[slot] = (value & ~np.uint64(len(slots) // 2 - 1)) | np.uint64(id)
 
 
 @njit(inline="always")
-def _hash(data, blank, place, stop):  # type: ignore[no-untyped-def]
+def _hash(data, blank, place, stop):
     """The hash of the word that begins at a place, and where it ends, at a blank or at `stop`: eight bytes
     at a time."""
     begin, value, inside = place, PRIME, True
@@ -241,7 +241,7 @@ def _hash(data, blank, place, stop):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _last(data, place, stop):  # type: ignore[no-untyped-def]
+def _last(data, place, stop):
     """The bytes from a place to `stop`, fewer than eight, as `eight` would read them."""
     bytes = np.uint64(0)
     for index in range(stop - place):
@@ -250,14 +250,14 @@ def _last(data, place, stop):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _mixed(value):  # type: ignore[no-untyped-def]
+def _mixed(value):
     """Spread over all bits, for the lower ones name the slot; never 0, which is an empty slot."""
     value = (value ^ (value >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
     return (value ^ (value >> np.uint64(29))) | np.uint64(1) << np.uint64(63)
 
 
 @njit
-def _table(hashes, room):  # type: ignore[no-untyped-def]
+def _table(hashes, room):
     """The slots of all words, `room` times as many or more, and at least two for a word."""
     capacity = 1 << 14
     while capacity < room * len(hashes):
@@ -269,7 +269,7 @@ def _table(hashes, room):  # type: ignore[no-untyped-def]
     return slots
 
 
-def _learn(data: Bytes, known: Words, memory: int, new: New) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+def _learn(data: UInt8Array, known: Words, memory: int, new: New) -> tuple[Array, Array, Array, Array]:
     """The places, sizes and hashes of the words of a text, and the text in their numbers."""
     room = len(data) // 2 + 1 + len(known)
     begins, sizes, hashes = scratch(room, np.int64), scratch(room, np.int64), scratch(room, np.uint64)
@@ -296,7 +296,7 @@ def _learn(data: Bytes, known: Words, memory: int, new: New) -> tuple[Numbers, N
 
 
 @njit
-def _positions(data, blank):  # type: ignore[no-untyped-def]
+def _positions(data, blank):
     """How many positions the stream of a text has: its words, and two for each line."""
     found, inside = np.int64(2), False
     for place in range(len(data)):
@@ -307,7 +307,7 @@ def _positions(data, blank):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _read(  # type: ignore[no-untyped-def]  # one pass, with no call for a word
+def _read(  # one pass, with no call for a word
     data, blank, slots, reached, begins, sizes, hashes, stream
 ):
     """Read on until the text ends or half the slots are taken."""
@@ -342,7 +342,7 @@ def _read(  # type: ignore[no-untyped-def]  # one pass, with no call for a word
 
 
 @njit
-def _numbers(hashes, slots, count):  # type: ignore[no-untyped-def]
+def _numbers(hashes, slots, count):
     """The ids of words by their hashes; those not in the table are numbered on from `count`."""
     number = np.empty(len(hashes), np.uint32)
     for word in range(len(hashes)):
@@ -356,14 +356,14 @@ def _numbers(hashes, slots, count):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _renumber(stream, number, start, stop, renumbered):  # type: ignore[no-untyped-def]
+def _renumber(stream, number, start, stop, renumbered):
     for index in range(len(stream)):
         id = stream[index]
         renumbered[index] = start if id == START else stop if id == STOP else number[id]
 
 
 @njit
-def _encode(data, blank, slots, unknown, start, stop, stream, begins):  # type: ignore[no-untyped-def]
+def _encode(data, blank, slots, unknown, start, stop, stream, begins):
     mask = np.uint64(len(slots) - 1)
     hashes, places = np.empty(AHEAD, np.uint64), np.empty(AHEAD, np.int64)  # of words that wait for their ids
     waiting, at, place, line = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
@@ -393,7 +393,7 @@ def _encode(data, blank, slots, unknown, start, stop, stream, begins):  # type: 
 
 
 @njit
-def _fill_in(hashes, places, waiting, slots, unknown, stream):  # type: ignore[no-untyped-def]
+def _fill_in(hashes, places, waiting, slots, unknown, stream):
     """Write down the ids of the words that wait for them."""
     for index in range(waiting):
         slot, known = place_of(slots, hashes[index])

@@ -49,7 +49,7 @@ class Family(Generic[M]):
     """One kind of model.
 
     It comes to be in one of three ways. A family with `estimate` reads its data and returns a model: counts,
-    EM, or an optimisation of its own. One with `build` returns a `torch.nn.Module` with random weights, on
+    EM, or an optimization of its own. One with `build` returns a `torch.nn.Module` with random weights, on
     the CPU, which the trainer teaches by gradient (`protocols.Trainable`). One with neither is made of a
     trained encoder by `langue finetune`.
     """
@@ -59,7 +59,7 @@ class Family(Generic[M]):
     makes: type[M]  # the protocol of its models
     config: type[Config]
     load: Callable[[Path, Any, Vocabulary], M]  # (folder, config, vocabulary), on the CPU
-    estimated_by: Literal["counts", "em", "optimisation", "gradient"]
+    estimated_by: Literal["counts", "em", "optimization", "gradient"]
     # (config, data): a `TokenStore`, or `TaggedData` of a tagger
     estimate: Callable[[Any, Any], M] | None = None
     # (config, vocabulary, seed): a `Vocabulary`, or `TaggerInputs` of a tagger

@@ -18,10 +18,12 @@ from typing import Any, Generic, Literal, TypeVar, cast
 import msgspec
 
 from langue.base.config import Config, decode, encode
+from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, InvalidSetting, NotFound, Unsupported
 from langue.base.files import atomic_folder, describe_files, read_json, verify_files, write_json
-from langue.corpus.normalise import Normalisation
+from langue.corpus.normalize import Normalization
 from langue.models.family import Family
+from langue.models.registry import RENAMED as RENAMED_FAMILIES
 from langue.models.registry import family as lookup
 from langue.protocols import Classifier, HiddenMarkov, Masked, Saved, Searchable, Tagger, Vocabulary
 from langue.tokens.preprocessing import Preprocessing
@@ -30,6 +32,7 @@ from langue.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
 DESCRIPTION = "model.json"
+RENAMED = {"normalisation": "normalization"}  # keys of an earlier version
 DType = Literal["float32", "bfloat16", "float16"]
 
 M = TypeVar("M", bound=Saved)
@@ -49,10 +52,10 @@ class Description(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     # Of a model that reads token ids:
     vocabulary: dict[str, int] | None = None
     tokenizer: str | None = None  # fingerprint
-    normalisation: dict[str, Any] | None = None
+    normalization: dict[str, Any] | None = None
     documents: str | None = None  # how its training text was cut into documents
     store: str | None = None  # fingerprint of the token store it was trained on
-    # Of a model trained on labelled data:
+    # Of a model trained on labeled data:
     data: dict[str, Any] | None = None  # the file: its form and fingerprint
 
 
@@ -72,15 +75,15 @@ class ModelFolder(Generic[M]):
         return Tokenizer.load(self.path / TOKENIZER)
 
     @cached_property
-    def normalisation(self) -> Normalisation:
-        return decode(Normalisation, self.description.normalisation or {}, f"{self.path}: normalisation")
+    def normalization(self) -> Normalization:
+        return decode(Normalization, self.description.normalization or {}, f"{self.path}: normalization")
 
     @property
     def preprocessing(self) -> Preprocessing:
         """How texts become the ids it reads, for what is made of this model."""
         known = self.description
-        assert known.tokenizer is not None and known.normalisation is not None
-        return Preprocessing(self.path / TOKENIZER, known.tokenizer, known.normalisation, known.documents)
+        assert known.tokenizer is not None and known.normalization is not None
+        return Preprocessing(self.path / TOKENIZER, known.tokenizer, known.normalization, known.documents)
 
     def require(self, protocol: type[P]) -> "ModelFolder[P]":
         """The same, known to hold a model of that protocol.
@@ -145,7 +148,7 @@ def save(
         preprocessing: of a model that reads token ids; its tokenizer is copied.
         vocabulary: of such a model.
         store: fingerprint of the token store it was trained on.
-        data: of a model trained on labelled data, what is told of the file.
+        data: of a model trained on labeled data, what is told of the file.
         card: text of `README.md`.
         metrics: the JSON lines of its training, which are copied.
 
@@ -169,7 +172,7 @@ def save(
             files=describe_files(folder),
             vocabulary={"size": vocabulary.size, "eos": vocabulary.eos} if vocabulary else None,
             tokenizer=preprocessing.fingerprint if preprocessing else None,
-            normalisation=preprocessing.normalisation if preprocessing else None,
+            normalization=preprocessing.normalization if preprocessing else None,
             documents=preprocessing.documents if preprocessing else None,
             store=store,
             data=dict(data) if data is not None else None,
@@ -197,7 +200,7 @@ def load(
     description = describe(path)
     verify_files(path, description.files, hashes=verify)
     family = lookup(description.family)
-    config = decode(family.config, description.config, f"{path / DESCRIPTION}: config")
+    config = decode(family.config, description.config, f"{path / DESCRIPTION}: config", stored=True)
     known = description.vocabulary or {"size": 0, "eos": 0}
     model = family.load(path, config, Vocabulary(known["size"], known["eos"]))
     return ModelFolder(path, family, config, _place(model, device, dtype, path), description)
@@ -210,7 +213,7 @@ def _place(model: M, device: str | None, dtype: DType, path: Path) -> M:
         if device not in (None, "cpu") or dtype != "float32":
             raise InvalidSetting(f"{path} is no network: leave device and dtype out")
         return model
-    from langue.nn.fast.choices import best_device
+    from langue.nn.device import best_device
 
     if dtype not in ("float32", "bfloat16", "float16"):
         raise InvalidSetting(f"unknown dtype {dtype}; known: float32, bfloat16, float16")
@@ -238,7 +241,10 @@ def describe(path: Path) -> Description:
         raise Damaged(
             f"{path / DESCRIPTION} is not of format {FORMAT}, which this langue reads; train it again"
         )
+    table = rename_keys(table, RENAMED)
     try:
-        return msgspec.convert(table, Description)
+        description = msgspec.convert(table, Description)
     except msgspec.ValidationError as error:
         raise Damaged(f"{path / DESCRIPTION} is damaged: {error}") from None
+    description.family = RENAMED_FAMILIES.get(description.family, description.family)
+    return description

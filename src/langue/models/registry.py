@@ -29,7 +29,7 @@ MODULES = {
     "gpt2": "langue.models.networks.gpt2",
     "bert": "langue.models.encoders.bert",
     "albert": "langue.models.encoders.albert",
-    "pair": "langue.models.encoders.electra",
+    "electra": "langue.models.encoders.electra",
     "hmm": "langue.models.states.hmm",
     "hmm-tagger": "langue.models.taggers.hmm_tagger",
     "neural-hmm": "langue.models.states.neural_hmm",
@@ -39,6 +39,8 @@ MODULES = {
     "classifier": "langue.models.encoders.classifier",
 }
 GROUP = "langue.families"  # of entry points
+
+RENAMED = {"pair": "electra"}  # names of an earlier version, which model folders hold
 
 _registered: dict[str, Family[Any]] = {}
 
@@ -61,7 +63,7 @@ def names() -> list[str]:
 
 def is_family(name: str) -> bool:
     """Whether a family has that name."""
-    return name in names()
+    return name in names() or name in RENAMED
 
 
 def family(name: str) -> Family[Any]:
@@ -70,6 +72,7 @@ def family(name: str) -> Family[Any]:
     Raises:
         LangueError: there is none (the nearest is named), or its package is broken.
     """
+    name = RENAMED.get(name, name)
     if name in _registered:
         return _registered[name]
     if name in MODULES:

@@ -59,4 +59,4 @@ class DisentangledAttention(nn.Module):
             scores = scores.masked_fill(~mask, float("-inf"))
         weights = F.softmax(scores, dim=-1, dtype=scores.dtype)
         y = self.dropout(weights) @ v
-        return self.c_proj(y.transpose(1, 2).reshape(B, T, C))  # type: ignore[no-any-return]
+        return self.c_proj(y.transpose(1, 2).reshape(B, T, C))

@@ -13,11 +13,13 @@ import torch
 from torch import nn
 
 from langue.base.errors import LangueError
-from langue.nn.attention import Mask, Past, attend
-from langue.nn.fast.cross_entropy import head_cross_entropy
+from langue.nn.attention import Mask, attend
+from langue.nn.cache import Past
+from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.windowed import Windowed
 from langue.protocols import Floats, Ids, Vocabulary
-from langue.tokens.batches import Batch, Batches, WholeDocuments
+from langue.tokens.batch import Batch
+from langue.tokens.batches import Batches, WholeDocuments
 from langue.tokens.store import Split
 
 
@@ -42,10 +44,10 @@ class Cross(nn.Module):
             if past is not None:
                 past[self] = k, v
         y = attend(self._heads(self.query(x)), k, v, mask)  # (B, H, T, D)
-        return self.project(y.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return self.project(y.transpose(1, 2).flatten(2))
 
     def _heads(self, x: torch.Tensor) -> torch.Tensor:
-        return x.unflatten(-1, (self.H, -1)).transpose(1, 2)  # type: ignore[no-untyped-call, no-any-return]
+        return x.unflatten(-1, (self.H, -1)).transpose(1, 2)
 
 
 class EncoderDecoder(Windowed):
@@ -108,7 +110,7 @@ class EncoderDecoder(Windowed):
         """Sum of the cross-entropies, in nats, of the targets of a packed batch."""
         inputs, targets, positions, documents = (torch.from_numpy(part).to(self.device) for part in batch)
         x = self(inputs, positions, documents)
-        return head_cross_entropy(x.flatten(0, 1), self.head, targets.flatten(), self.bias)
+        return linear_cross_entropy(x.flatten(0, 1), self.head, targets.flatten(), self.bias)
 
     def decoder(self, prompts: Sequence[Ids]) -> "PartsDecoder":  # type: ignore[override]
         return PartsDecoder(self, prompts)

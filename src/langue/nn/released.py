@@ -24,7 +24,7 @@ def paired(layers: Names) -> dict[str, tuple[str, ...]]:
 COPIES = ("position_ids", "decoder.weight", "decoder.bias")
 
 
-def gathered(names: Names, weights: Mapping[str, torch.Tensor]) -> Weights:
+def rename_from_hf(names: Names, weights: Mapping[str, torch.Tensor]) -> Weights:
     """Ours of theirs; what they lack is left out.
 
     Raises:
@@ -41,7 +41,7 @@ def gathered(names: Names, weights: Mapping[str, torch.Tensor]) -> Weights:
     }
 
 
-def scattered(names: Names, state: Mapping[str, torch.Tensor]) -> Weights:
+def rename_to_hf(names: Names, state: Mapping[str, torch.Tensor]) -> Weights:
     """Theirs of ours."""
     return {
         name: part.contiguous()

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import nn
 
 from langue.base.errors import LangueError
@@ -33,6 +33,24 @@ def load_weights(model: M, folder: Path) -> M:
     return model.eval()
 
 
+def save_tied_weights(model: nn.Module, folder: Path) -> None:
+    """Write the weights of a model of which some may be one: that is written once."""
+    save_model(model, str(folder / WEIGHTS))
+
+
+def load_tied_weights(model: M, folder: Path) -> M:
+    """Read them back: the model, ready to be used, on the CPU.
+
+    Raises:
+        LangueError: they are not those of a model of this configuration.
+    """
+    try:
+        load_model(model, str(folder / WEIGHTS))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise LangueError(f"{folder / WEIGHTS} does not fit the model: {error}") from None
+    return model.eval()
+
+
 def saved_tensor(folder: Path, name: str) -> torch.Tensor:
     """One of the tensors of a folder, which its model is built by.
 
@@ -41,7 +59,7 @@ def saved_tensor(folder: Path, name: str) -> torch.Tensor:
     """
     try:
         with safe_open(str(folder / WEIGHTS), "pt") as file:
-            return file.get_tensor(name)  # type: ignore[no-any-return]
+            return file.get_tensor(name)
     except (SafetensorError, OSError) as error:
         raise LangueError(f"{folder / WEIGHTS} does not fit the model: {error}") from None
 

@@ -10,18 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
+from langue.base.arrays import Floats as Floats
+from langue.base.arrays import Ids as Ids
 from langue.corpus.tagged import Sentence
 
 if TYPE_CHECKING:
     import torch
 
-    from langue.tokens.masked import Relation, Specials
-
-Ids = npt.NDArray[np.integer]
-Floats = npt.NDArray[np.floating]
+    from langue.tokens.masked_batch import SentencePairs, Specials
 
 
 class Vocabulary(NamedTuple):
@@ -70,8 +66,8 @@ class Causal(Saved, Protocol):
     window: int | None  # tokens it can see at once; None where there is no bound
     stride: int | None  # tokens scored afresh each time the window moves on; None with no window
     reach: int | None = None  # tokens further back make no difference; None where all may
-    normalised: bool = True  # whether its scores are probabilities; those of stupid backoff are not
-    rounded_down: bool = False  # whether they sum to a little less than one, as of quantised tables
+    normalized: bool = True  # whether its scores are probabilities; those of stupid backoff are not
+    rounded_down: bool = False  # whether they sum to a little less than one, as of quantized tables
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         """Natural-log probability of each token given those before it: one array per sequence, as
@@ -127,8 +123,10 @@ class Masked(Saved, Protocol):
     vocabulary: Vocabulary
     specials: "Specials"
     window: int  # tokens it can see at once, special ones included
-    pairs: "Relation"  # what it was taught about two parts of a text
-    headless: bool = False  # whether it has no head that predicts hidden tokens: it embeds and is fine-tuned
+    sentence_pairs: "SentencePairs"  # what it was taught about two parts of a text
+    no_mlm_head: bool = (
+        False  # whether it has no head that predicts hidden tokens: it embeds and is fine-tuned
+    )
 
     def hidden(self, sequences: Sequence[Ids], types: Sequence[Ids] | None = None) -> list[Floats]:
         """Hidden states of the last layer, `(tokens, C)` for each sequence; types are 0 in a first

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from langue.base.errors import LangueError, MissingExtra
-from langue.corpus.labelled import Example, read_labelled
-from langue.corpus.normalise import Normalisation
+from langue.corpus.labeled import Example, read_labeled
+from langue.corpus.normalize import Normalization
 from langue.models.folder import ModelFolder
 from langue.protocols import Classifier, Masked
 from langue.tokens.tokenizer import Tokenizer
 
-Read = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]  # ids and types of a framed example
+Read = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]  # ids and types, with special tokens
 
 
 class Scores(NamedTuple):
@@ -32,16 +32,16 @@ class Reader:
     """Turns texts into what an encoder reads, and counts those it had to cut."""
 
     def __init__(
-        self, model: Masked | Classifier, tokenizer: Tokenizer, normalisation: Normalisation
+        self, model: Masked | Classifier, tokenizer: Tokenizer, normalization: Normalization
     ) -> None:
         self.window = model.window
         self.specials = model.specials
         self.tokenizer = tokenizer
-        self.normalisation = normalisation
+        self.normalization = normalization
         self.truncated = 0
 
     def read(self, examples: Sequence[Example]) -> list[Read]:
-        texts = [self.normalisation.apply(text) for example in examples for text in example.texts]
+        texts = [self.normalization.apply(text) for example in examples for text in example.texts]
         encoded = iter(self.tokenizer.encode_batch(texts) if texts else [])
         return [self._framed([next(encoded) for _ in example.texts]) for example in examples]
 
@@ -112,11 +112,11 @@ class ClassifierEvaluation:
 
 
 def evaluate_classifier(folder: ModelFolder[Classifier], path: Path) -> ClassifierEvaluation:
-    """Accuracy and F1 on a labelled file."""
+    """Accuracy and F1 on a labeled file."""
     started = time.perf_counter()
     model = folder.model
-    reader = Reader(model, folder.tokenizer, folder.normalisation)
-    examples = read_labelled(path, texts=model.texts)
+    reader = Reader(model, folder.tokenizer, folder.normalization)
+    examples = read_labeled(path, texts=model.texts)
     answers = numbers(examples, model.labels)
     sequences = reader.read(examples)
     guesses = model.log_probs([ids for ids, _ in sequences], [types for _, types in sequences]).argmax(-1)

@@ -5,10 +5,10 @@ on small data they differ by points.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -20,13 +20,14 @@ from langue.base.config import Config, encode
 from langue.base.errors import Interrupted, LangueError
 from langue.base.files import check_free, sha256
 from langue.base.progress import log
-from langue.corpus.labelled import read_labelled
-from langue.models.encoders.classifier import FAMILY, ClassifierConfig, EncoderClassifier, Pool, build
+from langue.corpus.labeled import read_labeled
+from langue.models.encoders.classifier import FAMILY, ClassifierConfig, EncoderClassifier, Pooling, build
 from langue.models.folder import DESCRIPTION, ModelFolder, save
-from langue.nn.fast.choices import autocast, best_device, keep_freed_memory
+from langue.nn.device import best_device, keep_freed_memory
+from langue.nn.precision import autocast
 from langue.protocols import Masked, Vocabulary
 from langue.tasks.classification import Read, Reader, Scores, measure, numbers
-from langue.tasks.teaching import Course, Taught, every_seed, held_out, spread, teach
+from langue.tasks.epochs import Problem, SeedResult, every_seed, held_out, spread, train_epochs
 from langue.tokens.masked import packed
 
 Task = Literal["classify", "pair"]
@@ -35,15 +36,18 @@ Task = Literal["classify", "pair"]
 class FinetuneConfig(Config, frozen=True):
     """The `--set` of `langue finetune`."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {"batch": "batch_size", "pool": "pooling", "start": "init"}
+    RENAMED_VALUES: ClassVar[Mapping[str, Mapping[str, str]]] = {"init": {"encoder": "pretrained"}}
+
     epochs: Annotated[int, msgspec.Meta(ge=1)] = 3  # Devlin et al. 2019, appendix A.3: 2 to 4
-    batch: Annotated[int, msgspec.Meta(ge=1)] = 32  # examples
+    batch_size: Annotated[int, msgspec.Meta(ge=1)] = 32  # examples
     learning_rate: Annotated[float, msgspec.Meta(gt=0.0)] = 1e-4  # 2e-5 to 5e-5 for the size of BERT base
     weight_decay: Annotated[float, msgspec.Meta(ge=0.0)] = 0.01
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.1  # of the pooled state
-    pool: Literal["auto", "cls", "mean"] = "auto"  # auto: [CLS] if it was trained on pairs, else the mean
+    pooling: Literal["auto", "cls", "mean"] = "auto"  # auto: [CLS] if it was trained on pairs, else the mean
     seeds: Annotated[int, msgspec.Meta(ge=1)] = 3  # runs: heads and orders differ
     seed: int = 0  # of the first
-    start: Literal["encoder", "random"] = "encoder"  # random: what pretraining was worth
+    init: Literal["pretrained", "random"] = "pretrained"  # random: what pretraining was worth
 
 
 @dataclass(frozen=True)
@@ -61,15 +65,15 @@ class Finetuned:
 
     @classmethod
     def of(
-        cls, taught: Sequence[Taught[Scores]], tested: Sequence[Scores | None], first: int, **facts: Any
+        cls, results: Sequence[SeedResult[Scores]], tested: Sequence[Scores | None], first: int, **facts: Any
     ) -> "Finetuned":
         """What seeds came to, of which `first` was the first."""
         return cls(
-            valid=[found.score for found in taught],
+            valid=[found.score for found in results],
             test=[scores for scores in tested if scores],
-            seeds=[first + n for n in range(len(taught))],
-            best=max(range(len(taught)), key=lambda n: taught[n].score.micro_f1),
-            epochs=[found.epoch for found in taught],
+            seeds=[first + n for n in range(len(results))],
+            best=max(range(len(results)), key=lambda n: results[n].score.micro_f1),
+            epochs=[found.epoch for found in results],
             **facts,
         )
 
@@ -110,7 +114,7 @@ def finetune(
     test: Path | None = None,
     overwrite: bool = False,
 ) -> Finetuned:
-    """Fine-tune an encoder on labelled texts, and write the folder of the best classifier.
+    """Fine-tune an encoder on labeled texts, and write the folder of the best classifier.
 
     Args:
         valid: chooses the epoch and the seed; without it, a tenth of the training file does.
@@ -124,29 +128,29 @@ def finetune(
     started = time.perf_counter()
     keep_freed_memory()
     texts = 2 if task == "pair" else 1
-    training = read_labelled(data, texts=texts)
+    training = read_labeled(data, texts=texts)
     labels = tuple(sorted({example.label for example in training}))
     if len(labels) < 2:
         raise LangueError(f"{data} has one label only, {labels[0]}: there is nothing to tell apart")
     if valid:
-        watched = read_labelled(valid, texts=texts)
+        validation = read_labeled(valid, texts=texts)
     else:
-        training, watched = held_out(training, lambda example: example.texts, str(data))
-    tested = read_labelled(test, texts=texts) if test else []
-    reader = Reader(encoder.model, encoder.tokenizer, encoder.normalisation)
-    read = [reader.read(training), reader.read(watched), reader.read(tested)]
-    answers = [numbers(examples, labels) for examples in (training, watched, tested)]
+        training, validation = held_out(training, lambda example: example.texts, str(data))
+    tested = read_labeled(test, texts=texts) if test else []
+    reader = Reader(encoder.model, encoder.tokenizer, encoder.normalization)
+    read = [reader.read(training), reader.read(validation), reader.read(tested)]
+    answers = [numbers(examples, labels) for examples in (training, validation, tested)]
     shape = _classifier_config(encoder, task, labels, config)
 
-    def run(seed: int) -> tuple[Taught[Scores], tuple[Any, Scores | None]]:
-        course = _course(encoder, shape, config, seed, read, answers)
-        taught = teach(course, config, seed)
-        final = measure(guess(course.model, read[2]), answers[2]) if read[2] else None
-        return taught, (course.model, final)
+    def run(seed: int) -> tuple[SeedResult[Scores], tuple[Any, Scores | None]]:
+        problem = _problem(encoder, shape, config, seed, read, answers)
+        result = train_epochs(problem, config, seed)
+        final = measure(guess(problem.model, read[2]), answers[2]) if read[2] else None
+        return result, (problem.model, final)
 
     runs = every_seed(run, config)
     found = Finetuned.of(
-        [taught for taught, _ in runs],
+        [result for result, _ in runs],
         [final for _, (_, final) in runs],
         config.seed,
         truncated=reader.truncated,
@@ -184,39 +188,41 @@ def guess(model: EncoderClassifier, examples: Sequence[Read]) -> npt.NDArray[np.
 def _classifier_config(
     encoder: ModelFolder[Masked], task: Task, labels: tuple[str, ...], config: FinetuneConfig
 ) -> ClassifierConfig:
-    says: Pool = "cls" if encoder.model.pairs != "none" else "mean"  # untrained, a [CLS] says little
+    says: Pooling = (
+        "cls" if encoder.model.sentence_pairs != "none" else "mean"
+    )  # an untrained [CLS] says little
     return ClassifierConfig(
         task=task,
         encoder=encoder.family.name,
-        encoder_config=encode(encoder.config) | {"start": ""},
+        encoder_config=encode(encoder.config) | {"init_from": ""},
         labels=labels,
         dropout=config.dropout,
-        pool=config.pool if config.pool != "auto" else says,
+        pooling=config.pooling if config.pooling != "auto" else says,
     )
 
 
-def _course(
+def _problem(
     encoder: ModelFolder[Masked],
     shape: ClassifierConfig,
     config: FinetuneConfig,
     seed: int,
     read: Sequence[list[Read]],
     answers: Sequence[npt.NDArray[np.int64]],
-) -> Course[Scores]:
+) -> Problem[Scores]:
     """The classifier of a seed, and what it is to learn."""
     known = encoder.model.vocabulary
     model = build(shape, Vocabulary(known.size, known.eos), seed).to(best_device())
-    if config.start == "encoder":
+    if config.init == "pretrained":
         assert isinstance(encoder.model, torch.nn.Module)
         model.encoder.load_state_dict(encoder.model.state_dict())
-        model.initialise(seed)
+        model.initialize(seed)
 
     def loss(chosen: npt.NDArray[np.int64]) -> torch.Tensor:
         with autocast(model.encoder.device):
             logits = model(packed([read[0][index] for index in chosen], model.encoder.window)).float()
         return F.cross_entropy(logits, torch.from_numpy(answers[0][chosen]).to(logits.device))
 
-    return Course(
+    return Problem(
         model,
         examples=len(read[0]),
         loss=loss,

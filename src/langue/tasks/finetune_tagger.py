@@ -14,14 +14,14 @@ from langue.models.folder import DESCRIPTION, ModelFolder, save
 from langue.models.taggers.encoder_tagger import FAMILY, EncoderTagger, EncoderTaggerConfig, build
 from langue.models.taggers.heads import Head
 from langue.models.taggers.labels import Encoding, Labels, check_possible, spell_labels
-from langue.nn.fast.choices import best_device, keep_freed_memory
+from langue.nn.device import best_device, keep_freed_memory
 from langue.protocols import Masked
 from langue.tasks.classification import Scores
+from langue.tasks.epochs import SeedResult, held_out
 from langue.tasks.finetune import FinetuneConfig, Finetuned
 from langue.tasks.metrics import TagScores, score_tags
 from langue.tasks.neural_tagging import learn
 from langue.tasks.tagging import describe, layout_of
-from langue.tasks.teaching import Taught, held_out
 
 
 class TagConfig(FinetuneConfig, frozen=True):
@@ -60,11 +60,11 @@ def finetune_tagger(
     keep_freed_memory()
     tagged = read_tagged(data, layout)
     training = tagged.sentences
-    watched = read_tagged(valid, layout_of(tagged)).sentences if valid else []
+    validation = read_tagged(valid, layout_of(tagged)).sentences if valid else []
     tested = read_tagged(test, layout_of(tagged)).sentences if test else []
     if not valid:
-        training, watched = held_out(training, lambda sentence: sentence.words, str(data))
-    right = [sentence.tags for sentence in watched]
+        training, validation = held_out(training, lambda sentence: sentence.words, str(data))
+    right = [sentence.tags for sentence in validation]
     score_tags(right, right)  # a package that is missing is missed now, not after training
     labels, tags = spell_labels(training, config.encoding)
     check_possible(training, tags, labels.chain(constraints=config.constraints))
@@ -72,24 +72,24 @@ def finetune_tagger(
 
     def make(seed: int) -> EncoderTagger:
         model = build(shape, encoder.tokenizer, seed).to(best_device())
-        if config.start == "encoder":
+        if config.init == "pretrained":
             assert isinstance(masked, torch.nn.Module)
             model.encoder.load_state_dict(masked.state_dict())
         return model
 
-    learned = learn(make, training, tags, watched, config, tested)
+    learned = learn(make, training, tags, validation, config, tested)
     assert isinstance(learned.model, EncoderTagger)
-    _tell_windows(learned.model, [*training, *watched, *tested])
+    _tell_windows(learned.model, [*training, *validation, *tested])
     found = Finetuned.of(
-        [Taught(_scores(taught.score), *taught[1:]) for taught in learned.taught],
+        [SeedResult(_scores(result.score), *result[1:]) for result in learned.results],
         [_scores(scores) if scores else None for scores in learned.tested],
         config.seed,
         truncated=0,
-        unit=learned.taught[0].score.unit,
+        unit=learned.results[0].score.unit,
         seconds=time.perf_counter() - started,
     )
     known = sorted({tag for sentence in training for tag in sentence.tags})
-    kept = learned.taught[learned.best].score.to_json()
+    kept = learned.results[learned.best].score.to_json()
     facts = {key: value for key, value in kept.items() if key != "confusion"}
     save(
         output,
@@ -112,9 +112,9 @@ def _shape(encoder: ModelFolder[Masked], labels: Labels, config: TagConfig) -> E
     return EncoderTaggerConfig(
         head=config.head,
         encoder=encoder.family.name,
-        encoder_config=encode(encoder.config) | {"start": ""},
+        encoder_config=encode(encoder.config) | {"init_from": ""},
         vocabulary={"size": encoder.model.vocabulary.size, "eos": encoder.model.vocabulary.eos},
-        normalisation=encode(encoder.normalisation),
+        normalization=encode(encoder.normalization),
         labels=labels.names,
         scheme=labels.scheme,
         encoding=labels.encoding,

@@ -82,7 +82,7 @@ def picture(loaded: ModelFolder[Any], tokenizer: Tokenizer, *, top: int) -> Pict
 
 
 def behind(loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str) -> list[dict[str, Any]]:
-    """Each token of a normalised text with its state on the best path, and that state's posterior."""
+    """Each token of a normalized text with its state on the best path, and that state's posterior."""
     ids = tokenizer.encode(text)
     (found,) = hidden(loaded).states([ids])
     return [

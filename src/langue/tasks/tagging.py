@@ -1,4 +1,4 @@
-"""Tagging, from labelled file to labelled file: training a tagger, measuring it, using it."""
+"""Tagging, from labeled file to labeled file: training a tagger, measuring it, using it."""
 
 import re
 import time
@@ -27,10 +27,10 @@ _HAN = re.compile(f"[{HAN}]")
 def train_tagger(
     recipe: Recipe, data: Path, output: Path, *, valid: Path | None = None, overwrite: bool = False
 ) -> None:
-    """Learn from a labelled file and write a model folder.
+    """Learn from a labeled file and write a model folder.
 
     Args:
-        valid: a labelled file the finished model is measured on. A neural tagger chooses its epoch by it,
+        valid: a labeled file the finished model is measured on. A neural tagger chooses its epoch by it,
             and by a tenth of `data` where there is none; by others nothing is chosen.
 
     Raises:
@@ -39,7 +39,7 @@ def train_tagger(
     check_free(output, marker=DESCRIPTION, overwrite=overwrite)
     if data.is_dir():
         raise LangueError(
-            f"{data} is a folder; {recipe.family.name} learns from a labelled file: "
+            f"{data} is a folder; {recipe.family.name} learns from a labeled file: "
             "CoNLL columns, CoNLL-U or JSON lines"
         )
     assert recipe.data is not None
@@ -74,13 +74,13 @@ def train_tagger(
         raise Interrupted(f"interrupted; the weights found so far are in {output}")
 
 
-def _learned(recipe: Recipe, tagged: Tagged, watched: Tagged | None) -> tuple[Tagger, dict[str, Any]]:
+def _learned(recipe: Recipe, tagged: Tagged, validation: Tagged | None) -> tuple[Tagger, dict[str, Any]]:
     """The tagger, and what is to be told of how it came about."""
     if recipe.family.estimate is not None:
         return recipe.family.estimate(recipe.model, TaggedData(tagged.features, tagged.sentences)), {}
     from langue.tasks.neural_tagging import from_scratch  # torch, which other taggers do without
 
-    return from_scratch(recipe, tagged, watched.sentences if watched else None)
+    return from_scratch(recipe, tagged, validation.sentences if validation else None)
 
 
 def layout_of(tagged: Tagged) -> TaggedConfig:
@@ -119,7 +119,7 @@ class TaggerEvaluation:
 
 
 def evaluate_tagger(loaded: ModelFolder[Tagger], path: Path) -> TaggerEvaluation:
-    """Measure a tagger on a labelled file of the columns it was trained on."""
+    """Measure a tagger on a labeled file of the columns it was trained on."""
     tagged = read_tagged(path, layout(loaded))
     started = time.perf_counter()
     scores = measure(loaded.model, tagged.sentences, data_of(loaded)["tags"])

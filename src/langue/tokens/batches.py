@@ -9,16 +9,14 @@ documents. Making a batch reads what it holds and no more, whatever the size of 
     StreamBatches   rows that go on where they stopped in the batch before: for recurrent models
 """
 
-from typing import NamedTuple, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Int64Array, UInt64Array
 from langue.base.seeds import derive, generator
+from langue.tokens.batch import Batch
 from langue.tokens.store import Split
-
-Array = npt.NDArray[np.int64]
-Words = npt.NDArray[np.uint64]
 
 
 class TrainingBatch(Protocol):
@@ -50,26 +48,6 @@ class BatchSource(Protocol):
         """The same `rows * context` tokens at every call: what a validation curve is measured on."""
 
 
-class Batch(NamedTuple):
-    """Rows of packed documents, each array `(batch, time)`."""
-
-    inputs: Array  # what is read; the first token of a document is read after `<eos>`
-    targets: Array  # what comes next
-    positions: Array  # how far into the document, or into the row where a row stands alone
-    segments: Array  # which document
-
-    @property
-    def rows(self) -> int:
-        return len(self.inputs)
-
-    @property
-    def targets_count(self) -> int:
-        return int(self.targets.size)
-
-    def cut(self, begin: int, end: int) -> "Batch":
-        return Batch(*(part[begin:end] for part in self))
-
-
 class Batches:
     """Rows that stand alone, in another order and with other edges in each epoch.
 
@@ -99,7 +77,7 @@ class Batches:
         chosen = np.linspace(0, self.total - 1, min(rows, self.total)).astype(np.int64)
         return self._rows(np.unique(chosen) * self.context)
 
-    def _rows(self, starts: Array) -> Batch:
+    def _rows(self, starts: Int64Array) -> Batch:
         places = starts[:, None] + np.arange(self.context)  # (batch, time)
         batch = _read(self.split, places, self.eos)
         return batch._replace(positions=np.minimum(batch.positions, np.arange(self.context)))
@@ -109,7 +87,7 @@ class WholeDocuments(Batches):
     """Rows that begin where a document does. The last of a row may be cut short, in each epoch another; of
     one longer than a row only the beginning is shown."""
 
-    def _rows(self, starts: Array) -> Batch:
+    def _rows(self, starts: Int64Array) -> Batch:
         offsets = self.split.offsets
         begun = np.searchsorted(offsets, starts.astype(np.uint64), side="right") - 1
         return super()._rows(offsets[begun].astype(np.int64))
@@ -145,7 +123,7 @@ class StreamBatches:
         return _read(self.split, starts[:, None] + np.arange(tokens // height), self.eos)
 
 
-def _read(split: Split, places: Array, eos: int) -> Batch:
+def _read(split: Split, places: Int64Array, eos: int) -> Batch:
     """The targets at places `(batch, time)` of the stream, with what is read before each."""
     # Search and gather touch only these places: no conversion of a whole memory map.
     segments = np.searchsorted(split.offsets, places.astype(np.uint64), side="right") - 1
@@ -159,10 +137,10 @@ def _read(split: Split, places: Array, eos: int) -> Batch:
     )
 
 
-ROUNDS = 4  # of the Feistel network: enough to make every pattern of neighbours vanish
+ROUNDS = 4  # of the Feistel network: enough to make every pattern of neighbors vanish
 
 
-def shuffled(places: Array, total: int, key: int) -> Array:
+def shuffled(places: Int64Array, total: int, key: int) -> Int64Array:
     """Where a permutation of `range(total)` sends these places, without making all of it.
 
     A Feistel network permutes a power of four that holds `total`; a place that falls outside is sent
@@ -175,7 +153,7 @@ def shuffled(places: Array, total: int, key: int) -> Array:
     return found.astype(np.int64)
 
 
-def _feistel(x: Words, half: int, key: int) -> Words:
+def _feistel(x: UInt64Array, half: int, key: int) -> UInt64Array:
     mask = np.uint64((1 << half) - 1)
     left, right = x >> np.uint64(half), x & mask
     for index in range(ROUNDS):
@@ -183,8 +161,8 @@ def _feistel(x: Words, half: int, key: int) -> Words:
     return (left << np.uint64(half)) | right
 
 
-def _mix(x: Words) -> Words:
-    """The finaliser of SplitMix64 (Steele et al. 2014): every bit of the input reaches every bit."""
+def _mix(x: UInt64Array) -> UInt64Array:
+    """The finalizer of SplitMix64 (Steele et al. 2014): every bit of the input reaches every bit."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))

@@ -7,14 +7,11 @@ tokenizer. A token that reaches over a boundary belongs to what began before it.
 import re
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 
+from langue.base.arrays import BoolArray, Ids, Int64Array
 from langue.tokens.tokenizer import WORDS, Tokenizer, words_of
-
-Array = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 # The end of a sentence, with what closes it: a Chinese mark; a Latin one before a space, unless a small
 # letter follows or it ends an abbreviation or an initial; the end of a line.
@@ -36,21 +33,21 @@ class Boundaries:
         self._spelled = [tokenizer.token_bytes(id) or b"\n" for id in range(tokenizer.vocab_size)] + [b"\n"]
         self._splitter = Split(Regex(WORDS), "isolated")
 
-    def words(self, ids: npt.NDArray[np.integer]) -> Flags:
+    def words(self, ids: Ids) -> BoolArray:
         """Whether each token `(tokens,)` begins a word; punctuation marks are words."""
         text, starts = self._spell(ids)
         lengths = [len(word.encode()) for word in words_of(text, self._splitter)]
-        begins: Flags = np.isin(starts, np.cumsum([0, *lengths]))
+        begins: BoolArray = np.isin(starts, np.cumsum([0, *lengths]))
         return begins
 
-    def sentences(self, ids: npt.NDArray[np.integer]) -> Array:
+    def sentences(self, ids: Ids) -> Int64Array:
         """The places of the tokens `(tokens,)` that begin a sentence; the first one does."""
         text, starts = self._spell(ids)
         ends = [len(text[: match.end()].encode()) for match in _END.finditer(text)]
         found = np.searchsorted(starts, ends)
         return np.unique(np.r_[0, found[found < len(starts)]]).astype(np.int64)
 
-    def _spell(self, ids: npt.NDArray[np.integer]) -> tuple[str, Array]:
+    def _spell(self, ids: Ids) -> tuple[str, Int64Array]:
         """The text of ids, and the byte at which each token begins."""
         tokens = [self._spelled[id] for id in np.minimum(ids, len(self._spelled) - 1).tolist()]
         text = b"".join(tokens).decode(errors="surrogateescape").translate(_ONE_BYTE)

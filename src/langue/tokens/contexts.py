@@ -4,21 +4,21 @@ Before the first token of a document stands `<eos>`, as often as needed: no cont
 another document. An epoch shows every token once, in an order of its own.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array, Int64Array
 from langue.base.seeds import derive
-from langue.tokens.batches import Array, shuffled
+from langue.tokens.batches import shuffled
 from langue.tokens.store import Split
 
 
 class Contexts(NamedTuple):
     """Predictions to make; a row is one of them."""
 
-    before: Array  # (rows, order - 1) the tokens before, the nearest last
-    targets: Array  # (rows,)
+    before: Int64Array  # (rows, order - 1) the tokens before, the nearest last
+    targets: Int64Array  # (rows,)
 
     @property
     def rows(self) -> int:
@@ -58,7 +58,7 @@ class ContextBatches:
     def first(self, rows: int) -> Contexts:
         return self.at(np.unique(np.linspace(0, self.total - 1, min(rows, self.total)).astype(np.int64)))
 
-    def at(self, places: Array) -> Contexts:
+    def at(self, places: Int64Array) -> Contexts:
         """The tokens at places of the stream."""
         segments = np.searchsorted(self.split.offsets, places.astype(np.uint64), side="right") - 1
         begins = self.split.offsets[segments].astype(np.int64)
@@ -68,7 +68,7 @@ class ContextBatches:
         return Contexts(before, self.split.tokens[places].astype(np.int64))
 
 
-def contexts_of(ids: npt.NDArray[Any], order: int, eos: int) -> Array:
+def contexts_of(ids: Array, order: int, eos: int) -> Int64Array:
     """The contexts of every token of a document, and of the one that would come next.
 
     Returns:

@@ -1,23 +1,23 @@
 """Batches for masked language models: what is read, what is hidden, and which pieces belong together.
 
-    MaskedBatches   documents packed into full rows, nothing padded (Liu et al. 2019, section 4.2)
-    PairBatches     `[CLS] A [SEP] B [SEP]`, packed: does B follow A? (Devlin et al. 2019, appendix A.2),
-                    or in which order do they stand? (Lan et al. 2020, section 3.1)
+    MaskedBatches         documents packed into full rows, nothing padded (Liu et al. 2019, section 4.2)
+    SentencePairBatches   `[CLS] A [SEP] B [SEP]`, packed: does B follow A (Devlin et al. 2019, appendix A.2),
+                          or in which order do they stand (Lan et al. 2020, section 3.1)?
 
 Like all batches, number k is a pure function of (store, shape, seed, k), its masks included.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array, Ids, Int64Array
 from langue.base.errors import LangueError
 from langue.base.seeds import derive, generator
-from langue.tokens.batches import Array, shuffled
+from langue.tokens.batches import shuffled
 from langue.tokens.boundaries import Boundaries
-from langue.tokens.masking import MASKED, NONE, RANDOM, Unit, mask
+from langue.tokens.masked_batch import EMPTY, MaskedBatch, SentencePairs, Specials
+from langue.tokens.masking import MASKED, NONE, RANDOM, Masking, mask
 from langue.tokens.store import TOKENIZER, Split
 from langue.tokens.tokenizer import Tokenizer
 
@@ -25,72 +25,19 @@ SHORT = 0.1  # of the examples are shorter than there is room for (Devlin et al.
 SHORTEST = 16  # slots of a row that a further example is worth
 TRIES = 100  # places looked at for text to pair, before giving up
 
-Relation = Literal["none", "next", "order"]  # of the two parts of what is read
 
-
-class Specials(NamedTuple):
-    """Ids that are no text: a family that wants them puts them after those of the tokenizer."""
-
-    cls: int  # begins what is read together
-    sep: int  # ends each part of it
-    mask: int  # stands for what is to be predicted
-
-
-# What stands in a slot that nothing fills: inputs, targets, positions, segments, types, pairs.
-EMPTY = (0, NONE, 0, NONE, 0, NONE)
-
-
-def framed(ids: npt.NDArray[np.integer], specials: Specials) -> Array:
+def add_special_tokens(ids: Ids, specials: Specials) -> Int64Array:
     """A text as an encoder reads it: `[CLS] ids [SEP]`."""
     return np.concatenate([[specials.cls], ids, [specials.sep]]).astype(np.int64)
 
 
-def pieces(ids: npt.NDArray[Any], window: int) -> list[npt.NDArray[Any]]:
-    """A text in the fewest parts of nearly equal length that fit a window, framed."""
+def chunks(ids: Array, window: int) -> list[Array]:
+    """A text in the fewest parts of nearly equal length that fit a window, with special tokens."""
     return np.array_split(ids, max(-(-len(ids) // (window - 2)), 1))
 
 
-class MaskedBatch(NamedTuple):
-    """Rows of packed pieces; the arrays are `(rows, time)`."""
-
-    inputs: Array
-    targets: Array  # NONE where nothing is predicted
-    positions: Array  # how far into the piece
-    segments: Array  # which piece; NONE: an empty slot
-    types: Array  # 0 for A, 1 for B
-    pairs: Array  # at a `[CLS]`, 1 if B does not follow A; elsewhere NONE
-    pair_weight: float  # of a pair, so that the mean over pairs weighs as much as that over tokens
-
-    @property
-    def rows(self) -> int:
-        return len(self.inputs)
-
-    @property
-    def targets_count(self) -> int:
-        return int((self.targets != NONE).sum())
-
-    def cut(self, begin: int, end: int) -> "MaskedBatch":
-        return MaskedBatch._make((*(part[begin:end] for part in self[:6]), self.pair_weight))
-
-    def unpacked(self) -> "MaskedBatch":
-        """Each piece in a row of its own, padded on the right: the same figures, at a higher price."""
-        rows = [
-            (row, np.flatnonzero(self.segments[row] == segment))
-            for row in range(self.rows)
-            for segment in np.unique(self.segments[row][self.segments[row] != NONE])
-        ]
-        longest = max(len(places) for _, places in rows)
-        parts = []
-        for part, empty in zip(self[:6], EMPTY, strict=True):
-            padded = np.full((len(rows), longest), empty, np.int64)
-            for number, (row, places) in enumerate(rows):
-                padded[number, : len(places)] = part[row, places]
-            parts.append(padded)
-        return MaskedBatch._make((*parts, self.pair_weight))
-
-
 def packed(examples: Sequence[tuple[Array, Array]], context: int) -> MaskedBatch:
-    """Framed examples, ids and types of each, in as few rows as first fit finds, the longest first.
+    """Examples, ids with special tokens and types of each, in as few rows as first fit finds, longest first.
 
     At the beginning of each stands its number, in `pairs`.
     """
@@ -124,8 +71,8 @@ class MaskedBatches:
 
     Args:
         rows, context: shape of a batch.
-        unit, share: what is hidden, and how much of it.
-        fates: shares of what is hidden that are read as `[MASK]` and as a random token.
+        masking, mlm_probability: what is hidden, and how much of it.
+        replace_probs: shares of what is hidden that are read as `[MASK]` and as a random token.
     """
 
     def __init__(
@@ -136,18 +83,18 @@ class MaskedBatches:
         context: int,
         eos: int,
         specials: Specials,
-        unit: Unit,
-        share: float,
+        masking: Masking,
+        mlm_probability: float,
         seed: int,
-        fates: tuple[float, float] = (MASKED, RANDOM),
+        replace_probs: tuple[float, float] = (MASKED, RANDOM),
     ) -> None:
         assert split.folder is not None
         self.split = split
         self.eos = eos
         self.specials = specials
-        self.unit = unit
-        self.share = share
-        self.fates = fates
+        self.masking = masking
+        self.mlm_probability = mlm_probability
+        self.replace_probs = replace_probs
         self.seed = seed
         tokenizer = Tokenizer.load(split.folder / TOKENIZER)
         self.boundaries = Boundaries(tokenizer)
@@ -177,7 +124,7 @@ class MaskedBatches:
         chosen = np.linspace(0, self.total - 1, min(rows, self.total)).astype(np.int64)
         return self._read(np.unique(chosen) * self.context)
 
-    def _read(self, starts: Array) -> MaskedBatch:
+    def _read(self, starts: Int64Array) -> MaskedBatch:
         """Whole rows, with nothing hidden yet."""
         slots = np.arange(self.context)
         places = starts[:, None] + slots  # (rows, time)
@@ -194,30 +141,32 @@ class MaskedBatches:
     def _hidden(self, batch: MaskedBatch, draw: np.random.Generator) -> MaskedBatch:
         """The batch with some of its tokens hidden."""
         ids = batch.inputs
-        words = self.boundaries.words(ids.ravel()) if self.unit != "token" else np.zeros(ids.size, np.bool_)
+        words = (
+            self.boundaries.words(ids.ravel()) if self.masking != "token" else np.zeros(ids.size, np.bool_)
+        )
         inputs, targets = mask(
             ids,
             (batch.segments != NONE) & ~np.isin(ids, self.specials),
             words.reshape(ids.shape),
-            unit=self.unit,
-            share=self.share,
+            masking=self.masking,
+            mlm_probability=self.mlm_probability,
             mask_id=self.specials.mask,
             alphabet=self.alphabet,
             draw=draw,
-            fates=self.fates,
+            replace_probs=self.replace_probs,
         )
         pairs = int((batch.pairs != NONE).sum())
         weight = (targets != NONE).sum() / pairs if pairs else 0.0
         return batch._replace(inputs=inputs, targets=targets, pair_weight=float(weight))
 
 
-def can_pair(split: Split, relation: Relation) -> bool:
+def can_pair(split: Split, sentence_pairs: SentencePairs) -> bool:
     """Whether there are texts of two tokens and more: two documents, or one if their order is asked."""
     texts = int((np.diff(split.offsets.astype(np.int64)) > 2).sum())
-    return texts >= (2 if relation == "next" else 1)
+    return texts >= (2 if sentence_pairs == "next_sentence" else 1)
 
 
-class PairBatches(MaskedBatches):
+class SentencePairBatches(MaskedBatches):
     """Two passages and the question how they relate; every other time the answer is 1.
 
     Passages are runs of whole sentences that begin at a random place of the split. What fills its row
@@ -225,19 +174,20 @@ class PairBatches(MaskedBatches):
     little of it is left.
 
     Args:
-        relation: "next": B is from another document, or follows A; "order": the two, swapped or not.
+        sentence_pairs: "next_sentence": B is from another document, or follows A; "sentence_order": the two,
+            swapped or not.
 
     Raises:
         LangueError: there are too few documents to take passages from.
     """
 
-    def __init__(self, split: Split, *, relation: Relation, **shape: object) -> None:
+    def __init__(self, split: Split, *, sentence_pairs: SentencePairs, **shape: object) -> None:
         super().__init__(split, **shape)  # type: ignore[arg-type]
-        self.relation = relation
-        if not can_pair(split, relation):
+        self.sentence_pairs = sentence_pairs
+        if not can_pair(split, sentence_pairs):
             raise LangueError(
                 f"the {split.name} split has too few documents to make pairs of: two, or one if their order "
-                f'is asked; set pairs = "none", or cut documents: langue prepare --documents'
+                f'is asked; set sentence_pairs = "none", or cut documents: langue prepare --documents'
             )
 
     def _batch(self, number: int) -> MaskedBatch:
@@ -246,7 +196,7 @@ class PairBatches(MaskedBatches):
     def _first(self, rows: int) -> MaskedBatch:
         return self._rows(generator(self.seed, "pairs", "first"), min(rows, self.total))
 
-    def examples(self, count: int) -> tuple[list[Array], list[Array], Array]:
+    def examples(self, count: int) -> tuple[list[Int64Array], list[Int64Array], Int64Array]:
         """Fixed pairs to measure on, nothing hidden: ids and types of each, and the answers."""
         draw = generator(self.seed, "examples")
         made = [self._example(self.context, draw) for _ in range(count)]
@@ -274,14 +224,14 @@ class PairBatches(MaskedBatches):
         batch.pairs[row, begin] = answer
         return len(ids)
 
-    def _example(self, room: int, draw: np.random.Generator) -> tuple[Array, Array, int]:
+    def _example(self, room: int, draw: np.random.Generator) -> tuple[Int64Array, Int64Array, int]:
         """`[CLS] A [SEP] B [SEP]` in at most `room` slots, the types, and the answer."""
         first, second, answer = self._pair(room - 3, draw)
         cls, sep, _ = self.specials
         ids = np.r_[cls, first, sep, second, sep]
         return ids, (np.arange(len(ids)) >= len(first) + 2).astype(np.int64), answer
 
-    def _pair(self, room: int, draw: np.random.Generator) -> tuple[Array, Array, int]:
+    def _pair(self, room: int, draw: np.random.Generator) -> tuple[Int64Array, Int64Array, int]:
         """A, B and the answer, of at most `room` tokens together."""
         if draw.random() < SHORT:
             room = int(draw.integers(2, room + 1))
@@ -289,7 +239,7 @@ class PairBatches(MaskedBatches):
         cut = int(draw.choice(cuts)) if len(cuts) else len(passage) // 2
         first, second = passage[:cut], passage[cut:]
         answer = int(draw.integers(2))
-        if answer and self.relation == "order":
+        if answer and self.sentence_pairs == "sentence_order":
             first, second = second, first
         elif answer:
             _, second, _ = self._passage(room - cut, draw, at_least=1, other_than=document)
@@ -297,7 +247,7 @@ class PairBatches(MaskedBatches):
 
     def _passage(
         self, room: int, draw: np.random.Generator, *, at_least: int, other_than: int = -1
-    ) -> tuple[int, Array, Array]:
+    ) -> tuple[int, Int64Array, Int64Array]:
         """Sentences from a random place: their document, their tokens, where all but the first begin."""
         offsets = self.split.offsets
         for _ in range(TRIES):
@@ -319,5 +269,5 @@ class PairBatches(MaskedBatches):
             return document, text[start:stop], inside[inside < stop] - start
         raise LangueError(
             f"the {self.split.name} split is nearly all documents too short to make pairs of; "
-            f'set pairs = "none"'
+            f'set sentence_pairs = "none"'
         )

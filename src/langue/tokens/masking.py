@@ -8,19 +8,17 @@ they are. What is chosen is a pure function of the tokens and of the random stre
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+from langue.base.arrays import BoolArray, Float64Array, Ids, Int64Array
 
-Unit = Literal["token", "whole-word", "n-gram", "span"]
+Masking = Literal["token", "whole-word", "n-gram", "span"]
 
 NONE = -1  # the target of a place where nothing is predicted
 MASKED, RANDOM = 0.8, 0.1  # the rest is read as it is
 
 
-def _lengths() -> dict[str, npt.NDArray[np.float64]]:
-    """By unit, the probability of 1, 2, … words."""
+def _lengths() -> dict[str, Float64Array]:
+    """By masking, the probability of 1, 2, … words."""
     n = np.arange(1, 11)
     n_gram = 1 / n[:3]  # Lan et al. 2020, equation 1
     span = 0.2 * 0.8 ** (n - 1)  # Joshi et al. 2020, section 3.1: geometric, at most 10
@@ -31,58 +29,58 @@ LENGTHS = _lengths()
 
 
 def mask(
-    ids: Array,
-    ordinary: Flags,
-    words: Flags,
+    ids: Int64Array,
+    ordinary: BoolArray,
+    words: BoolArray,
     *,
-    unit: Unit,
-    share: float,
+    masking: Masking,
+    mlm_probability: float,
     mask_id: int,
-    alphabet: npt.NDArray[np.integer],
+    alphabet: Ids,
     draw: np.random.Generator,
-    fates: tuple[float, float] = (MASKED, RANDOM),
-) -> tuple[Array, Array]:
+    replace_probs: tuple[float, float] = (MASKED, RANDOM),
+) -> tuple[Int64Array, Int64Array]:
     """What is read, and what is to be predicted.
 
     Args:
         ids: `(rows, time)`.
         ordinary: tokens that may be chosen: never a special one.
-        words: tokens that begin a word; used by every unit but "token".
-        unit: a unit never reaches over a special token or the edge of a row.
-        share: of the ordinary tokens, which are chosen.
+        words: tokens that begin a word; used by every masking but "token".
+        masking: a unit never reaches over a special token or the edge of a row.
+        mlm_probability: of the ordinary tokens, which are chosen.
         alphabet: what random replacements are drawn from, `(ids,)`.
-        fates: shares of the chosen that are read as `[MASK]` and as a random token.
+        replace_probs: shares of the chosen that are read as `[MASK]` and as a random token.
 
     Returns:
         Inputs and targets, `(rows, time)` each; the target is `NONE` where nothing is predicted.
     """
-    units = _units(ordinary, words, unit, draw)  # (rows * time,) number of the unit, NONE for none
-    chosen = _chosen(units, share, draw)
+    units = _units(ordinary, words, masking, draw)  # (rows * time,) number of the unit, NONE for none
+    chosen = _chosen(units, mlm_probability, draw)
     flat = ids.ravel()
     targets = np.where(chosen, flat, NONE)
     # A span is replaced as a whole (Joshi et al. 2020, section 3.1), other units token by token.
-    fate = draw.random(flat.size)[units] if unit == "span" else draw.random(flat.size)
+    uniform = draw.random(flat.size)[units] if masking == "span" else draw.random(flat.size)
     random_ids = alphabet[draw.integers(len(alphabet), size=flat.size)].astype(np.int64)
-    masked, random = fates
+    masked, random = replace_probs
     replaced = np.select(
-        [fate < masked, fate < masked + random], [np.full_like(flat, mask_id), random_ids], flat
+        [uniform < masked, uniform < masked + random], [np.full_like(flat, mask_id), random_ids], flat
     )
     return np.where(chosen, replaced, flat).reshape(ids.shape), targets.reshape(ids.shape)
 
 
-def _units(ordinary: Flags, words: Flags, unit: Unit, draw: np.random.Generator) -> Array:
+def _units(ordinary: BoolArray, words: BoolArray, masking: Masking, draw: np.random.Generator) -> Int64Array:
     flat = ordinary.ravel()
     after_none = np.ones_like(ordinary)  # what follows a special token or the edge of a row
     after_none[:, 1:] = ~ordinary[:, :-1]
-    begins = flat if unit == "token" else flat & (words | after_none).ravel()
-    if unit in LENGTHS:
-        begins = _joined(begins, (ordinary & after_none).ravel(), LENGTHS[unit], draw)
+    begins = flat if masking == "token" else flat & (words | after_none).ravel()
+    if masking in LENGTHS:
+        begins = _joined(begins, (ordinary & after_none).ravel(), LENGTHS[masking], draw)
     return np.where(flat, np.cumsum(begins) - 1, NONE)
 
 
 def _joined(
-    begins: Flags, barriers: Flags, lengths: npt.NDArray[np.float64], draw: np.random.Generator
-) -> Flags:
+    begins: BoolArray, barriers: BoolArray, lengths: Float64Array, draw: np.random.Generator
+) -> BoolArray:
     """Beginnings of runs of words: each run takes as many as is drawn, and stops at a barrier."""
     places = np.flatnonzero(begins)
     drawn = draw.choice(np.arange(1, len(lengths) + 1), size=len(places), p=lengths).tolist()
@@ -96,12 +94,12 @@ def _joined(
     return joined
 
 
-def _chosen(units: Array, share: float, draw: np.random.Generator) -> Flags:
+def _chosen(units: Int64Array, mlm_probability: float, draw: np.random.Generator) -> BoolArray:
     """Whole units in random order, until the share is reached; at least one if there is any."""
     sizes = np.bincount(units[units != NONE])
     order = draw.permutation(len(sizes))
     total = np.cumsum(sizes[order])
-    goal = round(share * int(sizes.sum()))
+    goal = round(mlm_probability * int(sizes.sum()))
     count = int(np.searchsorted(total, goal, side="right"))
     # The unit that would pass the goal is taken so often that the expectation is the goal.
     if count < len(sizes):

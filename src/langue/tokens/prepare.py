@@ -7,16 +7,17 @@ file beside the store, so every source is read once and standard input is like a
 import struct
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from langue.base.arrays import Ids
 from langue.base.config import encode as as_table
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file, atomic_folder, check_free, refuse_same
 from langue.base.groups import grouped
+from langue.base.parallel import default_workers, parallel_imap
 from langue.base.progress import bar
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
@@ -28,7 +29,7 @@ from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.train import TokenizerConfig, train_tokenizer
 from langue.tokens.words import count_words
 
-BATCH = 1 << 20  # bytes encoded at a time: enough to keep every core busy, little to hold
+BATCH_BYTES = 1 << 20  # bytes encoded at a time: enough to keep every core busy, little to hold
 SPOOL = ".text"  # cleaned text on its way to the vocabulary
 
 
@@ -133,7 +134,7 @@ def prepare(
             ready.save(folder / TOKENIZER)
             writer.finish(
                 tokenizer=described,
-                normalisation=as_table(data.normalisation),
+                normalization=as_table(data.normalization),
                 data=as_table(data),
                 report=ledger.to_json(),
             )
@@ -172,19 +173,17 @@ def _unspool(path: Path) -> Iterator[Assigned]:
 
 
 def _write(documents: Iterable[Assigned], tokenizer: Tokenizer, writer: StoreWriter) -> None:
-    """Encode in a thread of its own while the next documents are read and their words counted."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting = None
-        for batch in grouped(documents, lambda kept: size(kept[1].text), BATCH):
-            encoding = pool.submit(tokenizer.encode_batch, [document.text for _, document in batch])
-            words = [count_words(document.text) for _, document in batch]
-            if waiting is not None:
-                _append(writer, *waiting)
-            waiting = (batch, words, encoding)
-        if waiting is not None:
-            _append(writer, *waiting)
+    """Encode in other threads while the next documents are read and their words counted."""
 
+    def batches() -> Iterator[tuple[list[Assigned], list[int]]]:
+        for batch in grouped(documents, lambda kept: size(kept[1].text), BATCH_BYTES):
+            yield batch, [count_words(document.text) for _, document in batch]
 
-def _append(writer: StoreWriter, batch: list[Assigned], words: list[int], encoding: Any) -> None:
-    for (split, document), count, ids in zip(batch, words, encoding.result(), strict=True):
-        writer.add(split, ids, bytes=size(document.text), words=count)
+    def encode(work: tuple[list[Assigned], list[int]]) -> tuple[list[Assigned], list[int], list[Ids]]:
+        batch, words = work
+        return batch, words, tokenizer.encode_batch([document.text for _, document in batch])
+
+    workers = min(default_workers(), 2)  # each of which tokenizers shares out among all processors
+    for encoded in parallel_imap(encode, batches(), workers=workers):
+        for (split, document), count, ids in zip(*encoded, strict=True):
+            writer.add(split, ids, bytes=size(document.text), words=count)

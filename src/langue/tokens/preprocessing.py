@@ -11,5 +11,5 @@ class Preprocessing:
 
     tokenizer: Path  # a `tokenizer.json`
     fingerprint: str  # of the tokenizer
-    normalisation: dict[str, Any]  # `corpus.normalise.Normalisation` as a table
+    normalization: dict[str, Any]  # `corpus.normalize.Normalization` as a table
     documents: str | None = None  # how a text was cut into documents: `corpus.config.DataConfig.documents`

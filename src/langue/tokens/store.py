@@ -4,7 +4,7 @@ A store is a folder, written once, of these files, for each split:
 
     SPLIT.tokens    ids of all documents, one after another, each closed by `<eos>`: uint16 or uint32
     SPLIT.offsets   where each document begins, and the end of the last: uint64, documents + 1
-    SPLIT.bytes     UTF-8 bytes of each normalised document: uint64
+    SPLIT.bytes     UTF-8 bytes of each normalized document: uint64
     SPLIT.words     words of each document: uint64
 
 All are little-endian. `tokenizer.json` is the tokenizer, and `manifest.json` says how the rest came
@@ -21,14 +21,19 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array, UInt64Array
+from langue.base.config import decode
+from langue.base.deprecated import rename_keys
 from langue.base.errors import LangueError
 from langue.base.files import describe_files, read_json, verify_files, write_json
+from langue.corpus.config import DOCUMENTS
+from langue.corpus.normalize import Normalization
 from langue.tokens.preprocessing import Preprocessing
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+RENAMED = {"normalisation": "normalization"}  # keys of an earlier version
 TOKENIZER = "tokenizer.json"
 SPLITS = ("train", "valid", "test")
 COUNTS = np.dtype("<u8")
@@ -44,20 +49,20 @@ class Split:
     """The documents of one split. Arrays are memory maps: slicing one reads only that part."""
 
     name: str
-    tokens: npt.NDArray[Any]  # (tokens,) each document closed by <eos>
-    offsets: npt.NDArray[np.uint64]  # (documents + 1,)
-    bytes: npt.NDArray[np.uint64]  # (documents,)
-    words: npt.NDArray[np.uint64]  # (documents,)
+    tokens: Array  # (tokens,) each document closed by <eos>
+    offsets: UInt64Array  # (documents + 1,)
+    bytes: UInt64Array  # (documents,)
+    words: UInt64Array  # (documents,)
     folder: Path | None = None  # of the store, where it lies in one
 
     def __len__(self) -> int:
         return len(self.bytes)
 
-    def document(self, index: int) -> npt.NDArray[Any]:
+    def document(self, index: int) -> Array:
         """Ids of one document, its closing `<eos>` included."""
         return self.tokens[int(self.offsets[index]) : int(self.offsets[index + 1])]
 
-    def documents(self) -> Iterator[npt.NDArray[Any]]:
+    def documents(self) -> Iterator[Array]:
         """Ids of every document in order."""
         for index in range(len(self)):
             yield self.document(index)
@@ -80,7 +85,7 @@ class TokenStore:
         if not (self.path / MANIFEST).is_file():
             what = f"is not a token store (no {MANIFEST})" if self.path.exists() else "does not exist"
             raise LangueError(f"{self.path} {what}; make a token store: langue prepare TEXT -o STORE")
-        self.manifest: dict[str, Any] = read_json(self.path / MANIFEST)
+        self.manifest = rename_keys(read_json(self.path / MANIFEST), RENAMED)
         if self.manifest.get("format") != FORMAT:
             raise LangueError(
                 f"{self.path} has store format {self.manifest.get('format')}, not {FORMAT}; prepare it again"
@@ -92,7 +97,7 @@ class TokenStore:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with any change of text, split, normalisation or tokenizer."""
+        """Changes with any change of text, split, normalization or tokenizer."""
         return str(self.manifest["fingerprint"])
 
     @property
@@ -101,9 +106,20 @@ class TokenStore:
         return Preprocessing(
             self.path / TOKENIZER,
             self.manifest["tokenizer"]["fingerprint"],
-            self.manifest["normalisation"],
-            self.manifest.get("data", {}).get("documents"),
+            self.manifest["normalization"],
+            self._rule(),
         )
+
+    def _rule(self) -> str | None:
+        """How its texts were cut into documents: as asked for, or as was found best for all of them."""
+        asked: str | None = self.manifest.get("data", {}).get("documents")
+        taken = [rule for rule in self.manifest.get("report", {}).get("documents", ()) if rule in DOCUMENTS]
+        return taken[0] if asked == "auto" and len(taken) == 1 else asked
+
+    @property
+    def normalization(self) -> Normalization:
+        """The spelling its texts were brought to, in which their bytes are counted."""
+        return decode(Normalization, self.manifest["normalization"], f"{self.path / MANIFEST}: normalization")
 
     def split(self, name: str) -> Split:
         """One split by name, with at least one document.
@@ -129,7 +145,7 @@ class TokenStore:
         )
 
 
-def _map(path: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _map(path: Path, dtype: np.dtype[Any]) -> Array:
     if path.stat().st_size == 0:  # an empty file cannot be mapped
         return np.empty(0, dtype)
     return np.asarray(np.memmap(path, dtype=dtype, mode="r"))
@@ -163,7 +179,7 @@ class StoreWriter:
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
-    def add(self, split: str, ids: npt.NDArray[Any], *, bytes: int, words: int) -> None:
+    def add(self, split: str, ids: Array, *, bytes: int, words: int) -> None:
         """Append one document: its ids without the closing `<eos>`, its size in bytes and words."""
         totals = self.totals[split]
         totals["documents"] += 1
@@ -180,7 +196,7 @@ class StoreWriter:
         """Close the files and write the manifest; `tokenizer.json` must already stand in the folder.
 
         Args:
-            description: what else the manifest keeps: tokenizer, normalisation, report.
+            description: what else the manifest keeps: tokenizer, normalization, report.
         """
         self._stack.close()
         files = describe_files(self.folder)

@@ -19,13 +19,12 @@ import numpy.typing as npt
 from tokenizers import Encoding
 from tokenizers import Tokenizer as HFTokenizer
 
+from langue.base.arrays import Ids, Int64Array
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
 from langue.base.groups import grouped
 from langue.tokens.utf8 import WellFormed
 from langue.tokens.words import HAN, segment
-
-Ids = npt.NDArray[np.uint32]
 
 EOS, PAD, UNK = "<eos>", "<pad>", "<unk>"
 # What other makers call the end of a document and padding; the first that a file has is taken.
@@ -41,7 +40,7 @@ WORDS = (
 )
 CHARS = r"[\s\S]"
 
-BLOCK = 1 << 18  # characters encoded at a time: some 150 bytes a token are held meanwhile
+CHUNK_CHARACTERS = 1 << 18  # characters encoded at a time: some 150 bytes a token are held meanwhile
 WINDOW = 1 << 16  # characters further in which a place to cut is looked for
 # Where a long text may be cut without changing a token, the surer first: every kind has a boundary at
 # blanks, and all that spell any text have one between marks, letters and digits.
@@ -103,20 +102,20 @@ class Tokenizer:
         """`encode` of many texts, on every core."""
         found: list[list[Ids]] = [[] for _ in texts]
         pieces = ((owner, piece) for owner, text in enumerate(texts) for piece in self.pieces(text))
-        for batch in grouped(pieces, lambda owned: len(owned[1]), BLOCK):
+        for batch in grouped(pieces, lambda owned: len(owned[1]), CHUNK_CHARACTERS):
             encodings = self._encode([piece for _, piece in batch])
             for (owner, _), encoding in zip(batch, encodings, strict=True):
                 found[owner].append(np.array(encoding.ids, np.uint32))
         return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in found]
 
     def pieces(self, text: str) -> Iterator[str]:
-        """A text in pieces of about `BLOCK` characters, encoded one by one: its length costs no memory.
+        """A text in pieces of bounded length, encoded one by one: its own length costs no memory.
 
         No token is changed by that unless a "word" is longer than a piece, as is 1 MB of `acgt`: it is cut.
         """
         yield from cut(text, marks=self.kind != "whitespace")
 
-    def encode_with_spans(self, text: str) -> tuple[Ids, npt.NDArray[np.int64]]:
+    def encode_with_spans(self, text: str) -> tuple[Ids, Int64Array]:
         """Ids of a text, and where each token's bytes lie in its UTF-8: `(tokens, 2)`, [start, end)."""
         if not self.closed:
             ids = self.encode(text)
@@ -252,15 +251,15 @@ def _is_han(piece: str) -> bool:
 
 
 def cut(text: str, *, marks: bool = True) -> Iterator[str]:
-    """A text in pieces of about `BLOCK` characters, cut where every kind has a token boundary if it can be.
+    """A text in pieces of about `CHUNK_CHARACTERS`, cut where every kind has a token boundary if it can be.
 
     Args:
         marks: whether a boundary is also between marks, letters and digits: not for words between blanks.
     """
     start = 0
     patterns = (_AT_BLANKS, _AT_MARKS) if marks else (_AT_BLANKS,)
-    while len(text) - start > BLOCK:
-        end = start + BLOCK
+    while len(text) - start > CHUNK_CHARACTERS:
+        end = start + CHUNK_CHARACTERS
         boundaries = (pattern.search(text, end, end + WINDOW) for pattern in patterns)
         if boundary := next(filter(None, boundaries), None):
             end = boundary.start()
@@ -298,7 +297,7 @@ def _kind(hf: HFTokenizer) -> str:
 
 def _first_pattern(hf: HFTokenizer) -> str | None:
     parts = (json.loads(hf.to_str())["pre_tokenizer"] or {}).get("pretokenizers") or [{}]
-    return parts[0].get("pattern", {}).get("Regex")  # type: ignore[no-any-return]
+    return parts[0].get("pattern", {}).get("Regex")
 
 
 def _is_byte_level(hf: HFTokenizer) -> bool:

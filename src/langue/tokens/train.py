@@ -16,7 +16,7 @@ import msgspec
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers import Tokenizer as HFTokenizer
 
-from langue.base.config import Config
+from langue.base.config import Config, PositiveInt
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
 from langue.tokens.tokenizer import BYTE_OF, CHARS, EOS, PAD, UNK, WORDS, Tokenizer, cut, words_of
@@ -78,8 +78,8 @@ class TokenizerConfig(Config, frozen=True):
     vocabulary: Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)] | Literal["auto"] = "auto"
     # Of an entry in the sample. auto: what suits the kind; 1 where `vocabulary` is a number, to reach it,
     # and of a text of a few lines.
-    min_frequency: Annotated[int, msgspec.Meta(ge=1)] | Literal["auto"] = "auto"
-    sample_bytes: Annotated[int, msgspec.Meta(ge=1)] = 16_000_000  # more changes no vocabulary of 32k much
+    min_frequency: PositiveInt | Literal["auto"] = "auto"
+    sample_bytes: PositiveInt = 16_000_000  # more changes no vocabulary of 32k much
     seed: int = 0  # of the sample
 
 
@@ -107,7 +107,7 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
     """Train a tokenizer of a kind on texts.
 
     Args:
-        texts: normalised training documents; all are read, `sample_bytes` of them are learned from
+        texts: normalized training documents; all are read, `sample_bytes` of them are learned from
             (`whitespace` learns every word of all of them).
 
     Raises:

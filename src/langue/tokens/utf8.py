@@ -7,7 +7,8 @@ text with it asks here what may come next, and never shows a broken character.
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
+
+from langue.base.arrays import BoolArray, UInt8Array
 
 START = 0  # between two characters
 REJECT = 8
@@ -37,7 +38,7 @@ _FOLLOW: tuple[tuple[tuple[int, int, int], ...], ...] = (
 )
 
 
-def _table() -> npt.NDArray[np.uint8]:
+def _table() -> UInt8Array:
     table = np.full((REJECT + 1, 256), REJECT, np.uint8)
     for state, ranges in enumerate(_FOLLOW):
         for first, last, following in ranges:
@@ -67,9 +68,9 @@ class WellFormed:
         states[:, [token is None for token in tokens]] = REJECT
         self._states = states  # (states, tokens): where each token leads
 
-    def allowed(self, state: int) -> npt.NDArray[np.bool_]:
+    def allowed(self, state: int) -> BoolArray:
         """Whether each token may stand next: `(tokens,)`."""
-        allowed: npt.NDArray[np.bool_] = self._states[state] != REJECT
+        allowed: BoolArray = self._states[state] != REJECT
         return allowed
 
     def after(self, state: int, token: int) -> int:

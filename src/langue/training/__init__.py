@@ -1,1 +1,1 @@
-"""Recipes, the training loop, optimiser, schedule, checkpoints."""
+"""Recipes, the training loop, optimizer, schedule, checkpoints."""

@@ -2,7 +2,7 @@
 
     step-00000120/
         checkpoint.json         step, curve, counters; size and SHA-256 of each file
-        GROUP.safetensors       model, optimiser, average, best, carry
+        GROUP.safetensors       model, optimizer, average, best, carry
         shards/                 instead of the first four where FSDP cut them: a file of each process
 
 A checkpoint is written aside, synced and renamed; it is never changed. Random numbers need no
@@ -11,7 +11,7 @@ state: each is a function of the seed, the step and its purpose (`base/seeds.py`
 
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,14 @@ from langue.base.files import describe_files, read_json, verify_files, write_jso
 from langue.base.progress import log
 from langue.nn.weights import write_tensors
 from langue.training.distributed import World
-from langue.training.optimiser import Tensors
+from langue.training.optimizer import Tensors
 
 FORMAT = 1
 DESCRIPTION = "checkpoint.json"
 SUFFIX = ".safetensors"
 CARRY = "carry"
 SHARDS = "shards"  # folder in which every rank wrote its part
+RENAMED = {"optimizer": "optimiser"}  # group → what an earlier version called it
 
 
 class Checkpoints:
@@ -102,6 +103,8 @@ class Checkpoints:
         else:
             for group, tensors in self.groups.items():
                 if tensors:
+                    if not (path / f"{group}{SUFFIX}").exists():
+                        group = RENAMED.get(group, group)
                     with safe_open(path / f"{group}{SUFFIX}", framework="pt") as file, torch.no_grad():
                         for name, tensor in tensors.items():  # one at a time: a group may be large
                             tensor.copy_(file.get_tensor(f"{group}/{name}"))
@@ -128,7 +131,14 @@ class Checkpoints:
 
         with warnings.catch_warnings():  # one process may read what several wrote
             warnings.filterwarnings("ignore", message="torch.distributed is disabled")
-            load(self._flat(), storage_reader=HuggingFaceStorageReader(str(path)))
+            reader = HuggingFaceStorageReader(str(path))
+            stored = reader.read_metadata().state_dict_metadata
+            load({_stored_name(key, stored): t for key, t in self._flat().items()}, storage_reader=reader)
+
+
+def _stored_name(key: str, stored: Container[str]) -> str:
+    group, _, name = key.partition("/")
+    return key if key in stored else f"{RENAMED.get(group, group)}/{name}"
 
 
 def _save(group: str, tensors: Tensors, folder: Path) -> None:

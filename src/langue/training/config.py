@@ -1,6 +1,7 @@
 """How a model is trained by gradient: the `[training]` section of a recipe."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -15,23 +16,33 @@ Positive = Annotated[float, msgspec.Meta(gt=0.0)]
 class TrainingConfig(Config, frozen=True):
     """The budget is the first of `steps`, `tokens`, `epochs`, `minutes` that is not 0."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "optimiser": "optimizer",
+        "micro_tokens": "micro_batch_tokens",
+        "matrix_rate": "muon_lr_multiplier",
+        "final_rate": "min_lr_ratio",
+        "average": "ema_decay",
+        "recompute": "gradient_checkpointing",
+        "shard": "fsdp",
+    }
+
     steps: Count = 0
     tokens: Count = 0
     epochs: Amount = 0.0
     minutes: Amount = 0.0  # if none is given: 3, what a newcomer waits; seconds differ, so do results
     batch_tokens: Annotated[int, msgspec.Meta(ge=1)] = 4096  # small batches learn most a minute here
-    micro_tokens: Count = 0  # of a batch that pass at a time; 0: all, and half if memory runs out
-    optimiser: Literal["adamw", "muon", "lamb", "sgd"] = "adamw"
+    micro_batch_tokens: Count = 0  # of a batch that pass at a time; 0: all, and half if memory runs out
+    optimizer: Literal["adamw", "muon", "lamb", "sgd"] = "adamw"
     learning_rate: Positive = 1e-3  # nanoGPT's for models of this size
-    matrix_rate: Positive = 1.0  # muon: learning rate of the matrices, in multiples of that of the rest
+    muon_lr_multiplier: Positive = 1.0  # of the matrices, where muon is the optimizer
     beta2: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.95  # of AdamW; 0.99 for small batches
     weight_decay: Amount = 0.1  # on matrices only
     schedule: Literal["cosine", "wsd", "linear", "constant"] = "cosine"
     warmup: Share = 0.05  # of the budget
     decay: Share = 0.2  # of the budget, at its end: `wsd` only (Hägele et al. 2024)
-    final_rate: Share = 0.1  # of the learning rate, at the end
+    min_lr_ratio: Share = 0.1  # of the learning rate, at the end
     clip: Positive = 1.0  # largest norm of the gradient
-    average: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # decay of averaged weights; 0: none
+    ema_decay: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # decay of averaged weights; 0: none
     evaluations: Annotated[int, msgspec.Meta(ge=1)] = 10  # points of the validation curve
     validation_tokens: Annotated[int, msgspec.Meta(ge=1)] = 8192  # of each: two batches, so it costs little
     checkpoint_minutes: Positive = 5.0  # what a crash may cost
@@ -41,10 +52,10 @@ class TrainingConfig(Config, frozen=True):
     tensorboard: bool = False
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of matrix products
     compile: bool = False  # pays on long runs: tens of seconds at the start
-    recompute: bool = False  # activations are made again on the way back: less memory, a third slower
-    shard: bool = False  # many devices: FSDP instead of DDP
+    gradient_checkpointing: bool = False  # less memory, a third slower
+    fsdp: bool = False  # many devices: FSDP instead of DDP
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.shard and self.optimiser in ("muon", "lamb"):
-            raise ValueError(f"{self.optimiser} needs whole matrices; with shard = true take adamw")
+        if self.fsdp and self.optimizer in ("muon", "lamb"):
+            raise ValueError(f"{self.optimizer} needs whole matrices; with fsdp = true take adamw")

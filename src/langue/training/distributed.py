@@ -2,7 +2,7 @@
 
 `torchrun --nproc-per-node 2 -m langue train …` starts processes that find each other through the
 environment. Each takes its rows of every batch, so the batch, the loss and the update are those of
-one process. DDP keeps the model whole on each; FSDP2 cuts weights, gradients and optimiser state.
+one process. DDP keeps the model whole on each; FSDP2 cuts weights, gradients and optimizer state.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from torch import distributed, nn
 
 from langue.base.errors import LangueError
 from langue.base.files import atomic_folder
-from langue.nn.fast.choices import best_device
+from langue.nn.device import best_device
 from langue.tokens.batches import TrainingBatch
-from langue.training.optimiser import copy, weights, whole
+from langue.training.optimizer import copy, full_tensor, weights
 
 Loss = Callable[[Any], torch.Tensor]
 B = TypeVar("B", bound=TrainingBatch)
@@ -28,13 +28,13 @@ class World:
     """The processes that train together; without `torchrun`, this one alone. A context manager.
 
     Args:
-        shard: FSDP2 rather than DDP.
+        fsdp: FSDP2 rather than DDP.
     """
 
-    def __init__(self, *, shard: bool = False) -> None:
+    def __init__(self, *, fsdp: bool = False) -> None:
         self.size = int(os.environ.get("WORLD_SIZE", "1"))
         self.rank = int(os.environ.get("RANK", "0"))
-        self.sharded = shard and self.size > 1
+        self.sharded = fsdp and self.size > 1
         self.device = best_device()
         self._wrapped: Any = None
 
@@ -59,7 +59,7 @@ class World:
         """Whether this process speaks and writes for all."""
         return self.rank == 0
 
-    def share(self, batch: B) -> B:
+    def local_rows(self, batch: B) -> B:
         """The rows of a batch that are this process's."""
         return batch.cut(*self._range(batch.rows))
 
@@ -79,7 +79,7 @@ class World:
     def wrap(self, model: Any) -> Loss:
         """The loss of the rows of this process, whose gradient is the mean over the processes."""
         if self.size == 1:
-            return model.loss  # type: ignore[no-any-return]
+            return model.loss
         if self.sharded:
             from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
@@ -87,9 +87,9 @@ class World:
                 fully_shard(block)
             self._wrapped = fully_shard(model)
             register_fsdp_forward_method(model, "loss")
-            return model.loss  # type: ignore[no-any-return]
+            return model.loss
         self._wrapped = nn.parallel.DistributedDataParallel(_LossOf(model))
-        return self._wrapped  # type: ignore[no-any-return]
+        return self._wrapped
 
     @contextlib.contextmanager
     def exchanging(self, now: bool) -> Iterator[None]:
@@ -146,12 +146,12 @@ class _LossOf(nn.Module):
         self.model = model
 
     def forward(self, batch: Any) -> torch.Tensor:
-        return self.model.loss(batch)  # type: ignore[no-any-return]
+        return self.model.loss(batch)
 
 
 def unsharded(model: nn.Module, other: Any) -> Any:
     """`other`, an instance of the same network, with the weights of a model that FSDP cut up."""
-    copy({name: whole(tensor) for name, tensor in weights(model).items()}, weights(other))
+    copy({name: full_tensor(tensor) for name, tensor in weights(model).items()}, weights(other))
     return other.eval()
 
 

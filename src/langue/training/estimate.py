@@ -45,7 +45,7 @@ class Estimate:
             "data": f"{self.epoch_tokens:,} tokens an epoch",
             "budget": f"{self.steps:,} steps of {self.batch_tokens:,} tokens: {self.epochs:,.2f} epochs",
             "memory": f"{self.peak_bytes / 1e6:,.0f} MB measured{more}, of which weights, gradients and "
-            f"optimiser {self.state_bytes / 1e6:,.0f} MB",
+            f"optimizer {self.state_bytes / 1e6:,.0f} MB",
             "speed": f"{self.tokens_per_second:,.0f} tokens/s measured in {tried}{share}",
             "time": f"{clock(self.seconds)}, without evaluations and checkpoints",
         }
@@ -58,10 +58,10 @@ def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
     Raises:
         LangueError: the store has nothing to train on, or there are several processes.
     """
-    from langue.nn.fast.choices import keep_freed_memory
+    from langue.nn.device import keep_freed_memory
     from langue.training.distributed import World
     from langue.training.loop import Trainer
-    from langue.training.optimiser import weights
+    from langue.training.optimizer import weights
 
     assert recipe.training is not None
     keep_freed_memory()
@@ -72,9 +72,9 @@ def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
     rows, seconds = _tried(trainer)
     tried = rows / trainer.source.rows
     speed = trainer.step_tokens / seconds
-    share = trainer.budget.share(1, seconds)  # of the run that one step is
+    progress = trainer.budget.progress(1, seconds)  # of the run that one step is
     epoch_tokens = trainer.source.per_epoch * trainer.step_tokens
-    steps = max(round(1 / share), 1)
+    steps = max(round(1 / progress), 1)
     groups = [*trainer.tensors().values(), weights(model)]  # the gradients are as large as the weights
     return Estimate(
         family=recipe.family.name,
@@ -89,14 +89,14 @@ def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
         state_bytes=sum(tensor.nbytes for group in groups for tensor in group.values()),
         peak_bytes=peak_memory(),
         tried=tried,
-        all_held=rows >= trainer.state.micro_rows,
+        all_held=rows >= trainer.state.micro_batch_rows,
     )
 
 
 def _tried(trainer: Any) -> tuple[int, float]:
     """How many rows of a batch were tried, and the seconds of a step with all of them.
 
-    A step costs something whatever its rows (the optimiser's part) and something for each: two sizes tell
+    A step costs something whatever its rows (the optimizer's part) and something for each: two sizes tell
     them apart.
     """
     rows, seconds, of_a_row = 1, _time(trainer, 1), 0.0

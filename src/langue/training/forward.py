@@ -13,7 +13,7 @@ from langue.training.distributed import blocks
 Forward = Callable[..., Any]
 
 
-def recompute(model: nn.Module) -> None:
+def gradient_checkpointing(model: nn.Module) -> None:
     """Keep only what enters each block, and compute the rest again on the way back (Chen et al. 2016)."""
     for block in blocks(model):
         block.forward = _recomputed(block.forward)

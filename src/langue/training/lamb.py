@@ -14,7 +14,7 @@ class LAMB(torch.optim.Optimizer):
     """State of each parameter: `exp_avg`, `exp_avg_sq` and `step`, as AdamW names them.
 
     Args:
-        groups: as PyTorch's optimisers take them; a group with `weight_decay` 0 is not scaled.
+        groups: as PyTorch's optimizers take them; a group with `weight_decay` 0 is not scaled.
     """
 
     def __init__(

@@ -11,12 +11,12 @@ import torch
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.base.seeds import derive
-from langue.nn.fast.choices import autocast
+from langue.nn.precision import autocast
 from langue.tokens.batches import TrainingBatch
 from langue.tokens.store import TokenStore
 from langue.training import forward
 from langue.training.distributed import World
-from langue.training.optimiser import Average, Optimiser, Tensors, clip, copy, norms_by_layer, weights
+from langue.training.optimizer import Average, Optimizer, Tensors, clip, copy, norms_by_layer, weights
 from langue.training.recipe import Recipe
 from langue.training.schedule import Budget, rate
 
@@ -27,10 +27,13 @@ class State(msgspec.Struct):
     step: int = 0
     seconds: float = 0.0  # training, over all its sessions
     sessions: int = 0
-    micro_rows: int = 0  # of a batch that pass at a time, on each process
-    micro_tokens: int = 0  # the setting that this began from
+    micro_batch_rows: int = 0  # of a batch that pass at a time, on each process
+    micro_batch_tokens: int = 0  # the setting that this began from
     curve: list[dict[str, float]] = []  # the validation loss, in nats per token
     peak_bytes: int = 0
+
+
+RENAMED = {"micro_rows": "micro_batch_rows", "micro_tokens": "micro_batch_tokens"}  # in an older `State`
 
 
 class Step(NamedTuple):
@@ -65,39 +68,45 @@ class Trainer:
         self.validation = held_out.first(max(config.validation_tokens // held_out.context, 1))
         self.step_tokens: int = self.source.rows * self.source.context
         self.budget = Budget(config, self.step_tokens, self.source.per_epoch)
-        micro = max(config.micro_tokens // self.source.context, 1) if config.micro_tokens else None
+        micro = (
+            max(config.micro_batch_tokens // self.source.context, 1) if config.micro_batch_tokens else None
+        )
         self.state = State(
-            micro_rows=micro or -(-self.source.rows // world.size), micro_tokens=config.micro_tokens
+            micro_batch_rows=micro or -(-self.source.rows // world.size),
+            micro_batch_tokens=config.micro_batch_tokens,
         )
 
-        if config.recompute:
-            forward.recompute(model)
+        if config.gradient_checkpointing:
+            forward.gradient_checkpointing(model)
         if config.compile:
             forward.compiled(model)
         self.loss = world.wrap(model)
-        self.optimiser = Optimiser(model, config)
-        self.average = Average(model, config.average)
+        self.optimizer = Optimizer(model, config)
+        self.average = Average(model, config.ema_decay)
         self.best = {name: tensor.clone() for name, tensor in weights(model).items()}
 
     @property
-    def share(self) -> float:
-        return self.budget.share(self.state.step, self.state.seconds)
+    def progress(self) -> float:
+        return self.budget.progress(self.state.step, self.state.seconds)
 
     @property
     def tokens(self) -> int:
         return self.state.step * self.step_tokens
 
-    def go_on(self, state: State) -> None:
+    def resume(self, state: State) -> None:
         """From where a checkpoint was: in pieces as large as then, unless others are asked for now."""
-        if state.micro_tokens != self.config.micro_tokens:
-            state.micro_rows, state.micro_tokens = self.state.micro_rows, self.state.micro_tokens
+        if state.micro_batch_tokens != self.config.micro_batch_tokens:
+            state.micro_batch_rows, state.micro_batch_tokens = (
+                self.state.micro_batch_rows,
+                self.state.micro_batch_tokens,
+            )
         self.state = state
 
     def tensors(self) -> Mapping[str, Tensors]:
         """All that changes, by group, live."""
         return {
             "model": weights(self.model),
-            "optimiser": self.optimiser.tensors(),
+            "optimizer": self.optimizer.tensors(),
             "average": self.average.tensors,
             "best": self.best,
         }
@@ -115,8 +124,8 @@ class Trainer:
         norm = clip(self.model, self.config.clip)
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise LangueError(self._diverged(loss, norm))
-        now = rate(self.config, self.share)
-        self.optimiser.step(now)
+        now = rate(self.config, self.progress)
+        self.optimizer.step(now)
         self.average.update(self.state.step)
         self.state.step += 1
         return Step(loss, now, norm, norms)
@@ -132,31 +141,31 @@ class Trainer:
             except RuntimeError as error:
                 if not _out_of_memory(error):
                     raise
-            self.optimiser.forget()
+            self.optimizer.zero_grad()
             torch.cuda.empty_cache()
             self.model.carry = carry
-            if self.state.micro_rows == 1:
+            if self.state.micro_batch_rows == 1:
                 raise LangueError(
                     f"not enough memory for one row of {self.source.context} tokens; "
-                    "try training.recompute = true, a shorter model.context, or a smaller model"
+                    "try training.gradient_checkpointing = true, a shorter model.context, or a smaller model"
                 )
-            fewer = -(-self.state.micro_rows // 2)
+            fewer = -(-self.state.micro_batch_rows // 2)
             if self.world.size > 1:  # the others are in the middle of an exchange
                 raise LangueError(
-                    f"process {self.world.rank} is out of memory with {self.state.micro_rows} rows at once; "
-                    f"set training.micro_tokens to {fewer * self.source.context} or less, or "
-                    "training.recompute = true; --resume goes on with such a change"
+                    f"process {self.world.rank} is out of memory with {self.state.micro_batch_rows} rows "
+                    f"at once; set training.micro_batch_tokens to {fewer * self.source.context} or less, or "
+                    "training.gradient_checkpointing = true; --resume goes on with such a change"
                 )
-            self.state.micro_rows = fewer
-            log.warning("out of memory: going on with %d rows at a time", self.state.micro_rows)
+            self.state.micro_batch_rows = fewer
+            log.warning("out of memory: going on with %d rows at a time", self.state.micro_batch_rows)
 
     def _accumulate(self, batch: TrainingBatch) -> float:
         """Gradients of this process's rows, a few rows at a time: the sum of their losses."""
-        mine = self.world.share(batch)
+        mine = self.world.local_rows(batch)
         carry, after = self.model.carry, []
         total = torch.zeros((), device=self.world.device)
-        for begin in range(0, mine.rows, self.state.micro_rows):
-            end = min(begin + self.state.micro_rows, mine.rows)
+        for begin in range(0, mine.rows, self.state.micro_batch_rows):
+            end = min(begin + self.state.micro_batch_rows, mine.rows)
             self.model.carry = {name: rows[begin:end] for name, rows in carry.items()}
             seed = derive(self.config.seed, "dropout", self.state.step, self.world.rank, begin)
             torch.manual_seed(seed % 2**63)
@@ -164,7 +173,7 @@ class Trainer:
                 with autocast(self.model.device, self.config.precision):
                     loss = self.loss(mine.cut(begin, end))
                 # The processes' gradients are averaged: times their number, that is their sum.
-                (loss * (self.world.size / batch.targets_count)).backward()  # type: ignore[no-untyped-call]
+                (loss * (self.world.size / batch.targets_count)).backward()
             total += loss.detach()
             after.append(self.model.carry)
         self.model.carry = {name: torch.cat([part[name] for part in after]) for name in after[-1]}
@@ -193,7 +202,7 @@ class Trainer:
         """Nats per token, no more at a time than in training: rows of a stream may be longer here."""
         whole = self.validation
         longer = max(whole.targets_count / (whole.rows * self.source.context), 1.0)
-        rows = max(int(self.state.micro_rows / longer), 1)
+        rows = max(int(self.state.micro_batch_rows / longer), 1)
         total = 0.0
         for begin in range(0, whole.rows, rows):
             with evaluating(self.model), autocast(self.model.device, self.config.precision):
@@ -203,7 +212,7 @@ class Trainer:
     @contextmanager
     def _measured_weights(self) -> Iterator[None]:
         """The averaged weights, where there are any."""
-        if not self.config.average:
+        if not self.config.ema_decay:
             yield
         else:
             with self.average.applied():
@@ -213,7 +222,7 @@ class Trainer:
         """Leave the model with the best weights, as it was before training but for those."""
         if self.state.curve:
             copy(self.best, weights(self.model))
-        elif self.config.average:
+        elif self.config.ema_decay:
             copy(self.average.tensors, weights(self.model))
         self.model.carry = {}
         forward.restore(self.model)

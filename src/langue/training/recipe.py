@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from langue.base.config import Config, decode, encode, nearest, override, read_toml
+from langue.base.deprecated import warn_renamed
 from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.corpus.config import DataConfig
 from langue.corpus.tagged import TaggedConfig
 from langue.models.family import Family
+from langue.models.registry import RENAMED, is_family, names
 from langue.models.registry import family as lookup
-from langue.models.registry import is_family, names
 from langue.protocols import Classifier, Tagger
 from langue.tokens.train import TokenizerConfig
 from langue.training.config import TrainingConfig
@@ -28,7 +29,7 @@ class Recipe:
     family: Family[Any]
     model: Config
     training: TrainingConfig | None = None  # of a language model that learns by gradient
-    data: TaggedConfig | None = None  # of a tagger: how its labelled file is read
+    data: TaggedConfig | None = None  # of a tagger: how its labeled file is read
 
     def to_table(self) -> dict[str, Any]:
         """The recipe as it is saved with the model."""
@@ -51,16 +52,15 @@ def read_recipe(
     Raises:
         LangueError: no such family or file, an unknown key (the nearest is named), a bad value.
     """
-    tables = {} if is_family(name) else _tables(name)
-    family = lookup(str(tables.get("family", name)))
+    tables = {} if is_family(name) else read_tables(name)
+    named = str(tables.get("family", name))
+    if named in RENAMED:
+        warn_renamed(f"the family {named}", RENAMED[named])
+    family = lookup(named)
     if (family.estimate is None and family.build is None) or family.makes is Classifier:
         task = " --task tag" if family.makes is Tagger else ""
         raise Unsupported(f"a {family.name} is made of a trained encoder: langue finetune MODEL DATA{task}")
-    sections: dict[str, type[Config]] = {"model": family.config}
-    if family.makes is Tagger:
-        sections["data"] = TaggedConfig
-    elif family.estimated_by == "gradient":
-        sections["training"] = TrainingConfig
+    sections = sections_of(family)
     if "training" in tables and "training" not in sections:
         raise InvalidSetting(f"{name}: {family.name} has no [training]; its settings stand in [model]")
     chosen = override(
@@ -70,12 +70,22 @@ def read_recipe(
     return Recipe(family, **decoded)  # type: ignore[arg-type]  # each is decoded as what its field says
 
 
+def sections_of(family: Family[Any]) -> dict[str, type[Config]]:
+    """The sections that a recipe of a family has, by name."""
+    sections: dict[str, type[Config]] = {"model": family.config}
+    if family.makes is Tagger:
+        sections["data"] = TaggedConfig
+    elif family.estimated_by == "gradient":
+        sections["training"] = TrainingConfig
+    return sections
+
+
 def read_data(
     path: Path | str | None, assignments: Sequence[str] = (), settings: Mapping[str, Any] | None = None
 ) -> tuple[DataConfig, TokenizerConfig]:
     """The sections of a recipe that `prepare` reads."""
     sections: dict[str, type[Config]] = {"data": DataConfig, "tokenizer": TokenizerConfig}
-    tables = _tables(str(path)) if path is not None else {}
+    tables = read_tables(str(path)) if path is not None else {}
     chosen = override({name: tables.get(name, {}) for name in sections}, assignments, sections, settings)
     return decode(DataConfig, chosen["data"], "data"), decode(
         TokenizerConfig, chosen["tokenizer"], "tokenizer"
@@ -88,7 +98,7 @@ def own_recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def _tables(name: str) -> dict[str, Any]:
+def read_tables(name: str) -> dict[str, Any]:
     """The tables of a TOML file, those of its `base` below them."""
     path = Path(name)
     if path.suffix != ".toml" and not path.exists():
@@ -97,7 +107,7 @@ def _tables(name: str) -> dict[str, Any]:
             raise LangueError(f"no family and no recipe {name}{nearest(name, [*names(), *known])}")
         path = known[name]
     tables = read_toml(path)
-    base = _tables(str(path.parent / str(tables.pop("base")))) if "base" in tables else {}
+    base = read_tables(str(path.parent / str(tables.pop("base")))) if "base" in tables else {}
     for key, value in tables.items():
         if key == "family":
             base[key] = value

@@ -13,7 +13,7 @@ import torch
 from langue.base.errors import MissingExtra
 from langue.base.files import atomic_file
 from langue.base.progress import log
-from langue.nn.fast.choices import peak_flops
+from langue.nn.device import peak_flops
 from langue.protocols import Masked
 
 SMOOTHING = 0.9  # of the loss shown: about the last ten steps

@@ -10,15 +10,18 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from langue.base.config import with_new_names
 from langue.base.errors import LangueError
 from langue.base.files import check_free, read_json, write_json
 from langue.base.progress import log
+from langue.models.registry import RENAMED
 from langue.tokens.store import TokenStore
+from langue.training.config import TrainingConfig
 from langue.training.recipe import Recipe
 
 RUN = "run.json"
 METRICS = "metrics.jsonl"
-FIXED = ("optimiser", "average", "batch_tokens", "seed")  # what a checkpoint holds, or means, hangs on
+FIXED = ("optimizer", "ema_decay", "batch_tokens", "seed")  # what a checkpoint holds, or means, hangs on
 
 
 def run_folder(output: Path) -> Path:
@@ -31,7 +34,7 @@ def can_resume(run: Path) -> bool:
     return (run / RUN).is_file() and any(run.glob("step-*"))
 
 
-def abandon(run: Path) -> None:
+def discard(run: Path) -> None:
     """Remove the folder of a run that failed before anything was measured."""
     metrics = run / METRICS
     if not can_resume(run) and not (metrics.exists() and metrics.stat().st_size):
@@ -47,15 +50,18 @@ def check_no_run(run: Path, *, overwrite: bool) -> None:
         )
 
 
-def begin(run: Path, recipe: Recipe, store: TokenStore, *, going_on: bool) -> None:
+def start_run(run: Path, recipe: Recipe, store: TokenStore, *, resuming: bool) -> None:
     """Make the folder of a run, or see that the one to go on with is of this model and store.
 
     Raises:
         LangueError: the one to go on with is another's.
     """
     now = {"store": store.fingerprint, **recipe.to_table()}
-    if going_on:
+    if resuming:
         before = read_json(run / RUN)
+        before["family"] = RENAMED.get(before["family"], before["family"])
+        before["model"] = with_new_names(type(recipe.model), before["model"], None)
+        before["training"] = with_new_names(TrainingConfig, before["training"], None)
         for part in ("store", "family", "model"):
             if before[part] != now[part]:
                 raise LangueError(

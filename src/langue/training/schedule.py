@@ -20,7 +20,7 @@ class Budget:
     step_tokens: int
     epoch_steps: int
 
-    def share(self, step: int, seconds: float) -> float:
+    def progress(self, step: int, seconds: float) -> float:
         """0 at the start, 1 when the budget is spent."""
         config = self.config
         if config.steps:
@@ -32,16 +32,16 @@ class Budget:
         return seconds / (60 * (config.minutes or DEFAULT_MINUTES))
 
 
-def rate(config: TrainingConfig, share: float) -> float:
+def rate(config: TrainingConfig, progress: float) -> float:
     """Learning rate at a share of the run: linear warm-up, then the schedule."""
-    if share < config.warmup:
-        return config.learning_rate * max(share / config.warmup, 0.01)
+    if progress < config.warmup:
+        return config.learning_rate * max(progress / config.warmup, 0.01)
     begin = max(config.warmup, 1 - config.decay) if config.schedule == "wsd" else config.warmup
-    done = min(max((share - begin) / max(1 - begin, 1e-9), 0.0), 1.0)  # of the descent
+    done = min(max((progress - begin) / max(1 - begin, 1e-9), 0.0), 1.0)  # of the descent
     left = {
         "constant": 1.0,
         "linear": 1 - done,
         "wsd": 1 - done,
         "cosine": (1 + math.cos(math.pi * done)) / 2,
     }[config.schedule]
-    return config.learning_rate * (config.final_rate + (1 - config.final_rate) * left)
+    return config.learning_rate * (config.min_lr_ratio + (1 - config.min_lr_ratio) * left)

@@ -9,13 +9,14 @@ from typing import Any
 
 import msgspec
 
+from langue.base.deprecated import rename_keys
 from langue.base.errors import LangueError
 from langue.base.progress import Bar, bar, log
-from langue.nn.fast.choices import keep_freed_memory
+from langue.nn.device import keep_freed_memory
 from langue.tokens.store import TokenStore
 from langue.training.checkpoint import Checkpoints
 from langue.training.distributed import World
-from langue.training.loop import State, Step, Trainer
+from langue.training.loop import RENAMED, State, Step, Trainer
 from langue.training.recipe import Recipe
 from langue.training.report import Metrics, clock, figures_for, peak_memory
 from langue.training.run import METRICS
@@ -40,7 +41,7 @@ def run(
     checkpoints = Checkpoints(folder, trainer.tensors(), world, trainer.config.keep_checkpoints)
     found = checkpoints.read() if resume else None
     if found is not None:
-        trainer.go_on(msgspec.convert(found[0], State))
+        trainer.resume(msgspec.convert(rename_keys(found[0], RENAMED), State))
         model.carry = found[1]
         log.info("going on from step %d", trainer.state.step)
     trainer.state.sessions += 1
@@ -76,13 +77,13 @@ class Session:
         """Until the budget is spent, or True once a stop was asked for and a checkpoint is written."""
         trainer, state = self.trainer, self.trainer.state
         with bar("training", total=1.0) as shown:
-            shown.advance(trainer.share)
-            while (share := trainer.share) < 1:
+            shown.advance(trainer.progress)
+            while (progress := trainer.progress) < 1:
                 done = trainer.step(detailed=(state.step + 1) % self.config.log_every == 0)
                 state.seconds, asked = self._agree(stop.asked)
                 self._show(done, shown)
-                shown.advance(trainer.share - share)
-                if trainer.share >= (len(state.curve) + 1) / self.config.evaluations:
+                shown.advance(trainer.progress - progress)
+                if trainer.progress >= (len(state.curve) + 1) / self.config.evaluations:
                     self._measure()
                 if asked or state.seconds - self.written >= 60 * self.config.checkpoint_minutes:
                     self._checkpoint()
@@ -124,12 +125,12 @@ class Session:
     def _measure(self) -> None:
         trainer, state = self.trainer, self.trainer.state
         loss = trainer.measure()
-        left = state.seconds * (1 / max(trainer.share, 1e-9) - 1)
+        left = state.seconds * (1 / max(trainer.progress, 1e-9) - 1)
         line = self.figures.line(self.speed, loss)
         log.info(
             "step %d (%.0f %%): %s, %s left",
             state.step,
-            100 * min(trainer.share, 1),
+            100 * min(trainer.progress, 1),
             line,
             clock(max(left, 0)),
         )

@@ -12,7 +12,7 @@ from langue.models.folder import DESCRIPTION, save
 from langue.protocols import Causal, Masked
 from langue.tokens.store import TokenStore
 from langue.training.recipe import Recipe
-from langue.training.run import METRICS, abandon, begin, can_resume, check_no_run, run_folder
+from langue.training.run import METRICS, can_resume, check_no_run, discard, run_folder, start_run
 
 
 def train(
@@ -29,10 +29,10 @@ def train(
         Interrupted: Ctrl-C or SIGTERM during a run by gradient, after a checkpoint.
     """
     run = run_folder(output)
-    going_on = resume and can_resume(run)
-    if not going_on:
+    resuming = resume and can_resume(run)
+    if not resuming:
         check_no_run(run, overwrite=overwrite)
-    check_free(output, marker=DESCRIPTION, overwrite=overwrite or going_on)
+    check_free(output, marker=DESCRIPTION, overwrite=overwrite or resuming)
     if recipe.training is None:
         model, measured = _by_counts(recipe, store)
         _save(recipe, store, output, model, measured, overwrite=overwrite)
@@ -41,21 +41,21 @@ def train(
         return
     from langue.training.distributed import World  # torch, which families by counts do without
 
-    with World(shard=recipe.training.shard) as world:
+    with World(fsdp=recipe.training.fsdp) as world:
         if world.first:
-            begin(run, recipe, store, going_on=going_on)
+            start_run(run, recipe, store, resuming=resuming)
         else:
             silence()
         world.wait()
         try:
-            model, measured = _by_gradient(recipe, store, run, world, resume=going_on)
+            model, measured = _by_gradient(recipe, store, run, world, resume=resuming)
         except BaseException:
             if world.first:
-                abandon(run)
+                discard(run)
             raise
         if world.first:
             metrics = run / METRICS
-            _save(recipe, store, output, model, measured, overwrite=overwrite or going_on, metrics=metrics)
+            _save(recipe, store, output, model, measured, overwrite=overwrite or resuming, metrics=metrics)
         world.wait()  # the others may want to read what was saved
     if measured["interrupted"]:
         raise Interrupted(
@@ -113,7 +113,7 @@ def _by_gradient(
 
 def new_model(recipe: Recipe, store: TokenStore) -> Any:
     """A model with random weights, for the vocabulary of a store."""
-    from langue.nn.fast.choices import best_device
+    from langue.nn.device import best_device
 
     assert recipe.family.build is not None and recipe.training is not None
     model = recipe.family.build(recipe.model, recipe.family.vocabulary(store), recipe.training.seed)

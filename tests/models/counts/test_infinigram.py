@@ -29,7 +29,7 @@ def test_one_token_repeated_is_sorted_in_a_moment() -> None:
     assert suffix_array(np.zeros(100_000, np.uint32)).tolist() == list(range(99_999, -1, -1))
 
 
-def by_hand(corpus: list[list[int]], context: list[int], add: float) -> list[float]:
+def by_hand(corpus: list[list[int]], context: list[int], alpha: float) -> list[float]:
     """The distribution after a context, by looking at every place of every document."""
     documents = [[V, *document, 0] for document in corpus]
     for begin in range(len(context) + 1):
@@ -40,21 +40,21 @@ def by_hand(corpus: list[list[int]], context: list[int], add: float) -> list[flo
                 if document[place : place + len(end)] == end and document[place + len(end)] != V:
                     counts[document[place + len(end)]] += 1
         if sum(counts):
-            return [(count + add) / (sum(counts) + add * V) for count in counts]
+            return [(count + alpha) / (sum(counts) + alpha * V) for count in counts]
     raise AssertionError("every corpus has an end of document")
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(corpus=CORPUS, text=st.lists(st.integers(0, 4), max_size=8), add=st.sampled_from([0.0, 0.5]))
+@given(corpus=CORPUS, text=st.lists(st.integers(0, 4), max_size=8), alpha=st.sampled_from([0.0, 0.5]))
 def test_equals_searching_by_hand(
-    make_store: Callable[..., TokenStore], corpus: list[list[int]], text: list[int], add: float
+    make_store: Callable[..., TokenStore], corpus: list[list[int]], text: list[int], alpha: float
 ) -> None:
-    model = estimate(InfiniGramConfig(add=add), make_store(corpus, vocabulary=V))
+    model = estimate(InfiniGramConfig(alpha=alpha), make_store(corpus, vocabulary=V))
     scores = model.log_probs([np.array([*text, 0])])[0]
     rows = model.next_log_probs([np.array(text[:place], np.uint32) for place in range(len(text) + 1)])
     decoder = model.decoder([np.array([], np.uint32)])
     for place, word in enumerate([*text, 0]):
-        expected = by_hand(corpus, [V, *text[:place]], add)
+        expected = by_hand(corpus, [V, *text[:place]], alpha)
         assert sum(expected) == pytest.approx(1)
         assert np.exp(rows[place]) == pytest.approx(expected, abs=1e-6)
         assert np.exp(decoder.log_probs()[0]) == pytest.approx(expected, abs=1e-6)
@@ -74,7 +74,7 @@ def test_finds_every_occurrence_and_its_document(make_store: Callable[..., Token
 
 
 def test_save_and_load_are_exact(make_store: Callable[..., TokenStore], tmp_path: Path) -> None:
-    config = InfiniGramConfig(add=0.1)
+    config = InfiniGramConfig(alpha=0.1)
     model = estimate(config, make_store([[1, 2, 3], [1, 2, 2]], vocabulary=V))
     model.save(tmp_path)
     loaded = load(tmp_path, config, Vocabulary(V, 0))

@@ -49,25 +49,25 @@ class Reference:
         nats = -sum(self.log_probs(features)[word] for features, word in self.places)
         return nats + self.l2 / 2 * (self.weight.square().sum() + self.bias.square().sum())
 
-    def optimise(self) -> None:
-        optimiser = torch.optim.LBFGS(
+    def optimize(self) -> None:
+        optimizer = torch.optim.LBFGS(
             [self.bias, self.weight], max_iter=60, line_search_fn="strong_wolfe", tolerance_change=1e-12
         )
 
         def closure() -> torch.Tensor:
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             value = self.objective()
             value.backward()
             return value
 
-        optimiser.step(closure)
+        optimizer.step(closure)
 
 
 @pytest.mark.parametrize(("order", "skips"), [(2, False), (4, True)])
 def test_finds_the_best_weights(make_store: Callable[..., TokenStore], order: int, skips: bool) -> None:
     """The objective is concave: its value is the optimum's, and so, nearly, is every score."""
     reference = Reference(order, skips, l2=0.5)
-    reference.optimise()
+    reference.optimize()
     config = LogLinearConfig(order=order, skips=skips, epochs=400, learning_rate=1.0, l1=0.0, l2=0.5)
     model = estimate(config, make_store(CORPUS, vocabulary=V))
     nats = -sum(float(found.sum()) for found in model.log_probs([np.array([*ids, 0]) for ids in CORPUS]))

@@ -23,12 +23,12 @@ CORPUS = st.lists(st.lists(st.integers(1, 4), max_size=10), min_size=1, max_size
     corpus=CORPUS,
     text=st.lists(st.integers(1, 5), max_size=6),
     order=st.integers(0, 3),
-    add=st.sampled_from([0.0, 0.5]),
+    alpha=st.sampled_from([0.0, 0.5]),
 )
 def test_equals_counting_by_hand(
-    make_store: Callable[..., TokenStore], corpus: list[list[int]], text: list[int], order: int, add: float
+    make_store: Callable[..., TokenStore], corpus: list[list[int]], text: list[int], order: int, alpha: float
 ) -> None:
-    model = estimate(MarkovConfig(order=order, add=add), make_store(corpus, vocabulary=V))
+    model = estimate(MarkovConfig(order=order, alpha=alpha), make_store(corpus, vocabulary=V))
     followed: dict[tuple[int, ...], Counter[int]] = {}
     for document in corpus:
         words = [V, *document, 0]
@@ -39,7 +39,7 @@ def test_equals_counting_by_hand(
     def p(context: tuple[int, ...], word: int) -> float:
         counts = followed.get(context, Counter())
         total = sum(counts.values())
-        return (counts[word] + add) / (total + add * V) if total else 1 / V
+        return (counts[word] + alpha) / (total + alpha * V) if total else 1 / V
 
     words = [V, *text, 0]
     scores = model.log_probs([np.array(words[1:])])[0]
@@ -59,11 +59,11 @@ def test_what_never_followed_has_probability_zero(make_store: Callable[..., Toke
     store = make_store([[1, 2]], vocabulary=V)
     text = [np.array([1, 1, 0])]
     assert np.isneginf(estimate(MarkovConfig(), store).log_probs(text)[0]).tolist() == [False, True, True]
-    assert np.isfinite(estimate(MarkovConfig(add=1.0), store).log_probs(text)[0]).all()
+    assert np.isfinite(estimate(MarkovConfig(alpha=1.0), store).log_probs(text)[0]).all()
 
 
 def test_save_and_load_are_exact(make_store: Callable[..., TokenStore], tmp_path: Path) -> None:
-    config = MarkovConfig(order=2, add=0.1)
+    config = MarkovConfig(order=2, alpha=0.1)
     model = estimate(config, make_store([[1, 2, 3], [1, 2, 4]], vocabulary=V))
     model.save(tmp_path)
     loaded = load(tmp_path, config, Vocabulary(V, 0))

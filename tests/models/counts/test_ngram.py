@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
-from langue.models.counts.ngram import NGramConfig, estimate, external, load
+from langue.models.counts.ngram import NGramConfig, estimate, load, out_of_core
 from langue.models.counts.ngram.estimate import SMOOTHINGS, Smoothing, discounts
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.prune import prune
-from langue.models.counts.ngram.score import SHORT
+from langue.models.counts.ngram.score import CHUNK_POSITIONS
 from langue.models.counts.ngram.tables import Tables
 from langue.protocols import Vocabulary
 from langue.tokens.prepare import prepare
@@ -111,11 +111,14 @@ def many(make_store: Callable[..., TokenStore], *, vocabulary: int = 80, documen
 
 
 @pytest.mark.parametrize("order", [1, 2, 5, 8])
-def test_streams_and_steps_and_distributions_agree(make_store: Callable[..., TokenStore], order: int) -> None:
+def test_streams_and_steps_and_distributions_agree(
+    make_store: Callable[..., TokenStore], order: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = many(make_store)
     model = estimate(NGramConfig(order=order), store)
     documents = list(store.split("test").documents())
-    assert sum(map(len, documents)) > SHORT
+    assert sum(map(len, documents)) < CHUNK_POSITIONS
+    monkeypatch.setattr("langue.models.counts.ngram.score.CHUNK_POSITIONS", 1000)
     scores, lengths = model.log_probs_and_lengths(documents)
     for ids, found, matched in zip(documents[:20], scores, lengths, strict=False):
         state = np.array([model.begin])
@@ -142,7 +145,7 @@ def test_lengths_are_of_ngrams_that_occur(make_store: Callable[..., TokenStore])
 @pytest.mark.parametrize("smoothing", SMOOTHINGS)
 def test_every_smoothing_is_its_formula(make_store: Callable[..., TokenStore], smoothing: Smoothing) -> None:
     corpus = [[1, 2, 1, 2, 3], [1, 2, 4], [3, 1, 2]]
-    model = estimate(NGramConfig(order=2, smoothing=smoothing, k=0.5), make_store(corpus, vocabulary=V))
+    model = estimate(NGramConfig(order=2, smoothing=smoothing, alpha=0.5), make_store(corpus, vocabulary=V))
     words = Counter(word for document in corpus for word in [*document, 0])
     pairs = Counter(pair for document in corpus for pair in pairwise([BOS, *document, 0]))
     total, after = sum(words.values()), {w: n for (v, w), n in pairs.items() if v == 2}
@@ -253,9 +256,9 @@ def test_counting_in_blocks_gives_the_same_tables(
     if block == 1:
         store = make_store([[1, 2, 3, 1, 2], [], [1, 2], [3, 3, 3, 3]], vocabulary=V)
     whole = estimate(NGramConfig(**settings), store)
-    for name in ("LEAST", "OTHER", "WORD"):
-        monkeypatch.setattr(external, name, 0)
-    monkeypatch.setattr(external, "MEGABYTE", block * (16 + 12 * settings["order"]))
+    for name in ("MIN_BLOCK_POSITIONS", "OTHER_BYTES", "WORD_BYTES"):
+        monkeypatch.setattr(out_of_core, name, 0)
+    monkeypatch.setattr(out_of_core, "MEGABYTE", block * (16 + 12 * settings["order"]))
     blocks = estimate(NGramConfig(**settings, memory=1), store)
     for name, one, other in zip(Tables._fields, whole.tables, blocks.tables, strict=True):
         assert np.array_equal(one, other), name
@@ -264,14 +267,14 @@ def test_counting_in_blocks_gives_the_same_tables(
 
 @pytest.mark.parametrize("settings", [{}, {"prune": (0, 1)}, {"prune_entropy": 1e-5}])
 @pytest.mark.parametrize("order", [1, 2, 5])
-def test_quantised_tables_lose_little_and_never_flatter(
+def test_quantized_tables_lose_little_and_never_flatter(
     make_store: Callable[..., TokenStore], tmp_path: Path, order: int, settings: dict[str, Any]
 ) -> None:
     """After every context the words sum to one at most; scores, steps and distributions agree; and the
     tables are half as large, the same under a ceiling, and the same once saved."""
     store = many(make_store)
     exact = estimate(NGramConfig(order=order, **settings), store)
-    config = NGramConfig(order=order, quantise=True, **settings)
+    config = NGramConfig(order=order, quantize=True, **settings)
     model = estimate(config, store)
     documents = list(store.split("test").documents())
     scores, lengths = model.log_probs_and_lengths(documents)

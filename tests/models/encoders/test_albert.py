@@ -14,9 +14,9 @@ from langue.models.encoders.albert import (
     AlbertConfig,
     batches,
     build,
-    from_released,
+    from_hf,
     load,
-    to_released,
+    to_hf,
 )
 from langue.protocols import Masked, Vocabulary
 from langue.tokens.store import TokenStore
@@ -24,7 +24,14 @@ from langue.tokens.store import TokenStore
 transformers = pytest.importorskip("transformers")
 
 V = Vocabulary(47, 0)  # and three special ids
-SHAPE: dict[str, Any] = {"layers": 3, "width": 32, "heads": 4, "context": 24, "inner": 48, "embedding": 16}
+SHAPE: dict[str, Any] = {
+    "layers": 3,
+    "width": 32,
+    "heads": 4,
+    "context": 24,
+    "d_ff": 48,
+    "embedding_size": 16,
+}
 
 
 def model_of(vocabulary: Vocabulary = V, **options: Any) -> Albert:
@@ -39,7 +46,7 @@ def model_of(vocabulary: Vocabulary = V, **options: Any) -> Albert:
 
 def test_outputs_are_hugging_faces_both_ways() -> None:
     model = model_of()
-    table, weights = to_released(model)
+    table, weights = to_hf(model)
     peer = transformers.AlbertForPreTraining(transformers.AlbertConfig(**table)).eval()
     peer.load_state_dict(weights)
     torch.manual_seed(3)
@@ -54,11 +61,11 @@ def test_outputs_are_hugging_faces_both_ways() -> None:
         torch.testing.assert_close(x[seen], theirs.hidden_states[-1][seen], **close)
         logits = model.predict(x) @ matrix.T + bias
         torch.testing.assert_close(logits[seen], theirs.prediction_logits[seen], **close)
-        torch.testing.assert_close(model.relate(x[:, 0]), theirs.sop_logits, **close)
-    back = from_released(model.config, V, peer.state_dict())
+        torch.testing.assert_close(model.sentence_pair_logits(x[:, 0]), theirs.sop_logits, **close)
+    back = from_hf(model.config, V, peer.state_dict())
     for name, tensor in back.state_dict().items():
         assert torch.equal(tensor, model.state_dict()[name]), name
-    encoder = from_released(model.config, V, peer.albert.state_dict())
+    encoder = from_hf(model.config, V, peer.albert.state_dict())
     with torch.no_grad():
         again = encoder(ids, torch.arange(24).expand(2, -1), types, seen[:, None, None])
     torch.testing.assert_close(again, x)
@@ -66,7 +73,7 @@ def test_outputs_are_hugging_faces_both_ways() -> None:
 
 def test_sharing_makes_it_small() -> None:
     """Table 1 of the paper: base has 12 million parameters."""
-    base = {"size": "base", "vocabulary_rows": 30000, "pairs": "none"}
+    base = {"size": "base", "padded_vocab_size": 30000, "sentence_pairs": "none"}
     with torch.device("meta"):
         model = Albert(decode(AlbertConfig, base, "model"), Vocabulary(29997, 0))
     head = sum(parameter.numel() for parameter in model.prediction.parameters())
@@ -119,4 +126,4 @@ def test_save_and_load_are_exact(tmp_path: Path) -> None:
     loaded = load(tmp_path, model.config, V)
     assert np.array_equal(model.hidden([np.arange(1, 20)])[0], loaded.hidden([np.arange(1, 20)])[0])
     with pytest.raises(LangueError, match="ALBERT has no position = relative"):
-        to_released(model)
+        to_hf(model)

@@ -10,16 +10,17 @@ import torch
 
 from langue.base.config import decode
 from langue.base.errors import LangueError
-from langue.models.encoders.bert import Bert, BertConfig, batches, build, from_released, load, to_released
+from langue.models.encoders.bert import Bert, BertConfig, build, from_hf, load, to_hf
+from langue.models.encoders.setup import batches
 from langue.protocols import Masked, Vocabulary
-from langue.tokens.masked import MaskedBatch
+from langue.tokens.masked_batch import MaskedBatch
 from langue.tokens.store import TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
 
 transformers = pytest.importorskip("transformers")
 
 V = Vocabulary(47, 0)  # and three special ids
-SHAPE: dict[str, Any] = {"layers": 2, "width": 32, "heads": 4, "context": 24, "inner": 48}
+SHAPE: dict[str, Any] = {"layers": 2, "width": 32, "heads": 4, "context": 24, "d_ff": 48}
 
 
 def model_of(**options: Any) -> Bert:
@@ -62,7 +63,7 @@ def read() -> tuple[torch.Tensor, torch.Tensor]:
 def test_outputs_are_hugging_faces_with_its_weights(
     peer: Any, read: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
-    model = from_released(decode(BertConfig, SHAPE, "model"), V, peer.state_dict()).eval()
+    model = from_hf(decode(BertConfig, SHAPE, "model"), V, peer.state_dict()).eval()
     ids, types = read
     seen = torch.ones_like(ids)
     seen[1, 15:] = 0
@@ -76,14 +77,16 @@ def test_outputs_are_hugging_faces_with_its_weights(
         torch.testing.assert_close(x[real], theirs.hidden_states[-1][real], **close)
         ours = model.predict(x) @ matrix.T + bias
         torch.testing.assert_close(ours[real], theirs.prediction_logits[real], **close)
-        torch.testing.assert_close(model.relate(x[:, 0]), theirs.seq_relationship_logits, **close)
+        torch.testing.assert_close(
+            model.sentence_pair_logits(x[:, 0]), theirs.seq_relationship_logits, **close
+        )
 
 
 def test_what_models_say_of_texts_is_hugging_faces(
     peer: Any, read: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
     """Through the protocol: texts of any lengths, read together."""
-    model = from_released(decode(BertConfig, SHAPE, "model"), V, peer.state_dict()).eval()
+    model = from_hf(decode(BertConfig, SHAPE, "model"), V, peer.state_dict()).eval()
     ids, types = (part.numpy() for part in read)
     sequences, kinds, places = [ids[0], ids[1, :15]], [types[0], types[1, :15]], [np.r_[3, 20], np.r_[14]]
     with torch.no_grad():
@@ -114,8 +117,8 @@ def model_on(store: TokenStore, **options: Any) -> tuple[Bert, MaskedBatch]:
 
 def test_loss_and_gradients_are_hugging_faces(text_store: TokenStore) -> None:
     """With padded batches; the next test shows that packed ones have the same loss."""
-    model, batch = model_on(text_store, pairs="next")
-    table, weights = to_released(model)
+    model, batch = model_on(text_store, sentence_pairs="next_sentence")
+    table, weights = to_hf(model)
     peer = transformers.BertForPreTraining(transformers.BertConfig(**table)).eval()
     peer.load_state_dict(weights)
     batch = batch.unpacked()
@@ -138,9 +141,9 @@ def test_loss_and_gradients_are_hugging_faces(text_store: TokenStore) -> None:
     torch.testing.assert_close(ours[1:], theirs[1:], rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("pairs", ["none", "next", "order"])
+@pytest.mark.parametrize("pairs", ["none", "next_sentence", "sentence_order"])
 def test_packed_rows_have_the_loss_of_padded_ones(pairs: str, text_store: TokenStore) -> None:
-    model, batch = model_on(text_store, pairs=pairs)
+    model, batch = model_on(text_store, sentence_pairs=pairs)
     apart = batch.unpacked()
     assert (batch.segments.max(1) > batch.segments.min(1)).any()  # several pieces in a row
     assert len(apart.inputs) > len(batch.inputs)
@@ -152,14 +155,14 @@ def test_packed_rows_have_the_loss_of_padded_ones(pairs: str, text_store: TokenS
     for one, other in zip(gradients, others, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
     by_setting = build(
-        decode(BertConfig, SHAPE | {"pairs": pairs, "packed": False}, "m"), model.vocabulary, 0
+        decode(BertConfig, SHAPE | {"sentence_pairs": pairs, "packed": False}, "m"), model.vocabulary, 0
     )
     by_setting.load_state_dict(model.state_dict())
     assert by_setting.loss(batch).item() == padded.item()
 
 
 def test_micro_batches_sum_to_the_batch(text_store: TokenStore) -> None:
-    model, batch = model_on(text_store, pairs="next")
+    model, batch = model_on(text_store, sentence_pairs="next_sentence")
     parts = [batch.cut(0, 2), batch.cut(2, 3), batch.cut(3, 6)]
     assert sum(part.targets_count for part in parts) == batch.targets_count
     assert sum(model.loss(part).item() for part in parts) == pytest.approx(model.loss(batch).item(), rel=1e-5)
@@ -168,7 +171,7 @@ def test_micro_batches_sum_to_the_batch(text_store: TokenStore) -> None:
 def test_weights_go_to_hugging_face_and_back(tmp_path: Path, read: tuple[torch.Tensor, torch.Tensor]) -> None:
     """Saved by transformers and by us, loaded by either."""
     model = model_of()
-    table, weights = to_released(model)
+    table, weights = to_hf(model)
     peer = transformers.BertForPreTraining(transformers.BertConfig(**table))
     peer.load_state_dict(weights)
     ids, types = read
@@ -176,7 +179,7 @@ def test_weights_go_to_hugging_face_and_back(tmp_path: Path, read: tuple[torch.T
     with torch.no_grad():
         theirs = peer.eval().bert(ids, token_type_ids=types).last_hidden_state
         torch.testing.assert_close(theirs, hidden.detach(), rtol=0, atol=1e-4)
-    back = from_released(model.config, V, peer.state_dict())
+    back = from_hf(model.config, V, peer.state_dict())
     for name, tensor in back.state_dict().items():
         assert torch.equal(tensor, model.state_dict()[name]), name
 
@@ -184,7 +187,7 @@ def test_weights_go_to_hugging_face_and_back(tmp_path: Path, read: tuple[torch.T
 def test_an_encoder_without_heads_keeps_its_encoder(
     read: tuple[torch.Tensor, torch.Tensor], peer: Any
 ) -> None:
-    model = from_released(decode(BertConfig, SHAPE, "model"), V, peer.bert.state_dict()).eval()
+    model = from_hf(decode(BertConfig, SHAPE, "model"), V, peer.bert.state_dict()).eval()
     ids, types = read
     with torch.no_grad():
         theirs = peer.bert(ids, token_type_ids=types)
@@ -194,17 +197,17 @@ def test_an_encoder_without_heads_keeps_its_encoder(
 
 def test_weights_of_another_model_are_refused(peer: Any) -> None:
     with pytest.raises(LangueError, match=r"of another model: bert.encoder.layer.1"):
-        from_released(decode(BertConfig, SHAPE | {"layers": 1}, "model"), V, peer.state_dict())
+        from_hf(decode(BertConfig, SHAPE | {"layers": 1}, "model"), V, peer.state_dict())
     with pytest.raises(LangueError, match="does not fit the model"):
-        from_released(decode(BertConfig, SHAPE | {"width": 16}, "model"), V, peer.state_dict())
+        from_hf(decode(BertConfig, SHAPE | {"width": 16}, "model"), V, peer.state_dict())
     with pytest.raises(LangueError, match="does not fit the model"):
-        from_released(decode(BertConfig, SHAPE | {"layers": 3}, "model"), V, peer.state_dict())
+        from_hf(decode(BertConfig, SHAPE | {"layers": 3}, "model"), V, peer.state_dict())
 
 
 def test_no_label_reaches_its_prediction(text_store: TokenStore) -> None:
     """Other texts under the masks leave what is read as it is, to the last bit."""
     split = text_store.split("train")
-    model, batch = model_on(text_store, pairs="none", unit="token")
+    model, batch = model_on(text_store, sentence_pairs="none", masking="token")
     masked = batch.inputs == model.specials.mask
     assert masked.sum() > 5
     numbers = np.arange(len(split.tokens))  # the stream with each token replaced by its place in it
@@ -223,7 +226,7 @@ def test_no_label_reaches_its_prediction(text_store: TokenStore) -> None:
 
 def test_no_gradient_reaches_a_prediction_from_its_label(text_store: TokenStore) -> None:
     """Hidden states depend on the embeddings of what is read, and on no other row."""
-    model, batch = model_on(text_store, pairs="none")
+    model, batch = model_on(text_store, sentence_pairs="none")
     alone = 0
     for row in range(batch.rows):
         x = model.read(batch.cut(row, row + 1))[0]
@@ -236,7 +239,7 @@ def test_no_gradient_reaches_a_prediction_from_its_label(text_store: TokenStore)
 
 
 def test_packed_documents_do_not_see_each_other(text_store: TokenStore) -> None:
-    model, batch = model_on(text_store, pairs="none")
+    model, batch = model_on(text_store, sentence_pairs="none")
     row = next(row for row in range(6) if len(np.unique(batch.segments[row])) > 1)
     first = batch.segments[row] == batch.segments[row, 0]
     inputs = batch.inputs.copy()
@@ -247,7 +250,7 @@ def test_packed_documents_do_not_see_each_other(text_store: TokenStore) -> None:
 
 
 def test_no_gradient_flows_between_documents_of_a_row(text_store: TokenStore) -> None:
-    model, batch = model_on(text_store, pairs="next")
+    model, batch = model_on(text_store, sentence_pairs="next_sentence")
     row = next(row for row in range(6) if len(np.unique(batch.segments[row])) > 1)
     first = torch.from_numpy(batch.segments[row] == batch.segments[row, 0])
     embedded: list[torch.Tensor] = []
@@ -284,7 +287,7 @@ def test_save_and_load_are_exact(tmp_path: Path) -> None:
 
 def test_the_released_shape_has_110_million_parameters() -> None:
     with torch.device("meta"):
-        model = Bert(BertConfig(size="base", vocabulary_rows=30522), Vocabulary(30519, 0))
+        model = Bert(BertConfig(size="base", padded_vocab_size=30522), Vocabulary(30519, 0))
     head = sum(part.numel() for part in model.prediction.parameters()) + sum(
         part.numel() for part in model.relation.parameters()
     )
@@ -301,11 +304,13 @@ def test_settings_that_make_no_sense_are_refused() -> None:
 APART = {"attention": "disentangled"}
 
 
-@pytest.mark.parametrize("options", [APART, APART | {"decoder": True}], ids=["apart", "decoder"])
+@pytest.mark.parametrize(
+    "options", [APART, APART | {"enhanced_mask_decoder": True}], ids=["apart", "decoder"]
+)
 def test_disentangled_rows_packed_and_padded_are_the_same(
     options: dict[str, Any], text_store: TokenStore
 ) -> None:
-    model, batch = model_on(text_store, pairs="next", **options)
+    model, batch = model_on(text_store, sentence_pairs="next_sentence", **options)
     assert (batch.segments.max(1) > batch.segments.min(1)).any()
     loss, padded = model.loss(batch), model.loss(batch.unpacked())
     assert loss.item() == pytest.approx(padded.item(), rel=1e-5)
@@ -318,7 +323,7 @@ def test_absolute_positions_come_in_only_at_the_decoder(text_store: TokenStore) 
     ids = torch.randint(1, 40, (1, 12))
     types, here = torch.zeros_like(ids), torch.arange(12)[None]
     for decoder in (False, True):
-        model, _ = model_on(text_store, attention="disentangled", decoder=decoder)
+        model, _ = model_on(text_store, attention="disentangled", enhanced_mask_decoder=decoder)
         with torch.no_grad():
             one, other = model(ids, here, types, None), model(ids, here + 7, types, None)
             assert torch.equal(one, other)
@@ -331,7 +336,9 @@ def test_absolute_positions_come_in_only_at_the_decoder(text_store: TokenStore) 
 
 def test_what_is_said_through_the_decoder_is_what_is_learned(text_store: TokenStore) -> None:
     """The loss of a batch is what `masked_log_probs` says of its hidden tokens."""
-    model, batch = model_on(text_store, pairs="none", attention="disentangled", decoder=True)
+    model, batch = model_on(
+        text_store, sentence_pairs="none", attention="disentangled", enhanced_mask_decoder=True
+    )
     apart = batch.unpacked()
     rows = [row[segments >= 0] for row, segments in zip(apart.inputs, apart.segments, strict=True)]
     places = [np.flatnonzero(targets >= 0) for targets in apart.targets]
@@ -346,9 +353,9 @@ def test_what_is_said_through_the_decoder_is_what_is_learned(text_store: TokenSt
 
 def test_bert_had_no_disentangled_attention() -> None:
     with pytest.raises(LangueError, match="BERT has no attention = disentangled"):
-        to_released(model_of(attention="disentangled"))
+        to_hf(model_of(attention="disentangled"))
     with pytest.raises(LangueError, match="it goes with attention"):
-        decode(BertConfig, SHAPE | {"decoder": True}, "model")
+        decode(BertConfig, SHAPE | {"enhanced_mask_decoder": True}, "model")
 
 
 @pytest.mark.parametrize("options", [{}, APART], ids=["plain", "apart"])
@@ -356,7 +363,7 @@ def test_some_places_alone_have_the_states_they_have_among_all(
     options: dict[str, Any], text_store: TokenStore
 ) -> None:
     """In any order, rows without one and a row with many; and so have their gradients."""
-    model, batch = model_on(text_store, pairs="none", **options)
+    model, batch = model_on(text_store, sentence_pairs="none", **options)
     places = torch.tensor([5 * 24 + 3, 0, 2, 24 + 23, 1, 3 * 24 + 7, 5])
     whole, some = model.read(batch).flatten(0, 1)[places], model.read(batch, places)
     torch.testing.assert_close(some, whole, rtol=0, atol=1e-5)

@@ -13,23 +13,23 @@ import langue
 from langue.base.config import decode
 from langue.base.errors import Interrupted, LangueError
 from langue.base.seeds import generator
-from langue.models.encoders.electra import Pair, PairConfig, batches, build, load, to_released
+from langue.models.encoders.electra import Electra, ElectraConfig, batches, build, load, to_hf
 from langue.protocols import Discriminating, Vocabulary
-from langue.tokens.drawn import DrawnBatch, judged, written
 from langue.tokens.masking import NONE
+from langue.tokens.rtd import RTDBatch, rtd_positions, written
 from langue.tokens.store import TokenStore
 from langue.training.session import Session
 
 transformers = pytest.importorskip("transformers")
 
 V = Vocabulary(47, 0)  # and three special ids
-SHAPE: dict[str, Any] = {"layers": 2, "width": 32, "heads": 4, "context": 24, "inner": 48}
+SHAPE: dict[str, Any] = {"layers": 2, "width": 32, "heads": 4, "context": 24, "d_ff": 48}
 SHARES = ["embedding", "gradient-disentangled", "all", "none"]
 
 
-def model_of(vocabulary: Vocabulary = V, **options: Any) -> Pair:
+def model_of(vocabulary: Vocabulary = V, **options: Any) -> Electra:
     """A small model whose weights are large enough that every part of it matters."""
-    model = build(decode(PairConfig, SHAPE | options, "model"), vocabulary, seed=1)
+    model = build(decode(ElectraConfig, SHAPE | options, "model"), vocabulary, seed=1)
     torch.manual_seed(2)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -37,14 +37,14 @@ def model_of(vocabulary: Vocabulary = V, **options: Any) -> Pair:
     return model
 
 
-def model_on(store: TokenStore, **options: Any) -> tuple[Pair, DrawnBatch]:
+def model_on(store: TokenStore, **options: Any) -> tuple[Electra, RTDBatch]:
     """A model for the texts of a store, and a batch of them."""
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     model = model_of(vocabulary, **options)
     return model, batches(store.split("train"), vocabulary, model.config, 6, 24, 0).batch(0)
 
 
-def touched(loss: torch.Tensor, model: Pair) -> set[str]:
+def touched(loss: torch.Tensor, model: Electra) -> set[str]:
     """Names of the weights that a loss moves."""
     named = dict(model.named_parameters())
     gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True, retain_graph=True)
@@ -55,11 +55,11 @@ def touched(loss: torch.Tensor, model: Pair) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("options", [{}, {"embedding": 16}], ids=["square", "narrow"])
+@pytest.mark.parametrize("options", [{}, {"embedding_size": 16}], ids=["square", "narrow"])
 @pytest.mark.parametrize("share", SHARES)
 def test_the_discriminator_is_hugging_faces(share: str, options: dict[str, int]) -> None:
-    model = model_of(share=share, **options).eval()
-    table, weights = to_released(model)
+    model = model_of(embedding_sharing=share, **options).eval()
+    table, weights = to_hf(model)
     peer = transformers.ElectraForPreTraining(transformers.ElectraConfig(**table)).eval()
     peer.load_state_dict(weights)
     torch.manual_seed(3)
@@ -77,8 +77,8 @@ def test_the_discriminator_is_hugging_faces(share: str, options: dict[str, int])
 @pytest.mark.parametrize("share", SHARES)
 def test_the_loss_is_that_of_the_paper_written_out(share: str, text_store: TokenStore) -> None:
     """Piece by piece, with the draws by numpy and the discriminator of transformers."""
-    model, batch = model_on(text_store, share=share)
-    table, weights = to_released(model)
+    model, batch = model_on(text_store, embedding_sharing=share)
+    table, weights = to_hf(model)
     peer = transformers.ElectraForPreTraining(transformers.ElectraConfig(**table)).eval()
     peer.load_state_dict(weights)
     rows = batch.masked
@@ -134,7 +134,7 @@ def test_tokens_are_drawn_from_the_generators_distribution() -> None:
 
 def test_draws_are_a_pure_function_of_seed_and_step(text_store: TokenStore) -> None:
     vocabulary = Vocabulary(text_store.vocabulary_size, text_store.eos)
-    config = decode(PairConfig, SHAPE, "model")
+    config = decode(ElectraConfig, SHAPE, "model")
     split = text_store.split("train")
     one, again, other = (batches(split, vocabulary, config, 6, 24, seed) for seed in (0, 0, 1))
     again.batch(5)
@@ -152,7 +152,7 @@ def test_draws_are_a_pure_function_of_seed_and_step(text_store: TokenStore) -> N
 
 def test_no_gradient_passes_through_the_drawing(text_store: TokenStore) -> None:
     """With nothing shared, each loss moves one of the two and no weight of the other."""
-    model, batch = model_on(text_store, share="none")
+    model, batch = model_on(text_store, embedding_sharing="none")
     generated, detected = model.losses(batch)
     of_generator = {
         name for name, _ in model.named_parameters() if name.startswith(("embeddings.", "filler."))
@@ -164,7 +164,7 @@ def test_no_gradient_passes_through_the_drawing(text_store: TokenStore) -> None:
 
 
 def test_a_shared_embedding_is_moved_by_both(text_store: TokenStore) -> None:
-    model, batch = model_on(text_store, share="embedding")
+    model, batch = model_on(text_store, embedding_sharing="embedding")
     generated, detected = model.losses(batch)
     both = touched(generated, model) & touched(detected, model)
     assert both == {name for name, _ in model.named_parameters() if name.startswith("embeddings.")}
@@ -173,7 +173,7 @@ def test_a_shared_embedding_is_moved_by_both(text_store: TokenStore) -> None:
 
 def test_disentangled_gradients_leave_the_shared_table_alone(text_store: TokenStore) -> None:
     """The discriminator's loss moves the table of its own, the generator's the shared one."""
-    model, batch = model_on(text_store, share="gradient-disentangled")
+    model, batch = model_on(text_store, embedding_sharing="gradient-disentangled")
     generated, detected = model.losses(batch)
     moved = touched(detected, model)
     assert {"own.word.weight", "own.position.weight", "own.part.weight"} <= moved
@@ -187,7 +187,9 @@ def test_disentangled_gradients_leave_the_shared_table_alone(text_store: TokenSt
 
 
 def test_the_table_of_its_own_begins_at_zero() -> None:
-    model = build(decode(PairConfig, SHAPE | {"share": "gradient-disentangled"}, "model"), V, seed=1)
+    model = build(
+        decode(ElectraConfig, SHAPE | {"embedding_sharing": "gradient-disentangled"}, "model"), V, seed=1
+    )
     assert model.own is not None
     for table in (model.own.word, model.own.position, model.own.part):
         assert table is not None and not table.weight.any()
@@ -201,7 +203,7 @@ def test_the_table_of_its_own_begins_at_zero() -> None:
 def test_what_is_shared_is_one_tensor(share: str, small_store: Path, tmp_path: Path) -> None:
     """After training and after loading: to move it moves what both say."""
     tiny = {"layers": 1, "width": 32, "heads": 2, "context": 32, "batch_tokens": 256, "steps": 3}
-    trained: Any = langue.train("pair", small_store, tmp_path / "pair", share=share, **tiny)
+    trained: Any = langue.train("electra", small_store, tmp_path / "pair", embedding_sharing=share, **tiny)
     for model in (trained.folder.model, langue.load(tmp_path / "pair").folder.model):  # type: ignore[union-attr]
         table = model.embeddings.word.weight
         assert model.output[0] is table
@@ -217,21 +219,21 @@ def test_what_is_shared_is_one_tensor(share: str, small_store: Path, tmp_path: P
 
 
 def test_sharing_all_leaves_one_network() -> None:
-    """One encoder, one table and two heads: what `share = none` has twice."""
-    sizes = {share: model_of(share=share).size()["parameters"] for share in SHARES}
+    """One encoder, one table and two heads: what `embedding_sharing = none` has twice."""
+    sizes = {share: model_of(embedding_sharing=share).size()["parameters"] for share in SHARES}
     assert sizes["all"] < sizes["embedding"] < sizes["none"]
     assert sizes["gradient-disentangled"] == sizes["none"]
-    model = model_of(share="all")
+    model = model_of(embedding_sharing="all")
     assert model.filler is None and model.own is None
 
 
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("attention", ["plain", "disentangled"])
 def test_packed_rows_have_the_loss_of_padded_ones(share: str, attention: str, text_store: TokenStore) -> None:
-    model, batch = model_on(text_store, share=share, attention=attention)
+    model, batch = model_on(text_store, embedding_sharing=share, attention=attention)
     rows = batch.masked
     assert (rows.segments.max(1) > rows.segments.min(1)).any()  # several pieces in a row
-    apart = model_of(model.vocabulary, share=share, attention=attention, packed=False)
+    apart = model_of(model.vocabulary, embedding_sharing=share, attention=attention, packed=False)
     apart.load_state_dict(model.state_dict())
     one, other = model.losses(batch), apart.losses(batch)
     for packed, padded in zip(one, other, strict=True):
@@ -245,7 +247,7 @@ def test_packed_rows_have_the_loss_of_padded_ones(share: str, attention: str, te
 def test_a_label_reaches_neither_network(text_store: TokenStore) -> None:
     """Other texts under the masks: the generator reads and draws the same, so does the discriminator."""
     split = text_store.split("train")
-    model, batch = model_on(text_store, unit="token")
+    model, batch = model_on(text_store, masking="token")
     rows = batch.masked
     numbers = np.arange(len(split.tokens))
     source = batches(replace(split, tokens=numbers), model.vocabulary, model.config, 6, 24, 0)
@@ -267,7 +269,7 @@ def test_a_label_reaches_neither_network(text_store: TokenStore) -> None:
 
 def test_only_tokens_of_the_text_are_judged(text_store: TokenStore) -> None:
     model, batch = model_on(text_store)
-    rows, here = batch.masked, judged(batch.masked, model.specials)
+    rows, here = batch.masked, rtd_positions(batch.masked, model.specials)
     assert not np.isin(written(rows)[here], model.specials).any()
     assert here[rows.targets != NONE].all()
     assert np.isin(rows.inputs[~here], model.specials[:2]).all()
@@ -292,7 +294,7 @@ def test_a_padded_batch_says_what_each_text_alone_says() -> None:
 
 @pytest.mark.parametrize("share", SHARES)
 def test_save_and_load_are_exact(share: str, tmp_path: Path) -> None:
-    model = model_of(share=share, embedding=16).eval()
+    model = model_of(embedding_sharing=share, embedding_size=16).eval()
     model.save(tmp_path)
     loaded = load(tmp_path, model.config, V)
     ids, places = [np.arange(1, 20)], [np.array([4, 7])]
@@ -313,15 +315,15 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
         "steps": 8,
         "dropout": 0.1,
     }
-    straight: Any = langue.train("pair", small_store, tmp_path / "a", **tiny)
+    straight: Any = langue.train("electra", small_store, tmp_path / "a", **tiny)
     agree = Session._agree
     monkeypatch.setattr(
         Session, "_agree", lambda self, asked: (agree(self, asked)[0], self.trainer.state.step == 3)
     )
     with pytest.raises(Interrupted):
-        langue.train("pair", small_store, tmp_path / "b", **tiny)
+        langue.train("electra", small_store, tmp_path / "b", **tiny)
     monkeypatch.undo()
-    resumed: Any = langue.train("pair", small_store, tmp_path / "b", **tiny, resume=True)
+    resumed: Any = langue.train("electra", small_store, tmp_path / "b", **tiny, resume=True)
     others = resumed.folder.model.state_dict()
     for name, tensor in straight.folder.model.state_dict().items():
         assert torch.equal(tensor, others[name]), name
@@ -329,7 +331,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
 
 def test_every_verb_takes_a_pair(small_store: Path, tmp_path: Path) -> None:
     tiny = {"layers": 1, "width": 64, "heads": 2, "context": 32, "batch_tokens": 512}
-    trained: Any = langue.train("pair", small_store, tmp_path / "m", steps=60, learning_rate=3e-3, **tiny)
+    trained: Any = langue.train("electra", small_store, tmp_path / "m", steps=60, learning_rate=3e-3, **tiny)
     facts = langue.evaluate(trained, small_store, check=True).to_json()
     assert all(check["passed"] for check in facts["checks"])
     assert facts["masked_bits_per_token"]["value"] < 9.2  # log2(600): guessing
@@ -352,10 +354,10 @@ def test_the_discriminator_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     store = TokenStore(tmp_path / "abc")
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     shape = {"layers": 1, "width": 64, "heads": 2, "context": 32, "attention": "disentangled"}
-    config = decode(PairConfig, shape, "model")
+    config = decode(ElectraConfig, shape, "model")
     model = build(config, vocabulary, 0).train()
     source = batches(store.split("train"), vocabulary, config, 16, 32, 0)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     nats, replaced, draw_tokens = [], [], model.draw
     drawn: list[torch.Tensor] = []
     monkeypatch.setattr(model, "draw", lambda *given: drawn.append(draw_tokens(*given)) or drawn[-1])
@@ -363,21 +365,21 @@ def test_the_discriminator_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         batch = source.batch(step)
         generated, detected = model.losses(batch)
         labels = batch.masked.targets[batch.masked.targets != NONE]
-        judgements = int(judged(batch.masked, model.specials).sum())
+        judgements = int(rtd_positions(batch.masked, model.specials).sum())
         replaced.append(int((drawn[-1].numpy() != labels).sum()) / judgements)
         nats.append(detected.item() / judgements)
         ((generated + batch.weight * detected) / batch.targets_count).backward()
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
     share = float(np.mean(replaced[-20:]))
     guessing = -share * np.log(share) - (1 - share) * np.log(1 - share)
     assert np.mean(nats[-20:]) < 0.9 * guessing, (np.mean(nats[-20:]), guessing)
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(LangueError, match='it goes with pairs = "none"'):
-        decode(PairConfig, SHAPE | {"pairs": "next"}, "model")
+    with pytest.raises(LangueError, match='it goes with sentence_pairs = "none"'):
+        decode(ElectraConfig, SHAPE | {"sentence_pairs": "next_sentence"}, "model")
     with pytest.raises(LangueError, match="leave its size out"):
-        decode(PairConfig, SHAPE | {"share": "all", "generator_heads": 1}, "model")
+        decode(ElectraConfig, SHAPE | {"embedding_sharing": "all", "generator_heads": 1}, "model")
     with pytest.raises(LangueError, match="ELECTRA has no attention = disentangled"):
-        to_released(model_of(attention="disentangled"))
+        to_hf(model_of(attention="disentangled"))

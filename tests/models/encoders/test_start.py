@@ -13,12 +13,18 @@ from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.models.encoders.albert import Albert, AlbertConfig
 from langue.models.encoders.bert import Bert, BertConfig
-from langue.models.encoders.from_bert import factorised
+from langue.models.encoders.from_bert import factorized
 from langue.models.encoders.start import lengthened, stretched
 from langue.protocols import Vocabulary
 
-TINY = {"layers": 1, "width": 32, "heads": 2, "context": 16, "batch_tokens": 256, "pairs": "none"}
-STILL = {"steps": 1, "batch_tokens": 256, "learning_rate": 1e-30, "weight_decay": 0.0, "pairs": "none"}
+TINY = {"layers": 1, "width": 32, "heads": 2, "context": 16, "batch_tokens": 256, "sentence_pairs": "none"}
+STILL = {
+    "steps": 1,
+    "batch_tokens": 256,
+    "learning_rate": 1e-30,
+    "weight_decay": 0.0,
+    "sentence_pairs": "none",
+}
 
 
 @pytest.fixture(scope="module", params=["bert", "albert"])
@@ -26,7 +32,7 @@ def trained(
     request: pytest.FixtureRequest, small_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Any:
     folder = tmp_path_factory.mktemp("first") / request.param
-    extra = {"embedding": 16} if request.param == "albert" else {}
+    extra = {"embedding_size": 16} if request.param == "albert" else {}
     langue.train(request.param, small_store, folder, **TINY, **extra, steps=5)
     return request.param, folder, extra
 
@@ -34,7 +40,7 @@ def trained(
 def test_goes_on_with_the_same_weights(trained: Any, small_store: Path, tmp_path: Path) -> None:
     """A step of no length leaves the model what it was; shape and tokenizer are taken over."""
     family, folder, extra = trained
-    langue.train(family, small_store, tmp_path / "m", start=str(folder), **STILL, **extra)
+    langue.train(family, small_store, tmp_path / "m", init_from=str(folder), **STILL, **extra)
     one, other = langue.load(folder), langue.load(tmp_path / "m")
     assert one.fill("The [MASK] is", k=8).to_json() == other.fill("The [MASK] is", k=8).to_json()
     assert other.info()["config"]["width"] == 32
@@ -44,7 +50,7 @@ def test_goes_on_with_the_same_weights(trained: Any, small_store: Path, tmp_path
 
 def test_positions_are_stretched_to_a_longer_context(trained: Any, small_store: Path, tmp_path: Path) -> None:
     family, folder, extra = trained
-    langue.train(family, small_store, tmp_path / "m", start=str(folder), context=31, **STILL, **extra)
+    langue.train(family, small_store, tmp_path / "m", init_from=str(folder), context=31, **STILL, **extra)
     old, new = (
         langue.load(path).folder.model.embeddings.position.weight for path in (folder, tmp_path / "m")
     )
@@ -57,7 +63,7 @@ def test_positions_are_stretched_to_a_longer_context(trained: Any, small_store: 
 def test_a_larger_vocabulary_keeps_what_it_shares(trained: Any, small_text: Path, tmp_path: Path) -> None:
     family, folder, extra = trained
     langue.prepare(small_text, tmp_path / "s", vocabulary=700, documents="blank-line")
-    langue.train(family, tmp_path / "s", tmp_path / "m", start=str(folder), **STILL, **extra)
+    langue.train(family, tmp_path / "s", tmp_path / "m", init_from=str(folder), **STILL, **extra)
     old, new = langue.load(folder), langue.load(tmp_path / "m")
     rows = new.folder.model.embeddings.word.weight
     before = old.folder.model.embeddings.word.weight
@@ -81,9 +87,9 @@ def test_what_cannot_be_taken_over_is_told(
 ) -> None:
     family, folder, extra = trained
     for message, settings in (
-        ("leave layers, width and heads out", {"start": str(folder), "width": 64}),
-        ("starts from its own kind", {"start": str(small_models["gpt2"])}),
-        ("is not a model folder", {"start": str(tmp_path)}),
+        ("leave layers, width and heads out", {"init_from": str(folder), "width": 64}),
+        ("starts from its own kind", {"init_from": str(small_models["gpt2"])}),
+        ("is not a model folder", {"init_from": str(tmp_path)}),
     ):
         with pytest.raises(LangueError, match=message):
             langue.train(family, small_store, tmp_path / "m", **STILL, **extra, **settings, overwrite=True)
@@ -94,7 +100,7 @@ def test_a_folder_of_hugging_face_is_a_start_too(trained: Any, small_store: Path
     """By way of transformers' form, with nothing imported by hand."""
     family, folder, _ = trained
     api.export_encoder(folder, tmp_path / "hf")
-    langue.train(family, small_store, tmp_path / "m", start=str(tmp_path / "hf"), **STILL)
+    langue.train(family, small_store, tmp_path / "m", init_from=str(tmp_path / "hf"), **STILL)
     one, other = langue.load(folder), langue.load(tmp_path / "m")
     assert one.fill("The [MASK] is", k=8).to_json() == other.fill("The [MASK] is", k=8).to_json()
     assert other.info()["config"]["width"] == 32
@@ -103,13 +109,19 @@ def test_a_folder_of_hugging_face_is_a_start_too(trained: Any, small_store: Path
 def test_special_ids_of_another_vocabulary_are_let_go() -> None:
     """In the vocabulary of a released encoder they are ids of it; here they may stand for text."""
     config = decode(BertConfig, {"special_ids": [1, 2, 3]}, "model")
-    config.settle(Vocabulary(5, 0, [b"", b"", b"", b"", b"a"]))
+    config.resolve_special_ids(Vocabulary(5, 0, [b"", b"", b"", b"", b"a"]))
     assert config.specials(Vocabulary(5, 0)) == (1, 2, 3)
-    config.settle(Vocabulary(5, 0, [b"", b"", b"a", b"b", b"c"]))
+    config.resolve_special_ids(Vocabulary(5, 0, [b"", b"", b"a", b"b", b"c"]))
     assert config.specials(Vocabulary(5, 0)) == (5, 6, 7)
 
 
-APART: dict[str, Any] = {"layers": 2, "width": 32, "heads": 4, "pairs": "none", "attention": "disentangled"}
+APART: dict[str, Any] = {
+    "layers": 2,
+    "width": 32,
+    "heads": 4,
+    "sentence_pairs": "none",
+    "attention": "disentangled",
+}
 
 
 @pytest.mark.parametrize("family", ["bert", "pair"])
@@ -118,7 +130,9 @@ def test_distances_are_lengthened_to_a_longer_context(family: str, small_store: 
     few = {"steps": 3, "batch_tokens": 256}
     apart, start = {"attention": "disentangled"}, str(tmp_path / "a")
     old: Any = langue.train(family, small_store, tmp_path / "a", **APART, context=16, **few)
-    new: Any = langue.train(family, small_store, tmp_path / "b", start=start, context=40, **STILL, **apart)
+    new: Any = langue.train(
+        family, small_store, tmp_path / "b", init_from=start, context=40, **STILL, **apart
+    )
     ids = [np.arange(20, 36), np.arange(50, 60)]
     for one, other in zip(old.folder.model.hidden(ids), new.folder.model.hidden(ids), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -139,13 +153,13 @@ def noisy(model: Any) -> Any:
     return model.eval()
 
 
-def test_a_factorised_embedding_of_full_width_reads_the_same() -> None:
+def test_a_factorized_embedding_of_full_width_reads_the_same() -> None:
     """No direction is lost, so what the layers read is what BERT's do; a layer that all have is the mean."""
-    shape = {"layers": 2, "width": 32, "heads": 4, "context": 16, "pairs": "none"}
+    shape = {"layers": 2, "width": 32, "heads": 4, "context": 16, "sentence_pairs": "none"}
     bert = noisy(Bert(decode(BertConfig, shape, "m"), BIG))
     bert.layers[1].load_state_dict(bert.layers[0].state_dict())
-    albert = Albert(decode(AlbertConfig, shape | {"embedding": 32}, "m"), BIG).eval()
-    albert.load_state_dict(albert.state_dict() | factorised(bert.state_dict(), 32))
+    albert = Albert(decode(AlbertConfig, shape | {"embedding_size": 32}, "m"), BIG).eval()
+    albert.load_state_dict(albert.state_dict() | factorized(bert.state_dict(), 32))
     ids, types = torch.randint(0, 63, (2, 16)), torch.randint(0, 2, (2, 16))
     here = torch.arange(16).expand(2, -1)
     with torch.no_grad():
@@ -162,7 +176,7 @@ def test_fewer_channels_keep_the_strongest_directions() -> None:
     """As near as singular values allow: the best approximation of that rank."""
     bert = noisy(Bert(decode(BertConfig, {"layers": 3, "width": 32, "heads": 4, "context": 16}, "m"), BIG))
     state = bert.state_dict()
-    found = factorised(state, 9)
+    found = factorized(state, 9)
     tables = torch.cat([state[name] for name in TABLES]).double()
     tables -= tables.mean(1, keepdim=True)
     left, values, right = torch.linalg.svd(tables, full_matrices=False)
@@ -178,9 +192,11 @@ def test_fewer_channels_keep_the_strongest_directions() -> None:
 
 def test_the_second_stage_starts_from_the_first(small_store: Path, tmp_path: Path) -> None:
     start = str(tmp_path / "bert")
-    langue.train("bert", small_store, start, **TINY | {"layers": 2, "pairs": "next"}, steps=5)
-    order = STILL | {"pairs": "order"}
-    second: Any = langue.train("albert", small_store, tmp_path / "albert", start=start, **order)
+    langue.train(
+        "bert", small_store, start, **TINY | {"layers": 2, "sentence_pairs": "next_sentence"}, steps=5
+    )
+    order = STILL | {"sentence_pairs": "sentence_order"}
+    second: Any = langue.train("albert", small_store, tmp_path / "albert", init_from=start, **order)
     shape = second.info()["config"]
     assert (shape["layers"], shape["width"], shape["context"]) == (2, 32, 16)
     first: Any = langue.load(start)
@@ -190,4 +206,4 @@ def test_the_second_stage_starts_from_the_first(small_store: Path, tmp_path: Pat
     assert torch.equal(model.pooler.weight, first.folder.model.pooler.weight)
     for wrong, message in (({"position": "relative"}, "absolute positions"), ({"width": 64}, "leave layers")):
         with pytest.raises(LangueError, match=message):
-            langue.train("albert", small_store, tmp_path / "x", start=start, **order, **wrong)
+            langue.train("albert", small_store, tmp_path / "x", init_from=start, **order, **wrong)

@@ -15,13 +15,13 @@ from langue.base.errors import LangueError
 from langue.generation.beam import beam_search
 from langue.models.encoders import bert
 from langue.models.networks.bert2bert import FAMILY, Bert2Bert, Bert2BertConfig, build
-from langue.nn.released import gathered, paired
+from langue.nn.released import paired, rename_from_hf
 from langue.protocols import Vocabulary
 from langue.tokens.store import TokenStore
 
 V, C, H, T, SEPARATOR = 19, 16, 2, 24, 18
 VOCABULARY = Vocabulary(V, 0, [b"", *(bytes([96 + id]) for id in range(1, SEPARATOR)), b" |"])
-SHAPE = {"layers": 2, "width": C, "heads": H, "context": T, "inner": 40, "separator": "|"}
+SHAPE = {"layers": 2, "width": C, "heads": H, "context": T, "d_ff": 40, "separator": "|"}
 
 
 def model_of(**settings: Any) -> Bert2Bert:
@@ -52,14 +52,14 @@ def test_scores_and_writes_as_transformers_does() -> None:
     peer = transformers.EncoderDecoderModel(encoder=encoder, decoder=decoder).eval()
     theirs = decoder.state_dict()
     model = model_of()
-    plain = bert.from_released(
+    plain = bert.from_hf(
         model.config.bert, VOCABULARY, {f"bert.{k}": v for k, v in encoder.state_dict().items()}
     )
-    model.take(plain)
-    written = bert.released_names(model.config.bert)
+    model.copy_from(plain)
+    written = bert.hf_names(model.config.bert)
     with torch.no_grad():
         model.word.weight.copy_(encoder.embeddings.word_embeddings.weight)  # that of `<eos>` too
-        found = gathered(written, {k: v for k, v in theirs.items() if "crossattention" not in k})
+        found = rename_from_hf(written, {k: v for k, v in theirs.items() if "crossattention" not in k})
         model.writes.position.weight.copy_(
             found["embeddings.position.weight"] + found["embeddings.part.weight"][0]
         )
@@ -80,7 +80,7 @@ def test_scores_and_writes_as_transformers_does() -> None:
                     "norm_cross": (f"{there}.output.LayerNorm",),
                 }
             )
-            crossing = gathered(names, {k: v for k, v in theirs.items() if k.startswith(there)})
+            crossing = rename_from_hf(names, {k: v for k, v in theirs.items() if k.startswith(there)})
             for name, part in crossing.items():
                 layer.get_parameter(name).copy_(part)
     cls, sep = model.cls, model.sep
@@ -106,7 +106,7 @@ def test_both_sides_begin_as_one_bert_with_one_embedding() -> None:
     )
     model = model_of()
     fresh = {name: part.clone() for name, part in model.state_dict().items()}
-    model.take(source)
+    model.copy_from(source)
     state = model.state_dict()
     assert sum(len(part) == V + 3 and part.ndim == 2 for part in state.values()) == 1
     for name, part in source.layers.state_dict().items():
@@ -144,18 +144,18 @@ def test_writes_what_only_the_source_tells(make_store: Callable[..., TokenStore]
     model = build(config, VOCABULARY, 0).train()
     source = FAMILY.batches(split, VOCABULARY, config, 8, 64, 0)
     steps = 500
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.004)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.004, steps)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.004)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.004, steps)
     for step in range(steps):
         batch = source.batch(step)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         (model.loss(batch) / batch.targets_count).backward()
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     model.eval()
     right = 0
     for id in range(1, SEPARATOR):
-        best, *_ = beam_search(model.decoder([np.array([id, SEPARATOR])]), eos=0, beams=3, max_tokens=8)
+        best, *_ = beam_search(model.decoder([np.array([id, SEPARATOR])]), eos=0, num_beams=3, max_tokens=8)
         right += best.ids == (SEPARATOR - id, id, 0)
     assert right >= 16
 
@@ -189,17 +189,19 @@ def test_from_a_bert_to_text_that_is_written(
     tiny = ["layers=1", "width=32", "heads=2", "context=24", "steps=5", "batch_tokens=256"]
     sets = [part for setting in tiny for part in ("--set", setting)]
     store, start, model = str(pairs / "store"), str(tmp_path / "bert"), str(tmp_path / "m")
-    assert cli.run(["train", "bert", store, "-o", start, "--set", "pairs=none", *sets]) == 0
-    more = ["--set", f"start={start}", "--set", "steps=20", "--set", "batch_tokens=256"]
+    assert cli.run(["train", "bert", store, "-o", start, "--set", "sentence_pairs=none", *sets]) == 0
+    more = ["--set", f"init_from={start}", "--set", "steps=20", "--set", "batch_tokens=256"]
     assert cli.run(["train", "bert2bert", store, "-o", model, *more, "--set", 'separator="\\t"']) == 0
     config = langue.load(model).info()["config"]
     assert (config["layers"], config["width"], config["context"]) == (1, 32, 24)
     assert cli.run(["evaluate", model, store, "--check"]) == 0
     capsys.readouterr()
-    assert cli.run(["generate", model, "king sun moon\t", "--beams", "3", "--max-tokens", "8"]) == 0
+    assert cli.run(["generate", model, "king sun moon\t", "--num-beams", "3", "--max-tokens", "8"]) == 0
     assert capsys.readouterr().out
     # Where it started from is no longer needed.
-    assert cli.run(["train", "bert2bert", store, "-o", str(tmp_path / "n"), "--set", "start=nowhere"]) == 2
+    assert (
+        cli.run(["train", "bert2bert", store, "-o", str(tmp_path / "n"), "--set", "init_from=nowhere"]) == 2
+    )
     assert "not a model folder" in capsys.readouterr().err
 
 
@@ -208,10 +210,10 @@ def test_what_it_starts_from_is_a_plain_bert(
 ) -> None:
     store = pairs / "store"
     with pytest.raises(LangueError, match="gpt2"):
-        langue.train("bert2bert", store, tmp_path / "m", start=str(small_models["gpt2"]), steps=1)
+        langue.train("bert2bert", store, tmp_path / "m", init_from=str(small_models["gpt2"]), steps=1)
     tiny = {"layers": 1, "width": 32, "heads": 2, "context": 24, "steps": 1, "batch_tokens": 256}
-    langue.train("bert", store, tmp_path / "d", attention="disentangled", pairs="none", **tiny)
+    langue.train("bert", store, tmp_path / "d", attention="disentangled", sentence_pairs="none", **tiny)
     with pytest.raises(LangueError, match=r"embeddings\.position\.weight"):
-        langue.train("bert2bert", store, tmp_path / "m", start=str(tmp_path / "d"), steps=1)
+        langue.train("bert2bert", store, tmp_path / "m", init_from=str(tmp_path / "d"), steps=1)
     with pytest.raises(LangueError, match="is not a multiple of heads"):
         langue.train("bert2bert", store, tmp_path / "m", width=30, heads=4)

@@ -80,10 +80,10 @@ def test_where_it_begins() -> None:
     model, spelling = model_of()
     assert all(torch.all(highway.gate.bias == -2) for highway in spelling.highways)
     assert 0.045 < float(model.head.weight.abs().max().detach()) <= 0.05
-    optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     y, _ = model(torch.tensor([[1, 2, 3]]), model.recurrent.start(1))
     y.square().sum().backward()
-    optimiser.step()
+    optimizer.step()
     assert torch.all(spelling.characters.weight[0] == 0)
 
 

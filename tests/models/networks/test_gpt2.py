@@ -11,7 +11,9 @@ import torch
 from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.evaluation.checks import check
-from langue.models.networks.gpt2 import GPT2, GPT2Config, build, from_released, load, to_released
+from langue.interop.huggingface import from_hf, to_hf
+from langue.models.networks.config import GPT2Config
+from langue.models.networks.gpt2 import GPT2, build, load
 from langue.protocols import Vocabulary
 from langue.tokens.batches import Batches
 from langue.tokens.store import TokenStore
@@ -60,7 +62,7 @@ def peer() -> Any:
 
 
 def test_logits_are_hugging_faces_with_its_weights(peer: Any) -> None:
-    model = from_released(decode(GPT2Config, SHAPE, "model"), V, peer.state_dict()).eval()
+    model = from_hf(decode(GPT2Config, SHAPE, "model"), V, peer.state_dict()).eval()
     ids = torch.randint(50, (3, 16))
     with torch.no_grad():
         ours = model(ids, torch.arange(16), "causal") @ model.head.T
@@ -70,7 +72,7 @@ def test_logits_are_hugging_faces_with_its_weights(peer: Any) -> None:
 def test_training_loss_and_gradients_are_hugging_faces(
     peer: Any, make_store: Callable[..., TokenStore]
 ) -> None:
-    model = from_released(decode(GPT2Config, SHAPE, "model"), V, peer.state_dict())
+    model = from_hf(decode(GPT2Config, SHAPE, "model"), V, peer.state_dict())
     store = make_store([list(range(1, 50)) * 3], vocabulary=50)
     batch = Batches(store.split("train"), rows=4, context=16, eos=0, seed=0).batch(0)
     model.loss(batch).backward()
@@ -86,19 +88,19 @@ def test_training_loss_and_gradients_are_hugging_faces(
 
 def test_weights_go_to_hugging_face_and_back(peer: Any) -> None:
     model = model_of()
-    peer.load_state_dict(to_released(model))
+    peer.load_state_dict(to_hf(model))
     ids = torch.randint(50, (2, 16))
     with torch.no_grad():
         ours = model(ids, torch.arange(16), "causal") @ model.head.T
         torch.testing.assert_close(peer(ids).logits, ours, rtol=0, atol=1e-4)
-    back = from_released(model.config, V, to_released(model))
+    back = from_hf(model.config, V, to_hf(model))
     for name, tensor in back.state_dict().items():
         assert torch.equal(tensor, model.state_dict()[name]), name
 
 
 def test_what_gpt2_had_not_is_refused() -> None:
     with pytest.raises(LangueError, match="GPT-2 has no norm = rms"):
-        to_released(model_of(norm="rms"))
+        to_hf(model_of(norm="rms"))
     with pytest.raises(LangueError, match="not a multiple of key_value_heads 3"):
         decode(GPT2Config, SHAPE | {"key_value_heads": 3}, "model")
 

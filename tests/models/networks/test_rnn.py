@@ -37,10 +37,10 @@ def test_scores_are_those_of_torch_nn(cell: str) -> None:
 def test_tied_embeddings_are_one_and_stay_one() -> None:
     tied, untied = model_of(tied=True), model_of()
     assert untied.size()["parameters"] - tied.size()["parameters"] == V * 9
-    optimiser = torch.optim.SGD(tied.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(tied.parameters(), lr=0.1)
     y, _ = tied(torch.tensor([[1, 2]]), tied.recurrent.start(1))
     tied.head(y).sum().backward()
-    optimiser.step()
+    optimizer.step()
     assert tied.head.weight is tied.embedding.weight
 
 
@@ -90,7 +90,7 @@ def test_the_gradient_stops_where_the_batch_began(stream: StreamBatches) -> None
 
 
 def test_dropout_is_of_training_alone(stream: StreamBatches) -> None:
-    model = model_of(dropout=0.5, locked=True, weight_drop=0.5)
+    model = model_of(dropout=0.5, variational_dropout=True, weight_drop=0.5)
 
     def losses() -> set[float]:
         found = set()

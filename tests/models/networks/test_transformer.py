@@ -29,7 +29,7 @@ VOCABULARY = Vocabulary(V, 0, [b"", *(bytes([96 + id]) for id in range(1, SEPARA
 def model_of(norm: str = "post", **settings: Any) -> Transformer:
     config = TransformerConfig(layers=2, width=C, heads=H, context=T, norm=norm, **settings)  # type: ignore[arg-type]
     model = build(config, VOCABULARY, 4).eval()
-    with torch.no_grad():  # as initialised, biases and norms would hide a wrong place
+    with torch.no_grad():  # as initialized, biases and norms would hide a wrong place
         for parameter in model.parameters():
             if parameter.ndim < 2:
                 parameter.add_(0.1 * torch.randn_like(parameter))
@@ -165,19 +165,19 @@ def test_learns_to_turn_sequences_round(make_store: Callable[..., TokenStore]) -
     model = build(config, VOCABULARY, 0).train()
     source = FAMILY.batches(split, VOCABULARY, config, 8, 64, 0)
     steps = 500
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.004)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.004, steps)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.004)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.004, steps)
     for step in range(steps):
         batch = source.batch(step)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         (model.loss(batch) / batch.targets_count).backward()
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     model.eval()
     fresh = {tuple(draw.integers(1, 9, 4).tolist()) for _ in range(40)} - set(seen)
     right = 0
     for ids in fresh:
         prompt = np.array([*ids, SEPARATOR])
-        best, *_ = beam_search(model.decoder([prompt]), eos=0, beams=3, max_tokens=8)
+        best, *_ = beam_search(model.decoder([prompt]), eos=0, num_beams=3, max_tokens=8)
         right += best.ids == (*ids[::-1], 0)
     assert right >= 0.9 * len(fresh)

@@ -89,7 +89,7 @@ def test_sequences_do_not_touch_each_other(head: LabelHead) -> None:
 
 
 @torch.no_grad()
-def test_the_best_labellings_are_those_of_enumeration(head: LabelHead) -> None:
+def test_the_best_labelings_are_those_of_enumeration(head: LabelHead) -> None:
     hidden = torch.randn(3, C, dtype=torch.float64)
     every = [
         (-float(head.loss(hidden, torch.tensor(path), [3])), path)
@@ -102,19 +102,19 @@ def test_the_best_labellings_are_those_of_enumeration(head: LabelHead) -> None:
     assert np.exp([score for score, _ in found]).sum() == pytest.approx(1)
 
 
-def test_it_learns_what_only_neighbours_tell_and_keeps_to_the_scheme() -> None:
+def test_it_learns_what_only_neighbors_tell_and_keeps_to_the_scheme() -> None:
     """The hidden states say nothing of where a span ends; transitions and constraints do."""
     torch.manual_seed(0)
     labels = Labels(("B-X", "E-X", "O", "S-X"), "BIOES", "BIOES")
     head = CRFHead(2, labels.chain(constraints=True))
     hidden, tags, lengths = torch.randn(96, 2), torch.tensor([0, 1, 2, 0, 1, 2] * 16), [6] * 16
     before = float(head.loss(hidden, tags, lengths).detach())
-    optimiser = torch.optim.Adam(head.parameters(), lr=0.1)
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.1)
     for _ in range(60):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = head.loss(hidden, tags, lengths)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert float(loss.detach()) < before / 2
     softmax = SoftmaxHead(2, labels.chain(constraints=True))
     for chosen in (head, softmax):

@@ -11,10 +11,11 @@ import torch
 
 from langue.base.config import decode, encode
 from langue.base.errors import LangueError
-from langue.corpus.normalise import Normalisation
+from langue.corpus.normalize import Normalization
 from langue.corpus.schemes import obeys
 from langue.corpus.tagged import Sentence
 from langue.inference.batched import pack
+from langue.models.family import TaggerInputs
 from langue.models.registry import family
 from langue.models.taggers import encoder_tagger, rnn_tagger
 from langue.models.taggers.base import NeuralTagger
@@ -82,9 +83,9 @@ def make(text_store: TokenStore) -> Make:
             config = decode(RNNTaggerConfig, TINY | MODELS[name], "model")
             labels, _ = spell_labels(data, config.encoding)
             columns = ("word", "form")[: len(data[0].columns)]
-            return rnn_tagger.build(config, columns, labels, data, seed).eval()
+            return rnn_tagger.build(config, TaggerInputs(columns, labels, data), seed).eval()
         kind, head = MODELS[name]
-        shape = {"layers": 1, "width": 16, "heads": 2, "context": 24, "pairs": "none"}
+        shape = {"layers": 1, "width": 16, "heads": 2, "context": 24, "sentence_pairs": "none"}
         labels, _ = spell_labels(data, "BIOES")
         tokenizer = Tokenizer.load(text_store.path / TOKENIZER)
         made = EncoderTaggerConfig(
@@ -92,7 +93,7 @@ def make(text_store: TokenStore) -> Make:
             encoder=kind,
             encoder_config=encode(decode(family(kind).config, shape, "encoder")),
             vocabulary={"size": tokenizer.vocab_size, "eos": tokenizer.eos},
-            normalisation=encode(Normalisation()),
+            normalization=encode(Normalization()),
             labels=labels.names,
             scheme=labels.scheme,
             encoding=labels.encoding,
@@ -102,7 +103,7 @@ def make(text_store: TokenStore) -> Make:
     return build
 
 
-def randomised(model: NeuralTagger) -> NeuralTagger:
+def randomized(model: NeuralTagger) -> NeuralTagger:
     """With weights that make all labels likely in some place."""
     torch.manual_seed(0)
     with torch.no_grad():
@@ -113,7 +114,7 @@ def randomised(model: NeuralTagger) -> NeuralTagger:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_alone_or_beside_others_it_is_the_same(make: Make, name: str) -> None:
-    model = randomised(make(name))
+    model = randomized(make(name))
     some = [*sentences(name), *unlike(name), *sentences(name)]
     tags, shares = model.tag(some), model.marginals(some)
     for sentence, chosen, found in zip(some, tags, shares, strict=True):
@@ -128,7 +129,7 @@ def test_alone_or_beside_others_it_is_the_same(make: Make, name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_tags_that_are_given_are_not_looked_at(make: Make, name: str) -> None:
     """No leak: neither by the sentence itself nor by another one's."""
-    model = randomised(make(name))
+    model = randomized(make(name))
     some = sentences(name)
     bare = [sentence._replace(tags=()) for sentence in some]
     for one, other in zip(model.marginals(some), model.marginals(bare), strict=True):
@@ -138,7 +139,7 @@ def test_tags_that_are_given_are_not_looked_at(make: Make, name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_the_loss_is_that_of_every_tagging_written_out(make: Make, name: str) -> None:
     """Σ p = 1 over all label sequences, marginals are sums of p, the n best are the largest p."""
-    model = randomised(make(name))
+    model = randomized(make(name))
     sentence = sentences(name)[2] if name != "Chinese" else Sentence((tuple("王小明"),))
     K, T = len(model.labels), len(sentence.words)
     paths = list(itertools.product(range(K), repeat=T))
@@ -169,14 +170,14 @@ def test_the_loss_is_that_of_every_tagging_written_out(make: Make, name: str) ->
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "words alone"])
 def test_only_what_spells_spans_is_said(make: Make, name: str) -> None:
-    model = randomised(make(name))
+    model = randomized(make(name))
     for tags in model.tag([*sentences(name), *unlike(name)] * 3):
         assert obeys(tags, "BMES" if name == "Chinese" else "BIO")
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_save_and_load_are_exact(make: Make, name: str, tmp_path: Path) -> None:
-    model = randomised(make(name))
+    model = randomized(make(name))
     model.save(tmp_path)
     assert {path.suffix for path in tmp_path.iterdir()} == {".safetensors", ".json"}
     kind = rnn_tagger.FAMILY if isinstance(model, RNNTagger) else encoder_tagger.FAMILY
@@ -199,11 +200,11 @@ def test_same_seed_same_weights(make: Any, name: str) -> None:
 def test_learns_its_sentences_by_heart(make: Make, name: str) -> None:
     model, data = make(name), sentences(name)
     _, tags = spell_labels(data, "BIOES")
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(60):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         model.loss(data, tags).backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
     assert model.tag(data) == [sentence.tags for sentence in data]
 
 
@@ -281,7 +282,7 @@ def test_windows_cover_every_token_and_each_is_read_where_it_has_most_around_it(
         assert {token for run in runs for token in range(*run)} == set(range(len(lengths)))
         assert all(lengths[slice(*run)].sum() <= room for run in runs)
         assert len(runs) == 1 or lengths.sum() > room
-    reader = Reader(Tokenizer.load(text_store.path / TOKENIZER), Normalisation(), (900, 901, 902), 10)
+    reader = Reader(Tokenizer.load(text_store.path / TOKENIZER), Normalization(), (900, 901, 902), 10)
     words = tuple("天下大势分久必合合久必分周末七国分争")
     found = reader.read([Sentence((words,)), Sentence((("a", "b"),))])
     assert len(found.windows) > 2
@@ -293,13 +294,13 @@ def test_windows_cover_every_token_and_each_is_read_where_it_has_most_around_it(
 
 
 def test_of_a_word_longer_than_the_window_only_the_beginning_is_read(text_store: TokenStore) -> None:
-    reader = Reader(Tokenizer.load(text_store.path / TOKENIZER), Normalisation(), (900, 901, 902), 10)
+    reader = Reader(Tokenizer.load(text_store.path / TOKENIZER), Normalization(), (900, 901, 902), 10)
     found = reader.read([Sentence((("qz" * 100, "b", "\u200b"),))])
     assert max(len(ids) for ids, _ in found.windows) <= 12
 
 
 def test_what_a_crf_head_learned_can_be_read(make: Make) -> None:
-    model = randomised(make("bert crf"))
+    model = randomized(make("bert crf"))
     found = model.strongest(1000)
     assert {"at the beginning", "at the end", "after O"} <= {weight.feature for weight in found}
     assert [abs(weight.weight) for weight in found] == sorted((abs(w.weight) for w in found), reverse=True)

@@ -1,6 +1,6 @@
 """The models a user holds: texts come in, texts and figures go out.
 
-The normalisation and the tokenizer a model was trained with travel in its folder, and are applied to
+The normalization and the tokenizer a model was trained with travel in its folder, and are applied to
 every text it is given. There is one class for each kind of model (`Model`).
 """
 
@@ -52,7 +52,7 @@ def of_folder(folder: ModelFolder[Any]) -> Model[Any]:
         return CausalModel(folder)
     if isinstance(model, Masked):
         return MaskedModel(folder)
-    # These import what reads labelled data, which a language model does without.
+    # These import what reads labeled data, which a language model does without.
     if isinstance(model, Tagger):
         from langue.api.models.tagger import TaggerModel
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
+from langue.base.deprecated import renamed_property
 from langue.models.folder import DType, ModelFolder
 from langue.models.folder import load as load_folder
-from langue.protocols import Saved
+from langue.protocols import Masked, Saved
 
 if TYPE_CHECKING:
+    from langue.corpus.normalize import Normalization
     from langue.tokens.tokenizer import Tokenizer
 
     pass
@@ -64,6 +67,20 @@ class Model(Generic[M]):
         return self.folder.tokenizer
 
     @property
+    def normalization(self) -> Normalization:
+        """What is done to a text before the tokenizer, of a model that reads token ids."""
+        return self.folder.normalization
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether it reads a text from both sides: it fills and embeds, and gives no text a probability."""
+        return isinstance(self.folder.model, Masked)
+
+    loaded = renamed_property("loaded", "folder")
+    normalisation = renamed_property("normalisation", "normalization")
+    reads_both_ways = renamed_property("reads_both_ways", "bidirectional")
+
+    @property
     def family(self) -> str:
         """The name of its family."""
         return self.folder.family.name
@@ -87,22 +104,18 @@ class Model(Generic[M]):
         figure = f", F1 {valid['f1']:.2%} on held-out sentences" if isinstance(valid, dict) else ""
         return f"{self.family}, {size}, trained in {measured['seconds']:,} s{figure}"
 
-    def evaluate(self, data: PathLike, *, split: str = "test", check: bool = False) -> Any:
-        """Measure it.
-
-        Args:
-            data: a token store, of which `split` is measured, a text file, of which all is, or the labelled
-                file of a tagger or classifier.
-            check: also run the self-tests of its scores.
-
-        Raises:
-            Mismatch: the store has another tokenizer, the file other columns or labels.
-            Unsupported: self-tests were asked of what has no scores of texts.
-            LangueError: there is nothing to measure on.
-        """
+    def evaluate(
+        self,
+        data: PathLike | Sequence[PathLike],
+        *,
+        split: str = "test",
+        documents: str | None = None,
+        check: bool = False,
+    ) -> Any:
+        """`langue.evaluate` of this model."""
         from langue.api.verbs import evaluate
 
-        return evaluate(self, data, split=split, check=check)
+        return evaluate(self, data, split=split, documents=documents, check=check)
 
     def __repr__(self) -> str:
         return f"<langue {type(self).__name__} {self.path}: {self.summary()}>"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from langue.api.models.base import Model, PathLike
 from langue.base.arguments import check_count, check_text, check_texts
 from langue.base.config import decode
+from langue.base.deprecated import renamed_keywords, renamed_method
 from langue.protocols import Causal, HiddenMarkov, Searchable
 
 if TYPE_CHECKING:
@@ -32,14 +33,15 @@ class CausalModel(Model[Causal]):
         from langue.evaluation.score import score_texts
 
         folder = self.folder
-        return score_texts(folder.model, folder.tokenizer, folder.normalisation, check_texts("texts", texts))
+        return score_texts(folder.model, folder.tokenizer, folder.normalization, check_texts("texts", texts))
 
+    @renamed_keywords(top="k")
     def next_tokens(self, context: str = "", *, k: int = 10) -> list[tuple[str, float]]:
         """The k likeliest next tokens after a text, with their probabilities, likeliest first."""
         from langue.generation.generate import next_tokens
 
         check_count("k", k, least=1)
-        return next_tokens(self.folder.model, self.folder.tokenizer, self._normalise("context", context), k)
+        return next_tokens(self.folder.model, self.folder.tokenizer, self._normalize("context", context), k)
 
     def stream(self, prompt: str = "", **sampling: Any) -> Writer:
         """Continue a text piece by piece: iterate over the writer, then read its `result`.
@@ -51,7 +53,7 @@ class CausalModel(Model[Causal]):
         from langue.generation.sample import Sampling
 
         settings = decode(Sampling, sampling, "sampling")
-        return generate(self.folder.model, self.folder.tokenizer, self._normalise("prompt", prompt), settings)
+        return generate(self.folder.model, self.folder.tokenizer, self._normalize("prompt", prompt), settings)
 
     def generate(self, prompt: str = "", **sampling: Any) -> Generation:
         """Continue a text, whole: `stream` run to its end."""
@@ -60,6 +62,7 @@ class CausalModel(Model[Causal]):
             pass
         return writer.result
 
+    @renamed_keywords(beams="num_beams")
     def beam_search(
         self, prompt: str = "", *, num_beams: int = 4, max_tokens: int = 100, length_penalty: float = 0.6
     ) -> list[Generation]:
@@ -67,18 +70,21 @@ class CausalModel(Model[Causal]):
 
         Args:
             num_beams: hypotheses held at a time, and continuations returned at most.
-            length_penalty: 0 favours short ones; 0.6 is that of Vaswani et al. 2017.
+            length_penalty: 0 favors short ones; 0.6 is that of Vaswani et al. 2017.
         """
         from langue.generation.beam import continuations
 
         return continuations(
             self.folder.model,
             self.folder.tokenizer,
-            self._normalise("prompt", prompt),
-            beams=check_count("num_beams", num_beams, least=1),
+            self._normalize("prompt", prompt),
+            num_beams=check_count("num_beams", num_beams, least=1),
             max_tokens=check_count("max_tokens", max_tokens),
             length_penalty=length_penalty,
         )
+
+    next = renamed_method("next", next_tokens)
+    beams = renamed_method("beams", beam_search)
 
     def gradients(self, store: PathLike, *, split: str = "test", distance: int = 100) -> Gradients:
         """How far back a recurrent model learns: the gradient of a token's loss by distance in time.
@@ -96,8 +102,8 @@ class CausalModel(Model[Causal]):
         check_count("distance", distance, least=1)
         return measure(self.folder, TokenStore(store), split=split, distance=distance)
 
-    def _normalise(self, name: str, text: str) -> str:
-        return self.folder.normalisation.apply(check_text(name, text))
+    def _normalize(self, name: str, text: str) -> str:
+        return self.folder.normalization.apply(check_text(name, text))
 
 
 class InfiniGramModel(CausalModel):
@@ -105,6 +111,7 @@ class InfiniGramModel(CausalModel):
 
     protocol = Searchable
 
+    @renamed_keywords(show="limit")
     def find(self, text: str, *, limit: int = 10) -> Found:
         """Where a string stands in the training text.
 
@@ -114,8 +121,9 @@ class InfiniGramModel(CausalModel):
         from langue.evaluation.verbatim import find
 
         check_count("limit", limit)
-        return find(self.folder, self.folder.tokenizer, self._normalise("text", text), show=limit)
+        return find(self.folder, self.folder.tokenizer, self._normalize("text", text), limit=limit)
 
+    @renamed_keywords(least="min_tokens", show="limit")
     def copied(self, text: str, *, min_tokens: int = 8, limit: int = 10) -> Copied:
         """How much of a text stands verbatim in the training text.
 
@@ -128,7 +136,11 @@ class InfiniGramModel(CausalModel):
         check_count("min_tokens", min_tokens, least=1)
         check_count("limit", limit)
         return copied(
-            self.folder, self.folder.tokenizer, self._normalise("text", text), least=min_tokens, show=limit
+            self.folder,
+            self.folder.tokenizer,
+            self._normalize("text", text),
+            min_tokens=min_tokens,
+            limit=limit,
         )
 
 
@@ -147,4 +159,4 @@ class HMMModel(CausalModel):
         """Each token of a text with its state on the best path, and that state's posterior probability."""
         from langue.tasks.states import behind
 
-        return behind(self.folder, self.folder.tokenizer, self._normalise("text", text))
+        return behind(self.folder, self.folder.tokenizer, self._normalize("text", text))

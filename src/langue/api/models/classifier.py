@@ -11,7 +11,7 @@ import numpy as np
 from langue.api.models.base import Model
 from langue.base.arguments import check_texts
 from langue.base.errors import Mismatch
-from langue.corpus.labelled import Example
+from langue.corpus.labeled import Example
 from langue.protocols import Classifier
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class ClassifierModel(Model[Classifier]):
         """What turns texts into ids, and counts those it had to cut."""
         from langue.tasks.classification import Reader
 
-        return Reader(self.folder.model, self.folder.tokenizer, self.folder.normalisation)
+        return Reader(self.folder.model, self.folder.tokenizer, self.folder.normalization)
 
     def classify(self, *texts: str) -> list[tuple[str, float]]:
         """The labels of one text, or of one pair, with their probabilities, likeliest first."""

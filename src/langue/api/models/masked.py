@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from langue.api.models.base import Model
 from langue.base.arguments import check_choice, check_count, check_text, check_texts
+from langue.base.deprecated import renamed_keywords
 from langue.protocols import Masked
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class MaskedModel(Model[Masked]):
 
     protocol = Masked
 
+    @renamed_keywords(top="k", append="num_masks")
     def fill(
         self,
         text: str,
@@ -43,14 +45,14 @@ class MaskedModel(Model[Masked]):
         """
         from langue.generation.fill import MASK, fill
 
-        masked = self.folder.normalisation.apply(check_text("text", text)) + MASK * check_count(
+        masked = self.folder.normalization.apply(check_text("text", text)) + MASK * check_count(
             "num_masks", num_masks
         )
         return fill(
             self.folder.model,
             self.folder.tokenizer,
             masked,
-            top=check_count("k", k, least=1),
+            k=check_count("k", k, least=1),
             rounds=check_count("rounds", rounds, least=1),
             temperature=temperature,
             seed=seed,
@@ -61,8 +63,8 @@ class MaskedModel(Model[Masked]):
         from langue.generation.embed import embed
 
         check_choice("pooling", pooling, ("mean", "cls"))
-        normalised = [self.folder.normalisation.apply(text) for text in check_texts("texts", texts)]
-        return embed(self.folder.model, self.folder.tokenizer, normalised, pooling=pooling)
+        normalized = [self.folder.normalization.apply(text) for text in check_texts("texts", texts)]
+        return embed(self.folder.model, self.folder.tokenizer, normalized, pooling=pooling)
 
     def pseudo_score(self, text: str) -> PseudoScore:
         """Pseudo-bits of a text: each token hidden in turn. No probability; see docs/masked.md."""
@@ -74,5 +76,5 @@ class MaskedModel(Model[Masked]):
 
         folder = self.folder
         return pseudo_score_texts(
-            folder.model, folder.tokenizer, folder.normalisation, check_texts("texts", texts)
+            folder.model, folder.tokenizer, folder.normalization, check_texts("texts", texts)
         )

@@ -1,7 +1,7 @@
 """The embedded sample: public-domain text in two languages, for `langue demo` and the tests.
 
 `english.txt.gz` and `chinese.txt.gz` hold passages of a few kilobytes with a form-feed line between
-them. `LICENCE.md` says where they come from.
+them. `LICENSE.md` says where they come from.
 """
 
 from importlib.resources import files

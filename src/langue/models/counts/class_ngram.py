@@ -14,14 +14,15 @@ from typing import Annotated, NamedTuple
 import msgspec
 import numpy as np
 
+from langue.base.arrays import Array, Floats, Ids
 from langue.base.config import Config
-from langue.models.counts.exchange import Numbers, exchange
+from langue.models.counts.exchange import exchange
 from langue.models.counts.ngram.counts import count, stream_of
 from langue.models.counts.ngram.estimate import estimate_tables
 from langue.models.counts.ngram.model import NGram, NGramDecoder
 from langue.models.counts.ngram.tables import Tables
 from langue.models.family import Family
-from langue.protocols import Causal, Floats, Ids, Vocabulary
+from langue.protocols import Causal, Vocabulary
 from langue.tokens.store import TokenStore
 
 
@@ -35,8 +36,8 @@ class ClassNGramConfig(Config, frozen=True):
 class Classes(NamedTuple):
     """What class a word is of, and what it has of its class."""
 
-    of: Numbers  # (V,) uint32
-    log_share: Numbers  # (V,) float32: natural log p(word | class)
+    of: Array  # (V,) uint32
+    log_share: Array  # (V,) float32: natural log p(word | class)
 
 
 class ClassNGram(Causal):

@@ -5,18 +5,15 @@ helps the likelihood most, until few move. Hidden Markov models begin with such 
 class-based n-gram models are made of them.
 """
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
 
-Numbers = npt.NDArray[Any]
 SWEEPS = 6  # over all words: later ones move few
 
 
-def exchange(tokens: Numbers, begins: Numbers, size: int, K: int) -> Numbers:
+def exchange(tokens: Array, begins: Array, size: int, K: int) -> Array:
     """Class of each word `(size,)`: each word in turn moves to where it helps the likelihood most.
 
     Args:
@@ -40,7 +37,7 @@ def exchange(tokens: Numbers, begins: Numbers, size: int, K: int) -> Numbers:
 
 
 @njit
-def _exchange(starts, after, after_counts, ends, before, before_counts, order, classes, K):  # type: ignore[no-untyped-def]
+def _exchange(starts, after, after_counts, ends, before, before_counts, order, classes, K):
     joint = np.zeros((K, K))
     for word in range(len(starts) - 1):
         for p in range(starts[word], starts[word + 1]):
@@ -52,8 +49,8 @@ def _exchange(starts, after, after_counts, ends, before, before_counts, order, c
         moved = 0
         for word in order:
             own = classes[word]
-            itself, n = _neighbours(word, starts, after, after_counts, classes, follows, after_classes)
-            _, m = _neighbours(word, ends, before, before_counts, classes, precedes, before_classes)
+            itself, n = _neighbors(word, starts, after, after_counts, classes, follows, after_classes)
+            _, m = _neighbors(word, ends, before, before_counts, classes, precedes, before_classes)
             some_after, some_before = after_classes[:n], before_classes[:m]
             _shift(joint, out, into, own, follows, precedes, itself, -1.0)
             best, highest = own, -np.inf
@@ -71,9 +68,9 @@ def _exchange(starts, after, after_counts, ends, before, before_counts, order, c
 
 
 @njit
-def _neighbours(word, starts, others, counts, classes, found, some):  # type: ignore[no-untyped-def]
-    """Add to `found` how often a word's neighbours on one side are of each class, and list those classes;
-    returns how often it is its own neighbour, which is not among them, and how many classes there are."""
+def _neighbors(word, starts, others, counts, classes, found, some):
+    """Add to `found` how often a word's neighbors on one side are of each class, and list those classes;
+    returns how often it is its own neighbor, which is not among them, and how many classes there are."""
     itself, size = 0.0, 0
     for p in range(starts[word], starts[word + 1]):
         if others[p] == word:
@@ -88,7 +85,7 @@ def _neighbours(word, starts, others, counts, classes, found, some):  # type: ig
 
 
 @njit
-def _shift(joint, out, into, k, follows, precedes, itself, sign):  # type: ignore[no-untyped-def]
+def _shift(joint, out, into, k, follows, precedes, itself, sign):
     """Put a word into class k (sign 1), or take it out (-1)."""
     joint[k] += sign * follows
     joint[:, k] += sign * precedes
@@ -100,7 +97,7 @@ def _shift(joint, out, into, k, follows, precedes, itself, sign):  # type: ignor
 
 
 @njit
-def _gain(joint, out, into, k, follows, precedes, after, before, itself):  # type: ignore[no-untyped-def]
+def _gain(joint, out, into, k, follows, precedes, after, before, itself):
     """What the log-likelihood Σ n(g, h) log n(g, h) - Σ n(g) log n(g), both sides, gains from a word in k."""
     gain, right_sum, left_sum = 0.0, 0.0, 0.0
     for h in after:
@@ -119,5 +116,5 @@ def _gain(joint, out, into, k, follows, precedes, after, before, itself):  # typ
 
 
 @njit
-def _xlogx(count):  # type: ignore[no-untyped-def]
+def _xlogx(count):
     return count * np.log(count) if count > 0.5 else 0.0

@@ -4,30 +4,32 @@
 
 with s the longest end of the context, its `<s>` included, that occurs in training and is followed by
 something. Nothing is estimated: the model is the training text and its suffix array, which also counts
-and finds any string. Where training never went on with w, p is 0 and the perplexity infinite; `add`
+and finds any string. Where training never went on with w, p is 0 and the perplexity infinite; `alpha`
 gives every token a count more, as in `markov`. Deviates from the paper in `<s>`, which it has not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import ClassVar
 
-import msgspec
 import numpy as np
 
+from langue.base.arrays import Array, Floats, Ids
 from langue.base.compiled import njit
-from langue.base.config import Config
-from langue.models.counts.ngram.counts import Numbers, stream_of
+from langue.base.config import Config, NonNegativeFloat
+from langue.models.counts.ngram.counts import stream_of
 from langue.models.counts.suffix_array import follow, locate, narrow, suffix_array
 from langue.models.family import Family
-from langue.protocols import Causal, Floats, Ids, Vocabulary
+from langue.protocols import Causal, Vocabulary
 from langue.tokens.store import TokenStore
 
 
 class InfiniGramConfig(Config, frozen=True):
     """The dials of an unbounded n-gram model."""
 
-    add: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # to every count; 0 is the paper
+    RENAMED: ClassVar[Mapping[str, str]] = {"add": "alpha"}
+
+    alpha: NonNegativeFloat = 0.0  # to every count; 0 is the paper
 
 
 class InfiniGram(Causal):
@@ -42,19 +44,19 @@ class InfiniGram(Causal):
     stride: int | None = None
 
     def __init__(
-        self, vocabulary: Vocabulary, config: InfiniGramConfig, stream: Numbers, suffixes: Numbers
+        self, vocabulary: Vocabulary, config: InfiniGramConfig, stream: Array, suffixes: Array
     ) -> None:
         self.vocabulary = vocabulary
         self.config = config
         self.stream, self.suffixes = np.asarray(stream), np.asarray(suffixes)
         for array in (self.stream, self.suffixes):
             array.flags.writeable = False  # as mapped ones are: compiled code is made for one of them
-        self._starts: Numbers | None = None
+        self._starts: Array | None = None
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         found = [np.empty(len(ids), np.float32) for ids in sequences]
         for ids, scores in zip(sequences, found, strict=True):
-            _score(self.stream, self.suffixes, self.config.add, self._text(ids), scores)
+            _score(self.stream, self.suffixes, self.config.alpha, self._text(ids), scores)
         return list(found)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
@@ -63,18 +65,18 @@ class InfiniGram(Causal):
     def decoder(self, prompts: Sequence[Ids]) -> "InfiniGramDecoder":
         return InfiniGramDecoder(self, [self._text(ids) for ids in prompts])
 
-    def range(self, ids: Ids) -> Numbers:
+    def range(self, ids: Ids) -> Array:
         """Where an n-gram of any length occurs: positions of the stream, `(occurrences,)`."""
         low, high = locate(self.stream, self.suffixes, np.array(ids, np.uint32))
         return np.sort(self.suffixes[low:high])
 
-    def documents(self, positions: Numbers) -> Numbers:
+    def documents(self, positions: Array) -> Array:
         """The number of the document that each position lies in."""
         if self._starts is None:
             self._starts = np.flatnonzero(self.stream == self.vocabulary.size)
         return np.searchsorted(self._starts, positions, side="right") - 1
 
-    def matches(self, ids: Ids) -> tuple[Numbers, Numbers]:
+    def matches(self, ids: Ids) -> tuple[Array, Array]:
         """How much of a text stands in the training text.
 
         Returns:
@@ -92,14 +94,14 @@ class InfiniGram(Causal):
         np.save(folder / "stream.npy", self.stream, allow_pickle=False)
         np.save(folder / "suffixes.npy", self.suffixes, allow_pickle=False)
 
-    def _text(self, ids: Ids) -> Numbers:
+    def _text(self, ids: Ids) -> Array:
         return np.append(np.uint32(self.vocabulary.size), ids).astype(np.uint32)
 
 
 class InfiniGramDecoder:
     """The longest match that each text ends with, and its range in the suffix array."""
 
-    def __init__(self, model: InfiniGram, texts: list[Numbers]) -> None:
+    def __init__(self, model: InfiniGram, texts: list[Array]) -> None:
         self.model = model
         self.states = [_read(model.stream, model.suffixes, text) for text in texts]
         self.texts = [text[state[0] :] for text, state in zip(texts, self.states, strict=True)]
@@ -108,7 +110,7 @@ class InfiniGramDecoder:
         model = self.model
         rows = np.empty((len(self.texts), model.vocabulary.size), np.float32)
         for text, (_, low, high), row in zip(self.texts, self.states, rows, strict=True):
-            _distribution(model.stream, model.suffixes, model.config.add, text, low, high, row)
+            _distribution(model.stream, model.suffixes, model.config.alpha, text, low, high, row)
         return rows
 
     def append(self, ids: Ids) -> None:
@@ -139,7 +141,7 @@ def load(folder: Path, config: InfiniGramConfig, vocabulary: Vocabulary) -> Infi
 
 
 @njit
-def _read(stream, suffixes, text):  # type: ignore[no-untyped-def]
+def _read(stream, suffixes, text):
     """The begin and the range of the longest match that ends a text."""
     begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
     for place in range(len(text)):
@@ -148,7 +150,7 @@ def _read(stream, suffixes, text):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _match(stream, suffixes, text, lengths, places):  # type: ignore[no-untyped-def]
+def _match(stream, suffixes, text, lengths, places):
     begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
     for place in range(len(text)):
         begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
@@ -156,7 +158,7 @@ def _match(stream, suffixes, text, lengths, places):  # type: ignore[no-untyped-
 
 
 @njit
-def _followed(stream, suffixes, text, low, high):  # type: ignore[no-untyped-def]
+def _followed(stream, suffixes, text, low, high):
     """The longest end of a match that something follows: its length, and the range it is followed in."""
     start = stream[len(stream) - 1]
     length = len(text)
@@ -171,27 +173,27 @@ def _followed(stream, suffixes, text, low, high):  # type: ignore[no-untyped-def
 
 
 @njit
-def _score(stream, suffixes, add, text, scores):  # type: ignore[no-untyped-def]
+def _score(stream, suffixes, alpha, text, scores):
     """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
     size = np.int64(stream[len(stream) - 1])
     begin, low, high = follow(stream, suffixes, text, np.int64(0), 0, np.int64(0), np.int64(len(suffixes)))
     for place in range(1, len(text)):
         length, after, upto = _followed(stream, suffixes, text[begin:place], low, high)
         one, other = narrow(stream, suffixes, after, upto, length, text[place])
-        scores[place - 1] = np.log((other - one + add) / (upto - after + add * size))
+        scores[place - 1] = np.log((other - one + alpha) / (upto - after + alpha * size))
         begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
 
 
 @njit
-def _distribution(stream, suffixes, add, text, low, high, row):  # type: ignore[no-untyped-def]
+def _distribution(stream, suffixes, alpha, text, low, high, row):
     """Fill `row` with the log-probability of every token after a match with the range [low, high)."""
     length, low, high = _followed(stream, suffixes, text, low, high)
-    total = high - low + add * len(row)
-    row[:] = np.log(add / total)
+    total = high - low + alpha * len(row)
+    row[:] = np.log(alpha / total)
     while low < high:
         token = stream[np.int64(suffixes[low]) + length]
         _, after = narrow(stream, suffixes, low, high, length, token)
-        row[token] = np.log((after - low + add) / total)
+        row[token] = np.log((after - low + alpha) / total)
         low = after
 
 

@@ -1,41 +1,44 @@
 """`markov`: the plain Markov chain of order k, p(w | the k tokens before it) = c(c w) / c(c).
 
-Maximum likelihood (Markov 1913; Shannon 1948, section 3), with `add` counts for every token on request
+Maximum likelihood (Markov 1913; Shannon 1948, section 3), with `alpha` counts for every token on request
 (Lidstone's law; Laplace's with 1). It is here to show why smoothing exists: what never followed a context
 in training has probability 0, and one such token makes the perplexity of a whole text infinite. After a
 context that never occurred the tokens are equally likely, for nothing speaks for any; a chain gets there
 only through a token of probability 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
 
+from langue.base.arrays import Array, Floats, Ids
 from langue.base.compiled import njit
-from langue.base.config import Config
-from langue.models.counts.ngram.counts import Numbers, count, stream_of
+from langue.base.config import Config, NonNegativeFloat
+from langue.models.counts.ngram.counts import count, stream_of
 from langue.models.family import Family
-from langue.protocols import Causal, Floats, Ids, Vocabulary
+from langue.protocols import Causal, Vocabulary
 from langue.tokens.store import TokenStore
 
 
 class MarkovConfig(Config, frozen=True):
     """The dials of a Markov chain."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {"add": "alpha"}
+
     order: Annotated[int, msgspec.Meta(ge=0, le=7)] = 1  # tokens it looks back on; 0 is the multinomial
-    add: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # to every count; 0 is maximum likelihood
+    alpha: NonNegativeFloat = 0.0  # to every count; 0 is maximum likelihood
 
 
 class Chain(NamedTuple):
     """The counts as a trie, its nodes numbered level by level as in `ngram.counts.Levels`."""
 
-    word: Numbers  # (nodes,) uint32: the last token; children of a context are sorted by it
-    counts: Numbers  # (nodes,) uint32: how often the n-gram occurs
-    children: Numbers  # (contexts + 1,) uint32: the first child of each context
-    total: Numbers  # (contexts + 1,) uint32: the counts of its children; the last for no context at all
+    word: Array  # (nodes,) uint32: the last token; children of a context are sorted by it
+    counts: Array  # (nodes,) uint32: how often the n-gram occurs
+    children: Array  # (contexts + 1,) uint32: the first child of each context
+    total: Array  # (contexts + 1,) uint32: the counts of its children; the last for no context at all
 
 
 class Markov(Causal):
@@ -54,7 +57,7 @@ class Markov(Causal):
         found = [np.empty(len(ids), np.float32) for ids in sequences]
         for ids, scores in zip(sequences, found, strict=True):
             text = np.append(np.uint32(self.vocabulary.size), ids).astype(np.uint32)
-            _score(*self.chain, self.vocabulary.size, self.config.order, self.config.add, text, scores)
+            _score(*self.chain, self.vocabulary.size, self.config.order, self.config.alpha, text, scores)
         return list(found)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
@@ -82,7 +85,7 @@ class MarkovDecoder:
         model = self.model
         rows = np.empty((len(self.texts), model.vocabulary.size), np.float32)
         for text, row in zip(self.texts, rows, strict=True):
-            _distribution(*model.chain, model.config.add, np.array(text, np.uint32), row)
+            _distribution(*model.chain, model.config.alpha, np.array(text, np.uint32), row)
         return rows
 
     def append(self, ids: Ids) -> None:
@@ -112,7 +115,7 @@ def load(folder: Path, config: MarkovConfig, vocabulary: Vocabulary) -> Markov:
     )
 
 
-def _frozen(array: Numbers) -> Numbers:
+def _frozen(array: Array) -> Array:
     """Read-only, as mapped ones are: compiled code is made for one of them."""
     array = np.asarray(array)
     array.flags.writeable = False
@@ -120,34 +123,34 @@ def _frozen(array: Numbers) -> Numbers:
 
 
 @njit
-def _score(word, counts, children, total, start, order, add, text, scores):  # type: ignore[no-untyped-def]
+def _score(word, counts, children, total, start, order, alpha, text, scores):
     """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
     for place in range(1, len(text)):
         low, high, sum = _context(word, children, total, start, text[max(0, place - order) : place])
         child = _child(word, low, high, text[place])
         seen = counts[child] if child >= 0 else 0
-        scores[place - 1] = _log_prob(seen, sum, add, start)
+        scores[place - 1] = _log_prob(seen, sum, alpha, start)
 
 
 @njit
-def _distribution(word, counts, children, total, add, context, row):  # type: ignore[no-untyped-def]
+def _distribution(word, counts, children, total, alpha, context, row):
     """Fill `row` with the log-probability of every token after a context."""
     low, high, sum = _context(word, children, total, len(row), context)
-    row[:] = _log_prob(0, sum, add, len(row))
+    row[:] = _log_prob(0, sum, alpha, len(row))
     for child in range(low, high):
         if word[child] < len(row):  # `<s>` is read, never predicted
-            row[word[child]] = _log_prob(counts[child], sum, add, len(row))
+            row[word[child]] = _log_prob(counts[child], sum, alpha, len(row))
 
 
 @njit
-def _log_prob(seen, sum, add, size):  # type: ignore[no-untyped-def]
+def _log_prob(seen, sum, alpha, size):
     if sum == 0:
         return -np.log(size)
-    return np.log((seen + add) / (sum + add * size))
+    return np.log((seen + alpha) / (sum + alpha * size))
 
 
 @njit
-def _context(word, children, total, start, context):  # type: ignore[no-untyped-def]
+def _context(word, children, total, start, context):
     """The range of the children of a context, and the sum of their counts."""
     if len(context) == 0:
         return np.int64(0), np.int64(start), np.int64(total[-1])
@@ -160,7 +163,7 @@ def _context(word, children, total, start, context):  # type: ignore[no-untyped-
 
 
 @njit
-def _child(word, low, high, target):  # type: ignore[no-untyped-def]
+def _child(word, low, high, target):
     """The node in [low, high) whose last token is `target`, or -1."""
     end = high
     while low < high:

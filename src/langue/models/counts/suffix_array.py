@@ -8,11 +8,12 @@ nowhere: so none spans two documents.
 
 import numpy as np
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
-from langue.models.counts.ngram.counts import Numbers, quicksort
+from langue.models.counts.ngram.counts import quicksort
 
 
-def suffix_array(stream: Numbers) -> Numbers:
+def suffix_array(stream: Array) -> Array:
     """Positions of a stream, sorted by what follows: `(positions,)` uint32.
 
     By prefix doubling (Larsson and Sadakane 2007): positions sorted by their first h tokens are sorted
@@ -25,7 +26,7 @@ def suffix_array(stream: Numbers) -> Numbers:
 
 
 @njit
-def _double(stream, begins, suffixes):  # type: ignore[no-untyped-def]
+def _double(stream, begins, suffixes):
     size = len(stream)
     rank = np.empty(size, np.uint32)  # the first place of the positions that are equal so far
     ends = begins.copy()
@@ -51,7 +52,7 @@ def _double(stream, begins, suffixes):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _refine(suffixes, rank, keys, begin, end, step):  # type: ignore[no-untyped-def]
+def _refine(suffixes, rank, keys, begin, end, step):
     """Sort positions that are equal so far by the rank of what lies `step` further on."""
     for place in range(begin, end):
         further = np.int64(suffixes[place]) + step
@@ -65,7 +66,7 @@ def _refine(suffixes, rank, keys, begin, end, step):  # type: ignore[no-untyped-
 
 
 @njit
-def narrow(stream, suffixes, low, high, depth, token):  # type: ignore[no-untyped-def]
+def narrow(stream, suffixes, low, high, depth, token):
     """Of the range of an n-gram of `depth` tokens, the part where `token` comes next."""
     return (
         _first(stream, suffixes, low, high, depth, np.int64(token)),
@@ -74,7 +75,7 @@ def narrow(stream, suffixes, low, high, depth, token):  # type: ignore[no-untype
 
 
 @njit
-def _first(stream, suffixes, low, high, depth, token):  # type: ignore[no-untyped-def]
+def _first(stream, suffixes, low, high, depth, token):
     """The first place in a range where what comes after `depth` tokens is `token` or more."""
     while low < high:
         middle = (low + high) >> 1
@@ -87,7 +88,7 @@ def _first(stream, suffixes, low, high, depth, token):  # type: ignore[no-untype
 
 
 @njit
-def locate(stream, suffixes, tokens):  # type: ignore[no-untyped-def]
+def locate(stream, suffixes, tokens):
     """The range of an n-gram: it is empty if the n-gram does not occur."""
     low, high = np.int64(0), np.int64(len(suffixes))
     for depth in range(len(tokens)):
@@ -98,7 +99,7 @@ def locate(stream, suffixes, tokens):  # type: ignore[no-untyped-def]
 
 
 @njit
-def follow(stream, suffixes, text, begin, place, low, high):  # type: ignore[no-untyped-def]
+def follow(stream, suffixes, text, begin, place, low, high):
     """Read text[place] after the match text[begin:place] with the range [low, high).
 
     Returns:

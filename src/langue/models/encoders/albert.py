@@ -1,54 +1,50 @@
 """`albert`: BERT in a fraction of the parameters (Lan et al. 2020).
 
-Three changes to BERT: the embedding is factorised (section 3.1), all layers are one layer, applied
+Three changes to BERT: the embedding is factorized (section 3.1), all layers are one layer, applied
 again and again, and the second task is the order of two passages. Runs of words are hidden, as in the
 released models. Deviates by one setting: `position = "relative"` takes the absolute positions away and
 tells each head how far apart two tokens are. Weights go both ways to Hugging Face's
 `AlbertForPreTraining`. Letters: B batch, T time, C channels, E channels of the embedding, V vocabulary.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from langue.base.errors import LangueError
 from langue.models.encoders.base import MaskedModel
-from langue.models.encoders.bert import (
-    EPSILON,
-    Block,
-    Embeddings,
-    Prediction,
-    batches,
-    flops,
-    initialise,
-    through,
-)
+from langue.models.encoders.bert import EPSILON, Block, Embeddings, Prediction, run_layers
 from langue.models.encoders.config import Count, MaskedConfig
+from langue.models.encoders.setup import batches, flops
 from langue.models.encoders.start import start_from
 from langue.models.family import Family
 from langue.nn.attention import Mask
+from langue.nn.initial import normal_weights
 from langue.nn.relative import RelativeBias
-from langue.nn.released import Names, Weights, gathered, paired, scattered
-from langue.nn.weights import load_state, load_weights, save_weights
+from langue.nn.released import Names, Weights, paired, rename_from_hf, rename_to_hf
+from langue.nn.weights import load_state, load_weights
 from langue.protocols import Masked, Vocabulary
-from langue.tokens.masked import Relation
-from langue.tokens.masking import Unit
+from langue.tokens.masked_batch import SentencePairs
+from langue.tokens.masking import Masking
 
 
 class AlbertConfig(MaskedConfig, frozen=True):
-    TAKEN: ClassVar[tuple[str, ...]] = ("embedding",)
+    RENAMED: ClassVar[Mapping[str, str]] = {"embedding": "embedding_size"}
 
-    embedding: Count = 0  # width of the factorised embedding; 0: 128, which table 3 of the paper finds best
+    TAKEN: ClassVar[tuple[str, ...]] = ("embedding_size",)
+
+    embedding_size: Count = 0  # of the factorized one; 0: 128, the best of table 3 of the paper
     position: Literal["absolute", "relative"] = "absolute"
-    unit: Unit = "n-gram"
-    pairs: Relation = "order"
+    masking: Masking = "n-gram"
+    sentence_pairs: SentencePairs = "sentence_order"
 
     @property
     def embedded(self) -> int:
         """Width of the embedding."""
-        return self.embedding or 128
+        return self.embedding_size or 128
 
 
 class Albert(MaskedModel):
@@ -57,60 +53,46 @@ class Albert(MaskedModel):
     def __init__(self, config: AlbertConfig, vocabulary: Vocabulary) -> None:
         _, C, H, T = config.shape
         V, E = config.rows(vocabulary), config.embedded
-        super().__init__(
-            vocabulary,
-            config.specials(vocabulary),
-            width=C,
-            window=T,
-            pairs=config.pairs,
-            packed=config.packed,
-            headless=config.headless,
-        )
+        super().__init__(config, vocabulary)
         self.config = config
         absolute = config.position == "absolute"
         self.embeddings = Embeddings(V, T if absolute else 0, E, config.dropout)
         self.relative = None if absolute else RelativeBias(H, longest=T)
         self.widen = nn.Linear(E, C)
-        self.layer = Block(C, H, config.inner or 4 * C, config.dropout, approximate="tanh")
+        self.layer = Block(C, H, config.d_ff or 4 * C, config.dropout, approximate="tanh")
         self.prediction = Prediction(V, C, E, approximate="tanh")
-        self.pooler = nn.Linear(C, C) if config.pairs != "none" else None
-        self.relation = nn.Linear(C, 2) if config.pairs != "none" else None
+        self.pooler = nn.Linear(C, C) if config.sentence_pairs != "none" else None
+        self.relation = nn.Linear(C, 2) if config.sentence_pairs != "none" else None
 
     def forward(
-        self,
-        ids: torch.Tensor,
-        positions: torch.Tensor,
-        types: torch.Tensor,
-        mask: Mask,
-        places: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+        self, ids: Tensor, positions: Tensor, types: Tensor, mask: Mask, at: Tensor | None = None
+    ) -> Tensor:
         x = self.widen(self.embeddings(ids, positions, types))
         if self.relative is not None:
             mask = self.relative(ids.shape[1], mask)
-        return through([self.layer] * self.config.shape.layers, x, mask, None, places)
+        return run_layers([self.layer] * self.config.shape.layers, x, mask, None, at)
 
-    def predict(self, hidden: torch.Tensor) -> torch.Tensor:
-        return self.prediction(hidden)  # type: ignore[no-any-return]
+    def predict(self, hidden: Tensor) -> Tensor:
+        return self.prediction(hidden)
 
     @property
-    def output(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def output(self) -> tuple[Tensor, Tensor]:
         return self.embeddings.word.weight, self.prediction.bias
 
-    def relate(self, hidden: torch.Tensor) -> torch.Tensor:
+    def sentence_pair_logits(self, hidden: Tensor) -> Tensor:
         assert self.pooler is not None and self.relation is not None
-        return self.relation(torch.tanh(self.pooler(hidden)))  # type: ignore[no-any-return]
+        return self.relation(torch.tanh(self.pooler(hidden)))
 
     def flops_per_token(self) -> float:
         """Of one training step: sharing saves memory, and no work."""
         L, C, _, T = self.config.shape
-        layers = (L - 1) * flops(self.layer, C, T) + flops(self.layer, C, T, self.config.masked)
-        return layers + 6.0 * self.config.masked * (self.output[0].numel() + C * self.config.embedded)
+        layers = (L - 1) * flops(self.layer, C, T) + flops(self.layer, C, T, self.config.mlm_probability)
+        return layers + 6.0 * self.config.mlm_probability * (
+            self.output[0].numel() + C * self.config.embedded
+        )
 
-    def save(self, folder: Path) -> None:
-        save_weights(self, folder)
 
-
-def released_names() -> Names:
+def hf_names() -> Names:
     """Our tensors by the names of Hugging Face's `AlbertForPreTraining`."""
     theirs = "albert.encoder.albert_layer_groups.0.albert_layers.0"
     names = {
@@ -137,7 +119,7 @@ def released_names() -> Names:
     )
 
 
-def from_released(config: AlbertConfig, vocabulary: Vocabulary, weights: Weights, seed: int = 0) -> Albert:
+def from_hf(config: AlbertConfig, vocabulary: Vocabulary, weights: Weights, seed: int = 0) -> Albert:
     """The model with the weights of an ALBERT of Hugging Face; heads it has not stay random.
 
     Raises:
@@ -150,14 +132,14 @@ def from_released(config: AlbertConfig, vocabulary: Vocabulary, weights: Weights
     state = {
         name: part for name, part in own.items() if name.startswith(("pooler", "relation", "prediction"))
     }
-    found = gathered(released_names(), weights)
+    found = rename_from_hf(hf_names(), weights)
     load_state(
         model, state | {name: part for name, part in found.items() if name in own}, "what was released"
     )
     return model
 
 
-def to_released(model: Albert) -> tuple[dict[str, Any], Weights]:
+def to_hf(model: Albert) -> tuple[dict[str, Any], Weights]:
     """The configuration and the weights that Hugging Face's ALBERT reads.
 
     Raises:
@@ -174,7 +156,7 @@ def to_released(model: Albert) -> tuple[dict[str, Any], Weights]:
         "hidden_size": C,
         "num_hidden_layers": L,
         "num_attention_heads": H,
-        "intermediate_size": model.config.inner or 4 * C,
+        "intermediate_size": model.config.d_ff or 4 * C,
         "max_position_embeddings": T,
         "type_vocab_size": 2,
         "hidden_act": "gelu_new",
@@ -183,7 +165,7 @@ def to_released(model: Albert) -> tuple[dict[str, Any], Weights]:
         "layer_norm_eps": EPSILON,
         "pad_token_id": 0,
     }
-    weights = scattered(released_names(), model.state_dict())
+    weights = rename_to_hf(hf_names(), model.state_dict())
     weights["predictions.decoder.weight"] = model.output[0].detach()
     weights["predictions.decoder.bias"] = model.output[1].detach()
     return table, weights
@@ -191,11 +173,11 @@ def to_released(model: Albert) -> tuple[dict[str, Any], Weights]:
 
 def build(config: AlbertConfig, vocabulary: Vocabulary, seed: int) -> Albert:
     """A model with random weights, or those it is to start from."""
-    config.settle(vocabulary)
+    config.resolve_special_ids(vocabulary)
     model = Albert(config, vocabulary)
-    initialise(model, seed)
-    if config.start:
-        start_from(model, Path(config.start), family="albert")
+    normal_weights(model, seed)
+    if config.init_from:
+        start_from(model, Path(config.init_from), family="albert")
     return model
 
 
@@ -210,7 +192,7 @@ def load(folder: Path, config: AlbertConfig, vocabulary: Vocabulary) -> Albert:
 
 FAMILY = Family(
     name="albert",
-    summary="encoder with one layer for all, and a factorised embedding (ALBERT)",
+    summary="encoder with one layer for all, and a factorized embedding (ALBERT)",
     makes=Masked,
     config=AlbertConfig,
     estimated_by="gradient",

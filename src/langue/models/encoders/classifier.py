@@ -5,9 +5,9 @@ mean over the tokens. What the encoder learned about pairs of passages, its pool
 starts; an encoder without one starts at random.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -18,25 +18,28 @@ from torch import nn
 from langue.base.config import Config, decode
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
-from langue.models.encoders.base import MaskedModel, marked_places
+from langue.models.encoders.base import MaskedModel, marked_positions
 from langue.models.family import Family
 from langue.models.registry import family
 from langue.nn.dropout import Dropout
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Classifier, Floats, Ids, Vocabulary
-from langue.tokens.masked import MaskedBatch, packed
+from langue.tokens.masked import packed
+from langue.tokens.masked_batch import MaskedBatch
 
 EXAMPLES = 64  # read at a time without gradients
-Pool = Literal["cls", "mean"]
+Pooling = Literal["cls", "mean"]
 
 
 class ClassifierConfig(Config, frozen=True):
+    RENAMED: ClassVar[Mapping[str, str]] = {"pool": "pooling"}
+
     task: Literal["classify", "pair"]
     encoder: str  # family
     encoder_config: dict[str, Any]
     labels: tuple[str, ...]
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.1  # of the pooled state, as in the paper
-    pool: Pool = "cls"
+    pooling: Pooling = "cls"
 
 
 class EncoderClassifier(nn.Module, Classifier):
@@ -56,7 +59,7 @@ class EncoderClassifier(nn.Module, Classifier):
         self.out = nn.Linear(C, len(config.labels))
 
     @torch.no_grad()
-    def initialise(self, seed: int) -> None:
+    def initialize(self, seed: int) -> None:
         """Weights ~ N(0, 0.02), biases 0; the pooler is the encoder's if it has one."""
         draw = torch.Generator().manual_seed(derive(seed, "head") % 2**63)
         pooler = self.encoder.pooler  # of the task on pairs
@@ -68,13 +71,13 @@ class EncoderClassifier(nn.Module, Classifier):
 
     def forward(self, batch: MaskedBatch) -> torch.Tensor:
         """Logits `(examples, labels)`, in the order of their numbers."""
-        states = self._mean(batch) if self.config.pool == "mean" else self._first(batch)
-        return self.out(self.drop(torch.tanh(self.pool(states))))  # type: ignore[no-any-return]
+        states = self._mean(batch) if self.config.pooling == "mean" else self._first(batch)
+        return self.out(self.drop(torch.tanh(self.pool(states))))
 
     def _first(self, batch: MaskedBatch) -> torch.Tensor:
         """The states of `[CLS]`: `(examples, C)`."""
         numbers, _ = self.encoder.marked(batch.pairs)
-        return self.encoder.read(batch, marked_places(batch.pairs))[numbers.argsort()]
+        return self.encoder.read(batch, marked_positions(batch.pairs))[numbers.argsort()]
 
     def _mean(self, batch: MaskedBatch) -> torch.Tensor:
         """The means of the states of all tokens, `[CLS]` and `[SEP]` among them: `(examples, C)`."""
@@ -110,11 +113,12 @@ def build(config: ClassifierConfig, vocabulary: Vocabulary, seed: int) -> Encode
     """
     kind = family(config.encoder)
     assert kind.build is not None
-    encoder = kind.build(decode(kind.config, config.encoder_config, "encoder"), vocabulary, seed)
+    stored = decode(kind.config, config.encoder_config, "encoder", stored=True)
+    encoder = kind.build(stored, vocabulary, seed)
     if not isinstance(encoder, MaskedModel):
         raise LangueError(f"{config.encoder} does not read in both directions; fine-tune bert or albert")
     model = EncoderClassifier(config, encoder)
-    model.initialise(seed)
+    model.initialize(seed)
     return model
 
 

@@ -1,5 +1,6 @@
 """The settings that every encoder has: its shape, what is hidden from it, and where it starts."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
@@ -8,8 +9,8 @@ import msgspec
 from langue.base.config import Config
 from langue.models.encoders.start import settings_of
 from langue.protocols import Vocabulary
-from langue.tokens.masked import Relation, Specials
-from langue.tokens.masking import Unit
+from langue.tokens.masked_batch import SentencePairs, Specials
+from langue.tokens.masking import Masking
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 # size → layers, width, heads, context; "base" is the BERT of 110 million parameters
@@ -26,26 +27,39 @@ class Shape(NamedTuple):
 class MaskedConfig(Config, frozen=True):
     """What every encoder has: one dial, the numbers behind it (0 takes what the size says), and the task."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "start": "init_from",
+        "inner": "d_ff",
+        "unit": "masking",
+        "masked": "mlm_probability",
+        "pairs": "sentence_pairs",
+        "headless": "no_mlm_head",
+        "vocabulary_rows": "padded_vocab_size",
+    }
+    RENAMED_VALUES: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "sentence_pairs": {"next": "next_sentence", "order": "sentence_order"}
+    }
+
     TAKEN: ClassVar[tuple[str, ...]] = ()  # further settings that are the shape
 
-    start: str = ""  # a folder to go on from, ours or Hugging Face's; it says what shape is left out
+    init_from: str = ""  # a folder to go on from, ours or Hugging Face's; it says what shape is left out
     size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
     layers: Count = 0
     width: Count = 0
     heads: Count = 0
     context: Count = 0
-    inner: Count = 0  # width within a feed-forward layer; 0: four times the width
+    d_ff: Count = 0  # width within a feed-forward layer; 0: four times the width
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.1 helps after many epochs
-    unit: Unit = "whole-word"  # what is hidden at a time: a part of a word gives the rest away
-    masked: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.15  # share of the tokens
-    pairs: Relation = "none"  # a second task (pieces of text, how they relate)
+    masking: Masking = "whole-word"  # what is hidden at a time: a part of a word gives the rest away
+    mlm_probability: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.15  # share of the tokens
+    sentence_pairs: SentencePairs = "none"  # a second task (pieces of text, how they relate)
     packed: bool = True  # false: rectangular batches with padding, the same figures more slowly
     special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
-    headless: bool = False  # imported without a head: it predicts no hidden tokens before it is trained
-    vocabulary_rows: Count = 0  # of the embedding; 0: text and special ids
+    no_mlm_head: bool = False  # imported without a head: it predicts no hidden tokens before it is trained
+    padded_vocab_size: Count = 0  # of the embedding; 0: text and special ids
 
     def __post_init__(self) -> None:
-        if self.start and not (self.layers and self.width and self.heads and self.context and self.inner):
+        if self.init_from and not (self.layers and self.width and self.heads and self.context and self.d_ff):
             self._take_shape()
         shape = self.shape
         if shape.width % shape.heads:
@@ -57,10 +71,10 @@ class MaskedConfig(Config, frozen=True):
 
     def _take_shape(self) -> None:
         """The shape of the model this one starts from, where none is given."""
-        there = settings_of(Path(self.start))
+        there = settings_of(Path(self.init_from))
         sizes = dict(zip(Shape._fields, SIZES[there.get("size", "tiny")], strict=True))
         taken = {name: there.get(name) or size for name, size in sizes.items()}
-        taken["inner"] = there.get("inner") or 4 * taken["width"]
+        taken["d_ff"] = there.get("d_ff") or 4 * taken["width"]
         taken["special_ids"] = tuple(there.get("special_ids", ()))
         taken |= {name: there[name] for name in self.TAKEN if name in there}
         for name, value in taken.items():
@@ -74,11 +88,11 @@ class MaskedConfig(Config, frozen=True):
     def specials(self, vocabulary: Vocabulary) -> Specials:
         return Specials(*(self.special_ids or range(vocabulary.size, vocabulary.size + 3)))
 
-    def settle(self, vocabulary: Vocabulary) -> None:
+    def resolve_special_ids(self, vocabulary: Vocabulary) -> None:
         """Special ids taken over from another model that stand for text in this vocabulary are let go."""
         if any(vocabulary.spellings[id] for id in self.special_ids if id < len(vocabulary.spellings)):
             msgspec.structs.force_setattr(self, "special_ids", ())
 
     def rows(self, vocabulary: Vocabulary) -> int:
         """Ids the model knows."""
-        return self.vocabulary_rows or max(vocabulary.size, *(id + 1 for id in self.specials(vocabulary)))
+        return self.padded_vocab_size or max(vocabulary.size, *(id + 1 for id in self.specials(vocabulary)))

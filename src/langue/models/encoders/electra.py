@@ -1,11 +1,11 @@
-"""`pair`: two encoders, one of which fills gaps while the other finds what was filled (Clark et al. 2020).
+"""`electra`: two encoders, one of which fills gaps while the other finds what was filled (Clark et al. 2020).
 
 The generator predicts hidden tokens, as BERT does. What it draws takes their place, and the discriminator
 says of each token whether it is the one that was written. It learns from every token and not from the 15 %
 that are hidden, and it never reads a `[MASK]`; so it is what is embedded with and fine-tuned, while gaps are
 filled by the generator. No gradient passes through the drawing (section 2).
 
-`share` says what the two have in common:
+`embedding_sharing` says what the two have in common:
 
     embedding               one table of tokens, one of positions (section 3.2)
     gradient-disentangled   the generator's, which the discriminator reads and does not move, with a table of
@@ -18,7 +18,7 @@ Face's `ElectraForPreTraining`. Letters: B batch, T time, C channels, E channels
 V vocabulary, N hidden tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -26,58 +26,70 @@ import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from langue.base.errors import LangueError
-from langue.models.encoders.base import MaskedModel, marked_places
+from langue.models.encoders.base import MaskedModel, marked_positions
 from langue.models.encoders.bert import (
     EPSILON,
     Block,
+    DisentangledBlock,
     Embeddings,
     Prediction,
-    flops,
-    initialise,
-    released_layer_names,
-    through,
+    hf_layer_names,
+    run_layers,
 )
 from langue.models.encoders.config import Count, MaskedConfig
+from langue.models.encoders.setup import flops
 from langue.models.encoders.start import start_from
 from langue.models.family import Family
 from langue.nn.attention import Mask
-from langue.nn.fast.cross_entropy import head_cross_entropy, rows_at_once
-from langue.nn.released import Weights, paired, scattered
-from langue.nn.weights import load_weights, save_weights
+from langue.nn.cross_entropy import linear_cross_entropy
+from langue.nn.fast.choices import rows_per_chunk
+from langue.nn.initial import normal_weights
+from langue.nn.released import Weights, paired, rename_to_hf
+from langue.nn.weights import load_weights
 from langue.protocols import Floats, Ids, Masked, Vocabulary
-from langue.tokens.drawn import DrawnBatch, DrawnBatches, judged
 from langue.tokens.masking import NONE
+from langue.tokens.rtd import RTDBatch, RTDBatches, rtd_positions
 from langue.tokens.store import Split
 
-Share = Literal["embedding", "gradient-disentangled", "all", "none"]
+EmbeddingSharing = Literal["embedding", "gradient-disentangled", "all", "none"]
 
 
-class PairConfig(MaskedConfig, frozen=True):
+class ElectraConfig(MaskedConfig, frozen=True):
     """Layers, width and heads are the discriminator's."""
 
-    TAKEN: ClassVar[tuple[str, ...]] = ("generator_layers", "generator_heads", "embedding")
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "share": "embedding_sharing",
+        "embedding": "embedding_size",
+        "weight": "discriminator_weight",
+    }
 
-    share: Share = "embedding"
+    TAKEN: ClassVar[tuple[str, ...]] = ("generator_layers", "generator_heads", "embedding_size")
+
+    embedding_sharing: EmbeddingSharing = "embedding"
     generator_layers: Count = 0  # 0: as many
     generator_heads: Count = 0  # each as wide as the discriminator's; 0: a quarter of them (figure 3)
-    embedding: Count = 0  # width of the embedding; 0: of the discriminator
-    weight: Annotated[float, msgspec.Meta(gt=0.0)] = 50.0  # of a judgement (appendix A)
+    embedding_size: Count = 0  # width of the embedding; 0: of the discriminator
+    discriminator_weight: Annotated[float, msgspec.Meta(gt=0.0)] = 50.0  # of a judgement (appendix A)
     attention: Literal["plain", "disentangled"] = "plain"  # as `bert`
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.pairs != "none":
-            raise ValueError('the family pair has no second task on passages; it goes with pairs = "none"')
-        if self.share == "all" and (self.generator_layers or self.generator_heads):
-            raise ValueError('with share = "all" the generator is the discriminator; leave its size out')
+        if self.sentence_pairs != "none":
+            raise ValueError(
+                'the family electra has no second task on passages; it goes with sentence_pairs = "none"'
+            )
+        if self.embedding_sharing == "all" and (self.generator_layers or self.generator_heads):
+            raise ValueError(
+                'with embedding_sharing = "all" the generator is the discriminator; leave its size out'
+            )
 
     @property
     def embedded(self) -> int:
         """Width of the embedding."""
-        return self.embedding or self.shape.width
+        return self.embedding_size or self.shape.width
 
     @property
     def generator(self) -> tuple[int, int, int]:
@@ -91,18 +103,19 @@ class Encoder(nn.Module):
     """The layers of one of the two, over embeddings of another width perhaps."""
 
     def __init__(
-        self, E: int, C: int, H: int, L: int, T: int, inner: int, dropout: float, *, apart: bool
+        self, E: int, C: int, H: int, L: int, T: int, d_ff: int, dropout: float, *, apart: bool
     ) -> None:
         super().__init__()
         self.width = C
         self.widen = nn.Linear(E, C) if E != C else nn.Identity()
         self.distances = nn.Embedding(2 * T, C) if apart else None
-        self.layers = nn.ModuleList(Block(C, H, inner, dropout, disentangled=apart) for _ in range(L))
+        kind = DisentangledBlock if apart else Block
+        self.layers = nn.ModuleList(kind(C, H, d_ff, dropout) for _ in range(L))
 
-    def forward(self, x: torch.Tensor, mask: Mask, places: torch.Tensor | None = None) -> torch.Tensor:
-        """`(B, T, E)` to `(B, T, C)`; with places of `(B T,)`, to `(N, C)` there."""
+    def forward(self, x: Tensor, mask: Mask, at: Tensor | None = None) -> Tensor:
+        """`(B, T, E)` to `(B, T, C)`; to `(N, C)` at positions of `(B T,)`."""
         table = None if self.distances is None else self.distances.weight
-        return through(self.layers, self.widen(x), mask, table, places)
+        return run_layers(self.layers, self.widen(x), mask, table, at)
 
     def flops_per_token(self, T: int, share: float = 1.0) -> float:
         """Of one training step, where a share of the places is asked for."""
@@ -112,81 +125,66 @@ class Encoder(nn.Module):
         return wide + layers + flops(self.layers[-1], self.width, T, last)
 
 
-class Pair(MaskedModel):
+class Electra(MaskedModel):
     """A `Masked` model: `forward` is the discriminator's, `decoded` the generator's.
 
     What is shared is one module: `embeddings` is what the generator reads with, and the discriminator where
     it has no `own`; `filler` is the generator's network where it is not the discriminator's, `encoder`.
     """
 
-    def __init__(self, config: PairConfig, vocabulary: Vocabulary) -> None:
+    def __init__(self, config: ElectraConfig, vocabulary: Vocabulary) -> None:
         L, C, H, T = config.shape
         V, E = config.rows(vocabulary), config.embedded
-        super().__init__(
-            vocabulary,
-            config.specials(vocabulary),
-            width=C,
-            window=T,
-            pairs=config.pairs,
-            packed=config.packed,
-            headless=config.headless,
-        )
+        super().__init__(config, vocabulary)
         self.config = config
         apart = config.attention == "disentangled"
         positions = 0 if apart else T
-        own = config.share in ("none", "gradient-disentangled")
-        inner = config.inner or 4 * C
+        own = config.embedding_sharing in ("none", "gradient-disentangled")
+        d_ff = config.d_ff or 4 * C
         layers, width, heads = config.generator
         self.embeddings = Embeddings(V, positions, E, config.dropout)
         self.own = Embeddings(V, positions, E, config.dropout) if own else None
-        self.encoder = Encoder(E, C, H, L, T, inner, config.dropout, apart=apart)
+        self.encoder = Encoder(E, C, H, L, T, d_ff, config.dropout, apart=apart)
         self.filler = (
-            Encoder(E, width, heads, layers, T, inner * width // C, config.dropout, apart=apart)
-            if config.share != "all"
+            Encoder(E, width, heads, layers, T, d_ff * width // C, config.dropout, apart=apart)
+            if config.embedding_sharing != "all"
             else None
         )
-        self.prediction = Prediction(V, C if config.share == "all" else width, E)
+        self.prediction = Prediction(V, C if config.embedding_sharing == "all" else width, E)
         self.detection = nn.Sequential(nn.Linear(C, C), nn.GELU(), nn.Linear(C, 1))
 
     def forward(
-        self,
-        ids: torch.Tensor,
-        positions: torch.Tensor,
-        types: torch.Tensor,
-        mask: Mask,
-        places: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+        self, ids: Tensor, positions: Tensor, types: Tensor, mask: Mask, at: Tensor | None = None
+    ) -> Tensor:
         """Hidden states of the discriminator."""
-        return self.encoder(self.embedded(ids, positions, types), mask, places)  # type: ignore[no-any-return]
+        return self.encoder(self.embedded(ids, positions, types), mask, at)
 
-    def embedded(self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+    def embedded(self, ids: Tensor, positions: Tensor, types: Tensor) -> Tensor:
         """What the discriminator reads, `(B, T, E)`."""
         if self.own is None:
-            return self.embeddings(ids, positions, types)  # type: ignore[no-any-return]
+            return self.embeddings(ids, positions, types)
         x = self.own.summed(ids, positions, types)
-        if self.config.share == "gradient-disentangled":
+        if self.config.embedding_sharing == "gradient-disentangled":
             x = x + self.embeddings.summed(ids, positions, types).detach()
         return self.own.normed(x)
 
-    def decoded(
-        self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor, mask: Mask
-    ) -> torch.Tensor:
+    def decoded(self, ids: Tensor, positions: Tensor, types: Tensor, mask: Mask) -> Tensor:
         """Hidden states of the generator, `(B, T, its C)`."""
         network = self.encoder if self.filler is None else self.filler
-        return network(self.embeddings(ids, positions, types), mask)  # type: ignore[no-any-return]
+        return network(self.embeddings(ids, positions, types), mask)
 
-    def predict(self, decoded: torch.Tensor) -> torch.Tensor:
-        return self.prediction(decoded)  # type: ignore[no-any-return]
+    def predict(self, decoded: Tensor) -> Tensor:
+        return self.prediction(decoded)
 
     @property
-    def output(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def output(self) -> tuple[Tensor, Tensor]:
         return self.embeddings.word.weight, self.prediction.bias
 
-    def detect(self, hidden: torch.Tensor) -> torch.Tensor:
+    def detect(self, hidden: Tensor) -> Tensor:
         """Of hidden states of the discriminator, `(…, C)`, the logits that a token was replaced, `(…)`."""
-        return self.detection(hidden).squeeze(-1)  # type: ignore[no-any-return]
+        return self.detection(hidden).squeeze(-1)
 
-    def loss(self, batch: DrawnBatch) -> torch.Tensor:  # type: ignore[override]
+    def loss(self, batch: RTDBatch) -> Tensor:  # type: ignore[override]
         """Sum of the nats of the generator on hidden tokens, and of the discriminator by their weight.
 
         Outside of training the generator's alone: a better generator makes the discriminator's task harder,
@@ -195,28 +193,28 @@ class Pair(MaskedModel):
         generated, detected = self.losses(batch)
         return generated + batch.weight * detected if self.training else generated
 
-    def losses(self, batch: DrawnBatch) -> tuple[torch.Tensor, torch.Tensor]:
+    def losses(self, batch: RTDBatch) -> tuple[Tensor, Tensor]:
         """Sums of the nats of the generator on hidden tokens, and of the discriminator on all of the text."""
         masked = batch.masked if self.packed else batch.masked.unpacked()
-        ids, positions, types, mask = self._given(masked)
+        ids, positions, types, mask = self.tensors(masked)
         targets, places = self.marked(masked.targets)  # (N,) each
         network = self.encoder if self.filler is None else self.filler
         rows = self.predict(
-            network(self.embeddings(ids, positions, types), mask, marked_places(masked.targets))
+            network(self.embeddings(ids, positions, types), mask, marked_positions(masked.targets))
         )
         matrix, bias = self.output
-        generated = head_cross_entropy(rows, matrix, targets, bias)
+        generated = linear_cross_entropy(rows, matrix, targets, bias)
         noise = torch.from_numpy(batch.noise[batch.masked.targets != NONE]).to(self.device)
         drawn = self.draw(rows, noise)
         answers = torch.zeros(ids.numel(), device=self.device)
         answers[places] = (drawn != targets).float()
         hidden = self(ids.flatten().index_copy(0, places, drawn).view_as(ids), positions, types, mask)
-        here = torch.from_numpy(judged(masked, self.specials).ravel().nonzero()[0]).to(self.device)
+        here = torch.from_numpy(rtd_positions(masked, self.specials).ravel().nonzero()[0]).to(self.device)
         logits = self.detect(hidden.flatten(0, 1)[here]).float()
         return generated, F.binary_cross_entropy_with_logits(logits, answers[here], reduction="sum")
 
     @torch.no_grad()
-    def draw(self, rows: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    def draw(self, rows: Tensor, noise: Tensor) -> Tensor:
         """Tokens from the generator's distribution, which its inverse turns the noise into.
 
         Args:
@@ -229,7 +227,7 @@ class Pair(MaskedModel):
         matrix, bias = self.output
         barred = [*self.specials, self.vocabulary.eos]
         found = []
-        count = rows_at_once(len(matrix))
+        count = rows_per_chunk(len(matrix))
         for part, point in zip(torch.split(rows, count), torch.split(noise.float(), count), strict=True):
             logits = (part @ matrix.T).float() + bias  # (chunk, V)
             logits[:, barred] = float("-inf")
@@ -258,17 +256,14 @@ class Pair(MaskedModel):
 
     def flops_per_token(self) -> float:
         """Of one training step: both networks, and the logits of hidden tokens once more to draw from."""
-        T, share = self.window, self.config.masked
+        T, share = self.window, self.config.mlm_probability
         filler = self.encoder if self.filler is None else self.filler
         logits, dense = self.output[0].numel(), self.prediction.dense.weight.numel()
         heads = share * (8.0 * logits + 6.0 * dense) + 6.0 * self.width**2
         return filler.flops_per_token(T, share) + self.encoder.flops_per_token(T) + heads
 
-    def save(self, folder: Path) -> None:
-        save_weights(self, folder)
 
-
-def to_released(model: Pair) -> tuple[dict[str, Any], Weights]:
+def to_hf(model: Electra) -> tuple[dict[str, Any], Weights]:
     """The configuration and the weights with which Hugging Face's ELECTRA reads as the discriminator.
 
     Raises:
@@ -285,7 +280,7 @@ def to_released(model: Pair) -> tuple[dict[str, Any], Weights]:
         "hidden_size": C,
         "num_hidden_layers": L,
         "num_attention_heads": H,
-        "intermediate_size": model.config.inner or 4 * C,
+        "intermediate_size": model.config.d_ff or 4 * C,
         "max_position_embeddings": T,
         "type_vocab_size": 2,
         "hidden_act": "gelu",
@@ -305,66 +300,66 @@ def to_released(model: Pair) -> tuple[dict[str, Any], Weights]:
         "encoder.widen": ("electra.embeddings_project",),
         "detection.0": ("discriminator_predictions.dense",),
         "detection.2": ("discriminator_predictions.dense_prediction",),
-    } | released_layer_names(L, "encoder.layers", "electra.encoder.layer")
+    } | hf_layer_names(L, "encoder.layers", "electra.encoder.layer")
     state = model.state_dict() | _embeddings_read(model)
-    return table, scattered(names | paired(layers), state)
+    return table, rename_to_hf(names | paired(layers), state)
 
 
-def _embeddings_read(model: Pair) -> Weights:
+def _embeddings_read(model: Electra) -> Weights:
     """The tables the discriminator reads, and their norm: where they are a sum, the sum."""
     tables = (model.embeddings if model.own is None else model.own).state_dict()
-    if model.config.share == "gradient-disentangled":
+    if model.config.embedding_sharing == "gradient-disentangled":
         shared = model.embeddings.state_dict()
         tables |= {name: part + shared[name] for name, part in tables.items() if "norm" not in name}
     return tables
 
 
 def batches(
-    split: Split, vocabulary: Vocabulary, config: PairConfig, rows: int, context: int, seed: int
-) -> DrawnBatches:
+    split: Split, vocabulary: Vocabulary, config: ElectraConfig, rows: int, context: int, seed: int
+) -> RTDBatches:
     """What the two are trained on: each hidden token is read as `[MASK]` (section 2)."""
-    return DrawnBatches(
+    return RTDBatches(
         split,
-        weight=config.weight,
+        weight=config.discriminator_weight,
         rows=rows,
         context=context,
         eos=vocabulary.eos,
         specials=config.specials(vocabulary),
-        unit=config.unit,
-        share=config.masked,
+        masking=config.masking,
+        mlm_probability=config.mlm_probability,
         seed=seed,
-        fates=(1.0, 0.0),
+        replace_probs=(1.0, 0.0),
     )
 
 
-def build(config: PairConfig, vocabulary: Vocabulary, seed: int) -> Pair:
+def build(config: ElectraConfig, vocabulary: Vocabulary, seed: int) -> Electra:
     """A model with random weights, or those it is to start from."""
-    config.settle(vocabulary)
-    model = Pair(config, vocabulary)
-    initialise(model, seed)
-    if model.own is not None and config.share == "gradient-disentangled":
+    config.resolve_special_ids(vocabulary)
+    model = Electra(config, vocabulary)
+    normal_weights(model, seed)
+    if model.own is not None and config.embedding_sharing == "gradient-disentangled":
         for table in (model.own.word, model.own.position, model.own.part):
             if table is not None:
                 nn.init.zeros_(table.weight)
-    if config.start:
-        start_from(model, Path(config.start), family="pair")
+    if config.init_from:
+        start_from(model, Path(config.init_from), family="electra")
     return model
 
 
-def load(folder: Path, config: PairConfig, vocabulary: Vocabulary) -> Pair:
+def load(folder: Path, config: ElectraConfig, vocabulary: Vocabulary) -> Electra:
     """Read the weights of a model folder.
 
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(Pair(config, vocabulary), folder)
+    return load_weights(Electra(config, vocabulary), folder)
 
 
 FAMILY = Family(
-    name="pair",
+    name="electra",
     summary="one encoder that fills gaps, and one that finds what was filled (ELECTRA)",
     makes=Masked,
-    config=PairConfig,
+    config=ElectraConfig,
     estimated_by="gradient",
     load=load,
     build=build,

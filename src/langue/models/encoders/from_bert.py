@@ -1,4 +1,4 @@
-"""An ALBERT from a BERT: the embedding factorised, the layers averaged. The second of two stages.
+"""An ALBERT from a BERT: the embedding factorized, the layers averaged. The second of two stages.
 
 A layer norm takes the mean over channels away and divides by the length, so what a BERT reads is, of each
 sum of embeddings, its direction without the mean. The E - 1 strongest directions of the tables (by their
@@ -16,19 +16,19 @@ from langue.nn.released import Weights
 TABLES = ("word", "position", "part")
 
 
-def factorised(weights: Mapping[str, torch.Tensor], E: int) -> Weights:
+def factorized(weights: Mapping[str, torch.Tensor], E: int) -> Weights:
     """The weights of an ALBERT by those of a BERT; of its heads the pooler and the bias of the tokens.
 
     Args:
         weights: a BERT's, by our names.
         E: width of ALBERT's embedding.
     """
-    centred = {
+    centered = {
         name: table - table.mean(1, keepdim=True)
         for name, table in ((name, weights[f"embeddings.{name}.weight"].double()) for name in TABLES)
     }
-    turn = _turn(torch.cat(list(centred.values())), E)  # (C, E)
-    found = {f"embeddings.{name}.weight": (table @ turn).float() for name, table in centred.items()}
+    turn = _turn(torch.cat(list(centered.values())), E)  # (C, E)
+    found = {f"embeddings.{name}.weight": (table @ turn).float() for name, table in centered.items()}
     found["embeddings.norm.weight"], found["embeddings.norm.bias"] = torch.ones(E), torch.zeros(E)
     gain = weights["embeddings.norm.weight"].double()
     found["widen.weight"] = (gain[:, None] * turn * (len(turn) / E) ** 0.5).float()

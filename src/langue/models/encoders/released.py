@@ -32,7 +32,7 @@ FIXED = {
 SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[MASK]")
 
 
-class Released(NamedTuple):
+class HFModel(NamedTuple):
     """A model that was read from a folder."""
 
     family: Family[Any]
@@ -41,16 +41,16 @@ class Released(NamedTuple):
     tokenizer: Tokenizer
 
 
-def is_released(folder: Path) -> bool:
+def is_hf_folder(folder: Path) -> bool:
     """Whether a folder looks like one of Hugging Face."""
     return (folder / CONFIG).is_file()
 
 
-def released_shape(folder: Path) -> tuple[str, dict[str, Any]]:
+def hf_shape(folder: Path) -> tuple[str, dict[str, Any]]:
     """The family of the encoder of a folder, and its settings here.
 
     Raises:
-        LangueError: as `read_released`.
+        LangueError: as `read_hf`.
     """
     table = read_json(folder / CONFIG)
     kind = table.get("model_type") if isinstance(table, dict) else None
@@ -60,24 +60,24 @@ def released_shape(folder: Path) -> tuple[str, dict[str, Any]]:
     with _opened(folder) as file:
         names = list(file.keys())
     shape = _shape(table, names, _special_ids(folder))
-    return kind, shape | ({"embedding": table["embedding_size"]} if kind == "albert" else {})
+    return kind, shape | ({"embedding_size": table["embedding_size"]} if kind == "albert" else {})
 
 
-def read_released(folder: Path) -> Released:
+def read_hf(folder: Path) -> HFModel:
     """The BERT or ALBERT of a folder.
 
     Raises:
         LangueError: a file is missing or damaged, the model is of another kind, or it has a part that
             the family here has not.
     """
-    name, shape = released_shape(folder)
+    name, shape = hf_shape(folder)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
     kind = family(name)
     config = decode(kind.config, shape, str(folder / CONFIG))
-    model = importlib.import_module(MODULES[name]).from_released(
-        config, Vocabulary(tokenizer.vocab_size, tokenizer.eos), released_weights(folder)
+    model = importlib.import_module(MODULES[name]).from_hf(
+        config, Vocabulary(tokenizer.vocab_size, tokenizer.eos), hf_weights(folder)
     )
-    return Released(kind, config, model.eval(), tokenizer)
+    return HFModel(kind, config, model.eval(), tokenizer)
 
 
 def _check(folder: Path, table: dict[str, Any], fixed: dict[str, Any]) -> None:
@@ -87,7 +87,7 @@ def _check(folder: Path, table: dict[str, Any], fixed: dict[str, Any]) -> None:
             raise LangueError(f"{folder / CONFIG} has {key} = {table[key]}; langue knows {allowed[0]} only")
 
 
-def released_weights(folder: Path) -> Weights:
+def hf_weights(folder: Path) -> Weights:
     """The weights of a folder; a `LangueError` if they are missing, damaged or in another form."""
     with _opened(folder) as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
@@ -124,10 +124,10 @@ def _shape(table: dict[str, Any], names: Sequence[str], special_ids: list[int]) 
         "layers": table["num_hidden_layers"],
         "width": table["hidden_size"],
         "heads": table["num_attention_heads"],
-        "inner": table["intermediate_size"],
+        "d_ff": table["intermediate_size"],
         "context": table["max_position_embeddings"],
-        "vocabulary_rows": table["vocab_size"],
+        "padded_vocab_size": table["vocab_size"],
         "special_ids": special_ids,
     }
-    headless = not any("predictions.bias" in name for name in names)
-    return shape | {"headless": headless} | ({} if pooled else {"pairs": "none"})
+    no_mlm_head = not any("predictions.bias" in name for name in names)
+    return shape | {"no_mlm_head": no_mlm_head} | ({} if pooled else {"sentence_pairs": "none"})

@@ -1,7 +1,7 @@
 """Starting an encoder from another: weights taken over, positions stretched, the vocabulary matched.
 
 What one starts from is a model folder or a folder of Hugging Face, of the same family; an ALBERT starts from
-a BERT too (`factorised.py`). Tokens are matched by the bytes they spell. A token the other vocabulary lacks
+a BERT too (`from_bert.py`). Tokens are matched by the bytes they spell. A token the other vocabulary lacks
 starts at the mean of the tokens that vocabulary spells it with.
 """
 
@@ -13,17 +13,18 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from langue.base.config import encode
+from langue.base.config import encode, with_new_names
 from langue.base.errors import LangueError
 from langue.base.files import verify_files
 from langue.base.progress import log
 from langue.models.encoders.base import MaskedModel
-from langue.models.encoders.from_bert import factorised
-from langue.models.encoders.released import is_released, read_released, released_shape
-from langue.models.folder import DESCRIPTION, describe
+from langue.models.encoders.from_bert import factorized
+from langue.models.encoders.released import hf_shape, is_hf_folder, read_hf
+from langue.models.folder import DESCRIPTION, Description, describe
+from langue.models.registry import family as lookup
 from langue.nn.released import Weights
 from langue.nn.weights import WEIGHTS
-from langue.tokens.masked import Specials
+from langue.tokens.masked_batch import Specials
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 
@@ -53,24 +54,28 @@ def settings_of(folder: Path) -> dict[str, Any]:
     Raises:
         LangueError: neither a model folder nor one of Hugging Face that langue reads.
     """
-    return released_shape(folder)[1] if _released(folder) else describe(folder).config
+    return hf_shape(folder)[1] if _released(folder) else _settings(describe(folder))
+
+
+def _settings(description: Description) -> dict[str, Any]:
+    return with_new_names(lookup(description.family).config, description.config, None)
 
 
 def _released(folder: Path) -> bool:
-    return is_released(folder) and not (folder / DESCRIPTION).is_file()
+    return is_hf_folder(folder) and not (folder / DESCRIPTION).is_file()
 
 
 def _source(folder: Path) -> Source:
     if _released(folder):
-        found = read_released(folder)
+        found = read_hf(folder)
         weights: Weights = found.model.state_dict()
-        if found.model.headless:  # its head is random, no better than what is there
+        if found.model.no_mlm_head:  # its head is random, no better than what is there
             weights = {name: part for name, part in weights.items() if not name.startswith("prediction.")}
         return Source(found.family.name, encode(found.config), weights, found.tokenizer)
     description = describe(folder)
     verify_files(folder, description.files)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
-    return Source(description.family, description.config, load_file(folder / WEIGHTS), tokenizer)
+    return Source(description.family, _settings(description), load_file(folder / WEIGHTS), tokenizer)
 
 
 @torch.no_grad()
@@ -118,7 +123,7 @@ def _as(family: str, source: Source, model: MaskedModel, folder: Path) -> Weight
     place = "embeddings.position.weight"
     if place not in source.weights or place not in model.state_dict():
         raise LangueError(f"{folder} and an albert that starts from it need absolute positions, both of them")
-    return factorised(source.weights, model.output[0].shape[1])
+    return factorized(source.weights, model.output[0].shape[1])
 
 
 def stretched(positions: torch.Tensor, T: int) -> torch.Tensor:

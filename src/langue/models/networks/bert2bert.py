@@ -3,17 +3,18 @@
     source  →  BERT                                                            →  memory
     target  →  BERT that sees no further, and looks at the memory in each layer  →  p(next token)
 
-`start` names the model folder of a BERT: both sides take its layers, and the head its prediction of hidden
+`init_from` is the model folder of a BERT: both sides take its layers, and the head its prediction of hidden
 tokens; only the attention to the memory begins at random. One matrix embeds source and target and makes the
-logits. Without `start` all is random. Documents, parts and separators are those of `transformer`.
+logits. Without `init_from` all is random. Documents, parts and separators are those of `transformer`.
 A source is read as BERT reads a text, `[CLS] text [SEP]`, the separator being the `[SEP]`; a target begins
 with `[CLS]`. The memory of what has no source before it is `[CLS]` alone. The end of a document starts as
 what BERT takes for one, its `[SEP]`. Deviates: all text is of part A, whose embedding is in the positions.
 Letters: B batch, T time, C channels, H heads, V vocabulary.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import msgspec
 import torch
@@ -23,10 +24,12 @@ from torch import nn
 from langue.base.config import Config
 from langue.models.encoders import bert
 from langue.models.family import Family
-from langue.nn.attention import Attention, Mask, Past, causal_mask
+from langue.nn.attention import Attention, Mask, causal_mask
+from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
-from langue.nn.weights import load_weights, save_weights, saved_tensor
+from langue.nn.initial import normal_weights
+from langue.nn.weights import load_weights, saved_tensor
 from langue.protocols import Causal, Vocabulary
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -37,19 +40,21 @@ class Shape(NamedTuple):
     width: int
     heads: int
     context: int
-    inner: int
+    d_ff: int
 
 
 class Bert2BertConfig(Config, frozen=True):
     """One dial, and the numbers behind it: 0 takes what the size says, or the BERT it starts from."""
 
-    start: str = ""  # model folder of a BERT
+    RENAMED: ClassVar[Mapping[str, str]] = {"start": "init_from", "inner": "d_ff"}
+
+    init_from: str = ""  # model folder of a BERT
     size: Literal["tiny", "small", "base"] = "tiny"
     layers: Count = 0
     width: Count = 0
     heads: Count = 0
     context: Count = 0  # positions of a source, and of a target; a longer one stays at the last
-    inner: Count = 0
+    d_ff: Count = 0
     separator: str = ""  # text between source and target, as "\t"; empty: documents have no such parts
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.1 in the paper
     special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
@@ -57,9 +62,11 @@ class Bert2BertConfig(Config, frozen=True):
     def __post_init__(self) -> None:
         given = {name: getattr(self, name) for name in (*Shape._fields, "special_ids")}
         known = all(given[name] for name in Shape._fields)
-        taken = bert.BertConfig(start="" if known else self.start, size=self.size, pairs="none", **given)
-        if self.start and not known:
-            found = (*taken.shape, taken.inner, taken.special_ids)
+        taken = bert.BertConfig(
+            init_from="" if known else self.init_from, size=self.size, sentence_pairs="none", **given
+        )
+        if self.init_from and not known:
+            found = (*taken.shape, taken.d_ff, taken.special_ids)
             for name, value in zip(given, found, strict=True):
                 msgspec.structs.force_setattr(self, name, value)
 
@@ -67,12 +74,12 @@ class Bert2BertConfig(Config, frozen=True):
     def bert(self) -> bert.BertConfig:
         """The BERT of each side."""
         names = (*Shape._fields, "size", "dropout", "special_ids")
-        return bert.BertConfig(pairs="none", **{name: getattr(self, name) for name in names})
+        return bert.BertConfig(sentence_pairs="none", **{name: getattr(self, name) for name in names})
 
     @property
     def shape(self) -> Shape:
         there = self.bert
-        return Shape(*there.shape, there.inner or 4 * there.shape.width)
+        return Shape(*there.shape, there.d_ff or 4 * there.shape.width)
 
 
 class Side(nn.Module):
@@ -87,20 +94,20 @@ class Side(nn.Module):
     def forward(self, words: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """`(B, T, C)` of words and their positions, `(T,)` or `(B, T)`."""
         last = self.position.num_embeddings - 1
-        return self.drop(self.norm(words + self.position(positions.clamp(max=last))))  # type: ignore[no-any-return]
+        return self.drop(self.norm(words + self.position(positions.clamp(max=last))))
 
 
 class DecoderBlock(nn.Module):
     """A block of BERT with attention to the memory in its middle, added and normed as the other two."""
 
-    def __init__(self, C: int, H: int, inner: int, dropout: float) -> None:
+    def __init__(self, C: int, H: int, d_ff: int, dropout: float) -> None:
         super().__init__()
         self.attn = Attention(C, H, H, dropout=dropout)
         self.norm_1 = nn.LayerNorm(C, eps=bert.EPSILON)
         self.cross = Cross(C, H)
         self.norm_cross = nn.LayerNorm(C, eps=bert.EPSILON)
-        self.c_fc = nn.Linear(C, inner)
-        self.c_proj = nn.Linear(inner, C)
+        self.c_fc = nn.Linear(C, d_ff)
+        self.c_proj = nn.Linear(d_ff, C)
         self.norm_2 = nn.LayerNorm(C, eps=bert.EPSILON)
         self.drop = Dropout(dropout)
 
@@ -109,7 +116,7 @@ class DecoderBlock(nn.Module):
     ) -> torch.Tensor:
         x = self.norm_1(x + self.drop(self.attn(x, mask, past=past)))
         x = self.norm_cross(x + self.drop(self.cross(x, memory, memory_mask, past)))
-        return self.norm_2(x + self.drop(self.c_proj(F.gelu(self.c_fc(x)))))  # type: ignore[no-any-return]
+        return self.norm_2(x + self.drop(self.c_proj(F.gelu(self.c_fc(x)))))
 
 
 class Bert2Bert(EncoderDecoder):
@@ -118,19 +125,19 @@ class Bert2Bert(EncoderDecoder):
     def __init__(
         self, config: Bert2BertConfig, vocabulary: Vocabulary, separators: torch.Tensor | None = None
     ) -> None:
-        L, C, H, T, inner = config.shape
+        L, C, H, T, d_ff = config.shape
         super().__init__(vocabulary, T, separators)
         self.config = config
         self.cls, self.sep, _ = config.bert.specials(vocabulary)
         V = config.bert.rows(vocabulary)
         self.word = nn.Embedding(V, C)
         self.reads, self.writes = (Side(T, C, config.dropout) for _ in "ed")
-        self.encoder = nn.ModuleList(bert.Block(C, H, inner, config.dropout) for _ in range(L))
-        self.decoding = nn.ModuleList(DecoderBlock(C, H, inner, config.dropout) for _ in range(L))
+        self.encoder = nn.ModuleList(bert.Block(C, H, d_ff, config.dropout) for _ in range(L))
+        self.decoding = nn.ModuleList(DecoderBlock(C, H, d_ff, config.dropout) for _ in range(L))
         self.prediction = bert.Prediction(V, C, C)
 
     @torch.no_grad()
-    def take(self, source: bert.Bert) -> None:
+    def copy_from(self, source: bert.Bert) -> None:
         """Begin both sides as a BERT of this shape and vocabulary."""
         taken = source.embeddings
         assert taken.position is not None
@@ -160,7 +167,7 @@ class Bert2Bert(EncoderDecoder):
         x = self.reads(self.word(ids), positions)
         for layer in self.encoder:
             x = layer(x, mask)
-        return x  # type: ignore[no-any-return]
+        return x
 
     def decode(
         self,
@@ -177,7 +184,7 @@ class Bert2Bert(EncoderDecoder):
         x = self.writes(self.word(ids), positions)
         for layer in self.decoding:
             x = layer(x, mask, memory, memory_mask, past)
-        return self.prediction(x)  # type: ignore[no-any-return]
+        return self.prediction(x)
 
     def forward(
         self, ids: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | str = "causal"
@@ -223,25 +230,22 @@ class Bert2Bert(EncoderDecoder):
         places = sum(side.position.weight.numel() for side in (self.reads, self.writes))
         return 6.0 * (weights - places) + 30.0 * L * C * T
 
-    def save(self, folder: Path) -> None:
-        save_weights(self, folder)
-
 
 def build(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2Bert:
-    """A model with random weights, or, where it has a `start`, those of a BERT.
+    """A model with random weights, or, where it has an `init_from`, those of a BERT.
 
     Raises:
         LangueError: no token of the vocabulary is the separator; what it starts from is no plain BERT.
     """
     source = None
-    if config.start:
-        both = msgspec.structs.replace(config.bert, start=config.start)
+    if config.init_from:
+        both = msgspec.structs.replace(config.bert, init_from=config.init_from)
         source = bert.build(both, vocabulary, seed).cpu()
         msgspec.structs.force_setattr(config, "special_ids", source.config.special_ids)
     model = Bert2Bert(config, vocabulary, separators_of(config.separator, vocabulary))
-    bert.initialise(model, seed)
+    normal_weights(model, seed)
     if source is not None:
-        model.take(source)
+        model.copy_from(source)
     return model
 
 

@@ -1,6 +1,6 @@
 """`mixture`: several models as one, p(w | c) = sum of weight_i p_i(w | c) (Jelinek and Mercer 1980).
 
-The weights are those that make the validation split likeliest, found by expectation maximisation: a part's
+The weights are those that make the validation split likeliest, found by expectation maximization: a part's
 weight becomes the mean share it had in the probability of a token. That converges from anywhere, for the
 likelihood is concave in the weights. Parts are models of any family with one tokenizer: n-grams of two
 corpora, or an n-gram and a GPT-2. The folder holds a copy of each, so it is all one needs.
@@ -132,7 +132,7 @@ def estimate(config: MixtureConfig, store: TokenStore) -> Mixture:
     for part in parts:
         if part.description.tokenizer != store.manifest["tokenizer"]["fingerprint"]:
             raise Mismatch(f"{part.path} has another tokenizer than {store.path}; all parts need one")
-        if not part.model.normalised:
+        if not part.model.normalized:
             raise Unsupported(f"the scores of {part.path} are no probabilities, and cannot be mixed")
     columns = []
     group: list[Ids] = []

@@ -5,11 +5,11 @@ Language Models").
     p(w | z) ∝ exp h(z)·v(w)  over the words w of the cluster c of z
 
 Words are shared out among clusters, and each cluster has states of its own (section 3.2), so thousands of
-states cost what one cluster's do: `blocks` has the arithmetic. States and words have embeddings, f, g and
-h are residual layers, so what a state learns its neighbours share, and many states need no more text.
+states cost what one cluster's do: `cluster_tables` has the arithmetic. States and words have embeddings, f, g
+and h are residual layers, so what a state learns its neighbors share, and many states need no more text.
 Trained by gradient through the forward algorithm. State dropout leaves out a share of the states of each
 cluster in each step (section 3.3). Deviates: the softmax over next states has two levels; clusters are
-learned by exchange (`classes`), which maximises the likelihood that Brown's do. `clusters = 1` is the
+learned by exchange (`classes`), which maximizes the likelihood that Brown's do. `clusters = 1` is the
 HMM in which every state may emit every word. Letters: C channels, M clusters, S states of each, V words.
 """
 
@@ -24,19 +24,20 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from langue.base.config import Config
+from langue.base.arrays import Array, Floats, Ids
+from langue.base.config import Config, Fraction, PositiveInt
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.base.seeds import derive
 from langue.inference.chain import offsets_of
 from langue.models.counts.exchange import exchange
 from langue.models.family import Family
-from langue.models.states.hmm.blocked import BlockDecoder, BlockHMM
-from langue.models.states.hmm.blocks import Numbers, Tables, expect
 from langue.models.states.hmm.classes import filled
+from langue.models.states.hmm.cluster_tables import Tables, expect
+from langue.models.states.hmm.clustered import ClusteredDecoder, ClusteredHMM
 from langue.models.states.hmm.model import HMM, StatePath
-from langue.protocols import Causal, Floats, Ids, Vocabulary
-from langue.tokens.batches import Batch
+from langue.protocols import Causal, Vocabulary
+from langue.tokens.batch import Batch
 from langue.tokens.store import TokenStore
 
 WEIGHTS = "network.safetensors"
@@ -49,8 +50,8 @@ class NeuralHMMConfig(Config, frozen=True):
 
     states: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 4096
     clusters: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 128  # of words; the paper's
-    width: Annotated[int, msgspec.Meta(ge=1)] = 256  # the paper's
-    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.5  # share of states left out of a step
+    width: PositiveInt = 256  # the paper's
+    dropout: Fraction = 0.5  # share of states left out of a step
     context: Annotated[int, msgspec.Meta(ge=2)] = 64  # tokens of a training row; scoring has no bound
 
     def __post_init__(self) -> None:
@@ -67,14 +68,14 @@ class Residual(nn.Module):
         self.norm = nn.LayerNorm(C)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.norm(x + F.relu(self.linear(x)))  # type: ignore[no-any-return]
+        return self.norm(x + F.relu(self.linear(x)))
 
 
 class LogLikelihood(torch.autograd.Function):
     """log p(pieces) of an HMM in blocks; its gradient is made on the way, without any graph."""
 
     @staticmethod
-    def forward(ctx: Any, pieces: tuple[Numbers, ...], *tables: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, pieces: tuple[Array, ...], *tables: torch.Tensor) -> torch.Tensor:
         log_likelihood, gradients = expect(Tables(*(part.detach() for part in tables)), *pieces)
         ctx.save_for_backward(*gradients)
         return torch.tensor(log_likelihood, dtype=torch.float32)
@@ -85,12 +86,12 @@ class LogLikelihood(torch.autograd.Function):
 
 
 class NeuralHMM(nn.Module, Causal):
-    """A `Causal` model: between two trainings it is the `BlockHMM` of the tables it makes."""
+    """A `Causal` model: between two trainings it is the `ClusteredHMM` of the tables it makes."""
 
     window: int | None = None
     stride: int | None = None
 
-    def __init__(self, config: NeuralHMMConfig, vocabulary: Vocabulary, classes: Numbers) -> None:
+    def __init__(self, config: NeuralHMMConfig, vocabulary: Vocabulary, classes: Array) -> None:
         super().__init__()
         C, K, M = config.width, config.states, config.clusters
         self.config = config
@@ -103,10 +104,10 @@ class NeuralHMM(nn.Module, Causal):
         self.first = nn.Parameter(torch.zeros(2, C))  # of a document, and of a piece from inside one
         self.f, self.g, self.h = (Residual(C) for _ in range(3))
         self.classes = classes
-        self._made: BlockHMM | None = None
+        self._made: ClusteredHMM | None = None
 
     @torch.no_grad()
-    def initialise(self, seed: int) -> None:
+    def initialize(self, seed: int) -> None:
         """Matrices ~ N(0, 1 / √C), so that products of two are of order one; the rest 0, norms 1."""
         draw = torch.Generator().manual_seed(derive(seed, "weights") % 2**63)
         for name, parameter in self.named_parameters():
@@ -154,7 +155,7 @@ class NeuralHMM(nn.Module, Causal):
         likelihood: torch.Tensor = LogLikelihood.apply((self.classes, *pieces), *tables)  # type: ignore[no-untyped-call]
         return -likelihood
 
-    def _pieces(self, batch: Batch) -> tuple[Numbers, Numbers, Numbers]:
+    def _pieces(self, batch: Batch) -> tuple[Array, Array, Array]:
         """The rows cut where a document ends: words, offsets, and which begin inside one."""
         begins = np.ones(batch.targets.shape, bool)
         begins[:, 1:] = batch.segments[:, 1:] != batch.segments[:, :-1]
@@ -168,18 +169,18 @@ class NeuralHMM(nn.Module, Causal):
         return super().train(mode)
 
     @property
-    def made(self) -> BlockHMM:
+    def made(self) -> ClusteredHMM:
         """The HMM of the present weights."""
         if self._made is None:
             states = torch.arange(self.config.states).view(self.config.clusters, -1)
             with torch.no_grad():
                 tables = Tables(*(part.detach() for part in self.tables(states)))
-            self._made = BlockHMM(self.vocabulary, tables, self.classes)
+            self._made = ClusteredHMM(self.vocabulary, tables, self.classes)
         return self._made
 
     @property
     def hmm(self) -> HMM:
-        """The same with tables of all states; see `BlockHMM.hmm`."""
+        """The same with tables of all states; see `ClusteredHMM.hmm`."""
         return self.made.hmm
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
@@ -188,7 +189,7 @@ class NeuralHMM(nn.Module, Causal):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.made.next_log_probs(contexts)
 
-    def decoder(self, prompts: Sequence[Ids]) -> BlockDecoder:
+    def decoder(self, prompts: Sequence[Ids]) -> ClusteredDecoder:
         return self.made.decoder(prompts)
 
     def states(self, sequences: Sequence[Ids]) -> list[StatePath]:
@@ -216,7 +217,7 @@ def build(config: NeuralHMMConfig, vocabulary: Vocabulary, seed: int) -> NeuralH
             f"--set clusters=1 lets every state emit every word"
         )
     model = NeuralHMM(config, vocabulary, np.arange(vocabulary.size) % config.clusters)
-    model.initialise(seed)
+    model.initialize(seed)
     return model
 
 

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from langue.base.arrays import Array, Floats
 from langue.base.errors import LangueError
 from langue.corpus.tagged import Sentence, groups
-from langue.inference.chain import Numbers
 from langue.models.taggers.heads import HEADS, Head
 from langue.models.taggers.labels import Labels
-from langue.protocols import Floats, Tagger, Weight
+from langue.protocols import Tagger, Weight
 
 TOGETHER = 1 << 12  # tokens read at a time without gradients
 
@@ -54,7 +54,7 @@ class NeuralTagger(nn.Module, Tagger, ABC):
     @abstractmethod
     def save(self, folder: Path) -> None: ...
 
-    def loss(self, sentences: Sequence[Sentence], tags: Numbers) -> torch.Tensor:
+    def loss(self, sentences: Sequence[Sentence], tags: Array) -> torch.Tensor:
         """Σ -log p(tags | sentence) in nats; tags `(N,)` are numbers of labels, or `UNKNOWN_TAG`."""
         known = torch.from_numpy(tags.astype(np.int64)).to(self.device)
         return self.head.loss(self(sentences), known, _lengths(sentences))

@@ -1,27 +1,27 @@
 """`encoder-tagger`: an encoder that was trained on text, and a head that labels tokens (Devlin et al. 2019,
 section 5.3).
 
-A token is read in the pieces the encoder's vocabulary spells it with, and labelled by the state of its
+A token is read in the pieces the encoder's vocabulary spells it with, and labeled by the state of its
 first one. No piece spans two tokens. A sentence longer than the window is read in windows that overlap; of
 each token the state is taken where it has most around it, and the head sees the sentence whole.
 Letters: N tokens of all sentences, C channels.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
+from langue.base.arrays import Int64Array
 from langue.base.config import Config, decode
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
-from langue.corpus.normalise import Normalisation
+from langue.corpus.normalize import Normalization
 from langue.corpus.schemes import Scheme
 from langue.corpus.tagged import Sentence
 from langue.models.encoders.base import MaskedModel
@@ -31,7 +31,7 @@ from langue.models.taggers.base import NeuralTagger
 from langue.models.taggers.heads import Head
 from langue.models.taggers.labels import Labels
 from langue.nn.dropout import drop
-from langue.nn.fast.choices import autocast
+from langue.nn.precision import autocast
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Tagger, Vocabulary
 from langue.tokens.masked import packed
@@ -39,18 +39,19 @@ from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.words import HAN
 
-Ids = npt.NDArray[np.int64]
 _HAN = re.compile(f"[{HAN}]")
 
 
 class EncoderTaggerConfig(Config, frozen=True):
     """What a folder says of itself; a user sets `tasks.finetune_tagger.TagConfig`."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {"normalisation": "normalization"}
+
     head: Head
     encoder: str  # family
     encoder_config: dict[str, Any]
     vocabulary: dict[str, int]  # size, eos
-    normalisation: dict[str, Any]
+    normalization: dict[str, Any]
     labels: tuple[str, ...]
     scheme: Scheme | None  # how the data spells spans
     encoding: Scheme | None  # how the labels do
@@ -61,7 +62,7 @@ class EncoderTaggerConfig(Config, frozen=True):
 class Read(NamedTuple):
     """Sentences as the encoder reads them."""
 
-    windows: list[tuple[Ids, Ids]]  # ids and types, framed
+    windows: list[tuple[Int64Array, Int64Array]]  # ids and types, with special tokens
     window: list[int]  # (N,) of each token, which of them its state is taken from
     place: list[int]  # (N,) and where in it
 
@@ -74,10 +75,10 @@ class Reader:
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, normalisation: Normalisation, specials: tuple[int, int, int], room: int
+        self, tokenizer: Tokenizer, normalization: Normalization, specials: tuple[int, int, int], room: int
     ) -> None:
         self.tokenizer = tokenizer
-        self.normalisation = normalisation
+        self.normalization = normalization
         self.cls, self.sep, self.mask = specials
         self.room = room
         self._pieces: dict[str, list[int]] = {}  # of tokens that were met
@@ -94,7 +95,7 @@ class Reader:
     def _meet(self, spelled: Sequence[Sequence[str]]) -> None:
         """Encode the tokens that are new."""
         new = list({text: None for texts in spelled for text in texts if text not in self._pieces})
-        encoded = self.tokenizer.encode_batch([self.normalisation.apply(text) for text in new]) if new else []
+        encoded = self.tokenizer.encode_batch([self.normalization.apply(text) for text in new]) if new else []
         for text, ids in zip(new, encoded, strict=True):
             # Of a token longer than half a window only the beginning is read; one of which nothing is left
             # is hidden.
@@ -124,7 +125,7 @@ class Reader:
         found.place.extend(place.tolist())
 
 
-def overlapping(begins: Ids, ends: Ids, room: int) -> Iterator[tuple[int, int]]:
+def overlapping(begins: Int64Array, ends: Int64Array, room: int) -> Iterator[tuple[int, int]]:
     """Runs of tokens `[begin, end)` of at most `room` pieces that cover all, each beginning in the middle of
     the one before; one run, if all fit."""
     begin = 0
@@ -154,11 +155,11 @@ class EncoderTagger(NeuralTagger):
         super().__init__(("word",), labels, encoder.width, config.head, constraints=config.constraints)
         self.config = config
         self.encoder = encoder
-        normalisation = decode(Normalisation, config.normalisation, "normalisation")
-        self.reader = Reader(tokenizer, normalisation, encoder.specials, encoder.window - 2)
+        normalization = decode(Normalization, config.normalization, "normalization")
+        self.reader = Reader(tokenizer, normalization, encoder.specials, encoder.window - 2)
 
     @torch.no_grad()
-    def initialise(self, seed: int) -> None:
+    def initialize(self, seed: int) -> None:
         """The head: weights ~ N(0, 0.02), all else 0."""
         draw = torch.Generator().manual_seed(derive(seed, "head") % 2**63)
         for name, parameter in self.head.named_parameters():
@@ -195,11 +196,12 @@ def build(config: EncoderTaggerConfig, tokenizer: Tokenizer, seed: int) -> Encod
     kind = family(config.encoder)
     assert kind.build is not None
     vocabulary = Vocabulary(config.vocabulary["size"], config.vocabulary["eos"])
-    encoder: nn.Module = kind.build(decode(kind.config, config.encoder_config, "encoder"), vocabulary, seed)
+    stored = decode(kind.config, config.encoder_config, "encoder", stored=True)
+    encoder: nn.Module = kind.build(stored, vocabulary, seed)
     if not isinstance(encoder, MaskedModel):
         raise LangueError(f"{config.encoder} does not read in both directions; fine-tune bert or albert")
     model = EncoderTagger(config, encoder, tokenizer)
-    model.initialise(seed)
+    model.initialize(seed)
     return model
 
 

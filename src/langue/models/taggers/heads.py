@@ -1,7 +1,7 @@
 """What labels the positions of an encoder: `head = "crf"` or `"softmax"`.
 
 A linear layer scores each label at each position. A CRF (Collobert et al. 2011; Huang et al. 2015) adds a
-matrix that scores each pair of neighbours, and its loss is -log p(tags | text) of the whole sentence; a
+matrix that scores each pair of neighbors, and its loss is -log p(tags | text) of the whole sentence; a
 softmax learns every position alone. Forbidden steps may be given, and then neither head takes one. All
 inference is that of `inference`, in float64. Sequences stand one after another, with nothing padded.
 Letters: N positions of all sequences, S sequences, C channels, K labels.
@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from langue.inference.chain import Chain, Numbers, offsets_of
+from langue.base.arrays import Array, Floats, Ids
+from langue.inference.chain import Chain, offsets_of
 from langue.inference.differentiable import log_partition_sum
 from langue.inference.maxproduct import n_best, viterbi
 from langue.inference.sumproduct import log_partition, posteriors
 from langue.models.taggers.labels import UNKNOWN_TAG
-from langue.protocols import Floats, Ids
 
 Head = Literal["crf", "softmax"]
 Scores = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # of transitions `(K, K)`, starts and ends `(K,)`
@@ -75,7 +75,7 @@ class LabelHead(nn.Module, ABC):
 
     @torch.inference_mode()
     def best(self, hidden: torch.Tensor, n: int) -> list[tuple[float, Ids]]:
-        """The `n` likeliest labellings of one sequence with their natural-log probabilities."""
+        """The `n` likeliest labelings of one sequence with their natural-log probabilities."""
         chain, unary, offsets = self._scored(hidden, [len(hidden)])
         log_z = float(log_partition(chain, unary, offsets)[0])
         ranked = n_best(chain, unary, n)
@@ -91,7 +91,7 @@ class LabelHead(nn.Module, ABC):
         allowed = (tags[:, None] == UNKNOWN_TAG) | (tags[:, None] == labels)
         return unary, unary.masked_fill(~allowed, float("-inf"))
 
-    def _scored(self, hidden: torch.Tensor, lengths: Sequence[int]) -> tuple[Chain, Numbers, Numbers]:
+    def _scored(self, hidden: torch.Tensor, lengths: Sequence[int]) -> tuple[Chain, Array, Array]:
         unary = self.score(hidden).double().cpu().numpy()
         chain = Chain.of(*(part.double().cpu().numpy() for part in self.chain()))
         return chain, unary, offsets_of(list(lengths))

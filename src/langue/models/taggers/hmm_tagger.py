@@ -12,23 +12,23 @@ is offered. `order = 1` is the bigram model.
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from langue.base.arrays import Array, Float64Array, Floats
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.files import read_json
 from langue.corpus.tagged import Sentence, groups
-from langue.inference.chain import Floats, Numbers, offsets_of
+from langue.inference.chain import offsets_of
 from langue.inference.second_order import Chain2, n_best2, posteriors2, viterbi2
 from langue.models.family import Family, TaggedData
 from langue.models.taggers.labels import UNKNOWN_TAG, Encoding, Labels, spell_labels
-from langue.protocols import Floats as Probabilities
 from langue.protocols import Tagger, Vocabulary, Weight
 
 WEIGHTS = "weights.safetensors"
@@ -42,8 +42,10 @@ MOST = 256  # tags: the table of transitions has their number to the third power
 class HMMTaggerConfig(Config, frozen=True):
     """The few dials of a counted model."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {"longest_ending": "max_suffix_length"}
+
     order: Literal[1, 2] = 2
-    longest_ending: Annotated[int, msgspec.Meta(ge=0, le=20)] = 10  # characters, as in the paper
+    max_suffix_length: Annotated[int, msgspec.Meta(ge=0, le=20)] = 10  # characters, as in the paper
     encoding: Encoding = "BIOES"  # of spans, inside
     constraints: bool = True  # only tag sequences that spell spans
     decoding: Literal["viterbi", "posterior"] = "viterbi"  # posterior: the likeliest tag of each token
@@ -65,9 +67,9 @@ class HMMTagger(Tagger):
         columns: Sequence[str],
         labels: Labels,
         chain: Chain2,
-        lexicon: dict[str, Floats],
-        endings: dict[str, Floats],
-        prior: Floats,
+        lexicon: dict[str, Float64Array],
+        endings: dict[str, Float64Array],
+        prior: Float64Array,
         config: HMMTaggerConfig,
     ) -> None:
         self.columns = tuple(columns)
@@ -89,8 +91,8 @@ class HMMTagger(Tagger):
             found += [self.names.tags(part) for part in np.split(states, offsets[1:-1])]
         return found
 
-    def marginals(self, sentences: Sequence[Sentence]) -> list[Probabilities]:
-        found: list[Probabilities] = []
+    def marginals(self, sentences: Sequence[Sentence]) -> list[Floats]:
+        found: list[Floats] = []
         for unary, offsets in self._scored(sentences):
             found += np.split(posteriors2(self.chain, unary, offsets).states, offsets[1:-1])
         return found
@@ -104,7 +106,7 @@ class HMMTagger(Tagger):
             for states, score in zip(ranked.states, ranked.scores, strict=True)
         ]
 
-    def _scored(self, sentences: Sequence[Sentence]) -> Iterator[tuple[Floats, Numbers]]:
+    def _scored(self, sentences: Sequence[Sentence]) -> Iterator[tuple[Float64Array, Array]]:
         """log p(word | tag) `(N, K)`, unknown words up to a constant, and offsets, of groups of sentences."""
         for group in groups(sentences, TOGETHER):
             numbers: dict[str, int] = {}
@@ -117,19 +119,19 @@ class HMMTagger(Tagger):
                 here[:] = np.maximum(here, here.max(1, keepdims=True) + UNSEEN)
             yield unary, offsets
 
-    def _emission(self, word: str) -> Floats:
+    def _emission(self, word: str) -> Float64Array:
         known = self.lexicon.get(word)
         if known is not None and self._is_reachable(known):
             return known
         kind = capital_class(word)
-        for length in range(min(self.config.longest_ending, len(word)), 0, -1):
+        for length in range(min(self.config.max_suffix_length, len(word)), 0, -1):
             found = self.endings.get(kind + word[-length:])
             if found is not None:
                 return found
         return self.endings.get(kind, self.endings[""])
 
     @staticmethod
-    def _is_reachable(scores: Floats) -> bool:
+    def _is_reachable(scores: Float64Array) -> bool:
         return bool((scores > -np.inf).any())
 
     def strongest(self, top: int) -> list[Weight]:
@@ -195,13 +197,13 @@ def estimate(config: HMMTaggerConfig, data: TaggedData) -> HMMTagger:
         labels,
         transitions(parts, K, config, labels),
         lexicon,
-        ending_scores(counts, prior, config.longest_ending),
+        ending_scores(counts, prior, config.max_suffix_length),
         np.log(np.maximum(prior, 1e-300) / prior.sum()),
         config,
     )
 
 
-def transitions(parts: Sequence[Numbers], K: int, config: HMMTaggerConfig, labels: Labels) -> Chain2:
+def transitions(parts: Sequence[Array], K: int, config: HMMTaggerConfig, labels: Labels) -> Chain2:
     """Interpolated log p(tag | two before) and log p(end | tag): K is the start, K + 1 the end.
 
     Raises:
@@ -229,25 +231,27 @@ def transitions(parts: Sequence[Numbers], K: int, config: HMMTaggerConfig, label
     return Chain2(np.ascontiguousarray(logs[:, :, :K]), np.ascontiguousarray(logs[:, :K, K + 1]))
 
 
-def deleted_interpolation(three: Floats, *, order: int) -> Floats:
+def deleted_interpolation(three: Float64Array, *, order: int) -> Float64Array:
     """Weights of unigram, bigram and trigram: each trigram votes for what predicts it best without itself."""
     two, one = three.sum(0), three.sum((0, 1))
     pairs, singles, total = three.sum(2), two.sum(1), three.sum()
     h, i, j = np.nonzero(three)
     count = three[h, i, j]
 
-    def share(part: Floats, whole: Floats) -> Floats:
+    def share(part: Float64Array, whole: Float64Array) -> Float64Array:
         return np.divide(part - 1, whole - 1, out=np.zeros(len(part)), where=whole > 1)
 
     cases = [share(one[j], np.full(len(j), total)), share(two[i, j], singles[i]), share(count, pairs[h, i])]
     cases = cases[: order + 1]
     winner = np.argmax(np.stack(cases)[::-1], axis=0)  # of equals the longest context
-    weights: Floats = np.zeros(3)
+    weights: Float64Array = np.zeros(3)
     np.add.at(weights, len(cases) - 1 - winner, count)
     return weights / weights.sum() if weights.sum() else np.array([1.0, 0.0, 0.0])
 
 
-def ending_scores(counts: dict[str, Floats], prior: Floats, longest: int) -> dict[str, Floats]:
+def ending_scores(
+    counts: dict[str, Float64Array], prior: Float64Array, longest: int
+) -> dict[str, Float64Array]:
     """log p(tag | ending) - log p(tag) by capital class and ending, each smoothed by the next shorter."""
     rare = {word: row for word, row in counts.items() if row.sum() <= RARE} or counts
     sums: defaultdict[str, Any] = defaultdict(lambda: np.zeros(len(prior)))
@@ -258,7 +262,7 @@ def ending_scores(counts: dict[str, Floats], prior: Floats, longest: int) -> dic
             sums[kind + word[len(word) - length :]] += row
     p = prior / prior.sum()
     theta = float(np.std(p, ddof=1)) if len(p) > 1 else 1.0  # equation 10 of the paper
-    smoothed: dict[str, Floats] = {}
+    smoothed: dict[str, Float64Array] = {}
     for ending in sorted(sums, key=len):
         # The class stays in front when the ending loses a character: "x" + "ing" → "x" + "ng".
         shorter = smoothed.get(ending[:1] + ending[2:]) if len(ending) > 1 else smoothed.get("", p)

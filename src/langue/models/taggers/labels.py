@@ -9,11 +9,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from langue.base.arrays import Array, Float64Array
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.corpus.schemes import OUTSIDE, Scheme, convert, may_follow, obeys, scheme_of
 from langue.corpus.tagged import UNKNOWN, Sentence
-from langue.inference.chain import Chain, Floats, Numbers, offsets_of
+from langue.inference.chain import Chain, offsets_of
 from langue.inference.maxproduct import viterbi
 
 Encoding = Literal["given", "BIO", "BIOES"]
@@ -27,7 +28,7 @@ class Labels(NamedTuple):
     scheme: Scheme | None  # how the data spells spans
     encoding: Scheme | None  # how the labels do
 
-    def tags(self, numbers: Numbers) -> tuple[str, ...]:
+    def tags(self, numbers: Array) -> tuple[str, ...]:
         """Labels by number, in the spelling of the data."""
         chosen = [self.names[number] for number in numbers]
         if self.scheme and self.encoding and self.scheme != self.encoding:
@@ -41,7 +42,7 @@ class Labels(NamedTuple):
             return Chain.of(np.zeros((K, K)))
         encoding = self.encoding
 
-        def scores(befores: Sequence[str], afters: Sequence[str]) -> Floats:
+        def scores(befores: Sequence[str], afters: Sequence[str]) -> Float64Array:
             allowed = [[may_follow(before, after, encoding) for after in afters] for before in befores]
             return np.where(allowed, 0.0, -np.inf)
 
@@ -51,7 +52,7 @@ class Labels(NamedTuple):
         )
 
 
-def check_possible(sentences: Sequence[Sentence], tags: Numbers, chain: Chain) -> None:
+def check_possible(sentences: Sequence[Sentence], tags: Array, chain: Chain) -> None:
     """See that every sentence has labels that the chain permits, whatever is not known of it.
 
     Raises:
@@ -69,7 +70,7 @@ def check_possible(sentences: Sequence[Sentence], tags: Numbers, chain: Chain) -
         )
 
 
-def spell_labels(sentences: Sequence[Sentence], encoding: Encoding) -> tuple[Labels, Numbers]:
+def spell_labels(sentences: Sequence[Sentence], encoding: Encoding) -> tuple[Labels, Array]:
     """The labels of a tagger and each token's own `(N,)`, `UNKNOWN_TAG` where it is not known.
 
     Malformed spans are put right, and counted; sentences tagged in part keep their spelling.

@@ -5,17 +5,17 @@
 Characters are read by a convolution (`characters = "cnn"`, Ma and Hovy 2016, section 2.1) or by a BiLSTM
 (`"lstm"`, Lample et al. 2016, section 4.1); a word that training shows once is read as an unknown one every
 other time, which teaches that embedding (section 4.3). Where tokens are characters, as in Chinese, each is
-read with its right neighbour instead (Zhang and Yang 2018, section 3.1). Deviates: AdamW with a falling rate
+read with its right neighbor instead (Zhang and Yang 2018, section 3.1). Deviates: AdamW with a falling rate
 instead of SGD, so that a tenth of the epochs do; no embeddings come from elsewhere.
 Letters: N tokens of all sentences, W different words among them, L characters of one, C channels.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import torch
@@ -36,7 +36,7 @@ from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Tagger, Vocabulary
 
 VOCABULARY = "vocabulary.json"
-PAIR = "word|word[1]"  # each token with its right neighbour, as a template of the CRF spells it
+PAIR = "word|word[1]"  # each token with its right neighbor, as a template of the CRF spells it
 UNKNOWN = 0  # number of what training has not shown
 COLUMN = 25  # width of the embedding of a column beside the word
 LONGEST = 40  # characters of a word that are read, of a longer one half from each end
@@ -49,6 +49,8 @@ Share = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]
 class RNNTaggerConfig(Config, frozen=True):
     """What is read of each token, the network, and how long it learns."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {"batch": "batch_size"}
+
     head: Head = "crf"
     characters: Literal["auto", "cnn", "lstm", "none"] = "auto"  # auto: cnn, if tokens have several
     word_width: Width = 100
@@ -59,7 +61,7 @@ class RNNTaggerConfig(Config, frozen=True):
     encoding: Encoding = "BIOES"  # of spans, inside
     constraints: bool = True  # only tag sequences that spell spans
     epochs: Width = 15
-    batch: Width = 16  # sentences
+    batch_size: Width = 16  # sentences
     learning_rate: Annotated[float, msgspec.Meta(gt=0.0)] = 3e-3
     weight_decay: Annotated[float, msgspec.Meta(ge=0.0)] = 0.01
     seeds: Width = 1  # runs, of which the best on the validation file is kept
@@ -72,7 +74,7 @@ def normal(word: str) -> str:
 
 
 def pairs(sentence: Sentence) -> tuple[str, ...]:
-    """Each token with its right neighbour."""
+    """Each token with its right neighbor."""
     return tuple(map("".join, pairwise((*map(normal, sentence.words), "\n"))))
 
 
@@ -141,7 +143,7 @@ class Characters(nn.Module):
         inside = (torch.arange(int(lengths.max())) < lengths[:, None]).to(device)  # (W, L)
         padded = x.new_zeros(*inside.shape, x.shape[1]).masked_scatter(inside[..., None], x)
         found = self.convolution(padded.transpose(1, 2))  # (W, C, L)
-        return found.masked_fill(~inside[:, None], float("-inf")).amax(2)  # type: ignore[no-any-return]
+        return found.masked_fill(~inside[:, None], float("-inf")).amax(2)
 
 
 class RNNTagger(NeuralTagger):
@@ -175,7 +177,7 @@ class RNNTagger(NeuralTagger):
         self.recurrent = BiLSTM(total, config.width, config.layers, config.dropout)
 
     @torch.no_grad()
-    def initialise(self, seed: int) -> None:
+    def initialize(self, seed: int) -> None:
         """Embeddings uniform in ± √(3 / width), matrices as Glorot and Bengio 2010, biases 0 but for those of
         forget gates, which are 1 (Ma and Hovy 2016, section 3.1). Transitions begin at 0."""
         draw = torch.Generator().manual_seed(derive(seed, "weights") % 2**63)
@@ -250,7 +252,7 @@ def build(config: RNNTaggerConfig, inputs: TaggerInputs, seed: int) -> RNNTagger
     letters = (letter for sentence in sentences for word in sentence.words for letter in word)
     characters = Numbering.of(letters) if spelled else None
     model = RNNTagger(config, columns, labels, numbered, characters)
-    model.initialise(seed)
+    model.initialize(seed)
     return model
 
 

@@ -23,7 +23,7 @@ from langue.models.states.hmm.baum_welch import (
     expect,
     group_of,
     log_likelihood,
-    maximise,
+    maximize,
 )
 from langue.models.states.hmm.classes import kmeans
 from langue.models.states.hmm.model import HMM
@@ -181,7 +181,7 @@ def test_a_step_of_the_largest_size() -> None:
     counts = expect(start, pieces)
     assert float(counts.emission.sum()) == pytest.approx(2000)
     assert float(counts.transition.sum()) == pytest.approx(2000 - 50)
-    better = maximise(counts, prior, start)
+    better = maximize(counts, prior, start)
     assert float(better.emission.sum(0).min()) == pytest.approx(1)
     assert log_likelihood(better, pieces) > counts.log_likelihood
 
@@ -195,14 +195,14 @@ def test_score_is_the_sum_over_all_paths(order: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("initialisation", "order"), [("random", 1), ("ngram", 1), ("kmeans", 1), ("ngram", 2)]
+    ("initialization", "order"), [("random", 1), ("ngram", 1), ("kmeans", 1), ("ngram", 2)]
 )
 def test_it_is_a_language_model(
-    make_store: Callable[..., TokenStore], initialisation: str, order: int, tmp_path: Path
+    make_store: Callable[..., TokenStore], initialization: str, order: int, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
     documents = [rng.integers(1, 30, rng.integers(5, 80)).tolist() for _ in range(60)]
-    config = HMMConfig(states=12, order=order, initialisation=initialisation, iterations=5, cut=32)
+    config = HMMConfig(states=12, order=order, initialization=initialization, iterations=5, cut=32)
     store = make_store(documents, vocabulary=40, held_out=documents[:4])
     model = estimate(config, store)
     assert isinstance(model, Causal)
@@ -237,7 +237,7 @@ def test_planted_states_are_found(make_store: Callable[..., TokenStore]) -> None
     documents = [
         [int(rng.integers(1, 6)) + 5 * (t % 2) for t in range(20)] for _ in range(100)
     ]  # 1–5 at even places, 6–10 at odd ones
-    config = HMMConfig(states=3, iterations=30, initialisation="random", restarts=4)
+    config = HMMConfig(states=3, iterations=30, initialization="random", restarts=4)
     model = estimate(config, make_store(documents, vocabulary=11, held_out=documents[:5]))
     (found,) = model.states([np.array(documents[0])])
     assert len(set(found.states[::2])) == len(set(found.states[1::2])) == 1

@@ -15,7 +15,7 @@ from langue.inference.chain import Chain
 from langue.models.family import TaggedData
 from langue.models.taggers.crf import CRFConfig, estimate, load
 from langue.models.taggers.crf.features import Extractor
-from langue.models.taggers.crf.minimise import minimise
+from langue.models.taggers.crf.minimize import minimize
 from langue.models.taggers.crf.model import CRF
 from langue.models.taggers.crf.objective import Objective, find_features
 from langue.models.taggers.crf.sgd import descend
@@ -182,7 +182,7 @@ def test_sgd_ends_near_lbfgs() -> None:
         return value + float(theta @ theta), gradient + 2 * theta
 
     start = np.zeros(objective.features.size)
-    best = minimise(loss, start, steps=500, tolerance=1e-9).loss
+    best = minimize(loss, start, steps=500, tolerance=1e-9).loss
     early, late = (
         loss(descend(objective, start, l2=1.0, epochs=epochs, seed=0).theta)[0] for epochs in (1, 60)
     )

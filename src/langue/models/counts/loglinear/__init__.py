@@ -4,10 +4,10 @@
 
 A feature is a row of W: "the tokens before end in these k" for every k below the order, and with
 `skips` "this token stands d places back". Rows are found by hash; a pair (f, w) that training never
-showed weighs 0 and takes no memory. The likelihood is concave, so there is one best θ. Regularised as
+showed weighs 0 and takes no memory. The likelihood is concave, so there is one best θ. Regularized as
 Chen 2009 ("Performance prediction for exponential language models") found best for n-gram features.
-`features` counts, `learn` is the optimisation, `model` is what scores.
-Deviates from the book in its optimiser: AdaGrad (Duchi et al. 2011) instead of iterative scaling.
+`features` counts, `learn` is the optimization, `model` is what scores.
+Deviates from the book in its optimizer: AdaGrad (Duchi et al. 2011) instead of iterative scaling.
 """
 
 from pathlib import Path
@@ -15,10 +15,10 @@ from typing import Annotated
 
 import msgspec
 
-from langue.base.config import Config
+from langue.base.config import Config, NonNegativeFloat, NonNegativeInt, PositiveFloat
 from langue.base.progress import log
 from langue.models.counts.loglinear.features import count_of, shape
-from langue.models.counts.loglinear.learn import BATCH, Learner
+from langue.models.counts.loglinear.learn import BATCH_TOKENS, Learner
 from langue.models.counts.loglinear.model import LogLinear
 from langue.models.family import Family
 from langue.protocols import Causal, Vocabulary
@@ -31,10 +31,10 @@ class LogLinearConfig(Config, frozen=True):
 
     order: Annotated[int, msgspec.Meta(ge=2)] = 4  # sees order - 1 tokens; beyond 4, words gain little
     skips: bool = False  # words further back on their own as well
-    epochs: Annotated[int, msgspec.Meta(ge=0)] = 6  # 0: Kneser-Ney, where learning begins
-    learning_rate: Annotated[float, msgspec.Meta(gt=0.0)] = 0.3  # AdaGrad slows down by itself
-    l1: Annotated[float, msgspec.Meta(ge=0.0)] = 0.5  # Chen's alpha: occurrences a pair must be worth
-    l2: Annotated[float, msgspec.Meta(ge=0.0)] = 1 / 6  # Chen's 1 / sigma squared
+    epochs: NonNegativeInt = 6  # 0: Kneser-Ney, where learning begins
+    learning_rate: PositiveFloat = 0.3  # AdaGrad slows down by itself
+    l1: NonNegativeFloat = 0.5  # Chen's alpha: occurrences a pair must be worth
+    l2: NonNegativeFloat = 1 / 6  # Chen's 1 / sigma squared
     seed: int = 0  # of the order in which tokens are learned from
 
 
@@ -42,7 +42,7 @@ def estimate(config: LogLinearConfig, store: TokenStore) -> LogLinear:
     """Count the features of the training split, then weigh them."""
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)
     split = store.split("train")
-    source = ContextBatches(split, rows=BATCH, order=config.order, eos=store.eos, seed=config.seed)
+    source = ContextBatches(split, rows=BATCH_TOKENS, order=config.order, eos=store.eos, seed=config.seed)
     features = count_of(config.order, config.skips)
     weights, counts = shape(source, vocabulary.size, features)
     learner = Learner(
@@ -62,7 +62,7 @@ FAMILY = Family(
     summary="log-linear model on n-gram context features",
     makes=Causal,
     config=LogLinearConfig,
-    estimated_by="optimisation",
+    estimated_by="optimization",
     load=load,
     estimate=estimate,
 )

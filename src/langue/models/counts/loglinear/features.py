@@ -4,16 +4,15 @@ W has a row for each value of a hash: a power of two near the number of features
 as many as there are different ones, so one in four shares its row with another (it costs little).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
 from langue.tokens.contexts import ContextBatches
 
-Numbers = npt.NDArray[Any]
-BLOCK = 1 << 20  # tokens looked at a time
+CHUNK_TOKENS = 1 << 20  # tokens looked at a time
 LOW = np.uint64(0xFFFFFFFF)
 FEWEST_ROWS, MOST_ROWS = 16, 26  # as powers of two; where a row begins takes 4 bytes: 256 kB to 256 MB
 
@@ -21,10 +20,10 @@ FEWEST_ROWS, MOST_ROWS = 16, 26  # as powers of two; where a row begins takes 4 
 class Weights(NamedTuple):
     """θ: b, and W as its non-zero places, row by row."""
 
-    bias: Numbers  # (V,) float32
-    starts: Numbers  # (rows + 1,) uint32: where each row of W begins; rows is a power of two
-    word: Numbers  # (pairs,) uint32: sorted within a row
-    weight: Numbers  # (pairs,) float32
+    bias: Array  # (V,) float32
+    starts: Array  # (rows + 1,) uint32: where each row of W begins; rows is a power of two
+    word: Array  # (pairs,) uint32: sorted within a row
+    weight: Array  # (pairs,) float32
 
 
 def count_of(order: int, skips: bool) -> int:
@@ -33,15 +32,15 @@ def count_of(order: int, skips: bool) -> int:
 
 
 @njit
-def _mix(x):  # type: ignore[no-untyped-def]
-    """The finaliser of SplitMix64 (Steele et al. 2014)."""
+def _mix(x):
+    """The finalizer of SplitMix64 (Steele et al. 2014)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
 
 
 @njit
-def hashes(before, count, found):  # type: ignore[no-untyped-def]
+def hashes(before, count, found):
     """Fill `found` `(count,)` with the hash of every feature of a context `(order - 1,)`."""
     reach = len(before)
     chain = np.uint64(0x9E3779B97F4A7C15)
@@ -54,7 +53,7 @@ def hashes(before, count, found):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _pairs(before, targets, count, mask):  # type: ignore[no-untyped-def]
+def _pairs(before, targets, count, mask):
     """Row and word of every feature of every prediction, as one number."""
     found = np.empty((len(targets), count), np.uint64)
     for index in range(len(targets)):
@@ -66,12 +65,12 @@ def _pairs(before, targets, count, mask):  # type: ignore[no-untyped-def]
     return found
 
 
-def shape(source: ContextBatches, vocabulary_size: int, features: int) -> tuple[Weights, Numbers]:
+def shape(source: ContextBatches, vocabulary_size: int, features: int) -> tuple[Weights, Array]:
     """θ, all 0; and how often each pair is met `(pairs,)`."""
     rows = 1 << min(max((source.total * features - 1).bit_length(), FEWEST_ROWS), MOST_ROWS)
     keys, counts = np.empty(0, np.uint64), np.empty(0, np.int64)
-    for begin in range(0, source.total, BLOCK):
-        block = source.at(np.arange(begin, min(begin + BLOCK, source.total)))
+    for begin in range(0, source.total, CHUNK_TOKENS):
+        block = source.at(np.arange(begin, min(begin + CHUNK_TOKENS, source.total)))
         found = _pairs(block.before, block.targets, features, np.uint64(rows - 1))
         keys, counts = _merged(keys, counts, *np.unique(found, return_counts=True))
     row = (keys >> np.uint64(32)).astype(np.int64)
@@ -86,7 +85,7 @@ def shape(source: ContextBatches, vocabulary_size: int, features: int) -> tuple[
     return weights, counts.astype(np.float32)
 
 
-def _merged(keys: Numbers, counts: Numbers, others: Numbers, more: Numbers) -> tuple[Numbers, Numbers]:
+def _merged(keys: Array, counts: Array, others: Array, more: Array) -> tuple[Array, Array]:
     """Two sorted tables of counts as one."""
     everything = np.concatenate([keys, others])
     order = np.argsort(everything, kind="stable")

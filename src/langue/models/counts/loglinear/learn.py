@@ -1,6 +1,6 @@
 """Finding θ: AdaGrad on the likelihood less its penalty, token by token (Duchi et al. 2011).
 
-    maximise  Σ log p(w | c) - l1 Σ|θ| - l2/2 Σ θ²
+    maximize  Σ log p(w | c) - l1 Σ|θ| - l2/2 Σ θ²
 
 The penalty of a row of W falls due in equal parts whenever the row is met, and that of b in equal
 parts with each batch. The l1 part is a soft threshold after each step, so weights that are not worth
@@ -16,12 +16,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
-from langue.models.counts.loglinear.features import BLOCK, Numbers, Weights
-from langue.models.counts.loglinear.model import normalise, rows_of
+from langue.models.counts.loglinear.features import CHUNK_TOKENS, Weights
+from langue.models.counts.loglinear.model import normalize, rows_of
 from langue.tokens.contexts import ContextBatches, Contexts
 
-BATCH = 1024  # tokens between two steps of b, each of which costs as much as the vocabulary is large
+BATCH_TOKENS = 1024  # tokens between two steps of b, each of which costs as much as the vocabulary is large
 DISCOUNT = 0.75  # D: estimates on real texts lie about it
 
 
@@ -37,7 +38,7 @@ class Learner:
     def __init__(
         self,
         weights: Weights,
-        counts: Numbers,
+        counts: Array,
         source: ContextBatches,
         features: int,
         *,
@@ -56,7 +57,7 @@ class Learner:
         self.bias_squares = np.ones(len(weights.bias), np.float32)
         self._begin(counts)
 
-    def _begin(self, counts: Numbers) -> None:
+    def _begin(self, counts: Array) -> None:
         """Weigh as Kneser-Ney does; a is its adjusted count."""
         a, words = np.zeros_like(counts), np.ones(len(self.weights.bias), np.float64)
         seen = np.zeros(len(counts), np.bool_)
@@ -69,8 +70,8 @@ class Learner:
             _weigh(self.weights, a, totals, self.source.order, *block)
 
     def _blocks(self) -> Iterator[Contexts]:
-        for begin in range(0, self.source.total, BLOCK):
-            yield self.source.at(np.arange(begin, min(begin + BLOCK, self.source.total)))
+        for begin in range(0, self.source.total, CHUNK_TOKENS):
+            yield self.source.at(np.arange(begin, min(begin + CHUNK_TOKENS, self.source.total)))
 
     def epoch(self, number: int) -> float:
         """Learn from every token once; returns nats a token, each measured before it was learned."""
@@ -94,14 +95,14 @@ class Learner:
 
 
 @njit
-def _place(weights, row, word):  # type: ignore[no-untyped-def]
+def _place(weights, row, word):
     """Where the pair of a row and a word stands; it was counted, so it is there."""
     start, end = np.int64(weights.starts[row]), np.int64(weights.starts[row + np.uint64(1)])
     return start + np.searchsorted(weights.word[start:end], word)
 
 
 @njit
-def _adjust(weights, counts, seen, a, words, order, before, targets):  # type: ignore[no-untyped-def]
+def _adjust(weights, counts, seen, a, words, order, before, targets):
     """Adjusted counts: at the highest order how often, below it after how many different tokens."""
     for index in range(len(targets)):
         rows = rows_of(weights, order - 1, before[index])
@@ -118,7 +119,7 @@ def _adjust(weights, counts, seen, a, words, order, before, targets):  # type: i
 
 
 @njit
-def _weigh(weights, a, totals, order, before, targets):  # type: ignore[no-untyped-def]
+def _weigh(weights, a, totals, order, before, targets):
     """The weights of the pairs of these predictions."""
     base = np.exp(weights.bias.astype(np.float64))
     base /= base.sum()
@@ -133,7 +134,7 @@ def _weigh(weights, a, totals, order, before, targets):  # type: ignore[no-untyp
 
 
 @njit
-def _learn(weights, squares, bias_squares, shares, bias_share, features, before, targets, penalty, rate):  # type: ignore[no-untyped-def]
+def _learn(weights, squares, bias_squares, shares, bias_share, features, before, targets, penalty, rate):
     """Learn from a batch; returns the nats its targets cost."""
     base = np.exp(weights.bias.astype(np.float64))
     q = base.copy()  # exp(scores) of the context at hand
@@ -144,7 +145,7 @@ def _learn(weights, squares, bias_squares, shares, bias_share, features, before,
     for index in range(len(targets)):
         target = targets[index]
         rows = rows_of(weights, features, before[index])
-        z = normalise(weights, rows, q, total)
+        z = normalize(weights, rows, q, total)
         nats -= np.log(q[target] / z)
         share = 1 / z
         inverse += share
@@ -166,7 +167,7 @@ def _learn(weights, squares, bias_squares, shares, bias_share, features, before,
 
 
 @njit(inline="always")
-def _step(theta, squares, place, gradient, share, penalty, rate):  # type: ignore[no-untyped-def]
+def _step(theta, squares, place, gradient, share, penalty, rate):
     """One step of AdaGrad on one weight, then its share of the soft threshold."""
     old = theta[place]
     gradient += share * penalty[1] * old

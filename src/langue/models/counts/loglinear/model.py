@@ -1,4 +1,4 @@
-"""The log-linear model at work: a context's rows of W, added to b and normalised.
+"""The log-linear model at work: a context's rows of W, added to b and normalized.
 
 Only the words that stand in these rows differ from b, so Z costs as much as the rows are long.
 """
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from langue.base.arrays import Floats, Ids, Int64Array
 from langue.base.compiled import njit
 from langue.models.counts.loglinear.features import Weights, count_of, hashes
-from langue.protocols import Causal, Floats, Ids, Vocabulary
-from langue.tokens.batches import Array
+from langue.protocols import Causal, Vocabulary
 from langue.tokens.contexts import contexts_of
 
 
@@ -63,7 +63,7 @@ class LogLinear(Causal):
 class LogLinearDecoder:
     """The last order - 1 tokens of each sequence: `before` `(batch, order - 1)`."""
 
-    def __init__(self, model: LogLinear, before: Array) -> None:
+    def __init__(self, model: LogLinear, before: Int64Array) -> None:
         self.model = model
         self.before = before
 
@@ -84,7 +84,7 @@ class LogLinearDecoder:
 
 
 @njit
-def rows_of(weights, features, before):  # type: ignore[no-untyped-def]
+def rows_of(weights, features, before):
     """Which rows of W a context has `(features,)`."""
     found = np.empty(features, np.uint64)
     hashes(before, features, found)
@@ -95,14 +95,14 @@ def rows_of(weights, features, before):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _add_rows(weights, rows, scores):  # type: ignore[no-untyped-def]
+def _add_rows(weights, rows, scores):
     for row in rows:
         for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
             scores[weights.word[place]] += weights.weight[place]
 
 
 @njit
-def normalise(weights, rows, q, total):  # type: ignore[no-untyped-def]
+def normalize(weights, rows, q, total):
     """Raise `q`, which is exp(b), to the exp(scores) of a context, and return Z; `total` is Σ exp(b)."""
     z = total
     for row in rows:
@@ -115,14 +115,14 @@ def normalise(weights, rows, q, total):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _score(weights, base, features, before, ids):  # type: ignore[no-untyped-def]
+def _score(weights, base, features, before, ids):
     """The log-probability of each id after its context `(tokens, order - 1)`."""
     found = np.empty(len(ids), np.float32)
     q = base.copy()
     total = base.sum()
     for index in range(len(ids)):
         rows = rows_of(weights, features, before[index])
-        z = normalise(weights, rows, q, total)
+        z = normalize(weights, rows, q, total)
         found[index] = np.log(q[ids[index]] / z)
         for row in rows:
             for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):

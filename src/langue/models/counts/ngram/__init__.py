@@ -1,25 +1,27 @@
 """`ngram`: interpolated modified Kneser–Ney of any order (Chen and Goodman 1999).
 
 Order 1 is the multinomial, 2 and 3 the Markov assumptions. `counts` reads a corpus, `estimate` is
-the paper, `tables` is the trie, `score` walks it; `prune` and `quantise` make it smaller, and `external`
+the paper, `tables` is the trie, `score` walks it; `prune` and `quantize` make it smaller, and `out_of_core`
 counts what does not fit memory. Deviates from the paper where discounts cannot be estimated; agrees with
 KenLM (Heafield et al. 2013) to the precision of its 32-bit floats.
 """
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 import numpy as np
 
-from langue.base.config import Config
-from langue.models.counts.ngram.counts import Levels, New, Numbers, count, stream_of
+from langue.base.arrays import Array
+from langue.base.config import Config, NonNegativeFloat, NonNegativeInt, PositiveFloat
+from langue.models.counts.ngram.counts import Levels, New, count, stream_of
 from langue.models.counts.ngram.estimate import Smoothing, estimate_tables
-from langue.models.counts.ngram.external import count_in_blocks, mapped
 from langue.models.counts.ngram.model import NGram
+from langue.models.counts.ngram.out_of_core import count_in_blocks, mapped
 from langue.models.counts.ngram.prune import prune
-from langue.models.counts.ngram.quantise import quantise
+from langue.models.counts.ngram.quantize import quantize
 from langue.models.counts.ngram.tables import Tables
 from langue.models.family import Family
 from langue.protocols import Causal, Vocabulary
@@ -29,25 +31,27 @@ from langue.tokens.store import TokenStore
 class NGramConfig(Config, frozen=True):
     """The dials of an n-gram model."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {"k": "alpha", "quantise": "quantize"}
+
     order: Annotated[int, msgspec.Meta(ge=1, le=8)] = 5  # beyond 5, words gain little; characters want more
     smoothing: Smoothing = "modified-kneser-ney"  # the best of them on every corpus we tried
-    k: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0  # of add-k
+    alpha: PositiveFloat = 1.0  # of add-k
     # Drop n-grams that occur at most so often, for orders 1, 2 ...; the last holds for those above.
-    prune: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
+    prune: tuple[NonNegativeInt, ...] = ()
     # Drop n-grams that raise the perplexity by less than this share; 1e-7 drops two thirds (Stolcke 1998).
-    prune_entropy: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
+    prune_entropy: NonNegativeFloat = 0.0
     # Probabilities and backoffs as 8-bit codes: half the bytes, and a perplexity higher by some thousandths.
-    quantise: bool = False
+    quantize: bool = False
     # Megabytes held at a time, beside the interpreter's own; what is larger goes to disk. 0: no ceiling.
-    memory: Annotated[int, msgspec.Meta(ge=0)] = 0
+    memory: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
         if any(below > above for below, above in pairwise(self.prune)):
             raise ValueError("prune must not fall from one order to the next: an n-gram needs its parts")
         if self.prune_entropy and self.smoothing == "stupid-backoff":
             raise ValueError("pruning by entropy needs probabilities, and stupid backoff has none")
-        if self.quantise and self.smoothing == "stupid-backoff":
-            raise ValueError("quantised tables hold probabilities, and stupid backoff has none")
+        if self.quantize and self.smoothing == "stupid-backoff":
+            raise ValueError("quantized tables hold probabilities, and stupid backoff has none")
 
 
 def estimate(config: NGramConfig, store: TokenStore) -> NGram:
@@ -64,7 +68,7 @@ def arrays_of(config: NGramConfig) -> New:
     return mapped if config.memory else np.empty
 
 
-def levels_of(config: NGramConfig, stream: Numbers, vocabulary_size: int) -> Levels:
+def levels_of(config: NGramConfig, stream: Array, vocabulary_size: int) -> Levels:
     """Count a stream, at once or in blocks."""
     if config.memory:
         return count_in_blocks(stream, vocabulary_size, config.order, memory=config.memory)
@@ -75,11 +79,11 @@ def tables_of(
     config: NGramConfig, levels: Levels, vocabulary: Vocabulary, absent: int | None = None
 ) -> Tables:
     """Estimate and prune as the configuration says; `absent` is an id that no text holds."""
-    tables = estimate_tables(levels, config.smoothing, k=config.k, prune=config.prune, absent=absent)
+    tables = estimate_tables(levels, config.smoothing, k=config.alpha, prune=config.prune, absent=absent)
     if config.prune_entropy:
         tables = prune(tables, config.prune_entropy, vocabulary.eos, levels.new)
-    if config.quantise:
-        tables = quantise(tables, levels.new)
+    if config.quantize:
+        tables = quantize(tables, levels.new)
     return tables.narrow(levels.new)
 
 
@@ -88,7 +92,7 @@ def load(folder: Path, config: NGramConfig, vocabulary: Vocabulary) -> NGram:
 
 
 def model_of(config: NGramConfig, vocabulary: Vocabulary, tables: Tables) -> NGram:
-    return NGram(vocabulary, tables, normalised=config.smoothing != "stupid-backoff")
+    return NGram(vocabulary, tables, normalized=config.smoothing != "stupid-backoff")
 
 
 FAMILY = Family(

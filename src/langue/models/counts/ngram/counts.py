@@ -9,24 +9,25 @@ them; those with the same beginning lie side by side too, which is the trie. Eac
 import mmap
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
 from langue.base.errors import LangueError
+from langue.base.parallel import parallel_map
 from langue.base.progress import log
 from langue.tokens.store import Split
 
-Numbers = npt.NDArray[Any]
-New = Callable[[int, npt.DTypeLike], Numbers]  # makes an array of a size and a type
+New = Callable[[int, npt.DTypeLike], Array]  # makes an array of a size and a type
 MOST = 0xFFFFFFFF  # nodes, and positions of a stream, that 32 bits number
-THREADS = 2  # of counting, estimating and scoring; more were not measured
+PART_POSITIONS = 1 << 17  # of a part of the text that is counted alone: long beside the start of a thread
+MAX_PARTS = 16  # each reads through the whole text for its words, a hundredth of what counting takes
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ class Levels:
     highest order.
     """
 
-    first: Numbers  # (order + 1,) int64: the first node of each level, and the end of the last
-    word: Numbers  # (nodes,) uint32: the last word; children of a context are sorted by it
-    count: Numbers  # (nodes,) uint32: how often the n-gram occurs
-    children: Numbers  # (contexts + 1,) uint32: the first child of each context
+    first: Array  # (order + 1,) int64: the first node of each level, and the end of the last
+    word: Array  # (nodes,) uint32: the last word; children of a context are sorted by it
+    count: Array  # (nodes,) uint32: how often the n-gram occurs
+    children: Array  # (contexts + 1,) uint32: the first child of each context
     new: New = np.empty  # makes arrays that grow with the corpus
 
     def __post_init__(self) -> None:
@@ -56,13 +57,7 @@ class Levels:
         return slice(int(self.first[n - 1]), int(self.first[n]))
 
 
-def each(work: Callable[..., Any], *arguments: Any, threads: int = THREADS) -> list[Any]:
-    """`map` on threads; jitted work lets go of the interpreter."""
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, *arguments))
-
-
-def scratch(size: int, dtype: npt.DTypeLike) -> Numbers:
+def scratch(size: int, dtype: npt.DTypeLike) -> Array:
     """An array whose memory is taken a small page at a time, and given back with the array: those of
     `np.empty` take huge pages, and may stay with the process."""
     if not size:
@@ -74,7 +69,7 @@ def scratch(size: int, dtype: npt.DTypeLike) -> Numbers:
     return np.frombuffer(memory, dtype)
 
 
-def stream_of(split: Split, start: int, new: New = np.empty) -> Numbers:
+def stream_of(split: Split, start: int, new: New = np.empty) -> Array:
     """All documents one after another, each after its `<s>` (`start`), and one `<s>` at the end."""
     stream = new(len(split.tokens) + len(split) + 1, np.uint32)
     _fill(split.tokens, split.offsets, start, stream)
@@ -82,7 +77,7 @@ def stream_of(split: Split, start: int, new: New = np.empty) -> Numbers:
 
 
 def count(
-    stream: Numbers,
+    stream: Array,
     vocabulary_size: int,
     order: int,
     *,
@@ -103,15 +98,14 @@ def count(
     unigrams = np.zeros(vocabulary_size + 1, np.uint32)
     _tally(stream[:places], unigrams)
     begins = np.r_[0, np.cumsum(unigrams, dtype=np.int64)]
-    # Threads share the work by first words, so that each sorts a part of the trie that is whole.
-    cuts = np.searchsorted(begins, np.linspace(0, begins[-1], THREADS + 1)[1:-1])
+    # The work is cut by first words: what begins with some of them is a part of the trie that is whole.
+    parts = min(places // PART_POSITIONS + 1, MAX_PARTS)
+    cuts = np.searchsorted(begins, np.linspace(0, begins[-1], parts + 1)[1:-1])
     edges = np.r_[0, cuts, vocabulary_size + 1].tolist()
-    parts = each(
-        lambda low, high: _branch(stream, places, begins, low, high, order, vocabulary_size),
-        edges[:-1],
-        edges[1:],
+    branches = parallel_map(
+        lambda words: _branch(stream, places, begins, *words, order, vocabulary_size), pairwise(edges)
     )
-    return _join(unigrams, parts, order, new)
+    return _join(unigrams, branches, order, new)
 
 
 def _announce() -> None:
@@ -126,12 +120,12 @@ def _announce() -> None:
 class _Branches:
     """What begins with one range of words: row n of an array is level n + 1, filled up to `sizes[n]`."""
 
-    sizes: Numbers
-    arrays: dict[str, Numbers]  # word, count, children (numbered from the first child in this range)
+    sizes: Array
+    arrays: dict[str, Array]  # word, count, children (numbered from the first child in this range)
 
 
 def _branch(
-    stream: Numbers, places: int, begins: Numbers, low: int, high: int, order: int, start: int
+    stream: Array, places: int, begins: Array, low: int, high: int, order: int, start: int
 ) -> _Branches:
     own = int(begins[high] - begins[low])
     sizes = np.zeros(order, np.int64)
@@ -147,7 +141,7 @@ def _branch(
     return _Branches(sizes, {"word": word, "count": count, "children": children})
 
 
-def _join(unigrams: Numbers, parts: list[_Branches], order: int, new: New) -> Levels:
+def _join(unigrams: Array, parts: list[_Branches], order: int, new: New) -> Levels:
     """Put the branches side by side, level by level, and let go of them."""
     sizes = np.array([part.sizes for part in parts])  # (parts, order)
     first = np.r_[0, np.cumsum(sizes.sum(0))]
@@ -170,7 +164,7 @@ def _join(unigrams: Numbers, parts: list[_Branches], order: int, new: New) -> Le
 
 
 @njit
-def _fill(tokens, offsets, start, stream):  # type: ignore[no-untyped-def]
+def _fill(tokens, offsets, start, stream):
     at = 0
     for document in range(len(offsets) - 1):
         stream[at] = start
@@ -182,13 +176,13 @@ def _fill(tokens, offsets, start, stream):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _tally(stream, counts):  # type: ignore[no-untyped-def]
+def _tally(stream, counts):
     for word in stream:
         counts[word] += np.uint32(1)
 
 
 @njit
-def _place(stream, begins, low, high, positions):  # type: ignore[no-untyped-def]
+def _place(stream, begins, low, high, positions):
     """Sort the positions of words in [low, high) by word."""
     ends = begins.copy()
     for position in range(len(stream)):
@@ -199,7 +193,7 @@ def _place(stream, begins, low, high, positions):  # type: ignore[no-untyped-def
 
 
 @njit
-def _sort_and_read(stream, positions, begins, order, start, sizes, word, count, children):  # type: ignore[no-untyped-def]
+def _sort_and_read(stream, positions, begins, order, start, sizes, word, count, children):
     """Sort the positions of each first word by the words after it, and read the trie off."""
     longest = np.int64(0)
     for first in range(len(begins) - 1):
@@ -230,7 +224,7 @@ def _sort_and_read(stream, positions, begins, order, start, sizes, word, count, 
 
 
 @njit
-def _sort(stream, positions, keys, common, order, start):  # type: ignore[no-untyped-def]
+def _sort(stream, positions, keys, common, order, start):
     """Sort positions of one first word; `common[i]` tells how many words i and i - 1 have in common.
 
     As many words as fit are packed into a key of 64 bits. A run of equal keys is sorted by the words
@@ -267,7 +261,7 @@ def _sort(stream, positions, keys, common, order, start):  # type: ignore[no-unt
 
 
 @njit
-def _key(stream, place, words, bits, start):  # type: ignore[no-untyped-def]
+def _key(stream, place, words, bits, start):
     """The words from a place on, the first in the highest bits; 0 from the end of the document on."""
     key = np.uint64(0)
     shift = 64 - bits
@@ -281,7 +275,7 @@ def _key(stream, place, words, bits, start):  # type: ignore[no-untyped-def]
 
 
 @njit
-def quicksort(keys, positions, begin, end):  # type: ignore[no-untyped-def]
+def quicksort(keys, positions, begin, end):
     """Sort keys[begin:end] and the positions beside them; runs of equal keys cost nothing."""
     lows, highs = np.empty(64, np.int64), np.empty(64, np.int64)
     lows[0], highs[0] = begin, end
@@ -322,5 +316,5 @@ def quicksort(keys, positions, begin, end):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _middle(a, b, c):  # type: ignore[no-untyped-def]
+def _middle(a, b, c):
     return max(min(a, b), min(max(a, b), c))

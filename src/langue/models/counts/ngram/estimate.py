@@ -7,19 +7,23 @@ distribution. gamma(c) is the mass that the discounts D and the extra counts e(c
 to one. A smoothing says what a, D and e are (Chen and Goodman 1999, sections 2 and 3).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
+from langue.base.parallel import parallel_map
 from langue.base.progress import log
-from langue.models.counts.ngram.counts import THREADS, Levels, Numbers, each
+from langue.models.counts.ngram.counts import Levels
 from langue.models.counts.ngram.tables import Tables, index_of
 
 # For an order with too few counts to estimate from: what KenLM's --discount_fallback takes.
 FALLBACK = (0.5, 1.0, 1.5)
-PIECE = 1 << 16  # contexts interpolated at a time: what is held beside the tables stays small
+CHUNK_NGRAMS = 1 << 17  # worked on by one thread at a time: long beside what it takes to hand them over
+CHUNK_CONTEXTS = 1 << 16  # interpolated at a time: what is held beside the tables stays small
 STUPID = 0.4  # the backoff of Brants et al. 2007, section 4
 
 Smoothing = Literal["modified-kneser-ney", "absolute", "witten-bell", "add-k", "stupid-backoff"]
@@ -29,7 +33,7 @@ SMOOTHINGS: tuple[Smoothing, ...] = get_args(Smoothing)
 class Rule(NamedTuple):
     """One order's a, D and e."""
 
-    counts: Numbers  # a: (n-grams of the order,)
+    counts: Array  # a: (n-grams of the order,)
     discount: tuple[float, float, float, float]  # D of counts 0, 1, 2, and 3 or more
     extra_per_child: float = 0.0  # e(c) = this times the different words seen after c ...
     extra: float = 0.0  # ... plus this
@@ -73,12 +77,12 @@ def estimate_tables(
     return tables.keep(kept, levels.new)
 
 
-def _kneser_ney(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
+def _kneser_ney(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
     adjusted = adjusted_counts(levels, suffix, n)
     return Rule(adjusted, (0.0, *discounts(adjusted, n)))
 
 
-def _absolute(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
+def _absolute(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
     """One discount for every count (Ney, Essen and Kneser 1994)."""
     counts = _raw(levels, n)
     t1, t2, *_ = counts_of_counts(counts)
@@ -86,23 +90,23 @@ def _absolute(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
     return Rule(counts, (0.0, discount, discount, discount))
 
 
-def _witten_bell(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
+def _witten_bell(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
     """As many extra counts as different words were seen: what is new tends to be followed by the new."""
     return Rule(_raw(levels, n), (0.0, 0.0, 0.0, 0.0), extra_per_child=1.0)
 
 
-def _add_k(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
+def _add_k(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
     """k counts for every word, spread as the order below predicts (MacKay and Peto 1995); at order 1
     evenly, which is the add-k of the textbooks."""
     return Rule(_raw(levels, n), (0.0, 0.0, 0.0, 0.0), extra=k * _vocabulary_size(levels))
 
 
-def _stupid_backoff(levels: Levels, suffix: Numbers, n: int, k: float) -> Rule:
+def _stupid_backoff(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
     """Relative frequencies, and one weight for every step down: scores that sum to more than one."""
     return Rule(_raw(levels, n), (0.0, 0.0, 0.0, 0.0), backoff=STUPID)
 
 
-_RULES: dict[Smoothing, Callable[[Levels, Numbers, int, float], Rule]] = {
+_RULES: dict[Smoothing, Callable[[Levels, Array, int, float], Rule]] = {
     "modified-kneser-ney": _kneser_ney,
     "absolute": _absolute,
     "witten-bell": _witten_bell,
@@ -111,7 +115,7 @@ _RULES: dict[Smoothing, Callable[[Levels, Numbers, int, float], Rule]] = {
 }
 
 
-def adjusted_counts(levels: Levels, suffix: Numbers, n: int) -> Numbers:
+def adjusted_counts(levels: Levels, suffix: Array, n: int) -> Array:
     """How many different words stand before an n-gram; at the highest order, and for what begins with
     `<s>`, before which no word can stand, how often it occurs."""
     counts = _raw(levels, n)
@@ -123,7 +127,7 @@ def adjusted_counts(levels: Levels, suffix: Numbers, n: int) -> Numbers:
     return counts
 
 
-def discounts(counts: Numbers, order: int) -> tuple[float, float, float]:
+def discounts(counts: Array, order: int) -> tuple[float, float, float]:
     """D1, D2 and D3+ of one order, from its counts of counts (equation 26 of the paper)."""
     t1, t2, t3, t4 = counts_of_counts(counts)
     if t1 and t2 and t3:
@@ -137,7 +141,7 @@ def discounts(counts: Numbers, order: int) -> tuple[float, float, float]:
 
 
 @njit
-def counts_of_counts(counts):  # type: ignore[no-untyped-def]
+def counts_of_counts(counts):
     """How many n-grams have the counts 1, 2, 3 and 4: `(4,)`."""
     found = np.zeros(4)
     for times in counts:
@@ -150,7 +154,7 @@ def _vocabulary_size(levels: Levels) -> int:
     return int(levels.first[1]) - 1
 
 
-def _raw(levels: Levels, n: int) -> Numbers:
+def _raw(levels: Levels, n: int) -> Array:
     counts = levels.new(int(levels.first[n] - levels.first[n - 1]), np.uint32)
     counts[:] = levels.count[levels.level(n)]
     if n == 1:
@@ -171,63 +175,74 @@ def _threshold(prune: tuple[int, ...], n: int) -> int:
     return prune[min(n, len(prune)) - 1] if prune and n > 1 else -1
 
 
-def _suffixes(levels: Levels) -> Numbers:
+def _suffixes(levels: Levels) -> Array:
     """The node of each n-gram less its first word; of a unigram, itself."""
     suffix = levels.new(len(levels.word), np.uint32)
     suffix[: levels.first[min(2, levels.order)]] = levels.word[: levels.first[min(2, levels.order)]]
     for n in range(3, levels.order + 1):
-        begin, end = _shares(levels, n)
-        each(lambda low, high: _link(levels.children, levels.word, suffix, low, high), begin, end)
+        parallel_map(lambda contexts: _link(levels.children, levels.word, suffix, *contexts), _cut(levels, n))
     return suffix
 
 
-def _shares(levels: Levels, n: int) -> tuple[list[int], list[int]]:
-    """Ranges of the contexts of order n, one for each thread, with about as many n-grams in each."""
+def _cut(levels: Levels, n: int) -> Iterator[tuple[int, int]]:
+    """Ranges of the contexts of order n, with about `CHUNK_NGRAMS` in each."""
     contexts = levels.level(n - 1)
+    parts = int(levels.first[n] - levels.first[n - 1]) // CHUNK_NGRAMS + 1
     # In the type of what is searched, which numpy would copy otherwise.
-    wanted = np.linspace(levels.first[n - 1], levels.first[n], THREADS + 1)[1:-1].astype(np.uint32)
+    wanted = np.linspace(levels.first[n - 1], levels.first[n], parts + 1)[1:-1].astype(np.uint32)
     cuts = contexts.start + np.searchsorted(levels.children[contexts], wanted)
-    edges = [contexts.start, *cuts.tolist(), contexts.stop]
-    return edges[:-1], edges[1:]
+    return pairwise([contexts.start, *cuts.tolist(), contexts.stop])
+
+
+class _Order(NamedTuple):
+    """The n-grams of one order; what is numbered from its first node is `(n-grams of the order,)`."""
+
+    children: Array  # of all contexts, and the suffixes of all nodes, as in `Tables`
+    suffix: Array
+    first: int  # its first node
+    first_below: int  # that of the order below
+    raw: Array  # how often each occurs
+    threshold: int  # n-grams that occur at most so often are left out
+    lower: Array  # p of the order below, from its first node on
+    p: Array  # to be filled in
 
 
 def _order(
-    levels: Levels, suffix: Numbers, n: int, rule: Rule, threshold: int, lower: Numbers, log_prob: Numbers,
-    log_backoff: Numbers,
-) -> Numbers:  # fmt: skip
+    levels: Levels, suffix: Array, n: int, rule: Rule, threshold: int, lower: Array, log_prob: Array,
+    log_backoff: Array,
+) -> Array:  # fmt: skip
     """Fill in the n-grams of one order and the backoffs of their contexts; returns p."""
     here, raw = levels.level(n), levels.count[levels.level(n)]
     p = levels.new(len(raw), np.float64)
     if n == 1:
         edges, nothing = np.array([0, here.stop], np.uint32), np.zeros(here.stop, np.uint32)
-        _interpolate(edges, 0, 1, 0, nothing, 0, raw, threshold, *rule, lower, p, np.empty(1))
+        _interpolate(_Order(edges, nothing, 0, 0, raw, threshold, lower, p), rule, 0, 1, np.empty(1))
         with np.errstate(divide="ignore"):
             np.log(p, out=log_prob[here], casting="same_kind")
         return p
-    before = levels.level(n - 1)
+    below = levels.level(n - 1)
+    order = _Order(levels.children, suffix, here.start, below.start, raw, threshold, lower, p)
 
     def piece(low: int, high: int) -> None:
         gamma = np.empty(high - low)
-        _interpolate(
-            levels.children, low, high, here.start, suffix, before.start, raw, threshold, *rule, lower, p,
-            gamma,
-        )  # fmt: skip
+        _interpolate(order, rule, low, high, gamma)
         part = slice(int(levels.children[low]), int(levels.children[high]))
         seen = p[part.start - here.start : part.stop - here.start]
         with np.errstate(divide="ignore"):
             np.log(seen, out=log_prob[part], casting="same_kind")
             np.log(gamma, out=log_backoff[low:high], casting="same_kind")
 
-    def share(low: int, high: int) -> None:
-        for begin in range(low, high, PIECE):
-            piece(begin, min(begin + PIECE, high))
+    def interpolate(contexts: tuple[int, int]) -> None:
+        low, high = contexts
+        for begin in range(low, high, CHUNK_CONTEXTS):
+            piece(begin, min(begin + CHUNK_CONTEXTS, high))
 
-    each(share, *_shares(levels, n))
+    parallel_map(interpolate, _cut(levels, n))
     return p
 
 
 @njit
-def _tally(suffix, first, starts, counts):  # type: ignore[no-untyped-def]
+def _tally(suffix, first, starts, counts):
     """Count the words that stand before each n-gram but those that begin with `<s>`, from `starts` on."""
     for index in range(len(suffix)):
         place = np.int64(suffix[index]) - first
@@ -236,7 +251,7 @@ def _tally(suffix, first, starts, counts):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _link(children, word, suffix, begin, end):  # type: ignore[no-untyped-def]
+def _link(children, word, suffix, begin, end):
     """The suffix of every child of contexts [begin, end), found among the children of their suffix."""
     for context in range(begin, end):
         shorter = np.int64(suffix[context])
@@ -253,15 +268,10 @@ def _link(children, word, suffix, begin, end):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _interpolate(  # type: ignore[no-untyped-def]
-    children, begin, end, first, suffix, before, raw, threshold, counts, discount, per_child, extra, backoff,
-    lower, p, gamma,
-):  # fmt: skip
-    """The equation above for contexts [begin, end).
-
-    `first` and `before` are the first nodes of the n-grams' level and of the one below: `raw`,
-    `counts`, `p` and `lower` count from there, `gamma` from `begin`.
-    """
+def _interpolate(order, rule, begin, end, gamma):
+    """The equation above for contexts [begin, end), whose `gamma` `(end - begin,)` is filled in, and p."""
+    children, suffix, first, first_below, raw, threshold, lower, p = order
+    counts, discount, per_child, extra, backoff = rule
     seen = np.zeros(4, np.int64)
     for context in range(begin, end):
         low, high = np.int64(children[context]) - first, np.int64(children[context + 1]) - first
@@ -284,5 +294,5 @@ def _interpolate(  # type: ignore[no-untyped-def]
             below = 0.0
         for child in range(low, high):
             a = np.int64(counts[child])
-            shorter = np.int64(suffix[child + first]) - before
+            shorter = np.int64(suffix[child + first]) - first_below
             p[child] = (a - discount[a if a < 3 else 3]) * share + below * lower[shorter]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from langue.base.arrays import Array, Floats, Ids
 from langue.base.errors import LangueError
-from langue.models.counts.ngram.counts import Numbers
 from langue.models.counts.ngram.score import distribution, score, step
 from langue.models.counts.ngram.tables import Tables
-from langue.protocols import Causal, Floats, Ids, Vocabulary
+from langue.protocols import Causal, Vocabulary
 
 
 class NGram(Causal):
@@ -18,10 +18,10 @@ class NGram(Causal):
     window: int | None = None
     stride: int | None = None
 
-    def __init__(self, vocabulary: Vocabulary, tables: Tables, *, normalised: bool = True) -> None:
+    def __init__(self, vocabulary: Vocabulary, tables: Tables, *, normalized: bool = True) -> None:
         self.vocabulary = vocabulary
-        self.normalised = normalised  # whether its scores are probabilities
-        self.rounded_down = tables.quantised  # its probabilities sum to a little less than one
+        self.normalized = normalized  # whether its scores are probabilities
+        self.rounded_down = tables.quantized  # its probabilities sum to a little less than one
         self.tables = tables.narrow()
         self.reach: int = tables.order - 1
         self.begin = vocabulary.size if tables.order > 1 else -1  # the state after `<s>`
@@ -29,7 +29,7 @@ class NGram(Causal):
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         return self.log_probs_and_lengths(sequences)[0]
 
-    def log_probs_and_lengths(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Numbers]]:
+    def log_probs_and_lengths(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Array]]:
         """Natural-log probability of each token, and the length of the n-gram that was found for it."""
         ends = np.cumsum([len(ids) + 1 for ids in sequences], dtype=np.int64)
         stream = np.full(int(ends[-1]) if len(ends) else 0, self.vocabulary.size, np.uint32)
@@ -53,7 +53,7 @@ class NGram(Causal):
             state = self.advance(state, np.array([id]))[0]
         return int(state[0])
 
-    def advance(self, states: Numbers, ids: Ids) -> tuple[Numbers, Floats, Numbers]:
+    def advance(self, states: Array, ids: Ids) -> tuple[Array, Floats, Array]:
         """Read one token in each state: for generation, and for rescoring lists that share beginnings.
 
         Args:
@@ -69,10 +69,10 @@ class NGram(Causal):
         words, after = np.array(ids, np.int64), np.array(states, np.int64)
         self._check(words)
         log_probs, lengths = np.empty(len(ids), np.float32), np.empty(len(ids), np.uint8)
-        step(*self.tables, after, words, log_probs, lengths)
+        step(self.tables, after, words, log_probs, lengths)
         return after, log_probs, lengths
 
-    def _check(self, ids: Numbers) -> None:
+    def _check(self, ids: Array) -> None:
         """Compiled code reads wherever an id points. That of `<s>`, after the vocabulary's, has a node."""
         if len(ids) and (ids.min() < 0 or ids.max() > self.vocabulary.size):
             raise LangueError(f"a token id is not one of 0 to {self.vocabulary.size - 1}")
@@ -87,14 +87,14 @@ class NGram(Causal):
 class NGramDecoder:
     """One state for each sequence: `states` `(batch,)`."""
 
-    def __init__(self, model: NGram, states: Numbers) -> None:
+    def __init__(self, model: NGram, states: Array) -> None:
         self.model = model
         self.states = states
 
     def log_probs(self) -> Floats:
         found = np.empty((len(self.states), self.model.vocabulary.size), np.float32)
         for state, row in zip(self.states, found, strict=True):
-            distribution(*self.model.tables, int(state), row)
+            distribution(self.model.tables, int(state), row)
         return found
 
     def append(self, ids: Ids) -> None:

@@ -30,15 +30,12 @@ def prune(tables: Tables, threshold: float, end: int, new: New = np.empty) -> Ta
     kept[:], needed[:] = True, False
     for n in range(tables.order, 1, -1):
         level = tables.level(n - 1)
-        _choose(
-            level.start, level.stop, tables.suffix, tables.log_prob, tables.children, log_context,
-            threshold, needed, kept, log_backoff,
-        )  # fmt: skip
+        _choose(tables, level.start, level.stop, log_context, threshold, needed, kept, log_backoff)
     return tables._replace(log_backoff=log_backoff).keep(kept, new)
 
 
 @njit
-def _log_contexts(log_prob, children, words, end, found):  # type: ignore[no-untyped-def]
+def _log_contexts(log_prob, children, words, end, found):
     """Log-probability of every context: of its words, one after another."""
     for word in range(min(words, len(found))):
         found[word] = log_prob[word if word < words - 1 else end]
@@ -49,10 +46,9 @@ def _log_contexts(log_prob, children, words, end, found):  # type: ignore[no-unt
 
 
 @njit
-def _choose(  # type: ignore[no-untyped-def]
-    begin, end, suffix, log_prob, children, log_context, threshold, needed, kept, log_backoff
-):
+def _choose(tables, begin, end, log_context, threshold, needed, kept, log_backoff):
     """Decide on the children of contexts [begin, end), and let the backoffs take what they leave."""
+    suffix, log_prob, children = tables.suffix, tables.log_prob, tables.children
     for context in range(begin, end):
         low, high = np.int64(children[context]), np.int64(children[context + 1])
         left, left_below = 1.0, 1.0  # what p(. | h) and p(. | h') give to words not seen after h

@@ -10,10 +10,13 @@ several streams in lockstep, each in a part of its own: what one needs next is f
 work, and only those that may still find a longer n-gram look for it.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit, prefetch
-from langue.models.counts.ngram.counts import THREADS, Numbers, each
+from langue.base.parallel import parallel_map
 from langue.models.counts.ngram.tables import (
     FEW,
     Tables,
@@ -27,36 +30,36 @@ from langue.models.counts.ngram.tables import (
 )
 
 STREAMS = 16  # in lockstep: 8 are slower by 4 %, 32 no faster (docs/log.md)
-SHORT = 4096  # positions: as many are scored in the time it takes to start a thread
+CHUNK_POSITIONS = 1 << 14  # scored at a time by one thread: long beside the 16 contexts that are read again
 
 
-def score(tables: Tables, stream: Numbers, *, threads: int = THREADS) -> tuple[Numbers, Numbers]:
+def score(tables: Tables, stream: Array, *, workers: int | None = None) -> tuple[Array, Array]:
     """Score a stream of documents.
 
     Args:
         stream: `(positions,)` uint32, each document after its `<s>`.
+        workers: see `parallel_map`.
 
     Returns:
         log_probs: `(positions,)` float32, natural logs; 0 for `<s>`.
         lengths: `(positions,)` uint8, words of the n-gram that was found; 0 for `<s>`.
     """
     log_probs, lengths = np.zeros(len(stream), np.float32), np.zeros(len(stream), np.uint8)
-    if len(stream) <= SHORT or threads == 1:
-        _lockstep(*tables, stream, 0, len(stream), log_probs, lengths)
-    else:
-        edges = [len(stream) * part // threads for part in range(threads + 1)]
-        each(lambda begin, end: _lockstep(*tables, stream, begin, end, log_probs, lengths), edges, edges[1:])
+    parts = len(stream) // CHUNK_POSITIONS + 1
+    edges = [len(stream) * part // parts for part in range(parts + 1)]
+    parallel_map(
+        lambda span: _lockstep(tables, stream, *span, log_probs, lengths), pairwise(edges), workers=workers
+    )
     return log_probs, lengths
 
 
 @njit
-def _lockstep(  # type: ignore[no-untyped-def]  # noqa: C901  # a call for each stage halves the speed
-    first, suffix, log_prob, log_backoff, children, slots, bases, bins, stream, begin, end, log_probs, lengths
-):
+def _lockstep(tables, stream, begin, end, log_probs, lengths):  # noqa: C901  # a call a stage halves the speed
     """Score positions [begin, end). Before where a stream begins, order - 1 words are read again.
 
     What a match is worth is fetched when it is known to be the longest, and written down a turn later.
     """
+    first, suffix, log_prob, log_backoff, children, slots, bases, _ = tables
     order = len(first) - 1
     counted, stop = np.empty(STREAMS, np.int64), np.empty(STREAMS, np.int64)  # the part of each stream
     for s in range(STREAMS):
@@ -79,17 +82,13 @@ def _lockstep(  # type: ignore[no-untyped-def]  # noqa: C901  # a call for each 
         for s in range(STREAMS):
             if at[s] < stop[s]:
                 word = np.int64(stream[at[s]])
-                fertile[s] = _open(
-                    suffix, children, slots, bases, nodes, old, s, depth[old, s], word, low, high, slot
-                )
+                fertile[s] = _open(tables, nodes, old, s, depth[old, s], word, low, high, slot)
                 fetch_word(children, bases, word)
                 waiting[left] = s
                 left += fertile[s] > 0
         for s in range(STREAMS):
             if counted[s] < at[s] <= stop[s] and nodes[old, s, 0] != first[1] - 1:
-                log_probs[at[s] - 1] = _worth(
-                    log_prob, log_backoff, bins, nodes, old, s, found[s], depth[new, s]
-                )
+                log_probs[at[s] - 1] = _worth(tables, nodes, old, s, found[s], depth[new, s])
                 lengths[at[s] - 1] = found[s]
         for s in range(STREAMS):
             if at[s] < stop[s]:
@@ -97,7 +96,7 @@ def _lockstep(  # type: ignore[no-untyped-def]  # noqa: C901  # a call for each 
             found[s] = 1
         for index in range(left):
             row = np.int64(waiting[index])
-            _reach(suffix, slots, row, fertile[row], low, high, slot)
+            _reach(tables, row, fertile[row], low, high, slot)
         for n in range(order - 1):
             going_on = np.int64(0)
             for index in range(left):
@@ -124,12 +123,13 @@ def _lockstep(  # type: ignore[no-untyped-def]  # noqa: C901  # a call for each 
 
 
 @njit(inline="always")
-def _open(suffix, children, slots, bases, nodes, old, s, depth, word, low, high, slot):  # type: ignore[no-untyped-def]
+def _open(tables, nodes, old, s, depth, word, low, high, slot):
     """Read where the children of each context nodes[old, s] lie, and fetch where the word may be.
 
     Returns:
         How many contexts have children; where one has none, no longer one has.
     """
+    suffix, children, slots, bases = tables.suffix, tables.children, tables.slots, tables.bases
     fertile = 0
     for n in range(depth):
         context = np.int64(nodes[old, s, n])
@@ -147,25 +147,25 @@ def _open(suffix, children, slots, bases, nodes, old, s, depth, word, low, high,
 
 
 @njit(inline="always")
-def _reach(suffix, slots, s, fertile, low, high, slot):  # type: ignore[no-untyped-def]
+def _reach(tables, s, fertile, low, high, slot):
     """Fetch what the slots of the index point to."""
     for n in range(fertile):
         if np.int64(high[s, n]) - np.int64(low[s, n]) > FEW:
-            prefetch(suffix, np.int64(slots[np.int64(slot[s, n])]))
+            prefetch(tables.suffix, np.int64(tables.slots[np.int64(slot[s, n])]))
 
 
 @njit(inline="always")
-def _worth(log_prob, log_backoff, bins, nodes, new, s, match, depth):  # type: ignore[no-untyped-def]
+def _worth(tables, nodes, new, s, match, depth):
     """Log-probability of the word whose matches are nodes[new, s], the longest of `match` words: that of the
     match, and the backoffs of the contexts nodes[1 - new, s], `depth` of them, that have as many words."""
-    total = value(log_prob, bins, 0, match - 1, np.int64(nodes[new, s, match - 1]))
+    total = value(tables.log_prob, tables.bins, 0, match - 1, np.int64(nodes[new, s, match - 1]))
     for n in range(match - 1, depth):
-        total += value(log_backoff, bins, 1, n, np.int64(nodes[1 - new, s, n]))
+        total += value(tables.log_backoff, tables.bins, 1, n, np.int64(nodes[1 - new, s, n]))
     return total
 
 
 @njit
-def sums_of(begins, log_probs, sums):  # type: ignore[no-untyped-def]
+def sums_of(begins, log_probs, sums):
     """Fill `sums` `(parts,)` with those of log_probs[begins[i] : begins[i + 1]]."""
     for part in range(len(sums)):
         total = 0.0
@@ -175,7 +175,7 @@ def sums_of(begins, log_probs, sums):  # type: ignore[no-untyped-def]
 
 
 @njit
-def totals(stream, start, unknown, log_probs):  # type: ignore[no-untyped-def]
+def totals(stream, start, unknown, log_probs):
     """The sum of log-probabilities, that of unknown words among them, how many these are, and the tokens."""
     total, unknown_total, unknowns, tokens = 0.0, 0.0, 0, 0
     for place in range(len(stream)):
@@ -189,13 +189,12 @@ def totals(stream, start, unknown, log_probs):  # type: ignore[no-untyped-def]
 
 
 @njit
-def step(  # type: ignore[no-untyped-def]
-    first, suffix, log_prob, log_backoff, children, slots, bases, bins, states, words, log_probs, lengths
-):
+def step(tables, states, words, log_probs, lengths):
     """Read one word in each state: `states` `(batch,)` is overwritten, the rest `(batch,)` filled.
 
     A state is a context and may be -1, the empty one; so may be the states that result (order 1).
     """
+    first, suffix, slots = tables.first, tables.suffix, tables.slots
     order = len(first) - 1
     nodes = np.zeros((2, 1, order + 1), np.uint32)  # contexts, and matches
     low, high = np.empty((1, order), np.uint32), np.empty((1, order), np.uint32)
@@ -203,7 +202,7 @@ def step(  # type: ignore[no-untyped-def]
     for at in range(len(states)):
         depth = _contexts(first, suffix, states[at], nodes)
         word = np.int64(words[at])
-        fertile = _open(suffix, children, slots, bases, nodes, 0, 0, depth, word, low, high, slot)
+        fertile = _open(tables, nodes, 0, 0, depth, word, low, high, slot)
         node, length = word, 1
         nodes[1, 0, 0] = word
         while length <= fertile:
@@ -221,13 +220,13 @@ def step(  # type: ignore[no-untyped-def]
             node = longer
             nodes[1, 0, length] = node
             length += 1
-        log_probs[at] = _worth(log_prob, log_backoff, bins, nodes, 1, 0, length, depth)
+        log_probs[at] = _worth(tables, nodes, 1, 0, length, depth)
         lengths[at] = length
         states[at] = node if length < order else np.int64(suffix[node]) if order > 1 else -1
 
 
 @njit
-def _contexts(first, suffix, state, nodes):  # type: ignore[no-untyped-def]
+def _contexts(first, suffix, state, nodes):
     """The contexts of 1, 2 ... words that end a state; returns how many there are."""
     depth = 0
     if state >= 0:
@@ -240,14 +239,13 @@ def _contexts(first, suffix, state, nodes):  # type: ignore[no-untyped-def]
 
 
 @njit
-def distribution(  # type: ignore[no-untyped-def]
-    first, suffix, log_prob, log_backoff, children, slots, bases, bins, state, row
-):
+def distribution(tables, state, row):
     """Fill `row` `(vocabulary,)` with the log-probabilities of every word after a state.
 
     From the shortest context to the longest: each backs off from what stands there and overwrites
     what it has seen itself.
     """
+    first, suffix, log_prob, log_backoff, children, _, bases, bins = tables
     nodes = np.empty((1, 1, len(first)), np.uint32)
     depth = _contexts(first, suffix, state, nodes)
     for id in range(len(row)):

@@ -17,13 +17,14 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit, prefetch
-from langue.models.counts.ngram.counts import New, Numbers
+from langue.models.counts.ngram.counts import New
 
 FEW = 32  # children, of 4 bytes: two cache lines, and a few instructions
 SLOTS = 1.2  # slots of the index for each n-gram in it; fewer make long searches
 EMPTY = np.uint32(0xFFFFFFFF)
-BINS = 256  # values of an order of quantised tables
+BINS = 256  # values of an order of quantized tables
 SPAN = 1 << 16  # children that 16 bits tell apart
 NO_BINS, NO_BASES = np.empty((2, 0, BINS), np.float32), np.empty(0, np.uint32)
 
@@ -34,15 +35,15 @@ class Tables(NamedTuple):
     While they are made, children are numbered in full, and take 16 bytes a context; see `narrow`.
     """
 
-    first: Numbers  # (order + 1,) int64: the first node of each level, and the end of the last
-    suffix: Numbers  # (nodes,) uint32: the n-gram less its first word; of a unigram, itself
-    log_prob: Numbers  # (nodes,) float32: natural log p(last word | words before)
-    log_backoff: Numbers  # (contexts,) float32: natural log gamma; contexts lie below the highest order
-    children: Numbers  # (contexts + 1,) uint16: the first child of each context; see `edge`
-    slots: Numbers  # (slots,) uint32: nodes, hashed by context and word; see `slot_of`
-    bases: Numbers = NO_BASES  # (2 + words + blocks,) uint32: what children are counted from; see `edge`
-    # Of quantised tables, whose log_prob and log_backoff are uint8; else empty:
-    bins: Numbers = NO_BINS  # (2, order, BINS) float32: what the codes of each order stand for
+    first: Array  # (order + 1,) int64: the first node of each level, and the end of the last
+    suffix: Array  # (nodes,) uint32: the n-gram less its first word; of a unigram, itself
+    log_prob: Array  # (nodes,) float32: natural log p(last word | words before)
+    log_backoff: Array  # (contexts,) float32: natural log gamma; contexts lie below the highest order
+    children: Array  # (contexts + 1,) uint16: the first child of each context; see `edge`
+    slots: Array  # (slots,) uint32: nodes, hashed by context and word; see `slot_of`
+    bases: Array = NO_BASES  # (2 + words + blocks,) uint32: what children are counted from; see `edge`
+    # Of quantized tables, whose log_prob and log_backoff are uint8; else empty:
+    bins: Array = NO_BINS  # (2, order, BINS) float32: what the codes of each order stand for
 
     @property
     def order(self) -> int:
@@ -52,7 +53,7 @@ class Tables(NamedTuple):
         """The nodes of the n-grams of `n` words."""
         return slice(int(self.first[n - 1]), int(self.first[n]))
 
-    def words(self, new: New = np.empty) -> Numbers:
+    def words(self, new: New = np.empty) -> Array:
         """The last word of every node: `(nodes,)`."""
         word = new(len(self.suffix), np.uint32)
         _last_words(self.suffix, int(self.first[1]), word)
@@ -64,7 +65,7 @@ class Tables(NamedTuple):
             array.flags.writeable = False
         return self
 
-    def keep(self, kept: Numbers, new: New = np.empty) -> "Tables":
+    def keep(self, kept: Array, new: New = np.empty) -> "Tables":
         """The tables of some of the nodes.
 
         Args:
@@ -76,23 +77,12 @@ class Tables(NamedTuple):
         suffix, log_prob = new(nodes, np.uint32), new(nodes, np.float32)
         log_backoff, children = new(contexts, np.float32), new(contexts + 1, np.uint32)
         number = new(len(kept) + 1, np.uint32)
-        _keep(
-            kept,
-            self.suffix,
-            self.log_prob,
-            self.log_backoff,
-            self.children,
-            number,
-            suffix,
-            log_prob,
-            log_backoff,
-            children,
-        )
         tables = Tables(first, suffix, log_prob, log_backoff, children, np.empty(0, np.uint32))
+        _keep(kept, self, number, tables)
         return tables._replace(slots=index_of(children, tables.words(new), new)).frozen()
 
     @property
-    def quantised(self) -> bool:
+    def quantized(self) -> bool:
         return self.bins.size > 0
 
     def narrow(self, new: New = np.empty) -> "Tables":
@@ -121,7 +111,7 @@ class Tables(NamedTuple):
         children = np.empty(len(self.children), np.uint32)
         _widen(self.children, self.bases, children)
         wide = self._replace(children=children, bases=NO_BASES)
-        if not self.quantised:
+        if not self.quantized:
             return wide.frozen()
         log_prob, log_backoff = (
             np.empty(len(codes), np.float32) for codes in (self.log_prob, self.log_backoff)
@@ -155,7 +145,7 @@ class Tables(NamedTuple):
         ).frozen()
 
 
-def index_of(children: Numbers, word: Numbers, new: New = np.empty) -> Numbers:
+def index_of(children: Array, word: Array, new: New = np.empty) -> Array:
     """The hash index over the contexts of many children.
 
     Args:
@@ -169,18 +159,17 @@ def index_of(children: Numbers, word: Numbers, new: New = np.empty) -> Numbers:
 
 
 @njit
-def _last_words(suffix, words, word):  # type: ignore[no-untyped-def]
+def _last_words(suffix, words, word):
     for node in range(len(suffix)):
         shorter = np.int64(suffix[node])
         word[node] = shorter if shorter < words else word[shorter]
 
 
 @njit
-def _keep(  # type: ignore[no-untyped-def]
-    kept, suffix, log_prob, log_backoff, children, number, new_suffix, new_log_prob, new_log_backoff,
-    new_children,
-):  # fmt: skip
-    """Fill the arrays of the kept nodes; `number` with how many are kept before each node."""
+def _keep(kept, old, number, new):
+    """Fill the tables `new` of the kept nodes; `number` with how many are kept before each node."""
+    suffix, log_prob, log_backoff, children = old.suffix, old.log_prob, old.log_backoff, old.children
+    new_suffix, new_log_prob, new_log_backoff = new.suffix, new.log_prob, new.log_backoff
     at = np.int64(0)
     for node in range(len(kept)):
         number[node] = at
@@ -192,13 +181,13 @@ def _keep(  # type: ignore[no-untyped-def]
     for context in range(len(log_backoff)):
         if kept[context]:
             # A context's children begin where those of the context before end.
-            new_log_backoff[at], new_children[at] = log_backoff[context], number[np.int64(children[context])]
+            new_log_backoff[at], new.children[at] = log_backoff[context], number[np.int64(children[context])]
             at += 1
-    new_children[at] = number[len(kept)]
+    new.children[at] = number[len(kept)]
 
 
 @njit
-def _in_large(children):  # type: ignore[no-untyped-def]
+def _in_large(children):
     """How many n-grams have a context of many children."""
     total = np.int64(0)
     for context in range(len(children) - 1):
@@ -209,7 +198,7 @@ def _in_large(children):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _fill(children, word, slots):  # type: ignore[no-untyped-def]
+def _fill(children, word, slots):
     """Enter the nodes in their order, which `look_up` relies on."""
     for context in range(len(children) - 1):
         low, high = np.int64(children[context]), np.int64(children[context + 1])
@@ -222,7 +211,7 @@ def _fill(children, word, slots):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _widen(children, bases, wide):  # type: ignore[no-untyped-def]
+def _widen(children, bases, wide):
     for context in range(len(children)):
         wide[context] = edge(children, bases, context)
 
@@ -233,7 +222,7 @@ def value(values: Any, bins: Any, which: int, n: Any, node: Any) -> Any:
 
 
 @overload(value, inline="always")
-def _value(values, bins, which, n, node):  # type: ignore[no-untyped-def]
+def _value(values, bins, which, n, node):
     if isinstance(values.dtype, types.Float):
         return lambda values, bins, which, n, node: values[node]
     return lambda values, bins, which, n, node: bins[which, n, values[node]]
@@ -249,11 +238,11 @@ def edge(children: Any, bases: Any, context: Any) -> Any:
 
 
 @overload(edge, inline="always")
-def _edge(children, bases, context):  # type: ignore[no-untyped-def]
+def _edge(children, bases, context):
     if children.dtype == types.uint32:
         return lambda children, bases, context: np.int64(children[context])
 
-    def narrow(children, bases, context):  # type: ignore[no-untyped-def]
+    def narrow(children, bases, context):
         beyond = np.int64(context) - np.int64(bases[1])
         if beyond < 0:
             return np.int64(bases[2 + context])
@@ -269,14 +258,14 @@ def fetch_word(children: Any, bases: Any, word: Any) -> Any:
 
 
 @overload(fetch_word, inline="always")
-def _fetch_word(children, bases, word):  # type: ignore[no-untyped-def]
+def _fetch_word(children, bases, word):
     if children.dtype == types.uint32:
         return lambda children, bases, word: prefetch(children, word)
     return lambda children, bases, word: prefetch(bases, np.int64(2) + word)
 
 
 @njit
-def slot_of(context, word, size):  # type: ignore[no-untyped-def]
+def slot_of(context, word, size):
     """Where a search for a word after a context begins: a 64-bit mix, scaled to the table."""
     mixed = (np.uint64(context) << np.uint64(32) | np.uint64(word)) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -284,7 +273,7 @@ def slot_of(context, word, size):  # type: ignore[no-untyped-def]
 
 
 @njit
-def find(suffix, slots, low, high, slot, target):  # type: ignore[no-untyped-def]
+def find(suffix, slots, low, high, slot, target):
     """The child in [low, high) whose suffix is `target`, or -1.
 
     Args:
@@ -296,7 +285,7 @@ def find(suffix, slots, low, high, slot, target):  # type: ignore[no-untyped-def
 
 
 @njit
-def scan(suffix, low, high, target):  # type: ignore[no-untyped-def]
+def scan(suffix, low, high, target):
     found = np.int64(-1)
     for node in range(low, high):  # no way out early: what is guessed wrong costs more than it reads
         if suffix[node] == target:
@@ -305,7 +294,7 @@ def scan(suffix, low, high, target):  # type: ignore[no-untyped-def]
 
 
 @njit
-def look_up(suffix, slots, slot, low, high, target):  # type: ignore[no-untyped-def]
+def look_up(suffix, slots, slot, low, high, target):
     # Nodes were entered in their order, so what stands before one is smaller: at a larger one, or at an empty
     # slot, which is larger than all, nothing more is to be found.
     while slots[slot] < high:

@@ -5,36 +5,33 @@ probabilities, and emits a word. It has no window, but all it knows of the past 
 its states. `baum_welch` estimates, `parameters` and `classes` say from where, `model` scores.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from langue.base.config import Config
+from langue.base.config import Config, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from langue.models.family import Family
 from langue.models.states.hmm.model import HMM
 from langue.protocols import Causal, Vocabulary
 from langue.tokens.store import TokenStore
 
-Mass = Annotated[float, msgspec.Meta(ge=0.0)]
-
 
 class HMMConfig(Config, frozen=True):
     """How many states, where they start, and how long they are estimated."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {"initialisation": "initialization"}
+
     states: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 128
     order: Literal[1, 2] = 1  # states before that one depends on; 2 takes states³ numbers: at most 64 states
-    initialisation: Literal["ngram", "kmeans", "random"] = "ngram"
-    restarts: Annotated[int, msgspec.Meta(ge=1)] = 1  # random starts tried; the best after 5 passes goes on
-    iterations: Annotated[int, msgspec.Meta(ge=1)] = 40
-    tolerance: Annotated[float, msgspec.Meta(ge=0.0)] = 1e-4  # stop when a pass gains less than this share
-    emission_prior: Annotated[float, msgspec.Meta(gt=0.0)] = (
-        5.0  # pseudo-counts a state; 0 would end finite bits
-    )
-    transition_prior: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0
-    batch_tokens: Annotated[int, msgspec.Meta(ge=0)] = (
-        0  # 0: whole passes; else stochastic EM, for large text
-    )
+    initialization: Literal["ngram", "kmeans", "random"] = "ngram"
+    restarts: PositiveInt = 1  # random starts tried; the best after 5 passes goes on
+    iterations: PositiveInt = 40
+    tolerance: NonNegativeFloat = 1e-4  # stop when a pass gains less than this share
+    emission_prior: PositiveFloat = 5.0  # pseudo-counts a state; 0 would end finite bits
+    transition_prior: PositiveFloat = 1.0
+    batch_tokens: NonNegativeInt = 0  # 0: whole passes; else stochastic EM, for large text
     cut: Annotated[int, msgspec.Meta(ge=2)] = 256  # longest piece that training takes: more costs memory
     seed: int = 0
 

@@ -13,25 +13,27 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from langue.inference.batched import backward, forward, in_parallel, pack, spans_little
+from langue.base.arrays import Array
+from langue.base.parallel import count_parts
+from langue.inference.batched import backward, forward, map_products, pack, spans_little
 from langue.inference.chain import Chain, offsets_of
 from langue.inference.sumproduct import posteriors
-from langue.models.states.hmm.classes import Numbers
-from langue.models.states.hmm.looped import add_expected
+from langue.models.states.hmm.compiled_em import add_expected
 from langue.models.states.hmm.parameters import Parameters
 
-HELD = 1 << 23  # messages in memory at a time, 8 bytes each, in each of three arrays
+CHUNK_MESSAGES = 1 << 23  # messages in memory at a time, 8 bytes each, in each of three arrays
 FEW = 64  # states up to which a compiled loop beats matrix products
-SHARES = 2  # of the counts: fixed, so that sums do not depend on the number of threads
+PART_TOKENS = 1 << 16  # of a part of the counts
+MAX_PART_BYTES = 1 << 29  # that the parts of the counts may take together, where there are more than two
 DECAY = 0.7  # of the stochastic form: step k weighs (k + 2)^-0.7, in the middle of what works there
 
 
 class Pieces(NamedTuple):
     """Stretches of documents: rows of one array."""
 
-    tokens: Numbers  # (N,) int64
-    offsets: Numbers  # (S + 1,)
-    inside: Numbers  # (S,) whether it begins inside a document
+    tokens: Array  # (N,) int64
+    offsets: Array  # (S + 1,)
+    inside: Array  # (S,) whether it begins inside a document
 
 
 class Counts(NamedTuple):
@@ -75,7 +77,7 @@ class Prior(NamedTuple):
         return total
 
 
-def cut(documents: Iterator[Numbers], longest: int) -> Pieces:
+def cut(documents: Iterator[Array], longest: int) -> Pieces:
     """Documents as pieces of at most `longest` tokens."""
     tokens, lengths, inside = [], [], []
     for ids in documents:
@@ -87,22 +89,26 @@ def cut(documents: Iterator[Numbers], longest: int) -> Pieces:
     return Pieces(np.concatenate(tokens), offsets_of(lengths), np.array(inside))
 
 
-def shares(pieces: Pieces, size: int, chosen: Numbers | None = None) -> list[Numbers]:
-    """Numbers of pieces, of all or some, in groups of at most about `size` tokens, like lengths together."""
+def group_pieces(pieces: Pieces, size: int, chosen: Array | None = None, *, least: int = 2) -> list[Array]:
+    """Array of pieces, of all or some, in groups of at most about `size` tokens, like lengths together.
+
+    Args:
+        least: groups there should be.
+    """
     chosen = np.arange(len(pieces.inside)) if chosen is None else chosen
     lengths = np.diff(pieces.offsets)[chosen]
-    size = min(size, -(-int(lengths.sum()) // SHARES))
+    size = min(size, -(-int(lengths.sum()) // least))
     order = chosen[np.argsort(lengths, kind="stable")]
     edges = np.cumsum(np.sort(lengths, kind="stable")) // max(size, 1)
     return np.split(order, np.flatnonzero(np.diff(edges)) + 1)
 
 
 def messages(parameters: Parameters) -> int:
-    """Numbers that a message has: states, or pairs of them."""
+    """Array that a message has: states, or pairs of them."""
     return parameters.transition.numel() // parameters.n_states
 
 
-def expect(parameters: Parameters, pieces: Pieces, chosen: Numbers | None = None) -> Counts:
+def expect(parameters: Parameters, pieces: Pieces, chosen: Array | None = None) -> Counts:
     """E over all pieces, or some."""
     chosen = np.arange(len(pieces.inside)) if chosen is None else chosen
     if parameters.transition.ndim == 3:
@@ -111,21 +117,26 @@ def expect(parameters: Parameters, pieces: Pieces, chosen: Numbers | None = None
         run = _exactly
     else:
         run = _looped if parameters.n_states <= FEW else _batched
-    groups = shares(pieces, HELD // messages(parameters), chosen)
+    size = sum(array.numel() * array.element_size() for array in parameters)
+    parts = count_parts(
+        int(np.diff(pieces.offsets)[chosen].sum()), PART_TOKENS, min(16, MAX_PART_BYTES // size)
+    )
+    groups = group_pieces(pieces, CHUNK_MESSAGES // messages(parameters), chosen, least=parts)
 
-    def work(share: int) -> Counts:
-        zeros = [torch.zeros_like(part) for part in parameters]
+    def add_up(part: int) -> Counts:
+        zeros = [torch.zeros_like(array) for array in parameters]
         counts = Counts(zeros[0], zeros[1], zeros[2], zeros[3], 0.0)
-        total = sum(run(parameters, pieces, group, counts) for group in groups[share::SHARES])
+        total = sum(run(parameters, pieces, group, counts) for group in groups[part::parts])
         return counts._replace(log_likelihood=total)
 
-    first, *others = [work(k) for k in range(SHARES)] if run is _exactly else in_parallel(work, range(SHARES))
+    add_up_all = map if run is _exactly else map_products  # the exact form has threads of its own
+    first, *others = add_up_all(add_up, range(parts))
     for other in others:
         first = Counts(*(one + two for one, two in zip(first, other, strict=True)))  # type: ignore[operator]
     return first
 
 
-def _gathered(pieces: Pieces, group: Numbers) -> tuple[Numbers, Numbers]:
+def _gathered(pieces: Pieces, group: Array) -> tuple[Array, Array]:
     """Tokens of some pieces one after another, and their lengths."""
     lengths = np.diff(pieces.offsets)[group]
     begins = pieces.offsets[group]
@@ -133,7 +144,7 @@ def _gathered(pieces: Pieces, group: Numbers) -> tuple[Numbers, Numbers]:
     return pieces.tokens[places], lengths
 
 
-def _batched(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Counts) -> float:
+def _batched(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
     """Add the expected counts of some pieces; returns their log-likelihood."""
     tokens, lengths = _gathered(pieces, group)
     packed = pack(lengths)
@@ -150,7 +161,7 @@ def _batched(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Cou
     return log_likelihood
 
 
-def _looped(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Counts) -> float:
+def _looped(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
     """The same, a sequence at a time."""
     tokens, lengths = _gathered(pieces, group)
     start, middle, transition, emission = (part.numpy() for part in parameters)
@@ -170,7 +181,7 @@ def _looped(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Coun
     return total
 
 
-def _exactly(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Counts) -> float:
+def _exactly(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
     """The same, exact however small a probability is."""
     tokens, lengths = _gathered(pieces, group)
     offsets = offsets_of(lengths)
@@ -186,19 +197,19 @@ def _exactly(parameters: Parameters, pieces: Pieces, group: Numbers, counts: Cou
     return float(found.log_z.sum())
 
 
-def maximise(counts: Counts, prior: Prior, before: Parameters) -> Parameters:
+def maximize(counts: Counts, prior: Prior, before: Parameters) -> Parameters:
     """M: the most probable parameters. A row without any count stays as it was."""
     emission = counts.emission + prior.emission * prior.mean[:, None]
     spread = prior.transition / before.n_states
     return Parameters(
-        _normalised(counts.start + spread, before.start, 0),
-        _normalised(counts.middle + spread, before.middle, 0),
-        _normalised(counts.transition + spread, before.transition, -1),
-        _normalised(emission, before.emission, 0),
+        _normalized(counts.start + spread, before.start, 0),
+        _normalized(counts.middle + spread, before.middle, 0),
+        _normalized(counts.transition + spread, before.transition, -1),
+        _normalized(emission, before.emission, 0),
     )
 
 
-def _normalised(counts: torch.Tensor, before: torch.Tensor, dim: int) -> torch.Tensor:
+def _normalized(counts: torch.Tensor, before: torch.Tensor, dim: int) -> torch.Tensor:
     total = counts.sum(dim, keepdim=True)
     return torch.where(total > 0, counts / total.clamp(min=1e-300), before)
 
@@ -236,18 +247,18 @@ def baum_welch(
         before = parameters
         if batch_tokens:
             total = 0.0
-            for group in shares(pieces, batch_tokens):
+            for group in group_pieces(pieces, batch_tokens):
                 seen = int(np.diff(pieces.offsets)[group].sum())
                 counts = expect(parameters, pieces, group).scaled(len(pieces.tokens) / seen)
                 total += counts.log_likelihood * seen / len(pieces.tokens)
                 share = (updates + 2) ** -DECAY
                 running = counts if running is None else running.mixed(counts, share)
-                parameters = maximise(running, prior, parameters)
+                parameters = maximize(running, prior, parameters)
                 updates += 1
         else:
             counts = expect(parameters, pieces)
             total = counts.log_likelihood
-            parameters = maximise(counts, prior, parameters)
+            parameters = maximize(counts, prior, parameters)
         objective = total + prior.log_density(before)
         if after(Step(number, total, objective, parameters)) or objective - best < tolerance * abs(objective):
             break
@@ -258,7 +269,7 @@ def baum_welch(
 def log_likelihood(parameters: Parameters, pieces: Pieces) -> float:
     """Of the pieces, by the forward half alone."""
 
-    def work(group: Numbers) -> float:
+    def work(group: Array) -> float:
         tokens, lengths = _gathered(pieces, group)
         packed = pack(lengths)
         local = parameters.emission[torch.from_numpy(tokens)[packed.places]]
@@ -266,10 +277,10 @@ def log_likelihood(parameters: Parameters, pieces: Pieces) -> float:
         start = torch.where(inside[:, None], parameters.middle, parameters.start)
         return float(forward(start, parameters.transition, local, packed.heights)[1].log().sum())
 
-    return sum(in_parallel(work, shares(pieces, HELD // messages(parameters))))
+    return sum(map_products(work, group_pieces(pieces, CHUNK_MESSAGES // messages(parameters))))
 
 
-def group_of(sequences: Sequence[Numbers]) -> Pieces:
+def group_of(sequences: Sequence[Array]) -> Pieces:
     """Sequences as pieces that each begin a document."""
     lengths = [len(ids) for ids in sequences]
     tokens = (

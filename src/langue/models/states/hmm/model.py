@@ -5,30 +5,30 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save_file
 
+from langue.base.arrays import Float64Array, Floats, Ids, Int32Array
 from langue.base.errors import LangueError
 from langue.base.groups import grouped
-from langue.inference.batched import Packed, advance, forward, in_parallel, opened, pack
+from langue.inference.batched import Packed, advance, forward, map_products, opened, pack
 from langue.inference.chain import Chain, offsets_of
 from langue.inference.maxproduct import viterbi
 from langue.inference.second_order import Chain2, posteriors2, viterbi2
 from langue.inference.sumproduct import posteriors
 from langue.models.states.hmm.baum_welch import messages
 from langue.models.states.hmm.parameters import Parameters
-from langue.protocols import Causal, Floats, Ids, Vocabulary
+from langue.protocols import Causal, Vocabulary
 
 WEIGHTS = "weights.safetensors"
-SCORED = 1 << 22  # messages held at a time when scoring: 32 MB
+CHUNK_MESSAGES = 1 << 22  # messages held at a time when scoring: 32 MB
 
 
 class StatePath(NamedTuple):
     """What an HMM sees behind a text."""
 
-    states: npt.NDArray[np.int32]  # (tokens,) the likeliest sequence of states (Viterbi)
-    posteriors: npt.NDArray[np.float64]  # (tokens, K) probability of each state at each token
+    states: Int32Array  # (tokens,) the likeliest sequence of states (Viterbi)
+    posteriors: Float64Array  # (tokens, K) probability of each state at each token
 
 
 class HMM(Causal):
@@ -60,7 +60,7 @@ class HMM(Causal):
             for index, part in zip(group, np.split(scores.numpy(), ends[:-1]), strict=True):
                 found[index][:] = part
 
-        in_parallel(work, self._groups(sequences))
+        map_products(work, self._groups(sequences))
         return list(found)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
@@ -95,11 +95,11 @@ class HMM(Causal):
         return found
 
     def _groups(self, sequences: Sequence[Ids]) -> list[list[int]]:
-        """Numbers of sequences that are not empty, in groups of about `SCORED` messages."""
+        """Numbers of sequences that are not empty, in groups of about `CHUNK_MESSAGES` messages."""
         width = messages(self.parameters)
         some = [index for index, ids in enumerate(sequences) if len(ids)]
         some.sort(key=lambda index: len(sequences[index]))
-        return list(grouped(some, lambda index: len(sequences[index]) * width, SCORED))
+        return list(grouped(some, lambda index: len(sequences[index]) * width, CHUNK_MESSAGES))
 
     def _forward(self, sequences: Sequence[Ids]) -> tuple[torch.Tensor, Packed, torch.Tensor]:
         packed = pack([len(ids) for ids in sequences])
@@ -131,7 +131,7 @@ class HMM(Causal):
         return cls(vocabulary, Parameters(**{name: part.double() for name, part in arrays.items()}))
 
 
-def _second(transition: npt.NDArray[np.float64], start: npt.NDArray[np.float64]) -> Chain2:
+def _second(transition: Float64Array, start: Float64Array) -> Chain2:
     """The chain of the second order, all in logs, whose first state comes from `start`."""
     K = len(start)
     scores = np.full((K + 1, K + 1, K), -np.inf)

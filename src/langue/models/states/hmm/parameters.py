@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from langue.base.arrays import Array
 from langue.models.counts.exchange import exchange
-from langue.models.states.hmm.classes import Numbers, kmeans
+from langue.models.states.hmm.classes import kmeans
 
 NOISE = 0.1  # share of every start that is random: states that are alike would stay alike
 
@@ -24,14 +25,14 @@ class Parameters(NamedTuple):
         return len(self.start)
 
 
-def random_start(K: int, unigram: Numbers, draw: np.random.Generator) -> Parameters:
+def random_start(K: int, unigram: Array, draw: np.random.Generator) -> Parameters:
     """Every state emits all words, in random proportions around the frequencies of the corpus."""
     emission = draw.standard_gamma(1.0, (len(unigram), K)) * unigram[:, None]
     return _parameters(draw.standard_gamma(1.0, K), draw.standard_gamma(1.0, (K, K)), emission)
 
 
 def class_start(
-    kind: str, K: int, tokens: Numbers, begins: Numbers, unigram: Numbers, draw: np.random.Generator
+    kind: str, K: int, tokens: Array, begins: Array, unigram: Array, draw: np.random.Generator
 ) -> Parameters:
     """A state for each class of words, with the transitions of a class bigram model."""
     size = len(unigram)
@@ -46,7 +47,7 @@ def class_start(
     return Parameters(*((1 - NOISE) * one + NOISE * other for one, other in zip(classed, noise, strict=True)))
 
 
-def _parameters(start: Numbers, transition: Numbers, emission: Numbers) -> Parameters:
+def _parameters(start: Array, transition: Array, emission: Array) -> Parameters:
     first = torch.from_numpy(start / start.sum())
     return Parameters(
         first,

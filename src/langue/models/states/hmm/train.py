@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from langue.base.arrays import Array
 from langue.base.progress import bar, log
 from langue.base.seeds import generator
 from langue.models.states.hmm.baum_welch import Pieces, Prior, Step, baum_welch, cut, log_likelihood
-from langue.models.states.hmm.classes import Numbers
 from langue.models.states.hmm.model import HMM
 from langue.models.states.hmm.parameters import Parameters, class_start, random_start, second_order
 from langue.protocols import Vocabulary
@@ -100,17 +100,17 @@ class Best:
         return self.worse >= self.PATIENCE
 
 
-def _start(config: "HMMConfig", pieces: Pieces, unigram: Numbers, prior: Prior) -> Parameters:
+def _start(config: "HMMConfig", pieces: Pieces, unigram: Array, prior: Prior) -> Parameters:
     """Where estimation starts: of several restarts the one that is likeliest after `TRIAL` passes."""
     begins = np.zeros(len(pieces.tokens), bool)
     begins[pieces.offsets[:-1]] = True
     starts = []
     for restart in range(config.restarts):
         draw = generator(config.seed, "start", restart)
-        if config.initialisation == "random":
+        if config.initialization == "random":
             start = random_start(config.states, unigram, draw)
         else:
-            start = class_start(config.initialisation, config.states, pieces.tokens, begins, unigram, draw)
+            start = class_start(config.initialization, config.states, pieces.tokens, begins, unigram, draw)
         if config.order == 2:
             start = second_order(start, draw)
         if config.restarts == 1:

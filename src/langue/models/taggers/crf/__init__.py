@@ -2,23 +2,19 @@
 
 p(y | x) ∝ exp Σₜ (Wᵧₜ·f(x, t) + b[yₜ₋₁, yₜ]): log-linear, θ = {W, b}. It says which tags a text
 has, and nothing of how likely the text is: discriminative, so it has no perplexity and no bits per
-byte. `templates` says what f looks at, `features` numbers it, `objective` is the paper, `minimise` and
+byte. `templates` says what f looks at, `features` numbers it, `objective` is the paper, `minimize` and
 `sgd` find the weights, `model` tags; in `passes` a second one looks at what the first found. With the
 same templates and penalties it has the features, the loss and the weights of CRFsuite (Okazaki 2007); it
 adds constraints, partial labels and n-best lists.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import msgspec
-
-from langue.base.config import Config
+from langue.base.config import Config, NonNegativeFloat, PositiveInt
 from langue.models.family import Family, TaggedData
 from langue.models.taggers.crf.model import CRF
 from langue.protocols import Tagger, Vocabulary
-
-Penalty = Annotated[float, msgspec.Meta(ge=0.0)]
 
 
 class CRFConfig(Config, frozen=True):
@@ -29,11 +25,11 @@ class CRFConfig(Config, frozen=True):
     constraints: bool = True  # only tag sequences that spell spans
     passes: Literal[1, 2] = 1  # 2: a second CRF sees what the first found in the rest of the document
     algorithm: Literal["lbfgs", "sgd"] = "lbfgs"
-    l1: Penalty = 0.0  # × Σ|θ|; above 0 most weights become 0, and are not stored
-    l2: Penalty = 0.1  # × Σθ²; between 0.05 and 0.2 best on the development sets tried
-    iterations: Annotated[int, msgspec.Meta(ge=1)] = 150  # steps of L-BFGS, or passes of SGD
-    tolerance: Annotated[float, msgspec.Meta(ge=0.0)] = 1e-4  # stop when 10 steps gain less than this share
-    minimum_count: Annotated[int, msgspec.Meta(ge=1)] = 1  # occurrences of an attribute that is kept
+    l1: NonNegativeFloat = 0.0  # × Σ|θ|; above 0 most weights become 0, and are not stored
+    l2: NonNegativeFloat = 0.1  # × Σθ²; between 0.05 and 0.2 best on the development sets tried
+    iterations: PositiveInt = 150  # steps of L-BFGS, or passes of SGD
+    tolerance: NonNegativeFloat = 1e-4  # stop when 10 steps gain less than this share
+    minimum_count: PositiveInt = 1  # occurrences of an attribute that is kept
     all_possible_states: bool = False  # weights also for attributes and tags never seen together
     all_possible_transitions: bool = False  # and for tags never seen side by side
     seed: int = 0  # of SGD's order
@@ -64,7 +60,7 @@ FAMILY = Family(
     summary="linear-chain conditional random field",
     makes=Tagger,
     config=CRFConfig,
-    estimated_by="optimisation",
+    estimated_by="optimization",
     estimate=estimate,
     load=load,
 )

@@ -10,20 +10,19 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
 from langue.corpus.tagged import Columns, Sentence
 from langue.inference.chain import offsets_of
 
-Numbers = npt.NDArray[Any]
 ELSEWHERE = ("spelled", "name_before", "name_after", "left", "right")  # what each is: see `templates`
 NOTHING = -1
 ALONE = -2  # no document: below `NOTHING`
 END = "</s>"  # right of the last word
-OPENING = {'"', "``", "''", "“", "‘"}  # after these a word is capitalised as at the start of a sentence
+OPENING = {'"', "``", "''", "“", "‘"}  # after these a word is capitalized as at the start of a sentence
 # What `spelled` is made of.
-LOWER, CAPITALISED, CAPITALS, HEADLINE, START = 1, 2, 4, 8, 16
+LOWER, CAPITALIZED, CAPITALS, HEADLINE, START = 1, 2, 4, 8, 16
 SPELLED = ["".join(mark for bit, mark in enumerate("lCAHS") if code >> bit & 1) for code in range(32)]
 
 
@@ -31,7 +30,7 @@ class Column(NamedTuple):
     """A value of each token, `names[numbers[t]]`: "" where the document has nothing to say, which says
     something too, and None where there is no document."""
 
-    numbers: Numbers  # (N,)
+    numbers: Array  # (N,)
     names: list[str | None]
 
 
@@ -85,7 +84,7 @@ def elsewhere(sentences: Sequence[Sentence]) -> list[Column]:
     return [_column(values[chosen], names) for values, names in zip(found, vocabularies, strict=True)]
 
 
-def _column(values: Numbers, names: Sequence[str]) -> Column:
+def _column(values: Array, names: Sequence[str]) -> Column:
     """Values with the names of those alone that occur."""
     distinct, numbers = np.unique(np.r_[ALONE, NOTHING, values], return_inverse=True)
     return Column(numbers[2:].astype(np.int32), [None, "", *(names[value] for value in distinct[2:])])
@@ -94,14 +93,14 @@ def _column(values: Numbers, names: Sequence[str]) -> Column:
 class _Words(NamedTuple):
     """The distinct words of some documents."""
 
-    lower: Numbers  # (words,) number of what a word is in lower case
-    alphabetic: Numbers  # (words,) whether it begins with a letter
-    capital: Numbers  # (words,) and that is a capital
-    small: Numbers  # (words,) str.islower
-    cased: Numbers  # (words,) whether it has two cases
-    capitals: Numbers  # (words,) str.isupper
-    long: Numbers  # (words,) more than one character
-    opening: Numbers  # (words,)
+    lower: Array  # (words,) number of what a word is in lower case
+    alphabetic: Array  # (words,) whether it begins with a letter
+    capital: Array  # (words,) and that is a capital
+    small: Array  # (words,) str.islower
+    cased: Array  # (words,) whether it has two cases
+    capitals: Array  # (words,) str.isupper
+    long: Array  # (words,) more than one character
+    opening: Array  # (words,)
 
     @classmethod
     def of(cls, words: Sequence[str]) -> tuple["_Words", list[str]]:
@@ -109,7 +108,7 @@ class _Words(NamedTuple):
         known: dict[str, int] = {}
         lower = np.array([known.setdefault(word.lower(), len(known)) for word in words], np.int64)
 
-        def which(test: Any) -> Numbers:
+        def which(test: Any) -> Array:
             return np.array([test(word) for word in words], np.bool_)
 
         kinds = cls(
@@ -128,12 +127,12 @@ class _Words(NamedTuple):
 class _Told(NamedTuple):
     """What a document says of each word in lower case, all `(words,)`."""
 
-    kinds: Numbers  # how it is written: LOWER, CAPITALISED, CAPITALS
-    begin: Numbers  # the longest run of capitalised words that it is in: first token,
-    end: Numbers  # and the one behind the last; as large as `begin` where there is none
-    place: Numbers  # and where in it
-    left: Numbers  # (words, 2) the first two places where it has a neighbour; `NOTHING` where it has not
-    right: Numbers  # (words, 2)
+    kinds: Array  # how it is written: LOWER, CAPITALIZED, CAPITALS
+    begin: Array  # the longest run of capitalized words that it is in: first token,
+    end: Array  # and the one behind the last; as large as `begin` where there is none
+    place: Array  # and where in it
+    left: Array  # (words, 2) the first two places where it has a neighbor; `NOTHING` where it has not
+    right: Array  # (words, 2)
 
     @classmethod
     def nothing(cls, L: int) -> "_Told":
@@ -142,7 +141,7 @@ class _Told(NamedTuple):
 
 
 @njit
-def _fill(tokens, offsets, edges, words, told, found):  # type: ignore[no-untyped-def]
+def _fill(tokens, offsets, edges, words, told, found):
     """Fill `found` `(columns, N + 1)`, document by document."""
     for d in range(len(edges) - 1):
         sentences = range(edges[d], edges[d + 1])
@@ -166,7 +165,7 @@ def _fill(tokens, offsets, edges, words, told, found):  # type: ignore[no-untype
 
 
 @njit
-def _forget(told, k):  # type: ignore[no-untyped-def]
+def _forget(told, k):
     told.kinds[k] = 0
     told.begin[k] = told.end[k] = told.place[k] = 0
     told.left[k] = NOTHING
@@ -174,7 +173,7 @@ def _forget(told, k):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _is_headline(tokens, first, last, words):  # type: ignore[no-untyped-def]
+def _is_headline(tokens, first, last, words):
     """Whether all that could be capitals is: nothing there says how a word is written."""
     any_capitals = False
     for word in tokens[first:last]:
@@ -185,8 +184,8 @@ def _is_headline(tokens, first, last, words):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _names(tokens, first, last, words, told):  # type: ignore[no-untyped-def]
-    """Note the runs of capitalised words."""
+def _names(tokens, first, last, words, told):
+    """Note the runs of capitalized words."""
     begin = first
     for t in range(first, last):
         if not words.capital[tokens[t]]:
@@ -199,21 +198,21 @@ def _names(tokens, first, last, words, told):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _note(tokens, first, t, words, told):  # type: ignore[no-untyped-def]
-    """Note how the word at t is written, and its neighbours."""
+def _note(tokens, first, t, words, told):
+    """Note how the word at t is written, and its neighbors."""
     word = tokens[t]
     k = words.lower[word]
     if words.small[word]:
         told.kinds[k] |= LOWER
     elif words.cased[word] and t > first and not words.opening[tokens[t - 1]]:
-        told.kinds[k] |= CAPITALS if words.capitals[word] and words.long[word] else CAPITALISED
+        told.kinds[k] |= CAPITALS if words.capitals[word] and words.long[word] else CAPITALIZED
     if t > first:
         _keep(told.left[k], t)
     _keep(told.right[k], t)
 
 
 @njit
-def _keep(places, t):  # type: ignore[no-untyped-def]
+def _keep(places, t):
     if places[0] == NOTHING:
         places[0] = t
     elif places[1] == NOTHING:
@@ -221,7 +220,7 @@ def _keep(places, t):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _tell(tokens, offsets, t, words, told, found):  # type: ignore[no-untyped-def]
+def _tell(tokens, offsets, t, words, told, found):
     """Fill the columns of the word at t beside the first."""
     k = words.lower[tokens[t]]
     if told.place[k] > told.begin[k]:

@@ -9,11 +9,11 @@ for each place, where it would have dozens of attributes.
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
 from langue.base.errors import LangueError
 from langue.corpus.tagged import Sentence
@@ -22,7 +22,6 @@ from langue.models.taggers.crf.document import ELSEWHERE, elsewhere
 from langue.models.taggers.crf.segments import SEGMENTED, segmented
 from langue.models.taggers.crf.templates import FARTHEST, FUNCTIONS, Part, Template, parse
 
-Numbers = npt.NDArray[Any]
 NONE = -1  # in place of a number: a value that is unknown, or not there
 EDGES = 2 * FARTHEST  # numbers of the places before and behind a sentence
 FREE = -1  # an empty slot of the hash table
@@ -66,11 +65,11 @@ class Batch(NamedTuple):
     What a token has is the members of its bundles, and what it has by itself.
     """
 
-    offsets: Numbers  # (S + 1,)
-    bundles: Numbers  # (G, N) int32: numbers of bundles
-    pointers: Numbers  # (bundles + 1,) where the members of each bundle begin
-    members: Numbers  # int32 attributes
-    single: Numbers  # (M, N) int32 attributes of templates that are not bundled; `NONE` where there is none
+    offsets: Array  # (S + 1,)
+    bundles: Array  # (G, N) int32: numbers of bundles
+    pointers: Array  # (bundles + 1,) where the members of each bundle begin
+    members: Array  # int32 attributes
+    single: Array  # (M, N) int32 attributes of templates that are not bundled; `NONE` where there is none
 
 
 class Extractor:
@@ -89,8 +88,8 @@ class Extractor:
         templates: Sequence[str],
         columns: Sequence[str],
         values: Mapping[str, Sequence[str]] | None = None,
-        keys: Numbers | None = None,
-        starts: Numbers | None = None,
+        keys: Array | None = None,
+        starts: Array | None = None,
     ) -> None:
         self.texts = tuple(templates)
         self.columns = tuple(columns)
@@ -121,7 +120,7 @@ class Extractor:
         """Number every attribute that occurs at least `minimum` times, and extract."""
         text = self._numbered(sentences)
         found = []
-        keys_of: list[Numbers] = []
+        keys_of: list[Array] = []
         for template in self.templates:
             distinct, numbers = _distinct(self._keys(template, text.parts(template)))
             if minimum > 1:
@@ -177,13 +176,13 @@ class Extractor:
             np.stack(single) if single else np.empty((0, N), np.int32),
         )
 
-    def _look_up(self, index: int, parts: list[Numbers]) -> Numbers:
+    def _look_up(self, index: int, parts: list[Array]) -> Array:
         keys = self._keys(self.templates[index], parts)
         found = np.empty(len(keys), np.int32)
         _look_up(*self._tables[index], self.starts[index], keys, found)
         return found
 
-    def keep(self, used: Numbers) -> "Extractor":
+    def keep(self, used: Array) -> "Extractor":
         """The same with only some attributes, `used` `(attributes,)`, numbered anew."""
         numbers = np.r_[0, np.cumsum(used)]
         values = {name: values.names() for name, values in self.values.items()}
@@ -212,7 +211,7 @@ class Extractor:
 
     def _numbered(self, sentences: Sequence[Sentence]) -> "_Numbered":
         """The distinct words of each column, and the number of each token's value of every part."""
-        words: list[Numbers] = []
+        words: list[Array] = []
         distinct: list[Sequence[str | None]] = []
         for column in range(len(self.columns)):
             known: dict[str, int] = {}
@@ -222,7 +221,7 @@ class Extractor:
         for numbers, names in chain.from_iterable(make(sentences) for _, make in self._made):
             words.append(numbers)
             distinct.append(names)
-        tables: dict[str, Numbers] = {}
+        tables: dict[str, Array] = {}
         for column, known_words in enumerate(distinct):
             tables |= self._values_of(column, known_words)
         return _Numbered(
@@ -235,7 +234,7 @@ class Extractor:
             counts={name: len(values.numbers) for name, values in self.values.items()},
         )
 
-    def _values_of(self, column: int, words: Sequence[str | None]) -> dict[str, Numbers]:
+    def _values_of(self, column: int, words: Sequence[str | None]) -> dict[str, Array]:
         """For every part that looks at a column, the numbers of the values of some words."""
         parts = {name: values for name, values in self.values.items() if values.column == column}
         met = self._met[column]
@@ -250,7 +249,7 @@ class Extractor:
         table = np.array(rows, np.int32).reshape(len(words), len(parts))
         return {name: np.ascontiguousarray(table[:, index]) for index, name in enumerate(parts)}
 
-    def _keys(self, template: Template, parts: list[Numbers]) -> Numbers:
+    def _keys(self, template: Template, parts: list[Array]) -> Array:
         """The integers that stand for the values of a template's parts, or `NONE`."""
         size = 1
         keys = np.zeros(len(parts[0]), np.int64)
@@ -261,8 +260,8 @@ class Extractor:
             _combine(keys, values, self._size(part))
         return keys
 
-    def _table(self, index: int) -> tuple[Numbers, Numbers]:
-        table: tuple[Numbers, Numbers] = _hashed(self.keys[self.starts[index] : self.starts[index + 1]])
+    def _table(self, index: int) -> tuple[Array, Array]:
+        table: tuple[Array, Array] = _hashed(self.keys[self.starts[index] : self.starts[index + 1]])
         return table
 
 
@@ -272,11 +271,11 @@ class _Numbered:
     def __init__(
         self,
         *,
-        offsets: Numbers,
-        words: list[Numbers],
+        offsets: Array,
+        words: list[Array],
         sizes: list[int],
         columns: dict[str, int],
-        tables: dict[str, Numbers],
+        tables: dict[str, Array],
         counts: dict[str, int],
     ) -> None:
         self.offsets = offsets
@@ -285,15 +284,15 @@ class _Numbered:
         self._columns = columns
         self._tables = tables
         self._counts = counts
-        self._parts: dict[Part, Numbers] = {}
+        self._parts: dict[Part, Array] = {}
 
-    def shifted(self, values: Numbers, offset: int, size: int) -> Numbers:
+    def shifted(self, values: Array, offset: int, size: int) -> Array:
         """Each token's value `offset` positions away, `(N,)`; outside the sentence `size` and beyond."""
         found = np.empty_like(values)
         _shift(values, self.offsets, offset, size, found)
         return found
 
-    def parts(self, template: Template) -> list[Numbers]:
+    def parts(self, template: Template) -> list[Array]:
         """Values of a template's parts by token."""
         for part in template.parts:
             if part not in self._parts:
@@ -301,7 +300,7 @@ class _Numbered:
                 self._parts[part] = self.shifted(values, part.offset, self._counts[part.name])
         return [self._parts[part] for part in template.parts]
 
-    def alone(self, template: Template) -> list[Numbers]:
+    def alone(self, template: Template) -> list[Array]:
         """Values of a template's parts by distinct word, and then by place outside the sentence."""
         return [
             np.r_[self._tables[part.name], self._counts[part.name] + np.arange(EDGES, dtype=np.int32)]
@@ -310,7 +309,7 @@ class _Numbered:
 
 
 @njit
-def _shift(values, offsets, by, size, shifted):  # type: ignore[no-untyped-def]
+def _shift(values, offsets, by, size, shifted):
     """Each token's value `by` positions away; outside the sentence, the number of that place."""
     for s in range(len(offsets) - 1):
         begin, end = offsets[s], offsets[s + 1]
@@ -325,14 +324,14 @@ def _shift(values, offsets, by, size, shifted):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _combine(keys, values, size):  # type: ignore[no-untyped-def]
+def _combine(keys, values, size):
     """keys = keys × size + values, in place; `NONE` in either is `NONE`."""
     for t in range(len(keys)):
         keys[t] = keys[t] * size + values[t] if keys[t] >= 0 and values[t] >= 0 else NONE
 
 
 @njit
-def _slot(keys, mask, key):  # type: ignore[no-untyped-def]
+def _slot(keys, mask, key):
     """The slot of a key, or the free one where it belongs (linear probing)."""
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     place = np.int64((mixed ^ (mixed >> np.uint64(29))) >> np.uint64(16)) & mask
@@ -342,7 +341,7 @@ def _slot(keys, mask, key):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _distinct(keys):  # type: ignore[no-untyped-def]
+def _distinct(keys):
     """The distinct keys in the order they first occur, and for each token the number of its own."""
     capacity = 16
     while capacity < 2 * len(keys):
@@ -365,7 +364,7 @@ def _distinct(keys):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _hashed(keys):  # type: ignore[no-untyped-def]
+def _hashed(keys):
     """A table of distinct keys: what stands in each slot, and its number."""
     capacity = 16
     while capacity < 2 * len(keys):
@@ -379,7 +378,7 @@ def _hashed(keys):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _look_up(table, number, start, keys, found):  # type: ignore[no-untyped-def]
+def _look_up(table, number, start, keys, found):
     for t in range(len(keys)):
         found[t] = NONE
         if keys[t] >= 0:

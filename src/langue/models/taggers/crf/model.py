@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from langue.base.arrays import Array, Float64Array, Floats
 from langue.base.errors import LangueError
 from langue.base.files import read_json
 from langue.corpus.tagged import Sentence, groups
-from langue.inference.chain import Chain, Floats, Numbers
+from langue.inference.chain import Chain
 from langue.inference.maxproduct import n_best, viterbi
 from langue.inference.sumproduct import log_partition, posteriors
 from langue.models.taggers.crf.features import Extractor
 from langue.models.taggers.crf.objective import Features, chain_of, score
 from langue.models.taggers.labels import Labels
-from langue.protocols import Floats as Probabilities
 from langue.protocols import Tagger, Weight
 
 WEIGHTS = "weights.safetensors"
 FEATURES = "features.json"
-TOGETHER = 1 << 15  # tokens tagged at a time: their scores stay in cache, and words are met again
+CHUNK_TOKENS = 1 << 15  # tokens tagged at a time: their scores stay in cache, and words are met again
 
 
 class CRF(Tagger):
@@ -36,7 +36,7 @@ class CRF(Tagger):
     interrupted = False  # whether Ctrl-C ended its training early
 
     def __init__(
-        self, extractor: Extractor, features: Features, theta: Numbers, labels: Labels, fixed: Chain
+        self, extractor: Extractor, features: Features, theta: Array, labels: Labels, fixed: Chain
     ) -> None:
         self.extractor = extractor
         self.features = features
@@ -56,8 +56,8 @@ class CRF(Tagger):
             ]
         return found
 
-    def marginals(self, sentences: Sequence[Sentence]) -> list[Probabilities]:
-        found: list[Probabilities] = []
+    def marginals(self, sentences: Sequence[Sentence]) -> list[Floats]:
+        found: list[Floats] = []
         for unary, offsets in self._scored(sentences):
             found += np.split(posteriors(self.chain, unary, offsets).states, offsets[1:-1])
         return found
@@ -77,7 +77,7 @@ class CRF(Tagger):
         order = np.argsort(-np.abs(self.theta), kind="stable")[:top]
         return [Weight(float(self.theta[index]), *self._feature(int(index), P, owners)) for index in order]
 
-    def _feature(self, index: int, P: int, owners: Numbers) -> tuple[str, str]:
+    def _feature(self, index: int, P: int, owners: Array) -> tuple[str, str]:
         if index < P:
             return self.extractor.name(int(owners[index])), self.labels[self.features.labels[index]]
         before, after = self.features.transitions[index - P]
@@ -86,9 +86,9 @@ class CRF(Tagger):
     def size(self) -> dict[str, int]:
         return {"features": self.features.size, "attributes": len(self.extractor.keys)}
 
-    def _scored(self, sentences: Sequence[Sentence]) -> Iterator[tuple[Floats, Numbers]]:
+    def _scored(self, sentences: Sequence[Sentence]) -> Iterator[tuple[Float64Array, Array]]:
         """Unary scores and offsets of groups of sentences."""
-        for group in groups(sentences, TOGETHER):
+        for group in groups(sentences, CHUNK_TOKENS):
             batch = self.extractor.extract(group)
             unary = np.empty((int(batch.offsets[-1]), len(self.labels)))
             yield score(batch, self.features, self.theta, unary), batch.offsets

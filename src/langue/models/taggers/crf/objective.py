@@ -7,29 +7,29 @@ that is. The expectation comes from forward–backward. Where a tag is not known
 expectation over all tags that it may be, and θ·f(x, y) the log of a sum over them (Tsuboi et al. 2008).
 """
 
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array, Float64Array
 from langue.base.compiled import njit
-from langue.inference.chain import Chain, in_blocks, offsets_of
+from langue.base.parallel import count_parts, parallel_map
+from langue.inference.chain import Chain, map_blocks, offsets_of
 from langue.inference.sumproduct import posteriors
 from langue.models.taggers.crf.features import Batch
-from langue.models.taggers.crf.minimise import dot
+from langue.models.taggers.crf.minimize import dot
 from langue.models.taggers.labels import UNKNOWN_TAG
 
-Numbers = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
-SHARES = 2  # of the gradient: fixed, so that sums do not depend on the number of threads
+PART_POSITIONS = 1 << 17  # of a part of the gradient
 
 
 class Features(NamedTuple):
     """Which pairs of an attribute and a tag, and of two tags, have a weight."""
 
-    pointers: Numbers  # (attributes + 1,) where the tags of each attribute begin
-    labels: Numbers  # (P,) int32
-    transitions: Numbers  # (Q, 2) int32: from, to
+    pointers: Array  # (attributes + 1,) where the tags of each attribute begin
+    labels: Array  # (P,) int32
+    transitions: Array  # (Q, 2) int32: from, to
 
     @property
     def size(self) -> int:
@@ -38,12 +38,12 @@ class Features(NamedTuple):
 
 def find_features(
     batch: Batch,
-    tags: Numbers,
+    tags: Array,
     attributes: int,
     K: int,
     *,
     all_states: bool,
-    permitted: Numbers,
+    permitted: Array,
     all_transitions: bool,
 ) -> Features:
     """The features of training data: pairs that occur in it, or all.
@@ -70,7 +70,7 @@ class Objective:
         fixed: the chain's scores beside the weights: -inf where constraints forbid, else 0.
     """
 
-    def __init__(self, batch: Batch, tags: Numbers, features: Features, fixed: Chain) -> None:
+    def __init__(self, batch: Batch, tags: Array, features: Features, fixed: Chain) -> None:
         self.batch = batch
         self.features = features
         self.fixed = fixed
@@ -82,7 +82,7 @@ class Objective:
         self.observed = self._observed(~unknown)
         self._unary = np.empty((len(tags), self.K))
 
-    def _observed(self, whole: Numbers) -> Floats:
+    def _observed(self, whole: Array) -> Float64Array:
         """f(x, y) summed over the sentences of which every tag is known."""
         known = np.repeat(whole, np.diff(self.batch.offsets))
         states = np.zeros((len(self.tags), self.K))
@@ -91,7 +91,7 @@ class Objective:
         _count_pairs(self.tags, self.batch.offsets, whole, pairs)
         return self._expected(states, pairs)
 
-    def __call__(self, theta: Floats) -> tuple[float, Floats]:
+    def __call__(self, theta: Float64Array) -> tuple[float, Float64Array]:
         """Negative log-likelihood in nats, and its gradient."""
         chain = chain_of(self.features, theta, self.fixed)
         unary = score(self.batch, self.features, theta, self._unary)
@@ -108,44 +108,44 @@ class Objective:
             pairs = pairs - given.pairs
         return loss, self._expected(found.states, pairs) - self.observed
 
-    def _expected(self, states: Floats, pairs: Floats) -> Floats:
+    def _expected(self, states: Float64Array, pairs: Float64Array) -> Float64Array:
         """Σ over positions of states × features: `(P + Q,)`."""
         features, batch = self.features, self.batch
-        edges = np.linspace(0, len(states), SHARES + 1).astype(np.int64)
-        shares = in_blocks(
-            lambda first, last: _gather(batch, features, states, edges[first], edges[last]), edges
+        parts = count_parts(len(states), PART_POSITIONS, 8)
+        edges = np.linspace(0, len(states), parts + 1).astype(np.int64).tolist()
+        (rows, found), *others = parallel_map(
+            lambda span: _gather(batch, features, states, *span), pairwise(edges)
         )
-        rows, found = shares[0]
-        for more_rows, more in shares[1:]:
+        for more_rows, more in others:
             rows += more_rows
             found += more
         _spread(batch, features, rows, found)
         return np.concatenate([found, pairs[tuple(features.transitions.T)]])
 
 
-def chain_of(features: Features, theta: Floats, fixed: Chain) -> Chain:
+def chain_of(features: Features, theta: Float64Array, fixed: Chain) -> Chain:
     """The chain with the weights of the transitions."""
     transition = fixed.transition.copy()
     transition[tuple(features.transitions.T)] += theta[len(features.labels) :]
     return fixed._replace(transition=transition)
 
 
-def score(batch: Batch, features: Features, theta: Numbers, unary: Floats) -> Floats:
+def score(batch: Batch, features: Features, theta: Array, unary: Float64Array) -> Float64Array:
     """Fill `unary` `(N, K)` with the sum of the weights of each token's attributes, by tag."""
     rows = np.zeros((len(batch.pointers) - 1, unary.shape[1]))
     _sum_bundles(batch, features, theta, rows)
-    in_blocks(lambda first, last: _score(batch, features, theta, rows, first, last, unary), batch.offsets)
+    map_blocks(lambda first, last: _score(batch, features, theta, rows, first, last, unary), batch.offsets)
     return unary
 
 
-def _rows(offsets: Numbers, chosen: Numbers) -> tuple[Numbers, Numbers]:
+def _rows(offsets: Array, chosen: Array) -> tuple[Array, Array]:
     """The positions of some sentences, and their offsets among themselves."""
     rows = np.concatenate([np.arange(offsets[s], offsets[s + 1]) for s in chosen])
     return rows, offsets_of(np.diff(offsets)[chosen])
 
 
 @njit
-def _mark(batch, tags, seen):  # type: ignore[no-untyped-def]
+def _mark(batch, tags, seen):
     K = seen.shape[1]
     rows = np.zeros((len(batch.pointers) - 1, K), np.bool_)
     for t in range(len(tags)):
@@ -161,7 +161,7 @@ def _mark(batch, tags, seen):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _mark_pairs(tags, offsets, pairs):  # type: ignore[no-untyped-def]
+def _mark_pairs(tags, offsets, pairs):
     for s in range(len(offsets) - 1):
         for t in range(offsets[s] + 1, offsets[s + 1]):
             before, after = tags[t - 1], tags[t]
@@ -176,7 +176,7 @@ def _mark_pairs(tags, offsets, pairs):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _count_pairs(tags, offsets, whole, pairs):  # type: ignore[no-untyped-def]
+def _count_pairs(tags, offsets, whole, pairs):
     for s in range(len(offsets) - 1):
         if whole[s]:
             for t in range(offsets[s] + 1, offsets[s + 1]):
@@ -184,7 +184,7 @@ def _count_pairs(tags, offsets, whole, pairs):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _sum_bundles(batch, features, theta, rows):  # type: ignore[no-untyped-def]
+def _sum_bundles(batch, features, theta, rows):
     """rows[bundle] = sum of the weights of its members, by tag."""
     for row in range(len(rows)):
         for member in range(batch.pointers[row], batch.pointers[row + 1]):
@@ -194,7 +194,7 @@ def _sum_bundles(batch, features, theta, rows):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _score(batch, features, theta, rows, first, last, unary):  # type: ignore[no-untyped-def]
+def _score(batch, features, theta, rows, first, last, unary):
     K = unary.shape[1]
     for t in range(batch.offsets[first], batch.offsets[last]):
         total = unary[t]
@@ -211,7 +211,7 @@ def _score(batch, features, theta, rows, first, last, unary):  # type: ignore[no
 
 
 @njit
-def _gather(batch, features, states, begin, end):  # type: ignore[no-untyped-def]
+def _gather(batch, features, states, begin, end):
     """Sums of `states` over the positions of each bundle `(bundles, K)`, and of each unbundled feature."""
     K = states.shape[1]
     rows, found = np.zeros((len(batch.pointers) - 1, K)), np.zeros(len(features.labels))
@@ -230,7 +230,7 @@ def _gather(batch, features, states, begin, end):  # type: ignore[no-untyped-def
 
 
 @njit
-def _spread(batch, features, rows, found):  # type: ignore[no-untyped-def]
+def _spread(batch, features, rows, found):
     """Add the sums of bundles to the features of their members."""
     for row in range(len(rows)):
         for member in range(batch.pointers[row], batch.pointers[row + 1]):

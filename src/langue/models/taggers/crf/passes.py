@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from langue.base.arrays import Floats
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.corpus.schemes import OUTSIDE, Span, convert, spans
@@ -23,7 +24,7 @@ from langue.models.taggers.crf.document import documents_of
 from langue.models.taggers.crf.model import CRF
 from langue.models.taggers.crf.templates import default_templates
 from langue.models.taggers.crf.train import train
-from langue.protocols import Floats, Tagger, Weight
+from langue.protocols import Tagger, Weight
 
 if TYPE_CHECKING:
     from langue.models.taggers.crf import CRFConfig

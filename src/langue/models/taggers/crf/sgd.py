@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from langue.base.arrays import Array, Float64Array
 from langue.base.compiled import njit
 from langue.base.seeds import generator
 from langue.inference.sumproduct import _forward_backward
-from langue.models.taggers.crf.minimise import Step, dot
-from langue.models.taggers.crf.objective import Floats, Numbers, Objective
+from langue.models.taggers.crf.minimize import Step, dot
+from langue.models.taggers.crf.objective import Objective
 from langue.models.taggers.labels import UNKNOWN_TAG
 
 SAMPLE = 1_000  # sentences on which rates are tried
@@ -21,14 +22,14 @@ HIGHEST, LOWEST = 4.0, 1e-3  # rates tried, each half of the one before
 
 def descend(
     objective: Objective,
-    theta: Floats,
+    theta: Float64Array,
     *,
     l2: float,
     epochs: int,
     seed: int,
     after: Callable[[Step], object] = lambda step: None,
 ) -> Step:
-    """Minimise the loss + l2 ‖θ‖² by passes over all sentences, each in a random order of its own."""
+    """Minimize the loss + l2 ‖θ‖² by passes over all sentences, each in a random order of its own."""
     S = len(objective.batch.offsets) - 1
     shrink = 2 * max(l2, 1e-6) / S
     sample = generator(seed, "rates").permutation(S)[:SAMPLE]
@@ -45,8 +46,8 @@ def descend(
 
 
 def _pass(
-    objective: Objective, theta: Floats, order: Numbers, shrink: float, delay: float
-) -> tuple[Floats, float]:
+    objective: Objective, theta: Float64Array, order: Array, shrink: float, delay: float
+) -> tuple[Float64Array, float]:
     """Weights after a step for each sentence of `order`, and the loss of each just before its step."""
     features, batch = objective.features, objective.batch
     P = len(features.labels)
@@ -71,7 +72,7 @@ def _pass(
 
 
 @njit
-def _epoch(batch, features, tags, order, fixed, weights, transition, adjustable, shrink, delay):  # type: ignore[no-untyped-def]
+def _epoch(batch, features, tags, order, fixed, weights, transition, adjustable, shrink, delay):
     """Update `weights` and `transition` in place; returns the loss met on the way."""
     scale, loss = 1.0, 0.0
     bounds, log_z = np.zeros(2, np.int64), np.empty(1)
@@ -97,7 +98,7 @@ def _epoch(batch, features, tags, order, fixed, weights, transition, adjustable,
 
 
 @njit
-def _forbid(tags, unary):  # type: ignore[no-untyped-def]
+def _forbid(tags, unary):
     """Forbid all but the known tag, in place."""
     for t in range(len(tags)):
         if tags[t] != UNKNOWN_TAG:
@@ -107,7 +108,7 @@ def _forbid(tags, unary):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _visit(batch, features, begin, stop, weights, rows, factor, reading):  # type: ignore[no-untyped-def]
+def _visit(batch, features, begin, stop, weights, rows, factor, reading):
     """Add factor × weights of all attributes to `rows` (reading), or factor × `rows` to the weights."""
     for t in range(begin, stop):
         row = rows[t - begin]
@@ -121,7 +122,7 @@ def _visit(batch, features, begin, stop, weights, rows, factor, reading):  # typ
 
 
 @njit(inline="always")
-def _apply(attribute, features, weights, row, factor, reading):  # type: ignore[no-untyped-def]
+def _apply(attribute, features, weights, row, factor, reading):
     for p in range(features.pointers[attribute], features.pointers[attribute + 1]):
         if reading:
             row[features.labels[p]] += factor * weights[p]

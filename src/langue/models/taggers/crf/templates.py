@@ -6,11 +6,11 @@
     prefix3, suffix2     the first three, the last two characters; words must be longer than that
     shape, short         Xxxxx-00 and Xx-0 for "Paris-24"; Han characters are h
     class                one of: han, digit, latin, other letter, punctuation, mixed
-    spelled              how the word is written elsewhere in its document: in lower case, capitalised, in
+    spelled              how the word is written elsewhere in its document: in lower case, capitalized, in
                          capitals; and whether it stands in a headline or starts a sentence
-    name_before          what stands before it in the longest run of capitalised words with it there,
+    name_before          what stands before it in the longest run of capitalized words with it there,
     name_after           and what after it
-    left, right          its neighbours at the first other place where it occurs there
+    left, right          its neighbors at the first other place where it occurs there
     segment              where it stands in a word of a Chinese segmenter: B, M, E or S
     TRUE                 always there: how frequent each tag is
 

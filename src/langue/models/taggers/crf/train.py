@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from langue.base.arrays import Float64Array
 from langue.base.progress import bar, log
 from langue.corpus.tagged import Sentence, unit_of
 from langue.models.taggers.crf.features import Extractor
-from langue.models.taggers.crf.minimise import Step, dot, minimise
+from langue.models.taggers.crf.minimize import Step, dot, minimize
 from langue.models.taggers.crf.model import CRF
-from langue.models.taggers.crf.objective import Features, Floats, Objective, find_features
+from langue.models.taggers.crf.objective import Features, Objective, find_features
 from langue.models.taggers.crf.sgd import descend
 from langue.models.taggers.crf.templates import default_templates
 from langue.models.taggers.labels import check_possible, spell_labels
@@ -48,13 +49,13 @@ def train(config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sente
     return model
 
 
-def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Floats, bool]:
+def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Float64Array, bool]:
     """The weights, and whether Ctrl-C ended the search for them early."""
     theta = np.zeros(objective.features.size)
     found = Step(0, theta, np.inf, 0)
     interrupted = False
 
-    def penalised(theta: Floats) -> tuple[float, Floats]:
+    def penalized(theta: Float64Array) -> tuple[float, Float64Array]:
         loss, gradient = objective(theta)
         return loss + config.l2 * dot(theta, theta), gradient + (2 * config.l2) * theta
 
@@ -74,8 +75,8 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Floats, bool]:
                     objective, theta, l2=config.l2, epochs=config.iterations, seed=config.seed, after=after
                 )
             else:
-                found = minimise(
-                    penalised,
+                found = minimize(
+                    penalized,
                     theta,
                     l1=config.l1,
                     steps=config.iterations,
@@ -90,7 +91,9 @@ def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Floats, bool]:
     return found.theta, interrupted
 
 
-def _pruned(extractor: Extractor, features: Features, theta: Floats) -> tuple[Extractor, Features, Floats]:
+def _pruned(
+    extractor: Extractor, features: Features, theta: Float64Array
+) -> tuple[Extractor, Features, Float64Array]:
     """All without the features of weight 0, and the attributes that are left with none."""
     P = len(features.labels)
     kept = theta[:P].astype(np.float32) != 0

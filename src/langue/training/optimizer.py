@@ -1,4 +1,4 @@
-"""Optimisers, the clipping of gradients, and the moving average of weights.
+"""Optimizers, the clipping of gradients, and the moving average of weights.
 
 All state exists from the start, under names, so that a checkpoint is one flat table of tensors that
 is written as it stands and copied back in place.
@@ -18,7 +18,7 @@ from langue.training.lamb import LAMB
 Tensors = dict[str, torch.Tensor]
 
 
-class Optimiser:
+class Optimizer:
     """AdamW (Loshchilov and Hutter 2019), Muon for the matrices (Jordan 2024), LAMB, or plain SGD.
 
     What has one dimension, biases and gains, does not decay. Muon takes the weights of linear layers
@@ -33,8 +33,8 @@ class Optimiser:
         self.names: dict[torch.Tensor, str] = {
             parameter: name for name, parameter in model.named_parameters()
         }
-        inner = _inner_matrices(model) if config.optimiser == "muon" else set()
-        if config.optimiser == "muon" and not inner:
+        inner = _inner_matrices(model) if config.optimizer == "muon" else set()
+        if config.optimizer == "muon" and not inner:
             raise LangueError("muon takes linear layers, and this network has none inside; take adamw or sgd")
         rest = [parameter for parameter in self.names if parameter not in inner]
         groups = [
@@ -43,9 +43,9 @@ class Optimiser:
         ]
         groups = [group for group in groups if group["params"]]
         self.parts: list[torch.optim.Optimizer] = []
-        if config.optimiser == "sgd":
+        if config.optimizer == "sgd":
             self.parts.append(torch.optim.SGD(groups, lr=config.learning_rate))
-        elif config.optimiser == "lamb":
+        elif config.optimizer == "lamb":
             self.parts.append(LAMB(groups, betas=(0.9, config.beta2)))
             self._prime(self.parts[-1], "exp_avg", "exp_avg_sq")
         elif groups:
@@ -78,13 +78,13 @@ class Optimiser:
     def step(self, rate: float) -> None:
         """Update the weights by their gradients, which are then forgotten."""
         for part in self.parts:
-            factor = self.config.matrix_rate if isinstance(part, torch.optim.Muon) else 1.0
+            factor = self.config.muon_lr_multiplier if isinstance(part, torch.optim.Muon) else 1.0
             for group in part.param_groups:
                 group["lr"] = rate * factor
             part.step()
-        self.forget()
+        self.zero_grad()
 
-    def forget(self) -> None:
+    def zero_grad(self) -> None:
         for part in self.parts:
             part.zero_grad(set_to_none=True)
 
@@ -102,7 +102,7 @@ def _inner_matrices(model: nn.Module) -> set[torch.Tensor]:
 
 def clip(model: nn.Module, largest: float) -> float:
     """Scale the gradient down to that norm; the norm it had."""
-    return float(whole(nn.utils.clip_grad_norm_(model.parameters(), largest)))
+    return float(full_tensor(nn.utils.clip_grad_norm_(model.parameters(), largest)))
 
 
 def norms_by_layer(model: nn.Module) -> dict[str, float]:
@@ -112,12 +112,12 @@ def norms_by_layer(model: nn.Module) -> dict[str, float]:
         if parameter.grad is not None:
             found = re.match(r"(?:[^.]+\.)*?\d+|[^.]+", name)
             layer = found.group() if found else name
-            square = float(whole(parameter.grad.detach().float().square().sum()))
+            square = float(full_tensor(parameter.grad.detach().float().square().sum()))
             squares[layer] = squares.get(layer, 0.0) + square
     return {layer: square**0.5 for layer, square in squares.items()}
 
 
-def whole(tensor: torch.Tensor) -> torch.Tensor:
+def full_tensor(tensor: torch.Tensor) -> torch.Tensor:
     """All of a tensor whose parts lie on several devices; another as it is."""
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langue.inference.chain import offsets_of
-from langue.models.states.hmm.blocked import BlockHMM
-from langue.models.states.hmm.blocks import (
+from langue.models.states.hmm.classes import filled
+from langue.models.states.hmm.cluster_tables import (
     Layout,
     Messages,
     Scaled,
@@ -20,7 +20,7 @@ from langue.models.states.hmm.blocks import (
     expect,
     make_blocks,
 )
-from langue.models.states.hmm.classes import filled
+from langue.models.states.hmm.clustered import ClusteredHMM
 from langue.protocols import Vocabulary
 
 V, C = 11, 3
@@ -106,7 +106,7 @@ def test_gradient_is_that_of_the_written_out_sum(M: int, S: int, spread: float) 
 
 def test_it_is_the_hmm_of_all_states() -> None:
     tables, classes = random_tables(3, 4, 2)
-    model = BlockHMM(Vocabulary(V, 0), tables, classes)
+    model = ClusteredHMM(Vocabulary(V, 0), tables, classes)
     rng = np.random.default_rng(0)
     texts = [rng.integers(0, V, length) for length in (7, 1, 30, 0)]
     whole = model.hmm
@@ -121,11 +121,11 @@ def test_it_is_the_hmm_of_all_states() -> None:
 
 def test_reading_in_pieces_is_reading_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     tables, classes = random_tables(3, 2, 4)
-    model = BlockHMM(Vocabulary(V, 0), tables, classes)
+    model = ClusteredHMM(Vocabulary(V, 0), tables, classes)
     rng = np.random.default_rng(0)
     texts = [rng.integers(0, V, length) for length in (90, 3, 20, 41)]
     at_once = model.log_probs(texts)
-    monkeypatch.setattr("langue.models.states.hmm.blocked.TOKENS", 8)
+    monkeypatch.setattr("langue.models.states.hmm.clustered.CHUNK_TOKENS", 8)
     for one, other in zip(model.log_probs(texts), at_once, strict=True):
         assert one == pytest.approx(other, abs=1e-5)
     decoder = model.decoder([ids[:2] for ids in texts])

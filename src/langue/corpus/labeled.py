@@ -22,7 +22,7 @@ class Example(NamedTuple):
     place: str  # file and line
 
 
-def read_labelled(path: Path, *, texts: int) -> list[Example]:
+def read_labeled(path: Path, *, texts: int) -> list[Example]:
     """The examples of a file; empty lines are passed over, and their number is told.
 
     Args:
@@ -43,7 +43,7 @@ def read_labelled(path: Path, *, texts: int) -> list[Example]:
             raise LangueError(f"{example.place} has no label")
         found.append(example)
     if not found:
-        raise LangueError(f"{path} holds no labelled text")
+        raise LangueError(f"{path} holds no labeled text")
     if empty:
         log.warning("%s: passed over %d empty lines", path, empty)
     return found

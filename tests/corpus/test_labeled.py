@@ -1,17 +1,17 @@
-"""Labelled texts of both formats, and each thing that can be wrong with a line."""
+"""Labeled texts of both formats, and each thing that can be wrong with a line."""
 
 from pathlib import Path
 
 import pytest
 
 from langue.base.errors import LangueError
-from langue.corpus.labelled import read_labelled
+from langue.corpus.labeled import read_labeled
 
 
 def test_reads_columns_and_records(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     columns = tmp_path / "a.tsv"
     columns.write_text("\ufeff北京的天气\t3\r\n\n good film \t1\n", encoding="utf-8")
-    found = read_labelled(columns, texts=1)
+    found = read_labeled(columns, texts=1)
     assert [(example.texts, example.label) for example in found] == [
         (("北京的天气",), "3"),
         ((" good film ",), "1"),
@@ -20,7 +20,7 @@ def test_reads_columns_and_records(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert "passed over 1 empty lines" in caplog.text
     records = tmp_path / "a.jsonl"
     records.write_text('{"text": "a\\tb", "second": "c", "label": 0, "id": 7}\n', encoding="utf-8")
-    assert read_labelled(records, texts=2)[0][:2] == (("a\tb", "c"), "0")
+    assert read_labeled(records, texts=2)[0][:2] == (("a\tb", "c"), "0")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_reads_columns_and_records(tmp_path: Path, caplog: pytest.LogCaptureFixt
         ("a.tsv", b"ok\t1\na\tb\tc\n", "line 2: 3 columns"),
         ("a.tsv", b"a\t \n", "line 1 has no label"),
         ("a.tsv", b"ok\t1\n\xff\t1\n", "line 2 is not UTF-8: byte 0"),
-        ("a.tsv", b"\n \n", "holds no labelled text"),
+        ("a.tsv", b"\n \n", "holds no labeled text"),
         ("a.jsonl", b'{"text": "a"}\n', "line 1 has no label; write text, label"),
         ("a.jsonl", b"[1]\n", "line 1 has no text"),
         ("a.jsonl", b"{\n", "line 1 is not JSON"),
@@ -39,6 +39,6 @@ def test_reads_columns_and_records(tmp_path: Path, caplog: pytest.LogCaptureFixt
 def test_what_is_wrong_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(LangueError, match=message):
-        read_labelled(tmp_path / name, texts=1)
+        read_labeled(tmp_path / name, texts=1)
     with pytest.raises(LangueError, match="no file"):
-        read_labelled(tmp_path / "missing", texts=1)
+        read_labeled(tmp_path / "missing", texts=1)

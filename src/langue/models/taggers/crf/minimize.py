@@ -11,12 +11,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Float64Array
 from langue.base.compiled import njit
 
-Floats = npt.NDArray[np.float64]
-Loss = Callable[[Floats], tuple[float, Floats]]
+Loss = Callable[[Float64Array], tuple[float, Float64Array]]
 
 MEMORY = 6  # pairs of differences kept: more cost time and win few steps
 ARMIJO = 1e-4  # share of the promised decrease that a step must reach
@@ -26,24 +25,24 @@ PERIOD = 10  # steps over which the loss must still have fallen by `tolerance`
 
 
 class Step(NamedTuple):
-    """Where a minimisation is after a step."""
+    """Where a minimization is after a step."""
 
     number: int
-    theta: Floats
+    theta: Float64Array
     loss: float  # penalties included
     evaluations: int
 
 
-def minimise(
+def minimize(
     loss: Loss,
-    theta: Floats,
+    theta: Float64Array,
     *,
     l1: float = 0.0,
     steps: int,
     tolerance: float,
     after: Callable[[Step], object] = lambda step: None,
 ) -> Step:
-    """Minimise loss(θ) + l1 ‖θ‖₁.
+    """Minimize loss(θ) + l1 ‖θ‖₁.
 
     Args:
         loss: returns a value and its gradient; any smooth penalty is part of it.
@@ -56,7 +55,7 @@ def minimise(
     """
     value, gradient = loss(theta)
     value += l1 * float(np.abs(theta).sum())
-    history: deque[tuple[Floats, Floats, float]] = deque(maxlen=MEMORY)
+    history: deque[tuple[Float64Array, Float64Array, float]] = deque(maxlen=MEMORY)
     losses = [value]
     step = Step(0, theta, value, 1)
     while step.number < steps:
@@ -89,8 +88,8 @@ def minimise(
     return step
 
 
-def _pseudo_gradient(theta: Floats, gradient: Floats, l1: float) -> Floats:
-    """The steepest ascent of the penalised loss; at 0 the side on which it falls, if there is one."""
+def _pseudo_gradient(theta: Float64Array, gradient: Float64Array, l1: float) -> Float64Array:
+    """The steepest ascent of the penalized loss; at 0 the side on which it falls, if there is one."""
     if not l1:
         return gradient
     right, left = gradient + l1, gradient - l1
@@ -98,7 +97,9 @@ def _pseudo_gradient(theta: Floats, gradient: Floats, l1: float) -> Floats:
     return np.where(theta > 0, right, np.where(theta < 0, left, at_zero))
 
 
-def _inverse_hessian_times(vector: Floats, history: deque[tuple[Floats, Floats, float]]) -> Floats:
+def _inverse_hessian_times(
+    vector: Float64Array, history: deque[tuple[Float64Array, Float64Array, float]]
+) -> Float64Array:
     """The two-loop recursion."""
     result = vector.copy()
     shares = []
@@ -115,7 +116,7 @@ def _inverse_hessian_times(vector: Floats, history: deque[tuple[Floats, Floats, 
 
 
 @njit(fastmath=True)
-def dot(one, other):  # type: ignore[no-untyped-def]
+def dot(one, other):
     """one · other, on one thread: a BLAS that wakes others for it takes a hundred times as long on a
     machine that is shared, and its sum depends on their number."""
     total = 0.0
@@ -125,7 +126,7 @@ def dot(one, other):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _add(result, factor, vector):  # type: ignore[no-untyped-def]
+def _add(result, factor, vector):
     """result += factor × vector, in one pass."""
     for i in range(len(result)):
         result[i] += factor * vector[i]
@@ -135,7 +136,13 @@ class _Line:
     """The search along one direction."""
 
     def __init__(
-        self, loss: Loss, theta: Floats, value: float, slope: Floats, direction: Floats, l1: float
+        self,
+        loss: Loss,
+        theta: Float64Array,
+        value: float,
+        slope: Float64Array,
+        direction: Float64Array,
+        l1: float,
     ) -> None:
         self.loss = loss
         self.theta = theta
@@ -147,12 +154,12 @@ class _Line:
         self.orthant = np.where(theta != 0, np.sign(theta), -np.sign(slope)) if l1 else None
         self.evaluations = 0
 
-    def run(self, length: float) -> tuple[Floats, float, Floats] | None:
+    def run(self, length: float) -> tuple[Float64Array, float, Float64Array] | None:
         """The point found, its loss and the gradient there; None where no point is better."""
         if not self.descent < 0:
             return None
         low, high = 0.0, np.inf
-        best: tuple[Floats, float, Floats] | None = None
+        best: tuple[Float64Array, float, Float64Array] | None = None
         for _ in range(TRIES):
             point = self._at(length)
             value, gradient = self.loss(point)
@@ -167,12 +174,12 @@ class _Line:
             length = 2 * length if high == np.inf else (low + high) / 2
         return best
 
-    def _at(self, length: float) -> Floats:
+    def _at(self, length: float) -> Float64Array:
         point = self.theta + length * self.direction
         if self.orthant is not None:
             point[point * self.orthant <= 0] = 0.0
         return point
 
-    def _low_enough(self, point: Floats, value: float, length: float) -> bool:
+    def _low_enough(self, point: Float64Array, value: float, length: float) -> bool:
         promised = dot(self.slope, point - self.theta) if self.l1 else length * self.descent
         return bool(value <= self.value + ARMIJO * promised)

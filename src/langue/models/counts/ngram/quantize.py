@@ -1,4 +1,4 @@
-"""Quantised tables: probabilities and backoffs as 8-bit codes, 7 to 8 bytes an n-gram instead of 13.
+"""Quantized tables: probabilities and backoffs as 8-bit codes, 7 to 8 bytes an n-gram instead of 13.
 
 The probabilities of one order are sorted into 256 bins of about as many n-grams each, and become the mean
 of their bin, as with KenLM's `-q 8 -b 8` (Federico and Bertoldi 2006 call it binning). That would move the
@@ -7,17 +7,32 @@ now, and rounded down: after every context the words sum to a little less than o
 per byte never flatter the model.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
-from langue.models.counts.ngram.counts import New, Numbers
+from langue.models.counts.ngram.counts import New
 from langue.models.counts.ngram.tables import BINS, Tables
 
 CELLS = 1 << 18  # into which values are sorted first: far finer than bins, and of a size that is known
 LOWEST = 1e-9  # of a backoff, where rounding left nothing for it
 
 
-def quantise(tables: Tables, new: New = np.empty) -> Tables:
+class _Level(NamedTuple):
+    """The n-grams of one order as they are being quantized."""
+
+    n: int
+    begin: int  # their contexts are [begin, end)
+    end: int
+    p: Array  # (order, BINS) float64: probabilities that codes stand for
+    codes: Array  # (nodes,)
+    total: Array  # (contexts,) what words sum to after each context
+    whole: float  # what all words sum to without context
+
+
+def quantize(tables: Tables, new: New = np.empty) -> Tables:
     """The same n-grams, with codes of `BINS` values an order in place of numbers.
 
     Args:
@@ -36,14 +51,14 @@ def quantise(tables: Tables, new: New = np.empty) -> Tables:
             whole = float(p[0, log_prob[: level.stop - 1]].sum())
             continue
         here = tables.level(n - 1)
-        work = here.start, here.stop, n, tables.suffix, tables.children, p, log_prob, total, whole
-        _balance(*work, tables.log_prob, tables.log_backoff, wanted)
+        order_n = _Level(n, here.start, here.stop, p, log_prob, total, whole)
+        _balance(tables, order_n, wanted)
         bins[1, n - 2] = _encode(wanted[here], log_backoff[here], least=True)
-        _sum(*work, np.exp(bins[1, n - 2].astype(np.float64)), log_backoff)
+        _sum(tables, order_n, np.exp(bins[1, n - 2].astype(np.float64)), log_backoff)
     return tables._replace(log_prob=log_prob, log_backoff=log_backoff, bins=bins).frozen()
 
 
-def _encode(values: Numbers, codes: Numbers, *, least: bool) -> Numbers:
+def _encode(values: Array, codes: Array, *, least: bool) -> Array:
     """Fill in the codes of one order's values.
 
     Args:
@@ -66,7 +81,7 @@ def _encode(values: Numbers, codes: Numbers, *, least: bool) -> Numbers:
 
 
 @njit
-def _range(values):  # type: ignore[no-untyped-def]
+def _range(values):
     """The least and the largest finite value, and whether there is one of minus infinity."""
     low, high, impossible = np.inf, -np.inf, False
     for value in values:
@@ -78,7 +93,7 @@ def _range(values):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _count_cells(values, low, scale, counts, sums, leasts):  # type: ignore[no-untyped-def]
+def _count_cells(values, low, scale, counts, sums, leasts):
     for value in values:
         if value != -np.inf:
             cell = np.int64((value - low) * scale)
@@ -88,7 +103,7 @@ def _count_cells(values, low, scale, counts, sums, leasts):  # type: ignore[no-u
 
 
 @njit
-def _weigh(counts, low, scale):  # type: ignore[no-untyped-def]
+def _weigh(counts, low, scale):
     """What cells weigh as they are shared out: half of it by how many values are there, half by how far
     the probability moves from the cell before, which bounds what a sum of probabilities loses."""
     weights, total = np.zeros(len(counts)), counts.sum()
@@ -104,7 +119,7 @@ def _weigh(counts, low, scale):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _cut(counts, weights, values, first, least, bins, code):  # type: ignore[no-untyped-def]
+def _cut(counts, weights, values, first, least, bins, code):
     """Share out cells among the bins from `first` on: each takes its share of the weight that is left."""
     left, occupied = weights.sum(), np.count_nonzero(counts)
     bin, weight, held, value = first, 0.0, 0.0, np.inf if least else 0.0
@@ -129,23 +144,29 @@ def _cut(counts, weights, values, first, least, bins, code):  # type: ignore[no-
 
 
 @njit
-def _code(values, low, scale, code, codes):  # type: ignore[no-untyped-def]
+def _code(values, low, scale, code, codes):
     for index in range(len(values)):
         value = values[index]
         codes[index] = 0 if value == -np.inf else code[np.int64((value - low) * scale)]
 
 
 @njit
-def _balance(  # type: ignore[no-untyped-def]
-    begin, end, n, suffix, children, p, codes, total, whole, log_prob, log_backoff, wanted
-):
-    """Find the backoff with which words sum to one after each context [begin, end) of n - 1 words.
+def _balance(tables, level, wanted):
+    """Fill in the backoff with which words sum to one after each context of n - 1 words.
 
     Where the means of bins take nearly all there is, the n-grams of that context take lower bins, until
     half of what was to be handed down is left.
     """
+    suffix, children, log_prob, p, codes = (
+        tables.suffix,
+        tables.children,
+        tables.log_prob,
+        level.p,
+        level.codes,
+    )
+    n = level.n
     lowest = 1 if p[n - 1, 0] == 0.0 else 0
-    for context in range(begin, end):
+    for context in range(level.begin, level.end):
         low, high = np.int64(children[context]), np.int64(children[context + 1])
         left = 1.0
         for child in range(low, high):
@@ -157,25 +178,26 @@ def _balance(  # type: ignore[no-untyped-def]
                 break
             for child in range(low, high):
                 codes[child] = max(np.int64(codes[child]) - 1, lowest)
-        rest = _total(context, n, suffix, total, whole) - below
+        rest = _total(context, suffix, level) - below
         if low == high or rest < LOWEST:  # nobody asks for it
-            wanted[context] = log_backoff[context]
+            wanted[context] = tables.log_backoff[context]
         else:
             wanted[context] = np.log(max((1.0 - own) / rest, LOWEST))
 
 
 @njit
-def _sum(begin, end, n, suffix, children, p, codes, total, whole, gamma, backoff_codes):  # type: ignore[no-untyped-def]
-    """Fill in what words sum to after each context [begin, end)."""
-    for context in range(begin, end):
+def _sum(tables, level, gamma, backoff_codes):
+    """Fill in what words sum to after each context."""
+    suffix, children, total = tables.suffix, tables.children, level.total
+    for context in range(level.begin, level.end):
         low, high = np.int64(children[context]), np.int64(children[context + 1])
-        own, below = _sums(low, high, n, suffix, p, codes)
-        rest = _total(context, n, suffix, total, whole) - below
+        own, below = _sums(low, high, level.n, suffix, level.p, level.codes)
+        rest = _total(context, suffix, level) - below
         total[context] = own + gamma[backoff_codes[context]] * max(rest, 0.0)
 
 
 @njit
-def _sums(low, high, n, suffix, p, codes):  # type: ignore[no-untyped-def]
+def _sums(low, high, n, suffix, p, codes):
     """What the children [low, high) of a context have in it, and what the same words have below it."""
     own, below = 0.0, 0.0
     for child in range(low, high):
@@ -185,5 +207,6 @@ def _sums(low, high, n, suffix, p, codes):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _total(context, n, suffix, total, whole):  # type: ignore[no-untyped-def]
-    return whole if n == 2 else total[np.int64(suffix[context])]
+def _total(context, suffix, level):
+    """What all words sum to after the context less its first word."""
+    return level.whole if level.n == 2 else level.total[np.int64(suffix[context])]

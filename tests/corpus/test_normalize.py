@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langue.corpus.normalise import Normalisation
+from langue.corpus.normalize import Normalization
 
 ANY = st.text(st.characters(codec=None), max_size=60)
-KINDS = [Normalisation(), Normalisation(form="NFKC"), Normalisation(fold_width=True)]
+KINDS = [Normalization(), Normalization(form="NFKC"), Normalization(fold_width=True)]
 
 
 @given(ANY, st.sampled_from(KINDS))
-def test_twice_is_once_and_the_result_is_encodable(text: str, kind: Normalisation) -> None:
+def test_twice_is_once_and_the_result_is_encodable(text: str, kind: Normalization) -> None:
     once = kind.apply(text)
     assert kind.apply(once) == once
     assert unicodedata.is_normalized(kind.form, once)
@@ -20,7 +20,7 @@ def test_twice_is_once_and_the_result_is_encodable(text: str, kind: Normalisatio
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126) | st.sampled_from("\n\t")))
 def test_plain_text_is_left_alone(text: str) -> None:
-    assert Normalisation().apply(text) == text
+    assert Normalization().apply(text) == text
 
 
 @pytest.mark.parametrize(
@@ -37,13 +37,13 @@ def test_plain_text_is_left_alone(text: str) -> None:
     ],
 )
 def test_what_the_default_does(text: str, expected: str) -> None:
-    assert Normalisation().apply(text) == expected
+    assert Normalization().apply(text) == expected
 
 
 def test_what_the_options_do() -> None:
-    assert Normalisation(fold_width=True).apply("ＡＢ　！，。") == "AB !,。"
-    assert Normalisation(form="NFKC").apply("ﬁ①") == "fi1"
+    assert Normalization(fold_width=True).apply("ＡＢ　！，。") == "AB !,。"
+    assert Normalization(form="NFKC").apply("ﬁ①") == "fi1"
 
 
 def test_removed_characters_are_counted() -> None:
-    assert Normalisation().count("a\x00b\x07\r\n").removed == 2
+    assert Normalization().count("a\x00b\x07\r\n").removed == 2

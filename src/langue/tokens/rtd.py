@@ -3,20 +3,20 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import BoolArray, Float64Array, Int64Array
 from langue.base.seeds import generator
-from langue.tokens.batches import Array
-from langue.tokens.masked import MaskedBatch, MaskedBatches
+from langue.tokens.masked import MaskedBatches
+from langue.tokens.masked_batch import MaskedBatch
 from langue.tokens.masking import NONE
 from langue.tokens.store import Split
 
 
-class DrawnBatch(NamedTuple):
+class RTDBatch(NamedTuple):
     """A batch, and all that is drawn to learn from it."""
 
     masked: MaskedBatch
-    noise: npt.NDArray[np.float64]  # (rows, time) in [0, 1): what decides on the token that is drawn there
+    noise: Float64Array  # (rows, time) in [0, 1): what decides on the token that is drawn there
     weight: float  # of a judgement, by how many there are for each hidden token
 
     @property
@@ -27,36 +27,36 @@ class DrawnBatch(NamedTuple):
     def targets_count(self) -> int:
         return self.masked.targets_count
 
-    def cut(self, begin: int, end: int) -> "DrawnBatch":
-        return DrawnBatch(self.masked.cut(begin, end), self.noise[begin:end], self.weight)
+    def cut(self, begin: int, end: int) -> "RTDBatch":
+        return RTDBatch(self.masked.cut(begin, end), self.noise[begin:end], self.weight)
 
 
-class DrawnBatches(MaskedBatches):
+class RTDBatches(MaskedBatches):
     """Batch number k is a pure function of (store, shape, seed, k), and so is what is drawn for it."""
 
     def __init__(self, split: Split, *, weight: float, **shape: Any) -> None:
         super().__init__(split, **shape)
         self.weight = weight
 
-    def batch(self, number: int) -> DrawnBatch:  # type: ignore[override]
+    def batch(self, number: int) -> RTDBatch:  # type: ignore[override]
         return self._drawn(super().batch(number), number)
 
-    def first(self, rows: int) -> DrawnBatch:  # type: ignore[override]
+    def first(self, rows: int) -> RTDBatch:  # type: ignore[override]
         return self._drawn(super().first(rows), "first")
 
-    def _drawn(self, batch: MaskedBatch, number: int | str) -> DrawnBatch:
+    def _drawn(self, batch: MaskedBatch, number: int | str) -> RTDBatch:
         noise = generator(self.seed, "draw", number).random(batch.inputs.shape)
         # Both losses are means, of hidden tokens and of judged ones (equation of section 2).
-        weight = self.weight * batch.targets_count / int(judged(batch, self.specials).sum())
-        return DrawnBatch(batch, noise, weight)
+        weight = self.weight * batch.targets_count / int(rtd_positions(batch, self.specials).sum())
+        return RTDBatch(batch, noise, weight)
 
 
-def written(batch: MaskedBatch) -> Array:
+def written(batch: MaskedBatch) -> Int64Array:
     """The ids of a batch before any was hidden, `(rows, time)`."""
     return np.where(batch.targets == NONE, batch.inputs, batch.targets)
 
 
-def judged(batch: MaskedBatch, specials: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def rtd_positions(batch: MaskedBatch, specials: tuple[int, ...]) -> BoolArray:
     """Which slots hold a token of the text, `(rows, time)`."""
-    found: npt.NDArray[np.bool_] = (batch.segments != NONE) & ~np.isin(written(batch), specials)
+    found: BoolArray = (batch.segments != NONE) & ~np.isin(written(batch), specials)
     return found

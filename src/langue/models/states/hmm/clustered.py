@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from langue.base.arrays import Array, Floats, Ids
 from langue.base.errors import LangueError
 from langue.base.groups import grouped
 from langue.inference.chain import offsets_of
-from langue.models.states.hmm.blocks import (
+from langue.models.states.hmm.cluster_tables import (
     Layout,
     Messages,
-    Numbers,
     Scaled,
     Tables,
     advance,
@@ -21,15 +21,15 @@ from langue.models.states.hmm.blocks import (
 )
 from langue.models.states.hmm.model import HMM, StatePath
 from langue.models.states.hmm.parameters import Parameters
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Vocabulary
 
-HELD = 1 << 26  # numbers of blocks held at a time: 256 MB
-TOKENS = 1 << 16  # read at a time where all blocks there are can be held
-LEAST = 64  # tokens at a time however large the blocks are
+CHUNK_BLOCK_ENTRIES = 1 << 26  # numbers of blocks held at a time: 256 MB
+CHUNK_TOKENS = 1 << 16  # read at a time where all blocks there are can be held
+MIN_CHUNK_TOKENS = 64  # tokens at a time however large the blocks are
 DENSE = 1 << 27  # numbers of the tables of all states, 8 bytes each, that are still made
 
 
-class BlockHMM:
+class ClusteredHMM:
     """A `Causal` model.
 
     Args:
@@ -39,7 +39,7 @@ class BlockHMM:
     window: int | None = None
     stride: int | None = None
 
-    def __init__(self, vocabulary: Vocabulary, tables: Tables, classes: Numbers) -> None:
+    def __init__(self, vocabulary: Vocabulary, tables: Tables, classes: Array) -> None:
         self.vocabulary = vocabulary
         self.tables = tables
         self.classes = classes
@@ -55,7 +55,11 @@ class BlockHMM:
             (index for index, ids in enumerate(sequences) if len(ids)),
             key=lambda index: len(sequences[index]),
         )
-        limit = TOKENS if (self.M * self.S) ** 2 <= HELD else max(HELD // self.S**2, LEAST)
+        limit = (
+            CHUNK_TOKENS
+            if (self.M * self.S) ** 2 <= CHUNK_BLOCK_ENTRIES
+            else max(CHUNK_BLOCK_ENTRIES // self.S**2, MIN_CHUNK_TOKENS)
+        )
         for group in grouped(some, lambda index: len(sequences[index]), limit):
             for begin in range(0, len(sequences[group[-1]]), limit):  # only one that stands alone has two
                 parts = [np.asarray(sequences[index][begin : begin + limit], np.int64) for index in group]
@@ -72,7 +76,7 @@ class BlockHMM:
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         return self.read(sequences, Messages.none(len(sequences), self.S))[0]
 
-    def log_likelihood(self, words: Numbers, offsets: Numbers, inside: Numbers) -> float:
+    def log_likelihood(self, words: Array, offsets: Array, inside: Array) -> float:
         """log p of pieces, of which some begin inside a document."""
         before = Messages.none(len(inside), self.S)
         before.clusters[:] -= inside
@@ -82,8 +86,8 @@ class BlockHMM:
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
-    def decoder(self, prompts: Sequence[Ids]) -> "BlockDecoder":
-        return BlockDecoder(self, self.read(prompts, Messages.none(len(prompts), self.S))[1])
+    def decoder(self, prompts: Sequence[Ids]) -> "ClusteredDecoder":
+        return ClusteredDecoder(self, self.read(prompts, Messages.none(len(prompts), self.S))[1])
 
     @torch.inference_mode()
     def following(self, messages: Messages) -> torch.Tensor:
@@ -138,10 +142,10 @@ class BlockHMM:
         return HMM(self.vocabulary, Parameters(first, middle, transition, emission.view(V, K)))
 
 
-class BlockDecoder:
+class ClusteredDecoder:
     """Sequences that grow: their last cluster, and what is known of the state within it."""
 
-    def __init__(self, model: BlockHMM, messages: Messages) -> None:
+    def __init__(self, model: ClusteredHMM, messages: Messages) -> None:
         self.model = model
         self.messages = messages
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize as scipy_minimize
 
-from langue.models.taggers.crf.minimise import Step, minimise
+from langue.models.taggers.crf.minimize import Step, minimize
 
 RNG = np.random.default_rng(0)
 A = RNG.normal(size=(60, 12))
@@ -17,7 +17,7 @@ def logistic(theta: np.ndarray) -> tuple[float, np.ndarray]:
     return float(value), -A.T @ (Y / (1 + np.exp(margins)))
 
 
-def penalised(theta: np.ndarray) -> tuple[float, np.ndarray]:
+def penalized(theta: np.ndarray) -> tuple[float, np.ndarray]:
     value, gradient = logistic(theta)
     return value + 0.1 * float(theta @ theta), gradient + 0.2 * theta
 
@@ -30,14 +30,14 @@ def rosenbrock(x: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def test_smooth_minima_are_scipys() -> None:
-    expected = scipy_minimize(penalised, np.zeros(12), jac=True, method="L-BFGS-B", options={"ftol": 1e-15})
-    found = minimise(penalised, np.zeros(12), steps=200, tolerance=0.0)
+    expected = scipy_minimize(penalized, np.zeros(12), jac=True, method="L-BFGS-B", options={"ftol": 1e-15})
+    found = minimize(penalized, np.zeros(12), steps=200, tolerance=0.0)
     assert found.loss == pytest.approx(expected.fun, rel=1e-9)
     assert found.theta == pytest.approx(expected.x, abs=1e-4)
 
 
 def test_a_crooked_valley() -> None:
-    found = minimise(rosenbrock, np.array([-1.2, 1.0]), steps=200, tolerance=0.0)
+    found = minimize(rosenbrock, np.array([-1.2, 1.0]), steps=200, tolerance=0.0)
     assert found.theta == pytest.approx(np.ones(2), abs=1e-5)
 
 
@@ -52,7 +52,7 @@ def test_l1_minima_are_those_of_the_split_problem(l1: float) -> None:
     expected = scipy_minimize(
         split, np.zeros(24), jac=True, method="L-BFGS-B", bounds=[(0, None)] * 24, options={"ftol": 1e-15}
     )
-    found = minimise(logistic, np.zeros(12), l1=l1, steps=300, tolerance=0.0)
+    found = minimize(logistic, np.zeros(12), l1=l1, steps=300, tolerance=0.0)
     assert found.loss == pytest.approx(expected.fun, rel=1e-7)
     assert found.theta == pytest.approx(expected.x[:12] - expected.x[12:], abs=1e-3)
     assert np.array_equal(found.theta == 0, np.abs(expected.x[:12] - expected.x[12:]) < 1e-6)
@@ -61,13 +61,13 @@ def test_l1_minima_are_those_of_the_split_problem(l1: float) -> None:
 @pytest.mark.parametrize("l1", [0.0, 1.0])
 def test_no_step_raises_the_loss(l1: float) -> None:
     steps: list[Step] = []
-    minimise(penalised, RNG.normal(size=12), l1=l1, steps=60, tolerance=1e-12, after=steps.append)
+    minimize(penalized, RNG.normal(size=12), l1=l1, steps=60, tolerance=1e-12, after=steps.append)
     losses = [step.loss for step in steps]
     assert losses == sorted(losses, reverse=True)
     assert [step.number for step in steps] == list(range(1, len(steps) + 1))
 
 
 def test_it_stops_at_a_minimum_and_where_little_is_gained() -> None:
-    best = minimise(penalised, np.zeros(12), steps=200, tolerance=0.0)
-    assert minimise(penalised, best.theta, steps=50, tolerance=0.0).number <= 2
-    assert minimise(penalised, np.zeros(12), steps=200, tolerance=1e-2).number < best.number + 1
+    best = minimize(penalized, np.zeros(12), steps=200, tolerance=0.0)
+    assert minimize(penalized, best.theta, steps=50, tolerance=0.0).number <= 2
+    assert minimize(penalized, np.zeros(12), steps=200, tolerance=1e-2).number < best.number + 1

@@ -9,21 +9,23 @@ that grow with the corpus are mapped files, which the system holds in memory onl
 import ctypes
 import os
 from tempfile import TemporaryFile
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
 from langue.base.errors import LangueError
-from langue.models.counts.ngram.counts import Levels, New, Numbers, count
+from langue.models.counts.ngram.counts import Levels, New, count
 
 MEGABYTE = 1 << 20
-LEAST = 1 << 16  # positions of a block: smaller ones only make merges
-WORD = 64  # bytes that counting and estimating hold for each word of the vocabulary
-OTHER = 8 * MEGABYTE  # what does not depend on the corpus: stacks, buffers, pieces of arrays
+MIN_BLOCK_POSITIONS = 1 << 16  # positions of a block: smaller ones only make merges
+WORD_BYTES = 64  # bytes that counting and estimating hold for each word of the vocabulary
+OTHER_BYTES = 8 * MEGABYTE  # what does not depend on the corpus: stacks, buffers, pieces of arrays
 
 
-def mapped(size: int, dtype: npt.DTypeLike) -> Numbers:
+def mapped(size: int, dtype: npt.DTypeLike) -> Array:
     """An array in a temporary file, which goes when the array does.
 
     Raises:
@@ -54,7 +56,9 @@ def give_back() -> None:
 
 def least_memory(vocabulary_size: int, order: int) -> int:
     """Megabytes without which a corpus of so many words cannot be counted."""
-    return -(-(OTHER + WORD * vocabulary_size + LEAST * _position(order)) // MEGABYTE)
+    return -(
+        -(OTHER_BYTES + WORD_BYTES * vocabulary_size + MIN_BLOCK_POSITIONS * _position(order)) // MEGABYTE
+    )
 
 
 def _position(order: int) -> int:
@@ -63,7 +67,7 @@ def _position(order: int) -> int:
 
 
 def count_in_blocks(
-    stream: Numbers, vocabulary_size: int, order: int, *, memory: int, new: New = mapped
+    stream: Array, vocabulary_size: int, order: int, *, memory: int, new: New = mapped
 ) -> Levels:
     """The levels of `count`, of a stream of any size.
 
@@ -81,7 +85,7 @@ def count_in_blocks(
             f"give at least --memory {least}"
         )
     give_back()
-    block = (memory * MEGABYTE - OTHER - WORD * vocabulary_size) // _position(order)
+    block = (memory * MEGABYTE - OTHER_BYTES - WORD_BYTES * vocabulary_size) // _position(order)
     size = len(stream) - 1
     waiting: list[tuple[int, Levels]] = []  # how many blocks are in it
     for begin in range(0, size, block):
@@ -125,7 +129,7 @@ def merge(one: Levels, other: Levels, new: New) -> Levels:
             new(len(other.word[other.level(n)]), np.uint32),
         )
         size = _merge_level(
-            *_side(one, n), numbers[0], mine, *_side(other, n), numbers[1], theirs, word, tally, begins
+            _Side.of(one, n, numbers[0], mine), _Side.of(other, n, numbers[1], theirs), word, tally, begins
         )
         words.append(word[:size])
         counts.append(tally[:size])
@@ -147,33 +151,44 @@ def merge(one: Levels, other: Levels, new: New) -> Levels:
     return merged
 
 
-def _side(levels: Levels, n: int) -> tuple[Numbers, Numbers, Numbers, int, int]:
-    """What a merge reads of level n: arrays, the first of its contexts, and its own first node."""
-    first = int(levels.first[n - 2]), int(levels.first[n - 1])
-    return levels.word, levels.count, levels.children, *first
+class _Side(NamedTuple):
+    """A level of one of the two that are merged."""
+
+    word: Array  # as in `Levels`, and so are the next two
+    counts: Array
+    children: Array
+    first_context: int
+    first_node: int
+    contexts: Array  # numbers of its contexts among the merged ones
+    nodes: Array  # to be filled with those of its nodes
+
+    @classmethod
+    def of(cls, levels: Levels, n: int, contexts: Array, nodes: Array) -> "_Side":
+        first_context, first_node = levels.first[n - 2 : n].tolist()
+        return cls(levels.word, levels.count, levels.children, first_context, first_node, contexts, nodes)
 
 
 @njit
-def _merge_level(  # type: ignore[no-untyped-def]
-    word_a, count_a, children_a, contexts_a, first_a, numbers_a, own_a,
-    word_b, count_b, children_b, contexts_b, first_b, numbers_b, own_b,
-    word, count, begins,
-):  # fmt: skip
-    """Merge the children of contexts that both have, in the order of the merged contexts.
+def _merge_level(one, other, word, count, begins):
+    """Merge the children of the contexts of both sides, in the order of the merged contexts.
 
     Returns:
-        How many nodes the merged level has. `own_a` and `own_b` are filled with the number in it of
-        each node of the two, `begins` with the first child of each merged context.
+        How many nodes the merged level has. The `nodes` of the two are filled with their numbers in it,
+        `begins` with the first child of each merged context.
     """
+    word_a, counts_a, children_a, first_context_a, first_node_a, contexts_a, nodes_a = one
+    word_b, counts_b, children_b, first_context_b, first_node_b, contexts_b, nodes_b = other
     size, a, b = np.int64(0), np.int64(0), np.int64(0)  # merged nodes, contexts of either
     for context in range(len(begins)):
         begins[context] = size
         low_a = high_a = low_b = high_b = np.int64(0)
-        if a < len(numbers_a) and numbers_a[a] == context:
-            low_a, high_a = np.int64(children_a[contexts_a + a]), np.int64(children_a[contexts_a + a + 1])
+        if a < len(contexts_a) and contexts_a[a] == context:
+            edge = first_context_a + a
+            low_a, high_a = np.int64(children_a[edge]), np.int64(children_a[edge + 1])
             a += 1
-        if b < len(numbers_b) and numbers_b[b] == context:
-            low_b, high_b = np.int64(children_b[contexts_b + b]), np.int64(children_b[contexts_b + b + 1])
+        if b < len(contexts_b) and contexts_b[b] == context:
+            edge = first_context_b + b
+            low_b, high_b = np.int64(children_b[edge]), np.int64(children_b[edge + 1])
             b += 1
         while low_a < high_a or low_b < high_b:
             take_a = low_b >= high_b or (low_a < high_a and word_a[low_a] <= word_b[low_b])
@@ -181,12 +196,12 @@ def _merge_level(  # type: ignore[no-untyped-def]
             count[size] = 0
             if take_a:
                 word[size] = word_a[low_a]
-                count[size] += count_a[low_a]
-                own_a[low_a - first_a] = size
+                count[size] += counts_a[low_a]
+                nodes_a[low_a - first_node_a] = size
             if take_b:
                 word[size] = word_b[low_b]
-                count[size] += count_b[low_b]
-                own_b[low_b - first_b] = size
+                count[size] += counts_b[low_b]
+                nodes_b[low_b - first_node_b] = size
             low_a += take_a
             low_b += take_b
             size += 1

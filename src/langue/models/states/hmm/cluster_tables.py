@@ -6,22 +6,20 @@ each other are ever made. The softmax over all next states is one over clusters 
 
     p(z' | z) = p(c' | z) p(z' | z, c')        p(z' | z, c') ∝ exp out(z)·into(z')
 
-so that a block needs no other to be normalised (the paper normalises over all K states, and makes all K²).
+so that a block needs no other to be normalized (the paper normalizes over all K states, and makes all K²).
 Messages are doubles, scaled at each position; blocks are float32. Letters: N positions, P pairs of clusters.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from langue.base.arrays import Array
 from langue.base.compiled import njit
-from langue.inference.batched import in_parallel
-from langue.inference.chain import in_blocks
+from langue.inference.batched import imap_products, map_products
+from langue.inference.chain import map_blocks
 
-Numbers = npt.NDArray[Any]
-SHARES = 2  # of the counts: fixed, so that sums do not depend on the number of threads
 NOTHING = -1  # in place of a cluster or a pair: nothing was read yet
 UNREACHED = 1e-250  # a message below is none: what would follow has no bound
 
@@ -39,8 +37,8 @@ class Tables(NamedTuple):
 class Messages(NamedTuple):
     """What is known of the last state of some sequences."""
 
-    clusters: Numbers  # (B,) of the last word; -1 before a document, -2 before a piece from inside one
-    alpha: Numbers  # (B, S) probability of each state of that cluster
+    clusters: Array  # (B,) of the last word; -1 before a document, -2 before a piece from inside one
+    alpha: Array  # (B, S) probability of each state of that cluster
 
     @classmethod
     def none(cls, B: int, S: int) -> "Messages":
@@ -51,14 +49,14 @@ class Messages(NamedTuple):
 class Layout(NamedTuple):
     """Sequences one after another, and the blocks between their clusters."""
 
-    words: Numbers  # (N,)
-    clusters: Numbers  # (N,)
-    offsets: Numbers  # (sequences + 1,)
-    pairs: Numbers  # (N,) number of the block that leads there, or `NOTHING`
-    codes: Numbers  # (P,) from × M + to, ascending
+    words: Array  # (N,)
+    clusters: Array  # (N,)
+    offsets: Array  # (sequences + 1,)
+    pairs: Array  # (N,) number of the block that leads there, or `NOTHING`
+    codes: Array  # (P,) from × M + to, ascending
 
     @classmethod
-    def of(cls, words: Numbers, offsets: Numbers, classes: Numbers, M: int, before: Numbers) -> "Layout":
+    def of(cls, words: Array, offsets: Array, classes: Array, M: int, before: Array) -> "Layout":
         """Args: classes `(V,)` cluster of each word; before `(sequences,)` cluster read before each."""
         clusters = classes[words]
         sources = np.r_[NOTHING, clusters[:-1]]
@@ -74,20 +72,20 @@ class Blocks(NamedTuple):
     """p(z' | z, c') of some pairs. Row i of pair p is `table[base[p] + i × stride[p]]`: all pairs from one
     cluster are one product."""
 
-    table: Numbers  # (P S, S) float32
-    base: Numbers  # (P,)
-    stride: Numbers  # (P,)
+    table: Array  # (P S, S) float32
+    base: Array  # (P,)
+    stride: Array  # (P,)
 
 
 class Scaled(NamedTuple):
     """Tables as doubles, each row divided by its largest, whose log is kept."""
 
-    first: Numbers  # (2, M, S)
-    first_log: Numbers  # (2, M)
-    leave: Numbers  # (M, M, S)
-    leave_log: Numbers  # (M, M)
-    emission: Numbers  # (V, S)
-    emission_log: Numbers  # (V,)
+    first: Array  # (2, M, S)
+    first_log: Array  # (2, M)
+    leave: Array  # (M, M, S)
+    leave_log: Array  # (M, M)
+    emission: Array  # (V, S)
+    emission_log: Array  # (V,)
 
     @classmethod
     def of(cls, tables: Tables) -> "Scaled":
@@ -99,7 +97,7 @@ class Scaled(NamedTuple):
         return cls(*found)
 
 
-def make_blocks(tables: Tables, codes: Numbers) -> Blocks:
+def make_blocks(tables: Tables, codes: Array) -> Blocks:
     """The blocks of these pairs."""
     M, S, _ = tables.out.shape
     P = len(codes)
@@ -112,20 +110,20 @@ def make_blocks(tables: Tables, codes: Numbers) -> Blocks:
         here = table[low * S : high * S].view(S, high - low, S)
         here.copy_(logits.view(here.shape).softmax(-1))
 
-    in_parallel(work, np.flatnonzero(np.diff(starts)).tolist())
+    map_products(work, np.flatnonzero(np.diff(starts)).tolist())
     sources = codes // M
     strides = np.diff(starts)[sources]
     return Blocks(table.numpy(), starts[sources] * S + np.arange(P) - starts[sources], strides)
 
 
-def _targets(tables: Tables, codes: Numbers, M: int) -> torch.Tensor:
+def _targets(tables: Tables, codes: Array, M: int) -> torch.Tensor:
     """Vectors of the states that pairs from one cluster lead into: `(pairs × S, C)`."""
     return tables.into[torch.from_numpy(codes % M)].flatten(0, 1)
 
 
 def advance(
-    tables: Tables, scaled: Scaled, classes: Numbers, words: Numbers, offsets: Numbers, before: Messages
-) -> tuple[Numbers, Messages]:
+    tables: Tables, scaled: Scaled, classes: Array, words: Array, offsets: Array, before: Messages
+) -> tuple[Array, Messages]:
     """Read sequences on from where messages stand.
 
     Args:
@@ -138,7 +136,7 @@ def advance(
     layout = Layout.of(words, offsets, classes, tables.out.shape[0], before.clusters)
     blocks = make_blocks(tables, layout.codes)
     scores, alpha = np.empty(len(words)), before.alpha.copy()
-    in_blocks(
+    map_blocks(
         lambda low, high: _score(low, high, layout, blocks, scaled, before.clusters, alpha, scores), offsets
     )
     clusters = before.clusters.copy()
@@ -150,24 +148,24 @@ def advance(
 class Posteriors(NamedTuple):
     """What forward–backward leaves of each position."""
 
-    scores: Numbers  # (N,) log p of each word given those before
-    states: Numbers  # (N, S) float32: probability of each state of the word's cluster
-    mass: Numbers  # (N, S) what leaves each state of the cluster before for this one
-    weighted: Numbers  # (N, S) what a state is worth to all that follows
+    scores: Array  # (N,) log p of each word given those before
+    states: Array  # (N, S) float32: probability of each state of the word's cluster
+    mass: Array  # (N, S) what leaves each state of the cluster before for this one
+    weighted: Array  # (N, S) what a state is worth to all that follows
 
 
-def posteriors(layout: Layout, blocks: Blocks, scaled: Scaled, kinds: Numbers) -> Posteriors:
+def posteriors(layout: Layout, blocks: Blocks, scaled: Scaled, kinds: Array) -> Posteriors:
     """Args: kinds `(sequences,)` 0 where a document begins, 1 where a piece from inside one does."""
     N, S = len(layout.words), scaled.emission.shape[1]
     found = Posteriors(np.empty(N), np.empty((N, S), np.float32), np.zeros((N, S)), np.zeros((N, S)))
-    in_blocks(
+    map_blocks(
         lambda low, high: _forward_backward(low, high, layout, blocks, scaled, kinds, found), layout.offsets
     )
     return found
 
 
 def expect(
-    tables: Tables, classes: Numbers, words: Numbers, offsets: Numbers, kinds: Numbers
+    tables: Tables, classes: Array, words: Array, offsets: Array, kinds: Array
 ) -> tuple[float, Tables]:
     """log p of all sequences and its gradient with respect to the tables.
 
@@ -207,30 +205,29 @@ def _vector_gradients(
     chosen = np.flatnonzero(np.diff(starts))
     out = torch.zeros_like(tables.out)
 
-    def work(share: int) -> torch.Tensor:
-        into = torch.zeros_like(tables.into)
-        for source in chosen[share::SHARES].tolist():
-            low, high = int(starts[source]), int(starts[source + 1])
-            counts = torch.zeros(S, high - low, S)
-            _count(low, high, order, begins, found.mass, found.weighted, counts.numpy())
-            rows = torch.from_numpy(blocks.table[low * S : high * S]).view(counts.shape)
-            counts *= rows
-            counts.addcmul_(rows, counts.sum(-1, keepdim=True), value=-1)
-            flat = counts.view(S, -1)
-            out[source] = flat @ _targets(tables, layout.codes[low:high], M)
-            targets = torch.from_numpy(layout.codes[low:high] % M)
-            into.index_add_(0, targets, (flat.T @ tables.out[source]).view(high - low, S, -1))
-        return into
+    def differentiate(source: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Fill in the gradient of `out` of one cluster; returns the clusters after it, and that of `into`."""
+        low, high = int(starts[source]), int(starts[source + 1])
+        counts = torch.zeros(S, high - low, S)
+        _count(low, high, order, begins, found.mass, found.weighted, counts.numpy())
+        rows = torch.from_numpy(blocks.table[low * S : high * S]).view(counts.shape)
+        counts *= rows
+        counts.addcmul_(rows, counts.sum(-1, keepdim=True), value=-1)
+        flat = counts.view(S, -1)
+        out[source] = flat @ _targets(tables, layout.codes[low:high], M)
+        targets = torch.from_numpy(layout.codes[low:high] % M)
+        return targets, (flat.T @ tables.out[source]).view(high - low, S, -1)
 
-    one, *others = in_parallel(work, range(SHARES))
-    for other in others:
-        one += other
-    return out, one
+    # Two sums, as the parts of old had: models come out the same to the bit.
+    into = [torch.zeros_like(tables.into) for _ in range(2)]
+    for index, (targets, gradient) in enumerate(imap_products(differentiate, chosen.tolist())):
+        into[index % 2].index_add_(0, targets, gradient)
+    return out, into[0].add_(into[1])
 
 
 @njit
-def _enter(first, emission, message):  # type: ignore[no-untyped-def]
-    """message = first × emission, normalised; returns the sum it had."""
+def _enter(first, emission, message):
+    """message = first × emission, normalized; returns the sum it had."""
     total = 0.0
     for j in range(len(message)):
         message[j] = first[j] * emission[j]
@@ -241,7 +238,7 @@ def _enter(first, emission, message):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _step(before, leave, emission, table, base, stride, mass, message):  # type: ignore[no-untyped-def]
+def _step(before, leave, emission, table, base, stride, mass, message):
     """One position on: fills `mass` and `message`; returns the sum that was divided out."""
     S = len(before)
     message[:] = 0.0
@@ -260,7 +257,7 @@ def _step(before, leave, emission, table, base, stride, mass, message):  # type:
 
 
 @njit
-def _score(first, last, layout, blocks, scaled, before, alpha, scores):  # type: ignore[no-untyped-def]
+def _score(first, last, layout, blocks, scaled, before, alpha, scores):
     """Fill `scores` of sequences [first, last), and `alpha` with what is known at their ends."""
     S = scaled.emission.shape[1]
     mass, message = np.empty(S), np.empty(S)
@@ -284,7 +281,7 @@ def _score(first, last, layout, blocks, scaled, before, alpha, scores):  # type:
 
 
 @njit
-def _forward_backward(first, last, layout, blocks, scaled, kinds, found):  # type: ignore[no-untyped-def]
+def _forward_backward(first, last, layout, blocks, scaled, kinds, found):
     S = scaled.emission.shape[1]
     longest = 1
     for s in range(first, last):
@@ -310,7 +307,7 @@ def _forward_backward(first, last, layout, blocks, scaled, kinds, found):  # typ
 
 
 @njit
-def _backward(begin, end, layout, blocks, scaled, alpha, totals, found):  # type: ignore[no-untyped-def]
+def _backward(begin, end, layout, blocks, scaled, alpha, totals, found):
     S = alpha.shape[1]
     beta = np.ones(S)
     for t in range(end - 1, begin, -1):
@@ -330,7 +327,7 @@ def _backward(begin, end, layout, blocks, scaled, alpha, totals, found):  # type
 
 
 @njit(fastmath=True)
-def _retreat(weighted, leave, table, base, stride, beta):  # type: ignore[no-untyped-def]
+def _retreat(weighted, leave, table, base, stride, beta):
     """beta of the position before, from what the next one is worth."""
     S = len(beta)
     for i in range(S):
@@ -342,7 +339,7 @@ def _retreat(weighted, leave, table, base, stride, beta):  # type: ignore[no-unt
 
 
 @njit
-def _count(low, high, order, begins, mass, weighted, counts):  # type: ignore[no-untyped-def]
+def _count(low, high, order, begins, mass, weighted, counts):
     """counts `(S, pairs, S)` = Σ mass × weighted over the positions of each pair in [low, high)."""
     S = mass.shape[1]
     for p in range(low, high):
@@ -355,17 +352,17 @@ def _count(low, high, order, begins, mass, weighted, counts):  # type: ignore[no
                     row[j] += weight * after[j]
 
 
-def best_paths(layout: Layout, blocks: Blocks, tables: Tables) -> Numbers:
+def best_paths(layout: Layout, blocks: Blocks, tables: Tables) -> Array:
     """The likeliest states `(N,)` of all K, as cluster × S + state (Viterbi). No sequence reads on."""
     N, S = len(layout.words), tables.out.shape[1]
     logs = (tables.first.numpy(), tables.leave.numpy(), tables.emission.numpy())
     path = np.empty(N, np.int32)
-    in_blocks(lambda low, high: _viterbi(low, high, layout, blocks, *logs, path), layout.offsets)
+    map_blocks(lambda low, high: _viterbi(low, high, layout, blocks, *logs, path), layout.offsets)
     return path + (layout.clusters * S).astype(np.int32)
 
 
 @njit
-def _viterbi(first, last, layout, blocks, opening, leave, emission, path):  # type: ignore[no-untyped-def]
+def _viterbi(first, last, layout, blocks, opening, leave, emission, path):
     S = emission.shape[1]
     best, ahead = np.empty(S), np.empty(S)
     for s in range(first, last):

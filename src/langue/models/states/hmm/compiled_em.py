@@ -13,7 +13,7 @@ from langue.base.compiled import njit
 
 
 @njit(fastmath={"contract"})
-def add_expected(first, transition, emission, tokens, offsets, pairs, words, heads):  # type: ignore[no-untyped-def]
+def add_expected(first, transition, emission, tokens, offsets, pairs, words, heads):
     """Add the expected counts of sequences, and return their log-likelihood.
 
     Args:
@@ -53,7 +53,7 @@ def add_expected(first, transition, emission, tokens, offsets, pairs, words, hea
 
 
 @njit(fastmath={"contract"})
-def _forward(first, transition, emission, ids, alpha, scale):  # type: ignore[no-untyped-def]
+def _forward(first, transition, emission, ids, alpha, scale):
     """Fill `alpha` with messages that sum to one and `scale` with 1 / p(token | those before)."""
     total = 0.0
     for t in range(len(ids)):
@@ -75,7 +75,7 @@ def _forward(first, transition, emission, ids, alpha, scale):  # type: ignore[no
 
 
 @njit(fastmath={"contract"})
-def _add_product(vector, matrix, result):  # type: ignore[no-untyped-def]
+def _add_product(vector, matrix, result):
     """result += vector @ matrix, four rows at a time: `result` is read and written a quarter as often."""
     fours = len(vector) - len(vector) % 4
     for i in range(0, fours, 4):

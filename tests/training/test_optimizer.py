@@ -1,4 +1,4 @@
-"""Optimisers against their formulas: who decays, what Muon makes orthogonal, what is averaged."""
+"""Optimizers against their formulas: who decays, what Muon makes orthogonal, what is averaged."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch import nn
 from langue.base.errors import LangueError
 from langue.protocols import Vocabulary
 from langue.training.config import TrainingConfig
-from langue.training.optimiser import Average, Optimiser, clip, norms_by_layer, weights
+from langue.training.optimizer import Average, Optimizer, clip, norms_by_layer, weights
 
 
 class Network(nn.Module):
@@ -38,7 +38,7 @@ def with_gradients(value: float = 1.0) -> Network:
 def test_only_matrices_decay(kind: Any) -> None:
     network = with_gradients(0.0)
     before = {name: tensor.clone() for name, tensor in weights(network).items()}
-    Optimiser(network, TrainingConfig(optimiser=kind, weight_decay=0.5)).step(0.1)
+    Optimizer(network, TrainingConfig(optimizer=kind, weight_decay=0.5)).step(0.1)
     for name, tensor in weights(network).items():
         matrix = name in ("embedding.weight", "inner.weight", "separate.weight")
         torch.testing.assert_close(tensor, before[name] * (1 - 0.1 * 0.5 if matrix else 1.0))
@@ -47,12 +47,12 @@ def test_only_matrices_decay(kind: Any) -> None:
 def test_adamw_is_its_formula() -> None:
     network = with_gradients()
     weight = network.inner.weight.detach().clone()
-    optimiser = Optimiser(network, TrainingConfig(weight_decay=0.1))
+    optimizer = Optimizer(network, TrainingConfig(weight_decay=0.1))
     m, v = torch.zeros(6, 6), torch.zeros(6, 6)
     for t in range(1, 4):
         gradient = torch.randn(6, 6)
         network.inner.weight.grad = gradient.clone()
-        optimiser.step(0.01)
+        optimizer.step(0.01)
         m, v = 0.9 * m + 0.1 * gradient, 0.95 * v + 0.05 * gradient**2
         update = (m / (1 - 0.9**t)) / ((v / (1 - 0.95**t)).sqrt() + 1e-8)
         weight = weight * (1 - 0.01 * 0.1) - 0.01 * update
@@ -62,9 +62,9 @@ def test_adamw_is_its_formula() -> None:
 def test_muon_moves_inner_matrices_and_only_them_along_orthogonal_steps() -> None:
     network = with_gradients()
     before = {name: tensor.clone() for name, tensor in weights(network).items()}
-    optimiser = Optimiser(network, TrainingConfig(optimiser="muon", weight_decay=0.0, matrix_rate=2.0))
-    assert {key for key in optimiser.tensors() if "momentum" in key} == {"inner.weight.momentum_buffer"}
-    optimiser.step(0.1)
+    optimizer = Optimizer(network, TrainingConfig(optimizer="muon", weight_decay=0.0, muon_lr_multiplier=2.0))
+    assert {key for key in optimizer.tensors() if "momentum" in key} == {"inner.weight.momentum_buffer"}
+    optimizer.step(0.1)
     moved = (before["inner.weight"] - network.inner.weight.detach()) / (2.0 * 0.1 * 0.2 * 6**0.5)
     values = torch.linalg.svdvals(moved)  # near 1, by five steps of Newton and Schulz in bfloat16
     assert values.min() > 0.3 and values.max() < 1.4
@@ -75,7 +75,7 @@ def test_muon_moves_inner_matrices_and_only_them_along_orthogonal_steps() -> Non
 def test_muon_without_a_matrix_to_take_is_refused() -> None:
     network = nn.ParameterDict({"weight": torch.ones(3, 3)})
     with pytest.raises(LangueError, match="this network has none inside"):
-        Optimiser(network, TrainingConfig(optimiser="muon"))
+        Optimizer(network, TrainingConfig(optimizer="muon"))
 
 
 def test_clipping_and_norms() -> None:

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from langue.base.errors import LangueError
-from langue.tasks.teaching import POOL, Course, Taught, batches, every_seed, held_out, spread, teach
+from langue.tasks.epochs import POOL, Problem, SeedResult, batches, every_seed, held_out, spread, train_epochs
 
 
-class Lessons(NamedTuple):
+class LoopSettings(NamedTuple):
     epochs: int = 4
     batch: int = 8
     learning_rate: float = 0.1
@@ -43,7 +43,7 @@ def test_batches_by_length_hold_examples_of_like_length() -> None:
     assert len({max(lengths[index] for index in part) // 10 for part in by_length[:20]}) > 3  # not in order
 
 
-def course(scores: list[float], stop_at: int = 0) -> tuple[Course[float], list[int]]:
+def problem(scores: list[float], stop_at: int = 0) -> tuple[Problem[float], list[int]]:
     """A model whose weight counts the epochs, measured as it is told."""
     model = torch.nn.Linear(1, 1, bias=False)
     steps: list[int] = []
@@ -59,49 +59,49 @@ def course(scores: list[float], stop_at: int = 0) -> tuple[Course[float], list[i
         return scores.pop(0)
 
     model.weight.data.zero_()
-    return Course(model, 20, loss, measure, lambda score: score), steps
+    return Problem(model, 20, loss, measure, lambda score: score), steps
 
 
 def test_the_best_epoch_is_kept() -> None:
-    made, steps = course([0.3, 0.7, 0.6, 0.7])
-    assert teach(made, Lessons(), 0) == Taught(0.7, 2, False)
+    made, steps = problem([0.3, 0.7, 0.6, 0.7])
+    assert train_epochs(made, LoopSettings(), 0) == SeedResult(0.7, 2, False)
     assert float(made.model.weight.detach()) == 2
     assert not made.model.training
     assert len(steps) == 12
 
 
 def test_ctrl_c_keeps_what_there_is() -> None:
-    made, _ = course([0.3, 0.7], stop_at=8)  # in the third epoch
-    assert teach(made, Lessons(), 0) == Taught(0.7, 2, True)
+    made, _ = problem([0.3, 0.7], stop_at=8)  # in the third epoch
+    assert train_epochs(made, LoopSettings(), 0) == SeedResult(0.7, 2, True)
     assert float(made.model.weight.detach()) == 2
     with pytest.raises(KeyboardInterrupt):
-        teach(course([], stop_at=2)[0], Lessons(), 0)
+        train_epochs(problem([], stop_at=2)[0], LoopSettings(), 0)
 
 
 def test_seeds_run_one_after_the_other_until_one_is_stopped() -> None:
     ran = []
 
-    def run(seed: int) -> tuple[Taught[float], int]:
+    def run(seed: int) -> tuple[SeedResult[float], int]:
         ran.append(seed)
         if len(ran) == stop_at:
             raise KeyboardInterrupt
-        return Taught(0.5, 1, False), seed
+        return SeedResult(0.5, 1, False), seed
 
     stop_at = 0
-    assert [seed for _, seed in every_seed(run, Lessons())] == [5, 6]
+    assert [seed for _, seed in every_seed(run, LoopSettings())] == [5, 6]
     ran.clear()
     stop_at = 2
-    assert every_seed(run, Lessons()) == [(Taught(0.5, 1, True), 5)]
+    assert every_seed(run, LoopSettings()) == [(SeedResult(0.5, 1, True), 5)]
     ran.clear()
     stop_at = 1
     with pytest.raises(KeyboardInterrupt):
-        every_seed(run, Lessons())
+        every_seed(run, LoopSettings())
 
 
 def test_a_loss_that_is_no_number_is_told() -> None:
-    made, _ = course([0.1])
+    made, _ = problem([0.1])
     with pytest.raises(LangueError, match="lower learning_rate"):
-        teach(made._replace(loss=lambda chosen: torch.tensor(torch.nan)), Lessons(), 0)
+        train_epochs(made._replace(loss=lambda chosen: torch.tensor(torch.nan)), LoopSettings(), 0)
 
 
 def test_what_is_held_out_depends_on_the_text_alone() -> None:

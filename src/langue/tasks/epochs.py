@@ -1,4 +1,4 @@
-"""Learning from labelled examples: epochs, the best one kept, and several seeds with their spread.
+"""Learning from labeled examples: epochs, the best one kept, and several seeds with their spread.
 
 The recipe is that of Devlin et al. 2019, section 4 and appendix A.3: AdamW, a few epochs, the rate
 rising over the first tenth and falling in a line to zero. It serves a recurrent tagger from scratch too.
@@ -25,13 +25,13 @@ R = TypeVar("R")
 Example = TypeVar("Example")
 
 
-class Lessons(Protocol):
-    """What is asked of a configuration."""
+class LoopSettings(Protocol):
+    """The settings of the loop, which a configuration has."""
 
     @property
     def epochs(self) -> int: ...
     @property
-    def batch(self) -> int: ...  # examples
+    def batch_size(self) -> int: ...  # examples
     @property
     def learning_rate(self) -> float: ...
     @property
@@ -42,8 +42,8 @@ class Lessons(Protocol):
     def seed(self) -> int: ...  # the first
 
 
-class Course(NamedTuple, Generic[S]):
-    """A model and what it is to learn."""
+class Problem(NamedTuple, Generic[S]):
+    """A model, its loss on training examples, and how it is measured on validation ones."""
 
     model: Any  # a `torch.nn.Module`
     examples: int
@@ -53,7 +53,7 @@ class Course(NamedTuple, Generic[S]):
     lengths: Sequence[int] = ()  # of the examples: batches then hold some of like length
 
 
-class Taught(NamedTuple, Generic[S]):
+class SeedResult(NamedTuple, Generic[S]):
     """What came of one seed; its model has the weights of the best epoch."""
 
     score: S  # of the best epoch
@@ -61,7 +61,7 @@ class Taught(NamedTuple, Generic[S]):
     interrupted: bool
 
 
-def teach(course: Course[S], lessons: Lessons, seed: int) -> Taught[S]:
+def train_epochs(problem: Problem[S], settings: LoopSettings, seed: int) -> SeedResult[S]:
     """Train in place, and leave the model with the epoch that was best on the validation examples.
 
     Ctrl-C ends it with what was best so far.
@@ -70,28 +70,28 @@ def teach(course: Course[S], lessons: Lessons, seed: int) -> Taught[S]:
         LangueError: the loss is not finite.
         KeyboardInterrupt: no epoch is complete.
     """
-    model = course.model
-    optimiser = torch.optim.AdamW(
-        model.parameters(), betas=(0.9, 0.999), weight_decay=lessons.weight_decay, fused=True
+    model = problem.model
+    optimizer = torch.optim.AdamW(
+        model.parameters(), betas=(0.9, 0.999), weight_decay=settings.weight_decay, fused=True
     )
-    size = course.examples, lessons.batch, course.lengths
-    steps = lessons.epochs * len(batches(*size, seed, 1))
+    size = problem.examples, settings.batch_size, problem.lengths
+    steps = settings.epochs * len(batches(*size, seed, 1))
     best: tuple[S, int, dict[str, torch.Tensor]] | None = None
     interrupted = False
     step = 0
     with bar(f"seed {seed}", total=steps) as shown:
         try:
-            for epoch in range(1, lessons.epochs + 1):
+            for epoch in range(1, settings.epochs + 1):
                 model.train()
                 for chosen in batches(*size, seed, epoch):
-                    optimiser.param_groups[0]["lr"] = lessons.learning_rate * _rate(step, steps)
-                    _step(course, optimiser, chosen)
+                    optimizer.param_groups[0]["lr"] = settings.learning_rate * _rate(step, steps)
+                    _step(problem, optimizer, chosen)
                     step += 1
                     shown.advance()
                 model.eval()
-                score = course.measure()
-                log.info("seed %d, epoch %d: %.2f%% on valid", seed, epoch, 100 * course.worth(score))
-                if best is None or course.worth(score) > course.worth(best[0]):
+                score = problem.measure()
+                log.info("seed %d, epoch %d: %.2f%% on valid", seed, epoch, 100 * problem.worth(score))
+                if best is None or problem.worth(score) > problem.worth(best[0]):
                     best = score, epoch, {name: part.clone() for name, part in model.state_dict().items()}
         except KeyboardInterrupt:
             if best is None:
@@ -100,7 +100,7 @@ def teach(course: Course[S], lessons: Lessons, seed: int) -> Taught[S]:
     assert best is not None
     model.load_state_dict(best[2])
     model.eval()
-    return Taught(best[0], best[1], interrupted)
+    return SeedResult(best[0], best[1], interrupted)
 
 
 def batches(
@@ -129,20 +129,22 @@ def _rate(step: int, steps: int) -> float:
     return min(min(share / WARMUP, (1 - share) / (1 - WARMUP)) + 1 / steps, 1.0)
 
 
-def _step(course: Course[Any], optimiser: torch.optim.Optimizer, chosen: npt.NDArray[np.int64]) -> None:
-    loss = course.loss(chosen)
+def _step(problem: Problem[Any], optimizer: torch.optim.Optimizer, chosen: npt.NDArray[np.int64]) -> None:
+    loss = problem.loss(chosen)
     if not torch.isfinite(loss):
         raise LangueError(f"the loss is {float(loss)}; try a lower learning_rate")
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(course.model.parameters(), CLIP)
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(problem.model.parameters(), CLIP)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
 
 
-def every_seed(run: Callable[[int], tuple[Taught[S], R]], lessons: Lessons) -> list[tuple[Taught[S], R]]:
+def every_seed(
+    run: Callable[[int], tuple[SeedResult[S], R]], settings: LoopSettings
+) -> list[tuple[SeedResult[S], R]]:
     """`run` for one seed after the other; Ctrl-C ends it with those that have anything to show."""
-    found: list[tuple[Taught[S], R]] = []
-    for seed in range(lessons.seed, lessons.seed + lessons.seeds):
+    found: list[tuple[SeedResult[S], R]] = []
+    for seed in range(settings.seed, settings.seed + settings.seeds):
         torch.manual_seed(derive(seed, "dropout") % 2**63)
         try:
             found.append(run(seed))

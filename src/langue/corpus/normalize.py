@@ -1,4 +1,4 @@
-"""Normalisation: one text, one spelling in code points (Unicode Standard Annex 15).
+"""Normalization: one text, one spelling in code points (Unicode Standard Annex 15).
 
 In this order: line ends become `\\n`; other white-space controls (form feed, vertical tab, NEL)
 become `\\n` too; the remaining control characters and a byte-order mark at the start are removed, lone
@@ -19,23 +19,27 @@ _LINE_ENDS = ("\x0b", "\x0c", "\x85")
 _FOLD = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
 
 
-class Normalised(NamedTuple):
+class Normalized(NamedTuple):
     text: str
     removed: int  # control characters taken out or replaced
 
 
-class Normalisation(Config, frozen=True):
+class Normalization(Config, frozen=True):
     """Which spelling a corpus is brought to; kept with every store and model made from it."""
 
     form: Literal["NFC", "NFKC"] = "NFC"  # NFKC folds ﬁ, ①, full-width: useful, but not reversible
     fold_width: bool = False  # full-width ASCII and the ideographic space to plain ASCII
 
+    def spell(self) -> str:
+        """Its name, for tables."""
+        return f"{self.form}, width folded" if self.fold_width else self.form
+
     def apply(self, text: str) -> str:
-        """The normalised text."""
+        """The normalized text."""
         return self.count(text).text
 
-    def count(self, text: str) -> Normalised:
-        """The normalised text, and how many control characters it lost."""
+    def count(self, text: str) -> Normalized:
+        """The normalized text, and how many control characters it lost."""
         removed = 0
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -45,12 +49,12 @@ class Normalisation(Config, frozen=True):
             bare = text.lstrip("\ufeff")
             text, removed = bare, removed + len(text) - len(bare)
         if text.isascii():
-            return Normalised(text, removed)
+            return Normalized(text, removed)
         if self.fold_width:
             text = text.translate(_FOLD)
         if not unicodedata.is_normalized(self.form, text):
             text = unicodedata.normalize(self.form, text)
-        return Normalised(text, removed)
+        return Normalized(text, removed)
 
 
 def _has_controls(text: str) -> bool:

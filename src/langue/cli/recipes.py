@@ -1,0 +1,19 @@
+"""`langue recipes`: what comes ready to train."""
+
+import typer
+
+from langue.cli.options import Json, Quiet, print_json
+
+NAME = "recipes"
+
+
+def command(json: Json = False, quiet: Quiet = False) -> None:
+    """List the recipes that come with langue: langue train RECIPE STORE -o MODEL."""
+    from langue import api
+
+    entries = api.recipes()
+    if json:
+        print_json([entry.to_json() for entry in entries])
+        return
+    for entry in entries:
+        typer.echo(f"{entry.name} ({entry.family})\n    {entry.summary}")

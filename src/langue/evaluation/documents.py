@@ -1,0 +1,204 @@
+"""The documents that models are measured on: one cut, one spelling of the bytes, one count of them, for all.
+
+A document is text first. Whoever measures it normalizes and encodes the text as its own training text was;
+what it costs is divided by the bytes counted here. Of a token store the ids are there too, and a model of the
+same tokenizer takes those: the figures are the same, and nothing is encoded anew.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from langue.base.arguments import check_choice
+from langue.base.errors import LangueError, NotFound
+from langue.corpus.config import DOCUMENTS, DataConfig
+from langue.corpus.ledger import Ledger, size
+from langue.corpus.normalize import Normalization
+from langue.corpus.pipeline import normalized
+from langue.corpus.read import find, read
+from langue.protocols import Ids
+from langue.tokens.store import MANIFEST, TOKENIZER, Split, TokenStore
+from langue.tokens.tokenizer import Tokenizer
+from langue.tokens.words import count_words
+
+PathLike = str | Path
+
+
+class Document(ABC):
+    """A document to score, and what its score is divided by.
+
+    Attributes:
+        bytes: of its text, in UTF-8.
+        words: of its text.
+        ids: by the tokenizer of the store it comes from, the closing `<eos>` included; None of a text.
+    """
+
+    bytes: int
+    words: int
+    ids: Ids | None = None
+
+    @property
+    @abstractmethod
+    def text(self) -> str: ...
+
+
+class TextDocument(Document):
+    """A document of a text file."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self.bytes, self.words = text, size(text), count_words(text)
+
+    @property
+    def text(self) -> str:
+        return self._text
+
+
+class StoredDocument(Document):
+    """A document of a token store, whose text is decoded only for whom its ids are of no use."""
+
+    def __init__(self, ids: Ids, bytes: int, words: int, tokenizer: Tokenizer | None) -> None:
+        self.ids, self.bytes, self.words, self._tokenizer = ids, bytes, words, tokenizer
+
+    @property
+    def text(self) -> str:
+        assert self._tokenizer is not None and self.ids is not None
+        return self._tokenizer.decode(self.ids[:-1])
+
+
+class Documents(ABC):
+    """Documents to measure on, as often as one likes.
+
+    Attributes:
+        name: what they are, for tables and messages.
+        cut: how they were cut, in words.
+        normalization: in which their bytes are counted.
+        fingerprint: of the tokenizer of their ids; None where they have none.
+        closed: whether some of the text is lost in `<unk>`, so that no other tokenizer can read it.
+    """
+
+    name: str
+    cut: str
+    normalization: Normalization
+    fingerprint: str | None = None
+    closed: bool = False
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Document]: ...
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many there are; 0 where that is not known before they are read."""
+
+
+class StoredDocuments(Documents):
+    """A split of a token store.
+
+    Raises:
+        LangueError: there is no such split, or it is empty.
+    """
+
+    def __init__(self, store: TokenStore, split: str) -> None:
+        self.store = store
+        self.split: Split = store.split(split)
+        self.name = str(store.path)
+        rule = store.preprocessing.documents
+        self.cut = f"the {split} split of {store.path}" + (f", documents = {rule}" if rule else "")
+        self.normalization = store.normalization
+        self.fingerprint = store.preprocessing.fingerprint
+        self.closed = bool(store.manifest["tokenizer"]["closed"])
+        self._tokenizer: Tokenizer | None = None
+
+    def with_texts(self) -> "StoredDocuments":
+        """The same, with a tokenizer to decode them: whoever takes ids does not wait for it."""
+        self._tokenizer = self._tokenizer or Tokenizer.load(self.store.path / TOKENIZER)
+        return self
+
+    def __iter__(self) -> Iterator[Document]:
+        columns = (self.split.documents(), self.split.bytes.tolist(), self.split.words.tolist())
+        for ids, count, words in zip(*columns, strict=True):
+            yield StoredDocument(ids, count, words, self._tokenizer)
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+
+class TextDocuments(Documents):
+    """All documents of text files.
+
+    Args:
+        rule: how they are cut: `corpus.config.DataConfig.documents`.
+    """
+
+    def __init__(self, paths: Sequence[PathLike], rule: str) -> None:
+        check_choice("documents", rule, DOCUMENTS)
+        self.sources = find([str(path) for path in paths])
+        self.name = ", ".join(source.name for source in self.sources)
+        self.cut = f"all of {self.name}, documents = {rule}"
+        self.data = DataConfig(documents=rule)  # type: ignore[arg-type]  # it has just been checked
+        self.normalization = self.data.normalization
+
+    def __iter__(self) -> Iterator[Document]:
+        ledger = Ledger()
+        for document in normalized(read(self.sources, self.data, ledger), self.data, ledger):
+            yield TextDocument(document.text)
+
+    def __len__(self) -> int:
+        return 0
+
+
+def open_documents(
+    data: PathLike | Sequence[PathLike], *, split: str = "test", rule: str | None = None, usual: str = "auto"
+) -> Documents:
+    """The documents of a token store or of text files.
+
+    Args:
+        rule: how texts are cut; None: as `usual`, what the models to be measured were trained on.
+
+    Raises:
+        NotFound: there is nothing of that name.
+        LangueError: a folder is no store, or a store is given together with other things.
+    """
+    paths = [Path(data)] if isinstance(data, str | Path) else [Path(path) for path in data]
+    if not paths:
+        raise LangueError("there is nothing to measure on; name a token store or a text file")
+    stores = [path for path in paths if (path / MANIFEST).is_file()]
+    if stores:
+        if len(paths) > 1:
+            raise LangueError(f"{stores[0]} is a token store, which is measured on alone; leave the rest out")
+        if rule is not None:
+            raise LangueError(
+                f"{stores[0]} is a token store: its documents are cut already; leave documents out"
+            )
+        return StoredDocuments(TokenStore(stores[0]), split)
+    for path in paths:
+        if path.is_dir():
+            raise NotFound(f"{path} is neither a token store (no {MANIFEST}) nor a text file")
+    return TextDocuments(paths, rule or usual)
+
+
+def usual_rule(rules: Sequence[str | None]) -> str:
+    """How texts are cut for models trained on texts cut so: as all of them, else as a file of its own."""
+    return rules[0] if rules and rules[0] is not None and len(set(rules)) == 1 else "auto"
+
+
+def split_of(
+    documents: Documents, tokenizer: Tokenizer, normalization: Normalization, fingerprint: str
+) -> Split:
+    """The documents by the ids of a tokenizer, for what needs them all at hand.
+
+    Raises:
+        LangueError: there are none.
+    """
+    if isinstance(documents, StoredDocuments) and documents.fingerprint == fingerprint:
+        return documents.split
+    if isinstance(documents, StoredDocuments):
+        documents.with_texts()
+    texts = [normalization.apply(document.text) for document in documents]
+    if not texts:
+        raise LangueError(f"{documents.name} holds no text: there is nothing to measure on")
+    rows = [np.append(ids, np.uint32(tokenizer.eos)) for ids in tokenizer.encode_batch(texts)]
+    sizes = np.array([size(text) for text in texts], np.uint64)
+    offsets = np.cumsum([0, *map(len, rows)], dtype=np.uint64)
+    return Split(documents.name, np.concatenate(rows), offsets, sizes, sizes)

@@ -1,0 +1,158 @@
+"""Scorers: whatever tells how many bits a text costs, by which tokens.
+
+The yardstick asks scorers, not models: that of a model of ours stands here, and those of other makers' models
+can stand beside it. A scorer that cannot score a text says why.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from langue.base.errors import Mismatch
+from langue.corpus.normalize import Normalization
+from langue.evaluation.documents import Document, Documents, StoredDocuments
+from langue.evaluation.score import Score, score_texts
+from langue.models.folder import ModelFolder
+from langue.protocols import Causal, Floats, Ids
+
+CLOSED = "the vocabulary is closed, and <unk> hides what it cannot spell"
+NO_PROBABILITIES = (
+    "scores by stupid backoff are no probabilities and have no perplexity; "
+    "they may still rank texts (langue score)"
+)
+BEFORE = 7  # tokens before one that a model holds impossible: the longest n-grams reach so far
+
+
+class TextBits(NamedTuple):
+    """What a text costs: its tokens, its end included, and their bits."""
+
+    bits: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Unscored:
+    """A text that a scorer cannot score."""
+
+    reason: str
+
+
+class TextScorer(Protocol):
+    """Tells what texts cost.
+
+    Attributes:
+        name: for tables.
+        tokens_by: fingerprint of its tokenizer: perplexities by token compare only where it is the same.
+        closed: why it has no bits per byte, though it has bits; None where it has.
+        normalization: what it does to a text before it; None: nothing.
+        window: tokens it sees at once; None where there is no bound.
+        stride: tokens scored afresh each time the window moves on.
+        impossible: the first tokens that got probability 0, in words; None: none so far.
+        seconds: that `bits` took, encoding excluded.
+    """
+
+    name: str
+    tokens_by: str
+    closed: str | None
+    window: int | None
+    stride: int | None
+    impossible: str | None
+    seconds: float
+
+    @property
+    def normalization(self) -> Normalization | None: ...
+
+    def prepare(self, documents: Documents) -> None:
+        """Look at what is to be measured before the first document is."""
+
+    def score(self, texts: Sequence[str]) -> "list[Score | Unscored]":
+        """Tokens of each text with their byte spans and bits, each text a document of its own."""
+        ...
+
+    def bits(self, documents: Sequence[Document]) -> list[TextBits | Unscored]:
+        """What each document costs: the sums of `score`, and nothing held beside them."""
+        ...
+
+
+class ModelScorer:
+    """A `TextScorer` of a model folder. It takes the ids of a store of its tokenizer as they are.
+
+    Raises:
+        Unsupported: the model gives no text a probability from left to right.
+    """
+
+    def __init__(self, folder: ModelFolder[Any]) -> None:
+        self.folder: ModelFolder[Causal] = folder.require(Causal)
+        self.model = self.folder.model
+        self.name = folder.path.name
+        self.tokens_by = folder.preprocessing.fingerprint
+        self.window, self.stride = self.model.window, self.model.stride
+        self.impossible: str | None = None
+        self.seconds = 0.0
+        self.closed: str | None = None
+        self._takes_ids = False
+
+    @property
+    def normalization(self) -> Normalization:
+        return self.folder.normalization
+
+    def score(self, texts: Sequence[str]) -> list[Score | Unscored]:
+        return [*score_texts(self.model, self.folder.tokenizer, self.normalization, texts)]
+
+    def bits(self, documents: Sequence[Document]) -> list[TextBits | Unscored]:
+        if not self.model.normalized:
+            return [Unscored(NO_PROBABILITIES)] * len(documents)
+        sequences = self.encode(documents)
+        started = time.perf_counter()
+        log_probs = self.model.log_probs(sequences)
+        self.seconds += time.perf_counter() - started
+        if self.impossible is None:
+            self.impossible = self._first_impossible(sequences, log_probs)
+        return [
+            TextBits(-float(log_p.sum(dtype=np.float64)) / math.log(2), len(log_p)) for log_p in log_probs
+        ]
+
+    def encode(self, documents: Sequence[Document]) -> list[Ids]:
+        """The documents in the ids of the model, each closed by `<eos>`."""
+        if all(document.ids is not None for document in documents) and self._takes_ids:
+            return [document.ids for document in documents if document.ids is not None]
+        tokenizer = self.folder.tokenizer
+        texts = [self.normalization.apply(document.text) for document in documents]
+        return [np.append(ids, np.uint32(tokenizer.eos)) for ids in tokenizer.encode_batch(texts)]
+
+    def prepare(self, documents: Documents) -> None:
+        """Look at what is to be measured before the first document is.
+
+        Raises:
+            Mismatch: they are stored with a closed vocabulary, so that no other tokenizer can read them.
+        """
+        self._takes_ids = documents.fingerprint == self.tokens_by
+        if isinstance(documents, StoredDocuments) and not self._takes_ids:
+            if documents.closed:
+                raise Mismatch(
+                    f"{documents.name} is a store of a closed vocabulary, whose <unk> stands for lost text, "
+                    f"and {self.folder.path} has another tokenizer; measure on the text file itself"
+                )
+            documents.with_texts()
+        self.seconds, self.impossible = 0.0, None
+        closed = documents.closed if self._takes_ids else self.folder.tokenizer.closed
+        self.closed = CLOSED if closed else None
+        self.model.log_probs([np.array([self.model.vocabulary.eos])])  # compiling, mapping: not timed
+
+    def _first_impossible(self, sequences: Sequence[Ids], log_probs: Sequence[Floats]) -> str | None:
+        """The first token of probability 0, after those the model looked back on, in words."""
+        reach = min(BEFORE, BEFORE if self.model.reach is None else self.model.reach)
+        for ids, log_p in zip(sequences, log_probs, strict=True):
+            if np.isneginf(log_p).any():
+                index = int(np.isneginf(log_p).argmax())
+                tokenizer = self.folder.tokenizer
+                *before, last = (
+                    "<eos>" if id == tokenizer.eos else tokenizer.decode([id])
+                    for id in ids[max(0, index - reach) : index + 1]
+                )
+                return f"the model gives probability 0 to {last!r} after {''.join(before)!r}"
+        return None

@@ -1,0 +1,116 @@
+"""What `make lint` asks of the source beside ruff and mypy: `python tests/lint_names.py`.
+
+Names: a word that says nothing of what it names is refused as an identifier, or as a part of one.
+Types: every function is annotated, but those compiled by numba, whose types are those of the call; mypy could
+only ask this of all functions of a file or of none.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "langue"
+
+# Words that are refused, and what to write instead.
+WORDS = {
+    "found": "name a result by what it is",
+    "place": "index, position, offset, row or slot",
+    "places": "indices, positions, offsets, rows or slots",
+}
+# Folders and files that are still to be cleaned; nothing is to be added.
+UNCLEANED: tuple[str, ...] = (
+    "api",
+    "cli",
+    "evaluation",
+    "generation",
+    "interop",
+    "models/encoders",
+    "models/folder.py",
+    "models/networks",
+    "models/registry.py",
+    "models/taggers/base.py",
+    "models/taggers/encoder_tagger.py",
+    "models/taggers/heads.py",
+    "models/taggers/hmm_tagger.py",
+    "models/taggers/labels.py",
+    "models/taggers/rnn_tagger.py",
+    "nn",
+    "protocols",
+    "tasks",
+    "training",
+)
+COMPILED = {"njit", "overload", "intrinsic"}
+
+
+def identifiers(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Every name that the source itself chooses or uses, and its line."""
+    for node in ast.walk(tree):
+        line = getattr(node, "lineno", 0)
+        match node:
+            case ast.Name(id=name) | ast.arg(arg=name) | ast.Attribute(attr=name):
+                yield line, name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield line, name
+            case ast.keyword(arg=str(name)) | ast.alias(asname=str(name)) | ast.alias(name=name):
+                yield line, name
+            case (
+                ast.MatchAs(name=str(name))
+                | ast.MatchStar(name=str(name))
+                | ast.ExceptHandler(name=str(name))
+            ):
+                yield line, name
+            case ast.Global(names=names) | ast.Nonlocal(names=names):
+                yield from ((line, name) for name in names)
+
+
+def refused(tree: ast.AST) -> Iterator[str]:
+    """A message for each identifier that has a refused word in it."""
+    seen = set()
+    for line, name in identifiers(tree):
+        for word in WORDS.keys() & set(name.lower().strip("_").split("_")):
+            if (line, name) not in seen:
+                seen.add((line, name))
+                yield f"{line}: `{name}`: {WORDS[word]}"
+
+
+def unannotated(tree: ast.AST, compiled: bool = False) -> Iterator[str]:
+    """A message for each function whose parameters or result have no type."""
+    for node in ast.iter_child_nodes(tree):
+        inside = compiled
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            inside |= any(_name(decorator) in COMPILED for decorator in node.decorator_list)
+            if not inside and not _is_annotated(node):
+                yield f"{node.lineno}: `{node.name}` has a parameter or a result without a type"
+        yield from unannotated(node, inside)
+
+
+def _name(decorator: ast.expr) -> str:
+    if isinstance(decorator, ast.Call):
+        decorator = decorator.func
+    return ast.unparse(decorator).rpartition(".")[2]
+
+
+def _is_annotated(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    listed = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    listed += [argument for argument in (function.args.vararg, function.args.kwarg) if argument]
+    untyped = [argument.arg for argument in listed if argument.annotation is None]
+    if untyped[:1] in (["self"], ["cls"]):
+        untyped = untyped[1:]
+    return not untyped and (function.returns is not None or (function.name == "__init__" and len(listed) > 1))
+
+
+def main() -> int:
+    messages = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        name = path.relative_to(SOURCE)
+        parents = {str(folder) for folder in (name, *name.parents)}
+        kinds = [unannotated(tree)] if parents & set(UNCLEANED) else [unannotated(tree), refused(tree)]
+        messages += [f"{path.relative_to(SOURCE.parents[1])}:{message}" for kind in kinds for message in kind]
+    print("\n".join(messages) or f"names and types of {SOURCE.name}: no issue")
+    return bool(messages)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""The house's own lint refuses what it says, and nothing else."""
+
+import ast
+
+import pytest
+from tests.lint_names import SOURCE, UNCLEANED, refused, unannotated
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "found = 1",
+        "def place(x): ...",
+        "def f(places): ...",
+        "for place, x in y: ...",
+        "f(found=1)",
+        "x.found",
+        "_place = 0",
+        "import x as found",
+        "def f():\n    nonlocal found",
+        "best_found = 2",
+    ],
+)
+def test_words_that_say_nothing_are_refused(source: str) -> None:
+    assert list(refused(ast.parse(source)))
+
+
+def test_the_same_words_in_prose_and_within_others_are_not() -> None:
+    source = 'foundation = replace(x, \'found\')  # found in place\n"""found a place"""'
+    assert not list(refused(ast.parse(source)))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(x): ...",
+        "def f(x: int): ...",
+        "class A:\n    def f(self, x) -> int: ...",
+        "def f(*x) -> int: ...",
+    ],
+)
+def test_functions_without_types_are_refused(source: str) -> None:
+    assert len(list(unannotated(ast.parse(source)))) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "@njit\ndef f(x): ...",
+        "@njit(inline='always')\ndef f(x):\n    def g(y): ...",
+        "@overload(f, inline='always')\ndef g(x):\n    def h(y): ...",
+        "class A:\n    def f(self, x: int) -> int: ...",
+        "def f() -> None: ...",
+    ],
+)
+def test_functions_with_types_and_compiled_ones_are_not(source: str) -> None:
+    assert not list(unannotated(ast.parse(source)))
+
+
+def test_what_is_still_to_be_cleaned_is_there() -> None:
+    assert [name for name in UNCLEANED if not (SOURCE / name).exists()] == []
