@@ -29,9 +29,12 @@ PLAIN = ("Karl left old Paris in May.", "李华去了北京。")
 MASKED = ("fox [MASK] moon", "在[MASK]里")  # the windows are short
 STARTED_FROM = ("models/bert",)  # what recipes start from; reading them looks there for shapes
 # `truncated` counted the texts of `classify` too, where they were asked for before.
-NOT_FIGURES = ("model", "seconds", "checks", "reason", "truncated", "measured_on", "normalization")
+# `found` and `copied` looked at tokens, and missed what stands between.
+NOT_FIGURES = (
+    "model", "seconds", "checks", "reason", "truncated", "measured_on", "normalization", "found", "copied",
+)  # fmt: skip
 
-RENAMED = {"least": "min_tokens", "pair": "electra"}  # old name → name
+RENAMED = {"pair": "electra"}  # old name → name
 
 
 def of_model(path: str | Path, on: str | Path | None = None) -> dict[str, Any]:
@@ -96,9 +99,6 @@ def _of_causal(model: Any) -> dict[str, Any]:
         "sampled": model.generate(PROMPT, seed=3, max_tokens=10).text,
         "beam": best[0].text if best else None,
     }
-    if model.info()["family"] == "infinigram":
-        found["found"] = model.find("the moon").to_json()
-        found["copied"] = model.copied(TEXTS[0], min_tokens=3).to_json()
     return found
 
 

@@ -13,7 +13,7 @@ NAME = "copied"
 def command(
     model: Annotated[Path, typer.Argument(help="Model folder of the family infinigram.")],
     text: Annotated[Path, typer.Argument(help="One text, or records joined to one; - for standard input.")],
-    min_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a piece that counts as copied.")] = 8,
+    min_bytes: Annotated[int, typer.Option(min=1, help="Bytes of a piece that counts as copied.")] = 32,
     limit: Annotated[int, typer.Option(min=0, help="Pieces to show, the longest first.")] = 10,
     text_field: TextField = None,
     json: Json = False,
@@ -23,7 +23,7 @@ def command(
     from langue import api
 
     found = api.InfiniGramModel.load(model).copied(
-        "\n".join(read_lines(text, text_field)), min_tokens=min_tokens, limit=limit
+        "\n".join(read_lines(text, text_field)), min_bytes=min_bytes, limit=limit
     )
     if json:
         print_json(found.to_json())
