@@ -63,7 +63,10 @@ class Report:
         for reason, counter in self.ledger["dropped"].items():
             lines.append(f"dropped    {reason}: {_counts(counter)}")
         if self.ledger["near_duplicates"] is not None:
-            lines.append(f"near-dups  {self.ledger['near_duplicates']:,} documents much like an earlier one")
+            lines.append(
+                f"near-dups  {self.ledger['near_duplicates']:,} documents much like an earlier one "
+                "(more than half is shared)"
+            )
         for name, totals in self.splits.items():
             lines.append(f"{name:<10} {_counts(totals)}")
         for split, count in self.ledger["leaks"].items():
