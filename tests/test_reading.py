@@ -1,6 +1,6 @@
 """A forward pass and a step of training are short enough to be read: bounds on the files that they run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,14 @@ from tests.tracer import files_run, table
 
 from langue.base.config import decode
 from langue.models.registry import family
+from langue.tasks.examples import ExampleBatches
+from langue.tasks.learn import TaskModel
 from langue.tokens.store import TokenStore
-from langue.training.distributed import World
-from langue.training.loop import Trainer
+from langue.training.config import TrainingConfig
 from langue.training.recipe import read_recipe
+from langue.training.train import trainer_of
+from langue.training.trainer import Trainer
+from langue.training.world import World
 
 TINY: dict[str, Any] = {"layers": 2, "width": 32, "context": 32, "dropout": 0.1}
 KERNELS = {"nn/dropout.py", "nn/cross_entropy.py", "nn/fast/choices.py", "nn/fast/dropout.py"}
@@ -56,18 +60,29 @@ def test_a_forward_pass_with_its_loss_can_be_read(
     assert sum(files.values()) <= bound, f"{name}:\n{table(files)}"
 
 
-def of_trainer(store: TokenStore) -> Trainer:
+def language_model(store: TokenStore) -> Trainer:
     recipe = read_recipe("gpt2", [f"{name}={value}" for name, value in TINY.items()] + ["heads=2"])
     kind: Any = recipe.family
-    return Trainer(recipe, kind.build(recipe.model, kind.vocabulary(store), 0), store, World())
+    return trainer_of(recipe, kind.build(recipe.model, kind.vocabulary(store), 0), store, World())
+
+
+def of_labeled(store: TokenStore) -> Trainer:
+    """The smallest network on examples: all that runs is the trainer's."""
+
+    def loss(network: torch.nn.Linear, examples: Sequence[float]) -> torch.Tensor:
+        return network(torch.tensor(examples)[:, None]).square().sum()
+
+    source = ExampleBatches(
+        [0.5, 1.0, 2.0], lambda example: 1, lambda example: 1, by_length=True, rows=2, seed=0
+    )
+    return Trainer(TrainingConfig(), TaskModel(torch.nn.Linear(1, 1), loss), source, World(), all_used=False)
 
 
 @pytest.mark.parametrize(
     ("trainer", "bound"),
     [
-        pytest.param(
-            of_trainer, 300, marks=pytest.mark.xfail(strict=True, reason="the trainer is being rewritten")
-        )
+        (language_model, 300),
+        (of_labeled, 300),
     ],
 )
 def test_a_step_of_training_on_one_device_can_be_read(

@@ -30,14 +30,6 @@ def test_a_full_disk_keeps_the_old_file_and_says_so(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("inside", [True, False])
-def test_only_what_is_written_is_said_to_be_unwritable(tmp_path: Path, inside: bool) -> None:
-    name = ".out.x/part" if inside else "outer.txt"
-    expected: type[Exception] = LangueError if inside else PermissionError
-    with pytest.raises(expected), files.writing(tmp_path / "out"):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(tmp_path / name))
-
-
 def test_an_output_that_is_an_input_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     text = tmp_path / "in" / "a.txt"
@@ -123,7 +115,7 @@ def test_json_is_strict_both_ways(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     files.write_json(path, {"名": [1, None]})
     assert files.read_json(path) == {"名": [1, None]}
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="JSON compliant"):
         files.write_json(path, float("nan"))
     path.write_text("{\n  oops\n}")
     with pytest.raises(LangueError, match="line 2"):

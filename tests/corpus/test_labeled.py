@@ -16,7 +16,7 @@ def test_reads_columns_and_records(tmp_path: Path, caplog: pytest.LogCaptureFixt
         (("北京的天气",), "3"),
         ((" good film ",), "1"),
     ]
-    assert found[1].place == f"{columns}, line 3"
+    assert found[1].location == f"{columns}, line 3"
     assert "passed over 1 empty lines" in caplog.text
     records = tmp_path / "a.jsonl"
     records.write_text('{"text": "a\\tb", "second": "c", "label": 0, "id": 7}\n', encoding="utf-8")
@@ -34,6 +34,12 @@ def test_reads_columns_and_records(tmp_path: Path, caplog: pytest.LogCaptureFixt
         ("a.jsonl", b'{"text": "a"}\n', "line 1 has no label; write text, label"),
         ("a.jsonl", b"[1]\n", "line 1 has no text"),
         ("a.jsonl", b"{\n", "line 1 is not JSON"),
+        ("a.jsonl", b'{"text": null, "label": "a"}\n', "line 1: text is no text but null"),
+        ("a.jsonl", b'{"text": ["a"], "label": "a"}\n', "text is no text but"),
+        ("a.jsonl", b'{"text": "a", "label": null}\n', "the label is neither text nor a number but null"),
+        ("a.jsonl", b'{"text": "a", "label": ["neg"]}\n', "the label is neither"),
+        ("a.jsonl", b'{"text": "a", "label": {"a": 1}}\n', "the label is neither"),
+        ("a.jsonl", b'{"text": "a", "label": true}\n', "the label is neither"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:

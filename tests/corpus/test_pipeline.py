@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger
-from langue.corpus.pipeline import assigned, check_splits
+from langue.corpus.pipeline import assign_splits, check_splits
 from langue.corpus.sample import sample_path
 from langue.corpus.sources import find
 from langue.corpus.split import assign
@@ -25,7 +25,7 @@ def run(
         path.write_text("\n".join(given_lines) + "\n")
         sources[name] = find([str(path)])
     ledger = Ledger()
-    return list(assigned(sources, config, ledger)), ledger
+    return list(assign_splits(sources, config, ledger)), ledger
 
 
 @given(st.text(), st.integers(0, 3))
@@ -87,7 +87,7 @@ def test_what_is_dropped_can_be_written_out(tmp_path: Path) -> None:
     ledger = Ledger()
     with path.open("wb") as file:
         ledger.write_dropped(file)
-        list(assigned({"train": find([str(tmp_path / "a.txt")])}, DataConfig(documents="line"), ledger))
+        list(assign_splits({"train": find([str(tmp_path / "a.txt")])}, DataConfig(documents="line"), ledger))
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(row["reason"], row["text"], row["id"].rpartition(":")[2]) for row in rows] == [
         ("empty", "", "2"),
@@ -120,7 +120,7 @@ def test_too_little_text_says_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize("language", ["english", "chinese"])
 def test_the_embedded_sample_is_clean_and_splits(language: str) -> None:
     ledger = Ledger()
-    kept = list(assigned({"train": find([str(sample_path(language))])}, DataConfig(), ledger))
+    kept = list(assign_splits({"train": find([str(sample_path(language))])}, DataConfig(), ledger))
     assert len(kept) > 300
     check_splits(ledger, DataConfig())
     assert not ledger.dropped and not ledger.changed

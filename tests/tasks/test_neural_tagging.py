@@ -1,6 +1,7 @@
 """Neural taggers as a user meets them: from scratch and from an encoder, used, measured and misused."""
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -201,18 +202,26 @@ def test_ctrl_c_keeps_the_best_epoch_and_before_one_nothing(
     def stopped(self: NeuralTagger, *given: Any) -> Any:
         calls.append(given)
         if len(calls) == stop_at:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return original(self, *given)
 
     monkeypatch.setattr(NeuralTagger, "loss", stopped)
     stop_at = 31  # seven steps an epoch
     message = learn(english, tmp_path / "m", "--valid", english, code=130)
-    assert f"so far are in {tmp_path / 'm'}" in message or f"so far is in {tmp_path / 'm'}" in message
+    assert f"--resume goes on. The best model so far is in {tmp_path / 'm'}" in message
     assert langue.load(tmp_path / "m").tag("Anna")
     calls.clear()
     stop_at = 3
-    learn(english, tmp_path / "none", "--valid", english, code=130)
+    assert "no model was written" in learn(english, tmp_path / "none", "--valid", english, code=130)
     assert not (tmp_path / "none").exists()
+    # What goes on ends at the bits of what was never stopped.
+    stop_at = 0
+    learn(english, tmp_path / "straight", "--valid", english)
+    for name in ("m", "none"):
+        learn(english, tmp_path / name, "--valid", english, "--resume")
+        one, other = ((tmp_path / which / "weights.safetensors").read_bytes() for which in ("straight", name))
+        assert one == other
+        assert not (tmp_path / f"{name}.run").exists()
 
 
 def test_several_seeds_and_their_best_epochs(run: Run, encoder: Path, english: Path, tmp_path: Path) -> None:
@@ -259,5 +268,5 @@ def test_what_is_made_of_what(
     )
     assert "unknown key" in run("finetune", encoder, english, "-o", out, "--set", "head=crf", code=2)
     assert "no file" in run("finetune", encoder, tmp_path / "x", "--task", "tag", "-o", out, code=2)
-    assert "keeps no checkpoints" in run("train", "rnn-tagger", english, "-o", out, "--resume", code=2)
+    assert "keeps no checkpoints" in run("train", "crf", english, "-o", out, "--resume", code=2)
     assert not out.exists()

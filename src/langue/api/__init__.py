@@ -8,6 +8,7 @@ from langue.api.models import (
     MaskedModel,
     Model,
     PathLike,
+    Seq2SeqModel,
     load,
 )
 from langue.api.verbs import (
@@ -34,6 +35,7 @@ __all__ = [
     "MaskedModel",
     "Model",
     "PathLike",
+    "Seq2SeqModel",
     "compare",
     "demo",
     "doctor",

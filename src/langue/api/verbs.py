@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from langue.api.models import CausalModel, Model, PathLike, load
 from langue.base.config import Config, decode, override
+from langue.base.deprecated import warn_renamed
 from langue.base.errors import InvalidSetting, LangueError, Unsupported
-from langue.base.files import read_bytes, read_json
+from langue.base.files import read_bytes
 from langue.models.folder import DESCRIPTION, ModelFolder, describe
 from langue.models.folder import load as load_folder
 from langue.protocols import Classifier, Masked, Tagger
-from langue.tokens.store import MANIFEST, TokenStore
+from langue.tokens.store import MANIFEST, TokenStore, read_manifest
 
 if TYPE_CHECKING:
     from langue.evaluation.compare import Comparison
     from langue.evaluation.evaluate import Evaluation
     from langue.evaluation.gradients import Gradients
     from langue.evaluation.masked import MaskedEvaluation
+    from langue.interop.formats import Export
     from langue.interop.kenlm import Query
     from langue.tasks.classification import ClassifierEvaluation
-    from langue.tasks.finetune import Finetuned
+    from langue.tasks.evaluate import TaskEvaluation
+    from langue.tasks.results import FinetuneResult
     from langue.tasks.tagging import TaggerEvaluation
     from langue.tokens.prepare import Report
     from langue.training.doctor import Finding
     from langue.training.estimate import Estimate
+    from langue.training.recipe import Recipe
 
 
 def finetune(
@@ -34,47 +39,53 @@ def finetune(
     data: PathLike,
     output: PathLike,
     *,
-    task: Literal["classify", "pair", "tag"] = "classify",
+    task: str = "classify",
     valid: PathLike | None = None,
     test: PathLike | None = None,
     assignments: Sequence[str] = (),
     overwrite: bool = False,
+    resume: bool = False,
     **settings: Any,
-) -> Finetuned:
-    """Fine-tune an encoder on labeled texts, and write the folder of the best classifier or tagger.
+) -> FinetuneResult:
+    """Fine-tune an encoder on labeled data, and write the folder of the best classifier or tagger.
 
     Args:
         model: folder of a model that reads in both directions.
         data: `text<TAB>label`, or JSON lines with `text` and `label`; of pairs, two texts; for `tag` a
             labeled file as `train` takes.
+        task: what has a label: `classify` a text, `pair` two texts together, `tag` each token of a sentence;
+            or one that was registered (`langue.tasks.registry`).
         valid: chooses the epoch and the seed; without it, a tenth of `data` does.
         test: measured at the end; nothing is chosen by it.
-        settings: of `langue.tasks.finetune.FinetuneConfig`, `epochs=3`, for `tag` also those of
-            `langue.tasks.finetune_tagger.TagConfig` and `format`, `columns`.
+        resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
+        settings: of `langue.tasks.task.FinetuneConfig`, `epochs=3`, for `tag` also those of
+            `langue.tasks.tag.TagConfig` and `format`, `columns`.
 
     Raises:
+        InvalidSetting: there is no such task.
         LangueError: a file is not of its format, or has a label that `data` has not.
-        Interrupted: Ctrl-C after an epoch; the best model so far was written.
+        Interrupted: Ctrl-C or SIGTERM; a checkpoint, and the best model so far, were written.
     """
-    from langue.corpus.tagged import TaggedConfig
-    from langue.tasks.finetune import FinetuneConfig
     from langue.tasks.finetune import finetune as run
-    from langue.tasks.finetune_tagger import TagConfig, finetune_tagger
+    from langue.tasks.registry import task as lookup
 
-    form = TagConfig if task == "tag" else FinetuneConfig
-    sections: dict[str, type[Config]] = {"finetune": form} | ({"data": TaggedConfig} if task == "tag" else {})
+    chosen_task = lookup(task)
+    sections: dict[str, type[Config]] = {"finetune": chosen_task.settings}
+    if chosen_task.data is not None:
+        sections["data"] = chosen_task.data
     chosen = override({}, assignments, sections, settings)
-    config = decode(form, chosen.get("finetune", {}), "finetune")
-    files: dict[str, Any] = {
-        "valid": Path(valid) if valid is not None else None,
-        "test": Path(test) if test is not None else None,
-    }
-    given = (load_folder(model).require(Masked), Path(data), Path(output))
-    if isinstance(config, TagConfig):
-        layout = decode(TaggedConfig, chosen.get("data", {}), "data")
-        return finetune_tagger(*given, config=config, layout=layout, **files, overwrite=overwrite)
-    assert task != "tag"
-    return run(*given, task=task, config=config, **files, overwrite=overwrite)
+    return run(
+        load_folder(model).require(Masked),
+        Path(data),
+        Path(output),
+        task=chosen_task,
+        config=decode(chosen_task.settings, chosen.get("finetune", {}), "finetune"),
+        layout=decode(chosen_task.data, chosen.get("data", {}), "data") if chosen_task.data else None,
+        valid=Path(valid) if valid is not None else None,
+        test=Path(test) if test is not None else None,
+        overwrite=overwrite,
+        resume=resume,
+    )
 
 
 def train(
@@ -103,22 +114,17 @@ def train(
         LangueError: an unknown setting, data that does not open, an output folder in the way.
         Interrupted: Ctrl-C or SIGTERM; the message says what was saved.
     """
-    from langue.training.recipe import read_recipe
-
-    resolved = read_recipe(str(recipe), assignments, settings)
+    resolved = _resolved(recipe, data, assignments, settings)
     if resolved.family.makes is Tagger:
         from langue.tasks.tagging import train_tagger
 
-        if resume:
-            raise LangueError(f"{resolved.family.name} keeps no checkpoints; train it again without --resume")
-        held_out = Path(valid) if valid is not None else None
-        train_tagger(resolved, Path(data), Path(output), valid=held_out, overwrite=overwrite)
-        return load(output)
-    if valid is not None:
+        watch = Path(valid) if valid is not None else None
+        train_tagger(resolved, Path(data), Path(output), valid=watch, overwrite=overwrite, resume=resume)
+    elif valid is not None:
         raise LangueError(
             f"{resolved.family.name} is measured on the valid split of its store; leave --valid out"
         )
-    if resolved.family.name == "ngram" and Path(data).is_file():
+    elif resolved.family.name == "ngram" and Path(data).is_file():
         from langue.interop.convert import train_text
 
         train_text(resolved.model, Path(data), Path(output), overwrite=overwrite)
@@ -138,15 +144,26 @@ def estimate(
         LangueError: as `train`; the family is not trained by gradient.
     """
     from langue.training.estimate import estimate as run
-    from langue.training.recipe import read_recipe
 
-    resolved = read_recipe(str(recipe), assignments, settings)
-    if resolved.training is None:
+    resolved = _resolved(recipe, store, assignments, settings)
+    if resolved.family.makes is Tagger or resolved.training is None:
         raise LangueError(
             f"{resolved.family.name} is estimated by {resolved.family.estimated_by}, in one pass over the "
             "text: there is nothing to foretell"
         )
     return run(resolved, TokenStore(store))
+
+
+def _resolved(
+    recipe: PathLike, data: PathLike, assignments: Sequence[str], settings: Mapping[str, Any]
+) -> Recipe:
+    """A recipe for a model that is trained on `data`, initialized from another where it says so."""
+    from langue.interop.init_from import InitFromSetting
+    from langue.training.recipe import read_recipe
+
+    setting = InitFromSetting(Path(data))
+    resolved = read_recipe(str(recipe), assignments, settings, complete=setting.complete)
+    return replace(resolved, initialize=setting.initialize if setting.path is not None else None)
 
 
 def prepare(
@@ -197,7 +214,7 @@ def evaluate(
     split: str = "test",
     documents: str | None = None,
     check: bool = False,
-) -> Evaluation | TaggerEvaluation | MaskedEvaluation | ClassifierEvaluation:
+) -> Evaluation | TaggerEvaluation | MaskedEvaluation | ClassifierEvaluation | TaskEvaluation:
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
 
     A tagger is measured in precision, recall and F1 instead; a model that reads in both directions on
@@ -214,7 +231,7 @@ def evaluate(
         Unsupported: the model's scores are no probabilities; self-tests of what has no scores of texts.
     """
     folder = load_folder(model) if isinstance(model, str | Path) else model.folder
-    if isinstance(folder.model, Tagger | Classifier):
+    if isinstance(folder.model, Tagger | Classifier) or "task" in folder.description.recipe:
         if check:
             what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
             raise Unsupported(f"{folder.path} is a {what}; the self-tests are of language models' scores")
@@ -239,10 +256,14 @@ def evaluate(
 
 def _evaluate_labeled(
     folder: ModelFolder[Any], data: PathLike | Sequence[PathLike]
-) -> TaggerEvaluation | ClassifierEvaluation:
-    """Measure a tagger or a classifier on a labeled file."""
+) -> TaggerEvaluation | ClassifierEvaluation | TaskEvaluation:
+    """Measure a model of labeled data on a file."""
     if not isinstance(data, str | Path):
         raise InvalidSetting(f"{folder.path} is measured on one labeled file, not on several")
+    if folder.family.makes not in (Tagger, Classifier):
+        from langue.tasks.evaluate import evaluate_task, task_of
+
+        return evaluate_task(folder, task_of(folder), Path(data))
     if isinstance(folder.model, Tagger):
         from langue.tasks.tagging import evaluate_tagger
 
@@ -323,49 +344,41 @@ def demo(
 
 
 def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -> Model[Any]:
-    """Write the model of an ARPA file, gzipped or not, or of a folder of Hugging Face, as a model folder.
-
-    Of Hugging Face, GPT-2, BERT and ALBERT are read.
+    """Write the model of another maker as a model folder: an ARPA file, gzipped or not, or a folder of
+    Hugging Face with a GPT-2, BERT, ALBERT or ELECTRA.
 
     Raises:
-        LangueError: the file is missing or damaged (the line is named); the output is in the way.
+        LangueError: the file is missing, damaged or of no format that langue reads (what is wrong is named),
+            or has a part that no model of langue has; the output is in the way.
     """
-    if Path(path).is_dir():
-        from langue.interop.checkpoints import import_hf
+    from langue.interop.formats import import_model as run
 
-        import_hf(Path(path), Path(output), overwrite=overwrite)
-    else:
-        from langue.interop.convert import import_arpa
-
-        import_arpa(Path(path), Path(output), overwrite=overwrite)
+    run(Path(path), Path(output), overwrite=overwrite)
     return load(output)
 
 
-def export_model(model: PathLike, output: PathLike, *, overwrite: bool = False) -> int:
-    """Write an n-gram model as an ARPA file, gzipped if its name ends in `.gz`, or a GPT-2 as a folder
-    of Hugging Face; returns its n-grams or parameters.
+def export_model(
+    model: PathLike, output: PathLike, *, format: str | None = None, overwrite: bool = False
+) -> Export:
+    """Write a model in a format that others read: an n-gram model as an ARPA file, gzipped if its name ends
+    in `.gz`; a GPT-2, BERT, ALBERT, ELECTRA or classifier as a folder of Hugging Face.
+
+    Args:
+        format: its name, where several hold such a model.
 
     Raises:
-        LangueError: no model of these families is there; the output is in the way.
+        LangueError: no format holds such a model, or it has a part that the format has not; the output is in
+            the way.
     """
-    if describe(Path(model)).family == "gpt2":
-        from langue.interop.huggingface import export_gpt2
+    from langue.interop.formats import export_model as run
 
-        return export_gpt2(Path(model), Path(output), overwrite=overwrite)
-    from langue.interop.convert import export_arpa
-
-    return export_arpa(Path(model), Path(output), overwrite=overwrite)
+    return run(Path(model), Path(output), format=format, overwrite=overwrite)
 
 
 def export_encoder(model: PathLike, output: PathLike, *, overwrite: bool = False) -> None:
-    """Write a BERT, ALBERT or the discriminator of a pair as a folder that `transformers` loads.
-
-    Raises:
-        LangueError: no such model is there, it has a part that they have not; the folder is in the way.
-    """
-    from langue.interop.checkpoints import export_hf
-
-    export_hf(Path(model), Path(output), overwrite=overwrite)
+    """The old name of `export_model`."""
+    warn_renamed("export_encoder", "export_model")
+    export_model(model, output, overwrite=overwrite)
 
 
 def doctor(folder: PathLike = ".") -> Iterator[Finding]:
@@ -389,5 +402,5 @@ def info(path: PathLike) -> dict[str, Any]:
 
         return dict(msgspec.to_builtins(describe(path)))
     if (path / MANIFEST).is_file():
-        return dict(read_json(path / MANIFEST))
+        return read_manifest(path / MANIFEST)
     raise LangueError(f"{path} is neither a model folder ({DESCRIPTION}) nor a token store ({MANIFEST})")

@@ -5,22 +5,17 @@ value out of bounds names the path too. Nothing is guessed and nothing is silent
 """
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
 import msgspec
 
 from langue.base.deprecated import rename_keys, warn_renamed
-from langue.base.errors import LangueError
-
-NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
-PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
-NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0.0)]
-PositiveFloat = Annotated[float, msgspec.Meta(gt=0.0)]
-Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-Fraction = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]  # a part of something, but not all of it
+from langue.base.errors import Damaged, LangueError
+from langue.base.files import read_json
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +50,8 @@ def decode(kind: type[C], table: Mapping[str, Any], where: str, *, stored: bool 
     for key in table:
         if key not in field_names(kind):
             raise LangueError(f"unknown key {where}.{key}{nearest(key, field_names(kind))}")
+    for key, value in table.items():
+        _check_finite(value, f"{where}.{key}")
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
@@ -64,6 +61,15 @@ def decode(kind: type[C], table: Mapping[str, Any], where: str, *, stored: bool 
             choices = [str(choice) for choice in get_args(get_type_hints(kind)[path])]
             message += nearest(str(table[path]), choices)
         raise LangueError(f"{where}.{path}: {message}" if path else f"{where}: {message}") from None
+
+
+def _check_finite(value: Any, where: str) -> None:
+    """No setting means infinity, and model.json could not keep it: JSON knows neither that nor NaN."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise LangueError(f"{where}: {value} is no number that can be kept; write one that is finite")
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    for one in inner:
+        _check_finite(one, where)
 
 
 def with_new_names(kind: type[Config], table: Mapping[str, Any], where: str | None) -> dict[str, Any]:
@@ -98,6 +104,33 @@ def _inherited(kind: type[Config], attribute: str) -> dict[str, Any]:
     return result
 
 
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def read_struct(kind: type[S], path: Path) -> S:
+    """What a JSON file holds, every field of its type.
+
+    Raises:
+        Damaged: it cannot be read, is no JSON, or a field is missing or of another type; it is named.
+    """
+    return convert(kind, read_json(path), path)
+
+
+def convert(kind: type[S], table: Any, path: Path) -> S:
+    """What was read from a file, every field of its type.
+
+    Raises:
+        Damaged: a field is missing or of another type; it is named.
+    """
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        message, _, field = str(error).partition(" - at `$")
+        raise Damaged(
+            f"{path} is damaged: {field.strip('.`') or 'its contents'}: {message}; make it again"
+        ) from None
+
+
 def encode(config: Config) -> dict[str, Any]:
     """The section as a plain table, every default written out: equal to what is read back from a file."""
     return dict(msgspec.json.decode(msgspec.json.encode(config)))
@@ -119,7 +152,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise LangueError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise LangueError(f"{path} is not UTF-8: byte {error.start}") from error
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise LangueError(f"{path} is not valid TOML: its brackets are too many, one in another") from None
+    except ValueError as error:  # of the form, or of a number of thousands of digits
         raise LangueError(f"{path} is not valid TOML: {error}") from error
 
 
@@ -181,5 +216,5 @@ def _resolve(name: str, sections: Mapping[str, type[Config]]) -> tuple[str, str]
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from langue.base.errors import LangueError
 from langue.cli.options import Json, Quiet, TextField, print_json, read_lines
 
 NAME = "embed"
@@ -30,12 +29,11 @@ def command(
 ) -> None:
     """Make a vector of each line: to a .npy file, or as numbers between tabs."""
     from langue import api
-    from langue.base.files import atomic_file, refuse_same
+    from langue.base.files import atomic_file, check_file_free, refuse_same
 
     if output is not None:  # before the work, not after it
         refuse_same(output, [text])
-        if output.exists() and not overwrite:
-            raise LangueError(f"{output} already exists; choose another name, or pass --overwrite")
+        check_file_free(output, overwrite=overwrite)
     vectors = api.MaskedModel.load(model).embed(read_lines(text, text_field), pooling=pooling)
     if output is not None:
         import numpy as np

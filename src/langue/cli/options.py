@@ -1,6 +1,7 @@
 """What several verbs share: `--json`, `--quiet`, and how a result reaches standard output."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example training.minutes=3."),
 ]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint, if there is one.")]
 DocumentsRule = Annotated[
     str | None,
     typer.Option(
@@ -41,6 +43,11 @@ def _quiet(value: bool) -> bool:
 Quiet = Annotated[
     bool, typer.Option("--quiet", callback=_quiet, help="Print the result and warnings only, no progress.")
 ]
+
+
+def is_first() -> bool:
+    """Whether this process speaks for those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def print_json(value: Any) -> None:

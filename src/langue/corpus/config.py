@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from langue.base.config import Config, Fraction
+from langue.base.bounds import Fraction
+from langue.base.config import Config
 from langue.corpus.normalize import Normalization
 
 DOCUMENTS = ("auto", "file", "line", "blank-line", "form-feed")

@@ -172,7 +172,7 @@ def _passages(
 
 
 def resolve(rule: str, head: bytes, several: int) -> str:
-    """Where documents of a text file end, if the user left it to us.
+    """The rule by which documents of a text file end, where the user left it to us.
 
     A file with form-feed lines ends them there; of many files each is a document; one file, or a
     few, are cut into passages, for one long document could not be split into train and test.
@@ -200,7 +200,7 @@ def _pieces(rule: str, lines: Lines, total: int, ledger: Ledger) -> Iterator[Pie
         "passage": lambda line, size: size >= passage and (not line.strip() or size >= 2 * passage),
     }
     shortened = _shortened(lines, passage, ledger) if rule == "passage" else lines
-    yield from _grouped(shortened, ends[rule], ledger)
+    yield from _group_lines(shortened, ends[rule], ledger)
 
 
 def _shortened(lines: Iterable[bytes], size: int, ledger: Ledger) -> Iterator[bytes]:
@@ -227,7 +227,9 @@ def _end_of_part(line: bytes, begin: int, size: int) -> int:
     return begin + len(whole_characters(line[begin:high])[0])
 
 
-def _grouped(lines: Iterable[bytes], ends: Callable[[bytes, int], bool], ledger: Ledger) -> Iterator[Piece]:
+def _group_lines(
+    lines: Iterable[bytes], ends: Callable[[bytes, int], bool], ledger: Ledger
+) -> Iterator[Piece]:
     """Lines gathered into documents; a separator line that is blank belongs to neither side."""
     offset, size = 0, 0
     gathered: list[bytes] = []

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from langue.base.errors import Damaged, LangueError, MissingExtra
+from langue.base.files import parse_json
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger
@@ -55,8 +56,8 @@ def kind_of(suffix: str, head: bytes, text_field: str | None) -> Kind:
 
 def _is_object(line: bytes) -> bool:
     try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
+        return isinstance(parse_json(line, ""), dict)
+    except Damaged:
         return False
 
 
@@ -84,14 +85,12 @@ def read_json_lines(name: str, config: DataConfig, ledger: Ledger, lines: Lines)
             continue
         where = f"{name}:{number}"
         try:
-            record = json.loads(decoded)
-        except (ValueError, RecursionError) as error:  # a number without end, brackets without end
+            record = parse_json(decoded, f"{name}: line {number}")
+        except Damaged as error:
             if config.invalid == "skip":
                 ledger.miss(Document(decoded, where, name), "invalid JSON")
                 continue
-            raise LangueError(
-                f"{name}: line {number} is not JSON: {_reason(error)}; put it right, or pass --invalid skip"
-            ) from None
+            raise Damaged(f"{error}; put it right, or pass --invalid skip") from None
         if (text := _text(record, f"{name}: line {number}", config)) is not None:
             yield Document(text, where, name)
         else:
@@ -100,7 +99,7 @@ def read_json_lines(name: str, config: DataConfig, ledger: Ledger, lines: Lines)
 
 def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
-        return "it is nested too deep"
+        return "its brackets are too many, one in another"
     return error.msg if isinstance(error, json.JSONDecodeError) else str(error).partition(";")[0]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from langue.base.arrays import Array
 from langue.base.errors import LangueError
-from langue.base.groups import grouped
+from langue.base.groups import group_by_size
 from langue.models.counts.suffix_array import matching_statistics
 from langue.models.folder import ModelFolder
 from langue.protocols import Searchable
@@ -89,8 +89,7 @@ class Copied:
             f"{self.share:.1%} of {self.bytes:,} bytes stand in {SEARCHED}, "
             f"in pieces of {self.min_bytes} bytes and more"
         ]
-        for span in self.spans:
-            lines.append(f"{span.bytes:>6} bytes  document {span.document:>6}  {span.text!r}")
+        lines += [f"{span.bytes:>6} bytes  document {span.document:>6}  {span.text!r}" for span in self.spans]
         return "\n".join(lines)
 
 
@@ -172,7 +171,7 @@ def _candidates(loaded: ModelFolder[Any], tokenizer: Tokenizer, data: bytes, win
     table[wanted >> np.uint64(44)] = True
     numbered = enumerate(_training_text(loaded, tokenizer))
     first: dict[bytes, int] = {}  # piece → document
-    for block in grouped(numbered, lambda document: len(document[1]), BLOCK_BYTES):
+    for block in group_by_size(numbered, lambda document: len(document[1]), BLOCK_BYTES):
         joined = BETWEEN.join(document for _, document in block)
         hashes = _hashes(joined, window)
         likely = np.flatnonzero(table[hashes >> np.uint64(44)])

@@ -12,12 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from langue.base.arrays import Floats, Ids
+from langue.base.checked import ArraySpec
 from langue.base.errors import LangueError
 from langue.nn.attention import Mask, attend
 from langue.nn.cache import Past
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.windowed import Windowed
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Seq2Seq, Vocabulary
 from langue.tokens.batch import Batch
 from langue.tokens.batches import Batches, WholeDocuments
 from langue.tokens.store import Split
@@ -50,8 +52,11 @@ class Cross(nn.Module):
         return x.unflatten(-1, (self.H, -1)).transpose(1, 2)
 
 
-class EncoderDecoder(Windowed):
-    """A `Causal` model, once a family adds these.
+SEPARATORS = ArraySpec("int64", ("n",), below="V")
+
+
+class EncoderDecoder(Windowed, Seq2Seq):
+    """A `Seq2Seq` model, once a family adds these.
 
     forward(ids, positions, documents): hidden states `(B, T, C)` of whole rows
     decode(ids, positions, mask, memory, memory_mask, past): those `(B, T, C)` of targets `(B, T)`
@@ -64,6 +69,7 @@ class EncoderDecoder(Windowed):
     """
 
     separators: torch.Tensor
+    config: Any  # of the family, with its `separator`
 
     def __init__(self, vocabulary: Vocabulary, part: int, separators: torch.Tensor | None) -> None:
         super().__init__(vocabulary, window=2 * part)  # a part and its source; it moves on by one part
@@ -89,6 +95,14 @@ class EncoderDecoder(Windowed):
     @property
     def bias(self) -> torch.Tensor | None:
         return None
+
+    @property
+    def separator(self) -> str:
+        return str(self.config.separator)
+
+    @property
+    def source_ends(self) -> frozenset[int]:
+        return frozenset(self.separators.tolist())
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         found = super().logits(hidden)

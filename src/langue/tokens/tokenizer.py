@@ -22,7 +22,7 @@ from tokenizers import Tokenizer as HFTokenizer
 from langue.base.arrays import Ids, Int64Array
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
-from langue.base.groups import grouped
+from langue.base.groups import group_by_size
 from langue.tokens.utf8 import WellFormed
 from langue.tokens.words import HAN, segment
 
@@ -83,9 +83,11 @@ class Tokenizer:
         self._hf = hf
         self.eos = _special(hf, EOS_NAMES)
         # GPT-2's has none: an id more would be one that its model has no row for.
-        self.pad = _found(hf, PAD_NAMES, self.eos)
+        self.pad = _find_id(hf, PAD_NAMES, self.eos)
         self.kind = _kind(hf)
         self.vocab_size = hf.get_vocab_size(with_added_tokens=True)
+        if max(hf.get_vocab(with_added_tokens=True).values(), default=-1) >= self.vocab_size:
+            raise LangueError(f"its ids do not run from 0 to {self.vocab_size - 1}")
         self.fingerprint = hashlib.sha256(hf.to_str().encode()).hexdigest()
         self._byte_level = _is_byte_level(hf)
         added = hf.get_added_tokens_decoder()
@@ -100,13 +102,13 @@ class Tokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[Ids]:
         """`encode` of many texts, on every core."""
-        found: list[list[Ids]] = [[] for _ in texts]
+        parts_of: list[list[Ids]] = [[] for _ in texts]
         pieces = ((owner, piece) for owner, text in enumerate(texts) for piece in self.pieces(text))
-        for batch in grouped(pieces, lambda owned: len(owned[1]), CHUNK_CHARACTERS):
+        for batch in group_by_size(pieces, lambda owned: len(owned[1]), CHUNK_CHARACTERS):
             encodings = self._encode([piece for _, piece in batch])
             for (owner, _), encoding in zip(batch, encodings, strict=True):
-                found[owner].append(np.array(encoding.ids, np.uint32))
-        return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in found]
+                parts_of[owner].append(np.array(encoding.ids, np.uint32))
+        return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in parts_of]
 
     def pieces(self, text: str) -> Iterator[str]:
         """A text in pieces of bounded length, encoded one by one: its own length costs no memory.
@@ -185,9 +187,14 @@ class Tokenizer:
             hf = HFTokenizer.from_str(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise LangueError(f"cannot read {path}: {error.strerror or error}") from error
-        except Exception as error:  # the library raises bare Exception for any fault of the file
+        except BaseException as error:  # the library has one of its own, and raises bare Exception else
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
             raise LangueError(f"{path} is not a tokenizer.json: {error}") from error
-        return cls(hf)
+        try:
+            return cls(hf)
+        except LangueError as error:
+            raise LangueError(f"{path} is not a tokenizer.json: {error}") from error
 
     def _encode(self, texts: list[str]) -> list[Encoding]:
         if self.kind != "words":
@@ -233,7 +240,7 @@ class StreamDecoder:
         return self._decoder.decode(self._tokenizer.token_bytes(id))
 
     def flush(self) -> str:
-        """What is left at the end; the bytes of an unfinished character become U+FFFD."""
+        """Text still held at the end; the bytes of an unfinished character become U+FFFD."""
         return self._decoder.decode(b"", final=True)
 
 
@@ -272,19 +279,19 @@ def cut(text: str, *, marks: bool = True) -> Iterator[str]:
 
 def _special(hf: HFTokenizer, names: Sequence[str]) -> int:
     """The first of these special tokens that a file has; if it has none, the first is added."""
-    if (id := _found(hf, names, -1)) >= 0:
+    if (id := _find_id(hf, names, -1)) >= 0:
         return id
     hf.add_special_tokens([names[0]])
     return _special(hf, names)
 
 
-def _found(hf: HFTokenizer, names: Sequence[str], otherwise: int) -> int:
+def _find_id(hf: HFTokenizer, names: Sequence[str], otherwise: int) -> int:
     ids = (hf.token_to_id(name) for name in names)
     return next((int(id) for id in ids if id is not None), otherwise)
 
 
 def _kind(hf: HFTokenizer) -> str:
-    """What a tokenizer is, by its parts: the file has no room for a name."""
+    """Kind of a tokenizer, told by its parts: the file has no room for a name."""
     model, parts = type(hf.model).__name__, repr(hf.pre_tokenizer)
     if model == "WordLevel":
         return "whitespace"

@@ -16,7 +16,8 @@ import msgspec
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers import Tokenizer as HFTokenizer
 
-from langue.base.config import Config, PositiveInt
+from langue.base.bounds import PositiveInt
+from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
 from langue.tokens.tokenizer import BYTE_OF, CHARS, EOS, PAD, UNK, WORDS, Tokenizer, cut, words_of
@@ -236,10 +237,10 @@ def _pieces(texts: list[str]) -> list[tuple[str, int]]:
         for part in cut(text):  # what is found in all of a long text is held at once
             counts.update(_PIECE.findall(part))
     kept = [piece for piece in _by_frequency(counts) if len(piece) <= LONGEST][:LEXICON]
-    return [(_spelled(piece), counts[piece]) for piece in kept]
+    return [(_spell(piece), counts[piece]) for piece in kept]
 
 
-def _spelled(piece: str) -> str:
+def _spell(piece: str) -> str:
     return piece.encode().decode("latin-1").translate(_SPELLING)
 
 
@@ -266,7 +267,7 @@ def _most_frequent(size: int, frequency: int, splitter: Any, pieces: Iterator[st
     for piece in _by_frequency(counts):
         if len(vocabulary) >= size or counts[piece] < frequency:
             break
-        vocabulary.setdefault(_spelled(piece), len(vocabulary))
+        vocabulary.setdefault(_spell(piece), len(vocabulary))
     hf = HFTokenizer(models.BPE(vocabulary, merges=[], ignore_merges=True))
     hf.pre_tokenizer = pre_tokenizers.Sequence([splitter, ONE_PIECE])
     return hf

@@ -9,15 +9,8 @@ import torch
 
 from langue.base.config import decode
 from langue.base.errors import LangueError
-from langue.models.encoders.albert import (
-    Albert,
-    AlbertConfig,
-    batches,
-    build,
-    from_hf,
-    load,
-    to_hf,
-)
+from langue.interop.huggingface.albert import from_hf, to_hf
+from langue.models.encoders.albert import Albert, AlbertConfig, batches, build, load
 from langue.protocols import Masked, Vocabulary
 from langue.tokens.store import TokenStore
 
@@ -90,7 +83,7 @@ def test_packed_rows_have_the_loss_of_padded_ones(position: str, text_store: Tok
     batch = batches(text_store.split("train"), vocabulary, model.config, 6, 24, 0).batch(0)
     assert (batch.segments.max(1) > batch.segments.min(1)).any()
     with torch.no_grad():
-        one, other = float(model.loss(batch)), float(model.loss(batch.unpacked()))
+        one, other = float(model.loss(batch)), float(model.loss(batch.unpack()))
     assert one == pytest.approx(other, rel=1e-5)
 
 

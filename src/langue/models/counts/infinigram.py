@@ -11,15 +11,17 @@ Deviates from the paper in `<s>`, which it has not.
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids
+from langue.base.bounds import NonNegativeFloat
+from langue.base.checked import ArraySpec, check, damaged, once, read_array
 from langue.base.compiled import njit
-from langue.base.config import Config, NonNegativeFloat
+from langue.base.config import Config
 from langue.models.counts.ngram.counts import stream_of
-from langue.models.counts.suffix_array import follow, locate, narrow, suffix_array
+from langue.models.counts.suffix_array import follow, is_suffix_array, locate, narrow, suffix_array
 from langue.models.family import Family
 from langue.protocols import Causal, Vocabulary
 from langue.tokens.store import TokenStore
@@ -31,6 +33,28 @@ class InfiniGramConfig(Config, frozen=True):
     RENAMED: ClassVar[Mapping[str, str]] = {"add": "alpha"}
 
     alpha: NonNegativeFloat = 0.0  # to every count; 0 is the paper
+
+
+class Corpus(NamedTuple):
+    """The training text, and what finds any string in it."""
+
+    # Every document after its `<s>`, and one `<s>` at the end.
+    stream: Annotated[Array, ArraySpec("uint32", ("positions",), below="V + 1")]
+    suffixes: Annotated[Array, ArraySpec("uint32", ("positions",), below="positions")]  # its suffix array
+
+    def check(self, where: Path, V: int) -> None:
+        """See that the positions are sorted by what stands there.
+
+        Raises:
+            LangueError: an array is not what it must be; it is named.
+        """
+        check(self, where, V=V)
+        if not len(self.stream) or self.stream[-1] != V or self.stream.min() == V:
+            raise damaged(where, "stream", "is not documents, each after its <s>, and one <s> at the end")
+        if not is_suffix_array(self.stream, self.suffixes):
+            raise damaged(
+                where, "suffixes", "are not all positions of the stream, sorted by what stands there"
+            )
 
 
 class InfiniGram(Causal):
@@ -54,15 +78,17 @@ class InfiniGram(Causal):
             array.flags.writeable = False  # as mapped ones are: compiled code is made for one of them
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
-        found = [np.empty(len(ids), np.float32) for ids in sequences]
-        for ids, scores in zip(sequences, found, strict=True):
+        self.vocabulary.check(*sequences)
+        log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
+        for ids, scores in zip(sequences, log_probs, strict=True):
             _score(self.stream, self.suffixes, self.config.alpha, self._text(ids), scores)
-        return list(found)
+        return list(log_probs)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "InfiniGramDecoder":
+        self.vocabulary.check(*prompts)
         return InfiniGramDecoder(self, [self._text(ids) for ids in prompts])
 
     def documents(self) -> Iterator[Ids]:
@@ -98,6 +124,7 @@ class InfiniGramDecoder:
         return rows
 
     def append(self, ids: Ids) -> None:
+        self.model.vocabulary.check(ids)
         stream, suffixes = self.model.stream, self.model.suffixes
         for index, id in enumerate(ids):
             text = np.append(self.texts[index], np.uint32(id)).astype(np.uint32)
@@ -118,23 +145,23 @@ def estimate(config: InfiniGramConfig, store: TokenStore) -> InfiniGram:
 
 
 def load(folder: Path, config: InfiniGramConfig, vocabulary: Vocabulary) -> InfiniGram:
-    stream, suffixes = (
-        np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("stream", "suffixes")
-    )
-    return InfiniGram(vocabulary, config, stream, suffixes)
+    files = [folder / f"{name}.npy" for name in Corpus._fields]
+    corpus = Corpus(*map(read_array, files))
+    once(files, vocabulary.size, lambda: corpus.check(folder, vocabulary.size))
+    return InfiniGram(vocabulary, config, *corpus)
 
 
 @njit
 def _read(stream, suffixes, text):
     """The begin and the range of the longest match that ends a text."""
     begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
-    for place in range(len(text)):
-        begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
+    for t in range(len(text)):
+        begin, low, high = follow(stream, suffixes, text, begin, t, low, high)
     return begin, low, high
 
 
 @njit
-def _followed(stream, suffixes, text, low, high):
+def _shorten(stream, suffixes, text, low, high):
     """The longest end of a match that something follows: its length, and the range it is followed in."""
     start = stream[len(stream) - 1]
     length = len(text)
@@ -153,17 +180,17 @@ def _score(stream, suffixes, alpha, text, scores):
     """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
     size = np.int64(stream[len(stream) - 1])
     begin, low, high = follow(stream, suffixes, text, np.int64(0), 0, np.int64(0), np.int64(len(suffixes)))
-    for place in range(1, len(text)):
-        length, after, upto = _followed(stream, suffixes, text[begin:place], low, high)
-        one, other = narrow(stream, suffixes, after, upto, length, text[place])
-        scores[place - 1] = np.log((other - one + alpha) / (upto - after + alpha * size))
-        begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
+    for t in range(1, len(text)):
+        length, after, upto = _shorten(stream, suffixes, text[begin:t], low, high)
+        one, other = narrow(stream, suffixes, after, upto, length, text[t])
+        scores[t - 1] = np.log((other - one + alpha) / (upto - after + alpha * size))
+        begin, low, high = follow(stream, suffixes, text, begin, t, low, high)
 
 
 @njit
 def _distribution(stream, suffixes, alpha, text, low, high, row):
     """Fill `row` with the log-probability of every token after a match with the range [low, high)."""
-    length, low, high = _followed(stream, suffixes, text, low, high)
+    length, low, high = _shorten(stream, suffixes, text, low, high)
     total = high - low + alpha * len(row)
     row[:] = np.log(alpha / total)
     while low < high:

@@ -15,8 +15,10 @@ import msgspec
 import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids
+from langue.base.bounds import NonNegativeFloat
+from langue.base.checked import ArraySpec, check, damaged, once, read_array, rises_within
 from langue.base.compiled import njit
-from langue.base.config import Config, NonNegativeFloat
+from langue.base.config import Config
 from langue.models.counts.ngram.counts import count, stream_of
 from langue.models.family import Family
 from langue.protocols import Causal, Vocabulary
@@ -35,10 +37,38 @@ class MarkovConfig(Config, frozen=True):
 class Chain(NamedTuple):
     """The counts as a trie, its nodes numbered level by level as in `ngram.counts.Levels`."""
 
-    word: Array  # (nodes,) uint32: the last token; children of a context are sorted by it
-    counts: Array  # (nodes,) uint32: how often the n-gram occurs
-    children: Array  # (contexts + 1,) uint32: the first child of each context
-    total: Array  # (contexts + 1,) uint32: the counts of its children; the last for no context at all
+    # The last token; children of a context are sorted by it.
+    word: Annotated[Array, ArraySpec("uint32", ("nodes",), below="V + 1")]
+    counts: Annotated[Array, ArraySpec("uint32", ("nodes",))]  # how often the n-gram occurs
+    # The first child of each context.
+    children: Annotated[
+        Array, ArraySpec("uint32", ("contexts + 1",), rising=True, first="V + 1", last="nodes")
+    ]
+    # The counts of its children; the last for no context at all.
+    total: Annotated[Array, ArraySpec("uint32", ("contexts + 1",))]
+
+    def check(self, where: Path, V: int, order: int) -> None:
+        """See that this is a trie of so many levels.
+
+        Raises:
+            LangueError: an array is not what it must be; it is named.
+        """
+        contexts = check(self, where, V=V)["contexts"]
+        first = [0, V + 1]  # of each level
+        for _ in range(order):
+            first.append(int(self.children[min(first[-1], contexts)]))
+        if first[order] != contexts or first[order + 1] != len(self.word):
+            raise damaged(where, "children", f"are not those of a trie of order {order}")
+        if not np.array_equal(self.word[: V + 1], np.arange(V + 1, dtype=np.uint32)):
+            raise damaged(where, "word", "does not begin with every token at its own place")
+        if len(self.word) > V + 1 and self.word[V + 1 :].max() == V:
+            raise damaged(where, "word", "predicts <s>")
+        if not rises_within(self.word, self.children):
+            raise damaged(where, "word", "does not rise among the children of a context")
+        upto = np.r_[0, np.cumsum(self.counts, dtype=np.int64)]
+        sums = np.diff(upto[self.children.astype(np.int64)])
+        if not np.array_equal(self.total, np.r_[sums, upto[V]]):
+            raise damaged(where, "total", "and counts: a context is not counted as often as what follows it")
 
 
 class Markov(Causal):
@@ -51,19 +81,21 @@ class Markov(Causal):
         self.vocabulary = vocabulary
         self.config = config
         self.reach = config.order
-        self.chain = Chain(*map(_frozen, chain))
+        self.chain = Chain(*map(_freeze, chain))
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
-        found = [np.empty(len(ids), np.float32) for ids in sequences]
-        for ids, scores in zip(sequences, found, strict=True):
+        self.vocabulary.check(*sequences)
+        log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
+        for ids, scores in zip(sequences, log_probs, strict=True):
             text = np.append(np.uint32(self.vocabulary.size), ids).astype(np.uint32)
             _score(*self.chain, self.vocabulary.size, self.config.order, self.config.alpha, text, scores)
-        return list(found)
+        return list(log_probs)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "MarkovDecoder":
+        self.vocabulary.check(*prompts)
         return MarkovDecoder(self, [[self.vocabulary.size, *map(int, ids)] for ids in prompts])
 
     def size(self) -> dict[str, int]:
@@ -79,7 +111,7 @@ class MarkovDecoder:
 
     def __init__(self, model: Markov, texts: list[list[int]]) -> None:
         self.model = model
-        self.texts = [self._kept(text) for text in texts]
+        self.texts = [self._cut(text) for text in texts]
 
     def log_probs(self) -> Floats:
         model = self.model
@@ -89,12 +121,13 @@ class MarkovDecoder:
         return rows
 
     def append(self, ids: Ids) -> None:
-        self.texts = [self._kept([*text, int(id)]) for text, id in zip(self.texts, ids, strict=True)]
+        self.model.vocabulary.check(ids)
+        self.texts = [self._cut([*text, int(id)]) for text, id in zip(self.texts, ids, strict=True)]
 
     def select(self, rows: Sequence[int]) -> None:
         self.texts = [self.texts[row] for row in rows]
 
-    def _kept(self, text: list[int]) -> list[int]:
+    def _cut(self, text: list[int]) -> list[int]:
         return text[max(0, len(text) - self.model.config.order) :]
 
 
@@ -109,13 +142,13 @@ def estimate(config: MarkovConfig, store: TokenStore) -> Markov:
 
 
 def load(folder: Path, config: MarkovConfig, vocabulary: Vocabulary) -> Markov:
-    files = (folder / f"{name}.npy" for name in Chain._fields)
-    return Markov(
-        vocabulary, config, Chain(*(np.load(file, mmap_mode="r", allow_pickle=False) for file in files))
-    )
+    files = [folder / f"{name}.npy" for name in Chain._fields]
+    chain = Chain(*map(read_array, files))
+    once(files, (vocabulary.size, config.order), lambda: chain.check(folder, vocabulary.size, config.order))
+    return Markov(vocabulary, config, chain)
 
 
-def _frozen(array: Array) -> Array:
+def _freeze(array: Array) -> Array:
     """Read-only, as mapped ones are: compiled code is made for one of them."""
     array = np.asarray(array)
     array.flags.writeable = False
@@ -125,28 +158,28 @@ def _frozen(array: Array) -> Array:
 @njit
 def _score(word, counts, children, total, start, order, alpha, text, scores):
     """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
-    for place in range(1, len(text)):
-        low, high, sum = _context(word, children, total, start, text[max(0, place - order) : place])
-        child = _child(word, low, high, text[place])
+    for t in range(1, len(text)):
+        low, high, mass = _context(word, children, total, start, text[max(0, t - order) : t])
+        child = _child(word, low, high, text[t])
         seen = counts[child] if child >= 0 else 0
-        scores[place - 1] = _log_prob(seen, sum, alpha, start)
+        scores[t - 1] = _log_prob(seen, mass, alpha, start)
 
 
 @njit
 def _distribution(word, counts, children, total, alpha, context, row):
     """Fill `row` with the log-probability of every token after a context."""
-    low, high, sum = _context(word, children, total, len(row), context)
-    row[:] = _log_prob(0, sum, alpha, len(row))
+    low, high, mass = _context(word, children, total, len(row), context)
+    row[:] = _log_prob(0, mass, alpha, len(row))
     for child in range(low, high):
         if word[child] < len(row):  # `<s>` is read, never predicted
-            row[word[child]] = _log_prob(counts[child], sum, alpha, len(row))
+            row[word[child]] = _log_prob(counts[child], mass, alpha, len(row))
 
 
 @njit
-def _log_prob(seen, sum, alpha, size):
-    if sum == 0:
+def _log_prob(seen, mass, alpha, size):
+    if mass == 0:
         return -np.log(size)
-    return np.log((seen + alpha) / (sum + alpha * size))
+    return np.log((seen + alpha) / (mass + alpha * size))
 
 
 @njit

@@ -1,36 +1,33 @@
 """`bert`: a Transformer encoder that predicts hidden tokens (Devlin et al. 2019).
 
 Deviates from the paper where later work found better, each time by a setting: whole words are hidden
-(`masking`), documents are packed instead of padded (`packed`). Weights go both ways to Hugging Face's
-`BertForPreTraining`, `BertForMaskedLM` and `BertModel`. `[CLS]`, `[SEP]` and `[MASK]` are ids after
+(`masking`), documents are packed instead of padded (`packed`). `[CLS]`, `[SEP]` and `[MASK]` are ids after
 those of the tokenizer. Letters: B batch, T time, C channels, H heads, V vocabulary.
 """
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from langue.base.errors import LangueError
 from langue.models.encoders.base import MaskedModel
 from langue.models.encoders.config import MaskedConfig
+from langue.models.encoders.init_from import init_encoder
 from langue.models.encoders.setup import batches, flops
-from langue.models.encoders.start import start_from
 from langue.models.family import Family
 from langue.nn.attention import Attention, Mask
 from langue.nn.bidirectional import attend_at
 from langue.nn.disentangled import DisentangledAttention
 from langue.nn.dropout import Dropout
 from langue.nn.initial import normal_weights
-from langue.nn.released import Names, Weights, paired, rename_from_hf, rename_to_hf
-from langue.nn.weights import load_state, load_weights
+from langue.nn.weights import load_weights
 from langue.protocols import Masked, Vocabulary
 from langue.tokens.masked_batch import SentencePairs
 
-EPSILON = 1e-12  # of the layer norms, as released
+EPSILON = 1e-12  # of the layer norms, as published
 
 
 class BertConfig(MaskedConfig, frozen=True):
@@ -147,7 +144,7 @@ class Prediction(nn.Module):
 
 
 class Bert(MaskedModel):
-    """A `Masked` model. `pooler` and `relation` are there where it is trained on pairs."""
+    """A `Masked` model. `relation` is there where it is trained on pairs, and so is `pooler`."""
 
     def __init__(self, config: BertConfig, vocabulary: Vocabulary) -> None:
         L, C, H, T = config.shape
@@ -163,7 +160,7 @@ class Bert(MaskedModel):
         self.positions = nn.Embedding(T, C) if config.enhanced_mask_decoder else None
         self.decoder = DisentangledBlock(C, H, d_ff, config.dropout) if config.enhanced_mask_decoder else None
         self.prediction = Prediction(V, C, C)
-        self.pooler = nn.Linear(C, C) if config.sentence_pairs != "none" else None
+        self.pooler = nn.Linear(C, C) if config.pooled else None
         self.relation = nn.Linear(C, 2) if config.sentence_pairs != "none" else None
 
     def forward(
@@ -198,98 +195,10 @@ class Bert(MaskedModel):
         return layers + 6.0 * self.config.mlm_probability * (self.output[0].numel() + C * C)
 
 
-def hf_names(config: BertConfig) -> Names:
-    """Our tensors by the names of Hugging Face's `BertForPreTraining`."""
-    names: dict[str, tuple[str, ...]] = {
-        "embeddings.word.weight": ("bert.embeddings.word_embeddings.weight",),
-        "embeddings.position.weight": ("bert.embeddings.position_embeddings.weight",),
-        "embeddings.part.weight": ("bert.embeddings.token_type_embeddings.weight",),
-        "prediction.bias": ("cls.predictions.bias",),
-    }
-    layers: dict[str, tuple[str, ...]] = {
-        "embeddings.norm": ("bert.embeddings.LayerNorm",),
-        "pooler": ("bert.pooler.dense",),
-        "relation": ("cls.seq_relationship",),
-        "prediction.dense": ("cls.predictions.transform.dense",),
-        "prediction.norm": ("cls.predictions.transform.LayerNorm",),
-    }
-    layers |= hf_layer_names(config.shape.layers, "layers", "bert.encoder.layer")
-    return names | paired(layers)
-
-
-def hf_layer_names(count: int, ours: str, theirs: str) -> dict[str, tuple[str, ...]]:
-    """Of the blocks of an encoder, the names of their linear layers and norms."""
-    names: dict[str, tuple[str, ...]] = {}
-    for layer in range(count):
-        own, other = f"{ours}.{layer}", f"{theirs}.{layer}"
-        parts = ("query", "key", "value")
-        names[f"{own}.attn.c_attn"] = tuple(f"{other}.attention.self.{part}" for part in parts)
-        names[f"{own}.attn.c_proj"] = (f"{other}.attention.output.dense",)
-        names[f"{own}.norm_1"] = (f"{other}.attention.output.LayerNorm",)
-        names[f"{own}.c_fc"] = (f"{other}.intermediate.dense",)
-        names[f"{own}.c_proj"] = (f"{other}.output.dense",)
-        names[f"{own}.norm_2"] = (f"{other}.output.LayerNorm",)
-    return names
-
-
-def from_hf(config: BertConfig, vocabulary: Vocabulary, weights: Weights, seed: int = 0) -> Bert:
-    """The model with the weights of a BERT of Hugging Face.
-
-    What a released encoder has not, as `BertModel` has no head, keeps the random weights of `seed`.
-
-    Raises:
-        LangueError: the weights are of another shape or kind of model.
-    """
-    if not any(name.startswith("bert.") for name in weights):
-        weights = {f"bert.{name}": tensor for name, tensor in weights.items()}
-    model = build(config, vocabulary, seed)
-    own = model.state_dict()
-    state = {name: part for name, part in own.items() if not name.startswith(("embeddings.", "layers."))}
-    found = rename_from_hf(hf_names(config), weights)
-    load_state(
-        model, state | {name: part for name, part in found.items() if name in own}, "what was released"
-    )
-    return model
-
-
-def to_hf(model: Bert) -> tuple[dict[str, Any], Weights]:
-    """The configuration and the weights that Hugging Face's BERT reads.
-
-    Raises:
-        LangueError: the model has attention that BERT had not.
-    """
-    if model.config.attention != "plain":
-        raise LangueError(f"BERT has no attention = {model.config.attention}; train without it")
-    L, C, H, T = model.config.shape
-    table = {
-        "architectures": ["BertForPreTraining" if model.pooler is not None else "BertForMaskedLM"],
-        "model_type": "bert",
-        "vocab_size": len(model.output[0]),
-        "hidden_size": C,
-        "num_hidden_layers": L,
-        "num_attention_heads": H,
-        "intermediate_size": model.config.d_ff or 4 * C,
-        "max_position_embeddings": T,
-        "type_vocab_size": 2,
-        "hidden_act": "gelu",
-        "hidden_dropout_prob": model.config.dropout,
-        "attention_probs_dropout_prob": model.config.dropout,
-        "layer_norm_eps": EPSILON,
-        "pad_token_id": 0,
-    }
-    weights = rename_to_hf(hf_names(model.config), model.state_dict())
-    weights["cls.predictions.decoder.weight"] = model.output[0].detach()
-    weights["cls.predictions.decoder.bias"] = model.output[1].detach()
-    return table, weights
-
-
 def build(config: BertConfig, vocabulary: Vocabulary, seed: int) -> Bert:
-    """A model with random weights, or those it is to start from."""
-    config.resolve_special_ids(vocabulary)
+    """A model with random weights."""
     model = Bert(config, vocabulary)
     normal_weights(model, seed)  # N(0, 0.02²), as in the released code
-    if config.init_from:
-        start_from(model, Path(config.init_from), family="bert")
     return model
 
 
@@ -299,7 +208,7 @@ def load(folder: Path, config: BertConfig, vocabulary: Vocabulary) -> Bert:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(Bert(config, vocabulary), folder)
+    return load_weights(lambda: Bert(config, vocabulary), folder)
 
 
 FAMILY = Family(
@@ -311,5 +220,5 @@ FAMILY = Family(
     load=load,
     build=build,
     batches=batches,
-    reads_spellings=True,  # to match the vocabulary of a model it starts from
+    init_from=init_encoder("bert", ("attention", "enhanced_mask_decoder")),
 )

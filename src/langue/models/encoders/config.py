@@ -1,18 +1,16 @@
-"""The settings that every encoder has: its shape, what is hidden from it, and where it starts."""
+"""The settings that every encoder has: its shape, and what is hidden from it."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import msgspec
 
+from langue.base.bounds import Fraction, NonNegativeInt
 from langue.base.config import Config
-from langue.models.encoders.start import settings_of
 from langue.protocols import Vocabulary
 from langue.tokens.masked_batch import SentencePairs, Specials
 from langue.tokens.masking import Masking
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
 # size → layers, width, heads, context; "base" is the BERT of 110 million parameters
 SIZES = {"tiny": (4, 256, 4, 128), "small": (6, 384, 6, 256), "base": (12, 768, 12, 512)}
 
@@ -40,27 +38,24 @@ class MaskedConfig(Config, frozen=True):
         "sentence_pairs": {"next": "next_sentence", "order": "sentence_order"}
     }
 
-    TAKEN: ClassVar[tuple[str, ...]] = ()  # further settings that are the shape
-
-    init_from: str = ""  # a folder to go on from, ours or Hugging Face's; it says what shape is left out
+    init_from: str = ""  # what it was initialized from: a model folder, or what langue imports
     size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
-    layers: Count = 0
-    width: Count = 0
-    heads: Count = 0
-    context: Count = 0
-    d_ff: Count = 0  # width within a feed-forward layer; 0: four times the width
-    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.1 helps after many epochs
+    layers: NonNegativeInt = 0
+    width: NonNegativeInt = 0
+    heads: NonNegativeInt = 0
+    context: NonNegativeInt = 0
+    d_ff: NonNegativeInt = 0  # width within a feed-forward layer; 0: four times the width
+    dropout: Fraction = 0.0  # 0.1 helps after many epochs
     masking: Masking = "whole-word"  # what is hidden at a time: a part of a word gives the rest away
     mlm_probability: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.15  # share of the tokens
     sentence_pairs: SentencePairs = "none"  # a second task (pieces of text, how they relate)
     packed: bool = True  # false: rectangular batches with padding, the same figures more slowly
     special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
+    pooler: bool = False  # it keeps an imported pooler of [CLS], without a task on pairs
     no_mlm_head: bool = False  # imported without a head: it predicts no hidden tokens before it is trained
-    padded_vocab_size: Count = 0  # of the embedding; 0: text and special ids
+    padded_vocab_size: NonNegativeInt = 0  # of the embedding; 0: text and special ids
 
     def __post_init__(self) -> None:
-        if self.init_from and not (self.layers and self.width and self.heads and self.context and self.d_ff):
-            self._take_shape()
         shape = self.shape
         if shape.width % shape.heads:
             raise ValueError(f"width {shape.width} is not a multiple of heads {shape.heads}")
@@ -69,16 +64,10 @@ class MaskedConfig(Config, frozen=True):
         if len(self.special_ids) not in (0, 3):
             raise ValueError("special_ids are three: [CLS], [SEP], [MASK]")
 
-    def _take_shape(self) -> None:
-        """The shape of the model this one starts from, where none is given."""
-        there = settings_of(Path(self.init_from))
-        sizes = dict(zip(Shape._fields, SIZES[there.get("size", "tiny")], strict=True))
-        taken = {name: there.get(name) or size for name, size in sizes.items()}
-        taken["d_ff"] = there.get("d_ff") or 4 * taken["width"]
-        taken["special_ids"] = tuple(there.get("special_ids", ()))
-        taken |= {name: there[name] for name in self.TAKEN if name in there}
-        for name, value in taken.items():
-            msgspec.structs.force_setattr(self, name, getattr(self, name) or value)
+    @property
+    def pooled(self) -> bool:
+        """Whether there is a layer over the state of `[CLS]`."""
+        return self.pooler or self.sentence_pairs != "none"
 
     @property
     def shape(self) -> Shape:
@@ -87,11 +76,6 @@ class MaskedConfig(Config, frozen=True):
 
     def specials(self, vocabulary: Vocabulary) -> Specials:
         return Specials(*(self.special_ids or range(vocabulary.size, vocabulary.size + 3)))
-
-    def resolve_special_ids(self, vocabulary: Vocabulary) -> None:
-        """Special ids taken over from another model that stand for text in this vocabulary are let go."""
-        if any(vocabulary.spellings[id] for id in self.special_ids if id < len(vocabulary.spellings)):
-            msgspec.structs.force_setattr(self, "special_ids", ())
 
     def rows(self, vocabulary: Vocabulary) -> int:
         """Ids the model knows."""

@@ -13,47 +13,45 @@ filled by the generator. No gradient passes through the drawing (section 2).
     all                     the whole network but for the two heads (section 3.2)
     none                    nothing
 
-Deviates from the paper: special tokens are neither drawn nor judged. The discriminator goes to Hugging
-Face's `ElectraForPreTraining`. Letters: B batch, T time, C channels, E channels of the embedding, H heads,
-V vocabulary, N hidden tokens.
+Deviates from the paper: special tokens are neither drawn nor judged. Letters: B batch, T time, C channels,
+E channels of the embedding, H heads, V vocabulary, N hidden tokens.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from langue.base.errors import LangueError
+from langue.base.arrays import Floats, Ids
+from langue.base.bounds import NonNegativeInt, PositiveFloat
 from langue.models.encoders.base import MaskedModel, marked_positions
 from langue.models.encoders.bert import (
-    EPSILON,
     Block,
     DisentangledBlock,
     Embeddings,
     Prediction,
-    hf_layer_names,
     run_layers,
 )
-from langue.models.encoders.config import Count, MaskedConfig
+from langue.models.encoders.config import MaskedConfig
+from langue.models.encoders.init_from import init_encoder
 from langue.models.encoders.setup import flops
-from langue.models.encoders.start import start_from
 from langue.models.family import Family
 from langue.nn.attention import Mask
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.fast.choices import rows_per_chunk
 from langue.nn.initial import normal_weights
-from langue.nn.released import Weights, paired, rename_to_hf
 from langue.nn.weights import load_weights
-from langue.protocols import Floats, Ids, Masked, Vocabulary
+from langue.protocols import Masked, Vocabulary
 from langue.tokens.masking import NONE
 from langue.tokens.rtd import RTDBatch, RTDBatches, rtd_positions
 from langue.tokens.store import Split
 
+# What a model has in common with one that it is initialized from, besides layers, width and heads.
+SHAPE = ("embedding_sharing", "generator_layers", "generator_heads", "embedding_size", "attention")
 EmbeddingSharing = Literal["embedding", "gradient-disentangled", "all", "none"]
 
 
@@ -66,13 +64,11 @@ class ElectraConfig(MaskedConfig, frozen=True):
         "weight": "discriminator_weight",
     }
 
-    TAKEN: ClassVar[tuple[str, ...]] = ("generator_layers", "generator_heads", "embedding_size")
-
     embedding_sharing: EmbeddingSharing = "embedding"
-    generator_layers: Count = 0  # 0: as many
-    generator_heads: Count = 0  # each as wide as the discriminator's; 0: a quarter of them (figure 3)
-    embedding_size: Count = 0  # width of the embedding; 0: of the discriminator
-    discriminator_weight: Annotated[float, msgspec.Meta(gt=0.0)] = 50.0  # of a judgement (appendix A)
+    generator_layers: NonNegativeInt = 0  # 0: as many
+    generator_heads: NonNegativeInt = 0  # as wide as the discriminator's; 0: a quarter of them (figure 3)
+    embedding_size: NonNegativeInt = 0  # width of the embedding; 0: of the discriminator
+    discriminator_weight: PositiveFloat = 50.0  # of a judgement (appendix A)
     attention: Literal["plain", "disentangled"] = "plain"  # as `bert`
 
     def __post_init__(self) -> None:
@@ -195,7 +191,7 @@ class Electra(MaskedModel):
 
     def losses(self, batch: RTDBatch) -> tuple[Tensor, Tensor]:
         """Sums of the nats of the generator on hidden tokens, and of the discriminator on all of the text."""
-        masked = batch.masked if self.packed else batch.masked.unpacked()
+        masked = batch.masked if self.packed else batch.masked.unpack()
         ids, positions, types, mask = self.tensors(masked)
         targets, places = self.marked(masked.targets)  # (N,) each
         network = self.encoder if self.filler is None else self.filler
@@ -263,57 +259,6 @@ class Electra(MaskedModel):
         return filler.flops_per_token(T, share) + self.encoder.flops_per_token(T) + heads
 
 
-def to_hf(model: Electra) -> tuple[dict[str, Any], Weights]:
-    """The configuration and the weights with which Hugging Face's ELECTRA reads as the discriminator.
-
-    Raises:
-        LangueError: the model has attention that ELECTRA had not.
-    """
-    if model.config.attention != "plain":
-        raise LangueError(f"ELECTRA has no attention = {model.config.attention}; train without it")
-    L, C, H, T = model.config.shape
-    table = {
-        "architectures": ["ElectraForPreTraining"],
-        "model_type": "electra",
-        "vocab_size": len(model.output[0]),
-        "embedding_size": model.config.embedded,
-        "hidden_size": C,
-        "num_hidden_layers": L,
-        "num_attention_heads": H,
-        "intermediate_size": model.config.d_ff or 4 * C,
-        "max_position_embeddings": T,
-        "type_vocab_size": 2,
-        "hidden_act": "gelu",
-        "hidden_dropout_prob": model.config.dropout,
-        "attention_probs_dropout_prob": model.config.dropout,
-        "layer_norm_eps": EPSILON,
-        "pad_token_id": 0,
-    }
-    theirs = "electra.embeddings"
-    names = {
-        "word.weight": (f"{theirs}.word_embeddings.weight",),
-        "position.weight": (f"{theirs}.position_embeddings.weight",),
-        "part.weight": (f"{theirs}.token_type_embeddings.weight",),
-    }
-    layers = {
-        "norm": (f"{theirs}.LayerNorm",),
-        "encoder.widen": ("electra.embeddings_project",),
-        "detection.0": ("discriminator_predictions.dense",),
-        "detection.2": ("discriminator_predictions.dense_prediction",),
-    } | hf_layer_names(L, "encoder.layers", "electra.encoder.layer")
-    state = model.state_dict() | _embeddings_read(model)
-    return table, rename_to_hf(names | paired(layers), state)
-
-
-def _embeddings_read(model: Electra) -> Weights:
-    """The tables the discriminator reads, and their norm: where they are a sum, the sum."""
-    tables = (model.embeddings if model.own is None else model.own).state_dict()
-    if model.config.embedding_sharing == "gradient-disentangled":
-        shared = model.embeddings.state_dict()
-        tables |= {name: part + shared[name] for name, part in tables.items() if "norm" not in name}
-    return tables
-
-
 def batches(
     split: Split, vocabulary: Vocabulary, config: ElectraConfig, rows: int, context: int, seed: int
 ) -> RTDBatches:
@@ -333,16 +278,13 @@ def batches(
 
 
 def build(config: ElectraConfig, vocabulary: Vocabulary, seed: int) -> Electra:
-    """A model with random weights, or those it is to start from."""
-    config.resolve_special_ids(vocabulary)
+    """A model with random weights."""
     model = Electra(config, vocabulary)
     normal_weights(model, seed)
     if model.own is not None and config.embedding_sharing == "gradient-disentangled":
         for table in (model.own.word, model.own.position, model.own.part):
             if table is not None:
                 nn.init.zeros_(table.weight)
-    if config.init_from:
-        start_from(model, Path(config.init_from), family="electra")
     return model
 
 
@@ -352,7 +294,7 @@ def load(folder: Path, config: ElectraConfig, vocabulary: Vocabulary) -> Electra
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(Electra(config, vocabulary), folder)
+    return load_weights(lambda: Electra(config, vocabulary), folder)
 
 
 FAMILY = Family(
@@ -364,5 +306,5 @@ FAMILY = Family(
     load=load,
     build=build,
     batches=batches,
-    reads_spellings=True,
+    init_from=init_encoder("electra", SHAPE),
 )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from langue.models.family import Family
 from langue.models.networks.config import GPT2Config
+from langue.models.networks.init_from import INIT_GPT2
 from langue.nn.attention import Attention, Mask, packed_mask
 from langue.nn.cache import Past
 from langue.nn.cross_entropy import linear_cross_entropy
@@ -121,7 +122,7 @@ def build(config: GPT2Config, vocabulary: Vocabulary, seed: int) -> GPT2:
 
 def load(folder: Path, config: GPT2Config, vocabulary: Vocabulary) -> GPT2:
     """Read the weights of a model folder."""
-    return load_weights(GPT2(config, vocabulary), folder)
+    return load_weights(lambda: GPT2(config, vocabulary), folder)
 
 
 FAMILY = Family(
@@ -132,4 +133,5 @@ FAMILY = Family(
     estimated_by="gradient",
     load=load,
     build=build,
+    init_from=INIT_GPT2,
 )

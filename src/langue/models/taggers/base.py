@@ -20,7 +20,7 @@ from langue.models.taggers.heads import HEADS, Head
 from langue.models.taggers.labels import Labels
 from langue.protocols import Tagger, Weight
 
-TOGETHER = 1 << 12  # tokens read at a time without gradients
+CHUNK_TOKENS = 1 << 12  # tokens read at a time without gradients
 
 
 class NeuralTagger(nn.Module, Tagger, ABC):
@@ -32,8 +32,6 @@ class NeuralTagger(nn.Module, Tagger, ABC):
         C: width of the states.
         constraints: only tag sequences that spell spans.
     """
-
-    interrupted = False  # whether Ctrl-C ended its training early
 
     def __init__(
         self, columns: Sequence[str], labels: Labels, C: int, head: Head, *, constraints: bool
@@ -57,7 +55,9 @@ class NeuralTagger(nn.Module, Tagger, ABC):
     def loss(self, sentences: Sequence[Sentence], tags: Array) -> torch.Tensor:
         """Σ -log p(tags | sentence) in nats; tags `(N,)` are numbers of labels, or `UNKNOWN_TAG`."""
         known = torch.from_numpy(tags.astype(np.int64)).to(self.device)
-        return self.head.loss(self(sentences), known, _lengths(sentences))
+        states = self(sentences)
+        with torch.autocast(self.device.type, enabled=False):  # the head is exact whatever the encoder is
+            return self.head.loss(states.float(), known, _lengths(sentences))
 
     @torch.inference_mode()
     def tag(self, sentences: Sequence[Sentence]) -> list[tuple[str, ...]]:
@@ -114,7 +114,7 @@ class NeuralTagger(nn.Module, Tagger, ABC):
 
     def _groups(self, sentences: Sequence[Sentence]) -> Iterator[Sequence[Sentence]]:
         self.eval()
-        return groups(sentences, TOGETHER)
+        return groups(sentences, CHUNK_TOKENS)
 
 
 def _lengths(sentences: Sequence[Sentence]) -> list[int]:

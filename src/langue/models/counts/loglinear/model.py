@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from langue.base.arrays import Floats, Ids, Int64Array
+from langue.base.checked import once, read_array
 from langue.base.compiled import njit
 from langue.models.counts.loglinear.features import Weights, count_of, hashes
 from langue.protocols import Causal, Vocabulary
@@ -31,16 +32,19 @@ class LogLinear(Causal):
         self.base = np.exp(weights.bias.astype(np.float64))  # exp(b), of which Z is made
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
-        found = []
+        self.vocabulary.check(*sequences)
+        log_probs = []
         for ids in sequences:
             before = contexts_of(ids[:-1], self.order, self.vocabulary.eos)[: len(ids)]
-            found.append(_score(self.weights, self.base, self.features, before, np.asarray(ids, np.int64)))
-        return found
+            words = np.asarray(ids, np.int64)
+            log_probs.append(_score(self.weights, self.base, self.features, before, words))
+        return log_probs
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "LogLinearDecoder":
+        self.vocabulary.check(*prompts)
         last = [contexts_of(ids, self.order, self.vocabulary.eos)[-1] for ids in prompts]
         return LogLinearDecoder(self, np.array(last, np.int64).reshape(len(prompts), self.order - 1))
 
@@ -54,10 +58,15 @@ class LogLinear(Causal):
 
     @classmethod
     def load(cls, folder: Path, vocabulary: Vocabulary, order: int, skips: bool) -> "LogLinear":
-        """Map the weights of a model folder."""
-        files = (folder / f"{name}.npy" for name in Weights._fields)
-        arrays = (np.asarray(np.load(file, mmap_mode="r", allow_pickle=False)) for file in files)
-        return cls(vocabulary, order, skips, Weights(*arrays))
+        """Map the weights of a model folder.
+
+        Raises:
+            LangueError: an array is not what it must be; it is named.
+        """
+        files = [folder / f"{name}.npy" for name in Weights._fields]
+        weights, features = Weights(*map(read_array, files)), count_of(order, skips)
+        once(files, (vocabulary.size, features), lambda: weights.check(folder, vocabulary.size, features))
+        return cls(vocabulary, order, skips, weights)
 
 
 class LogLinearDecoder:
@@ -69,14 +78,15 @@ class LogLinearDecoder:
 
     def log_probs(self) -> Floats:
         model = self.model
-        found = np.empty((len(self.before), model.vocabulary.size), np.float32)
-        for before, row in zip(self.before, found, strict=True):
+        log_probs = np.empty((len(self.before), model.vocabulary.size), np.float32)
+        for before, row in zip(self.before, log_probs, strict=True):
             scores = np.array(model.weights.bias, np.float64)
             _add_rows(model.weights, rows_of(model.weights, model.features, before), scores)
             row[:] = scores - np.logaddexp.reduce(scores)
-        return found
+        return log_probs
 
     def append(self, ids: Ids) -> None:
+        self.model.vocabulary.check(ids)
         self.before = np.c_[self.before[:, 1:], np.asarray(ids, np.int64)]
 
     def select(self, rows: Sequence[int]) -> None:
@@ -86,19 +96,19 @@ class LogLinearDecoder:
 @njit
 def rows_of(weights, features, before):
     """Which rows of W a context has `(features,)`."""
-    found = np.empty(features, np.uint64)
-    hashes(before, features, found)
+    rows = np.empty(features, np.uint64)
+    hashes(before, features, rows)
     mask = np.uint64(len(weights.starts) - 2)
     for index in range(features):
-        found[index] &= mask
-    return found
+        rows[index] &= mask
+    return rows
 
 
 @njit
 def _add_rows(weights, rows, scores):
     for row in rows:
-        for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
-            scores[weights.word[place]] += weights.weight[place]
+        for entry in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
+            scores[weights.word[entry]] += weights.weight[entry]
 
 
 @njit
@@ -106,9 +116,9 @@ def normalize(weights, rows, q, total):
     """Raise `q`, which is exp(b), to the exp(scores) of a context, and return Z; `total` is Σ exp(b)."""
     z = total
     for row in rows:
-        for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
-            word = weights.word[place]
-            raised = q[word] * np.exp(np.float64(weights.weight[place]))
+        for entry in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
+            word = weights.word[entry]
+            raised = q[word] * np.exp(np.float64(weights.weight[entry]))
             z += raised - q[word]
             q[word] = raised
     return z
@@ -117,14 +127,14 @@ def normalize(weights, rows, q, total):
 @njit
 def _score(weights, base, features, before, ids):
     """The log-probability of each id after its context `(tokens, order - 1)`."""
-    found = np.empty(len(ids), np.float32)
+    log_probs = np.empty(len(ids), np.float32)
     q = base.copy()
     total = base.sum()
     for index in range(len(ids)):
         rows = rows_of(weights, features, before[index])
         z = normalize(weights, rows, q, total)
-        found[index] = np.log(q[ids[index]] / z)
+        log_probs[index] = np.log(q[ids[index]] / z)
         for row in rows:
-            for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
-                q[weights.word[place]] = base[weights.word[place]]
-    return found
+            for entry in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
+                q[weights.word[entry]] = base[weights.word[entry]]
+    return log_probs

@@ -15,14 +15,16 @@ import msgspec
 import numpy as np
 
 from langue.base.arrays import Array
-from langue.base.config import Config, NonNegativeFloat, NonNegativeInt, PositiveFloat
+from langue.base.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat
+from langue.base.config import Config
 from langue.models.counts.ngram.counts import Levels, New, count, stream_of
 from langue.models.counts.ngram.estimate import Smoothing, estimate_tables
 from langue.models.counts.ngram.model import NGram
-from langue.models.counts.ngram.out_of_core import count_in_blocks, mapped
+from langue.models.counts.ngram.out_of_core import count_in_blocks, map_array
 from langue.models.counts.ngram.prune import prune
 from langue.models.counts.ngram.quantize import quantize
 from langue.models.counts.ngram.tables import Tables
+from langue.models.counts.ngram.trie import load_tables
 from langue.models.family import Family
 from langue.protocols import Causal, Vocabulary
 from langue.tokens.store import TokenStore
@@ -64,8 +66,8 @@ def estimate(config: NGramConfig, store: TokenStore) -> NGram:
 
 
 def arrays_of(config: NGramConfig) -> New:
-    """What makes arrays that grow with the corpus: in memory or, under a ceiling, in mapped files."""
-    return mapped if config.memory else np.empty
+    """Allocator of arrays that grow with the corpus: in memory or, under a ceiling, in mapped files."""
+    return map_array if config.memory else np.empty
 
 
 def levels_of(config: NGramConfig, stream: Array, vocabulary_size: int) -> Levels:
@@ -88,7 +90,8 @@ def tables_of(
 
 
 def load(folder: Path, config: NGramConfig, vocabulary: Vocabulary) -> NGram:
-    return model_of(config, vocabulary, Tables.load(folder))
+    tables = load_tables(folder, vocabulary.size, normalized=config.smoothing != "stupid-backoff")
+    return model_of(config, vocabulary, tables)
 
 
 def model_of(config: NGramConfig, vocabulary: Vocabulary, tables: Tables) -> NGram:

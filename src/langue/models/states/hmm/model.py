@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from langue.base.arrays import Float64Array, Floats, Ids, Int32Array
-from langue.base.errors import LangueError
-from langue.base.groups import grouped
-from langue.inference.batched import Packed, advance, forward, map_products, opened, pack
+from langue.base.groups import group_by_size
+from langue.inference.batched import Packed, advance, forward, map_products, pack, start_messages
 from langue.inference.chain import Chain, offsets_of
 from langue.inference.maxproduct import viterbi
 from langue.inference.second_order import Chain2, posteriors2, viterbi2
@@ -25,7 +24,7 @@ CHUNK_MESSAGES = 1 << 22  # messages held at a time when scoring: 32 MB
 
 
 class StatePath(NamedTuple):
-    """What an HMM sees behind a text."""
+    """Hidden states of a text."""
 
     states: Int32Array  # (tokens,) the likeliest sequence of states (Viterbi)
     posteriors: Float64Array  # (tokens, K) probability of each state at each token
@@ -36,7 +35,6 @@ class HMM(Causal):
 
     window: int | None = None
     stride: int | None = None
-    interrupted = False  # whether Ctrl-C ended its estimation early
 
     def __init__(self, vocabulary: Vocabulary, parameters: Parameters) -> None:
         self.vocabulary = vocabulary
@@ -50,30 +48,32 @@ class HMM(Causal):
 
     @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
-        found = [np.empty(len(ids), np.float32) for ids in sequences]
+        self.vocabulary.check(*sequences)
+        log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
 
         def work(group: list[int]) -> None:
             scales, packed, _ = self._forward([sequences[index] for index in group])
             scores = torch.empty_like(scales)
-            scores[packed.places] = scales.log()
+            scores[packed.positions] = scales.log()
             ends = np.cumsum([len(sequences[index]) for index in group])
             for index, part in zip(group, np.split(scores.numpy(), ends[:-1]), strict=True):
-                found[index][:] = part
+                log_probs[index][:] = part
 
         map_products(work, self._groups(sequences))
-        return list(found)
+        return list(log_probs)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
     @torch.inference_mode()
     def decoder(self, prompts: Sequence[Ids]) -> "HMMDecoder":
+        self.vocabulary.check(*prompts)
         start, _, transition, _ = self.parameters
-        states = opened(start.repeat(len(prompts), 1), transition)
+        states = start_messages(start.repeat(len(prompts), 1), transition)
         for group in self._groups(prompts):
             _, packed, alpha = self._forward([prompts[index] for index in group])
             natural = torch.empty_like(alpha)
-            natural[packed.places] = alpha
+            natural[packed.positions] = alpha
             ends = torch.from_numpy(np.cumsum([len(prompts[index]) for index in group]) - 1)
             states[group] = advance(natural[ends], transition)
         return HMMDecoder(self, states)
@@ -81,30 +81,31 @@ class HMM(Causal):
     def states(self, sequences: Sequence[Ids]) -> list[StatePath]:
         """The likeliest states behind each sequence, and the probability of each state at each token."""
         start, _, transition, emission = (part.log().numpy() for part in self.parameters)
-        found = []
+        self.vocabulary.check(*sequences)
+        paths = []
         for ids in sequences:
             unary, offsets = emission[np.asarray(ids, np.int64)], offsets_of([len(ids)])
             if transition.ndim == 2:
                 chain = Chain.of(transition, start)
                 path, sums = viterbi(chain, unary, offsets), posteriors(chain, unary, offsets)
-                found.append(StatePath(path.states, sums.states))
+                paths.append(StatePath(path.states, sums.states))
             else:
                 second = _second(transition, start)
                 path, more = viterbi2(second, unary, offsets), posteriors2(second, unary, offsets)
-                found.append(StatePath(path.states, more.states))
-        return found
+                paths.append(StatePath(path.states, more.states))
+        return paths
 
     def _groups(self, sequences: Sequence[Ids]) -> list[list[int]]:
         """Numbers of sequences that are not empty, in groups of about `CHUNK_MESSAGES` messages."""
         width = messages(self.parameters)
         some = [index for index, ids in enumerate(sequences) if len(ids)]
         some.sort(key=lambda index: len(sequences[index]))
-        return list(grouped(some, lambda index: len(sequences[index]) * width, CHUNK_MESSAGES))
+        return list(group_by_size(some, lambda index: len(sequences[index]) * width, CHUNK_MESSAGES))
 
     def _forward(self, sequences: Sequence[Ids]) -> tuple[torch.Tensor, Packed, torch.Tensor]:
         packed = pack([len(ids) for ids in sequences])
         tokens = torch.from_numpy(np.concatenate([np.asarray(ids, np.int64) for ids in sequences]))
-        local = self.parameters.emission[tokens[packed.places]]
+        local = self.parameters.emission[tokens[packed.positions]]
         alpha, scale = forward(self.parameters.start, self.parameters.transition, local, packed.heights)
         return scale, packed, alpha
 
@@ -119,16 +120,13 @@ class HMM(Causal):
         save_file(arrays, folder / WEIGHTS)
 
     @classmethod
-    def load(cls, folder: Path, vocabulary: Vocabulary, K: int) -> "HMM":
+    def load(cls, folder: Path, vocabulary: Vocabulary, K: int, order: int) -> "HMM":
         """Read the parameters of a model folder.
 
         Raises:
-            LangueError: they are not those of this configuration.
+            LangueError: they are not those of this configuration, or no probabilities.
         """
-        arrays = load_file(folder / WEIGHTS)
-        if arrays["emission"].shape != (vocabulary.size, K):
-            raise LangueError(f"{folder / WEIGHTS} does not fit the model; train it again")
-        return cls(vocabulary, Parameters(**{name: part.double() for name, part in arrays.items()}))
+        return cls(vocabulary, Parameters.load(folder / WEIGHTS, vocabulary.size, K, order))
 
 
 def _second(transition: Float64Array, start: Float64Array) -> Chain2:
@@ -153,6 +151,7 @@ class HMMDecoder:
         return scores
 
     def append(self, ids: Ids) -> None:
+        self.model.vocabulary.check(ids)
         local = self.model.parameters.emission[torch.from_numpy(np.asarray(ids, np.int64))]
         here = self.states * (local if self.states.ndim == 2 else local[:, None])
         here /= here.flatten(1).sum(1).view(-1, *[1] * (here.ndim - 1))

@@ -25,7 +25,7 @@ PERIOD = 10  # steps over which the loss must still have fallen by `tolerance`
 
 
 class Step(NamedTuple):
-    """Where a minimization is after a step."""
+    """State of a minimization after a step."""
 
     number: int
     theta: Float64Array
@@ -40,7 +40,7 @@ def minimize(
     l1: float = 0.0,
     steps: int,
     tolerance: float,
-    after: Callable[[Step], object] = lambda step: None,
+    after: Callable[[Step], bool] = lambda step: False,
 ) -> Step:
     """Minimize loss(θ) + l1 ‖θ‖₁.
 
@@ -48,7 +48,7 @@ def minimize(
         loss: returns a value and its gradient; any smooth penalty is part of it.
         steps: at most so many.
         tolerance: stop when the loss fell by less than this share of itself over `PERIOD` steps.
-        after: called with every step.
+        after: called with every step; true stops.
 
     Returns:
         The last step.
@@ -68,20 +68,21 @@ def minimize(
             direction[direction * slope >= 0.0] = 0.0  # only downhill, in every coordinate
         search = _Line(loss, theta, value, slope, direction, l1)
         first = 1.0 if history else 1.0 / max(1.0, norm)
-        found = search.run(first)
-        if found is None:
+        point = search.run(first)
+        if point is None:
             if not history:
                 break  # the slope itself leads nowhere: rounding is all that is left
             history.clear()
             continue
-        moved, new_value, new_gradient = found
+        moved, new_value, new_gradient = point
         difference, change = moved - theta, new_gradient - gradient
         curvature = dot(difference, change)
         if curvature > 1e-12 * dot(change, change):
             history.append((difference, change, curvature))
         theta, value, gradient = moved, new_value, new_gradient
         step = Step(step.number + 1, theta, value, step.evaluations + search.evaluations)
-        after(step)
+        if after(step):
+            break
         losses.append(value)
         if len(losses) > PERIOD and losses[-PERIOD - 1] - value < tolerance * abs(value):
             break

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from langue.base.arrays import Floats
-from langue.base.errors import LangueError
+from langue.base.errors import Interrupted, LangueError
 from langue.base.progress import log
+from langue.base.stop import Stop
 from langue.corpus.schemes import OUTSIDE, Span, convert, spans
 from langue.corpus.tagged import Columns, Sentence, unit_of
 from langue.models.taggers.crf.document import documents_of
@@ -55,16 +56,15 @@ class TwoPasses(Tagger):
         self.second = second
         self.columns = first.columns
         self.labels = second.labels
-        self.interrupted = second.interrupted
 
     def tag(self, sentences: Sequence[Sentence]) -> list[tuple[str, ...]]:
-        return self.second.tag(with_found(self.first, sentences))
+        return self.second.tag(with_predictions(self.first, sentences))
 
     def marginals(self, sentences: Sequence[Sentence]) -> list[Floats]:
-        return self.second.marginals(with_found(self.first, sentences))
+        return self.second.marginals(with_predictions(self.first, sentences))
 
     def best(self, sentence: Sentence, n: int) -> list[tuple[float, tuple[str, ...]]]:
-        (told,) = with_found(self.first, [sentence])
+        (told,) = with_predictions(self.first, [sentence])
         return self.second.best(told, n)
 
     def strongest(self, top: int) -> list[Weight]:
@@ -91,7 +91,7 @@ class TwoPasses(Tagger):
 def train_twice(
     config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sentence]
 ) -> CRF | TwoPasses:
-    """Estimate both CRFs; the first alone where Ctrl-C came before the second was begun.
+    """Estimate both CRFs; the first alone where a stop was asked for before the second was begun.
 
     Raises:
         LangueError: a column has the name of an added one, or there is a single document.
@@ -102,23 +102,31 @@ def train_twice(
     fold_of = _folds(sentences)
     templates = config.templates or default_templates(unit_of(sentences), columns)
     config = msgspec.structs.replace(config, templates=templates)
-    first = train(config, columns, sentences)
-    if first.interrupted:
-        return first
-    try:
-        told = _jackknifed(config, columns, sentences, fold_of)
-        log.info("second pass")
-        config = msgspec.structs.replace(config, templates=(*templates, *TEMPLATES))
-        return TwoPasses(first, train(config, (*columns, *ADDED), told))
-    except KeyboardInterrupt:
-        first.interrupted = True
-        return first
+    with Stop() as stop:
+        first = train(config, columns, sentences)
+        if stop.asked:
+            return first
+        try:
+            told = _jackknife(config, columns, sentences, fold_of, stop)
+            log.info("second pass")
+            config = msgspec.structs.replace(config, templates=(*templates, *TEMPLATES))
+            return TwoPasses(first, train(config, (*columns, *ADDED), told))
+        except Interrupted:
+            return first
 
 
-def _jackknifed(
-    config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sentence], fold_of: Sequence[int]
+def _jackknife(
+    config: "CRFConfig",
+    columns: Sequence[str],
+    sentences: Sequence[Sentence],
+    fold_of: Sequence[int],
+    stop: Stop,
 ) -> list[Sentence]:
-    """The sentences as a first pass leaves them that has not seen their documents."""
+    """The sentences as a first pass leaves them that has not seen their documents.
+
+    Raises:
+        Interrupted: a stop was asked for.
+    """
     told = list(sentences)
     count = max(fold_of) + 1
     for fold in range(count):
@@ -126,10 +134,10 @@ def _jackknifed(
         seen = [one for one, own in zip(sentences, fold_of, strict=True) if own != fold]
         held_out = [index for index, own in enumerate(fold_of) if own == fold]
         model = train(config, columns, seen)
-        if model.interrupted:
-            raise KeyboardInterrupt
-        found = with_found(model, [sentences[index] for index in held_out])
-        for index, sentence in zip(held_out, found, strict=True):
+        if stop.asked:
+            raise Interrupted("interrupted before the second pass")
+        annotated = with_predictions(model, [sentences[index] for index in held_out])
+        for index, sentence in zip(held_out, annotated, strict=True):
             told[index] = sentence
     return told
 
@@ -137,30 +145,30 @@ def _jackknifed(
 def _folds(sentences: Sequence[Sentence]) -> list[int]:
     """The fold of each sentence: documents in turn, whole; one that stands alone is a document."""
     numbers: dict[int, int] = {}
-    found = [numbers.setdefault(id(one.document or one.columns), len(numbers)) for one in sentences]
+    numbered = [numbers.setdefault(id(one.document or one.columns), len(numbers)) for one in sentences]
     if len(numbers) < 2:
         raise LangueError("passes = 2 learns from tags of documents held out, and this is a single one")
-    return [number % min(FOLDS, len(numbers)) for number in found]
+    return [number % min(FOLDS, len(numbers)) for number in numbered]
 
 
-def with_found(first: CRF, sentences: Sequence[Sentence]) -> list[Sentence]:
+def with_predictions(first: CRF, sentences: Sequence[Sentence]) -> list[Sentence]:
     """The sentences with the columns `ADDED`, from the first pass over their documents."""
-    documents, places = documents_of(sentences)
+    documents, indices = documents_of(sentences)
     whole = [[Sentence(columns, document=document) for columns in document] for document in documents]
-    alone = [[Sentence(one.columns)] for one, place in zip(sentences, places, strict=True) if place is None]
+    alone = [[Sentence(one.columns)] for one, index in zip(sentences, indices, strict=True) if index is None]
     tags = iter(first.tag(list(chain.from_iterable(whole + alone))))
     told = [
-        _told(document, list(islice(tags, len(document))), spelled=first.names.scheme is not None)
+        _tell(document, list(islice(tags, len(document))), spelled=first.names.scheme is not None)
         for document in whole + alone
     ]
     rest = iter(told[len(whole) :])
-    added = [next(rest)[0] if place is None else told[place[0]][place[1]] for place in places]
+    added = [next(rest)[0] if index is None else told[index[0]][index[1]] for index in indices]
     return [
         one._replace(columns=(*one.columns, *columns)) for one, columns in zip(sentences, added, strict=True)
     ]
 
 
-def _told(document: Sequence[Sentence], tags: Sequence[Sequence[str]], *, spelled: bool) -> list[Columns]:
+def _tell(document: Sequence[Sentence], tags: Sequence[Sequence[str]], *, spelled: bool) -> list[Columns]:
     """The columns `ADDED` of the sentences of a document, from the tags that the first pass gave them.
 
     Args:
@@ -168,22 +176,22 @@ def _told(document: Sequence[Sentence], tags: Sequence[Sequence[str]], *, spelle
     """
     lines = [tuple(word.lower() for word in sentence.words) for sentence in document]
     entities = [spans(own) if spelled else [] for own in tags]
-    types = [_types(own, found) if spelled else tuple(own) for own, found in zip(tags, entities, strict=True)]
+    types = [_types(own, named) if spelled else tuple(own) for own, named in zip(tags, entities, strict=True)]
     of_token: dict[str, Counter[str]] = defaultdict(Counter)
     of_entity: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     of_superset: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
-    for line, own, found in zip(lines, types, entities, strict=True):
+    for line, own, named in zip(lines, types, entities, strict=True):
         for word, type in zip(line, own, strict=True):
             of_token[word][type] += 1
-        for begin, end, type in found:
+        for begin, end, type in named:
             of_entity[line[begin:end]][type] += 1
             for part in _parts(line[begin:end]):
                 of_superset[part][type] += 1
     told: list[Columns] = []
-    for line, own, found, given in zip(lines, types, entities, tags, strict=True):
+    for line, own, named, given in zip(lines, types, entities, tags, strict=True):
         token = [_majority(of_token[word] - Counter([type])) for word, type in zip(line, own, strict=True)]
         entity, superset = [""] * len(line), [""] * len(line)
-        for begin, end, type in found:
+        for begin, end, type in named:
             words = line[begin:end]
             entity[begin:end] = [_majority(of_entity[words] - Counter([type]))] * (end - begin)
             superset[begin:end] = [_majority(of_superset[words])] * (end - begin)

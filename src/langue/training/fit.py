@@ -1,10 +1,7 @@
 """A session of a run: from where it stands until its budget is spent or someone stops it."""
 
-import signal
-import threading
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import msgspec
@@ -12,71 +9,96 @@ import msgspec
 from langue.base.deprecated import rename_keys
 from langue.base.errors import LangueError
 from langue.base.progress import Bar, bar, log
+from langue.base.stop import Stop
 from langue.nn.device import keep_freed_memory
-from langue.tokens.store import TokenStore
 from langue.training.checkpoint import Checkpoints
-from langue.training.distributed import World
-from langue.training.loop import RENAMED, State, Step, Trainer
-from langue.training.recipe import Recipe
-from langue.training.report import Metrics, clock, figures_for, peak_memory
-from langue.training.run import METRICS
+from langue.training.metrics import Figures, Metrics, clock, peak_memory
+from langue.training.run_folder import METRICS
+from langue.training.state import RENAMED, State, Step
+from langue.training.tensors import weights
+from langue.training.trainer import Trainer
+from langue.training.validation import Best, Validation
 
 
-def run(
-    recipe: Recipe, model: Any, store: TokenStore, folder: Path, world: World, *, resume: bool
+def fit(
+    trainer: Trainer,
+    validation: Validation,
+    folder: Path,
+    figures: Figures,
+    *,
+    resume: bool,
+    name: str = "training",
 ) -> dict[str, Any]:
-    """Train in place, and leave the model with the weights that were best on the validation split.
+    """Train in place, and leave the model with the weights that were best on the validation data.
 
-    Ctrl-C and SIGTERM end the session with a checkpoint; `interrupted` in what is returned says so.
+    Ctrl-C, SIGTERM and SIGHUP end the session with a checkpoint; `interrupted` in what is returned says so.
 
     Args:
         folder: of the run, which exists.
+        figures: how its counters are told.
         resume: go on from its last checkpoint, if it has one.
+        name: of the run, for the bar.
 
     Returns:
-        What was measured: the validation curve in nats per token, and the ledger of the cost.
+        What was measured: the validation curve, and the ledger of the cost.
     """
     keep_freed_memory()
-    trainer = Trainer(recipe, model, store, world)
-    checkpoints = Checkpoints(folder, trainer.tensors(), world, trainer.config.keep_checkpoints)
-    found = checkpoints.read() if resume else None
-    if found is not None:
-        trainer.resume(msgspec.convert(rename_keys(found[0], RENAMED), State))
-        model.carry = found[1]
-        log.info("going on from step %d", trainer.state.step)
-    trainer.state.sessions += 1
-    session = Session(trainer, checkpoints, store)
+    session = Session(trainer, validation, folder, figures, resume=resume)
     try:
         with Stop() as stop:
-            interrupted = session.run(stop)
+            interrupted = session.run(stop, name)
     finally:
         session.close()
-    trainer.finish()
+    session.best.restore()
     return session.ledger() | {"interrupted": interrupted}
 
 
 class Session:
     """Steps, and what happens between them."""
 
-    def __init__(self, trainer: Trainer, checkpoints: Checkpoints, store: TokenStore) -> None:
+    def __init__(
+        self, trainer: Trainer, validation: Validation, folder: Path, figures: Figures, *, resume: bool
+    ) -> None:
         self.trainer = trainer
-        self.checkpoints = checkpoints
         self.world = trainer.world
         self.config = trainer.config
-        self.figures = figures_for(trainer.model, store.manifest, self.config.precision, self.world.size)
+        self.figures = figures
+        self.best = Best(trainer, validation)
+        groups = {
+            "model": weights(trainer.module),
+            "optimizer": trainer.optimizer.tensors(),
+            "average": trainer.average.tensors if trainer.average is not None else {},
+            "best": self.best.weights,
+        }
+        self.checkpoints = Checkpoints(folder, groups, self.world, self.config.keep_checkpoints)
+        if resume:
+            self._resume()
         state = trainer.state
-        path = checkpoints.folder / METRICS
+        state.sessions += 1
         self.metrics = (
-            Metrics(path, after=state.step, tensorboard=self.config.tensorboard) if self.world.first else None
+            Metrics(folder / METRICS, after=state.step, tensorboard=self.config.tensorboard)
+            if self.world.first
+            else None
         )
-        self.before = (state.seconds, trainer.tokens)
+        self.before = (state.seconds, self.tokens)
         self.started = time.perf_counter()
         self.written = state.seconds  # when the last checkpoint was
 
-    def run(self, stop: "Stop") -> bool:
+    def _resume(self) -> None:
+        """From the last checkpoint, in pieces as large as then, unless others are asked for now."""
+        checkpoint = self.checkpoints.read()
+        if checkpoint is None:
+            return
+        now, state = self.trainer.state, msgspec.convert(rename_keys(checkpoint[0], RENAMED), State)
+        if state.micro_batch_tokens != self.config.micro_batch_tokens:
+            state.micro_batch_rows, state.micro_batch_tokens = now.micro_batch_rows, now.micro_batch_tokens
+        self.trainer.state, self.trainer.model.carry = state, checkpoint[1]
+        log.info("going on from step %d", state.step)
+
+    def run(self, stop: Stop, name: str = "training") -> bool:
         """Until the budget is spent, or True once a stop was asked for and a checkpoint is written."""
         trainer, state = self.trainer, self.trainer.state
-        with bar("training", total=1.0) as shown:
+        with bar(name, total=1.0) as shown:
             shown.advance(trainer.progress)
             while (progress := trainer.progress) < 1:
                 done = trainer.step(detailed=(state.step + 1) % self.config.log_every == 0)
@@ -100,19 +122,29 @@ class Session:
         return seconds, stops > 0
 
     @property
+    def tokens(self) -> int:
+        """That were learned from so far."""
+        return self.trainer.state.step * self.trainer.step_tokens
+
+    @property
     def speed(self) -> float:
         """Tokens a second in this session, evaluations and checkpoints included."""
         seconds, tokens = self.before
-        return (self.trainer.tokens - tokens) / max(self.trainer.state.seconds - seconds, 1e-9)
+        return (self.tokens - tokens) / max(self.trainer.state.seconds - seconds, 1e-9)
+
+    @property
+    def measured(self) -> float | None:
+        """The last figure of the validation curve."""
+        curve = self.trainer.state.curve
+        return curve[-1][self.best.validation.figure] if curve else None
 
     def _show(self, done: Step, shown: Bar) -> None:
-        curve = self.trainer.state.curve
         self.figures.smooth(done.loss)
-        shown.note(self.figures.line(self.speed, curve[-1]["loss"] if curve else None))
+        shown.note(self.figures.line(self.speed, self.measured))
         if self.metrics and done.norms:
             self.metrics.write(
                 self.trainer.state.step,
-                tokens=self.trainer.tokens,
+                tokens=self.tokens,
                 seconds=round(self.trainer.state.seconds, 3),
                 loss=done.loss,
                 learning_rate=done.rate,
@@ -124,22 +156,21 @@ class Session:
 
     def _measure(self) -> None:
         trainer, state = self.trainer, self.trainer.state
-        loss = trainer.measure()
+        value = self.best.measure()
         left = state.seconds * (1 / max(trainer.progress, 1e-9) - 1)
-        line = self.figures.line(self.speed, loss)
         log.info(
             "step %d (%.0f %%): %s, %s left",
             state.step,
             100 * min(trainer.progress, 1),
-            line,
+            self.figures.line(self.speed, value),
             clock(max(left, 0)),
         )
         if self.metrics:
             self.metrics.write(
                 state.step,
                 seconds=round(state.seconds, 3),
-                validation=loss,
-                validation_bits_per_byte=self.figures.bits_per_byte(loss),
+                validation=value,
+                validation_bits_per_byte=self.figures.bits_per_byte(value),
             )
 
     def _checkpoint(self) -> None:
@@ -156,16 +187,16 @@ class Session:
 
     def ledger(self) -> dict[str, Any]:
         """What the run cost, over all its sessions."""
-        trainer, state = self.trainer, self.trainer.state
+        state = self.trainer.state
         flops = self.figures.flops_per_token
         return {
             "steps": state.step,
-            "tokens": trainer.tokens,
+            "tokens": self.tokens,
             "seconds": round(state.seconds, 3),
             "devices": self.world.size,
             "device_seconds": round(state.seconds * self.world.size, 3),
-            "flops": flops * trainer.tokens if flops else None,
-            "tokens_per_second": round(trainer.tokens / max(state.seconds, 1e-9), 1),
+            "flops": flops * self.tokens if flops else None,
+            "tokens_per_second": round(self.tokens / max(state.seconds, 1e-9), 1),
             "share_of_peak": self.figures.share_of_peak(self.speed),
             "peak_memory_bytes": max(state.peak_bytes, peak_memory()),
             "sessions": state.sessions,
@@ -175,27 +206,3 @@ class Session:
     def close(self) -> None:
         if self.metrics:
             self.metrics.close()
-
-
-class Stop:
-    """Ctrl-C or SIGTERM ask for a stop at the end of the step; a second Ctrl-C stops at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> "Stop":
-        if threading.current_thread() is threading.main_thread():  # elsewhere signals do not arrive
-            for kind in (signal.SIGINT, signal.SIGTERM):
-                self._before[kind] = signal.signal(kind, self._ask)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for kind, handler in self._before.items():
-            signal.signal(kind, handler)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.asked = True
-        log.warning("stopping after this step; Ctrl-C once more stops at once, without a checkpoint")

@@ -29,7 +29,7 @@ def encoder(
 
 
 def test_a_model_goes_to_hugging_face_and_back(encoder: Path, tmp_path: Path) -> None:
-    api.export_encoder(encoder, tmp_path / "hf")
+    api.export_model(encoder, tmp_path / "hf")
     auto = transformers.AutoModelForPreTraining.from_pretrained(tmp_path / "hf").eval()
     ours: Any = langue.load(encoder)
     ids = [np.r_[600, ours.tokenizer.encode("The king is 天下。"), 601].astype(np.int64)]
@@ -44,7 +44,7 @@ def test_a_model_goes_to_hugging_face_and_back(encoder: Path, tmp_path: Path) ->
 
 
 def released(folder: Path, encoder: Path) -> Path:
-    api.export_encoder(encoder, folder)
+    api.export_model(encoder, folder)
     return folder
 
 
@@ -107,7 +107,7 @@ def test_a_real_encoder_embeds_as_transformers_does(tmp_path: Path) -> None:
         np.testing.assert_allclose(model.embed([text])[0], theirs[index, :length].mean(0), atol=1e-4)
     with pytest.raises(LangueError, match="came without the head"):
         model.fill("The capital of [MASK]")
-    api.export_encoder(tmp_path / "minilm", tmp_path / "again")
+    api.export_model(tmp_path / "minilm", tmp_path / "again")
     back = transformers.AutoModel.from_pretrained(tmp_path / "again").eval()
     with torch.no_grad():
         torch.testing.assert_close(back(**read).last_hidden_state, theirs, rtol=0, atol=1e-5)

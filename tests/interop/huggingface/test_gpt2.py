@@ -40,8 +40,10 @@ def test_transformers_predicts_the_same(model: Any, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     from langue import api
 
-    count = api.export_model(model.path, tmp_path / "exported")
+    export = api.export_model(model.path, tmp_path / "exported")
+    count = export.size["parameters"]
     assert count == model.folder.model.size()["parameters"]
+    assert export.to_json()["format"] == "huggingface"
     peer = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "exported").eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "exported")
     assert sum(parameter.numel() for parameter in peer.parameters()) == count

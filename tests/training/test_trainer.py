@@ -19,9 +19,11 @@ from langue.protocols import Vocabulary
 from langue.tokens.batch import Batch
 from langue.tokens.batches import Batches
 from langue.tokens.store import TokenStore
-from langue.training.distributed import World
-from langue.training.loop import Trainer
+from langue.training import train
 from langue.training.recipe import read_recipe
+from langue.training.trainer import Trainer
+from langue.training.validation import Best
+from langue.training.world import World
 
 
 def weights(loaded: ModelFolder) -> dict[str, torch.Tensor]:
@@ -81,7 +83,13 @@ def trainer_of(store: TokenStore, *settings: str) -> Trainer:
     recipe = read_recipe("gpt2", [*SMALL, *settings])
     assert recipe.family.build is not None
     model = recipe.family.build(recipe.model, Vocabulary(31, 0), 0)
-    return Trainer(recipe, model, store, World())
+    return train.trainer_of(recipe, model, store, World())
+
+
+def best_of(store: TokenStore, *settings: str) -> Best:
+    trainer = trainer_of(store, *settings)
+    recipe = read_recipe("gpt2", [*SMALL, *settings])
+    return Best(trainer, train.validation_of(recipe, trainer.model, store))
 
 
 def test_half_as_much_passes_at_a_time_when_memory_runs_out(
@@ -101,7 +109,7 @@ def test_half_as_much_passes_at_a_time_when_memory_runs_out(
         assert short.step().loss == pytest.approx(plain.step().loss, abs=1e-5)
     assert short.state.micro_batch_rows == 2
     assert caplog.text.count("out of memory") == 2
-    torch.testing.assert_close(short.best, plain.best)
+    torch.testing.assert_close(short.module.state_dict(), plain.module.state_dict())
     short.loss = lambda batch: hungry(batch._replace(inputs=batch.inputs.repeat(3, 0)))
     with pytest.raises(LangueError, match="not enough memory for one row of 16 tokens"):
         short.step()
@@ -131,12 +139,12 @@ def test_another_error_is_not_taken_for_memory(store: TokenStore) -> None:
 def test_a_loss_that_is_no_number_stops_before_it_is_learnt(store: TokenStore) -> None:
     trainer = trainer_of(store)
     trainer.step()
-    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in trainer.module.state_dict().items()}
     loss = trainer.loss
     trainer.loss = lambda batch: loss(batch) * float("nan")
     with pytest.raises(LangueError, match=r"the loss is nan at step 1\. Try a lower learning_rate"):
         trainer.step()
-    for name, tensor in trainer.model.state_dict().items():
+    for name, tensor in trainer.module.state_dict().items():
         assert torch.equal(tensor, before[name])
 
 
@@ -173,9 +181,9 @@ def test_a_step_is_as_long_as_schedule_and_clipping_say(store: TokenStore) -> No
     settings = ("optimizer=sgd", "weight_decay=0", "learning_rate=8", "clip=1e-3", "warmup=1", "steps=2")
     trainer = trainer_of(store, *settings, "precision=float32")
     trainer.step()
-    before = torch.cat([weight.detach().clone().flatten() for weight in trainer.model.parameters()])
+    before = torch.cat([weight.detach().clone().flatten() for weight in trainer.module.parameters()])
     assert trainer.step().norm > 1e-3
-    after = torch.cat([weight.detach().flatten() for weight in trainer.model.parameters()])
+    after = torch.cat([weight.detach().flatten() for weight in trainer.module.parameters()])
     assert float((after - before).norm()) == pytest.approx(4 * 1e-3, rel=1e-2)
 
 
@@ -195,7 +203,6 @@ def test_dropout_is_drawn_anew_for_every_step_piece_and_process(store: TokenStor
     seeds = []
     loss = trainer.loss
     trainer.loss = lambda batch: (seeds.append(torch.initial_seed()), loss(batch))[1]
-    trainer.world.local_rows = lambda batch: batch  # type: ignore[method-assign]
     for trainer.world.rank in (0, 1):
         for trainer.state.step in (0, 1):
             trainer.step()
@@ -203,16 +210,19 @@ def test_dropout_is_drawn_anew_for_every_step_piece_and_process(store: TokenStor
 
 
 def test_the_average_is_what_is_measured_and_kept(store: TokenStore) -> None:
-    trainer = trainer_of(store, "ema_decay=0.9", "learning_rate=0.05", "precision=float32")
+    best = best_of(store, "ema_decay=0.9", "learning_rate=0.05", "precision=float32")
+    trainer, measure = best.trainer, best.validation.measure
     for _ in range(12):
         trainer.step()
-    live = trainer._validation_loss()
+    live = measure(1)
+    assert trainer.average is not None
     averaged = {name: tensor.clone() for name, tensor in trainer.average.tensors.items()}
-    found = trainer.measure()
-    assert trainer._validation_loss() == live != found
-    trainer.finish()
-    assert trainer._validation_loss() == found
-    torch.testing.assert_close(dict(trainer.model.state_dict()), averaged, rtol=0, atol=0)
+    loss = best.measure()
+    assert measure(trainer.state.micro_batch_rows) == pytest.approx(live, rel=1e-6)
+    assert abs(live - loss) > 1e-3
+    best.restore()
+    assert measure(trainer.state.micro_batch_rows) == loss
+    torch.testing.assert_close(dict(trainer.module.state_dict()), averaged, rtol=0, atol=0)
 
 
 def test_evaluation_leaves_no_trace(trained: Callable[..., ModelFolder]) -> None:
@@ -225,15 +235,16 @@ def test_evaluation_leaves_no_trace(trained: Callable[..., ModelFolder]) -> None
 
 
 def test_validation_holds_no_more_in_memory_than_training(store: TokenStore) -> None:
-    trainer = trainer_of(store, "batch_tokens=32")
+    best = best_of(store, "batch_tokens=32")
+    model: Any = best.trainer.model
     sizes = []
-    loss = trainer.model.loss
-    trainer.model.loss = lambda batch: (sizes.append(batch.targets_count), loss(batch))[1]
-    found = trainer.measure()
-    assert sum(sizes) == trainer.validation.targets_count > 32 and max(sizes) <= 32
+    loss = model.loss
+    model.loss = lambda batch: (sizes.append(batch.targets_count), loss(batch))[1]
+    measured = best.measure()
+    batch = Batches(store.split("valid"), rows=1, context=16, eos=0, seed=0).first(512)
+    assert sum(sizes) == batch.targets_count > 32 and max(sizes) <= 32
     with torch.no_grad():
-        whole = float(loss(trainer.validation)) / trainer.validation.targets_count
-    assert found == pytest.approx(whole, rel=1e-5)
+        assert measured == pytest.approx(float(loss(batch)) / batch.targets_count, rel=1e-5)
 
 
 def test_the_ledger_and_the_metrics(trained: Callable[..., ModelFolder], store: TokenStore) -> None:

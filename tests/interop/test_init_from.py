@@ -14,7 +14,8 @@ from langue.base.errors import LangueError
 from langue.models.encoders.albert import Albert, AlbertConfig
 from langue.models.encoders.bert import Bert, BertConfig
 from langue.models.encoders.from_bert import factorized
-from langue.models.encoders.start import lengthened, stretched
+from langue.models.networks.bert2bert import Bert2BertConfig
+from langue.nn.transfer import resize_distances, resize_positions
 from langue.protocols import Vocabulary
 
 TINY = {"layers": 1, "width": 32, "heads": 2, "context": 16, "batch_tokens": 256, "sentence_pairs": "none"}
@@ -57,7 +58,7 @@ def test_positions_are_stretched_to_a_longer_context(trained: Any, small_store: 
     assert len(new) == 31
     torch.testing.assert_close(new[::2], old)
     torch.testing.assert_close(new[1::2], (old[1:] + old[:-1]) / 2)
-    assert torch.equal(stretched(old, 7), old[:7])
+    assert torch.equal(resize_positions(old, 7), old[:7])
 
 
 def test_a_larger_vocabulary_keeps_what_it_shares(trained: Any, small_text: Path, tmp_path: Path) -> None:
@@ -99,20 +100,11 @@ def test_what_cannot_be_taken_over_is_told(
 def test_a_folder_of_hugging_face_is_a_start_too(trained: Any, small_store: Path, tmp_path: Path) -> None:
     """By way of transformers' form, with nothing imported by hand."""
     family, folder, _ = trained
-    api.export_encoder(folder, tmp_path / "hf")
+    api.export_model(folder, tmp_path / "hf")
     langue.train(family, small_store, tmp_path / "m", init_from=str(tmp_path / "hf"), **STILL)
     one, other = langue.load(folder), langue.load(tmp_path / "m")
     assert one.fill("The [MASK] is", k=8).to_json() == other.fill("The [MASK] is", k=8).to_json()
     assert other.info()["config"]["width"] == 32
-
-
-def test_special_ids_of_another_vocabulary_are_let_go() -> None:
-    """In the vocabulary of a released encoder they are ids of it; here they may stand for text."""
-    config = decode(BertConfig, {"special_ids": [1, 2, 3]}, "model")
-    config.resolve_special_ids(Vocabulary(5, 0, [b"", b"", b"", b"", b"a"]))
-    assert config.specials(Vocabulary(5, 0)) == (1, 2, 3)
-    config.resolve_special_ids(Vocabulary(5, 0, [b"", b"", b"a", b"b", b"c"]))
-    assert config.specials(Vocabulary(5, 0)) == (5, 6, 7)
 
 
 APART: dict[str, Any] = {
@@ -124,7 +116,7 @@ APART: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("family", ["bert", "pair"])
+@pytest.mark.parametrize("family", ["bert", "electra"])
 def test_distances_are_lengthened_to_a_longer_context(family: str, small_store: Path, tmp_path: Path) -> None:
     """Nothing changes for what fitted before, and far tokens count as the farthest did."""
     few = {"steps": 3, "batch_tokens": 256}
@@ -137,8 +129,8 @@ def test_distances_are_lengthened_to_a_longer_context(family: str, small_store: 
     for one, other in zip(old.folder.model.hidden(ids), new.folder.model.hidden(ids), strict=True):
         np.testing.assert_array_equal(one, other)
     table = torch.arange(8.0)[:, None]  # distances -4 to 3
-    assert lengthened(table, 12)[:, 0].tolist() == [0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 7, 7]
-    assert lengthened(table, 4)[:, 0].tolist() == [2, 3, 4, 5]
+    assert resize_distances(table, 12)[:, 0].tolist() == [0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 7, 7]
+    assert resize_distances(table, 4)[:, 0].tolist() == [2, 3, 4, 5]
 
 
 BIG = Vocabulary(60, 0)
@@ -207,3 +199,55 @@ def test_the_second_stage_starts_from_the_first(small_store: Path, tmp_path: Pat
     for wrong, message in (({"position": "relative"}, "absolute positions"), ({"width": 64}, "leave layers")):
         with pytest.raises(LangueError, match=message):
             langue.train("albert", small_store, tmp_path / "x", init_from=start, **order, **wrong)
+
+
+def test_a_configuration_opens_no_file() -> None:
+    config = decode(BertConfig, {"init_from": "/nowhere/at/all"}, "model")
+    assert config.shape.layers == 4
+    assert decode(Bert2BertConfig, {"init_from": "/nowhere"}, "model").shape.layers == 4
+
+
+def test_special_ids_that_stand_for_text_are_dropped(small_store: Path, tmp_path: Path) -> None:
+    """In the vocabulary of the source they are ids of it; in that of the store they may be text."""
+    langue.train("bert", small_store, tmp_path / "a", **TINY, special_ids=[300, 301, 302], steps=1)
+    langue.train("bert", small_store, tmp_path / "b", init_from=str(tmp_path / "a"), **STILL)
+    old, new = (langue.load(tmp_path / name).folder.model for name in "ab")
+    assert tuple(old.specials) == (300, 301, 302)
+    assert tuple(new.specials) == (600, 601, 602)
+    for one, other in zip(new.specials, old.specials, strict=True):
+        assert torch.equal(new.embeddings.word.weight[one], old.embeddings.word.weight[other])
+
+
+def test_a_gpt2_goes_on_from_another(
+    small_models: dict[str, Path], small_store: Path, small_text: Path, tmp_path: Path
+) -> None:
+    """With its own weights on the same store; with what it shares and stretched positions on another."""
+    start = str(small_models["gpt2"])
+    still = {"steps": 1, "batch_tokens": 256, "learning_rate": 1e-30, "weight_decay": 0.0}
+    same: Any = langue.train("gpt2", small_store, tmp_path / "same", init_from=start, **still)
+    old: Any = langue.load(start)
+    assert np.array_equal(same.score("The king").bits, old.score("The king").bits)
+    langue.prepare(small_text, tmp_path / "s", vocabulary=700, documents="blank-line")
+    new: Any = langue.train("gpt2", tmp_path / "s", tmp_path / "m", init_from=start, context=63, **still)
+    assert new.info()["config"]["width"] == 32
+    torch.testing.assert_close(new.folder.model.wpe.weight[::2], old.folder.model.wpe.weight)
+    there = {token: id for id, token in enumerate(old.tokenizer.spellings()) if token}
+    shared = [(id, there[token]) for id, token in enumerate(new.tokenizer.spellings()) if token in there]
+    assert len(shared) > 500
+    for id, other in shared:
+        assert torch.equal(new.folder.model.wte.weight[id], old.folder.model.wte.weight[other])
+    with pytest.raises(LangueError, match="gpt2 starts from its own kind"):
+        langue.train("gpt2", small_store, tmp_path / "x", init_from=str(small_models["trigram"]), **still)
+
+
+def test_the_options_of_the_source_are_taken_over_and_what_is_typed_wins(
+    small_store: Path, tmp_path: Path
+) -> None:
+    few = {"steps": 1, "batch_tokens": 256}
+    langue.train("bert", small_store, tmp_path / "a", **APART, enhanced_mask_decoder=True, context=16, **few)
+    taken = langue.train("bert", small_store, tmp_path / "b", init_from=str(tmp_path / "a"), **STILL)
+    config = taken.info()["config"]
+    assert (config["attention"], config["enhanced_mask_decoder"]) == ("disentangled", True)
+    less = {"enhanced_mask_decoder": False}
+    typed = langue.train("bert", small_store, tmp_path / "c", init_from=str(tmp_path / "a"), **STILL, **less)
+    assert typed.info()["config"]["enhanced_mask_decoder"] is False

@@ -3,18 +3,21 @@
 import contextlib
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from langue.base.errors import MissingExtra
 from langue.base.files import atomic_file
 from langue.base.progress import log
 from langue.nn.device import peak_flops
 from langue.protocols import Masked
+from langue.training.tensors import full_tensor
 
 SMOOTHING = 0.9  # of the loss shown: about the last ten steps
 
@@ -30,7 +33,10 @@ class Figures:
     """
 
     def __init__(
-        self, bytes_per_token: float | None, flops_per_token: float | None, peak: float | None
+        self,
+        bytes_per_token: float | None = None,
+        flops_per_token: float | None = None,
+        peak: float | None = None,
     ) -> None:
         self.bytes_per_token = bytes_per_token
         self.flops_per_token = flops_per_token
@@ -140,6 +146,18 @@ def _tensorboard(folder: Path, after: int) -> Any:
     except ImportError:
         raise MissingExtra("tensorboard", "tensorboard", "training.tensorboard = true") from None
     return SummaryWriter(str(folder), purge_step=after + 1)
+
+
+def norms_by_layer(model: nn.Module) -> dict[str, float]:
+    """Norm of the gradient of each layer: of `h.0.attn.c_attn.weight` and its siblings as `h.0`."""
+    squares: dict[str, float] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            match = re.match(r"(?:[^.]+\.)*?\d+|[^.]+", name)
+            layer = match.group() if match else name
+            square = float(full_tensor(parameter.grad.detach().float().square().sum()))
+            squares[layer] = squares.get(layer, 0.0) + square
+    return {layer: square**0.5 for layer, square in squares.items()}
 
 
 def peak_memory() -> int:
