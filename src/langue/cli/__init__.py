@@ -60,7 +60,7 @@ VERBS = (
     doctor,
 )  # fmt: skip
 RENAMED_OPTIONS = {
-    "copied": {"--least": "--min-tokens", "--show": "--limit"},
+    "copied": {"--least": "--min-bytes", "--show": "--limit"},
     "fill": {"--append": "--num-masks"},
     "find": {"--show": "--limit"},
     "generate": {"--beams": "--num-beams"},

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.files import parse_json
-from langue.corpus.read import Source, open_source
+from langue.corpus.sources import Source, open_source
 
 Format = Literal["conll", "conllu", "jsonl"]
 UNKNOWN = "?"

@@ -123,23 +123,24 @@ class InfiniGramModel(CausalModel):
         check_count("limit", limit)
         return find(self.folder, self.folder.tokenizer, self._normalize("text", text), limit=limit)
 
-    @renamed_keywords(least="min_tokens", show="limit")
-    def copied(self, text: str, *, min_tokens: int = 8, limit: int = 10) -> Copied:
+    @renamed_keywords(least="min_bytes", show="limit")
+    def copied(self, text: str, *, min_bytes: int = 32, limit: int = 10) -> Copied:
         """How much of a text stands verbatim in the training text.
 
         Args:
-            min_tokens: of a piece that counts as copied.
+            min_bytes: in UTF-8, of a piece that counts as copied: 32 are six words of English, eleven
+                characters of Chinese. The same over every tokenizer.
             limit: pieces that are shown.
         """
         from langue.evaluation.verbatim import copied
 
-        check_count("min_tokens", min_tokens, least=1)
+        check_count("min_bytes", min_bytes, least=1)
         check_count("limit", limit)
         return copied(
             self.folder,
             self.folder.tokenizer,
             self._normalize("text", text),
-            min_tokens=min_tokens,
+            min_bytes=min_bytes,
             limit=limit,
         )
 
