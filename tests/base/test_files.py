@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -123,3 +124,42 @@ def test_json_is_strict_both_ways(tmp_path: Path) -> None:
     path.write_bytes(b'"\xff"')
     with pytest.raises(LangueError, match="not UTF-8"):
         files.read_json(path)
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        ("[" * 100_000, "is not JSON: its brackets are too many"),
+        ('{"a": ' * 50_000, "is not JSON: its brackets are too many"),
+        ("1" * 5000, "is not JSON: .*digits"),
+        ('{"a":\n NaN}', "is not JSON: JSON knows no NaN"),
+        ('{"a":\n 1,\n}', "is not JSON: line 3: "),
+        ("\udc80", "is not UTF-8: byte 0"),
+    ],
+)
+def test_json_that_breaks_readers_is_a_message(tmp_path: Path, contents: str, message: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(contents.encode("utf-8", "surrogateescape"))
+    with pytest.raises(LangueError, match=message):
+        files.read_json(path)
+
+
+def test_a_seal_tells_what_was_altered_and_not_how_it_is_laid_out(tmp_path: Path) -> None:
+    table = files.sealed({"config": {"order": 3, "x": [1.5, None]}, "name": "é"})
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps(table, indent=1, sort_keys=True))
+    files.check_seal(files.read_json(path), path)
+    for changed in ({**table, "name": "e"}, {**table, "more": 1}, {**table, "digest": "0" * 64}):
+        with pytest.raises(LangueError, match="altered"):
+            files.check_seal(changed, path)
+    files.check_seal({"name": "é"}, path)  # what earlier versions wrote has none
+
+
+def test_files_of_folders_below_are_described_and_none_above(tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "a").write_bytes(b"a")
+    described = files.describe_files(tmp_path, below=True)
+    assert list(described) == ["first/a"]
+    (tmp_path / "first" / "a").write_bytes(b"b")
+    with pytest.raises(LangueError, match="contents of first/a were altered"):
+        files.verify_files(tmp_path, described)

@@ -5,7 +5,6 @@ value out of bounds names the path too. Nothing is guessed and nothing is silent
 """
 
 import difflib
-import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +28,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     RENAMED_VALUES: ClassVar[Mapping[str, Mapping[str, str]]] = {}  # name → old value → value
 
 
+LARGEST = 2**53  # of a setting: what every reader of JSON keeps as it is
 C = TypeVar("C", bound=Config)
 
 
@@ -65,8 +65,8 @@ def decode(kind: type[C], table: Mapping[str, Any], where: str, *, stored: bool 
 
 def _check_finite(value: Any, where: str) -> None:
     """No setting means infinity, and model.json could not keep it: JSON knows neither that nor NaN."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise LangueError(f"{where}: {value} is no number that can be kept; write one that is finite")
+    if isinstance(value, int | float) and not abs(value) <= LARGEST:
+        raise LangueError(f"{where}: {value} is no number that can be kept; write one below {LARGEST}")
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
     for one in inner:
         _check_finite(one, where)
