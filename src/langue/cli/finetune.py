@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from langue.cli.options import Json, Output, Overwrite, Quiet, print_json
+from langue.cli.options import Json, Output, Overwrite, Quiet, print_json, read_settings
 
 NAME = "finetune"
 
@@ -36,14 +36,14 @@ def command(
     """Teach an encoder to tell texts apart, or to tag tokens; the figures are those of several seeds."""
     from langue import api
 
-    found = api.finetune(
+    result = api.finetune(
         model,
         data,
         output,
         task=task,
         valid=valid,
         test=test,
-        assignments=settings or (),
         overwrite=overwrite,
+        **read_settings(settings, api.finetune),
     )
-    print_json(found.to_json()) if json else print(f"{found}\n{output}: written")
+    print_json(result.to_json()) if json else print(f"{result}\n{output}: written")

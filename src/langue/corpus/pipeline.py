@@ -126,6 +126,6 @@ def check_splits(ledger: Ledger, config: DataConfig) -> None:
     if empty:
         raise LangueError(
             f"not enough text for a split: of {total} documents none came to {' and '.join(empty)}. "
-            "Give more text, say where documents end (--documents line), name files (--valid FILE "
+            "Give more text, say where documents end (--documents=line), name files (--valid FILE "
             "--test FILE), or raise the shares (--set data.valid_fraction=0.2 --set data.test_fraction=0.2)"
         )

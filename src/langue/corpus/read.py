@@ -215,7 +215,7 @@ def _decode(source: Source, offset: int, data: bytes, config: DataConfig, ledger
         place = f"{source.name}: byte {offset + error.start} is not UTF-8"
         if config.invalid == "error":
             raise LangueError(
-                f"{place}; convert the file, or pass --invalid skip or --invalid replace"
+                f"{place}; convert the file, or pass --invalid=skip or --invalid=replace"
             ) from None
         text = data.decode(errors="replace")
         if config.invalid == "skip":

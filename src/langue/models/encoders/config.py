@@ -59,6 +59,7 @@ class MaskedConfig(Config, frozen=True):
     padded_vocab_size: Count = 0  # of the embedding; 0: text and special ids
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.init_from and not (self.layers and self.width and self.heads and self.context and self.d_ff):
             self._take_shape()
         shape = self.shape

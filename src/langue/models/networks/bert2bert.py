@@ -58,6 +58,7 @@ class Bert2BertConfig(Config, frozen=True):
     special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         given = {name: getattr(self, name) for name in (*Shape._fields, "special_ids")}
         known = all(given[name] for name in Shape._fields)
         taken = bert.BertConfig(

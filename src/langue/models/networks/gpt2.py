@@ -50,7 +50,7 @@ class GPT2Config(Config, frozen=True):
     tied: bool = True  # the head is the embedding
     z_loss: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # 1e-4 in Chowdhery et al. 2022
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         shape = self.shape
         if shape.width % shape.heads:
             raise ValueError(f"width {shape.width} is not a multiple of heads {shape.heads}")

@@ -55,7 +55,7 @@ class NPLMConfig(Config, frozen=True):
     direct: bool = False  # W: learns faster, generalizes a little less (section 4.2)
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.3 helps after many epochs
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if self.order == 1:
             raise ValueError("order 1 sees no word at all; take 2 or more, or the family ngram")
 

@@ -58,7 +58,7 @@ class TransformerConfig(Config, frozen=True):
     norm: Literal["post", "pre"] = "post"  # the paper's; "pre" learns without a warm-up (Xiong et al. 2020)
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # the paper's 0.1 is for many epochs
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if self.shape.width % self.shape.heads:
             raise ValueError(f"width {self.shape.width} is not a multiple of heads {self.shape.heads}")
         if self.shape.width % 2:
