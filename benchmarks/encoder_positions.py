@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from langue.base.config import decode
-from langue.models.encoders.bert import BertConfig, batches, build
+from langue.models.encoders.bert import BertConfig, build
+from langue.models.encoders.setup import batches
 from langue.protocols import Vocabulary
 from langue.tokens.store import StoreWriter, TokenStore
 from langue.tokens.train import TokenizerConfig, train_tokenizer

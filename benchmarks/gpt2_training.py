@@ -75,12 +75,12 @@ def langue(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
     """A step of langue's trainer on a store of random ids."""
     import numpy as np
 
-    from langue.nn.fast.choices import keep_freed_memory
+    from langue.nn.device import keep_freed_memory
     from langue.protocols import Vocabulary
     from langue.tokens.store import StoreWriter, TokenStore
-    from langue.training.distributed import World
-    from langue.training.loop import Trainer
     from langue.training.recipe import read_recipe
+    from langue.training.train import trainer_of
+    from langue.training.world import World
 
     keep_freed_memory()
     kept = tempfile.TemporaryDirectory()
@@ -98,7 +98,7 @@ def langue(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
     recipe = read_recipe("gpt2", [*shape, *run])
     assert recipe.family.build
     model = recipe.family.build(recipe.model, Vocabulary(size.vocabulary, 0), 0)
-    trainer = Trainer(recipe, model, TokenStore(folder), World())
+    trainer = trainer_of(recipe, model, TokenStore(folder), World())
 
     def step() -> int:
         trainer.step()

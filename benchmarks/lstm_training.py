@@ -70,12 +70,12 @@ def peer(precision: str, document: int) -> Callable[[], object]:
 def langue(precision: str, document: int) -> Callable[[], object]:
     import numpy as np
 
-    from langue.nn.fast.choices import keep_freed_memory
+    from langue.nn.device import keep_freed_memory
     from langue.protocols import Vocabulary
     from langue.tokens.store import StoreWriter, TokenStore
-    from langue.training.distributed import World
-    from langue.training.loop import Trainer
     from langue.training.recipe import read_recipe
+    from langue.training.train import trainer_of
+    from langue.training.world import World
 
     keep_freed_memory()
     folder = Path(tempfile.mkdtemp())
@@ -90,7 +90,7 @@ def langue(precision: str, document: int) -> Callable[[], object]:
     recipe = read_recipe("rnn", [*settings, "optimizer=sgd", "weight_decay=0", "clip=5", "steps=1000000"])
     assert recipe.family.build
     model = recipe.family.build(recipe.model, Vocabulary(V, 0), 0)
-    return Trainer(recipe, model, TokenStore(folder), World()).step
+    return trainer_of(recipe, model, TokenStore(folder), World()).step
 
 
 def work(name: str, steps: int) -> None:

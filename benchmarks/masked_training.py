@@ -22,8 +22,10 @@ from transformers import BertConfig as PeerConfig
 from transformers import BertForMaskedLM
 
 from langue.base.config import decode
-from langue.models.encoders.bert import BertConfig, batches, build
-from langue.nn.fast.choices import autocast, fast_dtype, keep_freed_memory
+from langue.models.encoders.bert import BertConfig, build
+from langue.models.encoders.setup import batches
+from langue.nn.device import keep_freed_memory
+from langue.nn.precision import autocast, fast_dtype
 from langue.protocols import Vocabulary
 from langue.tokens.store import StoreWriter, TokenStore
 from langue.tokens.train import TokenizerConfig, train_tokenizer

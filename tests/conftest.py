@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import signal
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,10 @@ from langue.corpus.sample import sample_path
 
 # pytest has a process for each core: threads of torch beside them would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that starts the tests in the background has Ctrl-C ignored, and what is ignored stays so.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow machine is no failure, and compiling counts as the first example.
 settings.register_profile("langue", deadline=None)

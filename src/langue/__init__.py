@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from langue import configs
     from langue.api.listing import families, recipes
     from langue.api.measure import compare, evaluate, gradients, query
-    from langue.api.models import CausalModel, HMMModel, InfiniGramModel, MaskedModel, Model, load
+    from langue.api.models import (
+        CausalModel,
+        HMMModel,
+        InfiniGramModel,
+        MaskedModel,
+        Model,
+        Seq2SeqModel,
+        load,
+    )
     from langue.api.models.classifier import ClassifierModel
     from langue.api.models.tagger import TaggerModel
     from langue.api.verbs import (
@@ -50,7 +58,9 @@ if TYPE_CHECKING:
 _HOMES = {  # of the public names; those that are not named here stand in langue.api.verbs
     "langue.api.listing": ("families", "recipes"),
     "langue.api.measure": ("compare", "evaluate", "gradients", "query"),
-    "langue.api.models": ("CausalModel", "HMMModel", "InfiniGramModel", "MaskedModel", "Model", "load"),
+    "langue.api.models": (
+        "CausalModel", "HMMModel", "InfiniGramModel", "MaskedModel", "Model", "Seq2SeqModel", "load",
+    ),
     "langue.api.models.classifier": ("ClassifierModel",),
     "langue.api.models.tagger": ("TaggerModel",),
     "langue.base.errors": (
@@ -63,9 +73,9 @@ _OLD = {"LanguageModel": "CausalModel", "tagger": "load"}  # names of an earlier
 __all__ = [
     "CausalModel", "ClassifierModel", "Damaged", "HMMModel", "InfiniGramModel", "Interrupted",
     "InvalidSetting", "LangueError", "MaskedModel", "Mismatch", "MissingExtra", "Model", "NotFound",
-    "TaggerModel", "Unsupported", "compare", "configs", "demo", "doctor", "estimate", "evaluate",
-    "export_model", "families", "finetune", "gradients", "import_model", "info", "load", "prepare", "query",
-    "recipes", "train",
+    "Seq2SeqModel", "TaggerModel", "Unsupported", "compare", "configs", "demo", "doctor", "estimate",
+    "evaluate", "export_model", "families", "finetune", "gradients", "import_model", "info", "load",
+    "prepare", "query", "recipes", "train",
 ]  # fmt: skip
 
 

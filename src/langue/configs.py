@@ -25,36 +25,38 @@ if TYPE_CHECKING:
     from langue.models.encoders.classifier import ClassifierConfig
     from langue.models.encoders.electra import ElectraConfig
     from langue.models.networks.bert2bert import Bert2BertConfig
-    from langue.models.networks.charcnn import CharCNNConfig
-    from langue.models.networks.gpt2 import GPT2Config
+    from langue.models.networks.config import (
+        CharCNNConfig,
+        GPT2Config,
+        NPLMConfig,
+        RNNConfig,
+        TransformerConfig,
+    )
     from langue.models.networks.mixture import MixtureConfig
-    from langue.models.networks.nplm import NPLMConfig
-    from langue.models.networks.rnn import RNNConfig
-    from langue.models.networks.transformer import TransformerConfig
     from langue.models.states.hmm import HMMConfig
     from langue.models.states.neural_hmm import NeuralHMMConfig
     from langue.models.taggers.crf import CRFConfig
     from langue.models.taggers.encoder_tagger import EncoderTaggerConfig
     from langue.models.taggers.hmm_tagger import HMMTaggerConfig
     from langue.models.taggers.rnn_tagger import RNNTaggerConfig
-    from langue.tasks.finetune import FinetuneConfig
-    from langue.tasks.finetune_tagger import TagConfig
+    from langue.tasks.tag import TagConfig
+    from langue.tasks.task import FinetuneConfig
     from langue.tokens.train import TokenizerConfig
-    from langue.training.config import TrainingConfig
+    from langue.training.config import TaggerRunConfig, TrainingConfig
 
 _HOMES = {
     "AlbertConfig": "models.encoders.albert",
     "Bert2BertConfig": "models.networks.bert2bert",
     "BertConfig": "models.encoders.bert",
     "CRFConfig": "models.taggers.crf",
-    "CharCNNConfig": "models.networks.charcnn",
+    "CharCNNConfig": "models.networks.config",
     "ClassNGramConfig": "models.counts.class_ngram",
     "ClassifierConfig": "models.encoders.classifier",
     "DataConfig": "corpus.config",
     "ElectraConfig": "models.encoders.electra",
     "EncoderTaggerConfig": "models.taggers.encoder_tagger",
-    "FinetuneConfig": "tasks.finetune",
-    "GPT2Config": "models.networks.gpt2",
+    "FinetuneConfig": "tasks.task",
+    "GPT2Config": "models.networks.config",
     "HMMConfig": "models.states.hmm",
     "HMMTaggerConfig": "models.taggers.hmm_tagger",
     "InfiniGramConfig": "models.counts.infinigram",
@@ -62,17 +64,18 @@ _HOMES = {
     "MarkovConfig": "models.counts.markov",
     "MixtureConfig": "models.networks.mixture",
     "NGramConfig": "models.counts.ngram",
-    "NPLMConfig": "models.networks.nplm",
+    "NPLMConfig": "models.networks.config",
     "NeuralHMMConfig": "models.states.neural_hmm",
     "Normalization": "corpus.normalize",
-    "RNNConfig": "models.networks.rnn",
+    "RNNConfig": "models.networks.config",
     "RNNTaggerConfig": "models.taggers.rnn_tagger",
     "Sampling": "generation.sample",
-    "TagConfig": "tasks.finetune_tagger",
+    "TagConfig": "tasks.tag",
     "TaggedConfig": "corpus.tagged",
+    "TaggerRunConfig": "training.config",
     "TokenizerConfig": "tokens.train",
     "TrainingConfig": "training.config",
-    "TransformerConfig": "models.networks.transformer",
+    "TransformerConfig": "models.networks.config",
 }
 
 __all__ = [
@@ -80,7 +83,8 @@ __all__ = [
     "ClassifierConfig", "DataConfig", "ElectraConfig", "EncoderTaggerConfig", "FinetuneConfig", "GPT2Config",
     "HMMConfig", "HMMTaggerConfig", "InfiniGramConfig", "LogLinearConfig", "MarkovConfig", "MixtureConfig",
     "NGramConfig", "NPLMConfig", "NeuralHMMConfig", "Normalization", "RNNConfig", "RNNTaggerConfig",
-    "Sampling", "TagConfig", "TaggedConfig", "TokenizerConfig", "TrainingConfig", "TransformerConfig",
+    "Sampling", "TagConfig", "TaggedConfig", "TaggerRunConfig", "TokenizerConfig", "TrainingConfig",
+    "TransformerConfig",
 ]  # fmt: skip
 
 

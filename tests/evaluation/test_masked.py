@@ -14,7 +14,7 @@ from langue.evaluation.checks import check_masked
 from langue.evaluation.pseudo import pseudo_log_probs
 from langue.protocols import Floats, Ids, Vocabulary
 from langue.tokens.boundaries import Boundaries
-from langue.tokens.masked import Specials
+from langue.tokens.masked_batch import Specials
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 

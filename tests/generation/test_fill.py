@@ -10,7 +10,7 @@ from langue.base.errors import LangueError
 from langue.generation.embed import embed
 from langue.generation.fill import fill, read
 from langue.protocols import Floats, Ids, Vocabulary
-from langue.tokens.masked import Specials
+from langue.tokens.masked_batch import Specials
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.train import TokenizerConfig, train_tokenizer
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from langue.interop.convert import export_arpa, train_text
+from langue.interop.convert import train_text
+from langue.interop.formats import export_model
 from langue.models.counts.ngram import NGramConfig
 
 
@@ -37,7 +38,7 @@ def folder(text: Path) -> Path:
 @pytest.fixture(scope="session")
 def arpa_file(folder: Path) -> Path:
     path = folder.parent / "model.arpa"
-    export_arpa(folder, path)
+    export_model(folder, path)
     return path
 
 

@@ -1,11 +1,13 @@
-"""Attention against loops, rotary positions against complex numbers, grouped queries against copies."""
+"""Attention against loops, in both of its forms; grouped queries; keys and values kept."""
 
 import math
 
 import pytest
 import torch
 
-from langue.nn.attention import Attention, attend, packed_mask, rotate, rotation
+from langue.nn import attention
+from langue.nn.attention import Attention, attend, packed_mask
+from langue.nn.rope import rope_angles
 
 
 def by_loops(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
@@ -39,38 +41,35 @@ def test_attend_is_the_formula(groups: int, rule: str, dtype: torch.dtype) -> No
     torch.testing.assert_close(found.float(), by_loops(q, k, v, seen), **close)
 
 
+@pytest.mark.parametrize("rule", ["causal", "everything", "packed", "added"])
+def test_the_formula_and_torchs_kernel_agree_in_value_and_gradient(
+    monkeypatch: pytest.MonkeyPatch, rule: str
+) -> None:
+    torch.manual_seed(0)
+    given = [torch.randn(2, heads, 5, 6, requires_grad=True) for heads in (4, 2, 2)]
+    added = torch.randn(1, 4, 5, 5)
+    mask = {"causal": "causal", "everything": None, "packed": packed_mask(SEGMENTS), "added": added}[rule]
+    into = torch.randn(2, 4, 5, 6)
+    results = []
+    for explicit in (True, False):
+        monkeypatch.setattr(attention, "use_explicit_attention", lambda q, explicit=explicit: explicit)
+        y = attend(*given, mask)  # type: ignore[arg-type]
+        results.append((y, *torch.autograd.grad(y, given, into)))
+    torch.testing.assert_close(*results)
+
+
 def test_rows_of_one_document_need_no_mask() -> None:
     assert packed_mask(torch.tensor([[3, 3, 3], [4, 4, 4]])) == "causal"
     assert packed_mask(torch.tensor([[3, 3, 3], [4, 4, 5]])) != "causal"
-
-
-def test_rotary_positions_are_complex_multiplication() -> None:
-    torch.manual_seed(0)
-    x, positions = torch.randn(2, 3, 7, 8), torch.randint(0, 1000, (2, 7))
-    pairs = torch.complex(x[..., :4], x[..., 4:])
-    angles = positions[:, None, :, None] * 10_000.0 ** -(torch.arange(4) / 4)
-    expected = pairs * torch.exp(1j * angles)
-    found = rotate(x, rotation(positions, 8))
-    torch.testing.assert_close(found, torch.cat([expected.real, expected.imag], -1), rtol=1e-4, atol=1e-4)
-
-
-def test_rotary_scores_depend_on_distance_alone() -> None:
-    torch.manual_seed(0)
-    q, k = torch.randn(1, 1, 1, 8), torch.randn(1, 1, 1, 8)
-    scores = [
-        (rotate(q, rotation(torch.tensor([i]), 8)) * rotate(k, rotation(torch.tensor([i - 3]), 8))).sum()
-        for i in (3, 50, 200)
-    ]
-    torch.testing.assert_close(scores[1:], [scores[0]] * 2, rtol=1e-4, atol=1e-4)
 
 
 def test_keys_read_before_are_seen() -> None:
     torch.manual_seed(0)
     layer = Attention(16, 4, 2, qk_norm=True).eval()
     x = torch.randn(1, 6, 16)
-    turns = rotation(torch.arange(6), 4)
-    whole = layer(x, "causal", turns)
+    rope = rope_angles(torch.arange(6), 4)
+    whole = layer(x, "causal", rope)
     past: dict = {}
-    pieces = [layer(x[:, :4], "causal", rotation(torch.arange(4), 4), past)]
-    pieces += [layer(x[:, t : t + 1], None, rotation(torch.tensor([t]), 4), past) for t in (4, 5)]
+    pieces = [layer(x[:, :4], "causal", rope_angles(torch.arange(4), 4), past)]
+    pieces += [layer(x[:, t : t + 1], None, rope_angles(torch.tensor([t]), 4), past) for t in (4, 5)]
     torch.testing.assert_close(torch.cat(pieces, 1), whole)

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from langue.nn import dropout
 from langue.nn.dropout import Dropout, drop
+from langue.nn.fast.choices import use_bit_dropout
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
@@ -40,6 +42,26 @@ def test_the_seed_decides() -> None:
         torch.manual_seed(seed)
         found.append(drop(x, 0.5))
     assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
+
+
+def test_the_plain_and_the_fast_form_are_one_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By either, the same number of places is dropped and what is left is scaled alike; bits differ."""
+    torch.manual_seed(0)
+    x = torch.rand(500_000) + 0.5
+    fast = drop(x, 0.25)
+    monkeypatch.setattr(dropout, "use_bit_dropout", lambda x: False)
+    plain = drop(x, 0.25)
+    assert not torch.equal(fast, plain)
+    for y in (fast, plain):
+        torch.testing.assert_close(y[y > 0], x[y > 0] / 0.75)
+        assert abs((y == 0).float().mean() - 0.25) < 4 * (0.25 * 0.75 / len(x)) ** 0.5
+
+
+def test_torchs_own_runs_where_a_graph_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert use_bit_dropout(torch.ones(1))
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert not use_bit_dropout(torch.ones(1))
+    assert not use_bit_dropout(torch.ones(1, device="meta"))
 
 
 def test_nothing_is_dropped_but_in_training() -> None:

@@ -1,6 +1,9 @@
 """Fine-tuning: what is learned from labeled texts, by the library and by the verbs."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,7 @@ FAST = {"epochs": 4, "learning_rate": 3e-3, "batch_size": 16}
 def encoder(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("encoder") / "bert"
     tiny = {"layers": 1, "width": 32, "heads": 2, "context": 32, "steps": 5, "batch_tokens": 256}
-    langue.train("bert", small_store, folder, **tiny)
+    langue.train("bert", small_store, folder, **tiny, **{"model.dropout": 0.0})
     return folder
 
 
@@ -266,7 +269,7 @@ def test_ctrl_c_keeps_the_best_epoch_and_before_one_nothing(
     def stopped(self: EncoderClassifier, batch: Any) -> Any:
         calls.append(batch)
         if len(calls) == stop_at:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return original(self, batch)
 
     monkeypatch.setattr(EncoderClassifier, "forward", stopped)
@@ -278,17 +281,121 @@ def test_ctrl_c_keeps_the_best_epoch_and_before_one_nothing(
 
     stop_at = 10  # seven batches and one to measure: in the second epoch
     message = run("m")
-    assert f"the best model so far is in {tmp_path / 'm'}" in message
+    assert f"--resume goes on. The best model so far is in {tmp_path / 'm'}" in message
     measured = langue.load(tmp_path / "m").info()["measured"]
     assert (measured["best_epochs"], measured["best_seed"]) == ([1], 0)
+    assert measured["interrupted"]
     calls.clear()
-    stop_at = 3 * 8 + 2  # in the first epoch of the second seed
+    stop_at = 3 * 8 + 1 + 2  # in the first epoch of the second seed: the best of a seed is measured once more
     run("two")
     assert langue.load(tmp_path / "two").info()["measured"]["best_seed"] == 0
     calls.clear()
     stop_at = 2
-    assert "nothing half-written" in run("none")
+    assert "no model was written; the same command with --resume goes on" in run("none")
     assert not (tmp_path / "none").exists()
+    # What goes on ends at the bits of what was never stopped, whether there was a model already or not.
+    stop_at = 0
+    langue.finetune(encoder, files["train"], tmp_path / "straight", valid=files["valid"])
+    for name in ("m", "two", "none"):
+        with pytest.raises(langue.LangueError, match="unfinished run; go on with resume=True"):
+            langue.finetune(encoder, files["train"], tmp_path / name, valid=files["valid"])
+        langue.finetune(encoder, files["train"], tmp_path / name, valid=files["valid"], resume=True)
+        straight, resumed = (tmp_path / which for which in ("straight", name))
+        weights = [(folder / "weights.safetensors").read_bytes() for folder in (straight, resumed)]
+        assert weights[0] == weights[1]
+        facts = [langue.load(folder).info()["measured"] for folder in (straight, resumed)]
+        assert [facts[0][key] for key in ("valid", "best_epochs")] == [
+            facts[1][key] for key in ("valid", "best_epochs")
+        ]
+        assert not facts[1]["interrupted"]
+        assert not (tmp_path / f"{name}.run").exists()
+
+
+def test_a_run_of_another_file_or_task_is_not_resumed(
+    encoder: Path, files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = EncoderClassifier.forward
+
+    def stopped(self: EncoderClassifier, batch: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return original(self, batch)
+
+    with monkeypatch.context() as patch, pytest.raises(langue.LangueError, match="interrupted"):
+        patch.setattr(EncoderClassifier, "forward", stopped)
+        langue.finetune(encoder, files["train"], tmp_path / "m", valid=files["valid"])
+    with pytest.raises(langue.LangueError, match="run of another files"):
+        langue.finetune(encoder, files["test"], tmp_path / "m", valid=files["valid"], resume=True)
+    with pytest.raises(langue.LangueError, match=r"run of another model: dropout 0\.1, now 0\.2"):
+        langue.finetune(
+            encoder, files["train"], tmp_path / "m", valid=files["valid"], resume=True, dropout=0.2
+        )
+
+
+@pytest.mark.parametrize("micro", [40, 100])
+def test_the_same_batch_in_pieces_gives_the_same_weights(
+    encoder: Path, files: dict[str, Path], tmp_path: Path, micro: int
+) -> None:
+    settings = {"seeds": 1, "epochs": 1, "dropout": 0.0, "precision": "float32", "learning_rate": 1e-3}
+    for name, more in (("whole", {}), ("pieces", {"micro_batch_tokens": micro})):
+        langue.finetune(encoder, files["valid"], tmp_path / name, valid=files["test"], **settings, **more)
+    whole, pieces = (langue.load(tmp_path / name).folder.model.state_dict() for name in ("whole", "pieces"))
+    for name, tensor in whole.items():
+        torch.testing.assert_close(pieces[name], tensor, rtol=2e-3, atol=2e-4)
+
+
+def test_half_as_many_examples_pass_at_a_time_when_memory_runs_out(
+    encoder: Path,
+    files: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    original = EncoderClassifier.forward
+
+    def hungry(self: EncoderClassifier, batch: Any) -> Any:
+        if self.training and (batch.pairs != NONE).sum() > 8:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate")
+        return original(self, batch)
+
+    monkeypatch.setattr(EncoderClassifier, "forward", hungry)
+    found = langue.finetune(encoder, files["train"], tmp_path / "m", valid=files["valid"], seeds=1, **FAST)
+    assert found.valid[0].accuracy > 0.9
+    assert "going on with 8 rows at a time" in caplog.text
+
+
+@pytest.mark.slow
+def test_two_processes_are_one(encoder: Path, files: dict[str, Path], tmp_path: Path) -> None:
+    """`torchrun … -m langue finetune`: one process speaks, and the weights are those of one."""
+    settings = ["seeds=2", "epochs=2", "learning_rate=1e-3", "dropout=0", "precision=float32"]
+    # The encoder has no dropout of its own here: pieces draw theirs apart.
+    options = [part for setting in settings for part in ("--set", setting)]
+    given = [
+        "finetune",
+        str(encoder),
+        str(files["train"]),
+        "--valid",
+        str(files["valid"]),
+        "--json",
+        *options,
+    ]
+    assert cli.run([*given, "-o", str(tmp_path / "one")]) == 0
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    torchrun += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "-m", "langue"]
+    done = subprocess.run(
+        [*torchrun, *given, "-o", str(tmp_path / "two")], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["valid"]) == 2
+    one, two = (dict(langue.load(tmp_path / name).folder.model.state_dict()) for name in ("one", "two"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=2e-2, atol=1e-3)
+    assert [run["devices"] for run in langue.load(tmp_path / "two").info()["measured"]["runs"]] == [2, 2]
+
+
+def test_an_unknown_task_is_refused_at_once(encoder: Path, files: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(langue.LangueError, match="unknown task classfy; did you mean classify"):
+        langue.finetune(encoder, files["train"], tmp_path / "m", task="classfy")
+    assert not list(tmp_path.iterdir())
 
 
 def test_only_encoders_are_fine_tuned(

@@ -1,6 +1,7 @@
 """Neural taggers as a user meets them: from scratch and from an encoder, used, measured and misused."""
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -201,7 +202,7 @@ def test_ctrl_c_keeps_the_best_epoch_and_before_one_nothing(
     def stopped(self: NeuralTagger, *given: Any) -> Any:
         calls.append(given)
         if len(calls) == stop_at:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return original(self, *given)
 
     monkeypatch.setattr(NeuralTagger, "loss", stopped)
@@ -259,5 +260,5 @@ def test_what_is_made_of_what(
     )
     assert "unknown key" in run("finetune", encoder, english, "-o", out, "--set", "head=crf", code=2)
     assert "no file" in run("finetune", encoder, tmp_path / "x", "--task", "tag", "-o", out, code=2)
-    assert "keeps no checkpoints" in run("train", "rnn-tagger", english, "-o", out, "--resume", code=2)
+    assert "keeps no checkpoints" in run("train", "crf", english, "-o", out, "--resume", code=2)
     assert not out.exists()

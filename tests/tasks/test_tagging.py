@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -219,7 +220,7 @@ def test_ctrl_c_keeps_the_weights_found_so_far(
     def stopped(self: Objective, theta: object) -> object:
         calls.append(theta)
         if len(calls) == stop_at:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return original(self, theta)
 
     monkeypatch.setattr(Objective, "__call__", stopped)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langue.tokens.batches import Batch, Batches, StreamBatches, WholeDocuments, shuffled
+from langue.tokens.batch import Batch
+from langue.tokens.batches import Batches, StreamBatches, WholeDocuments, shuffled
 from langue.tokens.store import Split
 
 EOS = 0

@@ -10,7 +10,8 @@ import pytest
 
 import langue
 from langue.base.errors import LangueError
-from langue.tokens.masked import NONE, MaskedBatch, MaskedBatches, SentencePairBatches, Specials
+from langue.tokens.masked import NONE, MaskedBatches, SentencePairBatches
+from langue.tokens.masked_batch import MaskedBatch, Specials
 from langue.tokens.store import TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
 

@@ -16,11 +16,10 @@ from torch import distributed, nn
 
 from langue.base.errors import LangueError
 from langue.tokens.store import TokenStore
-from langue.training.distributed import World, _LossOf
+from langue.training.distributed import LossOf, Processes, check_shared
 from langue.training.estimate import estimate
-from langue.training.loop import Trainer
 from langue.training.recipe import Recipe, read_recipe
-from langue.training.train import new_model, train
+from langue.training.train import new_model, train, trainer_of
 
 # A constant rate, so that a run of 3 steps is the beginning of one of 6; float32, to compare to its error.
 STEADY = [
@@ -119,9 +118,10 @@ def test_gradients_are_exchanged_once_a_batch_whatever_its_pieces(store: TokenSt
 def _exchanges(store: TokenStore, *settings: str) -> int:
     """How often DDP exchanges gradients in three steps, by the count of a hook of its."""
     given = read_recipe("gpt2", [*SMALL, "batch_tokens=64", *settings])
-    trainer = Trainer(given, new_model(given, store), store, World())
-    wrapped = nn.parallel.DistributedDataParallel(_LossOf(trainer.model))
-    trainer.loss = trainer.world._wrapped = wrapped
+    trainer = trainer_of(given, new_model(given, store), store, Processes())
+    wrapped = nn.parallel.DistributedDataParallel(LossOf(trainer.model))
+    trainer.loss = wrapped
+    trainer.world._wrapped = wrapped  # type: ignore[attr-defined]
     count = 0
 
     def counting(state: None, bucket: distributed.GradBucket) -> torch.futures.Future[torch.Tensor]:
@@ -152,4 +152,6 @@ def test_processes_that_nothing_brings_together_are_refused(
 def test_rows_that_cannot_be_shared_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(LangueError, match="a batch of 8 rows cannot be shared by 3 processes"):
-        World().rows(torch.zeros(8, 2))
+        Processes().rows(torch.zeros(8, 2))
+    with pytest.raises(LangueError, match="a batch of 8 rows cannot be shared by 3 processes"):
+        check_shared(8, Processes())

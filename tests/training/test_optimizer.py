@@ -8,8 +8,12 @@ from torch import nn
 
 from langue.base.errors import LangueError
 from langue.protocols import Vocabulary
+from langue.training.average import Average
 from langue.training.config import TrainingConfig
-from langue.training.optimizer import Average, Optimizer, clip, norms_by_layer, weights
+from langue.training.metrics import norms_by_layer
+from langue.training.optimizer import Optimizer
+from langue.training.tensors import weights
+from langue.training.world import World
 
 
 class Network(nn.Module):
@@ -84,7 +88,7 @@ def test_clipping_and_norms() -> None:
     norms = norms_by_layer(network)
     assert sum(norm**2 for norm in norms.values()) ** 0.5 == pytest.approx(float(flat.norm()), rel=1e-5)
     assert set(norms) == {"embedding", "inner", "norm", "separate"}
-    assert clip(network, 0.5) == pytest.approx(float(flat.norm()), rel=1e-5)
+    assert World().clip(network, 0.5) == pytest.approx(float(flat.norm()), rel=1e-5)
     assert sum(norm**2 for norm in norms_by_layer(network).values()) ** 0.5 == pytest.approx(0.5, rel=1e-4)
 
 
@@ -103,4 +107,3 @@ def test_averages_follow_the_weights() -> None:
     with average.applied():
         torch.testing.assert_close(network.inner.weight.detach(), expected)
     assert torch.equal(network.inner.weight.detach(), live)
-    assert Average(network, 0.0).tensors == {}

@@ -20,11 +20,11 @@ from tests.training.recurrent import recurrent
 
 from langue.base.errors import Interrupted, LangueError
 from langue.tokens.store import TokenStore
-from langue.training import session
+from langue.training import fit
+from langue.training.metrics import Metrics
 from langue.training.recipe import Recipe, read_recipe
-from langue.training.report import Metrics
-from langue.training.run import start_run
-from langue.training.train import train
+from langue.training.run_folder import start_run
+from langue.training.train import identity, train
 
 WORKER = Path(__file__).with_name("worker.py")
 # Dropout, an average and accumulation: everything that could be forgotten between two sessions.
@@ -124,14 +124,14 @@ class StopAt:
     """Ctrl-C at a step, without a process."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-        plain = session.Session._show
+        plain = fit.Session._show
 
         def show(self: Any, *inputs: Any) -> None:
             plain(self, *inputs)
             if self.trainer.state.step == step - 1:  # the step that runs when it comes is finished
                 signal.raise_signal(signal.SIGINT)
 
-        monkeypatch.setattr(session.Session, "_show", show)
+        monkeypatch.setattr(fit.Session, "_show", show)
 
 
 def stopped_at(step: int, recipe: Recipe, store: TokenStore, output: Path, *, resume: bool = False) -> None:
@@ -196,7 +196,7 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(
     """Files may not grow beyond a size for some steps: what was written before stays whole."""
     recipe = read_recipe("gpt2", [*SMALL, "steps=12", OFTEN])
     output, run = tmp_path / "model", tmp_path / "model.run"
-    plain = session.Session._checkpoint
+    plain = fit.Session._checkpoint
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     seen: list[list[int]] = []
 
@@ -209,7 +209,7 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         seen.append(steps(run))
 
-    monkeypatch.setattr(session.Session, "_checkpoint", checkpoint)
+    monkeypatch.setattr(fit.Session, "_checkpoint", checkpoint)
     train(recipe, store, output)
     assert seen[5:9] == [[4, 5]] * 4 and seen[-1] == [11, 12]
     assert "no checkpoint of step 6, those before are intact" in caplog.text
@@ -287,7 +287,7 @@ def test_without_a_checkpoint_resume_begins_whatever_the_settings_were(
 ) -> None:
     """Killed before the first: there is nothing that other settings would not fit."""
     run = tmp_path / "model.run"
-    start_run(run, read_recipe("gpt2", [*SMALL, "steps=2"]), store, resuming=False)
+    start_run(run, identity(read_recipe("gpt2", [*SMALL, "steps=2"]), store), going_on=False)
     other = read_recipe("gpt2", [*SMALL, "steps=3", "optimizer=sgd", "width=32"])
     train(other, store, tmp_path / "model", resume=True)
     assert json.loads((tmp_path / "model" / "model.json").read_text())["measured"]["steps"] == 3
@@ -299,11 +299,11 @@ def test_other_pieces_are_taken_when_they_are_asked_for(
     """Fewer rows at a time after memory ran out on one of several processes; else those of the checkpoint."""
     output = tmp_path / "model"
     seen: list[int] = []
-    plain = session.Session.run
+    plain = fit.Session.run
     monkeypatch.setattr(
-        session.Session,
+        fit.Session,
         "run",
-        lambda self, stop: (seen.append(self.trainer.state.micro_batch_rows), plain(self, stop))[1],
+        lambda self, *given: (seen.append(self.trainer.state.micro_batch_rows), plain(self, *given))[1],
     )
     for session_number, micro in enumerate((64, 64, 16, 16, 32), 1):
         recipe = read_recipe("gpt2", [*SMALL, "batch_tokens=64", "steps=20", f"micro_batch_tokens={micro}"])

@@ -9,6 +9,7 @@ from langue.api.models import (
     MaskedModel,
     Model,
     PathLike,
+    Seq2SeqModel,
     load,
 )
 from langue.api.verbs import (
@@ -31,6 +32,7 @@ __all__ = [
     "MaskedModel",
     "Model",
     "PathLike",
+    "Seq2SeqModel",
     "compare",
     "demo",
     "doctor",

@@ -44,7 +44,7 @@ def evaluate(
         Unsupported: the model's scores are no probabilities; self-tests of what has no scores of texts.
     """
     folder = load_folder(model) if isinstance(model, str | Path) else model.folder
-    if isinstance(folder.model, Tagger | Classifier):
+    if isinstance(folder.model, Tagger | Classifier) or "task" in folder.description.recipe:
         if check:
             what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
             raise Unsupported(f"{folder.path} is a {what}; the self-tests are of language models' scores")
@@ -68,9 +68,13 @@ def evaluate(
 
 
 def _evaluate_labeled(folder: ModelFolder[Any], data: PathLike | Sequence[PathLike]) -> EvaluationResult:
-    """Measure a tagger or a classifier on a labeled file."""
+    """Measure a model of labeled data on a file."""
     if not isinstance(data, str | Path):
         raise InvalidSetting(f"{folder.path} is measured on one labeled file, not on several")
+    if folder.family.makes not in (Tagger, Classifier):
+        from langue.tasks.evaluate import evaluate_task, task_of
+
+        return evaluate_task(folder, task_of(folder), Path(data))
     if isinstance(folder.model, Tagger):
         from langue.tasks.tagging import evaluate_tagger
 

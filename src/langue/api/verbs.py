@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from langue.api.models import Model, PathLike, load
 from langue.api.settings import Setting, merge_sections, takes_assignments
 from langue.base.config import Config, decode, override
+from langue.base.deprecated import warn_renamed
 from langue.base.errors import LangueError
-from langue.base.files import read_json
 from langue.models.folder import DESCRIPTION, describe
 from langue.models.folder import load as load_folder
 from langue.models.registry import family_of
 from langue.protocols import Masked, Tagger
-from langue.tokens.store import MANIFEST, TokenStore
+from langue.tokens.store import MANIFEST, TokenStore, read_manifest
 
 if TYPE_CHECKING:
     from langue.corpus.config import DataConfig
     from langue.corpus.tagged import TaggedConfig
-    from langue.tasks.finetune import FinetuneConfig, Finetuned
+    from langue.interop.formats import Export
+    from langue.tasks.results import FinetuneResult
+    from langue.tasks.task import FinetuneConfig
     from langue.tokens.prepare import Report
     from langue.tokens.train import TokenizerConfig
-    from langue.training.config import TrainingConfig
+    from langue.training.config import TaggerRunConfig, TrainingConfig
     from langue.training.doctor import Finding
     from langue.training.estimate import Estimate
+    from langue.training.recipe import Recipe
 
 
 @takes_assignments
@@ -34,50 +38,55 @@ def finetune(
     data: PathLike,
     output: PathLike,
     *,
-    task: Literal["classify", "pair", "tag"] = "classify",
+    task: str = "classify",
     valid: PathLike | None = None,
     test: PathLike | None = None,
     training: FinetuneConfig | None = None,
-    layout: TaggedConfig | None = None,
+    layout: Config | None = None,
     overwrite: bool = False,
+    resume: bool = False,
     **settings: Setting,
-) -> Finetuned:
-    """Fine-tune an encoder on labeled texts, and write the folder of the best classifier or tagger.
+) -> FinetuneResult:
+    """Fine-tune an encoder on labeled data, and write the folder of the best classifier or tagger.
 
     Args:
         model: folder of a model that reads in both directions.
         data: `text<TAB>label`, or JSON lines with `text` and `label`; of pairs, two texts; for `tag` a
             labeled file as `train` takes.
+        task: what has a label: `classify` a text, `pair` two texts together, `tag` each token of a sentence;
+            or one that was registered (`langue.tasks.registry`).
         valid: chooses the epoch and the seed; without it, a tenth of `data` does.
         test: measured at the end; nothing is chosen by it.
         training: how it is learned: a `langue.configs.FinetuneConfig`, for `tag` a `TagConfig`.
-        layout: how a labeled file for `tag` is read.
+        layout: how the labeled file is read, where the task has a choice: for `tag` a `TaggedConfig`.
+        resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
         settings: of these two by name, `epochs=5`, which change them.
 
     Raises:
-        InvalidSetting: an unknown setting (the nearest is named), or a value out of its bounds.
+        InvalidSetting: no such task, an unknown setting (the nearest is named), a value out of its bounds.
         LangueError: a file is not of its format, or has a label that `data` has not.
-        Interrupted: Ctrl-C after an epoch; the best model so far was written.
+        Interrupted: Ctrl-C or SIGTERM; a checkpoint, and the best model so far, were written.
     """
-    from langue.corpus.tagged import TaggedConfig
-    from langue.tasks.finetune import FinetuneConfig
     from langue.tasks.finetune import finetune as run
-    from langue.tasks.finetune_tagger import TagConfig, finetune_tagger
+    from langue.tasks.registry import task as lookup
 
-    form = TagConfig if task == "tag" else FinetuneConfig
-    sections: dict[str, type[Config]] = {"finetune": form} | ({"data": TaggedConfig} if task == "tag" else {})
+    chosen_task = lookup(task)
+    sections: dict[str, type[Config]] = {"finetune": chosen_task.settings}
+    if chosen_task.data is not None:
+        sections["data"] = chosen_task.data
     chosen = override({}, (), sections, merge_sections(settings, finetune=training, data=layout))
-    config = decode(form, chosen.get("finetune", {}), "finetune")
-    files: dict[str, Any] = {
-        "valid": Path(valid) if valid is not None else None,
-        "test": Path(test) if test is not None else None,
-    }
-    given = (load_folder(model).require(Masked), Path(data), Path(output))
-    if isinstance(config, TagConfig):
-        layout = decode(TaggedConfig, chosen.get("data", {}), "data")
-        return finetune_tagger(*given, config=config, layout=layout, **files, overwrite=overwrite)
-    assert task != "tag"
-    return run(*given, task=task, config=config, **files, overwrite=overwrite)
+    return run(
+        load_folder(model).require(Masked),
+        Path(data),
+        Path(output),
+        task=chosen_task,
+        config=decode(chosen_task.settings, chosen.get("finetune", {}), "finetune"),
+        layout=decode(chosen_task.data, chosen.get("data", {}), "data") if chosen_task.data else None,
+        valid=Path(valid) if valid is not None else None,
+        test=Path(test) if test is not None else None,
+        overwrite=overwrite,
+        resume=resume,
+    )
 
 
 @takes_assignments
@@ -87,7 +96,7 @@ def train(
     output: PathLike,
     *,
     valid: PathLike | None = None,
-    training: TrainingConfig | None = None,
+    training: TrainingConfig | TaggerRunConfig | None = None,
     layout: TaggedConfig | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -104,7 +113,7 @@ def train(
         data: the token store a language model learns from, or the labeled file a tagger does; for
             `ngram` also a text file: a sentence a line, words between blanks.
         valid: labeled file that a finished tagger is measured on; of a neural one it chooses the epoch.
-        training: how a language model learns by gradient.
+        training: how a model learns by gradient; of a neural tagger a `TaggerRunConfig`.
         layout: how the labeled file of a tagger is read.
         resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
         settings: of the model, of `training` and of `layout` by name, `order=5`, which change what is given
@@ -115,22 +124,17 @@ def train(
         LangueError: data that does not open, an output folder in the way.
         Interrupted: Ctrl-C or SIGTERM; the message says what was saved.
     """
-    from langue.training.recipe import read_recipe
-
-    resolved = read_recipe(*_named(recipe, settings, training=training, data=layout))
+    resolved = _resolved(recipe, data, merge_sections(settings, training=training, data=layout))
     if resolved.family.makes is Tagger:
         from langue.tasks.tagging import train_tagger
 
-        if resume:
-            raise LangueError(f"{resolved.family.name} keeps no checkpoints; train it again without --resume")
-        held_out = Path(valid) if valid is not None else None
-        train_tagger(resolved, Path(data), Path(output), valid=held_out, overwrite=overwrite)
-        return load(output)
-    if valid is not None:
+        watch = Path(valid) if valid is not None else None
+        train_tagger(resolved, Path(data), Path(output), valid=watch, overwrite=overwrite, resume=resume)
+    elif valid is not None:
         raise LangueError(
             f"{resolved.family.name} is measured on the valid split of its store; leave --valid out"
         )
-    if resolved.family.name == "ngram" and Path(data).is_file():
+    elif resolved.family.name == "ngram" and Path(data).is_file():
         from langue.interop.convert import train_text
 
         train_text(resolved.model, Path(data), Path(output), overwrite=overwrite)
@@ -155,10 +159,9 @@ def estimate(
         LangueError: as `train`; the family is not trained by gradient.
     """
     from langue.training.estimate import estimate as run
-    from langue.training.recipe import read_recipe
 
-    resolved = read_recipe(*_named(recipe, settings, training=training))
-    if resolved.training is None:
+    resolved = _resolved(recipe, store, merge_sections(settings, training=training))
+    if resolved.family.makes is Tagger or resolved.training is None:
         raise LangueError(
             f"{resolved.family.name} is estimated by {resolved.family.estimated_by}, in one pass over the "
             "text: there is nothing to foretell"
@@ -166,13 +169,17 @@ def estimate(
     return run(resolved, TokenStore(store))
 
 
-def _named(
-    recipe: PathLike | Config, settings: Mapping[str, Setting], **sections: Config | None
-) -> tuple[str, Sequence[str], dict[str, Setting]]:
-    """The arguments of `read_recipe`: the name of a family or recipe, no assignments, all that is set."""
+def _resolved(recipe: PathLike | Config, data: PathLike, settings: Mapping[str, Setting]) -> Recipe:
+    """A recipe for a model that is trained on `data`, initialized from another where it says so."""
+    from langue.interop.init_from import InitFromSetting
+    from langue.training.recipe import read_recipe
+
+    name = str(recipe)
     if isinstance(recipe, Config):
-        return family_of(recipe).name, (), merge_sections(settings, model=recipe, **sections)
-    return str(recipe), (), merge_sections(settings, **sections)
+        name, settings = family_of(recipe).name, merge_sections(settings, model=recipe)
+    setting = InitFromSetting(Path(data))
+    resolved = read_recipe(name, (), settings, complete=setting.complete)
+    return replace(resolved, initialize=setting.initialize if setting.path is not None else None)
 
 
 @takes_assignments
@@ -239,49 +246,41 @@ def demo(
 
 
 def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -> Model[Any]:
-    """Write the model of an ARPA file, gzipped or not, or of a folder of Hugging Face, as a model folder.
-
-    Of Hugging Face, GPT-2, BERT and ALBERT are read.
+    """Write the model of another maker as a model folder: an ARPA file, gzipped or not, or a folder of
+    Hugging Face with a GPT-2, BERT, ALBERT or ELECTRA.
 
     Raises:
-        LangueError: the file is missing or damaged (the line is named); the output is in the way.
+        LangueError: the file is missing, damaged or of no format that langue reads (what is wrong is named),
+            or has a part that no model of langue has; the output is in the way.
     """
-    if Path(path).is_dir():
-        from langue.interop.checkpoints import import_hf
+    from langue.interop.formats import import_model as run
 
-        import_hf(Path(path), Path(output), overwrite=overwrite)
-    else:
-        from langue.interop.convert import import_arpa
-
-        import_arpa(Path(path), Path(output), overwrite=overwrite)
+    run(Path(path), Path(output), overwrite=overwrite)
     return load(output)
 
 
-def export_model(model: PathLike, output: PathLike, *, overwrite: bool = False) -> int:
-    """Write an n-gram model as an ARPA file, gzipped if its name ends in `.gz`, or a GPT-2 as a folder
-    of Hugging Face; returns its n-grams or parameters.
+def export_model(
+    model: PathLike, output: PathLike, *, format: str | None = None, overwrite: bool = False
+) -> Export:
+    """Write a model in a format that others read: an n-gram model as an ARPA file, gzipped if its name ends
+    in `.gz`; a GPT-2, BERT, ALBERT, ELECTRA or classifier as a folder of Hugging Face.
+
+    Args:
+        format: its name, where several hold such a model.
 
     Raises:
-        LangueError: no model of these families is there; the output is in the way.
+        LangueError: no format holds such a model, or it has a part that the format has not; the output is in
+            the way.
     """
-    if describe(Path(model)).family == "gpt2":
-        from langue.interop.huggingface import export_gpt2
+    from langue.interop.formats import export_model as run
 
-        return export_gpt2(Path(model), Path(output), overwrite=overwrite)
-    from langue.interop.convert import export_arpa
-
-    return export_arpa(Path(model), Path(output), overwrite=overwrite)
+    return run(Path(model), Path(output), format=format, overwrite=overwrite)
 
 
 def export_encoder(model: PathLike, output: PathLike, *, overwrite: bool = False) -> None:
-    """Write a BERT, ALBERT or the discriminator of a pair as a folder that `transformers` loads.
-
-    Raises:
-        LangueError: no such model is there, it has a part that they have not; the folder is in the way.
-    """
-    from langue.interop.checkpoints import export_hf
-
-    export_hf(Path(model), Path(output), overwrite=overwrite)
+    """The old name of `export_model`."""
+    warn_renamed("export_encoder", "export_model")
+    export_model(model, output, overwrite=overwrite)
 
 
 def doctor(folder: PathLike = ".") -> Iterator[Finding]:
@@ -305,5 +304,5 @@ def info(path: PathLike) -> dict[str, Any]:
 
         return dict(msgspec.to_builtins(describe(path)))
     if (path / MANIFEST).is_file():
-        return dict(read_json(path / MANIFEST))
+        return read_manifest(path / MANIFEST)
     raise LangueError(f"{path} is neither a model folder ({DESCRIPTION}) nor a token store ({MANIFEST})")

@@ -7,12 +7,13 @@ value out of bounds names the path too. Nothing is guessed and nothing is silent
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar, final
 
 import msgspec
 
 from langue.base.deprecated import rename_keys, warn_renamed
-from langue.base.errors import InvalidSetting, LangueError
+from langue.base.errors import Damaged, InvalidSetting, LangueError
+from langue.base.files import read_json
 from langue.base.values import check_fields, check_plain, explain, field_types
 from langue.base.values import nearest as nearest  # which whoever checks names of settings takes from here
 
@@ -36,6 +37,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     RENAMED: ClassVar[Mapping[str, str]] = {}  # old name → name
     RENAMED_VALUES: ClassVar[Mapping[str, Mapping[str, str]]] = {}  # name → old value → value
 
+    @final
     def __post_init__(self) -> None:
         check_fields(self)
         try:
@@ -118,6 +120,33 @@ def _inherited(kind: type[Config], attribute: str) -> dict[str, Any]:
     return result
 
 
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def read_struct(kind: type[S], path: Path) -> S:
+    """What a JSON file holds, every field of its type.
+
+    Raises:
+        Damaged: it cannot be read, is no JSON, or a field is missing or of another type; it is named.
+    """
+    return convert(kind, read_json(path), path)
+
+
+def convert(kind: type[S], table: Any, path: Path) -> S:
+    """What was read from a file, every field of its type.
+
+    Raises:
+        Damaged: a field is missing or of another type; it is named.
+    """
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        message, _, field = str(error).partition(" - at `$")
+        raise Damaged(
+            f"{path} is damaged: {field.strip('.`') or 'its contents'}: {message}; make it again"
+        ) from None
+
+
 def encode(config: Config) -> dict[str, Any]:
     """The section as a plain table, every default written out: equal to what is read back from a file."""
     return dict(msgspec.json.decode(msgspec.json.encode(config)))
@@ -137,7 +166,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise LangueError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise LangueError(f"{path} is not UTF-8: byte {error.start}") from error
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise LangueError(f"{path} is not valid TOML: its brackets are too many, one in another") from None
+    except ValueError as error:  # of the form, or of a number of thousands of digits
         raise LangueError(f"{path} is not valid TOML: {error}") from error
 
 
@@ -210,5 +241,5 @@ def _resolve(name: str, sections: Mapping[str, type[Config]]) -> tuple[str, str]
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text

@@ -8,15 +8,18 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
-import tempfile
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
-from langue.base.errors import LangueError
+import msgspec
+
+from langue.base import staging
+from langue.base.errors import Damaged, LangueError
 
 CHUNK_BYTES = 1 << 20  # bytes read at a time when hashing: large enough to hide the call, small in cache
+DIGEST = "digest"  # the entry of a description that holds one of all others
 
 
 @contextlib.contextmanager
@@ -33,28 +36,47 @@ def writing(path: Path) -> Iterator[None]:
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Open `path` for writing bytes; it appears, whole, only when the block ends without error.
 
+    A link stays one, and what it leads to is written. A device or a pipe is written straight into.
+
     Raises:
-        LangueError: the disk is full, the folder is missing or not writable.
+        LangueError: the disk is full, the folder is missing or not writable, a folder has that name.
     """
     with writing(path):
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
+        mode = _mode(path)
+        if mode is not None and not stat.S_ISREG(mode):
+            if stat.S_ISDIR(mode):
+                raise LangueError(f"{path} is a folder; give the name of a file to write")
+            with path.open("wb") as device:
+                yield device
+            return
+        path = staging.resolve(path)
+        staging.sweep(path.parent, path.name)
+    with _trying(path, path.parent):
+        temporary, descriptor = staging.make_file(path.parent, path.name)
     try:
         with writing(path):
-            with open(descriptor, "wb") as handle:  # noqa: PTH123  # a descriptor has no Path
+            with open(descriptor, "wb", closefd=False) as handle:
                 yield handle
                 handle.flush()
                 os.fsync(handle.fileno())
             temporary.chmod(0o666 & ~_umask())
+            if os.name == "nt":  # which renames no open file
+                os.close(descriptor)
+                descriptor = -1
             temporary.replace(path)
             _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
 def atomic_folder(path: Path, *, marker: str, overwrite: bool = False) -> Iterator[Path]:
-    """Yield an empty folder beside `path` that takes its place when the block ends without error.
+    """Yield an empty folder that takes the place of `path` when the block ends without error.
+
+    A link stays one, and the folder it leads to is written. What cannot be renamed, such as the volume of
+    a container, is written within: it then holds what was yielded, the marker last.
 
     Args:
         marker: name of the file every folder of this kind holds (`model.json`, `manifest.json`);
@@ -64,12 +86,9 @@ def atomic_folder(path: Path, *, marker: str, overwrite: bool = False) -> Iterat
     Raises:
         LangueError: `path` exists and may not be replaced; the disk is full or refuses.
     """
-    check_free(path, marker=marker, overwrite=overwrite)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
-        with writing(path):
+    target = _checked(path, marker=marker, overwrite=overwrite)
+    with _staged(target) as (temporary, within):
+        with _blaming(path, temporary):
             yield temporary
             for file in temporary.rglob("*"):
                 if file.is_file():
@@ -77,26 +96,163 @@ def atomic_folder(path: Path, *, marker: str, overwrite: bool = False) -> Iterat
                     _sync(file)
                 else:
                     _sync_folder(file)
-            temporary.chmod(0o777 & ~_umask())
-            if path.exists():
-                _exchange(temporary, path)
+        _checked(path, marker=marker, overwrite=overwrite)  # another process may have been faster
+        with writing(path):
+            if within:
+                staging.move_in(temporary, target, marker)
             else:
-                temporary.rename(path)
-            _sync_folder(path.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+                temporary.chmod(_folder_mode(temporary, target))
+                if target.exists():
+                    staging.exchange(temporary, target)
+                else:
+                    temporary.rename(target)
+            _sync_folder(target if within else target.parent)
+
+
+@contextlib.contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Keep other processes from beginning to write `path` while the block runs, which may take hours.
+
+    Raises:
+        LangueError: another one writes it; nothing can be written there.
+    """
+    with _staged(staging.resolve(path)):
+        yield
 
 
 def check_free(path: Path, *, marker: str, overwrite: bool) -> None:
-    """Raise a `LangueError` unless `path` may be written: called early, before hours of work."""
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        return
-    if not path.is_dir():
-        raise LangueError(f"{path} is a file; give the name of a folder to write")
-    if not (path / marker).is_file():
-        raise LangueError(f"{path} holds other files (no {marker} among them); choose another folder")
+    """Raise a `LangueError` unless `path` may be written: called early, before hours of work.
+
+    What the end will do is tried, as far as it can be without the output: where `path` leads, whether its
+    name is short enough, whether something can be made where it will be. What a process that died left of
+    the same output is removed, or put back.
+    """
+    target = _checked(path, marker=marker, overwrite=overwrite)
+    with _staged(target):
+        pass
+
+
+def check_file_free(path: Path, *, overwrite: bool) -> None:
+    """`check_free` of a single file, which others may have made: a device or a pipe is always free."""
+    with writing(path):
+        mode = _mode(path)
+        if mode is None:
+            target = staging.resolve(path)
+            trial, descriptor = staging.make_file(target.parent, target.name)
+            os.close(descriptor)
+            trial.unlink()
+        elif stat.S_ISDIR(mode):
+            raise LangueError(f"{path} is a folder; give the name of a file to write")
+        elif stat.S_ISREG(mode) and not overwrite:
+            raise LangueError(f"{path} already exists; choose another name, or pass --overwrite")
+
+
+@contextlib.contextmanager
+def _staged(target: Path) -> Iterator[tuple[Path, bool]]:
+    """An empty folder on the disk of `target`, and whether it stands within it; it is gone afterwards."""
+    made: list[Path] = []
+    try:
+        with _trying(target, target.parent):
+            within = target.is_dir() and staging.cannot_be_renamed(target)
+            made = _make_parents(target.parent)
+        parent, name = (target, staging.WITHIN) if within else (target.parent, target.name)
+        for other in staging.sweep(parent, name):
+            if other.kind == "new" and not (other.local and other.pid == os.getpid()):
+                raise LangueError(
+                    f"{target} is being written by another process ({other.pid}); wait for it, or choose "
+                    "another name"
+                )
+        with _trying(target, parent):
+            target.is_symlink()  # a name that is too long is refused here
+            temporary, lock = staging.make_folder(parent, name)
+        try:
+            yield temporary, within
+        finally:
+            staging.remove(temporary)
+            staging.release(lock)
+    finally:
+        for folder in made:
+            with contextlib.suppress(OSError):  # it holds the output
+                folder.rmdir()
+
+
+@contextlib.contextmanager
+def _trying(path: Path, parent: Path) -> Iterator[None]:
+    """Turn a refusal to make something beside `path`, or within it, into a message that says where."""
+    try:
+        yield
+    except OSError as error:
+        raise LangueError(
+            f"cannot write {path}: nothing can be made in {parent} ({error.strerror or error}); choose "
+            "another place"
+        ) from error
+
+
+@contextlib.contextmanager
+def _blaming(path: Path, temporary: Path) -> Iterator[None]:
+    """`writing(path)`, but a refusal of some other file, which is read meanwhile, is told of that."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None and not Path(os.fsdecode(error.filename)).is_relative_to(temporary):
+            name = os.fsdecode(error.filename)
+            raise LangueError(f"{name}: {error.strerror or error}; {path} was not written") from error
+        with writing(path):
+            raise
+
+
+def _checked(path: Path, *, marker: str, overwrite: bool) -> Path:
+    """Where `path` leads, if that may be written; what dead processes left there is swept."""
+    with writing(path):
+        target = staging.resolve(path)
+        if target.is_symlink():
+            raise LangueError(f"{path} is a link that leads to itself; remove it, or choose another name")
+        if target != path and not target.parent.is_dir():
+            raise LangueError(
+                f"{path} is a link to {target}, and {target.parent} does not exist; make that, or "
+                "choose another name"
+            )
+        if not target.name:
+            raise LangueError(f"{target} is the root of a file system; give the name of a folder in it")
+        staging.sweep(target.parent, target.name, marker=marker)
+        if not target.exists():
+            return target
+        if not target.is_dir():
+            raise LangueError(f"{path} is a file; give the name of a folder to write")
+        staging.sweep(target, staging.WITHIN, marker=marker)
+        if not staging.contents(target):
+            return target
+        if not (target / marker).is_file():
+            raise LangueError(f"{path} holds other files (no {marker} among them); choose another folder")
     if not overwrite:
         raise LangueError(f"{path} already exists; choose another name, or pass --overwrite")
+    return target
+
+
+def _mode(path: Path) -> int | None:
+    """What kind of file is there, links followed; None where there is none."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    """Make a folder and those above it; returned are those that were not there, the lowest first."""
+    made: list[Path] = []
+    while not folder.exists():
+        made.append(folder)
+        folder = folder.parent
+    for one in reversed(made):
+        one.mkdir(exist_ok=True)
+    return made
+
+
+def _folder_mode(temporary: Path, path: Path) -> int:
+    """As the folder that is replaced, or as the system makes folders there, setgid bit included."""
+    if path.exists():
+        return stat.S_IMODE(path.stat().st_mode)
+    return 0o777 & ~_umask() | temporary.stat().st_mode & stat.S_ISGID
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -108,14 +264,34 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file; a `LangueError` names the file, and the line of a syntax error."""
+    return parse_json(read_bytes(path), path, constants=False)
+
+
+def parse_json(text: str | bytes, where: Path | str, *, constants: bool = True) -> Any:
+    """The value that a JSON text stands for.
+
+    Args:
+        constants: whether NaN and infinity are read, which JSON does not know and others write.
+
+    Raises:
+        Damaged: it is not JSON, or is made to break its reader: brackets too deep, a number too long.
+            `where` and the line of the text are named.
+    """
     try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise LangueError(f"cannot read {path}: {error.strerror or error}") from error
+        return json.loads(text, parse_constant=None if constants else _no_constant)
     except UnicodeDecodeError as error:
-        raise LangueError(f"{path} is not UTF-8: byte {error.start}") from error
+        raise Damaged(f"{where} is not UTF-8: byte {error.start}") from error
     except json.JSONDecodeError as error:
-        raise LangueError(f"{path} is not valid JSON: line {error.lineno}: {error.msg}") from error
+        line = f"line {error.lineno}: " if "\n" in error.doc.rstrip() else ""
+        raise Damaged(f"{where} is not JSON: {line}{error.msg}") from error
+    except RecursionError:
+        raise Damaged(f"{where} is not JSON: its brackets are too many, one in another") from None
+    except ValueError as error:  # a number of thousands of digits, NaN, infinity
+        raise Damaged(f"{where} is not JSON: {error}") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"JSON knows no {name}")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -135,46 +311,73 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of every file of a folder, by name: what a manifest records."""
-    files = sorted(file for file in folder.iterdir() if file.is_file())
-    return {file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in files}
+class FileRecord(msgspec.Struct):
+    """What a folder's description tells of one of its files."""
+
+    bytes: Annotated[int, msgspec.Meta(ge=0)]
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
-def verify_files(folder: Path, files: dict[str, dict[str, Any]], *, hashes: bool = True) -> None:
+# Names below the folder, and none above it or beside it.
+FileName = Annotated[str, msgspec.Meta(pattern=r"^(?!.*\.\.(/|$))[^/\0][^\0]*$")]
+FileRecords = dict[FileName, FileRecord]
+
+
+def describe_files(folder: Path, *, below: bool = False) -> FileRecords:
+    """Size and SHA-256 of every file of a folder, by name: what a manifest records.
+
+    Args:
+        below: those of its folders too.
+    """
+    files = sorted(file for file in (folder.rglob("*") if below else folder.iterdir()) if file.is_file())
+    return {
+        file.relative_to(folder).as_posix(): FileRecord(file.stat().st_size, sha256(file)) for file in files
+    }
+
+
+def verify_files(folder: Path, files: FileRecords, *, hashes: bool = True) -> None:
     """Compare a folder with what its manifest recorded by `describe_files`.
 
     Args:
         hashes: also read every file whole; without it only presence and size are compared.
 
     Raises:
-        LangueError: a file is missing, has another size, or other contents.
+        Damaged: a file is missing, has another size, or other contents.
     """
     for name, expected in files.items():
         file = folder / name
         if not file.is_file():
-            raise LangueError(f"{folder} is damaged: {name} is missing; make it again")
+            raise Damaged(f"{folder} is damaged: {name} is missing; make it again")
         size = file.stat().st_size
-        if size != expected["bytes"]:
-            raise LangueError(
-                f"{folder} is damaged: {name} has {size} bytes, not {expected['bytes']}; make it again"
+        if size != expected.bytes:
+            raise Damaged(
+                f"{folder} is damaged: {name} has {size} bytes, not {expected.bytes}; make it again"
             )
-        if hashes and sha256(file) != expected["sha256"]:
-            raise LangueError(f"{folder} is damaged: the contents of {name} were altered; make it again")
+        if hashes and sha256(file) != expected.sha256:
+            raise Damaged(f"{folder} is damaged: the contents of {name} were altered; make it again")
 
 
-def _exchange(new: Path, old: Path) -> None:
-    """Put the folder `new` in the place of `old`; on failure `old` is back where it was."""
-    aside = Path(tempfile.mkdtemp(dir=old.parent, prefix=f".{old.name}.old."))
-    old.rename(aside / "folder")
-    try:
-        new.rename(old)
-    except OSError:
-        (aside / "folder").rename(old)
-        raise
-    finally:
-        if old.exists():
-            shutil.rmtree(aside, ignore_errors=True)
+def sealed(description: dict[str, Any]) -> dict[str, Any]:
+    """What describes a folder, with a digest of itself; the layout of its file does not count."""
+    return {**description, DIGEST: _digest(description)}
+
+
+def check_seal(description: dict[str, Any], path: Path) -> None:
+    """Compare what describes a folder with the digest in it; what earlier versions wrote has none.
+
+    Call this after all other checks: what is wrong is better named by itself.
+
+    Raises:
+        Damaged: it was altered.
+    """
+    if DIGEST in description and description[DIGEST] != _digest(description):
+        raise Damaged(f"{path} is damaged: what stands in it was altered; make it again")
+
+
+def _digest(description: dict[str, Any]) -> str:
+    rest = json.loads(json.dumps({key: value for key, value in description.items() if key != DIGEST}))
+    text = json.dumps(rest, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _sync(file: Path) -> None:

@@ -11,26 +11,23 @@ NAME = "export"
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Model folder of ngram, gpt2, bert, albert or electra.")],
+    model: Annotated[Path, typer.Argument(help="Model folder.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="ARPA file (.gz is gzipped) or folder to write.")
     ],
+    format: Annotated[
+        str | None, typer.Option("--format", help="Its name, where several formats hold such a model.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write an n-gram model as an ARPA file, which KenLM and SRILM load; a GPT-2, BERT, ALBERT or the
-    discriminator of a pair as a folder, which transformers loads."""
+    """Write an n-gram model as an ARPA file, which KenLM and SRILM load; a GPT-2, BERT, ALBERT, classifier or
+    the discriminator of ELECTRA as a folder, which transformers loads."""
     from langue import api
 
-    family = api.info(model).get("family")
-    if family in ("bert", "albert", "electra"):
-        api.export_encoder(model, output, overwrite=overwrite)
-        print_json({"output": str(output)}) if json else print(f"{output}: written")
-        return
-    count = api.export_model(model, output, overwrite=overwrite)
-    unit = "parameters" if family == "gpt2" else "n-grams"
+    export = api.export_model(model, output, format=format, overwrite=overwrite)
     if json:
-        print_json({"output": str(output), unit.replace("-", ""): count})
+        print_json(export.to_json())
     elif not quiet:
-        print(f"{output}: {count:,} {unit}")
+        print(export)

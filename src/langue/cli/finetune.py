@@ -1,11 +1,11 @@
 """`langue finetune`: a trained encoder and labeled texts in, a classifier or a tagger out."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from langue.cli.options import Json, Output, Overwrite, Quiet, print_json, read_settings
+from langue.cli.options import Json, Output, Overwrite, Quiet, Resume, is_first, print_json, read_settings
 
 NAME = "finetune"
 
@@ -18,8 +18,10 @@ def command(
     ],
     output: Output,
     task: Annotated[
-        Literal["classify", "pair", "tag"],
-        typer.Option(help="What has a label: a text, two texts together, each token of a sentence."),
+        str,
+        typer.Option(
+            help="What has a label: classify: a text; pair: two together; tag: each token of a sentence."
+        ),
     ] = "classify",
     valid: Annotated[
         Path | None, typer.Option(help="File that chooses epoch and seed; else a tenth of DATA.")
@@ -30,6 +32,7 @@ def command(
         typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example epochs=5."),
     ] = None,
     overwrite: Overwrite = False,
+    resume: Resume = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -44,6 +47,9 @@ def command(
         valid=valid,
         test=test,
         overwrite=overwrite,
+        resume=resume,
         **read_settings(settings, api.finetune),
     )
+    if not is_first():  # of the processes of torchrun one speaks
+        return
     print_json(result.to_json()) if json else print(f"{result}\n{output}: written")

@@ -1,13 +1,15 @@
 """`langue generate`: continue a text, as it is written."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from langue.base.errors import LangueError
 from langue.cli.options import Json, Quiet, Seed, print_json
 
 if TYPE_CHECKING:
-    from langue.api import CausalModel
+    from langue.generation.generate import Writer
 
 NAME = "generate"
 
@@ -29,6 +31,12 @@ def command(
     ] = 1.0,
     stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be repeated.")] = None,
     seed: Seed = 0,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source", metavar="TEXT", help="Write the target of this source, by a model of pairs."
+        ),
+    ] = None,
     num_beams: Annotated[
         int, typer.Option(min=0, help="The likeliest texts by beam search, this many held; draws nothing.")
     ] = 0,
@@ -38,11 +46,15 @@ def command(
     """Continue a text, printed as it comes."""
     from langue import api
 
-    held = api.CausalModel.load(model)
+    if source is not None and prompt:
+        raise LangueError("give a text to continue, or --source for the target of a source, not both")
     if num_beams:
-        return _by_beam_search(held, prompt, num_beams, max_tokens, json=json)
-    writer = held.stream(
-        prompt,
+        return _by_beam_search(model, prompt, source, num_beams, max_tokens, json=json)
+    stream: Callable[..., Writer] = (
+        api.CausalModel.load(model).stream if source is None else api.Seq2SeqModel.load(model).stream_target
+    )
+    writer = stream(
+        prompt if source is None else source,
         max_tokens=max_tokens,
         temperature=temperature,
         top_k=top_k,
@@ -58,16 +70,27 @@ def command(
         if not json:
             print(piece, end="", flush=True)
     if json:
-        print_json({"prompt": prompt, **writer.result.to_json()})
+        print_json(_asked(prompt, source) | writer.result.to_json())
     else:
         print()
 
 
+def _asked(prompt: str, source: str | None) -> dict[str, Any]:
+    return {"prompt": prompt} if source is None else {"source": source}
+
+
 def _by_beam_search(
-    model: "CausalModel", prompt: str, num_beams: int, max_tokens: int, *, json: bool
+    model: str, prompt: str, source: str | None, num_beams: int, max_tokens: int, *, json: bool
 ) -> None:
-    found = model.beam_search(prompt, num_beams=num_beams, max_tokens=max_tokens)
+    from langue import api
+
+    settings = {"num_beams": num_beams, "max_tokens": max_tokens}
+    results = (
+        api.CausalModel.load(model).beam_search(prompt, **settings)
+        if source is None
+        else api.Seq2SeqModel.load(model).beam_search_target(source, **settings)
+    )
     if json:
-        print_json([{"prompt": prompt, **one.to_json()} for one in found])
+        print_json([_asked(prompt, source) | result.to_json() for result in results])
     else:
-        print(prompt + (found[0].text if found else ""))
+        print(prompt + (results[0].text if results else ""))

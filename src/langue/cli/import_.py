@@ -14,7 +14,8 @@ def command(
     path: Annotated[
         Path,
         typer.Argument(
-            metavar="ARPA|FOLDER", help="An ARPA file, or a GPT-2, BERT or ALBERT of Hugging Face."
+            metavar="ARPA|FOLDER",
+            help="An ARPA file, or a GPT-2, BERT, ALBERT or ELECTRA of Hugging Face.",
         ),
     ],
     output: Output,

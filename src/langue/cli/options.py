@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example training.minutes=3."),
 ]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint, if there is one.")]
 DocumentsRule = Annotated[
     str | None,
     typer.Option(
@@ -43,6 +45,11 @@ Quiet = Annotated[
 ]
 
 
+def is_first() -> bool:
+    """Whether this process speaks for those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def read_settings(assignments: list[str] | None, verb: Callable[..., object]) -> dict[str, Any]:
     """The `--set` of a command line as the settings that a function of the API takes by name.
 
@@ -51,9 +58,7 @@ def read_settings(assignments: list[str] | None, verb: Callable[..., object]) ->
     """
     settings = read_assignments(assignments or ())
     for name in settings.keys() & inspect.signature(verb).parameters.keys():
-        raise InvalidSetting(
-            f"unknown key {name}: it is no setting; langue families NAME lists those of a family"
-        )
+        raise InvalidSetting(f"unknown key {name}: langue families NAME lists what can be set")
     return settings
 
 

@@ -1,13 +1,12 @@
 """`langue train`: a recipe or a family, a store or a labeled file in, a model folder out."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from langue.base.errors import LangueError
-from langue.cli.options import Json, Overwrite, Quiet, Settings, print_json, read_settings
+from langue.cli.options import Json, Overwrite, Quiet, Resume, Settings, is_first, print_json, read_settings
 
 NAME = "train"
 
@@ -37,9 +36,7 @@ def command(
         typer.Option(metavar="MB", help="Ceiling of memory for ngram: what is larger goes to disk."),
     ] = None,
     overwrite: Overwrite = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint, if there is one.")
-    ] = False,
+    resume: Resume = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it would take (parameters, memory, time), and leave.")
     ] = False,
@@ -69,7 +66,7 @@ def command(
         resume=resume,
         **chosen,
     )
-    if os.environ.get("RANK", "0") != "0":  # of the processes of torchrun one speaks
+    if not is_first():  # of the processes of torchrun one speaks
         return
     if json:
         print_json(model.info())

@@ -4,12 +4,12 @@ Tab-separated: the text, then its label; of pairs, two texts and the label. JSON
 `text` and `label`; of pairs, `text`, `second` and `label`. A label is text, whatever it looks like.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from langue.base.errors import LangueError
+from langue.base.files import parse_json
 from langue.base.progress import log
 from langue.corpus.read import Source, open_source
 
@@ -69,10 +69,7 @@ def _columns(line: str, texts: int, place: str) -> Example:
 
 
 def _record(line: str, texts: int, place: str) -> Example:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise LangueError(f"{place} is not JSON: {error}") from None
+    record = parse_json(line, place)
     names = ("text", "second")[:texts]
     missing = [name for name in (*names, "label") if not isinstance(record, dict) or name not in record]
     if missing:

@@ -7,7 +7,6 @@ with gzip or Zstandard. No reader holds more than one document, and none of thos
 
 import gzip
 import io
-import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from langue.base.errors import LangueError, MissingExtra
+from langue.base.files import parse_json
 from langue.base.progress import log
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
@@ -240,10 +240,7 @@ def _json_lines(source: Source, config: DataConfig, ledger: Ledger, lines: Lines
         decoded = _decode(source, start, line, config, ledger)
         if decoded is None:
             continue
-        try:
-            record = json.loads(decoded)
-        except json.JSONDecodeError as error:
-            raise LangueError(f"{source.name}: line {number} is not JSON: {error.msg}") from None
+        record = parse_json(decoded, f"{source.name}: line {number}")
         text = record.get(config.text_field) if isinstance(record, dict) else None
         if not isinstance(text, str):
             known = ", ".join(record) if isinstance(record, dict) else "no fields"

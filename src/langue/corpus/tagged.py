@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from langue.base.config import Config
 from langue.base.errors import LangueError
+from langue.base.files import parse_json
 from langue.corpus.read import Source, open_source
 
 Format = Literal["conll", "conllu", "jsonl"]
@@ -235,10 +236,7 @@ def _json(
         if not line.strip():
             continue
         place = f"{name}: line {number}"
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise LangueError(f"{place} is not JSON: {error.msg}") from None
+        record = parse_json(line, place)
         if not isinstance(record, dict):
             raise LangueError(f"{place} is not a JSON object")
         wanted = columns if tags or FIELDS.get(columns[-1], columns[-1]) in record else columns[:-1]

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from langue.corpus.normalize import Normalization
 from langue.protocols import Floats, Ids, Masked
 from langue.tokens.boundaries import Boundaries
-from langue.tokens.masked import Specials, add_special_tokens, chunks
+from langue.tokens.masked import add_special_tokens, chunks
+from langue.tokens.masked_batch import Specials
 from langue.tokens.tokenizer import Tokenizer
 
 GROUP = 128  # sequences read at a time

@@ -9,13 +9,16 @@
     ...
     \\end\\
 
-Reading takes what KenLM, SRILM and others write: `<unk>` or not, log-probabilities of -99 and -inf for
-zero, and n-grams whose context or suffix was pruned, which are put back at the value they back off to.
-Whatever is wrong is named with its line. Both ways, compiled code does a line at a time (`arpa_lines.py`).
+Reading takes what KenLM, SRILM and others write: `<unk>`, `<UNK>` or neither, log-probabilities of -99 and
+-inf for zero, a rounding above zero, and n-grams whose context or suffix was pruned, which are put back at
+the value they back off to. Whatever is wrong is named with its line, and what KenLM refuses as wrong is
+refused. Both ways, compiled code does a line at a time (`arpa_lines.py`).
 """
 
 import gzip
 import math
+import re
+import zlib
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -23,14 +26,20 @@ import numpy as np
 
 from langue.base.arrays import Array
 from langue.base.compiled import njit
-from langue.base.errors import LangueError
+from langue.base.errors import Damaged, LangueError, Unsupported
 from langue.base.files import atomic_file
-from langue.interop.arpa_lines import FAULTS, read_rows, write_rows
+from langue.interop.arpa_lines import FAULTS, ROUNDING, read_rows, write_rows
 from langue.interop.words import Words
 from langue.models.counts.ngram.counts import MOST
 from langue.models.counts.ngram.tables import Tables, index_of
 
 BEGIN, END, UNKNOWN = b"<s>", b"</s>", b"<unk>"
+PADDING = 1  # id of `<pad>`
+CAPITAL_UNKNOWN = b"<UNK>"  # SRILM's `-map-unk "<UNK>"`; KenLM takes it for the same
+BOM = b"\xef\xbb\xbf"
+BINARY = b"mmap lm http://kheafield.com/code"  # how a file of `build_binary` begins
+INTERMEDIATE = b"iARPA"  # how a file of IRSTLM begins whose numbers are other ones
+BLANKS = re.compile(rb"[ \t\r]+")  # a vertical tab and a form feed are letters of a word
 MISSING = -100 * math.log(10)  # what KenLM gives unknown words where a model has no <unk>
 BLOCK = 1 << 24  # bytes read at a time
 LONGEST = 1 << 16  # bytes of a line that is no n-gram
@@ -65,9 +74,10 @@ def read(path: Path) -> Arpa:
     """
     with _Source(path) as source:
         counts = _header(source)
-        words, unigrams = _unigrams(source, counts[0])
+        words, unigrams = _unigrams(source, counts[0], highest=len(counts) == 1)
         start = len(words)
         known = Words.of([*words, BEGIN])
+        known.add_alias(CAPITAL_UNKNOWN, words.index(UNKNOWN))
         sections = [unigrams]
         lines = [0]
         for n, count in enumerate(counts[1:], 2):
@@ -79,6 +89,7 @@ def read(path: Path) -> Arpa:
         title = source.skip_blank()
         if title.strip() != b"\\end\\":
             raise source.error(f"expected \\end\\, and not {_shown(title)}: the file is cut short")
+        source.check_end()
     tables = _assemble(sections, start, lines, path) or _assemble(_closed(sections), start, lines, path)
     assert tables is not None
     return Arpa(tables, words, unknown=2, end=0)
@@ -108,14 +119,16 @@ class _Source:
         self._raw.close()
 
     def error(self, message: str) -> LangueError:
-        return LangueError(f"{self.path}, line {self.number:,}: {message}")
+        line = f", line {self.number:,}" if self.number else ""
+        return Damaged(f"{self.path}{line}: {message}")
 
     def more(self) -> bool:
         """Read on, so that at least one whole line lies ahead; False where nothing is left."""
         try:
             read = self._file.read(BLOCK)
-        except (OSError, EOFError) as error:
-            raise self.error(f"cannot read on: {error}") from error
+        except (OSError, EOFError, zlib.error) as error:
+            what = "the gzip file is cut short" if isinstance(error, EOFError) else f"cannot read on: {error}"
+            raise self.error(what) from error
         self.data, self.at = self.data[self.at :] + read, 0
         if not read and self.data and not self.data.endswith(b"\n"):
             self.data += b"\n"
@@ -132,6 +145,14 @@ class _Source:
         self.number += 1
         return line
 
+    def check_end(self) -> None:
+        """Raise a `LangueError` unless nothing but blank lines is left."""
+        while self.more() or self.at < len(self.data):
+            while (end := self.data.find(b"\n", self.at)) >= 0:
+                line, self.at, self.number = self.data[self.at : end], end + 1, self.number + 1
+                if line.strip(b"\0 \t\r\n"):
+                    raise self.error(f"after \\end\\ comes {_shown(line)}")
+
     def skip_blank(self) -> bytes:
         """The next line that is not blank."""
         while not (line := self.line()).strip():
@@ -145,14 +166,28 @@ def _shown(line: bytes) -> str:
 
 def _header(source: _Source) -> list[int]:
     """How many n-grams of each order the file says it has."""
-    line = source.line()
+    line = source.line().removeprefix(BOM)
+    if line.startswith(BINARY):
+        raise Unsupported(
+            f"{source.path} is a file of KenLM's build_binary, which is not read; give the ARPA file that it "
+            "was made of"
+        )
     while line.strip() != b"\\data\\":  # before it, anything may stand
+        if line.strip() == INTERMEDIATE:
+            raise Unsupported(
+                f"{source.path} is an iARPA file of IRSTLM, whose numbers are other ones; make it ARPA: "
+                f"compile-lm --text=yes {source.path} OUTPUT"
+            )
         if source.number > 100:
             raise LangueError(f"{source.path} is not an ARPA file: no \\data\\ in its first 100 lines")
         try:
             line = source.line()
         except LangueError:
             raise LangueError(f"{source.path} is not an ARPA file: it has no \\data\\") from None
+    return _counts(source)
+
+
+def _counts(source: _Source) -> list[int]:
     counts: list[int] = []
     while (line := source.skip_blank().strip()) != b"\\1-grams:":
         name, _, count = line.removeprefix(b"ngram ").partition(b"=")
@@ -168,34 +203,49 @@ def _header(source: _Source) -> list[int]:
     return counts
 
 
-def _unigrams(source: _Source, count: int) -> tuple[list[bytes], _Section]:
+def _unigrams(source: _Source, count: int, *, highest: bool) -> tuple[list[bytes], _Section]:
     """The words, and their section: row i is word i, and the last `<s>`."""
-    found: dict[bytes, tuple[float, float]] = {}
+    values: dict[bytes, tuple[float, float]] = {}
+    seen: set[bytes] = set()
     for _ in range(count):
-        fields = source.line().split()
+        fields = BLANKS.split(source.line().strip(b" \t\r"))
         if len(fields) not in (2, 3):
             raise source.error(f"expected {count:,} unigrams, and here is {_shown(b' '.join(fields))}")
-        if fields[1] in found:
-            raise source.error(f"{_shown(fields[1])} stands here for the second time")
+        word = fields[1]
+        if word in seen:
+            raise source.error(f"{_shown(word)} stands here for the second time")
+        seen.add(word)
+        if word == CAPITAL_UNKNOWN:  # where both stand there, the later counts, as for KenLM
+            word = UNKNOWN
         try:
-            values = float(fields[0]), float(fields[2]) if len(fields) == 3 else 0.0
+            log_prob, backoff = float(fields[0]), float(fields[2]) if len(fields) == 3 else 0.0
         except ValueError:
             raise source.error(f"{_shown(b' '.join(fields))} holds no number where one belongs") from None
-        if not values[0] <= 0 or not values[1] < math.inf:
-            raise source.error(f"{values[0]} and {values[1]} are no log-probability and backoff")
-        found[fields[1]] = values
+        if not log_prob <= ROUNDING or not backoff < math.inf:
+            raise source.error(f"{log_prob} and {backoff} are no log-probability and backoff")
+        if highest and backoff:
+            raise source.error(f"{_shown(b' '.join(fields))} {FAULTS[6]}")
+        values[word] = min(log_prob, 0.0), backoff
+    for mark in (BEGIN, END):
+        if mark not in values:
+            raise source.error(
+                f"{mark.decode()} is not among the unigrams, so that no sentence could {_EDGES[mark]}"
+            )
     absent = MISSING / math.log(10), 0.0
     specials = [
-        (END, found.pop(END, absent)),
-        (b"<pad>", found.pop(b"<pad>", (-math.inf, 0.0))),
-        (UNKNOWN, found.pop(UNKNOWN, absent)),
+        (END, values.pop(END)),
+        (b"<pad>", values.pop(b"<pad>", (-math.inf, 0.0))),
+        (UNKNOWN, values.pop(UNKNOWN, absent)),
     ]
-    begin = found.pop(BEGIN, (0.0, 0.0))
-    rows = np.array([values for _, values in specials] + list(found.values()) + [(0.0, begin[1])])
+    begin = values.pop(BEGIN)
+    rows = np.array([numbers for _, numbers in specials] + list(values.values()) + [(0.0, begin[1])])
     values32 = (rows * math.log(10)).astype(np.float32)
-    words = [word for word, _ in specials] + list(found)
+    words = [word for word, _ in specials] + list(values)
     ids = np.arange(len(rows), dtype=np.uint32)[:, None]
     return words, _Section(ids, values32[:, 0].copy(), values32[:, 1].copy())
+
+
+_EDGES = {BEGIN: "begin", END: "end"}
 
 
 def _ngrams(source: _Source, known: Words, n: int, order: int, count: int) -> _Section:
@@ -282,40 +332,58 @@ def _fill_in(first: Array, suffix: Array, log_prob: Array, log_backoff: Array, c
         log_prob[nodes] = log_backoff[context] + log_prob[suffix[nodes]]
 
 
-def write(path: Path, tables: Tables, words: list[bytes]) -> None:
+def write(path: Path, tables: Tables, words: list[bytes], *, padding: int | None = None) -> int:
     """Write an ARPA file, gzipped if its name ends in `.gz`.
 
     Args:
         words: what each id is called; `<s>` is added.
+        padding: an id that stands in no text: it is left out, if it is in no longer n-gram.
+
+    Returns:
+        How many n-grams were written.
 
     Raises:
         LangueError: the disk refuses.
     """
     names = Words.of([*words, BEGIN])
     tables = tables.exact()
+    left_out = padding if padding is not None and stands_alone(tables, padding) else None
     with atomic_file(path) as file:
         if path.suffix == ".gz":
             with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0, filename="") as zipped:
-                _write(zipped, tables, names)
-        else:
-            _write(file, tables, names)
+                return _write(zipped, tables, names, left_out)
+        return _write(file, tables, names, left_out)
 
 
-def _write(file: BinaryIO | gzip.GzipFile, tables: Tables, names: Words) -> None:
-    sizes = np.diff(tables.first)
+def stands_alone(tables: Tables, id: int) -> bool:
+    """Whether a word is in no n-gram but its unigram."""
+    return bool(
+        (tables.order == 1 or tables.children[id] == tables.children[id + 1])
+        and not (tables.words()[int(tables.first[1]) :] == id).any()
+    )
+
+
+def _write(file: BinaryIO | gzip.GzipFile, tables: Tables, names: Words, left_out: int | None) -> int:
+    sizes = np.diff(tables.first) - [left_out is not None, *[False] * (tables.order - 1)]
     heading = ["\\data\\", *(f"ngram {n}={size}" for n, size in enumerate(sizes, 1)), ""]
     file.write("\n".join([*heading, ""]).encode())
     word = tables.words()
     longest = int(names.sizes.max())
     for n in range(1, tables.order + 1):
         file.write(f"\\{n}-grams:\n".encode())
-        node, end = int(tables.first[n - 1]), int(tables.first[n])
+        runs = [(int(tables.first[n - 1]), int(tables.first[n]))]
+        if n == 1 and left_out is not None:
+            runs = [(0, left_out), (left_out + 1, runs[0][1])]
         buffer = np.empty(BLOCK + n * (longest + 1) + 64, np.uint8)
-        while node < end:
-            node, size = write_rows(tables, word, names.blob, names.begins, names.sizes, n, node, end, buffer)
-            file.write(buffer[:size].data)
+        for node, end in runs:
+            while node < end:
+                node, size = write_rows(
+                    tables, word, names.blob, names.begins, names.sizes, n, node, end, buffer
+                )
+                file.write(buffer[:size].data)
         file.write(b"\n")
     file.write(b"\\end\\\n")
+    return int(sizes.sum())
 
 
 @njit

@@ -7,6 +7,7 @@ import numpy as np
 from langue.base.compiled import njit
 from langue.interop.words import NEWLINE, look_up
 
+ROUNDING = 1e-6  # a log-probability above 0 by no more is 0
 ZERO = -99.0  # log10 of a probability of zero, as SRILM writes it
 FAULTS = {
     1: "does not begin with a log-probability",
@@ -14,6 +15,8 @@ FAULTS = {
     3: "has a word that is not among the unigrams",
     4: "has a backoff that is no number",
     5: "has too many words",
+    6: "has a backoff, and is of the highest order: the file was cut from a model of a higher one",
+    7: "has a log-probability above 0",
 }
 
 
@@ -34,9 +37,9 @@ def read_rows(  # noqa: C901  # a fault for each part of a line
         if end == len(data):
             break
         value, place = _number(data, at, end)
-        if not value <= 0.0:
-            return at, row, 1
-        log_prob[row] = value * scale
+        if not value <= ROUNDING:
+            return at, row, 7 if value > 0.0 else 1
+        log_prob[row] = min(value, 0.0) * scale
         for index in range(n):
             begin, place = _word(data, place, end)
             if begin == place:
@@ -50,11 +53,13 @@ def read_rows(  # noqa: C901  # a fault for each part of a line
             value, place = _number(data, begin, end)
             if not value < np.inf:
                 return at, row, 4
-            if n < order:
-                log_backoff[row] = value * scale
             begin, after = _word(data, place, end)
             if begin < after:
                 return at, row, 5
+            if n < order:
+                log_backoff[row] = value * scale
+            elif value != 0.0:
+                return at, row, 6
         at = end + 1
         row += 1
     return at, row, 0
@@ -63,12 +68,18 @@ def read_rows(  # noqa: C901  # a fault for each part of a line
 @njit
 def _word(data, place, end):
     """Where the next word begins and ends."""
-    while place < end and (data[place] == 32 or 9 <= data[place] <= 13):
+    while place < end and _blank(data[place]):
         place += 1
     begin = place
-    while place < end and not (data[place] == 32 or 9 <= data[place] <= 13):
+    while place < end and not _blank(data[place]):
         place += 1
     return begin, place
+
+
+@njit(inline="always")
+def _blank(byte):
+    """Whether a byte is between words: a vertical tab and a form feed are not, as for KenLM."""
+    return byte == 32 or byte == 9 or byte == 13
 
 
 @njit

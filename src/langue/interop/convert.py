@@ -5,34 +5,30 @@ From text goes as with `lmplz`: a sentence a line, words between blanks. What `l
 does in one pass over the bytes: nothing is normalized, nothing dropped, a blank line is an empty sentence.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 
 from langue.base.arrays import Array
-from langue.base.config import Config, encode
-from langue.base.errors import LangueError
+from langue.base.config import Config
+from langue.base.errors import LangueError, Unsupported
 from langue.base.files import check_free
 from langue.base.progress import bar
-from langue.corpus.normalize import Normalization
 from langue.interop import arpa
-from langue.interop.kenlm import names_of
+from langue.interop.formats import Export, Format, ImportedModel, save_imported
+from langue.interop.kenlm import names_of, padding_of
 from langue.interop.words import Words, check_utf8, learn, map_bytes
 from langue.models.counts.ngram import FAMILY, NGramConfig, arrays_of, levels_of, model_of, tables_of
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.out_of_core import MEGABYTE
 from langue.models.counts.ngram.tables import Tables
-from langue.models.folder import DESCRIPTION, load, save
+from langue.models.folder import DESCRIPTION, ModelFolder
 from langue.protocols import Vocabulary
-from langue.tokens.preprocessing import Preprocessing
-from langue.tokens.store import TOKENIZER
-from langue.tokens.tokenizer import EOS, PAD, UNK, Tokenizer
+from langue.tokens.tokenizer import EOS, PAD, UNK
 from langue.tokens.train import whitespace
 
 STOP, ABSENT, UNKNOWN = 0, 1, 2  # ids of `</s>`, of padding, and of `<unk>`, as the tokenizer has them
@@ -51,7 +47,13 @@ def train_text(config: Config, text: Path, output: Path, *, overwrite: bool = Fa
     with bar("counting (ngram)"):
         words, tables = estimated(text, config)
     measured = {"seconds": round(time.perf_counter() - started, 3)}
-    _write(output, tables, words, config, f"text {text.name}", measured, overwrite)
+    save_imported(
+        _model(tables, words, config),
+        output,
+        origin=f"text {text.name}",
+        measured=measured,
+        overwrite=overwrite,
+    )
 
 
 def read_text(text: Path, config: NGramConfig) -> tuple[Words, Array]:
@@ -76,78 +78,61 @@ def estimated(text: Path, config: NGramConfig) -> tuple[Words, Tables]:
     return words, tables_of(config, levels, Vocabulary(len(words), STOP), absent)
 
 
-def import_arpa(path: Path, output: Path, *, overwrite: bool = False) -> None:
-    """Write the model of an ARPA file as a model folder.
+def read_arpa(path: Path) -> ImportedModel:
+    """The model of an ARPA file.
 
     Raises:
-        LangueError: the file is missing or damaged (the line is named); the output is in the way.
+        LangueError: the file is missing or damaged (the line is named).
     """
-    check_free(output, marker=DESCRIPTION, overwrite=overwrite)
-    started = time.perf_counter()
     with bar("reading ARPA"):
-        found = arpa.read(path)
+        file = arpa.read(path)
     try:
-        config = msgspec.convert({"order": found.tables.order}, NGramConfig)
-        words = Words.of([name.encode() for name in (EOS, PAD, UNK)] + found.words[UNKNOWN + 1 :])
-        check_utf8(words.blob, path)
+        config = msgspec.convert({"order": file.tables.order}, NGramConfig)
     except msgspec.ValidationError:
-        raise LangueError(f"{path} has order {found.tables.order}; langue's n-grams reach to 8") from None
-    measured = {"seconds": round(time.perf_counter() - started, 3)}
-    _write(output, found.tables, words, config, f"ARPA file {path.name}", measured, overwrite)
+        raise Unsupported(f"{path} has order {file.tables.order}; langue's n-grams reach to 8") from None
+    if EOS.encode() in file.words:
+        raise Unsupported(
+            f"{path} has a word {EOS}, by which langue's tokenizers end a text; ask it as it is, by "
+            "langue.interop.kenlm, or give the word another name"
+        )
+    words = Words.of([name.encode() for name in (EOS, PAD, UNK)] + file.words[UNKNOWN + 1 :])
+    check_utf8(words.blob, path)
+    return _model(file.tables, words, config)
 
 
-def export_arpa(folder: Path, output: Path, *, overwrite: bool = False) -> int:
+def write_arpa(source: ModelFolder[Any], output: Path, overwrite: bool) -> Export:
     """Write an n-gram model folder as an ARPA file, gzipped if its name ends in `.gz`.
 
-    Returns:
-        How many n-grams were written.
-
     Raises:
-        LangueError: no n-gram model is there; the file exists (and not `overwrite`).
+        LangueError: the file exists (and not `overwrite`), or the disk refuses.
     """
     if output.exists() and not overwrite:
         raise LangueError(f"{output} already exists; choose another name, or pass --overwrite")
-    model = load(folder).model
-    if not isinstance(model, NGram):
-        raise LangueError(f"{folder} is no n-gram model; only those have an ARPA form")
+    model: NGram = source.model
     with bar("writing ARPA"):
-        arpa.write(output, model.tables, names_of(Tokenizer.load(folder / TOKENIZER)))
-    return len(model.tables.suffix)
+        count = arpa.write(output, model.tables, names_of(source.tokenizer), padding=padding_of(source))
+    return Export(output, "arpa", {"ngrams": count})
 
 
-def _write(
-    output: Path,
-    tables: Tables,
-    words: Words,
-    config: NGramConfig,
-    origin: str,
-    measured: dict[str, Any],
-    overwrite: bool,
-) -> None:
-    """A model folder with a whitespace tokenizer of these words."""
-    model = model_of(config, Vocabulary(len(words), STOP), tables)
-    digest = hashlib.sha256()
-    with TemporaryDirectory() as folder:
-        with (Path(folder) / TOKENIZER).open("wb") as file:
-            for part in tokenizer_json(words):
-                file.write(part)
-                digest.update(part)
-        save(
-            output,
-            model,
-            family=FAMILY,
-            config=config,
-            preprocessing=Preprocessing(
-                Path(folder) / TOKENIZER, digest.hexdigest(), encode(Normalization()), "line"
-            ),
-            vocabulary=model.vocabulary,
-            store=origin,
-            recipe={"family": FAMILY.name, "model": encode(config)},
-            measured=measured,
-            card=f"# ngram: {FAMILY.summary}\n\n{len(tables.suffix):,} n-grams of order {tables.order}, "
-            f"from the {origin}.\n\nMade with langue.\n",
-            overwrite=overwrite,
-        )
+def _model(tables: Tables, words: Words, config: NGramConfig) -> ImportedModel:
+    """A model with a whitespace tokenizer of these words."""
+    return ImportedModel(
+        family=FAMILY,
+        config=config,
+        model=model_of(config, Vocabulary(len(words), STOP), tables),
+        tokenizer_json=lambda: tokenizer_json(words),
+        documents="line",
+    )
+
+
+FORMAT = Format(
+    name="arpa",
+    summary="an ARPA file of KenLM, SRILM and others, gzipped or not",
+    families=(FAMILY.name,),
+    recognizes=Path.is_file,  # whatever it is not, its reader says
+    read=read_arpa,
+    write=write_arpa,
+)
 
 
 def tokenizer_json(words: Words) -> Iterator[bytes]:

@@ -11,14 +11,15 @@ Differs from the module in this: a state is a number that may be compared and ha
 
 import math
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from langue.base.arrays import Array, Float64Array, UInt8Array
-from langue.base.errors import LangueError
+from langue.base.errors import LangueError, Mismatch
 from langue.base.parallel import parallel_map
 from langue.evaluation.score import finite
 from langue.interop import arpa
@@ -26,11 +27,11 @@ from langue.interop.words import Words, after_line
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.score import score, sums_of, totals
 from langue.models.counts.ngram.tables import Tables
-from langue.models.folder import DESCRIPTION, load
+from langue.models.folder import DESCRIPTION, ModelFolder, load
 from langue.protocols import Vocabulary
-from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import UNK, Tokenizer
 
+BREAKS = re.compile("[\x00\t\n\r ]")  # what ends a word in an ARPA file; other white space does not
 CHUNK_BYTES = 1 << 17  # bytes of text scored at a time: what is made of them stays in the cache
 PART_BYTES = 4 * CHUNK_BYTES  # of text that one thread scores: it takes the room for a chunk only once
 
@@ -44,19 +45,25 @@ class FullScoreReturn(NamedTuple):
 
 
 class State:
-    """The context a word is read in: comparable and hashable; equal states have equal futures."""
+    """The context a word is read in: comparable and hashable; equal states have equal futures.
 
-    def __init__(self, node: int = -1) -> None:
+    Args:
+        node: a number that the model knows; -1: no context, which every model has.
+        model: what that model is told apart by; 0 where there is no context.
+    """
+
+    def __init__(self, node: int = -1, model: int = 0) -> None:
         self.node = node
+        self.model = model
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, State) and self.node == other.node
+        return isinstance(other, State) and (self.node, self.model) == (other.node, other.model)
 
     def __hash__(self) -> int:
-        return hash(self.node)
+        return hash((self.node, self.model))
 
     def __copy__(self) -> "State":
-        return State(self.node)
+        return State(self.node, self.model)
 
 
 class Query(NamedTuple):
@@ -108,18 +115,21 @@ class Model:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         if (self.path / DESCRIPTION).is_file():
-            model = load(self.path, verify=False).model  # as the module: mapped, and ready at once
-            if not isinstance(model, NGram):
+            folder = load(self.path, verify=False)  # as the module: mapped, and ready at once
+            if not isinstance(folder.model, NGram):
                 raise LangueError(f"{self.path} is no n-gram model")
-            self._set(model.tables, names_of(Tokenizer.load(self.path / TOKENIZER)))
+            self._set(folder.model.tables, names_of(folder.tokenizer), padding_of(folder))
         elif self.path.is_dir():
             raise LangueError(f"{self.path} is neither an ARPA file nor a model folder (no {DESCRIPTION})")
         else:
-            found = arpa.read(self.path)
-            self._set(found.tables, found.words)
+            file = arpa.read(self.path)
+            impossible = file.tables.log_prob[arpa.PADDING] == -math.inf
+            self._set(file.tables, file.words, arpa.PADDING if impossible else None)
 
-    def _set(self, tables: Tables, names: list[bytes]) -> None:
-        self.vocabulary = Words.of([*names, arpa.BEGIN])
+    def _set(self, tables: Tables, names: list[bytes], padding: int | None) -> None:
+        # Padding has no name by which a text could ask for it.
+        spelled = [b"" if id == padding else name for id, name in enumerate(names)]
+        self.vocabulary = Words.of([*spelled, arpa.BEGIN])
         self.end = names.index(arpa.END)
         if arpa.UNKNOWN not in names:
             raise LangueError(
@@ -129,6 +139,8 @@ class Model:
         self.unknown = names.index(arpa.UNKNOWN)
         self._model = NGram(Vocabulary(len(names), self.end), tables)
         self.tables = self._model.tables
+        # Two models of one file are one, and know each other's states.
+        self._number = zlib.crc32(self.tables.log_prob[: len(names)].data, len(self.tables.suffix)) or 1
 
     @property
     def order(self) -> int:
@@ -186,11 +198,11 @@ class Model:
 
     def BeginSentenceWrite(self, state: State) -> None:  # noqa: N802  # as the module has it
         """Make `state` that of the beginning of a sentence."""
-        state.node = self._model.begin
+        self._become(state, self._model.begin)
 
     def NullContextWrite(self, state: State) -> None:  # noqa: N802
         """Make `state` that of no context."""
-        state.node = -1
+        self._become(state, -1)
 
     def BaseScore(self, in_state: State, word: str, out_state: State) -> float:  # noqa: N802
         """log10 probability of a word in a state; `out_state` becomes the state after it."""
@@ -200,9 +212,14 @@ class Model:
         """`BaseScore` with the length of the n-gram found."""
         id = self.vocabulary.id(word.encode())
         id = id if id >= 0 else self.unknown
+        if in_state.model != (self._number if in_state.node != -1 else 0):
+            raise Mismatch("the state is one of another model; begin with BeginSentenceWrite of this one")
         after, log_probs, lengths = self._model.advance(np.array([in_state.node]), np.array([id]))
-        out_state.node = int(after[0])
+        self._become(out_state, int(after[0]))
         return FullScoreReturn(float(log_probs[0]) / math.log(10), int(lengths[0]), id == self.unknown)
+
+    def _become(self, state: State, node: int) -> None:
+        state.node, state.model = node, self._number if node != -1 else 0
 
     def _full(self, sentence: str, bos: bool, eos: bool) -> tuple[Array, Array, Array]:
         """Natural logs, lengths, and out of vocabulary, of each word."""
@@ -227,6 +244,17 @@ class Model:
         return self.vocabulary.encode(data, unknown=self.unknown, start=start, stop=self.end, room=room)
 
 
+def padding_of(folder: ModelFolder[Any]) -> int | None:
+    """The entry that stands for padding and for no word, where a model has one in its tables."""
+    tokenizer, tables = folder.tokenizer, folder.model.tables
+    if tokenizer.kind != "whitespace" or tokenizer.pad == tokenizer.eos:
+        return None
+    if "imported" in folder.description.measured:
+        # Where it has a probability, the file had it as a word.
+        return tokenizer.pad if tables.log_prob[tokenizer.pad] == -math.inf else None
+    return tokenizer.pad if arpa.stands_alone(tables, tokenizer.pad) else None
+
+
 def names_of(tokenizer: Tokenizer) -> list[bytes]:
     """What ARPA files call the entries of a tokenizer, by id.
 
@@ -241,8 +269,8 @@ def names_of(tokenizer: Tokenizer) -> list[bytes]:
     for id, name in enumerate(names):
         if id in (tokenizer.eos, unknown):
             names[id] = (arpa.END if id == tokenizer.eos else arpa.UNKNOWN).decode()
-        elif name in reserved or re.search(r"\s", name):
-            changed = re.sub(r"\s", lambda match: f"\\u{ord(match[0]):04x}", name)
+        elif name in reserved or BREAKS.search(name):
+            changed = BREAKS.sub(lambda match: f"\\u{ord(match[0]):04x}", name)
             while changed in taken:
                 changed = f"\\{changed}"
             taken.add(changed)

@@ -50,6 +50,13 @@ class Words:
         slots: Array = _table(_hashes(self.blob, self.begins, self.sizes), 2)
         return slots
 
+    def add_alias(self, word: bytes, id: int) -> None:
+        """Have another word, where it is none of these, taken for one of them."""
+        hashed = _hashes(np.frombuffer(word, np.uint8), np.zeros(1, np.int64), np.array([len(word)]))[0]
+        slot, known = place_of(self.slots, hashed)
+        if not known:
+            put(self.slots, slot, hashed, id)
+
     def __len__(self) -> int:
         return len(self.begins)
 

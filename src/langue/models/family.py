@@ -18,6 +18,7 @@ from langue.tokens.store import TOKENIZER, Split, TokenStore
 
 if TYPE_CHECKING:
     from langue.models.taggers.labels import Labels
+    from langue.tokens.tokenizer import Tokenizer
 
 M = TypeVar("M", bound=Saved)
 
@@ -44,6 +45,30 @@ class TaggerInputs(NamedTuple):
     sentences: Sequence[Sentence]  # of the training data, whose words and characters it numbers
 
 
+@dataclass(frozen=True)
+class Pretrained:
+    """A model that another one is initialized from, whatever it was read from."""
+
+    name: str  # for messages
+    family: str
+    config: Any  # of that family
+    weights: Callable[[], dict[str, Any]]  # its tensors by their names, without a head that was not trained
+    tokenizer: "Tokenizer"
+
+
+class InitFrom(NamedTuple):
+    """How models of a family are initialized from others (the setting `init_from`).
+
+    complete: the settings, as shape and special ids, that a model has from that one where its user gives none
+    transfer: gives a new model its weights; `spellings` are the bytes of every token of its own vocabulary
+
+    Both raise a `LangueError` where the two do not go together.
+    """
+
+    complete: Callable[[Pretrained], dict[str, Any]]
+    transfer: Callable[[Any, Pretrained, Sequence[bytes]], None]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family(Generic[M]):
     """One kind of model.
@@ -66,6 +91,7 @@ class Family(Generic[M]):
     build: Callable[[Any, Any, int], Any] | None = None
     batches: Callable[[Split, Vocabulary, Any, int, int, int], BatchSource] = packed
     begin: Callable[[Any, TokenStore], None] | None = None  # what a new model takes from the text at once
+    init_from: InitFrom | None = None
     reads_spellings: bool = False  # `build` is given the bytes of every token; what it needs it saves
 
     def vocabulary(self, store: TokenStore) -> Vocabulary:

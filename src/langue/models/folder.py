@@ -13,21 +13,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
-from langue.base.config import Config, decode, encode
+from langue.base.config import Config, convert, decode, encode
 from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, InvalidSetting, NotFound, Unsupported
-from langue.base.files import atomic_folder, describe_files, read_json, verify_files, write_json
+from langue.base.files import (
+    FileRecords,
+    atomic_folder,
+    check_seal,
+    describe_files,
+    read_json,
+    sealed,
+    verify_files,
+    write_json,
+)
 from langue.corpus.normalize import Normalization
 from langue.models.family import Family
 from langue.models.registry import RENAMED as RENAMED_FAMILIES
 from langue.models.registry import family as lookup
 from langue.protocols import Classifier, HiddenMarkov, Masked, Saved, Searchable, Tagger, Vocabulary
 from langue.tokens.preprocessing import Preprocessing
-from langue.tokens.store import TOKENIZER
+from langue.tokens.store import MOST_IDS, TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
@@ -39,6 +48,17 @@ M = TypeVar("M", bound=Saved)
 P = TypeVar("P", bound=Saved)
 
 
+class VocabularyRecord(msgspec.Struct):
+    """Ids run from 0 to `size` - 1."""
+
+    size: Annotated[int, msgspec.Meta(ge=1, le=MOST_IDS)]
+    eos: Annotated[int, msgspec.Meta(ge=0)]
+
+    def __post_init__(self) -> None:
+        if self.eos >= self.size:
+            raise ValueError(f"eos is {self.eos}, and ids run to {self.size - 1}")
+
+
 class Description(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The fields of `model.json`."""
 
@@ -48,15 +68,16 @@ class Description(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     recipe: dict[str, Any]
     measured: dict[str, Any]  # training seconds, steps, validation figures
     size: dict[str, int]
-    files: dict[str, dict[str, Any]]
+    files: FileRecords
     # Of a model that reads token ids:
-    vocabulary: dict[str, int] | None = None
+    vocabulary: VocabularyRecord | None = None
     tokenizer: str | None = None  # fingerprint
     normalization: dict[str, Any] | None = None
     documents: str | None = None  # how its training text was cut into documents
     store: str | None = None  # fingerprint of the token store it was trained on
     # Of a model trained on labeled data:
     data: dict[str, Any] | None = None  # the file: its form and fingerprint
+    digest: str | None = None  # of all else that stands here; what earlier versions wrote has none
 
 
 @dataclass(frozen=True)
@@ -169,15 +190,15 @@ def save(
             recipe=dict(recipe),
             measured=dict(measured),
             size=model.size(),
-            files=describe_files(folder),
-            vocabulary={"size": vocabulary.size, "eos": vocabulary.eos} if vocabulary else None,
+            files=describe_files(folder, below=True),
+            vocabulary=VocabularyRecord(vocabulary.size, vocabulary.eos) if vocabulary else None,
             tokenizer=preprocessing.fingerprint if preprocessing else None,
             normalization=preprocessing.normalization if preprocessing else None,
             documents=preprocessing.documents if preprocessing else None,
             store=store,
             data=dict(data) if data is not None else None,
         )
-        write_json(folder / DESCRIPTION, msgspec.to_builtins(description))
+        write_json(folder / DESCRIPTION, sealed(msgspec.to_builtins(description)))
 
 
 def load(
@@ -197,12 +218,14 @@ def load(
         InvalidSetting: the device or type is unknown, or the model is no network and has neither.
     """
     path = Path(path)
-    description = describe(path)
+    table = _read_table(path)
+    description = _described(table, path)
     verify_files(path, description.files, hashes=verify)
     family = lookup(description.family)
     config = decode(family.config, description.config, f"{path / DESCRIPTION}: config", stored=True)
-    known = description.vocabulary or {"size": 0, "eos": 0}
-    model = family.load(path, config, Vocabulary(known["size"], known["eos"]))
+    known = description.vocabulary
+    model = family.load(path, config, Vocabulary(known.size, known.eos) if known else Vocabulary(0, 0))
+    check_seal(table, path / DESCRIPTION)
     return ModelFolder(path, family, config, _place(model, device, dtype, path), description)
 
 
@@ -213,7 +236,7 @@ def _place(model: M, device: str | None, dtype: DType, path: Path) -> M:
         if device not in (None, "cpu") or dtype != "float32":
             raise InvalidSetting(f"{path} is no network: leave device and dtype out")
         return model
-    from langue.nn.fast.choices import best_device
+    from langue.nn.device import best_device
 
     if dtype not in ("float32", "bfloat16", "float16"):
         raise InvalidSetting(f"unknown dtype {dtype}; known: float32, bfloat16, float16")
@@ -229,8 +252,15 @@ def describe(path: Path) -> Description:
 
     Raises:
         NotFound: no model is there.
-        Damaged: the file is not of this format.
+        Damaged: the file is not of this format, or something in it is not what it must be; it is named.
     """
+    table = _read_table(path)
+    description = _described(table, path)
+    check_seal(table, path / DESCRIPTION)
+    return description
+
+
+def _read_table(path: Path) -> dict[str, Any]:
     if not (path / DESCRIPTION).is_file():
         how = f"make one: langue train FAMILY STORE -o {path}"
         if (path / "config.json").is_file():
@@ -241,10 +271,12 @@ def describe(path: Path) -> Description:
         raise Damaged(
             f"{path / DESCRIPTION} is not of format {FORMAT}, which this langue reads; train it again"
         )
-    table = rename_keys(table, RENAMED)
-    try:
-        description = msgspec.convert(table, Description)
-    except msgspec.ValidationError as error:
-        raise Damaged(f"{path / DESCRIPTION} is damaged: {error}") from None
+    return rename_keys(table, RENAMED)
+
+
+def _described(table: dict[str, Any], path: Path) -> Description:
+    description = convert(Description, table, path / DESCRIPTION)
     description.family = RENAMED_FAMILIES.get(description.family, description.family)
+    if description.vocabulary is None and lookup(description.family).makes is not Tagger:
+        raise Damaged(f"{path / DESCRIPTION} is damaged: vocabulary is missing; make it again")
     return description

@@ -90,9 +90,8 @@ def family_of(config: Config) -> Family[Any]:
     Raises:
         InvalidSetting: it is that of no family.
     """
-    # A module that was not imported cannot have made it.
-    known = [name for name in names() if name not in MODULES or MODULES[name] in sys.modules]
-    for name in known:
+    imported_first = sorted(names(), key=lambda name: MODULES.get(name) not in sys.modules)
+    for name in imported_first:
         if family(name).config is type(config):
             return family(name)
     raise InvalidSetting(f"a {type(config).__name__} is the configuration of no family of models")

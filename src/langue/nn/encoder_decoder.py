@@ -13,11 +13,13 @@ import torch
 from torch import nn
 
 from langue.base.errors import LangueError
-from langue.nn.attention import Mask, Past, attend
-from langue.nn.fast.cross_entropy import head_cross_entropy
+from langue.nn.attention import Mask, attend
+from langue.nn.cache import Past
+from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.windowed import Windowed
-from langue.protocols import Floats, Ids, Vocabulary
-from langue.tokens.batches import Batch, Batches, WholeDocuments
+from langue.protocols import Floats, Ids, Seq2Seq, Vocabulary
+from langue.tokens.batch import Batch
+from langue.tokens.batches import Batches, WholeDocuments
 from langue.tokens.store import Split
 
 
@@ -48,8 +50,8 @@ class Cross(nn.Module):
         return x.unflatten(-1, (self.H, -1)).transpose(1, 2)
 
 
-class EncoderDecoder(Windowed):
-    """A `Causal` model, once a family adds these.
+class EncoderDecoder(Windowed, Seq2Seq):
+    """A `Seq2Seq` model, once a family adds these.
 
     forward(ids, positions, documents): hidden states `(B, T, C)` of whole rows
     decode(ids, positions, mask, memory, memory_mask, past): those `(B, T, C)` of targets `(B, T)`
@@ -62,6 +64,7 @@ class EncoderDecoder(Windowed):
     """
 
     separators: torch.Tensor
+    config: Any  # of the family, with its `separator`
 
     def __init__(self, vocabulary: Vocabulary, part: int, separators: torch.Tensor | None) -> None:
         super().__init__(vocabulary, window=2 * part)  # a part and its source; it moves on by one part
@@ -88,6 +91,14 @@ class EncoderDecoder(Windowed):
     def bias(self) -> torch.Tensor | None:
         return None
 
+    @property
+    def separator(self) -> str:
+        return str(self.config.separator)
+
+    @property
+    def source_ends(self) -> frozenset[int]:
+        return frozenset(self.separators.tolist())
+
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         found = super().logits(hidden)
         return found if self.bias is None else found + self.bias
@@ -108,7 +119,7 @@ class EncoderDecoder(Windowed):
         """Sum of the cross-entropies, in nats, of the targets of a packed batch."""
         inputs, targets, positions, documents = (torch.from_numpy(part).to(self.device) for part in batch)
         x = self(inputs, positions, documents)
-        return head_cross_entropy(x.flatten(0, 1), self.head, targets.flatten(), self.bias)
+        return linear_cross_entropy(x.flatten(0, 1), self.head, targets.flatten(), self.bias)
 
     def decoder(self, prompts: Sequence[Ids]) -> "PartsDecoder":  # type: ignore[override]
         return PartsDecoder(self, prompts)

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import nn
 
 from langue.base.errors import LangueError
@@ -26,10 +26,37 @@ def load_weights(model: M, folder: Path) -> M:
     Raises:
         LangueError: they are not those of a model of this configuration.
     """
+    load_state(model, read_weights(folder), str(folder / WEIGHTS))
+    return model.eval()
+
+
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Every tensor of a model folder.
+
+    Raises:
+        LangueError: there are none, or the file is damaged.
+    """
     try:
-        load_state(model, load_file(folder / WEIGHTS), str(folder / WEIGHTS))
+        return load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
         raise LangueError(f"cannot read {folder / WEIGHTS}: {error}") from None
+
+
+def save_tied_weights(model: nn.Module, folder: Path) -> None:
+    """Write the weights of a model of which some may be one: that is written once."""
+    save_model(model, str(folder / WEIGHTS))
+
+
+def load_tied_weights(model: M, folder: Path) -> M:
+    """Read them back: the model, ready to be used, on the CPU.
+
+    Raises:
+        LangueError: they are not those of a model of this configuration.
+    """
+    try:
+        load_model(model, str(folder / WEIGHTS))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise LangueError(f"{folder / WEIGHTS} does not fit the model: {error}") from None
     return model.eval()
 
 

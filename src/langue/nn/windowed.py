@@ -8,13 +8,16 @@ to None, every document is read whole.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from langue.nn.attention import Mask, Past
+from langue.nn.attention import Mask
+from langue.nn.cache import Past
+from langue.nn.weights import save_weights
 from langue.protocols import Causal, Floats, Ids, Vocabulary
 
 SCORED = 1 << 13  # positions scored at a time: logits of 8,192 x 8,192 in float32 are 256 MB
@@ -81,6 +84,9 @@ class Windowed(nn.Module, Causal, ABC):
 
     def size(self) -> dict[str, int]:
         return {"parameters": sum(parameter.numel() for parameter in self.parameters())}
+
+    def save(self, folder: Path) -> None:
+        save_weights(self, folder)
 
     def window_start(self, place: int) -> int:
         """Where the window that predicts the token at `place` begins."""

@@ -10,14 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
+
 from langue.base.arrays import Floats as Floats
 from langue.base.arrays import Ids as Ids
+from langue.base.errors import Mismatch
 from langue.corpus.tagged import Sentence
 
 if TYPE_CHECKING:
     import torch
 
-    from langue.tokens.masked import SentencePairs, Specials
+    from langue.tokens.masked_batch import SentencePairs, Specials
 
 
 class Vocabulary(NamedTuple):
@@ -26,6 +30,17 @@ class Vocabulary(NamedTuple):
     size: int
     eos: int  # end of document
     spellings: Sequence[bytes] = ()  # of every id, for a family that `reads_spellings` to be created
+
+    def check(self, *sequences: npt.ArrayLike) -> None:
+        """See that ids are of tokens: compiled code reads wherever they point.
+
+        Raises:
+            Mismatch: one is not.
+        """
+        for sequence in sequences:
+            ids = np.asarray(sequence)
+            if ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= self.size):
+                raise Mismatch(f"a token id is not one of 0 to {self.size - 1}")
 
 
 @runtime_checkable
@@ -44,8 +59,6 @@ class Decoder(Protocol):
 
 class Saved(Protocol):
     """What every model has, whatever it does: it can be written, and says how large it is."""
-
-    interrupted: bool = False  # whether its estimation was stopped early; it is whole all the same
 
     def save(self, folder: Path) -> None:
         """Write weights or tables into `folder`, which exists; `Family.load` reads them back."""
@@ -87,6 +100,24 @@ class RecurrentCausal(Causal, Protocol):
     def gradient_by_distance(self, runs: Ids) -> Floats:
         """Mean norm of the gradient of a token's loss with respect to the vector read d steps before it:
         runs of token ids `(N, T)` to `(T - 1,)`."""
+
+
+@runtime_checkable
+class Seq2Seq(Causal, Protocol):
+    """An encoder and a decoder: p(target | source), where it was trained on pairs.
+
+    To a `Causal` model a pair is a document: the source, a separator, and the target.
+    """
+
+    @property
+    def separator(self) -> str:
+        """The text between a source and its target; "" where it was trained on documents without pairs."""
+        ...
+
+    @property
+    def source_ends(self) -> frozenset[int]:
+        """The ids that spell the separator."""
+        ...
 
 
 @runtime_checkable
@@ -162,14 +193,20 @@ class Trainable(Protocol):
     its `Family.batches`.
     """
 
-    device: "torch.device"
-    context: int  # tokens of a training row
     # What a recurrent model remembers of the batch before, detached; rows are the first dimension.
     # `loss` reads it (empty: nothing remembered) and leaves the new one. Others leave it empty.
     carry: "dict[str, torch.Tensor]"
 
+    @property
+    def device(self) -> "torch.device": ...
+
     def loss(self, batch: Any) -> "torch.Tensor":
         """The SUM of nats over the `targets_count` targets of the batch: a float32 scalar."""
+        ...
+
+    def train(self, mode: bool = True) -> Any: ...
+
+    def eval(self) -> Any: ...
 
 
 class Weight(NamedTuple):

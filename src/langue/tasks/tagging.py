@@ -1,6 +1,7 @@
 """Tagging, from labeled file to labeled file: training a tagger, measuring it, using it."""
 
 import re
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from langue.base.config import decode
 from langue.base.errors import Damaged, Interrupted, LangueError
 from langue.base.files import check_free, sha256
 from langue.base.progress import log
+from langue.base.stop import Stop
 from langue.corpus.tagged import Tagged, TaggedConfig, read_tagged, unit_of
 from langue.models.family import Family, TaggedData
 from langue.models.folder import DESCRIPTION, ModelFolder, save
@@ -25,32 +27,98 @@ _HAN = re.compile(f"[{HAN}]")
 
 
 def train_tagger(
-    recipe: Recipe, data: Path, output: Path, *, valid: Path | None = None, overwrite: bool = False
+    recipe: Recipe,
+    data: Path,
+    output: Path,
+    *,
+    valid: Path | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
 ) -> None:
     """Learn from a labeled file and write a model folder.
 
     Args:
         valid: a labeled file the finished model is measured on. A neural tagger chooses its epoch by it,
             and by a tenth of `data` where there is none; by others nothing is chosen.
+        resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
 
     Raises:
-        LangueError: a file is not of its format, the output folder is in the way.
+        LangueError: a file is not of its format, the output folder is in the way, or `resume` is asked of a
+            family that is not trained by gradient.
+        Interrupted: a stop was asked for; the best model so far was written.
     """
-    check_free(output, marker=DESCRIPTION, overwrite=overwrite)
     if data.is_dir():
         raise LangueError(
             f"{data} is a folder; {recipe.family.name} learns from a labeled file: "
             "CoNLL columns, CoNLL-U or JSON lines"
         )
+    if recipe.training is not None:
+        _by_gradient(recipe, data, output, valid, overwrite=overwrite, resume=resume)
+        return
+    if resume:
+        raise LangueError(f"{recipe.family.name} keeps no checkpoints; train it again without --resume")
+    check_free(output, marker=DESCRIPTION, overwrite=overwrite)
+    tagged, held_out = _read(recipe, data, valid)
+    assert recipe.family.estimate is not None
+    started = time.perf_counter()
+    with Stop(listen=False) as stop:
+        model = recipe.family.estimate(recipe.model, TaggedData(tagged.features, tagged.sentences))
+    measured = {"seconds": round(time.perf_counter() - started, 3), "interrupted": stop.asked}
+    _save(recipe, data, tagged, output, model, measured, held_out, overwrite=overwrite)
+    if stop.asked:
+        raise Interrupted(f"interrupted; the weights found so far are in {output}")
+
+
+def _by_gradient(
+    recipe: Recipe, data: Path, output: Path, valid: Path | None, *, overwrite: bool, resume: bool
+) -> None:
+    """As `train_tagger`."""
+    from langue.tasks import neural_tagging  # torch, which other taggers do without
+    from langue.training.distributed import world as find_world
+    from langue.training.run_folder import check_output, run_folder
+
+    run, resuming = run_folder(output), check_output(output, overwrite=overwrite, resume=resume)
+    tagged, held_out = _read(recipe, data, valid)
+    training = neural_tagging.training_of(recipe, tagged, data, held_out.sentences if held_out else None)
+    with find_world() as world:
+        learned = neural_tagging.learn_tagger(training, run, world, resuming=resuming)
+        assert learned.model is not None and recipe.training is not None
+        if world.first:
+            seconds = {"seconds": round(sum(seed.ledger["seconds"] for seed in learned.seeds), 3)}
+            measured = seconds | neural_tagging.measured(learned)
+            replace = overwrite or resuming
+            _save(recipe, data, tagged, output, learned.model, measured, held_out, overwrite=replace)
+        world.wait()  # the others may want to read what was saved
+    if learned.interrupted:
+        raise Interrupted(
+            f"interrupted; the same command with --resume goes on. The best model so far is in {output}"
+        )
+    if world.first and not recipe.training.keep_run:
+        shutil.rmtree(run, ignore_errors=True)
+
+
+def _read(recipe: Recipe, data: Path, valid: Path | None) -> tuple[Tagged, Tagged | None]:
+    """The sentences to learn from, and those to measure on."""
     assert recipe.data is not None
     tagged = read_tagged(data, recipe.data)
     held_out = read_tagged(valid, layout_of(tagged)) if valid else None
     if held_out:
         right = [sentence.tags for sentence in held_out.sentences]
         score_tags(right, right)  # a package that is missing is missed now, not after training
-    started = time.perf_counter()
-    model, measured = _learned(recipe, tagged, held_out)
-    measured["seconds"] = round(time.perf_counter() - started, 3)
+    return tagged, held_out
+
+
+def _save(
+    recipe: Recipe,
+    data: Path,
+    tagged: Tagged,
+    output: Path,
+    model: Tagger,
+    measured: dict[str, Any],
+    held_out: Tagged | None,
+    *,
+    overwrite: bool,
+) -> None:
     known = sorted({tag for sentence in tagged.sentences for tag in sentence.tags})
     if held_out:
         scores = measure(model, held_out.sentences, known)
@@ -70,17 +138,6 @@ def train_tagger(
         card=_card(recipe.family, model, facts, measured),
         overwrite=overwrite,
     )
-    if model.interrupted:
-        raise Interrupted(f"interrupted; the weights found so far are in {output}")
-
-
-def _learned(recipe: Recipe, tagged: Tagged, validation: Tagged | None) -> tuple[Tagger, dict[str, Any]]:
-    """The tagger, and what is to be told of how it came about."""
-    if recipe.family.estimate is not None:
-        return recipe.family.estimate(recipe.model, TaggedData(tagged.features, tagged.sentences)), {}
-    from langue.tasks.neural_tagging import from_scratch  # torch, which other taggers do without
-
-    return from_scratch(recipe, tagged, validation.sentences if validation else None)
 
 
 def layout_of(tagged: Tagged) -> TaggedConfig:

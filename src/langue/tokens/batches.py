@@ -9,12 +9,13 @@ documents. Making a batch reads what it holds and no more, whatever the size of 
     StreamBatches   rows that go on where they stopped in the batch before: for recurrent models
 """
 
-from typing import NamedTuple, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 
 from langue.base.arrays import Int64Array, UInt64Array
 from langue.base.seeds import derive, generator
+from langue.tokens.batch import Batch
 from langue.tokens.store import Split
 
 
@@ -45,26 +46,6 @@ class BatchSource(Protocol):
 
     def first(self, rows: int) -> TrainingBatch:
         """The same `rows * context` tokens at every call: what a validation curve is measured on."""
-
-
-class Batch(NamedTuple):
-    """Rows of packed documents, each array `(batch, time)`."""
-
-    inputs: Int64Array  # what is read; the first token of a document is read after `<eos>`
-    targets: Int64Array  # what comes next
-    positions: Int64Array  # how far into the document, or into the row where a row stands alone
-    segments: Int64Array  # which document
-
-    @property
-    def rows(self) -> int:
-        return len(self.inputs)
-
-    @property
-    def targets_count(self) -> int:
-        return int(self.targets.size)
-
-    def cut(self, begin: int, end: int) -> "Batch":
-        return Batch(*(part[begin:end] for part in self))
 
 
 class Batches:

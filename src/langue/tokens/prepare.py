@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from langue.base.arrays import Ids
 from langue.base.config import encode as as_table
 from langue.base.files import atomic_file, atomic_folder, check_free, writing
@@ -129,7 +131,7 @@ def prepare(
                 data=as_table(data),
                 report=ledger.to_json(),
             )
-            totals = writer.totals
+            totals = msgspec.to_builtins(writer.totals)
     return Report(output, ledger.to_json(), totals, described, time.perf_counter() - started)
 
 

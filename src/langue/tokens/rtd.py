@@ -6,7 +6,8 @@ import numpy as np
 
 from langue.base.arrays import BoolArray, Float64Array, Int64Array
 from langue.base.seeds import generator
-from langue.tokens.masked import MaskedBatch, MaskedBatches
+from langue.tokens.masked import MaskedBatches
+from langue.tokens.masked_batch import MaskedBatch
 from langue.tokens.masking import NONE
 from langue.tokens.store import Split
 

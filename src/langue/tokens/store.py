@@ -14,19 +14,29 @@ writing appends and holds one document at a time.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, Literal
 
+import msgspec
 import numpy as np
 
 from langue.base.arrays import Array, UInt64Array
-from langue.base.config import decode
+from langue.base.checked import CHUNK_ELEMENTS, ArraySpec, check, damaged, is_rising, once
+from langue.base.config import convert, decode
 from langue.base.deprecated import rename_keys
-from langue.base.errors import LangueError
-from langue.base.files import describe_files, read_json, verify_files, write_json
+from langue.base.errors import Damaged, LangueError
+from langue.base.files import (
+    FileRecords,
+    check_seal,
+    describe_files,
+    read_json,
+    sealed,
+    verify_files,
+    write_json,
+)
 from langue.corpus.config import DOCUMENTS
 from langue.corpus.normalize import Normalization
 from langue.tokens.preprocessing import Preprocessing
@@ -37,6 +47,81 @@ RENAMED = {"normalisation": "normalization"}  # keys of an earlier version
 TOKENIZER = "tokenizer.json"
 SPLITS = ("train", "valid", "test")
 COUNTS = np.dtype("<u8")
+MOST_IDS = 1 << 31  # ids that a store of 32 bits and a network of this size could have
+# Of a split, beside its name.
+ARRAYS = {
+    "tokens": ArraySpec(("<u2", "<u4"), ("tokens",), below="vocabulary"),
+    "offsets": ArraySpec("<u8", ("documents + 1",), rising=True, first=0, last="tokens"),
+    "bytes": ArraySpec("<u8", ("documents",)),
+    "words": ArraySpec("<u8", ("documents",)),
+}
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Totals(msgspec.Struct):
+    """Of a split."""
+
+    documents: Count = 0
+    tokens: Count = 0
+    bytes: Count = 0
+    words: Count = 0
+
+
+class Splits(msgspec.Struct):
+    """Of all splits."""
+
+    train: Totals
+    valid: Totals
+    test: Totals
+
+
+class TokenizerRecord(msgspec.Struct):
+    """What a manifest tells of the tokenizer."""
+
+    fingerprint: str
+    kind: str = ""
+    vocabulary: Count = 0
+    closed: bool = False
+
+
+class Manifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The fields of `manifest.json`."""
+
+    format: Literal[1]
+    fingerprint: str
+    vocabulary_size: Annotated[int, msgspec.Meta(ge=1, le=MOST_IDS)]
+    eos: Count
+    splits: Splits
+    tokenizer: TokenizerRecord
+    normalization: dict[str, Any] = {}
+    data: dict[str, Any] = {}
+    report: dict[str, Any] = {}
+    files: FileRecords
+    digest: str | None = None  # of all else that stands here; those of old have none
+
+    def __post_init__(self) -> None:
+        if self.eos >= self.vocabulary_size:
+            raise ValueError(f"eos is {self.eos}, and ids run to {self.vocabulary_size - 1}")
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a store as a table, every entry of its type.
+
+    Raises:
+        Damaged: it is of another format, or something in it is not what it must be; it is named.
+    """
+    table = _read_table(path)
+    manifest = convert(Manifest, table, path)
+    check_seal(table, path)
+    return dict(msgspec.to_builtins(manifest))
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    table = read_json(path)
+    given = table.get("format") if isinstance(table, dict) else None
+    if given != FORMAT:
+        raise Damaged(f"{path.parent} has store format {given}, not {FORMAT}; prepare it again")
+    return rename_keys(table, RENAMED)
 
 
 def token_dtype(vocabulary_size: int) -> np.dtype[Any]:
@@ -85,15 +170,14 @@ class TokenStore:
         if not (self.path / MANIFEST).is_file():
             what = f"is not a token store (no {MANIFEST})" if self.path.exists() else "does not exist"
             raise LangueError(f"{self.path} {what}; make a token store: langue prepare TEXT -o STORE")
-        self.manifest = rename_keys(read_json(self.path / MANIFEST), RENAMED)
-        if self.manifest.get("format") != FORMAT:
-            raise LangueError(
-                f"{self.path} has store format {self.manifest.get('format')}, not {FORMAT}; prepare it again"
-            )
-        verify_files(self.path, self.manifest["files"], hashes=verify)
-        self.vocabulary_size = int(self.manifest["vocabulary_size"])
-        self.eos = int(self.manifest["eos"])
-        self.splits = {name: self._open(name) for name in SPLITS}
+        table = _read_table(self.path / MANIFEST)
+        manifest = convert(Manifest, table, self.path / MANIFEST)
+        verify_files(self.path, manifest.files, hashes=verify)
+        self.vocabulary_size = manifest.vocabulary_size
+        self.eos = manifest.eos
+        self.splits = {name: self._open(name, getattr(manifest.splits, name)) for name in SPLITS}
+        check_seal(table, self.path / MANIFEST)
+        self.manifest = msgspec.to_builtins(manifest)
 
     @property
     def fingerprint(self) -> str:
@@ -112,8 +196,8 @@ class TokenStore:
 
     def _rule(self) -> str | None:
         """How its texts were cut into documents: as asked for, or as was found best for all of them."""
-        asked: str | None = self.manifest.get("data", {}).get("documents")
-        taken = [rule for rule in self.manifest.get("report", {}).get("documents", ()) if rule in DOCUMENTS]
+        asked: str | None = self.manifest["data"].get("documents")
+        taken = [rule for rule in self.manifest["report"].get("documents", ()) if rule in DOCUMENTS]
         return taken[0] if asked == "auto" and len(taken) == 1 else asked
 
     @property
@@ -133,21 +217,42 @@ class TokenStore:
             raise LangueError(f"the {name} split of {self.path} is empty; prepare it with more documents")
         return self.splits[name]
 
-    def _open(self, name: str) -> Split:
-        dtype = token_dtype(self.vocabulary_size)
-        return Split(
-            name,
-            _map(self.path / f"{name}.tokens", dtype),
-            _map(self.path / f"{name}.offsets", COUNTS),
-            _map(self.path / f"{name}.bytes", COUNTS),
-            _map(self.path / f"{name}.words", COUNTS),
-            self.path,
-        )
+    def _open(self, name: str, totals: Totals) -> Split:
+        dtypes = {"tokens": token_dtype(self.vocabulary_size)}
+        files = {part: self.path / f"{name}.{part}" for part in ARRAYS}
+        arrays = {part: _map(file, dtypes.get(part, COUNTS)) for part, file in files.items()}
+
+        def verify() -> None:
+            check(arrays, self.path, ARRAYS, f"{name}.", vocabulary=self.vocabulary_size)
+            _check_documents(arrays, self.path, name, self.eos, totals)
+
+        once(list(files.values()), (self.vocabulary_size, self.eos, msgspec.structs.astuple(totals)), verify)
+        return Split(name, **arrays, folder=self.path)
+
+
+def _check_documents(arrays: dict[str, Array], folder: Path, name: str, eos: int, totals: Totals) -> None:
+    tokens, offsets = arrays["tokens"], arrays["offsets"]
+    if not is_rising(offsets, strictly=True):
+        raise damaged(folder, f"{name}.offsets", "has a document without tokens")
+    for begin in range(1, len(offsets), CHUNK_ELEMENTS):
+        if not (tokens[offsets[begin : begin + CHUNK_ELEMENTS].astype(np.int64) - 1] == eos).all():
+            raise damaged(folder, f"{name}.offsets", "and the tokens: a document does not end with <eos>")
+    sums = [len(arrays["bytes"]), len(tokens), *(_sum(arrays[part]) for part in ("bytes", "words"))]
+    for what, own, meant in zip(totals.__struct_fields__, sums, msgspec.structs.astuple(totals), strict=True):
+        if own != meant:
+            raise damaged(folder, f"{name}.{what}", f"are {own}, where {MANIFEST} has {meant}")
+
+
+def _sum(array: Array) -> int:
+    """Of numbers whose sum may need more than their 64 bits."""
+    return int((array >> 32).sum()) * (1 << 32) + int((array & 0xFFFFFFFF).sum())
 
 
 def _map(path: Path, dtype: np.dtype[Any]) -> Array:
     if path.stat().st_size == 0:  # an empty file cannot be mapped
         return np.empty(0, dtype)
+    if path.stat().st_size % dtype.itemsize:
+        raise Damaged(f"{path} is damaged: it ends inside a number; make it again")
     return np.asarray(np.memmap(path, dtype=dtype, mode="r"))
 
 
@@ -163,7 +268,7 @@ class StoreWriter:
         self.folder = folder
         self.vocabulary_size = vocabulary_size
         self.eos = eos
-        self.totals = {name: {"documents": 0, "tokens": 0, "bytes": 0, "words": 0} for name in SPLITS}
+        self.totals = {name: Totals() for name in SPLITS}
         self._dtype = token_dtype(vocabulary_size)
         self._files: dict[str, BinaryIO] = {}
         self._stack = ExitStack()
@@ -182,14 +287,14 @@ class StoreWriter:
     def add(self, split: str, ids: Array, *, bytes: int, words: int) -> None:
         """Append one document: its ids without the closing `<eos>`, its size in bytes and words."""
         totals = self.totals[split]
-        totals["documents"] += 1
-        totals["tokens"] += len(ids) + 1
-        totals["bytes"] += bytes
-        totals["words"] += words
+        totals.documents += 1
+        totals.tokens += len(ids) + 1
+        totals.bytes += bytes
+        totals.words += words
         tokens = self._files[f"{split}.tokens"]
         tokens.write(np.asarray(ids, self._dtype).tobytes())
         tokens.write(self.eos.to_bytes(self._dtype.itemsize, "little"))
-        for part, count in (("offsets", totals["tokens"]), ("bytes", bytes), ("words", words)):
+        for part, count in (("offsets", totals.tokens), ("bytes", bytes), ("words", words)):
             self._files[f"{split}.{part}"].write(count.to_bytes(COUNTS.itemsize, "little"))
 
     def finish(self, **description: Any) -> None:
@@ -200,14 +305,15 @@ class StoreWriter:
         """
         self._stack.close()
         files = describe_files(self.folder)
-        digest = hashlib.sha256(json.dumps({name: file["sha256"] for name, file in files.items()}).encode())
-        manifest: Mapping[str, Any] = {
+        digest = hashlib.sha256(json.dumps({name: file.sha256 for name, file in files.items()}).encode())
+        table = {
             "format": FORMAT,
             "fingerprint": digest.hexdigest(),
             "vocabulary_size": self.vocabulary_size,
             "eos": self.eos,
-            "splits": self.totals,
+            "splits": msgspec.to_builtins(self.totals),
             **description,
-            "files": files,
+            "files": msgspec.to_builtins(files),
         }
-        write_json(self.folder / MANIFEST, manifest)
+        msgspec.convert(table, Manifest)  # as it will be read
+        write_json(self.folder / MANIFEST, sealed(table))

@@ -79,6 +79,8 @@ class Tokenizer:
         self.pad = _found(hf, PAD_NAMES, self.eos)
         self.kind = _kind(hf)
         self.vocab_size = hf.get_vocab_size(with_added_tokens=True)
+        if max(hf.get_vocab(with_added_tokens=True).values(), default=-1) >= self.vocab_size:
+            raise LangueError(f"its ids do not run from 0 to {self.vocab_size - 1}")
         self.fingerprint = hashlib.sha256(hf.to_str().encode()).hexdigest()
         self._byte_level = _is_byte_level(hf)
         self._specials = {self.eos, self.pad, *hf.get_added_tokens_decoder()}
@@ -163,7 +165,9 @@ class Tokenizer:
             return cls(HFTokenizer.from_str(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise LangueError(f"cannot read {path}: {error.strerror or error}") from error
-        except Exception as error:  # the library raises bare Exception for any fault of the file
+        except BaseException as error:  # the library has one of its own, and raises bare Exception else
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
             raise LangueError(f"{path} is not a tokenizer.json: {error}") from error
 
     def _encode(self, texts: list[str]) -> list[Encoding]:

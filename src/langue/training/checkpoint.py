@@ -13,19 +13,21 @@ import shutil
 import warnings
 from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 
+from langue.base.config import read_struct
 from langue.base.errors import LangueError
-from langue.base.files import describe_files, read_json, verify_files, write_json
+from langue.base.files import FileRecords, describe_files, verify_files, write_json
 from langue.base.progress import log
 from langue.nn.weights import write_tensors
-from langue.training.distributed import World
-from langue.training.optimizer import Tensors
+from langue.training.tensors import Tensors
+from langue.training.world import World
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 DESCRIPTION = "checkpoint.json"
 SUFFIX = ".safetensors"
 CARRY = "carry"
@@ -66,12 +68,14 @@ class Checkpoints:
                 shards = temporary / SHARDS
                 write_json(
                     temporary / DESCRIPTION,
-                    {
-                        "format": FORMAT,
-                        "state": dict(state),
-                        "files": describe_files(temporary),
-                        "shards": describe_files(shards) if shards.is_dir() else {},
-                    },
+                    msgspec.to_builtins(
+                        Description(
+                            FORMAT,
+                            dict(state),
+                            describe_files(temporary),
+                            describe_files(shards) if shards.is_dir() else {},
+                        )
+                    ),
                 )
         if self.world.first:
             for old in _steps(self.folder)[: -self.keep]:
@@ -86,7 +90,7 @@ class Checkpoints:
         for path in reversed(_steps(self.folder)):
             try:
                 description = _verified(path)
-                carry = self._fill(path, bool(description["shards"]))
+                carry = self._fill(path, bool(description.shards))
             except (LangueError, SafetensorError, KeyError) as error:
                 log.warning("skipping a damaged checkpoint, for the one before it: %s", error)
                 if self.world.first:  # out of the way of the one that will be written at that step
@@ -94,7 +98,7 @@ class Checkpoints:
                     shutil.rmtree(aside, ignore_errors=True)  # of an earlier time
                     path.rename(aside)
                 continue
-            return description["state"], {name: self.world.rows(rows) for name, rows in carry.items()}
+            return description.state, {name: self.world.rows(rows) for name, rows in carry.items()}
         return None
 
     def _fill(self, path: Path, shards: bool) -> Tensors:
@@ -151,11 +155,18 @@ def _steps(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"))
 
 
-def _verified(path: Path) -> dict[str, Any]:
+class Description(msgspec.Struct):
+    """What a checkpoint says of itself."""
+
+    format: Literal[1]
+    state: dict[str, Any]
+    files: FileRecords
+    shards: FileRecords
+
+
+def _verified(path: Path) -> Description:
     """The description of a checkpoint whose files are as they were written."""
-    description = read_json(path / DESCRIPTION)
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise LangueError(f"{path / DESCRIPTION} is not of format {FORMAT}")
-    verify_files(path, description["files"])
-    verify_files(path / SHARDS, description["shards"])
+    description = read_struct(Description, path / DESCRIPTION)
+    verify_files(path, description.files)
+    verify_files(path / SHARDS, description.shards)
     return description

@@ -13,16 +13,38 @@ Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Positive = Annotated[float, msgspec.Meta(gt=0.0)]
 
 
-class TrainingConfig(Config, frozen=True):
+class RunConfig(Config, frozen=True):
+    """How a run is computed and kept, whatever the model learns from."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "micro_tokens": "micro_batch_tokens",
+        "recompute": "gradient_checkpointing",
+    }
+
+    micro_batch_tokens: Count = 0  # of a batch that pass at a time; 0: all, and half if memory runs out
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of matrix products
+    gradient_checkpointing: bool = False  # less memory, a third slower
+    checkpoint_minutes: Positive = 5.0  # what a crash may cost
+    keep_checkpoints: Annotated[int, msgspec.Meta(ge=1)] = 2  # the last, and one should that be damaged
+    keep_run: bool = False  # leave checkpoints and metrics beside the model when it is done
+    log_every: Annotated[int, msgspec.Meta(ge=1)] = 10  # steps
+    tensorboard: bool = False
+
+
+class TaggerRunConfig(RunConfig, frozen=True):
+    """How a tagger is trained from scratch; how long and how fast it learns stands in its `[model]`."""
+
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"  # a small LSTM gains nothing by less
+
+
+class TrainingConfig(RunConfig, frozen=True):
     """The budget is the first of `steps`, `tokens`, `epochs`, `minutes` that is not 0."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {
         "optimiser": "optimizer",
-        "micro_tokens": "micro_batch_tokens",
         "matrix_rate": "muon_lr_multiplier",
         "final_rate": "min_lr_ratio",
         "average": "ema_decay",
-        "recompute": "gradient_checkpointing",
         "shard": "fsdp",
     }
 
@@ -31,7 +53,6 @@ class TrainingConfig(Config, frozen=True):
     epochs: Amount = 0.0
     minutes: Amount = 0.0  # if none is given: 3, what a newcomer waits; seconds differ, so do results
     batch_tokens: Annotated[int, msgspec.Meta(ge=1)] = 4096  # small batches learn most a minute here
-    micro_batch_tokens: Count = 0  # of a batch that pass at a time; 0: all, and half if memory runs out
     optimizer: Literal["adamw", "muon", "lamb", "sgd"] = "adamw"
     learning_rate: Positive = 1e-3  # nanoGPT's for models of this size
     muon_lr_multiplier: Positive = 1.0  # of the matrices, where muon is the optimizer
@@ -45,14 +66,7 @@ class TrainingConfig(Config, frozen=True):
     ema_decay: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # decay of averaged weights; 0: none
     evaluations: Annotated[int, msgspec.Meta(ge=1)] = 10  # points of the validation curve
     validation_tokens: Annotated[int, msgspec.Meta(ge=1)] = 8192  # of each: two batches, so it costs little
-    checkpoint_minutes: Positive = 5.0  # what a crash may cost
-    keep_checkpoints: Annotated[int, msgspec.Meta(ge=1)] = 2  # the last, and one should that be damaged
-    keep_run: bool = False  # leave checkpoints and metrics beside the model when it is done
-    log_every: Annotated[int, msgspec.Meta(ge=1)] = 10  # steps
-    tensorboard: bool = False
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of matrix products
     compile: bool = False  # pays on long runs: tens of seconds at the start
-    gradient_checkpointing: bool = False  # less memory, a third slower
     fsdp: bool = False  # many devices: FSDP instead of DDP
     seed: int = 0
 

@@ -1,4 +1,4 @@
-"""Many processes, one model: what the loop asks of the others, and nothing a model file has to know.
+"""Many processes, one model: what the trainer asks of the others, and nothing a model file has to know.
 
 `torchrun --nproc-per-node 2 -m langue train …` starts processes that find each other through the
 environment. Each takes its rows of every batch, so the batch, the loss and the update are those of
@@ -7,157 +7,155 @@ one process. DDP keeps the model whole on each; FSDP2 cuts weights, gradients an
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import distributed, nn
 
 from langue.base.errors import LangueError
 from langue.base.files import atomic_folder
-from langue.nn.fast.choices import best_device
-from langue.tokens.batches import TrainingBatch
-from langue.training.optimizer import copy, full_tensor, weights
-
-Loss = Callable[[Any], torch.Tensor]
-B = TypeVar("B", bound=TrainingBatch)
+from langue.protocols import Trainable
+from langue.training.tensors import as_module, copy, full_tensor, weights
+from langue.training.world import B, Context, Loss, World
 
 
-class World:
-    """The processes that train together; without `torchrun`, this one alone. A context manager.
+def world(*, fsdp: bool = False) -> World:
+    """The processes that torchrun started; without it, this one alone.
 
     Args:
         fsdp: FSDP2 rather than DDP.
     """
+    return Processes(fsdp=fsdp) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else World()
+
+
+class Processes(World):
+    """One of several processes that train together."""
 
     def __init__(self, *, fsdp: bool = False) -> None:
+        super().__init__()
         self.size = int(os.environ.get("WORLD_SIZE", "1"))
         self.rank = int(os.environ.get("RANK", "0"))
-        self.sharded = fsdp and self.size > 1
-        self.device = best_device()
+        self.first = self.rank == 0
+        self.sharded = fsdp
         self._wrapped: Any = None
 
-    def __enter__(self) -> "World":
-        if self.size > 1:
-            if "MASTER_ADDR" not in os.environ:
-                raise LangueError(
-                    f"the environment has WORLD_SIZE={self.size}, but not where the other processes are; "
-                    "start them by torchrun, or unset WORLD_SIZE"
-                )
-            if self.device.type == "cuda":
-                torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-            distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+    def __enter__(self) -> "Processes":
+        if "MASTER_ADDR" not in os.environ:
+            raise LangueError(
+                f"the environment has WORLD_SIZE={self.size}, but not where the other processes are; "
+                "start them by torchrun, or unset WORLD_SIZE"
+            )
+        if self.device.type == "cuda":
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self.size > 1:
-            distributed.destroy_process_group()
+        distributed.destroy_process_group()
 
-    @property
-    def first(self) -> bool:
-        """Whether this process speaks and writes for all."""
-        return self.rank == 0
+    def wrap(self, model: Trainable, *, all_used: bool = True) -> Loss:
+        """The same, but its gradient is the mean over the processes."""
+        module = as_module(model)
+        if self.sharded:
+            from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+
+            for block in blocks(module):
+                fully_shard(block)
+            self._wrapped = fully_shard(module)
+            register_fsdp_forward_method(module, "loss")
+            return model.loss
+        loss = LossOf(model)
+        self._wrapped = nn.parallel.DistributedDataParallel(loss, find_unused_parameters=not all_used)
+        return self._wrapped
 
     def local_rows(self, batch: B) -> B:
-        """The rows of a batch that are this process's."""
+        if batch.rows < self.size:
+            raise LangueError(
+                f"a batch of {batch.rows} rows cannot be shared by {self.size} processes; start fewer, or "
+                "take larger batches"
+            )
         return batch.cut(*self._range(batch.rows))
 
     def rows(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The rows of a tensor that are this process's."""
+        check_shared(len(tensor), self)
         begin, end = self._range(len(tensor))
         return tensor[begin:end]
 
     def _range(self, rows: int) -> tuple[int, int]:
-        if rows % self.size:
-            raise LangueError(
-                f"a batch of {rows} rows cannot be shared by {self.size} processes; set batch_tokens so "
-                f"that batch_tokens / context is a multiple of {self.size}"
-            )
         return rows * self.rank // self.size, rows * (self.rank + 1) // self.size
 
-    def wrap(self, model: Any) -> Loss:
-        """The loss of the rows of this process, whose gradient is the mean over the processes."""
-        if self.size == 1:
-            return model.loss
-        if self.sharded:
-            from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
-
-            for block in blocks(model):
-                fully_shard(block)
-            self._wrapped = fully_shard(model)
-            register_fsdp_forward_method(model, "loss")
-            return model.loss
-        self._wrapped = nn.parallel.DistributedDataParallel(_LossOf(model))
-        return self._wrapped
-
-    @contextlib.contextmanager
-    def exchanging(self, now: bool) -> Iterator[None]:
-        """Gradients made in the block are exchanged, or wait for the next part of the batch."""
+    def exchanging(self, now: bool) -> Context:
         if self.sharded:
             self._wrapped.set_requires_gradient_sync(now)
-            yield
-        elif self._wrapped is not None and not now:
-            with self._wrapped.no_sync():
-                yield
-        else:
-            yield
+        elif not now:
+            return self._wrapped.no_sync()
+        return contextlib.nullcontext()
 
     def sum(self, *values: float) -> list[float]:
-        """Sums over all processes, the same on each."""
-        if self.size == 1:
-            return list(values)
         total = torch.tensor(values, dtype=torch.float64, device=self.device)
         distributed.all_reduce(total)
         return [float(value) for value in total]
 
+    def clip(self, model: nn.Module, largest: float) -> float:
+        return float(full_tensor(nn.utils.clip_grad_norm_(model.parameters(), largest)))
+
     def gather_rows(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The rows of all processes."""
-        if self.size == 1:
-            return tensor
         parts = [torch.empty_like(tensor) for _ in range(self.size)]
         distributed.all_gather(parts, tensor.contiguous())
         return torch.cat(parts)
 
     @contextlib.contextmanager
     def folder(self, path: Path, marker: str) -> Iterator[Path]:
-        """A folder all processes write in, which takes the place of `path` when all are done."""
         name = [""]
         with contextlib.ExitStack() as stack:
             if self.first:
                 name = [str(stack.enter_context(atomic_folder(path, marker=marker, overwrite=True)))]
-            if self.size > 1:
-                distributed.broadcast_object_list(name)
+            distributed.broadcast_object_list(name)
             yield Path(name[0])
             self.wait()
         self.wait()
 
     def wait(self) -> None:
-        """Until all processes are here."""
-        if self.size > 1:
-            distributed.barrier()
+        distributed.barrier()
 
 
-class _LossOf(nn.Module):
+class LossOf(nn.Module):
     """DDP exchanges gradients of what `forward` computes; the trainer computes `loss`."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Trainable) -> None:
         super().__init__()
-        self.model = model
+        self.model = as_module(model)
+        self._loss = model.loss
 
     def forward(self, batch: Any) -> torch.Tensor:
-        return self.model.loss(batch)
+        return self._loss(batch)
 
 
-def unsharded(model: nn.Module, other: Any) -> Any:
+def check_shared(rows: int, world: World) -> None:
+    """See that the rows of a batch, of which each process remembers its own, are as many on each.
+
+    Raises:
+        LangueError: they are not.
+    """
+    if rows % world.size:
+        raise LangueError(
+            f"a batch of {rows} rows cannot be shared by {world.size} processes; set batch_tokens so "
+            f"that batch_tokens / context is a multiple of {world.size}"
+        )
+
+
+def unsharded(model: Trainable, other: Any) -> Any:
     """`other`, an instance of the same network, with the weights of a model that FSDP cut up."""
-    copy({name: full_tensor(tensor) for name, tensor in weights(model).items()}, weights(other))
+    whole = {name: full_tensor(tensor) for name, tensor in weights(as_module(model)).items()}
+    copy(whole, weights(other))
     return other.eval()
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:
     """The layers of a network that repeat: members of its lists, not of lists within them."""
-    found: list[nn.Module] = []
+    layers: list[nn.Module] = []
     for child in model.children():
-        found += list(child) if isinstance(child, nn.ModuleList) else blocks(child)
-    return found
+        layers += list(child) if isinstance(child, nn.ModuleList) else blocks(child)
+    return layers

@@ -13,7 +13,8 @@ import torch
 
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
-from langue.nn.fast.choices import best_device, fast_dtype, measured_flops
+from langue.nn.device import best_device, measured_flops
+from langue.nn.precision import fast_dtype
 
 # extra → a package it brings, what it is for
 EXTRAS = {

@@ -2,14 +2,16 @@
 
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langue.base.errors import LangueError
-from langue.tokens.batches import BatchSource, TrainingBatch
 from langue.tokens.store import TokenStore
+from langue.training.metrics import clock, figures_for, peak_memory
 from langue.training.recipe import Recipe
-from langue.training.report import clock, figures_for, peak_memory
-from langue.training.train import new_model
+from langue.training.train import new_model, trainer_of, training_of
+
+if TYPE_CHECKING:
+    from langue.training.trainer import Trainer
 
 STEPS = 3  # tried at most
 PATIENCE = 2.0  # seconds: a part of a step that takes longer is not tried with four times the rows
@@ -58,24 +60,24 @@ def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
     Raises:
         LangueError: the store has nothing to train on, or there are several processes.
     """
-    from langue.nn.fast.choices import keep_freed_memory
-    from langue.training.distributed import World
-    from langue.training.loop import Trainer
-    from langue.training.optimizer import weights
+    from langue.nn.device import keep_freed_memory
+    from langue.training.distributed import world
+    from langue.training.tensors import weights
 
-    assert recipe.training is not None
     keep_freed_memory()
-    if (world := World()).size > 1:
+    if (alone := world()).size > 1:
         raise LangueError("a dry run is of one process: start it without torchrun")
     model = new_model(recipe, store)
-    trainer = Trainer(recipe, model, store, world)
+    trainer = trainer_of(recipe, model, store, alone)
     rows, seconds = _tried(trainer)
     tried = rows / trainer.source.rows
     speed = trainer.step_tokens / seconds
     progress = trainer.budget.progress(1, seconds)  # of the run that one step is
     epoch_tokens = trainer.source.per_epoch * trainer.step_tokens
     steps = max(round(1 / progress), 1)
-    groups = [*trainer.tensors().values(), weights(model)]  # the gradients are as large as the weights
+    average = trainer.average.tensors if trainer.average is not None else {}
+    # The gradients, and the best weights, are as large as the weights.
+    groups = [*[weights(model)] * 3, trainer.optimizer.tensors(), average]
     return Estimate(
         family=recipe.family.name,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
@@ -85,7 +87,9 @@ def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
         epochs=steps * trainer.step_tokens / epoch_tokens,
         seconds=steps * seconds,
         tokens_per_second=speed,
-        share_of_peak=figures_for(model, store.manifest, recipe.training.precision, 1).share_of_peak(speed),
+        share_of_peak=figures_for(model, store.manifest, training_of(recipe).precision, 1).share_of_peak(
+            speed
+        ),
         state_bytes=sum(tensor.nbytes for group in groups for tensor in group.values()),
         peak_bytes=peak_memory(),
         tried=tried,
@@ -93,7 +97,7 @@ def estimate(recipe: Recipe, store: TokenStore) -> Estimate:
     )
 
 
-def _tried(trainer: Any) -> tuple[int, float]:
+def _tried(trainer: "Trainer") -> tuple[int, float]:
     """How many rows of a batch were tried, and the seconds of a step with all of them.
 
     A step costs something whatever its rows (the optimizer's part) and something for each: two sizes tell
@@ -108,30 +112,12 @@ def _tried(trainer: Any) -> tuple[int, float]:
     return rows, seconds + of_a_row * (trainer.source.rows - rows)
 
 
-def _time(trainer: Any, rows: int) -> float:
+def _time(trainer: "Trainer", rows: int) -> float:
     """Seconds of a step with the first rows of a batch."""
-    whole = trainer.source
-    trainer.source, trainer.model.carry = _Beginning(whole, rows), {}
+    trainer.model.carry = {}
     seconds: list[float] = []
     while len(seconds) < 2 or (len(seconds) < STEPS and sum(seconds) < PATIENCE):
         started = time.perf_counter()
-        trainer.step()
+        trainer.step(trainer.source.batch(trainer.state.step).cut(0, rows))
         seconds.append(time.perf_counter() - started)
-    trainer.source = whole
     return min(seconds[1:])  # in the first, memory is fetched and kernels are chosen
-
-
-class _Beginning:
-    """The first rows of every batch of a source."""
-
-    def __init__(self, source: BatchSource, rows: int) -> None:
-        self.source = source
-        self.rows = rows
-        self.context = source.context
-        self.per_epoch = source.per_epoch
-
-    def batch(self, number: int) -> TrainingBatch:
-        return self.source.batch(number).cut(0, self.rows)
-
-    def first(self, rows: int) -> TrainingBatch:
-        return self.source.first(rows)

@@ -1,6 +1,6 @@
 """Recipes: an experiment as TOML. `[model]`, `[training]`, `[data]` and `[tokenizer]`, all strict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from langue.models.registry import RENAMED, is_family, names
 from langue.models.registry import family as lookup
 from langue.protocols import Classifier, Tagger
 from langue.tokens.train import TokenizerConfig
-from langue.training.config import TrainingConfig
+from langue.training.config import RunConfig, TaggerRunConfig, TrainingConfig
 
 CHECKOUT = Path(__file__).parents[3] / "recipes"
 INSTALLED = Path(__file__).parents[1] / "recipes"  # where the wheel puts them
@@ -28,8 +28,9 @@ class Recipe:
 
     family: Family[Any]
     model: Config
-    training: TrainingConfig | None = None  # of a language model that learns by gradient
+    training: RunConfig | None = None  # of what learns by gradient; of a language model a `TrainingConfig`
     data: TaggedConfig | None = None  # of a tagger: how its labeled file is read
+    initialize: Callable[[Any], None] | None = None  # gives a new model the weights that it begins with
 
     def to_table(self) -> dict[str, Any]:
         """The recipe as it is saved with the model."""
@@ -40,7 +41,11 @@ class Recipe:
 
 
 def read_recipe(
-    name: str, assignments: Sequence[str] = (), settings: Mapping[str, Any] | None = None
+    name: str,
+    assignments: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    *,
+    complete: Callable[[Family[Any], Mapping[str, Any]], dict[str, Any]] | None = None,
 ) -> Recipe:
     """A recipe with settings changed.
 
@@ -48,6 +53,7 @@ def read_recipe(
         name: of a family, of a recipe that comes with langue, or of a TOML file.
         assignments: as `--set` has them.
         settings: values by name, `order` or `training.minutes`.
+        complete: adds to the `[model]` table what its user left out.
 
     Raises:
         LangueError: no such family or file, an unknown key (the nearest is named), a bad value.
@@ -66,6 +72,8 @@ def read_recipe(
     chosen = override(
         {section: tables.get(section, {}) for section in sections}, assignments, sections, settings
     )
+    if complete is not None:
+        chosen["model"] = complete(family, chosen["model"])
     decoded = {section: decode(form, chosen.get(section, {}), section) for section, form in sections.items()}
     return Recipe(family, **decoded)  # type: ignore[arg-type]  # each is decoded as what its field says
 
@@ -75,8 +83,8 @@ def sections_of(family: Family[Any]) -> dict[str, type[Config]]:
     sections: dict[str, type[Config]] = {"model": family.config}
     if family.makes is Tagger:
         sections["data"] = TaggedConfig
-    elif family.estimated_by == "gradient":
-        sections["training"] = TrainingConfig
+    if family.build is not None:
+        sections["training"] = TaggerRunConfig if family.makes is Tagger else TrainingConfig
     return sections
 
 
@@ -98,16 +106,24 @@ def own_recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def read_tables(name: str) -> dict[str, Any]:
-    """The tables of a TOML file, those of its `base` below them."""
+def read_tables(name: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The tables of a TOML file, those of its `base` below them.
+
+    Args:
+        above: the files whose base this is.
+    """
     path = Path(name)
     if path.suffix != ".toml" and not path.exists():
         known = own_recipes()
         if name not in known:
             raise LangueError(f"no family and no recipe {name}{nearest(name, [*names(), *known])}")
         path = known[name]
+    if path.resolve() in above:
+        raise LangueError(f"{path} is its own base, by way of {above[-1]}; a recipe must end somewhere")
     tables = read_toml(path)
-    base = read_tables(str(path.parent / str(tables.pop("base")))) if "base" in tables else {}
+    base: dict[str, Any] = {}
+    if "base" in tables:
+        base = read_tables(str(path.parent / str(tables.pop("base"))), (*above, path.resolve()))
     for key, value in tables.items():
         if key == "family":
             base[key] = value

@@ -1,4 +1,4 @@
-"""Budgets and learning-rate schedules: both speak of the share of the run that is done."""
+"""Budgets and learning-rate schedules: both speak of the progress of a run, from 0 to 1."""
 
 import math
 from dataclasses import dataclass
@@ -33,15 +33,11 @@ class Budget:
 
 
 def rate(config: TrainingConfig, progress: float) -> float:
-    """Learning rate at a share of the run: linear warm-up, then the schedule."""
+    """Learning rate at some progress: linear warm-up, then the schedule."""
     if progress < config.warmup:
         return config.learning_rate * max(progress / config.warmup, 0.01)
     begin = max(config.warmup, 1 - config.decay) if config.schedule == "wsd" else config.warmup
     done = min(max((progress - begin) / max(1 - begin, 1e-9), 0.0), 1.0)  # of the descent
-    left = {
-        "constant": 1.0,
-        "linear": 1 - done,
-        "wsd": 1 - done,
-        "cosine": (1 + math.cos(math.pi * done)) / 2,
-    }[config.schedule]
+    cosine = (1 + math.cos(math.pi * done)) / 2
+    left = {"constant": 1.0, "linear": 1 - done, "wsd": 1 - done, "cosine": cosine}[config.schedule]
     return config.learning_rate * (config.min_lr_ratio + (1 - config.min_lr_ratio) * left)

@@ -3,16 +3,24 @@
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from langue.base.config import Config
 from langue.base.errors import Interrupted
-from langue.base.files import check_free
-from langue.base.progress import bar, silence
-from langue.models.folder import DESCRIPTION, save
+from langue.base.progress import bar
+from langue.base.stop import Stop
+from langue.models.folder import save
 from langue.protocols import Causal, Masked
+from langue.tokens.batches import BatchSource
 from langue.tokens.store import TokenStore
+from langue.training.config import TrainingConfig
 from langue.training.recipe import Recipe
-from langue.training.run import METRICS, can_resume, check_no_run, discard, run_folder, start_run
+from langue.training.run_folder import METRICS, check_output, run_folder, unfinished
+
+if TYPE_CHECKING:
+    from langue.training.trainer import Trainer
+    from langue.training.validation import Validation
+    from langue.training.world import World
 
 
 def train(
@@ -28,31 +36,19 @@ def train(
             another model or store, the store has nothing to train on, the loss is not finite.
         Interrupted: Ctrl-C or SIGTERM during a run by gradient, after a checkpoint.
     """
-    run = run_folder(output)
-    resuming = resume and can_resume(run)
-    if not resuming:
-        check_no_run(run, overwrite=overwrite)
-    check_free(output, marker=DESCRIPTION, overwrite=overwrite or resuming)
+    run, resuming = run_folder(output), check_output(output, overwrite=overwrite, resume=resume)
     if recipe.training is None:
         model, measured = _by_counts(recipe, store)
         _save(recipe, store, output, model, measured, overwrite=overwrite)
-        if model.interrupted:  # of families that estimate in passes
+        if measured["interrupted"]:  # of families that estimate in passes
             raise Interrupted(f"interrupted; the best model so far is in {output}")
         return
-    from langue.training.distributed import World  # torch, which families by counts do without
+    from langue.training import distributed  # torch, which families by counts do without
 
-    with World(fsdp=recipe.training.fsdp) as world:
-        if world.first:
-            start_run(run, recipe, store, resuming=resuming)
-        else:
-            silence()
-        world.wait()
-        try:
+    training = training_of(recipe)
+    with distributed.world(fsdp=training.fsdp) as world:
+        with unfinished(run, identity(recipe, store), kinds_of(recipe), world, resuming=resuming):
             model, measured = _by_gradient(recipe, store, run, world, resume=resuming)
-        except BaseException:
-            if world.first:
-                discard(run)
-            raise
         if world.first:
             metrics = run / METRICS
             _save(recipe, store, output, model, measured, overwrite=overwrite or resuming, metrics=metrics)
@@ -62,8 +58,24 @@ def train(
             f"interrupted after {measured['steps']:,} steps; the same command with --resume goes on. "
             f"The best model so far is in {output}"
         )
-    if world.first and not recipe.training.keep_run:
+    if world.first and not training.keep_run:
         shutil.rmtree(run, ignore_errors=True)
+
+
+def identity(recipe: Recipe, store: TokenStore) -> dict[str, Any]:
+    """What makes a run what it is."""
+    return {"store": store.fingerprint, **recipe.to_table()}
+
+
+def kinds_of(recipe: Recipe) -> dict[str, type[Config]]:
+    """The sections of that."""
+    return {"model": type(recipe.model), "training": type(training_of(recipe))}
+
+
+def training_of(recipe: Recipe) -> TrainingConfig:
+    """How a language model is trained by gradient."""
+    assert isinstance(recipe.training, TrainingConfig)
+    return recipe.training
 
 
 def _save(
@@ -95,31 +107,69 @@ def _save(
 def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal | Masked, dict[str, Any]]:
     assert recipe.family.estimate is not None
     started = time.perf_counter()
-    with bar(f"estimating ({recipe.family.name})"):
+    with bar(f"estimating ({recipe.family.name})"), Stop(listen=False) as stop:
         model = recipe.family.estimate(recipe.model, store)
-    return model, {"seconds": round(time.perf_counter() - started, 3)}
+    return model, {"seconds": round(time.perf_counter() - started, 3), "interrupted": stop.asked}
 
 
 def _by_gradient(
-    recipe: Recipe, store: TokenStore, run: Path, world: Any, *, resume: bool
+    recipe: Recipe, store: TokenStore, run: Path, world: "World", *, resume: bool
 ) -> tuple[Causal | Masked, dict[str, Any]]:
-    from langue.training import session
     from langue.training.distributed import unsharded
+    from langue.training.fit import fit
+    from langue.training.metrics import figures_for
 
     model = new_model(recipe, store)
-    measured = session.run(recipe, model, store, run, world, resume=resume)
+    trainer = trainer_of(recipe, model, store, world)
+    figures = figures_for(model, store.manifest, trainer.config.precision, world.size)
+    measured = fit(trainer, validation_of(recipe, model, store), run, figures, resume=resume)
     return unsharded(model, new_model(recipe, store)) if world.sharded else model, measured
 
 
 def new_model(recipe: Recipe, store: TokenStore) -> Any:
     """A model with random weights, for the vocabulary of a store."""
-    from langue.nn.fast.choices import best_device
+    from langue.nn.device import best_device
 
-    assert recipe.family.build is not None and recipe.training is not None
-    model = recipe.family.build(recipe.model, recipe.family.vocabulary(store), recipe.training.seed)
+    assert recipe.family.build is not None
+    model = recipe.family.build(recipe.model, recipe.family.vocabulary(store), training_of(recipe).seed)
+    if recipe.initialize:
+        recipe.initialize(model)
     if recipe.family.begin:
         recipe.family.begin(model, store)
     return model.to(best_device())
+
+
+def trainer_of(recipe: Recipe, model: Any, store: TokenStore, world: "World") -> "Trainer":
+    """The trainer of a language model on the training split of a store.
+
+    Raises:
+        LangueError: the store has nothing to train on, or a batch cannot be shared by the processes.
+    """
+    from langue.training.distributed import check_shared
+    from langue.training.trainer import Trainer
+
+    config = training_of(recipe)
+    source = _batches(recipe, model, store, "train", max(config.batch_tokens // model.context, 1))
+    check_shared(source.rows, world)
+    return Trainer(config, model, source, world)
+
+
+def validation_of(recipe: Recipe, model: Any, store: TokenStore) -> "Validation":
+    """The loss on the validation split of a store, the same tokens every time."""
+    from langue.training.validation import validation_loss
+
+    config = training_of(recipe)
+    source = _batches(recipe, model, store, "valid", 1)
+    batch = source.first(max(config.validation_tokens // source.context, 1))
+    context = _batches(recipe, model, store, "train", 1).context
+    return validation_loss(model, batch, context, config.precision)
+
+
+def _batches(recipe: Recipe, model: Any, store: TokenStore, split: str, rows: int) -> BatchSource:
+    seed = training_of(recipe).seed
+    return recipe.family.batches(
+        store.split(split), model.vocabulary, recipe.model, rows, model.context, seed
+    )
 
 
 def _card(recipe: Recipe, model: Causal | Masked, store: TokenStore, measured: dict[str, Any]) -> str:

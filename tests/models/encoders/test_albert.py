@@ -9,15 +9,8 @@ import torch
 
 from langue.base.config import decode
 from langue.base.errors import LangueError
-from langue.models.encoders.albert import (
-    Albert,
-    AlbertConfig,
-    batches,
-    build,
-    from_hf,
-    load,
-    to_hf,
-)
+from langue.interop.huggingface.albert import from_hf, to_hf
+from langue.models.encoders.albert import Albert, AlbertConfig, batches, build, load
 from langue.protocols import Masked, Vocabulary
 from langue.tokens.store import TokenStore
 

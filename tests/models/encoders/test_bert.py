@@ -10,9 +10,11 @@ import torch
 
 from langue.base.config import decode
 from langue.base.errors import LangueError
-from langue.models.encoders.bert import Bert, BertConfig, batches, build, from_hf, load, to_hf
+from langue.interop.huggingface.bert import from_hf, to_hf
+from langue.models.encoders.bert import Bert, BertConfig, build, load
+from langue.models.encoders.setup import batches
 from langue.protocols import Masked, Vocabulary
-from langue.tokens.masked import MaskedBatch
+from langue.tokens.masked_batch import MaskedBatch
 from langue.tokens.store import TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
 

@@ -13,12 +13,13 @@ import langue
 from langue.base.config import decode
 from langue.base.errors import Interrupted, LangueError
 from langue.base.seeds import generator
-from langue.models.encoders.electra import Electra, ElectraConfig, batches, build, load, to_hf
+from langue.interop.huggingface.electra import to_hf
+from langue.models.encoders.electra import Electra, ElectraConfig, batches, build, load
 from langue.protocols import Discriminating, Vocabulary
 from langue.tokens.masking import NONE
 from langue.tokens.rtd import RTDBatch, rtd_positions, written
 from langue.tokens.store import TokenStore
-from langue.training.session import Session
+from langue.training.fit import Session
 
 transformers = pytest.importorskip("transformers")
 

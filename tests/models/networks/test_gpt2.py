@@ -11,7 +11,9 @@ import torch
 from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.evaluation.checks import check
-from langue.models.networks.gpt2 import GPT2, GPT2Config, build, from_hf, load, to_hf
+from langue.interop.huggingface.gpt2 import from_hf, to_hf
+from langue.models.networks.config import GPT2Config
+from langue.models.networks.gpt2 import GPT2, build, load
 from langue.protocols import Vocabulary
 from langue.tokens.batches import Batches
 from langue.tokens.store import TokenStore

@@ -15,7 +15,7 @@ from langue.base.errors import Interrupted, LangueError
 from langue.evaluation.checks import check
 from langue.models.states.neural_hmm import WEIGHTS, NeuralHMM, NeuralHMMConfig, build, load
 from langue.protocols import Causal, Vocabulary
-from langue.tokens.batches import Batch
+from langue.tokens.batch import Batch
 
 V = 9
 CONFIG = NeuralHMMConfig(states=6, clusters=3, width=8, dropout=0.0, context=5)

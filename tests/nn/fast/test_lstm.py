@@ -1,10 +1,13 @@
-"""The LSTM by steps of our own against torch's kernel, and its gradient against differences."""
+"""The stepwise LSTM against the formula and torch's kernel, and its gradient against differences."""
 
 import pytest
 import torch
 
-from langue.nn.fast.lstm import lstm
+from langue.nn.fast.lstm import StepwiseLSTM
+from langue.nn.lstm import lstm
 from langue.nn.recurrent import Recurrent
+
+stepwise = StepwiseLSTM.apply
 
 B, T, INPUTS, C = 3, 6, 4, 5
 
@@ -27,11 +30,23 @@ def of_torch(
 
 def test_equals_torch_forward_and_backward(given: list[torch.Tensor]) -> None:
     x, h, c, *weights = given
-    ours, theirs = lstm(x, h, c, None, *weights), of_torch(x, h, c, *weights)
+    ours, theirs = stepwise(x, h, c, None, *weights), of_torch(x, h, c, *weights)
     torch.testing.assert_close(ours, theirs)
     into = [torch.randn_like(part) for part in ours]
     torch.testing.assert_close(
         torch.autograd.grad(ours, given, into), torch.autograd.grad(theirs, given, into)
+    )
+
+
+@pytest.mark.parametrize("documents", [False, True])
+def test_equals_the_formula_forward_and_backward(given: list[torch.Tensor], documents: bool) -> None:
+    x, h, c, *weights = given
+    keep = torch.rand(T, B) < 0.6 if documents else None
+    fast, plain = stepwise(x, h, c, keep, *weights), lstm(x, h, c, keep, *weights)
+    torch.testing.assert_close(fast, plain)
+    into = [torch.randn_like(part) for part in plain]
+    torch.testing.assert_close(
+        torch.autograd.grad(fast, given, into), torch.autograd.grad(plain, given, into)
     )
 
 
@@ -40,12 +55,12 @@ def test_gradient_equals_differences_where_the_state_is_reset(given: list[torch.
     keep[0, 1] = keep[2, 0] = keep[5, 2] = 0
     x, h, c, *weights = given
     assert torch.autograd.gradcheck(
-        lambda x, h, c, *weights: lstm(x, h, c, keep, *weights), (x, h, c, *weights)
+        lambda x, h, c, *weights: stepwise(x, h, c, keep, *weights), (x, h, c, *weights)
     )
 
 
 @pytest.mark.parametrize("documents", [False, True])
-@pytest.mark.parametrize("width", [32, 27])  # 27 is filled up to 32
+@pytest.mark.parametrize("width", [32, 27])  # 27 is padded to 32
 def test_a_stack_in_bfloat16_is_near_the_kernel_in_float32(documents: bool, width: int) -> None:
     torch.manual_seed(0)
     stack = Recurrent("lstm", layers=2, inputs=16, width=width, dropout=0.0)
@@ -59,7 +74,7 @@ def test_a_stack_in_bfloat16_is_near_the_kernel_in_float32(documents: bool, widt
     stack.zero_grad()
     with torch.autocast("cpu", torch.bfloat16):
         y, after = stack(x, state, begins)
-    assert y.dtype == torch.bfloat16  # our steps, not torch's kernel: they alone are asked for it
+    assert y.dtype == torch.bfloat16  # the stepwise form, not torch's kernel: it alone is asked for it
     y.float().square().sum().backward()
     torch.testing.assert_close(y.float(), expected, atol=0.02, rtol=0.05)
     torch.testing.assert_close(after, expected_after, atol=0.02, rtol=0.05)

@@ -11,12 +11,14 @@ from typing import Any
 from langue.api.models.base import Model, PathLike
 from langue.api.models.causal import CausalModel, HMMModel, InfiniGramModel
 from langue.api.models.masked import MaskedModel
+from langue.api.models.seq2seq import Seq2SeqModel
 from langue.models.folder import DType, ModelFolder
 from langue.models.folder import load as load_folder
-from langue.protocols import Causal, Classifier, HiddenMarkov, Masked, Searchable, Tagger
+from langue.protocols import Causal, Classifier, HiddenMarkov, Masked, Searchable, Seq2Seq, Tagger
 
 __all__ = [
-    "CausalModel", "HMMModel", "InfiniGramModel", "MaskedModel", "Model", "PathLike", "load", "of_folder",
+    "CausalModel", "HMMModel", "InfiniGramModel", "MaskedModel", "Model", "PathLike", "Seq2SeqModel", "load",
+    "of_folder",
 ]  # fmt: skip
 
 
@@ -48,6 +50,8 @@ def of_folder(folder: ModelFolder[Any]) -> Model[Any]:
         return InfiniGramModel(folder)
     if isinstance(model, HiddenMarkov):
         return HMMModel(folder)
+    if isinstance(model, Seq2Seq) and model.separator:
+        return Seq2SeqModel(folder)
     if isinstance(model, Causal):
         return CausalModel(folder)
     if isinstance(model, Masked):

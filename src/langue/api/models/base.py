@@ -96,11 +96,13 @@ class Model(Generic[M]):
         return self.folder.model.size()
 
     def summary(self) -> str:
-        """Family, size, training time, and where it was measured the figure, in a line."""
+        """Family, size, training time or origin, and where it was measured the figure, in a line."""
         size = ", ".join(f"{count:,} {what}" for what, count in self.size().items())
         measured = self.folder.description.measured
         valid = measured.get("valid")
         figure = f", F1 {valid['f1']:.2%} on held-out sentences" if isinstance(valid, dict) else ""
+        if "imported" in measured:
+            return f"{self.family}, {size}, imported ({self.folder.description.store})"
         return f"{self.family}, {size}, trained in {measured['seconds']:,} s{figure}"
 
     def evaluate(

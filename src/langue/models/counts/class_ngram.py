@@ -15,12 +15,13 @@ import msgspec
 import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids
+from langue.base.checked import ArraySpec, check, damaged, read_array
 from langue.base.config import Config
 from langue.models.counts.exchange import exchange
 from langue.models.counts.ngram.counts import count, stream_of
 from langue.models.counts.ngram.estimate import estimate_tables
 from langue.models.counts.ngram.model import NGram, NGramDecoder
-from langue.models.counts.ngram.tables import Tables
+from langue.models.counts.ngram.trie import TOLERANCE, load_tables
 from langue.models.family import Family
 from langue.protocols import Causal, Vocabulary
 from langue.tokens.store import TokenStore
@@ -36,8 +37,20 @@ class ClassNGramConfig(Config, frozen=True):
 class Classes(NamedTuple):
     """What class a word is of, and what it has of its class."""
 
-    of: Array  # (V,) uint32
-    log_share: Array  # (V,) float32: natural log p(word | class)
+    of: Annotated[Array, ArraySpec("uint32", ("V",), below="classes")]
+    log_share: Annotated[Array, ArraySpec("float32", ("V",), most=0)]  # natural log p(word | class)
+
+    def check(self, where: Path, V: int, most: int) -> int:
+        """How many classes there are, of at most so many.
+
+        Raises:
+            LangueError: an array is not what it must be, or the words of a class do not share it whole.
+        """
+        check(self, where, None, "class_", V=V, classes=most)
+        shares = np.bincount(self.of, np.exp(self.log_share.astype(np.float64)))
+        if not (np.abs(shares - 1) <= TOLERANCE).all():
+            raise damaged(where, "class_log_share", "and class_of: the words of a class do not sum to one")
+        return len(shares)
 
 
 class ClassNGram(Causal):
@@ -52,6 +65,7 @@ class ClassNGram(Causal):
         self.inner = inner
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        self.vocabulary.check(*sequences)
         found = self.inner.log_probs([self.classes.of[ids] for ids in sequences])
         return [logs + self.classes.log_share[ids] for ids, logs in zip(sequences, found, strict=True)]
 
@@ -59,7 +73,9 @@ class ClassNGram(Causal):
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "ClassNGramDecoder":
-        return ClassNGramDecoder(self.classes, self.inner.decoder([self.classes.of[ids] for ids in prompts]))
+        self.vocabulary.check(*prompts)
+        inner = self.inner.decoder([self.classes.of[ids] for ids in prompts])
+        return ClassNGramDecoder(self.vocabulary, self.classes, inner)
 
     def size(self) -> dict[str, int]:
         return {"classes": self.inner.vocabulary.size, **self.inner.size()}
@@ -73,7 +89,8 @@ class ClassNGram(Causal):
 class ClassNGramDecoder:
     """A decoder of classes, told the classes of tokens."""
 
-    def __init__(self, classes: Classes, inner: NGramDecoder) -> None:
+    def __init__(self, vocabulary: Vocabulary, classes: Classes, inner: NGramDecoder) -> None:
+        self.vocabulary = vocabulary
         self.classes = classes
         self.inner = inner
 
@@ -82,6 +99,7 @@ class ClassNGramDecoder:
         return found
 
     def append(self, ids: Ids) -> None:
+        self.vocabulary.check(ids)
         self.inner.append(self.classes.of[ids])
 
     def select(self, rows: Sequence[int]) -> None:
@@ -108,10 +126,10 @@ def estimate(config: ClassNGramConfig, store: TokenStore) -> ClassNGram:
 
 
 def load(folder: Path, config: ClassNGramConfig, vocabulary: Vocabulary) -> ClassNGram:
-    files = (folder / f"class_{name}.npy" for name in Classes._fields)
-    classes = Classes(*(np.load(file, allow_pickle=False) for file in files))
-    size = int(classes.of.max()) + 1
-    inner = NGram(Vocabulary(size, int(classes.of[vocabulary.eos])), Tables.load(folder))
+    classes = Classes(*(read_array(folder / f"class_{name}.npy", mapped=False) for name in Classes._fields))
+    size = classes.check(folder, vocabulary.size, config.classes + 1)
+    tables = load_tables(folder, size, normalized=True)
+    inner = NGram(Vocabulary(size, int(classes.of[vocabulary.eos])), tables)
     return ClassNGram(vocabulary, classes, inner)
 
 

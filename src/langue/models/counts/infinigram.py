@@ -10,15 +10,16 @@ gives every token a count more, as in `markov`. Deviates from the paper in `<s>`
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids
+from langue.base.checked import ArraySpec, check, damaged, once, read_array
 from langue.base.compiled import njit
 from langue.base.config import Config, NonNegativeFloat
 from langue.models.counts.ngram.counts import stream_of
-from langue.models.counts.suffix_array import follow, locate, narrow, suffix_array
+from langue.models.counts.suffix_array import follow, is_suffix_array, locate, narrow, suffix_array
 from langue.models.family import Family
 from langue.protocols import Causal, Vocabulary
 from langue.tokens.store import TokenStore
@@ -30,6 +31,28 @@ class InfiniGramConfig(Config, frozen=True):
     RENAMED: ClassVar[Mapping[str, str]] = {"add": "alpha"}
 
     alpha: NonNegativeFloat = 0.0  # to every count; 0 is the paper
+
+
+class Corpus(NamedTuple):
+    """The training text, and what finds any string in it."""
+
+    # Every document after its `<s>`, and one `<s>` at the end.
+    stream: Annotated[Array, ArraySpec("uint32", ("positions",), below="V + 1")]
+    suffixes: Annotated[Array, ArraySpec("uint32", ("positions",), below="positions")]  # its suffix array
+
+    def check(self, where: Path, V: int) -> None:
+        """See that the positions are sorted by what stands there.
+
+        Raises:
+            LangueError: an array is not what it must be; it is named.
+        """
+        check(self, where, V=V)
+        if not len(self.stream) or self.stream[-1] != V or self.stream.min() == V:
+            raise damaged(where, "stream", "is not documents, each after its <s>, and one <s> at the end")
+        if not is_suffix_array(self.stream, self.suffixes):
+            raise damaged(
+                where, "suffixes", "are not all positions of the stream, sorted by what stands there"
+            )
 
 
 class InfiniGram(Causal):
@@ -54,6 +77,7 @@ class InfiniGram(Causal):
         self._starts: Array | None = None
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        self.vocabulary.check(*sequences)
         found = [np.empty(len(ids), np.float32) for ids in sequences]
         for ids, scores in zip(sequences, found, strict=True):
             _score(self.stream, self.suffixes, self.config.alpha, self._text(ids), scores)
@@ -63,10 +87,12 @@ class InfiniGram(Causal):
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "InfiniGramDecoder":
+        self.vocabulary.check(*prompts)
         return InfiniGramDecoder(self, [self._text(ids) for ids in prompts])
 
     def range(self, ids: Ids) -> Array:
         """Where an n-gram of any length occurs: positions of the stream, `(occurrences,)`."""
+        self.vocabulary.check(ids)
         low, high = locate(self.stream, self.suffixes, np.array(ids, np.uint32))
         return np.sort(self.suffixes[low:high])
 
@@ -83,6 +109,7 @@ class InfiniGram(Causal):
             lengths: for each token, of the longest piece that ends with it and occurs: `(tokens,)`.
             places: a position of the stream where that piece begins: `(tokens,)`.
         """
+        self.vocabulary.check(ids)
         lengths, places = np.empty(len(ids), np.int64), np.empty(len(ids), np.int64)
         _match(self.stream, self.suffixes, np.array(ids, np.uint32), lengths, places)
         return lengths, places
@@ -114,6 +141,7 @@ class InfiniGramDecoder:
         return rows
 
     def append(self, ids: Ids) -> None:
+        self.model.vocabulary.check(ids)
         stream, suffixes = self.model.stream, self.model.suffixes
         for index, id in enumerate(ids):
             text = np.append(self.texts[index], np.uint32(id)).astype(np.uint32)
@@ -134,10 +162,10 @@ def estimate(config: InfiniGramConfig, store: TokenStore) -> InfiniGram:
 
 
 def load(folder: Path, config: InfiniGramConfig, vocabulary: Vocabulary) -> InfiniGram:
-    stream, suffixes = (
-        np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("stream", "suffixes")
-    )
-    return InfiniGram(vocabulary, config, stream, suffixes)
+    files = [folder / f"{name}.npy" for name in Corpus._fields]
+    corpus = Corpus(*map(read_array, files))
+    once(files, vocabulary.size, lambda: corpus.check(folder, vocabulary.size))
+    return InfiniGram(vocabulary, config, *corpus)
 
 
 @njit

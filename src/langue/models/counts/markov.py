@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids
+from langue.base.checked import ArraySpec, check, damaged, once, read_array, rises_within
 from langue.base.compiled import njit
 from langue.base.config import Config, NonNegativeFloat
 from langue.models.counts.ngram.counts import count, stream_of
@@ -35,10 +36,38 @@ class MarkovConfig(Config, frozen=True):
 class Chain(NamedTuple):
     """The counts as a trie, its nodes numbered level by level as in `ngram.counts.Levels`."""
 
-    word: Array  # (nodes,) uint32: the last token; children of a context are sorted by it
-    counts: Array  # (nodes,) uint32: how often the n-gram occurs
-    children: Array  # (contexts + 1,) uint32: the first child of each context
-    total: Array  # (contexts + 1,) uint32: the counts of its children; the last for no context at all
+    # The last token; children of a context are sorted by it.
+    word: Annotated[Array, ArraySpec("uint32", ("nodes",), below="V + 1")]
+    counts: Annotated[Array, ArraySpec("uint32", ("nodes",))]  # how often the n-gram occurs
+    # The first child of each context.
+    children: Annotated[
+        Array, ArraySpec("uint32", ("contexts + 1",), rising=True, first="V + 1", last="nodes")
+    ]
+    # The counts of its children; the last for no context at all.
+    total: Annotated[Array, ArraySpec("uint32", ("contexts + 1",))]
+
+    def check(self, where: Path, V: int, order: int) -> None:
+        """See that this is a trie of so many levels.
+
+        Raises:
+            LangueError: an array is not what it must be; it is named.
+        """
+        contexts = check(self, where, V=V)["contexts"]
+        first = [0, V + 1]  # of each level
+        for _ in range(order):
+            first.append(int(self.children[min(first[-1], contexts)]))
+        if first[order] != contexts or first[order + 1] != len(self.word):
+            raise damaged(where, "children", f"are not those of a trie of order {order}")
+        if not np.array_equal(self.word[: V + 1], np.arange(V + 1, dtype=np.uint32)):
+            raise damaged(where, "word", "does not begin with every token at its own place")
+        if len(self.word) > V + 1 and self.word[V + 1 :].max() == V:
+            raise damaged(where, "word", "predicts <s>")
+        if not rises_within(self.word, self.children):
+            raise damaged(where, "word", "does not rise among the children of a context")
+        upto = np.r_[0, np.cumsum(self.counts, dtype=np.int64)]
+        sums = np.diff(upto[self.children.astype(np.int64)])
+        if not np.array_equal(self.total, np.r_[sums, upto[V]]):
+            raise damaged(where, "total", "and counts: a context is not counted as often as what follows it")
 
 
 class Markov(Causal):
@@ -54,6 +83,7 @@ class Markov(Causal):
         self.chain = Chain(*map(_frozen, chain))
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        self.vocabulary.check(*sequences)
         found = [np.empty(len(ids), np.float32) for ids in sequences]
         for ids, scores in zip(sequences, found, strict=True):
             text = np.append(np.uint32(self.vocabulary.size), ids).astype(np.uint32)
@@ -64,6 +94,7 @@ class Markov(Causal):
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "MarkovDecoder":
+        self.vocabulary.check(*prompts)
         return MarkovDecoder(self, [[self.vocabulary.size, *map(int, ids)] for ids in prompts])
 
     def size(self) -> dict[str, int]:
@@ -89,6 +120,7 @@ class MarkovDecoder:
         return rows
 
     def append(self, ids: Ids) -> None:
+        self.model.vocabulary.check(ids)
         self.texts = [self._kept([*text, int(id)]) for text, id in zip(self.texts, ids, strict=True)]
 
     def select(self, rows: Sequence[int]) -> None:
@@ -109,10 +141,10 @@ def estimate(config: MarkovConfig, store: TokenStore) -> Markov:
 
 
 def load(folder: Path, config: MarkovConfig, vocabulary: Vocabulary) -> Markov:
-    files = (folder / f"{name}.npy" for name in Chain._fields)
-    return Markov(
-        vocabulary, config, Chain(*(np.load(file, mmap_mode="r", allow_pickle=False) for file in files))
-    )
+    files = [folder / f"{name}.npy" for name in Chain._fields]
+    chain = Chain(*map(read_array, files))
+    once(files, (vocabulary.size, config.order), lambda: chain.check(folder, vocabulary.size, config.order))
+    return Markov(vocabulary, config, chain)
 
 
 def _frozen(array: Array) -> Array:

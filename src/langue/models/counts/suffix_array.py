@@ -25,6 +25,31 @@ def suffix_array(stream: Array) -> Array:
     return found
 
 
+def is_suffix_array(stream: Array, suffixes: Array) -> bool:
+    """Whether these are all positions of a stream, sorted by what follows: in linear time.
+
+    Neighbors are in order if their tokens are or, where these are equal, what comes after them is, and of
+    that the ranks tell (Burkhardt and Kärkkäinen 2003).
+    """
+    return bool(_is_sorted(stream, suffixes))
+
+
+@njit
+def _is_sorted(stream, suffixes):
+    size = len(stream)
+    rank = np.full(size + 1, -1, np.int64)  # of what begins at the end: it comes first
+    for place in range(size):
+        position = np.int64(suffixes[place])
+        if position >= size or rank[position] >= 0:
+            return False
+        rank[position] = place
+    for place in range(1, size):
+        one, other = np.int64(suffixes[place - 1]), np.int64(suffixes[place])
+        if stream[one] > stream[other] or (stream[one] == stream[other] and rank[one + 1] > rank[other + 1]):
+            return False
+    return True
+
+
 @njit
 def _double(stream, begins, suffixes):
     size = len(stream)

@@ -1,35 +1,33 @@
 """`bert`: a Transformer encoder that predicts hidden tokens (Devlin et al. 2019).
 
 Deviates from the paper where later work found better, each time by a setting: whole words are hidden
-(`masking`), documents are packed instead of padded (`packed`). Weights go both ways to Hugging Face's
-`BertForPreTraining`, `BertForMaskedLM` and `BertModel`. `[CLS]`, `[SEP]` and `[MASK]` are ids after
+(`masking`), documents are packed instead of padded (`packed`). `[CLS]`, `[SEP]` and `[MASK]` are ids after
 those of the tokenizer. Letters: B batch, T time, C channels, H heads, V vocabulary.
 """
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from langue.base.errors import LangueError
-from langue.base.seeds import derive
 from langue.models.encoders.base import MaskedModel
 from langue.models.encoders.config import MaskedConfig
-from langue.models.encoders.start import start_from
+from langue.models.encoders.init_from import init_encoder
+from langue.models.encoders.setup import batches, flops
 from langue.models.family import Family
-from langue.nn.attention import Attention, Mask, gather_positions
+from langue.nn.attention import Attention, Mask
+from langue.nn.bidirectional import attend_at
 from langue.nn.disentangled import DisentangledAttention
 from langue.nn.dropout import Dropout
-from langue.nn.released import Names, Weights, paired, rename_from_hf, rename_to_hf
-from langue.nn.weights import load_state, load_weights, save_weights
+from langue.nn.initial import normal_weights
+from langue.nn.weights import load_weights
 from langue.protocols import Masked, Vocabulary
-from langue.tokens.masked import MaskedBatches, SentencePairBatches, SentencePairs
-from langue.tokens.store import Split
+from langue.tokens.masked_batch import SentencePairs
 
-EPSILON = 1e-12  # of the layer norms, as released
+EPSILON = 1e-12  # of the layer norms, as published
 
 
 class BertConfig(MaskedConfig, frozen=True):
@@ -41,8 +39,8 @@ class BertConfig(MaskedConfig, frozen=True):
     attention: Literal["plain", "disentangled"] = "plain"
     enhanced_mask_decoder: bool = False
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        super().check()
         if self.enhanced_mask_decoder and self.attention == "plain":
             raise ValueError(
                 'the decoder brings in absolute positions; it goes with attention = "disentangled"'
@@ -60,36 +58,23 @@ class Embeddings(nn.Module):
         self.norm = nn.LayerNorm(C, eps=EPSILON)
         self.drop = Dropout(dropout)
 
-    def forward(self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+    def forward(self, ids: Tensor, positions: Tensor, types: Tensor) -> Tensor:
         return self.normed(self.summed(ids, positions, types))
 
-    def summed(self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
-        x: torch.Tensor = self.word(ids) + self.part(types)  # (B, T, C)
+    def summed(self, ids: Tensor, positions: Tensor, types: Tensor) -> Tensor:
+        x: Tensor = self.word(ids) + self.part(types)  # (B, T, C)
         return x if self.position is None else x + self.position(positions)
 
-    def normed(self, x: torch.Tensor) -> torch.Tensor:
+    def normed(self, x: Tensor) -> Tensor:
         return self.drop(self.norm(x))
 
 
-class Block(nn.Module):
+class PostNorm(nn.Module):
     """Attention and a feed-forward layer, each added to what it read and then normed."""
 
-    def __init__(
-        self,
-        C: int,
-        H: int,
-        d_ff: int,
-        dropout: float,
-        approximate: str = "none",
-        *,
-        disentangled: bool = False,
-    ) -> None:
+    def __init__(self, attn: nn.Module, C: int, d_ff: int, dropout: float, approximate: str = "none") -> None:
         super().__init__()
-        self.attn = (
-            DisentangledAttention(C, H, dropout=dropout)
-            if disentangled
-            else Attention(C, H, H, dropout=dropout)
-        )
+        self.attn = attn
         self.norm_1 = nn.LayerNorm(C, eps=EPSILON)
         self.c_fc = nn.Linear(C, d_ff)
         self.c_proj = nn.Linear(d_ff, C)
@@ -97,46 +82,51 @@ class Block(nn.Module):
         self.drop = Dropout(dropout)
         self.approximate = approximate  # of the GELU: "none" or "tanh"
 
-    def forward(
-        self,
-        x: torch.Tensor,
-        mask: Mask,
-        table: torch.Tensor | None = None,
-        query: torch.Tensor | None = None,
-        places: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """`(B, T, C)` to `(B, T, C)`; disentangled, with the table of distances and who asks.
-
-        Args:
-            places: of `(B T,)`, on the CPU: what is made is made there alone, `(N, C)`. Not disentangled.
-        """
-        gathered = None if places is None else gather_positions(places, x)
-        if gathered is not None:
-            query, mask = gathered.rows(x), gathered.rows_of_mask(mask)
-        found = self.attn(x, mask, query=query) if table is None else self.attn(x, mask, table, query)
-        x = x if query is None else query
-        if gathered is not None:
-            x, found = gathered.flat(x), gathered.flat(found)
-        x = self.norm_1(x + self.drop(found))
+    def after_attention(self, x: Tensor, y: Tensor) -> Tensor:
+        """What the layer makes of x and of the attention to it, y: `(…, C)`."""
+        x = self.norm_1(x + self.drop(y))
         y = self.c_proj(F.gelu(self.c_fc(x), approximate=self.approximate))
         return self.norm_2(x + self.drop(y))
 
 
+class Block(PostNorm):
+    """A layer of BERT."""
+
+    attn: Attention
+
+    def __init__(self, C: int, H: int, d_ff: int, dropout: float, approximate: str = "none") -> None:
+        super().__init__(Attention(C, H, H, dropout=dropout), C, d_ff, dropout, approximate)
+
+    def forward(self, x: Tensor, mask: Mask, at: Tensor | None = None) -> Tensor:
+        """`(B, T, C)` to `(B, T, C)`; to `(N, C)` at positions of `(B T,)`, which are on the CPU."""
+        if at is not None:
+            return self.after_attention(*attend_at(self.attn, x, mask, at))
+        return self.after_attention(x, self.attn(x, mask))
+
+
+class DisentangledBlock(PostNorm):
+    """A layer of DeBERTa (He et al. 2021)."""
+
+    def __init__(self, C: int, H: int, d_ff: int, dropout: float) -> None:
+        super().__init__(DisentangledAttention(C, H, dropout=dropout), C, d_ff, dropout)
+
+    def forward(self, x: Tensor, mask: Mask, table: Tensor, query: Tensor | None = None) -> Tensor:
+        """`(B, T, C)` to `(B, T, C)`, with the table of distances, and queries that are not x."""
+        return self.after_attention(x if query is None else query, self.attn(x, mask, table, query))
+
+
 def run_layers(
-    layers: Iterable[nn.Module],
-    x: torch.Tensor,
-    mask: Mask,
-    table: torch.Tensor | None,
-    places: torch.Tensor | None,
-) -> torch.Tensor:
-    """`(B, T, C)` through blocks, one after the other; the last makes what is asked for and nothing else."""
-    *first, last = layers
-    for layer in first:
-        x = layer(x, mask, table)
+    layers: Iterable[nn.Module], x: Tensor, mask: Mask, table: Tensor | None, at: Tensor | None
+) -> Tensor:
+    """`(B, T, C)` through all layers; with positions, the last is made there alone, `(N, C)`."""
     if table is None:
-        return last(x, mask, places=places)
-    x = last(x, mask, table)
-    return x if places is None else x.flatten(0, 1)[places]
+        *first, last = layers
+        for layer in first:
+            x = layer(x, mask)
+        return last(x, mask, at)
+    for layer in layers:
+        x = layer(x, mask, table)
+    return x if at is None else x.flatten(0, 1)[at]
 
 
 class Prediction(nn.Module):
@@ -149,76 +139,51 @@ class Prediction(nn.Module):
         self.bias = nn.Parameter(torch.zeros(V))  # of the logits
         self.approximate = approximate
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return self.norm(F.gelu(self.dense(x), approximate=self.approximate))
 
 
-def flops(block: nn.Module, C: int, T: int, share: float = 1.0) -> float:
-    """Of a block in one training step, by token: 6 for each weight that multiplies, 12 T C for attention.
-
-    Args:
-        share: of the places, what is asked for; keys and values are made at all.
-    """
-    weights, keys = sum(parameter.numel() for parameter in block.parameters()), 2 * C * C
-    return 6.0 * (keys + share * (weights - keys)) + share * 12.0 * C * T
-
-
 class Bert(MaskedModel):
-    """A `Masked` model. `pooler` and `relation` are there where it is trained on pairs."""
+    """A `Masked` model. `relation` is there where it is trained on pairs, and so is `pooler`."""
 
     def __init__(self, config: BertConfig, vocabulary: Vocabulary) -> None:
         L, C, H, T = config.shape
-        V = config.rows(vocabulary)
-        super().__init__(
-            vocabulary,
-            config.specials(vocabulary),
-            width=C,
-            window=T,
-            sentence_pairs=config.sentence_pairs,
-            packed=config.packed,
-            no_mlm_head=config.no_mlm_head,
-        )
+        V, d_ff = config.rows(vocabulary), config.d_ff or 4 * C
+        super().__init__(config, vocabulary)
         self.config = config
+        self.has_decoder = config.enhanced_mask_decoder
         apart = config.attention == "disentangled"
-        d_ff = config.d_ff or 4 * C
+        kind = DisentangledBlock if apart else Block
         self.embeddings = Embeddings(V, 0 if apart else T, C, config.dropout)
         self.distances = nn.Embedding(2 * T, C) if apart else None  # shared by all layers
-        self.layers = nn.ModuleList(Block(C, H, d_ff, config.dropout, disentangled=apart) for _ in range(L))
-        self.has_decoder = config.enhanced_mask_decoder
+        self.layers = nn.ModuleList(kind(C, H, d_ff, config.dropout) for _ in range(L))
         self.positions = nn.Embedding(T, C) if config.enhanced_mask_decoder else None
-        self.decoder = (
-            Block(C, H, d_ff, config.dropout, disentangled=True) if config.enhanced_mask_decoder else None
-        )
+        self.decoder = DisentangledBlock(C, H, d_ff, config.dropout) if config.enhanced_mask_decoder else None
         self.prediction = Prediction(V, C, C)
-        self.pooler = nn.Linear(C, C) if config.sentence_pairs != "none" else None
+        self.pooler = nn.Linear(C, C) if config.pooled else None
         self.relation = nn.Linear(C, 2) if config.sentence_pairs != "none" else None
 
     def forward(
-        self,
-        ids: torch.Tensor,
-        positions: torch.Tensor,
-        types: torch.Tensor,
-        mask: Mask,
-        places: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+        self, ids: Tensor, positions: Tensor, types: Tensor, mask: Mask, at: Tensor | None = None
+    ) -> Tensor:
         table = None if self.distances is None else self.distances.weight
-        return run_layers(self.layers, self.embeddings(ids, positions, types), mask, table, places)
+        return run_layers(self.layers, self.embeddings(ids, positions, types), mask, table, at)
 
-    def decode(self, hidden: torch.Tensor, positions: torch.Tensor, mask: Mask) -> torch.Tensor:
+    def decode(self, hidden: Tensor, positions: Tensor, mask: Mask) -> Tensor:
         """The enhanced mask decoder (He et al. 2021, section 3.2): only here a place is known."""
         if self.decoder is None or self.positions is None or self.distances is None:
             return hidden
         query = hidden + self.positions(positions)
         return self.decoder(hidden, mask, self.distances.weight, query)
 
-    def predict(self, hidden: torch.Tensor) -> torch.Tensor:
+    def predict(self, hidden: Tensor) -> Tensor:
         return self.prediction(hidden)
 
     @property
-    def output(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def output(self) -> tuple[Tensor, Tensor]:
         return self.embeddings.word.weight, self.prediction.bias
 
-    def sentence_pair_logits(self, hidden: torch.Tensor) -> torch.Tensor:
+    def sentence_pair_logits(self, hidden: Tensor) -> Tensor:
         assert self.pooler is not None and self.relation is not None
         return self.relation(torch.tanh(self.pooler(hidden)))
 
@@ -229,131 +194,11 @@ class Bert(MaskedModel):
         layers = sum(flops(layer, C, T) for layer in self.layers[:-1]) + flops(self.layers[-1], C, T, last)
         return layers + 6.0 * self.config.mlm_probability * (self.output[0].numel() + C * C)
 
-    def save(self, folder: Path) -> None:
-        save_weights(self, folder)
-
-
-@torch.no_grad()
-def initialize(model: nn.Module, seed: int) -> None:
-    """Matrices ~ N(0, 0.02), gains of norms 1, biases 0 (the released code)."""
-    draw = torch.Generator().manual_seed(derive(seed, "weights") % 2**63)
-    for name, parameter in model.named_parameters():
-        if parameter.ndim < 2:
-            parameter.fill_(1.0 if name.endswith("weight") else 0.0)
-        else:
-            parameter.copy_(torch.randn(parameter.shape, generator=draw) * 0.02)
-
-
-def batches(
-    split: Split, vocabulary: Vocabulary, config: MaskedConfig, rows: int, context: int, seed: int
-) -> MaskedBatches:
-    """What an encoder is trained on."""
-    shape: dict[str, Any] = {
-        "rows": rows,
-        "context": context,
-        "eos": vocabulary.eos,
-        "specials": config.specials(vocabulary),
-        "masking": config.masking,
-        "mlm_probability": config.mlm_probability,
-        "seed": seed,
-    }
-    if config.sentence_pairs == "none":
-        return MaskedBatches(split, **shape)
-    return SentencePairBatches(split, sentence_pairs=config.sentence_pairs, **shape)
-
-
-def hf_names(config: BertConfig) -> Names:
-    """Our tensors by the names of Hugging Face's `BertForPreTraining`."""
-    names: dict[str, tuple[str, ...]] = {
-        "embeddings.word.weight": ("bert.embeddings.word_embeddings.weight",),
-        "embeddings.position.weight": ("bert.embeddings.position_embeddings.weight",),
-        "embeddings.part.weight": ("bert.embeddings.token_type_embeddings.weight",),
-        "prediction.bias": ("cls.predictions.bias",),
-    }
-    layers: dict[str, tuple[str, ...]] = {
-        "embeddings.norm": ("bert.embeddings.LayerNorm",),
-        "pooler": ("bert.pooler.dense",),
-        "relation": ("cls.seq_relationship",),
-        "prediction.dense": ("cls.predictions.transform.dense",),
-        "prediction.norm": ("cls.predictions.transform.LayerNorm",),
-    }
-    layers |= hf_layer_names(config.shape.layers, "layers", "bert.encoder.layer")
-    return names | paired(layers)
-
-
-def hf_layer_names(count: int, ours: str, theirs: str) -> dict[str, tuple[str, ...]]:
-    """Of the blocks of an encoder, the names of their linear layers and norms."""
-    names: dict[str, tuple[str, ...]] = {}
-    for layer in range(count):
-        own, other = f"{ours}.{layer}", f"{theirs}.{layer}"
-        parts = ("query", "key", "value")
-        names[f"{own}.attn.c_attn"] = tuple(f"{other}.attention.self.{part}" for part in parts)
-        names[f"{own}.attn.c_proj"] = (f"{other}.attention.output.dense",)
-        names[f"{own}.norm_1"] = (f"{other}.attention.output.LayerNorm",)
-        names[f"{own}.c_fc"] = (f"{other}.intermediate.dense",)
-        names[f"{own}.c_proj"] = (f"{other}.output.dense",)
-        names[f"{own}.norm_2"] = (f"{other}.output.LayerNorm",)
-    return names
-
-
-def from_hf(config: BertConfig, vocabulary: Vocabulary, weights: Weights, seed: int = 0) -> Bert:
-    """The model with the weights of a BERT of Hugging Face.
-
-    What a released encoder has not, as `BertModel` has no head, keeps the random weights of `seed`.
-
-    Raises:
-        LangueError: the weights are of another shape or kind of model.
-    """
-    if not any(name.startswith("bert.") for name in weights):
-        weights = {f"bert.{name}": tensor for name, tensor in weights.items()}
-    model = build(config, vocabulary, seed)
-    own = model.state_dict()
-    state = {name: part for name, part in own.items() if not name.startswith(("embeddings.", "layers."))}
-    found = rename_from_hf(hf_names(config), weights)
-    load_state(
-        model, state | {name: part for name, part in found.items() if name in own}, "what was released"
-    )
-    return model
-
-
-def to_hf(model: Bert) -> tuple[dict[str, Any], Weights]:
-    """The configuration and the weights that Hugging Face's BERT reads.
-
-    Raises:
-        LangueError: the model has attention that BERT had not.
-    """
-    if model.config.attention != "plain":
-        raise LangueError(f"BERT has no attention = {model.config.attention}; train without it")
-    L, C, H, T = model.config.shape
-    table = {
-        "architectures": ["BertForPreTraining" if model.pooler is not None else "BertForMaskedLM"],
-        "model_type": "bert",
-        "vocab_size": len(model.output[0]),
-        "hidden_size": C,
-        "num_hidden_layers": L,
-        "num_attention_heads": H,
-        "intermediate_size": model.config.d_ff or 4 * C,
-        "max_position_embeddings": T,
-        "type_vocab_size": 2,
-        "hidden_act": "gelu",
-        "hidden_dropout_prob": model.config.dropout,
-        "attention_probs_dropout_prob": model.config.dropout,
-        "layer_norm_eps": EPSILON,
-        "pad_token_id": 0,
-    }
-    weights = rename_to_hf(hf_names(model.config), model.state_dict())
-    weights["cls.predictions.decoder.weight"] = model.output[0].detach()
-    weights["cls.predictions.decoder.bias"] = model.output[1].detach()
-    return table, weights
-
 
 def build(config: BertConfig, vocabulary: Vocabulary, seed: int) -> Bert:
-    """A model with random weights, or those it is to start from."""
-    config.resolve_special_ids(vocabulary)
+    """A model with random weights."""
     model = Bert(config, vocabulary)
-    initialize(model, seed)
-    if config.init_from:
-        start_from(model, Path(config.init_from), family="bert")
+    normal_weights(model, seed)  # N(0, 0.02²), as in the released code
     return model
 
 
@@ -375,5 +220,5 @@ FAMILY = Family(
     load=load,
     build=build,
     batches=batches,
-    reads_spellings=True,  # to match the vocabulary of a model it starts from
+    init_from=init_encoder("bert", ("attention", "enhanced_mask_decoder")),
 )

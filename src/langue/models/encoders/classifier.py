@@ -15,16 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from langue.base.config import Config, decode
-from langue.base.errors import LangueError
+from langue.base.config import Config
 from langue.base.seeds import derive
-from langue.models.encoders.base import MaskedModel, marked_places
+from langue.models.encoders.base import MaskedModel, marked_positions
+from langue.models.encoders.build import build_encoder
 from langue.models.family import Family
-from langue.models.registry import family
 from langue.nn.dropout import Dropout
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Classifier, Floats, Ids, Vocabulary
-from langue.tokens.masked import MaskedBatch, packed
+from langue.tokens.masked import packed
+from langue.tokens.masked_batch import MaskedBatch
 
 EXAMPLES = 64  # read at a time without gradients
 Pooling = Literal["cls", "mean"]
@@ -76,7 +76,7 @@ class EncoderClassifier(nn.Module, Classifier):
     def _first(self, batch: MaskedBatch) -> torch.Tensor:
         """The states of `[CLS]`: `(examples, C)`."""
         numbers, _ = self.encoder.marked(batch.pairs)
-        return self.encoder.read(batch, marked_places(batch.pairs))[numbers.argsort()]
+        return self.encoder.read(batch, marked_positions(batch.pairs))[numbers.argsort()]
 
     def _mean(self, batch: MaskedBatch) -> torch.Tensor:
         """The means of the states of all tokens, `[CLS]` and `[SEP]` among them: `(examples, C)`."""
@@ -110,12 +110,7 @@ def build(config: ClassifierConfig, vocabulary: Vocabulary, seed: int) -> Encode
     Raises:
         LangueError: that family is no encoder.
     """
-    kind = family(config.encoder)
-    assert kind.build is not None
-    stored = decode(kind.config, config.encoder_config, "encoder", stored=True)
-    encoder = kind.build(stored, vocabulary, seed)
-    if not isinstance(encoder, MaskedModel):
-        raise LangueError(f"{config.encoder} does not read in both directions; fine-tune bert or albert")
+    encoder = build_encoder(config.encoder, config.encoder_config, vocabulary, seed)
     model = EncoderClassifier(config, encoder)
     model.initialize(seed)
     return model

@@ -1,15 +1,13 @@
-"""The settings that every encoder has: its shape, what is hidden from it, and where it starts."""
+"""The settings that every encoder has: its shape, and what is hidden from it."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import msgspec
 
 from langue.base.config import Config
-from langue.models.encoders.start import settings_of
 from langue.protocols import Vocabulary
-from langue.tokens.masked import SentencePairs, Specials
+from langue.tokens.masked_batch import SentencePairs, Specials
 from langue.tokens.masking import Masking
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -40,9 +38,7 @@ class MaskedConfig(Config, frozen=True):
         "sentence_pairs": {"next": "next_sentence", "order": "sentence_order"}
     }
 
-    TAKEN: ClassVar[tuple[str, ...]] = ()  # further settings that are the shape
-
-    init_from: str = ""  # a folder to go on from, ours or Hugging Face's; it says what shape is left out
+    init_from: str = ""  # what it was initialized from: a model folder, or what langue imports
     size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
     layers: Count = 0
     width: Count = 0
@@ -55,13 +51,11 @@ class MaskedConfig(Config, frozen=True):
     sentence_pairs: SentencePairs = "none"  # a second task (pieces of text, how they relate)
     packed: bool = True  # false: rectangular batches with padding, the same figures more slowly
     special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
+    pooler: bool = False  # it keeps an imported pooler of [CLS], without a task on pairs
     no_mlm_head: bool = False  # imported without a head: it predicts no hidden tokens before it is trained
     padded_vocab_size: Count = 0  # of the embedding; 0: text and special ids
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.init_from and not (self.layers and self.width and self.heads and self.context and self.d_ff):
-            self._take_shape()
+    def check(self) -> None:
         shape = self.shape
         if shape.width % shape.heads:
             raise ValueError(f"width {shape.width} is not a multiple of heads {shape.heads}")
@@ -70,16 +64,10 @@ class MaskedConfig(Config, frozen=True):
         if len(self.special_ids) not in (0, 3):
             raise ValueError("special_ids are three: [CLS], [SEP], [MASK]")
 
-    def _take_shape(self) -> None:
-        """The shape of the model this one starts from, where none is given."""
-        there = settings_of(Path(self.init_from))
-        sizes = dict(zip(Shape._fields, SIZES[there.get("size", "tiny")], strict=True))
-        taken = {name: there.get(name) or size for name, size in sizes.items()}
-        taken["d_ff"] = there.get("d_ff") or 4 * taken["width"]
-        taken["special_ids"] = tuple(there.get("special_ids", ()))
-        taken |= {name: there[name] for name in self.TAKEN if name in there}
-        for name, value in taken.items():
-            msgspec.structs.force_setattr(self, name, getattr(self, name) or value)
+    @property
+    def pooled(self) -> bool:
+        """Whether there is a layer over the state of `[CLS]`."""
+        return self.pooler or self.sentence_pairs != "none"
 
     @property
     def shape(self) -> Shape:
@@ -88,11 +76,6 @@ class MaskedConfig(Config, frozen=True):
 
     def specials(self, vocabulary: Vocabulary) -> Specials:
         return Specials(*(self.special_ids or range(vocabulary.size, vocabulary.size + 3)))
-
-    def resolve_special_ids(self, vocabulary: Vocabulary) -> None:
-        """Special ids taken over from another model that stand for text in this vocabulary are let go."""
-        if any(vocabulary.spellings[id] for id in self.special_ids if id < len(vocabulary.spellings)):
-            msgspec.structs.force_setattr(self, "special_ids", ())
 
     def rows(self, vocabulary: Vocabulary) -> int:
         """Ids the model knows."""

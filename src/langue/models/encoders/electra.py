@@ -13,45 +13,44 @@ filled by the generator. No gradient passes through the drawing (section 2).
     all                     the whole network but for the two heads (section 3.2)
     none                    nothing
 
-Deviates from the paper: special tokens are neither drawn nor judged. The discriminator goes to Hugging
-Face's `ElectraForPreTraining`. Letters: B batch, T time, C channels, E channels of the embedding, H heads,
-V vocabulary, N hidden tokens.
+Deviates from the paper: special tokens are neither drawn nor judged. Letters: B batch, T time, C channels,
+E channels of the embedding, H heads, V vocabulary, N hidden tokens.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from langue.base.errors import LangueError
-from langue.models.encoders.base import MaskedModel, marked_places
+from langue.models.encoders.base import MaskedModel, marked_positions
 from langue.models.encoders.bert import (
-    EPSILON,
     Block,
+    DisentangledBlock,
     Embeddings,
     Prediction,
-    flops,
-    hf_layer_names,
-    initialize,
     run_layers,
 )
 from langue.models.encoders.config import Count, MaskedConfig
-from langue.models.encoders.start import start_from
+from langue.models.encoders.init_from import init_encoder
+from langue.models.encoders.setup import flops
 from langue.models.family import Family
 from langue.nn.attention import Mask
-from langue.nn.fast.cross_entropy import head_cross_entropy, rows_at_once
-from langue.nn.released import Weights, paired, rename_to_hf
-from langue.nn.weights import load_weights, save_weights
+from langue.nn.cross_entropy import linear_cross_entropy
+from langue.nn.fast.choices import rows_per_chunk
+from langue.nn.initial import normal_weights
+from langue.nn.weights import load_weights
 from langue.protocols import Floats, Ids, Masked, Vocabulary
 from langue.tokens.masking import NONE
 from langue.tokens.rtd import RTDBatch, RTDBatches, rtd_positions
 from langue.tokens.store import Split
 
+# What a model has in common with one that it is initialized from, besides layers, width and heads.
+SHAPE = ("embedding_sharing", "generator_layers", "generator_heads", "embedding_size", "attention")
 EmbeddingSharing = Literal["embedding", "gradient-disentangled", "all", "none"]
 
 
@@ -64,8 +63,6 @@ class ElectraConfig(MaskedConfig, frozen=True):
         "weight": "discriminator_weight",
     }
 
-    TAKEN: ClassVar[tuple[str, ...]] = ("generator_layers", "generator_heads", "embedding_size")
-
     embedding_sharing: EmbeddingSharing = "embedding"
     generator_layers: Count = 0  # 0: as many
     generator_heads: Count = 0  # each as wide as the discriminator's; 0: a quarter of them (figure 3)
@@ -73,8 +70,8 @@ class ElectraConfig(MaskedConfig, frozen=True):
     discriminator_weight: Annotated[float, msgspec.Meta(gt=0.0)] = 50.0  # of a judgement (appendix A)
     attention: Literal["plain", "disentangled"] = "plain"  # as `bert`
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        super().check()
         if self.sentence_pairs != "none":
             raise ValueError(
                 'the family electra has no second task on passages; it goes with sentence_pairs = "none"'
@@ -107,12 +104,13 @@ class Encoder(nn.Module):
         self.width = C
         self.widen = nn.Linear(E, C) if E != C else nn.Identity()
         self.distances = nn.Embedding(2 * T, C) if apart else None
-        self.layers = nn.ModuleList(Block(C, H, d_ff, dropout, disentangled=apart) for _ in range(L))
+        kind = DisentangledBlock if apart else Block
+        self.layers = nn.ModuleList(kind(C, H, d_ff, dropout) for _ in range(L))
 
-    def forward(self, x: torch.Tensor, mask: Mask, places: torch.Tensor | None = None) -> torch.Tensor:
-        """`(B, T, E)` to `(B, T, C)`; with places of `(B T,)`, to `(N, C)` there."""
+    def forward(self, x: Tensor, mask: Mask, at: Tensor | None = None) -> Tensor:
+        """`(B, T, E)` to `(B, T, C)`; to `(N, C)` at positions of `(B T,)`."""
         table = None if self.distances is None else self.distances.weight
-        return run_layers(self.layers, self.widen(x), mask, table, places)
+        return run_layers(self.layers, self.widen(x), mask, table, at)
 
     def flops_per_token(self, T: int, share: float = 1.0) -> float:
         """Of one training step, where a share of the places is asked for."""
@@ -132,15 +130,7 @@ class Electra(MaskedModel):
     def __init__(self, config: ElectraConfig, vocabulary: Vocabulary) -> None:
         L, C, H, T = config.shape
         V, E = config.rows(vocabulary), config.embedded
-        super().__init__(
-            vocabulary,
-            config.specials(vocabulary),
-            width=C,
-            window=T,
-            sentence_pairs=config.sentence_pairs,
-            packed=config.packed,
-            no_mlm_head=config.no_mlm_head,
-        )
+        super().__init__(config, vocabulary)
         self.config = config
         apart = config.attention == "disentangled"
         positions = 0 if apart else T
@@ -159,17 +149,12 @@ class Electra(MaskedModel):
         self.detection = nn.Sequential(nn.Linear(C, C), nn.GELU(), nn.Linear(C, 1))
 
     def forward(
-        self,
-        ids: torch.Tensor,
-        positions: torch.Tensor,
-        types: torch.Tensor,
-        mask: Mask,
-        places: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+        self, ids: Tensor, positions: Tensor, types: Tensor, mask: Mask, at: Tensor | None = None
+    ) -> Tensor:
         """Hidden states of the discriminator."""
-        return self.encoder(self.embedded(ids, positions, types), mask, places)
+        return self.encoder(self.embedded(ids, positions, types), mask, at)
 
-    def embedded(self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+    def embedded(self, ids: Tensor, positions: Tensor, types: Tensor) -> Tensor:
         """What the discriminator reads, `(B, T, E)`."""
         if self.own is None:
             return self.embeddings(ids, positions, types)
@@ -178,25 +163,23 @@ class Electra(MaskedModel):
             x = x + self.embeddings.summed(ids, positions, types).detach()
         return self.own.normed(x)
 
-    def decoded(
-        self, ids: torch.Tensor, positions: torch.Tensor, types: torch.Tensor, mask: Mask
-    ) -> torch.Tensor:
+    def decoded(self, ids: Tensor, positions: Tensor, types: Tensor, mask: Mask) -> Tensor:
         """Hidden states of the generator, `(B, T, its C)`."""
         network = self.encoder if self.filler is None else self.filler
         return network(self.embeddings(ids, positions, types), mask)
 
-    def predict(self, decoded: torch.Tensor) -> torch.Tensor:
+    def predict(self, decoded: Tensor) -> Tensor:
         return self.prediction(decoded)
 
     @property
-    def output(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def output(self) -> tuple[Tensor, Tensor]:
         return self.embeddings.word.weight, self.prediction.bias
 
-    def detect(self, hidden: torch.Tensor) -> torch.Tensor:
+    def detect(self, hidden: Tensor) -> Tensor:
         """Of hidden states of the discriminator, `(…, C)`, the logits that a token was replaced, `(…)`."""
         return self.detection(hidden).squeeze(-1)
 
-    def loss(self, batch: RTDBatch) -> torch.Tensor:  # type: ignore[override]
+    def loss(self, batch: RTDBatch) -> Tensor:  # type: ignore[override]
         """Sum of the nats of the generator on hidden tokens, and of the discriminator by their weight.
 
         Outside of training the generator's alone: a better generator makes the discriminator's task harder,
@@ -205,17 +188,17 @@ class Electra(MaskedModel):
         generated, detected = self.losses(batch)
         return generated + batch.weight * detected if self.training else generated
 
-    def losses(self, batch: RTDBatch) -> tuple[torch.Tensor, torch.Tensor]:
+    def losses(self, batch: RTDBatch) -> tuple[Tensor, Tensor]:
         """Sums of the nats of the generator on hidden tokens, and of the discriminator on all of the text."""
         masked = batch.masked if self.packed else batch.masked.unpacked()
-        ids, positions, types, mask = self._given(masked)
+        ids, positions, types, mask = self.tensors(masked)
         targets, places = self.marked(masked.targets)  # (N,) each
         network = self.encoder if self.filler is None else self.filler
         rows = self.predict(
-            network(self.embeddings(ids, positions, types), mask, marked_places(masked.targets))
+            network(self.embeddings(ids, positions, types), mask, marked_positions(masked.targets))
         )
         matrix, bias = self.output
-        generated = head_cross_entropy(rows, matrix, targets, bias)
+        generated = linear_cross_entropy(rows, matrix, targets, bias)
         noise = torch.from_numpy(batch.noise[batch.masked.targets != NONE]).to(self.device)
         drawn = self.draw(rows, noise)
         answers = torch.zeros(ids.numel(), device=self.device)
@@ -226,7 +209,7 @@ class Electra(MaskedModel):
         return generated, F.binary_cross_entropy_with_logits(logits, answers[here], reduction="sum")
 
     @torch.no_grad()
-    def draw(self, rows: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    def draw(self, rows: Tensor, noise: Tensor) -> Tensor:
         """Tokens from the generator's distribution, which its inverse turns the noise into.
 
         Args:
@@ -239,7 +222,7 @@ class Electra(MaskedModel):
         matrix, bias = self.output
         barred = [*self.specials, self.vocabulary.eos]
         found = []
-        count = rows_at_once(len(matrix))
+        count = rows_per_chunk(len(matrix))
         for part, point in zip(torch.split(rows, count), torch.split(noise.float(), count), strict=True):
             logits = (part @ matrix.T).float() + bias  # (chunk, V)
             logits[:, barred] = float("-inf")
@@ -274,60 +257,6 @@ class Electra(MaskedModel):
         heads = share * (8.0 * logits + 6.0 * dense) + 6.0 * self.width**2
         return filler.flops_per_token(T, share) + self.encoder.flops_per_token(T) + heads
 
-    def save(self, folder: Path) -> None:
-        save_weights(self, folder)
-
-
-def to_hf(model: Electra) -> tuple[dict[str, Any], Weights]:
-    """The configuration and the weights with which Hugging Face's ELECTRA reads as the discriminator.
-
-    Raises:
-        LangueError: the model has attention that ELECTRA had not.
-    """
-    if model.config.attention != "plain":
-        raise LangueError(f"ELECTRA has no attention = {model.config.attention}; train without it")
-    L, C, H, T = model.config.shape
-    table = {
-        "architectures": ["ElectraForPreTraining"],
-        "model_type": "electra",
-        "vocab_size": len(model.output[0]),
-        "embedding_size": model.config.embedded,
-        "hidden_size": C,
-        "num_hidden_layers": L,
-        "num_attention_heads": H,
-        "intermediate_size": model.config.d_ff or 4 * C,
-        "max_position_embeddings": T,
-        "type_vocab_size": 2,
-        "hidden_act": "gelu",
-        "hidden_dropout_prob": model.config.dropout,
-        "attention_probs_dropout_prob": model.config.dropout,
-        "layer_norm_eps": EPSILON,
-        "pad_token_id": 0,
-    }
-    theirs = "electra.embeddings"
-    names = {
-        "word.weight": (f"{theirs}.word_embeddings.weight",),
-        "position.weight": (f"{theirs}.position_embeddings.weight",),
-        "part.weight": (f"{theirs}.token_type_embeddings.weight",),
-    }
-    layers = {
-        "norm": (f"{theirs}.LayerNorm",),
-        "encoder.widen": ("electra.embeddings_project",),
-        "detection.0": ("discriminator_predictions.dense",),
-        "detection.2": ("discriminator_predictions.dense_prediction",),
-    } | hf_layer_names(L, "encoder.layers", "electra.encoder.layer")
-    state = model.state_dict() | _embeddings_read(model)
-    return table, rename_to_hf(names | paired(layers), state)
-
-
-def _embeddings_read(model: Electra) -> Weights:
-    """The tables the discriminator reads, and their norm: where they are a sum, the sum."""
-    tables = (model.embeddings if model.own is None else model.own).state_dict()
-    if model.config.embedding_sharing == "gradient-disentangled":
-        shared = model.embeddings.state_dict()
-        tables |= {name: part + shared[name] for name, part in tables.items() if "norm" not in name}
-    return tables
-
 
 def batches(
     split: Split, vocabulary: Vocabulary, config: ElectraConfig, rows: int, context: int, seed: int
@@ -348,16 +277,13 @@ def batches(
 
 
 def build(config: ElectraConfig, vocabulary: Vocabulary, seed: int) -> Electra:
-    """A model with random weights, or those it is to start from."""
-    config.resolve_special_ids(vocabulary)
+    """A model with random weights."""
     model = Electra(config, vocabulary)
-    initialize(model, seed)
+    normal_weights(model, seed)
     if model.own is not None and config.embedding_sharing == "gradient-disentangled":
         for table in (model.own.word, model.own.position, model.own.part):
             if table is not None:
                 nn.init.zeros_(table.weight)
-    if config.init_from:
-        start_from(model, Path(config.init_from), family="electra")
     return model
 
 
@@ -379,5 +305,5 @@ FAMILY = Family(
     load=load,
     build=build,
     batches=batches,
-    reads_spellings=True,
+    init_from=init_encoder("electra", SHAPE),
 )

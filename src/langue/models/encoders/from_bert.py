@@ -11,9 +11,23 @@ from collections.abc import Mapping
 
 import torch
 
-from langue.nn.released import Weights
+from langue.base.errors import Mismatch
+from langue.models.encoders.base import MaskedModel
 
 TABLES = ("word", "position", "part")
+Weights = dict[str, torch.Tensor]
+POSITION = "embeddings.position.weight"
+
+
+def factorized_bert(weights: Weights, model: MaskedModel, name: str) -> Weights:
+    """The weights of a BERT of that name as those of an ALBERT.
+
+    Raises:
+        Mismatch: one of the two has no absolute positions.
+    """
+    if POSITION not in weights or POSITION not in model.state_dict():
+        raise Mismatch(f"{name} and an albert that starts from it need absolute positions, both of them")
+    return factorized(weights, model.output[0].shape[1])
 
 
 def factorized(weights: Mapping[str, torch.Tensor], E: int) -> Weights:

@@ -12,9 +12,9 @@ what BERT takes for one, its `[SEP]`. Deviates: all text is of part A, whose emb
 Letters: B batch, T time, C channels, H heads, V vocabulary.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 import torch
@@ -23,11 +23,14 @@ from torch import nn
 
 from langue.base.config import Config
 from langue.models.encoders import bert
-from langue.models.family import Family
-from langue.nn.attention import Attention, Mask, Past, causal_mask
+from langue.models.encoders.init_from import check_family, shape_of, transfer_weights
+from langue.models.family import Family, InitFrom, Pretrained
+from langue.nn.attention import Attention, Mask, causal_mask
+from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
-from langue.nn.weights import load_weights, save_weights, saved_tensor
+from langue.nn.initial import normal_weights
+from langue.nn.weights import load_weights, saved_tensor
 from langue.protocols import Causal, Vocabulary
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -42,11 +45,11 @@ class Shape(NamedTuple):
 
 
 class Bert2BertConfig(Config, frozen=True):
-    """One dial, and the numbers behind it: 0 takes what the size says, or the BERT it starts from."""
+    """One dial, and the numbers behind it: 0 takes what the size says."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {"start": "init_from", "inner": "d_ff"}
 
-    init_from: str = ""  # model folder of a BERT
+    init_from: str = ""  # the BERT that it was initialized from: a model folder, or what langue imports
     size: Literal["tiny", "small", "base"] = "tiny"
     layers: Count = 0
     width: Count = 0
@@ -57,17 +60,8 @@ class Bert2BertConfig(Config, frozen=True):
     dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.1 in the paper
     special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        given = {name: getattr(self, name) for name in (*Shape._fields, "special_ids")}
-        known = all(given[name] for name in Shape._fields)
-        taken = bert.BertConfig(
-            init_from="" if known else self.init_from, size=self.size, sentence_pairs="none", **given
-        )
-        if self.init_from and not known:
-            found = (*taken.shape, taken.d_ff, taken.special_ids)
-            for name, value in zip(given, found, strict=True):
-                msgspec.structs.force_setattr(self, name, value)
+    def check(self) -> None:
+        _ = self.bert  # which checks what the two have in common
 
     @property
     def bert(self) -> bert.BertConfig:
@@ -229,26 +223,37 @@ class Bert2Bert(EncoderDecoder):
         places = sum(side.position.weight.numel() for side in (self.reads, self.writes))
         return 6.0 * (weights - places) + 30.0 * L * C * T
 
-    def save(self, folder: Path) -> None:
-        save_weights(self, folder)
-
 
 def build(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2Bert:
-    """A model with random weights, or, where it has an `init_from`, those of a BERT.
+    """A model with random weights.
 
     Raises:
-        LangueError: no token of the vocabulary is the separator; what it starts from is no plain BERT.
+        LangueError: no token of the vocabulary is the separator.
     """
-    source = None
-    if config.init_from:
-        both = msgspec.structs.replace(config.bert, init_from=config.init_from)
-        source = bert.build(both, vocabulary, seed).cpu()
-        msgspec.structs.force_setattr(config, "special_ids", source.config.special_ids)
     model = Bert2Bert(config, vocabulary, separators_of(config.separator, vocabulary))
-    bert.initialize(model, seed)
-    if source is not None:
-        model.copy_from(source)
+    normal_weights(model, seed)
     return model
+
+
+def complete(source: Pretrained) -> dict[str, Any]:
+    """The shape of the BERT that both sides are initialized from."""
+    check_family(source, bert.FAMILY.name, {})
+    return shape_of(source.config)
+
+
+@torch.no_grad()
+def transfer(model: Bert2Bert, source: Pretrained, spellings: Sequence[bytes]) -> None:
+    """Begin both sides as a BERT, whose vocabulary is matched and whose positions are stretched first.
+
+    Raises:
+        Mismatch: it is no plain BERT, or of another shape.
+    """
+    check_family(source, bert.FAMILY.name, {})
+    between = bert.Bert(model.config.bert, model.vocabulary)
+    between.embeddings.word.load_state_dict(model.word.state_dict())  # what stays random stays as it is
+    between.prediction.load_state_dict(model.prediction.state_dict())
+    transfer_weights(between, source, source.weights(), spellings)
+    model.copy_from(between)
 
 
 def load(folder: Path, config: Bert2BertConfig, vocabulary: Vocabulary) -> Bert2Bert:
@@ -269,5 +274,6 @@ FAMILY = Family(
     load=load,
     build=build,
     batches=batches,
-    reads_spellings=True,  # to find the separator, and to match the vocabulary of the BERT it starts from
+    reads_spellings=True,  # to find the separator
+    init_from=InitFrom(complete, transfer),
 )

@@ -10,56 +10,23 @@ Letters: B batch, T time, U different tokens, L bytes of the longest spelling, E
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
 
-import msgspec
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from langue.base.config import Config
 from langue.models.family import Family
-from langue.models.networks.rnn import RNN, read_weights, streams
+from langue.models.networks.config import CharCNNConfig
+from langue.models.networks.rnn import RNN, streams
+from langue.nn.initial import uniform_weights
 from langue.nn.recurrent import Recurrent
-from langue.nn.weights import saved_tensor
+from langue.nn.weights import load_tied_weights, saved_tensor
 from langue.protocols import Causal, Vocabulary
 
 SPREAD = 0.05  # initial weights are uniform in ± this (section 3.1)
 GATE = -2.0  # initial bias of the highway gates: carry at first (section 3.1)
 LONGEST = 64  # bytes of a spelling
 PADDING, BEGIN, END, FIRST_BYTE = 0, 1, 2, 3  # symbols; a byte b is FIRST_BYTE + b
-
-Count = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class Shape(NamedTuple):
-    layers: int
-    width: int
-    filters: tuple[int, ...]  # of width 1, 2, ...
-    highways: int
-
-
-# The two models of Kim et al. 2016, table 2.
-SIZES = {
-    "small": Shape(2, 300, (25, 50, 75, 100, 125, 150), 1),
-    "large": Shape(2, 650, (50, 100, 150, 200, 200, 200, 200), 2),
-}
-
-
-class CharCNNConfig(Config, frozen=True):
-    """One dial, and the numbers behind it: 0 takes what the size says."""
-
-    size: Literal["small", "large"] = "small"
-    layers: Count = 0
-    width: Count = 0
-    context: Annotated[int, msgspec.Meta(ge=1)] = 35  # tokens the gradient goes back through
-    characters: Annotated[int, msgspec.Meta(ge=1)] = 15  # width of a character's vector
-    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # the paper's 0.5 is for many epochs
-
-    @property
-    def shape(self) -> Shape:
-        size = SIZES[self.size]
-        return size._replace(layers=self.layers or size.layers, width=self.width or size.width)
 
 
 class Highway(nn.Module):
@@ -133,7 +100,7 @@ def network(config: CharCNNConfig, vocabulary: Vocabulary, symbols: torch.Tensor
 def build(config: CharCNNConfig, vocabulary: Vocabulary, seed: int) -> RNN:
     """A model with random weights."""
     model = network(config, vocabulary, spell(vocabulary, least=len(config.shape.filters)))
-    model.initialize(seed, SPREAD)
+    uniform_weights(model, seed, SPREAD)
     assert isinstance(model.embedding, Spelling)
     model.embedding.reset_parameters()
     return model
@@ -145,7 +112,8 @@ def load(folder: Path, config: CharCNNConfig, vocabulary: Vocabulary) -> RNN:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return read_weights(folder, network(config, vocabulary, saved_tensor(folder, "embedding.symbols")))
+    symbols = saved_tensor(folder, "embedding.symbols")
+    return load_tied_weights(network(config, vocabulary, symbols), folder)
 
 
 FAMILY = Family(

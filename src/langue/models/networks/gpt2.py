@@ -1,77 +1,30 @@
 """`gpt2`: a causal Transformer with pre-layer norm (Radford et al. 2019, section 2.3).
 
-Deviates from the released GPT-2 in nothing that changes a score: the parameters have its names and
-shapes (linear weights transposed), and go both ways through `from_hf` and `to_hf`.
-Dropout is off unless asked for. What later papers changed is off by default and switches one by one.
+Deviates from the released GPT-2 in nothing that changes a score: the parameters have its names and shapes
+(linear weights transposed). What later papers changed is off by default and switches one by one.
 Letters: B batch, T time, C channels, H heads, G heads of keys and values, D head width, V vocabulary.
 """
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
 
-import msgspec
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from langue.base.config import Config
-from langue.base.errors import LangueError
-from langue.base.seeds import derive
 from langue.models.family import Family
-from langue.nn.attention import Attention, Mask, Past, Rotation, packed_mask, rotation
+from langue.models.networks.config import GPT2Config
+from langue.models.networks.init_from import INIT_GPT2
+from langue.nn.attention import Attention, Mask, packed_mask
+from langue.nn.cache import Past
+from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.dropout import Dropout
-from langue.nn.fast.cross_entropy import head_cross_entropy
-from langue.nn.weights import load_state, load_weights, save_weights
+from langue.nn.initial import normal_weights
+from langue.nn.rope import Rope, rope_angles
+from langue.nn.weights import load_weights
 from langue.nn.windowed import Windowed
 from langue.protocols import Causal, Vocabulary
-from langue.tokens.batches import Batch
-
-Count = Annotated[int, msgspec.Meta(ge=0)]
-# size → layers, width, heads, context; "base" is the GPT-2 of 124 million parameters
-SIZES = {"tiny": (4, 256, 4, 256), "small": (6, 384, 6, 256), "base": (12, 768, 12, 1024)}
-
-
-class GPT2Config(Config, frozen=True):
-    """One dial, and the numbers behind it: 0 takes what the size says."""
-
-    size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
-    layers: Count = 0
-    width: Count = 0
-    heads: Count = 0
-    context: Count = 0
-    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.1 helps after many epochs
-    # Not of the paper; each is off as in the released model.
-    position: Literal["learned", "rotary"] = "learned"  # Su et al. 2021
-    norm: Literal["layer", "rms"] = "layer"  # Zhang and Sennrich 2019
-    activation: Literal["gelu", "relu2", "swiglu"] = "gelu"  # So et al. 2021; Shazeer 2020
-    qk_norm: bool = False  # Henry et al. 2020
-    key_value_heads: Count = 0  # fewer than heads: grouped queries (Ainslie et al. 2023)
-    tied: bool = True  # the head is the embedding
-    z_loss: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # 1e-4 in Chowdhery et al. 2022
-
-    def check(self) -> None:
-        shape = self.shape
-        if shape.width % shape.heads:
-            raise ValueError(f"width {shape.width} is not a multiple of heads {shape.heads}")
-        if self.position == "rotary" and shape.width // shape.heads % 2:
-            raise ValueError(f"rotary positions need an even head width, not {shape.width // shape.heads}")
-        if self.key_value_heads and shape.heads % self.key_value_heads:
-            raise ValueError(
-                f"heads {shape.heads} is not a multiple of key_value_heads {self.key_value_heads}"
-            )
-
-    @property
-    def shape(self) -> "Shape":
-        given = (self.layers, self.width, self.heads, self.context)
-        return Shape(*(own or default for own, default in zip(given, SIZES[self.size], strict=True)))
-
-
-class Shape(NamedTuple):
-    layers: int
-    width: int
-    heads: int
-    context: int
+from langue.tokens.batch import Batch
 
 
 class MLP(nn.Module):
@@ -83,7 +36,7 @@ class MLP(nn.Module):
         self.c_fc = nn.Linear(C, 2 * inner if activation == "swiglu" else inner)
         self.c_proj = nn.Linear(inner, C)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         x = self.c_fc(x)
         if self.activation == "gelu":
             x = F.gelu(x, approximate="tanh")
@@ -98,20 +51,16 @@ class MLP(nn.Module):
 class Block(nn.Module):
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
-        C, H = config.shape.width, config.shape.heads
+        C, H, p = config.shape.width, config.shape.heads, config.dropout
         norm = nn.LayerNorm if config.norm == "layer" else nn.RMSNorm
         self.ln_1 = norm(C, eps=1e-5)
-        self.attn = Attention(
-            C, H, config.key_value_heads or H, dropout=config.dropout, qk_norm=config.qk_norm
-        )
+        self.attn = Attention(C, H, config.key_value_heads or H, dropout=p, qk_norm=config.qk_norm)
         self.ln_2 = norm(C, eps=1e-5)
         self.mlp = MLP(C, config.activation)
-        self.drop = Dropout(config.dropout)
+        self.drop = Dropout(p)
 
-    def forward(
-        self, x: torch.Tensor, mask: Mask, rotation: Rotation | None, past: Past | None
-    ) -> torch.Tensor:
-        x = x + self.drop(self.attn(self.ln_1(x), mask, rotation, past))
+    def forward(self, x: Tensor, mask: Mask, rope: Rope | None, past: Past | None) -> Tensor:
+        x = x + self.drop(self.attn(self.ln_1(x), mask, rope, past))
         return x + self.drop(self.mlp(self.ln_2(x)))
 
 
@@ -129,92 +78,39 @@ class GPT2(Windowed):
         self.ln_f = (nn.LayerNorm if config.norm == "layer" else nn.RMSNorm)(C, eps=1e-5)
         self.lm_head = None if config.tied else nn.Linear(C, vocabulary.size, bias=False)
 
-    @torch.no_grad()
     def initialize(self, seed: int) -> None:
-        """Weights ~ N(0, 0.02), those that write to the residual stream / √(2 layers); biases 0."""
-        draw = torch.Generator().manual_seed(derive(seed, "weights") % 2**63)
-        for name, parameter in self.named_parameters():
-            if parameter.ndim < 2:
-                parameter.fill_(1.0 if name.endswith("weight") else 0.0)  # the gain of a norm; a bias
-                continue
-            std = 0.02 / math.sqrt(2 * len(self.h)) if name.endswith("c_proj.weight") else 0.02
-            parameter.copy_(torch.randn(parameter.shape, generator=draw) * std)
+        """Weights ~ N(0, 0.02²), those that write to the residual stream / √(2 layers); biases 0."""
+        last = 0.02 / math.sqrt(2 * len(self.h))
+        normal_weights(self, seed, lambda name: last if name.endswith("c_proj.weight") else 0.02)
 
-    def forward(
-        self, ids: torch.Tensor, positions: torch.Tensor, mask: Mask, past: Past | None = None
-    ) -> torch.Tensor:
+    def forward(self, ids: Tensor, positions: Tensor, mask: Mask, past: Past | None = None) -> Tensor:
         """Hidden states `(B, T, C)` of ids `(B, T)`."""
-        x = self.wte(ids)
-        rope = None
+        x, rope = self.wte(ids), None
         if self.wpe is not None:
             x = x + self.wpe(positions)
         else:
-            rope = rotation(positions, self.config.shape.width // self.config.shape.heads)
+            rope = rope_angles(positions, self.config.shape.width // self.config.shape.heads)
         x = self.drop(x)
         for block in self.h:
             x = block(x, mask, rope, past)
         return self.ln_f(x)
 
     @property
-    def head(self) -> torch.Tensor:
+    def head(self) -> Tensor:
         return self.wte.weight if self.lm_head is None else self.lm_head.weight
 
-    def loss(self, batch: Batch) -> torch.Tensor:
+    def loss(self, batch: Batch) -> Tensor:
         """Sum of the cross-entropies, in nats, of the targets of a packed batch."""
-        inputs, targets, positions, segments = (torch.from_numpy(part).to(self.device) for part in batch)
+        inputs, targets, positions, segments = (torch.from_numpy(part).to(self.head.device) for part in batch)
         x = self(inputs, positions, packed_mask(segments))
-        return head_cross_entropy(x.flatten(0, 1), self.head, targets.flatten(), z_loss=self.config.z_loss)
+        return linear_cross_entropy(x.flatten(0, 1), self.head, targets.flatten(), z_loss=self.config.z_loss)
 
     def flops_per_token(self) -> float:
         """Of one training step: 6 for each weight that multiplies, 6 T C for each layer's attention,
         which is the half of all pairs that it sees."""
         L, C, _, T = self.config.shape
-        matrices = (parameter for parameter in self.h.parameters() if parameter.ndim == 2)
-        weights = sum(matrix.numel() for matrix in matrices) + self.head.numel()
-        return 6.0 * weights + 6.0 * L * C * T
-
-    def save(self, folder: Path) -> None:
-        save_weights(self, folder)
-
-
-def from_hf(config: GPT2Config, vocabulary: Vocabulary, weights: dict[str, torch.Tensor]) -> GPT2:
-    """The model with the weights of a `GPT2LMHeadModel` (or `GPT2Model`) of Hugging Face.
-
-    Raises:
-        LangueError: the weights are of another shape or kind of model.
-    """
-    names = {name: name.removeprefix("transformer.") for name in weights}
-    kept = {
-        short: weights[name].T if _transposed(short) else weights[name]
-        for name, short in names.items()
-        if not short.endswith((".attn.bias", ".attn.masked_bias"))  # masks, in older files
-        and not (config.tied and short == "lm_head.weight")
-    }
-    model = GPT2(config, vocabulary)
-    load_state(model, kept, "what was given")
-    return model
-
-
-def to_hf(model: GPT2) -> dict[str, torch.Tensor]:
-    """The weights as `GPT2LMHeadModel` of Hugging Face has them.
-
-    Raises:
-        LangueError: the model has an option that GPT-2 had not.
-    """
-    plain = GPT2Config()
-    for option in ("position", "norm", "activation", "qk_norm", "key_value_heads", "tied"):
-        if getattr(model.config, option) != getattr(plain, option):
-            raise LangueError(f"GPT-2 has no {option} = {getattr(model.config, option)}; train without it")
-    state = {
-        f"transformer.{name}": (tensor.T if _transposed(name) else tensor).contiguous()
-        for name, tensor in model.state_dict().items()
-    }
-    return state | {"lm_head.weight": model.head.detach()}
-
-
-def _transposed(name: str) -> bool:
-    """GPT-2 keeps the weights of its linear layers as `(in, out)`."""
-    return name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight"))
+        matrices = (matrix for matrix in (*self.h.parameters(), self.head) if matrix.ndim == 2)
+        return 6.0 * sum(matrix.numel() for matrix in matrices) + 6.0 * L * C * T
 
 
 def build(config: GPT2Config, vocabulary: Vocabulary, seed: int) -> GPT2:
@@ -237,4 +133,5 @@ FAMILY = Family(
     estimated_by="gradient",
     load=load,
     build=build,
+    init_from=INIT_GPT2,
 )

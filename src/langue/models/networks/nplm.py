@@ -11,58 +11,24 @@ Letters: B predictions, n order, m width of a word vector, h hidden units, V voc
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
 
-import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from langue.base.arrays import Floats, Ids, Int64Array
-from langue.base.config import Config
 from langue.base.seeds import derive
 from langue.models.family import Family
+from langue.models.networks.config import NPLMConfig
+from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.dropout import drop
-from langue.nn.fast.cross_entropy import head_cross_entropy
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Causal, Vocabulary
 from langue.tokens.contexts import ContextBatches, Contexts, contexts_of
 from langue.tokens.store import Split
 
 SCORED = 1024  # predictions at a time: logits of 1,024 x 10,000 are 40 MB
-
-Count = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class Shape(NamedTuple):
-    order: int  # n
-    width: int  # m
-    hidden: int  # h
-
-
-# small: the size of the paper's on the Brown corpus; the others: what 5 and 50 MB of text can fill
-SIZES = {"small": Shape(5, 30, 100), "medium": Shape(5, 100, 300), "large": Shape(6, 200, 800)}
-
-
-class NPLMConfig(Config, frozen=True):
-    """One dial, and the numbers behind it: 0 takes what the size says."""
-
-    size: Literal["small", "medium", "large"] = "medium"
-    order: Count = 0  # sees order - 1 tokens
-    width: Count = 0
-    hidden: Count = 0
-    direct: bool = False  # W: learns faster, generalizes a little less (section 4.2)
-    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.3 helps after many epochs
-
-    def check(self) -> None:
-        if self.order == 1:
-            raise ValueError("order 1 sees no word at all; take 2 or more, or the family ngram")
-
-    @property
-    def shape(self) -> Shape:
-        size = SIZES[self.size]
-        return Shape(self.order or size.order, self.width or size.width, self.hidden or size.hidden)
 
 
 class NPLM(nn.Module, Causal):
@@ -108,7 +74,7 @@ class NPLM(nn.Module, Causal):
     def loss(self, batch: Contexts) -> torch.Tensor:
         """Sum of the cross-entropies, in nats."""
         before, targets = (torch.from_numpy(part).to(self.device) for part in batch)
-        return head_cross_entropy(self(before), self.head.weight, targets, self.head.bias)
+        return linear_cross_entropy(self(before), self.head.weight, targets, self.head.bias)
 
     def flops_per_token(self) -> float:
         """Of one training step: 6 for each weight that multiplies."""

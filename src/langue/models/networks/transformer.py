@@ -16,58 +16,20 @@ Letters: B batch, T time, S time of the source (its `<eos>` included), C channel
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
 
-import msgspec
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from langue.base.config import Config
 from langue.base.seeds import derive
 from langue.models.family import Family
-from langue.nn.attention import Attention, Mask, Past, causal_mask
+from langue.models.networks.config import TransformerConfig
+from langue.nn.attention import Attention, Mask, causal_mask
+from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
-from langue.nn.weights import load_weights, save_weights, saved_tensor
+from langue.nn.weights import load_weights, saved_tensor
 from langue.protocols import Causal, Vocabulary
-
-Count = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class Shape(NamedTuple):
-    layers: int  # of the encoder, and as many of the decoder
-    width: int
-    heads: int
-    context: int
-
-
-# "base" is the paper's (table 3); the others learn in minutes on two cores
-SIZES = {"tiny": Shape(2, 128, 4, 128), "small": Shape(3, 256, 4, 128), "base": Shape(6, 512, 8, 256)}
-
-
-class TransformerConfig(Config, frozen=True):
-    """One dial, and the numbers behind it: 0 takes what the size says."""
-
-    size: Literal["tiny", "small", "base"] = "tiny"
-    layers: Count = 0
-    width: Count = 0
-    heads: Count = 0
-    context: Count = 0  # tokens of a part of a document
-    separator: str = ""  # text between source and target, as "\t"; empty: documents have no such parts
-    norm: Literal["post", "pre"] = "post"  # the paper's; "pre" learns without a warm-up (Xiong et al. 2020)
-    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # the paper's 0.1 is for many epochs
-
-    def check(self) -> None:
-        if self.shape.width % self.shape.heads:
-            raise ValueError(f"width {self.shape.width} is not a multiple of heads {self.shape.heads}")
-        if self.shape.width % 2:
-            raise ValueError(f"sinusoidal positions need an even width, not {self.shape.width}")
-
-    @property
-    def shape(self) -> Shape:
-        given = (self.layers, self.width, self.heads, self.context)
-        return Shape(*(own or default for own, default in zip(given, SIZES[self.size], strict=True)))
 
 
 def sinusoids(positions: torch.Tensor, C: int) -> torch.Tensor:
@@ -205,9 +167,6 @@ class Transformer(EncoderDecoder):
         half of it where it is causal."""
         L, C, _, T = self.config.shape
         return 6.0 * sum(parameter.numel() for parameter in self.parameters()) + 30.0 * L * C * T
-
-    def save(self, folder: Path) -> None:
-        save_weights(self, folder)
 
 
 def build(config: TransformerConfig, vocabulary: Vocabulary, seed: int) -> Transformer:

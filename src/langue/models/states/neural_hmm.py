@@ -37,7 +37,7 @@ from langue.models.states.hmm.cluster_tables import Tables, expect
 from langue.models.states.hmm.clustered import ClusteredDecoder, ClusteredHMM
 from langue.models.states.hmm.model import HMM, StatePath
 from langue.protocols import Causal, Vocabulary
-from langue.tokens.batches import Batch
+from langue.tokens.batch import Batch
 from langue.tokens.store import TokenStore
 
 WEIGHTS = "network.safetensors"

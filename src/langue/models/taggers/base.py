@@ -33,8 +33,6 @@ class NeuralTagger(nn.Module, Tagger, ABC):
         constraints: only tag sequences that spell spans.
     """
 
-    interrupted = False  # whether Ctrl-C ended its training early
-
     def __init__(
         self, columns: Sequence[str], labels: Labels, C: int, head: Head, *, constraints: bool
     ) -> None:
@@ -57,7 +55,9 @@ class NeuralTagger(nn.Module, Tagger, ABC):
     def loss(self, sentences: Sequence[Sentence], tags: Array) -> torch.Tensor:
         """Σ -log p(tags | sentence) in nats; tags `(N,)` are numbers of labels, or `UNKNOWN_TAG`."""
         known = torch.from_numpy(tags.astype(np.int64)).to(self.device)
-        return self.head.loss(self(sentences), known, _lengths(sentences))
+        states = self(sentences)
+        with torch.autocast(self.device.type, enabled=False):  # the head is exact whatever the encoder is
+            return self.head.loss(states.float(), known, _lengths(sentences))
 
     @torch.inference_mode()
     def tag(self, sentences: Sequence[Sentence]) -> list[tuple[str, ...]]:

@@ -15,23 +15,20 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import msgspec
 import numpy as np
 import torch
-from torch import nn
 
 from langue.base.arrays import Int64Array
 from langue.base.config import Config, decode
-from langue.base.errors import LangueError
 from langue.base.seeds import derive
 from langue.corpus.normalize import Normalization
 from langue.corpus.schemes import Scheme
 from langue.corpus.tagged import Sentence
 from langue.models.encoders.base import MaskedModel
+from langue.models.encoders.build import build_encoder
 from langue.models.family import Family
-from langue.models.registry import family
 from langue.models.taggers.base import NeuralTagger
 from langue.models.taggers.heads import Head
 from langue.models.taggers.labels import Labels
 from langue.nn.dropout import drop
-from langue.nn.fast.choices import autocast
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Tagger, Vocabulary
 from langue.tokens.masked import packed
@@ -43,7 +40,7 @@ _HAN = re.compile(f"[{HAN}]")
 
 
 class EncoderTaggerConfig(Config, frozen=True):
-    """What a folder says of itself; a user sets `tasks.finetune_tagger.TagConfig`."""
+    """What a folder says of itself; a user sets `tasks.tag.TagConfig`."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {"normalisation": "normalization"}
 
@@ -174,8 +171,7 @@ class EncoderTagger(NeuralTagger):
         if not read.windows:
             return torch.zeros(0, self.encoder.width, device=self.device)
         batch = packed(read.windows, self.encoder.window)
-        with autocast(self.device, "auto" if self.training else "float32"):
-            hidden = self.encoder.read(batch).flatten(0, 1).float()  # (B T, C)
+        hidden = self.encoder.read(batch).flatten(0, 1).float()  # (B T, C)
         numbers, places = self.encoder.marked(batch.pairs)
         begins = places[numbers.argsort()]  # of each window
         chosen = torch.tensor([read.window, read.place], device=hidden.device)
@@ -193,13 +189,8 @@ def build(config: EncoderTaggerConfig, tokenizer: Tokenizer, seed: int) -> Encod
     Raises:
         LangueError: that family is no encoder.
     """
-    kind = family(config.encoder)
-    assert kind.build is not None
     vocabulary = Vocabulary(config.vocabulary["size"], config.vocabulary["eos"])
-    stored = decode(kind.config, config.encoder_config, "encoder", stored=True)
-    encoder: nn.Module = kind.build(stored, vocabulary, seed)
-    if not isinstance(encoder, MaskedModel):
-        raise LangueError(f"{config.encoder} does not read in both directions; fine-tune bert or albert")
+    encoder = build_encoder(config.encoder, config.encoder_config, vocabulary, seed)
     model = EncoderTagger(config, encoder, tokenizer)
     model.initialize(seed)
     return model

@@ -18,12 +18,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from langue.base.arrays import Array, Float64Array, Floats
-from langue.base.config import Config
-from langue.base.errors import LangueError
-from langue.base.files import read_json
+from langue.base.checked import ArraySpec, check, damaged, read_tensors
+from langue.base.config import Config, read_struct
+from langue.base.errors import Damaged, LangueError
+from langue.corpus.schemes import Scheme
 from langue.corpus.tagged import Sentence, groups
 from langue.inference.chain import offsets_of
 from langue.inference.second_order import Chain2, n_best2, posteriors2, viterbi2
@@ -49,6 +50,27 @@ class HMMTaggerConfig(Config, frozen=True):
     encoding: Encoding = "BIOES"  # of spans, inside
     constraints: bool = True  # only tag sequences that spell spans
     decoding: Literal["viterbi", "posterior"] = "viterbi"  # posterior: the likeliest tag of each token
+
+
+MOST_LOG = 1e6  # of what an ending is worth: no sum of some is infinite
+ARRAYS = {  # natural logs
+    "transition": ArraySpec("float64", ("K + 1", "K + 1", "K"), most=0, impossible=True),
+    "end": ArraySpec("float64", ("K + 1", "K"), most=0, impossible=True),
+    "prior": ArraySpec("float64", ("K",), most=0),
+    "lexicon": ArraySpec("float64", ("words", "K"), most=0, impossible=True),
+    "endings": ArraySpec("float64", ("endings", "K"), most=MOST_LOG, impossible=True),
+}
+
+
+class Table(msgspec.Struct):
+    """What a folder says in words."""
+
+    columns: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    labels: tuple[str, ...]
+    scheme: Scheme | None
+    encoding: Scheme | None
+    words: list[str]
+    endings: list[str]
 
 
 class HMMTagger(Tagger):
@@ -159,15 +181,9 @@ class HMMTagger(Tagger):
             "endings": np.array(list(self.endings.values())).reshape(-1, len(self.labels)),
         }
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / WEIGHTS)
-        table: dict[str, Any] = {
-            "columns": self.columns,
-            "labels": self.labels,
-            "scheme": self.names.scheme,
-            "encoding": self.names.encoding,
-            "words": list(self.lexicon),
-            "endings": list(self.endings),
-        }
-        (folder / LEXICON).write_text(json.dumps(table, ensure_ascii=False), encoding="utf-8")
+        table = Table(self.columns, *self.names, list(self.lexicon), list(self.endings))
+        text = json.dumps(msgspec.structs.asdict(table), ensure_ascii=False)
+        (folder / LEXICON).write_text(text, encoding="utf-8")
 
 
 def capital_class(word: str) -> str:
@@ -273,14 +289,33 @@ def ending_scores(
 
 
 def load(folder: Path, config: HMMTaggerConfig, vocabulary: Vocabulary | None = None) -> HMMTagger:
-    table, arrays = read_json(folder / LEXICON), load_file(folder / WEIGHTS)
-    labels = Labels(tuple(table["labels"]), table["scheme"], table["encoding"])
+    """Read a model folder.
+
+    Raises:
+        LangueError: a table is not what it must be; it is named.
+    """
+    table, arrays = read_struct(Table, folder / LEXICON), read_tensors(folder / WEIGHTS)
+    labels = Labels(table.labels, table.scheme, table.encoding)
+    labels.check(folder / LEXICON)
+    counts = {"K": len(labels.names), "words": len(table.words), "endings": len(table.endings)}
+    check(arrays, folder / WEIGHTS, ARRAYS, **counts)
+    if "" not in table.endings:
+        raise Damaged(f"{folder / LEXICON}.endings: the empty one is missing; make it again")
+    chain, fixed = Chain2(arrays["transition"], arrays["end"]), labels.chain(constraints=config.constraints)
+    K = len(labels.names)
+    for name, own, other in (
+        ("transition", chain.transition[:, :K], fixed.transition),
+        ("transition", chain.transition[:, K], fixed.start),
+        ("end", chain.end[:, :K], fixed.end),
+    ):
+        if not (np.isfinite(own) == np.isfinite(other)).all():
+            raise damaged(folder / WEIGHTS, name, "does not permit what the labels permit")
     return HMMTagger(
-        table["columns"],
+        table.columns,
         labels,
-        Chain2(arrays["transition"], arrays["end"]),
-        dict(zip(table["words"], arrays["lexicon"], strict=True)),
-        dict(zip(table["endings"], arrays["endings"], strict=True)),
+        chain,
+        dict(zip(table.words, arrays["lexicon"], strict=True)),
+        dict(zip(table.endings, arrays["endings"], strict=True)),
         arrays["prior"],
         config,
     )

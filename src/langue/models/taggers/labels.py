@@ -5,12 +5,13 @@ middle), and only sequences that spell spans may be permitted.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from langue.base.arrays import Array, Float64Array
-from langue.base.errors import LangueError
+from langue.base.errors import Damaged, LangueError
 from langue.base.progress import log
 from langue.corpus.schemes import OUTSIDE, Scheme, convert, may_follow, obeys, scheme_of
 from langue.corpus.tagged import UNKNOWN, Sentence
@@ -34,6 +35,15 @@ class Labels(NamedTuple):
         if self.scheme and self.encoding and self.scheme != self.encoding:
             return tuple(convert(chosen, self.scheme))
         return tuple(chosen)
+
+    def check(self, where: Path) -> None:
+        """See that there are labels, and none twice.
+
+        Raises:
+            LangueError: it is not so.
+        """
+        if not self.names or len(set(self.names)) < len(self.names):
+            raise Damaged(f"{where}.labels: there must be some, and none twice; make it again")
 
     def chain(self, *, constraints: bool) -> Chain:
         """Scores of 0, or -inf where the encoding does not permit a step."""

@@ -1,12 +1,9 @@
-"""The LSTM step by step (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
+"""The LSTM of `nn/lstm.py` step by step, with a backward pass of its own.
 
 The products of a row's steps that do not wait for one another are one matrix product, forward and
 backward; only the recurrent ones go step by step. In bfloat16 on a CPU this is faster than torch's own
 kernel (`benchmarks/lstm_training.py`), and the state can be set to zero in the middle of a row. In
-float32 torch's kernel is at the machine's peak: use that.
-
-    i, f, g, o = σ, σ, tanh, σ of  W_ih x_t + W_hh h_{t-1} + b
-    c_t = f c_{t-1} + i g           h_t = o tanh(c_t)
+float32 torch's kernel is at the machine's peak.
 
 Rows of the batch are columns here, `(C, B)`: a product then has the recurrent matrix on its left, where it
 is read as it lies. On the right it is laid out anew for each of the T steps, half of their time.
@@ -15,50 +12,33 @@ is read as it lies. On the right it is laid out anew for each of the T steps, ha
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from langue.nn.fast.choices import pad_to, padded_width
 
 
-def lstm(
-    x: torch.Tensor,
-    h: torch.Tensor,
-    c: torch.Tensor,
-    keep: torch.Tensor | None,
-    weight_ih: torch.Tensor,
-    weight_hh: torch.Tensor,
-    bias: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Read rows of T steps.
+class StepwiseLSTM(torch.autograd.Function):
+    """`lstm` of `nn/lstm.py`, of the same arguments; h and c in float32 at least.
 
-    Args:
-        x: `(B, T, inputs)`. Its type is that of the products; sums over time are in float32 at least.
-        h, c: the state before, `(B, C)` each.
-        keep: `(T, B)` in the type of x: 0 where the state is zeros before a step, 1 elsewhere. None: 1.
-        weight_ih: `(4 C, inputs)`; weight_hh: `(4 C, C)`; bias: `(4 C,)`: gates in the order i, f, g, o.
-
-    Returns:
-        Hidden states `(B, T, C)` in the type of x, and h and c after the last step.
+    The type of x is that of the products and of the hidden states; sums over time are in that of the state.
     """
-    wide = torch.promote_types(x.dtype, torch.float32)
-    return _Steps.apply(x, h.to(wide), c.to(wide), keep, weight_ih, weight_hh, bias)  # type: ignore
 
-
-class _Steps(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        x: torch.Tensor,
-        h: torch.Tensor,
-        c: torch.Tensor,
-        keep: torch.Tensor | None,
-        weight_ih: torch.Tensor,
-        weight_hh: torch.Tensor,
-        bias: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        x: Tensor,
+        h: Tensor,
+        c: Tensor,
+        keep: Tensor | None,
+        weight_ih: Tensor,
+        weight_hh: Tensor,
+        bias: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         (B, T, N), width = x.shape, h.shape[1]
-        # Units and inputs are filled up with some that stay 0: they read nothing and tell nothing.
+        # Units and inputs are padded with some that stay 0: they read nothing and tell nothing.
         C, E, half = padded_width(width, x), padded_width(N, x), x.dtype
+        keep = None if keep is None else keep.to(half)
         x = pad_to(x.transpose(0, 1), T, B, E, dtype=half).reshape(T * B, E)
         weight_ih = pad_to(weight_ih.view(4, width, N), 4, C, E, dtype=half).view(4 * C, E)
         weight_hh = pad_to(weight_hh.view(4, width, width), 4, C, C, dtype=half).view(4 * C, C)
@@ -84,9 +64,7 @@ class _Steps(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(
-        ctx: Any, dy: torch.Tensor, dh: torch.Tensor, dc: torch.Tensor
-    ) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> tuple[Tensor | None, ...]:
         x, keep, weight_ih, weight_hh, gates, hs, cs = ctx.saved_tensors
         (T, _, C, B), (width, N) = gates.shape, (dh.shape[1], ctx.inputs)
         i, f, g, o = gates.unbind(1)

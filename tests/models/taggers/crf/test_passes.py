@@ -1,5 +1,6 @@
 """Two passes: what the second sees, by hand; that it learned from documents held out; in use and on disk."""
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -180,7 +181,7 @@ def test_ctrl_c_leaves_the_first_pass(
         number = objectives.index(self) + 1
         evaluations[number] = evaluations.get(number, 0) + 1
         if (number, evaluations[number]) == (objective, evaluation):
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return original(self, theta)
 
     monkeypatch.setattr(Objective, "__call__", stopped)

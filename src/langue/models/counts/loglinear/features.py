@@ -4,26 +4,46 @@ W has a row for each value of a hash: a power of two near the number of features
 as many as there are different ones, so one in four shares its row with another (it costs little).
 """
 
-from typing import NamedTuple
+from pathlib import Path
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from langue.base.arrays import Array
+from langue.base.checked import ArraySpec, check, damaged, rises_within
 from langue.base.compiled import njit
 from langue.tokens.contexts import ContextBatches
 
 CHUNK_TOKENS = 1 << 20  # tokens looked at a time
 LOW = np.uint64(0xFFFFFFFF)
+MOST_SCORE = 600.0  # whose exp is a number
 FEWEST_ROWS, MOST_ROWS = 16, 26  # as powers of two; where a row begins takes 4 bytes: 256 kB to 256 MB
 
 
 class Weights(NamedTuple):
     """θ: b, and W as its non-zero places, row by row."""
 
-    bias: Array  # (V,) float32
-    starts: Array  # (rows + 1,) uint32: where each row of W begins; rows is a power of two
-    word: Array  # (pairs,) uint32: sorted within a row
-    weight: Array  # (pairs,) float32
+    bias: Annotated[Array, ArraySpec("float32", ("V",))]
+    # Where each row of W begins; rows is a power of two.
+    starts: Annotated[Array, ArraySpec("uint32", ("rows + 1",), rising=True, first=0, last="pairs")]
+    word: Annotated[Array, ArraySpec("uint32", ("pairs",), below="V")]  # sorted within a row
+    weight: Annotated[Array, ArraySpec("float32", ("pairs",))]
+
+    def check(self, where: Path, V: int, features: int) -> None:
+        """See that rows lie in W, and that the scores of a context have an exp.
+
+        Raises:
+            LangueError: an array is not what it must be; it is named.
+        """
+        rows = check(self, where, V=V)["rows"]
+        if rows < 1 or rows & (rows - 1):
+            raise damaged(where, "starts", f"are of {rows} rows, which is no power of two")
+        if not rises_within(self.word, self.starts):
+            raise damaged(where, "word", "does not rise within a row")
+        most = MOST_SCORE / (features + 1)
+        for name, array in (("bias", self.bias), ("weight", self.weight)):
+            if len(array) and max(-array.min(), array.max()) > most:
+                raise damaged(where, name, f"holds a weight beyond ±{most:.0f}")
 
 
 def count_of(order: int, skips: bool) -> int:

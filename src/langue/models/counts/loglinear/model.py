@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from langue.base.arrays import Floats, Ids, Int64Array
+from langue.base.checked import once, read_array
 from langue.base.compiled import njit
 from langue.models.counts.loglinear.features import Weights, count_of, hashes
 from langue.protocols import Causal, Vocabulary
@@ -31,6 +32,7 @@ class LogLinear(Causal):
         self.base = np.exp(weights.bias.astype(np.float64))  # exp(b), of which Z is made
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        self.vocabulary.check(*sequences)
         found = []
         for ids in sequences:
             before = contexts_of(ids[:-1], self.order, self.vocabulary.eos)[: len(ids)]
@@ -41,6 +43,7 @@ class LogLinear(Causal):
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "LogLinearDecoder":
+        self.vocabulary.check(*prompts)
         last = [contexts_of(ids, self.order, self.vocabulary.eos)[-1] for ids in prompts]
         return LogLinearDecoder(self, np.array(last, np.int64).reshape(len(prompts), self.order - 1))
 
@@ -54,10 +57,15 @@ class LogLinear(Causal):
 
     @classmethod
     def load(cls, folder: Path, vocabulary: Vocabulary, order: int, skips: bool) -> "LogLinear":
-        """Map the weights of a model folder."""
-        files = (folder / f"{name}.npy" for name in Weights._fields)
-        arrays = (np.asarray(np.load(file, mmap_mode="r", allow_pickle=False)) for file in files)
-        return cls(vocabulary, order, skips, Weights(*arrays))
+        """Map the weights of a model folder.
+
+        Raises:
+            LangueError: an array is not what it must be; it is named.
+        """
+        files = [folder / f"{name}.npy" for name in Weights._fields]
+        weights, features = Weights(*map(read_array, files)), count_of(order, skips)
+        once(files, (vocabulary.size, features), lambda: weights.check(folder, vocabulary.size, features))
+        return cls(vocabulary, order, skips, weights)
 
 
 class LogLinearDecoder:
@@ -77,6 +85,7 @@ class LogLinearDecoder:
         return found
 
     def append(self, ids: Ids) -> None:
+        self.model.vocabulary.check(ids)
         self.before = np.c_[self.before[:, 1:], np.asarray(ids, np.int64)]
 
     def select(self, rows: Sequence[int]) -> None:

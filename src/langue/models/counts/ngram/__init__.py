@@ -23,6 +23,7 @@ from langue.models.counts.ngram.out_of_core import count_in_blocks, mapped
 from langue.models.counts.ngram.prune import prune
 from langue.models.counts.ngram.quantize import quantize
 from langue.models.counts.ngram.tables import Tables
+from langue.models.counts.ngram.trie import load_tables
 from langue.models.family import Family
 from langue.protocols import Causal, Vocabulary
 from langue.tokens.store import TokenStore
@@ -88,7 +89,8 @@ def tables_of(
 
 
 def load(folder: Path, config: NGramConfig, vocabulary: Vocabulary) -> NGram:
-    return model_of(config, vocabulary, Tables.load(folder))
+    tables = load_tables(folder, vocabulary.size, normalized=config.smoothing != "stupid-backoff")
+    return model_of(config, vocabulary, tables)
 
 
 def model_of(config: NGramConfig, vocabulary: Vocabulary, tables: Tables) -> NGram:

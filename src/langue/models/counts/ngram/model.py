@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids
-from langue.base.errors import LangueError
+from langue.base.errors import Mismatch
 from langue.models.counts.ngram.score import distribution, score, step
 from langue.models.counts.ngram.tables import Tables
 from langue.protocols import Causal, Vocabulary
@@ -34,8 +34,8 @@ class NGram(Causal):
         ends = np.cumsum([len(ids) + 1 for ids in sequences], dtype=np.int64)
         stream = np.full(int(ends[-1]) if len(ends) else 0, self.vocabulary.size, np.uint32)
         for ids, end in zip(sequences, ends, strict=True):
+            self._check(np.asarray(ids))
             stream[end - len(ids) : end] = ids
-        self._check(stream)
         found, lengths = score(self.tables, stream)
         parts = [slice(end - len(ids), end) for ids, end in zip(sequences, ends, strict=True)]
         return [found[part] for part in parts], [lengths[part] for part in parts]
@@ -64,18 +64,24 @@ class NGram(Causal):
             The states after it, its natural-log probabilities, and the lengths of the n-grams found.
 
         Raises:
-            LangueError: an id is of no token.
+            Mismatch: an id is of no token, or a state is not one of this model.
         """
+        self._check(np.asarray(ids))
+        self._check_states(np.asarray(states))
         words, after = np.array(ids, np.int64), np.array(states, np.int64)
-        self._check(words)
         log_probs, lengths = np.empty(len(ids), np.float32), np.empty(len(ids), np.uint8)
         step(self.tables, after, words, log_probs, lengths)
         return after, log_probs, lengths
 
     def _check(self, ids: Array) -> None:
-        """Compiled code reads wherever an id points. That of `<s>`, after the vocabulary's, has a node."""
-        if len(ids) and (ids.min() < 0 or ids.max() > self.vocabulary.size):
-            raise LangueError(f"a token id is not one of 0 to {self.vocabulary.size - 1}")
+        """The id of `<s>`, after the vocabulary's, has a node."""
+        self.vocabulary._replace(size=self.vocabulary.size + 1).check(ids)
+
+    def _check_states(self, states: Array) -> None:
+        """A state is a context, or -1: compiled code goes on from wherever it points."""
+        contexts = len(self.tables.log_backoff)
+        if states.size and (states.dtype.kind not in "iu" or states.min() < -1 or states.max() >= contexts):
+            raise Mismatch("a state is not one of this model; states of one model mean nothing to another")
 
     def size(self) -> dict[str, int]:
         return {"ngrams": len(self.tables.suffix), "bytes": sum(array.nbytes for array in self.tables)}
@@ -93,6 +99,7 @@ class NGramDecoder:
 
     def log_probs(self) -> Floats:
         found = np.empty((len(self.states), self.model.vocabulary.size), np.float32)
+        self.model._check_states(np.asarray(self.states))
         for state, row in zip(self.states, found, strict=True):
             distribution(self.model.tables, int(state), row)
         return found

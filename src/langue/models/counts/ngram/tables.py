@@ -11,13 +11,14 @@ of the others, one in eight, are found through a hash index.
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numba import types
 from numba.extending import overload
 
 from langue.base.arrays import Array
+from langue.base.checked import ArraySpec
 from langue.base.compiled import njit, prefetch
 from langue.models.counts.ngram.counts import New
 
@@ -26,6 +27,7 @@ SLOTS = 1.2  # slots of the index for each n-gram in it; fewer make long searche
 EMPTY = np.uint32(0xFFFFFFFF)
 BINS = 256  # values of an order of quantized tables
 SPAN = 1 << 16  # children that 16 bits tell apart
+MOST_LOG = 1e4  # of a backoff, which pruning may raise above 0: no sum of some is infinite
 NO_BINS, NO_BASES = np.empty((2, 0, BINS), np.float32), np.empty(0, np.uint32)
 
 
@@ -35,15 +37,22 @@ class Tables(NamedTuple):
     While they are made, children are numbered in full, and take 16 bytes a context; see `narrow`.
     """
 
-    first: Array  # (order + 1,) int64: the first node of each level, and the end of the last
-    suffix: Array  # (nodes,) uint32: the n-gram less its first word; of a unigram, itself
-    log_prob: Array  # (nodes,) float32: natural log p(last word | words before)
-    log_backoff: Array  # (contexts,) float32: natural log gamma; contexts lie below the highest order
-    children: Array  # (contexts + 1,) uint16: the first child of each context; see `edge`
-    slots: Array  # (slots,) uint32: nodes, hashed by context and word; see `slot_of`
-    bases: Array = NO_BASES  # (2 + words + blocks,) uint32: what children are counted from; see `edge`
-    # Of quantized tables, whose log_prob and log_backoff are uint8; else empty:
-    bins: Array = NO_BINS  # (2, order, BINS) float32: what the codes of each order stand for
+    # The first node of each level, and the end of the last.
+    first: Annotated[Array, ArraySpec("int64", ("order + 1",), rising=True, first=0, last="nodes")]
+    # The n-gram less its first word; of a unigram, itself.
+    suffix: Annotated[Array, ArraySpec("uint32", ("nodes",), below="nodes")]
+    # Natural log p(last word | words before), or its code.
+    log_prob: Annotated[Array, ArraySpec(("float32", "uint8"), ("nodes",), impossible=True)]
+    # Natural log gamma; contexts lie below the highest order.
+    log_backoff: Annotated[Array, ArraySpec(("float32", "uint8"), ("contexts",), most=MOST_LOG)]
+    children: Annotated[
+        Array, ArraySpec(("uint16", "uint32"), ("contexts + 1",))
+    ]  # the first of each: `edge`
+    slots: Annotated[Array, ArraySpec("uint32", ("slots",))]  # nodes, hashed by context and word: `slot_of`
+    # 2, words and blocks: what children are counted from; see `edge`.
+    bases: Annotated[Array, ArraySpec("uint32", ("bases",))] = NO_BASES
+    # What the codes of each order of quantized tables stand for; else empty.
+    bins: Annotated[Array, ArraySpec("float32", (2, "coded", BINS), most=MOST_LOG, impossible=True)] = NO_BINS
 
     @property
     def order(self) -> int:
@@ -128,21 +137,6 @@ class Tables(NamedTuple):
             if name in self._field_defaults and not array.size:
                 continue
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
-
-    @classmethod
-    def load(cls, folder: Path) -> "Tables":
-        """Map the tables of a model folder: what is used is read, when it is used.
-
-        Folders of old have children numbered in full, which a model then makes narrow.
-        """
-        files = {name: folder / f"{name}.npy" for name in cls._fields}
-        return cls(
-            **{
-                name: np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
-                for name, file in files.items()
-                if file.exists() or name not in cls._field_defaults
-            }
-        ).frozen()
 
 
 def index_of(children: Array, word: Array, new: New = np.empty) -> Array:

@@ -47,7 +47,7 @@ def estimate(config: HMMConfig, store: TokenStore) -> HMM:
 
 
 def load(folder: Path, config: HMMConfig, vocabulary: Vocabulary) -> HMM:
-    return HMM.load(folder, vocabulary, config.states)
+    return HMM.load(folder, vocabulary, config.states, config.order)
 
 
 FAMILY = Family(

@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from langue.base.arrays import Float64Array, Floats, Ids, Int32Array
-from langue.base.errors import LangueError
 from langue.base.groups import grouped
 from langue.inference.batched import Packed, advance, forward, map_products, opened, pack
 from langue.inference.chain import Chain, offsets_of
@@ -36,7 +35,6 @@ class HMM(Causal):
 
     window: int | None = None
     stride: int | None = None
-    interrupted = False  # whether Ctrl-C ended its estimation early
 
     def __init__(self, vocabulary: Vocabulary, parameters: Parameters) -> None:
         self.vocabulary = vocabulary
@@ -50,6 +48,7 @@ class HMM(Causal):
 
     @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        self.vocabulary.check(*sequences)
         found = [np.empty(len(ids), np.float32) for ids in sequences]
 
         def work(group: list[int]) -> None:
@@ -68,6 +67,7 @@ class HMM(Causal):
 
     @torch.inference_mode()
     def decoder(self, prompts: Sequence[Ids]) -> "HMMDecoder":
+        self.vocabulary.check(*prompts)
         start, _, transition, _ = self.parameters
         states = opened(start.repeat(len(prompts), 1), transition)
         for group in self._groups(prompts):
@@ -81,6 +81,7 @@ class HMM(Causal):
     def states(self, sequences: Sequence[Ids]) -> list[StatePath]:
         """The likeliest states behind each sequence, and the probability of each state at each token."""
         start, _, transition, emission = (part.log().numpy() for part in self.parameters)
+        self.vocabulary.check(*sequences)
         found = []
         for ids in sequences:
             unary, offsets = emission[np.asarray(ids, np.int64)], offsets_of([len(ids)])
@@ -95,7 +96,7 @@ class HMM(Causal):
         return found
 
     def _groups(self, sequences: Sequence[Ids]) -> list[list[int]]:
-        """Numbers of sequences that are not empty, in groups of about `CHUNK_MESSAGES` messages."""
+        """Array of sequences that are not empty, in groups of about `CHUNK_MESSAGES` messages."""
         width = messages(self.parameters)
         some = [index for index, ids in enumerate(sequences) if len(ids)]
         some.sort(key=lambda index: len(sequences[index]))
@@ -119,16 +120,13 @@ class HMM(Causal):
         save_file(arrays, folder / WEIGHTS)
 
     @classmethod
-    def load(cls, folder: Path, vocabulary: Vocabulary, K: int) -> "HMM":
+    def load(cls, folder: Path, vocabulary: Vocabulary, K: int, order: int) -> "HMM":
         """Read the parameters of a model folder.
 
         Raises:
-            LangueError: they are not those of this configuration.
+            LangueError: they are not those of this configuration, or no probabilities.
         """
-        arrays = load_file(folder / WEIGHTS)
-        if arrays["emission"].shape != (vocabulary.size, K):
-            raise LangueError(f"{folder / WEIGHTS} does not fit the model; train it again")
-        return cls(vocabulary, Parameters(**{name: part.double() for name, part in arrays.items()}))
+        return cls(vocabulary, Parameters.load(folder / WEIGHTS, vocabulary.size, K, order))
 
 
 def _second(transition: Float64Array, start: Float64Array) -> Chain2:
@@ -153,6 +151,7 @@ class HMMDecoder:
         return scores
 
     def append(self, ids: Ids) -> None:
+        self.model.vocabulary.check(ids)
         local = self.model.parameters.emission[torch.from_numpy(np.asarray(ids, np.int64))]
         here = self.states * (local if self.states.ndim == 2 else local[:, None])
         here /= here.flatten(1).sum(1).view(-1, *[1] * (here.ndim - 1))

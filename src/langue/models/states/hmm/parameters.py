@@ -1,24 +1,49 @@
 """The parameters of an HMM, and where estimation starts."""
 
-from typing import NamedTuple
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
 
 from langue.base.arrays import Array
+from langue.base.checked import ArraySpec, arrays_of, check, damaged, read_tensors
 from langue.models.counts.exchange import exchange
 from langue.models.states.hmm.classes import kmeans
 
+TINY = 1e-45  # the smallest 32-bit number above 0
+TOLERANCE = 1e-3  # of sums of 32-bit numbers, one for each word
 NOISE = 0.1  # share of every start that is random: states that are alike would stay alike
 
 
 class Parameters(NamedTuple):
-    """Probabilities, float64."""
+    """Probabilities, float64; on disk float32."""
 
-    start: torch.Tensor  # (K,) first state of a document
-    middle: torch.Tensor  # (K,) first state of a piece cut from inside a document; training only
-    transition: torch.Tensor  # (K, K) from, to; or (K + 1, K, K) from two before (K: none), from, to
-    emission: torch.Tensor  # (V, K) of each word, by state; a column sums to one
+    start: Annotated[torch.Tensor, ArraySpec("float32", ("K",), least=0)]  # first state of a document
+    # First state of a piece cut from inside a document; training only.
+    middle: Annotated[torch.Tensor, ArraySpec("float32", ("K",), least=0)]
+    # From, to; of the second order (K + 1, K, K): from two before (K: none), from, to.
+    transition: Annotated[torch.Tensor, ArraySpec("float32", ("K", "K"), least=0)]
+    # Of each word, by state; a column sums to one. Every state may emit every word, so no text is impossible.
+    emission: Annotated[torch.Tensor, ArraySpec("float32", ("V", "K"), least=TINY)]
+
+    @classmethod
+    def load(cls, path: Path, V: int, K: int, order: int) -> "Parameters":
+        """Read a file that `HMM.save` wrote.
+
+        Raises:
+            LangueError: an array is not what it must be; it is named.
+        """
+        arrays = read_tensors(path)
+        specs = arrays_of(cls)
+        if order == 2:
+            specs["transition"] = replace(specs["transition"], shape=("K + 1", "K", "K"))
+        check(arrays, path, specs, V=V, K=K)
+        for name, axis in (("start", 0), ("middle", 0), ("transition", -1), ("emission", 0)):
+            if not (np.abs(arrays[name].sum(axis, dtype=np.float64) - 1) <= TOLERANCE).all():
+                raise damaged(path, name, "holds probabilities that do not sum to one")
+        return cls(*(torch.from_numpy(arrays[name]).double() for name in cls._fields))
 
     @property
     def n_states(self) -> int:

@@ -7,8 +7,10 @@ import numpy as np
 import torch
 
 from langue.base.arrays import Array
+from langue.base.errors import LangueError
 from langue.base.progress import bar, log
 from langue.base.seeds import generator
+from langue.base.stop import Stop
 from langue.models.states.hmm.baum_welch import Pieces, Prior, Step, baum_welch, cut, log_likelihood
 from langue.models.states.hmm.model import HMM
 from langue.models.states.hmm.parameters import Parameters, class_start, random_start, second_order
@@ -32,37 +34,30 @@ def train(config: "HMMConfig", store: TokenStore) -> HMM:
     )
     prior = Prior(config.emission_prior, config.transition_prior, torch.from_numpy(unigram))
     best = Best(held_out)
-    with bar("estimating (hmm)", total=config.iterations) as shown:
+    with bar("estimating (hmm)", total=config.iterations) as shown, Stop() as stop:
 
         def after(step: Step) -> bool:
+            if not math.isfinite(step.log_likelihood):
+                raise LangueError(f"the log-likelihood is {step.log_likelihood} in pass {step.number}")
             shown.advance()
             nats = -step.log_likelihood / len(pieces.tokens)
             valid = best.see(step.parameters)
             note = f"training {nats:.4f} nats a token" + (f", validation {valid:.4f}" if valid else "")
             shown.note(note)
             log.info("pass %d: %s", step.number, note)
-            return best.is_over
+            return best.is_over or stop.asked
 
-        interrupted = False
-        start = _start(config, pieces, unigram, prior)
-        try:
-            baum_welch(
-                start,
-                pieces,
-                prior,
-                iterations=config.iterations,
-                tolerance=config.tolerance,
-                batch_tokens=config.batch_tokens,
-                after=after,
-            )
-        except KeyboardInterrupt:
-            if best.parameters is None:
-                raise
-            interrupted = True
+        baum_welch(
+            _start(config, pieces, unigram, prior, stop),
+            pieces,
+            prior,
+            iterations=config.iterations,
+            tolerance=config.tolerance,
+            batch_tokens=config.batch_tokens,
+            after=after,
+        )
     assert best.parameters is not None
-    model = HMM(vocabulary, best.parameters)
-    model.interrupted = interrupted
-    return model
+    return HMM(vocabulary, best.parameters)
 
 
 def _held_out(store: TokenStore, longest: int) -> Pieces | None:
@@ -100,7 +95,7 @@ class Best:
         return self.worse >= self.PATIENCE
 
 
-def _start(config: "HMMConfig", pieces: Pieces, unigram: Array, prior: Prior) -> Parameters:
+def _start(config: "HMMConfig", pieces: Pieces, unigram: Array, prior: Prior, stop: Stop) -> Parameters:
     """Where estimation starts: of several restarts the one that is likeliest after `TRIAL` passes."""
     begins = np.zeros(len(pieces.tokens), bool)
     begins[pieces.offsets[:-1]] = True
@@ -115,16 +110,22 @@ def _start(config: "HMMConfig", pieces: Pieces, unigram: Array, prior: Prior) ->
             start = second_order(start, draw)
         if config.restarts == 1:
             return start
-        tried = _Steps()
+        tried = _Steps(stop)
         baum_welch(start, pieces, prior, iterations=TRIAL, tolerance=0.0, after=tried)
         log.info("start %d: objective %.1f", restart, tried[-1].objective)
         starts.append(tried[-1])
+        if stop.asked:
+            break
     return max(starts, key=lambda step: step.objective).parameters
 
 
 class _Steps(list[Step]):
-    """Passes as they come; never the last."""
+    """Passes as they come, until a stop is asked for."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__()
+        self._stop = stop
 
     def __call__(self, step: Step) -> bool:
         self.append(step)
-        return False
+        return self._stop.asked

@@ -7,6 +7,7 @@ attributes that depend on the same word in the same place form one bundle: a tok
 for each place, where it would have dozens of attributes.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -205,6 +206,10 @@ class Extractor:
             return names[value]
         place = value - len(names)
         return f"<start-{place + 1}>" if place < FARTHEST else f"<end+{place - FARTHEST + 1}>"
+
+    def combinations(self, template: Template) -> int:
+        """How many integers stand for the values of a template's parts: they run from 0."""
+        return math.prod(map(self._size, template.parts))
 
     def _size(self, part: Part) -> int:
         return len(self.values[part.name].numbers) + EDGES

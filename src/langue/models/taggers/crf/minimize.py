@@ -40,7 +40,7 @@ def minimize(
     l1: float = 0.0,
     steps: int,
     tolerance: float,
-    after: Callable[[Step], object] = lambda step: None,
+    after: Callable[[Step], bool] = lambda step: False,
 ) -> Step:
     """Minimize loss(θ) + l1 ‖θ‖₁.
 
@@ -48,7 +48,7 @@ def minimize(
         loss: returns a value and its gradient; any smooth penalty is part of it.
         steps: at most so many.
         tolerance: stop when the loss fell by less than this share of itself over `PERIOD` steps.
-        after: called with every step.
+        after: called with every step; true stops.
 
     Returns:
         The last step.
@@ -81,7 +81,8 @@ def minimize(
             history.append((difference, change, curvature))
         theta, value, gradient = moved, new_value, new_gradient
         step = Step(step.number + 1, theta, value, step.evaluations + search.evaluations)
-        after(step)
+        if after(step):
+            break
         losses.append(value)
         if len(losses) > PERIOD and losses[-PERIOD - 1] - value < tolerance * abs(value):
             break

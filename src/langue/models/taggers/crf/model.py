@@ -2,27 +2,54 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import msgspec
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from langue.base.arrays import Array, Float64Array, Floats
-from langue.base.errors import LangueError
-from langue.base.files import read_json
+from langue.base.checked import ArraySpec, arrays_of, check, damaged, read_tensors
+from langue.base.config import read_struct
+from langue.corpus.schemes import Scheme
 from langue.corpus.tagged import Sentence, groups
 from langue.inference.chain import Chain
 from langue.inference.maxproduct import n_best, viterbi
 from langue.inference.sumproduct import log_partition, posteriors
 from langue.models.taggers.crf.features import Extractor
 from langue.models.taggers.crf.objective import Features, chain_of, score
+from langue.models.taggers.crf.templates import parse
 from langue.models.taggers.labels import Labels
 from langue.protocols import Tagger, Weight
 
 WEIGHTS = "weights.safetensors"
 FEATURES = "features.json"
 CHUNK_TOKENS = 1 << 15  # tokens tagged at a time: their scores stay in cache, and words are met again
+MOST = 1e6  # of a weight: no sum of some is infinite
+ARRAYS = {
+    **arrays_of(Features),
+    "theta": ArraySpec("float32", ("weights",), least=-MOST, most=MOST),
+    # Of the extractor: the integers of its attributes, and where those of each template begin.
+    "keys": ArraySpec("int64", ("attributes",)),
+    "starts": ArraySpec("int64", ("templates + 1",), rising=True, first=0, last="attributes"),
+    # Which labels may follow which, begin and end a sentence.
+    "permitted": ArraySpec("bool", ("K", "K")),
+    "start": ArraySpec("bool", ("K",)),
+    "end": ArraySpec("bool", ("K",)),
+}
+
+
+class Table(msgspec.Struct):
+    """What a folder says in words."""
+
+    templates: tuple[str, ...]
+    columns: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    labels: tuple[str, ...]
+    scheme: Scheme | None
+    encoding: Scheme | None
+    values: dict[str, list[str]]  # of each part of a template, by number
 
 
 class CRF(Tagger):
@@ -32,8 +59,6 @@ class CRF(Tagger):
         theta: `(P + Q,)` weights, see `objective`.
         fixed: the scores of the constraints.
     """
-
-    interrupted = False  # whether Ctrl-C ended its training early
 
     def __init__(
         self, extractor: Extractor, features: Features, theta: Array, labels: Labels, fixed: Chain
@@ -106,30 +131,34 @@ class CRF(Tagger):
             "permitted": np.isfinite(self.chain.transition),
         }
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / WEIGHTS)
-        table: dict[str, Any] = {
-            "templates": self.extractor.texts,
-            "columns": self.columns,
-            "labels": self.labels,
-            "scheme": self.names.scheme,
-            "encoding": self.names.encoding,
-            "values": {name: values.names() for name, values in self.extractor.values.items()},
-        }
-        (folder / FEATURES).write_text(json.dumps(table, ensure_ascii=False), encoding="utf-8")
+        values = {name: values.names() for name, values in self.extractor.values.items()}
+        table = Table(self.extractor.texts, self.columns, *self.names, values)
+        text = json.dumps(msgspec.structs.asdict(table), ensure_ascii=False)
+        (folder / FEATURES).write_text(text, encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "CRF":
         """Read a model folder.
 
         Raises:
-            LangueError: the weights do not belong to the features.
+            LangueError: the weights do not belong to the features, or are not what they must be.
         """
-        table, arrays = read_json(folder / FEATURES), load_file(folder / WEIGHTS)
-        features = Features(arrays["pointers"], arrays["labels"], arrays["transitions"])
-        if len(arrays["theta"]) != features.size or features.pointers[-1] != len(features.labels):
-            raise LangueError(f"{folder / WEIGHTS} does not fit the model; train it again")
-        extractor = Extractor(
-            table["templates"], table["columns"], table["values"], arrays["keys"], arrays["starts"]
-        )
-        fixed = Chain.of(*(np.where(arrays[name], 0.0, -np.inf) for name in ("permitted", "start", "end")))
-        labels = Labels(tuple(table["labels"]), table["scheme"], table["encoding"])
+        table = read_struct(Table, folder / FEATURES)
+        labels = Labels(table.labels, table.scheme, table.encoding)
+        labels.check(folder / FEATURES)
+        arrays = read_tensors(folder / WEIGHTS)
+        count = len(parse(table.templates, table.columns))
+        sizes = check(arrays, folder / WEIGHTS, ARRAYS, K=len(labels.names), templates=count)
+        if len(arrays["theta"]) != sizes["P"] + sizes["Q"]:
+            raise damaged(folder / WEIGHTS, "theta", "has not one weight for each feature")
+        permitted = [arrays[name] for name in ("permitted", "start", "end")]
+        fixed = labels.chain(constraints=not all(map(np.all, permitted)))
+        for name, one, own in zip(("permitted", "start", "end"), fixed, permitted, strict=True):
+            if not np.array_equal(np.isfinite(one), own):
+                raise damaged(folder / WEIGHTS, name, "is not what the labels permit")
+        features = Features(*(arrays[name] for name in Features._fields))
+        extractor = Extractor(table.templates, table.columns, table.values, arrays["keys"], arrays["starts"])
+        for template, (begin, end) in zip(extractor.templates, pairwise(arrays["starts"]), strict=True):
+            if arrays["keys"][begin:end].max(initial=0) >= extractor.combinations(template):
+                raise damaged(folder / WEIGHTS, "keys", f"holds what is no value of {template}")
         return cls(extractor, features, arrays["theta"], labels, fixed)

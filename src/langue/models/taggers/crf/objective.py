@@ -8,11 +8,12 @@ expectation over all tags that it may be, and θ·f(x, y) the log of a sum over 
 """
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from langue.base.arrays import Array, Float64Array
+from langue.base.checked import ArraySpec
 from langue.base.compiled import njit
 from langue.base.parallel import count_parts, parallel_map
 from langue.inference.chain import Chain, map_blocks, offsets_of
@@ -27,9 +28,10 @@ PART_POSITIONS = 1 << 17  # of a part of the gradient
 class Features(NamedTuple):
     """Which pairs of an attribute and a tag, and of two tags, have a weight."""
 
-    pointers: Array  # (attributes + 1,) where the tags of each attribute begin
-    labels: Array  # (P,) int32
-    transitions: Array  # (Q, 2) int32: from, to
+    # Where the tags of each attribute begin.
+    pointers: Annotated[Array, ArraySpec("int64", ("attributes + 1",), rising=True, first=0, last="P")]
+    labels: Annotated[Array, ArraySpec("int32", ("P",), below="K")]
+    transitions: Annotated[Array, ArraySpec("int32", ("Q", 2), below="K")]  # from, to
 
     @property
     def size(self) -> int:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from langue.base.arrays import Floats
-from langue.base.errors import LangueError
+from langue.base.errors import Interrupted, LangueError
 from langue.base.progress import log
+from langue.base.stop import Stop
 from langue.corpus.schemes import OUTSIDE, Span, convert, spans
 from langue.corpus.tagged import Columns, Sentence, unit_of
 from langue.models.taggers.crf.document import documents_of
@@ -55,7 +56,6 @@ class TwoPasses(Tagger):
         self.second = second
         self.columns = first.columns
         self.labels = second.labels
-        self.interrupted = second.interrupted
 
     def tag(self, sentences: Sequence[Sentence]) -> list[tuple[str, ...]]:
         return self.second.tag(with_found(self.first, sentences))
@@ -91,7 +91,7 @@ class TwoPasses(Tagger):
 def train_twice(
     config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sentence]
 ) -> CRF | TwoPasses:
-    """Estimate both CRFs; the first alone where Ctrl-C came before the second was begun.
+    """Estimate both CRFs; the first alone where a stop was asked for before the second was begun.
 
     Raises:
         LangueError: a column has the name of an added one, or there is a single document.
@@ -102,23 +102,31 @@ def train_twice(
     fold_of = _folds(sentences)
     templates = config.templates or default_templates(unit_of(sentences), columns)
     config = msgspec.structs.replace(config, templates=templates)
-    first = train(config, columns, sentences)
-    if first.interrupted:
-        return first
-    try:
-        told = _jackknifed(config, columns, sentences, fold_of)
-        log.info("second pass")
-        config = msgspec.structs.replace(config, templates=(*templates, *TEMPLATES))
-        return TwoPasses(first, train(config, (*columns, *ADDED), told))
-    except KeyboardInterrupt:
-        first.interrupted = True
-        return first
+    with Stop() as stop:
+        first = train(config, columns, sentences)
+        if stop.asked:
+            return first
+        try:
+            told = _jackknifed(config, columns, sentences, fold_of, stop)
+            log.info("second pass")
+            config = msgspec.structs.replace(config, templates=(*templates, *TEMPLATES))
+            return TwoPasses(first, train(config, (*columns, *ADDED), told))
+        except Interrupted:
+            return first
 
 
 def _jackknifed(
-    config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sentence], fold_of: Sequence[int]
+    config: "CRFConfig",
+    columns: Sequence[str],
+    sentences: Sequence[Sentence],
+    fold_of: Sequence[int],
+    stop: Stop,
 ) -> list[Sentence]:
-    """The sentences as a first pass leaves them that has not seen their documents."""
+    """The sentences as a first pass leaves them that has not seen their documents.
+
+    Raises:
+        Interrupted: a stop was asked for.
+    """
     told = list(sentences)
     count = max(fold_of) + 1
     for fold in range(count):
@@ -126,8 +134,8 @@ def _jackknifed(
         seen = [one for one, own in zip(sentences, fold_of, strict=True) if own != fold]
         held_out = [index for index, own in enumerate(fold_of) if own == fold]
         model = train(config, columns, seen)
-        if model.interrupted:
-            raise KeyboardInterrupt
+        if stop.asked:
+            raise Interrupted("interrupted before the second pass")
         found = with_found(model, [sentences[index] for index in held_out])
         for index, sentence in zip(held_out, found, strict=True):
             told[index] = sentence

@@ -27,7 +27,7 @@ def descend(
     l2: float,
     epochs: int,
     seed: int,
-    after: Callable[[Step], object] = lambda step: None,
+    after: Callable[[Step], bool] = lambda step: False,
 ) -> Step:
     """Minimize the loss + l2 ‖θ‖² by passes over all sentences, each in a random order of its own."""
     S = len(objective.batch.offsets) - 1
@@ -41,7 +41,8 @@ def descend(
         order = generator(seed, "epoch", epoch).permutation(S)
         theta, loss = _pass(objective, theta, order, shrink, delay + epoch * S)
         step = Step(epoch + 1, theta, loss + l2 * dot(theta, theta), epoch + 1)
-        after(step)
+        if after(step):
+            break
     return step
 
 

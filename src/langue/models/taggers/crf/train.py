@@ -1,12 +1,15 @@
 """Training a CRF: tags to labels, features, weights."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from langue.base.arrays import Float64Array
+from langue.base.errors import Interrupted, LangueError
 from langue.base.progress import bar, log
+from langue.base.stop import Stop
 from langue.corpus.tagged import Sentence, unit_of
 from langue.models.taggers.crf.features import Extractor
 from langue.models.taggers.crf.minimize import Step, dot, minimize
@@ -24,8 +27,9 @@ def train(config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sente
     """Estimate a CRF from tagged sentences.
 
     Raises:
-        LangueError: a template is malformed, no tag is known, or none that spell spans agree with those
-            known of a sentence.
+        LangueError: a template is malformed, no tag is known, none that spell spans agree with those known
+            of a sentence, or the loss is not finite.
+        Interrupted: a stop was asked for in the first step.
     """
     labels, tags = spell_labels(sentences, config.encoding)
     chain = labels.chain(constraints=config.constraints)
@@ -42,53 +46,50 @@ def train(config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sente
         permitted=chain.transition > -np.inf,
     )
     log.info("%s features of %s attributes", f"{features.size:,}", f"{len(extractor.keys):,}")
-    theta, interrupted = _estimate(config, Objective(batch, tags, features, chain))
+    theta = _estimate(config, Objective(batch, tags, features, chain))
     extractor, features, theta = _pruned(extractor, features, theta)
-    model = CRF(extractor, features, theta.astype(np.float32), labels, chain)
-    model.interrupted = interrupted
-    return model
+    return CRF(extractor, features, theta.astype(np.float32), labels, chain)
 
 
-def _estimate(config: "CRFConfig", objective: Objective) -> tuple[Float64Array, bool]:
-    """The weights, and whether Ctrl-C ended the search for them early."""
+def _estimate(config: "CRFConfig", objective: Objective) -> Float64Array:
+    """The weights, of the last step before a stop was asked for."""
     theta = np.zeros(objective.features.size)
-    found = Step(0, theta, np.inf, 0)
-    interrupted = False
 
     def penalized(theta: Float64Array) -> tuple[float, Float64Array]:
         loss, gradient = objective(theta)
         return loss + config.l2 * dot(theta, theta), gradient + (2 * config.l2) * theta
 
-    with bar("training (crf)", total=config.iterations) as shown:
+    with bar("training (crf)", total=config.iterations) as shown, Stop() as stop:
 
-        def after(step: Step) -> None:
-            nonlocal found
-            found = step
+        def after(step: Step) -> bool:
+            if not math.isfinite(step.loss):
+                raise LangueError(
+                    f"the loss is {step.loss} at step {step.number}; try a larger l2 (now {config.l2:g}), or "
+                    "another algorithm"
+                )
             shown.advance()
             shown.note(f"loss {step.loss:,.1f}")
             if step.number % 10 == 0:
                 log.info("step %d: loss %.2f", step.number, step.loss)
+            return stop.asked
 
-        try:
-            if config.algorithm == "sgd":
-                found = descend(
-                    objective, theta, l2=config.l2, epochs=config.iterations, seed=config.seed, after=after
-                )
-            else:
-                found = minimize(
-                    penalized,
-                    theta,
-                    l1=config.l1,
-                    steps=config.iterations,
-                    tolerance=config.tolerance,
-                    after=after,
-                )
-        except KeyboardInterrupt:
-            if not found.number:
-                raise
-            interrupted = True
+        if config.algorithm == "sgd":
+            found = descend(
+                objective, theta, l2=config.l2, epochs=config.iterations, seed=config.seed, after=after
+            )
+        else:
+            found = minimize(
+                penalized,
+                theta,
+                l1=config.l1,
+                steps=config.iterations,
+                tolerance=config.tolerance,
+                after=after,
+            )
+    if stop.asked and found.number < 2:  # after one step weights are nothing but counts
+        raise Interrupted("interrupted before there were weights to keep; nothing was written")
     log.info("%d steps, loss %.2f", found.number, found.loss)
-    return found.theta, interrupted
+    return found.theta
 
 
 def _pruned(

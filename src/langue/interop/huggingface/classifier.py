@@ -1,0 +1,62 @@
+"""Fine-tuned encoders that tell texts apart: `BertForSequenceClassification` and ALBERT's."""
+
+from importlib import import_module
+from typing import Any
+
+from langue.base.errors import Unsupported
+from langue.interop.huggingface import encoders
+from langue.interop.huggingface.folder import HFModel
+from langue.models.encoders.classifier import EncoderClassifier
+from langue.models.folder import ModelFolder
+
+# family of the encoder → module, architecture, and what it calls pooler and the dropout of what is pooled
+KINDS = {
+    "bert": (
+        "langue.interop.huggingface.bert",
+        "BertForSequenceClassification",
+        "bert.pooler.dense",
+        "classifier_dropout",
+    ),
+    "albert": (
+        "langue.interop.huggingface.albert",
+        "AlbertForSequenceClassification",
+        "albert.pooler",
+        "classifier_dropout_prob",
+    ),
+}
+
+
+def write(source: ModelFolder[Any]) -> HFModel:
+    """What a classifier is written as.
+
+    Raises:
+        Unsupported: its encoder, or how it pools, has no such form there.
+    """
+    model: EncoderClassifier = source.model
+    if model.config.encoder not in KINDS:
+        raise Unsupported(
+            f"a classifier on {model.config.encoder} has no form that transformers loads; those on "
+            f"{' and '.join(KINDS)} have"
+        )
+    if model.config.pooling != "cls":
+        raise Unsupported(
+            "transformers classifies by the state of [CLS], and this one by the mean of all; fine-tune it "
+            "with --set pooling=cls"
+        )
+    module, architecture, pooler, dropout = KINDS[model.config.encoder]
+    table, weights = import_module(module).to_hf(model.encoder)
+    prefix: str = import_module(module).ENCODER.prefix
+    weights = {name: part for name, part in weights.items() if name.startswith(prefix)}
+    for name, layer in ((pooler, model.pool), ("classifier", model.out)):
+        weights |= {f"{name}.weight": layer.weight.detach(), f"{name}.bias": layer.bias.detach()}
+    table |= {
+        "architectures": [architecture],
+        "problem_type": "single_label_classification",
+        "id2label": {str(id): label for id, label in enumerate(model.labels)},
+        "label2id": {label: id for id, label in enumerate(model.labels)},
+        dropout: model.config.dropout,
+    }
+    given = '{"text": "…", "text_pair": "…"}' if model.texts == 2 else '"…"'
+    return encoders.folder_of(
+        source, table, weights, f'transformers.pipeline("text-classification", FOLDER)({given})'
+    )

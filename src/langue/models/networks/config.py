@@ -1,0 +1,192 @@
+"""The settings of the networks: one dial, the numbers behind it, and what later papers changed.
+
+A number that is 0 is taken from the size: `shape` has them all.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
+
+import msgspec
+
+from langue.base.config import Config
+from langue.nn.recurrent import Cell
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Probability = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]
+
+
+P = TypeVar("P", bound=NamedTuple)
+
+
+def filled_in(config: Config, preset: P) -> P:
+    """The numbers of a size, but for those that a configuration gives."""
+    given = {name: getattr(config, name, 0) for name in preset._fields}
+    return preset._replace(**{name: number for name, number in given.items() if number})
+
+
+class Shape(NamedTuple):
+    """Of a Transformer."""
+
+    layers: int
+    width: int
+    heads: int
+    context: int
+
+
+class GPT2Config(Config, frozen=True):
+    init_from: str = ""  # what it was initialized from: a model folder, or what langue imports
+    size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
+    layers: Count = 0
+    width: Count = 0
+    heads: Count = 0
+    context: Count = 0
+    dropout: Probability = 0.0  # 0.1 helps after many epochs
+    # Not of the paper; each is off as in the published model.
+    position: Literal["learned", "rotary"] = "learned"  # Su et al. 2021
+    norm: Literal["layer", "rms"] = "layer"  # Zhang and Sennrich 2019
+    activation: Literal["gelu", "relu2", "swiglu"] = "gelu"  # So et al. 2021; Shazeer 2020
+    qk_norm: bool = False  # Henry et al. 2020
+    key_value_heads: Count = 0  # fewer than heads: grouped queries (Ainslie et al. 2023)
+    tied: bool = True  # the head is the embedding
+    z_loss: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # 1e-4 in Chowdhery et al. 2022
+
+    def check(self) -> None:
+        _whole_heads(self.shape)
+        heads, D = self.shape.heads, self.shape.width // self.shape.heads
+        if self.position == "rotary" and D % 2:
+            raise ValueError(f"rotary positions need an even head width, not {D}")
+        if self.key_value_heads and heads % self.key_value_heads:
+            raise ValueError(f"heads {heads} is not a multiple of key_value_heads {self.key_value_heads}")
+
+    @property
+    def shape(self) -> Shape:
+        return filled_in(self, GPT2_SIZES[self.size])
+
+
+# "base" is the GPT-2 of 124 million parameters
+GPT2_SIZES = {"tiny": Shape(4, 256, 4, 256), "small": Shape(6, 384, 6, 256), "base": Shape(12, 768, 12, 1024)}
+
+
+class TransformerConfig(Config, frozen=True):
+    size: Literal["tiny", "small", "base"] = "tiny"
+    layers: Count = 0  # of the encoder, and as many of the decoder
+    width: Count = 0
+    heads: Count = 0
+    context: Count = 0  # tokens of a part of a document
+    separator: str = ""  # text between source and target, as "\t"; empty: documents have no such parts
+    norm: Literal["post", "pre"] = "post"  # the paper's; "pre" learns without a warm-up (Xiong et al. 2020)
+    dropout: Probability = 0.0  # the paper's 0.1 is for many epochs
+
+    def check(self) -> None:
+        _whole_heads(self.shape)
+        if self.shape.width % 2:
+            raise ValueError(f"sinusoidal positions need an even width, not {self.shape.width}")
+
+    @property
+    def shape(self) -> Shape:
+        return filled_in(self, TRANSFORMER_SIZES[self.size])
+
+
+# "base" is the paper's (table 3); the others learn in minutes on two cores
+TRANSFORMER_SIZES = {
+    "tiny": Shape(2, 128, 4, 128),
+    "small": Shape(3, 256, 4, 128),
+    "base": Shape(6, 512, 8, 256),
+}
+
+
+def _whole_heads(shape: Shape) -> None:
+    if shape.width % shape.heads:
+        raise ValueError(f"width {shape.width} is not a multiple of heads {shape.heads}")
+
+
+class RNNShape(NamedTuple):
+    layers: int
+    width: int
+    context: int
+    spread: float  # initial weights are uniform in ± this
+
+
+class RNNConfig(Config, frozen=True):
+    RENAMED: ClassVar[Mapping[str, str]] = {"locked": "variational_dropout"}
+
+    size: Literal["small", "medium", "large"] = "small"
+    cell: Cell = "lstm"  # elman shows the vanishing gradient; gru is a quarter smaller
+    layers: Count = 0
+    width: Count = 0
+    context: Count = 0  # tokens the gradient goes back through; the state itself has no bound
+    dropout: Probability = 0.0  # many epochs over little text want 0.5
+    variational_dropout: bool = False
+    weight_drop: Probability = 0.0
+    tied: bool = False  # input and output embedding are one: fewer weights, better on little text
+
+    @property
+    def shape(self) -> RNNShape:
+        return filled_in(self, RNN_SIZES[self.size])
+
+
+# The three models of Zaremba et al. 2014, section 4.1.
+RNN_SIZES = {
+    "small": RNNShape(2, 200, 20, 0.1),
+    "medium": RNNShape(2, 650, 35, 0.05),
+    "large": RNNShape(2, 1500, 35, 0.04),
+}
+
+
+class CharCNNShape(NamedTuple):
+    layers: int
+    width: int
+    filters: tuple[int, ...]  # of width 1, 2, ...
+    highways: int
+
+
+class CharCNNConfig(Config, frozen=True):
+    size: Literal["small", "large"] = "small"
+    layers: Count = 0
+    width: Count = 0
+    context: Positive = 35  # tokens the gradient goes back through
+    characters: Positive = 15  # width of a character's vector
+    dropout: Probability = 0.0  # the paper's 0.5 is for many epochs
+
+    @property
+    def shape(self) -> CharCNNShape:
+        return filled_in(self, CHARCNN_SIZES[self.size])
+
+
+# The two models of Kim et al. 2016, table 2.
+CHARCNN_SIZES = {
+    "small": CharCNNShape(2, 300, (25, 50, 75, 100, 125, 150), 1),
+    "large": CharCNNShape(2, 650, (50, 100, 150, 200, 200, 200, 200), 2),
+}
+
+
+class NPLMShape(NamedTuple):
+    order: int  # n
+    width: int  # m
+    hidden: int  # h
+
+
+class NPLMConfig(Config, frozen=True):
+    size: Literal["small", "medium", "large"] = "medium"
+    order: Count = 0  # sees order - 1 tokens
+    width: Count = 0
+    hidden: Count = 0
+    direct: bool = False  # W: learns faster, generalizes a little less (section 4.2)
+    dropout: Probability = 0.0  # 0.3 helps after many epochs
+
+    def check(self) -> None:
+        if self.order == 1:
+            raise ValueError("order 1 sees no word at all; take 2 or more, or the family ngram")
+
+    @property
+    def shape(self) -> NPLMShape:
+        return filled_in(self, NPLM_SIZES[self.size])
+
+
+# small: the size of the paper's on the Brown corpus; the others: what 5 and 50 MB of text can fill
+NPLM_SIZES = {
+    "small": NPLMShape(5, 30, 100),
+    "medium": NPLMShape(5, 100, 300),
+    "large": NPLMShape(6, 200, 800),
+}

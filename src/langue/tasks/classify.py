@@ -1,0 +1,119 @@
+"""The task `classify`: what is a text?"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from langue.base.arrays import Int64Array
+from langue.base.errors import LangueError
+from langue.corpus.labeled import Example, read_labeled
+from langue.models.encoders.classifier import FAMILY, ClassifierConfig, EncoderClassifier, build
+from langue.models.folder import ModelFolder
+from langue.protocols import Masked, Vocabulary
+from langue.tasks.classification import Reader, Scores, measure, numbers
+from langue.tasks.task import FinetuneConfig, Head, Labeled, Task, encoder_table, start_encoder
+from langue.tokens.masked import packed
+
+
+class Text(NamedTuple):
+    """A labeled text, or pair, as an encoder reads it."""
+
+    ids: Int64Array
+    types: Int64Array
+    label: int
+
+
+def read(path: Path, layout: object, *, texts: int) -> Labeled[Example]:
+    return Labeled(read_labeled(path, texts=texts))
+
+
+def head(
+    encoder: ModelFolder[Masked],
+    all_examples: Sequence[Example],
+    training: Sequence[Example],
+    settings: FinetuneConfig,
+    *,
+    task: str,
+) -> Head[Example, Text, EncoderClassifier]:
+    """A pooled state, and a linear layer on it.
+
+    Raises:
+        LangueError: there is one label only.
+    """
+    labels = tuple(sorted({example.label for example in all_examples}))
+    if len(labels) < 2:
+        where = all_examples[0].place.rpartition(", line")[0]
+        raise LangueError(f"{where} has one label only, {labels[0]}: there is nothing to tell apart")
+    measure(np.arange(2), np.arange(2))  # a package that is missing is missed now, not after training
+    reader = Reader(encoder.model, encoder.tokenizer, encoder.normalization)
+    says = "cls" if encoder.model.sentence_pairs != "none" else "mean"  # an untrained [CLS] says little
+    config = ClassifierConfig(
+        task=task,  # type: ignore[arg-type]  # one of its two
+        encoder=encoder.family.name,
+        encoder_config=encoder_table(encoder),
+        labels=labels,
+        dropout=settings.dropout,
+        pooling=settings.pooling if settings.pooling != "auto" else says,  # type: ignore[arg-type]
+    )
+
+    def network(seed: int) -> EncoderClassifier:
+        known = encoder.model.vocabulary
+        model = build(config, Vocabulary(known.size, known.eos), seed)
+        if start_encoder(model.encoder, encoder, settings):
+            model.initialize(seed)  # the pooler is the encoder's
+        return model
+
+    def encode(examples: Sequence[Example]) -> list[Text]:
+        answers = numbers(examples, labels)
+        pairs = zip(reader.read(examples), answers, strict=True)
+        return [Text(ids, types, int(answer)) for (ids, types), answer in pairs]
+
+    return Head(
+        config=config,
+        build=network,
+        encode=encode,
+        facts={"examples": len(training), "labels": list(labels)},
+        truncated=lambda: reader.truncated,
+        remark=lambda: (
+            f"{reader.truncated} texts are longer than the window and were cut at its end"
+            if reader.truncated
+            else ""
+        ),
+    )
+
+
+def loss(model: EncoderClassifier, examples: Sequence[Text]) -> torch.Tensor:
+    """Σ -log p(label | text)."""
+    logits = model(packed([(ids, types) for ids, types, _ in examples], model.encoder.window)).float()
+    answers = torch.tensor([example.label for example in examples], device=logits.device)
+    return F.cross_entropy(logits, answers, reduction="sum")
+
+
+def metric(model: EncoderClassifier, examples: Sequence[Text]) -> Scores:
+    scores = model.log_probs([ids for ids, _, _ in examples], [types for _, types, _ in examples])
+    return measure(np.argmax(scores, -1), np.array([label for _, _, label in examples]))
+
+
+def classification(name: str, summary: str, texts: int) -> Task[Any, Any, Any]:
+    """The task on so many texts at a time."""
+    return Task(
+        name=name,
+        summary=summary,
+        family=FAMILY,
+        read=partial(read, texts=texts),
+        text=lambda example: example.texts,
+        head=partial(head, task=name),
+        loss=loss,
+        metric=metric,
+        figure="accuracy",
+        tokens=lambda example: len(example.ids),
+        use="langue classify MODEL TEXT",
+    )
+
+
+TASK = classification("classify", "what is a text?", 1)

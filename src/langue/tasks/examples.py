@@ -1,0 +1,115 @@
+"""Labeled examples as the trainer reads them: batch k is a pure function of (examples, seed, k)."""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from langue.base.arrays import Int64Array
+from langue.base.errors import LangueError
+from langue.base.seeds import derive, generator
+
+POOL = 16  # batches whose examples are sorted by length
+HELD_OUT = 0.1  # of the training file, where no validation file is given
+
+E = TypeVar("E")
+
+
+class ExampleBatch(NamedTuple):
+    """A `TrainingBatch`: its rows are examples."""
+
+    examples: Sequence[Any]
+    targets: Sequence[int]  # of each
+
+    @property
+    def rows(self) -> int:
+        return len(self.examples)
+
+    @property
+    def targets_count(self) -> int:
+        return max(sum(self.targets), 1)
+
+    def cut(self, begin: int, end: int) -> "ExampleBatch":
+        return ExampleBatch(self.examples[begin:end], self.targets[begin:end])
+
+
+class ExampleBatches(Generic[E]):
+    """A `BatchSource`: every example once an epoch, in an order of its own.
+
+    Args:
+        targets, tokens: of an example.
+        by_length: batches hold examples of like length: a recurrent network takes as many steps as the
+            longest of a batch has.
+        rows: examples of a batch, at most.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[E],
+        targets: Callable[[E], int],
+        tokens: Callable[[E], int],
+        *,
+        by_length: bool,
+        rows: int,
+        seed: int,
+    ) -> None:
+        self.examples = examples
+        self.targets = [targets(example) for example in examples]
+        self.lengths = [tokens(example) for example in examples]
+        self.rows = min(rows, len(examples))
+        self.context = max(round(sum(self.lengths) / len(examples)), 1)  # on average
+        self.seed = seed
+        self.by_length = by_length
+        self._ordered = (0, order(self.lengths, self.rows, seed, 0, by_length=by_length))  # one epoch
+        self.per_epoch = len(self._ordered[1])
+
+    def batch(self, number: int) -> ExampleBatch:
+        epoch, index = divmod(number, self.per_epoch)
+        if epoch != self._ordered[0]:
+            self._ordered = (
+                epoch,
+                order(self.lengths, self.rows, self.seed, epoch, by_length=self.by_length),
+            )
+        return self._batch(self._ordered[1][index].tolist())
+
+    def first(self, rows: int) -> ExampleBatch:
+        return self._batch(range(min(rows, len(self.examples))))
+
+    def _batch(self, indices: Sequence[int]) -> ExampleBatch:
+        return ExampleBatch(
+            [self.examples[index] for index in indices], [self.targets[index] for index in indices]
+        )
+
+
+def order(lengths: Sequence[int], rows: int, seed: int, epoch: int, *, by_length: bool) -> list[Int64Array]:
+    """The numbers of all examples in the order of an epoch, in batches of nearly equal size.
+
+    Args:
+        by_length: the examples of `POOL` batches are sorted by length, and the batches shuffled.
+    """
+    draw = generator(seed, "finetune", epoch)
+    shuffled = draw.permutation(len(lengths))
+    count = -(-len(lengths) // rows)
+    if not by_length:
+        return np.array_split(shuffled, count)
+    batches: list[Int64Array] = []
+    for pool in np.array_split(shuffled, -(-count // POOL)):
+        sorted_pool = pool[np.argsort([lengths[index] for index in pool], kind="stable")]
+        batches += np.array_split(sorted_pool, -(-len(pool) // rows))
+    return [batches[index] for index in draw.permutation(len(batches))]
+
+
+def held_out(
+    examples: Sequence[E], text: Callable[[E], Sequence[Hashable]], where: str
+) -> tuple[list[E], list[E]]:
+    """The examples without a tenth of them, and that tenth: chosen by their text alone, so that copies
+    stand on one side.
+
+    Raises:
+        LangueError: there are too few to do so.
+    """
+    held = [derive(0, "held out", *map(str, text(example))) % 1000 < 1000 * HELD_OUT for example in examples]
+    if not any(held) or all(held):
+        raise LangueError(f"{where} has too few examples to hold some out; give a validation file: --valid")
+    kept = [example for example, out in zip(examples, held, strict=True) if not out]
+    return kept, [example for example, out in zip(examples, held, strict=True) if out]
