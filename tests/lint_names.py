@@ -1,8 +1,8 @@
 """What `make lint` asks of the source beside ruff and mypy: `python tests/lint_names.py`.
 
 Names: a word that says nothing of what it names is refused as an identifier, or as a part of one.
-Types: every function is annotated, but those compiled by numba, whose types are those of the call; mypy could
-only ask this of all functions of a file or of none.
+Functions: each is annotated and takes a bounded number of positional parameters, but those compiled by numba,
+whose types are those of the call; mypy and ruff could only ask this of whole files.
 """
 
 import ast
@@ -40,6 +40,7 @@ UNCLEANED: tuple[str, ...] = (
     "tasks",
     "training",
 )
+POSITIONAL = 8  # parameters: more are given by name. A command's are options, which all are
 COMPILED = {"njit", "overload", "intrinsic"}
 
 
@@ -74,15 +75,22 @@ def refused(tree: ast.AST) -> Iterator[str]:
                 yield f"{line}: `{name}`: {WORDS[word]}"
 
 
-def unannotated(tree: ast.AST, compiled: bool = False) -> Iterator[str]:
-    """A message for each function whose parameters or result have no type."""
+def malformed(tree: ast.AST, *, compiled: bool = False) -> Iterator[str]:
+    """A message for each function without types, or with too many positional parameters."""
     for node in ast.iter_child_nodes(tree):
         inside = compiled
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             inside |= any(_name(decorator) in COMPILED for decorator in node.decorator_list)
             if not inside and not _is_annotated(node):
                 yield f"{node.lineno}: `{node.name}` has a parameter or a result without a type"
-        yield from unannotated(node, inside)
+            listed = [*node.args.posonlyargs, *node.args.args]
+            if not inside and node.name != "command" and len(listed) > POSITIONAL + _is_method(listed):
+                yield f"{node.lineno}: `{node.name}` has more than {POSITIONAL} positional parameters"
+        yield from malformed(node, compiled=inside)
+
+
+def _is_method(listed: list[ast.arg]) -> bool:
+    return bool(listed) and listed[0].arg in ("self", "cls", "ctx")
 
 
 def _name(decorator: ast.expr) -> str:
@@ -106,7 +114,7 @@ def main() -> int:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         name = path.relative_to(SOURCE)
         parents = {str(folder) for folder in (name, *name.parents)}
-        kinds = [unannotated(tree)] if parents & set(UNCLEANED) else [unannotated(tree), refused(tree)]
+        kinds = [malformed(tree)] if parents & set(UNCLEANED) else [malformed(tree), refused(tree)]
         messages += [f"{path.relative_to(SOURCE.parents[1])}:{message}" for kind in kinds for message in kind]
     print("\n".join(messages) or f"names and types of {SOURCE.name}: no issue")
     return bool(messages)

@@ -3,7 +3,7 @@
 import ast
 
 import pytest
-from tests.lint_names import SOURCE, UNCLEANED, refused, unannotated
+from tests.lint_names import SOURCE, UNCLEANED, malformed, refused
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,15 @@ def test_the_same_words_in_prose_and_within_others_are_not() -> None:
     ],
 )
 def test_functions_without_types_are_refused(source: str) -> None:
-    assert len(list(unannotated(ast.parse(source)))) == 1
+    assert len(list(malformed(ast.parse(source)))) == 1
+
+
+def test_positional_parameters_have_a_bound() -> None:
+    names = [f"x{number}: int" for number in range(9)]
+    assert not list(malformed(ast.parse(f"def f({', '.join(names[:8])}) -> int: ...")))
+    assert list(malformed(ast.parse(f"def f({', '.join(names)}) -> int: ...")))
+    assert not list(malformed(ast.parse(f"def f({', '.join(names[:8])}, *, y: int) -> int: ...")))
+    assert not list(malformed(ast.parse(f"class A:\n    def f(self, {', '.join(names[:8])}) -> int: ...")))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +62,7 @@ def test_functions_without_types_are_refused(source: str) -> None:
     ],
 )
 def test_functions_with_types_and_compiled_ones_are_not(source: str) -> None:
-    assert not list(unannotated(ast.parse(source)))
+    assert not list(malformed(ast.parse(source)))
 
 
 def test_what_is_still_to_be_cleaned_is_there() -> None:

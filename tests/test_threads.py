@@ -17,12 +17,13 @@ from langue.inference.sumproduct import posteriors
 from langue.interop.kenlm import Model
 from langue.interop.words import learn
 from langue.models.counts.ngram.counts import PART_POSITIONS, count
-from langue.models.counts.ngram.estimate import SMOOTHINGS, estimate
+from langue.models.counts.ngram.estimate import SMOOTHINGS, estimate_tables
 from langue.models.counts.ngram.score import score
+from langue.models.family import TaggedData
 from langue.models.states.hmm import baum_welch as em
-from langue.models.states.hmm import blocks
+from langue.models.states.hmm import cluster_tables as blocks
 from langue.models.states.hmm.parameters import random_start
-from langue.models.taggers.crf import CRFConfig, fit, objective
+from langue.models.taggers.crf import CRFConfig, estimate, objective
 from langue.models.taggers.crf.model import CRF
 
 COUNTS = (1, 2, 5)
@@ -61,7 +62,7 @@ def test_ngrams_counted_estimated_and_scored(same_bits: Callable[[Callable[[], A
         for smoothing in SMOOTHINGS:
             levels = count(ids, 500, 3)
             yield from (levels.first, levels.word, levels.count, levels.children)
-            tables = estimate(levels, smoothing, prune=(0, 0, 1))
+            tables = estimate_tables(levels, smoothing, prune=(0, 0, 1))
             yield from tables
             yield from score(tables.narrow(), ids)
 
@@ -116,7 +117,7 @@ def test_crf_trained(
     assert sum(len(sentence.tags) for sentence in sentences) > 4_000  # blocks of inference
 
     def run() -> Arrays:
-        model = fit(CRFConfig(algorithm=algorithm, iterations=6), ("word",), sentences)
+        model = estimate(CRFConfig(algorithm=algorithm, iterations=6), TaggedData(("word",), sentences))
         assert isinstance(model, CRF)
         yield model.theta
         yield from model.marginals(sentences[:300])

@@ -104,7 +104,7 @@ def test_json_is_strict_both_ways(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     files.write_json(path, {"名": [1, None]})
     assert files.read_json(path) == {"名": [1, None]}
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="JSON compliant"):
         files.write_json(path, float("nan"))
     path.write_text("{\n  oops\n}")
     with pytest.raises(LangueError, match="line 2"):

@@ -16,7 +16,7 @@ def test_reads_columns_and_records(tmp_path: Path, caplog: pytest.LogCaptureFixt
         (("北京的天气",), "3"),
         ((" good film ",), "1"),
     ]
-    assert found[1].place == f"{columns}, line 3"
+    assert found[1].location == f"{columns}, line 3"
     assert "passed over 1 empty lines" in caplog.text
     records = tmp_path / "a.jsonl"
     records.write_text('{"text": "a\\tb", "second": "c", "label": 0, "id": 7}\n', encoding="utf-8")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger
-from langue.corpus.pipeline import assigned, check_splits
+from langue.corpus.pipeline import assign_splits, check_splits
 from langue.corpus.read import find
 from langue.corpus.sample import sample_path
 from langue.corpus.split import assign
@@ -25,7 +25,7 @@ def run(
         path.write_text("\n".join(given_lines) + "\n")
         sources[name] = find([str(path)])
     ledger = Ledger()
-    return list(assigned(sources, config, ledger)), ledger
+    return list(assign_splits(sources, config, ledger)), ledger
 
 
 @given(st.text(), st.integers(0, 3))
@@ -85,7 +85,11 @@ def test_what_is_dropped_can_be_written_out(tmp_path: Path) -> None:
     path = tmp_path / "dropped.jsonl"
     (tmp_path / "a.txt").write_text("一\n\n \n二\n")
     with path.open("wb") as file:
-        list(assigned({"train": find([str(tmp_path / "a.txt")])}, DataConfig(documents="line"), Ledger(file)))
+        list(
+            assign_splits(
+                {"train": find([str(tmp_path / "a.txt")])}, DataConfig(documents="line"), Ledger(file)
+            )
+        )
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(row["reason"], row["text"], row["id"].rpartition(":")[2]) for row in rows] == [
         ("empty", "", "2"),
@@ -105,7 +109,7 @@ def test_too_little_text_says_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize("language", ["english", "chinese"])
 def test_the_embedded_sample_is_clean_and_splits(language: str) -> None:
     ledger = Ledger()
-    kept = list(assigned({"train": find([str(sample_path(language))])}, DataConfig(), ledger))
+    kept = list(assign_splits({"train": find([str(sample_path(language))])}, DataConfig(), ledger))
     assert len(kept) > 300
     check_splits(ledger, DataConfig())
     assert not ledger.dropped and not ledger.changed

@@ -37,7 +37,7 @@ def test_columns(write: Callable[[str, str], Path]) -> None:
     assert found.columns == ("word", "pos", "tag")
     assert found.sentences[0].columns == (("John", "sleeps"), ("NNP", "VBZ"))
     assert found.sentences[0].tags == ("B-PER", "O")
-    assert found.sentences[1].place.endswith("line 4")
+    assert found.sentences[1].location.endswith("line 4")
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from langue.base.arrays import Floats, Ids
 from langue.evaluation.checks import TOLERANCE, check
-from langue.protocols import Causal, Floats, Ids, Vocabulary
+from langue.protocols import Causal, Vocabulary
 
 SIZE = 6
 TEXTS = [np.array([1, 2, 3, 1, 2, 0]), np.array([3, 3, 0])]

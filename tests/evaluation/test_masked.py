@@ -10,9 +10,10 @@ import pytest
 import torch
 
 import langue
+from langue.base.arrays import Floats, Ids
 from langue.evaluation.checks import check_masked
 from langue.evaluation.pseudo import pseudo_log_probs
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Vocabulary
 from langue.tokens.boundaries import Boundaries
 from langue.tokens.masked_batch import Specials
 from langue.tokens.store import TOKENIZER

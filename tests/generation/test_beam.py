@@ -4,11 +4,11 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langue.base.arrays import BoolArray, Float64Array, Ids
 from langue.generation.beam import Hypothesis, beam_search, penalty
 
 V, EOS = 4, 0
@@ -21,10 +21,10 @@ class Chain:
         self.table = np.log(np.random.default_rng(seed).dirichlet(np.full(V, 0.7), V))
         self.last = list(last)
 
-    def log_probs(self) -> npt.NDArray[np.float64]:
+    def log_probs(self) -> Float64Array:
         return self.table[self.last]
 
-    def append(self, ids: npt.NDArray[np.integer]) -> None:
+    def append(self, ids: Ids) -> None:
         assert len(ids) == len(self.last)
         self.last = [int(id) for id in ids]
 
@@ -90,7 +90,7 @@ def test_stopping_early_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_is_not_allowed_is_not_written() -> None:
-    def after(ids: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    def after(ids: tuple[int, ...]) -> BoolArray:
         return np.array([len(ids) >= 2, True, len(ids) % 2 == 0, False])
 
     for one in beam_search(Chain(3), eos=EOS, num_beams=4, max_tokens=6, allowed=after):

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from langue.base.arrays import Floats, Ids
 from langue.base.errors import LangueError
 from langue.generation.embed import embed
 from langue.generation.fill import fill, read
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Vocabulary
 from langue.tokens.masked_batch import Specials
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.train import TokenizerConfig, train_tokenizer

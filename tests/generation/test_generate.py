@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langue.base.arrays import Floats, Ids
 from langue.generation.generate import generate, next_tokens
 from langue.generation.sample import Sampling
-from langue.protocols import Floats, Ids, Vocabulary
+from langue.protocols import Vocabulary
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.train import TokenizerConfig, train_tokenizer
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from langue.base.arrays import Ids
 from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.evaluation.checks import check
 from langue.models.registry import Family, family
-from langue.protocols import Causal, Ids, Vocabulary
+from langue.protocols import Causal, Vocabulary
 from langue.tokens.batches import BatchSource
 from langue.tokens.store import Split, TokenStore
 

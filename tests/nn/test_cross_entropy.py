@@ -34,7 +34,7 @@ def test_the_plain_form_is_the_formula(z_loss: float) -> None:
 def test_the_fast_form_is_the_plain_one(
     monkeypatch: pytest.MonkeyPatch, rows: int, with_bias: bool, z_loss: float
 ) -> None:
-    monkeypatch.setattr(choices, "CHUNK", 8 * 11)
+    monkeypatch.setattr(choices, "CHUNK_LOGITS", 8 * 11)
     monkeypatch.setattr(choices, "CACHED", 3 * 11)
     hidden, weight, some, targets = drawn(rows)
     bias = some if with_bias else None
@@ -49,7 +49,7 @@ def test_the_fast_form_is_the_plain_one(
 
 def test_the_choice_is_made_by_whether_a_gradient_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without one it is the plain form, a chunk of the logits at a time, and holds no penalty."""
-    monkeypatch.setattr(choices, "CHUNK", 8 * 11)
+    monkeypatch.setattr(choices, "CHUNK_LOGITS", 8 * 11)
     hidden, weight, bias, targets = drawn(21)
     chunks: list[int] = []
 

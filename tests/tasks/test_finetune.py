@@ -17,7 +17,7 @@ from langue.corpus.labeled import Example
 from langue.models.encoders.classifier import EncoderClassifier
 from langue.models.folder import load
 from langue.tasks.classification import Reader, measure
-from langue.tokens.masked import NONE, packed
+from langue.tokens.masked import NONE, pack_examples
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 
@@ -182,7 +182,7 @@ def test_examples_are_framed_and_the_longer_part_is_cut(encoder: Path) -> None:
 def test_packing_holds_every_example_once() -> None:
     draw = np.random.default_rng(0)
     examples = [(np.full(n, n), np.arange(n) % 2) for n in draw.integers(2, 20, 30)]
-    batch = packed(examples, 24)
+    batch = pack_examples(examples, 24)
     assert batch.inputs.shape[1] <= 24
     assert len(batch.inputs) <= sum(len(ids) for ids, _ in examples) / 24 * 1.25 + 1
     for number, (ids, types) in enumerate(examples):

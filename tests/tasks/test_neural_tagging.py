@@ -208,12 +208,20 @@ def test_ctrl_c_keeps_the_best_epoch_and_before_one_nothing(
     monkeypatch.setattr(NeuralTagger, "loss", stopped)
     stop_at = 31  # seven steps an epoch
     message = learn(english, tmp_path / "m", "--valid", english, code=130)
-    assert f"so far are in {tmp_path / 'm'}" in message or f"so far is in {tmp_path / 'm'}" in message
+    assert f"--resume goes on. The best model so far is in {tmp_path / 'm'}" in message
     assert langue.load(tmp_path / "m").tag("Anna")
     calls.clear()
     stop_at = 3
-    learn(english, tmp_path / "none", "--valid", english, code=130)
+    assert "no model was written" in learn(english, tmp_path / "none", "--valid", english, code=130)
     assert not (tmp_path / "none").exists()
+    # What goes on ends at the bits of what was never stopped.
+    stop_at = 0
+    learn(english, tmp_path / "straight", "--valid", english)
+    for name in ("m", "none"):
+        learn(english, tmp_path / name, "--valid", english, "--resume")
+        one, other = ((tmp_path / which / "weights.safetensors").read_bytes() for which in ("straight", name))
+        assert one == other
+        assert not (tmp_path / f"{name}.run").exists()
 
 
 def test_several_seeds_and_their_best_epochs(run: Run, encoder: Path, english: Path, tmp_path: Path) -> None:

@@ -307,13 +307,13 @@ def test_a_family_of_another_package(family: Family[Any], small_store: Path, tmp
     trained = langue.train(family.name, small_store, tmp_path / "m", **settings)
     loaded = CausalModel.load(tmp_path / "m")
     text = "The king saw a queen."
-    assert loaded.score(text).bits == trained.score(text).bits > 0
+    assert loaded.score(text).to_json() == trained.score(text).to_json()
     figures = langue.evaluate(tmp_path / "m", small_store, check=True)
     unigram = langue.train("ngram", small_store, tmp_path / "unigram", order=1)
     assert figures.passed
     expected = langue.evaluate(unigram, small_store)
     assert figures.bits_per_byte == pytest.approx(expected.bits_per_byte, rel=0.1)
-    assert loaded.generate("The", length=5)
+    assert loaded.generate("The", max_tokens=5)
 
 
 def test_entry_points_name_tasks_and_families(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,7 @@ def test_save_and_load_keep_everything(kind: str, tmp_path: Path) -> None:
 
 def test_training_is_deterministic_across_processes() -> None:
     script = f"""
-from langue.tokens.train import TokenizerConfig, train_tokenizer
+from langue.tokens.train import (TokenizerConfig, train_tokenizer)
 for kind in {KINDS!r}:
     print(train_tokenizer(TokenizerConfig(kind=kind, vocabulary=700), {TEXTS!r} * 5).fingerprint)
 """

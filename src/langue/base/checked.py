@@ -64,10 +64,10 @@ def damaged(where: Path | str, name: str, what: str) -> Damaged:
 def arrays_of(kind: type[tuple[Any, ...]]) -> dict[str, ArraySpec]:
     """What each field of a named tuple must be; every field says so."""
     hints = get_type_hints(kind, include_extras=True)
-    found = {}
+    specs = {}
     for name in kind._fields:  # type: ignore[attr-defined]
-        (found[name],) = (item for item in hints[name].__metadata__ if isinstance(item, ArraySpec))
-    return found
+        (specs[name],) = (item for item in hints[name].__metadata__ if isinstance(item, ArraySpec))
+    return specs
 
 
 def check(
@@ -101,7 +101,7 @@ def check(
             raise damaged(where, prefix + name, "is missing")
         _check_form(prefix + name, named[name], spec, known, owners, where)
     for name, spec in specs.items():
-        _check_contents(prefix + name, named[name], spec, known, where)
+        _check_contents(prefix + name, named[name], spec, known, owners, where)
     return known
 
 
@@ -124,16 +124,19 @@ def _check_form(
         if isinstance(base, str) and base not in known and own >= plus:
             known[base], owners[base] = own - plus, name
         if own != _value(size, known):
-            meant = f"{own} should be {size}"
-            if base in owners:
-                meant += f", and {base} is {known[str(base)]} by {owners[str(base)]}"
+            meant = f"{own} should be {_spelled(size, known, owners)}"
             raise damaged(where, name, f"has the shape {array.shape}, where {meant}")
     if not array.flags.c_contiguous:
         raise damaged(where, name, "does not lie row after row")
 
 
 def _check_contents(
-    name: str, array: Array, spec: ArraySpec, known: Mapping[str, int], where: Path | str
+    name: str,
+    array: Array,
+    spec: ArraySpec,
+    known: dict[str, int],
+    owners: dict[str, str],
+    where: Path | str,
 ) -> None:
     if not array.size or array.dtype == np.bool_:
         return
@@ -148,13 +151,23 @@ def _check_contents(
     if spec.most is not None and high > spec.most:
         raise damaged(where, name, f"holds {high}, and nothing there may be more than {spec.most}")
     if below is not None and high >= below:
-        raise damaged(where, name, f"holds {high}, and everything there must be below {below}")
+        assert spec.below is not None
+        limit = _spelled(spec.below, known, owners)
+        raise damaged(where, name, f"holds {high}, and everything there must be below {limit}")
     if spec.rising and not is_rising(array):
         raise damaged(where, name, "falls, where each number must be at least the one before it")
     for index, end in ((0, spec.first), (-1, spec.last)):
         if end is not None and array[index] != _value(end, known):
             word = "ends" if index else "begins"
-            raise damaged(where, name, f"{word} with {array[index]}, not with {_value(end, known)}")
+            raise damaged(where, name, f"{word} with {array[index]}, not with {_spelled(end, known, owners)}")
+
+
+def _spelled(size: Size, known: dict[str, int], owners: dict[str, str]) -> str:
+    """A size for a message: what it is, and by which array."""
+    base, _ = _parts(size)
+    if not isinstance(base, str) or base not in owners:
+        return str(size)
+    return f"{_value(size, known)} ({size}, where {owners[base]} has {base} = {known[base]})"
 
 
 def _is_finite(array: Array, low: Any, high: Any, spec: ArraySpec) -> bool:
@@ -217,9 +230,9 @@ def read_array(path: Path, *, mapped: bool = True) -> Array:
         raise Damaged(f"cannot read {path}: {error.strerror or error}") from None
     except Exception as error:  # a header is Python, and can be wrong in as many ways
         raise Damaged(f"{path} is damaged: it is no array that langue wrote ({error})") from None
-    found = np.asarray(array) if mapped else np.array(array)
-    found.flags.writeable = False  # as mapped ones are: compiled code is made for one of them
-    return found
+    values = np.asarray(array) if mapped else np.array(array)
+    values.flags.writeable = False  # as mapped ones are: compiled code is made for one of them
+    return values
 
 
 def read_tensors(path: Path) -> dict[str, Array]:

@@ -28,9 +28,9 @@ def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     if function is None:
         return lambda function: njit(function, **options)
-    found = numba.njit(nogil=True, cache=True, **options)(function)
-    found._cache._cache_file._source_stamp = stamp()  # numba has no official way; a test holds it to this one
-    return found
+    dispatcher = numba.njit(nogil=True, cache=True, **options)(function)
+    dispatcher._cache._cache_file._source_stamp = stamp()  # no official way; a test holds numba to this one
+    return dispatcher
 
 
 @cache
@@ -49,11 +49,11 @@ def _prefetching(context: Any, array: Any, index: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        pointer = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
         integer = ir.IntType(32)
-        form = ir.FunctionType(ir.VoidType(), [place.type, integer, integer, integer])
-        function = builder.module.declare_intrinsic("llvm.prefetch", [place.type], form)
-        builder.call(function, [place, integer(0), integer(3), integer(1)])  # to read, keep, data
+        form = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], form)
+        builder.call(function, [pointer, integer(0), integer(3), integer(1)])  # to read, keep, data
         return context.get_dummy_value()
 
     return types.void(array, types.int64), generate
@@ -64,8 +64,8 @@ def _eight(context: Any, array: Any, index: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(64).as_pointer())
-        return builder.load(place, align=1)
+        pointer = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(64).as_pointer())
+        return builder.load(pointer, align=1)
 
     return types.uint64(array, types.int64), generate
 

@@ -7,7 +7,7 @@ value out of bounds names the path too. Nothing is guessed and nothing is silent
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar, final
+from typing import Any, ClassVar, TypeVar, final
 
 import msgspec
 
@@ -17,16 +17,9 @@ from langue.base.files import read_json
 from langue.base.values import check_fields, check_plain, explain, field_types
 from langue.base.values import nearest as nearest  # which whoever checks names of settings takes from here
 
-NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
-PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
-NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0.0)]
-PositiveFloat = Annotated[float, msgspec.Meta(gt=0.0)]
-Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-Fraction = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]  # a part of something, but not all of it
-
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every section of a recipe. Bounds stand in the annotation: `PositiveInt`.
+    """Base of every section of a recipe. Bounds stand in the annotation (`base.bounds`).
 
     Whoever builds one, a constructor or `decode`, gets values of these types within these bounds, or an
     `InvalidSetting`; what settings ask of each other stands in `check`. A section repeats `frozen=True`,

@@ -81,9 +81,9 @@ def renamed_options(arguments: list[str], options: Mapping[str, Mapping[str, str
     names = options.get(arguments[0], {}) if arguments else {}
     end = arguments.index("--") if "--" in arguments else len(arguments)
     result = []
-    for place, argument in enumerate(arguments):
+    for index, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
-        if place < end and name in names:
+        if index < end and name in names:
             warn_renamed(name, names[name])
             argument = names[name] + equals + value
         result.append(argument)

@@ -16,6 +16,7 @@ from typing import Annotated, Any, BinaryIO
 import msgspec
 
 from langue.base import staging
+from langue.base.bounds import NonNegativeInt
 from langue.base.errors import Damaged, LangueError
 
 CHUNK_BYTES = 1 << 20  # bytes read at a time when hashing: large enough to hide the call, small in cache
@@ -314,7 +315,7 @@ def sha256(path: Path) -> str:
 class FileRecord(msgspec.Struct):
     """What a folder's description tells of one of its files."""
 
-    bytes: Annotated[int, msgspec.Meta(ge=0)]
+    bytes: NonNegativeInt
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 

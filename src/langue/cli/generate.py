@@ -49,7 +49,8 @@ def command(
     if source is not None and prompt:
         raise LangueError("give a text to continue, or --source for the target of a source, not both")
     if num_beams:
-        return _by_beam_search(model, prompt, source, num_beams, max_tokens, json=json)
+        _by_beam_search(model, prompt, source, num_beams, max_tokens, json=json)
+        return
     stream: Callable[..., Writer] = (
         api.CausalModel.load(model).stream if source is None else api.Seq2SeqModel.load(model).stream_target
     )

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from langue.base.config import Config, Fraction
+from langue.base.bounds import Fraction
+from langue.base.config import Config
 from langue.corpus.normalize import Normalization
 
 DOCUMENTS = ("auto", "file", "line", "blank-line", "form-feed")

@@ -39,8 +39,8 @@ class Seen:
         new = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, label)).rowcount
         if new:
             return None
-        found = self._database.execute("SELECT label FROM seen WHERE key = ?", (key,)).fetchone()
-        return str(found[0])
+        row = self._database.execute("SELECT label FROM seen WHERE key = ?", (key,)).fetchone()
+        return str(row[0])
 
     def close(self) -> None:
         self._database.close()

@@ -19,7 +19,7 @@ JSON_LINES = (".jsonl", ".ndjson")
 class Example(NamedTuple):
     texts: tuple[str, ...]  # one, or the two of a pair
     label: str
-    place: str  # file and line
+    location: str  # file and line
 
 
 def read_labeled(path: Path, *, texts: int) -> list[Example]:
@@ -32,7 +32,7 @@ def read_labeled(path: Path, *, texts: int) -> list[Example]:
         LangueError: the file is missing, not UTF-8, or empty; a line has other columns or no label.
     """
     parse = _record if path.suffix.lower() in JSON_LINES else _columns
-    found = []
+    examples = []
     empty = 0
     for number, line in enumerate(_lines(path), 1):
         if not line.strip():
@@ -40,13 +40,13 @@ def read_labeled(path: Path, *, texts: int) -> list[Example]:
             continue
         example = parse(line, texts, f"{path}, line {number}")
         if not example.label:
-            raise LangueError(f"{example.place} has no label")
-        found.append(example)
-    if not found:
+            raise LangueError(f"{example.location} has no label")
+        examples.append(example)
+    if not examples:
         raise LangueError(f"{path} holds no labeled text")
     if empty:
         log.warning("%s: passed over %d empty lines", path, empty)
-    return found
+    return examples
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -60,18 +60,18 @@ def _lines(path: Path) -> Iterator[str]:
                 raise LangueError(f"{path}, line {number} is not UTF-8: byte {error.start}") from None
 
 
-def _columns(line: str, texts: int, place: str) -> Example:
+def _columns(line: str, texts: int, location: str) -> Example:
     columns = line.split("\t")
     if len(columns) != texts + 1:
         wanted = "text, label" if texts == 1 else "text, text, label"
-        raise LangueError(f"{place}: {len(columns)} columns between tabs, not {texts + 1} ({wanted})")
-    return Example(tuple(columns[:-1]), columns[-1].strip(), place)
+        raise LangueError(f"{location}: {len(columns)} columns between tabs, not {texts + 1} ({wanted})")
+    return Example(tuple(columns[:-1]), columns[-1].strip(), location)
 
 
-def _record(line: str, texts: int, place: str) -> Example:
-    record = parse_json(line, place)
+def _record(line: str, texts: int, location: str) -> Example:
+    record = parse_json(line, location)
     names = ("text", "second")[:texts]
     missing = [name for name in (*names, "label") if not isinstance(record, dict) or name not in record]
     if missing:
-        raise LangueError(f"{place} has no {missing[0]}; write {', '.join((*names, 'label'))}")
-    return Example(tuple(str(record[name]) for name in names), str(record["label"]).strip(), place)
+        raise LangueError(f"{location} has no {missing[0]}; write {', '.join((*names, 'label'))}")
+    return Example(tuple(str(record[name]) for name in names), str(record["label"]).strip(), location)

@@ -55,8 +55,8 @@ class Ledger:
     def warn_of_leaks(self) -> None:
         """Say once, plainly, that held-out documents also stand in the training text."""
         if self.leaks:
-            found = ", ".join(f"{count:,} of {split}" for split, count in sorted(self.leaks.items()))
-            log.warning("leak: documents that also stand in train: %s; figures on them flatter", found)
+            leaks = ", ".join(f"{count:,} of {split}" for split, count in sorted(self.leaks.items()))
+            log.warning("leak: documents that also stand in train: %s; figures on them flatter", leaks)
 
 
 def size(text: str) -> int:

@@ -18,7 +18,9 @@ from langue.corpus.split import assign
 Assigned = tuple[str, Document]  # (split, document)
 
 
-def normalized(documents: Iterable[Document], config: DataConfig, ledger: Ledger) -> Iterator[Document]:
+def normalize_documents(
+    documents: Iterable[Document], config: DataConfig, ledger: Ledger
+) -> Iterator[Document]:
     """Documents in one spelling; those with nothing but white space are dropped as empty."""
     for document in documents:
         ledger.read["documents"] += 1
@@ -33,7 +35,7 @@ def normalized(documents: Iterable[Document], config: DataConfig, ledger: Ledger
         yield document._replace(text=text)
 
 
-def assigned(
+def assign_splits(
     sources: Mapping[str, Sequence[Source]], config: DataConfig, ledger: Ledger
 ) -> Iterator[Assigned]:
     """Every document that is kept, with its split.
@@ -49,7 +51,7 @@ def assigned(
     with closing(Repeats(config, ledger, by_files=bool(given))) as repeats:
         # Train first, so that a repeat found later in a given file is a leak, and named as one.
         for split in ("train", "valid", "test"):
-            for document in normalized(read(sources.get(split, ()), config, ledger), config, ledger):
+            for document in normalize_documents(read(sources.get(split, ()), config, ledger), config, ledger):
                 target = split
                 if split == "train" and len(given) < 2:
                     drawn = assign(document.text, config)
@@ -88,7 +90,7 @@ class Repeats:
         return True
 
     def _decide(self) -> None:
-        """What to do with repeats, once the first file has shown what its documents are."""
+        """The rule for repeats, once the first file has shown what its documents are."""
         if self._decided:
             return
         self._decided = True

@@ -41,7 +41,7 @@ class Source(NamedTuple):
 
     @property
     def suffix(self) -> str:
-        """What the file is once unpacked: `.jsonl` for `news.jsonl.gz`."""
+        """Suffix of the file once unpacked: `.jsonl` for `news.jsonl.gz`."""
         suffixes = [suffix.lower() for suffix in Path(self.name).suffixes]
         while suffixes and suffixes[-1] in PACKED:
             suffixes.pop()
@@ -67,18 +67,18 @@ def find(inputs: Sequence[str], ledger: Ledger | None = None) -> list[Source]:
 
 
 def _walk(folder: Path, ledger: Ledger | None) -> list[Source]:
-    found: list[Source] = []
+    sources: list[Source] = []
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or any(part.startswith(".") for part in path.relative_to(folder).parts):
             continue
         source = Source(str(path), path)
         if source.suffix in (*TEXT, *RECORDS):
-            found.append(source)
+            sources.append(source)
         elif ledger is not None:
             ledger.read["files passed over"] += 1
-    if not found:
+    if not sources:
         raise LangueError(f"no text files in {folder} (looked for {', '.join((*TEXT, *RECORDS))})")
-    return found
+    return sources
 
 
 def read(sources: Sequence[Source], config: DataConfig, ledger: Ledger) -> Iterator[Document]:
@@ -121,7 +121,7 @@ def _documents(
 
 
 def resolve(rule: str, head: bytes, several: int) -> str:
-    """Where documents of a text file end, if the user left it to us.
+    """The rule by which documents of a text file end, where the user left it to us.
 
     A file with form-feed lines ends them there; of many files each is a document; one file, or a
     few, are cut into passages, for one long document could not be split into train and test.
@@ -179,10 +179,10 @@ def _pieces(rule: str, lines: Lines, total: int, ledger: Ledger) -> Iterator[Pie
         "blank-line": lambda line, size: not line.strip(),
         "passage": lambda line, size: size >= passage and (not line.strip() or size >= 2 * passage),
     }
-    yield from _grouped(lines, ends[rule], ledger)
+    yield from _group_lines(lines, ends[rule], ledger)
 
 
-def _grouped(lines: Lines, ends: Callable[[bytes, int], bool], ledger: Ledger) -> Iterator[Piece]:
+def _group_lines(lines: Lines, ends: Callable[[bytes, int], bool], ledger: Ledger) -> Iterator[Piece]:
     """Lines gathered into documents; a separator line that is blank belongs to neither side."""
     offset, size = 0, 0
     gathered: list[bytes] = []
@@ -212,19 +212,19 @@ def _decode(source: Source, offset: int, data: bytes, config: DataConfig, ledger
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        place = f"{source.name}: byte {offset + error.start} is not UTF-8"
+        location = f"{source.name}: byte {offset + error.start} is not UTF-8"
         if config.invalid == "error":
             raise LangueError(
-                f"{place}; convert the file, or pass --invalid=skip or --invalid=replace"
+                f"{location}; convert the file, or pass --invalid=skip or --invalid=replace"
             ) from None
         text = data.decode(errors="replace")
         if config.invalid == "skip":
-            log.warning("%s: the document is skipped", place)
+            log.warning("%s: the document is skipped", location)
             ledger.read["documents"] += 1
             ledger.read["bytes"] += len(data)
             ledger.drop(Document(text, f"{source.name}:byte {offset}", source.name), "invalid UTF-8")
             return None
-        log.warning("%s: replaced by U+FFFD", place)
+        log.warning("%s: replaced by U+FFFD", location)
         ledger.changed["documents with invalid UTF-8 replaced"] += 1
         return text
 
@@ -244,9 +244,9 @@ def _json_lines(source: Source, config: DataConfig, ledger: Ledger, lines: Lines
         text = record.get(config.text_field) if isinstance(record, dict) else None
         if not isinstance(text, str):
             known = ", ".join(record) if isinstance(record, dict) else "no fields"
-            place = f"{source.name}: line {number}"
+            location = f"{source.name}: line {number}"
             raise LangueError(
-                f"{place} has no text in field {config.text_field!r} ({known}); pass --text-field"
+                f"{location} has no text in field {config.text_field!r} ({known}); pass --text-field"
             )
         yield Document(text, f"{source.name}:{number}", source.name)
 

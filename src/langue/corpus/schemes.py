@@ -55,27 +55,27 @@ def scheme_of(sentences: Iterable[Sequence[str]]) -> Scheme | None:
 
 def spans(tags: Sequence[str]) -> list[Span]:
     """The spans of a sentence of any scheme, read as conlleval reads them: leniently, losing no tag."""
-    found: list[Span] = []
+    entities: list[Span] = []
     begin = -1  # of the open span; -1: none is open
     before = (OUTSIDE, "")
     for t, tag in enumerate(tags):
         prefix, type = split(tag)
         if begin >= 0 and (prefix in "BSO" or type != before[1] or before[0] in "ES"):
-            found.append(Span(begin, t, before[1]))
+            entities.append(Span(begin, t, before[1]))
             begin = -1
         if begin < 0 and prefix != OUTSIDE:
             begin = t
         before = (prefix, type)
     if begin >= 0:
-        found.append(Span(begin, len(tags), before[1]))
-    return found
+        entities.append(Span(begin, len(tags), before[1]))
+    return entities
 
 
-def spell(found: Sequence[Span], length: int, scheme: Scheme) -> list[str]:
+def spell(entities: Sequence[Span], length: int, scheme: Scheme) -> list[str]:
     """The tags of `length` positions that say these spans in a scheme; the inverse of `spans`."""
     tags = [OUTSIDE] * length
     last = Span(-1, -1, "")
-    for span in found:
+    for span in entities:
         size = span.end - span.begin
         if scheme in ("BIOES", "BMES"):
             middle = "M" if scheme == "BMES" else "I"

@@ -51,7 +51,7 @@ class Sentence(NamedTuple):
 
     columns: Columns
     tags: tuple[str, ...] = ()  # (tokens,), or () where the file has none
-    place: str = ""  # file and line
+    location: str = ""  # file and line
     lines: tuple[str, ...] = ()  # CoNLL-U: the sentence as it stood
     document: tuple[Columns, ...] = ()  # all sentences of its document; () if it stands alone
 
@@ -75,7 +75,7 @@ class Tagged(NamedTuple):
 
 
 def unit_of(sentences: Iterable[Sentence]) -> Literal["characters", "words"]:
-    """What the tokens are: characters, if nearly all have only one."""
+    """The unit of the tokens: characters, if nearly all have only one."""
     lengths = [len(word) for sentence in sentences for word in sentence.words]
     return "characters" if lengths.count(1) >= CHARACTERS * len(lengths) else "words"
 
@@ -189,10 +189,10 @@ def _columns(count: int) -> str:
     return f"{count} column{'' if count == 1 else 's'}"
 
 
-def _sentence(rows: list[list[str]], columns: tuple[str, ...], place: str) -> Sentence:
+def _sentence(rows: list[list[str]], columns: tuple[str, ...], location: str) -> Sentence:
     by_column = [tuple(column) for column in zip(*rows, strict=True)]
     kept = tuple(values for named, values in zip(columns[:-1], by_column, strict=False) if named != SKIP)
-    return Sentence(kept, by_column[-1] if len(by_column) == len(columns) else (), place)
+    return Sentence(kept, by_column[-1] if len(by_column) == len(columns) else (), location)
 
 
 def _conllu(
@@ -201,7 +201,7 @@ def _conllu(
     unknown = [column for column in columns if column not in CONLLU]
     if unknown:
         raise LangueError(f"CoNLL-U has no column {unknown[0]}; it has {', '.join(CONLLU)}")
-    places = [CONLLU.index(column) for column in columns]
+    indices = [CONLLU.index(column) for column in columns]
     kept: list[str] = []
     document = 0
     for number, line in enumerate([*lines, ""], 1):
@@ -213,13 +213,13 @@ def _conllu(
             kept.append(line)
         elif kept:
             rows = [kept_line.split("\t") for kept_line in kept if _is_word(kept_line)]
-            by_column = [tuple(row[place] for row in rows) for place in places]
-            found = Sentence(
+            by_column = [tuple(row[index] for row in rows) for index in indices]
+            sentence = Sentence(
                 tuple(by_column[:-1]), by_column[-1], f"{name}: line {number - len(kept)}", tuple(kept)
             )
-            if tags and "_" in found.tags:
-                raise LangueError(f"{found.place}: a word of this sentence has no {columns[-1]}")
-            yield document, found
+            if tags and "_" in sentence.tags:
+                raise LangueError(f"{sentence.location}: a word of this sentence has no {columns[-1]}")
+            yield document, sentence
             kept = []
 
 
@@ -235,30 +235,32 @@ def _json(
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        place = f"{name}: line {number}"
-        record = parse_json(line, place)
+        location = f"{name}: line {number}"
+        record = parse_json(line, location)
         if not isinstance(record, dict):
-            raise LangueError(f"{place} is not a JSON object")
+            raise LangueError(f"{location} is not a JSON object")
         wanted = columns if tags or FIELDS.get(columns[-1], columns[-1]) in record else columns[:-1]
-        values = [_list(record, FIELDS.get(column, column), place) for column in wanted if column != SKIP]
+        values = [_list(record, FIELDS.get(column, column), location) for column in wanted if column != SKIP]
         if len({len(column) for column in values}) > 1:
             sizes = ", ".join(f"{len(v)} {FIELDS.get(c, c)}" for c, v in zip(wanted, values, strict=False))
-            raise LangueError(f"{place}: the lists differ in length: {sizes}")
+            raise LangueError(f"{location}: the lists differ in length: {sizes}")
         tagged = len(wanted) == len(columns)
         belongs = record.get("document")
         document += belongs is not None and belongs != before
         before = belongs
         yield (
             document if belongs is not None else 0,
-            Sentence(tuple(values[:-1] if tagged else values), values[-1] if tagged else (), place),
+            Sentence(tuple(values[:-1] if tagged else values), values[-1] if tagged else (), location),
         )
 
 
-def _list(record: dict[str, Any], field: str, place: str) -> tuple[str, ...]:
+def _list(record: dict[str, Any], field: str, location: str) -> tuple[str, ...]:
     values = record.get(field)
     if not isinstance(values, list) or not all(isinstance(value, str) and value for value in values):
         known = ", ".join(record) or "no fields"
-        raise LangueError(f"{place}: field {field!r} is no list of texts that are not empty (it has {known})")
+        raise LangueError(
+            f"{location}: field {field!r} is no list of texts that are not empty (it has {known})"
+        )
     return tuple(values)
 
 
@@ -288,7 +290,7 @@ def _as_conll(sentence: Sentence, tags: Sequence[str], columns: Sequence[str], d
 
 
 def _as_conllu(sentence: Sentence, tags: Sequence[str], columns: Sequence[str], document: int) -> str:
-    place = CONLLU.index(columns[-1]) if columns[-1] in CONLLU else CONLLU.index("xpos")
+    index = CONLLU.index(columns[-1]) if columns[-1] in CONLLU else CONLLU.index("xpos")
     lines = sentence.lines or tuple(
         "\t".join([str(number), word, *"_" * 8]) for number, word in enumerate(sentence.words, 1)
     )
@@ -297,7 +299,7 @@ def _as_conllu(sentence: Sentence, tags: Sequence[str], columns: Sequence[str], 
     for line in lines:
         if _is_word(line):
             fields = line.split("\t")
-            fields[place] = next(remaining)
+            fields[index] = next(remaining)
             line = "\t".join(fields)
         written.append(line + "\n")
     return "".join(written) + "\n"

@@ -3,17 +3,15 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array, Float64Array
 from langue.base.seeds import generator
 
 DRAWS = 1000  # the ends of a 95 % interval then move by a few per cent of its width
 Interval = tuple[float, float]
 
 
-def resampled_ratios(
-    bits: npt.NDArray[Any], bytes: npt.NDArray[Any], *, draws: int = DRAWS, seed: int = 0
-) -> npt.NDArray[np.float64]:
+def resampled_ratios(bits: Array, bytes: Array, *, draws: int = DRAWS, seed: int = 0) -> Float64Array:
     """Σ bits / Σ bytes over documents drawn with replacement: `(models, draws)`.
 
     Args:
@@ -29,7 +27,7 @@ def resampled_ratios(
     return found
 
 
-def interval(values: npt.NDArray[Any]) -> Interval:
+def interval(values: Array) -> Interval:
     """The middle 95 % of resampled values."""
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
@@ -50,7 +48,7 @@ class Ratio(NamedTuple):
         return {"value": self.value, "interval": list(self.interval) if self.interval else None}
 
 
-def ratio(above: npt.NDArray[Any], below: npt.NDArray[Any]) -> Ratio:
+def ratio(above: Array, below: Array) -> Ratio:
     """Σ above / Σ below over documents: `(documents,)` each."""
     spread = interval(resampled_ratios(above[None], below)[0]) if len(below) > 1 else None
     return Ratio(float(above.sum() / below.sum()), spread)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from langue.protocols import Causal, Floats, Ids, Masked
+from langue.base.arrays import Floats, Ids
+from langue.protocols import Causal, Masked
 from langue.tokens.masked import add_special_tokens
 
 TOLERANCE = 2e-3

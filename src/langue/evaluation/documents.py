@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from langue.base.arguments import check_choice
+from langue.base.arrays import Ids
 from langue.base.errors import LangueError, NotFound
 from langue.corpus.config import DOCUMENTS, DataConfig
 from langue.corpus.ledger import Ledger, size
 from langue.corpus.normalize import Normalization
-from langue.corpus.pipeline import normalized
+from langue.corpus.pipeline import normalize_documents
 from langue.corpus.read import find, read
-from langue.protocols import Ids
 from langue.tokens.store import MANIFEST, TOKENIZER, Split, TokenStore
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.words import count_words
@@ -141,7 +141,7 @@ class TextDocuments(Documents):
 
     def __iter__(self) -> Iterator[Document]:
         ledger = Ledger()
-        for document in normalized(read(self.sources, self.data, ledger), self.data, ledger):
+        for document in normalize_documents(read(self.sources, self.data, ledger), self.data, ledger):
             yield TextDocument(document.text)
 
     def __len__(self) -> int:

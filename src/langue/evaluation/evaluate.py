@@ -10,10 +10,10 @@ from itertools import chain, islice
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Float64Array, Int64Array
 from langue.base.errors import LangueError, Unsupported
-from langue.base.groups import grouped
+from langue.base.groups import group_by_size
 from langue.base.progress import bar
 from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
 from langue.evaluation.checks import DOCUMENTS as CHECKED
@@ -23,15 +23,15 @@ from langue.evaluation.documents import Document, Documents
 from langue.evaluation.score import finite, perplexity
 from langue.evaluation.scorer import ModelScorer, TextScorer, Unscored
 
-GROUP = 1 << 18  # bytes of text scored at a time: enough to batch, little to hold
+CHUNK_BYTES = 1 << 18  # bytes of text scored at a time: enough to batch, little to hold
 
 
 @dataclass(frozen=True)
 class Scores:
     """What each document costs a model; arrays are `(documents,)`."""
 
-    bits: npt.NDArray[np.float64]  # NaN: it could not be scored
-    bytes: npt.NDArray[np.int64]
+    bits: Float64Array  # NaN: it could not be scored
+    bytes: Int64Array
     tokens: int
     words: int
     seconds: float
@@ -186,7 +186,7 @@ def score_documents(
     reasons: dict[str, None] = {}
     tokens = words = 0
     with bar("scoring", total=total) as progress:
-        for group in grouped(documents, lambda document: document.bytes + 1, GROUP):
+        for group in group_by_size(documents, lambda document: document.bytes + 1, CHUNK_BYTES):
             for document, cost in zip(group, scorer.bits(group), strict=True):
                 if isinstance(cost, Unscored):
                     reasons[cost.reason] = None

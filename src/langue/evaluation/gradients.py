@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from langue.base.arrays import Floats, Ids
 from langue.base.errors import LangueError, Unsupported
 from langue.evaluation.documents import StoredDocuments, split_of
 from langue.models.folder import ModelFolder
-from langue.protocols import Floats, Ids, RecurrentCausal
+from langue.protocols import RecurrentCausal
 from langue.tokens.store import Split, TokenStore
 
 PLACES = 256  # tokens whose loss is looked at, spread over the split: the mean is good to some 5 %

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array, Float64Array, Ids
 from langue.base.errors import LangueError
 from langue.base.progress import bar
 from langue.base.seeds import generator
@@ -24,7 +24,7 @@ from langue.evaluation.documents import Documents, split_of
 from langue.evaluation.pseudo import pseudo_log_probs
 from langue.evaluation.replaced import Judged, ReplacedFigures, figures, judge
 from langue.models.folder import ModelFolder
-from langue.protocols import Discriminating, Ids, Masked
+from langue.protocols import Discriminating, Masked
 from langue.tokens.boundaries import Boundaries
 from langue.tokens.masked import SentencePairBatches, add_special_tokens, can_pair, chunks
 from langue.tokens.masking import NONE, mask
@@ -32,7 +32,7 @@ from langue.tokens.store import Split
 from langue.tokens.tokenizer import Tokenizer
 
 SHARE = 0.15  # of the tokens of a document are hidden, as in training
-GROUP = 64  # sequences read at a time
+CHUNK_SEQUENCES = 64  # sequences read at a time
 PSEUDO_TOKENS = 2_000  # each is a sequence to read: seconds for a small model, where the split has more
 PAIRS = 500  # enough for an interval of ± 4 %
 WHY_NOT = (
@@ -172,8 +172,8 @@ def _documents(
 ) -> Iterator[_Document]:
     """What becomes of each document that has a token to hide."""
     lengths = np.array([len(tokenizer.token_bytes(id)) for id in range(tokenizer.vocab_size)])
-    for first in range(0, len(split), GROUP):
-        some = range(first, min(first + GROUP, len(split)))
+    for first in range(0, len(split), CHUNK_SEQUENCES):
+        some = range(first, min(first + CHUNK_SEQUENCES, len(split)))
         hidden = [_hide(model, split.document(index)[:-1], boundaries, index) for index in some]
         read = [(inputs, targets) for document in hidden for inputs, targets in document]
         places = [np.flatnonzero(targets != NONE) for _, targets in read]
@@ -196,15 +196,15 @@ def _replaced(model: Masked, split: Split, boundaries: Boundaries) -> ReplacedFi
     if not isinstance(model, Discriminating):
         return None
     found: list[Judged] = []
-    for first in range(0, len(split), GROUP):
-        some = range(first, min(first + GROUP, len(split)))
+    for first in range(0, len(split), CHUNK_SEQUENCES):
+        some = range(first, min(first + CHUNK_SEQUENCES, len(split)))
         hidden = [_hide(model, split.document(index)[:-1], boundaries, index) for index in some]
         found += judge(model, hidden, first)
     return figures(found)
 
 
-def _at(rows: npt.NDArray[Any], targets: Ids) -> npt.NDArray[np.float64]:
-    found: npt.NDArray[np.float64] = rows[np.arange(len(targets)), targets].astype(np.float64)
+def _at(rows: Array, targets: Ids) -> Float64Array:
+    found: Float64Array = rows[np.arange(len(targets)), targets].astype(np.float64)
     return found
 
 
@@ -267,8 +267,10 @@ def _pairs(loaded: ModelFolder[Masked], split: Split) -> PairFigures | None:
     sequences, types, answers = batches.examples(PAIRS)
     guesses = np.concatenate(
         [
-            model.pair_log_probs(sequences[first : first + GROUP], types[first : first + GROUP]).argmax(-1)
-            for first in range(0, len(sequences), GROUP)
+            model.pair_log_probs(
+                sequences[first : first + CHUNK_SEQUENCES], types[first : first + CHUNK_SEQUENCES]
+            ).argmax(-1)
+            for first in range(0, len(sequences), CHUNK_SEQUENCES)
         ]
     )
     right = (guesses == answers).astype(np.int64)

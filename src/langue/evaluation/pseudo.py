@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import BoolArray, Float64Array, Floats, Ids, Int64Array
 from langue.corpus.normalize import Normalization
-from langue.protocols import Floats, Ids, Masked
+from langue.protocols import Masked
 from langue.tokens.boundaries import Boundaries
 from langue.tokens.masked import add_special_tokens, chunks
 from langue.tokens.masked_batch import Specials
 from langue.tokens.tokenizer import Tokenizer
 
-GROUP = 128  # sequences read at a time
+CHUNK_SEQUENCES = 128  # sequences read at a time
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def pseudo_score_texts(
 
 def pseudo_log_probs(
     model: Masked, boundaries: Boundaries | None, sequences: Sequence[Ids]
-) -> list[npt.NDArray[np.float64]]:
+) -> list[Float64Array]:
     """Natural-log pseudo-probability of each token of each sequence of text ids.
 
     Args:
@@ -103,11 +103,11 @@ def pseudo_log_probs(
     return found
 
 
-def _piece(model: Masked, ids: Ids, begins: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+def _piece(model: Masked, ids: Ids, begins: BoolArray) -> Float64Array:
     scores = np.empty(len(ids))
     variants = hidden_one_by_one(add_special_tokens(ids, model.specials), begins, model.specials)
-    for first in range(0, len(ids), GROUP):
-        group = [next(variants) for _ in range(min(GROUP, len(ids) - first))]
+    for first in range(0, len(ids), CHUNK_SEQUENCES):
+        group = [next(variants) for _ in range(min(CHUNK_SEQUENCES, len(ids) - first))]
         places = [np.array([first + index + 1]) for index in range(len(group))]
         rows = model.masked_log_probs(group, places)
         for index, row in enumerate(rows):
@@ -115,9 +115,7 @@ def _piece(model: Masked, ids: Ids, begins: npt.NDArray[np.bool_]) -> npt.NDArra
     return scores
 
 
-def hidden_one_by_one(
-    framed_ids: npt.NDArray[np.int64], begins: npt.NDArray[np.bool_], specials: Specials
-) -> Iterator[npt.NDArray[np.int64]]:
+def hidden_one_by_one(framed_ids: Int64Array, begins: BoolArray, specials: Specials) -> Iterator[Int64Array]:
     """What is read to score each token in turn: it is hidden, and what follows it in its word."""
     edges = np.r_[np.flatnonzero(begins), len(begins)]
     for place in range(len(begins)):

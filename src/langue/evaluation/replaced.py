@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from langue.base.arrays import Floats, Ids
 from langue.base.seeds import generator
 from langue.evaluation.bootstrap import Ratio, ratio
-from langue.protocols import Discriminating, Floats, Ids
+from langue.protocols import Discriminating
 from langue.tokens.masking import NONE
 
 Hidden = tuple[

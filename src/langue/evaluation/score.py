@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from langue.base.arrays import Floats, Ids
 from langue.corpus.normalize import Normalization
-from langue.protocols import Causal, Floats, Ids
+from langue.protocols import Causal
 from langue.tokens.tokenizer import Tokenizer
 
 

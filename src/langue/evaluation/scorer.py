@@ -12,12 +12,13 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from langue.base.arrays import Floats, Ids
 from langue.base.errors import Mismatch
 from langue.corpus.normalize import Normalization
 from langue.evaluation.documents import Document, Documents, StoredDocuments
 from langue.evaluation.score import Score, score_texts
 from langue.models.folder import ModelFolder
-from langue.protocols import Causal, Floats, Ids
+from langue.protocols import Causal
 
 CLOSED = "the vocabulary is closed, and <unk> hides what it cannot spell"
 NO_PROBABILITIES = (

@@ -78,8 +78,9 @@ class Copied:
             f"{self.share:.1%} of {self.bytes:,} bytes stand in the training text, "
             f"in pieces of {self.min_tokens} tokens and more"
         ]
-        for span in self.spans:
-            lines.append(f"{span.tokens:>6} tokens  document {span.document:>6}  {span.text!r}")
+        lines += [
+            f"{span.tokens:>6} tokens  document {span.document:>6}  {span.text!r}" for span in self.spans
+        ]
         return "\n".join(lines)
 
 

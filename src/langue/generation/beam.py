@@ -6,17 +6,16 @@ coverage penalty): α = 0 compares probabilities, which favors short ones.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array, BoolArray, Float64Array, Int64Array
 from langue.generation.generate import Generation
 from langue.protocols import Causal, Decoder
 from langue.tokens import utf8
 from langue.tokens.tokenizer import Tokenizer
 
-Allowed = Callable[[tuple[int, ...]], npt.NDArray[np.bool_]]  # tokens that may follow these: `(V,)`
+Allowed = Callable[[tuple[int, ...]], BoolArray]  # tokens that may follow these: `(V,)`
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def continuations(
     well_formed = tokenizer.well_formed
     states: dict[tuple[int, ...], int] = {(): utf8.START}
 
-    def allowed(hypothesis: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    def allowed(hypothesis: tuple[int, ...]) -> BoolArray:
         if hypothesis not in states:
             states[hypothesis] = well_formed.after(states[hypothesis[:-1]], hypothesis[-1])
         return well_formed.allowed(states[hypothesis])
@@ -115,9 +114,7 @@ def beam_search(
     return [*finished, *_best(alive, num_beams, length_penalty)][:num_beams]
 
 
-def _scores(
-    log_probs: npt.NDArray[Any], alive: list[Hypothesis], allowed: Allowed | None
-) -> npt.NDArray[np.float64]:
+def _scores(log_probs: Array, alive: list[Hypothesis], allowed: Allowed | None) -> Float64Array:
     """Log-probability of every hypothesis with every next token `(alive, V)`."""
     scores = log_probs.astype(np.float64)
     for row, hypothesis in zip(scores, alive, strict=True):
@@ -127,7 +124,7 @@ def _scores(
     return scores
 
 
-def _largest(scores: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.int64]:
+def _largest(scores: Float64Array, count: int) -> Int64Array:
     """Places of the largest finite scores, largest first; of equal ones the first stands first."""
     flat = scores.ravel()
     least = np.partition(flat, -count)[-count] if count < len(flat) else -np.inf

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from langue.base.arrays import Floats, Ids, Int64Array
 from langue.base.errors import LangueError
 from langue.base.seeds import generator
-from langue.protocols import Floats, Ids, Masked
+from langue.protocols import Masked
 from langue.tokens.masked import add_special_tokens
 from langue.tokens.tokenizer import Tokenizer
 
@@ -78,7 +79,7 @@ def fill(
     return Filled(tokenizer.decode(written[1:-1]), found)
 
 
-def read(tokenizer: Tokenizer, text: str, model: Masked) -> npt.NDArray[np.int64]:
+def read(tokenizer: Tokenizer, text: str, model: Masked) -> Int64Array:
     """A text with gaps as an encoder reads it."""
     first, *others = text.split(MASK)
     parts = [first]
@@ -100,14 +101,14 @@ def _candidates(tokenizer: Tokenizer, allowed: Ids, row: Floats, k: int) -> list
 
 def _refined(
     model: Masked,
-    ids: npt.NDArray[np.int64],
-    gaps: npt.NDArray[np.int64],
+    ids: Int64Array,
+    gaps: Int64Array,
     allowed: Ids,
     scores: Floats,
     rounds: int,
     temperature: float,
     seed: int,
-) -> npt.NDArray[np.int64]:
+) -> Int64Array:
     """The ids with every gap filled; scores `(gaps, allowed)` are those with all gaps open."""
     written = ids.copy()
     confidence = np.zeros(len(gaps))

@@ -1,32 +1,26 @@
 """Sampling a token from a distribution, in the order users know: penalty, temperature, k, p, min-p."""
 
-from typing import Annotated, Any
-
-import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Array
+from langue.base.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat, Probability
 from langue.base.config import Config
-
-Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
 class Sampling(Config, frozen=True):
     """How a text is continued."""
 
-    max_tokens: Annotated[int, msgspec.Meta(ge=0)] = 100
-    temperature: Annotated[float, msgspec.Meta(ge=0.0)] = 0.8  # 0: always the likeliest
-    top_k: Annotated[int, msgspec.Meta(ge=0)] = 0  # 0: all
-    top_p: Share = 0.95  # nucleus (Holtzman et al. 2020)
-    min_p: Share = 0.0  # share of the likeliest token's probability
-    repetition_penalty: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0  # of CTRL (Keskar et al. 2019)
+    max_tokens: NonNegativeInt = 100
+    temperature: NonNegativeFloat = 0.8  # 0: always the likeliest
+    top_k: NonNegativeInt = 0  # 0: all
+    top_p: Probability = 0.95  # nucleus (Holtzman et al. 2020)
+    min_p: Probability = 0.0  # share of the likeliest token's probability
+    repetition_penalty: PositiveFloat = 1.0  # of CTRL (Keskar et al. 2019)
     stop: tuple[str, ...] = ()
     seed: int = 0
 
 
-def choose(
-    log_probs: npt.NDArray[Any], seen: npt.NDArray[Any], sampling: Sampling, draw: np.random.Generator
-) -> int:
+def choose(log_probs: Array, seen: Array, sampling: Sampling, draw: np.random.Generator) -> int:
     """Draw the next token.
 
     Args:

@@ -25,9 +25,9 @@ SMALLEST = 1e-200  # least ratio of a message to the largest that still leaves r
 
 
 class Packed(NamedTuple):
-    """Where the positions of sequences, one after another, stand when stored time by time."""
+    """Layout of packed sequences, stored time by time, as PyTorch's `PackedSequence`."""
 
-    places: torch.Tensor  # (N,) position of each packed row
+    positions: torch.Tensor  # (N,) position of each packed row
     order: torch.Tensor  # (S,) sequences, the longest first: the rows of the first time
     heights: list[int]  # sequences that have a position at each time
 
@@ -42,8 +42,8 @@ def pack(lengths: Sequence[int] | Int64Array) -> Packed:
     heights = np.searchsorted(-descending, -np.arange(T), side="left")  # how many are longer than t
     times = np.repeat(np.arange(T), heights)
     rows = np.arange(len(times)) - np.repeat(np.cumsum(heights) - heights, heights)
-    places = begins[rows] + times
-    return Packed(torch.from_numpy(places), torch.from_numpy(order), heights.tolist())
+    positions = begins[rows] + times
+    return Packed(torch.from_numpy(positions), torch.from_numpy(order), heights.tolist())
 
 
 def map_products(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
@@ -94,8 +94,10 @@ def forward(
     before = alpha
     for t, height in enumerate(heights):
         span = slice(begin, begin + height)
-        here = opened(local[span] * start, transition) if t == 0 else advance(before[:height], transition)
-        if t > 0:
+        if t == 0:
+            here = start_messages(local[span] * start, transition)
+        else:
+            here = advance(before[:height], transition)
             here *= local[span] if transition.ndim == 2 else local[span, None]
         scale[span] = here.flatten(1).sum(1)
         here /= scale[span].view(-1, *[1] * (here.ndim - 1))
@@ -136,15 +138,15 @@ def backward(
     return alpha if transition.ndim == 2 else alpha.sum(1), pairs * transition
 
 
-def opened(first: torch.Tensor, transition: torch.Tensor) -> torch.Tensor:
-    """Messages of first positions from those of single states `(h, K)`."""
+def start_messages(first: torch.Tensor, transition: torch.Tensor) -> torch.Tensor:
+    """Initial messages `(h, K)`, or in a second-order chain `(h, K + 1, K)` with no state before."""
     if transition.ndim == 2:
         return first
     return F.pad(first[:, None], (0, 0, first.shape[1], 0))  # the state before is none
 
 
 def advance(messages: torch.Tensor, transition: torch.Tensor) -> torch.Tensor:
-    """What messages say of the next position before anything is observed there."""
+    """Predicted messages of the next position, before anything is observed there."""
     if transition.ndim == 2:
         return messages @ transition
     after = torch.bmm(messages.permute(2, 0, 1), transition.transpose(0, 1))  # (from, h, to)

@@ -16,7 +16,7 @@ MIN_BLOCK_POSITIONS = 2_000  # below, a thread costs more than it saves
 
 
 class Chain(NamedTuple):
-    """What all sequences have in common: natural-log scores, -inf where a step is forbidden."""
+    """A linear chain: natural-log scores that all sequences share, -inf where a step is forbidden."""
 
     transition: Float64Array  # (K, K) from, to
     start: Float64Array  # (K,)
@@ -31,7 +31,7 @@ class Chain(NamedTuple):
 
 
 def offsets_of(lengths: Array | list[int]) -> Int64Array:
-    """Where each sequence begins, and the end of the last: `(S + 1,)`."""
+    """Offsets of sequences of these lengths, the end of the last among them: `(S + 1,)`."""
     offsets: Int64Array = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets

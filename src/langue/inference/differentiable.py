@@ -27,15 +27,15 @@ class _LogPartition(torch.autograd.Function):
         parts = [part.detach().double().cpu().numpy() for part in (unary, transition, start, end)]
         some = offsets[:-1] < offsets[1:]  # sequences with any position at all
         begins, ends = offsets[:-1][some], offsets[1:][some] - 1
-        found = posteriors(Chain.of(*parts[1:]), parts[0], offsets)
-        gradients = (found.states, found.pairs, found.states[begins].sum(0), found.states[ends].sum(0))
+        sums = posteriors(Chain.of(*parts[1:]), parts[0], offsets)
+        gradients = (sums.states, sums.pairs, sums.states[begins].sum(0), sums.states[ends].sum(0))
         ctx.save_for_backward(
             *(
                 torch.from_numpy(gradient).to(part.device, part.dtype)
                 for gradient, part in zip(gradients, (unary, transition, start, end), strict=True)
             )
         )
-        return torch.tensor(found.log_z.sum(), dtype=torch.float64, device=unary.device)
+        return torch.tensor(sums.log_z.sum(), dtype=torch.float64, device=unary.device)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

@@ -23,8 +23,8 @@ class Best(NamedTuple):
 class Ranked(NamedTuple):
     """The best paths of one sequence, best first: fewer than asked for where there are no more."""
 
-    states: Int32Array  # (found, T)
-    scores: Float64Array  # (found,)
+    states: Int32Array  # (n or fewer, T)
+    scores: Float64Array  # (n or fewer,)
 
 
 def viterbi(chain: Chain, unary: Float64Array, offsets: Array) -> Best:
@@ -40,8 +40,8 @@ def n_best(chain: Chain, unary: Float64Array, n: int) -> Ranked:
     if len(unary) == 0:
         return Ranked(np.empty((1, 0), np.int32), np.zeros(1))
     states, scores = _n_best(*chain, unary, n)
-    found = int(np.count_nonzero(scores > -np.inf))
-    return Ranked(states[:found], scores[:found])
+    count = int(np.count_nonzero(scores > -np.inf))
+    return Ranked(states[:count], scores[:count])
 
 
 @njit
@@ -85,14 +85,14 @@ def _n_best(transition, start, end, unary, n):
     scores = np.full((T, K, n), -np.inf)
     came_from = np.zeros((T, K, n), np.int64)  # state × n + rank at the position before
     scores[0, :, 0] = start + unary[0]
-    place = np.zeros(K, np.int64)  # of each predecessor's list, its best entry not taken yet
+    next_rank = np.zeros(K, np.int64)  # of each predecessor's list, its best entry not taken yet
     for t in range(1, T):
         for j in range(K):
-            _merge(scores[t - 1], transition[:, j], place, scores[t, j], came_from[t, j])
+            _merge(scores[t - 1], transition[:, j], next_rank, scores[t, j], came_from[t, j])
             scores[t, j] += unary[t, j]
     totals = np.full(n, -np.inf)
     last = np.zeros(n, np.int64)
-    _merge(scores[T - 1], end, place, totals, last)
+    _merge(scores[T - 1], end, next_rank, totals, last)
     states = np.empty((n, T), np.int32)
     for rank in range(n):
         entry = last[rank]
@@ -104,19 +104,19 @@ def _n_best(transition, start, end, unary, n):
 
 
 @njit
-def _merge(lists, added, place, scores, came_from):
+def _merge(lists, added, next_rank, scores, came_from):
     """The best of K descending lists `(K, n)`, each with a score added, merged into one of n."""
     K, n = lists.shape
-    place[:] = 0
+    next_rank[:] = 0
     for rank in range(n):
         highest, source = -np.inf, -1
         for i in range(K):
-            if place[i] < n:
-                score = lists[i, place[i]] + added[i]
+            if next_rank[i] < n:
+                score = lists[i, next_rank[i]] + added[i]
                 if score > highest:
                     highest, source = score, i
         if source < 0:
             break
         scores[rank] = highest
-        came_from[rank] = source * n + place[source]
-        place[source] += 1
+        came_from[rank] = source * n + next_rank[source]
+        next_rank[source] += 1

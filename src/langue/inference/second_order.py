@@ -17,7 +17,7 @@ from langue.inference.maxproduct import Best, Ranked
 
 
 class Chain2(NamedTuple):
-    """What all sequences have in common: natural-log scores."""
+    """A second-order chain: natural-log scores that all sequences share."""
 
     transition: Float64Array  # (K + 1, K + 1, K)
     end: Float64Array  # (K + 1, K)
@@ -51,12 +51,12 @@ def n_best2(chain: Chain2, unary: Float64Array, n: int) -> Ranked:
     states: Int32Array = np.empty((n, len(unary)), np.int32)
     scores = np.empty(n)
     _n_best(*chain, unary, states, scores)
-    found = int(np.count_nonzero(scores > -np.inf))
-    return Ranked(states[:found], scores[:found])
+    count = int(np.count_nonzero(scores > -np.inf))
+    return Ranked(states[:count], scores[:count])
 
 
 @njit
-def _permitted(unary, t, states):
+def _list_permitted(unary, t, states):
     """Fill `states` with those that position t may have; returns how many. Before the first there is K."""
     K = unary.shape[1]
     if t < 0:
@@ -76,7 +76,7 @@ def _lists(unary):
     T, K = unary.shape
     states, counts = np.empty((T + 2, K), np.int64), np.empty(T + 2, np.int64)
     for t in range(-2, T):
-        counts[t + 2] = _permitted(unary, t, states[t + 2])
+        counts[t + 2] = _list_permitted(unary, t, states[t + 2])
     return states, counts
 
 
@@ -168,7 +168,7 @@ def _n_best(transition, end, unary, states, scores):
     lists, counts = _lists(unary)
     best = np.full((T, K + 1, K, n), -np.inf)
     came_from = np.zeros((T, K + 1, K, n), np.int64)  # state two before × n + rank
-    place = np.zeros(K + 1, np.int64)
+    next_rank = np.zeros(K + 1, np.int64)
     opening = np.full((K + 1, n), -np.inf)
     opening[K, 0] = 0.0
     for t in range(T):
@@ -179,7 +179,7 @@ def _n_best(transition, end, unary, states, scores):
                     ahead,
                     transition[:, i, j],
                     lists[t, : counts[t]],
-                    place,
+                    next_rank,
                     best[t, i, j],
                     came_from[t, i, j],
                 )
@@ -188,41 +188,41 @@ def _n_best(transition, end, unary, states, scores):
 
 
 @njit
-def _merge(ahead, added, chosen, place, scores, came_from):
+def _merge(ahead, added, chosen, next_rank, scores, came_from):
     """The best of the descending lists `ahead[h]`, each with added[h], merged into one."""
     n = len(scores)
-    place[:] = 0
+    next_rank[:] = 0
     for rank in range(n):
         highest, source = -np.inf, -1
         for h in chosen:
-            if place[h] < n:
-                score = ahead[h, place[h]] + added[h]
+            if next_rank[h] < n:
+                score = ahead[h, next_rank[h]] + added[h]
                 if score > highest:
                     highest, source = score, h
         if source < 0:
             break
         scores[rank] = highest
-        came_from[rank] = source * n + place[source]
-        place[source] += 1
+        came_from[rank] = source * n + next_rank[source]
+        next_rank[source] += 1
 
 
 @njit
 def _trace(best, came_from, end, lists, counts, states, scores):
     """Choose the n best ends, and follow each back."""
     T, _, K, n = best.shape
-    place = np.zeros((K + 1, K), np.int64)
+    next_rank = np.zeros((K + 1, K), np.int64)
     for rank in range(n):
         scores[rank] = -np.inf
         before, state = 0, 0
         for i in lists[T, : counts[T]]:
             for j in lists[T + 1, : counts[T + 1]]:
-                if place[i, j] < n and best[T - 1, i, j, place[i, j]] + end[i, j] > scores[rank]:
-                    scores[rank] = best[T - 1, i, j, place[i, j]] + end[i, j]
+                if next_rank[i, j] < n and best[T - 1, i, j, next_rank[i, j]] + end[i, j] > scores[rank]:
+                    scores[rank] = best[T - 1, i, j, next_rank[i, j]] + end[i, j]
                     before, state = i, j
         if scores[rank] == -np.inf:
             continue
-        entry = place[before, state]
-        place[before, state] += 1
+        entry = next_rank[before, state]
+        next_rank[before, state] += 1
         for t in range(T - 1, -1, -1):
             states[rank, t] = state
             source = came_from[t, before, state, entry]

@@ -20,7 +20,7 @@ TINY = 1e-200  # smallest nonzero message: TINY × 1e-50 (transition) × 1e-50 (
 
 
 class Posteriors(NamedTuple):
-    """What forward–backward finds. A sequence without any permitted path has a `log_z` of -inf, and zeros."""
+    """Posteriors of forward–backward; without any permitted path, a `log_z` of -inf, and zeros."""
 
     log_z: Float64Array  # (S,) log of the sum over all paths: the log-likelihood of an HMM
     states: Float64Array  # (N, K) probability of each state at each position
@@ -56,16 +56,16 @@ def _forward_backward(transition, start, end, unary, offsets, first, last, log_z
     scaled, exact = np.zeros_like(factors), np.zeros_like(factors)
     local, scale = _workspace(offsets, first, last, len(factors))
     for s in range(first, last):
-        rows, found = unary[offsets[s] : offsets[s + 1]], states[offsets[s] : offsets[s + 1]]
+        rows, marginals = unary[offsets[s] : offsets[s + 1]], states[offsets[s] : offsets[s + 1]]
         log_z[s] = np.nan
         if narrow:
-            log_z[s] = _scaled_forward(factors, shift, start, end, rows, local, found, scale)
+            log_z[s] = _scaled_forward(factors, shift, start, end, rows, local, marginals, scale)
         if np.isnan(log_z[s]):
-            log_z[s] = _log_posteriors(transition, start, end, rows, found, exact)
+            log_z[s] = _log_posteriors(transition, start, end, rows, marginals, exact)
         elif log_z[s] == -np.inf:
-            found[:] = 0.0
+            marginals[:] = 0.0
         else:
-            _scaled_backward(factors, local, scale, found, scaled)
+            _scaled_backward(factors, local, scale, marginals, scaled)
     return scaled * factors + exact
 
 

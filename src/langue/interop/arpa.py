@@ -41,8 +41,8 @@ BINARY = b"mmap lm http://kheafield.com/code"  # how a file of `build_binary` be
 INTERMEDIATE = b"iARPA"  # how a file of IRSTLM begins whose numbers are other ones
 BLANKS = re.compile(rb"[ \t\r]+")  # a vertical tab and a form feed are letters of a word
 MISSING = -100 * math.log(10)  # what KenLM gives unknown words where a model has no <unk>
-BLOCK = 1 << 24  # bytes read at a time
-LONGEST = 1 << 16  # bytes of a line that is no n-gram
+CHUNK_BYTES = 1 << 24  # bytes read at a time
+MAX_LINE_BYTES = 1 << 16  # bytes of a line that is no n-gram
 
 
 class Arpa(NamedTuple):
@@ -125,7 +125,7 @@ class _Source:
     def more(self) -> bool:
         """Read on, so that at least one whole line lies ahead; False where nothing is left."""
         try:
-            read = self._file.read(BLOCK)
+            read = self._file.read(CHUNK_BYTES)
         except (OSError, EOFError, zlib.error) as error:
             what = "the gzip file is cut short" if isinstance(error, EOFError) else f"cannot read on: {error}"
             raise self.error(what) from error
@@ -301,7 +301,7 @@ def _assemble(sections: list[_Section], start: int, lines: list[int], path: Path
         if n < len(sections):
             log_backoff[here] = section.log_backoff[by_key]
     _fill_in(first, suffix, log_prob, log_backoff, children)
-    return Tables(first, suffix, log_prob, log_backoff, children, index_of(children, word)).frozen()
+    return Tables(first, suffix, log_prob, log_backoff, children, index_of(children, word)).freeze()
 
 
 def _closed(sections: list[_Section]) -> list[_Section]:
@@ -374,7 +374,7 @@ def _write(file: BinaryIO | gzip.GzipFile, tables: Tables, names: Words, left_ou
         runs = [(int(tables.first[n - 1]), int(tables.first[n]))]
         if n == 1 and left_out is not None:
             runs = [(0, left_out), (left_out + 1, runs[0][1])]
-        buffer = np.empty(BLOCK + n * (longest + 1) + 64, np.uint8)
+        buffer = np.empty(CHUNK_BYTES + n * (longest + 1) + 64, np.uint8)
         for node, end in runs:
             while node < end:
                 node, size = write_rows(

@@ -32,7 +32,7 @@ from langue.tokens.tokenizer import EOS, PAD, UNK
 from langue.tokens.train import whitespace
 
 STOP, ABSENT, UNKNOWN = 0, 1, 2  # ids of `</s>`, of padding, and of `<unk>`, as the tokenizer has them
-ENTRIES = 1 << 14  # of a vocabulary, written at a time
+CHUNK_ENTRIES = 1 << 14  # of a vocabulary, written at a time
 
 
 def train_text(config: Config, text: Path, output: Path, *, overwrite: bool = False) -> None:
@@ -142,8 +142,8 @@ def tokenizer_json(words: Words) -> Iterator[bytes]:
     before, found, after = whitespace([]).to_str().partition(place)
     assert found
     yield f'{before}"vocab":{{'.encode()
-    for begin in range(0, len(words), ENTRIES):
-        ids = range(begin, min(begin + ENTRIES, len(words)))
+    for begin in range(0, len(words), CHUNK_ENTRIES):
+        ids = range(begin, min(begin + CHUNK_ENTRIES, len(words)))
         entries = _json({words[id].decode(): id for id in ids})[1:-1]
         yield f"{',' if begin else ''}{entries}".encode()
     yield f"}}{after}".encode()

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
+from langue.base.bounds import NonNegativeInt
 from langue.base.config import Config, convert, decode, encode
 from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, InvalidSetting, NotFound, Unsupported
@@ -52,7 +53,7 @@ class VocabularyRecord(msgspec.Struct):
     """Ids run from 0 to `size` - 1."""
 
     size: Annotated[int, msgspec.Meta(ge=1, le=MOST_IDS)]
-    eos: Annotated[int, msgspec.Meta(ge=0)]
+    eos: NonNegativeInt
 
     def __post_init__(self) -> None:
         if self.eos >= self.size:

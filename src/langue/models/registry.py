@@ -39,7 +39,7 @@ MODULES = {
     "encoder-tagger": "langue.models.taggers.encoder_tagger",
     "classifier": "langue.models.encoders.classifier",
 }
-GROUP = "langue.families"  # of entry points
+ENTRY_POINTS = "langue.families"  # of entry points
 
 RENAMED = {"pair": "electra"}  # names of an earlier version, which model folders hold
 
@@ -99,7 +99,7 @@ def family_of(config: Config) -> Family[Any]:
 
 @cache
 def _entry_points() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
 
 
 def _load(point: EntryPoint) -> Family[Any]:

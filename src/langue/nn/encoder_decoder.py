@@ -12,12 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from langue.base.arrays import Floats, Ids
+from langue.base.checked import ArraySpec
 from langue.base.errors import LangueError
 from langue.nn.attention import Mask, attend
 from langue.nn.cache import Past
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.windowed import Windowed
-from langue.protocols import Floats, Ids, Seq2Seq, Vocabulary
+from langue.protocols import Seq2Seq, Vocabulary
 from langue.tokens.batch import Batch
 from langue.tokens.batches import Batches, WholeDocuments
 from langue.tokens.store import Split
@@ -48,6 +50,9 @@ class Cross(nn.Module):
 
     def _heads(self, x: torch.Tensor) -> torch.Tensor:
         return x.unflatten(-1, (self.H, -1)).transpose(1, 2)
+
+
+SEPARATORS = ArraySpec("int64", ("n",), below="V")
 
 
 class EncoderDecoder(Windowed, Seq2Seq):

@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from langue.base.arrays import Floats, Ids
 from langue.nn.recurrent import Recurrent
 from langue.nn.weights import save_tied_weights
-from langue.protocols import Floats, Ids, RecurrentCausal
+from langue.protocols import RecurrentCausal
 
-READ = 1 << 13  # tokens read at a time when scoring: logits of 1,024 of them are held at once
+CHUNK_TOKENS = 1 << 13  # tokens read at a time when scoring: logits of 1,024 of them are held at once
 
 
 class Stateful(nn.Module, RecurrentCausal):
@@ -46,7 +47,7 @@ class Stateful(nn.Module, RecurrentCausal):
         rows, begin = order, 0
         state = self.recurrent.start(len(rows))
         while rows := [index for index in rows if len(inputs[index]) > begin]:
-            end = min(len(inputs[rows[-1]]), begin + max(READ // len(rows), 1))
+            end = min(len(inputs[rows[-1]]), begin + max(CHUNK_TOKENS // len(rows), 1))
             piece = np.stack([np.asarray(inputs[index][begin:end], np.int64) for index in rows])
             y, state = self(torch.from_numpy(piece).to(self.device), state[:, :, : len(rows)])
             yield rows, begin, y, state

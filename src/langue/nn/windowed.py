@@ -15,13 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from langue.base.arrays import Floats, Ids
 from langue.nn.attention import Mask
 from langue.nn.cache import Past
 from langue.nn.weights import save_weights
-from langue.protocols import Causal, Floats, Ids, Vocabulary
+from langue.protocols import Causal, Vocabulary
 
-SCORED = 1 << 13  # positions scored at a time: logits of 8,192 x 8,192 in float32 are 256 MB
-ROWS = 1024  # of logits at a time
+CHUNK_POSITIONS = 1 << 13  # positions scored at a time: logits of 8,192 x 8,192 in float32 are 256 MB
+CHUNK_ROWS = 1024  # of logits at a time
 
 
 class Windowed(nn.Module, Causal, ABC):
@@ -108,7 +109,7 @@ class Windowed(nn.Module, Causal, ABC):
         batches: list[list[tuple[int, int, int, int]]] = []
         for window in windows:
             longest = batches[-1][0][3] - batches[-1][0][1] if batches else 0
-            if not batches or (len(batches[-1]) + 1) * longest > SCORED:
+            if not batches or (len(batches[-1]) + 1) * longest > CHUNK_POSITIONS:
                 batches.append([])
             batches[-1].append(window)
         return batches
@@ -116,7 +117,9 @@ class Windowed(nn.Module, Causal, ABC):
     def _token_scores(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Log-probability of each target `(B, T)`."""
         x = self(inputs, torch.arange(inputs.shape[1], device=self.device), "causal")  # (B, T, C)
-        rows = zip(torch.split(x.flatten(0, 1), ROWS), torch.split(targets.flatten(), ROWS), strict=True)
+        rows = zip(
+            torch.split(x.flatten(0, 1), CHUNK_ROWS), torch.split(targets.flatten(), CHUNK_ROWS), strict=True
+        )
         return torch.cat(
             [-F.cross_entropy(self.logits(part), target, reduction="none") for part, target in rows]
         ).view_as(targets)

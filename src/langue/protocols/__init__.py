@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from langue.base.arrays import Floats as Floats
-from langue.base.arrays import Ids as Ids
+from langue.base.arrays import Floats, Ids
 from langue.base.errors import Mismatch
 from langue.corpus.tagged import Sentence
 
@@ -125,7 +124,7 @@ class Searchable(Causal, Protocol):
     """A `Causal` model that keeps its training text, with an index of it."""
 
     def matches(self, ids: Ids) -> tuple[Ids, Ids]:
-        """How much of a text stands in the training text.
+        """Longest matches of a text with the training text, token by token.
 
         Returns:
             lengths: for each token, of the longest piece that ends with it and occurs: `(tokens,)`.

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Ids, Int64Array
 from langue.base.errors import LangueError, MissingExtra
 from langue.corpus.labeled import Example, read_labeled
 from langue.corpus.normalize import Normalization
@@ -16,7 +16,7 @@ from langue.models.folder import ModelFolder
 from langue.protocols import Classifier, Masked
 from langue.tokens.tokenizer import Tokenizer
 
-Read = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]  # ids and types, with special tokens
+Read = tuple[Int64Array, Int64Array]  # ids and types, with special tokens
 
 
 class Scores(NamedTuple):
@@ -45,7 +45,7 @@ class Reader:
         encoded = iter(self.tokenizer.encode_batch(texts) if texts else [])
         return [self._framed([next(encoded) for _ in example.texts]) for example in examples]
 
-    def _framed(self, parts: Sequence[npt.NDArray[np.integer]]) -> Read:
+    def _framed(self, parts: Sequence[Ids]) -> Read:
         """`[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`; the longer part is cut first."""
         room = self.window - 1 - len(parts)
         lengths = [len(part) for part in parts]
@@ -63,18 +63,18 @@ class Reader:
         return ids.astype(np.int64), types
 
 
-def numbers(examples: Sequence[Example], labels: Sequence[str]) -> npt.NDArray[np.int64]:
+def numbers(examples: Sequence[Example], labels: Sequence[str]) -> Int64Array:
     number = {label: index for index, label in enumerate(labels)}
     for example in examples:
         if example.label not in number:
             raise LangueError(
-                f"{example.place}: the label {example.label} is not in the training file, so no model can "
+                f"{example.location}: the label {example.label} is not in the training file, so no model can "
                 f"predict it; known: {', '.join(labels[:12])}{' …' if len(labels) > 12 else ''}"
             )
     return np.array([number[example.label] for example in examples], np.int64)
 
 
-def measure(guesses: npt.NDArray[np.int64], answers: npt.NDArray[np.int64]) -> Scores:
+def measure(guesses: Int64Array, answers: Int64Array) -> Scores:
     """Accuracy and F1, by scikit-learn."""
     try:
         from sklearn.metrics import accuracy_score, f1_score

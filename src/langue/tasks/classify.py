@@ -17,7 +17,7 @@ from langue.models.folder import ModelFolder
 from langue.protocols import Masked, Vocabulary
 from langue.tasks.classification import Reader, Scores, measure, numbers
 from langue.tasks.task import FinetuneConfig, Head, Labeled, Task, encoder_table, start_encoder
-from langue.tokens.masked import packed
+from langue.tokens.masked import pack_examples
 
 
 class Text(NamedTuple):
@@ -47,7 +47,7 @@ def head(
     """
     labels = tuple(sorted({example.label for example in all_examples}))
     if len(labels) < 2:
-        where = all_examples[0].place.rpartition(", line")[0]
+        where = all_examples[0].location.rpartition(", line")[0]
         raise LangueError(f"{where} has one label only, {labels[0]}: there is nothing to tell apart")
     measure(np.arange(2), np.arange(2))  # a package that is missing is missed now, not after training
     reader = Reader(encoder.model, encoder.tokenizer, encoder.normalization)
@@ -89,7 +89,7 @@ def head(
 
 def loss(model: EncoderClassifier, examples: Sequence[Text]) -> torch.Tensor:
     """Σ -log p(label | text)."""
-    logits = model(packed([(ids, types) for ids, types, _ in examples], model.encoder.window)).float()
+    logits = model(pack_examples([(ids, types) for ids, types, _ in examples], model.encoder.window)).float()
     answers = torch.tensor([example.label for example in examples], device=logits.device)
     return F.cross_entropy(logits, answers, reduction="sum")
 

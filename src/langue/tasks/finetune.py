@@ -113,7 +113,7 @@ def finetune(
                 learned,
                 result,
                 problem.validation,
-                facts,
+                facts=facts,
                 overwrite=overwrite or resuming,
             )
         world.wait()  # the others may want to read what was saved
@@ -135,8 +135,8 @@ def _save(
     learned: Learned[Any],
     result: FinetuneResult,
     validation: Sequence[Any],
-    facts: Mapping[str, Any],
     *,
+    facts: Mapping[str, Any],
     overwrite: bool,
 ) -> None:
     assert learned.model is not None

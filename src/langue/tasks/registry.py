@@ -23,7 +23,7 @@ MODULES = {
     "pair": "langue.tasks.pair",
     "tag": "langue.tasks.tag",
 }
-GROUP = "langue.tasks"  # of entry points
+ENTRY_POINTS = "langue.tasks"  # of entry points
 
 _registered: "dict[str, Task[Any, Any, Any]]" = {}
 
@@ -66,7 +66,7 @@ def task(name: str) -> "Task[Any, Any, Any]":
 
 @cache
 def _entry_points() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
 
 
 def _load(point: EntryPoint) -> "Task[Any, Any, Any]":

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Float64Array
 from langue.generation.generate import shown
 from langue.models.folder import ModelFolder
 from langue.protocols import HiddenMarkov
@@ -29,7 +29,7 @@ class Picture:
     """The states from the commonest to the rarest."""
 
     states: list[State]
-    transition: npt.NDArray[np.float64]  # (K, K), in their numbers
+    transition: Float64Array  # (K, K), in their numbers
 
     def to_json(self) -> list[dict[str, Any]]:
         return [

@@ -8,12 +8,12 @@ several processes, the model folder.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
-import msgspec
 import torch
 from torch import nn
 
+from langue.base.bounds import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 from langue.base.config import Config, encode
 from langue.models.family import Family
 from langue.models.folder import ModelFolder
@@ -32,13 +32,13 @@ class FinetuneConfig(RunConfig, frozen=True):
     RENAMED: ClassVar[Mapping[str, str]] = {"batch": "batch_size", "pool": "pooling", "start": "init"}
     RENAMED_VALUES: ClassVar[Mapping[str, Mapping[str, str]]] = {"init": {"encoder": "pretrained"}}
 
-    epochs: Annotated[int, msgspec.Meta(ge=1)] = 3  # Devlin et al. 2019, appendix A.3: 2 to 4
-    batch_size: Annotated[int, msgspec.Meta(ge=1)] = 32  # examples
-    learning_rate: Annotated[float, msgspec.Meta(gt=0.0)] = 1e-4  # 2e-5 to 5e-5 for the size of BERT base
-    weight_decay: Annotated[float, msgspec.Meta(ge=0.0)] = 0.01
-    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.1  # of the pooled state
+    epochs: PositiveInt = 3  # Devlin et al. 2019, appendix A.3: 2 to 4
+    batch_size: PositiveInt = 32  # examples
+    learning_rate: PositiveFloat = 1e-4  # 2e-5 to 5e-5 for the size of BERT base
+    weight_decay: NonNegativeFloat = 0.01
+    dropout: Fraction = 0.1  # of the pooled state
     pooling: Literal["auto", "cls", "mean"] = "auto"  # auto: [CLS] if it was trained on pairs, else the mean
-    seeds: Annotated[int, msgspec.Meta(ge=1)] = 3  # runs: heads and orders differ
+    seeds: PositiveInt = 3  # runs: heads and orders differ
     seed: int = 0  # of the first
     init: Literal["pretrained", "random"] = "pretrained"  # random: what pretraining was worth
 

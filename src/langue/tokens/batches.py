@@ -20,11 +20,11 @@ from langue.tokens.store import Split
 
 
 class TrainingBatch(Protocol):
-    """What the trainer knows of a batch of any family."""
+    """A batch of any family, as the trainer sees it."""
 
     @property
     def rows(self) -> int:
-        """How many rows it could be cut into."""
+        """Rows, the units it can be cut into."""
 
     @property
     def targets_count(self) -> int:
@@ -35,7 +35,7 @@ class TrainingBatch(Protocol):
 
 
 class BatchSource(Protocol):
-    """Where the trainer gets the batches of a split."""
+    """Source of the batches of a split."""
 
     rows: int  # of a batch
     context: int  # tokens of a row
@@ -67,8 +67,8 @@ class Batches:
 
     def batch(self, number: int) -> Batch:
         epoch, index = divmod(number, self.per_epoch)
-        places = np.arange(index * self.rows, (index + 1) * self.rows)
-        order = shuffled(places, self.total, derive(self.seed, "order", epoch))
+        indices = np.arange(index * self.rows, (index + 1) * self.rows)
+        order = permute(indices, self.total, derive(self.seed, "order", epoch))
         room = len(self.split.tokens) - self.total * self.context
         shift = int(generator(self.seed, "edges", epoch).integers(room + 1))
         return self._rows(order * self.context + shift)
@@ -78,8 +78,8 @@ class Batches:
         return self._rows(np.unique(chosen) * self.context)
 
     def _rows(self, starts: Int64Array) -> Batch:
-        places = starts[:, None] + np.arange(self.context)  # (batch, time)
-        batch = _read(self.split, places, self.eos)
+        positions = starts[:, None] + np.arange(self.context)  # (batch, time)
+        batch = _read(self.split, positions, self.eos)
         return batch._replace(positions=np.minimum(batch.positions, np.arange(self.context)))
 
 
@@ -112,8 +112,8 @@ class StreamBatches:
 
     def batch(self, number: int) -> Batch:
         starts = np.arange(self.rows) * self.distance + number * self.context
-        places = (starts[:, None] + np.arange(self.context)) % len(self.split.tokens)  # (batch, time)
-        return _read(self.split, places, self.eos)
+        positions = (starts[:, None] + np.arange(self.context)) % len(self.split.tokens)  # (batch, time)
+        return _read(self.split, positions, self.eos)
 
     def first(self, rows: int) -> Batch:
         """The tokens of `rows` rows as a few long ones: little is read without what came before."""
@@ -123,16 +123,16 @@ class StreamBatches:
         return _read(self.split, starts[:, None] + np.arange(tokens // height), self.eos)
 
 
-def _read(split: Split, places: Int64Array, eos: int) -> Batch:
+def _read(split: Split, positions: Int64Array, eos: int) -> Batch:
     """The targets at places `(batch, time)` of the stream, with what is read before each."""
     # Search and gather touch only these places: no conversion of a whole memory map.
-    segments = np.searchsorted(split.offsets, places.astype(np.uint64), side="right") - 1
+    segments = np.searchsorted(split.offsets, positions.astype(np.uint64), side="right") - 1
     begins = split.offsets[segments].astype(np.int64)
-    before = split.tokens[np.maximum(places - 1, 0)].astype(np.int64)
+    before = split.tokens[np.maximum(positions - 1, 0)].astype(np.int64)
     return Batch(
-        inputs=np.where(places == begins, eos, before),
-        targets=split.tokens[places].astype(np.int64),
-        positions=places - begins,
+        inputs=np.where(positions == begins, eos, before),
+        targets=split.tokens[positions].astype(np.int64),
+        positions=positions - begins,
         segments=segments,
     )
 
@@ -140,17 +140,17 @@ def _read(split: Split, places: Int64Array, eos: int) -> Batch:
 ROUNDS = 4  # of the Feistel network: enough to make every pattern of neighbors vanish
 
 
-def shuffled(places: Int64Array, total: int, key: int) -> Int64Array:
-    """Where a permutation of `range(total)` sends these places, without making all of it.
+def permute(indices: Int64Array, total: int, key: int) -> Int64Array:
+    """Images of these indices under a pseudorandom permutation of `range(total)`, which is never made whole.
 
     A Feistel network permutes a power of four that holds `total`; a place that falls outside is sent
     on until it falls inside (Black and Rogaway 2002, "Ciphers with arbitrary finite domains").
     """
     half = max((max(total - 1, 1).bit_length() + 1) // 2, 1)
-    found = _feistel(places.astype(np.uint64), half, key)
-    while (outside := found >= total).any():
-        found[outside] = _feistel(found[outside], half, key)
-    return found.astype(np.int64)
+    images = _feistel(indices.astype(np.uint64), half, key)
+    while (outside := images >= total).any():
+        images[outside] = _feistel(images[outside], half, key)
+    return images.astype(np.int64)
 
 
 def _feistel(x: UInt64Array, half: int, key: int) -> UInt64Array:

@@ -51,8 +51,8 @@ class Boundaries:
         """The places of the tokens `(tokens,)` that begin a sentence; the first one does."""
         text, starts = self._spell(ids)
         ends = [len(text[: match.end()].encode()) for match in _END.finditer(text)]
-        found = np.searchsorted(starts, ends)
-        return np.unique(np.r_[0, found[found < len(starts)]]).astype(np.int64)
+        firsts = np.searchsorted(starts, ends)
+        return np.unique(np.r_[0, firsts[firsts < len(starts)]]).astype(np.int64)
 
     def _spell(self, ids: Ids) -> tuple[str, Int64Array]:
         """The text of ids, and the byte at which each token begins."""

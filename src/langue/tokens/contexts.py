@@ -10,7 +10,7 @@ import numpy as np
 
 from langue.base.arrays import Array, Int64Array
 from langue.base.seeds import derive
-from langue.tokens.batches import shuffled
+from langue.tokens.batches import permute
 from langue.tokens.store import Split
 
 
@@ -52,20 +52,20 @@ class ContextBatches:
 
     def batch(self, number: int) -> Contexts:
         epoch, index = divmod(number, self.per_epoch)
-        places = np.arange(index * self.rows, (index + 1) * self.rows)
-        return self.at(shuffled(places, self.total, derive(self.seed, "order", epoch)))
+        indices = np.arange(index * self.rows, (index + 1) * self.rows)
+        return self.at(permute(indices, self.total, derive(self.seed, "order", epoch)))
 
     def first(self, rows: int) -> Contexts:
         return self.at(np.unique(np.linspace(0, self.total - 1, min(rows, self.total)).astype(np.int64)))
 
-    def at(self, places: Int64Array) -> Contexts:
+    def at(self, positions: Int64Array) -> Contexts:
         """The tokens at places of the stream."""
-        segments = np.searchsorted(self.split.offsets, places.astype(np.uint64), side="right") - 1
+        segments = np.searchsorted(self.split.offsets, positions.astype(np.uint64), side="right") - 1
         begins = self.split.offsets[segments].astype(np.int64)
-        seen = places[:, None] + np.arange(1 - self.order, 0)  # (rows, order - 1)
+        seen = positions[:, None] + np.arange(1 - self.order, 0)  # (rows, order - 1)
         tokens = self.split.tokens[np.maximum(seen, 0)].astype(np.int64)
         before = np.where(seen < begins[:, None], self.eos, tokens)
-        return Contexts(before, self.split.tokens[places].astype(np.int64))
+        return Contexts(before, self.split.tokens[positions].astype(np.int64))
 
 
 def contexts_of(ids: Array, order: int, eos: int) -> Int64Array:

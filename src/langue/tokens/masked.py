@@ -14,7 +14,7 @@ import numpy as np
 from langue.base.arrays import Array, Ids, Int64Array
 from langue.base.errors import LangueError
 from langue.base.seeds import derive, generator
-from langue.tokens.batches import shuffled
+from langue.tokens.batches import permute
 from langue.tokens.boundaries import Boundaries
 from langue.tokens.masked_batch import EMPTY, MaskedBatch, SentencePairs, Specials
 from langue.tokens.masking import MASKED, NONE, RANDOM, Masking, mask
@@ -36,7 +36,7 @@ def chunks(ids: Array, window: int) -> list[Array]:
     return np.array_split(ids, max(-(-len(ids) // (window - 2)), 1))
 
 
-def packed(examples: Sequence[tuple[Array, Array]], context: int) -> MaskedBatch:
+def pack_examples(examples: Sequence[tuple[Array, Array]], context: int) -> MaskedBatch:
     """Examples, ids with special tokens and types of each, in as few rows as first fit finds, longest first.
 
     At the beginning of each stands its number, in `pairs`.
@@ -107,15 +107,15 @@ class MaskedBatches:
         self.per_epoch = max(self.total // self.rows, 1)
 
     def batch(self, number: int) -> MaskedBatch:
-        return self._hidden(self._batch(number), generator(self.seed, "mask", number))
+        return self._hide(self._batch(number), generator(self.seed, "mask", number))
 
     def first(self, rows: int) -> MaskedBatch:
-        return self._hidden(self._first(rows), generator(self.seed, "mask", "first"))
+        return self._hide(self._first(rows), generator(self.seed, "mask", "first"))
 
     def _batch(self, number: int) -> MaskedBatch:
         epoch, index = divmod(number, self.per_epoch)
-        places = np.arange(index * self.rows, (index + 1) * self.rows)
-        order = shuffled(places, self.total, derive(self.seed, "order", epoch))
+        positions = np.arange(index * self.rows, (index + 1) * self.rows)
+        order = permute(positions, self.total, derive(self.seed, "order", epoch))
         room = int(self.offsets[-1]) - self.total * self.context
         shift = int(generator(self.seed, "edges", epoch).integers(room + 1))
         return self._read(order * self.context + shift)
@@ -127,10 +127,10 @@ class MaskedBatches:
     def _read(self, starts: Int64Array) -> MaskedBatch:
         """Whole rows, with nothing hidden yet."""
         slots = np.arange(self.context)
-        places = starts[:, None] + slots  # (rows, time)
-        segments = np.searchsorted(self.offsets, places, side="right") - 1
-        within = places - self.offsets[segments]  # 0 is the [CLS]
-        tokens = self.split.tokens[np.maximum(places - segments - 1, 0)].astype(np.int64)
+        positions = starts[:, None] + slots  # (rows, time)
+        segments = np.searchsorted(self.offsets, positions, side="right") - 1
+        within = positions - self.offsets[segments]  # 0 is the [CLS]
+        tokens = self.split.tokens[np.maximum(positions - segments - 1, 0)].astype(np.int64)
         ids = np.where(tokens == self.eos, self.specials.sep, tokens)
         ids[(within == 0) | (slots == 0)] = self.specials.cls
         nothing = np.full_like(ids, NONE)
@@ -138,7 +138,7 @@ class MaskedBatches:
             ids, nothing, np.minimum(within, slots), segments, np.zeros_like(ids), nothing, 0.0
         )
 
-    def _hidden(self, batch: MaskedBatch, draw: np.random.Generator) -> MaskedBatch:
+    def _hide(self, batch: MaskedBatch, draw: np.random.Generator) -> MaskedBatch:
         """The batch with some of its tokens hidden."""
         ids = batch.inputs
         words = (
@@ -251,16 +251,16 @@ class SentencePairBatches(MaskedBatches):
         """Sentences from a random place: their document, their tokens, where all but the first begin."""
         offsets = self.split.offsets
         for _ in range(TRIES):
-            place = int(draw.integers(len(self.split.tokens)))
-            document = int(np.searchsorted(offsets, np.uint64(place), side="right")) - 1
+            position = int(draw.integers(len(self.split.tokens)))
+            document = int(np.searchsorted(offsets, np.uint64(position), side="right")) - 1
             begin, end = int(offsets[document]), int(offsets[document + 1]) - 1  # without its <eos>
             if document == other_than or end - begin < at_least:
                 continue
             if end - begin > room:  # else all of it
-                begin = max(begin, min(place, end - room) - room)
+                begin = max(begin, min(position, end - room) - room)
             text = self.split.tokens[begin : begin + 3 * room].astype(np.int64)[: end - begin]
             starts = self.boundaries.sentences(text)
-            start = int(starts[min(int(np.searchsorted(starts, place - begin)), len(starts) - 1)])
+            start = int(starts[min(int(np.searchsorted(starts, position - begin)), len(starts) - 1)])
             if len(text) <= room or len(text) - start < at_least:
                 start = 0
             edges = np.r_[starts[starts > start], len(text)]

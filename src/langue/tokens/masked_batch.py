@@ -44,18 +44,18 @@ class MaskedBatch(NamedTuple):
     def cut(self, begin: int, end: int) -> "MaskedBatch":
         return MaskedBatch._make((*(part[begin:end] for part in self[:6]), self.pair_weight))
 
-    def unpacked(self) -> "MaskedBatch":
+    def unpack(self) -> "MaskedBatch":
         """Each piece in a row of its own, padded on the right: the same figures, at a higher price."""
         rows = [
             (row, np.flatnonzero(self.segments[row] == segment))
             for row in range(self.rows)
             for segment in np.unique(self.segments[row][self.segments[row] != NONE])
         ]
-        longest = max(len(places) for _, places in rows)
+        longest = max(len(columns) for _, columns in rows)
         parts = []
         for part, empty in zip(self[:6], EMPTY, strict=True):
             padded = np.full((len(rows), longest), empty, np.int64)
-            for number, (row, places) in enumerate(rows):
-                padded[number, : len(places)] = part[row, places]
+            for number, (row, columns) in enumerate(rows):
+                padded[number, : len(columns)] = part[row, columns]
             parts.append(padded)
         return MaskedBatch._make((*parts, self.pair_weight))

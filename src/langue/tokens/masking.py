@@ -40,7 +40,7 @@ def mask(
     draw: np.random.Generator,
     replace_probs: tuple[float, float] = (MASKED, RANDOM),
 ) -> tuple[Int64Array, Int64Array]:
-    """What is read, and what is to be predicted.
+    """Masked inputs and targets.
 
     Args:
         ids: `(rows, time)`.
@@ -55,7 +55,7 @@ def mask(
         Inputs and targets, `(rows, time)` each; the target is `NONE` where nothing is predicted.
     """
     units = _units(ordinary, words, masking, draw)  # (rows * time,) number of the unit, NONE for none
-    chosen = _chosen(units, mlm_probability, draw)
+    chosen = _choose_units(units, mlm_probability, draw)
     flat = ids.ravel()
     targets = np.where(chosen, flat, NONE)
     # A span is replaced as a whole (Joshi et al. 2020, section 3.1), other units token by token.
@@ -74,27 +74,27 @@ def _units(ordinary: BoolArray, words: BoolArray, masking: Masking, draw: np.ran
     after_none[:, 1:] = ~ordinary[:, :-1]
     begins = flat if masking == "token" else flat & (words | after_none).ravel()
     if masking in LENGTHS:
-        begins = _joined(begins, (ordinary & after_none).ravel(), LENGTHS[masking], draw)
+        begins = _join_spans(begins, (ordinary & after_none).ravel(), LENGTHS[masking], draw)
     return np.where(flat, np.cumsum(begins) - 1, NONE)
 
 
-def _joined(
+def _join_spans(
     begins: BoolArray, barriers: BoolArray, lengths: Float64Array, draw: np.random.Generator
 ) -> BoolArray:
     """Beginnings of runs of words: each run takes as many as is drawn, and stops at a barrier."""
-    places = np.flatnonzero(begins)
-    drawn = draw.choice(np.arange(1, len(lengths) + 1), size=len(places), p=lengths).tolist()
+    starts = np.flatnonzero(begins)
+    drawn = draw.choice(np.arange(1, len(lengths) + 1), size=len(starts), p=lengths).tolist()
     joined = np.zeros_like(begins)
     left = 0
-    for place, barrier, length in zip(places.tolist(), barriers[places].tolist(), drawn, strict=True):
+    for start, barrier, length in zip(starts.tolist(), barriers[starts].tolist(), drawn, strict=True):
         if barrier or not left:
-            joined[place] = True
+            joined[start] = True
             left = length
         left -= 1
     return joined
 
 
-def _chosen(units: Int64Array, mlm_probability: float, draw: np.random.Generator) -> BoolArray:
+def _choose_units(units: Int64Array, mlm_probability: float, draw: np.random.Generator) -> BoolArray:
     """Whole units in random order, until the share is reached; at least one if there is any."""
     sizes = np.bincount(units[units != NONE])
     order = draw.permutation(len(sizes))

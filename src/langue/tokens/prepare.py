@@ -20,13 +20,13 @@ import msgspec
 from langue.base.arrays import Ids
 from langue.base.config import encode as as_table
 from langue.base.files import atomic_file, atomic_folder, check_free, writing
-from langue.base.groups import grouped
+from langue.base.groups import group_by_size
 from langue.base.parallel import default_workers, parallel_imap
 from langue.base.progress import bar
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger, size
-from langue.corpus.pipeline import Assigned, assigned, check_splits
+from langue.corpus.pipeline import Assigned, assign_splits, check_splits
 from langue.corpus.read import Source, find
 from langue.tokens.store import MANIFEST, SPLITS, TOKENIZER, StoreWriter
 from langue.tokens.tokenizer import Tokenizer
@@ -39,7 +39,7 @@ SPOOL = ".text"  # cleaned text on its way to the vocabulary
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a corpus on its way into a store."""
+    """Report of a preparation: what was read, dropped, kept and encoded."""
 
     path: Path
     ledger: dict[str, Any]  # what was read, changed, dropped, kept, leaked
@@ -155,7 +155,7 @@ def _sources(names: Sequence[str], ledger: Ledger) -> Iterator[list[Source]]:
 def _read(sources: dict[str, list[Source]], data: DataConfig, ledger: Ledger) -> Iterator[Assigned]:
     """Every document that is kept, under a progress bar."""
     with bar("reading") as progress:
-        for number, (split, document) in enumerate(assigned(sources, data, ledger), 1):
+        for number, (split, document) in enumerate(assign_splits(sources, data, ledger), 1):
             if number % 1000 == 0:
                 progress.note(f"{number:,} documents, {ledger.read['bytes'] / 1e6:,.0f} MB")
             yield split, document
@@ -185,7 +185,7 @@ def _write(documents: Iterable[Assigned], tokenizer: Tokenizer, writer: StoreWri
     """Encode in other threads while the next documents are read and their words counted."""
 
     def batches() -> Iterator[tuple[list[Assigned], list[int]]]:
-        for batch in grouped(documents, lambda kept: size(kept[1].text), BATCH_BYTES):
+        for batch in group_by_size(documents, lambda kept: size(kept[1].text), BATCH_BYTES):
             yield batch, [count_words(document.text) for _, document in batch]
 
     def encode(work: tuple[list[Assigned], list[int]]) -> tuple[list[Assigned], list[int], list[Ids]]:

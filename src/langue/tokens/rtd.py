@@ -39,24 +39,24 @@ class RTDBatches(MaskedBatches):
         self.weight = weight
 
     def batch(self, number: int) -> RTDBatch:  # type: ignore[override]
-        return self._drawn(super().batch(number), number)
+        return self._draw_replacements(super().batch(number), number)
 
     def first(self, rows: int) -> RTDBatch:  # type: ignore[override]
-        return self._drawn(super().first(rows), "first")
+        return self._draw_replacements(super().first(rows), "first")
 
-    def _drawn(self, batch: MaskedBatch, number: int | str) -> RTDBatch:
+    def _draw_replacements(self, batch: MaskedBatch, number: int | str) -> RTDBatch:
         noise = generator(self.seed, "draw", number).random(batch.inputs.shape)
         # Both losses are means, of hidden tokens and of judged ones (equation of section 2).
         weight = self.weight * batch.targets_count / int(rtd_positions(batch, self.specials).sum())
         return RTDBatch(batch, noise, weight)
 
 
-def written(batch: MaskedBatch) -> Int64Array:
+def restore_ids(batch: MaskedBatch) -> Int64Array:
     """The ids of a batch before any was hidden, `(rows, time)`."""
     return np.where(batch.targets == NONE, batch.inputs, batch.targets)
 
 
 def rtd_positions(batch: MaskedBatch, specials: tuple[int, ...]) -> BoolArray:
     """Which slots hold a token of the text, `(rows, time)`."""
-    found: BoolArray = (batch.segments != NONE) & ~np.isin(written(batch), specials)
-    return found
+    judged: BoolArray = (batch.segments != NONE) & ~np.isin(restore_ids(batch), specials)
+    return judged

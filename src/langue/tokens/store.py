@@ -24,6 +24,7 @@ import msgspec
 import numpy as np
 
 from langue.base.arrays import Array, UInt64Array
+from langue.base.bounds import NonNegativeInt
 from langue.base.checked import CHUNK_ELEMENTS, ArraySpec, check, damaged, is_rising, once
 from langue.base.config import convert, decode
 from langue.base.deprecated import rename_keys
@@ -55,16 +56,15 @@ ARRAYS = {
     "bytes": ArraySpec("<u8", ("documents",)),
     "words": ArraySpec("<u8", ("documents",)),
 }
-Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Totals(msgspec.Struct):
     """Of a split."""
 
-    documents: Count = 0
-    tokens: Count = 0
-    bytes: Count = 0
-    words: Count = 0
+    documents: NonNegativeInt = 0
+    tokens: NonNegativeInt = 0
+    bytes: NonNegativeInt = 0
+    words: NonNegativeInt = 0
 
 
 class Splits(msgspec.Struct):
@@ -80,7 +80,7 @@ class TokenizerRecord(msgspec.Struct):
 
     fingerprint: str
     kind: str = ""
-    vocabulary: Count = 0
+    vocabulary: NonNegativeInt = 0
     closed: bool = False
 
 
@@ -90,7 +90,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     format: Literal[1]
     fingerprint: str
     vocabulary_size: Annotated[int, msgspec.Meta(ge=1, le=MOST_IDS)]
-    eos: Count
+    eos: NonNegativeInt
     splits: Splits
     tokenizer: TokenizerRecord
     normalization: dict[str, Any] = {}
@@ -186,7 +186,7 @@ class TokenStore:
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How its texts became ids, for the models made from it."""
+        """Preprocessing of its texts into ids, for the models made from it."""
         return Preprocessing(
             self.path / TOKENIZER,
             self.manifest["tokenizer"]["fingerprint"],

@@ -23,7 +23,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from langue.base.arrays import Ids, Int64Array
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
-from langue.base.groups import grouped
+from langue.base.groups import group_by_size
 from langue.tokens.utf8 import WellFormed
 from langue.tokens.words import HAN, segment
 
@@ -76,7 +76,7 @@ class Tokenizer:
         self._hf = hf
         self.eos = _special(hf, EOS_NAMES)
         # GPT-2's has none: an id more would be one that its model has no row for.
-        self.pad = _found(hf, PAD_NAMES, self.eos)
+        self.pad = _find_id(hf, PAD_NAMES, self.eos)
         self.kind = _kind(hf)
         self.vocab_size = hf.get_vocab_size(with_added_tokens=True)
         if max(hf.get_vocab(with_added_tokens=True).values(), default=-1) >= self.vocab_size:
@@ -93,13 +93,13 @@ class Tokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[Ids]:
         """`encode` of many texts, on every core."""
-        found: list[list[Ids]] = [[] for _ in texts]
+        parts_of: list[list[Ids]] = [[] for _ in texts]
         pieces = ((owner, piece) for owner, text in enumerate(texts) for piece in _cut(text))
-        for batch in grouped(pieces, lambda owned: len(owned[1]), CHUNK_CHARACTERS):
+        for batch in group_by_size(pieces, lambda owned: len(owned[1]), CHUNK_CHARACTERS):
             encodings = self._encode([piece for _, piece in batch])
             for (owner, _), encoding in zip(batch, encodings, strict=True):
-                found[owner].append(np.array(encoding.ids, np.uint32))
-        return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in found]
+                parts_of[owner].append(np.array(encoding.ids, np.uint32))
+        return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in parts_of]
 
     def encode_with_spans(self, text: str) -> tuple[Ids, Int64Array]:
         """Ids of a text, and where each token's bytes lie in its UTF-8: `(tokens, 2)`, [start, end)."""
@@ -211,7 +211,7 @@ class StreamDecoder:
         return self._decoder.decode(self._tokenizer.token_bytes(id))
 
     def flush(self) -> str:
-        """What is left at the end; the bytes of an unfinished character become U+FFFD."""
+        """Text still held at the end; the bytes of an unfinished character become U+FFFD."""
         return self._decoder.decode(b"", final=True)
 
 
@@ -239,19 +239,19 @@ def _cut(text: str) -> Iterator[str]:
 
 def _special(hf: HFTokenizer, names: Sequence[str]) -> int:
     """The first of these special tokens that a file has; if it has none, the first is added."""
-    if (id := _found(hf, names, -1)) >= 0:
+    if (id := _find_id(hf, names, -1)) >= 0:
         return id
     hf.add_special_tokens([names[0]])
     return _special(hf, names)
 
 
-def _found(hf: HFTokenizer, names: Sequence[str], otherwise: int) -> int:
+def _find_id(hf: HFTokenizer, names: Sequence[str], otherwise: int) -> int:
     ids = (hf.token_to_id(name) for name in names)
     return next((int(id) for id in ids if id is not None), otherwise)
 
 
 def _kind(hf: HFTokenizer) -> str:
-    """What a tokenizer is, by its parts: the file has no room for a name."""
+    """Kind of a tokenizer, told by its parts: the file has no room for a name."""
     model, parts = type(hf.model).__name__, repr(hf.pre_tokenizer)
     if model == "WordLevel":
         return "whitespace"

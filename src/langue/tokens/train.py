@@ -15,7 +15,8 @@ from typing import Any, Literal
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers import Tokenizer as HFTokenizer
 
-from langue.base.config import Config, NonNegativeInt, PositiveInt
+from langue.base.bounds import NonNegativeInt, PositiveInt
+from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
 from langue.tokens.tokenizer import BYTE_OF, CHARS, EOS, PAD, UNK, WORDS, Tokenizer, words_of
@@ -191,10 +192,10 @@ def _pieces(texts: list[str]) -> list[tuple[str, int]]:
     for text in texts:
         counts.update(_PIECE.findall(text))
     kept = [piece for piece in _by_frequency(counts) if len(piece) <= LONGEST][:LEXICON]
-    return [(_spelled(piece), counts[piece]) for piece in kept]
+    return [(_spell(piece), counts[piece]) for piece in kept]
 
 
-def _spelled(piece: str) -> str:
+def _spell(piece: str) -> str:
     return piece.encode().decode("latin-1").translate(_SPELLING)
 
 
@@ -214,7 +215,7 @@ def _most_frequent(size: int, splitter: Any, pieces: Iterator[str]) -> HFTokeniz
     for piece in _by_frequency(Counter(pieces)):
         if len(vocabulary) >= size:
             break
-        vocabulary.setdefault(_spelled(piece), len(vocabulary))
+        vocabulary.setdefault(_spell(piece), len(vocabulary))
     hf = HFTokenizer(models.BPE(vocabulary, merges=[], ignore_merges=True))
     hf.pre_tokenizer = pre_tokenizers.Sequence([splitter, ONE_PIECE])
     return hf

@@ -60,9 +60,9 @@ class WellFormed:
         spelled = np.frombuffer(b"".join(token or b"" for token in tokens), np.uint8)
         table = _table()
         states = np.repeat(np.arange(REJECT, dtype=np.uint8)[:, None], len(tokens), 1)
-        for place in range(int(lengths.max(initial=0))):
-            longer = np.flatnonzero(lengths > place)
-            bytes_here = spelled[ends[longer] - lengths[longer] + place]
+        for index in range(int(lengths.max(initial=0))):
+            longer = np.flatnonzero(lengths > index)
+            bytes_here = spelled[ends[longer] - lengths[longer] + index]
             states[:, longer] = table[states[:, longer], bytes_here]
         states[1:, lengths == 0] = REJECT
         states[:, [token is None for token in tokens]] = REJECT

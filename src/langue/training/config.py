@@ -5,12 +5,15 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
+from langue.base.bounds import (
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+)
 from langue.base.config import Config
-
-Amount = Annotated[float, msgspec.Meta(ge=0.0)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-Positive = Annotated[float, msgspec.Meta(gt=0.0)]
 
 
 class RunConfig(Config, frozen=True):
@@ -21,13 +24,13 @@ class RunConfig(Config, frozen=True):
         "recompute": "gradient_checkpointing",
     }
 
-    micro_batch_tokens: Count = 0  # of a batch that pass at a time; 0: all, and half if memory runs out
+    micro_batch_tokens: NonNegativeInt = 0  # of a batch, passed at a time; 0: all, half if memory runs out
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of matrix products
     gradient_checkpointing: bool = False  # less memory, a third slower
-    checkpoint_minutes: Positive = 5.0  # what a crash may cost
-    keep_checkpoints: Annotated[int, msgspec.Meta(ge=1)] = 2  # the last, and one should that be damaged
+    checkpoint_minutes: PositiveFloat = 5.0  # what a crash may cost
+    keep_checkpoints: PositiveInt = 2  # the last, and one should that be damaged
     keep_run: bool = False  # leave checkpoints and metrics beside the model when it is done
-    log_every: Annotated[int, msgspec.Meta(ge=1)] = 10  # steps
+    log_every: PositiveInt = 10  # steps
     tensorboard: bool = False
 
 
@@ -48,24 +51,26 @@ class TrainingConfig(RunConfig, frozen=True):
         "shard": "fsdp",
     }
 
-    steps: Count = 0
-    tokens: Count = 0
-    epochs: Amount = 0.0
-    minutes: Amount = 0.0  # if none is given: 3, what a newcomer waits; seconds differ, so do results
-    batch_tokens: Annotated[int, msgspec.Meta(ge=1)] = 4096  # small batches learn most a minute here
+    steps: NonNegativeInt = 0
+    tokens: NonNegativeInt = 0
+    epochs: NonNegativeFloat = 0.0
+    minutes: NonNegativeFloat = (
+        0.0  # if none is given: 3, what a newcomer waits; results differ as seconds do
+    )
+    batch_tokens: PositiveInt = 4096  # small batches learn most a minute here
     optimizer: Literal["adamw", "muon", "lamb", "sgd"] = "adamw"
-    learning_rate: Positive = 1e-3  # nanoGPT's for models of this size
-    muon_lr_multiplier: Positive = 1.0  # of the matrices, where muon is the optimizer
+    learning_rate: PositiveFloat = 1e-3  # nanoGPT's for models of this size
+    muon_lr_multiplier: PositiveFloat = 1.0  # of the matrices, where muon is the optimizer
     beta2: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.95  # of AdamW; 0.99 for small batches
-    weight_decay: Amount = 0.1  # on matrices only
+    weight_decay: NonNegativeFloat = 0.1  # on matrices only
     schedule: Literal["cosine", "wsd", "linear", "constant"] = "cosine"
-    warmup: Share = 0.05  # of the budget
-    decay: Share = 0.2  # of the budget, at its end: `wsd` only (Hägele et al. 2024)
-    min_lr_ratio: Share = 0.1  # of the learning rate, at the end
-    clip: Positive = 1.0  # largest norm of the gradient
-    ema_decay: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # decay of averaged weights; 0: none
-    evaluations: Annotated[int, msgspec.Meta(ge=1)] = 10  # points of the validation curve
-    validation_tokens: Annotated[int, msgspec.Meta(ge=1)] = 8192  # of each: two batches, so it costs little
+    warmup: Probability = 0.05  # of the budget
+    decay: Probability = 0.2  # of the budget, at its end: `wsd` only (Hägele et al. 2024)
+    min_lr_ratio: Probability = 0.1  # of the learning rate, at the end
+    clip: PositiveFloat = 1.0  # largest norm of the gradient
+    ema_decay: Fraction = 0.0  # decay of averaged weights; 0: none
+    evaluations: PositiveInt = 10  # points of the validation curve
+    validation_tokens: PositiveInt = 8192  # of each: two batches, so it costs little
     compile: bool = False  # pays on long runs: tens of seconds at the start
     fsdp: bool = False  # many devices: FSDP instead of DDP
     seed: int = 0

@@ -13,6 +13,7 @@ import torch
 
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
+from langue.base.parallel import processors
 from langue.nn.device import best_device, measured_flops
 from langue.nn.precision import fast_dtype
 
@@ -60,7 +61,7 @@ def diagnose(folder: Path) -> Iterator[Finding]:
 
 def _processor() -> Finding:
     used = torch.get_num_threads()
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = processors()
     value = f"torch {torch.__version__}, {used} threads on {allowed} processors"
     if used > allowed:
         return Finding("processor", "note", value, f"set OMP_NUM_THREADS={allowed}: more only wait")

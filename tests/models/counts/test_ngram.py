@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from langue.base.arrays import Ids
 from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
 from langue.models.counts.ngram import NGramConfig, estimate, load, out_of_core
@@ -32,7 +32,7 @@ BOS = V
 CORPUS = st.lists(st.lists(st.integers(1, 5), max_size=12), min_size=1, max_size=12)
 
 
-def as_counts(counts: Iterable[int]) -> npt.NDArray[np.uint32]:
+def as_counts(counts: Iterable[int]) -> Ids:
     return np.array(list(counts), np.uint32)
 
 

@@ -83,7 +83,7 @@ def test_packed_rows_have_the_loss_of_padded_ones(position: str, text_store: Tok
     batch = batches(text_store.split("train"), vocabulary, model.config, 6, 24, 0).batch(0)
     assert (batch.segments.max(1) > batch.segments.min(1)).any()
     with torch.no_grad():
-        one, other = float(model.loss(batch)), float(model.loss(batch.unpacked()))
+        one, other = float(model.loss(batch)), float(model.loss(batch.unpack()))
     assert one == pytest.approx(other, rel=1e-5)
 
 

@@ -122,7 +122,7 @@ def test_loss_and_gradients_are_hugging_faces(text_store: TokenStore) -> None:
     table, weights = to_hf(model)
     peer = transformers.BertForPreTraining(transformers.BertConfig(**table)).eval()
     peer.load_state_dict(weights)
-    batch = batch.unpacked()
+    batch = batch.unpack()
     ids, targets, _, segments, types, pairs = (torch.from_numpy(part) for part in batch[:6])
     output = peer(
         ids,
@@ -145,7 +145,7 @@ def test_loss_and_gradients_are_hugging_faces(text_store: TokenStore) -> None:
 @pytest.mark.parametrize("pairs", ["none", "next_sentence", "sentence_order"])
 def test_packed_rows_have_the_loss_of_padded_ones(pairs: str, text_store: TokenStore) -> None:
     model, batch = model_on(text_store, sentence_pairs=pairs)
-    apart = batch.unpacked()
+    apart = batch.unpack()
     assert (batch.segments.max(1) > batch.segments.min(1)).any()  # several pieces in a row
     assert len(apart.inputs) > len(batch.inputs)
     assert apart.targets_count == batch.targets_count
@@ -313,7 +313,7 @@ def test_disentangled_rows_packed_and_padded_are_the_same(
 ) -> None:
     model, batch = model_on(text_store, sentence_pairs="next_sentence", **options)
     assert (batch.segments.max(1) > batch.segments.min(1)).any()
-    loss, padded = model.loss(batch), model.loss(batch.unpacked())
+    loss, padded = model.loss(batch), model.loss(batch.unpack())
     assert loss.item() == pytest.approx(padded.item(), rel=1e-5)
     loss.backward()
     assert all(part.grad is not None and part.grad.abs().max() > 0 for part in model.parameters())
@@ -340,7 +340,7 @@ def test_what_is_said_through_the_decoder_is_what_is_learned(text_store: TokenSt
     model, batch = model_on(
         text_store, sentence_pairs="none", attention="disentangled", enhanced_mask_decoder=True
     )
-    apart = batch.unpacked()
+    apart = batch.unpack()
     rows = [row[segments >= 0] for row, segments in zip(apart.inputs, apart.segments, strict=True)]
     places = [np.flatnonzero(targets >= 0) for targets in apart.targets]
     said = model.masked_log_probs(rows, places)

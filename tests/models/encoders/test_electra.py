@@ -17,7 +17,7 @@ from langue.interop.huggingface.electra import to_hf
 from langue.models.encoders.electra import Electra, ElectraConfig, batches, build, load
 from langue.protocols import Discriminating, Vocabulary
 from langue.tokens.masking import NONE
-from langue.tokens.rtd import RTDBatch, rtd_positions, written
+from langue.tokens.rtd import RTDBatch, restore_ids, rtd_positions
 from langue.tokens.store import TokenStore
 from langue.training.fit import Session
 
@@ -271,7 +271,7 @@ def test_a_label_reaches_neither_network(text_store: TokenStore) -> None:
 def test_only_tokens_of_the_text_are_judged(text_store: TokenStore) -> None:
     model, batch = model_on(text_store)
     rows, here = batch.masked, rtd_positions(batch.masked, model.specials)
-    assert not np.isin(written(rows)[here], model.specials).any()
+    assert not np.isin(restore_ids(rows)[here], model.specials).any()
     assert here[rows.targets != NONE].all()
     assert np.isin(rows.inputs[~here], model.specials[:2]).all()
 

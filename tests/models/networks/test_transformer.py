@@ -10,14 +10,7 @@ from torch import nn
 
 from langue.base.errors import LangueError
 from langue.generation.beam import beam_search
-from langue.models.networks.transformer import (
-    FAMILY,
-    Layer,
-    Transformer,
-    TransformerConfig,
-    build,
-    sinusoids,
-)
+from langue.models.networks.transformer import FAMILY, Layer, Transformer, TransformerConfig, build, sinusoids
 from langue.protocols import Vocabulary
 from langue.tokens.store import TokenStore
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.models.states.hmm.test_blocks import summed
+from tests.models.states.hmm.test_cluster_tables import summed
 
 import langue
 from langue.base.errors import Interrupted, LangueError

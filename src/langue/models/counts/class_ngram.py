@@ -35,7 +35,7 @@ class ClassNGramConfig(Config, frozen=True):
 
 
 class Classes(NamedTuple):
-    """What class a word is of, and what it has of its class."""
+    """Class of each word, and its share of the class."""
 
     of: Annotated[Array, ArraySpec("uint32", ("V",), below="classes")]
     log_share: Annotated[Array, ArraySpec("float32", ("V",), most=0)]  # natural log p(word | class)
@@ -66,8 +66,8 @@ class ClassNGram(Causal):
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         self.vocabulary.check(*sequences)
-        found = self.inner.log_probs([self.classes.of[ids] for ids in sequences])
-        return [logs + self.classes.log_share[ids] for ids, logs in zip(sequences, found, strict=True)]
+        of_classes = self.inner.log_probs([self.classes.of[ids] for ids in sequences])
+        return [logs + self.classes.log_share[ids] for ids, logs in zip(sequences, of_classes, strict=True)]
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
@@ -95,8 +95,8 @@ class ClassNGramDecoder:
         self.inner = inner
 
     def log_probs(self) -> Floats:
-        found: Floats = self.inner.log_probs()[:, self.classes.of] + self.classes.log_share
-        return found
+        log_probs: Floats = self.inner.log_probs()[:, self.classes.of] + self.classes.log_share
+        return log_probs
 
     def append(self, ids: Ids) -> None:
         self.vocabulary.check(ids)
@@ -113,9 +113,9 @@ def estimate(config: ClassNGramConfig, store: TokenStore) -> ClassNGram:
     begins = np.zeros(len(split.tokens), bool)
     begins[split.offsets[:-1].astype(np.int64)] = True
     counts = np.bincount(split.tokens, minlength=vocabulary.size)
-    found = exchange(split.tokens, begins, vocabulary.size, config.classes)
-    found[counts == 0] = config.classes
-    of = np.unique(found, return_inverse=True)[1].astype(np.uint32)  # a class without words has no number
+    classes = exchange(split.tokens, begins, vocabulary.size, config.classes)
+    classes[counts == 0] = config.classes
+    of = np.unique(classes, return_inverse=True)[1].astype(np.uint32)  # a class without words has no number
     weights = np.where(counts, counts, 1).astype(np.float64)
     log_share = np.log(weights / np.bincount(of, weights)[of]).astype(np.float32)
     size = int(of.max()) + 1

@@ -68,8 +68,8 @@ def _exchange(starts, after, after_counts, ends, before, before_counts, order, c
 
 
 @njit
-def _neighbors(word, starts, others, counts, classes, found, some):
-    """Add to `found` how often a word's neighbors on one side are of each class, and list those classes;
+def _neighbors(word, starts, others, counts, classes, totals, some):
+    """Add to `totals` how often a word's neighbors on one side are of each class, and list those classes;
     returns how often it is its own neighbor, which is not among them, and how many classes there are."""
     itself, size = 0.0, 0
     for p in range(starts[word], starts[word + 1]):
@@ -77,10 +77,10 @@ def _neighbors(word, starts, others, counts, classes, found, some):
             itself += counts[p]
             continue
         k = classes[others[p]]
-        if found[k] == 0.0:
+        if totals[k] == 0.0:
             some[size] = k
             size += 1
-        found[k] += counts[p]
+        totals[k] += counts[p]
     return itself, size
 
 
@@ -98,7 +98,7 @@ def _shift(joint, out, into, k, follows, precedes, itself, sign):
 
 @njit
 def _gain(joint, out, into, k, follows, precedes, after, before, itself):
-    """What the log-likelihood Σ n(g, h) log n(g, h) - Σ n(g) log n(g), both sides, gains from a word in k."""
+    """Gain of the log-likelihood Σ n(g, h) log n(g, h) - Σ n(g) log n(g), both sides, from a word in k."""
     gain, right_sum, left_sum = 0.0, 0.0, 0.0
     for h in after:
         right_sum += follows[h]

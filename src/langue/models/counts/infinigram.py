@@ -15,9 +15,10 @@ from typing import Annotated, ClassVar, NamedTuple
 import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids
+from langue.base.bounds import NonNegativeFloat
 from langue.base.checked import ArraySpec, check, damaged, once, read_array
 from langue.base.compiled import njit
-from langue.base.config import Config, NonNegativeFloat
+from langue.base.config import Config
 from langue.models.counts.ngram.counts import stream_of
 from langue.models.counts.suffix_array import follow, is_suffix_array, locate, narrow, suffix_array
 from langue.models.family import Family
@@ -78,10 +79,10 @@ class InfiniGram(Causal):
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         self.vocabulary.check(*sequences)
-        found = [np.empty(len(ids), np.float32) for ids in sequences]
-        for ids, scores in zip(sequences, found, strict=True):
+        log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
+        for ids, scores in zip(sequences, log_probs, strict=True):
             _score(self.stream, self.suffixes, self.config.alpha, self._text(ids), scores)
-        return list(found)
+        return list(log_probs)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
@@ -91,7 +92,7 @@ class InfiniGram(Causal):
         return InfiniGramDecoder(self, [self._text(ids) for ids in prompts])
 
     def range(self, ids: Ids) -> Array:
-        """Where an n-gram of any length occurs: positions of the stream, `(occurrences,)`."""
+        """Occurrences of an n-gram of any length: positions of the stream, `(occurrences,)`."""
         self.vocabulary.check(ids)
         low, high = locate(self.stream, self.suffixes, np.array(ids, np.uint32))
         return np.sort(self.suffixes[low:high])
@@ -103,16 +104,16 @@ class InfiniGram(Causal):
         return np.searchsorted(self._starts, positions, side="right") - 1
 
     def matches(self, ids: Ids) -> tuple[Array, Array]:
-        """How much of a text stands in the training text.
+        """Longest matches of a text with the training text, token by token.
 
         Returns:
             lengths: for each token, of the longest piece that ends with it and occurs: `(tokens,)`.
-            places: a position of the stream where that piece begins: `(tokens,)`.
+            positions: a position of the stream where that piece begins: `(tokens,)`.
         """
         self.vocabulary.check(ids)
-        lengths, places = np.empty(len(ids), np.int64), np.empty(len(ids), np.int64)
-        _match(self.stream, self.suffixes, np.array(ids, np.uint32), lengths, places)
-        return lengths, places
+        lengths, positions = np.empty(len(ids), np.int64), np.empty(len(ids), np.int64)
+        _match(self.stream, self.suffixes, np.array(ids, np.uint32), lengths, positions)
+        return lengths, positions
 
     def size(self) -> dict[str, int]:
         return {"tokens": len(self.stream)}
@@ -172,21 +173,21 @@ def load(folder: Path, config: InfiniGramConfig, vocabulary: Vocabulary) -> Infi
 def _read(stream, suffixes, text):
     """The begin and the range of the longest match that ends a text."""
     begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
-    for place in range(len(text)):
-        begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
+    for t in range(len(text)):
+        begin, low, high = follow(stream, suffixes, text, begin, t, low, high)
     return begin, low, high
 
 
 @njit
-def _match(stream, suffixes, text, lengths, places):
+def _match(stream, suffixes, text, lengths, positions):
     begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
-    for place in range(len(text)):
-        begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
-        lengths[place], places[place] = place + 1 - begin, suffixes[low]
+    for t in range(len(text)):
+        begin, low, high = follow(stream, suffixes, text, begin, t, low, high)
+        lengths[t], positions[t] = t + 1 - begin, suffixes[low]
 
 
 @njit
-def _followed(stream, suffixes, text, low, high):
+def _shorten(stream, suffixes, text, low, high):
     """The longest end of a match that something follows: its length, and the range it is followed in."""
     start = stream[len(stream) - 1]
     length = len(text)
@@ -205,17 +206,17 @@ def _score(stream, suffixes, alpha, text, scores):
     """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
     size = np.int64(stream[len(stream) - 1])
     begin, low, high = follow(stream, suffixes, text, np.int64(0), 0, np.int64(0), np.int64(len(suffixes)))
-    for place in range(1, len(text)):
-        length, after, upto = _followed(stream, suffixes, text[begin:place], low, high)
-        one, other = narrow(stream, suffixes, after, upto, length, text[place])
-        scores[place - 1] = np.log((other - one + alpha) / (upto - after + alpha * size))
-        begin, low, high = follow(stream, suffixes, text, begin, place, low, high)
+    for t in range(1, len(text)):
+        length, after, upto = _shorten(stream, suffixes, text[begin:t], low, high)
+        one, other = narrow(stream, suffixes, after, upto, length, text[t])
+        scores[t - 1] = np.log((other - one + alpha) / (upto - after + alpha * size))
+        begin, low, high = follow(stream, suffixes, text, begin, t, low, high)
 
 
 @njit
 def _distribution(stream, suffixes, alpha, text, low, high, row):
     """Fill `row` with the log-probability of every token after a match with the range [low, high)."""
-    length, low, high = _followed(stream, suffixes, text, low, high)
+    length, low, high = _shorten(stream, suffixes, text, low, high)
     total = high - low + alpha * len(row)
     row[:] = np.log(alpha / total)
     while low < high:

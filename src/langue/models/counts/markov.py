@@ -15,9 +15,10 @@ import msgspec
 import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids
+from langue.base.bounds import NonNegativeFloat
 from langue.base.checked import ArraySpec, check, damaged, once, read_array, rises_within
 from langue.base.compiled import njit
-from langue.base.config import Config, NonNegativeFloat
+from langue.base.config import Config
 from langue.models.counts.ngram.counts import count, stream_of
 from langue.models.family import Family
 from langue.protocols import Causal, Vocabulary
@@ -80,15 +81,15 @@ class Markov(Causal):
         self.vocabulary = vocabulary
         self.config = config
         self.reach = config.order
-        self.chain = Chain(*map(_frozen, chain))
+        self.chain = Chain(*map(_freeze, chain))
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         self.vocabulary.check(*sequences)
-        found = [np.empty(len(ids), np.float32) for ids in sequences]
-        for ids, scores in zip(sequences, found, strict=True):
+        log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
+        for ids, scores in zip(sequences, log_probs, strict=True):
             text = np.append(np.uint32(self.vocabulary.size), ids).astype(np.uint32)
             _score(*self.chain, self.vocabulary.size, self.config.order, self.config.alpha, text, scores)
-        return list(found)
+        return list(log_probs)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
@@ -110,7 +111,7 @@ class MarkovDecoder:
 
     def __init__(self, model: Markov, texts: list[list[int]]) -> None:
         self.model = model
-        self.texts = [self._kept(text) for text in texts]
+        self.texts = [self._cut(text) for text in texts]
 
     def log_probs(self) -> Floats:
         model = self.model
@@ -121,12 +122,12 @@ class MarkovDecoder:
 
     def append(self, ids: Ids) -> None:
         self.model.vocabulary.check(ids)
-        self.texts = [self._kept([*text, int(id)]) for text, id in zip(self.texts, ids, strict=True)]
+        self.texts = [self._cut([*text, int(id)]) for text, id in zip(self.texts, ids, strict=True)]
 
     def select(self, rows: Sequence[int]) -> None:
         self.texts = [self.texts[row] for row in rows]
 
-    def _kept(self, text: list[int]) -> list[int]:
+    def _cut(self, text: list[int]) -> list[int]:
         return text[max(0, len(text) - self.model.config.order) :]
 
 
@@ -147,7 +148,7 @@ def load(folder: Path, config: MarkovConfig, vocabulary: Vocabulary) -> Markov:
     return Markov(vocabulary, config, chain)
 
 
-def _frozen(array: Array) -> Array:
+def _freeze(array: Array) -> Array:
     """Read-only, as mapped ones are: compiled code is made for one of them."""
     array = np.asarray(array)
     array.flags.writeable = False
@@ -157,28 +158,28 @@ def _frozen(array: Array) -> Array:
 @njit
 def _score(word, counts, children, total, start, order, alpha, text, scores):
     """Fill `scores` with the log-probability of each token of `text` after its `<s>`."""
-    for place in range(1, len(text)):
-        low, high, sum = _context(word, children, total, start, text[max(0, place - order) : place])
-        child = _child(word, low, high, text[place])
+    for t in range(1, len(text)):
+        low, high, mass = _context(word, children, total, start, text[max(0, t - order) : t])
+        child = _child(word, low, high, text[t])
         seen = counts[child] if child >= 0 else 0
-        scores[place - 1] = _log_prob(seen, sum, alpha, start)
+        scores[t - 1] = _log_prob(seen, mass, alpha, start)
 
 
 @njit
 def _distribution(word, counts, children, total, alpha, context, row):
     """Fill `row` with the log-probability of every token after a context."""
-    low, high, sum = _context(word, children, total, len(row), context)
-    row[:] = _log_prob(0, sum, alpha, len(row))
+    low, high, mass = _context(word, children, total, len(row), context)
+    row[:] = _log_prob(0, mass, alpha, len(row))
     for child in range(low, high):
         if word[child] < len(row):  # `<s>` is read, never predicted
-            row[word[child]] = _log_prob(counts[child], sum, alpha, len(row))
+            row[word[child]] = _log_prob(counts[child], mass, alpha, len(row))
 
 
 @njit
-def _log_prob(seen, sum, alpha, size):
-    if sum == 0:
+def _log_prob(seen, mass, alpha, size):
+    if mass == 0:
         return -np.log(size)
-    return np.log((seen + alpha) / (sum + alpha * size))
+    return np.log((seen + alpha) / (mass + alpha * size))
 
 
 @njit

@@ -20,9 +20,9 @@ def suffix_array(stream: Array) -> Array:
     by 2h by looking up the rank of what lies h further on. Repeats of any length cost a logarithm.
     """
     begins = np.r_[0, np.cumsum(np.bincount(stream), dtype=np.int64)]
-    found = np.empty(len(stream), np.uint32)
-    _double(stream, begins, found)
-    return found
+    suffixes = np.empty(len(stream), np.uint32)
+    _double(stream, begins, suffixes)
+    return suffixes
 
 
 def is_suffix_array(stream: Array, suffixes: Array) -> bool:
@@ -38,13 +38,13 @@ def is_suffix_array(stream: Array, suffixes: Array) -> bool:
 def _is_sorted(stream, suffixes):
     size = len(stream)
     rank = np.full(size + 1, -1, np.int64)  # of what begins at the end: it comes first
-    for place in range(size):
-        position = np.int64(suffixes[place])
+    for index in range(size):
+        position = np.int64(suffixes[index])
         if position >= size or rank[position] >= 0:
             return False
-        rank[position] = place
-    for place in range(1, size):
-        one, other = np.int64(suffixes[place - 1]), np.int64(suffixes[place])
+        rank[position] = index
+    for index in range(1, size):
+        one, other = np.int64(suffixes[index - 1]), np.int64(suffixes[index])
         if stream[one] > stream[other] or (stream[one] == stream[other] and rank[one + 1] > rank[other + 1]):
             return False
     return True
@@ -79,20 +79,20 @@ def _double(stream, begins, suffixes):
 @njit
 def _refine(suffixes, rank, keys, begin, end, step):
     """Sort positions that are equal so far by the rank of what lies `step` further on."""
-    for place in range(begin, end):
-        further = np.int64(suffixes[place]) + step
-        keys[place - begin] = np.uint64(rank[further]) + np.uint64(1) if further < len(rank) else np.uint64(0)
+    for index in range(begin, end):
+        further = np.int64(suffixes[index]) + step
+        keys[index - begin] = np.uint64(rank[further]) + np.uint64(1) if further < len(rank) else np.uint64(0)
     quicksort(keys, suffixes[begin:end], 0, end - begin)
     first = begin
-    for place in range(begin, end):
-        if keys[place - begin] != keys[first - begin]:
-            first = place
-        rank[suffixes[place]] = first
+    for index in range(begin, end):
+        if keys[index - begin] != keys[first - begin]:
+            first = index
+        rank[suffixes[index]] = first
 
 
 @njit
 def narrow(stream, suffixes, low, high, depth, token):
-    """Of the range of an n-gram of `depth` tokens, the part where `token` comes next."""
+    """Narrow the range of an n-gram of `depth` tokens to the part where `token` comes next."""
     return (
         _first(stream, suffixes, low, high, depth, np.int64(token)),
         _first(stream, suffixes, low, high, depth, np.int64(token) + 1),
@@ -104,8 +104,8 @@ def _first(stream, suffixes, low, high, depth, token):
     """The first place in a range where what comes after `depth` tokens is `token` or more."""
     while low < high:
         middle = (low + high) >> 1
-        place = np.int64(suffixes[middle]) + depth
-        if place >= len(stream) or np.int64(stream[place]) < token:  # what ends comes first
+        index = np.int64(suffixes[middle]) + depth
+        if index >= len(stream) or np.int64(stream[index]) < token:  # what ends comes first
             low = middle + 1
         else:
             high = middle
@@ -124,15 +124,15 @@ def locate(stream, suffixes, tokens):
 
 
 @njit
-def follow(stream, suffixes, text, begin, place, low, high):
+def follow(stream, suffixes, text, begin, end, low, high):
     """Read text[place] after the match text[begin:place] with the range [low, high).
 
     Returns:
         The begin and the range of the longest match that ends with the token read; an empty match has
         the whole array for a range.
     """
-    low, high = narrow(stream, suffixes, low, high, place - begin, text[place])
+    low, high = narrow(stream, suffixes, low, high, end - begin, text[end])
     while low == high:
         begin += 1
-        low, high = locate(stream, suffixes, text[begin : place + 1])
+        low, high = locate(stream, suffixes, text[begin : end + 1])
     return begin, low, high

@@ -14,9 +14,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from langue.base.bounds import NonNegativeInt
 from langue.models.encoders.base import MaskedModel
 from langue.models.encoders.bert import Block, Embeddings, Prediction, run_layers
-from langue.models.encoders.config import Count, MaskedConfig
+from langue.models.encoders.config import MaskedConfig
 from langue.models.encoders.from_bert import factorized_bert
 from langue.models.encoders.init_from import init_encoder
 from langue.models.encoders.setup import batches, flops
@@ -33,7 +34,7 @@ from langue.tokens.masking import Masking
 class AlbertConfig(MaskedConfig, frozen=True):
     RENAMED: ClassVar[Mapping[str, str]] = {"embedding": "embedding_size"}
 
-    embedding_size: Count = 0  # of the factorized one; 0: 128, the best of table 3 of the paper
+    embedding_size: NonNegativeInt = 0  # of the factorized one; 0: 128, the best of table 3 of the paper
     position: Literal["absolute", "relative"] = "absolute"
     masking: Masking = "n-gram"
     sentence_pairs: SentencePairs = "sentence_order"
@@ -102,7 +103,7 @@ def load(folder: Path, config: AlbertConfig, vocabulary: Vocabulary) -> Albert:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(Albert(config, vocabulary), folder)
+    return load_weights(lambda: Albert(config, vocabulary), folder)
 
 
 FAMILY = Family(

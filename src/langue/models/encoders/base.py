@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from langue.base.arrays import Ids
 from langue.models.encoders.scoring import MaskedScoring
 from langue.nn.attention import Mask
 from langue.nn.bidirectional import document_mask
 from langue.nn.cross_entropy import linear_cross_entropy
-from langue.protocols import Ids, Vocabulary
+from langue.protocols import Vocabulary
 from langue.tokens.masked_batch import MaskedBatch
 from langue.tokens.masking import NONE
 
@@ -55,7 +56,7 @@ class MaskedModel(MaskedScoring, ABC):
         else.
         """
         if not self.packed:
-            batch = batch.unpacked()
+            batch = batch.unpack()
         targets, answers = self.marked(batch.targets)[0], self.marked(batch.pairs)[0]
         at, starts = marked_positions(batch.targets), marked_positions(batch.pairs)
         decoded, first = self._states(batch, at, starts if batch.pair_weight else starts[:0])

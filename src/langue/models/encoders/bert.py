@@ -208,7 +208,7 @@ def load(folder: Path, config: BertConfig, vocabulary: Vocabulary) -> Bert:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(Bert(config, vocabulary), folder)
+    return load_weights(lambda: Bert(config, vocabulary), folder)
 
 
 FAMILY = Family(

@@ -7,14 +7,15 @@ starts; an encoder without one starts at random.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from langue.base.arrays import Floats, Ids
+from langue.base.bounds import Fraction
 from langue.base.config import Config
 from langue.base.seeds import derive
 from langue.models.encoders.base import MaskedModel, marked_positions
@@ -22,11 +23,11 @@ from langue.models.encoders.build import build_encoder
 from langue.models.family import Family
 from langue.nn.dropout import Dropout
 from langue.nn.weights import load_weights, save_weights
-from langue.protocols import Classifier, Floats, Ids, Vocabulary
-from langue.tokens.masked import packed
+from langue.protocols import Classifier, Vocabulary
+from langue.tokens.masked import pack_examples
 from langue.tokens.masked_batch import MaskedBatch
 
-EXAMPLES = 64  # read at a time without gradients
+CHUNK_EXAMPLES = 64  # read at a time without gradients
 Pooling = Literal["cls", "mean"]
 
 
@@ -37,7 +38,7 @@ class ClassifierConfig(Config, frozen=True):
     encoder: str  # family
     encoder_config: dict[str, Any]
     labels: tuple[str, ...]
-    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.1  # of the pooled state, as in the paper
+    dropout: Fraction = 0.1  # of the pooled state, as in the paper
     pooling: Pooling = "cls"
 
 
@@ -91,9 +92,9 @@ class EncoderClassifier(nn.Module, Classifier):
         # Read by length, so that rows are full; told in the order they were given.
         order = np.argsort([len(ids) for ids in sequences], kind="stable")
         scores = np.empty((len(sequences), len(self.labels)))
-        for first in range(0, len(order), EXAMPLES):
-            chosen = order[first : first + EXAMPLES]
-            logits = self(packed([(sequences[index], types[index]) for index in chosen], self.window))
+        for first in range(0, len(order), CHUNK_EXAMPLES):
+            chosen = order[first : first + CHUNK_EXAMPLES]
+            logits = self(pack_examples([(sequences[index], types[index]) for index in chosen], self.window))
             scores[chosen] = F.log_softmax(logits.double(), -1).cpu().numpy()
         return scores
 
@@ -122,7 +123,7 @@ def load(folder: Path, config: ClassifierConfig, vocabulary: Vocabulary) -> Enco
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(build(config, vocabulary, 0), folder)
+    return load_weights(lambda: build(config, vocabulary, 0), folder)
 
 
 FAMILY = Family(

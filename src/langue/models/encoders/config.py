@@ -5,12 +5,12 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import msgspec
 
+from langue.base.bounds import Fraction, NonNegativeInt
 from langue.base.config import Config
 from langue.protocols import Vocabulary
 from langue.tokens.masked_batch import SentencePairs, Specials
 from langue.tokens.masking import Masking
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
 # size → layers, width, heads, context; "base" is the BERT of 110 million parameters
 SIZES = {"tiny": (4, 256, 4, 128), "small": (6, 384, 6, 256), "base": (12, 768, 12, 512)}
 
@@ -40,12 +40,12 @@ class MaskedConfig(Config, frozen=True):
 
     init_from: str = ""  # what it was initialized from: a model folder, or what langue imports
     size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
-    layers: Count = 0
-    width: Count = 0
-    heads: Count = 0
-    context: Count = 0
-    d_ff: Count = 0  # width within a feed-forward layer; 0: four times the width
-    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.1 helps after many epochs
+    layers: NonNegativeInt = 0
+    width: NonNegativeInt = 0
+    heads: NonNegativeInt = 0
+    context: NonNegativeInt = 0
+    d_ff: NonNegativeInt = 0  # width within a feed-forward layer; 0: four times the width
+    dropout: Fraction = 0.0  # 0.1 helps after many epochs
     masking: Masking = "whole-word"  # what is hidden at a time: a part of a word gives the rest away
     mlm_probability: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.15  # share of the tokens
     sentence_pairs: SentencePairs = "none"  # a second task (pieces of text, how they relate)
@@ -53,7 +53,7 @@ class MaskedConfig(Config, frozen=True):
     special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
     pooler: bool = False  # it keeps an imported pooler of [CLS], without a task on pairs
     no_mlm_head: bool = False  # imported without a head: it predicts no hidden tokens before it is trained
-    padded_vocab_size: Count = 0  # of the embedding; 0: text and special ids
+    padded_vocab_size: NonNegativeInt = 0  # of the embedding; 0: text and special ids
 
     def check(self) -> None:
         shape = self.shape

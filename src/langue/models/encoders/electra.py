@@ -19,14 +19,15 @@ E channels of the embedding, H heads, V vocabulary, N hidden tokens.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from langue.base.arrays import Floats, Ids
+from langue.base.bounds import NonNegativeInt, PositiveFloat
 from langue.models.encoders.base import MaskedModel, marked_positions
 from langue.models.encoders.bert import (
     Block,
@@ -35,7 +36,7 @@ from langue.models.encoders.bert import (
     Prediction,
     run_layers,
 )
-from langue.models.encoders.config import Count, MaskedConfig
+from langue.models.encoders.config import MaskedConfig
 from langue.models.encoders.init_from import init_encoder
 from langue.models.encoders.setup import flops
 from langue.models.family import Family
@@ -44,7 +45,7 @@ from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.fast.choices import rows_per_chunk
 from langue.nn.initial import normal_weights
 from langue.nn.weights import load_weights
-from langue.protocols import Floats, Ids, Masked, Vocabulary
+from langue.protocols import Masked, Vocabulary
 from langue.tokens.masking import NONE
 from langue.tokens.rtd import RTDBatch, RTDBatches, rtd_positions
 from langue.tokens.store import Split
@@ -64,10 +65,10 @@ class ElectraConfig(MaskedConfig, frozen=True):
     }
 
     embedding_sharing: EmbeddingSharing = "embedding"
-    generator_layers: Count = 0  # 0: as many
-    generator_heads: Count = 0  # each as wide as the discriminator's; 0: a quarter of them (figure 3)
-    embedding_size: Count = 0  # width of the embedding; 0: of the discriminator
-    discriminator_weight: Annotated[float, msgspec.Meta(gt=0.0)] = 50.0  # of a judgement (appendix A)
+    generator_layers: NonNegativeInt = 0  # 0: as many
+    generator_heads: NonNegativeInt = 0  # as wide as the discriminator's; 0: a quarter of them (figure 3)
+    embedding_size: NonNegativeInt = 0  # width of the embedding; 0: of the discriminator
+    discriminator_weight: PositiveFloat = 50.0  # of a judgement (appendix A)
     attention: Literal["plain", "disentangled"] = "plain"  # as `bert`
 
     def check(self) -> None:
@@ -190,7 +191,7 @@ class Electra(MaskedModel):
 
     def losses(self, batch: RTDBatch) -> tuple[Tensor, Tensor]:
         """Sums of the nats of the generator on hidden tokens, and of the discriminator on all of the text."""
-        masked = batch.masked if self.packed else batch.masked.unpacked()
+        masked = batch.masked if self.packed else batch.masked.unpack()
         ids, positions, types, mask = self.tensors(masked)
         targets, places = self.marked(masked.targets)  # (N,) each
         network = self.encoder if self.filler is None else self.filler
@@ -293,7 +294,7 @@ def load(folder: Path, config: ElectraConfig, vocabulary: Vocabulary) -> Electra
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(Electra(config, vocabulary), folder)
+    return load_weights(lambda: Electra(config, vocabulary), folder)
 
 
 FAMILY = Family(

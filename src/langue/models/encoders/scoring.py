@@ -9,14 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from langue.base.arrays import Floats, Ids
 from langue.base.errors import LangueError
 from langue.nn.attention import Mask
 from langue.nn.bidirectional import document_mask
 from langue.nn.weights import save_weights
-from langue.protocols import Floats, Ids, Masked
+from langue.protocols import Masked
 
-READ = 1 << 13  # slots read at a time
-PREDICTED = 1024  # rows of logits at a time
+CHUNK_SLOTS = 1 << 13  # slots read at a time
+CHUNK_ROWS = 1024  # rows of logits at a time
 
 
 class MaskedScoring(nn.Module, Masked, ABC):
@@ -72,7 +73,7 @@ class MaskedScoring(nn.Module, Masked, ABC):
         matrix, bias = self.output
         for states, chosen in zip(self._read_all(sequences, types, decoded=True), places, strict=True):
             rows = self.predict(states[torch.as_tensor(np.asarray(chosen, np.int64), device=self.device)])
-            scores = [F.log_softmax(part @ matrix.T + bias, -1) for part in torch.split(rows, PREDICTED)]
+            scores = [F.log_softmax(part @ matrix.T + bias, -1) for part in torch.split(rows, CHUNK_ROWS)]
             found.append(torch.cat(scores).cpu().numpy())
         return found
 
@@ -110,10 +111,10 @@ class MaskedScoring(nn.Module, Masked, ABC):
 
 
 def _alike(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Numbers of sequences, the longest first, in groups of about `READ` slots."""
+    """Numbers of sequences, the longest first, in groups of about `CHUNK_SLOTS` slots."""
     group: list[int] = []
     for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
-        if group and (len(group) + 1) * lengths[group[0]] > READ:
+        if group and (len(group) + 1) * lengths[group[0]] > CHUNK_SLOTS:
             yield group
             group = []
         group.append(row)

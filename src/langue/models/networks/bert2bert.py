@@ -14,13 +14,13 @@ Letters: B batch, T time, C channels, H heads, V vocabulary.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
-import msgspec
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from langue.base.bounds import Fraction, NonNegativeInt
 from langue.base.config import Config
 from langue.models.encoders import bert
 from langue.models.encoders.init_from import check_family, shape_of, transfer_weights
@@ -28,12 +28,10 @@ from langue.models.family import Family, InitFrom, Pretrained
 from langue.nn.attention import Attention, Mask, causal_mask
 from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
-from langue.nn.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
+from langue.nn.encoder_decoder import SEPARATORS, Cross, EncoderDecoder, batches, separators_of, within
 from langue.nn.initial import normal_weights
 from langue.nn.weights import load_weights, saved_tensor
 from langue.protocols import Causal, Vocabulary
-
-Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Shape(NamedTuple):
@@ -51,13 +49,13 @@ class Bert2BertConfig(Config, frozen=True):
 
     init_from: str = ""  # the BERT that it was initialized from: a model folder, or what langue imports
     size: Literal["tiny", "small", "base"] = "tiny"
-    layers: Count = 0
-    width: Count = 0
-    heads: Count = 0
-    context: Count = 0  # positions of a source, and of a target; a longer one stays at the last
-    d_ff: Count = 0
+    layers: NonNegativeInt = 0
+    width: NonNegativeInt = 0
+    heads: NonNegativeInt = 0
+    context: NonNegativeInt = 0  # positions of a source, and of a target; a longer one stays at the last
+    d_ff: NonNegativeInt = 0
     separator: str = ""  # text between source and target, as "\t"; empty: documents have no such parts
-    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0  # 0.1 in the paper
+    dropout: Fraction = 0.0  # 0.1 in the paper
     special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
 
     def check(self) -> None:
@@ -262,7 +260,8 @@ def load(folder: Path, config: Bert2BertConfig, vocabulary: Vocabulary) -> Bert2
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(Bert2Bert(config, vocabulary, saved_tensor(folder, "separators")), folder)
+    separators = saved_tensor(folder, "separators", SEPARATORS, V=vocabulary.size)
+    return load_weights(lambda: Bert2Bert(config, vocabulary, separators), folder)
 
 
 FAMILY = Family(

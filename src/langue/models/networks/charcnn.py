@@ -15,18 +15,20 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from langue.base.checked import ArraySpec
 from langue.models.family import Family
 from langue.models.networks.config import CharCNNConfig
 from langue.models.networks.rnn import RNN, streams
 from langue.nn.initial import uniform_weights
 from langue.nn.recurrent import Recurrent
-from langue.nn.weights import load_tied_weights, saved_tensor
+from langue.nn.weights import load_weights, saved_tensor
 from langue.protocols import Causal, Vocabulary
 
 SPREAD = 0.05  # initial weights are uniform in ± this (section 3.1)
 GATE = -2.0  # initial bias of the highway gates: carry at first (section 3.1)
 LONGEST = 64  # bytes of a spelling
 PADDING, BEGIN, END, FIRST_BYTE = 0, 1, 2, 3  # symbols; a byte b is FIRST_BYTE + b
+SYMBOLS = ArraySpec("int16", ("V", "L"), below=FIRST_BYTE + 256)
 
 
 class Highway(nn.Module):
@@ -112,8 +114,8 @@ def load(folder: Path, config: CharCNNConfig, vocabulary: Vocabulary) -> RNN:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    symbols = saved_tensor(folder, "embedding.symbols")
-    return load_tied_weights(network(config, vocabulary, symbols), folder)
+    symbols = saved_tensor(folder, "embedding.symbols", SYMBOLS, V=vocabulary.size)
+    return load_weights(lambda: network(config, vocabulary, symbols), folder)
 
 
 FAMILY = Family(

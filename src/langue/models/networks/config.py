@@ -4,17 +4,11 @@ A number that is 0 is taken from the size: `shape` has them all.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
+from typing import ClassVar, Literal, NamedTuple, TypeVar
 
-import msgspec
-
+from langue.base.bounds import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
 from langue.base.config import Config
 from langue.nn.recurrent import Cell
-
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-Probability = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]
-
 
 P = TypeVar("P", bound=NamedTuple)
 
@@ -37,19 +31,19 @@ class Shape(NamedTuple):
 class GPT2Config(Config, frozen=True):
     init_from: str = ""  # what it was initialized from: a model folder, or what langue imports
     size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
-    layers: Count = 0
-    width: Count = 0
-    heads: Count = 0
-    context: Count = 0
-    dropout: Probability = 0.0  # 0.1 helps after many epochs
+    layers: NonNegativeInt = 0
+    width: NonNegativeInt = 0
+    heads: NonNegativeInt = 0
+    context: NonNegativeInt = 0
+    dropout: Fraction = 0.0  # 0.1 helps after many epochs
     # Not of the paper; each is off as in the published model.
     position: Literal["learned", "rotary"] = "learned"  # Su et al. 2021
     norm: Literal["layer", "rms"] = "layer"  # Zhang and Sennrich 2019
     activation: Literal["gelu", "relu2", "swiglu"] = "gelu"  # So et al. 2021; Shazeer 2020
     qk_norm: bool = False  # Henry et al. 2020
-    key_value_heads: Count = 0  # fewer than heads: grouped queries (Ainslie et al. 2023)
+    key_value_heads: NonNegativeInt = 0  # fewer than heads: grouped queries (Ainslie et al. 2023)
     tied: bool = True  # the head is the embedding
-    z_loss: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # 1e-4 in Chowdhery et al. 2022
+    z_loss: NonNegativeFloat = 0.0  # 1e-4 in Chowdhery et al. 2022
 
     def check(self) -> None:
         _whole_heads(self.shape)
@@ -70,13 +64,13 @@ GPT2_SIZES = {"tiny": Shape(4, 256, 4, 256), "small": Shape(6, 384, 6, 256), "ba
 
 class TransformerConfig(Config, frozen=True):
     size: Literal["tiny", "small", "base"] = "tiny"
-    layers: Count = 0  # of the encoder, and as many of the decoder
-    width: Count = 0
-    heads: Count = 0
-    context: Count = 0  # tokens of a part of a document
+    layers: NonNegativeInt = 0  # of the encoder, and as many of the decoder
+    width: NonNegativeInt = 0
+    heads: NonNegativeInt = 0
+    context: NonNegativeInt = 0  # tokens of a part of a document
     separator: str = ""  # text between source and target, as "\t"; empty: documents have no such parts
     norm: Literal["post", "pre"] = "post"  # the paper's; "pre" learns without a warm-up (Xiong et al. 2020)
-    dropout: Probability = 0.0  # the paper's 0.1 is for many epochs
+    dropout: Fraction = 0.0  # the paper's 0.1 is for many epochs
 
     def check(self) -> None:
         _whole_heads(self.shape)
@@ -113,12 +107,12 @@ class RNNConfig(Config, frozen=True):
 
     size: Literal["small", "medium", "large"] = "small"
     cell: Cell = "lstm"  # elman shows the vanishing gradient; gru is a quarter smaller
-    layers: Count = 0
-    width: Count = 0
-    context: Count = 0  # tokens the gradient goes back through; the state itself has no bound
-    dropout: Probability = 0.0  # many epochs over little text want 0.5
+    layers: NonNegativeInt = 0
+    width: NonNegativeInt = 0
+    context: NonNegativeInt = 0  # tokens the gradient goes back through; the state itself has no bound
+    dropout: Fraction = 0.0  # many epochs over little text want 0.5
     variational_dropout: bool = False
-    weight_drop: Probability = 0.0
+    weight_drop: Fraction = 0.0
     tied: bool = False  # input and output embedding are one: fewer weights, better on little text
 
     @property
@@ -143,11 +137,11 @@ class CharCNNShape(NamedTuple):
 
 class CharCNNConfig(Config, frozen=True):
     size: Literal["small", "large"] = "small"
-    layers: Count = 0
-    width: Count = 0
-    context: Positive = 35  # tokens the gradient goes back through
-    characters: Positive = 15  # width of a character's vector
-    dropout: Probability = 0.0  # the paper's 0.5 is for many epochs
+    layers: NonNegativeInt = 0
+    width: NonNegativeInt = 0
+    context: PositiveInt = 35  # tokens the gradient goes back through
+    characters: PositiveInt = 15  # width of a character's vector
+    dropout: Fraction = 0.0  # the paper's 0.5 is for many epochs
 
     @property
     def shape(self) -> CharCNNShape:
@@ -169,11 +163,11 @@ class NPLMShape(NamedTuple):
 
 class NPLMConfig(Config, frozen=True):
     size: Literal["small", "medium", "large"] = "medium"
-    order: Count = 0  # sees order - 1 tokens
-    width: Count = 0
-    hidden: Count = 0
+    order: NonNegativeInt = 0  # sees order - 1 tokens
+    width: NonNegativeInt = 0
+    hidden: NonNegativeInt = 0
     direct: bool = False  # W: learns faster, generalizes a little less (section 4.2)
-    dropout: Probability = 0.0  # 0.3 helps after many epochs
+    dropout: Fraction = 0.0  # 0.3 helps after many epochs
 
     def check(self) -> None:
         if self.order == 1:

@@ -122,7 +122,7 @@ def build(config: GPT2Config, vocabulary: Vocabulary, seed: int) -> GPT2:
 
 def load(folder: Path, config: GPT2Config, vocabulary: Vocabulary) -> GPT2:
     """Read the weights of a model folder."""
-    return load_weights(GPT2(config, vocabulary), folder)
+    return load_weights(lambda: GPT2(config, vocabulary), folder)
 
 
 FAMILY = Family(

@@ -11,21 +11,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from langue.base.arrays import Float64Array, Floats, Ids
 from langue.base.config import Config
 from langue.base.errors import LangueError, Mismatch, Unsupported
 from langue.base.files import read_json, write_json
 from langue.models.family import Family
 from langue.models.folder import ModelFolder
 from langue.models.folder import load as load_folder
-from langue.protocols import Causal, Decoder, Floats, Ids, Vocabulary
+from langue.protocols import Causal, Decoder, Vocabulary
 from langue.tokens.store import TokenStore
 
 WEIGHTS = "weights.json"
 CLOSE = 1e-5  # weights that move less have converged: perplexity no longer changes in its fifth digit
 LONGEST = 1000  # steps of EM
-GROUP = 1 << 16  # tokens scored at a time
+CHUNK_TOKENS = 1 << 16  # tokens scored at a time
 
 
 class MixtureConfig(Config, frozen=True):
@@ -43,7 +43,7 @@ class Mixture(Causal):
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, parts: list[ModelFolder[Causal]], weights: npt.NDArray[np.float64]
+        self, vocabulary: Vocabulary, parts: list[ModelFolder[Causal]], weights: Float64Array
     ) -> None:
         self.vocabulary = vocabulary
         self.parts = parts
@@ -77,7 +77,7 @@ class Mixture(Causal):
 class MixtureDecoder:
     """A decoder of each part, fed the same tokens."""
 
-    def __init__(self, decoders: list[Decoder], weights: npt.NDArray[np.float64]) -> None:
+    def __init__(self, decoders: list[Decoder], weights: Float64Array) -> None:
         self.decoders = decoders
         self.weights = weights
 
@@ -93,7 +93,7 @@ class MixtureDecoder:
             decoder.select(rows)
 
 
-def mixed(log_probs: Floats, weights: npt.NDArray[np.float64]) -> Floats:
+def mixed(log_probs: Floats, weights: Float64Array) -> Floats:
     """The log of the weighted sum over the first dimension."""
     shape = (-1,) + (1,) * (log_probs.ndim - 1)
     with np.errstate(divide="ignore"):
@@ -102,7 +102,7 @@ def mixed(log_probs: Floats, weights: npt.NDArray[np.float64]) -> Floats:
     return found
 
 
-def tuned(log_probs: Floats) -> npt.NDArray[np.float64]:
+def tuned(log_probs: Floats) -> Float64Array:
     """The weights that make tokens likeliest.
 
     Args:
@@ -139,7 +139,7 @@ def estimate(config: MixtureConfig, store: TokenStore) -> Mixture:
     split = store.split("valid")
     for index, ids in enumerate(split.documents(), 1):
         group.append(ids)
-        if index == len(split) or sum(map(len, group)) >= GROUP:
+        if index == len(split) or sum(map(len, group)) >= CHUNK_TOKENS:
             columns.append(np.stack([np.concatenate(part.model.log_probs(group)) for part in parts]))
             group = []
     vocabulary = Vocabulary(store.vocabulary_size, store.eos)

@@ -28,7 +28,7 @@ from langue.protocols import Causal, Vocabulary
 from langue.tokens.contexts import ContextBatches, Contexts, contexts_of
 from langue.tokens.store import Split
 
-SCORED = 1024  # predictions at a time: logits of 1,024 x 10,000 are 40 MB
+CHUNK_PREDICTIONS = 1024  # predictions at a time: logits of 1,024 x 10,000 are 40 MB
 
 
 class NPLM(nn.Module, Causal):
@@ -90,8 +90,8 @@ class NPLM(nn.Module, Causal):
             return []
         before = [contexts_of(ids[:-1], self.order, self.vocabulary.eos)[: len(ids)] for ids in sequences]
         pieces = zip(
-            torch.split(torch.from_numpy(np.concatenate(before)), SCORED),
-            torch.split(torch.from_numpy(np.concatenate(sequences).astype(np.int64)), SCORED),
+            torch.split(torch.from_numpy(np.concatenate(before)), CHUNK_PREDICTIONS),
+            torch.split(torch.from_numpy(np.concatenate(sequences).astype(np.int64)), CHUNK_PREDICTIONS),
             strict=True,
         )
         scores = torch.cat([self._scores(*piece) for piece in pieces]).numpy()
@@ -153,7 +153,7 @@ def load(folder: Path, config: NPLMConfig, vocabulary: Vocabulary) -> NPLM:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(NPLM(config, vocabulary), folder)
+    return load_weights(lambda: NPLM(config, vocabulary), folder)
 
 
 def batches(

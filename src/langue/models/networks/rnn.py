@@ -22,7 +22,7 @@ from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.initial import uniform_weights
 from langue.nn.recurrent import Recurrent
 from langue.nn.stateful import Stateful
-from langue.nn.weights import load_tied_weights
+from langue.nn.weights import load_weights
 from langue.protocols import Causal, Vocabulary
 from langue.tokens.batch import Batch
 from langue.tokens.batches import StreamBatches
@@ -94,7 +94,7 @@ def load(folder: Path, config: RNNConfig, vocabulary: Vocabulary) -> RNN:
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_tied_weights(network(config, vocabulary), folder)
+    return load_weights(lambda: network(config, vocabulary), folder)
 
 
 def streams(

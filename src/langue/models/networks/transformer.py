@@ -27,7 +27,7 @@ from langue.models.networks.config import TransformerConfig
 from langue.nn.attention import Attention, Mask, causal_mask
 from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
-from langue.nn.encoder_decoder import Cross, EncoderDecoder, batches, separators_of, within
+from langue.nn.encoder_decoder import SEPARATORS, Cross, EncoderDecoder, batches, separators_of, within
 from langue.nn.weights import load_weights, saved_tensor
 from langue.protocols import Causal, Vocabulary
 
@@ -186,7 +186,8 @@ def load(folder: Path, config: TransformerConfig, vocabulary: Vocabulary) -> Tra
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(Transformer(config, vocabulary, saved_tensor(folder, "separators")), folder)
+    separators = saved_tensor(folder, "separators", SEPARATORS, V=vocabulary.size)
+    return load_weights(lambda: Transformer(config, vocabulary, separators), folder)
 
 
 FAMILY = Family(

@@ -14,6 +14,7 @@ HMM in which every state may emit every word. Letters: C channels, M clusters, S
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,32 +22,36 @@ import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from langue.base.arrays import Array, Floats, Ids
-from langue.base.config import Config, Fraction, PositiveInt
+from langue.base.bounds import Fraction, PositiveInt
+from langue.base.checked import ArraySpec, damaged
+from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.base.seeds import derive
 from langue.inference.chain import offsets_of
 from langue.models.counts.exchange import exchange
 from langue.models.family import Family
-from langue.models.states.hmm.classes import filled
+from langue.models.states.hmm.classes import fill_empty
 from langue.models.states.hmm.cluster_tables import Tables, expect
 from langue.models.states.hmm.clustered import ClusteredDecoder, ClusteredHMM
 from langue.models.states.hmm.model import HMM, StatePath
+from langue.nn.weights import load_weights, saved_tensor
 from langue.protocols import Causal, Vocabulary
 from langue.tokens.batch import Batch
 from langue.tokens.store import TokenStore
 
 WEIGHTS = "network.safetensors"
 CLASSES = "classes"  # name of the clusters there
+CLUSTERS = ArraySpec("int64", ("V",), below="M")
 CLUSTERED = 5_000_000  # tokens of the train split that clusters are learned from
 
 
 class NeuralHMMConfig(Config, frozen=True):
-    """How many states, and the width of what they share."""
+    """Settings of a neural HMM."""
 
     states: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 4096
     clusters: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 128  # of words; the paper's
@@ -159,9 +164,9 @@ class NeuralHMM(nn.Module, Causal):
         """The rows cut where a document ends: words, offsets, and which begin inside one."""
         begins = np.ones(batch.targets.shape, bool)
         begins[:, 1:] = batch.segments[:, 1:] != batch.segments[:, :-1]
-        places = np.flatnonzero(begins)
-        lengths = np.diff(np.r_[places, begins.size])
-        inside = batch.inputs.ravel()[places] != self.vocabulary.eos
+        starts = np.flatnonzero(begins)
+        lengths = np.diff(np.r_[starts, begins.size])
+        inside = batch.inputs.ravel()[starts] != self.vocabulary.eos
         return batch.targets.ravel().astype(np.int64), offsets_of(lengths), inside.astype(np.int64)
 
     def train(self, mode: bool = True) -> "NeuralHMM":
@@ -231,7 +236,7 @@ def begin(model: NeuralHMM, store: TokenStore) -> None:
     begins = np.zeros(len(tokens), bool)
     offsets = np.asarray(split.offsets, np.int64)
     begins[offsets[offsets < len(tokens)]] = True
-    model.classes = filled(exchange(tokens, begins, V, M), np.bincount(tokens, minlength=V), M)
+    model.classes = fill_empty(exchange(tokens, begins, V, M), np.bincount(tokens, minlength=V), M)
     log.info("%d words in %d clusters, of at most %d", V, M, np.bincount(model.classes).max())
 
 
@@ -241,13 +246,12 @@ def load(folder: Path, config: NeuralHMMConfig, vocabulary: Vocabulary) -> Neura
     Raises:
         LangueError: they are not those of this configuration.
     """
-    try:
-        arrays = load_file(folder / WEIGHTS)
-        model = NeuralHMM(config, vocabulary, arrays.pop(CLASSES).numpy())
-        model.load_state_dict(arrays)
-    except (RuntimeError, OSError, KeyError) as error:
-        raise LangueError(f"{folder / WEIGHTS} does not fit the model: {error}") from None
-    return model.eval()
+    sizes = {"V": vocabulary.size, "M": config.clusters}
+    classes = saved_tensor(folder, CLASSES, CLUSTERS, file=WEIGHTS, **sizes).numpy()
+    if len(np.unique(classes)) < config.clusters:
+        raise damaged(folder / WEIGHTS, CLASSES, "has a cluster without words")
+    network = partial(NeuralHMM, config, vocabulary, classes)
+    return load_weights(network, folder, file=WEIGHTS, beside=(CLASSES,))
 
 
 FAMILY = Family(

@@ -20,7 +20,7 @@ from langue.models.taggers.heads import HEADS, Head
 from langue.models.taggers.labels import Labels
 from langue.protocols import Tagger, Weight
 
-TOGETHER = 1 << 12  # tokens read at a time without gradients
+CHUNK_TOKENS = 1 << 12  # tokens read at a time without gradients
 
 
 class NeuralTagger(nn.Module, Tagger, ABC):
@@ -114,7 +114,7 @@ class NeuralTagger(nn.Module, Tagger, ABC):
 
     def _groups(self, sentences: Sequence[Sentence]) -> Iterator[Sequence[Sentence]]:
         self.eval()
-        return groups(sentences, TOGETHER)
+        return groups(sentences, CHUNK_TOKENS)
 
 
 def _lengths(sentences: Sequence[Sentence]) -> list[int]:

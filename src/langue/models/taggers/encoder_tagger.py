@@ -10,13 +10,13 @@ Letters: N tokens of all sentences, C channels.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-import msgspec
 import numpy as np
 import torch
 
 from langue.base.arrays import Int64Array
+from langue.base.bounds import Fraction
 from langue.base.config import Config, decode
 from langue.base.seeds import derive
 from langue.corpus.normalize import Normalization
@@ -31,8 +31,8 @@ from langue.models.taggers.labels import Labels
 from langue.nn.dropout import drop
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Tagger, Vocabulary
-from langue.tokens.masked import packed
-from langue.tokens.store import TOKENIZER
+from langue.tokens.masked import pack_examples
+from langue.tokens.store import MOST_IDS, TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.words import HAN
 
@@ -53,7 +53,12 @@ class EncoderTaggerConfig(Config, frozen=True):
     scheme: Scheme | None  # how the data spells spans
     encoding: Scheme | None  # how the labels do
     constraints: bool = True
-    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.1  # of what the head reads
+    dropout: Fraction = 0.1  # of what the head reads
+
+    def check(self) -> None:
+        size, eos = self.vocabulary.get("size", 0), self.vocabulary.get("eos", -1)
+        if not 0 <= eos < size <= MOST_IDS:
+            raise ValueError(f"vocabulary has {size} ids, of which eos is {eos}")
 
 
 class Read(NamedTuple):
@@ -170,7 +175,7 @@ class EncoderTagger(NeuralTagger):
         read = self.reader.read(sentences)
         if not read.windows:
             return torch.zeros(0, self.encoder.width, device=self.device)
-        batch = packed(read.windows, self.encoder.window)
+        batch = pack_examples(read.windows, self.encoder.window)
         hidden = self.encoder.read(batch).flatten(0, 1).float()  # (B T, C)
         numbers, places = self.encoder.marked(batch.pairs)
         begins = places[numbers.argsort()]  # of each window
@@ -202,7 +207,8 @@ def load(folder: Path, config: EncoderTaggerConfig, vocabulary: Vocabulary | Non
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    return load_weights(build(config, Tokenizer.load(folder / TOKENIZER), 0), folder)
+    tokenizer = Tokenizer.load(folder / TOKENIZER)
+    return load_weights(lambda: build(config, tokenizer, 0), folder)
 
 
 FAMILY = Family(

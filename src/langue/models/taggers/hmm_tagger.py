@@ -34,7 +34,7 @@ from langue.protocols import Tagger, Vocabulary, Weight
 
 WEIGHTS = "weights.safetensors"
 LEXICON = "lexicon.json"
-TOGETHER = 1 << 14  # tokens tagged at a time
+CHUNK_TOKENS = 1 << 14  # tokens tagged at a time
 RARE = 10  # occurrences up to which a word teaches the endings, as in the paper
 UNSEEN = -50.0  # log score of a tag a word was not seen with, where nothing else is left
 MOST = 256  # tags: the table of transitions has their number to the third power
@@ -130,7 +130,7 @@ class HMMTagger(Tagger):
 
     def _scored(self, sentences: Sequence[Sentence]) -> Iterator[tuple[Float64Array, Array]]:
         """log p(word | tag) `(N, K)`, unknown words up to a constant, and offsets, of groups of sentences."""
-        for group in groups(sentences, TOGETHER):
+        for group in groups(sentences, CHUNK_TOKENS):
             numbers: dict[str, int] = {}
             words = [numbers.setdefault(word, len(numbers)) for one in group for word in one.words]
             rows = np.array([self._emission(word) for word in numbers]).reshape(-1, len(self.labels))

@@ -75,7 +75,7 @@ def check_possible(sentences: Sequence[Sentence], tags: Array, chain: Chain) -> 
     impossible = np.flatnonzero(viterbi(chain, unary, offsets).scores == -np.inf)
     if len(impossible):
         raise LangueError(
-            f"{sentences[impossible[0]].place}: no tags that spell spans agree with those known of this "
+            f"{sentences[impossible[0]].location}: no tags that spell spans agree with those known of this "
             "sentence; put them right, or set constraints = false"
         )
 

@@ -15,16 +15,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from langue.base.config import Config
-from langue.base.files import read_json
+from langue.base.bounds import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+from langue.base.config import Config, read_struct
+from langue.base.errors import Damaged
 from langue.base.seeds import derive
+from langue.corpus.schemes import Scheme
 from langue.corpus.tagged import Sentence, unit_of
 from langue.inference.batched import Packed, pack
 from langue.models.family import Family, TaggerInputs
@@ -42,9 +44,6 @@ COLUMN = 25  # width of the embedding of a column beside the word
 LONGEST = 40  # characters of a word that are read, of a longer one half from each end
 KERNEL = 3  # characters a filter sees, as in Ma and Hovy 2016
 
-Width = Annotated[int, msgspec.Meta(ge=1)]
-Share = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]
-
 
 class RNNTaggerConfig(Config, frozen=True):
     """What is read of each token, the network, and how long it learns."""
@@ -53,18 +52,18 @@ class RNNTaggerConfig(Config, frozen=True):
 
     head: Head = "crf"
     characters: Literal["auto", "cnn", "lstm", "none"] = "auto"  # auto: cnn, if tokens have several
-    word_width: Width = 100
-    character_width: Width = 30  # of an embedding, and of what is made of all, as in Ma and Hovy 2016
-    width: Width = 200  # of the LSTM in each direction, as there
-    layers: Annotated[int, msgspec.Meta(ge=1)] = 1
-    dropout: Share = 0.5  # of what the LSTM reads and writes, as there
+    word_width: PositiveInt = 100
+    character_width: PositiveInt = 30  # of an embedding, and of what is made of all, as in Ma and Hovy 2016
+    width: PositiveInt = 200  # of the LSTM in each direction, as there
+    layers: PositiveInt = 1
+    dropout: Fraction = 0.5  # of what the LSTM reads and writes, as there
     encoding: Encoding = "BIOES"  # of spans, inside
     constraints: bool = True  # only tag sequences that spell spans
-    epochs: Width = 15
-    batch_size: Width = 16  # sentences
-    learning_rate: Annotated[float, msgspec.Meta(gt=0.0)] = 3e-3
-    weight_decay: Annotated[float, msgspec.Meta(ge=0.0)] = 0.01
-    seeds: Width = 1  # runs, of which the best on the validation file is kept
+    epochs: PositiveInt = 15
+    batch_size: PositiveInt = 16  # sentences
+    learning_rate: PositiveFloat = 3e-3
+    weight_decay: NonNegativeFloat = 0.01
+    seeds: PositiveInt = 1  # runs, of which the best on the validation file is kept
     seed: int = 0  # of the first
 
 
@@ -102,6 +101,17 @@ class Numbering:
         return torch.tensor([self._numbers.get(text, UNKNOWN) for text in texts], dtype=torch.int64)
 
 
+class Table(msgspec.Struct):
+    """What a folder says in words."""
+
+    columns: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    labels: tuple[str, ...]
+    scheme: Scheme | None
+    encoding: Scheme | None
+    inputs: dict[str, tuple[str, ...]]  # of each thing that is embedded, by number
+    characters: str | None
+
+
 class BiLSTM(nn.LSTM):
     """Reads sequences from both ends, side by side and with nothing padded."""
 
@@ -110,10 +120,10 @@ class BiLSTM(nn.LSTM):
 
     def read(self, x: torch.Tensor, packed: Packed) -> tuple[torch.Tensor, torch.Tensor]:
         """States `(N, 2 C)` of `(N, inputs)`, and the last of each sequence and direction, `(S, 2 C)`."""
-        places, order = packed.places.to(x.device), packed.order.to(x.device)
-        given = PackedSequence(x[places], torch.tensor(packed.heights))
+        positions, order = packed.positions.to(x.device), packed.order.to(x.device)
+        given = PackedSequence(x[positions], torch.tensor(packed.heights))
         y, (last, _) = self(given)
-        states = torch.empty_like(y.data).index_copy(0, places, y.data)
+        states = torch.empty_like(y.data).index_copy(0, positions, y.data)
         ends = last[-2:].transpose(0, 1).flatten(1)  # (S, 2 C), the longest first
         return states, torch.empty_like(ends).index_copy(0, order, ends)
 
@@ -220,15 +230,14 @@ class RNNTagger(NeuralTagger):
 
     def save(self, folder: Path) -> None:
         save_weights(self, folder)
-        table: dict[str, Any] = {
-            "columns": self.columns,
-            "labels": self.labels,
-            "scheme": self.names.scheme,
-            "encoding": self.names.encoding,
-            "inputs": {name: numbering.texts for name, numbering in self.inputs.items()},
-            "characters": "".join(self.characters.numbering.texts) if self.characters is not None else None,
-        }
-        (folder / VOCABULARY).write_text(json.dumps(table, ensure_ascii=False), encoding="utf-8")
+        table = Table(
+            self.columns,
+            *self.names,
+            {name: numbering.texts for name, numbering in self.inputs.items()},
+            "".join(self.characters.numbering.texts) if self.characters is not None else None,
+        )
+        text = json.dumps(msgspec.structs.asdict(table), ensure_ascii=False)
+        (folder / VOCABULARY).write_text(text, encoding="utf-8")
 
 
 def _values(name: str, columns: Sequence[str], sentences: Sequence[Sentence]) -> Iterator[str]:
@@ -262,15 +271,14 @@ def load(folder: Path, config: RNNTaggerConfig, vocabulary: Vocabulary | None = 
     Raises:
         LangueError: the weights are not those of this configuration and vocabulary.
     """
-    table = read_json(folder / VOCABULARY)
-    model = RNNTagger(
-        config,
-        table["columns"],
-        Labels(tuple(table["labels"]), table["scheme"], table["encoding"]),
-        {name: Numbering(texts) for name, texts in table["inputs"].items()},
-        None if table["characters"] is None else Numbering(table["characters"]),
-    )
-    return load_weights(model, folder)
+    table = read_struct(Table, folder / VOCABULARY)
+    labels = Labels(table.labels, table.scheme, table.encoding)
+    labels.check(folder / VOCABULARY)
+    if not set(table.inputs) <= {"word", PAIR, *table.columns}:
+        raise Damaged(f"{folder / VOCABULARY} is damaged: inputs: they are no columns; make it again")
+    numbered = {name: Numbering(texts) for name, texts in table.inputs.items()}
+    characters = None if table.characters is None else Numbering(table.characters)
+    return load_weights(lambda: RNNTagger(config, table.columns, labels, numbered, characters), folder)
 
 
 FAMILY = Family(

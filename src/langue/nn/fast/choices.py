@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 EXPLICIT_UP_TO = 512  # context on a CPU: beyond, the (T, T) matrices cost more than they save
-CHUNK = 1 << 25  # logits held at once: 64 MB in bfloat16
+CHUNK_LOGITS = 1 << 25  # logits held at once: 64 MB in bfloat16
 TILE = 32  # bfloat16 numbers that the matrix unit of a processor takes at a time
 CACHED = 1 << 18  # float32 numbers, 1 MB, that stay in a core's cache from one pass over them to the next
 
@@ -39,7 +39,7 @@ def lstm_kernel(x: Tensor) -> Literal["torch", "stepwise", "plain"]:
 
 def rows_per_chunk(V: int) -> int:
     """Rows of logits over V tokens that are held at once."""
-    return max(CHUNK // V, 1)
+    return max(CHUNK_LOGITS // V, 1)
 
 
 def chunk_size(x: Tensor) -> int:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langue.inference.chain import offsets_of
-from langue.models.states.hmm.classes import filled
+from langue.models.states.hmm.classes import fill_empty
 from langue.models.states.hmm.cluster_tables import (
     Layout,
     Messages,
@@ -147,6 +147,6 @@ def test_long_and_improbable_is_finite() -> None:
 
 
 def test_no_class_stays_empty() -> None:
-    classes = filled(np.array([0, 0, 0, 2, 2]), np.array([9, 1, 5, 3, 2]), 4)
+    classes = fill_empty(np.array([0, 0, 0, 2, 2]), np.array([9, 1, 5, 3, 2]), 4)
     assert sorted(set(classes.tolist())) == [0, 1, 2, 3]
     assert classes[0] == 0

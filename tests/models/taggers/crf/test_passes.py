@@ -14,7 +14,7 @@ from langue.models.family import TaggedData
 from langue.models.taggers.crf import CRFConfig, estimate, load, passes
 from langue.models.taggers.crf.model import CRF
 from langue.models.taggers.crf.objective import Objective
-from langue.models.taggers.crf.passes import ADDED, TwoPasses, with_found
+from langue.models.taggers.crf.passes import ADDED, TwoPasses, with_predictions
 from langue.protocols import Tagger
 
 CONFIG = CRFConfig(passes=2, templates=("word[-1..1]",))
@@ -67,7 +67,7 @@ def test_what_the_second_sees_by_hand() -> None:
     sentences = document(
         "Bank/B-ORG of/I-ORG England/I-ORG cut rates", "England/B-LOC won", "ENGLAND/B-LOC lost", "England"
     )
-    found = with_found(Given(sentences), sentences)
+    found = with_predictions(Given(sentences), sentences)
     assert added(found[0]) == {
         "found": ("B-ORG", "I-ORG", "E-ORG", "O", "O"),
         "token_elsewhere": ("", "", "LOC", "", ""),
@@ -85,7 +85,7 @@ def test_what_the_second_sees_by_hand() -> None:
 
 def test_tags_that_spell_no_spans_make_no_entities() -> None:
     sentences = document("a/DET bank/NOUN", "the/DET bank/NOUN", "bank/VERB on/ADP")
-    found = with_found(Given(sentences, scheme=None), sentences)
+    found = with_predictions(Given(sentences, scheme=None), sentences)
     assert added(found[2]) == {
         "found": ("VERB", "ADP"),
         "token_elsewhere": ("NOUN", ""),
@@ -117,7 +117,7 @@ def test_the_same_alone_in_a_batch_and_without_a_document(trained: Tagger) -> No
 def test_an_entity_of_thousands_of_words() -> None:
     """The parts of one grow with its square, so those of long ones are not noted."""
     names = document(" ".join(f"{name}/{'I' if n else 'B'}-PER" for n, name in enumerate(NAMES * 300)))
-    (found,) = with_found(Given(names), names)
+    (found,) = with_predictions(Given(names), names)
     assert added(found)["superset_elsewhere"] == ("",) * 6900
     assert added(found)["found"][-1] == "E-PER"
 
@@ -136,20 +136,20 @@ def test_save_load_and_training_again_are_exact(trained: Tagger, tmp_path: Path)
 def test_no_document_is_told_by_a_model_that_saw_it(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[int, set[int]] = {}
     told: list[Sentence] = []
-    learn, tell = passes.train, passes.with_found
+    learn, tell = passes.train, passes.with_predictions
 
     def train(config: CRFConfig, columns: Sequence[str], sentences: Sequence[Sentence]) -> CRF:
         model = learn(config, columns, sentences)
         seen[id(model)] = {id(one.document) for one in sentences}
         return model
 
-    def with_found(first: CRF, sentences: Sequence[Sentence]) -> list[Sentence]:
+    def with_predictions(first: CRF, sentences: Sequence[Sentence]) -> list[Sentence]:
         assert not seen[id(first)] & {id(one.document) for one in sentences}
         told.extend(sentences)
         return tell(first, sentences)
 
     monkeypatch.setattr(passes, "train", train)
-    monkeypatch.setattr(passes, "with_found", with_found)
+    monkeypatch.setattr(passes, "with_predictions", with_predictions)
     sentences = corpus()
     estimate(CONFIG, TaggedData(("word",), sentences))
     assert sorted(map(id, told)) == sorted(map(id, sentences))

@@ -3,11 +3,11 @@
 from langue.corpus.tagged import Sentence
 from langue.models.family import TaggedData
 from langue.models.taggers.crf import CRFConfig, estimate
-from langue.models.taggers.crf.segments import segmented
+from langue.models.taggers.crf.segments import segment_sentences
 
 
 def places(*sentences: Sentence) -> str:
-    (column,) = segmented(sentences)
+    (column,) = segment_sentences(sentences)
     return "".join(str(column.names[number]) for number in column.numbers)
 
 

@@ -15,7 +15,8 @@ from typing import Annotated
 
 import msgspec
 
-from langue.base.config import Config, NonNegativeFloat, NonNegativeInt, PositiveFloat
+from langue.base.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat
+from langue.base.config import Config
 from langue.base.progress import log
 from langue.models.counts.loglinear.features import count_of, shape
 from langue.models.counts.loglinear.learn import BATCH_TOKENS, Learner

@@ -47,7 +47,7 @@ class Weights(NamedTuple):
 
 
 def count_of(order: int, skips: bool) -> int:
-    """How many features a context has."""
+    """Number of features of a context."""
     return order - 1 + (max(order - 2, 0) if skips else 0)
 
 
@@ -60,29 +60,29 @@ def _mix(x):
 
 
 @njit
-def hashes(before, count, found):
-    """Fill `found` `(count,)` with the hash of every feature of a context `(order - 1,)`."""
+def hashes(before, count, hashed):
+    """Fill `hashed` `(count,)` with the hash of every feature of a context `(order - 1,)`."""
     reach = len(before)
     chain = np.uint64(0x9E3779B97F4A7C15)
     for back in range(1, reach + 1):  # the last 1, 2, ... tokens
         chain = _mix(chain ^ _mix(np.uint64(before[reach - back]) + np.uint64(1)))
-        found[back - 1] = chain
+        hashed[back - 1] = chain
     for back in range(2, count - reach + 2):  # one token, `back` places back
-        place = np.uint64(back) << np.uint64(48)
-        found[reach + back - 2] = _mix(_mix(np.uint64(before[reach - back]) + np.uint64(1)) + place)
+        distance = np.uint64(back) << np.uint64(48)
+        hashed[reach + back - 2] = _mix(_mix(np.uint64(before[reach - back]) + np.uint64(1)) + distance)
 
 
 @njit
 def _pairs(before, targets, count, mask):
     """Row and word of every feature of every prediction, as one number."""
-    found = np.empty((len(targets), count), np.uint64)
+    pairs = np.empty((len(targets), count), np.uint64)
     for index in range(len(targets)):
-        hashes(before[index], count, found[index])
+        hashes(before[index], count, pairs[index])
         for feature in range(count):
-            found[index, feature] = (found[index, feature] & mask) << np.uint64(32) | np.uint64(
+            pairs[index, feature] = (pairs[index, feature] & mask) << np.uint64(32) | np.uint64(
                 targets[index]
             )
-    return found
+    return pairs
 
 
 def shape(source: ContextBatches, vocabulary_size: int, features: int) -> tuple[Weights, Array]:
@@ -91,8 +91,8 @@ def shape(source: ContextBatches, vocabulary_size: int, features: int) -> tuple[
     keys, counts = np.empty(0, np.uint64), np.empty(0, np.int64)
     for begin in range(0, source.total, CHUNK_TOKENS):
         block = source.at(np.arange(begin, min(begin + CHUNK_TOKENS, source.total)))
-        found = _pairs(block.before, block.targets, features, np.uint64(rows - 1))
-        keys, counts = _merged(keys, counts, *np.unique(found, return_counts=True))
+        pairs = _pairs(block.before, block.targets, features, np.uint64(rows - 1))
+        keys, counts = _merge(keys, counts, *np.unique(pairs, return_counts=True))
     row = (keys >> np.uint64(32)).astype(np.int64)
     weights = Weights(
         bias=np.log1p(np.bincount((keys & LOW).astype(np.int64), counts / features, vocabulary_size)).astype(
@@ -105,7 +105,7 @@ def shape(source: ContextBatches, vocabulary_size: int, features: int) -> tuple[
     return weights, counts.astype(np.float32)
 
 
-def _merged(keys: Array, counts: Array, others: Array, more: Array) -> tuple[Array, Array]:
+def _merge(keys: Array, counts: Array, others: Array, more: Array) -> tuple[Array, Array]:
     """Two sorted tables of counts as one."""
     everything = np.concatenate([keys, others])
     order = np.argsort(everything, kind="stable")

@@ -95,8 +95,8 @@ class Learner:
 
 
 @njit
-def _place(weights, row, word):
-    """Where the pair of a row and a word stands; it was counted, so it is there."""
+def _entry_of(weights, row, word):
+    """Index of the non-zero entry of a row and a word, by bisection; it was counted, so it is there."""
     start, end = np.int64(weights.starts[row]), np.int64(weights.starts[row + np.uint64(1)])
     return start + np.searchsorted(weights.word[start:end], word)
 
@@ -107,13 +107,13 @@ def _adjust(weights, counts, seen, a, words, order, before, targets):
     for index in range(len(targets)):
         rows = rows_of(weights, order - 1, before[index])
         for feature in range(order - 1):
-            place = _place(weights, rows[feature], targets[index])
+            entry = _entry_of(weights, rows[feature], targets[index])
             if feature == order - 2:
-                a[place] = counts[place]
-            if not seen[place]:
-                seen[place] = True
+                a[entry] = counts[entry]
+            if not seen[entry]:
+                seen[entry] = True
                 if feature:
-                    a[_place(weights, rows[feature - 1], targets[index])] += 1
+                    a[_entry_of(weights, rows[feature - 1], targets[index])] += 1
                 else:
                     words[targets[index]] += 1
 
@@ -126,11 +126,11 @@ def _weigh(weights, a, totals, order, before, targets):
     for index in range(len(targets)):
         p = base[targets[index]]
         for row in rows_of(weights, order - 1, before[index]):
-            place = _place(weights, row, targets[index])
+            entry = _entry_of(weights, row, targets[index])
             different = weights.starts[row + np.uint64(1)] - weights.starts[row]
             rest = DISCOUNT * different / totals[row] * p
-            p = (a[place] - DISCOUNT) / totals[row] + rest
-            weights.weight[place] = np.log(p / rest)
+            p = (a[entry] - DISCOUNT) / totals[row] + rest
+            weights.weight[entry] = np.log(p / rest)
 
 
 @njit
@@ -151,13 +151,13 @@ def _learn(weights, squares, bias_squares, shares, bias_share, features, before,
         inverse += share
         surplus[target] -= 1
         for row in rows:
-            for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
-                word = weights.word[place]
+            for entry in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
+                word = weights.word[entry]
                 gradient = np.float32(q[word] * share) - np.float32(word == target)
-                _step(weights.weight, squares, place, gradient, shares[row], penalty, rate)
+                _step(weights.weight, squares, entry, gradient, shares[row], penalty, rate)
         for row in rows:
-            for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
-                word = weights.word[place]
+            for entry in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
+                word = weights.word[entry]
                 surplus[word] += (q[word] - base[word]) * share
                 q[word] = base[word]
     for word in range(len(base)):
@@ -167,12 +167,12 @@ def _learn(weights, squares, bias_squares, shares, bias_share, features, before,
 
 
 @njit(inline="always")
-def _step(theta, squares, place, gradient, share, penalty, rate):
+def _step(theta, squares, entry, gradient, share, penalty, rate):
     """One step of AdaGrad on one weight, then its share of the soft threshold."""
-    old = theta[place]
+    old = theta[entry]
     gradient += share * penalty[1] * old
-    squares[place] += gradient * gradient
-    step = rate / np.sqrt(squares[place])
+    squares[entry] += gradient * gradient
+    step = rate / np.sqrt(squares[entry])
     new = old - step * gradient
     threshold = step * share * penalty[0]
-    theta[place] = max(new - threshold, np.float32(0)) if new > 0 else min(new + threshold, np.float32(0))
+    theta[entry] = max(new - threshold, np.float32(0)) if new > 0 else min(new + threshold, np.float32(0))

@@ -33,11 +33,12 @@ class LogLinear(Causal):
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         self.vocabulary.check(*sequences)
-        found = []
+        log_probs = []
         for ids in sequences:
             before = contexts_of(ids[:-1], self.order, self.vocabulary.eos)[: len(ids)]
-            found.append(_score(self.weights, self.base, self.features, before, np.asarray(ids, np.int64)))
-        return found
+            words = np.asarray(ids, np.int64)
+            log_probs.append(_score(self.weights, self.base, self.features, before, words))
+        return log_probs
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
@@ -77,12 +78,12 @@ class LogLinearDecoder:
 
     def log_probs(self) -> Floats:
         model = self.model
-        found = np.empty((len(self.before), model.vocabulary.size), np.float32)
-        for before, row in zip(self.before, found, strict=True):
+        log_probs = np.empty((len(self.before), model.vocabulary.size), np.float32)
+        for before, row in zip(self.before, log_probs, strict=True):
             scores = np.array(model.weights.bias, np.float64)
             _add_rows(model.weights, rows_of(model.weights, model.features, before), scores)
             row[:] = scores - np.logaddexp.reduce(scores)
-        return found
+        return log_probs
 
     def append(self, ids: Ids) -> None:
         self.model.vocabulary.check(ids)
@@ -95,19 +96,19 @@ class LogLinearDecoder:
 @njit
 def rows_of(weights, features, before):
     """Which rows of W a context has `(features,)`."""
-    found = np.empty(features, np.uint64)
-    hashes(before, features, found)
+    rows = np.empty(features, np.uint64)
+    hashes(before, features, rows)
     mask = np.uint64(len(weights.starts) - 2)
     for index in range(features):
-        found[index] &= mask
-    return found
+        rows[index] &= mask
+    return rows
 
 
 @njit
 def _add_rows(weights, rows, scores):
     for row in rows:
-        for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
-            scores[weights.word[place]] += weights.weight[place]
+        for entry in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
+            scores[weights.word[entry]] += weights.weight[entry]
 
 
 @njit
@@ -115,9 +116,9 @@ def normalize(weights, rows, q, total):
     """Raise `q`, which is exp(b), to the exp(scores) of a context, and return Z; `total` is Σ exp(b)."""
     z = total
     for row in rows:
-        for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
-            word = weights.word[place]
-            raised = q[word] * np.exp(np.float64(weights.weight[place]))
+        for entry in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
+            word = weights.word[entry]
+            raised = q[word] * np.exp(np.float64(weights.weight[entry]))
             z += raised - q[word]
             q[word] = raised
     return z
@@ -126,14 +127,14 @@ def normalize(weights, rows, q, total):
 @njit
 def _score(weights, base, features, before, ids):
     """The log-probability of each id after its context `(tokens, order - 1)`."""
-    found = np.empty(len(ids), np.float32)
+    log_probs = np.empty(len(ids), np.float32)
     q = base.copy()
     total = base.sum()
     for index in range(len(ids)):
         rows = rows_of(weights, features, before[index])
         z = normalize(weights, rows, q, total)
-        found[index] = np.log(q[ids[index]] / z)
+        log_probs[index] = np.log(q[ids[index]] / z)
         for row in rows:
-            for place in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
-                q[weights.word[place]] = base[weights.word[place]]
-    return found
+            for entry in range(weights.starts[row], weights.starts[row + np.uint64(1)]):
+                q[weights.word[entry]] = base[weights.word[entry]]
+    return log_probs

@@ -15,11 +15,12 @@ import msgspec
 import numpy as np
 
 from langue.base.arrays import Array
-from langue.base.config import Config, NonNegativeFloat, NonNegativeInt, PositiveFloat
+from langue.base.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat
+from langue.base.config import Config
 from langue.models.counts.ngram.counts import Levels, New, count, stream_of
 from langue.models.counts.ngram.estimate import Smoothing, estimate_tables
 from langue.models.counts.ngram.model import NGram
-from langue.models.counts.ngram.out_of_core import count_in_blocks, mapped
+from langue.models.counts.ngram.out_of_core import count_in_blocks, map_array
 from langue.models.counts.ngram.prune import prune
 from langue.models.counts.ngram.quantize import quantize
 from langue.models.counts.ngram.tables import Tables
@@ -65,8 +66,8 @@ def estimate(config: NGramConfig, store: TokenStore) -> NGram:
 
 
 def arrays_of(config: NGramConfig) -> New:
-    """What makes arrays that grow with the corpus: in memory or, under a ceiling, in mapped files."""
-    return mapped if config.memory else np.empty
+    """Allocator of arrays that grow with the corpus: in memory or, under a ceiling, in mapped files."""
+    return map_array if config.memory else np.empty
 
 
 def levels_of(config: NGramConfig, stream: Array, vocabulary_size: int) -> Levels:

@@ -81,29 +81,29 @@ def count(
     vocabulary_size: int,
     order: int,
     *,
-    places: int | None = None,
+    positions: int | None = None,
     new: New = np.empty,
 ) -> Levels:
     """Count the n-grams of orders 1 to `order`.
 
     Args:
         stream: `(positions,)` uint32, as `stream_of` makes it.
-        places: count those that begin at the first so many positions; all but the `<s>` at the end.
+        positions: count those that begin at the first so many positions; all but the `<s>` at the end.
         new: makes the arrays of the levels.
     """
     if len(stream) > MOST:
         raise LangueError(f"{len(stream):,} tokens are too many at once; count in blocks: --memory 1000")
     _announce()
-    places = len(stream) - 1 if places is None else places
+    positions = len(stream) - 1 if positions is None else positions
     unigrams = np.zeros(vocabulary_size + 1, np.uint32)
-    _tally(stream[:places], unigrams)
+    _tally(stream[:positions], unigrams)
     begins = np.r_[0, np.cumsum(unigrams, dtype=np.int64)]
     # The work is cut by first words: what begins with some of them is a part of the trie that is whole.
-    parts = min(places // PART_POSITIONS + 1, MAX_PARTS)
+    parts = min(positions // PART_POSITIONS + 1, MAX_PARTS)
     cuts = np.searchsorted(begins, np.linspace(0, begins[-1], parts + 1)[1:-1])
     edges = np.r_[0, cuts, vocabulary_size + 1].tolist()
     branches = parallel_map(
-        lambda words: _branch(stream, places, begins, *words, order, vocabulary_size), pairwise(edges)
+        lambda words: _branch(stream, positions, begins, *words, order, vocabulary_size), pairwise(edges)
     )
     return _join(unigrams, branches, order, new)
 
@@ -118,14 +118,14 @@ def _announce() -> None:
 
 @dataclass
 class _Branches:
-    """What begins with one range of words: row n of an array is level n + 1, filled up to `sizes[n]`."""
+    """The trie below one range of words: row n of an array is level n + 1, filled up to `sizes[n]`."""
 
     sizes: Array
     arrays: dict[str, Array]  # word, count, children (numbered from the first child in this range)
 
 
 def _branch(
-    stream: Array, places: int, begins: Array, low: int, high: int, order: int, start: int
+    stream: Array, size: int, begins: Array, low: int, high: int, order: int, start: int
 ) -> _Branches:
     own = int(begins[high] - begins[low])
     sizes = np.zeros(order, np.int64)
@@ -134,7 +134,7 @@ def _branch(
     shape = order, own + high - low
     word, count, children = (scratch(shape[0] * shape[1], np.uint32).reshape(shape) for _ in range(3))
     positions = scratch(own, np.uint32)
-    _place(stream[:places], begins[low : high + 1] - begins[low], low, high, positions)
+    _sort_by_word(stream[:size], begins[low : high + 1] - begins[low], low, high, positions)
     _sort_and_read(
         stream, positions, begins[low : high + 1] - begins[low], order, start, sizes, word, count, children
     )
@@ -153,10 +153,10 @@ def _join(unigrams: Array, parts: list[_Branches], order: int, new: New) -> Leve
         for n in range(order if name != "children" else order - 1):
             at = first[n] + np.r_[0, np.cumsum(sizes[:, n])]
             for index, piece in enumerate(pieces):
-                place = slice(at[index], at[index + 1])
-                array[place] = piece[n, : sizes[index, n]]
+                span = slice(at[index], at[index + 1])
+                array[span] = piece[n, : sizes[index, n]]
                 if name == "children":
-                    array[place] += np.uint32(first[n + 1] + sizes[:index, n + 1].sum())
+                    array[span] += np.uint32(first[n + 1] + sizes[:index, n + 1].sum())
         joined[name] = array
     joined["children"][-1] = first[-1]
     joined["word"][: len(unigrams)], joined["count"][: len(unigrams)] = np.arange(len(unigrams)), unigrams
@@ -169,8 +169,8 @@ def _fill(tokens, offsets, start, stream):
     for document in range(len(offsets) - 1):
         stream[at] = start
         at += 1
-        for place in range(np.int64(offsets[document]), np.int64(offsets[document + 1])):
-            stream[at] = tokens[place]
+        for position in range(np.int64(offsets[document]), np.int64(offsets[document + 1])):
+            stream[at] = tokens[position]
             at += 1
     stream[at] = start
 
@@ -182,7 +182,7 @@ def _tally(stream, counts):
 
 
 @njit
-def _place(stream, begins, low, high, positions):
+def _sort_by_word(stream, begins, low, high, positions):
     """Sort the positions of words in [low, high) by word."""
     ends = begins.copy()
     for position in range(len(stream)):
@@ -212,10 +212,10 @@ def _sort_and_read(stream, positions, begins, order, start, sizes, word, count, 
                     count[n, sizes[n] - 1] += 1
                 if common[index] == order:
                     continue  # the same to its end, and its words need not be fetched
-                place, length = np.int64(same[index]), max(shared, np.int64(1))
-                while length < order and stream[place + length] != start:
+                position, length = np.int64(same[index]), max(shared, np.int64(1))
+                while length < order and stream[position + length] != start:
                     node = sizes[length]
-                    word[length, node] = stream[place + length]
+                    word[length, node] = stream[position + length]
                     count[length, node] = 1
                     if length + 1 < order:
                         children[length, node] = sizes[length + 1]
@@ -261,12 +261,12 @@ def _sort(stream, positions, keys, common, order, start):
 
 
 @njit
-def _key(stream, place, words, bits, start):
+def _key(stream, position, words, bits, start):
     """The words from a place on, the first in the highest bits; 0 from the end of the document on."""
     key = np.uint64(0)
     shift = 64 - bits
     for index in range(words):
-        word = stream[place + index]
+        word = stream[position + index]
         if word == start:
             break
         key |= np.uint64(word + 1) << np.uint64(shift)

@@ -67,7 +67,7 @@ def estimate_tables(
         lower = _order(levels, suffix, n, rule, _threshold(prune, n), lower, log_prob, log_backoff)
         if n == 1 and absent is not None:
             log_prob[absent] = -np.inf
-    tables = Tables(levels.first, suffix, log_prob, log_backoff, levels.children, slots).frozen()
+    tables = Tables(levels.first, suffix, log_prob, log_backoff, levels.children, slots).freeze()
     if not any(prune):
         return tables
     kept = levels.new(len(suffix), bool)
@@ -132,22 +132,22 @@ def discounts(counts: Array, order: int) -> tuple[float, float, float]:
     t1, t2, t3, t4 = counts_of_counts(counts)
     if t1 and t2 and t3:
         y = t1 / (t1 + 2 * t2)
-        found = (1 - 2 * y * t2 / t1, 2 - 3 * y * t3 / t2, 3 - 4 * y * t4 / t3)
+        estimates = (1 - 2 * y * t2 / t1, 2 - 3 * y * t3 / t2, 3 - 4 * y * t4 / t3)
         # A discount of 0, which KenLM takes, would leave nothing for words never seen in a context.
-        if all(0 < value <= times for times, value in enumerate(found, 1)):
-            return found
+        if all(0 < value <= times for times, value in enumerate(estimates, 1)):
+            return estimates
     log.info("order %d: too few counts to estimate discounts from; taking %s, %s, %s", order, *FALLBACK)
     return FALLBACK
 
 
 @njit
 def counts_of_counts(counts):
-    """How many n-grams have the counts 1, 2, 3 and 4: `(4,)`."""
-    found = np.zeros(4)
+    """Counts of counts: how many n-grams have the counts 1, 2, 3 and 4, `(4,)`."""
+    totals = np.zeros(4)
     for times in counts:
         if 1 <= times <= 4:
-            found[times - 1] += 1
-    return found
+            totals[times - 1] += 1
+    return totals
 
 
 def _vocabulary_size(levels: Levels) -> int:
@@ -245,9 +245,9 @@ def _order(
 def _tally(suffix, first, starts, counts):
     """Count the words that stand before each n-gram but those that begin with `<s>`, from `starts` on."""
     for index in range(len(suffix)):
-        place = np.int64(suffix[index]) - first
-        if place < starts:
-            counts[place] += np.uint32(1)
+        ngram = np.int64(suffix[index]) - first
+        if ngram < starts:
+            counts[ngram] += np.uint32(1)
 
 
 @njit
@@ -284,15 +284,15 @@ def _interpolate(order, rule, begin, end, gamma):
             if np.int64(raw[child]) <= threshold:
                 pruned += a
             else:
-                seen[a if a < 3 else 3] += 1
+                seen[min(a, np.int64(3))] += 1
         added = per_child * (seen[1] + seen[2] + seen[3]) + extra
         taken = discount[1] * seen[1] + discount[2] * seen[2] + discount[3] * seen[3] + pruned + added
         below = taken / (total + added) if total > 0 else 1.0
         share = 1.0 / (total + added) if total > 0 else 0.0
-        gamma[context - begin] = backoff if backoff else below
+        gamma[context - begin] = backoff if backoff > 0.0 else below
         if backoff:
             below = 0.0
         for child in range(low, high):
             a = np.int64(counts[child])
             shorter = np.int64(suffix[child + first]) - first_below
-            p[child] = (a - discount[a if a < 3 else 3]) * share + below * lower[shorter]
+            p[child] = (a - discount[min(a, np.int64(3))]) * share + below * lower[shorter]

@@ -36,9 +36,9 @@ class NGram(Causal):
         for ids, end in zip(sequences, ends, strict=True):
             self._check(np.asarray(ids))
             stream[end - len(ids) : end] = ids
-        found, lengths = score(self.tables, stream)
+        log_probs, lengths = score(self.tables, stream)
         parts = [slice(end - len(ids), end) for ids, end in zip(sequences, ends, strict=True)]
-        return [found[part] for part in parts], [lengths[part] for part in parts]
+        return [log_probs[part] for part in parts], [lengths[part] for part in parts]
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
@@ -74,8 +74,9 @@ class NGram(Causal):
         return after, log_probs, lengths
 
     def _check(self, ids: Array) -> None:
-        """The id of `<s>`, after the vocabulary's, has a node."""
-        self.vocabulary._replace(size=self.vocabulary.size + 1).check(ids)
+        """As `Vocabulary.check`, but that the id of `<s>`, after the vocabulary's, has a node."""
+        if ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() > self.vocabulary.size):
+            raise Mismatch(f"a token id is not one of 0 to {self.vocabulary.size - 1}")
 
     def _check_states(self, states: Array) -> None:
         """A state is a context, or -1: compiled code goes on from wherever it points."""
@@ -98,11 +99,11 @@ class NGramDecoder:
         self.states = states
 
     def log_probs(self) -> Floats:
-        found = np.empty((len(self.states), self.model.vocabulary.size), np.float32)
+        rows = np.empty((len(self.states), self.model.vocabulary.size), np.float32)
         self.model._check_states(np.asarray(self.states))
-        for state, row in zip(self.states, found, strict=True):
+        for state, row in zip(self.states, rows, strict=True):
             distribution(self.model.tables, int(state), row)
-        return found
+        return rows
 
     def append(self, ids: Ids) -> None:
         self.states = self.model.advance(self.states, ids)[0]

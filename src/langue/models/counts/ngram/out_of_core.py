@@ -25,7 +25,7 @@ WORD_BYTES = 64  # bytes that counting and estimating hold for each word of the 
 OTHER_BYTES = 8 * MEGABYTE  # what does not depend on the corpus: stacks, buffers, pieces of arrays
 
 
-def mapped(size: int, dtype: npt.DTypeLike) -> Array:
+def map_array(size: int, dtype: npt.DTypeLike) -> Array:
     """An array in a temporary file, which goes when the array does.
 
     Raises:
@@ -67,7 +67,7 @@ def _position(order: int) -> int:
 
 
 def count_in_blocks(
-    stream: Array, vocabulary_size: int, order: int, *, memory: int, new: New = mapped
+    stream: Array, vocabulary_size: int, order: int, *, memory: int, new: New = map_array
 ) -> Levels:
     """The levels of `count`, of a stream of any size.
 
@@ -91,8 +91,8 @@ def count_in_blocks(
     for begin in range(0, size, block):
         end = min(begin + block, size)
         part = stream[begin : min(end + order, size + 1)]
-        places = end - begin
-        counted = count(part, vocabulary_size, order, places=places, new=new)
+        positions = end - begin
+        counted = count(part, vocabulary_size, order, positions=positions, new=new)
         waiting.append((1, counted))
         while len(waiting) > 1 and waiting[-2][0] <= waiting[-1][0]:
             _merge_last(waiting, new)

@@ -35,14 +35,14 @@ def prune(tables: Tables, threshold: float, end: int, new: New = np.empty) -> Ta
 
 
 @njit
-def _log_contexts(log_prob, children, words, end, found):
+def _log_contexts(log_prob, children, words, end, log_context):
     """Log-probability of every context: of its words, one after another."""
-    for word in range(min(words, len(found))):
-        found[word] = log_prob[word if word < words - 1 else end]
-    for context in range(len(found)):
+    for word in range(min(words, len(log_context))):
+        log_context[word] = log_prob[word if word < words - 1 else end]
+    for context in range(len(log_context)):
         for child in range(np.int64(children[context]), np.int64(children[context + 1])):
-            if child < len(found):
-                found[child] = np.float64(log_prob[child]) + found[context]
+            if child < len(log_context):
+                log_context[child] = np.float64(log_prob[child]) + log_context[context]
 
 
 @njit

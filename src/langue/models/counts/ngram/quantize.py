@@ -55,7 +55,7 @@ def quantize(tables: Tables, new: New = np.empty) -> Tables:
         _balance(tables, order_n, wanted)
         bins[1, n - 2] = _encode(wanted[here], log_backoff[here], least=True)
         _sum(tables, order_n, np.exp(bins[1, n - 2].astype(np.float64)), log_backoff)
-    return tables._replace(log_prob=log_prob, log_backoff=log_backoff, bins=bins).frozen()
+    return tables._replace(log_prob=log_prob, log_backoff=log_backoff, bins=bins).freeze()
 
 
 def _encode(values: Array, codes: Array, *, least: bool) -> Array:
@@ -122,25 +122,25 @@ def _weigh(counts, low, scale):
 def _cut(counts, weights, values, first, least, bins, code):
     """Share out cells among the bins from `first` on: each takes its share of the weight that is left."""
     left, occupied = weights.sum(), np.count_nonzero(counts)
-    bin, weight, held, value = first, 0.0, 0.0, np.inf if least else 0.0
+    current, weight, held, value = first, 0.0, 0.0, np.inf if least else 0.0
     for cell in range(len(counts)):
         if counts[cell] == 0:
             continue
-        free = len(bins) - bin - 1  # bins after this one
+        free = len(bins) - current - 1  # bins after this one
         # A heavy cell begins a bin of its own.
         if held and free and (weight + weights[cell] / 2) * (free + 1) > left:
             left -= weight
-            bin, weight, held, value = bin + 1, 0.0, 0.0, np.inf if least else 0.0
+            current, weight, held, value = current + 1, 0.0, 0.0, np.inf if least else 0.0
             free -= 1
-        code[cell] = bin
+        code[cell] = current
         weight += weights[cell]
         held += counts[cell]
         value = min(value, values[cell]) if least else value + values[cell]
-        bins[bin] = value if least else value / held
+        bins[current] = value if least else value / held
         occupied -= 1
         if free and occupied <= free:
             left -= weight
-            bin, weight, held, value = bin + 1, 0.0, 0.0, np.inf if least else 0.0
+            current, weight, held, value = current + 1, 0.0, 0.0, np.inf if least else 0.0
 
 
 @njit
@@ -187,7 +187,7 @@ def _balance(tables, level, wanted):
 
 @njit
 def _sum(tables, level, gamma, backoff_codes):
-    """Fill in what words sum to after each context."""
+    """Fill in the sum of all words after each context."""
     suffix, children, total = tables.suffix, tables.children, level.total
     for context in range(level.begin, level.end):
         low, high = np.int64(children[context]), np.int64(children[context + 1])
@@ -198,7 +198,7 @@ def _sum(tables, level, gamma, backoff_codes):
 
 @njit
 def _sums(low, high, n, suffix, p, codes):
-    """What the children [low, high) of a context have in it, and what the same words have below it."""
+    """Probability mass of the children [low, high) of a context, in it and below it."""
     own, below = 0.0, 0.0
     for child in range(low, high):
         own += p[n - 1, codes[child]]
@@ -208,5 +208,5 @@ def _sums(low, high, n, suffix, p, codes):
 
 @njit
 def _total(context, suffix, level):
-    """What all words sum to after the context less its first word."""
+    """Sum of all words after the context less its first word."""
     return level.whole if level.n == 2 else level.total[np.int64(suffix[context])]

@@ -71,7 +71,7 @@ def _lockstep(tables, stream, begin, end, log_probs, lengths):  # noqa: C901  # 
     nodes = np.zeros((2, STREAMS, order + 1), np.uint32)
     depth = np.zeros((2, STREAMS), np.int64)  # how many contexts there are
     fertile = np.zeros(STREAMS, np.int64)  # how many of them have children
-    found = np.ones(STREAMS, np.int64)  # how many matches
+    matches = np.ones(STREAMS, np.int64)  # how many matches
     low, high = np.empty((STREAMS, order), np.uint32), np.empty((STREAMS, order), np.uint32)
     slot = np.empty((STREAMS, order), np.uint32)
     waiting = np.empty(STREAMS, np.uint32)  # the streams whose word may be found after a longer context
@@ -88,12 +88,12 @@ def _lockstep(tables, stream, begin, end, log_probs, lengths):  # noqa: C901  # 
                 left += fertile[s] > 0
         for s in range(STREAMS):
             if counted[s] < at[s] <= stop[s] and nodes[old, s, 0] != first[1] - 1:
-                log_probs[at[s] - 1] = _worth(tables, nodes, old, s, found[s], depth[new, s])
-                lengths[at[s] - 1] = found[s]
+                log_probs[at[s] - 1] = _worth(tables, nodes, old, s, matches[s], depth[new, s])
+                lengths[at[s] - 1] = matches[s]
         for s in range(STREAMS):
             if at[s] < stop[s]:
                 nodes[new, s, 0] = stream[at[s]]
-            found[s] = 1
+            matches[s] = 1
         for index in range(left):
             row = np.int64(waiting[index])
             _reach(tables, row, fertile[row], low, high, slot)
@@ -108,13 +108,13 @@ def _lockstep(tables, stream, begin, end, log_probs, lengths):  # noqa: C901  # 
                     node = look_up(suffix, slots, np.int64(slot[row, n]), begins, ends, target)
                 if node >= 0:
                     nodes[new, row, n + 1] = node
-                    found[row] = n + 2
+                    matches[row] = n + 2
                     prefetch(children, node)  # beyond the end at the highest order: it does nothing
                     waiting[going_on] = row
                     going_on += n + 1 < fertile[row]
             left = going_on
         for s in range(STREAMS):
-            match = found[s]
+            match = matches[s]
             prefetch(log_prob, np.int64(nodes[new, s, match - 1]))
             for n in range(match - 1, depth[old, s]):
                 prefetch(log_backoff, np.int64(nodes[old, s, n]))
@@ -140,9 +140,9 @@ def _open(tables, nodes, old, s, depth, word, low, high, slot):
             prefetch(suffix, begin)
             prefetch(suffix, end - 1)
         else:
-            place = slot_of(context, word, len(slots))
-            slot[s, n] = place
-            prefetch(slots, place)
+            first_slot = slot_of(context, word, len(slots))
+            slot[s, n] = first_slot
+            prefetch(slots, first_slot)
     return fertile
 
 
@@ -169,8 +169,8 @@ def sums_of(begins, log_probs, sums):
     """Fill `sums` `(parts,)` with those of log_probs[begins[i] : begins[i + 1]]."""
     for part in range(len(sums)):
         total = 0.0
-        for place in range(begins[part], begins[part + 1]):
-            total += log_probs[place]
+        for position in range(begins[part], begins[part + 1]):
+            total += log_probs[position]
         sums[part] = total
 
 
@@ -178,13 +178,13 @@ def sums_of(begins, log_probs, sums):
 def totals(stream, start, unknown, log_probs):
     """The sum of log-probabilities, that of unknown words among them, how many these are, and the tokens."""
     total, unknown_total, unknowns, tokens = 0.0, 0.0, 0, 0
-    for place in range(len(stream)):
-        if stream[place] != start:
+    for position in range(len(stream)):
+        if stream[position] != start:
             tokens += 1
-            total += log_probs[place]
-            if stream[place] == unknown:
+            total += log_probs[position]
+            if stream[position] == unknown:
                 unknowns += 1
-                unknown_total += log_probs[place]
+                unknown_total += log_probs[position]
     return total, unknown_total, unknowns, tokens
 
 

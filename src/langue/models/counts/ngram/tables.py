@@ -68,7 +68,7 @@ class Tables(NamedTuple):
         _last_words(self.suffix, int(self.first[1]), word)
         return word
 
-    def frozen(self) -> "Tables":
+    def freeze(self) -> "Tables":
         """Made read-only, as mapped ones are: compiled code is made for one of them."""
         for array in self:
             array.flags.writeable = False
@@ -88,7 +88,7 @@ class Tables(NamedTuple):
         number = new(len(kept) + 1, np.uint32)
         tables = Tables(first, suffix, log_prob, log_backoff, children, np.empty(0, np.uint32))
         _keep(kept, self, number, tables)
-        return tables._replace(slots=index_of(children, tables.words(new), new)).frozen()
+        return tables._replace(slots=index_of(children, tables.words(new), new)).freeze()
 
     @property
     def quantized(self) -> bool:
@@ -111,7 +111,7 @@ class Tables(NamedTuple):
         np.bitwise_and(self.children, SPAN - 1, out=low, casting="unsafe")
         heading = np.array([shift, words], np.uint32)
         bases = np.concatenate([heading, self.children[:words], starts])
-        return self._replace(children=low, bases=bases).frozen()
+        return self._replace(children=low, bases=bases).freeze()
 
     def exact(self) -> "Tables":
         """With children numbered in full, and numbers in place of codes: as they are estimated."""
@@ -121,7 +121,7 @@ class Tables(NamedTuple):
         _widen(self.children, self.bases, children)
         wide = self._replace(children=children, bases=NO_BASES)
         if not self.quantized:
-            return wide.frozen()
+            return wide.freeze()
         log_prob, log_backoff = (
             np.empty(len(codes), np.float32) for codes in (self.log_prob, self.log_backoff)
         )
@@ -130,7 +130,7 @@ class Tables(NamedTuple):
             log_prob[here] = self.bins[0, n - 1, self.log_prob[here]]
             if n < self.order:
                 log_backoff[here] = self.bins[1, n - 1, self.log_backoff[here]]
-        return wide._replace(log_prob=log_prob, log_backoff=log_backoff, bins=NO_BINS).frozen()
+        return wide._replace(log_prob=log_prob, log_backoff=log_backoff, bins=NO_BINS).freeze()
 
     def save(self, folder: Path) -> None:
         for name, array in self._asdict().items():
@@ -182,7 +182,7 @@ def _keep(kept, old, number, new):
 
 @njit
 def _in_large(children):
-    """How many n-grams have a context of many children."""
+    """Number of n-grams whose context has many children."""
     total = np.int64(0)
     for context in range(len(children) - 1):
         size = np.int64(children[context + 1]) - np.int64(children[context])
@@ -260,7 +260,7 @@ def _fetch_word(children, bases, word):
 
 @njit
 def slot_of(context, word, size):
-    """Where a search for a word after a context begins: a 64-bit mix, scaled to the table."""
+    """Hash of a context and a word, the slot where a search begins: a 64-bit mix, scaled to the table."""
     mixed = (np.uint64(context) << np.uint64(32) | np.uint64(word)) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
     return np.int64(((mixed >> np.uint64(32)) * np.uint64(size)) >> np.uint64(32))
@@ -280,11 +280,11 @@ def find(suffix, slots, low, high, slot, target):
 
 @njit
 def scan(suffix, low, high, target):
-    found = np.int64(-1)
+    child = np.int64(-1)
     for node in range(low, high):  # no way out early: what is guessed wrong costs more than it reads
         if suffix[node] == target:
-            found = np.int64(node)
-    return found
+            child = np.int64(node)
+    return child
 
 
 @njit

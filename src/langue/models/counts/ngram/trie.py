@@ -1,7 +1,7 @@
 """Whether tables are a trie: what compiled code relies on when it walks them, and what makes sums one.
 
 The children of a context are one range of the next level, and lie in its order; the suffix of an n-gram is
-a child of the suffix of its context; every n-gram of a context of many children is found through the index.
+a child of the suffix of its context; every n-gram of a context of many children is edges through the index.
 Then no walk leaves the arrays or goes on for ever. And where scores are probabilities, what words seen
 after a context take, and what it hands down, is one.
 """
@@ -50,7 +50,7 @@ def load_tables(folder: Path, words: int, *, normalized: bool) -> Tables:
         **{file.stem: read_array(file) for file in files if file.exists() or file.stem not in OPTIONAL}
     )
     once(files, (words, normalized), lambda: check_tables(tables, folder, words, normalized=normalized))
-    return tables.frozen()
+    return tables.freeze()
 
 
 def check_tables(tables: Tables, where: Path | str, words: int, *, normalized: bool) -> None:
@@ -76,7 +76,10 @@ def _check_trie(tables: Tables, where: Path | str, *, normalized: bool) -> None:
     """Whether tables, whose types and shapes are right, are a trie."""
     _check_levels(tables, where)
     _check_edges(tables, where)
-    if len(tables.slots) <= _indexed_ngrams(tables) or tables.slots.max() != EMPTY:
+    indexed = _indexed_ngrams(tables)
+    if indexed < 0:
+        raise damaged(where, *FAULTS[1])
+    if len(tables.slots) <= indexed or tables.slots.max() != EMPTY:
         raise damaged(where, "slots", "has no empty slot, which ends a search")
     if normalized:
         _check_unigrams(tables, where)
@@ -149,10 +152,10 @@ def _check_unigrams(tables: Tables, where: Path | str) -> None:
 
 @njit
 def _edges(tables, contexts):
-    found = np.empty(len(contexts), np.int64)
+    edges = np.empty(len(contexts), np.int64)
     for index in range(len(contexts)):
-        found[index] = edge(tables.children, tables.bases, contexts[index])
-    return found
+        edges[index] = edge(tables.children, tables.bases, contexts[index])
+    return edges
 
 
 @njit
@@ -210,10 +213,12 @@ def _sums(tables, n, begin, end, p, p_below, gamma, totals):
 
 @njit
 def _indexed_ngrams(tables):
-    """How many n-grams have a context of many children."""
+    """How many n-grams have a context of many children; -1 where children fall."""
     total, low = 0, edge(tables.children, tables.bases, 0)
     for context in range(len(tables.children) - 1):
         high = edge(tables.children, tables.bases, context + 1)
+        if high < low:
+            return -1
         if high - low > FEW:
             total += high - low
         low = high
@@ -222,7 +227,7 @@ def _indexed_ngrams(tables):
 
 @njit
 def _indexed(tables, context, low, high):
-    """Whether each child [low, high) of a context is found through the index."""
+    """Whether each child [low, high) of a context is edges through the index."""
     for node in range(low, high):
         word = np.int64(tables.suffix[node])
         while word >= tables.first[1]:

@@ -11,7 +11,8 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from langue.base.config import Config, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from langue.base.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from langue.base.config import Config
 from langue.models.family import Family
 from langue.models.states.hmm.model import HMM
 from langue.protocols import Causal, Vocabulary
@@ -19,7 +20,7 @@ from langue.tokens.store import TokenStore
 
 
 class HMMConfig(Config, frozen=True):
-    """How many states, where they start, and how long they are estimated."""
+    """Settings of an HMM: states, initialization, estimation."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {"initialisation": "initialization"}
 

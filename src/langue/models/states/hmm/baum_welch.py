@@ -37,7 +37,7 @@ class Pieces(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What E finds: as `Parameters`, but expected counts; and the log-likelihood."""
+    """Expected counts, laid out as `Parameters`, and the log-likelihood."""
 
     start: torch.Tensor
     middle: torch.Tensor
@@ -45,18 +45,31 @@ class Counts(NamedTuple):
     emission: torch.Tensor
     log_likelihood: float
 
-    def mixed(self, other: "Counts", share: float) -> "Counts":
+    def mix(self, other: "Counts", share: float) -> "Counts":
         """(1 - share) × these + share × others."""
-        return Counts(*((1 - share) * one + share * two for one, two in zip(self, other, strict=True)))  # type: ignore[operator, arg-type]
+        return self.scale(1 - share).add(other.scale(share))
+
+    def add(self, other: "Counts") -> "Counts":
+        """The sum of both."""
+        return Counts(
+            self.start + other.start,
+            self.middle + other.middle,
+            self.transition + other.transition,
+            self.emission + other.emission,
+            self.log_likelihood + other.log_likelihood,
+        )
 
     def add_first(self, states: torch.Tensor, inside: torch.Tensor) -> None:
         """Count first states, `(S, K)` probabilities; `inside` `(S,)`: of pieces from inside a document."""
         self.start.add_(states[~inside].sum(0))
         self.middle.add_(states[inside].sum(0))
 
-    def scaled(self, factor: float) -> "Counts":
+    def scale(self, factor: float) -> "Counts":
         """factor × these."""
-        return Counts(*(factor * part for part in self))  # type: ignore[arg-type]
+        start, middle, transition, emission, log_likelihood = self
+        return Counts(
+            factor * start, factor * middle, factor * transition, factor * emission, factor * log_likelihood
+        )
 
 
 class Prior(NamedTuple):
@@ -90,7 +103,7 @@ def cut(documents: Iterator[Array], longest: int) -> Pieces:
 
 
 def group_pieces(pieces: Pieces, size: int, chosen: Array | None = None, *, least: int = 2) -> list[Array]:
-    """Array of pieces, of all or some, in groups of at most about `size` tokens, like lengths together.
+    """Numbers of pieces, of all or some, in groups of at most about `size` tokens, like lengths together.
 
     Args:
         least: groups there should be.
@@ -104,7 +117,7 @@ def group_pieces(pieces: Pieces, size: int, chosen: Array | None = None, *, leas
 
 
 def messages(parameters: Parameters) -> int:
-    """Array that a message has: states, or pairs of them."""
+    """How many numbers a message has: states, or pairs of them."""
     return parameters.transition.numel() // parameters.n_states
 
 
@@ -112,11 +125,11 @@ def expect(parameters: Parameters, pieces: Pieces, chosen: Array | None = None) 
     """E over all pieces, or some."""
     chosen = np.arange(len(pieces.inside)) if chosen is None else chosen
     if parameters.transition.ndim == 3:
-        run = _batched
+        run = _expect_in_batches
     elif not spans_little(parameters.transition, parameters.emission):
-        run = _exactly
+        run = _expect_in_logs
     else:
-        run = _looped if parameters.n_states <= FEW else _batched
+        run = _expect_in_loops if parameters.n_states <= FEW else _expect_in_batches
     size = sum(array.numel() * array.element_size() for array in parameters)
     parts = count_parts(
         int(np.diff(pieces.offsets)[chosen].sum()), PART_TOKENS, min(16, MAX_PART_BYTES // size)
@@ -129,26 +142,26 @@ def expect(parameters: Parameters, pieces: Pieces, chosen: Array | None = None) 
         total = sum(run(parameters, pieces, group, counts) for group in groups[part::parts])
         return counts._replace(log_likelihood=total)
 
-    add_up_all = map if run is _exactly else map_products  # the exact form has threads of its own
+    add_up_all = map if run is _expect_in_logs else map_products  # the exact form has threads of its own
     first, *others = add_up_all(add_up, range(parts))
     for other in others:
-        first = Counts(*(one + two for one, two in zip(first, other, strict=True)))  # type: ignore[operator]
+        first = first.add(other)
     return first
 
 
-def _gathered(pieces: Pieces, group: Array) -> tuple[Array, Array]:
+def _gather(pieces: Pieces, group: Array) -> tuple[Array, Array]:
     """Tokens of some pieces one after another, and their lengths."""
     lengths = np.diff(pieces.offsets)[group]
     begins = pieces.offsets[group]
-    places = np.arange(lengths.sum()) + np.repeat(begins - (np.cumsum(lengths) - lengths), lengths)
-    return pieces.tokens[places], lengths
+    positions = np.arange(lengths.sum()) + np.repeat(begins - (np.cumsum(lengths) - lengths), lengths)
+    return pieces.tokens[positions], lengths
 
 
-def _batched(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
+def _expect_in_batches(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
     """Add the expected counts of some pieces; returns their log-likelihood."""
-    tokens, lengths = _gathered(pieces, group)
+    tokens, lengths = _gather(pieces, group)
     packed = pack(lengths)
-    words = torch.from_numpy(tokens)[packed.places]
+    words = torch.from_numpy(tokens)[packed.positions]
     inside = torch.from_numpy(pieces.inside[group])[packed.order]
     start = torch.where(inside[:, None], parameters.middle, parameters.start)
     local = parameters.emission[words]
@@ -161,9 +174,9 @@ def _batched(parameters: Parameters, pieces: Pieces, group: Array, counts: Count
     return log_likelihood
 
 
-def _looped(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
+def _expect_in_loops(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
     """The same, a sequence at a time."""
-    tokens, lengths = _gathered(pieces, group)
+    tokens, lengths = _gather(pieces, group)
     start, middle, transition, emission = (part.numpy() for part in parameters)
     inside = pieces.inside[group]
     heads = np.where(inside[:, None], middle, start)
@@ -181,20 +194,20 @@ def _looped(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts
     return total
 
 
-def _exactly(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
+def _expect_in_logs(parameters: Parameters, pieces: Pieces, group: Array, counts: Counts) -> float:
     """The same, exact however small a probability is."""
-    tokens, lengths = _gathered(pieces, group)
+    tokens, lengths = _gather(pieces, group)
     offsets = offsets_of(lengths)
     with np.errstate(divide="ignore"):
         start, middle, transition, emission = (np.log(part.numpy()) for part in parameters)
     unary = emission[tokens]
     inside = pieces.inside[group]
     unary[offsets[:-1]] += np.where(inside[:, None], middle, start)
-    found = posteriors(Chain.of(transition), unary, offsets)
-    np.add.at(counts.emission.numpy(), tokens, found.states)
-    counts.transition.add_(torch.from_numpy(found.pairs))
-    counts.add_first(torch.from_numpy(found.states[offsets[:-1]]), torch.from_numpy(inside))
-    return float(found.log_z.sum())
+    sums = posteriors(Chain.of(transition), unary, offsets)
+    np.add.at(counts.emission.numpy(), tokens, sums.states)
+    counts.transition.add_(torch.from_numpy(sums.pairs))
+    counts.add_first(torch.from_numpy(sums.states[offsets[:-1]]), torch.from_numpy(inside))
+    return float(sums.log_z.sum())
 
 
 def maximize(counts: Counts, prior: Prior, before: Parameters) -> Parameters:
@@ -202,14 +215,14 @@ def maximize(counts: Counts, prior: Prior, before: Parameters) -> Parameters:
     emission = counts.emission + prior.emission * prior.mean[:, None]
     spread = prior.transition / before.n_states
     return Parameters(
-        _normalized(counts.start + spread, before.start, 0),
-        _normalized(counts.middle + spread, before.middle, 0),
-        _normalized(counts.transition + spread, before.transition, -1),
-        _normalized(emission, before.emission, 0),
+        _normalize(counts.start + spread, before.start, 0),
+        _normalize(counts.middle + spread, before.middle, 0),
+        _normalize(counts.transition + spread, before.transition, -1),
+        _normalize(emission, before.emission, 0),
     )
 
 
-def _normalized(counts: torch.Tensor, before: torch.Tensor, dim: int) -> torch.Tensor:
+def _normalize(counts: torch.Tensor, before: torch.Tensor, dim: int) -> torch.Tensor:
     total = counts.sum(dim, keepdim=True)
     return torch.where(total > 0, counts / total.clamp(min=1e-300), before)
 
@@ -249,10 +262,10 @@ def baum_welch(
             total = 0.0
             for group in group_pieces(pieces, batch_tokens):
                 seen = int(np.diff(pieces.offsets)[group].sum())
-                counts = expect(parameters, pieces, group).scaled(len(pieces.tokens) / seen)
+                counts = expect(parameters, pieces, group).scale(len(pieces.tokens) / seen)
                 total += counts.log_likelihood * seen / len(pieces.tokens)
                 share = (updates + 2) ** -DECAY
-                running = counts if running is None else running.mixed(counts, share)
+                running = counts if running is None else running.mix(counts, share)
                 parameters = maximize(running, prior, parameters)
                 updates += 1
         else:
@@ -267,12 +280,12 @@ def baum_welch(
 
 
 def log_likelihood(parameters: Parameters, pieces: Pieces) -> float:
-    """Of the pieces, by the forward half alone."""
+    """Log-likelihood of the pieces, by the forward half alone."""
 
     def work(group: Array) -> float:
-        tokens, lengths = _gathered(pieces, group)
+        tokens, lengths = _gather(pieces, group)
         packed = pack(lengths)
-        local = parameters.emission[torch.from_numpy(tokens)[packed.places]]
+        local = parameters.emission[torch.from_numpy(tokens)[packed.positions]]
         inside = torch.from_numpy(pieces.inside[group])[packed.order]
         start = torch.where(inside[:, None], parameters.middle, parameters.start)
         return float(forward(start, parameters.transition, local, packed.heights)[1].log().sum())

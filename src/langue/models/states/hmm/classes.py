@@ -13,7 +13,7 @@ NEIGHBORS = 250  # commonest words that a word's neighbors are counted among
 ROUNDS = 12  # of k-means
 
 
-def filled(classes: Array, counts: Array, K: int) -> Array:
+def fill_empty(classes: Array, counts: Array, K: int) -> Array:
     """The same with no class empty: each that is takes the rarest word of the largest one."""
     classes = classes.copy()
     for k in np.flatnonzero(np.bincount(classes, minlength=K) == 0):
@@ -44,5 +44,5 @@ def kmeans(tokens: Array, begins: Array, size: int, K: int, draw: np.random.Gene
         mass = torch.zeros(K).index_add_(0, classes, weights)
         moved = torch.zeros_like(centers).index_add_(0, classes, points * weights[:, None])
         centers = torch.where(mass[:, None] > 0, moved / mass[:, None].clamp(min=1e-9), centers)
-    found: Array = classes.numpy()
-    return found
+    labels: Array = classes.numpy()
+    return labels

@@ -35,7 +35,7 @@ class Tables(NamedTuple):
 
 
 class Messages(NamedTuple):
-    """What is known of the last state of some sequences."""
+    """Forward messages at the last word of some sequences."""
 
     clusters: Array  # (B,) of the last word; -1 before a document, -2 before a piece from inside one
     alpha: Array  # (B, S) probability of each state of that cluster
@@ -89,12 +89,12 @@ class Scaled(NamedTuple):
 
     @classmethod
     def of(cls, tables: Tables) -> "Scaled":
-        found = []
+        parts = []
         for logs in (tables.first, tables.leave, tables.emission):
             double = logs.detach().double()
             largest = double.amax(-1)
-            found += [(double - largest[..., None]).exp().numpy(), largest.numpy()]
-        return cls(*found)
+            parts += [(double - largest[..., None]).exp().numpy(), largest.numpy()]
+        return cls(*parts)
 
 
 def make_blocks(tables: Tables, codes: Array) -> Blocks:
@@ -146,7 +146,7 @@ def advance(
 
 
 class Posteriors(NamedTuple):
-    """What forward–backward leaves of each position."""
+    """Posteriors of forward–backward at each position."""
 
     scores: Array  # (N,) log p of each word given those before
     states: Array  # (N, S) float32: probability of each state of the word's cluster
@@ -157,11 +157,12 @@ class Posteriors(NamedTuple):
 def posteriors(layout: Layout, blocks: Blocks, scaled: Scaled, kinds: Array) -> Posteriors:
     """Args: kinds `(sequences,)` 0 where a document begins, 1 where a piece from inside one does."""
     N, S = len(layout.words), scaled.emission.shape[1]
-    found = Posteriors(np.empty(N), np.empty((N, S), np.float32), np.zeros((N, S)), np.zeros((N, S)))
+    marginals = Posteriors(np.empty(N), np.empty((N, S), np.float32), np.zeros((N, S)), np.zeros((N, S)))
     map_blocks(
-        lambda low, high: _forward_backward(low, high, layout, blocks, scaled, kinds, found), layout.offsets
+        lambda low, high: _forward_backward(low, high, layout, blocks, scaled, kinds, marginals),
+        layout.offsets,
     )
-    return found
+    return marginals
 
 
 def expect(
@@ -178,8 +179,8 @@ def expect(
     M = tables.out.shape[0]
     layout = Layout.of(words, offsets, classes, M, NOTHING - kinds)
     blocks = make_blocks(tables, layout.codes)
-    found = posteriors(layout, blocks, Scaled.of(tables), kinds)
-    states = torch.from_numpy(found.states)
+    marginals = posteriors(layout, blocks, Scaled.of(tables), kinds)
+    states = torch.from_numpy(marginals.states)
     emission = torch.zeros_like(tables.emission).index_add_(0, torch.from_numpy(words), states)
     begins = offsets[:-1]
     first = torch.zeros_like(tables.first).flatten(0, 1)
@@ -187,14 +188,14 @@ def expect(
     into = np.flatnonzero(layout.pairs >= 0)
     codes = torch.from_numpy(layout.codes[layout.pairs[into]])
     leave = torch.zeros_like(tables.leave).flatten(0, 1).index_add_(0, codes, states[into - 1])
-    vectors = _vector_gradients(tables, layout, blocks, found)
-    return float(found.scores.sum()), Tables(
+    vectors = _vector_gradients(tables, layout, blocks, marginals)
+    return float(marginals.scores.sum()), Tables(
         first.view_as(tables.first), leave.view_as(tables.leave), *vectors, emission
     )
 
 
 def _vector_gradients(
-    tables: Tables, layout: Layout, blocks: Blocks, found: Posteriors
+    tables: Tables, layout: Layout, blocks: Blocks, marginals: Posteriors
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Gradients of `out` and `into`: ∂/∂ logit of a softmax row is its expected count less its share of
     the row's. Made cluster by cluster, so that no more than one cluster's is ever held."""
@@ -209,7 +210,7 @@ def _vector_gradients(
         """Fill in the gradient of `out` of one cluster; returns the clusters after it, and that of `into`."""
         low, high = int(starts[source]), int(starts[source + 1])
         counts = torch.zeros(S, high - low, S)
-        _count(low, high, order, begins, found.mass, found.weighted, counts.numpy())
+        _count(low, high, order, begins, marginals.mass, marginals.weighted, counts.numpy())
         rows = torch.from_numpy(blocks.table[low * S : high * S]).view(counts.shape)
         counts *= rows
         counts.addcmul_(rows, counts.sum(-1, keepdim=True), value=-1)
@@ -281,7 +282,7 @@ def _score(first, last, layout, blocks, scaled, before, alpha, scores):
 
 
 @njit
-def _forward_backward(first, last, layout, blocks, scaled, kinds, found):
+def _forward_backward(first, last, layout, blocks, scaled, kinds, marginals):
     S = scaled.emission.shape[1]
     longest = 1
     for s in range(first, last):
@@ -290,40 +291,40 @@ def _forward_backward(first, last, layout, blocks, scaled, kinds, found):
     for s in range(first, last):
         begin, end = layout.offsets[s], layout.offsets[s + 1]
         for t in range(begin, end):
-            word, here, place = layout.words[t], layout.clusters[t], t - begin
+            word, here, offset = layout.words[t], layout.clusters[t], t - begin
             emission = scaled.emission[word]
-            if place == 0:
+            if offset == 0:
                 total = _enter(scaled.first[kinds[s], here], emission, alpha[0])
-                found.scores[t] = scaled.first_log[kinds[s], here]
+                marginals.scores[t] = scaled.first_log[kinds[s], here]
             else:
                 source = layout.clusters[t - 1]
                 base, stride = blocks.base[layout.pairs[t]], blocks.stride[layout.pairs[t]]
-                leave, before, mass = scaled.leave[source, here], alpha[place - 1], found.mass[t]
-                total = _step(before, leave, emission, blocks.table, base, stride, mass, alpha[place])
-                found.scores[t] = scaled.leave_log[source, here]
-            totals[place] = total
-            found.scores[t] += np.log(total) + scaled.emission_log[word]
-        _backward(begin, end, layout, blocks, scaled, alpha, totals, found)
+                leave, before, mass = scaled.leave[source, here], alpha[offset - 1], marginals.mass[t]
+                total = _step(before, leave, emission, blocks.table, base, stride, mass, alpha[offset])
+                marginals.scores[t] = scaled.leave_log[source, here]
+            totals[offset] = total
+            marginals.scores[t] += np.log(total) + scaled.emission_log[word]
+        _backward(begin, end, layout, blocks, scaled, alpha, totals, marginals)
 
 
 @njit
-def _backward(begin, end, layout, blocks, scaled, alpha, totals, found):
+def _backward(begin, end, layout, blocks, scaled, alpha, totals, marginals):
     S = alpha.shape[1]
     beta = np.ones(S)
     for t in range(end - 1, begin, -1):
-        place = t - begin
-        weighted, emission = found.weighted[t], scaled.emission[layout.words[t]]
+        offset = t - begin
+        weighted, emission = marginals.weighted[t], scaled.emission[layout.words[t]]
         for j in range(S):
-            found.states[t, j] = alpha[place, j] * beta[j]
-            weighted[j] = emission[j] * beta[j] / totals[place]
+            marginals.states[t, j] = alpha[offset, j] * beta[j]
+            weighted[j] = emission[j] * beta[j] / totals[offset]
         leave = scaled.leave[layout.clusters[t - 1], layout.clusters[t]]
         base, stride = blocks.base[layout.pairs[t]], blocks.stride[layout.pairs[t]]
         _retreat(weighted, leave, blocks.table, base, stride, beta)
         for i in range(S):
-            if alpha[place - 1, i] < UNREACHED:
+            if alpha[offset - 1, i] < UNREACHED:
                 beta[i] = 0.0
     for j in range(S):
-        found.states[begin, j] = alpha[0, j] * beta[j]
+        marginals.states[begin, j] = alpha[0, j] * beta[j]
 
 
 @njit(fastmath=True)
@@ -343,8 +344,8 @@ def _count(low, high, order, begins, mass, weighted, counts):
     """counts `(S, pairs, S)` = Σ mass × weighted over the positions of each pair in [low, high)."""
     S = mass.shape[1]
     for p in range(low, high):
-        for place in range(begins[p], begins[p + 1]):
-            t = order[place]
+        for index in range(begins[p], begins[p + 1]):
+            t = order[index]
             after = weighted[t]
             for i in range(S):
                 weight, row = mass[t, i], counts[i, p - low]

@@ -7,7 +7,7 @@ import torch
 
 from langue.base.arrays import Array, Floats, Ids
 from langue.base.errors import LangueError
-from langue.base.groups import grouped
+from langue.base.groups import group_by_size
 from langue.inference.chain import offsets_of
 from langue.models.states.hmm.cluster_tables import (
     Layout,
@@ -50,7 +50,7 @@ class ClusteredHMM:
     def read(self, sequences: Sequence[Ids], before: Messages) -> tuple[list[Floats], Messages]:
         """Log-probability of each token, read on from some messages; what is known at the ends."""
         after = Messages(*(part.copy() for part in before))
-        found = [np.empty(len(ids), np.float32) for ids in sequences]
+        log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
         some = sorted(
             (index for index, ids in enumerate(sequences) if len(ids)),
             key=lambda index: len(sequences[index]),
@@ -60,7 +60,7 @@ class ClusteredHMM:
             if (self.M * self.S) ** 2 <= CHUNK_BLOCK_ENTRIES
             else max(CHUNK_BLOCK_ENTRIES // self.S**2, MIN_CHUNK_TOKENS)
         )
-        for group in grouped(some, lambda index: len(sequences[index]), limit):
+        for group in group_by_size(some, lambda index: len(sequences[index]), limit):
             for begin in range(0, len(sequences[group[-1]]), limit):  # only one that stands alone has two
                 parts = [np.asarray(sequences[index][begin : begin + limit], np.int64) for index in group]
                 offsets = offsets_of([len(part) for part in parts])
@@ -70,8 +70,8 @@ class ClusteredHMM:
                 )
                 after.clusters[group], after.alpha[group] = stand
                 for index, part in zip(group, np.split(scores, offsets[1:-1]), strict=True):
-                    found[index][begin : begin + len(part)] = part
-        return list(found), after
+                    log_probs[index][begin : begin + len(part)] = part
+        return list(log_probs), after
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         return self.read(sequences, Messages.none(len(sequences), self.S))[0]
@@ -93,22 +93,22 @@ class ClusteredHMM:
     def following(self, messages: Messages) -> torch.Tensor:
         """Probability of each next state: `(M, B, S)`."""
         B = len(messages.clusters)
-        found = torch.empty(self.M, B, self.S)
+        probabilities = torch.empty(self.M, B, self.S)
         into = self.tables.into.flatten(0, 1)  # (K, C)
         for cluster in np.unique(messages.clusters).tolist():
             rows = np.flatnonzero(messages.clusters == cluster)
             if cluster < 0:
-                found[:, rows] = self.tables.first[0].exp()[:, None]
+                probabilities[:, rows] = self.tables.first[0].exp()[:, None]
                 continue
             within = (self.tables.out[cluster] @ into.T).view(self.S, self.M, self.S).softmax(-1)
             alpha = torch.from_numpy(messages.alpha[rows]).float()
             leaving = alpha * self.tables.leave[cluster].exp()[:, None]  # (M, rows, S)
-            found[:, rows] = torch.bmm(leaving, within.transpose(0, 1))
-        return found
+            probabilities[:, rows] = torch.bmm(leaving, within.transpose(0, 1))
+        return probabilities
 
     def states(self, sequences: Sequence[Ids]) -> list[StatePath]:
         """The likeliest states behind each sequence, and the probability of each state at each token."""
-        found = []
+        paths = []
         for ids in sequences:
             words, offsets = np.asarray(ids, np.int64), offsets_of([len(ids)])
             layout = Layout.of(words, offsets, self.classes, self.M, np.array([-1]))
@@ -117,8 +117,8 @@ class ClusteredHMM:
             within = posteriors(layout, blocks, self.scaled, np.zeros(1, np.int64)).states
             whole = np.zeros((len(ids), self.M, self.S))
             whole[np.arange(len(ids)), layout.clusters] = within
-            found.append(StatePath(path, whole.reshape(len(ids), -1)))
-        return found
+            paths.append(StatePath(path, whole.reshape(len(ids), -1)))
+        return paths
 
     @property
     @torch.inference_mode()
@@ -151,11 +151,11 @@ class ClusteredDecoder:
 
     def log_probs(self) -> Floats:
         states = self.model.following(self.messages).double()  # (M, B, S)
-        found = np.empty((states.shape[1], self.model.vocabulary.size), np.float32)
+        log_probs = np.empty((states.shape[1], self.model.vocabulary.size), np.float32)
         for members, here in zip(self.model.members, states, strict=True):
             emission = self.model.tables.emission[members].double().exp()  # (members, S)
-            found[:, members] = (here @ emission.T).log().numpy()
-        return found
+            log_probs[:, members] = (here @ emission.T).log().numpy()
+        return log_probs
 
     def append(self, ids: Ids) -> None:
         _, self.messages = self.model.read(list(np.asarray(ids)[:, None]), self.messages)

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from langue.base.arrays import Float64Array, Floats, Ids, Int32Array
-from langue.base.groups import grouped
-from langue.inference.batched import Packed, advance, forward, map_products, opened, pack
+from langue.base.groups import group_by_size
+from langue.inference.batched import Packed, advance, forward, map_products, pack, start_messages
 from langue.inference.chain import Chain, offsets_of
 from langue.inference.maxproduct import viterbi
 from langue.inference.second_order import Chain2, posteriors2, viterbi2
@@ -24,7 +24,7 @@ CHUNK_MESSAGES = 1 << 22  # messages held at a time when scoring: 32 MB
 
 
 class StatePath(NamedTuple):
-    """What an HMM sees behind a text."""
+    """Hidden states of a text."""
 
     states: Int32Array  # (tokens,) the likeliest sequence of states (Viterbi)
     posteriors: Float64Array  # (tokens, K) probability of each state at each token
@@ -49,18 +49,18 @@ class HMM(Causal):
     @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         self.vocabulary.check(*sequences)
-        found = [np.empty(len(ids), np.float32) for ids in sequences]
+        log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
 
         def work(group: list[int]) -> None:
             scales, packed, _ = self._forward([sequences[index] for index in group])
             scores = torch.empty_like(scales)
-            scores[packed.places] = scales.log()
+            scores[packed.positions] = scales.log()
             ends = np.cumsum([len(sequences[index]) for index in group])
             for index, part in zip(group, np.split(scores.numpy(), ends[:-1]), strict=True):
-                found[index][:] = part
+                log_probs[index][:] = part
 
         map_products(work, self._groups(sequences))
-        return list(found)
+        return list(log_probs)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
@@ -69,11 +69,11 @@ class HMM(Causal):
     def decoder(self, prompts: Sequence[Ids]) -> "HMMDecoder":
         self.vocabulary.check(*prompts)
         start, _, transition, _ = self.parameters
-        states = opened(start.repeat(len(prompts), 1), transition)
+        states = start_messages(start.repeat(len(prompts), 1), transition)
         for group in self._groups(prompts):
             _, packed, alpha = self._forward([prompts[index] for index in group])
             natural = torch.empty_like(alpha)
-            natural[packed.places] = alpha
+            natural[packed.positions] = alpha
             ends = torch.from_numpy(np.cumsum([len(prompts[index]) for index in group]) - 1)
             states[group] = advance(natural[ends], transition)
         return HMMDecoder(self, states)
@@ -82,30 +82,30 @@ class HMM(Causal):
         """The likeliest states behind each sequence, and the probability of each state at each token."""
         start, _, transition, emission = (part.log().numpy() for part in self.parameters)
         self.vocabulary.check(*sequences)
-        found = []
+        paths = []
         for ids in sequences:
             unary, offsets = emission[np.asarray(ids, np.int64)], offsets_of([len(ids)])
             if transition.ndim == 2:
                 chain = Chain.of(transition, start)
                 path, sums = viterbi(chain, unary, offsets), posteriors(chain, unary, offsets)
-                found.append(StatePath(path.states, sums.states))
+                paths.append(StatePath(path.states, sums.states))
             else:
                 second = _second(transition, start)
                 path, more = viterbi2(second, unary, offsets), posteriors2(second, unary, offsets)
-                found.append(StatePath(path.states, more.states))
-        return found
+                paths.append(StatePath(path.states, more.states))
+        return paths
 
     def _groups(self, sequences: Sequence[Ids]) -> list[list[int]]:
-        """Array of sequences that are not empty, in groups of about `CHUNK_MESSAGES` messages."""
+        """Numbers of sequences that are not empty, in groups of about `CHUNK_MESSAGES` messages."""
         width = messages(self.parameters)
         some = [index for index, ids in enumerate(sequences) if len(ids)]
         some.sort(key=lambda index: len(sequences[index]))
-        return list(grouped(some, lambda index: len(sequences[index]) * width, CHUNK_MESSAGES))
+        return list(group_by_size(some, lambda index: len(sequences[index]) * width, CHUNK_MESSAGES))
 
     def _forward(self, sequences: Sequence[Ids]) -> tuple[torch.Tensor, Packed, torch.Tensor]:
         packed = pack([len(ids) for ids in sequences])
         tokens = torch.from_numpy(np.concatenate([np.asarray(ids, np.int64) for ids in sequences]))
-        local = self.parameters.emission[tokens[packed.places]]
+        local = self.parameters.emission[tokens[packed.positions]]
         alpha, scale = forward(self.parameters.start, self.parameters.transition, local, packed.heights)
         return scale, packed, alpha
 

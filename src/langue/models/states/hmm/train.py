@@ -96,7 +96,7 @@ class Best:
 
 
 def _start(config: "HMMConfig", pieces: Pieces, unigram: Array, prior: Prior, stop: Stop) -> Parameters:
-    """Where estimation starts: of several restarts the one that is likeliest after `TRIAL` passes."""
+    """Initial parameters: of several restarts the one that is likeliest after `TRIAL` passes."""
     begins = np.zeros(len(pieces.tokens), bool)
     begins[pieces.offsets[:-1]] = True
     starts = []

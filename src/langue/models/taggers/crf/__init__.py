@@ -11,14 +11,15 @@ adds constraints, partial labels and n-best lists.
 from pathlib import Path
 from typing import Literal
 
-from langue.base.config import Config, NonNegativeFloat, PositiveInt
+from langue.base.bounds import NonNegativeFloat, PositiveInt
+from langue.base.config import Config
 from langue.models.family import Family, TaggedData
 from langue.models.taggers.crf.model import CRF
 from langue.protocols import Tagger, Vocabulary
 
 
 class CRFConfig(Config, frozen=True):
-    """What is looked at, how tags are spelled inside, and how the weights are found."""
+    """Settings of a CRF: features, encoding of tags, optimization."""
 
     templates: tuple[str, ...] = ()  # (): those for words or for characters, whichever the data has
     encoding: Literal["given", "BIO", "BIOES"] = "BIOES"  # of spans, inside: BIOES tells their ends

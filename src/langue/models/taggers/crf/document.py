@@ -42,26 +42,26 @@ def documents_of(
     documents = list({id(one.document): one.document for one in sentences if one.document}.values())
     numbers = {id(document): number for number, document in enumerate(documents)}
     known = {
-        (number, id(columns[0])): place
+        (number, id(columns[0])): index
         for number, document in enumerate(documents)
-        for place, columns in enumerate(document)
+        for index, columns in enumerate(document)
     }
-    places: list[tuple[int, int] | None] = []
+    indices: list[tuple[int, int] | None] = []
     for sentence in sentences:
         number = numbers.get(id(sentence.document), NOTHING)
         if number == NOTHING:
-            places.append(None)
+            indices.append(None)
             continue
-        place = known.get((number, id(sentence.words)))
-        if place is None:  # an equal one, not the very one
-            place = [columns[0] for columns in sentence.document].index(sentence.words)
-        places.append((number, place))
-    return documents, places
+        index = known.get((number, id(sentence.words)))
+        if index is None:  # an equal one, not the very one
+            index = [columns[0] for columns in sentence.document].index(sentence.words)
+        indices.append((number, index))
+    return documents, indices
 
 
 def elsewhere(sentences: Sequence[Sentence]) -> list[Column]:
     """The columns `ELSEWHERE` of all tokens, one sentence after another."""
-    documents, places = documents_of(sentences)
+    documents, indices = documents_of(sentences)
     told = [columns[0] for document in documents for columns in document]
     offsets = offsets_of([len(words) for words in told])
     edges = offsets_of([len(document) for document in documents])
@@ -70,18 +70,18 @@ def elsewhere(sentences: Sequence[Sentence]) -> list[Column]:
         [known.setdefault(word, len(known)) for words in told for word in words], dtype=np.int64
     )
     words, lowered = _Words.of(list(known))
-    found = np.full((len(ELSEWHERE), len(tokens) + 1), NOTHING)
-    found[:, -1] = ALONE
-    _fill(tokens, offsets, edges, words, _Told.nothing(len(lowered) - 1), found)
+    table = np.full((len(ELSEWHERE), len(tokens) + 1), NOTHING)
+    table[:, -1] = ALONE
+    _fill(tokens, offsets, edges, words, _Told.nothing(len(lowered) - 1), table)
     rows = [
         np.full(len(one.words), len(tokens))
-        if place is None
-        else offsets[edges[place[0]] + place[1]] + np.arange(len(one.words))
-        for one, place in zip(sentences, places, strict=True)
+        if index is None
+        else offsets[edges[index[0]] + index[1]] + np.arange(len(one.words))
+        for one, index in zip(sentences, indices, strict=True)
     ]
     chosen = np.concatenate(rows) if rows else np.empty(0, np.int64)
     vocabularies = (SPELLED, list(known), list(known), lowered, lowered)
-    return [_column(values[chosen], names) for values, names in zip(found, vocabularies, strict=True)]
+    return [_column(values[chosen], names) for values, names in zip(table, vocabularies, strict=True)]
 
 
 def _column(values: Array, names: Sequence[str]) -> Column:
@@ -125,12 +125,12 @@ class _Words(NamedTuple):
 
 
 class _Told(NamedTuple):
-    """What a document says of each word in lower case, all `(words,)`."""
+    """Occurrences in a document of each word in lower case, all `(words,)`."""
 
     kinds: Array  # how it is written: LOWER, CAPITALIZED, CAPITALS
     begin: Array  # the longest run of capitalized words that it is in: first token,
     end: Array  # and the one behind the last; as large as `begin` where there is none
-    place: Array  # and where in it
+    position: Array  # and where in it
     left: Array  # (words, 2) the first two places where it has a neighbor; `NOTHING` where it has not
     right: Array  # (words, 2)
 
@@ -141,8 +141,8 @@ class _Told(NamedTuple):
 
 
 @njit
-def _fill(tokens, offsets, edges, words, told, found):
-    """Fill `found` `(columns, N + 1)`, document by document."""
+def _fill(tokens, offsets, edges, words, told, table):
+    """Fill `table` `(columns, N + 1)`, document by document."""
     for d in range(len(edges) - 1):
         sentences = range(edges[d], edges[d + 1])
         for word in tokens[offsets[edges[d]] : offsets[edges[d + 1]]]:
@@ -160,14 +160,14 @@ def _fill(tokens, offsets, edges, words, told, found):
             for t in range(first, last):
                 if words.alphabetic[tokens[t]]:
                     start = START if t == first else 0
-                    _tell(tokens, offsets, t, words, told, found)
-                    found[0, t] = told.kinds[words.lower[tokens[t]]] + headline + start
+                    _tell(tokens, offsets, t, words, told, table)
+                    table[0, t] = told.kinds[words.lower[tokens[t]]] + headline + start
 
 
 @njit
 def _forget(told, k):
     told.kinds[k] = 0
-    told.begin[k] = told.end[k] = told.place[k] = 0
+    told.begin[k] = told.end[k] = told.position[k] = 0
     told.left[k] = NOTHING
     told.right[k] = NOTHING
 
@@ -191,10 +191,10 @@ def _names(tokens, first, last, words, told):
         if not words.capital[tokens[t]]:
             begin = t + 1
         elif t + 1 == last or not words.capital[tokens[t + 1]]:
-            for place in range(begin, t + 1):
-                k = words.lower[tokens[place]]
+            for position in range(begin, t + 1):
+                k = words.lower[tokens[position]]
                 if t + 1 - begin > told.end[k] - told.begin[k]:
-                    told.begin[k], told.end[k], told.place[k] = begin, t + 1, place
+                    told.begin[k], told.end[k], told.position[k] = begin, t + 1, position
 
 
 @njit
@@ -212,27 +212,27 @@ def _note(tokens, first, t, words, told):
 
 
 @njit
-def _keep(places, t):
-    if places[0] == NOTHING:
-        places[0] = t
-    elif places[1] == NOTHING:
-        places[1] = t
+def _keep(positions, t):
+    if positions[0] == NOTHING:
+        positions[0] = t
+    elif positions[1] == NOTHING:
+        positions[1] = t
 
 
 @njit
-def _tell(tokens, offsets, t, words, told, found):
+def _tell(tokens, offsets, t, words, told, table):
     """Fill the columns of the word at t beside the first."""
     k = words.lower[tokens[t]]
-    if told.place[k] > told.begin[k]:
-        found[1, t] = tokens[told.place[k] - 1]
-    if told.place[k] + 1 < told.end[k]:
-        found[2, t] = tokens[told.place[k] + 1]
+    if told.position[k] > told.begin[k]:
+        table[1, t] = tokens[told.position[k] - 1]
+    if told.position[k] + 1 < told.end[k]:
+        table[2, t] = tokens[told.position[k] + 1]
     if words.small[tokens[t]]:
         return  # what is in lower case is no name
     left = told.left[k, 1] if told.left[k, 0] == t else told.left[k, 0]
     if left != NOTHING:
-        found[3, t] = words.lower[tokens[left - 1]]
+        table[3, t] = words.lower[tokens[left - 1]]
     right = told.right[k, 1] if told.right[k, 0] == t else told.right[k, 0]
     if right != NOTHING:
         ends = offsets[np.searchsorted(offsets, right, side="right")]  # of the sentence it is in
-        found[4, t] = len(told.kinds) if right + 1 == ends else words.lower[tokens[right + 1]]
+        table[4, t] = len(told.kinds) if right + 1 == ends else words.lower[tokens[right + 1]]

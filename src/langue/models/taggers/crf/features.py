@@ -20,7 +20,7 @@ from langue.base.errors import LangueError
 from langue.corpus.tagged import Sentence
 from langue.inference.chain import offsets_of
 from langue.models.taggers.crf.document import ELSEWHERE, elsewhere
-from langue.models.taggers.crf.segments import SEGMENTED, segmented
+from langue.models.taggers.crf.segments import SEGMENTED, segment_sentences
 from langue.models.taggers.crf.templates import FARTHEST, FUNCTIONS, Part, Template, parse
 
 NONE = -1  # in place of a number: a value that is unknown, or not there
@@ -28,7 +28,7 @@ EDGES = 2 * FARTHEST  # numbers of the places before and behind a sentence
 FREE = -1  # an empty slot of the hash table
 MOST_MET = 1 << 20  # words whose values are remembered: a server that runs for months must not keep all
 # Columns that are made of the sentences, and by what; each only where a template looks at one.
-MADE = ((ELSEWHERE, elsewhere), (SEGMENTED, segmented))
+MADE = ((ELSEWHERE, elsewhere), (SEGMENTED, segment_sentences))
 REUSE = 8  # tokens an attribute must have on average for a bundle of its own to pay
 
 
@@ -119,8 +119,7 @@ class Extractor:
 
     def learn(self, sentences: Sequence[Sentence], minimum: int) -> Batch:
         """Number every attribute that occurs at least `minimum` times, and extract."""
-        text = self._numbered(sentences)
-        found = []
+        text = self._number(sentences)
         keys_of: list[Array] = []
         for template in self.templates:
             distinct, numbers = _distinct(self._keys(template, text.parts(template)))
@@ -131,7 +130,6 @@ class Extractor:
                 distinct = distinct[frequent]
             numbers[numbers >= 0] += sum(map(len, keys_of))
             keys_of.append(distinct)
-            found.append(numbers)
         for values in self.values.values():
             values.growing = False
         self.keys = np.concatenate(keys_of)
@@ -141,18 +139,18 @@ class Extractor:
 
     def extract(self, sentences: Sequence[Sentence]) -> Batch:
         """Attributes of new sentences; what training did not see has none."""
-        return self._batch(self._numbered(sentences))
+        return self._batch(self._number(sentences))
 
     def _batch(self, text: "_Numbered") -> Batch:
         """Templates that look at one place are bundled by it; of the others, those with few attributes."""
         N = int(text.offsets[-1])
-        places: dict[tuple[int, int], list[int]] = {}
+        by_position: dict[tuple[int, int], list[int]] = {}
         bundles, members, single = [], [], []
         sizes: list[int] = []  # members of each bundle
         for index, template in enumerate(self.templates):
             seen = {(self.values[part.name].column, part.offset) for part in template.parts}
             if len(seen) == 1:
-                places.setdefault(seen.pop(), []).append(index)
+                by_position.setdefault(seen.pop(), []).append(index)
                 continue
             attributes = self._look_up(index, text.parts(template))
             count = int(self.starts[index + 1] - self.starts[index])
@@ -162,8 +160,8 @@ class Extractor:
             bundles.append(np.where(attributes >= 0, attributes - self.starts[index], count) + len(sizes))
             members.append(np.arange(self.starts[index], self.starts[index + 1]))
             sizes += [1] * count + [0]
-        for (column, offset), chosen in places.items():
-            rows = text.shifted(text.words[column], offset, text.sizes[column])
+        for (column, offset), chosen in by_position.items():
+            rows = text.shift(text.words[column], offset, text.sizes[column])
             alone = [self._look_up(index, text.alone(self.templates[index])) for index in chosen]
             by_row = np.stack(alone, axis=1)  # (distinct words and places outside, templates)
             bundles.append(rows + len(sizes))
@@ -179,9 +177,9 @@ class Extractor:
 
     def _look_up(self, index: int, parts: list[Array]) -> Array:
         keys = self._keys(self.templates[index], parts)
-        found = np.empty(len(keys), np.int32)
-        _look_up(*self._tables[index], self.starts[index], keys, found)
-        return found
+        numbers = np.empty(len(keys), np.int32)
+        _look_up(*self._tables[index], self.starts[index], keys, numbers)
+        return numbers
 
     def keep(self, used: Array) -> "Extractor":
         """The same with only some attributes, `used` `(attributes,)`, numbered anew."""
@@ -197,15 +195,15 @@ class Extractor:
         shown = []
         for part in reversed(template.parts):
             key, value = divmod(key, self._size(part))
-            shown.append(self._shown(part, value))
+            shown.append(self._show(part, value))
         return "|".join(map(str, template.parts)) + "=" + "|".join(reversed(shown))
 
-    def _shown(self, part: Part, value: int) -> str:
+    def _show(self, part: Part, value: int) -> str:
         names = self.values[part.name].names()
         if value < len(names):
             return names[value]
-        place = value - len(names)
-        return f"<start-{place + 1}>" if place < FARTHEST else f"<end+{place - FARTHEST + 1}>"
+        position = value - len(names)
+        return f"<start-{position + 1}>" if position < FARTHEST else f"<end+{position - FARTHEST + 1}>"
 
     def combinations(self, template: Template) -> int:
         """How many integers stand for the values of a template's parts: they run from 0."""
@@ -214,7 +212,7 @@ class Extractor:
     def _size(self, part: Part) -> int:
         return len(self.values[part.name].numbers) + EDGES
 
-    def _numbered(self, sentences: Sequence[Sentence]) -> "_Numbered":
+    def _number(self, sentences: Sequence[Sentence]) -> "_Numbered":
         """The distinct words of each column, and the number of each token's value of every part."""
         words: list[Array] = []
         distinct: list[Sequence[str | None]] = []
@@ -266,7 +264,7 @@ class Extractor:
         return keys
 
     def _table(self, index: int) -> tuple[Array, Array]:
-        table: tuple[Array, Array] = _hashed(self.keys[self.starts[index] : self.starts[index + 1]])
+        table: tuple[Array, Array] = _hash_keys(self.keys[self.starts[index] : self.starts[index + 1]])
         return table
 
 
@@ -291,18 +289,18 @@ class _Numbered:
         self._counts = counts
         self._parts: dict[Part, Array] = {}
 
-    def shifted(self, values: Array, offset: int, size: int) -> Array:
+    def shift(self, values: Array, offset: int, size: int) -> Array:
         """Each token's value `offset` positions away, `(N,)`; outside the sentence `size` and beyond."""
-        found = np.empty_like(values)
-        _shift(values, self.offsets, offset, size, found)
-        return found
+        shifted = np.empty_like(values)
+        _shift(values, self.offsets, offset, size, shifted)
+        return shifted
 
     def parts(self, template: Template) -> list[Array]:
         """Values of a template's parts by token."""
         for part in template.parts:
             if part not in self._parts:
                 values = self._tables[part.name][self.words[self._columns[part.name]]]
-                self._parts[part] = self.shifted(values, part.offset, self._counts[part.name])
+                self._parts[part] = self.shift(values, part.offset, self._counts[part.name])
         return [self._parts[part] for part in template.parts]
 
     def alone(self, template: Template) -> list[Array]:
@@ -319,13 +317,13 @@ def _shift(values, offsets, by, size, shifted):
     for s in range(len(offsets) - 1):
         begin, end = offsets[s], offsets[s + 1]
         for t in range(begin, end):
-            place = t + by
-            if place < begin:
-                shifted[t] = size + begin - place - 1
-            elif place >= end:
-                shifted[t] = size + FARTHEST + place - end
+            position = t + by
+            if position < begin:
+                shifted[t] = size + begin - position - 1
+            elif position >= end:
+                shifted[t] = size + FARTHEST + position - end
             else:
-                shifted[t] = values[place]
+                shifted[t] = values[position]
 
 
 @njit
@@ -339,10 +337,10 @@ def _combine(keys, values, size):
 def _slot(keys, mask, key):
     """The slot of a key, or the free one where it belongs (linear probing)."""
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
-    place = np.int64((mixed ^ (mixed >> np.uint64(29))) >> np.uint64(16)) & mask
-    while keys[place] != FREE and keys[place] != key:
-        place = (place + 1) & mask
-    return place
+    slot = np.int64((mixed ^ (mixed >> np.uint64(29))) >> np.uint64(16)) & mask
+    while keys[slot] != FREE and keys[slot] != key:
+        slot = (slot + 1) & mask
+    return slot
 
 
 @njit
@@ -358,35 +356,35 @@ def _distinct(keys):
         if keys[t] < 0:
             numbers[t] = NONE
             continue
-        place = _slot(table, capacity - 1, keys[t])
-        if table[place] == FREE:
-            table[place] = keys[t]
-            number[place] = count
+        slot = _slot(table, capacity - 1, keys[t])
+        if table[slot] == FREE:
+            table[slot] = keys[t]
+            number[slot] = count
             distinct[count] = keys[t]
             count += 1
-        numbers[t] = number[place]
+        numbers[t] = number[slot]
     return distinct[:count].copy(), numbers
 
 
 @njit
-def _hashed(keys):
+def _hash_keys(keys):
     """A table of distinct keys: what stands in each slot, and its number."""
     capacity = 16
     while capacity < 2 * len(keys):
         capacity *= 2
     table, number = np.full(capacity, FREE, np.int64), np.empty(capacity, np.int32)
     for index in range(len(keys)):
-        place = _slot(table, capacity - 1, keys[index])
-        table[place] = keys[index]
-        number[place] = index
+        slot = _slot(table, capacity - 1, keys[index])
+        table[slot] = keys[index]
+        number[slot] = index
     return table, number
 
 
 @njit
-def _look_up(table, number, start, keys, found):
+def _look_up(table, number, start, keys, numbers):
     for t in range(len(keys)):
-        found[t] = NONE
+        numbers[t] = NONE
         if keys[t] >= 0:
-            place = _slot(table, len(table) - 1, keys[t])
-            if table[place] != FREE:
-                found[t] = start + number[place]
+            slot = _slot(table, len(table) - 1, keys[t])
+            if table[slot] != FREE:
+                numbers[t] = start + number[slot]

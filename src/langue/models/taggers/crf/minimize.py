@@ -25,7 +25,7 @@ PERIOD = 10  # steps over which the loss must still have fallen by `tolerance`
 
 
 class Step(NamedTuple):
-    """Where a minimization is after a step."""
+    """State of a minimization after a step."""
 
     number: int
     theta: Float64Array
@@ -68,13 +68,13 @@ def minimize(
             direction[direction * slope >= 0.0] = 0.0  # only downhill, in every coordinate
         search = _Line(loss, theta, value, slope, direction, l1)
         first = 1.0 if history else 1.0 / max(1.0, norm)
-        found = search.run(first)
-        if found is None:
+        point = search.run(first)
+        if point is None:
             if not history:
                 break  # the slope itself leads nowhere: rounding is all that is left
             history.clear()
             continue
-        moved, new_value, new_gradient = found
+        moved, new_value, new_gradient = point
         difference, change = moved - theta, new_gradient - gradient
         curvature = dot(difference, change)
         if curvature > 1e-12 * dot(change, change):

@@ -72,23 +72,23 @@ class CRF(Tagger):
         self.chain = chain_of(features, theta, fixed)
 
     def tag(self, sentences: Sequence[Sentence]) -> list[tuple[str, ...]]:
-        found = []
-        for unary, offsets in self._scored(sentences):
+        tagged = []
+        for unary, offsets in self._score_groups(sentences):
             states = viterbi(self.chain, unary, offsets).states
-            found += [
+            tagged += [
                 self.names.tags(states[begin:end])
                 for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
             ]
-        return found
+        return tagged
 
     def marginals(self, sentences: Sequence[Sentence]) -> list[Floats]:
-        found: list[Floats] = []
-        for unary, offsets in self._scored(sentences):
-            found += np.split(posteriors(self.chain, unary, offsets).states, offsets[1:-1])
-        return found
+        probabilities: list[Floats] = []
+        for unary, offsets in self._score_groups(sentences):
+            probabilities += np.split(posteriors(self.chain, unary, offsets).states, offsets[1:-1])
+        return probabilities
 
     def best(self, sentence: Sentence, n: int) -> list[tuple[float, tuple[str, ...]]]:
-        ((unary, offsets),) = self._scored([sentence])
+        ((unary, offsets),) = self._score_groups([sentence])
         log_z = float(log_partition(self.chain, unary, offsets)[0])
         ranked = n_best(self.chain, unary, n)
         return [
@@ -111,7 +111,7 @@ class CRF(Tagger):
     def size(self) -> dict[str, int]:
         return {"features": self.features.size, "attributes": len(self.extractor.keys)}
 
-    def _scored(self, sentences: Sequence[Sentence]) -> Iterator[tuple[Float64Array, Array]]:
+    def _score_groups(self, sentences: Sequence[Sentence]) -> Iterator[tuple[Float64Array, Array]]:
         """Unary scores and offsets of groups of sentences."""
         for group in groups(sentences, CHUNK_TOKENS):
             batch = self.extractor.extract(group)
@@ -150,7 +150,7 @@ class CRF(Tagger):
         count = len(parse(table.templates, table.columns))
         sizes = check(arrays, folder / WEIGHTS, ARRAYS, K=len(labels.names), templates=count)
         if len(arrays["theta"]) != sizes["P"] + sizes["Q"]:
-            raise damaged(folder / WEIGHTS, "theta", "has not one weight for each feature")
+            raise damaged(folder / WEIGHTS, "theta", "has not one weight for each of labels and transitions")
         permitted = [arrays[name] for name in ("permitted", "start", "end")]
         fixed = labels.chain(constraints=not all(map(np.all, permitted)))
         for name, one, own in zip(("permitted", "start", "end"), fixed, permitted, strict=True):

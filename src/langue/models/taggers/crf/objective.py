@@ -81,48 +81,48 @@ class Objective:
         unknown = np.add.reduceat(np.r_[tags == UNKNOWN_TAG, False], batch.offsets[:-1]) > 0
         unknown &= np.diff(batch.offsets) > 0
         self.partial = np.flatnonzero(unknown)
-        self.observed = self._observed(~unknown)
+        self.observed = self._observe(~unknown)
         self._unary = np.empty((len(tags), self.K))
 
-    def _observed(self, whole: Array) -> Float64Array:
+    def _observe(self, whole: Array) -> Float64Array:
         """f(x, y) summed over the sentences of which every tag is known."""
         known = np.repeat(whole, np.diff(self.batch.offsets))
         states = np.zeros((len(self.tags), self.K))
         states[np.flatnonzero(known), self.tags[known]] = 1.0
         pairs = np.zeros((self.K, self.K))
         _count_pairs(self.tags, self.batch.offsets, whole, pairs)
-        return self._expected(states, pairs)
+        return self._expect(states, pairs)
 
     def __call__(self, theta: Float64Array) -> tuple[float, Float64Array]:
         """Negative log-likelihood in nats, and its gradient."""
         chain = chain_of(self.features, theta, self.fixed)
         unary = score(self.batch, self.features, theta, self._unary)
-        found = posteriors(chain, unary, self.batch.offsets)
-        loss = float(found.log_z.sum()) - dot(theta, self.observed)
-        pairs = found.pairs
+        sums = posteriors(chain, unary, self.batch.offsets)
+        loss = float(sums.log_z.sum()) - dot(theta, self.observed)
+        pairs = sums.pairs
         if len(self.partial):
             rows, offsets = _rows(self.batch.offsets, self.partial)
             known = self.tags[rows]
             allowed = (known[:, None] == UNKNOWN_TAG) | (known[:, None] == np.arange(self.K))
             given = posteriors(chain, np.where(allowed, unary[rows], -np.inf), offsets)
             loss -= float(given.log_z.sum())
-            found.states[rows] -= given.states
+            sums.states[rows] -= given.states
             pairs = pairs - given.pairs
-        return loss, self._expected(found.states, pairs) - self.observed
+        return loss, self._expect(sums.states, pairs) - self.observed
 
-    def _expected(self, states: Float64Array, pairs: Float64Array) -> Float64Array:
+    def _expect(self, states: Float64Array, pairs: Float64Array) -> Float64Array:
         """Σ over positions of states × features: `(P + Q,)`."""
         features, batch = self.features, self.batch
         parts = count_parts(len(states), PART_POSITIONS, 8)
         edges = np.linspace(0, len(states), parts + 1).astype(np.int64).tolist()
-        (rows, found), *others = parallel_map(
+        (rows, gradient), *others = parallel_map(
             lambda span: _gather(batch, features, states, *span), pairwise(edges)
         )
         for more_rows, more in others:
             rows += more_rows
-            found += more
-        _spread(batch, features, rows, found)
-        return np.concatenate([found, pairs[tuple(features.transitions.T)]])
+            gradient += more
+        _spread(batch, features, rows, gradient)
+        return np.concatenate([gradient, pairs[tuple(features.transitions.T)]])
 
 
 def chain_of(features: Features, theta: Float64Array, fixed: Chain) -> Chain:
@@ -216,7 +216,7 @@ def _score(batch, features, theta, rows, first, last, unary):
 def _gather(batch, features, states, begin, end):
     """Sums of `states` over the positions of each bundle `(bundles, K)`, and of each unbundled feature."""
     K = states.shape[1]
-    rows, found = np.zeros((len(batch.pointers) - 1, K)), np.zeros(len(features.labels))
+    rows, gradient = np.zeros((len(batch.pointers) - 1, K)), np.zeros(len(features.labels))
     for t in range(begin, end):
         weights = states[t]
         for group in range(batch.bundles.shape[0]):
@@ -227,15 +227,15 @@ def _gather(batch, features, states, begin, end):
             attribute = batch.single[template, t]
             if attribute >= 0:
                 for p in range(features.pointers[attribute], features.pointers[attribute + 1]):
-                    found[p] += weights[features.labels[p]]
-    return rows, found
+                    gradient[p] += weights[features.labels[p]]
+    return rows, gradient
 
 
 @njit
-def _spread(batch, features, rows, found):
+def _spread(batch, features, rows, gradient):
     """Add the sums of bundles to the features of their members."""
     for row in range(len(rows)):
         for member in range(batch.pointers[row], batch.pointers[row + 1]):
             attribute = batch.members[member]
             for p in range(features.pointers[attribute], features.pointers[attribute + 1]):
-                found[p] += rows[row, features.labels[p]]
+                gradient[p] += rows[row, features.labels[p]]

@@ -58,13 +58,13 @@ class TwoPasses(Tagger):
         self.labels = second.labels
 
     def tag(self, sentences: Sequence[Sentence]) -> list[tuple[str, ...]]:
-        return self.second.tag(with_found(self.first, sentences))
+        return self.second.tag(with_predictions(self.first, sentences))
 
     def marginals(self, sentences: Sequence[Sentence]) -> list[Floats]:
-        return self.second.marginals(with_found(self.first, sentences))
+        return self.second.marginals(with_predictions(self.first, sentences))
 
     def best(self, sentence: Sentence, n: int) -> list[tuple[float, tuple[str, ...]]]:
-        (told,) = with_found(self.first, [sentence])
+        (told,) = with_predictions(self.first, [sentence])
         return self.second.best(told, n)
 
     def strongest(self, top: int) -> list[Weight]:
@@ -107,7 +107,7 @@ def train_twice(
         if stop.asked:
             return first
         try:
-            told = _jackknifed(config, columns, sentences, fold_of, stop)
+            told = _jackknife(config, columns, sentences, fold_of, stop)
             log.info("second pass")
             config = msgspec.structs.replace(config, templates=(*templates, *TEMPLATES))
             return TwoPasses(first, train(config, (*columns, *ADDED), told))
@@ -115,7 +115,7 @@ def train_twice(
             return first
 
 
-def _jackknifed(
+def _jackknife(
     config: "CRFConfig",
     columns: Sequence[str],
     sentences: Sequence[Sentence],
@@ -136,8 +136,8 @@ def _jackknifed(
         model = train(config, columns, seen)
         if stop.asked:
             raise Interrupted("interrupted before the second pass")
-        found = with_found(model, [sentences[index] for index in held_out])
-        for index, sentence in zip(held_out, found, strict=True):
+        annotated = with_predictions(model, [sentences[index] for index in held_out])
+        for index, sentence in zip(held_out, annotated, strict=True):
             told[index] = sentence
     return told
 
@@ -145,30 +145,30 @@ def _jackknifed(
 def _folds(sentences: Sequence[Sentence]) -> list[int]:
     """The fold of each sentence: documents in turn, whole; one that stands alone is a document."""
     numbers: dict[int, int] = {}
-    found = [numbers.setdefault(id(one.document or one.columns), len(numbers)) for one in sentences]
+    numbered = [numbers.setdefault(id(one.document or one.columns), len(numbers)) for one in sentences]
     if len(numbers) < 2:
         raise LangueError("passes = 2 learns from tags of documents held out, and this is a single one")
-    return [number % min(FOLDS, len(numbers)) for number in found]
+    return [number % min(FOLDS, len(numbers)) for number in numbered]
 
 
-def with_found(first: CRF, sentences: Sequence[Sentence]) -> list[Sentence]:
+def with_predictions(first: CRF, sentences: Sequence[Sentence]) -> list[Sentence]:
     """The sentences with the columns `ADDED`, from the first pass over their documents."""
-    documents, places = documents_of(sentences)
+    documents, indices = documents_of(sentences)
     whole = [[Sentence(columns, document=document) for columns in document] for document in documents]
-    alone = [[Sentence(one.columns)] for one, place in zip(sentences, places, strict=True) if place is None]
+    alone = [[Sentence(one.columns)] for one, index in zip(sentences, indices, strict=True) if index is None]
     tags = iter(first.tag(list(chain.from_iterable(whole + alone))))
     told = [
-        _told(document, list(islice(tags, len(document))), spelled=first.names.scheme is not None)
+        _tell(document, list(islice(tags, len(document))), spelled=first.names.scheme is not None)
         for document in whole + alone
     ]
     rest = iter(told[len(whole) :])
-    added = [next(rest)[0] if place is None else told[place[0]][place[1]] for place in places]
+    added = [next(rest)[0] if index is None else told[index[0]][index[1]] for index in indices]
     return [
         one._replace(columns=(*one.columns, *columns)) for one, columns in zip(sentences, added, strict=True)
     ]
 
 
-def _told(document: Sequence[Sentence], tags: Sequence[Sequence[str]], *, spelled: bool) -> list[Columns]:
+def _tell(document: Sequence[Sentence], tags: Sequence[Sequence[str]], *, spelled: bool) -> list[Columns]:
     """The columns `ADDED` of the sentences of a document, from the tags that the first pass gave them.
 
     Args:
@@ -176,22 +176,22 @@ def _told(document: Sequence[Sentence], tags: Sequence[Sequence[str]], *, spelle
     """
     lines = [tuple(word.lower() for word in sentence.words) for sentence in document]
     entities = [spans(own) if spelled else [] for own in tags]
-    types = [_types(own, found) if spelled else tuple(own) for own, found in zip(tags, entities, strict=True)]
+    types = [_types(own, named) if spelled else tuple(own) for own, named in zip(tags, entities, strict=True)]
     of_token: dict[str, Counter[str]] = defaultdict(Counter)
     of_entity: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     of_superset: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
-    for line, own, found in zip(lines, types, entities, strict=True):
+    for line, own, named in zip(lines, types, entities, strict=True):
         for word, type in zip(line, own, strict=True):
             of_token[word][type] += 1
-        for begin, end, type in found:
+        for begin, end, type in named:
             of_entity[line[begin:end]][type] += 1
             for part in _parts(line[begin:end]):
                 of_superset[part][type] += 1
     told: list[Columns] = []
-    for line, own, found, given in zip(lines, types, entities, tags, strict=True):
+    for line, own, named, given in zip(lines, types, entities, tags, strict=True):
         token = [_majority(of_token[word] - Counter([type])) for word, type in zip(line, own, strict=True)]
         entity, superset = [""] * len(line), [""] * len(line)
-        for begin, end, type in found:
+        for begin, end, type in named:
             words = line[begin:end]
             entity[begin:end] = [_majority(of_entity[words] - Counter([type]))] * (end - begin)
             superset[begin:end] = [_majority(of_superset[words])] * (end - begin)

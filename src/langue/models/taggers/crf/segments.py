@@ -14,14 +14,14 @@ from langue.models.taggers.crf.document import Column
 from langue.tokens.words import segment
 
 SEGMENTED = ("segment",)  # what it is: see `templates`
-PLACES = ["M", "B", "E", "S"]  # inside a word, begins one, ends one, both
+POSITIONS = ["M", "B", "E", "S"]  # inside a word, begins one, ends one, both
 
 
-def segmented(sentences: Sequence[Sentence]) -> list[Column]:
+def segment_sentences(sentences: Sequence[Sentence]) -> list[Column]:
     """The column `SEGMENTED` of all tokens, one sentence after another."""
     words = chain.from_iterable(segment("".join(sentence.words)) for sentence in sentences)
     ends = np.cumsum([0, *map(len, words)])
     edge = np.zeros(ends[-1] + 1, np.int32)  # by character: whether a word begins there
     edge[ends] = 1
     tokens = np.cumsum([0, *(len(token) for sentence in sentences for token in sentence.words)])
-    return [Column(edge[tokens[:-1]] + 2 * edge[tokens[1:]], list(PLACES))]
+    return [Column(edge[tokens[:-1]] + 2 * edge[tokens[1:]], list(POSITIONS))]

@@ -79,7 +79,7 @@ def _kind(character: str) -> str:
 
 
 def character_class(word: str) -> str:
-    """What a word, or a single character, is made of."""
+    """Script of a word or character: han, latin, digit, punctuation ..., or mixed."""
     kinds = {_class(character) for character in word}
     return kinds.pop() if len(kinds) == 1 else "mixed"
 
@@ -159,13 +159,13 @@ def parse(texts: Sequence[str], columns: Sequence[str]) -> list[Template]:
     Raises:
         LangueError: a text is not of this form, or names what is neither a column nor a function.
     """
-    found: dict[Template, None] = {}
+    templates: dict[Template, None] = {}
     for text in texts:
         for template in _expand(text, columns):
-            found[template] = None
-    if not found:
+            templates[template] = None
+    if not templates:
         raise LangueError("a CRF needs at least one template")
-    return list(found)
+    return list(templates)
 
 
 def _expand(text: str, columns: Sequence[str]) -> list[Template]:

@@ -47,7 +47,7 @@ def train(config: "CRFConfig", columns: Sequence[str], sentences: Sequence[Sente
     )
     log.info("%s features of %s attributes", f"{features.size:,}", f"{len(extractor.keys):,}")
     theta = _estimate(config, Objective(batch, tags, features, chain))
-    extractor, features, theta = _pruned(extractor, features, theta)
+    extractor, features, theta = _prune(extractor, features, theta)
     return CRF(extractor, features, theta.astype(np.float32), labels, chain)
 
 
@@ -55,7 +55,7 @@ def _estimate(config: "CRFConfig", objective: Objective) -> Float64Array:
     """The weights, of the last step before a stop was asked for."""
     theta = np.zeros(objective.features.size)
 
-    def penalized(theta: Float64Array) -> tuple[float, Float64Array]:
+    def penalize(theta: Float64Array) -> tuple[float, Float64Array]:
         loss, gradient = objective(theta)
         return loss + config.l2 * dot(theta, theta), gradient + (2 * config.l2) * theta
 
@@ -74,25 +74,25 @@ def _estimate(config: "CRFConfig", objective: Objective) -> Float64Array:
             return stop.asked
 
         if config.algorithm == "sgd":
-            found = descend(
+            last = descend(
                 objective, theta, l2=config.l2, epochs=config.iterations, seed=config.seed, after=after
             )
         else:
-            found = minimize(
-                penalized,
+            last = minimize(
+                penalize,
                 theta,
                 l1=config.l1,
                 steps=config.iterations,
                 tolerance=config.tolerance,
                 after=after,
             )
-    if stop.asked and found.number < 2:  # after one step weights are nothing but counts
+    if stop.asked and last.number < 2:  # after one step weights are nothing but counts
         raise Interrupted("interrupted before there were weights to keep; nothing was written")
-    log.info("%d steps, loss %.2f", found.number, found.loss)
-    return found.theta
+    log.info("%d steps, loss %.2f", last.number, last.loss)
+    return last.theta
 
 
-def _pruned(
+def _prune(
     extractor: Extractor, features: Features, theta: Float64Array
 ) -> tuple[Extractor, Features, Float64Array]:
     """All without the features of weight 0, and the attributes that are left with none."""

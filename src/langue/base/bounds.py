@@ -1,0 +1,12 @@
+"""Numbers with bounds, for the settings of a `Config` and whatever else is read from a file."""
+
+from typing import Annotated
+
+import msgspec
+
+NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
+PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0.0)]
+PositiveFloat = Annotated[float, msgspec.Meta(gt=0.0)]
+Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Fraction = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]  # a part of something, but not all of it
