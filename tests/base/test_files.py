@@ -74,7 +74,7 @@ def test_only_a_folder_of_the_same_kind_is_replaced_and_only_on_request(tmp_path
         pass
     assert (path / "chapter.txt").read_text() == "years of work"
     (path / "m").write_text("")
-    with pytest.raises(LangueError, match="--overwrite"), files.atomic_folder(path, marker="m"):
+    with pytest.raises(LangueError, match="overwrite=True"), files.atomic_folder(path, marker="m"):
         pass
     with files.atomic_folder(path, marker="m", overwrite=True) as folder:
         (folder / "m").write_text("new")

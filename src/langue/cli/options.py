@@ -1,13 +1,16 @@
 """What several verbs share: `--json`, `--quiet`, and how a result reaches standard output."""
 
+import inspect
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from langue.base.errors import LangueError
+from langue.base.config import read_assignments
+from langue.base.errors import InvalidSetting, LangueError
 from langue.base.progress import silence
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
@@ -48,6 +51,18 @@ Quiet = Annotated[
 def is_first() -> bool:
     """Whether this process speaks for those that torchrun started."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def read_settings(assignments: list[str] | None, verb: Callable[..., object]) -> dict[str, Any]:
+    """The `--set` of a command line as the settings that a function of the API takes by name.
+
+    Raises:
+        InvalidSetting: one has no `=`, or the name of something that is no setting but an argument.
+    """
+    settings = read_assignments(assignments or ())
+    for name in settings.keys() & inspect.signature(verb).parameters.keys():
+        raise InvalidSetting(f"unknown key {name}: langue families NAME lists what can be set")
+    return settings
 
 
 def print_json(value: Any) -> None:

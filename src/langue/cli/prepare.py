@@ -1,11 +1,20 @@
 """`langue prepare`: text files in, a token store and a report out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from langue.cli.options import Json, Output, Overwrite, Quiet, Settings, TextField, print_json
+from langue.cli.options import (
+    Json,
+    Output,
+    Overwrite,
+    Quiet,
+    Settings,
+    TextField,
+    print_json,
+    read_settings,
+)
 
 NAME = "prepare"
 
@@ -68,17 +77,16 @@ def command(
         "tokenizer.file": file,
         "tokenizer.vocabulary": vocabulary,
     }
-    given = {key: value for key, value in flags.items() if value is not None}
+    given: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
     report = api.prepare(
         inputs,
         output,
         recipe=recipe,
-        assignments=settings or (),
         valid=valid or (),
         test=test or (),
         dropped=dropped,
         overwrite=overwrite,
-        **given,
+        **read_settings(settings, api.prepare) | given,
     )
     if json:
         print_json(report.to_json())

@@ -37,7 +37,7 @@ class DataConfig(Config, frozen=True):
     seed: int = 0  # of the split
     normalization: Normalization = Normalization()
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if self.valid_fraction + self.test_fraction >= 1:
             raise ValueError(
                 "valid_fraction and test_fraction leave nothing to train on; keep their sum below 1"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from langue.api.models.base import Model, PathLike
 from langue.base.arguments import check_count, check_text, check_texts
-from langue.base.config import decode
 from langue.base.deprecated import renamed_keywords, renamed_method
 from langue.protocols import Causal, HiddenMarkov, Searchable
 
@@ -43,21 +42,73 @@ class CausalModel(Model[Causal]):
         check_count("k", k, least=1)
         return next_tokens(self.folder.model, self.folder.tokenizer, self._normalize("context", context), k)
 
-    def stream(self, prompt: str = "", **sampling: Any) -> Writer:
+    def stream(
+        self,
+        prompt: str = "",
+        *,
+        max_tokens: int = 100,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 0.95,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Writer:
         """Continue a text piece by piece: iterate over the writer, then read its `result`.
 
         Args:
-            sampling: settings of `langue.generation.sample.Sampling`, such as `temperature=0.8`.
+            temperature: 0 always takes the likeliest token.
+            top_k: keeps the k likeliest tokens; 0 keeps all.
+            top_p: keeps the likeliest tokens up to this mass (Holtzman et al. 2020).
+            min_p: drops tokens below this share of the likeliest one's probability.
+            repetition_penalty: above 1, makes repeats less likely (Keskar et al. 2019).
+            stop: texts before which it ends.
+            seed: same seed, same machine, same text.
+
+        Raises:
+            InvalidSetting: a value is out of its bounds.
         """
         from langue.generation.generate import generate
         from langue.generation.sample import Sampling
 
-        settings = decode(Sampling, sampling, "sampling")
-        return generate(self.folder.model, self.folder.tokenizer, self._normalize("prompt", prompt), settings)
+        sampling = Sampling(
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            stop=tuple(check_texts("stop", stop)),
+            seed=seed,
+        )
+        return generate(self.folder.model, self.folder.tokenizer, self._normalize("prompt", prompt), sampling)
 
-    def generate(self, prompt: str = "", **sampling: Any) -> Generation:
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        max_tokens: int = 100,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 0.95,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Generation:
         """Continue a text, whole: `stream` run to its end."""
-        writer = self.stream(prompt, **sampling)
+        writer = self.stream(
+            prompt,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            stop=stop,
+            seed=seed,
+        )
         for _ in writer:
             pass
         return writer.result
