@@ -197,6 +197,11 @@ def test_a_fault_of_ours_is_not_said_to_be_one_of_the_file(
     monkeypatch.setattr(module, "_kind", lambda hf: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         Tokenizer.load(tmp_path / "tokenizer.json")
+    monkeypatch.undo()
+    hf = tokenizers.Tokenizer(tokenizers.models.WordPiece({"a": 0, "[SEP]": 1}, unk_token="[UNK]"))
+    hf.save(str(tmp_path / "tokenizer.json"))  # which cannot encode what it does not know
+    with pytest.raises(LangueError, match=r"is not a tokenizer\.json: .*Missing"):
+        Tokenizer.load(tmp_path / "tokenizer.json")
     (tmp_path / "tokenizer.json").write_bytes(b"\xff{}")
     with pytest.raises(LangueError, match=r"is not a tokenizer\.json"):
         Tokenizer.load(tmp_path / "tokenizer.json")

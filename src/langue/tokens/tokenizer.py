@@ -184,16 +184,12 @@ class Tokenizer:
             LangueError: the file is missing or is no tokenizer.
         """
         try:
-            hf = HFTokenizer.from_str(path.read_text(encoding="utf-8"))
+            return cls(HFTokenizer.from_str(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise LangueError(f"cannot read {path}: {error.strerror or error}") from error
-        except BaseException as error:  # the library has one of its own, and raises bare Exception else
-            if isinstance(error, KeyboardInterrupt | SystemExit):
+        except BaseException as error:
+            if not _is_of_the_file(error):
                 raise
-            raise LangueError(f"{path} is not a tokenizer.json: {error}") from error
-        try:
-            return cls(hf)
-        except LangueError as error:
             raise LangueError(f"{path} is not a tokenizer.json: {error}") from error
 
     def _encode(self, texts: list[str]) -> list[Encoding]:
@@ -226,6 +222,13 @@ def _is_utf8(token: bytes) -> bool:
         return bool(token.decode())
     except UnicodeDecodeError:
         return False
+
+
+def _is_of_the_file(error: BaseException) -> bool:
+    """Whether an error is one of the file, where the library says bare `Exception` or panics; not of ours."""
+    if isinstance(error, Exception):
+        return type(error) is Exception or isinstance(error, LangueError | UnicodeDecodeError)
+    return not isinstance(error, KeyboardInterrupt | SystemExit)
 
 
 class StreamDecoder:
