@@ -64,3 +64,19 @@ def test_in_another_thread_nothing_is_changed() -> None:
     thread.start()
     thread.join()
     assert seen == [False]
+
+
+def test_one_that_does_not_listen_hears_what_is_asked_of_one_within() -> None:
+    """What runs within may be nothing that can stop after a step: then Ctrl-C is what it always is."""
+    before = signal.getsignal(signal.SIGINT)
+    with Stop(listen=False) as stop:
+        assert signal.getsignal(signal.SIGINT) == before
+        with Stop() as inner:
+            assert inner is stop
+            with Stop() as innermost:
+                signal.raise_signal(signal.SIGINT)
+                assert innermost.asked
+        assert stop.asked
+        assert signal.getsignal(signal.SIGINT) == before
+    with Stop() as another:
+        assert not another.asked

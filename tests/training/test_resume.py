@@ -24,7 +24,7 @@ from langue.training import fit
 from langue.training.metrics import Metrics
 from langue.training.recipe import Recipe, read_recipe
 from langue.training.run_folder import start_run
-from langue.training.train import identity, train
+from langue.training.train import identity, kinds_of, train
 
 WORKER = Path(__file__).with_name("worker.py")
 # Dropout, an average and accumulation: everything that could be forgotten between two sessions.
@@ -287,7 +287,8 @@ def test_without_a_checkpoint_resume_begins_whatever_the_settings_were(
 ) -> None:
     """Killed before the first: there is nothing that other settings would not fit."""
     run = tmp_path / "model.run"
-    start_run(run, identity(read_recipe("gpt2", [*SMALL, "steps=2"]), store), going_on=False)
+    recipe = read_recipe("gpt2", [*SMALL, "steps=2"])
+    start_run(run, identity(recipe, store), kinds_of(recipe), resuming=False)
     other = read_recipe("gpt2", [*SMALL, "steps=3", "optimizer=sgd", "width=32"])
     train(other, store, tmp_path / "model", resume=True)
     assert json.loads((tmp_path / "model" / "model.json").read_text())["measured"]["steps"] == 3
