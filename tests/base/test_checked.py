@@ -51,7 +51,7 @@ def test_a_field_without_a_spec_is_a_mistake_of_ours() -> None:
     class Forgotten(NamedTuple):
         one: Annotated[Array, "no spec"]
 
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="one"):
         arrays_of(Forgotten)
 
 
