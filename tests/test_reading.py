@@ -45,10 +45,7 @@ def forward_and_loss(name: str, settings: dict[str, Any], store: TokenStore) -> 
     ("name", "settings", "bound", "kernels"),
     [
         ("gpt2", {"heads": 2}, 450, {"nn/attention.py"}),
-        pytest.param(
-            *("bert", {"heads": 2}, 700, {"nn/bidirectional.py"}),
-            marks=pytest.mark.xfail(strict=True, reason="the formats of others are still in bert.py"),
-        ),
+        ("bert", {"heads": 2}, 700, {"nn/bidirectional.py"}),
         ("rnn", {"cell": "lstm"}, 600, {"nn/recurrent.py", "nn/fast/lstm.py", "nn/packing.py"}),
     ],
 )

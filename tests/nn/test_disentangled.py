@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from langue.nn.disentangled import DisentangledAttention, places
+from langue.nn.disentangled import DisentangledAttention, table_rows
 
 B, T, C, H, K = 2, 6, 12, 3, 4
 D = C // H
@@ -72,7 +72,7 @@ def test_is_the_formula(decoding: bool) -> None:
 
 
 def test_places_by_enumeration() -> None:
-    found = places(11, K, torch.device("cpu"))
+    found = table_rows(11, K, torch.device("cpu"))
     for i in range(11):
         for j in range(11):
             assert found[i, j] == delta(i, j)

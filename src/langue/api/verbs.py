@@ -134,7 +134,7 @@ def train(
         raise LangueError(
             f"{resolved.family.name} is measured on the valid split of its store; leave --valid out"
         )
-    elif resolved.family.name == "ngram" and Path(data).is_file():
+    elif resolved.family.reads_text and Path(data).is_file():
         from langue.interop.convert import train_text
 
         train_text(resolved.model, Path(data), Path(output), overwrite=overwrite)

@@ -92,6 +92,7 @@ class Family(Generic[M]):
     batches: Callable[[Split, Vocabulary, Any, int, int, int], BatchSource] = packed
     begin: Callable[[Any, TokenStore], None] | None = None  # what a new model takes from the text at once
     init_from: InitFrom | None = None
+    reads_text: bool = False  # `langue train` takes a text file too: a sentence a line, words between blanks
     reads_spellings: bool = False  # `build` is given the bytes of every token; what it needs it saves
 
     def vocabulary(self, store: TokenStore) -> Vocabulary:

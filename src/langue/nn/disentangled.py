@@ -14,7 +14,7 @@ from langue.nn.dropout import Dropout
 from langue.nn.relative import distances
 
 
-def places(T: int, K: int, device: torch.device) -> torch.Tensor:
+def table_rows(T: int, K: int, device: torch.device) -> torch.Tensor:
     """δ(i, j) of equation 3, `(T, T)`: the row of the table for query i and key j, from 0 to 2 K - 1."""
     return (distances(T, device) + K).clamp(0, 2 * K - 1)
 
@@ -50,7 +50,7 @@ class DisentangledAttention(nn.Module):
         q, k, v = (part.view(B, T, H, D).transpose(1, 2) for part in (q, k, v))  # (B, H, T, D)
         r_q, r_k = (part.view(-1, H, D).transpose(0, 1) for part in self.r_attn(table).chunk(2, -1))
 
-        delta = places(T, len(table) // 2, x.device).expand(B, H, T, T)
+        delta = table_rows(T, len(table) // 2, x.device).expand(B, H, T, T)
         content_to_content = q @ k.transpose(-2, -1)  # (B, H, T, T)
         content_to_position = (q @ r_k.transpose(-2, -1)).gather(-1, delta)
         position_to_content = (k @ r_q.transpose(-2, -1)).gather(-1, delta).transpose(-2, -1)

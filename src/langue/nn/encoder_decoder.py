@@ -60,7 +60,7 @@ class EncoderDecoder(Windowed, Seq2Seq):
 
     forward(ids, positions, documents): hidden states `(B, T, C)` of whole rows
     decode(ids, positions, mask, memory, memory_mask, past): those `(B, T, C)` of targets `(B, T)`
-    memory(read, start): of one document, `(1, S, C)` of the source of the part that begins at a place
+    memory(read, start): of one document, `(1, S, C)` of the source of the part that begins at a position
     head, bias: matrix `(V, C)` and bias `(V,)`, or None, of the logits
 
     Args:
@@ -105,11 +105,11 @@ class EncoderDecoder(Windowed, Seq2Seq):
         return frozenset(self.separators.tolist())
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        found = super().logits(hidden)
-        return found if self.bias is None else found + self.bias
+        logits = super().logits(hidden)
+        return logits if self.bias is None else logits + self.bias
 
-    def places(self, ids: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Which part of its document each place lies in, and how far into it; `(B, T)` each."""
+    def parts(self, ids: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which part of its document each token lies in, and how far into it; `(B, T)` each."""
         if not len(self.separators):
             return positions // self.part, positions % self.part
         index = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
@@ -131,8 +131,8 @@ class EncoderDecoder(Windowed, Seq2Seq):
 
 
 def within(apart: torch.Tensor, documents: torch.Tensor | str) -> torch.Tensor:
-    """Where `apart` `(B, T, S)` holds and both places are of one document; numbers `(B, T)`, or "causal": all
-    of a row is one."""
+    """Where `apart` `(B, T, S)` holds and both positions are of one document; numbers `(B, T)`, or "causal":
+    all of a row is one."""
     if isinstance(documents, str):
         return apart
     return apart & (documents[:, :, None] == documents[:, None, :])
@@ -151,10 +151,10 @@ class PartsDecoder:
         self.last = [self._advance(row, start) for row, start in enumerate(self.start)]  # (C,) each
 
     def _start(self, read: list[int]) -> int:
-        """The first place of the part that the next token stands in."""
-        place = len(read) - 1
+        """The first position of the part that the next token stands in."""
+        last = len(read) - 1
         if not len(self.model.separators):
-            return place - place % self.model.part
+            return last - last % self.model.part
         separators = set(self.model.separators.tolist())
         return next((index for index, id in enumerate(read) if index and id in separators), 0)
 
@@ -163,11 +163,11 @@ class PartsDecoder:
         return self.model.memory(read, start)
 
     @torch.inference_mode()
-    def _advance(self, row: int, place: int) -> torch.Tensor:
-        """Read the ids from a place of the current part on."""
+    def _advance(self, row: int, first: int) -> torch.Tensor:
+        """Read the ids from a position of the current part on."""
         device = self.model.device
-        ids = torch.tensor([self.read[row][place:]], device=device)
-        positions = torch.arange(ids.shape[1], device=device) + place - self.start[row]
+        ids = torch.tensor([self.read[row][first:]], device=device)
+        positions = torch.arange(ids.shape[1], device=device) + first - self.start[row]
         mask: Mask = "causal" if ids.shape[1] > 1 else None
         x = self.model.decode(ids, positions, mask, self.memory[row], None, self.past[row])
         return x[0, -1]

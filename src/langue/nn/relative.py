@@ -16,8 +16,8 @@ from langue.nn.attention import Mask
 
 def distances(T: int, device: torch.device) -> torch.Tensor:
     """How far each key lies behind each query, `(T, T)`: positive to the left."""
-    places = torch.arange(T, device=device)
-    return places[:, None] - places
+    positions = torch.arange(T, device=device)
+    return positions[:, None] - positions
 
 
 def buckets(distance: torch.Tensor, count: int, longest: int) -> torch.Tensor:
@@ -48,7 +48,7 @@ class RelativeBias(nn.Module):
 
     def forward(self, T: int, mask: Mask) -> torch.Tensor:
         """What is added to the scores of `T` positions, `(1 or B, H, T, T)`: -∞ where the mask is false."""
-        found = buckets(distances(T, self.table.weight.device), self.table.num_embeddings, self.longest)
-        bias: torch.Tensor = self.table(found).permute(2, 0, 1)[None]  # (1, H, T, T)
+        rows = buckets(distances(T, self.table.weight.device), self.table.num_embeddings, self.longest)
+        bias: torch.Tensor = self.table(rows).permute(2, 0, 1)[None]  # (1, H, T, T)
         assert not isinstance(mask, str)
         return bias if mask is None else bias.masked_fill(~mask, float("-inf"))

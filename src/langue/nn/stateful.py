@@ -55,15 +55,15 @@ class Stateful(nn.Module, RecurrentCausal):
 
     @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
-        found = [np.empty(len(ids), np.float32) for ids in sequences]
+        log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
         inputs = [np.r_[self.vocabulary.eos, ids[:-1]][: len(ids)] for ids in sequences]
         for rows, begin, y, _ in self._read(inputs):
             end = begin + y.shape[1]
             targets = np.stack([np.asarray(sequences[index][begin:end], np.int64) for index in rows])
             scores = self._token_scores(y.flatten(0, 1), torch.from_numpy(targets).to(self.device).flatten())
             for index, row in zip(rows, scores.view(targets.shape).cpu().numpy(), strict=True):
-                found[index][begin:end] = row
-        return list(found)
+                log_probs[index][begin:end] = row
+        return list(log_probs)
 
     def _token_scores(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """Log-probability of each target `(rows,)`."""
@@ -80,9 +80,9 @@ class Stateful(nn.Module, RecurrentCausal):
         inputs = [np.r_[self.vocabulary.eos, ids] for ids in prompts]
         for rows, begin, y, after in self._read(inputs):
             ended = [row for row, index in enumerate(rows) if len(inputs[index]) == begin + y.shape[1]]
-            places = [rows[row] for row in ended]
-            state[:, :, places] = after[:, :, ended]
-            hidden[places] = y[ended, -1]
+            indices = [rows[row] for row in ended]
+            state[:, :, indices] = after[:, :, ended]
+            hidden[indices] = y[ended, -1]
         return StatefulDecoder(self, state, hidden)
 
     def gradient_by_distance(self, runs: Ids) -> Floats:

@@ -1,7 +1,7 @@
 """Scoring and decoding for every model that sees at most `window` tokens at once.
 
 A document begins with `<eos>` before its first token. What a token is predicted from is a function
-of its place in the document alone, so a score never depends on what stands beside it: within the
+of its position in the document alone, so a score never depends on what stands beside it: within the
 first window all before it, then a window that moves on by whole strides. Where a family sets `window`
 to None, every document is read whole.
 """
@@ -63,7 +63,7 @@ class Windowed(nn.Module, Causal, ABC):
 
     @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
-        found = [np.empty(len(ids), np.float32) for ids in sequences]
+        log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
         for batch in self._windows(sequences):
             T = max(end - start for _, start, _, end in batch)
             inputs = torch.zeros(len(batch), T, dtype=torch.int64)  # padding on the right: no one sees it
@@ -74,8 +74,8 @@ class Windowed(nn.Module, Causal, ABC):
                 targets[row, : end - start] = torch.from_numpy(ids[start:end])
             scores = self._token_scores(inputs.to(self.device), targets.to(self.device)).cpu().numpy()
             for row, (index, start, first, end) in enumerate(batch):
-                found[index][first:end] = scores[row, first - start : end - start]
-        return list(found)
+                log_probs[index][first:end] = scores[row, first - start : end - start]
+        return list(log_probs)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
@@ -89,11 +89,11 @@ class Windowed(nn.Module, Causal, ABC):
     def save(self, folder: Path) -> None:
         save_weights(self, folder)
 
-    def window_start(self, place: int) -> int:
-        """Where the window that predicts the token at `place` begins."""
+    def window_start(self, position: int) -> int:
+        """Where the window that predicts the token at a position of its document begins."""
         if not self.window or not self.stride:
             return 0
-        return max(0, -(-(place + 1 - self.window) // self.stride)) * self.stride
+        return max(0, -(-(position + 1 - self.window) // self.stride)) * self.stride
 
     def _windows(self, sequences: Sequence[Ids]) -> list[list[tuple[int, int, int, int]]]:
         """Windows (sequence, begin, first token scored, end) in batches of nearly equal length."""

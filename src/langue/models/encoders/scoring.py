@@ -69,13 +69,13 @@ class MaskedScoring(nn.Module, Masked, ABC):
                 "this encoder came without the head that predicts hidden tokens: it embeds (langue embed) "
                 "and is fine-tuned (langue finetune), and fills no gaps"
             )
-        found = []
+        log_probs = []
         matrix, bias = self.output
         for states, chosen in zip(self._read_all(sequences, types, decoded=True), places, strict=True):
             rows = self.predict(states[torch.as_tensor(np.asarray(chosen, np.int64), device=self.device)])
             scores = [F.log_softmax(part @ matrix.T + bias, -1) for part in torch.split(rows, CHUNK_ROWS)]
-            found.append(torch.cat(scores).cpu().numpy())
-        return found
+            log_probs.append(torch.cat(scores).cpu().numpy())
+        return log_probs
 
     @torch.inference_mode()
     def pair_log_probs(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> Floats:
@@ -92,22 +92,22 @@ class MaskedScoring(nn.Module, Masked, ABC):
             if len(ids) > self.window:
                 raise LangueError(f"{len(ids)} tokens do not fit the window of {self.window}; cut the text")
         parts = types if types is not None else [np.zeros(len(ids), np.int64) for ids in sequences]
-        found: dict[int, Tensor] = {}
+        states_of: dict[int, Tensor] = {}
         for rows in _alike([len(ids) for ids in sequences]):
             T = max(len(sequences[row]) for row in rows)
             read, kind, seen = (torch.zeros(len(rows), T, dtype=torch.int64) for _ in range(3))
-            for place, row in enumerate(rows):
+            for index, row in enumerate(rows):
                 length = len(sequences[row])
-                read[place, :length] = torch.from_numpy(np.asarray(sequences[row], np.int64))
-                kind[place, :length] = torch.from_numpy(np.asarray(parts[row], np.int64))
-                seen[place, :length] = 1  # padding is a document of its own
+                read[index, :length] = torch.from_numpy(np.asarray(sequences[row], np.int64))
+                kind[index, :length] = torch.from_numpy(np.asarray(parts[row], np.int64))
+                seen[index, :length] = 1  # padding is a document of its own
             mask = document_mask(seen.to(self.device))
             positions = torch.arange(T, device=self.device).expand(len(rows), T)
             network = self.decoded if decoded else self
             states = network(read.to(self.device), positions, kind.to(self.device), mask)
-            for place, row in enumerate(rows):
-                found[row] = states[place, : len(sequences[row])]
-        return [found[row] for row in range(len(sequences))]
+            for index, row in enumerate(rows):
+                states_of[row] = states[index, : len(sequences[row])]
+        return [states_of[row] for row in range(len(sequences))]
 
 
 def _alike(lengths: Sequence[int]) -> Iterator[list[int]]:

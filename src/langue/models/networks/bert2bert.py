@@ -74,7 +74,7 @@ class Bert2BertConfig(Config, frozen=True):
 
 
 class Side(nn.Module):
-    """What the encoder, or the decoder, makes of the embeddings of words: places added, then normed."""
+    """What the encoder, or the decoder, makes of the embeddings of words: positions added, then normed."""
 
     def __init__(self, T: int, C: int, dropout: float) -> None:
         super().__init__()
@@ -188,11 +188,11 @@ class Bert2Bert(EncoderDecoder):
         """
         B, T = ids.shape
         positions = positions.expand(B, T)
-        part, place = self.places(ids, positions)
+        part, offset = self.parts(ids, positions)
         # A separator begins the target, and ends the source.
-        ends = torch.isin(ids, self.separators) & (part == 1) & (place == 0)
+        ends = torch.isin(ids, self.separators) & (part == 1) & (offset == 0)
         source = part - ends.long()
-        spot = torch.where(ends, positions, place)
+        spot = torch.where(ends, positions, offset)
         alike = within(source[:, :, None] == source[:, None, :], documents)
         before = within(part[:, :, None] - source[:, None, :] == 1, documents)
         # The first column is the `[CLS]` that a first part looks at; it sees itself alone.
@@ -202,10 +202,10 @@ class Bert2Bert(EncoderDecoder):
         memory = self.encode(torch.cat([begin, ids], 1), F.pad(spot, (1, 0)), seen[:, None])
         looked_at = torch.cat([(part == 0)[:, :, None], before], 2)
         own = within(part[:, :, None] == part[:, None, :], documents) & causal_mask(T, ids.device)
-        return self.decode(ids, place, own[:, None], memory, looked_at[:, None])
+        return self.decode(ids, offset, own[:, None], memory, looked_at[:, None])
 
     def memory(self, read: list[int], start: int) -> torch.Tensor:
-        """Of the part before the one that begins at a place."""
+        """Of the part before the one that begins at a position."""
         if start and len(self.separators):
             source = read[: start + 1]
         else:
@@ -218,8 +218,8 @@ class Bert2Bert(EncoderDecoder):
         of it where it is causal."""
         L, C, _, T, _ = self.config.shape
         weights = sum(parameter.numel() for parameter in self.parameters() if parameter.ndim == 2)
-        places = sum(side.position.weight.numel() for side in (self.reads, self.writes))
-        return 6.0 * (weights - places) + 30.0 * L * C * T
+        positions = sum(side.position.weight.numel() for side in (self.reads, self.writes))
+        return 6.0 * (weights - positions) + 30.0 * L * C * T
 
 
 def build(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2Bert:

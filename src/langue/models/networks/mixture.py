@@ -98,8 +98,8 @@ def mixed(log_probs: Floats, weights: Float64Array) -> Floats:
     shape = (-1,) + (1,) * (log_probs.ndim - 1)
     with np.errstate(divide="ignore"):
         weighted = log_probs.astype(np.float64) + np.log(weights).reshape(shape)
-    found: Floats = np.logaddexp.reduce(weighted, axis=0).astype(np.float32)
-    return found
+    mixture: Floats = np.logaddexp.reduce(weighted, axis=0).astype(np.float32)
+    return mixture
 
 
 def tuned(log_probs: Floats) -> Float64Array:

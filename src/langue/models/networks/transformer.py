@@ -141,18 +141,18 @@ class Transformer(EncoderDecoder):
             documents: `(B, T)`, which one; "causal": all of a row is one.
         """
         B, T = ids.shape
-        part, place = self.places(ids, positions.expand(B, T))
+        part, offset = self.parts(ids, positions.expand(B, T))
         apart = part[:, :, None] - part[:, None, :]
         own, before = within(apart == 0, documents), within(apart == 1, documents)
-        # The token at place t is the input at t + 1. The last place is no one's source.
+        # The token at position t is the input at t + 1. The last is no one's source.
         begin = ids.new_full((B, 1), self.vocabulary.eos)
-        sources = F.pad(1 + place[:, :-1], (1, 0))
+        sources = F.pad(1 + offset[:, :-1], (1, 0))
         seen = F.pad(own[:, :-1, :-1], (1, 0, 1, 0))  # `<eos>` sees itself alone
         seen[:, :, 0] = True
         memory = self.encode(torch.cat([begin, ids[:, 1:]], 1), sources, seen[:, None])
         looked_at = F.pad(before[:, :, :-1], (1, 0), value=True)
         targets = own & causal_mask(T, ids.device)
-        return self.decode(ids, place, targets[:, None], memory, looked_at[:, None])
+        return self.decode(ids, offset, targets[:, None], memory, looked_at[:, None])
 
     def memory(self, read: list[int], start: int) -> torch.Tensor:
         """Of the part before; its tokens are one further along in what was read."""

@@ -29,8 +29,8 @@ def use_chunked_cross_entropy() -> bool:
 
 
 def lstm_kernel(x: Tensor) -> Literal["torch", "stepwise", "plain"]:
-    """What reads `(B, T, inputs)`: on a CPU `fast/lstm.py` learns faster in bfloat16, and the formula takes
-    a single step 2 to 17 times as fast as torch's kernel, which lays out the weights for each call."""
+    """What reads `(B, T, inputs)`. On a CPU `fast/lstm.py` learns faster in bfloat16, and the formula takes
+    one step 2 to 16 times as fast as torch, which lays out weights anew (`benchmarks/lstm_step.py`)."""
     half, learns = torch.is_autocast_enabled("cpu"), torch.is_grad_enabled()
     if x.device.type == "cpu" and half and learns:
         return "stepwise"

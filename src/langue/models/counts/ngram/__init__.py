@@ -106,4 +106,5 @@ FAMILY = Family(
     estimated_by="counts",
     load=load,
     estimate=estimate,
+    reads_text=True,
 )
