@@ -11,6 +11,7 @@ from langue.base.deprecated import renamed_keywords, renamed_method
 from langue.protocols import Causal, HiddenMarkov, Searchable
 
 if TYPE_CHECKING:
+    from langue.evaluation.evaluate import Evaluation
     from langue.evaluation.gradients import Gradients
     from langue.evaluation.score import Score
     from langue.evaluation.verbatim import Copied, Found
@@ -133,6 +134,21 @@ class CausalModel(Model[Causal]):
             max_tokens=check_count("max_tokens", max_tokens),
             length_penalty=length_penalty,
         )
+
+    def evaluate(
+        self,
+        data: PathLike | Sequence[PathLike],
+        *,
+        split: str = "test",
+        documents: str | None = None,
+        check: bool = False,
+    ) -> Evaluation:
+        """`langue.evaluate` of this model: bits per byte with a 95 % interval, and perplexities."""
+        from langue.evaluation.evaluate import Evaluation
+
+        evaluation = super().evaluate(data, split=split, documents=documents, check=check)
+        assert isinstance(evaluation, Evaluation)
+        return evaluation
 
     next = renamed_method("next", next_tokens)
     beams = renamed_method("beams", beam_search)
