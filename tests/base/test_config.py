@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 import pytest
 
-from langue.base.config import Config, decode, encode, override, read_toml
+from langue.base.config import Config, decode, encode, override, read_struct, read_toml
 from langue.base.deprecated import RenamedWarning
 from langue.base.errors import LangueError
 
@@ -21,6 +21,7 @@ class Model(Config):
     seed: int = 0
 
 
+BELOW = f"write one below {2**53}"
 SECTIONS = {"model": Model, "training": Training}
 
 
@@ -32,6 +33,19 @@ def test_defaults_are_filled_and_written_out() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
+        (
+            {"steps": float("inf")},
+            f"training.steps: inf is no number that can be kept; {BELOW}",
+        ),
+        (
+            {"seed": float("nan")},
+            f"training.seed: nan is no number that can be kept; {BELOW}",
+        ),
+        (
+            {"seed": [1.0, float("-inf")]},
+            f"training.seed: -inf is no number that can be kept; {BELOW}",
+        ),
+        ({"seed": 10**23}, f"training.seed: {10**23} is no number that can be kept; {BELOW}"),
         ({"stesp": 3}, "unknown key training.stesp; did you mean steps?"),
         ({"steps": "many"}, "training.steps: Expected `int`, got `str`"),
         ({"steps": 0}, "training.steps: Expected `int` >= 1"),
@@ -110,3 +124,32 @@ def test_broken_toml_names_file_and_line(tmp_path: Path) -> None:
         read_toml(path)
     with pytest.raises(LangueError, match="cannot read"):
         read_toml(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "1" * 5000, "a = ="])
+def test_toml_that_breaks_readers_is_a_message(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(LangueError, match="is not valid TOML"):
+        read_toml(tmp_path / "a.toml")
+
+
+class Record(msgspec.Struct):
+    size: Annotated[int, msgspec.Meta(ge=1)]
+    files: dict[str, list[int]] = {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "its contents: Expected `object`, got `array`"),
+        ("null", "its contents: Expected `object`, got `null`"),
+        ("{}", "its contents: Object missing required field `size`"),
+        ('{"size": -1}', "size: Expected `int` >= 1"),
+        ('{"size": 1, "files": {"a": 3}}', r"files\[...\]: Expected `array`, got `int`"),
+    ],
+)
+def test_a_file_is_read_as_what_it_must_hold(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(LangueError, match=f"a.json is damaged: {message}"):
+        read_struct(Record, path)

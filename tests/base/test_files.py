@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -28,6 +29,17 @@ def test_a_full_disk_keeps_the_old_file_and_says_so(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert path.read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_output_that_is_an_input_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    text = tmp_path / "in" / "a.txt"
+    text.write_text("a")
+    os.link(text, tmp_path / "hard.txt")
+    for output in (text, tmp_path / "hard.txt", tmp_path / "in"):
+        with pytest.raises(LangueError, match=r"is read.*choose another output"):
+            files.refuse_same(output, ["none.txt", text])
+    files.refuse_same(tmp_path / "new.txt", [text])
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -62,7 +74,7 @@ def test_only_a_folder_of_the_same_kind_is_replaced_and_only_on_request(tmp_path
         pass
     assert (path / "chapter.txt").read_text() == "years of work"
     (path / "m").write_text("")
-    with pytest.raises(LangueError, match="--overwrite"), files.atomic_folder(path, marker="m"):
+    with pytest.raises(LangueError, match="overwrite=True"), files.atomic_folder(path, marker="m"):
         pass
     with files.atomic_folder(path, marker="m", overwrite=True) as folder:
         (folder / "m").write_text("new")
@@ -112,3 +124,42 @@ def test_json_is_strict_both_ways(tmp_path: Path) -> None:
     path.write_bytes(b'"\xff"')
     with pytest.raises(LangueError, match="not UTF-8"):
         files.read_json(path)
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        ("[" * 100_000, "is not JSON: its brackets are too many"),
+        ('{"a": ' * 50_000, "is not JSON: its brackets are too many"),
+        ("1" * 5000, "is not JSON: .*digits"),
+        ('{"a":\n NaN}', "is not JSON: JSON knows no NaN"),
+        ('{"a":\n 1,\n}', "is not JSON: line 3: "),
+        ("\udc80", "is not UTF-8: byte 0"),
+    ],
+)
+def test_json_that_breaks_readers_is_a_message(tmp_path: Path, contents: str, message: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(contents.encode("utf-8", "surrogateescape"))
+    with pytest.raises(LangueError, match=message):
+        files.read_json(path)
+
+
+def test_a_seal_tells_what_was_altered_and_not_how_it_is_laid_out(tmp_path: Path) -> None:
+    table = files.sealed({"config": {"order": 3, "x": [1.5, None]}, "name": "é"})
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps(table, indent=1, sort_keys=True))
+    files.check_seal(files.read_json(path), path)
+    for changed in ({**table, "name": "e"}, {**table, "more": 1}, {**table, "digest": "0" * 64}):
+        with pytest.raises(LangueError, match="altered"):
+            files.check_seal(changed, path)
+    files.check_seal({"name": "é"}, path)  # what earlier versions wrote has none
+
+
+def test_files_of_folders_below_are_described_and_none_above(tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "a").write_bytes(b"a")
+    described = files.describe_files(tmp_path, below=True)
+    assert list(described) == ["first/a"]
+    (tmp_path / "first" / "a").write_bytes(b"b")
+    with pytest.raises(LangueError, match="contents of first/a were altered"):
+        files.verify_files(tmp_path, described)

@@ -74,6 +74,28 @@ def test_states_step_as_in_the_module(pair: tuple[kenlm.Model, kenlm.Model]) -> 
     assert same != kenlm.State()
 
 
+def test_a_state_of_another_model_is_refused(pair: tuple[kenlm.Model, kenlm.Model], tmp_path: Path) -> None:
+    """It would be read as a place in other tables: wrong numbers, or the end of the process."""
+    ours = pair[0]
+    (tmp_path / "text").write_text("w1 w2\nw2 w1 w3\n")
+    train_text(NGramConfig(order=2), tmp_path / "text", tmp_path / "model")
+    other, again = kenlm.Model(tmp_path / "model"), kenlm.Model(tmp_path / "model")
+    state, after = kenlm.State(), kenlm.State()
+    ours.BeginSentenceWrite(state)
+    with pytest.raises(LangueError, match="another model"):
+        other.BaseScore(state, "w1", after)
+    for made_up in (kenlm.State(10_000), kenlm.State(10**30), kenlm.State(-7)):
+        with pytest.raises(LangueError, match="another model"):
+            ours.BaseFullScore(made_up, "w1", after)
+    with pytest.raises(LangueError, match="not one of this model"):
+        ours.BaseScore(kenlm.State(10**9, state.model), "w1", after)
+    # No context is that of every model, and two of one file are one.
+    ours.NullContextWrite(state)
+    assert state == kenlm.State()
+    assert math.isfinite(other.BaseScore(state, "w1", after))
+    assert math.isfinite(again.BaseScore(after, "w2", state))
+
+
 def test_a_query_sums_what_the_sentences_score(
     pair: tuple[kenlm.Model, kenlm.Model],
     made_up: Callable[[int, int], list[str]],

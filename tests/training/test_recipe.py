@@ -39,3 +39,11 @@ def test_a_wrong_name_gets_the_nearest_right_one() -> None:
         read_recipe("chinese-gpt")
     with pytest.raises(LangueError, match=r"cannot read nothing\.toml"):
         read_recipe("nothing.toml")
+
+
+def test_a_recipe_cannot_be_its_own_base(tmp_path: Path) -> None:
+    for name, base in (("self", "self"), ("one", "two"), ("two", "one")):
+        (tmp_path / f"{name}.toml").write_text(f'family = "ngram"\nbase = "{base}.toml"\n')
+    for name in ("self", "one"):
+        with pytest.raises(LangueError, match="is its own base, by way of"):
+            read_recipe(str(tmp_path / f"{name}.toml"))

@@ -95,7 +95,8 @@ def check(
     """
     named: Mapping[str, Array] = arrays if isinstance(arrays, Mapping) else arrays._asdict()
     specs = arrays_of(type(arrays)) if specs is None else specs
-    known, owners = dict(sizes), dict.fromkeys(sizes, "the model")
+    known: dict[str, int] = dict(sizes)
+    owners: dict[str, str] = {}  # the array that each other size is from
     for name, spec in specs.items():
         if name not in named:
             raise damaged(where, prefix + name, "is missing")
@@ -166,7 +167,7 @@ def _spelled(size: Size, known: dict[str, int], owners: dict[str, str]) -> str:
     """A size for a message: what it is, and by which array."""
     base, _ = _parts(size)
     if not isinstance(base, str) or base not in owners:
-        return str(size)
+        return str(_value(size, known) or size)
     return f"{_value(size, known)} ({size}, where {owners[base]} has {base} = {known[base]})"
 
 

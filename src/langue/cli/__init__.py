@@ -60,7 +60,7 @@ VERBS = (
     doctor,
 )  # fmt: skip
 RENAMED_OPTIONS = {
-    "copied": {"--least": "--min-tokens", "--show": "--limit"},
+    "copied": {"--least": "--min-bytes", "--show": "--limit"},
     "fill": {"--append": "--num-masks"},
     "find": {"--show": "--limit"},
     "generate": {"--beams": "--num-beams"},
@@ -94,7 +94,7 @@ def run(arguments: list[str]) -> int:
         with _old_names_told():
             app(renamed_options(arguments, RENAMED_OPTIONS), prog_name="langue")
     except LangueError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(error.message, error.exit_code)
     except MemoryError:
         return _fail("not enough memory for this; try a smaller batch, vocabulary or order", 2)
     except OSError as error:

@@ -5,19 +5,19 @@ from typing import Annotated
 
 import typer
 
-from langue.cli.options import Json, Quiet, print_json
+from langue.cli.options import Json, Quiet, print_json, text_argument
 
 NAME = "find"
 
 
 def command(
     model: Annotated[Path, typer.Argument(help="Model folder of the family infinigram.")],
-    text: Annotated[str, typer.Argument(help="The string to look for.")],
+    text: Annotated[str, typer.Argument(help="The string to look for.", callback=text_argument)],
     limit: Annotated[int, typer.Option(min=0, help="Occurrences to show.")] = 10,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Count a string of any length in the training text, and show where it stands."""
+    """Count a string of any length in the training text (the train split), and show where it stands."""
     from langue import api
 
     found = api.InfiniGramModel.load(model).find(text, limit=limit)

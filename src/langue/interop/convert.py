@@ -8,7 +8,6 @@ does in one pass over the bytes: nothing is normalized, nothing dropped, a blank
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ import msgspec
 
 from langue.base.arrays import Array
 from langue.base.config import Config
-from langue.base.errors import Damaged, LangueError, Unsupported
+from langue.base.errors import LangueError, Unsupported
 from langue.base.files import check_free
-from langue.base.progress import bar
+from langue.base.progress import bar, log
 from langue.interop import arpa
 from langue.interop.formats import Export, Format, ImportedModel, save_imported
 from langue.interop.kenlm import names_of, padding_of
@@ -27,7 +26,7 @@ from langue.models.counts.ngram import FAMILY, NGramConfig, arrays_of, levels_of
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.out_of_core import MEGABYTE
 from langue.models.counts.ngram.tables import Tables
-from langue.models.counts.ngram.trie import check_tables
+from langue.models.counts.ngram.trie import sums_to_one
 from langue.models.folder import DESCRIPTION, ModelFolder
 from langue.protocols import Vocabulary
 from langue.tokens.tokenizer import EOS, PAD, UNK
@@ -90,6 +89,9 @@ def read_arpa(path: Path) -> ImportedModel:
         file = arpa.read(path)
     try:
         config = msgspec.convert({"order": file.tables.order}, NGramConfig)
+        if not sums_to_one(file.tables, path, len(file.words)):
+            log.warning("%s: what words have after a context does not sum to one", path)
+            config = msgspec.structs.replace(config, smoothing="arpa")
     except msgspec.ValidationError:
         raise Unsupported(f"{path} has order {file.tables.order}; langue's n-grams reach to 8") from None
     if EOS.encode() in file.words:
@@ -99,12 +101,6 @@ def read_arpa(path: Path) -> ImportedModel:
         )
     words = Words.of([name.encode() for name in (EOS, PAD, UNK)] + file.words[UNKNOWN + 1 :])
     check_utf8(words.blob, path)
-    try:
-        check_tables(file.tables, path, len(words), normalized=True)
-    except Damaged:
-        scores = msgspec.structs.replace(config, normalized=False)
-        told = "probabilities: its scores do not sum to one after every context, so it has no bits per byte"
-        return replace(_model(file.tables, words, scores), left_out=(told,))
     return _model(file.tables, words, config)
 
 

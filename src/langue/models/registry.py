@@ -5,11 +5,12 @@ the family and whose value is a `Family`; a program adds one by `register`.
 """
 
 import importlib
+import sys
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from langue.base.config import nearest
+from langue.base.config import Config, nearest
 from langue.base.errors import InvalidSetting, LangueError
 from langue.models.family import Family
 
@@ -81,6 +82,19 @@ def family(name: str) -> Family[Any]:
     if name in _entry_points():
         return _load(_entry_points()[name])
     raise InvalidSetting(f"unknown family {name}{nearest(name, names())}")
+
+
+def family_of(config: Config) -> Family[Any]:
+    """The family whose models have such a configuration.
+
+    Raises:
+        InvalidSetting: it is that of no family.
+    """
+    imported_first = sorted(names(), key=lambda name: MODULES.get(name) not in sys.modules)
+    for name in imported_first:
+        if family(name).config is type(config):
+            return family(name)
+    raise InvalidSetting(f"a {type(config).__name__} is the configuration of no family of models")
 
 
 @cache

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from langue.api.models.base import PathLike
 from langue.api.models.causal import CausalModel
-from langue.base.arguments import check_count, check_text
-from langue.base.config import decode
+from langue.base.arguments import check_count, check_text, check_texts
 from langue.base.errors import InvalidSetting, Unsupported
 from langue.models.folder import DType
 from langue.protocols import Seq2Seq
@@ -63,21 +63,60 @@ class Seq2SeqModel(CausalModel):
             whole.closed,
         )
 
-    def stream_target(self, source: str, **sampling: Any) -> Writer:
-        """Write a target piece by piece: iterate over the writer, then read its `result`.
-
-        Args:
-            sampling: settings of `langue.generation.sample.Sampling`, such as `temperature=0.8`.
-        """
+    def stream_target(
+        self,
+        source: str,
+        *,
+        max_tokens: int = 100,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 0.95,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Writer:
+        """Write a target piece by piece, with the settings of `stream`: iterate, then read `result`."""
         from langue.generation.generate import generate
         from langue.generation.sample import Sampling
 
-        settings = decode(Sampling, sampling, "sampling")
-        return generate(self.folder.model, self.folder.tokenizer, self._prompt(source), settings)
+        sampling = Sampling(
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            stop=tuple(check_texts("stop", stop)),
+            seed=seed,
+        )
+        return generate(self.folder.model, self.folder.tokenizer, self._prompt(source), sampling)
 
-    def generate_target(self, source: str, **sampling: Any) -> Generation:
+    def generate_target(
+        self,
+        source: str,
+        *,
+        max_tokens: int = 100,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 0.95,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Generation:
         """Write a target, whole: `stream_target` run to its end."""
-        writer = self.stream_target(source, **sampling)
+        writer = self.stream_target(
+            source,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            stop=stop,
+            seed=seed,
+        )
         for _ in writer:
             pass
         return writer.result

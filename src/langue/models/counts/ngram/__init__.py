@@ -9,7 +9,7 @@ KenLM (Heafield et al. 2013) to the precision of its 32-bit floats.
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from langue.base.arrays import Array
 from langue.base.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat
 from langue.base.config import Config
+from langue.base.errors import InvalidSetting
 from langue.models.counts.ngram.counts import Levels, New, count, stream_of
 from langue.models.counts.ngram.estimate import Smoothing, estimate_tables
 from langue.models.counts.ngram.model import NGram
@@ -36,7 +37,8 @@ class NGramConfig(Config, frozen=True):
     RENAMED: ClassVar[Mapping[str, str]] = {"k": "alpha", "quantise": "quantize"}
 
     order: Annotated[int, msgspec.Meta(ge=1, le=8)] = 5  # beyond 5, words gain little; characters want more
-    smoothing: Smoothing = "modified-kneser-ney"  # the best of them on every corpus we tried
+    # The best of them on every corpus we tried; arpa: none, of an imported file that does not sum to one.
+    smoothing: Smoothing | Literal["arpa"] = "modified-kneser-ney"
     alpha: PositiveFloat = 1.0  # of add-k
     # Drop n-grams that occur at most so often, for orders 1, 2 ...; the last holds for those above.
     prune: tuple[NonNegativeInt, ...] = ()
@@ -44,12 +46,10 @@ class NGramConfig(Config, frozen=True):
     prune_entropy: NonNegativeFloat = 0.0
     # Probabilities and backoffs as 8-bit codes: half the bytes, and a perplexity higher by some thousandths.
     quantize: bool = False
-    # False: imported scores that do not sum to one, so that they are no probabilities.
-    normalized: bool = True
     # Megabytes held at a time, beside the interpreter's own; what is larger goes to disk. 0: no ceiling.
     memory: NonNegativeInt = 0
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if any(below > above for below, above in pairwise(self.prune)):
             raise ValueError("prune must not fall from one order to the next: an n-gram needs its parts")
         if self.prune_entropy and self.smoothing == "stupid-backoff":
@@ -57,9 +57,8 @@ class NGramConfig(Config, frozen=True):
         if self.quantize and self.smoothing == "stupid-backoff":
             raise ValueError("quantized tables hold probabilities, and stupid backoff has none")
 
-    @property
-    def gives_probabilities(self) -> bool:
-        return self.normalized and self.smoothing != "stupid-backoff"
+
+UNCHECKED = ("stupid-backoff", "arpa")  # smoothings whose scores need not sum to one
 
 
 def estimate(config: NGramConfig, store: TokenStore) -> NGram:
@@ -86,7 +85,13 @@ def levels_of(config: NGramConfig, stream: Array, vocabulary_size: int) -> Level
 def tables_of(
     config: NGramConfig, levels: Levels, vocabulary: Vocabulary, absent: int | None = None
 ) -> Tables:
-    """Estimate and prune as the configuration says; `absent` is an id that no text holds."""
+    """Estimate and prune as the configuration says; `absent` is an id that no text holds.
+
+    Raises:
+        InvalidSetting: the smoothing is that of a file.
+    """
+    if config.smoothing == "arpa":
+        raise InvalidSetting("smoothing = arpa is what imported files have; estimate with another")
     tables = estimate_tables(levels, config.smoothing, k=config.alpha, prune=config.prune, absent=absent)
     if config.prune_entropy:
         tables = prune(tables, config.prune_entropy, vocabulary.eos, levels.new)
@@ -96,12 +101,12 @@ def tables_of(
 
 
 def load(folder: Path, config: NGramConfig, vocabulary: Vocabulary) -> NGram:
-    tables = load_tables(folder, vocabulary.size, normalized=config.gives_probabilities)
+    tables = load_tables(folder, vocabulary.size, normalized=config.smoothing not in UNCHECKED)
     return model_of(config, vocabulary, tables)
 
 
 def model_of(config: NGramConfig, vocabulary: Vocabulary, tables: Tables) -> NGram:
-    return NGram(vocabulary, tables, normalized=config.gives_probabilities)
+    return NGram(vocabulary, tables, normalized=config.smoothing != "stupid-backoff")
 
 
 FAMILY = Family(

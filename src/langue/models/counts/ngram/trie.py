@@ -15,6 +15,7 @@ import numpy as np
 from langue.base.arrays import Array
 from langue.base.checked import check, damaged, once, read_array
 from langue.base.compiled import njit
+from langue.base.errors import Damaged
 from langue.base.parallel import parallel_map
 from langue.models.counts.ngram.tables import EMPTY, FEW, Tables, edge, look_up, slot_of
 
@@ -30,6 +31,7 @@ FAULTS = {
     3: ("slots", "do not hold every n-gram of a large context where it is looked for"),
     4: ("log_prob and log_backoff", "do not sum to one over all words after a context"),
     5: ("log_prob", "holds a probability of 0 for an n-gram that occurs"),
+    6: ("log_backoff", "hands nothing down"),
 }
 
 
@@ -62,7 +64,7 @@ def check_tables(tables: Tables, where: Path | str, words: int, *, normalized: b
     order = check(tables, where)["order"]
     if order < 1 or tables.first[1] != words + 1:
         raise damaged(where, "first", f"does not begin with the {words} words of the vocabulary and <s>")
-    if tables.quantized and (tables.bins.shape[1] != order or not np.isfinite(tables.bins[1]).all()):
+    if tables.quantized and tables.bins.shape[1] != order:
         raise damaged(where, "bins", f"does not say what the codes of {order} orders stand for")
     for name in ("log_prob", "log_backoff"):
         if (getattr(tables, name).dtype == np.uint8) != tables.quantized:
@@ -70,6 +72,20 @@ def check_tables(tables: Tables, where: Path | str, words: int, *, normalized: b
     if not tables.quantized and tables.log_prob.max() > TOLERANCE:
         raise damaged(where, "log_prob", f"holds {tables.log_prob.max()}, which is the log of no probability")
     _check_trie(tables, where, normalized=normalized)
+
+
+def sums_to_one(tables: Tables, where: Path | str, words: int) -> bool:
+    """Whether tables are probabilities: those of a file need not be.
+
+    Raises:
+        Damaged: they are no tables at all.
+    """
+    check_tables(tables, where, words, normalized=False)
+    try:
+        check_tables(tables, where, words, normalized=True)
+    except Damaged:
+        return False
+    return True
 
 
 def _check_trie(tables: Tables, where: Path | str, *, normalized: bool) -> None:
@@ -202,6 +218,8 @@ def _sums(tables, n, begin, end, p, p_below, gamma, totals):
             below += p_below[node]
         if n > 1 and len(totals):
             total = np.float64(totals[np.int64(tables.suffix[context])])
+        if gamma[context - begin] == 0:
+            return 6
         total = own + gamma[context - begin] * max(total - below, 0.0)
         if len(totals):
             totals[context] = total
