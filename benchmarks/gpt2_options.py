@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import langue
+from langue.base.config import read_assignments
 
 TEXT = Path(__file__).resolve().parents[2] / "shared" / "data" / "shakespeare" / "input.txt"
 SHAPE = ["layers=4", "width=128", "heads=4", "context=128"]
@@ -55,7 +56,7 @@ def main() -> None:
             settings = [*SHAPE, *RUN, f"steps={chosen.steps}", *OPTIONS[row]]
             started = time.perf_counter()
             model = langue.train(
-                "gpt2", folder / "store", folder / "model", assignments=settings, overwrite=True
+                "gpt2", folder / "store", folder / "model", **read_assignments(settings), overwrite=True
             )
             loss = model.info()["measured"]["validation"][-1]["loss"]
             size = model.info()["size"]["parameters"]

@@ -25,6 +25,7 @@ import torch
 from hmmlearn.hmm import CategoricalHMM
 
 import langue
+from langue.base.config import read_assignments
 from langue.models.states.hmm.baum_welch import (
     Prior,
     Step,
@@ -151,7 +152,7 @@ def neural(settings: list[str]) -> None:
         folder = Path(name)
         held_out = {split: [PTB.parent / f"{split}.txt"] for split in ("valid", "test")}
         langue.prepare(PTB, folder / "store", recipe=recipe, **held_out)
-        model = langue.train(recipe, folder / "store", folder / "model", assignments=settings)
+        model = langue.train(recipe, folder / "store", folder / "model", **read_assignments(settings))
         found = [langue.evaluate(model, folder / "store", split=split).perplexity for split in held_out]
         seconds = model.info()["measured"]["seconds"]
         what = " ".join([recipe, *settings])

@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 
 import langue
+from langue.base.config import read_assignments
 from langue.protocols import Causal
 from langue.tokens.batches import Batches
 from langue.tokens.store import TokenStore
@@ -65,7 +66,7 @@ def train(folder: Path, recipe: Path, settings: list[str]) -> langue.CausalModel
         (folder / f"{name}.txt").write_text(part, encoding="utf-8", newline="\n")
     valid = [folder / "valid.txt"]
     langue.prepare(folder / "train.txt", folder / "store", recipe=recipe, valid=valid, test=valid)
-    return langue.train(recipe, folder / "store", folder / "model", assignments=settings)
+    return langue.train(recipe, folder / "store", folder / "model", **read_assignments(settings))
 
 
 def loss_of_rows(model: Causal, store: TokenStore) -> float:

@@ -24,7 +24,6 @@ UNCLEANED: tuple[str, ...] = (
     "cli",
     "evaluation",
     "generation",
-    "interop",
     "models/encoders",
     "models/folder.py",
     "models/networks/bert2bert.py",

@@ -4,6 +4,7 @@
 
     langue.prepare(["novels"], "store")
     langue.train("ngram", "store", "kn5", order=5)
+    langue.train(langue.configs.GPT2Config(layers=4), "store", "gpt")
     model = langue.CausalModel.load("kn5")
     print(model.score("The king is dead.").bits_per_byte)
     print(model.next_tokens("the king is"))
@@ -18,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from langue import configs
     from langue.api.listing import families, recipes
+    from langue.api.measure import compare, evaluate, gradients, query
     from langue.api.models import (
         CausalModel,
         HMMModel,
@@ -31,18 +34,14 @@ if TYPE_CHECKING:
     from langue.api.models.classifier import ClassifierModel
     from langue.api.models.tagger import TaggerModel
     from langue.api.verbs import (
-        compare,
         demo,
         doctor,
         estimate,
-        evaluate,
         export_model,
         finetune,
-        gradients,
         import_model,
         info,
         prepare,
-        query,
         train,
     )
     from langue.base.errors import (
@@ -58,6 +57,7 @@ if TYPE_CHECKING:
 
 _HOMES = {  # of the public names; those that are not named here stand in langue.api.verbs
     "langue.api.listing": ("families", "recipes"),
+    "langue.api.measure": ("compare", "evaluate", "gradients", "query"),
     "langue.api.models": (
         "CausalModel", "HMMModel", "InfiniGramModel", "MaskedModel", "Model", "Seq2SeqModel", "load",
     ),
@@ -73,9 +73,9 @@ _OLD = {"LanguageModel": "CausalModel", "tagger": "load"}  # names of an earlier
 __all__ = [
     "CausalModel", "ClassifierModel", "Damaged", "HMMModel", "InfiniGramModel", "Interrupted",
     "InvalidSetting", "LangueError", "MaskedModel", "Mismatch", "MissingExtra", "Model", "NotFound",
-    "Seq2SeqModel", "TaggerModel", "Unsupported", "compare", "demo", "doctor", "estimate", "evaluate",
-    "export_model", "families", "finetune", "gradients", "import_model", "info", "load", "prepare",
-    "query", "recipes", "train",
+    "Seq2SeqModel", "TaggerModel", "Unsupported", "compare", "configs", "demo", "doctor", "estimate",
+    "evaluate", "export_model", "families", "finetune", "gradients", "import_model", "info", "load",
+    "prepare", "query", "recipes", "train",
 ]  # fmt: skip
 
 
@@ -89,6 +89,8 @@ def __getattr__(name: str) -> Any:
         name = _OLD[name]
     if name not in __all__:
         raise AttributeError(f"module 'langue' has no attribute {name!r}")
+    if name == "configs":
+        return importlib.import_module("langue.configs")
     homes = (home for home, names in _HOMES.items() if name in names)
     return getattr(importlib.import_module(next(homes, "langue.api.verbs")), name)
 

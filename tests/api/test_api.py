@@ -14,7 +14,7 @@ def test_public_names_are_not_hidden_by_a_module_of_that_name() -> None:
         if module.name != "langue.__main__":
             importlib.import_module(module.name)
     for name in langue.__all__:
-        assert callable(getattr(langue, name)), name
+        assert callable(getattr(langue, name)) or name == "configs", name
     assert set(langue.__all__) < set(dir(langue))
     with pytest.raises(AttributeError, match="no attribute"):
         _ = langue.nothing_of_that_name
@@ -28,15 +28,17 @@ def test_the_verbs_in_python(small_models: dict[str, Path], small_store: Path) -
     assert "".join(model.stream("The king", max_tokens=20, seed=1)) == made.text
     assert model.info()["family"] == "ngram"
     assert "trigram" in repr(model)
-    with pytest.raises(langue.LangueError, match="did you mean max_tokens"):
-        model.generate("The", max_token=3)
+    with pytest.raises(langue.InvalidSetting, match=r"temperature: Expected `float` >= 0.0"):
+        model.generate("The", temperature=-1.0)
+    with pytest.raises(langue.InvalidSetting, match="stop is to be a list of texts, not one text"):
+        model.generate("The", stop="abc")
 
 
 def test_settings_are_the_same_by_value_and_as_the_command_line_writes_them(
     small_store: Path, tmp_path: Path
 ) -> None:
     one = langue.train("ngram", small_store, tmp_path / "one", order=2)
-    other = langue.train("ngram", small_store, tmp_path / "other", assignments=["model.order=2"])
+    other = langue.train("ngram", small_store, tmp_path / "other", **{"model.order": 2})
     assert one.info()["config"] == other.info()["config"]
     for name, file in one.info()["files"].items():
         assert name == "README.md" or file == other.info()["files"][name]  # the card tells the seconds

@@ -31,6 +31,17 @@ def test_a_full_disk_keeps_the_old_file_and_says_so(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_an_output_that_is_an_input_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    text = tmp_path / "in" / "a.txt"
+    text.write_text("a")
+    os.link(text, tmp_path / "hard.txt")
+    for output in (text, tmp_path / "hard.txt", tmp_path / "in"):
+        with pytest.raises(LangueError, match=r"is read.*choose another output"):
+            files.refuse_same(output, ["none.txt", text])
+    files.refuse_same(tmp_path / "new.txt", [text])
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_really_full_device(tmp_path: Path) -> None:
     with (
@@ -63,7 +74,7 @@ def test_only_a_folder_of_the_same_kind_is_replaced_and_only_on_request(tmp_path
         pass
     assert (path / "chapter.txt").read_text() == "years of work"
     (path / "m").write_text("")
-    with pytest.raises(LangueError, match="--overwrite"), files.atomic_folder(path, marker="m"):
+    with pytest.raises(LangueError, match="overwrite=True"), files.atomic_folder(path, marker="m"):
         pass
     with files.atomic_folder(path, marker="m", overwrite=True) as folder:
         (folder / "m").write_text("new")

@@ -311,7 +311,7 @@ def test_parents_made_for_an_output_that_fails_are_removed(tmp_path: Path) -> No
 def test_a_file_that_others_made_is_replaced_only_on_request(tmp_path: Path) -> None:
     files.check_file_free(tmp_path / "a", overwrite=False)
     (tmp_path / "a").touch()
-    with pytest.raises(LangueError, match="--overwrite"):
+    with pytest.raises(LangueError, match="overwrite=True"):
         files.check_file_free(tmp_path / "a", overwrite=False)
     files.check_file_free(tmp_path / "a", overwrite=True)
     files.check_file_free(Path(os.devnull), overwrite=False)

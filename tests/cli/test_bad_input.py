@@ -255,7 +255,7 @@ find {inf} {bad}
 find {inf} x --limit -1
 copied {kn} {ok}
 copied {inf} nowhere.txt
-copied {inf} {ok} --min-tokens 0
+copied {inf} {ok} --min-bytes 0
 copied {inf} {ok} --limit -1
 classify {kn} x
 classify {crf} x

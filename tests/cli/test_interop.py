@@ -68,5 +68,5 @@ def test_find_and_copied(small_store: Path, tmp_path: Path, capsys: pytest.Captu
     found = json.loads(capsys.readouterr().out)
     assert found["count"] > 2 == len(found["occurrences"])
     (tmp_path / "generated").write_text("zxq jvkw " + found["occurrences"][0]["before"] * 2)
-    assert run(["copied", model, str(tmp_path / "generated"), "--min-tokens", "3"]) == 0
-    assert "stand in the training text" in capsys.readouterr().out
+    assert run(["copied", model, str(tmp_path / "generated"), "--min-bytes", "3"]) == 0
+    assert "stand in the train split" in capsys.readouterr().out

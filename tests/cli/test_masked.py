@@ -50,7 +50,7 @@ def test_embed(run: Any, encoder: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(np.load(tmp_path / "v.npy"), vectors, rtol=1e-6)
     first = run("embed", encoder, lines, "--pooling", "cls").splitlines()
     assert len(first[0].split("\t")) == 32
-    assert "is empty" in run("embed", encoder, "/dev/null", code=2)
+    assert "is no file" in run("embed", encoder, "/dev/null", code=2)
 
 
 def test_pseudo_scores_say_what_they_are(run: Any, encoder: Path, tmp_path: Path) -> None:

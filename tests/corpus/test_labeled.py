@@ -34,6 +34,12 @@ def test_reads_columns_and_records(tmp_path: Path, caplog: pytest.LogCaptureFixt
         ("a.jsonl", b'{"text": "a"}\n', "line 1 has no label; write text, label"),
         ("a.jsonl", b"[1]\n", "line 1 has no text"),
         ("a.jsonl", b"{\n", "line 1 is not JSON"),
+        ("a.jsonl", b'{"text": null, "label": "a"}\n', "line 1: text is no text but null"),
+        ("a.jsonl", b'{"text": ["a"], "label": "a"}\n', "text is no text but"),
+        ("a.jsonl", b'{"text": "a", "label": null}\n', "the label is neither text nor a number but null"),
+        ("a.jsonl", b'{"text": "a", "label": ["neg"]}\n', "the label is neither"),
+        ("a.jsonl", b'{"text": "a", "label": {"a": 1}}\n', "the label is neither"),
+        ("a.jsonl", b'{"text": "a", "label": true}\n', "the label is neither"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:

@@ -11,8 +11,8 @@ from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger
 from langue.corpus.pipeline import assign_splits, check_splits
-from langue.corpus.read import find
 from langue.corpus.sample import sample_path
+from langue.corpus.sources import find
 from langue.corpus.split import assign
 
 
@@ -84,12 +84,10 @@ def test_near_duplicates_are_counted_and_dropped_on_request(tmp_path: Path) -> N
 def test_what_is_dropped_can_be_written_out(tmp_path: Path) -> None:
     path = tmp_path / "dropped.jsonl"
     (tmp_path / "a.txt").write_text("一\n\n \n二\n")
+    ledger = Ledger()
     with path.open("wb") as file:
-        list(
-            assign_splits(
-                {"train": find([str(tmp_path / "a.txt")])}, DataConfig(documents="line"), Ledger(file)
-            )
-        )
+        ledger.write_dropped(file)
+        list(assign_splits({"train": find([str(tmp_path / "a.txt")])}, DataConfig(documents="line"), ledger))
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(row["reason"], row["text"], row["id"].rpartition(":")[2]) for row in rows] == [
         ("empty", "", "2"),
@@ -98,12 +96,25 @@ def test_what_is_dropped_can_be_written_out(tmp_path: Path) -> None:
 
 
 def test_too_little_text_says_what_to_do(tmp_path: Path) -> None:
-    _, ledger = run(tmp_path, ["word"], DataConfig())
-    with pytest.raises(LangueError, match="not enough text for a split: of 1 documents"):
-        check_splits(ledger, DataConfig())
-    _, ledger = run(tmp_path, [""], DataConfig())
-    with pytest.raises(LangueError, match="there is no text"):
-        check_splits(ledger, DataConfig())
+    for lines, settings, message in [
+        (["word"], {}, "not enough text for a split: of 1 documents none .* The text is one line"),
+        (["a", "", "b"], {}, "Give more text"),
+        (
+            [" ".join(map(str, range(99_999)))],
+            {"documents": "line"},
+            "one line, documents are 588,8.. bytes long",
+        ),
+        (["word"] * 300_000, {"documents": "file"}, "Documents are 1,499,999 bytes long: say where they end"),
+        (
+            ["a", ""] * 3000,
+            {"documents": "blank-line"},
+            '2,999 duplicate. .* what repeats .duplicates="keep"',
+        ),
+        ([""], {}, "there is no text to prepare; dropped: 1 empty"),
+    ]:
+        _, ledger = run(tmp_path, lines, DataConfig(**settings))
+        with pytest.raises(LangueError, match=message):
+            check_splits(ledger, DataConfig())
 
 
 @pytest.mark.parametrize("language", ["english", "chinese"])

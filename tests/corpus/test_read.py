@@ -9,7 +9,8 @@ import pytest
 from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger
-from langue.corpus.read import Source, find, read, resolve
+from langue.corpus.read import read, read_pairs, read_texts, resolve
+from langue.corpus.sources import Source, find
 
 
 def texts(path: Path, **settings: Any) -> list[str]:
@@ -104,6 +105,8 @@ def test_invalid_utf8_is_named_skipped_or_replaced(tmp_path: Path) -> None:
     kept = list(read(find([str(path)]), DataConfig(documents="line", invalid="skip"), ledger))
     assert [document.text for document in kept] == ["good", "good"]
     assert ledger.dropped["invalid UTF-8"]["documents"] == 1
+    with pytest.raises(LangueError, match=r"a\.txt: byte 5 is not UTF-8"):  # the mark at the start counts
+        texts(write(path, b"\xef\xbb\xbfgo\xffod\n"))
 
 
 def test_a_byte_order_mark_is_not_text(tmp_path: Path) -> None:
@@ -115,22 +118,6 @@ def test_binary_files_and_missing_files_are_named(tmp_path: Path) -> None:
         texts(write(tmp_path / "a.txt", b"GIF\0\1"))
     with pytest.raises(LangueError, match="no file"):
         find([str(tmp_path / "none.txt")])
-
-
-def test_folders_are_walked_in_order_and_only_for_text(tmp_path: Path) -> None:
-    (tmp_path / "b").mkdir()
-    for name in ("b/2.txt", "1.md", "3.jsonl.gz", "c.png", ".hidden.txt"):
-        write(tmp_path / name, "x")
-    ledger = Ledger()
-    assert [Path(source.name).name for source in find([str(tmp_path)], ledger)] == [
-        "1.md",
-        "3.jsonl.gz",
-        "2.txt",
-    ]
-    assert ledger.read["files passed over"] == 1
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(LangueError, match="no text files"):
-        find([str(tmp_path / "empty")])
 
 
 def test_ids_are_stable_and_sources_kept(tmp_path: Path) -> None:
@@ -154,3 +141,65 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
         return used
 
     assert peak(8000) < 1.5 * peak(1000)
+
+
+def test_a_nul_byte_is_told_skipped_or_replaced_wherever_it_stands(tmp_path: Path) -> None:
+    for before in (1, 70_000):  # within the head, and beyond it
+        path = write(tmp_path / "a.txt", b"x" * before + b"\0y\ngood\n")
+        with pytest.raises(LangueError, match=rf"binary \(a NUL byte at {before}\)"):
+            texts(path, documents="line")
+        assert texts(path, documents="line", invalid="skip") == ["good"]
+        assert texts(path, documents="line", invalid="replace") == ["x" * before + "\ufffdy", "good"]
+
+
+def test_texts_are_read_the_same_way_by_every_verb(tmp_path: Path) -> None:
+    assert list(read_texts(str(write(tmp_path / "a.txt", b"\xef\xbb\xbfa\r\n\nb")))) == ["a", "", "b"]
+    assert list(read_texts(str(write(tmp_path / "a.jsonl", '{"text": "a\\nb"}\n')))) == ["a\nb"]
+    assert list(read_texts(str(write(tmp_path / "b.jsonl", '{"x": "a"}\n')), "x")) == ["a"]
+    with pytest.raises(LangueError, match="is empty"):
+        list(read_texts(str(write(tmp_path / "a.txt", b""))))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.txt", "a\tb\nc\td\n"),
+        ("a.tsv", "a\tb\nc\td\n"),
+        ("b.tsv", "second\ttext\nb\ta\nd\tc\n"),
+        ("a.jsonl", '{"text": "a", "second": "b"}\n{"text": "c", "second": "d"}\n'),
+    ],
+)
+def test_pairs_are_columns_or_fields(tmp_path: Path, name: str, content: str) -> None:
+    assert list(read_pairs(str(write(tmp_path / name, content)))) == [("a", "b"), ("c", "d")]
+
+
+def test_old_line_ends_end_lines(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", b"a\r\rb\rc" + b"d" * 100_000 + b"\re")
+    assert texts(path, documents="line") == ["a", "", "b", "c" + "d" * 100_000, "e"]
+    assert texts(path, documents="blank-line") == ["a", "b\nc" + "d" * 100_000 + "\ne"]
+
+
+@pytest.mark.parametrize("sentence", ["It was so. ", "話はこうだ。", "acgt"])
+def test_a_text_in_one_line_is_cut_into_passages_that_lose_nothing(tmp_path: Path, sentence: str) -> None:
+    text = sentence * 40_000
+    found = texts(write(tmp_path / "a.txt", text))
+    assert len(found) > 50
+    assert "".join(found) == text
+    if sentence != "acgt":
+        assert all(passage.endswith(sentence) for passage in found)
+    assert texts(tmp_path / "a.txt", documents="line") == [text]
+
+
+@pytest.mark.parametrize(
+    ("begin", "message"),
+    [
+        (b"PK\x03\x04\0\0", "is a zip archive; unpack it first"),
+        (b"%PDF-1.7\n", "is a PDF"),
+        ("\ufeffword".encode("utf-16-le"), "is UTF-16; convert it: iconv"),
+        (gzip.compress(gzip.compress(b"word")), "is packed twice"),
+    ],
+)
+def test_what_is_no_text_is_called_by_its_name(tmp_path: Path, begin: bytes, message: str) -> None:
+    for invalid in ("error", "replace"):
+        with pytest.raises(LangueError, match=message):
+            texts(write(tmp_path / "a.txt", begin), invalid=invalid)

@@ -161,3 +161,19 @@ def test_a_model_that_was_imported_says_so(tmp_path: Path) -> None:
     assert "imported (arpa other.arpa)" in model.summary()
     assert "trained" not in model.summary()
     assert math.isfinite(model.score("a b").total_bits)
+
+
+def test_scores_that_do_not_sum_to_one_are_no_probabilities(tmp_path: Path, caplog: Any) -> None:
+    """The file is read, asked as KenLM asks it, and known for what it is."""
+    api.import_model(written(tmp_path, PLAIN), tmp_path / "m")
+    assert "does not sum to one" in caplog.text
+    (tmp_path / "text").write_text("a b\nb a zz\n")
+    assert math.isfinite(api.query(tmp_path / "m", tmp_path / "text").perplexity)
+    assert langue.load(tmp_path / "m").info()["config"]["smoothing"] == "arpa"
+    (tmp_path / "train").write_text("a b\nb a\n" * 9)
+    langue.train("ngram", tmp_path / "train", tmp_path / "t", order=2)
+    api.export_model(tmp_path / "t", tmp_path / "t.arpa")
+    caplog.clear()
+    again = api.import_model(tmp_path / "t.arpa", tmp_path / "again")
+    assert again.info()["config"]["smoothing"] != "arpa"
+    assert not caplog.text

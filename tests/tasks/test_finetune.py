@@ -297,7 +297,7 @@ def test_ctrl_c_keeps_the_best_epoch_and_before_one_nothing(
     stop_at = 0
     langue.finetune(encoder, files["train"], tmp_path / "straight", valid=files["valid"])
     for name in ("m", "two", "none"):
-        with pytest.raises(langue.LangueError, match="unfinished run; go on with --resume"):
+        with pytest.raises(langue.LangueError, match="unfinished run; go on with resume=True"):
             langue.finetune(encoder, files["train"], tmp_path / name, valid=files["valid"])
         langue.finetune(encoder, files["train"], tmp_path / name, valid=files["valid"], resume=True)
         straight, resumed = (tmp_path / which for which in ("straight", name))

@@ -171,16 +171,16 @@ def test_plain_text_taken_for_columns_is_told(
 ) -> None:
     english, chinese = tmp_path / "english.txt", tmp_path / "chinese.txt"
     english.write_text("Anna lives in Rome .\n")
-    assert "plain text is read with --format text" in run("tag", model, english, code=2)
+    assert "plain text is read with --format=text" in run("tag", model, english, code=2)
     train = tmp_path / "train.conll"
     train.write_text(columns([(list(text), tags.split()) for text, tags in CHINESE * 5]))
     run("train", "crf", train, "-o", tmp_path / "m")
     chinese.write_text("王小明在北京。\n")
     run("tag", tmp_path / "m", chinese)
-    assert "--format text" in caplog.text
+    assert "--format=text" in caplog.text
     caplog.clear()
     assert "王\tB-PER" in run("tag", tmp_path / "m", chinese, "--format", "text")
-    assert "--format text" not in caplog.text
+    assert "--format=text" not in caplog.text
 
 
 @pytest.mark.parametrize(

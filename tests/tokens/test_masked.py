@@ -1,5 +1,7 @@
 """Batches of packed documents and of pairs: what stands in them, against the documents of the store."""
 
+import gzip
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,8 @@ import pytest
 
 import langue
 from langue.base.errors import LangueError
-from langue.tokens.masked import NONE, MaskedBatches, SentencePairBatches
+from langue.corpus.sample import sample_path
+from langue.tokens.masked import NONE, MaskedBatches, SentencePairBatches, can_pair
 from langue.tokens.masked_batch import MaskedBatch, Specials
 from langue.tokens.store import TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
@@ -182,6 +185,48 @@ def test_swapped_passages_are_told_from_those_in_order(numbered: TokenStore) -> 
             answers.append(answer)
             assert any((second + first if answer else first + second) in text for text in texts)
     assert np.mean(answers) == pytest.approx(0.5, abs=0.06)
+
+
+def verse(draw: random.Random) -> str:
+    return "".join(chr(draw.randrange(0x4E00, 0x4F00)) for _ in range(5))
+
+
+def written(kind: str) -> list[str]:
+    """Texts of one sentence, of a few of the same length, and of many."""
+    draw = random.Random(0)
+    if kind == "headlines":
+        return ["".join(verse(draw) for _ in range(5))[: draw.randint(9, 25)] for _ in range(500)]
+    if kind == "poems":
+        return ["。".join(verse(draw) for _ in range(draw.choice((4, 4, 8)))) + "。" for _ in range(300)]
+    with gzip.open(sample_path("english"), "rt", encoding="utf-8") as file:
+        text = file.read(150_000)
+    return [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["headlines", "poems", "prose"])
+@pytest.mark.parametrize("sentence_pairs", ["next_sentence", "sentence_order"])
+def test_the_lengths_of_the_parts_do_not_tell_how_they_relate(
+    store_of: MakeStore, kind: str, sentence_pairs: Any
+) -> None:
+    tree = pytest.importorskip("sklearn.tree")
+    store = store_of(written(kind), kind="chars")
+    source = SentencePairBatches(store.split("train"), sentence_pairs=sentence_pairs, **shape(context=64))
+    ids, types, answers = source.examples(3000)
+    seconds = np.array([part.sum() for part in types])
+    lengths = np.stack([np.array([len(part) for part in ids]) - seconds, seconds], 1)
+    told = tree.DecisionTreeClassifier(min_samples_leaf=25).fit(lengths[:1500], answers[:1500])
+    assert told.score(lengths[1500:], answers[1500:]) < 0.55
+
+
+def test_a_split_of_four_slots_has_no_pairs(store_of: MakeStore) -> None:
+    split = store_of(["ab"]).split("train")  # [CLS] a b [SEP]
+    assert not can_pair(split, "sentence_order")
+    with pytest.raises(LangueError, match="too few documents to make pairs of"):
+        SentencePairBatches(split, sentence_pairs="sentence_order", **shape())
+    split = store_of(["abc"]).split("train")
+    source = SentencePairBatches(split, sentence_pairs="sentence_order", **shape())
+    assert {len(ids) for ids in source.examples(50)[0]} <= {5, 6}
 
 
 def test_passages_are_whole_sentences_where_they_fit(numbered: TokenStore) -> None:

@@ -1,5 +1,8 @@
+import gzip
 import io
 import json
+import random
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +91,7 @@ def test_dropped_documents_are_written_out(tmp_path: Path) -> None:
         (b"word", "not enough text for a split"),
         (b"\x7fELF\0\0", "is binary"),
         (b"caf\xe9\n", "byte 3 is not UTF-8"),
+        (b"PK\x03\x04", "is a zip archive"),
     ],
 )
 def test_bad_input_is_one_message_and_leaves_nothing(tmp_path: Path, content: bytes, message: str) -> None:
@@ -96,6 +100,56 @@ def test_bad_input_is_one_message_and_leaves_nothing(tmp_path: Path, content: by
     with pytest.raises(LangueError, match=message):
         run([str(path)], tmp_path / "store")
     assert [file.name for file in tmp_path.iterdir()] == ["bad.txt"]
+
+
+def test_no_output_is_an_input(tmp_path: Path, text: str) -> None:
+    before = Path(text).read_bytes()
+    (tmp_path / "link.txt").symlink_to(text)
+    for side in (text, str(tmp_path / "link.txt"), str(tmp_path / "." / "text.txt")):
+        with pytest.raises(LangueError, match="is read: it cannot be written at the same time"):
+            run([text], tmp_path / "store", dropped=Path(side))
+        with pytest.raises(LangueError, match="is read"):
+            run([str(tmp_path)], tmp_path / "store", dropped=Path(side))
+    run([text], tmp_path / "store")
+    (tmp_path / "store" / "more.txt").write_bytes(before)
+    with pytest.raises(LangueError, match=r"store holds .*more\.txt, which is read"):
+        run([str(tmp_path / "store" / "more.txt")], tmp_path / "store", overwrite=True)
+    assert Path(text).read_bytes() == (tmp_path / "store" / "more.txt").read_bytes() == before
+
+
+def test_where_dropped_documents_cannot_be_written_no_store_is(tmp_path: Path, text: str) -> None:
+    (tmp_path / "folder").mkdir()
+    for dropped in ("folder", "none/dropped.jsonl"):
+        with pytest.raises(LangueError, match=r"is a folder|cannot write"):
+            run([text], tmp_path / "store", dropped=tmp_path / dropped)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "text.txt"]
+
+
+def test_a_file_that_cannot_be_read_is_not_said_to_be_one_that_cannot_be_written(tmp_path: Path) -> None:
+    if not Path("/proc/self/mem").exists():
+        pytest.skip("needs a file that opens and refuses to be read")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.txt").symlink_to("/proc/self/mem")
+    with pytest.raises(LangueError, match=r"cannot read .*a\.txt: Input/output error"):
+        run([str(tmp_path / "folder")], tmp_path / "store")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the system for the most memory of a process")
+@pytest.mark.parametrize("packed", [False, True])
+def test_memory_does_not_follow_the_longest_line_without_spaces(tmp_path: Path, packed: bool) -> None:
+    letters = "a" * 8_000_000 if packed else "".join(random.Random(0).choices("acgt", k=4_000_000))
+    path = tmp_path / "text.txt.gz"
+    path.write_bytes(gzip.compress(letters.encode(), 1))
+    settings = 'documents="file", duplicates="keep", valid_fraction=0.0, test_fraction=0.0'
+    script = f"""
+import re, langue
+langue.prepare({str(path)!r}, {str(tmp_path / "store")!r}, {settings})
+# Of this program alone: ru_maxrss begins with what whoever started it had in memory.
+print(int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 400  # MB
 
 
 def test_published_penn_treebank_counts(tmp_path: Path, shared_data: Callable[[str], Path]) -> None:

@@ -72,11 +72,37 @@ def test_a_batch_and_a_long_text_give_the_same_ids(
     trained: dict[str, Tokenizer], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokenizer = trained[kind]
-    texts = [*TEXTS, "", "x " * 50, "汉字。" * 30, " \n".join(TEXTS)]
+    texts = [
+        *TEXTS, "", "x " * 50, "汉字。" * 30, " \n".join(TEXTS),
+        "line\nand line\n" * 20, "one\n\n two\n" * 20,
+        "あいう。えお、" * 20, "x1y22z3" * 30, "它，不;是(这)样" * 20, "don't,he'll;so" * 20,
+    ]  # fmt: skip
     whole = [tokenizer.encode(text) for text in texts]
     monkeypatch.setattr(module, "CHUNK_CHARACTERS", 20)
     for expected, found in zip(whole, tokenizer.encode_batch(texts), strict=True):
         assert np.array_equal(expected, found)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_word_longer_than_a_piece_is_cut_and_spelled_whole(
+    trained: dict[str, Tokenizer], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK_CHARACTERS", 20)
+    monkeypatch.setattr(module, "WINDOW", 8)
+    for text in ("acgt" * 100, "a" * 333, "天" * 100, "🙂é" * 50):
+        assert max(len(piece) for piece in trained[kind].pieces(text)) <= 28
+        ids, spans = trained[kind].encode_with_spans(text)
+        assert np.array_equal(ids, trained[kind].encode(text))
+        assert trained[kind].decode(ids) == text
+        assert spans[-1, 1] == len(text.encode())
+
+
+def test_words_between_blanks_are_cut_at_blanks_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "word。word,two 1a。" * 20
+    tokenizer = train_tokenizer(TokenizerConfig(kind="whitespace"), [text])
+    expected = tokenizer.encode(text)
+    monkeypatch.setattr(module, "CHUNK_CHARACTERS", 5)
+    assert np.array_equal(tokenizer.encode(text), expected)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "whitespace"])
@@ -127,6 +153,58 @@ def test_a_tokenizer_of_another_maker(tmp_path: Path) -> None:
     assert not tokenizer.closed
     assert tokenizer.eos == hf.token_to_id("<|endoftext|>")
     assert tokenizer.decode(tokenizer.encode(TEXTS[1])) == TEXTS[1]
+
+
+def test_byte_level_is_told_by_the_parts_and_not_by_the_vocabulary(tmp_path: Path) -> None:
+    hf = tokenizers.Tokenizer(tokenizers.models.BPE())  # its vocabulary lacks most of the alphabet
+    hf.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    hf.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<|endoftext|>"], show_progress=False
+    )
+    hf.train_from_iterator(TEXTS, trainer)
+    hf.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = Tokenizer.load(tmp_path / "tokenizer.json")
+    for text in TEXTS:
+        assert tokenizer.decode(tokenizer.encode(text)) == text == hf.decode(hf.encode(text).ids)
+    assert tokenizer.closed  # for it drops bytes that it has no entry for
+
+
+def test_an_added_token_that_is_no_special_one_is_text(tmp_path: Path) -> None:
+    hf = tokenizers.ByteLevelBPETokenizer()
+    hf.train_from_iterator(TEXTS, vocab_size=300, special_tokens=["<|endoftext|>"], show_progress=False)
+    hf.add_tokens(["    ", "中文"])
+    hf.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = Tokenizer.load(tmp_path / "tokenizer.json")
+    text = "a    b 中文 c<|endoftext|>"
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert not tokenizer.closed
+
+
+def test_chinese_word_pieces_are_written_without_blanks(tmp_path: Path) -> None:
+    hf = tokenizers.BertWordPieceTokenizer()
+    hf.train_from_iterator(TEXTS * 3, vocab_size=200, show_progress=False)
+    hf.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = Tokenizer.load(tmp_path / "tokenizer.json")
+    assert tokenizer.decode(tokenizer.encode("分久必合，合久必分。")) == "分久必合，合久必分。"
+    assert tokenizer.decode(tokenizer.encode("天下 the best")) == "天下 the best"
+
+
+def test_a_fault_of_ours_is_not_said_to_be_one_of_the_file(
+    tmp_path: Path, trained: dict[str, Tokenizer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained["bytes"].save(tmp_path / "tokenizer.json")
+    monkeypatch.setattr(module, "_kind", lambda hf: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        Tokenizer.load(tmp_path / "tokenizer.json")
+    monkeypatch.undo()
+    hf = tokenizers.Tokenizer(tokenizers.models.WordPiece({"a": 0, "[SEP]": 1}, unk_token="[UNK]"))
+    hf.save(str(tmp_path / "tokenizer.json"))  # which cannot encode what it does not know
+    with pytest.raises(LangueError, match=r"is not a tokenizer\.json: .*Missing"):
+        Tokenizer.load(tmp_path / "tokenizer.json")
+    (tmp_path / "tokenizer.json").write_bytes(b"\xff{}")
+    with pytest.raises(LangueError, match=r"is not a tokenizer\.json"):
+        Tokenizer.load(tmp_path / "tokenizer.json")
 
 
 def test_a_tokenizer_that_loses_text_is_closed(tmp_path: Path) -> None:

@@ -1,8 +1,12 @@
+import gzip
 import random
+from pathlib import Path
 
 import pytest
 
+import langue
 from langue.base.errors import LangueError
+from langue.corpus.sample import sample_path
 from langue.tokens.train import Sample, TokenizerConfig, train_tokenizer
 
 
@@ -38,3 +42,36 @@ def test_too_small_a_vocabulary_is_a_message() -> None:
 def test_the_vocabulary_is_as_large_as_asked(kind: str) -> None:
     texts = ["".join(chr(0x4E00 + (7 * i * j) % 900) for j in range(20)) + f" word{i}" for i in range(200)]
     assert train_tokenizer(TokenizerConfig(kind=kind, vocabulary=500), texts).vocab_size == 500
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram", "wordpiece", "words"])
+def test_what_is_seen_a_few_times_makes_no_entry_unless_a_size_is_asked_for(kind: str) -> None:
+    texts = ["some rare words, once each"] + ["the most usual of all words"] * 200
+    by_itself = train_tokenizer(TokenizerConfig(kind=kind), texts)
+    assert len(by_itself.encode("the most usual of all words")) < 20
+    assert len(by_itself.encode(" rare")) > 1
+    asked = train_tokenizer(TokenizerConfig(kind=kind, vocabulary=400), texts)
+    assert len(asked.encode(" rare")) < len(by_itself.encode(" rare")) or kind == "unigram"
+    assert train_tokenizer(TokenizerConfig(kind=kind, min_frequency=500), texts).vocab_size == 258
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["bpe", "wordpiece", "words"])
+@pytest.mark.parametrize("language", ["english", "chinese"])
+def test_on_a_small_text_the_vocabulary_by_default_is_nearly_the_best(
+    tmp_path: Path, language: str, kind: str
+) -> None:
+    with gzip.open(sample_path(language)) as file:
+        (tmp_path / "text.txt").write_bytes(
+            file.read(50_000).decode(errors="ignore").replace("\f", "").encode()
+        )
+
+    def bits(name: str, **settings: int) -> float:
+        langue.prepare(tmp_path / "text.txt", tmp_path / name, kind=kind, valid_fraction=0.1, **settings)
+        model = langue.train("ngram", tmp_path / name, tmp_path / f"{name}-model", order=5)
+        found = langue.evaluate(model, tmp_path / name, split="valid").bits_per_byte
+        assert found is not None
+        return found
+
+    best = min(bits(f"of-{size}", vocabulary=size) for size in (400, 1024))
+    assert bits("by-default") < 1.02 * best

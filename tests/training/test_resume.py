@@ -113,9 +113,9 @@ def test_a_signal_writes_a_checkpoint_and_the_best_model(
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate()
     assert process.returncode == 130
-    assert "--resume goes on" in said
+    assert "resume=True goes on" in said
     assert json.loads((output / "model.json").read_text())["measured"]["interrupted"]
-    with pytest.raises(LangueError, match="unfinished run; go on with --resume"):
+    with pytest.raises(LangueError, match="unfinished run; go on with resume=True"):
         train(read_recipe("gpt2", RUN), store, output)
     train(read_recipe("gpt2", RUN), store, output, resume=True)
     assert_same(straight, output)
@@ -260,7 +260,7 @@ def test_a_run_of_another_model_or_store_is_not_resumed(
     stopped_at(2, read_recipe("gpt2", [*SMALL, "steps=5"]), store, output)
     with pytest.raises(LangueError, match="run of another model: width 16, now 32"):
         train(read_recipe("gpt2", [*SMALL, "steps=5", "width=32"]), store, output, resume=True)
-    with pytest.raises(LangueError, match="unfinished run; go on with --resume"):
+    with pytest.raises(LangueError, match="unfinished run; go on with resume=True"):
         train(read_recipe("gpt2", [*SMALL, "steps=5"]), store, output)
     with pytest.raises(LangueError, match="cannot go on with optimizer adamw, now sgd"):
         train(read_recipe("gpt2", [*SMALL, "steps=5", "optimizer=sgd"]), store, output, resume=True)
@@ -354,7 +354,7 @@ def test_a_lost_connection_leaves_a_checkpoint(store: TokenStore, straight: Path
     with worker(store, output, 5) as process:
         process.send_signal(signal.SIGHUP)
         _, said = process.communicate()
-    assert "--resume goes on" in said
+    assert "resume=True goes on" in said
     assert steps(tmp_path / "model.run")
 
 

@@ -1,6 +1,7 @@
 """The Python API: the model a user holds, and the verbs of the command line as functions."""
 
 from langue.api.listing import families, recipes
+from langue.api.measure import compare, evaluate, gradients, query
 from langue.api.models import (
     CausalModel,
     HMMModel,
@@ -12,19 +13,15 @@ from langue.api.models import (
     load,
 )
 from langue.api.verbs import (
-    compare,
     demo,
     doctor,
     estimate,
-    evaluate,
     export_encoder,
     export_model,
     finetune,
-    gradients,
     import_model,
     info,
     prepare,
-    query,
     train,
 )
 

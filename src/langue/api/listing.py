@@ -1,13 +1,17 @@
 """What there is to train and to set: families, recipes, and every setting with its default and reason."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from langue.base.config import Config
 from langue.base.options import Option, options_of
 from langue.models.family import Family
+from langue.models.registry import MODULES, names
 from langue.models.registry import family as lookup
-from langue.models.registry import names
 from langue.protocols import Tagger
 
 
@@ -89,3 +93,80 @@ def recipes() -> list[RecipeEntry]:
             comment.append(line.lstrip("# "))
         entries.append(RecipeEntry(name, str(read_tables(str(path))["family"]), " ".join(comment)))
     return entries
+
+
+def settings_page() -> str:
+    """docs/settings.md: every setting there is, from the fields and the comments of the source."""
+    return "\n".join(_page_lines()) + "\n"
+
+
+def _page_lines() -> Iterator[str]:
+    yield from _INTRODUCTION
+    for title, config in _sections_of_all().items():
+        yield from ["", f"## {title}", "", f"`langue.configs.{config.__name__}`. {_summary(config)}".rstrip()]
+        yield from _table(options_of(config))
+    yield from ["", "# Families: `[model]`"]
+    for family in map(lookup, MODULES):
+        config = family.config
+        yield from ["", f"## {family.name}", "", f"`langue.configs.{config.__name__}`: {family.summary}."]
+        if family.estimate is None and family.build is None:
+            yield "`langue finetune` makes one; what can be set stands under fine-tuning."
+        else:
+            yield from _table(options_of(config))
+
+
+_INTRODUCTION = (
+    "# What can be set? Every setting, its default and the reason for it",
+    "",
+    "Written by `langue.api.listing.settings_page()` from the source; `langue families NAME` prints the",
+    "part of a family. Each table is a section: of a recipe (`[training]`), of the command line",
+    "(`--set training.steps=100`, or `--set steps=100` where only one section has it), and an object in",
+    "Python: `langue.configs.TrainingConfig(steps=100)`. Where the reason is empty, the name says it all.",
+)
+
+
+def _sections_of_all() -> dict[str, type[Config]]:
+    """The sections that are not of one family, by what they are for."""
+    from langue.corpus.config import DataConfig
+    from langue.corpus.normalize import Normalization
+    from langue.corpus.tagged import TaggedConfig
+    from langue.generation.sample import Sampling
+    from langue.tasks.tag import TagConfig
+    from langue.tasks.task import FinetuneConfig
+    from langue.tokens.train import TokenizerConfig
+    from langue.training.config import TaggerRunConfig, TrainingConfig
+
+    return {
+        "Reading text: `[data]`": DataConfig,
+        "`normalization` of `[data]`": Normalization,
+        "The vocabulary: `[tokenizer]`": TokenizerConfig,
+        "Training by gradient: `[training]`": TrainingConfig,
+        "Training a neural tagger: `[training]`": TaggerRunConfig,
+        "Reading a labeled file: `[data]` of a tagger": TaggedConfig,
+        "Fine-tuning: `langue finetune`": FinetuneConfig,
+        "Fine-tuning a tagger: `langue finetune --task tag`": TagConfig,
+        "Sampling: `langue generate`": Sampling,
+    }
+
+
+def _summary(config: type[Config]) -> str:
+    return (config.__doc__ or "").strip().splitlines()[0] if config.__doc__ else ""
+
+
+def _table(options: list[Option]) -> Iterator[str]:
+    if not options:
+        yield from ["", "It has no settings."]
+        return
+    yield from ["", "| setting | type | default | reason |", "|---|---|---|---|"]
+    for option in options:
+        default = "must be given" if option.required else f"`{_spell(option.default)}`"
+        cells = (f"`{option.name}`", option.type, default, option.reason)
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _spell(default: Any) -> str:
+    """A default as TOML has it."""
+    value = msgspec.to_builtins(default)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {_spell(one)}" for name, one in value.items()) + "}"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The verbs of the command line as functions. Each imports what it needs when it runs."""
+"""The verbs that make something, as functions. Each imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -7,33 +7,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from langue.api.models import CausalModel, Model, PathLike, load
+from langue.api.models import Model, PathLike, load
+from langue.api.settings import Setting, merge_sections, takes_assignments
 from langue.base.config import Config, decode, override
 from langue.base.deprecated import warn_renamed
-from langue.base.errors import InvalidSetting, LangueError, Unsupported
-from langue.base.files import read_bytes
-from langue.models.folder import DESCRIPTION, ModelFolder, describe
+from langue.base.errors import LangueError
+from langue.models.folder import DESCRIPTION, describe
 from langue.models.folder import load as load_folder
-from langue.protocols import Classifier, Masked, Tagger
+from langue.models.registry import family_of
+from langue.protocols import Masked, Tagger
 from langue.tokens.store import MANIFEST, TokenStore, read_manifest
 
 if TYPE_CHECKING:
-    from langue.evaluation.compare import Comparison
-    from langue.evaluation.evaluate import Evaluation
-    from langue.evaluation.gradients import Gradients
-    from langue.evaluation.masked import MaskedEvaluation
+    from langue.corpus.config import DataConfig
+    from langue.corpus.tagged import TaggedConfig
     from langue.interop.formats import Export
-    from langue.interop.kenlm import Query
-    from langue.tasks.classification import ClassifierEvaluation
-    from langue.tasks.evaluate import TaskEvaluation
     from langue.tasks.results import FinetuneResult
-    from langue.tasks.tagging import TaggerEvaluation
+    from langue.tasks.task import FinetuneConfig
     from langue.tokens.prepare import Report
+    from langue.tokens.train import TokenizerConfig
+    from langue.training.config import TaggerRunConfig, TrainingConfig
     from langue.training.doctor import Finding
     from langue.training.estimate import Estimate
     from langue.training.recipe import Recipe
 
 
+@takes_assignments
 def finetune(
     model: PathLike,
     data: PathLike,
@@ -42,10 +41,11 @@ def finetune(
     task: str = "classify",
     valid: PathLike | None = None,
     test: PathLike | None = None,
-    assignments: Sequence[str] = (),
+    training: FinetuneConfig | None = None,
+    layout: Config | None = None,
     overwrite: bool = False,
     resume: bool = False,
-    **settings: Any,
+    **settings: Setting,
 ) -> FinetuneResult:
     """Fine-tune an encoder on labeled data, and write the folder of the best classifier or tagger.
 
@@ -57,12 +57,13 @@ def finetune(
             or one that was registered (`langue.tasks.registry`).
         valid: chooses the epoch and the seed; without it, a tenth of `data` does.
         test: measured at the end; nothing is chosen by it.
+        training: how it is learned: a `langue.configs.FinetuneConfig`, for `tag` a `TagConfig`.
+        layout: how the labeled file is read, where the task has a choice: for `tag` a `TaggedConfig`.
         resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
-        settings: of `langue.tasks.task.FinetuneConfig`, `epochs=3`, for `tag` also those of
-            `langue.tasks.tag.TagConfig` and `format`, `columns`.
+        settings: of these two by name, `epochs=5`, which change them.
 
     Raises:
-        InvalidSetting: there is no such task.
+        InvalidSetting: no such task, an unknown setting (the nearest is named), a value out of its bounds.
         LangueError: a file is not of its format, or has a label that `data` has not.
         Interrupted: Ctrl-C or SIGTERM; a checkpoint, and the best model so far, were written.
     """
@@ -73,7 +74,7 @@ def finetune(
     sections: dict[str, type[Config]] = {"finetune": chosen_task.settings}
     if chosen_task.data is not None:
         sections["data"] = chosen_task.data
-    chosen = override({}, assignments, sections, settings)
+    chosen = override({}, (), sections, merge_sections(settings, finetune=training, data=layout))
     return run(
         load_folder(model).require(Masked),
         Path(data),
@@ -88,33 +89,42 @@ def finetune(
     )
 
 
+@takes_assignments
 def train(
-    recipe: PathLike,
+    recipe: PathLike | Config,
     data: PathLike,
     output: PathLike,
     *,
     valid: PathLike | None = None,
-    assignments: Sequence[str] = (),
+    training: TrainingConfig | TaggerRunConfig | None = None,
+    layout: TaggedConfig | None = None,
     overwrite: bool = False,
     resume: bool = False,
-    **settings: Any,
+    **settings: Setting,
 ) -> Model[Any]:
     """Train a model and write its folder.
 
+        langue.train("ngram", "store", "kn5", order=5)
+        langue.train(configs.GPT2Config(layers=4), "store", "gpt", training=configs.TrainingConfig(minutes=3))
+
     Args:
-        recipe: the name of a family (`"ngram"`, `"gpt2"`, `"crf"`) or of a recipe, or a TOML file.
+        recipe: the name of a family (`"ngram"`, `"gpt2"`, `"crf"`) or of a recipe, a TOML file, or the
+            configuration of a model (`langue.configs`).
         data: the token store a language model learns from, or the labeled file a tagger does; for
             `ngram` also a text file: a sentence a line, words between blanks.
         valid: labeled file that a finished tagger is measured on; of a neural one it chooses the epoch.
-        assignments: settings as the command line writes them, `["training.minutes=3"]`.
+        training: how a model learns by gradient; of a neural tagger a `TaggerRunConfig`.
+        layout: how the labeled file of a tagger is read.
         resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
-        settings: settings by name, `order=5`; a dotted name is passed as `**{"training.minutes": 3}`.
+        settings: of the model, of `training` and of `layout` by name, `order=5`, which change what is given
+            otherwise; a dotted name is passed as `**{"training.minutes": 3}`. docs/settings.md lists them.
 
     Raises:
-        LangueError: an unknown setting, data that does not open, an output folder in the way.
+        InvalidSetting: an unknown setting (the nearest is named), or a value out of its bounds.
+        LangueError: data that does not open, an output folder in the way.
         Interrupted: Ctrl-C or SIGTERM; the message says what was saved.
     """
-    resolved = _resolved(recipe, data, assignments, settings)
+    resolved = _resolved(recipe, data, merge_sections(settings, training=training, data=layout))
     if resolved.family.makes is Tagger:
         from langue.tasks.tagging import train_tagger
 
@@ -135,8 +145,13 @@ def train(
     return load(output)
 
 
+@takes_assignments
 def estimate(
-    recipe: PathLike, store: PathLike, *, assignments: Sequence[str] = (), **settings: Any
+    recipe: PathLike | Config,
+    store: PathLike,
+    *,
+    training: TrainingConfig | None = None,
+    **settings: Setting,
 ) -> Estimate:
     """What `train` with these settings would take: parameters, memory, tokens, time. Writes nothing.
 
@@ -145,7 +160,7 @@ def estimate(
     """
     from langue.training.estimate import estimate as run
 
-    resolved = _resolved(recipe, store, assignments, settings)
+    resolved = _resolved(recipe, store, merge_sections(settings, training=training))
     if resolved.family.makes is Tagger or resolved.training is None:
         raise LangueError(
             f"{resolved.family.name} is estimated by {resolved.family.estimated_by}, in one pass over the "
@@ -154,179 +169,66 @@ def estimate(
     return run(resolved, TokenStore(store))
 
 
-def _resolved(
-    recipe: PathLike, data: PathLike, assignments: Sequence[str], settings: Mapping[str, Any]
-) -> Recipe:
+def _resolved(recipe: PathLike | Config, data: PathLike, settings: Mapping[str, Setting]) -> Recipe:
     """A recipe for a model that is trained on `data`, initialized from another where it says so."""
     from langue.interop.init_from import InitFromSetting
     from langue.training.recipe import read_recipe
 
+    name = str(recipe)
+    if isinstance(recipe, Config):
+        name, settings = family_of(recipe).name, merge_sections(settings, model=recipe)
     setting = InitFromSetting(Path(data))
-    resolved = read_recipe(str(recipe), assignments, settings, complete=setting.complete)
+    resolved = read_recipe(name, (), settings, complete=setting.complete)
     return replace(resolved, initialize=setting.initialize if setting.path is not None else None)
 
 
+@takes_assignments
 def prepare(
     inputs: PathLike | Sequence[PathLike],
     output: PathLike,
     *,
     recipe: PathLike | None = None,
-    assignments: Sequence[str] = (),
-    valid: Sequence[PathLike] = (),
-    test: Sequence[PathLike] = (),
+    data: DataConfig | None = None,
+    tokenizer: TokenizerConfig | None = None,
+    valid: PathLike | Sequence[PathLike] = (),
+    test: PathLike | Sequence[PathLike] = (),
     dropped: PathLike | None = None,
     overwrite: bool = False,
-    **settings: Any,
+    **settings: Setting,
 ) -> Report:
     """Read, clean, split and tokenize text into a store.
 
     Args:
         inputs: files, folders, or `-` for standard input.
         recipe: a TOML file whose `[data]` and `[tokenizer]` sections are the settings to start from.
+        data: how the text is read and split.
+        tokenizer: how its vocabulary is made.
         valid, test: files of those splits, where the split is given.
         dropped: JSON-lines file that receives every dropped document with its reason.
-        settings: settings by name, `documents="line"`, `kind="words"`.
+        settings: of `data` and `tokenizer` by name, `documents="line"`, `kind="words"`, which change them.
 
     Raises:
+        InvalidSetting: an unknown setting (the nearest is named), or a value out of its bounds.
         LangueError: a file is missing, empty, binary or not UTF-8; too little text for a split.
     """
     from langue.tokens.prepare import prepare as run
     from langue.training.recipe import read_data
 
-    data, tokenizer = read_data(recipe, assignments, settings)
-    several = [inputs] if isinstance(inputs, str | Path) else inputs
+    reading, vocabulary = read_data(recipe, (), merge_sections(settings, data=data, tokenizer=tokenizer))
     return run(
-        [str(path) for path in several],
+        _listed(inputs),
         Path(output),
-        data=data,
-        tokenizer=tokenizer,
-        valid=[str(path) for path in valid],
-        test=[str(path) for path in test],
+        data=reading,
+        tokenizer=vocabulary,
+        valid=_listed(valid),
+        test=_listed(test),
         dropped=Path(dropped) if dropped is not None else None,
         overwrite=overwrite,
     )
 
 
-def evaluate(
-    model: PathLike | Model[Any],
-    data: PathLike | Sequence[PathLike],
-    *,
-    split: str = "test",
-    documents: str | None = None,
-    check: bool = False,
-) -> Evaluation | TaggerEvaluation | MaskedEvaluation | ClassifierEvaluation | TaskEvaluation:
-    """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
-
-    A tagger is measured in precision, recall and F1 instead; a model that reads in both directions on
-    hidden tokens.
-
-    Args:
-        data: a token store, of which `split` is measured, or text files, of which all is; for a tagger or
-            classifier, a labeled file. A store of another tokenizer is decoded and read anew.
-        documents: how text files are cut into documents: "line", "blank-line", "form-feed", "file", "auto".
-            None: as the text that the model was trained on.
-
-    Raises:
-        LangueError: there is nothing to measure on.
-        Unsupported: the model's scores are no probabilities; self-tests of what has no scores of texts.
-    """
-    folder = load_folder(model) if isinstance(model, str | Path) else model.folder
-    if isinstance(folder.model, Tagger | Classifier) or "task" in folder.description.recipe:
-        if check:
-            what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
-            raise Unsupported(f"{folder.path} is a {what}; the self-tests are of language models' scores")
-        return _evaluate_labeled(folder, data)
-    from langue.evaluation.documents import open_documents, usual_rule
-
-    measured_on = open_documents(
-        data, split=split, rule=documents, usual=usual_rule([folder.description.documents])
-    )
-    if isinstance(folder.model, Masked):
-        from langue.evaluation.masked import evaluate_masked
-
-        return evaluate_masked(folder, measured_on, check=check)
-    from langue.evaluation.evaluate import evaluate as measure
-    from langue.evaluation.scorer import ModelScorer
-
-    evaluation = measure(ModelScorer(folder), measured_on, check=check)
-    if not evaluation.scored:
-        raise Unsupported(f"{folder.path}: {evaluation.reason}")
-    return evaluation
-
-
-def _evaluate_labeled(
-    folder: ModelFolder[Any], data: PathLike | Sequence[PathLike]
-) -> TaggerEvaluation | ClassifierEvaluation | TaskEvaluation:
-    """Measure a model of labeled data on a file."""
-    if not isinstance(data, str | Path):
-        raise InvalidSetting(f"{folder.path} is measured on one labeled file, not on several")
-    if folder.family.makes not in (Tagger, Classifier):
-        from langue.tasks.evaluate import evaluate_task, task_of
-
-        return evaluate_task(folder, task_of(folder), Path(data))
-    if isinstance(folder.model, Tagger):
-        from langue.tasks.tagging import evaluate_tagger
-
-        return evaluate_tagger(folder, Path(data))
-    from langue.tasks.classification import evaluate_classifier
-
-    return evaluate_classifier(folder, Path(data))
-
-
-def query(model: PathLike, text: PathLike) -> Query:
-    """Perplexity of a text as KenLM's `query` reports it: a sentence a line, words between blanks.
-
-    Args:
-        model: an n-gram model folder, or an ARPA file.
-
-    Raises:
-        LangueError: the text is missing or empty, or there is no n-gram model.
-    """
-    from langue.interop.kenlm import Model
-
-    found = Model(model).query(read_bytes(Path(text)))
-    if not found.tokens:
-        raise LangueError(f"{text} is empty: there is nothing to measure on")
-    return found
-
-
-def gradients(
-    model: PathLike | CausalModel, data: PathLike, *, split: str = "test", distance: int = 100
-) -> Gradients:
-    """`CausalModel.gradients` of a model or its folder."""
-    causal = model if isinstance(model, CausalModel) else CausalModel.load(model)
-    return causal.gradients(data, split=split, distance=distance)
-
-
-def compare(
-    models: Sequence[PathLike | Model[Any]],
-    on: PathLike | Sequence[PathLike],
-    *,
-    split: str = "test",
-    documents: str | None = None,
-) -> Comparison:
-    """Rank models of any tokenizers in bits per byte on the same documents; say which differences are real.
-
-    Args:
-        on: a token store, of which `split` is measured, or text files, of which all is.
-        documents: how text files are cut into documents, for all models; None: as the texts they were trained
-            on if those were cut alike, else as `langue prepare` cuts a file of its own.
-
-    Raises:
-        LangueError: there is nothing to compare, or nothing to measure on.
-        Unsupported: a model gives no text a probability from left to right.
-    """
-    from langue.evaluation.compare import compare as run
-    from langue.evaluation.documents import open_documents, usual_rule
-    from langue.evaluation.scorer import ModelScorer
-
-    if isinstance(models, str | Path | Model):
-        raise InvalidSetting(f"models is to be a list of models, not one; write [{str(models)!r}]")
-    scorers = [
-        ModelScorer(model.folder if isinstance(model, Model) else load_folder(model)) for model in models
-    ]
-    usual = usual_rule([scorer.folder.description.documents for scorer in scorers])
-    return run(scorers, open_documents(on, split=split, rule=documents, usual=usual))
+def _listed(paths: PathLike | Sequence[PathLike]) -> list[str]:
+    return [str(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
 
 
 def demo(

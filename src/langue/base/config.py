@@ -4,32 +4,50 @@ An unknown key is an error that names the nearest known one and its full path; a
 value out of bounds names the path too. Nothing is guessed and nothing is silently ignored.
 """
 
-import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, TypeVar, final
 
 import msgspec
 
 from langue.base.deprecated import rename_keys, warn_renamed
-from langue.base.errors import Damaged, LangueError
+from langue.base.errors import Damaged, InvalidSetting, LangueError
 from langue.base.files import read_json
-from langue.base.given import check_values, without_auto
+from langue.base.values import check_fields, check_plain, explain, field_types, without_auto
+from langue.base.values import nearest as nearest  # which whoever checks names of settings takes from here
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every section of a recipe. Bounds stand in the annotation: `PositiveInt`.
+    """Base of every section of a recipe. Bounds stand in the annotation (`base.bounds`).
 
-    A section repeats `frozen=True`, which type checkers do not inherit. A setting that was renamed is
-    still read under its old name: `RENAMED` says which, and `RENAMED_VALUES` which of its values were.
+    Whoever builds one, a constructor or `decode`, gets values of these types within these bounds, or an
+    `InvalidSetting`; what settings ask of each other stands in `check`. A section repeats `frozen=True`,
+    which type checkers do not inherit. A setting that was renamed is still read under its old name: `RENAMED`
+    says which, and `RENAMED_VALUES` which of its values were.
     """
 
     RENAMED: ClassVar[Mapping[str, str]] = {}  # old name → name
     RENAMED_VALUES: ClassVar[Mapping[str, Mapping[str, str]]] = {}  # name → old value → value
 
+    @final
+    def __post_init__(self) -> None:
+        check_fields(self)
+        try:
+            self.check()
+        except InvalidSetting:
+            raise
+        except ValueError as error:
+            raise InvalidSetting(str(error)) from None
 
-LARGEST = 2**53  # of a setting: what every reader of JSON keeps as it is
+    def check(self) -> None:
+        """What settings ask of each other.
+
+        Raises:
+            ValueError: they do not go together; its text says which, and what to do.
+        """
+
+
 C = TypeVar("C", bound=Config)
 
 
@@ -45,34 +63,22 @@ def decode(kind: type[C], table: Mapping[str, Any], where: str, *, stored: bool 
         stored: langue wrote the table itself, so old names in it are no one's mistake.
 
     Raises:
-        LangueError: a key is unknown (the nearest is named), a value has the wrong type or bounds.
+        InvalidSetting: a key is unknown (the nearest is named), a value has the wrong type or bounds.
     """
     table = with_new_names(kind, table, None if stored else where)
-    if not stored:
-        check_values(where, table)
-    for key in table:
-        if key not in field_names(kind):
-            raise LangueError(f"unknown key {where}.{key}{nearest(key, field_names(kind))}")
+    types = field_types(kind)
     for key, value in table.items():
-        _check_finite(value, f"{where}.{key}")
+        if key not in types:
+            raise InvalidSetting(f"unknown key {where}.{key}{nearest(key, field_names(kind))}")
+        check_plain(value, types[key], f"{where}.{key}")
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$.")
         path = path.rstrip("`")
-        if message.startswith("Invalid enum value") and path in table:
-            choices = [str(choice) for choice in get_args(get_type_hints(kind)[path])]
-            message += nearest(str(table[path]), choices)
-        raise LangueError(f"{where}.{path}: {message}" if path else f"{where}: {message}") from None
-
-
-def _check_finite(value: Any, where: str) -> None:
-    """No setting means infinity, and model.json could not keep it: JSON knows neither that nor NaN."""
-    if isinstance(value, int | float) and not abs(value) <= LARGEST:
-        raise LangueError(f"{where}: {value} is no number that can be kept; write one below {LARGEST}")
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    for one in inner:
-        _check_finite(one, where)
+        if path in table:
+            message = explain(message, table[path], types[path])
+        raise InvalidSetting(f"{where}.{path}: {message}" if path else f"{where}: {message}") from None
 
 
 def with_new_names(kind: type[Config], table: Mapping[str, Any], where: str | None) -> dict[str, Any]:
@@ -139,12 +145,10 @@ def encode(config: Config) -> dict[str, Any]:
     return dict(msgspec.json.decode(msgspec.json.encode(config)))
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
-    """The end of a message about an unknown name: the nearest known one, or all of them."""
-    close = difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f"; did you mean {close[0]}?"
-    return f"; known: {', '.join(sorted(known))}" if known else "; it takes no settings"
+def encode_changes(config: Config) -> dict[str, Any]:
+    """The section as a table of what is not as by default: what its maker asked for."""
+    defaults = {field.name: field.default for field in msgspec.structs.fields(config)}
+    return {name: value for name, value in encode(config).items() if getattr(config, name) != defaults[name]}
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -173,23 +177,34 @@ def override(
     value is read as TOML and, failing that, as a bare string.
 
     Raises:
-        LangueError: no `=`, an unknown section or key, a bare key that several sections have, or a 0 where it
-            would be taken for a default.
+        InvalidSetting: no `=`, an unknown section or key, a bare key that several sections have, or a 0 where
+            it would be taken for a default.
     """
     result = {
         name: with_new_names(sections[name], table, name) if name in sections else dict(table)
         for name, table in tables.items()
     }
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals:
-            raise LangueError(f"--set {assignment}: write section.key=value, for example training.steps=100")
-        section, key = _resolve(name.strip(), sections)
-        result.setdefault(section, {})[key] = _value(value.strip())
-    for name, given in (settings or {}).items():
+    for name, given in (read_assignments(assignments) | dict(settings or {})).items():
         section, key = _resolve(name, sections)
         result.setdefault(section, {})[key] = given
     return {name: without_auto(name, table) for name, table in result.items()}
+
+
+def read_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    """The settings that `--set` assignments make, by name, in their order; the last of a name counts.
+
+    Raises:
+        InvalidSetting: one has no `=`.
+    """
+    result = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise InvalidSetting(
+                f"--set {assignment}: write section.key=value, for example training.steps=100"
+            )
+        result[name.strip()] = _value(value.strip())
+    return result
 
 
 def _resolve(name: str, sections: Mapping[str, type[Config]]) -> tuple[str, str]:
@@ -197,7 +212,7 @@ def _resolve(name: str, sections: Mapping[str, type[Config]]) -> tuple[str, str]
     section, dot, key = name.partition(".")
     if dot:
         if section not in sections:
-            raise LangueError(f"--set {name}: unknown section {section}{nearest(section, list(sections))}")
+            raise InvalidSetting(f"{name}: unknown section {section}{nearest(section, list(sections))}")
         searched = [section]
     else:
         searched, key = list(sections), name
@@ -208,12 +223,12 @@ def _resolve(name: str, sections: Mapping[str, type[Config]]) -> tuple[str, str]
         warn_renamed(name, f"{section}.{new}" if dot else new)
         owners, key = former, new
     if len(owners) > 1:
-        raise LangueError(
-            f"--set {name}: several sections have it; write {' or '.join(f'{o}.{key}' for o in owners)}"
+        raise InvalidSetting(
+            f"{name} is a key of several sections; write {' or '.join(f'{o}.{key}' for o in owners)}"
         )
     if not owners:
         known = [field for owner in searched for field in field_names(sections[owner])]
-        raise LangueError(f"--set {name}: unknown key {name}{nearest(key, known)}")
+        raise InvalidSetting(f"unknown key {name}{nearest(key, known)}")
     return owners[0], key
 
 

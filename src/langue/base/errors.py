@@ -12,13 +12,26 @@
 Whatever a user can put right is a `LangueError`: its text says what was wrong, where (file, line,
 byte) and what to do. The command line prints that text and leaves with `exit_code`; anything else
 that escapes is a bug of langue's and keeps its traceback.
+
+A text is written as the command line says it: `--overwrite`, `langue prepare TEXT -o STORE`. That is
+`message`; `str`, which Python shows, has `overwrite=True` and `langue.prepare("TEXT", "STORE")`.
 """
+
+from langue.base.wording import in_python
 
 
 class LangueError(Exception):
     """Bad input, a bad setting, or a machine that refuses (disk full, no permission)."""
 
     exit_code = 2
+
+    @property
+    def message(self) -> str:
+        """The text as the command line says it."""
+        return super().__str__()
+
+    def __str__(self) -> str:
+        return in_python(self.message)
 
 
 class NotFound(LangueError):
@@ -37,7 +50,7 @@ class Damaged(LangueError):
     """A file is cut, altered, or not what its name says."""
 
 
-class InvalidSetting(LangueError):
+class InvalidSetting(LangueError, ValueError):
     """An unknown setting, or a value out of its bounds."""
 
 

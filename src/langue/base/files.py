@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -31,6 +31,19 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise LangueError(f"cannot write {path}: {reason}; nothing was changed there") from error
+
+
+def refuse_same(output: Path, inputs: Iterable[Path | str]) -> None:
+    """Raise a `LangueError` if an output is one of the inputs, or a folder that holds one: call it before
+    anything is read."""
+    for name in inputs:
+        path = Path(name)
+        if output.exists() and path.exists() and output.samefile(path):
+            raise LangueError(
+                f"{output} is read: it cannot be written at the same time; choose another output"
+            )
+        if output.resolve() in path.resolve().parents:
+            raise LangueError(f"{output} holds {path}, which is read; choose another output")
 
 
 @contextlib.contextmanager

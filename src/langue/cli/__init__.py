@@ -62,7 +62,7 @@ VERBS = (
     doctor,
 )  # fmt: skip
 RENAMED_OPTIONS = {
-    "copied": {"--least": "--min-tokens", "--show": "--limit"},
+    "copied": {"--least": "--min-bytes", "--show": "--limit"},
     "fill": {"--append": "--num-masks"},
     "find": {"--show": "--limit"},
     "generate": {"--beams": "--num-beams"},
@@ -154,7 +154,7 @@ def run(arguments: list[str]) -> int:
         with _old_names_told():
             app(renamed_options(arguments, RENAMED_OPTIONS), prog_name="langue")
     except LangueError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(error.message, error.exit_code)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from langue.base.errors import LangueError
-from langue.cli.options import MOST, Json, Quiet, print_json, read_lines, text_of
+from langue.cli.options import MOST, Json, Quiet, TextField, print_json, read_lines, text_of
 
 NAME = "classify"
 
@@ -14,28 +14,37 @@ NAME = "classify"
 def command(
     model: Annotated[str, typer.Argument(help="Folder of a classifier.")],
     text: Annotated[
-        str, typer.Argument(metavar="TEXT|FILE", help="A text; a file, one text a line; - for lines.")
+        str,
+        typer.Argument(
+            metavar="TEXT|FILE", help="A text; a file, a text a line or a record each; - for standard input."
+        ),
     ],
     second: Annotated[str | None, typer.Argument(callback=text_of, help="The other text of a pair.")] = None,
     top: Annotated[int, typer.Option(min=1, max=MOST, help="How many labels to show for each text.")] = 1,
+    text_field: TextField = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Tell what a text is; of a file of pairs, each line is two texts with a tab between them."""
+    """Tell what a text is.
+
+    Of a file of pairs, each line is two texts with a tab between them, or a record has `text` and `second`.
+    """
     from langue.api.models.classifier import ClassifierModel
 
     held = ClassifierModel.load(model)
     if second is not None:
         examples = [[text, second]]
     elif text == "-" or Path(text).is_file():
-        examples = [line.split("\t") for line in read_lines(Path(text))]
+        examples = _read(text, held.texts, text_field)
     else:
         text_of(text)
         examples = [text.split("\t")]
     wrong = [number for number, example in enumerate(examples, 1) if len(example) != held.texts]
     if wrong:
         what = "one text" if held.texts == 1 else "two texts with a tab between them"
-        raise LangueError(f"line {wrong[0]} is not {what}, which {model} reads")
+        raise LangueError(
+            f"line {wrong[0]} is not {what}, which {model} reads, but {len(examples[wrong[0] - 1])}"
+        )
     found = [row[:top] for row in held.classify_all(examples)]
     if json:
         print_json(
@@ -47,3 +56,11 @@ def command(
         return
     for example, row in zip(examples, found, strict=True):
         print("  ".join(f"{label} {share:.1%}" for label, share in row) + "\t" + "\t".join(example))
+
+
+def _read(name: str, texts: int, text_field: str | None) -> list[list[str]]:
+    if texts == 1:
+        return [[text] for text in read_lines(name, text_field)]
+    from langue.corpus.read import read_pairs
+
+    return [list(pair) for pair in read_pairs(name)]

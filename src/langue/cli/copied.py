@@ -5,18 +5,19 @@ from typing import Annotated
 
 import typer
 
-from langue.cli.options import MOST, Json, Quiet, print_json, read_lines
+from langue.cli.options import MOST, Json, Quiet, TextField, print_json, read_lines
 
 NAME = "copied"
 
 
 def command(
     model: Annotated[Path, typer.Argument(help="Model folder of the family infinigram.")],
-    text: Annotated[Path, typer.Argument(help="UTF-8 file, one text; - for standard input.")],
-    min_tokens: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Tokens of a piece that counts as copied.")
-    ] = 8,
+    text: Annotated[Path, typer.Argument(help="One text, or records joined to one; - for standard input.")],
+    min_bytes: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Bytes of a piece that counts as copied.")
+    ] = 32,
     limit: Annotated[int, typer.Option(min=0, max=MOST, help="Pieces to show, the longest first.")] = 10,
+    text_field: TextField = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -24,7 +25,7 @@ def command(
     from langue import api
 
     found = api.InfiniGramModel.load(model).copied(
-        "\n".join(read_lines(text)), min_tokens=min_tokens, limit=limit
+        "\n".join(read_lines(text, text_field)), min_bytes=min_bytes, limit=limit
     )
     if json:
         print_json(found.to_json())

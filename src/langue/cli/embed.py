@@ -5,29 +5,36 @@ from typing import Annotated, Literal
 
 import typer
 
-from langue.base.files import atomic_file, check_file_free
-from langue.cli.options import Json, Quiet, print_json, read_lines
+from langue.cli.options import Json, Quiet, TextField, print_json, read_lines
 
 NAME = "embed"
 
 
 def command(
     model: Annotated[str, typer.Argument(help="Folder of a model that reads in both directions.")],
-    text: Annotated[Path, typer.Argument(help="UTF-8 file, one text a line; - for standard input.")],
+    text: Annotated[
+        Path,
+        typer.Argument(
+            help="One text a line, or a record each (.jsonl .json .csv .tsv .parquet); - for standard input."
+        ),
+    ],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="NumPy file to write.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     pooling: Annotated[
         Literal["mean", "cls"], typer.Option(help="Over all tokens, or [CLS] alone.")
     ] = "mean",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
+    text_field: TextField = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Make a vector of each line: to a .npy file, or as numbers between tabs."""
     from langue import api
+    from langue.base.files import atomic_file, check_file_free, refuse_same
 
-    if output is not None:
+    if output is not None:  # before the work, not after it
+        refuse_same(output, [text])
         check_file_free(output, overwrite=overwrite)
-    vectors = api.MaskedModel.load(model).embed(read_lines(text), pooling=pooling)
+    vectors = api.MaskedModel.load(model).embed(read_lines(text, text_field), pooling=pooling)
     if output is not None:
         import numpy as np
 

@@ -17,7 +17,7 @@ def command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Count a string of any length in the training text, and show where it stands."""
+    """Count a string of any length in the training text (the train split), and show where it stands."""
     from langue import api
 
     found = api.InfiniGramModel.load(model).find(text, limit=limit)

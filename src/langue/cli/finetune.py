@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from langue.cli.options import Json, Output, Overwrite, Quiet, Resume, is_first, print_json
+from langue.cli.options import Json, Output, Overwrite, Quiet, Resume, is_first, print_json, read_settings
 
 NAME = "finetune"
 
@@ -39,17 +39,17 @@ def command(
     """Teach an encoder to tell texts apart, or to tag tokens; the figures are those of several seeds."""
     from langue import api
 
-    found = api.finetune(
+    result = api.finetune(
         model,
         data,
         output,
         task=task,
         valid=valid,
         test=test,
-        assignments=settings or (),
         overwrite=overwrite,
         resume=resume,
+        **read_settings(settings, api.finetune),
     )
     if not is_first():  # of the processes of torchrun one speaks
         return
-    print_json(found.to_json()) if json else print(f"{found}\n{output}: written")
+    print_json(result.to_json()) if json else print(f"{result}\n{output}: written")

@@ -1,15 +1,17 @@
 """What several verbs share: `--json`, `--quiet`, and how a result reaches standard output."""
 
+import inspect
 import json
 import math
 import os
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from langue.base.errors import LangueError
+from langue.base.config import read_assignments
+from langue.base.errors import InvalidSetting, LangueError
 from langue.base.progress import silence
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
@@ -32,6 +34,10 @@ DocumentsRule = Annotated[
         metavar="RULE",
         help="How text files are cut: line, blank-line, form-feed, file, auto; left out: as in training.",
     ),
+]
+TextField = Annotated[
+    str | None,
+    typer.Option("--text-field", help="Field of JSON lines, JSON, CSV, TSV or Parquet that holds the text."),
 ]
 SplitName = Annotated[str, typer.Option("--split", help="Which documents: train, valid or test.")]
 
@@ -60,8 +66,8 @@ def text_of(value: str | None) -> str | None:
         (value or "").encode()
     except UnicodeEncodeError as error:
         raise LangueError(
-            f"{value!r} is not UTF-8: character {error.start}; put the text in a file and convert it, for "
-            "example with iconv"
+            f"{value!r} is not UTF-8: character {error.start + 1}; put the text in a file and convert it, "
+            "for example with iconv"
         ) from None
     return value
 
@@ -77,30 +83,29 @@ def is_first() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def read_settings(assignments: list[str] | None, verb: Callable[..., object]) -> dict[str, Any]:
+    """The `--set` of a command line as the settings that a function of the API takes by name.
+
+    Raises:
+        InvalidSetting: one has no `=`, or the name of something that is no setting but an argument.
+    """
+    settings = read_assignments(assignments or ())
+    for name in settings.keys() & inspect.signature(verb).parameters.keys():
+        raise InvalidSetting(f"unknown key {name}: langue families NAME lists what can be set")
+    return settings
+
+
 def print_json(value: Any) -> None:
     """One JSON value on standard output; infinities must already be null."""
     print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
 
 
-def read_lines(path: Path) -> list[str]:
-    """Lines of a UTF-8 file, or of standard input for `-`, without their ends.
+def read_lines(path: Path | str, text_field: str | None = None) -> list[str]:
+    """Texts of a file, or of standard input for `-`: a line each, or a record's text each.
 
     Raises:
-        LangueError: the file is missing, empty or not UTF-8 (the byte is named).
+        LangueError: the file is missing, empty, binary or not UTF-8 (the byte is named).
     """
-    try:
-        if str(path) != "-":
-            data = path.read_bytes()
-        elif sys.stdin is None:
-            raise LangueError("standard input is closed; name a file, or send text to it")
-        else:
-            data = sys.stdin.buffer.read()
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise LangueError(
-            f"{path} is not UTF-8: byte {error.start}; convert it, for example with iconv"
-        ) from None
-    lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
-    if lines == [""]:
-        raise LangueError(f"{path} is empty; name a file that holds text")
-    return lines
+    from langue.corpus.read import read_texts
+
+    return list(read_texts(str(path), text_field))

@@ -1,11 +1,20 @@
 """`langue prepare`: text files in, a token store and a report out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from langue.cli.options import Json, Output, Overwrite, Quiet, Settings, print_json
+from langue.cli.options import (
+    Json,
+    Output,
+    Overwrite,
+    Quiet,
+    Settings,
+    TextField,
+    print_json,
+    read_settings,
+)
 
 NAME = "prepare"
 
@@ -13,7 +22,10 @@ NAME = "prepare"
 def command(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="TEXT...", help="Files (.txt .md .jsonl .parquet, .gz, .zst), folders, or -."),
+        typer.Argument(
+            metavar="TEXT...",
+            help="Files (.txt .md .jsonl .json .csv .tsv .parquet; .gz .zst .xz .bz2), folders, or -.",
+        ),
     ],
     output: Output,
     recipe: Annotated[
@@ -22,10 +34,10 @@ def command(
     documents: Annotated[
         str | None, typer.Option(help="Where documents end: auto, file, line, blank-line or form-feed.")
     ] = None,
-    text_field: Annotated[
-        str | None, typer.Option(help="Field of JSON lines or Parquet that holds the text.")
+    text_field: TextField = None,
+    invalid: Annotated[
+        str | None, typer.Option(help="Invalid UTF-8, and records without text: error, skip or replace.")
     ] = None,
-    invalid: Annotated[str | None, typer.Option(help="Invalid UTF-8: error, skip or replace.")] = None,
     duplicates: Annotated[str | None, typer.Option(help="Exact duplicates: auto, keep or drop.")] = None,
     near_duplicates: Annotated[
         str | None, typer.Option(help="Near-duplicates: count, drop or ignore.")
@@ -38,7 +50,7 @@ def command(
         str | None,
         typer.Option(help="bpe, unigram, wordpiece, words, chars, bytes, whitespace, or a tokenizer.json."),
     ] = None,
-    vocabulary: Annotated[int | None, typer.Option(min=1, help="Entries of the vocabulary.")] = None,
+    vocabulary: Annotated[int | None, typer.Option(help="Entries of the vocabulary.")] = None,
     valid: Annotated[list[str] | None, typer.Option(help="File of the valid split; may be repeated.")] = None,
     test: Annotated[list[str] | None, typer.Option(help="File of the test split; may be repeated.")] = None,
     dropped: Annotated[
@@ -65,17 +77,16 @@ def command(
         "tokenizer.file": file,
         "tokenizer.vocabulary": vocabulary,
     }
-    given = {key: value for key, value in flags.items() if value is not None}
+    given: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
     report = api.prepare(
         inputs,
         output,
         recipe=recipe,
-        assignments=settings or (),
         valid=valid or (),
         test=test or (),
         dropped=dropped,
         overwrite=overwrite,
-        **given,
+        **read_settings(settings, api.prepare) | given,
     )
     if json:
         print_json(report.to_json())

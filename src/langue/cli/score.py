@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from langue.cli.options import Json, Quiet, print_json, read_lines
+from langue.cli.options import Json, Quiet, TextField, print_json, read_lines
 
 if TYPE_CHECKING:
     from langue.evaluation.pseudo import PseudoScore
@@ -19,8 +19,14 @@ NAME = "score"
 
 def command(
     model: Annotated[str, typer.Argument(help="Model folder.")],
-    text: Annotated[Path, typer.Argument(help="UTF-8 file, one text a line; - for standard input.")],
+    text: Annotated[
+        Path,
+        typer.Argument(
+            help="One text a line, or a record each (.jsonl .json .csv .tsv .parquet); - for standard input."
+        ),
+    ],
     per_token: Annotated[bool, typer.Option("--per-token", help="Show the bits of every token too.")] = False,
+    text_field: TextField = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -34,9 +40,9 @@ def command(
     held = api.load(model)
     masked = isinstance(held, api.MaskedModel)
     scores: Sequence[Score | PseudoScore] = (
-        held.pseudo_score_all(read_lines(text))
+        held.pseudo_score_all(read_lines(text, text_field))
         if isinstance(held, api.MaskedModel)
-        else api.CausalModel(held.folder.require(Causal)).score_all(read_lines(text))
+        else api.CausalModel(held.folder.require(Causal)).score_all(read_lines(text, text_field))
     )
     if json:
         print_json([score.to_json(per_token=per_token) for score in scores])

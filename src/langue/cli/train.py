@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from langue.base.errors import LangueError
-from langue.cli.options import Json, Overwrite, Quiet, Resume, Settings, is_first, print_json
+from langue.cli.options import Json, Overwrite, Quiet, Resume, Settings, is_first, print_json, read_settings
 
 NAME = "train"
 
@@ -50,9 +50,10 @@ def command(
     from langue import api
 
     assignments = [*(settings or ()), *([f"memory={memory}"] if memory is not None else [])]
+    chosen = read_settings(assignments, api.train)
     if dry_run:
-        found = api.estimate(recipe, data, assignments=assignments)
-        print_json(found.to_json()) if json else print(found)
+        estimate = api.estimate(recipe, data, **chosen)
+        print_json(estimate.to_json()) if json else print(estimate)
         return
     if output is None:
         raise LangueError("name the folder to write: -o MODEL")
@@ -61,9 +62,9 @@ def command(
         data,
         output,
         valid=valid,
-        assignments=assignments,
         overwrite=overwrite,
         resume=resume,
+        **chosen,
     )
     if not is_first():  # of the processes of torchrun one speaks
         return

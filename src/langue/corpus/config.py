@@ -1,7 +1,9 @@
 """How a corpus is read: the `[data]` section of a recipe."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
 
 from langue.base.bounds import Fraction
 from langue.base.config import Config
@@ -21,7 +23,8 @@ class DataConfig(Config, frozen=True):
 
     # auto: records for JSON lines and Parquet; for text, see `langue.corpus.read.resolve`
     documents: Literal["auto", "file", "line", "blank-line", "form-feed"] = "auto"
-    text_field: str = "text"  # what data sets on model hubs call it
+    # Of records; None is "text", as data sets on model hubs call it. A name is an error in a file without.
+    text_field: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     invalid: Literal["error", "skip", "replace"] = "error"  # a wrong encoding should not pass unseen
     # auto: kept where documents are lines or the split is given by files, so that published set-ups
     # come out exactly; dropped elsewhere, so that no model is praised for what it has seen
@@ -34,7 +37,7 @@ class DataConfig(Config, frozen=True):
     seed: int = 0  # of the split
     normalization: Normalization = Normalization()
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if self.valid_fraction + self.test_fraction >= 1:
             raise ValueError(
                 "valid_fraction and test_fraction leave nothing to train on; keep their sum below 1"

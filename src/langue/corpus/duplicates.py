@@ -5,15 +5,27 @@ however many documents there are.
 """
 
 import hashlib
+import re
 import sqlite3
+import zlib
 
 import numpy as np
+import numpy.typing as npt
 
 from langue.base.errors import MissingExtra
 from langue.base.seeds import generator
 
-BANDS, ROWS = 8, 8  # texts meet in a band at a Jaccard index of about (1/8)^(1/8) = 0.77
-_ENDS = str.maketrans(dict.fromkeys(".!?。！？…；;", "\n"))  # of sentences
+SKETCH = 64  # numbers of a sketch, each equal in two texts as often as their runs are shared
+BANDS, ROWS = 12, 2  # made of the first of them; texts meet in one with 97 % at a Jaccard index of 0.5
+ENOUGH = 24  # equal numbers: an index of 0.375, where each text shares more than half of its runs
+RUN = 3  # words that are compared together: one word changed of ten leaves most as they were
+RUNS = 256  # that stand for a text
+PART = 1 << 16  # characters whose words are held at a time
+MIXER = np.uint64(0x9E3779B97F4A7C15)
+_CJK = "\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
+
+Hashes = npt.NDArray[np.uint64]
 
 
 def _database(table: str) -> sqlite3.Connection:
@@ -56,10 +68,12 @@ def available() -> bool:
 
 
 class NearDuplicates:
-    """Texts that share most of their sentences with an earlier one.
+    """Texts that share more than half of what they say with an earlier one, single sentences included.
 
-    The sets compared are sentences (and lines): cheap to cut in any language, and an edit touches
-    only the sentences it stands in.
+    The sets compared are runs of three words, or of three Chinese or Japanese characters (Broder 1997);
+    blanks, marks and capitals make no difference. Of a long text the runs with the smallest hashes stand for
+    all, so that a document costs the same whatever its length. Texts that meet in a band are candidates; of
+    those the sketches tell how much is shared.
 
     Raises:
         MissingExtra: the MinHash library is not installed.
@@ -68,24 +82,63 @@ class NearDuplicates:
     def __init__(self) -> None:
         if not available():
             raise MissingExtra("rensa", "data", "finding near-duplicates")
-        self._database = _database("bands (key INTEGER PRIMARY KEY)")
-        self._multipliers = generator(0, "bands").integers(2**64, size=(BANDS, ROWS), dtype=np.uint64)
+        self._database = _database("bands (key INTEGER PRIMARY KEY, document INTEGER)")
+        self._database.execute("CREATE TABLE sketches (document INTEGER PRIMARY KEY, sketch BLOB)")
+        self._count = 0
+        random = generator(0, "bands")
+        self._of_run = random.integers(2**64, size=RUN, dtype=np.uint64)
+        self._of_band = random.integers(2**64, size=(BANDS, ROWS), dtype=np.uint64)
 
     def add(self, text: str) -> bool:
         """Remember a text; whether one much like it was seen before."""
         from rensa import RMinHash
 
-        sentences = [part for part in set(text.translate(_ENDS).split("\n")) if part and not part.isspace()]
-        if not sentences:
+        runs = self._runs(text)
+        if not len(runs):
             return False
-        sketch = RMinHash(num_perm=BANDS * ROWS, seed=1)
-        sketch.update(sentences)
-        bands = np.array(sketch.digest(), np.uint64).reshape(BANDS, ROWS)
+        minhash = RMinHash(num_perm=SKETCH, seed=1)
+        minhash.update([str(run) for run in runs.tolist()])
+        sketch = np.array(minhash.digest(), np.uint32)
         # Multilinear hashing, modulo 2^64 (Lemire and Kaser 2014), with multipliers of each band's own.
-        keys = (bands * self._multipliers).sum(1, dtype=np.uint64).view(np.int64)
-        rows = [(key,) for key in keys.tolist()]
-        new = self._database.executemany("INSERT OR IGNORE INTO bands VALUES (?)", rows).rowcount
-        return new < BANDS
+        bands = sketch[: BANDS * ROWS].astype(np.uint64).reshape(BANDS, ROWS)
+        keys = (bands * self._of_band).sum(1, dtype=np.uint64).view(np.int64).tolist()
+        near = self._meets(keys, sketch)
+        rows = [(key, self._count) for key in keys]
+        self._database.executemany("INSERT OR IGNORE INTO bands VALUES (?, ?)", rows)
+        self._database.execute("INSERT INTO sketches VALUES (?, ?)", (self._count, sketch.tobytes()))
+        self._count += 1
+        return near
+
+    def _runs(self, text: str) -> Hashes:
+        """Hashes of the different runs of a text, at most `RUNS` of them."""
+        kept = np.empty(0, np.uint64)
+        before = np.empty(0, np.uint64)  # the last words of the part before
+        for begin in range(0, len(text), PART):
+            words = _WORD.findall(text[begin : begin + PART].lower())
+            hashes = np.fromiter((zlib.crc32(word.encode()) for word in words), np.uint64, len(words))
+            hashes = np.concatenate([before, hashes])
+            before = hashes[-(RUN - 1) :]
+            kept = np.concatenate([kept, self._joined(hashes)])
+            if len(kept) > RUNS:
+                kept = np.unique(kept)[:RUNS]
+        if not len(kept) and len(before):  # too short for a run
+            return before.sum(keepdims=True)
+        return np.unique(kept)
+
+    def _joined(self, hashes: Hashes) -> Hashes:
+        """A well-mixed hash of every run of words."""
+        count = max(len(hashes) - RUN + 1, 0)
+        total = np.zeros(count, np.uint64)
+        for offset, multiplier in enumerate(self._of_run):
+            total += hashes[offset : offset + count] * (multiplier | np.uint64(1))
+        return (total ^ (total >> np.uint64(31))) * MIXER
+
+    def _meets(self, keys: list[int], sketch: npt.NDArray[np.uint32]) -> bool:
+        """Whether one of the texts in these bands shares enough with a sketch."""
+        marks = ",".join("?" * len(keys))
+        met = f"SELECT document FROM bands WHERE key IN ({marks})"
+        rows = self._database.execute(f"SELECT sketch FROM sketches WHERE document IN ({met})", keys)
+        return any(np.count_nonzero(np.frombuffer(other, np.uint32) == sketch) >= ENOUGH for (other,) in rows)
 
     def close(self) -> None:
         self._database.close()

@@ -4,6 +4,7 @@ Tab-separated: the text, then its label; of pairs, two texts and the label. JSON
 `text` and `label`; of pairs, `text`, `second` and `label`. A label is text, whatever it looks like.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from typing import NamedTuple
 from langue.base.errors import LangueError
 from langue.base.files import parse_json
 from langue.base.progress import log
-from langue.corpus.read import Source, open_source
+from langue.corpus.sources import Source, open_source
 
 JSON_LINES = (".jsonl", ".ndjson")
 
@@ -74,4 +75,10 @@ def _record(line: str, texts: int, location: str) -> Example:
     missing = [name for name in (*names, "label") if not isinstance(record, dict) or name not in record]
     if missing:
         raise LangueError(f"{location} has no {missing[0]}; write {', '.join((*names, 'label'))}")
-    return Example(tuple(str(record[name]) for name in names), str(record["label"]).strip(), location)
+    wrong = [name for name in names if not isinstance(record[name], str)]
+    if wrong:
+        raise LangueError(f"{location}: {wrong[0]} is no text but {json.dumps(record[wrong[0]])[:40]}")
+    label = record["label"]
+    if isinstance(label, bool) or not isinstance(label, str | int | float):
+        raise LangueError(f"{location}: the label is neither text nor a number but {json.dumps(label)[:40]}")
+    return Example(tuple(record[name] for name in names), str(label).strip(), location)

@@ -11,21 +11,22 @@ Split = str
 
 
 class Ledger:
-    """Counts what happens to documents on their way into a store.
+    """Counts what happens to documents on their way into a store."""
 
-    Args:
-        dropped: an open file that receives each dropped document as a JSON line.
-    """
-
-    def __init__(self, dropped: BinaryIO | None = None) -> None:
+    def __init__(self) -> None:
         self.read = Counter[str]()
         self.kept: dict[Split, Counter[str]] = {}
         self.dropped: dict[str, Counter[str]] = {}
         self.changed = Counter[str]()
         self.leaks = Counter[str]()
         self.rules: dict[str, str] = {}  # source → where its documents ended
+        self.lines = 0  # read whole, of text and JSON lines
         self.near_duplicates: int | None = None  # None: not counted
-        self._file = dropped
+        self._file: BinaryIO | None = None
+
+    def write_dropped(self, file: BinaryIO) -> None:
+        """Write each document that is dropped from now on to an open file, as a JSON line."""
+        self._file = file
 
     def drop(self, document: Document, reason: str) -> None:
         """Count a document as lost for a reason, and write it out if the user asked for that."""
@@ -35,6 +36,12 @@ class Ledger:
         if self._file is not None:
             row = {**document._asdict(), "reason": reason}
             self._file.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+
+    def miss(self, document: Document, reason: str) -> None:
+        """`drop` what is wrong in its file, and so was not read as a document yet."""
+        self.read["documents"] += 1
+        self.read["bytes"] += size(document.text)
+        self.drop(document, reason)
 
     def keep(self, split: Split, document: Document) -> None:
         counter = self.kept.setdefault(split, Counter())

@@ -12,7 +12,8 @@ from langue.corpus import duplicates
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger, size
-from langue.corpus.read import Source, read
+from langue.corpus.read import LONG, read
+from langue.corpus.sources import Source
 from langue.corpus.split import assign
 
 Assigned = tuple[str, Document]  # (split, document)
@@ -119,15 +120,28 @@ def check_splits(ledger: Ledger, config: DataConfig) -> None:
         for split in ("train", "valid", "test")
     }
     total = sum(documents.values())
+    dropped = {reason: counter["documents"] for reason, counter in ledger.dropped.items()}
+    why = "; dropped: " + ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
     if total == 0:
-        dropped = sum(counter["documents"] for counter in ledger.dropped.values())
-        reason = f" ({dropped} empty or dropped)" if dropped else ""
-        raise LangueError(f"there is no text to prepare{reason}; give files that hold some")
+        raise LangueError(f"there is no text to prepare{why if dropped else ''}; give files that hold some")
     shares = {"valid": config.valid_fraction, "test": config.test_fraction, "train": 1.0}
     empty = [split for split, count in documents.items() if count == 0 and shares[split] > 0]
     if empty:
         raise LangueError(
-            f"not enough text for a split: of {total} documents none came to {' and '.join(empty)}. "
-            "Give more text, say where documents end (--documents line), name files (--valid FILE "
-            "--test FILE), or raise the shares (--set data.valid_fraction=0.2 --set data.test_fraction=0.2)"
+            f"not enough text for a split: of {total} documents none came to {' and '.join(empty)}"
+            f"{why if dropped else ''}. {_remedy(ledger, total, sum(dropped.values()))}name files "
+            "(--valid FILE --test FILE), or raise the shares (--set data.valid_fraction=0.2 "
+            "--set data.test_fraction=0.2)"
         )
+
+
+def _remedy(ledger: Ledger, total: int, dropped: int) -> str:
+    """What to do about too few documents, by why there are so few."""
+    size = sum(counter["bytes"] for counter in ledger.kept.values()) // total
+    if dropped > total:
+        return "Most of what was read is gone: keep what repeats (--duplicates=keep), give other text, "
+    if 0 < ledger.lines <= ledger.read["files"] + ledger.changed["lines cut for their length"]:
+        return f"The text is one line, documents are {size:,} bytes long: cut it into lines first, "
+    if size > LONG:
+        return f"Documents are {size:,} bytes long: say where they end (--documents line or blank-line), "
+    return "Give more text, say where documents end (--documents line), "

@@ -1,84 +1,52 @@
 """Readers: files, folders and standard input as a stream of documents.
 
-Plain text and Markdown (anything not known otherwise), JSON lines, Parquet; each of them packed
-with gzip or Zstandard. No reader holds more than one document, and none of those grows past
-`LARGEST`: a longer one is cut at a line end, and counted.
+Plain text and Markdown (anything not known otherwise), JSON lines, JSON, CSV, TSV and Parquet; each of
+them packed with gzip, Zstandard, xz or bzip2. No reader holds more than one document, and none of those
+grows past `LARGEST`: a longer one is cut at a line end, and counted.
 """
 
-import gzip
-import io
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from langue.base.errors import LangueError, MissingExtra
-from langue.base.files import parse_json
+from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger
+from langue.corpus.lines import LARGEST, Lines, binary, decode, whole_characters
+from langue.corpus.records import (
+    Kind,
+    has_field,
+    kind_of,
+    read_json,
+    read_json_lines,
+    read_parquet,
+    read_table,
+)
+from langue.corpus.sources import HEAD, Source, check_text_field, collect, open_source
+from langue.corpus.sources import find as find  # for who reads files alone
 
-LARGEST = 16 << 20  # bytes of one document: a few of them in flight stay far below 500 MB
-HEAD_BYTES = 1 << 16  # bytes looked at to tell binary from text, and to find form feeds
-TEXT = (".txt", ".text", ".md", ".markdown")
-RECORDS = (".jsonl", ".ndjson", ".parquet")
-PACKED = (".gz", ".zst")
 SEPARATORS = (b"\x0c", b"\x1e")  # form feed; record separator, its heir in ASCII
 MANY = 20  # from so many files on, each is a document of its own
 PIECES = 400  # passages a small corpus is cut into at least, so that every split gets some
 PASSAGE = (100, 4096)  # bytes of the smallest and the largest passage aimed at
+LONG = 32 << 10  # bytes from which on a passage is cut within a line: no paragraph is so long
+# Where such a line is cut best: after a sentence, in bytes of UTF-8 (`。`, `！`, `？`); else after a blank.
+_SENTENCE = re.compile(rb"[.!?][\"')\]]*\s|\xe3\x80\x82|\xef\xbc[\x81\x9f]")
+_BLANK = re.compile(rb"\s")
+# How files begin that are no text, and what to tell of them.
+OTHERS = {
+    b"PK\x03\x04": "a zip archive; unpack it first",
+    b"7z\xbc\xaf": "a 7z archive; unpack it first",
+    b"Rar!": "a RAR archive; unpack it first",
+    b"\x04\x22\x4d\x18": "packed with lz4; unpack it first",
+    b"\x1f\x8b": "packed twice; unpack it first",
+    b"%PDF-": "a PDF; take the text out of it first",
+    b"\xff\xfe": "UTF-16; convert it: iconv -f UTF-16 -t UTF-8",
+    b"\xfe\xff": "UTF-16; convert it: iconv -f UTF-16 -t UTF-8",
+}
 
 Piece = tuple[int, bytes]  # byte offset in the (unpacked) file, raw bytes of a document
-
-
-class Source(NamedTuple):
-    """A file to read: the name the user knows, and where its bytes are."""
-
-    name: str
-    path: Path
-
-    @property
-    def suffix(self) -> str:
-        """Suffix of the file once unpacked: `.jsonl` for `news.jsonl.gz`."""
-        suffixes = [suffix.lower() for suffix in Path(self.name).suffixes]
-        while suffixes and suffixes[-1] in PACKED:
-            suffixes.pop()
-        return suffixes[-1] if suffixes else ""
-
-
-def find(inputs: Sequence[str], ledger: Ledger | None = None) -> list[Source]:
-    """The files behind paths: a folder stands for the text files below it, in the order of names.
-
-    Raises:
-        LangueError: a path does not exist, or a folder holds no text file.
-    """
-    sources: list[Source] = []
-    for name in inputs:
-        path = Path(name)
-        if path.is_dir():
-            sources += _walk(path, ledger)
-        elif path.exists():
-            sources.append(Source(name, path))
-        else:
-            raise LangueError(f"no file {name}")
-    return sources
-
-
-def _walk(folder: Path, ledger: Ledger | None) -> list[Source]:
-    sources: list[Source] = []
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file() or any(part.startswith(".") for part in path.relative_to(folder).parts):
-            continue
-        source = Source(str(path), path)
-        if source.suffix in (*TEXT, *RECORDS):
-            sources.append(source)
-        elif ledger is not None:
-            ledger.read["files passed over"] += 1
-    if not sources:
-        raise LangueError(f"no text files in {folder} (looked for {', '.join((*TEXT, *RECORDS))})")
-    return sources
 
 
 def read(sources: Sequence[Source], config: DataConfig, ledger: Ledger) -> Iterator[Document]:
@@ -94,30 +62,109 @@ def read(sources: Sequence[Source], config: DataConfig, ledger: Ledger) -> Itera
             log.warning("%s is empty", source.name)
 
 
-def _documents(
-    source: Source, config: DataConfig, ledger: Ledger, *, several: int, total: int
-) -> Iterator[Document]:
-    if source.suffix == ".parquet":
-        ledger.rules[source.name] = "record"
-        yield from _parquet(source, config)
-        return
+def read_texts(name: str, text_field: str | None = None) -> Iterator[str]:
+    """The texts of a file, as every verb reads them: those of records, else its lines.
+
+    Args:
+        name: a file, a folder, or `-` for standard input.
+        text_field: of records; None is "text".
+
+    Raises:
+        LangueError: the file is missing, empty, binary, damaged or not UTF-8; a record has no such field.
+    """
+    empty = True
+    with collect([name], text_field=text_field) as sources:
+        check_text_field(sources, text_field)
+        for source in sources:
+            for text in _texts(source, text_field):
+                empty = False
+                yield text
+    if empty:
+        raise LangueError(f"{name} is empty; name a file that holds text")
+
+
+def read_pairs(name: str) -> Iterator[tuple[str, ...]]:
+    """The two texts each of a file of pairs: `text` and `second` of records, else columns between tabs.
+
+    Raises:
+        LangueError: as `read_texts`.
+    """
+    empty = True
+    with collect([name]) as sources:
+        for source in sources:
+            for pair in _pairs(source):
+                empty = False
+                yield pair
+    if empty:
+        raise LangueError(f"{name} is empty; name a file that holds text")
+
+
+def _texts(source: Source, text_field: str | None, kind: Kind | None = None) -> Iterator[str]:
+    config = DataConfig(documents="line", text_field=text_field)
+    for document in _documents(source, config, Ledger(), several=1, total=0, kind=kind):
+        yield document.text
+
+
+def _pairs(source: Source) -> Iterator[tuple[str, ...]]:
     with open_source(source) as file:
-        head = file.read(HEAD_BYTES)
-        if b"\0" in head:
-            raise LangueError(
-                f"{source.name} is binary (a NUL byte at {head.index(0)}); if it is UTF-16, convert it"
-            )
-        stream = Lines(file, head, ledger)
-        if source.suffix in RECORDS:
-            ledger.rules[source.name] = "record"
-            yield from _json_lines(source, config, ledger, stream)
+        head = file.read(HEAD)
+    kind = kind_of(source.suffix, head, None)
+    if kind == "text" or (kind == "table" and not has_field(source.suffix, head, None)):
+        yield from (tuple(line.split("\t")) for line in _texts(source, None, "text"))
+    else:
+        yield from zip(_texts(source, None), _texts(source, "second"), strict=True)
+
+
+def _documents(
+    source: Source,
+    config: DataConfig,
+    ledger: Ledger,
+    *,
+    several: int,
+    total: int,
+    kind: Kind | None = None,
+) -> Iterator[Document]:
+    name = source.name
+    with open_source(source) as file:
+        head = file.read(HEAD)
+        kind = kind or kind_of(source.suffix, head, config.text_field)
+        ledger.rules[name] = "record"
+        if kind == "parquet":
+            yield from read_parquet(name, source.path, config, ledger)
             return
-        rule = resolve(config.documents, head, several)
-        ledger.rules[source.name] = rule
-        for number, (offset, data) in enumerate(_pieces(rule, stream, total, ledger), 1):
-            text = _decode(source, offset, data, config, ledger)
-            if text is not None:
-                yield Document(text, f"{source.name}:{number}", source.name)
+        _refuse_others(name, head, config)
+        if kind == "json":
+            yield from read_json(name, config, ledger, head, file)
+            return
+        lines = Lines(file, head, ledger)
+        if kind == "lines":
+            yield from read_json_lines(name, config, ledger, lines)
+        elif kind == "table":
+            yield from read_table(name, source.suffix, config, ledger, lines)
+        else:
+            yield from _passages(
+                source, config, ledger, lines, resolve(config.documents, head, several), total
+            )
+
+
+def _refuse_others(name: str, head: bytes, config: DataConfig) -> None:
+    for begin, what in OTHERS.items():
+        if head.startswith(begin):
+            raise LangueError(f"{name} is {what}")
+    if config.invalid == "error" and b"\0" in head:
+        raise LangueError(binary(name, head.index(0)))
+
+
+def _passages(
+    source: Source, config: DataConfig, ledger: Ledger, lines: Lines, rule: str, total: int
+) -> Iterator[Document]:
+    """Documents of plain text."""
+    name = source.name
+    ledger.rules[name] = rule
+    for number, (offset, data) in enumerate(_pieces(rule, lines, total, ledger), 1):
+        text = decode(name, offset, data, config, ledger)
+        if text is not None:
+            yield Document(text, f"{name}:{number}", name)
 
 
 def resolve(rule: str, head: bytes, several: int) -> str:
@@ -131,37 +178,6 @@ def resolve(rule: str, head: bytes, several: int) -> str:
     if any(line.strip(b"\r\n") in SEPARATORS for line in head.splitlines()):
         return "form-feed"
     return "file" if several >= MANY else "passage"
-
-
-class Lines:
-    """The lines of a binary file whose head was already read, each with its end.
-
-    A line longer than `LARGEST` comes in parts, cut between characters, and is counted.
-    """
-
-    def __init__(self, file: BinaryIO, head: bytes, ledger: Ledger) -> None:
-        self._file = file
-        self._head = head
-        self._ledger = ledger
-
-    def __iter__(self) -> Iterator[bytes]:
-        *lines, rest = self._head.split(b"\n")
-        for line in lines:
-            yield line + b"\n"
-        while line := rest + self._file.readline(LARGEST):
-            rest = b""
-            if len(line) >= LARGEST and not line.endswith(b"\n"):
-                line, rest = _whole_characters(line)
-                self._ledger.changed["lines cut for their length"] += 1
-            yield line
-
-
-def _whole_characters(data: bytes) -> tuple[bytes, bytes]:
-    """The whole UTF-8 characters at the start of `data`, and the bytes of one that is cut short."""
-    last = len(data) - 1
-    while last > len(data) - 4 and data[last] & 0xC0 == 0x80:
-        last -= 1
-    return (data, b"") if data[last] < 0x80 else (data[:last], data[last:])
 
 
 def _pieces(rule: str, lines: Lines, total: int, ledger: Ledger) -> Iterator[Piece]:
@@ -179,10 +195,37 @@ def _pieces(rule: str, lines: Lines, total: int, ledger: Ledger) -> Iterator[Pie
         "blank-line": lambda line, size: not line.strip(),
         "passage": lambda line, size: size >= passage and (not line.strip() or size >= 2 * passage),
     }
-    yield from _group_lines(lines, ends[rule], ledger)
+    shortened = _shortened(lines, passage, ledger) if rule == "passage" else lines
+    yield from _group_lines(shortened, ends[rule], ledger)
 
 
-def _group_lines(lines: Lines, ends: Callable[[bytes, int], bool], ledger: Ledger) -> Iterator[Piece]:
+def _shortened(lines: Iterable[bytes], size: int, ledger: Ledger) -> Iterator[bytes]:
+    """Lines, of which those that no paragraph would fill come in parts of `size` bytes to twice that."""
+    for line in lines:
+        if len(line) <= LONG:
+            yield line
+            continue
+        ledger.changed["lines cut for their length"] += 1
+        begin = 0
+        while begin < len(line):
+            end = _end_of_part(line, begin, size)
+            yield line[begin:end]
+            begin = end
+
+
+def _end_of_part(line: bytes, begin: int, size: int) -> int:
+    low, high = begin + size, begin + 2 * size
+    if high >= len(line):
+        return len(line)
+    for pattern in (_SENTENCE, _BLANK):
+        if match := pattern.search(line, low, high):
+            return match.end()
+    return begin + len(whole_characters(line[begin:high])[0])
+
+
+def _group_lines(
+    lines: Iterable[bytes], ends: Callable[[bytes, int], bool], ledger: Ledger
+) -> Iterator[Piece]:
     """Lines gathered into documents; a separator line that is blank belongs to neither side."""
     offset, size = 0, 0
     gathered: list[bytes] = []
@@ -202,130 +245,3 @@ def _group_lines(lines: Lines, ends: Callable[[bytes, int], bool], ledger: Ledge
         size += len(line)
     if gathered:
         yield offset, b"".join(gathered)
-
-
-def _decode(source: Source, offset: int, data: bytes, config: DataConfig, ledger: Ledger) -> str | None:
-    """Text of a document less its last line end, in whose place the end of the document stands."""
-    if offset == 0:
-        data = data.removeprefix(b"\xef\xbb\xbf")
-    data = data.removesuffix(b"\n").removesuffix(b"\r")
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        location = f"{source.name}: byte {offset + error.start} is not UTF-8"
-        if config.invalid == "error":
-            raise LangueError(
-                f"{location}; convert the file, or pass --invalid skip or --invalid replace"
-            ) from None
-        text = data.decode(errors="replace")
-        if config.invalid == "skip":
-            log.warning("%s: the document is skipped", location)
-            ledger.read["documents"] += 1
-            ledger.read["bytes"] += len(data)
-            ledger.drop(Document(text, f"{source.name}:byte {offset}", source.name), "invalid UTF-8")
-            return None
-        log.warning("%s: replaced by U+FFFD", location)
-        ledger.changed["documents with invalid UTF-8 replaced"] += 1
-        return text
-
-
-def _json_lines(source: Source, config: DataConfig, ledger: Ledger, lines: Lines) -> Iterator[Document]:
-    offset = 0
-    for number, line in enumerate(lines, 1):
-        start, offset = offset, offset + len(line)
-        if not line.strip():
-            continue
-        if len(line) > LARGEST - 4 and not line.endswith(b"\n"):
-            raise LangueError(f"{source.name}: line {number} is over {LARGEST >> 20} MB long")
-        decoded = _decode(source, start, line, config, ledger)
-        if decoded is None:
-            continue
-        record = parse_json(decoded, f"{source.name}: line {number}")
-        text = record.get(config.text_field) if isinstance(record, dict) else None
-        if not isinstance(text, str):
-            known = ", ".join(record) if isinstance(record, dict) else "no fields"
-            location = f"{source.name}: line {number}"
-            raise LangueError(
-                f"{location} has no text in field {config.text_field!r} ({known}); pass --text-field"
-            )
-        yield Document(text, f"{source.name}:{number}", source.name)
-
-
-def _parquet(source: Source, config: DataConfig) -> Iterator[Document]:
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError:
-        raise MissingExtra("pyarrow", "data", f"reading {source.name}") from None
-    number = 0
-    try:
-        with parquet.ParquetFile(source.path) as file:
-            if config.text_field not in file.schema_arrow.names:
-                known = ", ".join(file.schema_arrow.names)
-                raise LangueError(
-                    f"{source.name} has no column {config.text_field!r} ({known}); pass --text-field"
-                )
-            for batch in file.iter_batches(batch_size=256, columns=[config.text_field]):
-                for text in batch.column(0).to_pylist():
-                    number += 1
-                    if not isinstance(text, str):
-                        raise LangueError(f"{source.name}: row {number} of {config.text_field!r} is not text")
-                    yield Document(text, f"{source.name}:{number}", source.name)
-    except ArrowException as error:
-        raise LangueError(f"{source.name} is not a whole Parquet file: {error}") from None
-
-
-@contextmanager
-def open_source(source: Source) -> Iterator[BinaryIO]:
-    """The unpacked bytes of a file; damage inside is named, wherever reading meets it."""
-    packing = Path(source.name).suffix.lower()
-    try:
-        with source.path.open("rb") as raw:
-            if packing == ".gz":
-                yield cast(BinaryIO, gzip.GzipFile(fileobj=raw))
-            elif packing == ".zst":
-                yield cast(BinaryIO, io.BufferedReader(_Zstandard(source.name, raw), 1 << 20))
-            else:
-                yield raw
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise LangueError(f"{source.name} is damaged or cut short: {error}") from None
-
-
-class _Zstandard(io.RawIOBase):
-    """Unpacked bytes of a Zstandard file; unlike the library's own reader, it notices a cut end."""
-
-    def __init__(self, name: str, file: BinaryIO) -> None:
-        try:
-            import zstandard
-        except ImportError:
-            raise MissingExtra("zstandard", "data", f"reading {name}") from None
-        self._file = file
-        self._library = zstandard
-        self._frame: Any = None  # the frame being unpacked; None between frames
-        self._packed = b""
-        self._ready = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._ready:
-            self._packed = self._packed or self._file.read(1 << 17)
-            if not self._packed:
-                if self._frame is not None:
-                    raise EOFError("the last frame is not complete")
-                return 0
-            self._unpack()
-        size = min(len(buffer), len(self._ready))
-        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
-        return size
-
-    def _unpack(self) -> None:
-        if self._frame is None:
-            self._frame = self._library.ZstdDecompressor().decompressobj()
-        try:
-            self._ready = self._frame.decompress(self._packed)
-        except self._library.ZstdError as error:
-            raise EOFError(str(error)) from None
-        self._packed = b""
-        if self._frame.eof:
-            self._packed, self._frame = self._frame.unused_data, None

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.files import parse_json
-from langue.corpus.read import Source, open_source
+from langue.corpus.sources import Source, open_source
 
 Format = Literal["conll", "conllu", "jsonl"]
 UNKNOWN = "?"
@@ -41,7 +41,7 @@ class TaggedConfig(Config, frozen=True):
     # `CONLL` by their number; word and upos in CoNLL-U; word and tag (tokens and tags) in JSON lines.
     columns: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if self.columns and (len(self.columns) < 2 or self.columns[0] != "word"):
             raise ValueError('columns start with "word" and end with the tag')
 
@@ -173,7 +173,7 @@ def _conll(
                 raise LangueError(
                     f"{name}: line {number} has {_columns(sum(map(bool, row)))}, not "
                     f"{' or '.join(map(str, sorted(widths)))} ({', '.join(columns)})"
-                    + ("" if tags else "; plain text is read with --format text")
+                    + ("" if tags else "; plain text is read with --format=text")
                 )
             widths = {len(row)}  # the rest of the file must be like its first token
             rows.append(row)

@@ -1,22 +1,29 @@
 """What of a text stands in the training text: where a string occurs, and how much was copied.
 
-Both ask an `infinigram` model, which is the training text with an index. They see tokens: a string is
-found where its tokens stand, with or without a space before it. Over the tokenizers `bytes` and `chars`
-that is every place; over words and subwords, every place that begins and ends between tokens.
+Both ask a model that keeps its training text, `infinigram`, and look at bytes: they give the same whatever
+the tokenizer. Over one that loses text, such as `whitespace`, the training text is what its tokens spell.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from langue.base.arrays import Array
 from langue.base.errors import LangueError
-from langue.models.counts.infinigram import InfiniGram
+from langue.base.groups import group_by_size
+from langue.models.counts.suffix_array import matching_statistics
 from langue.models.folder import ModelFolder
 from langue.protocols import Searchable
 from langue.tokens.tokenizer import Tokenizer
 
-AROUND = 12  # tokens shown before and after an occurrence
+CONTEXT = 40  # characters shown before and after an occurrence
+MIN_BYTES = 32  # of a copied piece: six words of English, eleven characters of Chinese
+BLOCK_BYTES = 1 << 20  # of the training text, looked through at a time
+BETWEEN = b"\xff"  # documents: a byte that no text holds
+BASE = 0x9E3779B97F4A7C15  # of the hash of a window: odd, so that it has an inverse
+SEARCHED = "the train split (valid and test are not searched)"
 
 
 @dataclass(frozen=True)
@@ -33,18 +40,21 @@ class Found:
     """All places where a string stands."""
 
     text: str
-    count: int
+    count: int  # those that overlap are counted each
     documents: int  # in which it stands
     occurrences: list[Occurrence]  # the first few
+    split: str = "train"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     def __str__(self) -> str:
-        lines = [f"{self.text!r}: {self.count:,} times in {self.documents:,} documents"]
-        for place in self.occurrences:
-            shown = f"{place.before}[{self.text}]{place.after}".replace("\n", "\\n")
-            lines.append(f"{place.document:>8}  {shown}")
+        times = f"{self.count:,} time{'' if self.count == 1 else 's'}"
+        documents = f"{self.documents:,} document{'' if self.documents == 1 else 's'}"
+        lines = [f"{self.text!r}: {times} in {documents} of {SEARCHED}"]
+        for occurrence in self.occurrences:
+            shown = f"{occurrence.before}[{self.text}]{occurrence.after}".replace("\n", "\\n")
+            lines.append(f"{occurrence.document:>8}  {shown}")
         return "\n".join(lines)
 
 
@@ -53,7 +63,7 @@ class Span:
     """A piece of a text that stands in the training text, as long as it goes."""
 
     text: str
-    tokens: int
+    bytes: int
     document: int
 
 
@@ -62,9 +72,10 @@ class Copied:
     """How much of a text stands verbatim in the training text."""
 
     bytes: int
-    copied: int  # bytes in spans of at least `min_tokens` tokens
-    min_tokens: int
+    copied: int  # bytes in spans of at least `min_bytes`
+    min_bytes: int
     spans: list[Span]  # the longest first
+    split: str = "train"
 
     @property
     def share(self) -> float:
@@ -75,80 +86,128 @@ class Copied:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.share:.1%} of {self.bytes:,} bytes stand in the training text, "
-            f"in pieces of {self.min_tokens} tokens and more"
+            f"{self.share:.1%} of {self.bytes:,} bytes stand in {SEARCHED}, "
+            f"in pieces of {self.min_bytes} bytes and more"
         ]
-        lines += [
-            f"{span.tokens:>6} tokens  document {span.document:>6}  {span.text!r}" for span in self.spans
-        ]
+        lines += [f"{span.bytes:>6} bytes  document {span.document:>6}  {span.text!r}" for span in self.spans]
         return "\n".join(lines)
 
 
 def find(loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str, *, limit: int = 10) -> Found:
-    """Where a text, normalized, stands in what the model was trained on.
+    """Where a text, normalized, stands in what the model was trained on: every place, as `str.find` sees it.
 
     Raises:
-        LangueError: the model is no `infinigram`, or the text is empty.
+        LangueError: the model keeps no training text, or the text is empty.
     """
-    model = _model(loaded)
-    if not text:
+    wanted = text.encode()
+    if not wanted:
         raise LangueError("there is nothing to find: the text is empty")
-    spelled = [tokenizer.encode(text), tokenizer.encode(f" {text}")]
-    if spelled[1].tolist()[-len(spelled[0]) :] == spelled[0].tolist():
-        spelled.pop()  # a space that is a token of its own finds nothing new
-    found = [(int(place), len(ids)) for ids in spelled for place in model.range(ids)]
-    documents = model.documents(np.array([place for place, _ in found], np.int64))
-    occurrences = []
-    for (place, size), document in sorted(zip(found, documents.tolist(), strict=True))[:limit]:
-        head, tail = model.stream[max(0, place - AROUND) : place], model.stream[place + size :][:AROUND]
-        occurrences.append(
-            Occurrence(document, _inside(tokenizer, model, head[::-1])[0], _inside(tokenizer, model, tail)[1])
-        )
-    return Found(text, len(found), len(np.unique(documents)), occurrences)
+    count = documents = 0
+    occurrences: list[Occurrence] = []
+    for number, data in enumerate(_training_text(loaded, tokenizer)):
+        begin = data.find(wanted)
+        documents += begin >= 0
+        while begin >= 0:
+            count += 1
+            if len(occurrences) < limit:
+                occurrences.append(_occurrence(number, data, begin, begin + len(wanted)))
+            begin = data.find(wanted, begin + 1)
+    return Found(text, count, documents, occurrences)
+
+
+def _occurrence(document: int, data: bytes, begin: int, end: int) -> Occurrence:
+    """What stands around data[begin:end]; characters cut at the far ends are left out."""
+    before = data[max(0, begin - 4 * CONTEXT) : begin].decode(errors="ignore")
+    after = data[end : end + 4 * CONTEXT].decode(errors="ignore")
+    return Occurrence(document, before[-CONTEXT:], after[:CONTEXT])
 
 
 def copied(
-    loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str, *, min_tokens: int = 8, limit: int = 10
+    loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str, *, min_bytes: int = MIN_BYTES, limit: int = 10
 ) -> Copied:
     """How much of a text, normalized, stands verbatim in what the model was trained on.
 
     Args:
-        min_tokens: tokens of a piece that counts as copied; shorter ones are the language's own.
+        min_bytes: UTF-8 bytes of a piece that counts as copied; shorter ones are the language's own.
 
     Raises:
-        LangueError: the model is no `infinigram`.
+        LangueError: the model keeps no training text.
     """
-    model = _model(loaded)
-    ids, spans = tokenizer.encode_with_spans(text)
     data = text.encode()
-    lengths, places = model.matches(ids)
-    # A piece is as long as it goes where the next token no longer prolongs it.
-    last = np.r_[lengths[1:] != lengths[:-1] + 1, np.ones(min(1, len(ids)), bool)] & (lengths >= min_tokens)
+    candidates = _candidates(loaded, tokenizer, data, min_bytes)
+    if not candidates:
+        return Copied(len(data), 0, min_bytes, [])
+    lengths, documents = _longest(candidates, data)
+    # A piece begins where the byte before it does not prolong it; it is cut to whole characters.
+    begins = np.flatnonzero((lengths >= min_bytes) & np.r_[True, lengths[:-1] != lengths[1:] + 1])
+    characters = np.r_[np.flatnonzero(np.frombuffer(data, np.uint8) & 0xC0 != 0x80), len(data)]
+    lows = characters[np.searchsorted(characters, begins)]
+    highs = characters[np.searchsorted(characters, begins + lengths[begins], side="right") - 1]
+    kept = highs - lows >= min_bytes
+    lows, highs, begins = lows[kept], highs[kept], begins[kept]
     covered = np.zeros(len(data) + 1, np.int64)
-    found = []
-    for end in np.flatnonzero(last):
-        begin = end + 1 - lengths[end]
-        low, high = int(spans[begin, 0]), int(spans[end, 1])
-        covered[low] += 1
-        covered[high] -= 1
-        found.append((int(lengths[end]), low, high, int(places[end])))
-    found.sort(key=lambda span: (-span[0], span[1]))
-    documents = model.documents(np.array([place for *_, place in found[:limit]], np.int64))
-    pieces = [
-        Span(data[low:high].decode(errors="replace"), size, int(document))
-        for (size, low, high, _), document in zip(found, documents, strict=False)
+    np.add.at(covered, lows, 1)
+    np.add.at(covered, highs, -1)
+    longest = np.lexsort((lows, lows - highs))[:limit]
+    spans = [
+        Span(data[lows[at] : highs[at]].decode(), int(highs[at] - lows[at]), int(documents[begins[at]]))
+        for at in longest
     ]
-    return Copied(len(data), int((np.cumsum(covered)[:-1] > 0).sum()), min_tokens, pieces)
+    return Copied(len(data), int((np.cumsum(covered) > 0).sum()), min_bytes, spans)
 
 
-def _model(loaded: ModelFolder[Any]) -> InfiniGram:
-    model = loaded.require(Searchable).model
-    assert isinstance(model, InfiniGram)
-    return model
+class Piece(NamedTuple):
+    """A piece of the training text that shares some window with a text."""
+
+    document: int
+    data: bytes
 
 
-def _inside(tokenizer: Tokenizer, model: InfiniGram, ids: Any) -> tuple[str, str]:
-    """The text of ids up to the end of their document; read backwards, and read forwards."""
-    ends = np.flatnonzero((ids == model.vocabulary.size) | (ids == model.vocabulary.eos))
-    kept = ids[: ends[0]] if len(ends) else ids
-    return tokenizer.decode(kept[::-1]), tokenizer.decode(kept)
+def _candidates(loaded: ModelFolder[Any], tokenizer: Tokenizer, data: bytes, window: int) -> list[Piece]:
+    """What of the training text can hold a copied piece: each stretch of it whose every window occurs in
+    `data`, by a hash of windows; equal ones once."""
+    wanted = np.unique(_hashes(data, window))
+    table = np.zeros(1 << 20, np.bool_)
+    table[wanted >> np.uint64(44)] = True
+    numbered = enumerate(_training_text(loaded, tokenizer))
+    first: dict[bytes, int] = {}  # piece → document
+    for block in group_by_size(numbered, lambda document: len(document[1]), BLOCK_BYTES):
+        joined = BETWEEN.join(document for _, document in block)
+        hashes = _hashes(joined, window)
+        likely = np.flatnonzero(table[hashes >> np.uint64(44)])
+        begins = likely[np.isin(hashes[likely], wanted)]
+        if len(begins):
+            ends = np.cumsum([len(document) + 1 for _, document in block])
+            for run in np.split(begins, np.flatnonzero(np.diff(begins) > 1) + 1):
+                document = block[int(np.searchsorted(ends, run[0], side="right"))][0]
+                first.setdefault(joined[int(run[0]) : int(run[-1]) + window], document)
+    return [Piece(document, piece) for piece, document in first.items()]
+
+
+def _hashes(data: bytes, window: int) -> Array:
+    """A hash of every window of so many bytes, `(len(data) - window + 1,)`: polynomials modulo 2^64."""
+    count = len(data) - window + 1
+    if count <= 0:
+        return np.empty(0, np.uint64)
+    powers = np.multiply.accumulate(np.full(len(data), BASE, np.uint64))
+    sums = np.zeros(len(data) + 1, np.uint64)
+    np.cumsum((np.frombuffer(data, np.uint8).astype(np.uint64) + np.uint64(1)) * powers, out=sums[1:])
+    inverses = np.multiply.accumulate(np.full(count, pow(BASE, -1, 1 << 64), np.uint64))
+    return np.asarray((sums[window:] - sums[:-window]) * inverses)
+
+
+def _longest(candidates: list[Piece], data: bytes) -> tuple[Array, Array]:
+    """For each byte of `data`, the length of the longest piece of a candidate that begins with it, and its
+    document."""
+    joined = BETWEEN.join(piece for _, piece in candidates) + BETWEEN
+    starts = np.cumsum([0, *(len(piece) + 1 for _, piece in candidates)])[:-1]
+    stream = np.frombuffer(joined + data, np.uint8).astype(np.uint32)
+    lengths, positions = matching_statistics(stream, len(joined))
+    owners = np.searchsorted(starts, positions, side="right") - 1
+    return lengths, np.array([document for document, _ in candidates])[owners]
+
+
+def _training_text(loaded: ModelFolder[Any], tokenizer: Tokenizer) -> Iterator[bytes]:
+    spelled = tokenizer.spellings()
+    for ids in loaded.require(Searchable).model.documents():
+        yield b"".join([spelled[id] for id in ids.tolist()])

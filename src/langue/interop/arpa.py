@@ -24,14 +24,13 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from langue.base.arrays import Array
-from langue.base.compiled import njit
 from langue.base.errors import Damaged, LangueError, Unsupported
 from langue.base.files import atomic_file
 from langue.interop.arpa_lines import FAULTS, ROUNDING, read_rows, write_rows
+from langue.interop.arpa_trie import Section, tables_of
 from langue.interop.words import Words
 from langue.models.counts.ngram.counts import MOST
-from langue.models.counts.ngram.tables import Tables, index_of
+from langue.models.counts.ngram.tables import Tables
 
 BEGIN, END, UNKNOWN = b"<s>", b"</s>", b"<unk>"
 PADDING = 1  # id of `<pad>`
@@ -54,14 +53,6 @@ class Arpa(NamedTuple):
     end: int  # id of `</s>`
 
 
-class _Section(NamedTuple):
-    """The n-grams of one order, in the order of the file."""
-
-    ids: Array  # (n-grams, n) uint32
-    log_prob: Array  # (n-grams,) float32, natural
-    log_backoff: Array  # (n-grams,) float32, natural
-
-
 def read(path: Path) -> Arpa:
     """Read an ARPA file.
 
@@ -75,7 +66,6 @@ def read(path: Path) -> Arpa:
     with _Source(path) as source:
         counts = _header(source)
         words, unigrams = _unigrams(source, counts[0], highest=len(counts) == 1)
-        start = len(words)
         known = Words.of([*words, BEGIN])
         known.add_alias(CAPITAL_UNKNOWN, words.index(UNKNOWN))
         sections = [unigrams]
@@ -90,8 +80,7 @@ def read(path: Path) -> Arpa:
         if title.strip() != b"\\end\\":
             raise source.error(f"expected \\end\\, and not {_shown(title)}: the file is cut short")
         source.check_end()
-    tables = _assemble(sections, start, lines, path) or _assemble(_closed(sections), start, lines, path)
-    assert tables is not None
+    tables = tables_of(sections, lines, path)
     return Arpa(tables, words, unknown=2, end=0)
 
 
@@ -203,7 +192,7 @@ def _counts(source: _Source) -> list[int]:
     return counts
 
 
-def _unigrams(source: _Source, count: int, *, highest: bool) -> tuple[list[bytes], _Section]:
+def _unigrams(source: _Source, count: int, *, highest: bool) -> tuple[list[bytes], Section]:
     """The words, and their section: row i is word i, and the last `<s>`."""
     values: dict[bytes, tuple[float, float]] = {}
     seen: set[bytes] = set()
@@ -242,15 +231,15 @@ def _unigrams(source: _Source, count: int, *, highest: bool) -> tuple[list[bytes
     values32 = (rows * math.log(10)).astype(np.float32)
     words = [word for word, _ in specials] + list(values)
     ids = np.arange(len(rows), dtype=np.uint32)[:, None]
-    return words, _Section(ids, values32[:, 0].copy(), values32[:, 1].copy())
+    return words, Section(ids, values32[:, 0].copy(), values32[:, 1].copy())
 
 
 _EDGES = {BEGIN: "begin", END: "end"}
 
 
-def _ngrams(source: _Source, known: Words, n: int, order: int, count: int) -> _Section:
+def _ngrams(source: _Source, known: Words, n: int, order: int, count: int) -> Section:
     """The section of one order above the first."""
-    section = _Section(
+    section = Section(
         np.empty((count, n), np.uint32), np.empty(count, np.float32), np.zeros(count, np.float32)
     )
     done = 0
@@ -266,70 +255,6 @@ def _ngrams(source: _Source, known: Words, n: int, order: int, count: int) -> _S
         if done < count and not source.more():
             raise source.error(f"the file ends after {done:,} of {count:,} {n}-grams")
     return section
-
-
-def _assemble(sections: list[_Section], start: int, lines: list[int], path: Path) -> Tables | None:
-    """The trie, or None where the context or the suffix of an n-gram is not there."""
-    sizes = [len(section.log_prob) for section in sections]
-    first = np.r_[0, np.cumsum(sizes)]
-    nodes, contexts = int(first[-1]), int(first[-2])
-    word, suffix = np.empty(nodes, np.uint32), np.empty(nodes, np.uint32)
-    log_prob, log_backoff = np.empty(nodes, np.float32), np.zeros(contexts, np.float32)
-    children = np.full(contexts + 1, nodes, np.uint32)
-    for n, section in enumerate(sections, 1):
-        here = slice(int(first[n - 1]), int(first[n]))
-        if n == 1:
-            word[here] = suffix[here] = section.ids[:, 0]
-            by_key: Any = slice(None)
-        else:
-            context, shorter = (
-                _locate(children, word, rows) for rows in (section.ids[:, :-1], section.ids[:, 1:])
-            )
-            if (context < 0).any() or (shorter < 0).any():
-                return None
-            keys = context.astype(np.uint64) << np.uint64(32) | section.ids[:, -1]
-            by_key = np.argsort(keys, kind="stable")
-            twice = np.flatnonzero(np.diff(keys[by_key]) == 0)
-            if len(twice):
-                line = lines[n - 1] + int(by_key[twice[0] + 1])
-                raise LangueError(f"{path}, line {line:,}: this {n}-gram stands here for the second time")
-            before = np.arange(first[n - 2], first[n - 1])
-            children[before] = here.start + np.searchsorted(context[by_key], before)
-            children[min(here.start, contexts)] = here.stop  # where the children of the last of them end
-            word[here], suffix[here] = section.ids[by_key, -1], shorter[by_key]
-        log_prob[here] = section.log_prob[by_key]
-        if n < len(sections):
-            log_backoff[here] = section.log_backoff[by_key]
-    _fill_in(first, suffix, log_prob, log_backoff, children)
-    return Tables(first, suffix, log_prob, log_backoff, children, index_of(children, word)).freeze()
-
-
-def _closed(sections: list[_Section]) -> list[_Section]:
-    """Sections with every context and suffix of every n-gram; those put in have NaN for a probability."""
-    closed = list(sections)
-    for n in range(len(sections) - 1, 1, -1):
-        above, here = closed[n].ids, closed[n - 1]
-        wanted = np.unique(np.concatenate([above[:, :-1], above[:, 1:]]), axis=0)
-        whole = np.concatenate([here.ids, wanted])
-        _, place = np.unique(whole, axis=0, return_index=True)
-        new = whole[place[place >= len(here.ids)]]
-        nothing = np.full(len(new), np.nan, np.float32)
-        closed[n - 1] = _Section(
-            np.concatenate([here.ids, new]),
-            np.r_[here.log_prob, nothing],
-            np.r_[here.log_backoff, nothing * 0],
-        )
-    return closed
-
-
-def _fill_in(first: Array, suffix: Array, log_prob: Array, log_backoff: Array, children: Array) -> None:
-    """Give n-grams that were put back the probability they had without: that of backing off."""
-    log_backoff[np.isnan(log_backoff)] = 0
-    for n in range(2, len(first)):
-        level = slice(int(first[n - 1]), int(first[n]))
-        nodes = level.start + np.flatnonzero(np.isnan(log_prob[level]))
-        context = np.searchsorted(children, nodes, side="right") - 1
-        log_prob[nodes] = log_backoff[context] + log_prob[suffix[nodes]]
 
 
 def write(path: Path, tables: Tables, words: list[bytes], *, padding: int | None = None) -> int:
@@ -384,26 +309,3 @@ def _write(file: BinaryIO | gzip.GzipFile, tables: Tables, names: Words, left_ou
         file.write(b"\n")
     file.write(b"\\end\\\n")
     return int(sizes.sum())
-
-
-@njit
-def _locate(children, word, rows):
-    """The node of each row of words, or -1."""
-    found = np.empty(len(rows), np.int64)
-    for row in range(len(rows)):
-        node = np.int64(rows[row, 0])
-        for n in range(1, rows.shape[1]):
-            low, high = np.int64(children[node]), np.int64(children[node + 1])
-            end, target = high, rows[row, n]
-            while low < high:
-                middle = (low + high) >> 1
-                if word[middle] < target:
-                    low = middle + 1
-                else:
-                    high = middle
-            if low == end or word[low] != target:
-                node = np.int64(-1)
-                break
-            node = low
-        found[row] = node
-    return found

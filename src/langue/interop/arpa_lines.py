@@ -27,7 +27,7 @@ def read_rows(  # noqa: C901  # a fault for each part of a line
     """Read n-grams line by line, as far as whole lines go.
 
     Returns:
-        The place after the last line read, the rows filled, and a number of `FAULTS` or 0.
+        The position after the last line read, the rows filled, and a number of `FAULTS` or 0.
     """
     scale = math.log(10.0)
     while row < len(log_prob):
@@ -36,24 +36,24 @@ def read_rows(  # noqa: C901  # a fault for each part of a line
             end += 1
         if end == len(data):
             break
-        value, place = _number(data, at, end)
+        value, position = _number(data, at, end)
         if not value <= ROUNDING:
             return at, row, 7 if value > 0.0 else 1
         log_prob[row] = min(value, 0.0) * scale
         for index in range(n):
-            begin, place = _word(data, place, end)
-            if begin == place:
+            begin, position = _word(data, position, end)
+            if begin == position:
                 return at, row, 2
-            id = look_up(data, begin, place, slots)
+            id = look_up(data, begin, position, slots)
             if id < 0:
                 return at, row, 3
             ids[row, index] = id
-        begin, after = _word(data, place, end)
+        begin, after = _word(data, position, end)
         if begin < after:
-            value, place = _number(data, begin, end)
+            value, position = _number(data, begin, end)
             if not value < np.inf:
                 return at, row, 4
-            begin, after = _word(data, place, end)
+            begin, after = _word(data, position, end)
             if begin < after:
                 return at, row, 5
             if n < order:
@@ -66,14 +66,14 @@ def read_rows(  # noqa: C901  # a fault for each part of a line
 
 
 @njit
-def _word(data, place, end):
+def _word(data, position, end):
     """Where the next word begins and ends."""
-    while place < end and _blank(data[place]):
-        place += 1
-    begin = place
-    while place < end and not _blank(data[place]):
-        place += 1
-    return begin, place
+    while position < end and _blank(data[position]):
+        position += 1
+    begin = position
+    while position < end and not _blank(data[position]):
+        position += 1
+    return begin, position
 
 
 @njit(inline="always")
@@ -83,40 +83,40 @@ def _blank(byte):
 
 
 @njit
-def _number(data, place, end):
+def _number(data, position, end):
     """The number that a word is, NaN if it is none, and the end of the word."""
-    place, stop = _word(data, place, end)
-    negative = place < stop and data[place] == 45
-    if place < stop and (data[place] == 45 or data[place] == 43):
-        place += 1
+    position, stop = _word(data, position, end)
+    negative = position < stop and data[position] == 45
+    if position < stop and (data[position] == 45 or data[position] == 43):
+        position += 1
     if (
-        stop - place == 3
-        and data[place] | 32 == 105
-        and data[place + 1] | 32 == 110
-        and data[place + 2] | 32 == 102
+        stop - position == 3
+        and data[position] | 32 == 105
+        and data[position + 1] | 32 == 110
+        and data[position + 2] | 32 == 102
     ):
         return -np.inf if negative else np.inf, stop
     value, shift, digits, point = 0.0, np.int64(0), 0, False
-    while place < stop and (48 <= data[place] <= 57 or (data[place] == 46 and not point)):
-        if data[place] == 46:
+    while position < stop and (48 <= data[position] <= 57 or (data[position] == 46 and not point)):
+        if data[position] == 46:
             point = True
         else:
-            value = value * 10.0 + (data[place] - 48)
+            value = value * 10.0 + (data[position] - 48)
             digits += 1
             shift -= point
-        place += 1
-    if digits and place < stop and data[place] | 32 == 101:
-        sign, place = 1, place + 1
-        if place < stop and (data[place] == 45 or data[place] == 43):
-            sign = -1 if data[place] == 45 else 1
-            place += 1
+        position += 1
+    if digits and position < stop and data[position] | 32 == 101:
+        sign, position = 1, position + 1
+        if position < stop and (data[position] == 45 or data[position] == 43):
+            sign = -1 if data[position] == 45 else 1
+            position += 1
         exponent, digits = np.int64(0), 0
-        while place < stop and 48 <= data[place] <= 57 and exponent < 1000:
-            exponent = exponent * 10 + (data[place] - 48)
+        while position < stop and 48 <= data[position] <= 57 and exponent < 1000:
+            exponent = exponent * 10 + (data[position] - 48)
             digits += 1
-            place += 1
+            position += 1
         shift += sign * exponent
-    if not digits or place < stop:
+    if not digits or position < stop:
         return np.nan, stop
     value *= 10.0**shift
     return -value if negative else value, stop
@@ -149,8 +149,8 @@ def write_rows(tables, word, blob, begins, sizes, n, node, end, buffer):
             buffer[size] = 9 if length == 0 else 32
             size += 1
             id = word[path[length]]
-            for place in range(begins[id], begins[id] + sizes[id]):
-                buffer[size] = blob[place]
+            for position in range(begins[id], begins[id] + sizes[id]):
+                buffer[size] = blob[position]
                 size += 1
         if node < len(log_backoff):
             buffer[size] = 9
@@ -175,7 +175,7 @@ def _decimal(value, buffer, size):
         size += 1
     buffer[size] = 48 + whole % 10
     buffer[size + 1] = 46
-    for place in range(7, 0, -1):
-        buffer[size + 1 + place] = 48 + part % 10
+    for position in range(7, 0, -1):
+        buffer[size + 1 + position] = 48 + part % 10
         part //= 10
     return size + 9

@@ -8,6 +8,7 @@ does in one pass over the bytes: nothing is normalized, nothing dropped, a blank
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from langue.models.folder import DESCRIPTION, ModelFolder
 from langue.protocols import Vocabulary
 from langue.tokens.tokenizer import EOS, PAD, UNK
 from langue.tokens.train import whitespace
+from langue.training.run_folder import only_writer, save_or_keep
 
 STOP, ABSENT, UNKNOWN = 0, 1, 2  # ids of `</s>`, of padding, and of `<unk>`, as the tokenizer has them
 CHUNK_ENTRIES = 1 << 14  # of a vocabulary, written at a time
@@ -40,21 +42,20 @@ def train_text(config: Config, text: Path, output: Path, *, overwrite: bool = Fa
     """Count a text and estimate, and write the model folder.
 
     Raises:
-        LangueError: the text is missing, empty or not UTF-8; the output folder is in the way.
+        LangueError: the text is missing, empty or not UTF-8; the output folder is in the way, or cannot be
+            written at the end (the message says where the model was kept).
     """
     assert isinstance(config, NGramConfig)
-    check_free(output, marker=DESCRIPTION, overwrite=overwrite)
-    started = time.perf_counter()
-    with bar("counting (ngram)"):
-        words, tables = estimated(text, config)
-    measured = {"seconds": round(time.perf_counter() - started, 3)}
-    save_imported(
-        _model(tables, words, config),
-        output,
-        origin=f"text {text.name}",
-        measured=measured,
-        overwrite=overwrite,
-    )
+    with only_writer(output):
+        check_free(output, marker=DESCRIPTION, overwrite=overwrite)
+        started = time.perf_counter()
+        with bar("counting (ngram)"):
+            words, tables = estimated(text, config)
+        measured = {"seconds": round(time.perf_counter() - started, 3)}
+        save = partial(
+            save_imported, _model(tables, words, config), origin=f"text {text.name}", measured=measured
+        )
+        save_or_keep(output, save, overwrite=overwrite)
 
 
 def read_text(text: Path, config: NGramConfig) -> tuple[Words, Array]:
@@ -142,9 +143,9 @@ FORMAT = Format(
 def tokenizer_json(words: Words) -> Iterator[bytes]:
     """`tokenizer.json` of a whitespace tokenizer, as the library writes it, in a quarter of its time and in
     pieces: it would be the largest thing in memory."""
-    place = f'"vocab":{_json({EOS: STOP, PAD: ABSENT, UNK: UNKNOWN})}'
-    before, found, after = whitespace([]).to_str().partition(place)
-    assert found
+    vocabulary = f'"vocab":{_json({EOS: STOP, PAD: ABSENT, UNK: UNKNOWN})}'
+    before, vocabulary, after = whitespace([]).to_str().partition(vocabulary)
+    assert vocabulary
     yield f'{before}"vocab":{{'.encode()
     for begin in range(0, len(words), CHUNK_ENTRIES):
         ids = range(begin, min(begin + CHUNK_ENTRIES, len(words)))

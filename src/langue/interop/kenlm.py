@@ -173,11 +173,11 @@ class Model:
         data = np.frombuffer(f"{joined}\n".encode(), np.uint8)
 
         def sums(part: UInt8Array) -> Array:
-            found = []
+            by_chunk = []
             for _, begins, log_probs in self._scored(part):
-                found.append(np.empty(len(begins) - 1))
-                sums_of(begins, log_probs, found[-1])
-            return np.concatenate(found)
+                by_chunk.append(np.empty(len(begins) - 1))
+                sums_of(begins, log_probs, by_chunk[-1])
+            return np.concatenate(by_chunk)
 
         return np.concatenate(_in_parts(sums, data)) / math.log(10)
 
@@ -188,8 +188,10 @@ class Model:
         start, unknown = self._model.vocabulary.size, self.unknown
 
         def sums(part: UInt8Array) -> Array:
-            found = (totals(stream, start, unknown, log_probs) for stream, _, log_probs in self._scored(part))
-            together: Array = np.sum(list(found), axis=0)
+            by_chunk = (
+                totals(stream, start, unknown, log_probs) for stream, _, log_probs in self._scored(part)
+            )
+            together: Array = np.sum(list(by_chunk), axis=0)
             return together
 
         parts = _in_parts(sums, text, threads)

@@ -46,14 +46,14 @@ class Words:
 
     @cached_property
     def slots(self) -> Array:
-        """What words are found by; see `place_of`."""
+        """What words are found by; see `slot_of`."""
         slots: Array = _table(_hashes(self.blob, self.begins, self.sizes), 2)
         return slots
 
     def add_alias(self, word: bytes, id: int) -> None:
         """Have another word, where it is none of these, taken for one of them."""
         hashed = _hashes(np.frombuffer(word, np.uint8), np.zeros(1, np.int64), np.array([len(word)]))[0]
-        slot, known = place_of(self.slots, hashed)
+        slot, known = slot_of(self.slots, hashed)
         if not known:
             put(self.slots, slot, hashed, id)
 
@@ -103,8 +103,10 @@ def check_utf8(data: UInt8Array, path: Path) -> None:
                 data[begin : begin + CHUNK_BYTES].tobytes(), final=begin + CHUNK_BYTES >= len(data)
             )
         except UnicodeDecodeError as error:
-            place = f"byte {begin - held + error.start}"
-            raise LangueError(f"{path} is not UTF-8: {place}; convert it, for example with iconv") from None
+            position = f"byte {begin - held + error.start}"
+            raise LangueError(
+                f"{path} is not UTF-8: {position}; convert it, for example with iconv"
+            ) from None
 
 
 def learn(
@@ -130,10 +132,10 @@ def learn(
     parts = parallel_map(lambda span: _learn(data[slice(*span)], first, memory // count, new), pairwise(cuts))
     begins, sizes, hashes, _ = parts[0]
     numbers = [np.arange(len(hashes), dtype=np.uint32)]
-    for cut, (places, lengths, more, _) in zip(cuts[1:], parts[1:], strict=False):
+    for cut, (positions, lengths, more, _) in zip(cuts[1:], parts[1:], strict=False):
         number = _numbers(more, _table(hashes, 2), len(hashes))
         unseen = number >= len(hashes)
-        begins, sizes = np.r_[begins, places[unseen] + cut], np.r_[sizes, lengths[unseen]]
+        begins, sizes = np.r_[begins, positions[unseen] + cut], np.r_[sizes, lengths[unseen]]
         hashes = np.r_[hashes, more[unseen]]
         numbers.append(number)
     blob = np.empty(sizes.sum(), np.uint8)  # the text itself need not be kept
@@ -153,15 +155,15 @@ def learn(
     return Words(blob, np.cumsum(sizes) - sizes, sizes), whole
 
 
-def after_line(data: UInt8Array, place: int) -> int:
-    """The beginning of the first line at or after a place."""
-    begin = max(place - 1, 0)
-    while place > 0 and begin < len(data):
-        found = data[begin : begin + LINE_BYTES].tobytes().find(b"\n")
-        if found >= 0:
-            return begin + found + 1
+def after_line(data: UInt8Array, position: int) -> int:
+    """The beginning of the first line at or after a position."""
+    begin = max(position - 1, 0)
+    while position > 0 and begin < len(data):
+        offset = data[begin : begin + LINE_BYTES].tobytes().find(b"\n")
+        if offset >= 0:
+            return begin + offset + 1
         begin += LINE_BYTES
-    return len(data) if place > 0 else 0
+    return len(data) if position > 0 else 0
 
 
 PRIME = np.uint64(0x9E3779B97F4A7C15)
@@ -175,8 +177,8 @@ AHEAD = 64  # words whose slots are being fetched while the text is read on
 def _gather(data, begins, sizes, blob):
     at = 0
     for word in range(len(begins)):
-        for place in range(begins[word], begins[word] + sizes[word]):
-            blob[at] = data[place]
+        for position in range(begins[word], begins[word] + sizes[word]):
+            blob[at] = data[position]
             at += 1
 
 
@@ -192,12 +194,12 @@ def _hashes(data, begins, sizes):
 def look_up(data, begin, end, slots):
     """The id of the word data[begin:end], or -1."""
     value, _ = _hash(data, NOWHERE, begin, end)
-    slot, known = place_of(slots, value)
+    slot, known = slot_of(slots, value)
     return np.int64(id_in(slots, slot)) if known else np.int64(-1)
 
 
 @njit(inline="always")
-def place_of(slots, value):
+def slot_of(slots, value):
     """The slot of a word by its hash, and whether the word is there; if not, the slot is empty.
 
     A slot holds the id of a word, below half of the slots there are, in as many bits as that takes, and
@@ -223,13 +225,13 @@ def put(slots, slot, value, id):
 
 
 @njit(inline="always")
-def _hash(data, blank, place, stop):
-    """The hash of the word that begins at a place, and where it ends, at a blank or at `stop`: eight bytes
+def _hash(data, blank, position, stop):
+    """The hash of the word that begins at a position, and where it ends, at a blank or at `stop`: eight bytes
     at a time."""
-    begin, value, inside = place, PRIME, True
+    begin, value, inside = position, PRIME, True
     while inside:
-        left = stop - place
-        bytes = eight(data, place) if left >= 8 else _last(data, place, stop)
+        left = stop - position
+        bytes = eight(data, position) if left >= 8 else _last(data, position, stop)
         size = min(left, 8)
         # The top bit of the first byte below ABOVE, and of some after it.
         low = (bytes - ABOVE) & ~bytes & TOPS
@@ -243,16 +245,16 @@ def _hash(data, blank, place, stop):
             bytes &= (ONE << (BYTE * np.uint64(size))) - ONE
         value = (value ^ bytes) * PRIME
         value ^= value >> np.uint64(32)
-        place += size
-    return _mixed(value ^ np.uint64(place - begin)), place
+        position += size
+    return _mixed(value ^ np.uint64(position - begin)), position
 
 
 @njit
-def _last(data, place, stop):
-    """The bytes from a place to `stop`, fewer than eight, as `eight` would read them."""
+def _last(data, position, stop):
+    """The bytes from a position to `stop`, fewer than eight, as `eight` would read them."""
     bytes = np.uint64(0)
-    for index in range(stop - place):
-        bytes |= np.uint64(data[place + index]) << (BYTE * np.uint64(index))
+    for index in range(stop - position):
+        bytes |= np.uint64(data[position + index]) << (BYTE * np.uint64(index))
     return bytes
 
 
@@ -271,13 +273,13 @@ def _table(hashes, room):
         capacity *= 2
     slots = np.zeros(capacity, np.uint64)
     for id in range(len(hashes)):
-        slot, _ = place_of(slots, hashes[id])
+        slot, _ = slot_of(slots, hashes[id])
         put(slots, slot, hashes[id], id)
     return slots
 
 
 def _learn(data: UInt8Array, known: Words, memory: int, new: New) -> tuple[Array, Array, Array, Array]:
-    """The places, sizes and hashes of the words of a text, and the text in their numbers."""
+    """The positions, sizes and hashes of the words of a text, and the text in their numbers."""
     room = len(data) // 2 + 1 + len(known)
     begins, sizes, hashes = scratch(room, np.int64), scratch(room, np.int64), scratch(room, np.uint64)
     count = len(known)
@@ -285,7 +287,7 @@ def _learn(data: UInt8Array, known: Words, memory: int, new: New) -> tuple[Array
     hashes[:count] = _hashes(known.blob, known.begins, known.sizes)
     # What is never touched is never given; of a file, the disk sets aside all of it.
     stream = new(2 * len(data) + 3 if new is np.empty else _positions(data, BLANK), np.uint32)
-    at = np.zeros(4, np.int64)  # place in the text and in the stream, words so far, whether inside a line
+    at = np.zeros(4, np.int64)  # position in the text and in the stream, words so far, whether inside a line
     at[2] = count
     while at[0] < len(data):  # once more whenever the table has grown too small
         slots = _table(hashes[: at[2]], 4)
@@ -305,12 +307,12 @@ def _learn(data: UInt8Array, known: Words, memory: int, new: New) -> tuple[Array
 @njit
 def _positions(data, blank):
     """How many positions the stream of a text has: its words, and two for each line."""
-    found, inside = np.int64(2), False
-    for place in range(len(data)):
-        word = not blank[data[place]]
-        found += (word and not inside) + 2 * (data[place] == NEWLINE)
+    count, inside = np.int64(2), False
+    for position in range(len(data)):
+        word = not blank[data[position]]
+        count += (word and not inside) + 2 * (data[position] == NEWLINE)
         inside = word
-    return found
+    return count
 
 
 @njit
@@ -318,20 +320,20 @@ def _read(  # one pass, with no call for a word
     data, blank, slots, reached, begins, sizes, hashes, stream
 ):
     """Read on until the text ends or half the slots are taken."""
-    place, at, count, inside = reached[0], reached[1], reached[2], reached[3]
-    while place < len(data) and 2 * count < len(slots):
+    position, at, count, inside = reached[0], reached[1], reached[2], reached[3]
+    while position < len(data) and 2 * count < len(slots):
         if not inside:
             stream[at] = START
             at += 1
         inside = np.int64(0)
-        while place < len(data) and data[place] != NEWLINE:
-            if not blank[data[place]]:
-                begin = place
-                value, place = _hash(data, blank, place, len(data))
-                slot, known = place_of(slots, value)
+        while position < len(data) and data[position] != NEWLINE:
+            if not blank[data[position]]:
+                begin = position
+                value, position = _hash(data, blank, position, len(data))
+                slot, known = slot_of(slots, value)
                 if not known:
                     put(slots, slot, value, count)
-                    begins[count], sizes[count], hashes[count] = begin, place - begin, value
+                    begins[count], sizes[count], hashes[count] = begin, position - begin, value
                     count += 1
                     if 2 * count == len(slots):
                         inside = np.int64(1)
@@ -340,12 +342,12 @@ def _read(  # one pass, with no call for a word
                 if inside:
                     break
             else:
-                place += 1
+                position += 1
         if not inside:
             stream[at] = STOP
             at += 1
-            place += 1
-    reached[0], reached[1], reached[2], reached[3] = place, at, count, inside
+            position += 1
+    reached[0], reached[1], reached[2], reached[3] = position, at, count, inside
 
 
 @njit
@@ -353,7 +355,7 @@ def _numbers(hashes, slots, count):
     """The ids of words by their hashes; those not in the table are numbered on from `count`."""
     number = np.empty(len(hashes), np.uint32)
     for word in range(len(hashes)):
-        slot, known = place_of(slots, hashes[word])
+        slot, known = slot_of(slots, hashes[word])
         if known:
             number[word] = id_in(slots, slot)
         else:
@@ -372,36 +374,39 @@ def _renumber(stream, number, start, stop, renumbered):
 @njit
 def _encode(data, blank, slots, unknown, start, stop, stream, begins):
     mask = np.uint64(len(slots) - 1)
-    hashes, places = np.empty(AHEAD, np.uint64), np.empty(AHEAD, np.int64)  # of words that wait for their ids
-    waiting, at, place, line = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    while place < len(data):
+    hashes, positions = (
+        np.empty(AHEAD, np.uint64),
+        np.empty(AHEAD, np.int64),
+    )  # of words that wait for their ids
+    waiting, at, position, line = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    while position < len(data):
         begins[line] = at
         line += 1
         stream[at] = start
         at += 1
-        while place < len(data) and data[place] != NEWLINE:
-            if blank[data[place]]:
-                place += 1
+        while position < len(data) and data[position] != NEWLINE:
+            if blank[data[position]]:
+                position += 1
                 continue
-            value, place = _hash(data, blank, place, len(data))
+            value, position = _hash(data, blank, position, len(data))
             prefetch(slots, np.int64(value & mask))
-            hashes[waiting], places[waiting] = value, at
+            hashes[waiting], positions[waiting] = value, at
             waiting += 1
             at += 1
             if waiting == AHEAD:
-                _fill_in(hashes, places, waiting, slots, unknown, stream)
+                _fill_in(hashes, positions, waiting, slots, unknown, stream)
                 waiting = np.int64(0)
         stream[at] = stop
         at += 1
-        place += 1
-    _fill_in(hashes, places, waiting, slots, unknown, stream)
+        position += 1
+    _fill_in(hashes, positions, waiting, slots, unknown, stream)
     begins[line] = at
     return line
 
 
 @njit
-def _fill_in(hashes, places, waiting, slots, unknown, stream):
+def _fill_in(hashes, positions, waiting, slots, unknown, stream):
     """Write down the ids of the words that wait for them."""
     for index in range(waiting):
-        slot, known = place_of(slots, hashes[index])
-        stream[places[index]] = id_in(slots, slot) if known else unknown
+        slot, known = slot_of(slots, hashes[index])
+        stream[positions[index]] = id_in(slots, slot) if known else unknown

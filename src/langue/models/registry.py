@@ -5,9 +5,10 @@ the family and whose value is a `Family`; a program adds one by `register`.
 """
 
 import importlib
+import sys
 from typing import Any
 
-from langue.base.config import nearest
+from langue.base.config import Config, nearest
 from langue.base.entry_points import load_point, points_of
 from langue.base.errors import InvalidSetting
 from langue.models.family import Family
@@ -81,3 +82,16 @@ def family(name: str) -> Family[Any]:
     if name in points_of(ENTRY_POINTS):
         return load_point(points_of(ENTRY_POINTS)[name], Family)
     raise InvalidSetting(f"unknown family {name}{nearest(name, names())}")
+
+
+def family_of(config: Config) -> Family[Any]:
+    """The family whose models have such a configuration.
+
+    Raises:
+        InvalidSetting: it is that of no family.
+    """
+    imported_first = sorted(names(), key=lambda name: MODULES.get(name) not in sys.modules)
+    for name in imported_first:
+        if family(name).config is type(config):
+            return family(name)
+    raise InvalidSetting(f"a {type(config).__name__} is the configuration of no family of models")

@@ -6,7 +6,7 @@ family conditions its first token on (`<s>`, the `<eos>` of the document before)
 The end of a document is the id `vocabulary.eos`, and an ordinary event that has a probability.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
@@ -121,15 +121,10 @@ class Seq2Seq(Causal, Protocol):
 
 @runtime_checkable
 class Searchable(Causal, Protocol):
-    """A `Causal` model that keeps its training text, with an index of it."""
+    """A `Causal` model that keeps its training text."""
 
-    def matches(self, ids: Ids) -> tuple[Ids, Ids]:
-        """Longest matches of a text with the training text, token by token.
-
-        Returns:
-            lengths: for each token, of the longest piece that ends with it and occurs: `(tokens,)`.
-            positions: of the training text, where that piece begins: `(tokens,)`.
-        """
+    def documents(self) -> Iterator[Ids]:
+        """The training text, a document after another, without their ends."""
         ...
 
 

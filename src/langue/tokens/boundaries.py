@@ -12,7 +12,6 @@ from tokenizers.pre_tokenizers import Split
 
 from langue.base.arrays import BoolArray, Ids, Int64Array
 from langue.tokens.tokenizer import WORDS, Tokenizer, words_of
-from langue.tokens.words import HAN
 
 # The end of a sentence, with what closes it: a Chinese mark; a Latin one before a space, unless a small
 # letter follows or it ends an abbreviation or an initial; the end of a line.
@@ -32,12 +31,6 @@ class Boundaries:
     def __init__(self, tokenizer: Tokenizer) -> None:
         # A special token, and any id beyond the vocabulary, stands between two lines.
         self._spelled = [tokenizer.token_bytes(id) or b"\n" for id in range(tokenizer.vocab_size)] + [b"\n"]
-        if tokenizer.closed:  # it puts a space between any two words: none between Chinese characters
-            han = re.compile(f" [{HAN}]")
-            self._spelled = [
-                token[1:] if han.fullmatch(token.decode(errors="replace")) else token
-                for token in self._spelled
-            ]
         self._splitter = Split(Regex(WORDS), "isolated")
 
     def words(self, ids: Ids) -> BoolArray:

@@ -23,6 +23,8 @@ from langue.tokens.tokenizer import Tokenizer
 
 SHORT = 0.1  # of the examples are shorter than there is room for (Devlin et al. 2019, appendix A.2)
 SHORTEST = 16  # slots of a row that a further example is worth
+SHORTEST_PAIR = 5  # slots: two tokens, and [CLS] and [SEP] around them
+ALIKE = 8  # passages of other documents looked at for one of several sentences, or of one, as the first is
 TRIES = 100  # places looked at for text to pair, before giving up
 
 
@@ -160,8 +162,23 @@ class MaskedBatches:
         return batch._replace(inputs=inputs, targets=targets, pair_weight=float(weight))
 
 
+def _half(length: int, draw: np.random.Generator) -> int:
+    """Half of a length, that of an odd one rounded either way: else the shorter part would be the first."""
+    return (length + int(draw.integers(2))) // 2
+
+
+def _cut(passage: Int64Array, cuts: Int64Array, wanted: int) -> int:
+    """Where to cut a passage so that about `wanted` tokens follow: between sentences, if it has several."""
+    if len(cuts):
+        return int(cuts[np.abs(len(passage) - wanted - cuts).argmin()])
+    return min(max(len(passage) - wanted, 1), len(passage) - 1)
+
+
 def can_pair(split: Split, sentence_pairs: SentencePairs) -> bool:
-    """Whether there are texts of two tokens and more: two documents, or one if their order is asked."""
+    """Whether there are texts of two tokens and more: two documents, or one if their order is asked; and
+    slots for the shortest pair."""
+    if len(split.tokens) + len(split) < SHORTEST_PAIR:
+        return False
     texts = int((np.diff(split.offsets.astype(np.int64)) > 2).sum())
     return texts >= (2 if sentence_pairs == "next_sentence" else 1)
 
@@ -184,7 +201,7 @@ class SentencePairBatches(MaskedBatches):
     def __init__(self, split: Split, *, sentence_pairs: SentencePairs, **shape: object) -> None:
         super().__init__(split, **shape)  # type: ignore[arg-type]
         self.sentence_pairs = sentence_pairs
-        if not can_pair(split, sentence_pairs):
+        if self.context < SHORTEST_PAIR or not can_pair(split, sentence_pairs):
             raise LangueError(
                 f"the {split.name} split has too few documents to make pairs of: two, or one if their order "
                 f'is asked; set sentence_pairs = "none", or cut documents: langue prepare --documents'
@@ -235,18 +252,40 @@ class SentencePairBatches(MaskedBatches):
         """A, B and the answer, of at most `room` tokens together."""
         if draw.random() < SHORT:
             room = int(draw.integers(2, room + 1))
-        document, passage, cuts = self._passage(room, draw, at_least=2)
-        cut = int(draw.choice(cuts)) if len(cuts) else len(passage) // 2
-        first, second = passage[:cut], passage[cut:]
+        document, passage, cuts = self._passage(room, draw)
+        if self.sentence_pairs == "next_sentence":
+            first, *seconds = self._alike(document, passage, cuts, room, draw)
+            answer = int(draw.integers(2))
+            return first, seconds[answer], answer
+        cut = int(draw.choice(cuts)) if len(cuts) else _half(len(passage), draw)
+        parts = passage[:cut], passage[cut:]
         answer = int(draw.integers(2))
-        if answer and self.sentence_pairs == "sentence_order":
-            first, second = second, first
-        elif answer:
-            _, second, _ = self._passage(room - cut, draw, at_least=1, other_than=document)
-        return first, second, answer
+        return parts[answer], parts[1 - answer], answer
+
+    def _alike(
+        self, document: int, passage: Int64Array, cuts: Int64Array, room: int, draw: np.random.Generator
+    ) -> tuple[Int64Array, Int64Array, Int64Array]:
+        """A, the B that follows it, and a B of another document.
+
+        Both passages are cut by one rule, and both B are of one length: so neither length nor edges tell
+        which of them follows.
+        """
+        for _ in range(ALIKE):
+            _, other, other_cuts = self._passage(room, draw, other_than=document)
+            if (len(cuts) > 0) == (len(other_cuts) > 0):
+                break
+        shorter = min(len(passage), len(other))
+        wanted = int(draw.integers(1, shorter)) if len(cuts) else _half(shorter, draw)
+        begin, other_begin = _cut(passage, cuts, wanted), _cut(other, other_cuts, wanted)
+        length = min(len(passage) - begin, len(other) - other_begin)
+        return (
+            passage[:begin],
+            passage[begin : begin + length],
+            other[other_begin : other_begin + length],
+        )
 
     def _passage(
-        self, room: int, draw: np.random.Generator, *, at_least: int, other_than: int = -1
+        self, room: int, draw: np.random.Generator, *, other_than: int = -1
     ) -> tuple[int, Int64Array, Int64Array]:
         """Sentences from a random place: their document, their tokens, where all but the first begin."""
         offsets = self.split.offsets
@@ -254,18 +293,19 @@ class SentencePairBatches(MaskedBatches):
             position = int(draw.integers(len(self.split.tokens)))
             document = int(np.searchsorted(offsets, np.uint64(position), side="right")) - 1
             begin, end = int(offsets[document]), int(offsets[document + 1]) - 1  # without its <eos>
-            if document == other_than or end - begin < at_least:
+            if document == other_than or end - begin < 2:
                 continue
             if end - begin > room:  # else all of it
                 begin = max(begin, min(position, end - room) - room)
             text = self.split.tokens[begin : begin + 3 * room].astype(np.int64)[: end - begin]
             starts = self.boundaries.sentences(text)
             start = int(starts[min(int(np.searchsorted(starts, position - begin)), len(starts) - 1)])
-            if len(text) <= room or len(text) - start < at_least:
+            if len(text) <= room or len(text) - start < 2:
                 start = 0
             edges = np.r_[starts[starts > start], len(text)]
             inside = edges[edges - start <= room]
-            stop = int(inside[-1]) if len(inside) else start + room
+            whole = len(inside) > 0 and inside[-1] - start > 1  # sentences; else what fits of the first ones
+            stop = int(inside[-1]) if whole else start + room
             return document, text[start:stop], inside[inside < stop] - start
         raise LangueError(
             f"the {self.split.name} split is nearly all documents too short to make pairs of; "

@@ -4,13 +4,10 @@ Documents stream: where the vocabulary is still to be learned, the cleaned text 
 file beside the store, so every source is read once and standard input is like any other.
 """
 
-import shutil
 import struct
-import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +16,7 @@ import msgspec
 
 from langue.base.arrays import Ids
 from langue.base.config import encode as as_table
-from langue.base.errors import LangueError
-from langue.base.files import atomic_file, atomic_folder, check_file_free, check_free, writing
+from langue.base.files import atomic_file, atomic_folder, check_file_free, check_free, refuse_same
 from langue.base.groups import group_by_size
 from langue.base.parallel import default_workers, parallel_imap
 from langue.base.progress import bar
@@ -28,7 +24,7 @@ from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger, size
 from langue.corpus.pipeline import Assigned, assign_splits, check_splits
-from langue.corpus.read import Source, find
+from langue.corpus.sources import Source, check_text_field, collect
 from langue.tokens.store import MANIFEST, SPLITS, TOKENIZER, StoreWriter
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.train import TokenizerConfig, train_tokenizer
@@ -68,7 +64,10 @@ class Report:
         for reason, counter in self.ledger["dropped"].items():
             lines.append(f"dropped    {reason}: {_counts(counter)}")
         if self.ledger["near_duplicates"] is not None:
-            lines.append(f"near-dups  {self.ledger['near_duplicates']:,} documents much like an earlier one")
+            lines.append(
+                f"near-dups  {self.ledger['near_duplicates']:,} documents much like an earlier one "
+                "(more than half is shared)"
+            )
         for name, totals in self.splits.items():
             lines.append(f"{name:<10} {_counts(totals)}")
         for split, count in self.ledger["leaks"].items():
@@ -103,14 +102,22 @@ def prepare(
     """
     started = time.perf_counter()
     check_free(output, marker=MANIFEST, overwrite=overwrite)
-    if dropped is not None:
-        check_file_free(dropped, overwrite=overwrite)
     ready = Tokenizer.load(Path(tokenizer.file)) if tokenizer.file else None
     with ExitStack() as stack:
-        ledger = Ledger(stack.enter_context(atomic_file(dropped)) if dropped else None)
+        ledger = Ledger()
         named = {"train": inputs, "valid": valid, "test": test}
-        sources = {split: stack.enter_context(_sources(names, ledger)) for split, names in named.items()}
+        sources = {
+            split: stack.enter_context(collect(names, ledger, text_field=data.text_field))
+            for split, names in named.items()
+        }
+        check_text_field([source for files in sources.values() for source in files], data.text_field)
+        read = [source.path for files in sources.values() for source in files]
+        refuse_same(output, read)
         folder = stack.enter_context(atomic_folder(output, marker=MANIFEST, overwrite=overwrite))
+        if dropped is not None:  # opened after the store's folder, so written before it: no store without it
+            refuse_same(dropped, read)
+            check_file_free(dropped, overwrite=overwrite)
+            ledger.write_dropped(stack.enter_context(atomic_file(dropped)))
         documents: Iterator[Assigned] = _read(sources, data, ledger)
         if ready is None:
             spool = folder / SPOOL
@@ -119,7 +126,6 @@ def prepare(
         with StoreWriter(folder, vocabulary_size=ready.vocab_size, eos=ready.eos) as writer:
             _write(documents, ready, writer)
             (folder / SPOOL).unlink(missing_ok=True)
-            check_splits(ledger, data)
             ledger.warn_of_leaks()
             described = {
                 "kind": ready.kind,
@@ -138,25 +144,6 @@ def prepare(
     return Report(output, ledger.to_json(), totals, described, time.perf_counter() - started)
 
 
-@contextmanager
-def _sources(names: Sequence[str], ledger: Ledger) -> Iterator[list[Source]]:
-    """The files behind names; standard input is put into a temporary file first."""
-    with ExitStack() as stack:
-        sources: list[Source] = []
-        for name in names:
-            if name == "-":
-                if sys.stdin is None:
-                    raise LangueError("standard input is closed; name a file, or send text to it")
-                file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="langue-"))
-                with writing(Path(file.name)):
-                    shutil.copyfileobj(sys.stdin.buffer, file)
-                    file.flush()
-                sources.append(Source("-", Path(file.name)))
-            else:
-                sources += find([name], ledger)
-        yield sources
-
-
 def _read(sources: dict[str, list[Source]], data: DataConfig, ledger: Ledger) -> Iterator[Assigned]:
     """Every document that is kept, under a progress bar."""
     with bar("reading") as progress:
@@ -164,6 +151,7 @@ def _read(sources: dict[str, list[Source]], data: DataConfig, ledger: Ledger) ->
             if number % 1000 == 0:
                 progress.note(f"{number:,} documents, {ledger.read['bytes'] / 1e6:,.0f} MB")
             yield split, document
+    check_splits(ledger, data)  # before a vocabulary is learned and all is encoded
 
 
 def _spool(documents: Iterable[Assigned], path: Path) -> Iterator[str]:

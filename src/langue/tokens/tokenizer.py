@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Encoding
 from tokenizers import Tokenizer as HFTokenizer
-from tokenizers.pre_tokenizers import ByteLevel
 
 from langue.base.arrays import Ids, Int64Array
 from langue.base.errors import LangueError
@@ -41,9 +40,17 @@ WORDS = (
 )
 CHARS = r"[\s\S]"
 
-CHUNK_CHARACTERS = 1 << 20  # characters encoded at a time: some 150 bytes a token are held meanwhile
-# Where a long text may be cut without changing a token: every kind has a boundary here.
-_SAFE_CUT = re.compile(f"(?<=\\S)(?= \\S)|(?<=[。！？])(?=[{HAN}])")
+CHUNK_CHARACTERS = 1 << 18  # characters encoded at a time: some 150 bytes a token are held meanwhile
+WINDOW = 1 << 16  # characters further in which a place to cut is looked for
+# Where a long text may be cut without changing a token, the surer first: every kind has a boundary at
+# blanks, and all that spell any text have one between marks, letters and digits.
+_AT_BLANKS = re.compile(r"(?<=\S)(?= \S)|(?<=\S\n)(?=\S)")
+_LETTER = "A-Za-z\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff"
+_AT_MARKS = re.compile(
+    f"(?<=[。！？，、；：,;:)）」』”>])(?=[{_LETTER}])|(?<=[{_LETTER}])(?=[0-9])|(?<=[0-9])(?=[{_LETTER}])"
+)
+# Word pieces before which no blank is written: Chinese has none.
+_NO_BLANK = re.compile(f"[{HAN}\u3001-\u303f\uff01-\uff60]+")
 _PROBE = "A  b\n\tİx ﬁ ▁Ġ#中文，\u3000é\u0301🙂\u200b <eos> [UNK]"  # what lossy tokenizers stumble over
 
 
@@ -83,7 +90,9 @@ class Tokenizer:
             raise LangueError(f"its ids do not run from 0 to {self.vocab_size - 1}")
         self.fingerprint = hashlib.sha256(hf.to_str().encode()).hexdigest()
         self._byte_level = _is_byte_level(hf)
-        self._specials = {self.eos, self.pad, *hf.get_added_tokens_decoder()}
+        added = hf.get_added_tokens_decoder()
+        self._specials = {self.eos, self.pad, *(id for id, token in added.items() if token.special)}
+        self._added = {id: token.content for id, token in added.items() if id not in self._specials}
         self._token_bytes = [self._spell(id) for id in range(self.vocab_size)]
         self.closed = self.kind == "whitespace" or self.decode(self.encode(_PROBE)) != _PROBE
 
@@ -94,12 +103,19 @@ class Tokenizer:
     def encode_batch(self, texts: Sequence[str]) -> list[Ids]:
         """`encode` of many texts, on every core."""
         parts_of: list[list[Ids]] = [[] for _ in texts]
-        pieces = ((owner, piece) for owner, text in enumerate(texts) for piece in _cut(text))
+        pieces = ((owner, piece) for owner, text in enumerate(texts) for piece in self.pieces(text))
         for batch in group_by_size(pieces, lambda owned: len(owned[1]), CHUNK_CHARACTERS):
             encodings = self._encode([piece for _, piece in batch])
             for (owner, _), encoding in zip(batch, encodings, strict=True):
                 parts_of[owner].append(np.array(encoding.ids, np.uint32))
         return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in parts_of]
+
+    def pieces(self, text: str) -> Iterator[str]:
+        """A text in pieces of bounded length, encoded one by one: its own length costs no memory.
+
+        No token is changed by that unless a "word" is longer than a piece, as is 1 MB of `acgt`: it is cut.
+        """
+        yield from cut(text, marks=self.kind != "whitespace")
 
     def encode_with_spans(self, text: str) -> tuple[Ids, Int64Array]:
         """Ids of a text, and where each token's bytes lie in its UTF-8: `(tokens, 2)`, [start, end)."""
@@ -107,9 +123,15 @@ class Tokenizer:
             ids = self.encode(text)
             ends = np.cumsum([len(self._token_bytes[id]) for id in ids], dtype=np.int64)
             return ids, np.stack([np.r_[0, ends[:-1]], ends], 1) if len(ids) else np.empty((0, 2), np.int64)
-        encoding = self._hf.encode(text, add_special_tokens=False)
-        starts = np.r_[0, np.cumsum([len(character.encode()) for character in text], dtype=np.int64)]
-        return np.array(encoding.ids, np.uint32), starts[np.array(encoding.offsets, np.int64).reshape(-1, 2)]
+        parts, spans, begin = [], [], 0
+        for piece in self.pieces(text):
+            encoding = self._hf.encode(piece, add_special_tokens=False)
+            sizes = [len(character.encode()) for character in piece]
+            starts = np.r_[0, np.cumsum(sizes, dtype=np.int64)] + begin
+            parts.append(np.array(encoding.ids, np.uint32))
+            spans.append(starts[np.array(encoding.offsets, np.int64).reshape(-1, 2)])
+            begin = int(starts[-1])
+        return np.concatenate(parts), np.concatenate(spans)
 
     def decode(self, ids: npt.ArrayLike) -> str:
         """The text of ids; special tokens are skipped, bytes that are not UTF-8 become U+FFFD."""
@@ -165,8 +187,8 @@ class Tokenizer:
             return cls(HFTokenizer.from_str(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise LangueError(f"cannot read {path}: {error.strerror or error}") from error
-        except BaseException as error:  # the library has one of its own, and raises bare Exception else
-            if isinstance(error, KeyboardInterrupt | SystemExit):
+        except BaseException as error:
+            if not _is_of_the_file(error):
                 raise
             raise LangueError(f"{path} is not a tokenizer.json: {error}") from error
 
@@ -181,14 +203,17 @@ class Tokenizer:
         token = self._hf.id_to_token(id) or ""
         if id in self._specials:
             return b"\n" if self.kind == "whitespace" and id == self.eos else b""
-        if self._byte_level:
+        if id in self._added:
+            return self._added[id].encode()
+        if self._byte_level and BYTE_OF.keys() >= set(token):
             return bytes(BYTE_OF[character] for character in token)
         if self.kind == "whitespace":
             return token.encode() + b" "
         if match := re.fullmatch("<0x([0-9A-F]{2})>", token):  # byte fallback
             return bytes.fromhex(match[1])
         if self.kind == "wordpiece":
-            return token.removeprefix("##").encode() if token.startswith("##") else f" {token}".encode()
+            joined = token.startswith("##") or _NO_BLANK.fullmatch(token)
+            return token.removeprefix("##").encode() if joined else f" {token}".encode()
         return token.replace("▁", " ").encode()
 
 
@@ -197,6 +222,13 @@ def _is_utf8(token: bytes) -> bool:
         return bool(token.decode())
     except UnicodeDecodeError:
         return False
+
+
+def _is_of_the_file(error: BaseException) -> bool:
+    """Whether an error is one of the file, where the library says bare `Exception` or panics; not of ours."""
+    if isinstance(error, Exception):
+        return type(error) is Exception or isinstance(error, LangueError | UnicodeDecodeError)
+    return not isinstance(error, KeyboardInterrupt | SystemExit)
 
 
 class StreamDecoder:
@@ -228,12 +260,23 @@ def _is_han(piece: str) -> bool:
     return _HAN_ONLY.fullmatch(piece) is not None
 
 
-def _cut(text: str) -> Iterator[str]:
-    """A text in pieces of about `CHUNK_CHARACTERS` characters, cut where every kind has a token boundary."""
+def cut(text: str, *, marks: bool = True) -> Iterator[str]:
+    """A text in pieces of about `CHUNK_CHARACTERS`, cut where every kind has a token boundary if it can be.
+
+    Args:
+        marks: whether a boundary is also between marks, letters and digits: not for words between blanks.
+    """
     start = 0
-    while len(text) - start > CHUNK_CHARACTERS and (cut := _SAFE_CUT.search(text, start + CHUNK_CHARACTERS)):
-        yield text[start : cut.start()]
-        start = cut.start()
+    patterns = (_AT_BLANKS, _AT_MARKS) if marks else (_AT_BLANKS,)
+    while len(text) - start > CHUNK_CHARACTERS:
+        end = start + CHUNK_CHARACTERS
+        boundaries = (pattern.search(text, end, end + WINDOW) for pattern in patterns)
+        if boundary := next(filter(None, boundaries), None):
+            end = boundary.start()
+        elif len(text) - end <= WINDOW:
+            break
+        yield text[start:end]
+        start = end
     yield text[start:]
 
 
@@ -268,5 +311,6 @@ def _first_pattern(hf: HFTokenizer) -> str | None:
 
 
 def _is_byte_level(hf: HFTokenizer) -> bool:
-    vocabulary = hf.get_vocab(with_added_tokens=False)
-    return all(character in vocabulary for character in ByteLevel.alphabet())
+    """Whether tokens are spelled in the byte-level alphabet: by the parts, for a vocabulary may lack some."""
+    parts = (hf.decoder, hf.pre_tokenizer)
+    return any(part is not None and b'"ByteLevel"' in part.__getstate__() for part in parts)

@@ -20,7 +20,7 @@ from langue.base.bounds import PositiveInt
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
-from langue.tokens.tokenizer import BYTE_OF, CHARS, EOS, PAD, UNK, WORDS, Tokenizer, words_of
+from langue.tokens.tokenizer import BYTE_OF, CHARS, EOS, PAD, UNK, WORDS, Tokenizer, cut, words_of
 from langue.tokens.words import HAN
 
 Kind = Literal["bpe", "unigram", "wordpiece", "words", "chars", "bytes", "whitespace"]
@@ -40,6 +40,17 @@ VOCABULARY: dict[str, int] = {
     "bytes": SMALLEST,
     "whitespace": 0,
 }
+# How often an entry must occur. What all of a text is spelled in leaves bytes that no model ever saw; and
+# what occurs a few times has no statistics. So 50 kB and 1 MB are within 2 % of the best: see docs/log.md.
+MIN_FREQUENCY: dict[str, int] = {
+    "bpe": 10,
+    "unigram": 10,
+    "wordpiece": 10,
+    "words": 10,
+    "chars": 2,
+    "bytes": 1,
+}
+TOY = 4096  # bytes below which a text is an example, to look at: all of it is learned
 BYTE_LEVEL = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
 ONE_PIECE = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 # WordPiece looks for the longest match from each place: quadratic in the length of a piece.
@@ -65,7 +76,11 @@ class TokenizerConfig(Config, frozen=True):
 
     kind: Kind = "bpe"
     file: str = ""  # a tokenizer.json to use as it is, instead of training one
-    vocabulary: Annotated[int, msgspec.Meta(ge=0, le=LARGEST)] = 0  # entries; 0: what suits the kind
+    # entries; auto: what suits the kind
+    vocabulary: Annotated[int, msgspec.Meta(ge=1, le=LARGEST)] | Literal["auto"] = "auto"
+    # Of an entry in the sample. auto: what suits the kind; 1 where `vocabulary` is a number, to reach it,
+    # and of a text of a few lines.
+    min_frequency: PositiveInt | Literal["auto"] = "auto"
     sample_bytes: PositiveInt = 16_000_000  # more changes no vocabulary of 32k much
     seed: int = 0  # of the sample
 
@@ -100,8 +115,10 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
     Raises:
         LangueError: the vocabulary asked for does not hold the byte alphabet.
     """
-    size = config.vocabulary or VOCABULARY[config.kind]
+    size = VOCABULARY[config.kind] if config.vocabulary == "auto" else config.vocabulary
     if config.kind == "whitespace":
+        if 0 < size <= len(SPECIALS) + 1:
+            raise LangueError(f"a vocabulary of {size} has room for no word, besides <eos>, <pad> and <unk>")
         return Tokenizer(_whitespace(size, texts))
     if size < SMALLEST:
         raise LangueError(
@@ -110,28 +127,40 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
     sample = Sample(config.sample_bytes, config.seed)
     for text in texts:
         sample.add(text)
-    hf = _TRAIN[config.kind](size, sample.texts())
+    learned = sample.texts()
+    size_of_sample = sum(len(text.encode()) for text in learned)
+    frequency = config.min_frequency
+    if frequency == "auto":
+        chosen = config.vocabulary != "auto" or size_of_sample < TOY
+        frequency = 1 if chosen else MIN_FREQUENCY[config.kind]
+    # Trainers take memory for the size asked for; no text has more pieces than bytes.
+    hf = _TRAIN[config.kind](min(size, SMALLEST + size_of_sample), frequency, learned)
     hf.decoder = decoders.ByteLevel()
     hf.add_special_tokens(list(SPECIALS))
     return Tokenizer(hf)
 
 
-def _bpe(size: int, texts: list[str]) -> HFTokenizer:
+def _bpe(size: int, frequency: int, texts: list[str]) -> HFTokenizer:
     """Byte pair encoding (Sennrich et al. 2016) over bytes (Radford et al. 2019)."""
     hf = HFTokenizer(models.BPE())
     trainer = trainers.BpeTrainer(
-        vocab_size=size, initial_alphabet=ALPHABET, special_tokens=list(SPECIALS), show_progress=False
+        vocab_size=size,
+        min_frequency=frequency,
+        initial_alphabet=ALPHABET,
+        special_tokens=list(SPECIALS),
+        show_progress=False,
     )
     _train_on_pieces(hf, trainer, texts)
     hf.pre_tokenizer = BYTE_LEVEL
     return hf
 
 
-def _wordpiece(size: int, texts: list[str]) -> HFTokenizer:
+def _wordpiece(size: int, frequency: int, texts: list[str]) -> HFTokenizer:
     """WordPiece (Schuster and Nakajima 2012): the longest match first, over bytes."""
     hf = HFTokenizer(models.WordPiece())
     trainer = trainers.WordPieceTrainer(
         vocab_size=size,
+        min_frequency=frequency,
         initial_alphabet=ALPHABET,
         special_tokens=list(SPECIALS),
         continuing_subword_prefix="",  # the alphabet of bytes is the same inside a word as at its start
@@ -142,7 +171,7 @@ def _wordpiece(size: int, texts: list[str]) -> HFTokenizer:
     return hf
 
 
-def _unigram(size: int, texts: list[str]) -> HFTokenizer:
+def _unigram(size: int, frequency: int, texts: list[str]) -> HFTokenizer:
     """The unigram model (Kudo 2018), trained by SentencePiece: the trainer of `tokenizers` gives
     another result at each run."""
     from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
@@ -179,8 +208,22 @@ def _unigram(size: int, texts: list[str]) -> HFTokenizer:
     entries += [(byte, scores.pop(byte, unseen)) for byte in ALPHABET]
     longer = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
     hf = HFTokenizer(models.Unigram(entries + longer[: size - SMALLEST], byte_fallback=False))
+    if frequency > 1:
+        used = _uses(hf, texts)
+        often = [entry for entry in longer[: size - SMALLEST] if used[entry[0]] >= frequency]
+        hf = HFTokenizer(models.Unigram(entries + often, byte_fallback=False))
     hf.pre_tokenizer = BYTE_LEVEL
     return hf
+
+
+def _uses(hf: HFTokenizer, texts: list[str]) -> Counter[str]:
+    """How often each entry of a vocabulary is used in texts."""
+    pieces = _pieces(texts)
+    uses: Counter[str] = Counter()
+    for (_, count), encoding in zip(pieces, hf.encode_batch([piece for piece, _ in pieces]), strict=True):
+        for token in encoding.tokens:
+            uses[token] += count
+    return uses
 
 
 def _train_on_pieces(hf: HFTokenizer, trainer: Any, texts: list[str]) -> None:
@@ -192,7 +235,8 @@ def _pieces(texts: list[str]) -> list[tuple[str, int]]:
     """The most frequent pieces of texts, spelled in the byte alphabet, with their counts."""
     counts: Counter[str] = Counter()
     for text in texts:
-        counts.update(_PIECE.findall(text))
+        for part in cut(text):  # what is found in all of a long text is held at once
+            counts.update(_PIECE.findall(part))
     kept = [piece for piece in _by_frequency(counts) if len(piece) <= LONGEST][:LEXICON]
     return [(_spell(piece), counts[piece]) for piece in kept]
 
@@ -201,21 +245,28 @@ def _spell(piece: str) -> str:
     return piece.encode().decode("latin-1").translate(_SPELLING)
 
 
-def _words(size: int, texts: list[str]) -> HFTokenizer:
+def _words(size: int, frequency: int, texts: list[str]) -> HFTokenizer:
     splitter = pre_tokenizers.Split(Regex(WORDS), "isolated")
-    return _most_frequent(size, splitter, (word for text in texts for word in words_of(text, splitter)))
+    return _most_frequent(size, frequency, splitter, _words_of(texts, splitter))
 
 
-def _chars(size: int, texts: list[str]) -> HFTokenizer:
+def _words_of(texts: list[str], splitter: Any) -> Iterator[str]:
+    for text in texts:
+        for part in cut(text):
+            yield from words_of(part, splitter)
+
+
+def _chars(size: int, frequency: int, texts: list[str]) -> HFTokenizer:
     splitter = pre_tokenizers.Split(Regex(CHARS), "isolated")
-    return _most_frequent(size, splitter, (character for text in texts for character in text))
+    return _most_frequent(size, frequency, splitter, (character for text in texts for character in text))
 
 
-def _most_frequent(size: int, splitter: Any, pieces: Iterator[str]) -> HFTokenizer:
+def _most_frequent(size: int, frequency: int, splitter: Any, pieces: Iterator[str]) -> HFTokenizer:
     """A vocabulary of the most frequent pieces; any other is spelled in bytes."""
     vocabulary = {entry: id for id, entry in enumerate([*SPECIALS, *ALPHABET])}
-    for piece in _by_frequency(Counter(pieces)):
-        if len(vocabulary) >= size:
+    counts = Counter(pieces)
+    for piece in _by_frequency(counts):
+        if len(vocabulary) >= size or counts[piece] < frequency:
             break
         vocabulary.setdefault(_spell(piece), len(vocabulary))
     hf = HFTokenizer(models.BPE(vocabulary, merges=[], ignore_merges=True))
@@ -227,7 +278,8 @@ def _whitespace(size: int, texts: Iterable[str]) -> HFTokenizer:
     """Words between blanks; `<unk>` for those not seen; the end of a line is the end of a sentence."""
     counts: Counter[str] = Counter()
     for text in texts:
-        counts.update(text.split())
+        for part in cut(text, marks=False):
+            counts.update(part.split())
     return whitespace(_by_frequency(counts), size)
 
 
@@ -250,11 +302,11 @@ def _by_frequency(counts: Counter[str]) -> list[str]:
     return [piece for piece, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
-_TRAIN: dict[str, Callable[[int, list[str]], HFTokenizer]] = {
+_TRAIN: dict[str, Callable[[int, int, list[str]], HFTokenizer]] = {
     "bpe": _bpe,
     "unigram": _unigram,
     "wordpiece": _wordpiece,
     "words": _words,
     "chars": _chars,
-    "bytes": lambda size, texts: _chars(SMALLEST, []),
+    "bytes": lambda size, frequency, texts: _chars(SMALLEST, 1, []),
 }

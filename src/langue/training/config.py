@@ -75,6 +75,6 @@ class TrainingConfig(RunConfig, frozen=True):
     fsdp: bool = False  # many devices: FSDP instead of DDP
     seed: int = 0
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if self.fsdp and self.optimizer in ("muon", "lamb"):
             raise ValueError(f"{self.optimizer} needs whole matrices; with fsdp = true take adamw")

@@ -32,8 +32,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
         valid=[folder / "valid"],
         test=[folder / "test"],
     )
-    shape = ["layers=2", "width=32", "heads=2", "context=64", "steps=30", "learning_rate=0.02"]
-    return langue.train("gpt2", folder / "store", folder / "model", assignments=shape)
+    shape = {"layers": 2, "width": 32, "heads": 2, "context": 64, "steps": 30, "learning_rate": 0.02}
+    return langue.train("gpt2", folder / "store", folder / "model", **shape)
 
 
 def test_transformers_predicts_the_same(model: Any, tmp_path: Path) -> None:

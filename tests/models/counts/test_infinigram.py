@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from langue.models.counts.infinigram import InfiniGramConfig, estimate, load
-from langue.models.counts.suffix_array import suffix_array
+from langue.models.counts.suffix_array import matching_statistics, suffix_array
 from langue.protocols import Vocabulary
 from langue.tokens.store import TokenStore
 
@@ -62,15 +62,30 @@ def test_equals_searching_by_hand(
         decoder.append(np.array([word]))
 
 
-def test_finds_every_occurrence_and_its_document(make_store: Callable[..., TokenStore]) -> None:
-    model = estimate(InfiniGramConfig(), make_store([[1, 2, 1, 2], [3], [2, 1, 2]], vocabulary=V))
-    places = model.range(np.array([1, 2]))
-    assert [model.stream[place : place + 2].tolist() for place in places] == [[1, 2]] * 3
-    assert model.documents(places).tolist() == [0, 0, 2]
-    assert len(model.range(np.array([1, 3]))) == 0
-    lengths, where = model.matches(np.array([3, 2, 1, 2, 1, 1]))
-    assert lengths.tolist() == [1, 1, 2, 3, 3, 1]
-    assert model.stream[where[4] : where[4] + 3].tolist() == [1, 2, 1]
+def test_keeps_its_documents(make_store: Callable[..., TokenStore]) -> None:
+    documents = [[1, 2, 1, 2], [3], [2, 1, 2]]
+    model = estimate(InfiniGramConfig(), make_store(documents, vocabulary=V))
+    assert [ids.tolist() for ids in model.documents()] == documents
+
+
+@settings(max_examples=100)
+@given(st.lists(st.integers(0, 2), max_size=30), st.lists(st.integers(0, 2), min_size=1, max_size=30))
+def test_matching_statistics_are_those_of_trying_every_place(before: list[int], text: list[int]) -> None:
+    between = 3  # in no text
+    stream = np.array([*before, between, *text], np.uint32)
+    lengths, positions = matching_statistics(stream, len(before) + 1)
+
+    def occurs(piece: list[int]) -> bool:
+        return any(before[begin : begin + len(piece)] == piece for begin in range(len(before)))
+
+    for begin in range(len(text)):
+        most = max(
+            size for size in range(len(text) - begin + 1) if size == 0 or occurs(text[begin : begin + size])
+        )
+        assert lengths[begin] == most
+        if most:
+            here = positions[begin]
+            assert stream[here : here + most].tolist() == text[begin : begin + most]
 
 
 def test_save_and_load_are_exact(make_store: Callable[..., TokenStore], tmp_path: Path) -> None:

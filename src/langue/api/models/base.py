@@ -13,9 +13,8 @@ from langue.protocols import Masked, Saved
 
 if TYPE_CHECKING:
     from langue.corpus.normalize import Normalization
+    from langue.evaluation.result import EvaluationResult
     from langue.tokens.tokenizer import Tokenizer
-
-    pass
 
 PathLike = str | Path
 M = TypeVar("M", bound=Saved)
@@ -113,9 +112,9 @@ class Model(Generic[M]):
         split: str = "test",
         documents: str | None = None,
         check: bool = False,
-    ) -> Any:
+    ) -> EvaluationResult:
         """`langue.evaluate` of this model."""
-        from langue.api.verbs import evaluate
+        from langue.api.measure import evaluate
 
         return evaluate(self, data, split=split, documents=documents, check=check)
 

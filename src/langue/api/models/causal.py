@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from langue.api.models.base import Model, PathLike
 from langue.base.arguments import check_count, check_text, check_texts
-from langue.base.config import decode
 from langue.base.deprecated import renamed_keywords, renamed_method
 from langue.protocols import Causal, HiddenMarkov, Searchable
 
 if TYPE_CHECKING:
+    from langue.evaluation.evaluate import Evaluation
     from langue.evaluation.gradients import Gradients
     from langue.evaluation.score import Score
     from langue.evaluation.verbatim import Copied, Found
@@ -43,21 +43,73 @@ class CausalModel(Model[Causal]):
         check_count("k", k, least=1)
         return next_tokens(self.folder.model, self.folder.tokenizer, self._normalize("context", context), k)
 
-    def stream(self, prompt: str = "", **sampling: Any) -> Writer:
+    def stream(
+        self,
+        prompt: str = "",
+        *,
+        max_tokens: int = 100,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 0.95,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Writer:
         """Continue a text piece by piece: iterate over the writer, then read its `result`.
 
         Args:
-            sampling: settings of `langue.generation.sample.Sampling`, such as `temperature=0.8`.
+            temperature: 0 always takes the likeliest token.
+            top_k: keeps the k likeliest tokens; 0 keeps all.
+            top_p: keeps the likeliest tokens up to this mass (Holtzman et al. 2020).
+            min_p: drops tokens below this share of the likeliest one's probability.
+            repetition_penalty: above 1, makes repeats less likely (Keskar et al. 2019).
+            stop: texts before which it ends.
+            seed: same seed, same machine, same text.
+
+        Raises:
+            InvalidSetting: a value is out of its bounds.
         """
         from langue.generation.generate import generate
         from langue.generation.sample import Sampling
 
-        settings = decode(Sampling, sampling, "sampling")
-        return generate(self.folder.model, self.folder.tokenizer, self._normalize("prompt", prompt), settings)
+        sampling = Sampling(
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            stop=tuple(check_texts("stop", stop)),
+            seed=seed,
+        )
+        return generate(self.folder.model, self.folder.tokenizer, self._normalize("prompt", prompt), sampling)
 
-    def generate(self, prompt: str = "", **sampling: Any) -> Generation:
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        max_tokens: int = 100,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 0.95,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Generation:
         """Continue a text, whole: `stream` run to its end."""
-        writer = self.stream(prompt, **sampling)
+        writer = self.stream(
+            prompt,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            stop=stop,
+            seed=seed,
+        )
         for _ in writer:
             pass
         return writer.result
@@ -82,6 +134,21 @@ class CausalModel(Model[Causal]):
             max_tokens=check_count("max_tokens", max_tokens),
             length_penalty=length_penalty,
         )
+
+    def evaluate(
+        self,
+        data: PathLike | Sequence[PathLike],
+        *,
+        split: str = "test",
+        documents: str | None = None,
+        check: bool = False,
+    ) -> Evaluation:
+        """`langue.evaluate` of this model: bits per byte with a 95 % interval, and perplexities."""
+        from langue.evaluation.evaluate import Evaluation
+
+        evaluation = super().evaluate(data, split=split, documents=documents, check=check)
+        assert isinstance(evaluation, Evaluation)
+        return evaluation
 
     next = renamed_method("next", next_tokens)
     beams = renamed_method("beams", beam_search)
@@ -123,23 +190,24 @@ class InfiniGramModel(CausalModel):
         check_count("limit", limit)
         return find(self.folder, self.folder.tokenizer, self._normalize("text", text), limit=limit)
 
-    @renamed_keywords(least="min_tokens", show="limit")
-    def copied(self, text: str, *, min_tokens: int = 8, limit: int = 10) -> Copied:
+    @renamed_keywords(least="min_bytes", show="limit")
+    def copied(self, text: str, *, min_bytes: int = 32, limit: int = 10) -> Copied:
         """How much of a text stands verbatim in the training text.
 
         Args:
-            min_tokens: of a piece that counts as copied.
+            min_bytes: in UTF-8, of a piece that counts as copied: 32 are six words of English, eleven
+                characters of Chinese. The same over every tokenizer.
             limit: pieces that are shown.
         """
         from langue.evaluation.verbatim import copied
 
-        check_count("min_tokens", min_tokens, least=1)
+        check_count("min_bytes", min_bytes, least=1)
         check_count("limit", limit)
         return copied(
             self.folder,
             self.folder.tokenizer,
             self._normalize("text", text),
-            min_tokens=min_tokens,
+            min_bytes=min_bytes,
             limit=limit,
         )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -62,13 +63,57 @@ class Seq2SeqModel(CausalModel):
             whole.closed,
         )
 
-    def stream_target(self, source: str, **sampling: Any) -> Writer:
-        """Write a target piece by piece; see `stream`."""
-        return self.stream(self._prompt(source), **sampling)
+    def stream_target(
+        self,
+        source: str,
+        *,
+        max_tokens: int = 100,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 0.95,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Writer:
+        """Write a target piece by piece, with the settings of `stream`: iterate, then read `result`."""
+        return self.stream(
+            self._prompt(source),
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            stop=stop,
+            seed=seed,
+        )
 
-    def generate_target(self, source: str, **sampling: Any) -> Generation:
+    def generate_target(
+        self,
+        source: str,
+        *,
+        max_tokens: int = 100,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 0.95,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Generation:
         """Write a target, whole: `stream_target` run to its end."""
-        return self.generate(self._prompt(source), **sampling)
+        return self.generate(
+            self._prompt(source),
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            stop=stop,
+            seed=seed,
+        )
 
     def beam_search_target(
         self, source: str, *, num_beams: int = 4, max_tokens: int = 100, length_penalty: float = 0.6

@@ -126,7 +126,7 @@ class TaggerModel(Model[Tagger]):
         if self.unit == "characters" and unit_of(tagged.sentences) != self.unit:
             log.warning(
                 "%s has tokens of several characters, and %s was trained on single ones; "
-                "if it is plain text, --format text cuts it",
+                "if it is plain text, --format=text cuts it",
                 path,
                 self.path,
             )

@@ -3,12 +3,13 @@
     p(w | context) = c(s w) / c(s·)
 
 with s the longest end of the context, its `<s>` included, that occurs in training and is followed by
-something. Nothing is estimated: the model is the training text and its suffix array, which also counts
-and finds any string. Where training never went on with w, p is 0 and the perplexity infinite; `alpha`
-gives every token a count more, as in `markov`. Deviates from the paper in `<s>`, which it has not.
+something. Nothing is estimated: the model is the training text and its suffix array. Where training never
+went on with w, p is 0 and the perplexity infinite; `alpha` gives every token a count more, as in `markov`.
+Deviates from the paper in `<s>`, which it has not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, ClassVar, NamedTuple
 
@@ -75,7 +76,6 @@ class InfiniGram(Causal):
         self.stream, self.suffixes = np.asarray(stream), np.asarray(suffixes)
         for array in (self.stream, self.suffixes):
             array.flags.writeable = False  # as mapped ones are: compiled code is made for one of them
-        self._starts: Array | None = None
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         self.vocabulary.check(*sequences)
@@ -91,29 +91,11 @@ class InfiniGram(Causal):
         self.vocabulary.check(*prompts)
         return InfiniGramDecoder(self, [self._text(ids) for ids in prompts])
 
-    def range(self, ids: Ids) -> Array:
-        """Occurrences of an n-gram of any length: positions of the stream, `(occurrences,)`."""
-        self.vocabulary.check(ids)
-        low, high = locate(self.stream, self.suffixes, np.array(ids, np.uint32))
-        return np.sort(self.suffixes[low:high])
-
-    def documents(self, positions: Array) -> Array:
-        """The number of the document that each position lies in."""
-        if self._starts is None:
-            self._starts = np.flatnonzero(self.stream == self.vocabulary.size)
-        return np.searchsorted(self._starts, positions, side="right") - 1
-
-    def matches(self, ids: Ids) -> tuple[Array, Array]:
-        """Longest matches of a text with the training text, token by token.
-
-        Returns:
-            lengths: for each token, of the longest piece that ends with it and occurs: `(tokens,)`.
-            positions: a position of the stream where that piece begins: `(tokens,)`.
-        """
-        self.vocabulary.check(ids)
-        lengths, positions = np.empty(len(ids), np.int64), np.empty(len(ids), np.int64)
-        _match(self.stream, self.suffixes, np.array(ids, np.uint32), lengths, positions)
-        return lengths, positions
+    def documents(self) -> Iterator[Ids]:
+        """The training text, a document after another, without its ends."""
+        starts = np.flatnonzero(self.stream == self.vocabulary.size)
+        for begin, end in pairwise(starts.tolist()):
+            yield self.stream[begin + 1 : end - 1]  # without `<s>` and `<eos>`
 
     def size(self) -> dict[str, int]:
         return {"tokens": len(self.stream)}
@@ -176,14 +158,6 @@ def _read(stream, suffixes, text):
     for t in range(len(text)):
         begin, low, high = follow(stream, suffixes, text, begin, t, low, high)
     return begin, low, high
-
-
-@njit
-def _match(stream, suffixes, text, lengths, positions):
-    begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
-    for t in range(len(text)):
-        begin, low, high = follow(stream, suffixes, text, begin, t, low, high)
-        lengths[t], positions[t] = t + 1 - begin, suffixes[low]
 
 
 @njit

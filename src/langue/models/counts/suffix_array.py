@@ -90,6 +90,60 @@ def _refine(suffixes, rank, keys, begin, end, step):
         rank[suffixes[index]] = first
 
 
+def matching_statistics(stream: Array, begin: int) -> tuple[Array, Array]:
+    """What of a stream from `begin` on, a text, also stands in it before that (Chang and Lawler 1994).
+
+    Returns:
+        lengths: for each token of the text, of the longest piece that begins with it: `(tokens,)`.
+        positions: of the stream, where that piece begins; -1 of a piece of no tokens: `(tokens,)`.
+    """
+    suffixes = suffix_array(stream)
+    ranks = np.empty_like(suffixes)
+    ranks[suffixes] = np.arange(len(stream), dtype=np.uint32)
+    shared = np.zeros(len(stream) + 1, np.int64)
+    _share(stream, suffixes, ranks, shared)
+    lengths = np.zeros(len(stream) - begin, np.int64)
+    positions = np.full(len(stream) - begin, -1, np.int64)
+    _longest(suffixes, shared, begin, lengths, positions)
+    return lengths, positions
+
+
+@njit
+def _share(stream, suffixes, ranks, shared):
+    """How many tokens each suffix shares with the one before it in order (Kasai et al. 2001)."""
+    same = 0
+    for position in range(len(stream)):
+        rank = ranks[position]
+        if rank == 0:
+            same = 0
+            continue
+        other = np.int64(suffixes[rank - 1])
+        while (
+            position + same < len(stream)
+            and other + same < len(stream)
+            and stream[position + same] == stream[other + same]
+        ):
+            same += 1
+        shared[rank] = same
+        same = max(same - 1, 0)
+
+
+@njit
+def _longest(suffixes, shared, begin, lengths, positions):
+    """The longest match of each suffix of the text is the nearest one before or after it in order."""
+    size = len(suffixes)
+    for step in (1, -1):
+        length, position = np.int64(0), np.int64(-1)
+        for number in range(size):
+            rank = number if step == 1 else size - 1 - number
+            length = min(length, shared[rank] if step == 1 else shared[rank + 1])
+            here = np.int64(suffixes[rank])
+            if here < begin:
+                length, position = np.int64(size), here
+            elif length > lengths[here - begin]:
+                lengths[here - begin], positions[here - begin] = length, position
+
+
 @njit
 def narrow(stream, suffixes, low, high, depth, token):
     """Narrow the range of an n-gram of `depth` tokens to the part where `token` comes next."""

@@ -39,8 +39,8 @@ class BertConfig(MaskedConfig, frozen=True):
     attention: Literal["plain", "disentangled"] = "plain"
     enhanced_mask_decoder: bool = False
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        super().check()
         if self.enhanced_mask_decoder and self.attention == "plain":
             raise ValueError(
                 'the decoder brings in absolute positions; it goes with attention = "disentangled"'

@@ -55,7 +55,7 @@ class MaskedConfig(Config, frozen=True):
     no_mlm_head: bool = False  # imported without a head: it predicts no hidden tokens before it is trained
     padded_vocab_size: NonNegativeInt = 0  # of the embedding; 0: text and special ids
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         shape = self.shape
         if shape.width % shape.heads:
             raise ValueError(f"width {shape.width} is not a multiple of heads {shape.heads}")

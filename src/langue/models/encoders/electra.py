@@ -71,8 +71,8 @@ class ElectraConfig(MaskedConfig, frozen=True):
     discriminator_weight: PositiveFloat = 50.0  # of a judgement (appendix A)
     attention: Literal["plain", "disentangled"] = "plain"  # as `bert`
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        super().check()
         if self.sentence_pairs != "none":
             raise ValueError(
                 'the family electra has no second task on passages; it goes with sentence_pairs = "none"'

@@ -42,18 +42,18 @@ def factorized(weights: Mapping[str, torch.Tensor], E: int) -> Weights:
         for name, table in ((name, weights[f"embeddings.{name}.weight"].double()) for name in TABLES)
     }
     turn = _turn(torch.cat(list(centered.values())), E)  # (C, E)
-    found = {f"embeddings.{name}.weight": (table @ turn).float() for name, table in centered.items()}
-    found["embeddings.norm.weight"], found["embeddings.norm.bias"] = torch.ones(E), torch.zeros(E)
+    albert = {f"embeddings.{name}.weight": (table @ turn).float() for name, table in centered.items()}
+    albert["embeddings.norm.weight"], albert["embeddings.norm.bias"] = torch.ones(E), torch.zeros(E)
     gain = weights["embeddings.norm.weight"].double()
-    found["widen.weight"] = (gain[:, None] * turn * (len(turn) / E) ** 0.5).float()
-    found["widen.bias"] = weights["embeddings.norm.bias"]
+    albert["widen.weight"] = (gain[:, None] * turn * (len(turn) / E) ** 0.5).float()
+    albert["widen.bias"] = weights["embeddings.norm.bias"]
     layers: dict[str, list[torch.Tensor]] = {}
     for name, tensor in weights.items():
         if name.startswith("layers."):
             layers.setdefault(name.split(".", 2)[2], []).append(tensor)
         elif name.startswith("pooler.") or name == "prediction.bias":
-            found[name] = tensor
-    return found | {f"layer.{name}": torch.stack(every).mean(0) for name, every in layers.items()}
+            albert[name] = tensor
+    return albert | {f"layer.{name}": torch.stack(every).mean(0) for name, every in layers.items()}
 
 
 def _turn(rows: torch.Tensor, E: int) -> torch.Tensor:

@@ -58,7 +58,7 @@ class Bert2BertConfig(Config, frozen=True):
     dropout: Fraction = 0.0  # 0.1 in the paper
     special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         _ = self.bert  # which checks what the two have in common
 
     @property

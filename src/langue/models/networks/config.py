@@ -45,7 +45,7 @@ class GPT2Config(Config, frozen=True):
     tied: bool = True  # the head is the embedding
     z_loss: NonNegativeFloat = 0.0  # 1e-4 in Chowdhery et al. 2022
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         _whole_heads(self.shape)
         heads, D = self.shape.heads, self.shape.width // self.shape.heads
         if self.position == "rotary" and D % 2:
@@ -72,7 +72,7 @@ class TransformerConfig(Config, frozen=True):
     norm: Literal["post", "pre"] = "post"  # the paper's; "pre" learns without a warm-up (Xiong et al. 2020)
     dropout: Fraction = 0.0  # the paper's 0.1 is for many epochs
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         _whole_heads(self.shape)
         if self.shape.width % 2:
             raise ValueError(f"sinusoidal positions need an even width, not {self.shape.width}")
@@ -169,7 +169,7 @@ class NPLMConfig(Config, frozen=True):
     direct: bool = False  # W: learns faster, generalizes a little less (section 4.2)
     dropout: Fraction = 0.0  # 0.3 helps after many epochs
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if self.order == 1:
             raise ValueError("order 1 sees no word at all; take 2 or more, or the family ngram")
 

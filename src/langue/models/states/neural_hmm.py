@@ -59,7 +59,7 @@ class NeuralHMMConfig(Config, frozen=True):
     dropout: Fraction = 0.5  # share of states left out of a step
     context: Annotated[int, msgspec.Meta(ge=2)] = 64  # tokens of a training row; scoring has no bound
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if self.states % self.clusters:
             raise ValueError(f"{self.states} states cannot be shared out equally to {self.clusters} clusters")
 

@@ -55,7 +55,7 @@ class EncoderTaggerConfig(Config, frozen=True):
     constraints: bool = True
     dropout: Fraction = 0.1  # of what the head reads
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         size, eos = self.vocabulary.get("size", 0), self.vocabulary.get("eos", -1)
         if not 0 <= eos < size <= MOST_IDS:
             raise ValueError(f"vocabulary has {size} ids, of which eos is {eos}")

@@ -49,7 +49,7 @@ class NGramConfig(Config, frozen=True):
     # Megabytes held at a time, beside the interpreter's own; what is larger goes to disk. 0: no ceiling.
     memory: NonNegativeInt = 0
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if any(below > above for below, above in pairwise(self.prune)):
             raise ValueError("prune must not fall from one order to the next: an n-gram needs its parts")
         if self.prune_entropy and self.smoothing == "stupid-backoff":

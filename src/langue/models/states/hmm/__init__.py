@@ -36,7 +36,7 @@ class HMMConfig(Config, frozen=True):
     cut: Annotated[int, msgspec.Meta(ge=2)] = 256  # longest piece that training takes: more costs memory
     seed: int = 0
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if self.order == 2 and self.states > 64:
             raise ValueError(f"order 2 takes at most 64 states, not {self.states}")
 

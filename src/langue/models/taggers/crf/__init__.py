@@ -35,7 +35,7 @@ class CRFConfig(Config, frozen=True):
     all_possible_transitions: bool = False  # and for tags never seen side by side
     seed: int = 0  # of SGD's order
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if self.algorithm == "sgd" and self.l1:
             raise ValueError("l1 needs algorithm = lbfgs; SGD has l2 only")
 

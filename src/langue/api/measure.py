@@ -1,0 +1,140 @@
+"""The verbs that measure a model, as functions. Each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from langue.api.models import CausalModel, Model, PathLike
+from langue.base.errors import InvalidSetting, LangueError, Unsupported
+from langue.base.files import read_bytes
+from langue.models.folder import ModelFolder
+from langue.models.folder import load as load_folder
+from langue.protocols import Classifier, Masked, Tagger
+
+if TYPE_CHECKING:
+    from langue.evaluation.compare import Comparison
+    from langue.evaluation.gradients import Gradients
+    from langue.evaluation.result import EvaluationResult
+    from langue.interop.kenlm import Query
+
+
+def evaluate(
+    model: PathLike | Model[Any],
+    data: PathLike | Sequence[PathLike],
+    *,
+    split: str = "test",
+    documents: str | None = None,
+    check: bool = False,
+) -> EvaluationResult:
+    """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
+
+    A tagger is measured in precision, recall and F1 instead; a model that reads in both directions on
+    hidden tokens.
+
+    Args:
+        data: a token store, of which `split` is measured, or text files, of which all is; for a tagger or
+            classifier, a labeled file. A store of another tokenizer is decoded and read anew.
+        documents: how text files are cut into documents: "line", "blank-line", "form-feed", "file", "auto".
+            None: as the text that the model was trained on.
+
+    Raises:
+        LangueError: there is nothing to measure on.
+        Unsupported: the model's scores are no probabilities; self-tests of what has no scores of texts.
+    """
+    folder = load_folder(model) if isinstance(model, str | Path) else model.folder
+    if isinstance(folder.model, Tagger | Classifier) or "task" in folder.description.recipe:
+        if check:
+            what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
+            raise Unsupported(f"{folder.path} is a {what}; the self-tests are of language models' scores")
+        return _evaluate_labeled(folder, data)
+    from langue.evaluation.documents import open_documents, usual_rule
+
+    measured_on = open_documents(
+        data, split=split, rule=documents, usual=usual_rule([folder.description.documents])
+    )
+    if isinstance(folder.model, Masked):
+        from langue.evaluation.masked import evaluate_masked
+
+        return evaluate_masked(folder, measured_on, check=check)
+    from langue.evaluation.evaluate import evaluate as measure
+    from langue.evaluation.scorer import ModelScorer
+
+    evaluation = measure(ModelScorer(folder), measured_on, check=check)
+    if not evaluation.scored:
+        raise Unsupported(f"{folder.path}: {evaluation.reason}")
+    return evaluation
+
+
+def _evaluate_labeled(folder: ModelFolder[Any], data: PathLike | Sequence[PathLike]) -> EvaluationResult:
+    """Measure a model of labeled data on a file."""
+    if not isinstance(data, str | Path):
+        raise InvalidSetting(f"{folder.path} is measured on one labeled file, not on several")
+    if folder.family.makes not in (Tagger, Classifier):
+        from langue.tasks.evaluate import evaluate_task, task_of
+
+        return evaluate_task(folder, task_of(folder), Path(data))
+    if isinstance(folder.model, Tagger):
+        from langue.tasks.tagging import evaluate_tagger
+
+        return evaluate_tagger(folder, Path(data))
+    from langue.tasks.classification import evaluate_classifier
+
+    return evaluate_classifier(folder, Path(data))
+
+
+def query(model: PathLike, text: PathLike) -> Query:
+    """Perplexity of a text as KenLM's `query` reports it: a sentence a line, words between blanks.
+
+    Args:
+        model: an n-gram model folder, or an ARPA file.
+
+    Raises:
+        LangueError: the text is missing or empty, or there is no n-gram model.
+    """
+    from langue.interop.kenlm import Model as KenLM
+
+    result = KenLM(model).query(read_bytes(Path(text)))
+    if not result.tokens:
+        raise LangueError(f"{text} is empty: there is nothing to measure on")
+    return result
+
+
+def gradients(
+    model: PathLike | CausalModel, data: PathLike, *, split: str = "test", distance: int = 100
+) -> Gradients:
+    """`CausalModel.gradients` of a model or its folder."""
+    causal = model if isinstance(model, CausalModel) else CausalModel.load(model)
+    return causal.gradients(data, split=split, distance=distance)
+
+
+def compare(
+    models: Sequence[PathLike | Model[Any]],
+    on: PathLike | Sequence[PathLike],
+    *,
+    split: str = "test",
+    documents: str | None = None,
+) -> Comparison:
+    """Rank models of any tokenizers in bits per byte on the same documents; say which differences are real.
+
+    Args:
+        on: a token store, of which `split` is measured, or text files, of which all is.
+        documents: how text files are cut into documents, for all models; None: as the texts they were trained
+            on if those were cut alike, else as `langue prepare` cuts a file of its own.
+
+    Raises:
+        LangueError: there is nothing to compare, or nothing to measure on.
+        Unsupported: a model gives no text a probability from left to right.
+    """
+    from langue.evaluation.compare import compare as run
+    from langue.evaluation.documents import open_documents, usual_rule
+    from langue.evaluation.scorer import ModelScorer
+
+    if isinstance(models, str | Path | Model):
+        raise InvalidSetting(f"models is to be a list of models, not one; write [{str(models)!r}]")
+    scorers = [
+        ModelScorer(model.folder if isinstance(model, Model) else load_folder(model)) for model in models
+    ]
+    usual = usual_rule([scorer.folder.description.documents for scorer in scorers])
+    return run(scorers, open_documents(on, split=split, rule=documents, usual=usual))

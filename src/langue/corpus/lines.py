@@ -1,0 +1,112 @@
+"""The lines of a file and their text: long ones cut, old line ends understood, wrong bytes named."""
+
+import io
+from collections.abc import Iterator
+from typing import Any, BinaryIO, cast
+
+from langue.base.errors import LangueError
+from langue.base.progress import log
+from langue.corpus.config import DataConfig
+from langue.corpus.document import Document
+from langue.corpus.ledger import Ledger
+
+LARGEST = 16 << 20  # bytes of one document: a few of them in flight stay far below 500 MB
+BOM = b"\xef\xbb\xbf"
+
+
+class Lines:
+    """The lines of a binary file whose head was already read, each with its end.
+
+    A line longer than `LARGEST` comes in parts, cut between characters, and is counted. Lines that end
+    in `\\r` alone, as those of old Macintoshes do, end in `\\n`.
+    """
+
+    def __init__(self, file: BinaryIO, head: bytes, ledger: Ledger) -> None:
+        self._file = file
+        self._head = head
+        self._ledger = ledger
+        if b"\r" in head and b"\n" not in head:
+            self._head = head.replace(b"\r", b"\n")
+            self._file = cast(BinaryIO, io.BufferedReader(_OldLineEnds(file), 1 << 16))
+
+    def __iter__(self) -> Iterator[bytes]:
+        *lines, rest = self._head.split(b"\n")
+        for line in lines:
+            self._ledger.lines += 1
+            yield line + b"\n"
+        while line := rest + self._file.readline(LARGEST):
+            rest = b""
+            if len(line) >= LARGEST and not line.endswith(b"\n"):
+                line, rest = whole_characters(line)
+                self._ledger.changed["lines cut for their length"] += 1
+            else:
+                self._ledger.lines += 1
+            yield line
+
+
+class _OldLineEnds(io.RawIOBase):
+    """A file with `\\n` for every `\\r`."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer)).replace(b"\r", b"\n")
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def whole_characters(data: bytes) -> tuple[bytes, bytes]:
+    """The whole UTF-8 characters at the start of `data`, and the bytes of one that is cut short."""
+    last = len(data) - 1
+    while last > len(data) - 4 and data[last] & 0xC0 == 0x80:
+        last -= 1
+    return (data, b"") if data[last] < 0x80 else (data[:last], data[last:])
+
+
+def decode(name: str, offset: int, data: bytes, config: DataConfig, ledger: Ledger) -> str | None:
+    """Text of a document less its last line end, in whose place the end of the document stands.
+
+    Returns:
+        None where the document is wrong and to be skipped.
+
+    Raises:
+        LangueError: a byte is not UTF-8, or NUL, which no text holds.
+    """
+    if offset == 0 and data.startswith(BOM):
+        data, offset = data[len(BOM) :], len(BOM)
+    data = data.removesuffix(b"\n").removesuffix(b"\r")
+    nul = data.find(b"\0")
+    try:
+        text = data.decode()
+        if nul < 0:
+            return text
+        wrong, reason = nul, "NUL byte"
+    except UnicodeDecodeError as error:
+        text = data.decode(errors="replace")
+        wrong, reason = (nul, "NUL byte") if 0 <= nul < error.start else (error.start, "invalid UTF-8")
+    if config.invalid == "error":
+        raise LangueError(
+            binary(name, offset + wrong)
+            if reason == "NUL byte"
+            else f"{name}: byte {offset + wrong} is not UTF-8; convert the file, "
+            "or pass --invalid skip or --invalid replace"
+        )
+    if config.invalid == "skip":
+        log.warning("%s: byte %d is wrong: the document is skipped", name, offset + wrong)
+        ledger.miss(Document(text, f"{name}:byte {offset}", name), reason)
+        return None
+    log.warning("%s: byte %d is wrong: replaced by U+FFFD", name, offset + wrong)
+    ledger.changed["documents with invalid bytes replaced"] += 1
+    return text.replace("\0", "\ufffd")
+
+
+def binary(name: str, byte: int) -> str:
+    """What to tell of a file with a NUL byte."""
+    return (
+        f"{name} is binary (a NUL byte at {byte}); if it is UTF-16, convert it; "
+        "if it is text, pass --invalid skip or --invalid replace"
+    )

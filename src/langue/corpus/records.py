@@ -1,0 +1,288 @@
+"""Records: JSON lines, JSON, tables (CSV, TSV) and Parquet, of which one field is the text.
+
+What a file holds is told by its ending where that is plain, else by how it begins.
+"""
+
+import codecs
+import csv
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from langue.base.errors import Damaged, LangueError, MissingExtra
+from langue.base.files import parse_json
+from langue.corpus.config import DataConfig
+from langue.corpus.document import Document
+from langue.corpus.ledger import Ledger
+from langue.corpus.lines import BOM, LARGEST, Lines, decode
+
+Kind = Literal["text", "lines", "json", "table", "parquet"]
+
+TEXT = (".txt", ".text", ".md", ".markdown")
+FIELD = "text"
+PARQUET = b"PAR1"
+# An object that begins, in a list or not; what else begins with a brace, such as TeX, has no such key.
+_OBJECT = re.compile(rb'\s*(\[?)\s*\{\s*(?:"(?:[^"\\]|\\.)*"\s*:|\}\s*[],\n])')
+_BLANKS = re.compile(r"[\s,]*")
+_DECODER = json.JSONDecoder()
+BLOCK = 1 << 16  # bytes of JSON read at a time
+
+
+def kind_of(suffix: str, head: bytes, text_field: str | None) -> Kind:
+    """How a file is read.
+
+    Args:
+        suffix: of its name, once unpacked.
+        head: its first bytes.
+        text_field: if one was asked for, a text file may hold records, too.
+    """
+    if suffix == ".parquet" or head.startswith(PARQUET):
+        return "parquet"
+    if suffix in (".csv", ".tsv"):
+        return "table"
+    if suffix in (".jsonl", ".ndjson"):
+        return "lines"
+    if suffix in TEXT and text_field is None:
+        return "text"
+    begins = _OBJECT.match(head.removeprefix(BOM))
+    if begins is None:
+        return "json" if suffix == ".json" else "text"
+    first, ended, _ = head.partition(b"\n")
+    return "lines" if not begins[1] and (not ended or _is_object(first.removeprefix(BOM))) else "json"
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(parse_json(line, ""), dict)
+    except Damaged:
+        return False
+
+
+def has_field(suffix: str, head: bytes, text_field: str | None) -> bool:
+    """Whether a file begins with records, the first of which has the field."""
+    kind = kind_of(suffix, head, text_field)
+    field = text_field or FIELD
+    if kind == "table":
+        header = head.removeprefix(BOM).partition(b"\n")[0].decode(errors="replace")
+        return field in next(csv.reader([header], **_dialect(suffix, header)), [])
+    return kind in ("lines", "json") and re.search(rb'"%b"\s*:' % re.escape(field.encode()), head) is not None
+
+
+def read_json_lines(name: str, config: DataConfig, ledger: Ledger, lines: Lines) -> Iterator[Document]:
+    """Documents of JSON lines: an object a line."""
+    offset = 0
+    for number, line in enumerate(lines, 1):
+        start, offset = offset, offset + len(line)
+        if not line.strip():
+            continue
+        if len(line) > LARGEST - 4 and not line.endswith(b"\n"):
+            raise LangueError(f"{name}: line {number} is over {LARGEST >> 20} MB long")
+        decoded = decode(name, start, line, config, ledger)
+        if decoded is None:
+            continue
+        where = f"{name}:{number}"
+        try:
+            record = parse_json(decoded, f"{name}: line {number}")
+        except Damaged as error:
+            if config.invalid == "skip":
+                ledger.miss(Document(decoded, where, name), "invalid JSON")
+                continue
+            raise Damaged(f"{error}; put it right, or pass --invalid skip") from None
+        if (text := _text(record, f"{name}: line {number}", config)) is not None:
+            yield Document(text, where, name)
+        else:
+            ledger.miss(Document(decoded, where, name), "no text")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "its brackets are too many, one in another"
+    return error.msg if isinstance(error, json.JSONDecodeError) else str(error).partition(";")[0]
+
+
+def _text(record: Any, where: str, config: DataConfig) -> str | None:
+    """The text of a record; None where it has none and is to be skipped."""
+    field = config.text_field or FIELD
+    text = record.get(field) if isinstance(record, dict) else None
+    if isinstance(text, str):
+        return text
+    if config.invalid == "skip":
+        return None
+    if isinstance(record, dict) and field in record:
+        raise LangueError(
+            f"{where}: field {field!r} is no text but {json.dumps(text)[:40]}; "
+            "put it right, or pass --invalid skip"
+        )
+    known = ", ".join(record) if isinstance(record, dict) else "no fields"
+    raise LangueError(f"{where} has no text in field {field!r} ({known}); pass --text-field")
+
+
+def read_json(
+    name: str, config: DataConfig, ledger: Ledger, head: bytes, file: BinaryIO
+) -> Iterator[Document]:
+    """Documents of JSON that is no line each: a list of objects, or objects one after another."""
+    for number, (record, begun) in enumerate(_Values(name, config.invalid, head, file), 1):
+        where = f"{name}: line {begun}"
+        if (text := _text(record, where, config)) is not None:
+            yield Document(text, f"{name}:{number}", name)
+        else:
+            ledger.miss(Document(json.dumps(record, ensure_ascii=False), f"{name}:{number}", name), "no text")
+
+
+class _Values:
+    """Each value of a list, or of a file of values, and the line that it begins in; one is held at a time."""
+
+    def __init__(self, name: str, invalid: str, head: bytes, file: BinaryIO) -> None:
+        self._name = name
+        self._file = file
+        self._utf8 = codecs.getincrementaldecoder("utf-8")(
+            errors="replace" if invalid == "replace" else "strict"
+        )
+        self._read = len(head) - len(head.removeprefix(BOM))  # bytes
+        self._held = self._decode(head.removeprefix(BOM), ended=not head)
+        self._at = 0
+        self._line = 1
+        self._ended = not head
+
+    def __iter__(self) -> Iterator[tuple[Any, int]]:
+        listed = self._next() == "["
+        self._at += listed
+        while (character := self._next()) and not (listed and character == "]"):
+            yield self._value(), self._line
+        if listed and not character:
+            raise Damaged(f"{self._name} is cut short: its list does not end")
+
+    def _next(self) -> str:
+        """The character that the next value begins with; "" at the end."""
+        while True:
+            match = _BLANKS.match(self._held, self._at)
+            assert match is not None
+            self._pass(match.end())
+            if self._at < len(self._held) or self._ended:
+                return self._held[self._at : self._at + 1]
+            self._more()
+
+    def _value(self) -> Any:
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._held, self._at)
+            except (ValueError, RecursionError) as error:
+                if self._ended or isinstance(error, RecursionError) or len(self._held) - self._at > LARGEST:
+                    raise LangueError(
+                        f"{self._name} is not JSON: {_reason(error)}, "
+                        f"in the value that begins in line {self._line}"
+                    ) from None
+                self._more()
+                continue
+            self._pass(end)
+            return value
+
+    def _pass(self, end: int) -> None:
+        self._line += self._held.count("\n", self._at, end)
+        self._at = end
+
+    def _more(self) -> None:
+        """Read as much again as is held, so that a long value is not parsed again and again."""
+        self._held = self._held[self._at :]
+        self._at = 0
+        data = self._file.read(max(len(self._held), BLOCK))
+        self._ended = not data
+        self._held += self._decode(data, ended=self._ended)
+
+    def _decode(self, data: bytes, *, ended: bool) -> str:
+        begin = self._read - len(self._utf8.getstate()[0])
+        self._read += len(data)
+        try:
+            return self._utf8.decode(data, final=ended)
+        except UnicodeDecodeError as error:
+            raise LangueError(
+                f"{self._name}: byte {begin + error.start} is not UTF-8; "
+                "convert the file, or pass --invalid replace"
+            ) from None
+
+
+def read_table(
+    name: str, suffix: str, config: DataConfig, ledger: Ledger, lines: Lines
+) -> Iterator[Document]:
+    """Documents of a table whose first row names its columns: `.csv`, quoted, or `.tsv`, as it stands."""
+    field = config.text_field or FIELD
+    texts = _lines_of(name, config, ledger, lines)
+    header = next(texts, "")
+    csv.field_size_limit(LARGEST)
+    rows = csv.reader(itertools.chain([header], texts), **_dialect(suffix, header))
+    columns = next(rows, [])
+    if field not in columns:
+        raise LangueError(
+            f"{name} has no column {field!r} ({', '.join(columns)[:200]}); pass --text-field"
+            if header.strip()
+            else f"{name} has no columns: its first line is empty"
+        )
+    column = columns.index(field)
+    while True:
+        try:
+            row = next(rows, None)
+        except csv.Error as error:
+            raise LangueError(f"{name}: line {rows.line_num} is no row of a table: {error}") from None
+        if row is None:
+            return
+        if not row:
+            continue
+        where = f"{name}:{rows.line_num}"
+        if len(row) == len(columns):
+            yield Document(row[column], where, name)
+        elif config.invalid == "skip":
+            ledger.miss(Document(" ".join(row), where, name), "no text")
+        else:
+            raise LangueError(
+                f"{name}: line {rows.line_num} has {len(row)} columns, not {len(columns)}; "
+                "put it right, or pass --invalid skip"
+            )
+
+
+def _lines_of(name: str, config: DataConfig, ledger: Ledger, lines: Lines) -> Iterator[str]:
+    offset = 0
+    for line in lines:
+        text = decode(name, offset, line, config, ledger)
+        offset += len(line)
+        if text is not None:
+            yield text + "\n"
+
+
+def _dialect(suffix: str, header: str) -> dict[str, Any]:
+    if suffix == ".tsv":
+        return {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+    delimiter = next((mark for mark in ",;\t" if mark in header), ",")
+    return {"delimiter": delimiter}
+
+
+def read_parquet(name: str, path: Path, config: DataConfig, ledger: Ledger) -> Iterator[Document]:
+    """Documents of a column of a Parquet file."""
+    field = config.text_field or FIELD
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError:
+        raise MissingExtra("pyarrow", "data", f"reading {name}") from None
+    number = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            if field not in file.schema_arrow.names:
+                known = ", ".join(file.schema_arrow.names)
+                raise LangueError(f"{name} has no column {field!r} ({known}); pass --text-field")
+            for batch in file.iter_batches(batch_size=256, columns=[field]):
+                for text in batch.column(0).to_pylist():
+                    number += 1
+                    where = f"{name}:{number}"
+                    if isinstance(text, str):
+                        yield Document(text, where, name)
+                    elif config.invalid == "skip":
+                        ledger.miss(Document(str(text), where, name), "no text")
+                    else:
+                        raise LangueError(
+                            f"{name}: row {number} of {field!r} is not text; "
+                            "put it right, or pass --invalid skip"
+                        )
+    except ArrowException as error:
+        raise Damaged(f"{name} is not a whole Parquet file: {error}") from None

@@ -1,0 +1,295 @@
+"""The files behind what a user names: folders walked, pipes and standard input put aside, packing undone.
+
+How a file is packed is told by its first bytes, for names lie: gzip, Zstandard, xz and bzip2.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import select
+import stat
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from langue.base.errors import Damaged, LangueError, MissingExtra, NotFound
+from langue.base.files import writing
+from langue.base.progress import log
+from langue.corpus.ledger import Ledger
+from langue.corpus.records import TEXT, has_field, kind_of
+
+HEAD = 1 << 16  # bytes looked at to tell what a file is, and to find form feeds
+RECORDS = (".jsonl", ".ndjson", ".parquet")  # of a folder, besides what begins with records
+PACKED = (".gz", ".zst", ".xz", ".bz2")
+MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"\xfd7zXZ\x00": ".xz"}
+BZIP2 = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # four bytes in; what stands before begins texts too
+BLOCK = 1 << 20  # bytes copied at a time
+ZSTANDARD = 1 << 8  # packed bytes at a time: four of them may hold 128 KB, and all is unpacked at once
+WAIT = 10.0  # seconds until a pipe that nothing writes to is given up
+NAMED = 5  # files passed over that a warning lists
+
+
+class Source(NamedTuple):
+    """A file to read: the name the user knows, and where its bytes are."""
+
+    name: str
+    path: Path
+
+    @property
+    def suffix(self) -> str:
+        """What the file is once unpacked: `.jsonl` for `news.jsonl.gz`."""
+        suffixes = [suffix.lower() for suffix in Path(self.name).suffixes]
+        while suffixes and suffixes[-1] in PACKED:
+            suffixes.pop()
+        return suffixes[-1] if suffixes else ""
+
+
+@contextmanager
+def collect(
+    names: Sequence[str], ledger: Ledger | None = None, *, text_field: str | None = None
+) -> Iterator[list[Source]]:
+    """`find`, where `-` is standard input; that, and a pipe, is put into a temporary file first.
+
+    Raises:
+        LangueError: as `find`; standard input is closed, nothing writes to a pipe.
+    """
+    with ExitStack() as stack:
+        sources: list[Source] = []
+        for name in names:
+            if name == "-":
+                sources.append(stack.enter_context(_put_aside(name, _standard_input())))
+            elif Path(name).is_fifo():
+                sources.append(stack.enter_context(_put_aside(name, _pipe(name))))
+            else:
+                sources += find([name], ledger, text_field=text_field)
+        yield sources
+
+
+def find(
+    inputs: Sequence[str], ledger: Ledger | None = None, *, text_field: str | None = None
+) -> list[Source]:
+    """The files behind paths: a folder stands for the text files below it, in the order of names.
+
+    A file of another ending is taken from a folder where it begins with records that have the field;
+    the others are passed over, and named.
+
+    Raises:
+        LangueError: a path does not exist or is a device, or a folder holds no text file.
+    """
+    sources: list[Source] = []
+    for name in inputs:
+        path = Path(name)
+        if path.is_dir():
+            sources += _walk(path, ledger, text_field)
+        elif path.is_file():
+            sources.append(Source(name, path))
+        elif path.exists():
+            raise LangueError(
+                f"{name} is no file (a device, a socket or a pipe); name a file that holds text"
+            )
+        else:
+            raise NotFound(f"no file {name}")
+    return sources
+
+
+def _walk(folder: Path, ledger: Ledger | None, text_field: str | None) -> list[Source]:
+    taken: list[Source] = []
+    others: list[str] = []
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        source = Source(str(path), path)
+        if source.suffix in (*TEXT, *RECORDS) or _begins_with_records(source, text_field):
+            taken.append(source)
+        else:
+            others.append(str(path.relative_to(folder)))
+    if others and ledger is not None:
+        ledger.read["files passed over"] += len(others)
+    if not taken:
+        raise NotFound(
+            f"no text files in {folder} (looked for {', '.join((*TEXT, *RECORDS))}"
+            f"{', passed over ' + _listed(others) if others else ''}); name the files themselves"
+        )
+    if others and ledger is not None:
+        log.warning("%s: passed over %s; name a file itself to read it", folder, _listed(others))
+    return taken
+
+
+def check_text_field(sources: Sequence[Source], text_field: str | None) -> None:
+    """Refuse to read all of some files as plain text, where a field of records was asked for.
+
+    Raises:
+        LangueError: none of the files holds records.
+    """
+    if text_field is None:
+        return
+    for source in sources:
+        with open_source(source) as file:
+            if kind_of(source.suffix, file.read(HEAD), text_field) != "text":
+                return
+    raise LangueError(
+        f"{_listed([source.name for source in sources])}: plain text has no field {text_field!r}; leave "
+        "--text-field out, or give JSON lines (.jsonl), JSON, CSV, TSV or Parquet"
+    )
+
+
+def _listed(names: list[str]) -> str:
+    rest = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + rest
+
+
+def _begins_with_records(source: Source, text_field: str | None) -> bool:
+    try:
+        with open_source(source) as file:
+            return has_field(source.suffix, file.read(HEAD), text_field)
+    except LangueError:  # it is not to be read, so what is wrong with it is no matter
+        return False
+
+
+def _standard_input() -> Iterator[bytes]:
+    file = getattr(sys.stdin, "buffer", None)  # there is none where whoever started langue closed it
+    if file is None:
+        raise LangueError("standard input is closed; pipe text in, or name a file")
+    # One system call at a time: between them Ctrl-C is heard, which a read of many waits through.
+    return iter(lambda: bytes(file.read1(BLOCK)), b"")
+
+
+def _pipe(name: str) -> Iterator[bytes]:
+    """What is written into a named pipe; waits for someone to open it, but not for ever."""
+    descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        yield _first(name, descriptor)
+        os.set_blocking(descriptor, True)
+        yield from iter(lambda: os.read(descriptor, BLOCK), b"")
+    finally:
+        os.close(descriptor)
+
+
+def _first(name: str, descriptor: int) -> bytes:
+    """The first bytes of a pipe, if there are some yet; returns once it has, or had, a writer."""
+    told = False
+    ends = time.monotonic() + WAIT
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while time.monotonic() < ends:
+        try:
+            if data := os.read(descriptor, BLOCK):
+                return data
+        except BlockingIOError:  # open at the other end, and nothing there yet
+            return b""
+        if poll.poll(50):  # it was opened and closed again
+            return b""
+        if not told:
+            log.info("waiting for what is written into the pipe %s", name)
+            told = True
+        time.sleep(0.05)
+    raise LangueError(f"nothing writes into the pipe {name}; start what does, or name a file")
+
+
+@contextmanager
+def _put_aside(name: str, blocks: Iterable[bytes]) -> Iterator[Source]:
+    with tempfile.NamedTemporaryFile(prefix="langue-") as file:
+        reading = iter(blocks)
+        while True:
+            try:
+                block = next(reading, None)
+            except OSError as error:
+                raise _unreadable(name, error) from error
+            if block is None:
+                break
+            with writing(Path(file.name)):
+                file.write(block)
+        with writing(Path(file.name)):
+            file.flush()
+        yield Source(name, Path(file.name))
+
+
+@contextmanager
+def open_source(source: Source) -> Iterator[BinaryIO]:
+    """The unpacked bytes of a file; damage inside is named, wherever reading meets it.
+
+    Raises:
+        LangueError: the file cannot be read, is no file, or what it is packed in is damaged.
+    """
+    try:
+        if stat.S_ISCHR(source.path.stat().st_mode):
+            raise LangueError(f"{source.name} is a device; name a file that holds text")
+        with source.path.open("rb") as raw:
+            yield _unpacked(source, raw)
+    except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
+        raise Damaged(f"{source.name} is damaged or cut short: {error}") from None
+    except OSError as error:
+        if error.errno is None:  # what bz2 says of damage
+            raise Damaged(f"{source.name} is damaged or cut short: {error}") from None
+        raise _unreadable(source.name, error) from error
+
+
+def _unreadable(name: str, error: OSError) -> LangueError:
+    return LangueError(f"cannot read {name}: {error.strerror or error}")
+
+
+def _unpacked(source: Source, raw: BinaryIO) -> BinaryIO:
+    head = raw.read(10)
+    raw.seek(0)
+    packing = next((ending for magic, ending in MAGIC.items() if head.startswith(magic)), None)
+    if packing is None and head.startswith(b"BZh") and head[4:] in BZIP2:
+        packing = ".bz2"
+    if packing is None and head:
+        packing = Path(source.name).suffix.lower()
+    if packing == ".gz":
+        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+    if packing == ".zst":
+        return cast(BinaryIO, io.BufferedReader(_Zstandard(source.name, raw), BLOCK))
+    if packing == ".xz":
+        return cast(BinaryIO, lzma.LZMAFile(raw))
+    if packing == ".bz2":
+        return cast(BinaryIO, bz2.BZ2File(raw))
+    return raw
+
+
+class _Zstandard(io.RawIOBase):
+    """Unpacked bytes of a Zstandard file; unlike the library's own reader, it notices a cut end."""
+
+    def __init__(self, name: str, file: BinaryIO) -> None:
+        try:
+            import zstandard
+        except ImportError:
+            raise MissingExtra("zstandard", "data", f"reading {name}") from None
+        self._file = file
+        self._library = zstandard
+        self._frame: Any = None  # the frame being unpacked; None between frames
+        self._packed = b""
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            self._packed = self._packed or self._file.read(ZSTANDARD)
+            if not self._packed:
+                if self._frame is not None:
+                    raise EOFError("the last frame is not complete")
+                return 0
+            self._unpack()
+        size = min(len(buffer), len(self._ready))
+        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
+        return size
+
+    def _unpack(self) -> None:
+        if self._frame is None:
+            self._frame = self._library.ZstdDecompressor().decompressobj()
+        try:
+            self._ready = self._frame.decompress(self._packed)
+        except self._library.ZstdError as error:
+            raise EOFError(str(error)) from None
+        self._packed = b""
+        if self._frame.eof:
+            self._packed, self._frame = self._frame.unused_data, None
