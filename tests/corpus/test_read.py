@@ -196,7 +196,7 @@ def test_a_text_in_one_line_is_cut_into_passages_that_lose_nothing(tmp_path: Pat
         (b"PK\x03\x04\0\0", "is a zip archive; unpack it first"),
         (b"%PDF-1.7\n", "is a PDF"),
         ("\ufeffword".encode("utf-16-le"), "is UTF-16; convert it: iconv"),
-        (gzip.compress(gzip.compress(b"word")), "is packed twice"),
+        (gzip.compress(gzip.compress(b"word", mtime=0), mtime=0), "is packed twice"),
     ],
 )
 def test_what_is_no_text_is_called_by_its_name(tmp_path: Path, begin: bytes, message: str) -> None:
