@@ -39,7 +39,10 @@ def test_an_output_that_is_an_input_is_refused(tmp_path: Path) -> None:
     for output in (text, tmp_path / "hard.txt", tmp_path / "in"):
         with pytest.raises(LangueError, match=r"is read.*choose another output"):
             files.refuse_same(output, ["none.txt", text])
-    files.refuse_same(tmp_path / "new.txt", [text])
+    with pytest.raises(LangueError, match=r"a\.txt is a file of .*in, which is read"):
+        files.refuse_same(text, [tmp_path / "in"])
+    files.refuse_same(tmp_path / "new.txt", [text, tmp_path / "in"])
+    files.refuse_same(tmp_path / "in" / "new.txt", [tmp_path / "in"])
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

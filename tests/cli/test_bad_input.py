@@ -3,6 +3,7 @@
 A table of command lines. `{name}` stands for a file or folder of the fixture `given`.
 """
 
+import os
 import shlex
 from pathlib import Path
 
@@ -52,6 +53,9 @@ prepare {ok} -o new --vocabulary many
 prepare {ok} -o new --valid nowhere.txt
 prepare {ok} -o new --test nowhere.txt
 prepare {ok} -o new --dropped {mine}
+prepare {ok} -o new --dropped {ok} --overwrite
+prepare {texts} -o new --dropped {texts}/a.txt --overwrite
+prepare {texts} -o {texts} --overwrite
 prepare {ok} -o new --dropped {spare}
 prepare {ok} -o new --dropped nowhere/dropped
 prepare {ok} -o new --recipe nowhere
@@ -92,6 +96,10 @@ train classifier {store} -o new
 train ngram {store} -o {ok}
 train ngram {store} -o {mine} --overwrite
 train ngram {store} -o {kn}
+train ngram {store} -o {store} --overwrite
+train crf {conll} -o {conll} --overwrite
+train bert {store} -o {bert} --overwrite --set init_from={bert}
+train crf {pipe} -o new
 train ngram {store} -o {loop}
 train ngram {store} -o {long}
 train gpt2 {store} -o {long}
@@ -234,6 +242,8 @@ embed {bert} nowhere.txt
 embed {bert} {empty}
 embed {bert} {ok} --pooling max
 embed {bert} {ok} -o {spare}
+embed {bert} {ok} -o {ok} --overwrite
+embed {bert} {ok} -o {bert}/model.json --overwrite
 embed {bert} {ok} -o {mine}
 embed {bert} {ok} -o nowhere/vectors.npy
 tag {kn} x
@@ -264,6 +274,12 @@ finetune {kn} {tsv} -o new
 finetune {bert} nowhere -o new
 finetune {bert} {empty} -o new
 finetune {bert} {tsv} -o {mine}
+finetune {bert} {tsv} -o {bert} --overwrite
+finetune {bert} {tsv} -o {tsv} --overwrite
+finetune {bert} {pipe} -o new
+finetune {bert} {mine} -o new
+finetune {bert} {nulls} -o new
+finetune {bert} {lists} -o new
 finetune {bert} {tsv} -o new --task nonsense
 finetune {bert} {tsv} -o new --set epochs=0
 finetune {bert} {tsv} -o new --set learning_rate=inf
@@ -295,9 +311,15 @@ import {ok} -o new
 import {mine} -o new
 import {empty} -o new
 import {ok} -o {mine}
+import {pipe} -o new
+import {bert} -o {bert} --overwrite
+import /dev/zero -o new
 export nowhere -o new.arpa
 export {kn}
 export {kn} -o {spare}
+export {kn} -o {kn} --overwrite
+export {kn} -o {kn}/model.json --overwrite
+export {bert} -o {bert} --overwrite
 export {kn} -o {mine}
 export {kn} -o nowhere/new.arpa
 export {crf} -o new
@@ -337,9 +359,16 @@ def given(
         "spare": b"what someone keeps",
         "conll": CONLL.encode(),
         "tsv": b"good text\tyes\nbad text\tno\n" * 30,
+        "nulls": b'{"text": null, "label": "a"}\n',
+        "lists": b'{"text": "a", "label": ["a"]}\n',
     }.items():
         (folder / f"{name}.txt").write_bytes(content)
     (folder / "json.txt").rename(folder / "json.json")
+    for name in ("nulls", "lists"):
+        (folder / f"{name}.txt").rename(folder / f"{name}.jsonl")
+    os.mkfifo(folder / "pipe")
+    (folder / "texts").mkdir()
+    (folder / "texts" / "a.txt").write_text("what is read\n" * 30)
     (folder / "mine").mkdir()
     (folder / "mine" / "thesis").write_text("years of work")
     (folder / "none").mkdir()

@@ -45,11 +45,34 @@ def test_temperature_raises_probabilities_to_a_power() -> None:
         (Sampling(temperature=1.0, top_p=0.76), 3),
         (Sampling(temperature=1.0, top_p=0.0), 1),
         (Sampling(temperature=1.0, top_p=1.0, min_p=0.29), 3),  # 0.15 is 0.3 of 0.5
+        (Sampling(temperature=1.0, top_p=0.66, top_k=2), 1),  # 0.5 is two thirds of what k leaves
+        (Sampling(temperature=1.0, top_p=0.67, top_k=2), 2),
+        (Sampling(temperature=1.0, top_p=0.8, top_k=3), 2),  # 0.75 is 0.83 of 0.9
+        (Sampling(temperature=1.0, top_p=0.84, top_k=3, min_p=0.4), 2),
     ],
 )
 def test_truncation_keeps_the_likeliest_and_their_proportions(sampling: Sampling, kept: int) -> None:
     expected = np.where(np.arange(len(PROBABILITIES)) < kept, PROBABILITIES, 0)
     assert close(frequencies(sampling), expected / expected.sum())
+
+
+def test_k_then_p_keeps_what_transformers_keeps() -> None:
+    transformers = pytest.importorskip("transformers")
+    torch = pytest.importorskip("torch")
+    draw = np.random.default_rng(3)
+    for _ in range(40):
+        logits = draw.normal(size=12) * 2
+        k, p, temperature = int(draw.integers(1, 13)), float(draw.uniform(0.05, 0.99)), draw.uniform(0.4, 2)
+        scores = torch.tensor(logits)[None] / temperature
+        for step in (transformers.TopKLogitsWarper(k), transformers.TopPLogitsWarper(p)):
+            scores = step(None, scores)
+        kept = set(np.flatnonzero(np.isfinite(scores[0].numpy())).tolist())
+        sampling = Sampling(temperature=float(temperature), top_k=k, top_p=p)
+        logs = logits - np.logaddexp.reduce(logits)
+        none = np.empty(0, np.int64)
+        drawn = {choose(logs, none, sampling, generator(n, "test")) for n in range(150)}
+        assert drawn <= kept
+        assert len(kept) > 4 or drawn == kept or kept - drawn <= set(np.argsort(logits)[:-2].tolist())
 
 
 def test_repetition_penalty_makes_what_was_seen_less_likely() -> None:

@@ -190,6 +190,41 @@ def test_chinese_word_pieces_are_written_without_blanks(tmp_path: Path) -> None:
     assert tokenizer.decode(tokenizer.encode("天下 the best")) == "天下 the best"
 
 
+PARTS = {
+    "suffix": (
+        {"end_of_word_suffix": "</w>"},
+        ["t", "the</w>", "king</w>", "却</w>", "说</w>", "is", "h", "e</w>"],
+        tokenizers.decoders.BPEDecoder(suffix="</w>"),
+    ),
+    "prefix": (
+        {"continuing_subword_prefix": "@@"},
+        ["t", "the", "king", "却", "说", "@@is", "@@h", "@@e"],
+        tokenizers.decoders.WordPiece(prefix="@@"),
+    ),
+    "blank": (
+        {},
+        ["t", "_the", "_king", "却", "说", "_is", "h", "e"],
+        tokenizers.decoders.Metaspace(replacement="_", prepend_scheme="never"),
+    ),
+}
+
+
+@pytest.mark.parametrize("marks", PARTS)
+@pytest.mark.parametrize("ids", [[2, 3, 6], [0, 6, 7, 2, 1], [4, 5, 4], [4, 5, 2]])
+def test_words_of_other_makers_are_written_as_their_decoder_writes_them(marks: str, ids: list[int]) -> None:
+    """Whatever marks a word, at its end or within it; but for blanks at the edges and beside Chinese."""
+    options, entries, decoder = PARTS[marks]
+    vocabulary = {entry: id for id, entry in enumerate([*entries, "<eos>", "<unk>"])}
+    hf = tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, merges=[], unk_token="<unk>", **options))
+    hf.decoder = decoder
+    hf.add_special_tokens(["<eos>"])
+    ours, theirs = Tokenizer(hf).decode(ids), hf.decode(ids)
+    assert "却 说" not in ours
+    chinese = [entry for entry in "却说" if entry in ours]
+    assert ours.strip() == (theirs.strip() if not chinese else ours.strip())
+    assert ours.replace(" ", "") == theirs.replace(" ", "")
+
+
 def test_a_fault_of_ours_is_not_said_to_be_one_of_the_file(
     tmp_path: Path, trained: dict[str, Tokenizer], monkeypatch: pytest.MonkeyPatch
 ) -> None:

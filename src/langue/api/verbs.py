@@ -12,6 +12,7 @@ from langue.api.settings import Setting, merge_sections, takes_assignments
 from langue.base.config import Config, decode, override
 from langue.base.deprecated import warn_renamed
 from langue.base.errors import LangueError
+from langue.base.files import refuse_same
 from langue.models.folder import DESCRIPTION, describe
 from langue.models.folder import load as load_folder
 from langue.models.registry import family_of
@@ -70,6 +71,7 @@ def finetune(
     from langue.tasks.finetune import finetune as run
     from langue.tasks.registry import task as lookup
 
+    refuse_same(Path(output), [model, data, *(path for path in (valid, test) if path is not None)])
     chosen_task = lookup(task)
     sections: dict[str, type[Config]] = {"finetune": chosen_task.settings}
     if chosen_task.data is not None:
@@ -125,6 +127,8 @@ def train(
         Interrupted: Ctrl-C or SIGTERM; the message says what was saved.
     """
     resolved = _resolved(recipe, data, merge_sections(settings, training=training, data=layout))
+    started_from = getattr(resolved.model, "init_from", "")
+    refuse_same(Path(output), [path for path in (data, valid, started_from) if path])
     if resolved.family.makes is Tagger:
         from langue.tasks.tagging import train_tagger
 

@@ -34,16 +34,28 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def refuse_same(output: Path, inputs: Iterable[Path | str]) -> None:
-    """Raise a `LangueError` if an output is one of the inputs, or a folder that holds one: call it before
-    anything is read."""
+    """Raise a `LangueError` if an output is one of the inputs, a folder that holds one, or a file of an input
+    that is a folder: call it before anything is read."""
+    written = Path(os.path.realpath(output))  # of a link that leads nowhere, too
     for name in inputs:
-        path = Path(name)
-        if output.exists() and path.exists() and output.samefile(path):
+        path = Path(os.path.realpath(name))
+        if _is_there(written) and _is_there(path) and written.samefile(path):
             raise LangueError(
                 f"{output} is read: it cannot be written at the same time; choose another output"
             )
-        if output.resolve() in path.resolve().parents:
-            raise LangueError(f"{output} holds {path}, which is read; choose another output")
+        if written in path.parents:
+            raise LangueError(f"{output} holds {name}, which is read; choose another output")
+        if path in written.parents and _is_there(written) and written.is_file():
+            raise LangueError(f"{output} is a file of {name}, which is read; choose another output")
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something has this name; nothing has one that is too long."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

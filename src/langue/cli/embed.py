@@ -32,7 +32,7 @@ def command(
     from langue.base.files import atomic_file, check_file_free, refuse_same
 
     if output is not None:  # before the work, not after it
-        refuse_same(output, [text])
+        refuse_same(output, [text, model])
         check_file_free(output, overwrite=overwrite)
     vectors = api.MaskedModel.load(model).embed(read_lines(text, text_field), pooling=pooling)
     if output is not None:

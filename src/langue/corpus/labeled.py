@@ -51,7 +51,9 @@ def read_labeled(path: Path, *, texts: int) -> list[Example]:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    if not path.is_file():
+    if path.exists() and not path.is_file():
+        raise LangueError(f"{path} is no file (a folder, a device or a pipe); name a file of labeled texts")
+    if not path.exists():
         raise LangueError(f"no file {path}")
     with open_source(Source(str(path), path)) as file:
         for number, line in enumerate(file, 1):

@@ -37,10 +37,10 @@ def choose(log_probs: Array, seen: Array, sampling: Sampling, draw: np.random.Ge
     order = np.argsort(-logits, kind="stable")
     probabilities = np.exp(logits[order])
     probabilities /= probabilities.sum()
-    keep = np.ones(len(order), bool)
     if sampling.top_k:
-        keep[sampling.top_k :] = False
-    keep &= np.cumsum(probabilities) - probabilities < sampling.top_p
+        probabilities[sampling.top_k :] = 0.0
+        probabilities /= probabilities.sum()  # p is a share of what k leaves
+    keep = (probabilities > 0) & (np.cumsum(probabilities) - probabilities < sampling.top_p)
     keep &= probabilities >= sampling.min_p * probabilities[0]
     keep[0] = True  # the likeliest always stays
     kept = probabilities[keep]

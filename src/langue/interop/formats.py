@@ -18,7 +18,7 @@ from typing import Any
 from langue.base.config import Config, encode, nearest
 from langue.base.entry_points import load_point, points_of
 from langue.base.errors import InvalidSetting, NotFound, Unsupported
-from langue.base.files import check_free
+from langue.base.files import check_free, refuse_same
 from langue.base.progress import log
 from langue.corpus.normalize import Normalization
 from langue.models.family import Family
@@ -174,6 +174,7 @@ def import_model(path: Path, output: Path, *, overwrite: bool = False) -> None:
     Raises:
         LangueError: as `read`; the output is in the way.
     """
+    refuse_same(output, [path])
     check_free(output, marker=DESCRIPTION, overwrite=overwrite)
     started = time.perf_counter()
     name = recognize(path).name
@@ -229,6 +230,7 @@ def export_model(model: Path, output: Path, *, format: str | None = None, overwr
         Unsupported: no format, or not this one, holds such a model, or it has a part that the format has not.
         LangueError: no model is there; the output is in the way.
     """
+    refuse_same(output, [model])
     family = describe(model).family
     writable = [each for each in formats() if each.write is not None]
     if format is not None and format not in [each.name for each in writable]:

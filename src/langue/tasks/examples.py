@@ -1,12 +1,13 @@
 """Labeled examples as the trainer reads them: batch k is a pure function of (examples, seed, k)."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from langue.base.arrays import Int64Array
 from langue.base.errors import LangueError
+from langue.base.progress import log
 from langue.base.seeds import derive, generator
 
 POOL = 16  # batches whose examples are sorted by length
@@ -113,3 +114,24 @@ def held_out(
         raise LangueError(f"{where} has too few examples to hold some out; give a validation file: --valid")
     kept = [example for example, out in zip(examples, held, strict=True) if not out]
     return kept, [example for example, out in zip(examples, held, strict=True) if out]
+
+
+def warn_of_leaks(
+    training: Sequence[E], measured: Mapping[str, Sequence[E]], text: Callable[[E], Sequence[Hashable]]
+) -> None:
+    """Say once, plainly, how many of the examples of other files also stand in the training file.
+
+    Args:
+        measured: by what they are measured for, `valid` or `test`.
+        text: by which an example is told from its copies.
+    """
+    seen = {tuple(text(example)) for example in training}
+    leaks = {
+        split: sum(tuple(text(example)) in seen for example in examples)
+        for split, examples in measured.items()
+    }
+    if any(leaks.values()):
+        told = ", ".join(
+            f"{count:,} of the {len(measured[split]):,} of {split}" for split, count in leaks.items() if count
+        )
+        log.warning("leak: examples that also stand in train: %s; figures on them flatter", told)

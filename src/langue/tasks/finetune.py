@@ -18,7 +18,7 @@ from langue.base.staging import discard
 from langue.models.folder import DESCRIPTION, ModelFolder, save
 from langue.nn.device import keep_freed_memory
 from langue.protocols import Masked
-from langue.tasks.examples import held_out
+from langue.tasks.examples import held_out, warn_of_leaks
 from langue.tasks.learn import Learned, Problem, learn
 from langue.tasks.results import FinetuneResult
 from langue.tasks.task import FinetuneConfig, Head, Task
@@ -80,6 +80,7 @@ def _finetune(
     else:
         training, watch = held_out(training, task.text, str(data))
     tested = task.read(test, labeled.layout).examples if test else []
+    warn_of_leaks(labeled.examples, {"valid": watch if valid else [], "test": tested}, task.text)
     head = task.head(encoder, labeled.examples, training, config)
     problem = Problem(
         build=head.build,

@@ -18,6 +18,7 @@ from langue.corpus.tagged import Tagged, TaggedConfig, read_tagged, unit_of
 from langue.models.family import Family, TaggedData
 from langue.models.folder import DESCRIPTION, Description, ModelFolder, save
 from langue.protocols import Tagger
+from langue.tasks.examples import warn_of_leaks
 from langue.tasks.metrics import TagScores, measure, score_tags
 from langue.tokens.words import HAN, segment
 from langue.training.recipe import Recipe
@@ -119,6 +120,9 @@ def _read(recipe: Recipe, data: Path, valid: Path | None) -> tuple[Tagged, Tagge
     if held_out:
         right = [sentence.tags for sentence in held_out.sentences]
         score_tags(right, right)  # a package that is missing is missed now, not after training
+        warn_of_leaks(
+            tagged.sentences, {"valid": held_out.sentences}, lambda sentence: (sentence.words, sentence.tags)
+        )
     return tagged, held_out
 
 

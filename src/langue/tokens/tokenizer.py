@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +90,7 @@ class Tokenizer:
             raise LangueError(f"its ids do not run from 0 to {self.vocab_size - 1}")
         self.fingerprint = hashlib.sha256(hf.to_str().encode()).hexdigest()
         self._byte_level = _is_byte_level(hf)
+        self._marks = _marks(hf)
         added = hf.get_added_tokens_decoder()
         self._specials = {self.eos, self.pad, *(id for id, token in added.items() if token.special)}
         self._added = {id: token.content for id, token in added.items() if id not in self._specials}
@@ -211,10 +212,11 @@ class Tokenizer:
             return token.encode() + b" "
         if match := re.fullmatch("<0x([0-9A-F]{2})>", token):  # byte fallback
             return bytes.fromhex(match[1])
-        if self.kind == "wordpiece":
-            joined = token.startswith("##") or _NO_BLANK.fullmatch(token)
-            return token.removeprefix("##").encode() if joined else f" {token}".encode()
-        return token.replace("▁", " ").encode()
+        blank, inner, last = self._marks
+        word = token.removeprefix(inner).removesuffix(last)
+        before = " " if inner and not token.startswith(inner) else ""
+        after = " " if last and token.endswith(last) else ""
+        return (word if _NO_BLANK.fullmatch(word) else before + word.replace(blank, " ") + after).encode()
 
 
 def _is_utf8(token: bytes) -> bool:
@@ -229,6 +231,35 @@ def _is_of_the_file(error: BaseException) -> bool:
     if isinstance(error, Exception):
         return type(error) is Exception or isinstance(error, LangueError | UnicodeDecodeError)
     return not isinstance(error, KeyboardInterrupt | SystemExit)
+
+
+class _Marks(NamedTuple):
+    """How the entries of a vocabulary tell where blanks are."""
+
+    blank: str  # stands for one: `▁king`
+    inner: str  # what begins a piece within a word, `##s`; nothing: no such mark
+    last: str  # what ends the last piece of a word, `s</w>`; nothing: no such mark
+
+
+def _marks(hf: HFTokenizer) -> _Marks:
+    table = json.loads(hf.to_str())
+    model = table["model"]
+    parts = [part for name in ("pre_tokenizer", "decoder") for part in _parts(table[name])]
+    blanks = [part["replacement"] for part in parts if part["type"] == "Metaspace"]
+    return _Marks(
+        next(iter(blanks), "▁"),
+        model.get("continuing_subword_prefix") or "",
+        model.get("end_of_word_suffix") or "",
+    )
+
+
+def _parts(part: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+    """A part of a `tokenizer.json`, or the parts of a sequence."""
+    if part is None:
+        return
+    yield part
+    for inner in (*part.get("pretokenizers", ()), *part.get("decoders", ())):
+        yield from _parts(inner)
 
 
 class StreamDecoder:

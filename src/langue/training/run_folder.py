@@ -37,7 +37,7 @@ METRICS = "metrics.jsonl"
 KEPT = "model"
 CHECKPOINTS = ("step-*", "*/step-*", "*/*/step-*")  # of the run, of one of several, of what that came to
 # What a checkpoint holds, or means, hangs on these.
-FIXED = ("optimizer", "ema_decay", "batch_tokens", "batch_size", "seed")
+FIXED = ("optimizer", "ema_decay", "batch_tokens", "batch_size", "validation_tokens", "seed")
 
 
 @contextlib.contextmanager
