@@ -62,6 +62,17 @@ def test_what_is_held_out_depends_on_the_text_alone() -> None:
     assert 10 < len(out) < 100
     assert sorted(kept + out) == sorted(examples)
     assert not {text for text, _ in kept} & {text for text, _ in out}
+    # What alone has a label is learned from, with its copies.
+    labeled = [(f"text {number % 50}", str(number % 50)) for number in range(100)]
+    kept_labels, out_labels = held_out(
+        [*labeled, *((f"more {number}", str(number % 50)) for number in range(40))],
+        lambda example: [example[0]],
+        "file",
+        lambda example: [example[1]],
+    )
+    assert {label for _, label in kept_labels} == {str(number) for number in range(50)}
+    assert out_labels
+    assert not {text for text, _ in kept_labels} & {text for text, _ in out_labels}
     assert held_out(kept + out, lambda example: [example[0]], "file") == (
         [example for example in kept + out if example in kept],
         [example for example in kept + out if example in out],

@@ -15,7 +15,7 @@ import langue
 from langue import cli
 from langue.corpus.labeled import Example
 from langue.models.encoders.classifier import EncoderClassifier
-from langue.models.folder import load
+from langue.models.folder import describe, load
 from langue.tasks.classification import Reader, measure
 from langue.tokens.masked import NONE, pack_examples
 from langue.tokens.store import TOKENIZER
@@ -82,6 +82,23 @@ def test_learns_and_tells_the_spread_of_seeds(tuned: Any, files: dict[str, Path]
     again = langue.evaluate(folder, files["test"])
     assert again.scores == found.test[found.best]
     assert "no bits per byte" in str(again)
+
+
+def test_files_that_share_texts_are_told(
+    encoder: Path, files: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    once = {"seeds": 1, "epochs": 1}
+    others = [(f"another text {number}", "yes") for number in range(20)]
+    apart = write(tmp_path / "apart.tsv", others)
+    langue.finetune(encoder, files["valid"], tmp_path / "apart", valid=apart, **once)
+    assert "leak" not in caplog.text
+    copied = write(tmp_path / "copied.tsv", [*texts(60, 1)[:7], *others])
+    langue.finetune(
+        encoder, files["valid"], tmp_path / "same", valid=files["valid"], test=copied, overwrite=True, **once
+    )
+    assert (
+        "leak: examples that also stand in train: 60 of the 60 of valid, 7 of the 27 of test;" in caplog.text
+    )
 
 
 def test_answers_do_not_depend_on_what_stands_beside(tuned: Any) -> None:
@@ -247,11 +264,12 @@ def test_verbs(
 
 
 def test_a_label_that_only_held_out_texts_have(encoder: Path, tmp_path: Path) -> None:
-    """It is in the file, so it is no mistake of the user's."""
-    rows = [*texts(60, 3), *((f"rare {number}", f"label {number}") for number in range(40))]
+    """It is in the file, so it is no mistake of the user's; and it is learned from, not held out."""
+    rows = [*texts(120, 5), *((f"rare {number}", f"label {number}") for number in range(40))]
     data = write(tmp_path / "rare.tsv", rows)
     found = langue.finetune(encoder, data, tmp_path / "m", seeds=1, epochs=1)
-    assert found.valid[0].examples > 5
+    assert found.valid[0].examples > 1
+    assert describe(tmp_path / "m").data["examples"] == 160 - found.valid[0].examples
     assert len(langue.load(tmp_path / "m").classify("x")) == 42
     assert "1 seed; F1 counts each text" in str(found)
 

@@ -264,6 +264,8 @@ def test_a_run_of_another_model_or_store_is_not_resumed(
         train(read_recipe("gpt2", [*SMALL, "steps=5"]), store, output)
     with pytest.raises(LangueError, match="cannot go on with optimizer adamw, now sgd"):
         train(read_recipe("gpt2", [*SMALL, "steps=5", "optimizer=sgd"]), store, output, resume=True)
+    with pytest.raises(LangueError, match="cannot go on with validation_tokens"):  # the curve is of one text
+        train(read_recipe("gpt2", [*SMALL, "steps=5", "validation_tokens=99"]), store, output, resume=True)
     train(read_recipe("gpt2", [*SMALL, "steps=9"]), store, output, resume=True)
     assert "going on with other settings: steps 5, now 9" in caplog.text
     assert json.loads((output / "model.json").read_text())["measured"]["steps"] == 9

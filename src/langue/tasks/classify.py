@@ -107,6 +107,7 @@ def classification(name: str, summary: str, texts: int) -> Task[Any, Any, Any]:
         family=FAMILY,
         read=partial(read, texts=texts),
         text=lambda example: example.texts,
+        labels=lambda example: [example.label],
         head=partial(head, task=name),
         loss=loss,
         metric=metric,

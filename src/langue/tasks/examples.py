@@ -1,6 +1,6 @@
 """Labeled examples as the trainer reads them: batch k is a pure function of (examples, seed, k)."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -101,19 +101,34 @@ def order(lengths: Sequence[int], rows: int, seed: int, epoch: int, *, by_length
 
 
 def held_out(
-    examples: Sequence[E], text: Callable[[E], Sequence[Hashable]], where: str
+    examples: Sequence[E],
+    text: Callable[[E], Sequence[Hashable]],
+    where: str,
+    labels: Callable[[E], Iterable[Hashable]] = lambda example: (),
 ) -> tuple[list[E], list[E]]:
     """The examples without a tenth of them, and that tenth: chosen by their text alone, so that copies
-    stand on one side.
+    stand on one side; but what alone has a label stays to be learned from.
 
     Raises:
         LangueError: there are too few to do so.
     """
-    held = [derive(0, "held out", *map(str, text(example))) % 1000 < 1000 * HELD_OUT for example in examples]
-    if not any(held) or all(held):
+    keys = [tuple(map(str, text(example))) for example in examples]
+    held = {key for key in keys if derive(0, "held out", *key) % 1000 < 1000 * HELD_OUT}
+    learned = {
+        label
+        for key, example in zip(keys, examples, strict=True)
+        if key not in held
+        for label in labels(example)
+    }
+    for key, example in zip(keys, examples, strict=True):
+        if key in held and not learned.issuperset(labels(example)):
+            held.remove(key)
+            learned.update(labels(example))
+    kept = [example for key, example in zip(keys, examples, strict=True) if key not in held]
+    measured = [example for key, example in zip(keys, examples, strict=True) if key in held]
+    if not kept or not measured:
         raise LangueError(f"{where} has too few examples to hold some out; give a validation file: --valid")
-    kept = [example for example, out in zip(examples, held, strict=True) if not out]
-    return kept, [example for example, out in zip(examples, held, strict=True) if out]
+    return kept, measured
 
 
 def warn_of_leaks(

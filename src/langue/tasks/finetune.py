@@ -78,7 +78,7 @@ def _finetune(
     if valid:
         watch = task.read(valid, labeled.layout).examples
     else:
-        training, watch = held_out(training, task.text, str(data))
+        training, watch = held_out(training, task.text, str(data), task.labels)
     tested = task.read(test, labeled.layout).examples if test else []
     warn_of_leaks(labeled.examples, {"valid": watch if valid else [], "test": tested}, task.text)
     head = task.head(encoder, labeled.examples, training, config)

@@ -41,7 +41,9 @@ def training_of(recipe: Recipe, tagged: Tagged, file: Path, valid: Sequence[Sent
     assert build is not None
     sentences: Sequence[Sentence] = tagged.sentences
     if valid is None:
-        sentences, valid = held_out(sentences, lambda sentence: sentence.words, tagged.name)
+        sentences, valid = held_out(
+            sentences, lambda sentence: sentence.words, tagged.name, lambda sentence: sentence.tags
+        )
     settings: Any = config  # which has `encoding` and `constraints` too
     labels, training = spelled(sentences, settings.encoding, constraints=settings.constraints)
     inputs = TaggerInputs(tagged.features, labels, sentences)

@@ -152,6 +152,7 @@ TASK = Task(
     family=FAMILY,
     read=read,
     text=lambda sentence: sentence.words,
+    labels=lambda sentence: sentence.tags,
     head=head,
     loss=loss,
     metric=metric,

@@ -5,7 +5,7 @@ it known, and `langue.finetune(…, task=NAME)` does all else: several seeds, va
 several processes, the model folder.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
@@ -88,6 +88,8 @@ class Task(Generic[R, E, N]):
     figure: str  # of the metric, by which epoch and seed are chosen: the larger, the better
     # (folder of a finished model, examples): how `langue evaluate` reads them
     encode: Callable[[ModelFolder[Any], Sequence[R]], list[E]] | None = None
+    # Of an example: each is to be learned, so what alone has one is not held out.
+    labels: Callable[[R], Iterable[str]] = lambda example: ()
     targets: Callable[[E], int] = lambda example: 1  # of an example: what `loss` sums over
     tokens: Callable[[E], int] = lambda example: 1  # of an example
     by_length: bool = False  # batches are to hold examples of like length
