@@ -10,7 +10,8 @@ import time
 from types import FrameType
 from typing import NoReturn
 
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a scheduler or a container, a lost connection
+# Ctrl-C, a scheduler or a container, a lost connection, a soft limit on processor time.
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")
 INTERRUPTED = 130
 CLEANING = 1.0  # seconds after an interrupt in which another one is not heard: things are put in order then
 

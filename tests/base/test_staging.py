@@ -168,6 +168,21 @@ def test_a_parent_that_refuses_is_named_at_once(tmp_path: Path, monkeypatch: pyt
     assert is_whole(tmp_path / "mine")
 
 
+def test_a_single_file_that_is_mounted_is_written_into(tmp_path: Path) -> None:
+    for name in ("from", "output"):
+        (tmp_path / name).write_text("old, and longer")
+    mount = ["mount", "--bind", tmp_path / "from", tmp_path / "output"]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        with files.atomic_file(tmp_path / "output") as file:
+            file.write(b"new")
+        assert (tmp_path / "from").read_text() == "new"
+        assert names(tmp_path) == ["from", "output"]
+    finally:
+        subprocess.run(["umount", tmp_path / "output"], check=True)
+
+
 def test_a_device_is_written_into(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:

@@ -29,7 +29,7 @@ def one_sentence(said: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU])
 @pytest.mark.parametrize("moment", ["typer", "numpy"])
 def test_a_signal_while_modules_are_imported(
     small_models: dict[str, Path], tmp_path: Path, kind: signal.Signals, moment: str
@@ -145,6 +145,17 @@ def test_a_limit_on_memory_leaves_one_thread_and_not_an_interrupt(small_models: 
     assert done.returncode in (0, 2)
     assert "interrupted" not in done.stderr and "Traceback" not in done.stderr
     assert "going on with one" in done.stderr
+
+
+def test_a_network_that_has_no_room_is_refused(small_models: dict[str, Path]) -> None:
+    """The loader of its libraries would end the process with a signal."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (600_000 << 10, 600_000 << 10))
+
+    done = command("next", small_models["gpt2"], "king", preexec_fn=limit)
+    assert done.returncode == 2, done.stderr
+    assert "ulimit -v" in one_sentence(done.stderr.splitlines()[-1])
 
 
 def test_a_switch_for_debuggers_of_numba(small_models: dict[str, Path]) -> None:

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,9 +17,12 @@ import pytest
 from langue.base.errors import LangueError
 from langue.corpus import sources
 from langue.corpus.config import DataConfig
+from langue.corpus.labeled import read_labeled
 from langue.corpus.ledger import Ledger
 from langue.corpus.read import read, read_texts
 from langue.corpus.sources import Source, collect, find, open_source
+from langue.corpus.tagged import read_tagged
+from langue.interop import formats
 
 
 def write(path: Path, data: bytes | str) -> Path:
@@ -132,3 +136,11 @@ def test_a_pipe_is_read_once_something_writes_to_it_and_given_up_else(
     os.close(end)
     assert list(read_texts(f"/dev/fd/{reader}")) == ["b"]
     os.close(reader)
+
+
+@pytest.mark.parametrize("read", [read_tagged, partial(read_labeled, texts=1), formats.recognize])
+def test_what_reads_a_file_twice_names_a_pipe_as_one(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    """`no file /dev/fd/63` would be false, and reading what nothing writes would never end."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(LangueError, match="a socket or a pipe"):
+        read(tmp_path / "pipe")

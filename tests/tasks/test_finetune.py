@@ -73,6 +73,7 @@ def test_learns_and_tells_the_spread_of_seeds(tuned: Any, files: dict[str, Path]
     assert len(found.valid) == len(found.test) == len(found.epochs) == 2
     assert found.valid[found.best].accuracy == max(scores.accuracy for scores in found.valid) > 0.95
     assert "±" in str(found)
+    assert all((folder / f"seed-{seed}" / "metrics.jsonl").stat().st_size for seed in (0, 1))
     assert found.to_json()["best_seed"] in (0, 1)
     model = langue.load(folder)
     assert model.classify("The king saw a lovely film.")[0][0] == "yes"

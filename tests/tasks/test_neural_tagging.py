@@ -244,7 +244,9 @@ def test_several_seeds_and_their_best_epochs(run: Run, encoder: Path, english: P
 def test_columns_beside_the_word(run: Run, encoder: Path, tmp_path: Path) -> None:
     path = tmp_path / "pos.conll"
     path.write_text("Anna NNP B-PER\nlives VBZ O\n\nRome NNP B-LOC\n\nAnna NNP B-PER\n" * 4)
-    langue.train("rnn-tagger", path, tmp_path / "m", valid=path, epochs=2, width=8)
+    langue.train("rnn-tagger", path, tmp_path / "m", valid=path, epochs=2, width=8, tensorboard=True)
+    assert (tmp_path / "m/seed-0/metrics.jsonl").stat().st_size > 0  # what was measured stays with the model
+    assert list((tmp_path / "m/seed-0/tensorboard").iterdir()) and not (tmp_path / "m.run").exists()
     assert "reads the columns word, pos" in run("tag", tmp_path / "m", "Anna lives", code=2)
     bare = tmp_path / "bare.conll"
     bare.write_text("Anna NNP\n")

@@ -5,9 +5,11 @@ or Ctrl-C leaves what stood there before, and no half of what was coming.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -62,7 +64,8 @@ def _is_there(path: Path) -> bool:
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Open `path` for writing bytes; it appears, whole, only when the block ends without error.
 
-    A link stays one, and what it leads to is written. A device or a pipe is written straight into.
+    A link stays one, and what it leads to is written. A device or a pipe is written straight into. A file
+    that is mounted, as containers have them, cannot be replaced: what was written whole is copied into it.
 
     Raises:
         LangueError: the disk is full, the folder is missing or not writable, a folder has that name.
@@ -89,7 +92,13 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             if os.name == "nt":  # which renames no open file
                 os.close(descriptor)
                 descriptor = -1
-            temporary.replace(path)
+            try:
+                temporary.replace(path)
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    raise
+                shutil.copyfile(temporary, path)  # a single file that is mounted: only its bytes can change
+                _sync(path)
             _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)

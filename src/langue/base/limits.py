@@ -25,6 +25,7 @@ MESSAGE = (
 THREADS = 4 * (os.cpu_count() or 1)
 OF_THREAD = 72 << 20  # bytes: what glibc maps for a stack and a heap
 OF_LIBRARIES = 1 << 30
+OF_TORCH = 768 << 20  # bytes of addresses; with fewer its loader ends the process, and no exception tells
 PLENTY = 64  # times as many: nobody needs to try
 UNLIMITED = 1 << 60  # bytes: version 1 says so by the largest number of pages
 ONE_THREAD = {
@@ -46,6 +47,16 @@ def fit_threads() -> None:
         log.warning(
             "few threads may be started here (ulimit -u or -v, a container's limit): going on with one"
         )
+    if _memory_is_limited(OF_TORCH):
+        sys.meta_path.insert(0, _NoTorch())
+
+
+class _NoTorch:
+    """Of `sys.meta_path`: what imports torch gets a message."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == "torch":
+            raise LangueError(MESSAGE)
 
 
 def check_threads() -> None:
@@ -64,12 +75,12 @@ def _limited() -> bool:
     return _memory_is_limited() or any(limit < PLENTY * THREADS for limit in allowed)
 
 
-def _memory_is_limited() -> bool:
-    """Whether the addresses do not suffice for a stack and a heap of each thread, and the libraries."""
+def _memory_is_limited(needed: int = OF_LIBRARIES + THREADS * OF_THREAD) -> bool:
+    """Whether the addresses do not suffice: by default for the libraries, and what each thread maps."""
     if sys.platform == "win32":
         return False
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return limit != resource.RLIM_INFINITY and limit < OF_LIBRARIES + THREADS * OF_THREAD
+    return limit != resource.RLIM_INFINITY and limit < needed
 
 
 def _can_start(count: int) -> bool:

@@ -7,12 +7,14 @@ from typing import Any, ClassVar
 
 from langue.base.progress import log
 
-# Ctrl-C, a scheduler or a container's end, a lost connection (which Windows has not).
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+# Ctrl-C, a scheduler or a container's end, a lost connection, a soft limit on processor time (`ulimit -St`);
+# Windows has not all of them.
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 
 
 class Stop:
-    """Ctrl-C, SIGTERM or SIGHUP ask for a stop after this step; a second Ctrl-C stops at once.
+    """Ctrl-C, SIGTERM, SIGHUP or SIGXCPU ask for a stop after this step; a second Ctrl-C stops at once.
 
     A context manager. Within another one, entering gives that one: what is asked of it is asked of all that
     runs within. A signal that is ignored stays so: `nohup` is there for that.

@@ -87,7 +87,7 @@ for verb in VERBS:
     app.command(verb.NAME)(_told(verb.command))
 
 # What Python, the loader of libraries and the thread pool of Rust say where a limit keeps them from working.
-OF_LIMITS = ("can't start new thread", "failed to map segment", "ThreadPoolBuildError")
+OF_LIMITS = ("can't start new thread", "failed to map segment", "ThreadPoolBuildError", "libllvmlite")
 
 
 @app.callback(invoke_without_command=True)
@@ -160,6 +160,8 @@ def run(arguments: list[str]) -> int:
             raise
         return _fail("not enough memory for this; try a smaller batch, vocabulary or order", 2)
     except OSError as error:
+        if any(said in str(error) for said in OF_LIMITS):
+            return _fail(MESSAGE, 2)
         place = f"{error.filename}: " if error.filename else ""
         return _fail(f"{place}{error.strerror or error}", 2)
     except SystemExit as leaving:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from langue.base.errors import LangueError
 from langue.base.files import parse_json
 from langue.base.progress import log
-from langue.corpus.sources import Source, open_source
+from langue.corpus.sources import Source, no_file, open_source
 
 JSON_LINES = (".jsonl", ".ndjson")
 
@@ -51,10 +51,8 @@ def read_labeled(path: Path, *, texts: int) -> list[Example]:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    if path.exists() and not path.is_file():
-        raise LangueError(f"{path} is no file (a folder, a device or a pipe); name a file of labeled texts")
-    if not path.exists():
-        raise LangueError(f"no file {path}")
+    if not path.is_file():
+        raise no_file(path)
     with open_source(Source(str(path), path)) as file:
         for number, line in enumerate(file, 1):
             try:

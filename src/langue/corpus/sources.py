@@ -90,13 +90,18 @@ def find(
             sources += _walk(path, ledger, text_field)
         elif path.is_file():
             sources.append(Source(name, path))
-        elif path.exists():
-            raise LangueError(
-                f"{name} is no file (a device, a socket or a pipe); name a file that holds text"
-            )
         else:
-            raise NotFound(f"no file {name}")
+            raise no_file(path)
     return sources
+
+
+def no_file(path: Path) -> LangueError:
+    """What to say of a path that is to be a file, and is none."""
+    if path.is_dir():
+        return LangueError(f"{path} is no file but a folder; name a file in it")
+    if path.exists():
+        return LangueError(f"{path} is no file (a device, a socket or a pipe); name a file that holds text")
+    return NotFound(f"no file {path}")
 
 
 def _walk(folder: Path, ledger: Ledger | None, text_field: str | None) -> list[Source]:

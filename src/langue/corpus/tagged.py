@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.files import parse_json
-from langue.corpus.sources import Source, open_source
+from langue.corpus.sources import Source, no_file, open_source
 
 Format = Literal["conll", "conllu", "jsonl"]
 UNKNOWN = "?"
@@ -101,7 +101,7 @@ def read_tagged(path: Path, config: TaggedConfig | None = None, *, tags: bool = 
     """
     config = config or TaggedConfig()
     if not path.is_file():
-        raise LangueError(f"no file {path}")
+        raise no_file(path)
     format = format_of(path, config.format)
     lines = list(_lines(path))
     columns = (

@@ -149,6 +149,8 @@ def recognize(path: Path) -> Format:
     """
     if not path.exists():
         raise NotFound(f"cannot read {path}: No such file or directory")
+    if not (path.is_file() or path.is_dir()):
+        raise Unsupported(f"{path} is a device, a socket or a pipe; give a file, or a folder")
     readable = [format for format in formats() if format.read is not None]
     for format in readable:
         if format.recognizes(path):

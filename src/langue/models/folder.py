@@ -4,6 +4,8 @@ model.json       family, configuration, fingerprints, what was measured; size an
 tokenizer.json   the tokenizer it was trained with; a tagger that reads words has none
 README.md        a model card, written above this layer from what is in model.json
 metrics.jsonl    what was measured while it was trained by gradient, a line at a time
+tensorboard/     the same for TensorBoard, if it was asked for
+seed-0/          both of each seed, of what was trained from labeled data
 …                weights or tables, written by the family itself
 """
 
@@ -161,7 +163,7 @@ def save(
     vocabulary: Vocabulary | None = None,
     store: str | None = None,
     data: Mapping[str, Any] | None = None,
-    metrics: Path | None = None,
+    records: Mapping[str, Path] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a model folder, whole or not at all.
@@ -172,7 +174,7 @@ def save(
         store: fingerprint of the token store it was trained on.
         data: of a model trained on labeled data, what is told of the file.
         card: text of `README.md`.
-        metrics: the JSON lines of its training, which are copied.
+        records: files and folders that its training wrote, by the name under which each is copied.
 
     Raises:
         LangueError: the folder exists (and not `overwrite`), or the disk refuses.
@@ -181,8 +183,12 @@ def save(
         model.save(folder)
         if preprocessing is not None:
             shutil.copyfile(preprocessing.tokenizer, folder / TOKENIZER)
-        if metrics is not None:
-            shutil.copyfile(metrics, folder / metrics.name)
+        for name, record in (records or {}).items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            if record.is_dir():
+                shutil.copytree(record, folder / name)
+            else:
+                shutil.copyfile(record, folder / name)
         (folder / "README.md").write_text(card, encoding="utf-8")
         description = Description(
             format=FORMAT,

@@ -134,6 +134,7 @@ def _finetune(
                 problem.validation,
                 facts=facts,
                 overwrite=overwrite or resuming,
+                run=run,
             )
         world.wait()  # the others may want to read what was saved
     if learned.interrupted:
@@ -157,6 +158,7 @@ def _save(
     *,
     facts: Mapping[str, Any],
     overwrite: bool,
+    run: Path,
 ) -> None:
     assert learned.model is not None
     ledgers = {"interrupted": learned.interrupted, "runs": [seed.ledger for seed in learned.seeds]}
@@ -175,4 +177,4 @@ def _save(
         card=f"# {task.family.name}: {encoder.family.name} fine-tuned on {facts['file']}\n\n"
         f"```\n{result}\n```\n\nMade with langue. Use it: `{task.use}`.\n",
     )
-    save_or_keep(output, write, overwrite=overwrite)
+    save_or_keep(output, write, overwrite=overwrite, run=run)

@@ -102,7 +102,7 @@ def _by_gradient(
             seconds = {"seconds": round(sum(seed.ledger["seconds"] for seed in learned.seeds), 3)}
             measured = seconds | neural_tagging.measured(learned)
             replace = overwrite or resuming
-            _save(recipe, data, tagged, output, learned.model, measured, held_out, overwrite=replace)
+            _save(recipe, data, tagged, output, learned.model, measured, held_out, overwrite=replace, run=run)
         world.wait()  # the others may want to read what was saved
     if learned.interrupted:
         raise Interrupted(
@@ -136,6 +136,7 @@ def _save(
     held_out: Tagged | None,
     *,
     overwrite: bool,
+    run: Path | None = None,
 ) -> None:
     known = sorted({tag for sentence in tagged.sentences for tag in sentence.tags})
     if held_out:
@@ -155,7 +156,7 @@ def _save(
         measured=measured,
         card=_card(recipe.family, model, facts, measured),
     )
-    save_or_keep(output, write, overwrite=overwrite)
+    save_or_keep(output, write, overwrite=overwrite, run=run)
 
 
 def layout_of(tagged: Tagged) -> TaggedConfig:

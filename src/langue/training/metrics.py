@@ -17,6 +17,7 @@ from langue.base.files import atomic_file
 from langue.base.progress import log
 from langue.nn.device import peak_flops
 from langue.protocols import Masked
+from langue.training.run_folder import BOARD
 from langue.training.tensors import full_tensor
 
 SMOOTHING = 0.9  # of the loss shown: about the last ten steps
@@ -86,7 +87,7 @@ class Metrics:
     """
 
     def __init__(self, path: Path, *, after: int, tensorboard: bool = False) -> None:
-        self._board = _tensorboard(path.parent / "tensorboard", after) if tensorboard else None
+        self._board = _tensorboard(path.parent / BOARD, after) if tensorboard else None
         kept = b"".join(_lines_until(path, after)) if path.exists() else b""
         with atomic_file(path) as file:
             file.write(kept)

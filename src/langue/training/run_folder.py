@@ -3,6 +3,7 @@
 OUTPUT.run/
     run.json            recipe and data, to know what was begun here
     metrics.jsonl       what was measured, a line at a time
+    tensorboard/        the same for TensorBoard, if it was asked for
     step-00000120/      a checkpoint (`training/checkpoint.py`)
     model/              the finished model, where it could not be written as OUTPUT
     seed-0/             metrics and checkpoints of each run, where there are several (`tasks/learn.py`)
@@ -15,6 +16,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 RUN = "run.json"
 METRICS = "metrics.jsonl"
+BOARD = "tensorboard"
 KEPT = "model"
 CHECKPOINTS = ("step-*", "*/step-*", "*/*/step-*")  # of the run, of one of several, of what that came to
 # What a checkpoint holds, or means, hangs on these.
@@ -116,6 +119,14 @@ def discard(run: Path) -> None:
         staging.discard(run)
 
 
+def records(run: Path) -> dict[str, Path]:
+    """What was measured in a run, or in several, by the names in its folder: what stays with the model."""
+    paths = [
+        path for pattern in (METRICS, BOARD) for path in (*run.glob(pattern), *run.glob(f"seed-*/{pattern}"))
+    ]
+    return {path.relative_to(run).as_posix(): path for path in sorted(paths)}
+
+
 def check_no_run(run: Path, *, overwrite: bool) -> None:
     """Raise a `LangueError` unless a run may begin in that folder, or one that has no checkpoint yet."""
     if (run / KEPT / DESCRIPTION).is_file():
@@ -189,15 +200,20 @@ def _is_run_of(run: Path, now: Mapping[str, Any]) -> bool:
     return all(before.get(part) == now[part] for part in now) and not before["training"].get("keep_run")
 
 
-def save_or_keep(output: Path, save: Callable[..., None], *, overwrite: bool = False) -> None:
+def save_or_keep(
+    output: Path, save: Callable[..., None], *, overwrite: bool = False, run: Path | None = None
+) -> None:
     """Write a trained model; where that fails, write it beside, or where temporary files are.
 
     Args:
         save: writes the model folder of a name; `overwrite` says whether one may be replaced.
+        run: the folder of the run that ends here; with one, `records` says what of it stays with the model.
 
     Raises:
         LangueError: `output` was not written; the message says where the model is.
     """
+    if run is not None:
+        save = partial(save, records=records(run))
     with Stop():  # whoever stops it now waits for the end
         try:
             save(output, overwrite=overwrite)

@@ -18,7 +18,6 @@ from langue.training.config import TrainingConfig
 from langue.training.recipe import Recipe
 from langue.training.run_folder import (
     KEPT,
-    METRICS,
     check_output,
     finish,
     only_writer,
@@ -76,8 +75,7 @@ def _train(recipe: Recipe, store: TokenStore, output: Path, *, overwrite: bool, 
         with unfinished(run, now, kinds_of(recipe), world, resuming=resuming):
             model, measured = _by_gradient(recipe, store, run, world, resume=resuming)
         if world.first:
-            metrics = run / METRICS
-            _save(recipe, store, output, model, measured, overwrite=overwrite or resuming, metrics=metrics)
+            _save(recipe, store, output, model, measured, overwrite=overwrite or resuming, run=run)
         world.wait()  # the others may want to read what was saved
     if measured["interrupted"]:
         raise Interrupted(
@@ -112,7 +110,7 @@ def _save(
     measured: dict[str, Any],
     *,
     overwrite: bool,
-    metrics: Path | None = None,
+    run: Path | None = None,
 ) -> None:
     write = partial(
         save,
@@ -125,9 +123,8 @@ def _save(
         recipe=recipe.to_table(),
         measured=measured,
         card=_card(recipe, model, store, measured),
-        metrics=metrics,
     )
-    save_or_keep(output, write, overwrite=overwrite)
+    save_or_keep(output, write, overwrite=overwrite, run=run)
 
 
 def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal | Masked, dict[str, Any]]:
