@@ -18,7 +18,7 @@ from langue.base.limits import group_limits
 from langue.base.parallel import cgroup_quota, processors
 from langue.base.staging import make_folder, release, remove
 from langue.nn.device import best_device, measured_flops
-from langue.nn.fast.choices import fast_paths
+from langue.nn.fast.paths import fast_paths
 from langue.nn.machine_class import machine_class
 
 # extra → a package it brings, what it is for

@@ -1,42 +1,15 @@
 """Which form of a kernel runs, the plain one in `nn/` or the fast one beside this file, and how large its
 pieces are. By what a tensor is, never by a measurement: a run and its resumption must choose alike."""
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
-
-from langue.nn.precision import fast_dtype
 
 EXPLICIT_UP_TO = 512  # context on a CPU: beyond, the (T, T) matrices cost more than they save
 CHUNK_LOGITS = 1 << 25  # logits held at once: 64 MB in bfloat16
 TILE = 32  # bfloat16 numbers that the matrix unit of a processor takes at a time
 CACHED = 1 << 18  # float32 numbers, 1 MB, that stay in a core's cache from one pass over them to the next
-
-
-class FastPath(NamedTuple):
-    """What runs in place of the plain form, what it needs, and whether a machine has that."""
-
-    name: str
-    needs: str
-    taken: bool
-
-
-def fast_paths(device: torch.device) -> list[FastPath]:
-    """The forms that training takes on a machine with `training.precision = "auto"`."""
-    on_cpu = device.type == "cpu"
-    half = fast_dtype(device) == torch.bfloat16
-    short = f"bfloat16 on a processor, context up to {EXPLICIT_UP_TO}"
-    return [
-        FastPath("products in bfloat16", "a machine that is fast in it", half),
-        FastPath("attention by its formula", short, on_cpu and half),
-        FastPath("stepwise LSTM", "bfloat16 on a processor", on_cpu and half),
-        FastPath("padded widths", "bfloat16 on a processor", on_cpu and half),
-        FastPath("LSTM step without a layout", "a processor", on_cpu),
-        FastPath("dropout by shared bits", "a processor", on_cpu),
-        FastPath("chunked cross-entropy", "nothing", True),
-        FastPath("Muon by Gram matrices", "float32", not half),
-    ]
 
 
 def use_explicit_attention(query: Tensor) -> bool:
