@@ -90,7 +90,7 @@ def langue(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
         for split in ("train", "valid"):
             writer.add(split, ids, bytes=len(ids), words=0)
         (folder / "tokenizer.json").write_text("{}")
-        writer.finish(tokenizer={})
+        writer.finish(tokenizer={"fingerprint": "random ids", "closed": False}, normalization={})
     shape = [
         f"layers={size.layers}", f"width={size.width}", f"heads={size.heads}", f"context={size.context}"
     ]  # fmt: skip
