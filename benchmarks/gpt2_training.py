@@ -2,7 +2,7 @@
 
 They take turns (`turns.py`), a step at a time. The same shape and the same number of tokens; AdamW. Best
 and median of the turns are shown, and ratios of the bests: dtype against the same dtype, and best
-against best, since bfloat16 is slower than float32 on some processors.
+against best, since bfloat16 is slower than float32 on some processors; there langue takes float32 for it.
 
     .venv/bin/python benchmarks/gpt2_training.py [small|base] [rounds]
 
@@ -90,7 +90,7 @@ def langue(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
         for split in ("train", "valid"):
             writer.add(split, ids, bytes=len(ids), words=0)
         (folder / "tokenizer.json").write_text("{}")
-        writer.finish(tokenizer={})
+        writer.finish(tokenizer={"fingerprint": "random ids", "closed": False}, normalization={})
     shape = [
         f"layers={size.layers}", f"width={size.width}", f"heads={size.heads}", f"context={size.context}"
     ]  # fmt: skip

@@ -85,7 +85,7 @@ def langue(precision: str, document: int) -> Callable[[], object]:
             for _ in range(documents):
                 writer.add(split, draw.integers(1, V, document - 1), bytes=document, words=0)
         (folder / "tokenizer.json").write_text("{}")
-        writer.finish(tokenizer={})
+        writer.finish(tokenizer={"fingerprint": "random ids", "closed": False}, normalization={})
     settings = ["size=medium", "dropout=0.5", f"batch_tokens={B * T}", f"precision={precision}"]
     recipe = read_recipe("rnn", [*settings, "optimizer=sgd", "weight_decay=0", "clip=5", "steps=1000000"])
     assert recipe.family.build

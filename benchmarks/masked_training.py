@@ -149,7 +149,7 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     turns = take_turns({name: [__file__, "--work", name] for name in CONTENDERS}, rounds)
     speeds = {name: [turn.speed for turn in found] for name, found in turns.items()}
-    kind = fast_dtype(torch.device("cpu")) or torch.float32
+    kind = fast_dtype(torch.device("cpu"))
     print(f"{LAYERS} layers of {WIDTH}, {kind}, {torch.get_num_threads()} threads, {cpu()}")
     own = speeds["langue"]
     for name, found in speeds.items():

@@ -18,6 +18,7 @@ from tests.compat import figures
 
 import langue
 from langue.api import import_model
+from langue.training import muon
 
 # What an earlier version wrote has its names.
 pytestmark = pytest.mark.filterwarnings("ignore::langue.base.deprecated.RenamedWarning")
@@ -118,9 +119,18 @@ def without(table: dict[str, Any], *keys: str) -> dict[str, Any]:
     return {name: value for name, value in table.items() if name not in keys}
 
 
+def orthogonalize_as_then(matrices: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Muon was torch's, which takes a matrix at a time and rounds to bfloat16 on every machine."""
+    of_one = torch.optim._muon._zeropower_via_newtonschulz
+    return torch.stack([of_one(matrix, muon.QUINTIC, muon.ITERATIONS, 1e-7) for matrix in matrices])
+
+
 @pytest.mark.parametrize("name", EXPECTED["runs"])
-def test_an_unfinished_run_ends_where_it_would_have(name: str, data: Path) -> None:
+def test_an_unfinished_run_ends_where_it_would_have(
+    name: str, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On the machine of `write.py` to the very bits; elsewhere sums differ in their last bits."""
+    monkeypatch.setattr(muon, "orthogonalize", orthogonalize_as_then)
     expected = EXPECTED["runs"][name]
     recipe, store = DATA / "recipes" / f"run-{name}.toml", DATA / expected["store"]
     run = copied(f"runs/{name}", data)
@@ -141,6 +151,15 @@ def test_an_unfinished_run_ends_where_it_would_have(name: str, data: Path) -> No
         np.testing.assert_allclose(resumed[part], weights, atol=TRAINED, err_msg=f"runs/{name}: {part}")
     measured = langue.load(run / "model").info()["measured"]
     assert measured["sessions"] == 2 and not measured["interrupted"], f"runs/{name}"
+
+
+def test_a_run_of_another_muon_goes_on(data: Path) -> None:
+    """In today's type of products, and near to where it would have ended."""
+    expected = EXPECTED["runs"]["gpt2"]
+    run = copied("runs/gpt2", data)
+    langue.train(DATA / "recipes" / "run-gpt2.toml", DATA / expected["store"], run / "model", resume=True)
+    final = without(expected["final"], "sampled")
+    assert_like(figures.of_model(run / "model"), final, "runs/gpt2", close=10 * TRAINED)
 
 
 @pytest.mark.parametrize("name", EXPECTED["runs"])

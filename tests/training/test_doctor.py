@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from langue.base.limits import GroupLimits
+from langue.nn import precision
+from langue.nn.machine_class import MachineClass
 from langue.training import doctor
 
 
@@ -32,3 +35,24 @@ def test_the_cache_of_compiled_code_is_named(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "file"))
     finding = doctor._kept_code()
     assert finding.verdict == "note" and "NUMBA_CACHE_DIR" in finding.advice
+
+
+@pytest.mark.parametrize("kind", [MachineClass.AVX2, MachineClass.AMX])
+def test_the_class_its_paths_and_its_peak_are_named(
+    kind: MachineClass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "machine_class", lambda device: kind)
+    monkeypatch.setattr(precision, "machine_class", lambda device: kind)
+    monkeypatch.setattr(doctor, "measured_flops", lambda device, dtype: 131e9)
+    findings = list(doctor._class(torch.device("cpu")))
+    values = {finding.name: finding.value for finding in findings if finding.verdict == "ok"}
+    (missing,) = (finding.value for finding in findings if finding.verdict == "note")
+    if kind is MachineClass.AVX2:
+        assert values["class"] == "AVX2; products are made in float32"
+        assert values["products"].startswith("float32 131 GFLOP/s")  # no word of what is emulated
+        assert "stepwise LSTM (needs bfloat16 on a processor)" in missing
+    else:
+        assert values["class"] == "AMX; products are made in bfloat16"
+        assert values["products"].startswith("float32 131, bfloat16 131 GFLOP/s")
+        assert "stepwise LSTM" in values["paths"]
+        assert missing == "not taken: Muon by Gram matrices (needs float32)"

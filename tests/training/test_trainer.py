@@ -74,7 +74,7 @@ def test_the_same_batch_in_pieces_gives_the_same_weights(
     for micro in (128, 80):
         pieces = trained(*settings, f"micro_batch_tokens={micro}", name=f"pieces-{micro}")
         for name, tensor in weights(whole).items():
-            # Muon makes its steps orthogonal in bfloat16, which magnifies what float32 rounds.
+            # What Muon makes orthogonal magnifies what float32 rounds.
             close = 2e-4 if optimizer == "muon" else 2e-5
             torch.testing.assert_close(weights(pieces)[name], tensor, rtol=2e-3, atol=close)
 

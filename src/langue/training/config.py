@@ -25,7 +25,9 @@ class RunConfig(Config, frozen=True):
     }
 
     micro_batch_tokens: NonNegativeInt = 0  # of a batch, passed at a time; 0: all, half if memory runs out
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of matrix products
+    precision: Literal["auto", "float32", "bfloat16"] = (
+        "auto"  # of matrix products; bfloat16 where it is fast
+    )
     gradient_checkpointing: bool = False  # less memory, a third slower
     checkpoint_minutes: PositiveFloat = 5.0  # what a crash may cost
     keep_checkpoints: PositiveInt = 2  # the last, and one should that be damaged

@@ -18,7 +18,8 @@ from langue.base.limits import group_limits
 from langue.base.parallel import cgroup_quota, processors
 from langue.base.staging import make_folder, release, remove
 from langue.nn.device import best_device, measured_flops
-from langue.nn.precision import fast_dtype
+from langue.nn.fast.paths import fast_paths
+from langue.nn.machine_class import machine_class
 
 # extra → a package it brings, what it is for
 EXTRAS = {
@@ -82,10 +83,22 @@ def _speeds() -> Iterator[Finding]:
             yield Finding("gpu", "ok", f"{card.name}, {card.total_memory / 1e9:.0f} GB")
     else:
         yield Finding("gpu", "note", "none", "models train on the processor")
-    types = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    speeds = [f"{name} {measured_flops(device, dtype) / 1e9:,.0f}" for name, dtype in types.items()]
-    chosen = "bfloat16" if fast_dtype(device) else "float32"
-    yield Finding("products", "ok", f"{', '.join(speeds)} GFLOP/s; training takes {chosen}")
+    yield from _class(device)
+
+
+def _class(device: torch.device) -> Iterator[Finding]:
+    """What the machine is fast in, by its class; and the measured speed of products: it decides nothing."""
+    kind, paths = machine_class(device), fast_paths(device)
+    half = kind.fast_dtype == torch.bfloat16
+    yield Finding("class", "ok", f"{kind.value}; products are made in {'bfloat16' if half else 'float32'}")
+    yield Finding("paths", "ok", ", ".join(path.name for path in paths if path.taken))
+    missing = [f"{path.name} (needs {path.needs})" for path in paths if not path.taken]
+    if missing:
+        yield Finding("paths", "note", f"not taken: {', '.join(missing)}")
+    # An emulated type would take a hundred times as long to measure.
+    types = {"float32": torch.float32} | ({"bfloat16": torch.bfloat16} if half else {})
+    peaks = [f"{name} {measured_flops(device, dtype) / 1e9:,.0f}" for name, dtype in types.items()]
+    yield Finding("products", "ok", f"{', '.join(peaks)} GFLOP/s, the best of a few large ones")
 
 
 def _memory() -> Finding:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from langue.training.config import TrainingConfig
+from langue.training.muon import Muon
 from langue.training.parameters import optimizers
 from langue.training.tensors import Tensors
 
@@ -29,7 +30,7 @@ class Optimizer:
     def step(self, rate: float) -> None:
         """Update the weights by their gradients, which are then forgotten."""
         for part in self.parts:
-            factor = self.config.muon_lr_multiplier if isinstance(part, torch.optim.Muon) else 1.0
+            factor = self.config.muon_lr_multiplier if isinstance(part, Muon) else 1.0
             for group in part.param_groups:
                 group["lr"] = rate * factor
             part.step()

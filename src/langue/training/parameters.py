@@ -4,8 +4,10 @@ import torch
 from torch import nn
 
 from langue.base.errors import LangueError
+from langue.nn.precision import matmul_dtype
 from langue.training.config import TrainingConfig
 from langue.training.lamb import LAMB
+from langue.training.muon import Muon
 
 
 def optimizers(model: nn.Module, config: TrainingConfig) -> list[torch.optim.Optimizer]:
@@ -37,8 +39,8 @@ def optimizers(model: nn.Module, config: TrainingConfig) -> list[torch.optim.Opt
         parts.append(_primed(adamw, "exp_avg", "exp_avg_sq", "step"))
     if inner:
         matrices = [parameter for parameter in model.parameters() if parameter in inner]
-        # This adjustment makes its steps as long as AdamW's: one learning rate serves both.
-        muon = torch.optim.Muon(matrices, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw")
+        dtype = matmul_dtype(matrices[0].device, config.precision)
+        muon = Muon(matrices, weight_decay=config.weight_decay, dtype=dtype)
         parts.append(_primed(muon, "momentum_buffer"))
     return parts
 

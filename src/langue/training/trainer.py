@@ -6,7 +6,7 @@ import torch
 
 from langue.base.errors import is_out_of_memory
 from langue.base.seeds import derive
-from langue.nn.precision import autocast
+from langue.nn.precision import autocast, warn_if_slow
 from langue.protocols import Trainable
 from langue.tokens.batches import BatchSource, TrainingBatch
 from langue.training import failures, forward
@@ -56,6 +56,7 @@ class Trainer:
         self.loss = world.wrap(model, all_used=all_used)
         self.optimizer = Optimizer(self.module, config)
         self.average = Average(self.module, config.ema_decay) if config.ema_decay else None
+        warn_if_slow(model.device, config.precision)
         self._autocast = autocast(model.device, config.precision)
 
     @property

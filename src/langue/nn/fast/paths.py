@@ -1,0 +1,33 @@
+"""The fast paths by name: what each needs, and which of them a machine takes. `choices.py` chooses them."""
+
+from typing import NamedTuple
+
+import torch
+
+from langue.nn.fast.choices import EXPLICIT_UP_TO
+from langue.nn.precision import fast_dtype
+
+
+class FastPath(NamedTuple):
+    """What runs in place of the plain form, what it needs, and whether a machine has that."""
+
+    name: str
+    needs: str
+    taken: bool
+
+
+def fast_paths(device: torch.device) -> list[FastPath]:
+    """The forms that training takes on a machine with `training.precision = "auto"`."""
+    on_cpu = device.type == "cpu"
+    half = fast_dtype(device) == torch.bfloat16
+    short = f"bfloat16 on a processor, context up to {EXPLICIT_UP_TO}"
+    return [
+        FastPath("products in bfloat16", "a machine that is fast in it", half),
+        FastPath("attention by its formula", short, on_cpu and half),
+        FastPath("stepwise LSTM", "bfloat16 on a processor", on_cpu and half),
+        FastPath("padded widths", "bfloat16 on a processor", on_cpu and half),
+        FastPath("LSTM step without a layout", "a processor", on_cpu),
+        FastPath("dropout by shared bits", "a processor", on_cpu),
+        FastPath("chunked cross-entropy", "nothing", True),
+        FastPath("Muon by Gram matrices", "float32", not half),
+    ]
