@@ -222,15 +222,16 @@ def separators_of(separator: str, vocabulary: Vocabulary) -> torch.Tensor:
     return torch.tensor(ids, dtype=torch.int64)
 
 
-def saved_separators(folder: Path, vocabulary: Vocabulary) -> torch.Tensor:
+def saved_separators(folder: Path, separator: str, vocabulary: Vocabulary) -> torch.Tensor:
     """Those of a model folder.
 
     Raises:
-        Damaged: they are no ids, or not that of its vocabulary.
+        Damaged: they are no ids, or not that of its vocabulary, and it has no separator.
     """
     separators = saved_tensor(folder, "separators", SEPARATORS, V=vocabulary.size)
-    if vocabulary.sep is not None and separators.tolist() != [vocabulary.sep]:
-        raise damaged(folder / WEIGHTS, "separators", f"is not [{vocabulary.sep}], the sep of the vocabulary")
+    expected = [vocabulary.sep] if vocabulary.sep is not None else []
+    if not separator and separators.tolist() != expected:
+        raise damaged(folder / WEIGHTS, "separators", f"is not {expected}, as the vocabulary has it")
     return separators
 
 

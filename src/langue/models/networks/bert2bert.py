@@ -271,7 +271,7 @@ def load(folder: Path, config: Bert2BertConfig, vocabulary: Vocabulary) -> Bert2
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    separators = saved_separators(folder, vocabulary)
+    separators = saved_separators(folder, config.separator, vocabulary)
     return load_weights(lambda: Bert2Bert(config, vocabulary, separators), folder)
 
 

@@ -194,7 +194,7 @@ def load(folder: Path, config: TransformerConfig, vocabulary: Vocabulary) -> Tra
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    separators = saved_separators(folder, vocabulary)
+    separators = saved_separators(folder, config.separator, vocabulary)
     return load_weights(lambda: Transformer(config, vocabulary, separators), folder)
 
 
