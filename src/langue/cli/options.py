@@ -32,7 +32,7 @@ DocumentsRule = Annotated[
     typer.Option(
         "--documents",
         metavar="RULE",
-        help="How text files are cut: line, blank-line, form-feed, file, auto; left out: as in training.",
+        help="How texts are cut: line, blank-line, form-feed, file, auto, pairs; left out: as in training.",
     ),
 ]
 TextField = Annotated[

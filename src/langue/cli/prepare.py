@@ -32,9 +32,16 @@ def command(
         str | None, typer.Option(help="A recipe whose data and tokenizer sections to start from.")
     ] = None,
     documents: Annotated[
-        str | None, typer.Option(help="Where documents end: auto, file, line, blank-line or form-feed.")
+        str | None,
+        typer.Option(help="Where documents end: auto, file, line, blank-line, form-feed; or pairs of texts."),
     ] = None,
     text_field: TextField = None,
+    source_field: Annotated[
+        str | None, typer.Option(help="Field of records of pairs that holds the source; else it is source.")
+    ] = None,
+    target_field: Annotated[
+        str | None, typer.Option(help="Field of records of pairs that holds the target; else it is target.")
+    ] = None,
     invalid: Annotated[
         str | None, typer.Option(help="Invalid UTF-8, and records without text: error, skip or replace.")
     ] = None,
@@ -69,6 +76,8 @@ def command(
     flags = {
         "data.documents": documents,
         "data.text_field": text_field,
+        "data.source_field": source_field,
+        "data.target_field": target_field,
         "data.invalid": invalid,
         "data.duplicates": duplicates,
         "data.near_duplicates": near_duplicates,

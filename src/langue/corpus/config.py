@@ -9,7 +9,7 @@ from langue.base.bounds import Fraction
 from langue.base.config import Config
 from langue.corpus.normalize import Normalization
 
-DOCUMENTS = ("auto", "file", "line", "blank-line", "form-feed")
+DOCUMENTS = ("auto", "file", "line", "blank-line", "form-feed", "pairs")
 
 
 class DataConfig(Config, frozen=True):
@@ -21,12 +21,15 @@ class DataConfig(Config, frozen=True):
         "normalisation": "normalization",
     }
 
-    # auto: records for JSON lines and Parquet; for text, see `langue.corpus.read.resolve`
-    documents: Literal["auto", "file", "line", "blank-line", "form-feed"] = "auto"
+    # auto: records for JSON lines and Parquet; for text, see `langue.corpus.read.resolve`. pairs: a source
+    # and a target each, of records or between tabs
+    documents: Literal["auto", "file", "line", "blank-line", "form-feed", "pairs"] = "auto"
     # Of records; None is "text", as data sets on model hubs call it. A name is an error in a file without.
     text_field: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    source_field: Annotated[str, msgspec.Meta(min_length=1)] | None = None  # of pairs; None is "source"
+    target_field: Annotated[str, msgspec.Meta(min_length=1)] | None = None  # of pairs; None is "target"
     invalid: Literal["error", "skip", "replace"] = "error"  # a wrong encoding should not pass unseen
-    # auto: kept where documents are lines or the split is given by files, so that published set-ups
+    # auto: kept where documents are lines or pairs or the split is given by files, so that published set-ups
     # come out exactly; dropped elsewhere, so that no model is praised for what it has seen
     duplicates: Literal["auto", "keep", "drop"] = "auto"
     near_duplicates: Literal["auto", "count", "drop", "ignore"] = (
@@ -38,7 +41,29 @@ class DataConfig(Config, frozen=True):
     normalization: Normalization = Normalization()
 
     def check(self) -> None:
+        if self.documents == "pairs":
+            if self.text_field is not None:
+                raise ValueError("text_field is of single texts; of pairs, set source_field and target_field")
+            if len(self.fields) < 2:
+                raise ValueError("source_field and target_field are one field; a pair needs two")
+        elif self.source_field is not None or self.target_field is not None:
+            raise ValueError("source_field and target_field are of pairs; set documents to pairs, too")
         if self.valid_fraction + self.test_fraction >= 1:
             raise ValueError(
                 "valid_fraction and test_fraction leave nothing to train on; keep their sum below 1"
             )
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The fields of a record that are read, each with the option that names it."""
+        if self.documents == "pairs":
+            return {
+                self.source_field or "source": "--source-field",
+                self.target_field or "target": "--target-field",
+            }
+        return {self.text_field or "text": "--text-field"}
+
+    @property
+    def named_field(self) -> str | None:
+        """A field that was asked for by name, so that no file may go without."""
+        return self.text_field or self.source_field or self.target_field

@@ -32,21 +32,23 @@ class Ledger:
         """Count a document as lost for a reason, and write it out if the user asked for that."""
         counter = self.dropped.setdefault(reason, Counter())
         counter["documents"] += 1
-        counter["bytes"] += size(document.text)
+        counter["bytes"] += document_size(document)
         if self._file is not None:
             row = {**document._asdict(), "reason": reason}
+            if document.target is None:
+                del row["target"]
             self._file.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
 
     def miss(self, document: Document, reason: str) -> None:
         """`drop` what is wrong in its file, and so was not read as a document yet."""
         self.read["documents"] += 1
-        self.read["bytes"] += size(document.text)
+        self.read["bytes"] += document_size(document)
         self.drop(document, reason)
 
     def keep(self, split: Split, document: Document) -> None:
         counter = self.kept.setdefault(split, Counter())
         counter["documents"] += 1
-        counter["bytes"] += size(document.text)
+        counter["bytes"] += document_size(document)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -64,6 +66,11 @@ class Ledger:
         if self.leaks:
             leaks = ", ".join(f"{count:,} of {split}" for split, count in sorted(self.leaks.items()))
             log.warning("leak: documents that also stand in train: %s; figures on them flatter", leaks)
+
+
+def document_size(document: Document) -> int:
+    """UTF-8 bytes of its texts."""
+    return sum(map(size, document.texts))
 
 
 def size(text: str) -> int:

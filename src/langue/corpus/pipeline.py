@@ -11,7 +11,7 @@ from langue.base.progress import log
 from langue.corpus import duplicates
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
-from langue.corpus.ledger import Ledger, size
+from langue.corpus.ledger import Ledger, document_size
 from langue.corpus.read import LONG, read
 from langue.corpus.sources import Source
 from langue.corpus.split import assign
@@ -22,18 +22,20 @@ Assigned = tuple[str, Document]  # (split, document)
 def normalize_documents(
     documents: Iterable[Document], config: DataConfig, ledger: Ledger
 ) -> Iterator[Document]:
-    """Documents in one spelling; those with nothing but white space are dropped as empty."""
+    """Documents in one spelling; those with nothing but white space, or such a half, are dropped as empty."""
     for document in documents:
         ledger.read["documents"] += 1
-        ledger.read["bytes"] += size(document.text)
-        text, removed = config.normalization.count(document.text)
-        if text != document.text:
+        ledger.read["bytes"] += document_size(document)
+        normalized = [config.normalization.count(text) for text in document.texts]
+        texts = tuple(one.text for one in normalized)
+        if texts != document.texts:
             ledger.changed["documents normalized"] += 1
-            ledger.changed["control characters removed"] += removed
-        if text.isspace() or not text:
-            ledger.drop(document, "empty")
+            ledger.changed["control characters removed"] += sum(one.removed for one in normalized)
+        if not all(text.strip() for text in texts):
+            whole = document.target is None
+            ledger.drop(document, "empty" if whole else f"empty {'target' if texts[0].strip() else 'source'}")
             continue
-        yield document._replace(text=text)
+        yield document._replace(text=texts[0], target=texts[1] if len(texts) > 1 else None)
 
 
 def assign_splits(
@@ -55,7 +57,7 @@ def assign_splits(
             for document in normalize_documents(read(sources.get(split, ()), config, ledger), config, ledger):
                 target = split
                 if split == "train" and len(given) < 2:
-                    drawn = assign(document.text, config)
+                    drawn = assign(document.text, config)  # pairs of one source land together
                     target = "train" if drawn in given else drawn
                 if repeats.keep(target, document):
                     ledger.keep(target, document)
@@ -77,13 +79,13 @@ class Repeats:
     def keep(self, split: str, document: Document) -> bool:
         self._decide()
         if self._by_files or self._drop:
-            first = self._seen.add(document.text, split)
+            first = self._seen.add(document.joined, split)
             if first == "train" and split != "train":
                 self._ledger.leaks[split] += 1
             if first is not None and self._drop:
                 self._ledger.drop(document, "duplicate")
                 return False
-        if self._near is not None and self._near.add(document.text):
+        if self._near is not None and self._near.add(document.joined):
             self._ledger.near_duplicates = (self._ledger.near_duplicates or 0) + 1
             if self._config.near_duplicates == "drop":
                 self._ledger.drop(document, "near-duplicate")
@@ -95,7 +97,7 @@ class Repeats:
         if self._decided:
             return
         self._decided = True
-        lines = "line" in self._ledger.rules.values()
+        lines = not {"line", "pairs"}.isdisjoint(self._ledger.rules.values())
         wanted = self._config.duplicates
         self._drop = wanted == "drop" or (wanted == "auto" and not lines and not self._by_files)
         near = self._config.near_duplicates
@@ -140,6 +142,8 @@ def _remedy(ledger: Ledger, total: int, dropped: int) -> str:
     size = sum(counter["bytes"] for counter in ledger.kept.values()) // total
     if dropped > total:
         return "Most of what was read is gone: keep what repeats (--duplicates=keep), give other text, "
+    if "pairs" in ledger.rules.values():
+        return "Give more pairs, "
     if 0 < ledger.lines <= ledger.read["files"] + ledger.changed["lines cut for their length"]:
         return f"The text is one line, documents are {size:,} bytes long: cut it into lines first, "
     if size > LONG:

@@ -18,6 +18,7 @@ from langue.corpus.records import (
     Kind,
     has_field,
     kind_of,
+    read_columns,
     read_json,
     read_json_lines,
     read_parquet,
@@ -73,8 +74,9 @@ def read_texts(name: str, text_field: str | None = None) -> Iterator[str]:
         LangueError: the file is missing, empty, binary, damaged or not UTF-8; a record has no such field.
     """
     empty = True
-    with collect([name], text_field=text_field) as sources:
-        check_text_field(sources, text_field)
+    config = DataConfig(documents="line", text_field=text_field)
+    with collect([name], config=config) as sources:
+        check_text_field(sources, config)
         for source in sources:
             for text in _texts(source, text_field):
                 empty = False
@@ -109,7 +111,7 @@ def _pairs(source: Source) -> Iterator[tuple[str, ...]]:
     with open_source(source) as file:
         head = file.read(HEAD)
     kind = kind_of(source.suffix, head, None)
-    if kind == "text" or (kind == "table" and not has_field(source.suffix, head, None)):
+    if kind == "text" or (kind == "table" and not has_field(source.suffix, head, DataConfig())):
         yield from (tuple(line.split("\t")) for line in _texts(source, None, "text"))
     else:
         yield from zip(_texts(source, None), _texts(source, "second"), strict=True)
@@ -127,8 +129,11 @@ def _documents(
     name = source.name
     with open_source(source) as file:
         head = file.read(HEAD)
-        kind = kind or kind_of(source.suffix, head, config.text_field)
-        ledger.rules[name] = "record"
+        kind = kind or kind_of(source.suffix, head, config.named_field)
+        pairs = config.documents == "pairs"
+        ledger.rules[name] = "pairs" if pairs else "record"
+        if pairs and source.suffix == ".tsv" and not config.named_field:
+            kind = "table" if has_field(source.suffix, head, config) else "text"  # with a header, or without
         if kind == "parquet":
             yield from read_parquet(name, source.path, config, ledger)
             return
@@ -141,6 +146,8 @@ def _documents(
             yield from read_json_lines(name, config, ledger, lines)
         elif kind == "table":
             yield from read_table(name, source.suffix, config, ledger, lines)
+        elif pairs:
+            yield from read_columns(name, config, ledger, lines)
         else:
             yield from _passages(
                 source, config, ledger, lines, resolve(config.documents, head, several), total

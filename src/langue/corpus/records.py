@@ -1,4 +1,4 @@
-"""Records: JSON lines, JSON, tables (CSV, TSV) and Parquet, of which one field is the text.
+"""Records: JSON lines, JSON, tables (CSV, TSV) and Parquet, of which one field is the text, or two the pair.
 
 What a file holds is told by its ending where that is plain, else by how it begins.
 """
@@ -8,7 +8,7 @@ import csv
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -22,7 +22,6 @@ from langue.corpus.lines import BOM, LARGEST, Lines, decode
 Kind = Literal["text", "lines", "json", "table", "parquet"]
 
 TEXT = (".txt", ".text", ".md", ".markdown")
-FIELD = "text"
 PARQUET = b"PAR1"
 # An object that begins, in a list or not; what else begins with a brace, such as TeX, has no such key.
 _OBJECT = re.compile(rb'\s*(\[?)\s*\{\s*(?:"(?:[^"\\]|\\.)*"\s*:|\}\s*[],\n])')
@@ -61,14 +60,14 @@ def _is_object(line: bytes) -> bool:
         return False
 
 
-def has_field(suffix: str, head: bytes, text_field: str | None) -> bool:
-    """Whether a file begins with records, the first of which has the field."""
-    kind = kind_of(suffix, head, text_field)
-    field = text_field or FIELD
+def has_field(suffix: str, head: bytes, config: DataConfig) -> bool:
+    """Whether a file begins with records, the first of which has a field that is read."""
+    kind = kind_of(suffix, head, config.named_field)
     if kind == "table":
-        header = head.removeprefix(BOM).partition(b"\n")[0].decode(errors="replace")
-        return field in next(csv.reader([header], **_dialect(suffix, header)), [])
-    return kind in ("lines", "json") and re.search(rb'"%b"\s*:' % re.escape(field.encode()), head) is not None
+        header = head.removeprefix(BOM).partition(b"\n")[0].rstrip(b"\r").decode(errors="replace")
+        return not set(config.fields).isdisjoint(next(csv.reader([header], **_dialect(suffix, header)), []))
+    named = "|".join(map(re.escape, config.fields)).encode()
+    return kind in ("lines", "json") and re.search(rb'"(?:%b)"\s*:' % named, head) is not None
 
 
 def read_json_lines(name: str, config: DataConfig, ledger: Ledger, lines: Lines) -> Iterator[Document]:
@@ -91,8 +90,8 @@ def read_json_lines(name: str, config: DataConfig, ledger: Ledger, lines: Lines)
                 ledger.miss(Document(decoded, where, name), "invalid JSON")
                 continue
             raise Damaged(f"{error}; put it right, or pass --invalid skip") from None
-        if (text := _text(record, f"{name}: line {number}", config)) is not None:
-            yield Document(text, where, name)
+        if texts := _texts(record, f"{name}: line {number}", config):
+            yield _document(texts, where, name)
         else:
             ledger.miss(Document(decoded, where, name), "no text")
 
@@ -103,21 +102,29 @@ def _reason(error: Exception) -> str:
     return error.msg if isinstance(error, json.JSONDecodeError) else str(error).partition(";")[0]
 
 
-def _text(record: Any, where: str, config: DataConfig) -> str | None:
-    """The text of a record; None where it has none and is to be skipped."""
-    field = config.text_field or FIELD
-    text = record.get(field) if isinstance(record, dict) else None
-    if isinstance(text, str):
-        return text
-    if config.invalid == "skip":
-        return None
-    if isinstance(record, dict) and field in record:
-        raise LangueError(
-            f"{where}: field {field!r} is no text but {json.dumps(text)[:40]}; "
-            "put it right, or pass --invalid skip"
-        )
-    known = ", ".join(record) if isinstance(record, dict) else "no fields"
-    raise LangueError(f"{where} has no text in field {field!r} ({known}); pass --text-field")
+def _document(texts: Sequence[str], where: str, name: str) -> Document:
+    text, *target = texts
+    return Document(text, where, name, *target)
+
+
+def _texts(record: Any, where: str, config: DataConfig) -> list[str]:
+    """The text of a record, or the two of a pair; none where one is missing and it is to be skipped."""
+    texts = []
+    for field, option in config.fields.items():
+        text = record.get(field) if isinstance(record, dict) else None
+        if isinstance(text, str):
+            texts.append(text)
+            continue
+        if config.invalid == "skip":
+            return []
+        if isinstance(record, dict) and field in record:
+            raise LangueError(
+                f"{where}: field {field!r} is no text but {json.dumps(text)[:40]}; "
+                "put it right, or pass --invalid skip"
+            )
+        known = ", ".join(record) if isinstance(record, dict) else "no fields"
+        raise LangueError(f"{where} has no text in field {field!r} ({known}); pass {option}")
+    return texts
 
 
 def read_json(
@@ -126,8 +133,8 @@ def read_json(
     """Documents of JSON that is no line each: a list of objects, or objects one after another."""
     for number, (record, begun) in enumerate(_Values(name, config.invalid, head, file), 1):
         where = f"{name}: line {begun}"
-        if (text := _text(record, where, config)) is not None:
-            yield Document(text, f"{name}:{number}", name)
+        if texts := _texts(record, where, config):
+            yield _document(texts, f"{name}:{number}", name)
         else:
             ledger.miss(Document(json.dumps(record, ensure_ascii=False), f"{name}:{number}", name), "no text")
 
@@ -208,19 +215,15 @@ def read_table(
     name: str, suffix: str, config: DataConfig, ledger: Ledger, lines: Lines
 ) -> Iterator[Document]:
     """Documents of a table whose first row names its columns: `.csv`, quoted, or `.tsv`, as it stands."""
-    field = config.text_field or FIELD
     texts = _lines_of(name, config, ledger, lines)
     header = next(texts, "")
     csv.field_size_limit(LARGEST)
     rows = csv.reader(itertools.chain([header], texts), **_dialect(suffix, header))
     columns = next(rows, [])
-    if field not in columns:
-        raise LangueError(
-            f"{name} has no column {field!r} ({', '.join(columns)[:200]}); pass --text-field"
-            if header.strip()
-            else f"{name} has no columns: its first line is empty"
-        )
-    column = columns.index(field)
+    if not header.strip():
+        raise LangueError(f"{name} has no columns: its first line is empty")
+    _check_columns(name, columns, config)
+    chosen = [columns.index(field) for field in config.fields]
     while True:
         try:
             row = next(rows, None)
@@ -232,13 +235,40 @@ def read_table(
             continue
         where = f"{name}:{rows.line_num}"
         if len(row) == len(columns):
-            yield Document(row[column], where, name)
+            yield _document([row[column] for column in chosen], where, name)
         elif config.invalid == "skip":
             ledger.miss(Document(" ".join(row), where, name), "no text")
         else:
             raise LangueError(
                 f"{name}: line {rows.line_num} has {len(row)} columns, not {len(columns)}; "
                 "put it right, or pass --invalid skip"
+            )
+
+
+def _check_columns(name: str, columns: Sequence[str], config: DataConfig) -> None:
+    for field, option in config.fields.items():
+        if field not in columns:
+            raise LangueError(f"{name} has no column {field!r} ({', '.join(columns)[:200]}); pass {option}")
+
+
+def read_columns(name: str, config: DataConfig, ledger: Ledger, lines: Lines) -> Iterator[Document]:
+    """Pairs of plain text: a source, a tab and a target in each line; empty lines are passed over."""
+    offset = 0
+    for number, line in enumerate(lines, 1):
+        text = decode(name, offset, line, config, ledger)
+        offset += len(line)
+        if text is None or not text.strip(" \n"):
+            continue
+        columns = text.split("\t")
+        where = f"{name}:{number}"
+        if len(columns) == 2:
+            yield _document(columns, where, name)
+        elif config.invalid == "skip":
+            ledger.miss(Document(text, where, name), "no pair")
+        else:
+            raise LangueError(
+                f"{name}: line {number} has {len(columns)} columns between tabs, not 2 (source, target); put "
+                "it right, give pairs with tabs in them as JSON lines, or pass --invalid skip"
             )
 
 
@@ -260,7 +290,7 @@ def _dialect(suffix: str, header: str) -> dict[str, Any]:
 
 def read_parquet(name: str, path: Path, config: DataConfig, ledger: Ledger) -> Iterator[Document]:
     """Documents of a column of a Parquet file."""
-    field = config.text_field or FIELD
+    fields = list(config.fields)
     try:
         from pyarrow import ArrowException, parquet
     except ImportError:
@@ -268,20 +298,21 @@ def read_parquet(name: str, path: Path, config: DataConfig, ledger: Ledger) -> I
     number = 0
     try:
         with parquet.ParquetFile(path) as file:
-            if field not in file.schema_arrow.names:
-                known = ", ".join(file.schema_arrow.names)
-                raise LangueError(f"{name} has no column {field!r} ({known}); pass --text-field")
-            for batch in file.iter_batches(batch_size=256, columns=[field]):
-                for text in batch.column(0).to_pylist():
+            _check_columns(name, file.schema_arrow.names, config)
+            for batch in file.iter_batches(batch_size=256, columns=fields):
+                for texts in zip(*(batch.column(field).to_pylist() for field in fields), strict=True):
                     number += 1
                     where = f"{name}:{number}"
-                    if isinstance(text, str):
-                        yield Document(text, where, name)
+                    wrong = [
+                        field for field, text in zip(fields, texts, strict=True) if type(text) is not str
+                    ]
+                    if not wrong:
+                        yield _document(texts, where, name)
                     elif config.invalid == "skip":
-                        ledger.miss(Document(str(text), where, name), "no text")
+                        ledger.miss(Document(" ".join(map(str, texts)), where, name), "no text")
                     else:
                         raise LangueError(
-                            f"{name}: row {number} of {field!r} is not text; "
+                            f"{name}: row {number} of {wrong[0]!r} is not text; "
                             "put it right, or pass --invalid skip"
                         )
     except ArrowException as error:

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from langue.base.errors import Damaged, LangueError, MissingExtra, NotFound
 from langue.base.files import writing
 from langue.base.progress import log
+from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger
 from langue.corpus.records import TEXT, has_field, kind_of
 
@@ -53,7 +54,7 @@ class Source(NamedTuple):
 
 @contextmanager
 def collect(
-    names: Sequence[str], ledger: Ledger | None = None, *, text_field: str | None = None
+    names: Sequence[str], ledger: Ledger | None = None, *, config: DataConfig | None = None
 ) -> Iterator[list[Source]]:
     """`find`, where `-` is standard input; that, and a pipe, is put into a temporary file first.
 
@@ -68,12 +69,12 @@ def collect(
             elif Path(name).is_fifo():
                 sources.append(stack.enter_context(_put_aside(name, _pipe(name))))
             else:
-                sources += find([name], ledger, text_field=text_field)
+                sources += find([name], ledger, config=config)
         yield sources
 
 
 def find(
-    inputs: Sequence[str], ledger: Ledger | None = None, *, text_field: str | None = None
+    inputs: Sequence[str], ledger: Ledger | None = None, *, config: DataConfig | None = None
 ) -> list[Source]:
     """The files behind paths: a folder stands for the text files below it, in the order of names.
 
@@ -87,7 +88,7 @@ def find(
     for name in inputs:
         path = Path(name)
         if path.is_dir():
-            sources += _walk(path, ledger, text_field)
+            sources += _walk(path, ledger, config or DataConfig())
         elif path.is_file():
             sources.append(Source(name, path))
         else:
@@ -104,14 +105,14 @@ def no_file(path: Path) -> LangueError:
     return NotFound(f"no file {path}")
 
 
-def _walk(folder: Path, ledger: Ledger | None, text_field: str | None) -> list[Source]:
+def _walk(folder: Path, ledger: Ledger | None, config: DataConfig) -> list[Source]:
     taken: list[Source] = []
     others: list[str] = []
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or any(part.startswith(".") for part in path.relative_to(folder).parts):
             continue
         source = Source(str(path), path)
-        if source.suffix in (*TEXT, *RECORDS) or _begins_with_records(source, text_field):
+        if source.suffix in (*TEXT, *RECORDS) or _begins_with_records(source, config):
             taken.append(source)
         else:
             others.append(str(path.relative_to(folder)))
@@ -127,21 +128,22 @@ def _walk(folder: Path, ledger: Ledger | None, text_field: str | None) -> list[S
     return taken
 
 
-def check_text_field(sources: Sequence[Source], text_field: str | None) -> None:
+def check_text_field(sources: Sequence[Source], config: DataConfig) -> None:
     """Refuse to read all of some files as plain text, where a field of records was asked for.
 
     Raises:
         LangueError: none of the files holds records.
     """
-    if text_field is None:
+    named = config.named_field
+    if named is None:
         return
     for source in sources:
         with open_source(source) as file:
-            if kind_of(source.suffix, file.read(HEAD), text_field) != "text":
+            if kind_of(source.suffix, file.read(HEAD), named) != "text":
                 return
     raise LangueError(
-        f"{_listed([source.name for source in sources])}: plain text has no field {text_field!r}; leave "
-        "--text-field out, or give JSON lines (.jsonl), JSON, CSV, TSV or Parquet"
+        f"{_listed([source.name for source in sources])}: plain text has no field {named!r}; leave "
+        f"{config.fields[named]} out, or give JSON lines (.jsonl), JSON, CSV, TSV or Parquet"
     )
 
 
@@ -150,10 +152,10 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:NAMED]) + rest
 
 
-def _begins_with_records(source: Source, text_field: str | None) -> bool:
+def _begins_with_records(source: Source, config: DataConfig) -> bool:
     try:
         with open_source(source) as file:
-            return has_field(source.suffix, file.read(HEAD), text_field)
+            return has_field(source.suffix, file.read(HEAD), config)
     except LangueError:  # it is not to be read, so what is wrong with it is no matter
         return False
 

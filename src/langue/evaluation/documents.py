@@ -8,19 +8,21 @@ same tokenizer takes those: the figures are the same, and nothing is encoded ane
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from langue.base.arguments import check_choice
 from langue.base.arrays import Ids
-from langue.base.errors import LangueError, NotFound
+from langue.base.errors import LangueError, Mismatch, NotFound
 from langue.corpus.config import DOCUMENTS, DataConfig
 from langue.corpus.ledger import Ledger, size
 from langue.corpus.normalize import Normalization
 from langue.corpus.pipeline import normalize_documents
 from langue.corpus.read import find, read
+from langue.models.folder import ModelFolder
 from langue.tokens.store import MANIFEST, TOKENIZER, Split, TokenStore
-from langue.tokens.tokenizer import Tokenizer
+from langue.tokens.tokenizer import Tokenizer, encode_texts
 from langue.tokens.words import count_words
 
 PathLike = str | Path
@@ -30,8 +32,8 @@ class Document(ABC):
     """A document to score, and what its score is divided by.
 
     Attributes:
-        bytes: of its text, in UTF-8.
-        words: of its text.
+        bytes: of its text, in UTF-8; of a pair, of both.
+        words: of the same.
         ids: by the tokenizer of the store it comes from, the closing `<eos>` included; None of a text.
     """
 
@@ -41,30 +43,43 @@ class Document(ABC):
 
     @property
     @abstractmethod
-    def text(self) -> str: ...
+    def texts(self) -> tuple[str, ...]:
+        """Its text, or the source and the target of a pair."""
+
+    @property
+    def text(self) -> str:
+        """Of a document that is no pair."""
+        (text,) = self.texts
+        return text
 
 
 class TextDocument(Document):
     """A document of a text file."""
 
-    def __init__(self, text: str) -> None:
-        self._text, self.bytes, self.words = text, size(text), count_words(text)
+    def __init__(self, *texts: str) -> None:
+        self._texts = texts
+        self.bytes, self.words = sum(map(size, texts)), sum(map(count_words, texts))
 
     @property
-    def text(self) -> str:
-        return self._text
+    def texts(self) -> tuple[str, ...]:
+        return self._texts
 
 
 class StoredDocument(Document):
     """A document of a token store, whose text is decoded only for whom its ids are of no use."""
 
-    def __init__(self, ids: Ids, bytes: int, words: int, tokenizer: Tokenizer | None) -> None:
-        self.ids, self.bytes, self.words, self._tokenizer = ids, bytes, words, tokenizer
+    def __init__(
+        self, ids: Ids, bytes: int, words: int, tokenizer: Tokenizer | None, sep: int | None = None
+    ) -> None:
+        self.ids, self.bytes, self.words, self._tokenizer, self._sep = ids, bytes, words, tokenizer, sep
 
     @property
-    def text(self) -> str:
+    def texts(self) -> tuple[str, ...]:
         assert self._tokenizer is not None and self.ids is not None
-        return self._tokenizer.decode(self.ids[:-1])
+        parts = [self.ids[:-1]]
+        if self._sep is not None:
+            parts = np.split(self.ids[:-1], np.flatnonzero(self.ids == self._sep))
+        return tuple(map(self._tokenizer.decode, parts))  # a special token has no text
 
 
 class Documents(ABC):
@@ -76,6 +91,7 @@ class Documents(ABC):
         normalization: in which their bytes are counted.
         fingerprint: of the tokenizer of their ids; None where they have none.
         closed: whether some of the text is lost in `<unk>`, so that no other tokenizer can read it.
+        pairs: whether each is a source and a target.
     """
 
     name: str
@@ -83,6 +99,7 @@ class Documents(ABC):
     normalization: Normalization
     fingerprint: str | None = None
     closed: bool = False
+    pairs: bool = False
 
     @abstractmethod
     def __iter__(self) -> Iterator[Document]: ...
@@ -108,6 +125,7 @@ class StoredDocuments(Documents):
         self.normalization = store.normalization
         self.fingerprint = store.preprocessing.fingerprint
         self.closed = bool(store.manifest["tokenizer"]["closed"])
+        self.pairs = store.sep is not None
         self._tokenizer: Tokenizer | None = None
 
     def with_texts(self) -> "StoredDocuments":
@@ -116,9 +134,11 @@ class StoredDocuments(Documents):
         return self
 
     def __iter__(self) -> Iterator[Document]:
+        if self.pairs:  # the bytes of targets alone are those of their texts
+            self.with_texts()
         columns = (self.split.documents(), self.split.bytes.tolist(), self.split.words.tolist())
         for ids, count, words in zip(*columns, strict=True):
-            yield StoredDocument(ids, count, words, self._tokenizer)
+            yield StoredDocument(ids, count, words, self._tokenizer, self.store.sep)
 
     def __len__(self) -> int:
         return len(self.split)
@@ -138,11 +158,12 @@ class TextDocuments(Documents):
         self.cut = f"all of {self.name}, documents = {rule}"
         self.data = DataConfig(documents=rule)  # type: ignore[arg-type]  # it has just been checked
         self.normalization = self.data.normalization
+        self.pairs = rule == "pairs"
 
     def __iter__(self) -> Iterator[Document]:
         ledger = Ledger()
         for document in normalize_documents(read(self.sources, self.data, ledger), self.data, ledger):
-            yield TextDocument(document.text)
+            yield TextDocument(*document.texts)
 
     def __len__(self) -> int:
         return 0
@@ -183,22 +204,47 @@ def usual_rule(rules: Sequence[str | None]) -> str:
     return rules[0] if rules and rules[0] is not None and len(set(rules)) == 1 else "auto"
 
 
-def split_of(
-    documents: Documents, tokenizer: Tokenizer, normalization: Normalization, fingerprint: str
-) -> Split:
-    """The documents by the ids of a tokenizer, for what needs them all at hand.
+def encode_documents(documents: Sequence[Document], folder: ModelFolder[Any]) -> list[Ids]:
+    """The texts of documents in the ids of a model, each closed by `<eos>`."""
+    texts = [tuple(map(folder.normalization.apply, document.texts)) for document in documents]
+    eos = np.uint32(folder.tokenizer.eos)
+    return [np.append(ids, eos) for ids in encode_texts(folder.tokenizer, texts, sep_of(folder))]
+
+
+def sep_of(folder: ModelFolder[Any]) -> int | None:
+    """The id that ends a source, of a model of pairs."""
+    known = folder.description.vocabulary
+    return known.sep if known is not None else None
+
+
+def check_pairs(documents: Documents, folder: ModelFolder[Any]) -> None:
+    """See that a model that has to read texts can tell where a source ends.
 
     Raises:
-        LangueError: there are none.
+        Mismatch: they are pairs, and it was trained on texts.
     """
-    if isinstance(documents, StoredDocuments) and documents.fingerprint == fingerprint:
+    if documents.pairs and sep_of(folder) is None:
+        raise Mismatch(
+            f"{documents.name} holds pairs, and {folder.path} was trained on texts, where no source ends; "
+            "measure a model of a store of pairs (langue prepare PAIRS --documents pairs), or single texts"
+        )
+
+
+def split_of(documents: Documents, folder: ModelFolder[Any]) -> Split:
+    """The documents by the ids of a model, for what needs them all at hand.
+
+    Raises:
+        LangueError: there are none, or they are pairs and the model was trained on texts.
+    """
+    if isinstance(documents, StoredDocuments) and documents.fingerprint == folder.preprocessing.fingerprint:
         return documents.split
+    check_pairs(documents, folder)
     if isinstance(documents, StoredDocuments):
         documents.with_texts()
-    texts = [normalization.apply(document.text) for document in documents]
-    if not texts:
+    read = list(documents)
+    if not read:
         raise LangueError(f"{documents.name} holds no text: there is nothing to measure on")
-    rows = [np.append(ids, np.uint32(tokenizer.eos)) for ids in tokenizer.encode_batch(texts)]
-    sizes = np.array([size(text) for text in texts], np.uint64)
+    rows = encode_documents(read, folder)
+    sizes = np.array([document.bytes for document in read], np.uint64)
     offsets = np.cumsum([0, *map(len, rows)], dtype=np.uint64)
     return Split(documents.name, np.concatenate(rows), offsets, sizes, sizes)

@@ -15,6 +15,7 @@ from langue.base.arrays import Float64Array, Int64Array
 from langue.base.errors import LangueError, Unsupported
 from langue.base.groups import group_by_size
 from langue.base.progress import bar
+from langue.corpus.ledger import size
 from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
 from langue.evaluation.checks import DOCUMENTS as CHECKED
 from langue.evaluation.checks import Check
@@ -35,6 +36,8 @@ class Scores:
     tokens: int
     words: int
     seconds: float
+    target_bits: Float64Array | None = None  # of pairs: of what is after the end of the source
+    target_bytes: Int64Array | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,22 @@ class Evaluation:
         return interval(resampled_ratios(self.scores.bits[None], self.scores.bytes)[0])
 
     @property
+    def target_bits_per_byte(self) -> float | None:
+        """Of pairs, what a target costs given its source, by the bytes of the target."""
+        if self.closed or self.scores.target_bits is None or not self.scored:
+            return None
+        assert self.scores.target_bytes is not None
+        return float(self.scores.target_bits.sum()) / int(self.scores.target_bytes.sum())
+
+    @property
+    def target_bits_per_byte_interval(self) -> Interval | None:
+        """95 %, as that of all bytes."""
+        bits, sizes = self.scores.target_bits, self.scores.target_bytes
+        if self.closed or bits is None or sizes is None or len(bits) < 2 or not np.isfinite(bits.sum()):
+            return None
+        return interval(resampled_ratios(bits[None], sizes)[0])
+
+    @property
     def perplexity(self) -> float | None:
         """Per token, the end of each document counted as one; None where a document got no score."""
         return perplexity(self.total_bits / self.scores.tokens) if self.scored else None
@@ -96,6 +115,7 @@ class Evaluation:
             "model": self.name,
             "bits_per_byte": finite(self.bits_per_byte),
             "bits_per_byte_interval": list(span) if span else None,
+            **self._of_targets(),
             "perplexity": finite(self.perplexity),
             "word_perplexity": finite(self.word_perplexity),
             "reason": self.reason,
@@ -111,6 +131,15 @@ class Evaluation:
             "checks": [check._asdict() for check in self.checks],
         }
 
+    def _of_targets(self) -> dict[str, Any]:
+        if self.scores.target_bits is None:
+            return {}
+        span = self.target_bits_per_byte_interval
+        return {
+            "target_bits_per_byte": finite(self.target_bits_per_byte),
+            "target_bits_per_byte_interval": list(span) if span else None,
+        }
+
     def __str__(self) -> str:
         lines = []
         if self.bits_per_byte is None:
@@ -121,6 +150,12 @@ class Evaluation:
             span = self.bits_per_byte_interval
             shown = f"  [{span[0]:.4f}, {span[1]:.4f}]" if span else "  (one document: no interval)"
             lines.append(f"bits per byte    {self.bits_per_byte:.4f}{shown}")
+        if self.target_bits_per_byte is not None:
+            span = self.target_bits_per_byte_interval
+            shown = f"  [{span[0]:.4f}, {span[1]:.4f}]" if span else ""
+            lines.append(
+                f"                 {self.target_bits_per_byte:.4f}{shown} of targets, given their sources"
+            )
         why = f": {self.reason}" if self.closed and math.isinf(self.perplexity or 0.0) else ""
         lines.append(f"perplexity       {self.perplexity:.4f} a token{why}")
         if self.word_perplexity is not None:
@@ -146,12 +181,18 @@ def evaluate(scorer: TextScorer, documents: Documents, *, check: bool = False) -
         LangueError: there are no documents, or they are stored in a form the model cannot read.
         Unsupported: self-tests were asked of a model that is none of ours.
     """
+    if documents.pairs and not isinstance(scorer, ModelScorer):
+        raise Unsupported(
+            f"{scorer.name} is no model of langue: it scores texts, and {documents.name} holds pairs"
+        )
     scorer.prepare(documents)
     read = iter(documents)
     first = list(islice(read, CHECKED))
     if not first:
         raise LangueError(f"{documents.name} holds no text: there is nothing to measure on")
-    scores, reasons = score_documents(scorer, chain(first, read), len(documents) or None)
+    scores, reasons = score_documents(
+        scorer, chain(first, read), len(documents) or None, pairs=documents.pairs
+    )
     checks: list[Check] = []
     if check:
         if not isinstance(scorer, ModelScorer):
@@ -174,15 +215,18 @@ def evaluate(scorer: TextScorer, documents: Documents, *, check: bool = False) -
 
 
 def score_documents(
-    scorer: TextScorer, documents: Iterable[Document], total: int | None = None
+    scorer: TextScorer, documents: Iterable[Document], total: int | None = None, *, pairs: bool = False
 ) -> tuple[Scores, list[str]]:
     """Bits of every document, scored in groups; and why some were not.
 
     Args:
         total: how many there are, where that is known.
+        pairs: whether they are pairs, of which the targets are measured alone, too.
     """
     bits: list[float] = []
     sizes: list[int] = []
+    target_bits: list[float] = []
+    target_sizes: list[int] = []
     reasons: dict[str, None] = {}
     tokens = words = 0
     with bar("scoring", total=total) as progress:
@@ -194,7 +238,12 @@ def score_documents(
                 else:
                     bits.append(cost.bits)
                     tokens += cost.tokens
+                if pairs:
+                    target_bits.append(math.nan if isinstance(cost, Unscored) else cost.target_bits)
+                    target_sizes.append(size(document.texts[1]))
                 sizes.append(document.bytes)
                 words += document.words
             progress.advance(len(group))
-    return Scores(np.array(bits), np.array(sizes, np.int64), tokens, words, scorer.seconds), list(reasons)
+    of_targets = (np.array(target_bits), np.array(target_sizes, np.int64)) if pairs else (None, None)
+    scores = Scores(np.array(bits), np.array(sizes, np.int64), tokens, words, scorer.seconds, *of_targets)
+    return scores, list(reasons)

@@ -70,7 +70,7 @@ def measure(
             "goes back through; take a model of rnn or charcnn"
         )
     documents = StoredDocuments(store, split)
-    ids = split_of(documents, loaded.tokenizer, loaded.normalization, loaded.preprocessing.fingerprint)
+    ids = split_of(documents, loaded)
     runs = _runs(ids, distance + 2)
     return Gradients(loaded.path.name, len(runs), model.gradient_by_distance(runs))
 

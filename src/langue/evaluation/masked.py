@@ -128,7 +128,7 @@ def evaluate_masked(
     Raises:
         LangueError: there are none.
     """
-    split = split_of(documents, folder.tokenizer, folder.normalization, folder.preprocessing.fingerprint)
+    split = split_of(documents, folder)
     return _evaluation(folder, split, folder.tokenizer, check=check)
 
 

@@ -82,10 +82,22 @@ def score_texts(
     normalized = [normalization.apply(text) for text in texts]
     encoded = [tokenizer.encode_with_spans(text) for text in normalized]
     scores = model.log_probs([np.append(ids, np.uint32(tokenizer.eos)) for ids, _ in encoded])
-    found = []
-    for text, (ids, spans), logs in zip(normalized, encoded, scores, strict=True):
-        size = len(text.encode())
-        pieces = [tokenizer.token_bytes(id).decode(errors="replace") for id in ids]
-        bits = -logs.astype(np.float64) / math.log(2)
-        found.append(Score(text, [*pieces, "<eos>"], np.r_[spans, [[size, size]]], bits, tokenizer.closed))
-    return found
+    return [
+        _score(tokenizer, text, ids, spans, logs)
+        for text, (ids, spans), logs in zip(normalized, encoded, scores, strict=True)
+    ]
+
+
+def score_target(model: Causal, tokenizer: Tokenizer, prompt: Ids, target: str) -> Score:
+    """The score of a target (normalized) after the ids of a prompt, its end included."""
+    ids, spans = tokenizer.encode_with_spans(target)
+    (logs,) = model.log_probs([np.concatenate([prompt, ids, np.array([tokenizer.eos], np.uint32)])])
+    return _score(tokenizer, target, ids, spans, logs[len(prompt) :])
+
+
+def _score(tokenizer: Tokenizer, text: str, ids: Ids, spans: Ids, logs: Floats) -> Score:
+    """The score of a text by the natural-log probabilities of its tokens and of its end."""
+    size = len(text.encode())
+    pieces = [tokenizer.token_bytes(id).decode(errors="replace") for id in ids]
+    bits = -logs.astype(np.float64) / math.log(2)
+    return Score(text, [*pieces, "<eos>"], np.r_[spans, [[size, size]]], bits, tokenizer.closed)

@@ -15,7 +15,14 @@ import numpy as np
 from langue.base.arrays import Floats, Ids
 from langue.base.errors import Mismatch
 from langue.corpus.normalize import Normalization
-from langue.evaluation.documents import Document, Documents, StoredDocuments
+from langue.evaluation.documents import (
+    Document,
+    Documents,
+    StoredDocuments,
+    check_pairs,
+    encode_documents,
+    sep_of,
+)
 from langue.evaluation.score import Score, score_texts
 from langue.models.folder import ModelFolder
 from langue.protocols import Causal
@@ -33,6 +40,7 @@ class TextBits(NamedTuple):
 
     bits: float
     tokens: int
+    target_bits: float = math.nan  # of a pair, what is after the end of the source
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,10 @@ class TextScorer(Protocol):
         ...
 
 
+def _bits(log_probs: Floats) -> float:
+    return -float(log_probs.sum(dtype=np.float64)) / math.log(2)
+
+
 class ModelScorer:
     """A `TextScorer` of a model folder. It takes the ids of a store of its tokenizer as they are.
 
@@ -96,6 +108,7 @@ class ModelScorer:
         self.seconds = 0.0
         self.closed: str | None = None
         self._takes_ids = False
+        self._sep: int | None = None
 
     @property
     def normalization(self) -> Normalization:
@@ -114,24 +127,34 @@ class ModelScorer:
         if self.impossible is None:
             self.impossible = self._first_impossible(sequences, log_probs)
         return [
-            TextBits(-float(log_p.sum(dtype=np.float64)) / math.log(2), len(log_p)) for log_p in log_probs
+            TextBits(_bits(log_p), len(log_p), self._target_bits(ids, log_p))
+            for ids, log_p in zip(sequences, log_probs, strict=True)
         ]
+
+    def _target_bits(self, ids: Ids, log_p: Floats) -> float:
+        if self._sep is None or not len(ends := np.flatnonzero(ids == self._sep)):
+            return math.nan
+        return _bits(log_p[ends[0] + 1 :])
 
     def encode(self, documents: Sequence[Document]) -> list[Ids]:
         """The documents in the ids of the model, each closed by `<eos>`."""
         if all(document.ids is not None for document in documents) and self._takes_ids:
             return [document.ids for document in documents if document.ids is not None]
-        tokenizer = self.folder.tokenizer
-        texts = [self.normalization.apply(document.text) for document in documents]
-        return [np.append(ids, np.uint32(tokenizer.eos)) for ids in tokenizer.encode_batch(texts)]
+        return encode_documents(documents, self.folder)
 
     def prepare(self, documents: Documents) -> None:
         """Look at what is to be measured before the first document is.
 
         Raises:
-            Mismatch: they are stored with a closed vocabulary, so that no other tokenizer can read them.
+            Mismatch: they are stored with a closed vocabulary, so that no other tokenizer can read them; or
+                they are pairs, and the model was trained on texts.
         """
         self._takes_ids = documents.fingerprint == self.tokens_by
+        if isinstance(documents, StoredDocuments) and self._takes_ids:
+            self._sep = documents.store.sep
+        else:
+            check_pairs(documents, self.folder)
+            self._sep = sep_of(self.folder)
         if isinstance(documents, StoredDocuments) and not self._takes_ids:
             if documents.closed:
                 raise Mismatch(

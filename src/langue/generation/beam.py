@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from langue.base.arrays import Array, BoolArray, Float64Array, Int64Array
-from langue.generation.generate import Generation
+from langue.base.arrays import Array, BoolArray, Float64Array, Ids, Int64Array
+from langue.generation.generate import Generation, encode_prompt
 from langue.protocols import Causal, Decoder
 from langue.tokens import utf8
 from langue.tokens.tokenizer import Tokenizer
@@ -37,15 +37,15 @@ def penalty(length: int, alpha: float) -> float:
 def continuations(
     model: Causal,
     tokenizer: Tokenizer,
-    prompt: str,
+    prompt: str | Ids,
     *,
     num_beams: int = 4,
     max_tokens: int = 100,
     length_penalty: float = 0.6,
 ) -> list[Generation]:
-    """The likeliest continuations of `prompt` (normalized), best first; never half a character in one
+    """The likeliest continuations of `prompt` (normalized, or ids), best first; never half a character in one
     that ends by itself."""
-    ids = tokenizer.encode(prompt)
+    ids = encode_prompt(tokenizer, prompt)
     well_formed = tokenizer.well_formed
     states: dict[tuple[int, ...], int] = {(): utf8.START}
 

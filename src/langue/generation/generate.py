@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from langue.base.arrays import Ids
 from langue.base.seeds import generator
 from langue.generation.sample import Sampling, choose
 from langue.protocols import Causal
@@ -28,7 +29,7 @@ class Generation:
 class Writer:
     """Iterate to receive the text piece by piece; `result` holds it whole afterwards."""
 
-    def __init__(self, model: Causal, tokenizer: Tokenizer, prompt: str, sampling: Sampling) -> None:
+    def __init__(self, model: Causal, tokenizer: Tokenizer, prompt: str | Ids, sampling: Sampling) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.prompt = prompt
@@ -56,7 +57,7 @@ class Writer:
 
     def _texts(self) -> Iterator[tuple[str, int, str]]:
         """Pieces of text, tokens so far, and why it ends (empty while it goes on)."""
-        ids = [int(id) for id in self.tokenizer.encode(self.prompt)]
+        ids = [int(id) for id in encode_prompt(self.tokenizer, self.prompt)]
         decoder = self.model.decoder([np.array(ids, np.uint32)])
         stream = self.tokenizer.stream()
         draw = generator(self.sampling.seed, "sampling")
@@ -86,8 +87,13 @@ def _overlap(text: str, stops: tuple[str, ...]) -> int:
     )
 
 
-def generate(model: Causal, tokenizer: Tokenizer, prompt: str, sampling: Sampling) -> Writer:
-    """Continue `prompt` (normalized); an empty one begins a new document."""
+def encode_prompt(tokenizer: Tokenizer, prompt: str | Ids) -> Ids:
+    """Ids of a prompt: a text (normalized), or what has ids already."""
+    return tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
+
+
+def generate(model: Causal, tokenizer: Tokenizer, prompt: str | Ids, sampling: Sampling) -> Writer:
+    """Continue `prompt` (normalized), a text or its ids; an empty one begins a new document."""
     return Writer(model, tokenizer, prompt, sampling)
 
 

@@ -102,4 +102,4 @@ class Family(Generic[M]):
             from langue.tokens.tokenizer import Tokenizer  # which other families do without
 
             spellings = Tokenizer.load(store.path / TOKENIZER).spellings()
-        return Vocabulary(store.vocabulary_size, store.eos, spellings)
+        return Vocabulary(store.vocabulary_size, store.eos, spellings, store.sep)

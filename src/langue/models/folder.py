@@ -51,15 +51,17 @@ M = TypeVar("M", bound=Saved)
 P = TypeVar("P", bound=Saved)
 
 
-class VocabularyRecord(msgspec.Struct):
+class VocabularyRecord(msgspec.Struct, omit_defaults=True):
     """Ids run from 0 to `size` - 1."""
 
     size: Annotated[int, msgspec.Meta(ge=1, le=MOST_IDS)]
     eos: NonNegativeInt
+    sep: NonNegativeInt | None = None  # of a corpus of pairs
 
     def __post_init__(self) -> None:
-        if self.eos >= self.size:
-            raise ValueError(f"eos is {self.eos}, and ids run to {self.size - 1}")
+        for name, id in (("eos", self.eos), ("sep", self.sep)):
+            if id is not None and id >= self.size:
+                raise ValueError(f"{name} is {id}, and ids run to {self.size - 1}")
 
 
 class Description(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -198,7 +200,9 @@ def save(
             measured=dict(measured),
             size=model.size(),
             files=describe_files(folder, below=True),
-            vocabulary=VocabularyRecord(vocabulary.size, vocabulary.eos) if vocabulary else None,
+            vocabulary=VocabularyRecord(vocabulary.size, vocabulary.eos, vocabulary.sep)
+            if vocabulary
+            else None,
             tokenizer=preprocessing.fingerprint if preprocessing else None,
             normalization=preprocessing.normalization if preprocessing else None,
             documents=preprocessing.documents if preprocessing else None,
@@ -206,6 +210,10 @@ def save(
             data=dict(data) if data is not None else None,
         )
         write_json(folder / DESCRIPTION, sealed(msgspec.to_builtins(description)))
+
+
+def _record(vocabulary: Vocabulary) -> VocabularyRecord:
+    return VocabularyRecord(vocabulary.size, vocabulary.eos, vocabulary.sep)
 
 
 def load(
@@ -231,7 +239,8 @@ def load(
     family = lookup(description.family)
     config = decode(family.config, description.config, f"{path / DESCRIPTION}: config", stored=True)
     known = description.vocabulary
-    model = family.load(path, config, Vocabulary(known.size, known.eos) if known else Vocabulary(0, 0))
+    vocabulary = Vocabulary(known.size, known.eos, sep=known.sep) if known else Vocabulary(0, 0)
+    model = family.load(path, config, vocabulary)
     check_seal(table, path / DESCRIPTION)
     return ModelFolder(path, family, config, _place(model, device, dtype, path), description)
 

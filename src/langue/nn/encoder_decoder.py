@@ -1,28 +1,31 @@
 """Documents as sources and targets: what every encoder–decoder shares.
 
-A document is cut into parts, each the target whose source is the part before: every `part` tokens, or, with
-separators, once: p(document) = p(source) p(target | source). A part is read one token late, as always.
+A document is cut into parts, each the target whose source is the part before: every `part` tokens, or, of a
+pair, once: p(pair) = p(source) p(target | source). A part is read one token late, as always.
 Letters: B batch, T time, S time of a memory, C channels, H heads, V vocabulary.
 """
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from langue.base.arrays import Floats, Ids
-from langue.base.checked import ArraySpec
+from langue.base.checked import ArraySpec, damaged
+from langue.base.deprecated import warn_renamed
 from langue.base.errors import LangueError
 from langue.nn.attention import Mask, attend
 from langue.nn.cache import Past
 from langue.nn.cross_entropy import linear_cross_entropy
+from langue.nn.weights import WEIGHTS, saved_tensor
 from langue.nn.windowed import Windowed
 from langue.protocols import Seq2Seq, Vocabulary
 from langue.tokens.batch import Batch
 from langue.tokens.batches import Batches, WholeDocuments
-from langue.tokens.store import Split
+from langue.tokens.store import Split, TokenStore
 
 
 class Cross(nn.Module):
@@ -65,7 +68,8 @@ class EncoderDecoder(Windowed, Seq2Seq):
 
     Args:
         part: tokens of a part.
-        separators: ids `(n,)` of which the first in a document ends its source; none: `part` cuts it.
+        separators: ids `(n,)` of which the first in a document ends its source, as `vocabulary.sep` of pairs;
+            none: `part` cuts it.
     """
 
     separators: torch.Tensor
@@ -195,11 +199,15 @@ class PartsDecoder:
 
 
 def separators_of(separator: str, vocabulary: Vocabulary) -> torch.Tensor:
-    """The ids that spell a separator, `(n,)`; none for "".
+    """The ids that end a source, `(n,)`: that of pairs, or those that spell a separator; none for "".
 
     Raises:
-        LangueError: no token of the vocabulary is the separator.
+        LangueError: no token of the vocabulary is the separator, or pairs have no need of one.
     """
+    if vocabulary.sep is not None:
+        if separator:
+            raise LangueError("a store of pairs knows where their sources end; leave the separator out")
+        return torch.tensor([vocabulary.sep])
     wanted = separator.encode()
     ids = [
         id
@@ -214,7 +222,26 @@ def separators_of(separator: str, vocabulary: Vocabulary) -> torch.Tensor:
     return torch.tensor(ids, dtype=torch.int64)
 
 
+def saved_separators(folder: Path, separator: str, vocabulary: Vocabulary) -> torch.Tensor:
+    """Those of a model folder.
+
+    Raises:
+        Damaged: they are no ids, or not that of its vocabulary, and it has no separator.
+    """
+    separators = saved_tensor(folder, "separators", SEPARATORS, V=vocabulary.size)
+    expected = [vocabulary.sep] if vocabulary.sep is not None else []
+    if not separator and separators.tolist() != expected:
+        raise damaged(folder / WEIGHTS, "separators", f"is not {expected}, as the vocabulary has it")
+    return separators
+
+
+def begin(model: EncoderDecoder, store: TokenStore) -> None:
+    """Warn of documents that are cut by a separator, as an earlier version had it."""
+    if model.separator:
+        warn_renamed("separator", "a store of pairs (langue prepare PAIRS --documents pairs)")
+
+
 def batches(split: Split, vocabulary: Vocabulary, config: Any, rows: int, context: int, seed: int) -> Batches:
-    """Rows of packed documents; whole ones, if they have a `separator`."""
-    kind = WholeDocuments if config.separator else Batches
+    """Rows of packed documents; whole ones, if they are pairs."""
+    kind = WholeDocuments if config.separator or vocabulary.sep is not None else Batches
     return kind(split, rows=rows, context=context, eos=vocabulary.eos, seed=seed)

@@ -29,6 +29,7 @@ class Vocabulary(NamedTuple):
     size: int
     eos: int  # end of document
     spellings: Sequence[bytes] = ()  # of every id, for a family that `reads_spellings` to be created
+    sep: int | None = None  # of a corpus of pairs: the end of a source, an event as `eos` is
 
     def check(self, *sequences: npt.ArrayLike) -> None:
         """See that ids are of tokens: compiled code reads wherever they point.
@@ -105,17 +106,19 @@ class RecurrentCausal(Causal, Protocol):
 class Seq2Seq(Causal, Protocol):
     """An encoder and a decoder: p(target | source), where it was trained on pairs.
 
-    To a `Causal` model a pair is a document: the source, a separator, and the target.
+    To a `Causal` model a pair is a document: the source, `vocabulary.sep`, and the target.
     """
 
     @property
     def separator(self) -> str:
-        """The text between a source and its target; "" where it was trained on documents without pairs."""
+        """The text between a source and its target, of a model of documents that are cut there, as those of
+        an earlier version; "" of any other."""
         ...
 
     @property
     def source_ends(self) -> frozenset[int]:
-        """The ids that spell the separator."""
+        """The ids that end a source: `vocabulary.sep`, or those that spell the separator; none where it was
+        trained on documents without pairs."""
         ...
 
 

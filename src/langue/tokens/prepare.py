@@ -21,12 +21,12 @@ from langue.base.groups import group_by_size
 from langue.base.parallel import default_workers, parallel_imap
 from langue.base.progress import bar
 from langue.corpus.config import DataConfig
-from langue.corpus.document import Document
-from langue.corpus.ledger import Ledger, size
+from langue.corpus.document import UNIT_SEPARATOR, Document
+from langue.corpus.ledger import Ledger, document_size
 from langue.corpus.pipeline import Assigned, assign_splits, check_splits
 from langue.corpus.sources import Source, check_text_field, collect
 from langue.tokens.store import MANIFEST, SPLITS, TOKENIZER, StoreWriter
-from langue.tokens.tokenizer import Tokenizer
+from langue.tokens.tokenizer import Tokenizer, encode_texts
 from langue.tokens.train import TokenizerConfig, train_tokenizer
 from langue.tokens.words import count_words
 
@@ -107,10 +107,9 @@ def prepare(
         ledger = Ledger()
         named = {"train": inputs, "valid": valid, "test": test}
         sources = {
-            split: stack.enter_context(collect(names, ledger, text_field=data.text_field))
-            for split, names in named.items()
+            split: stack.enter_context(collect(names, ledger, config=data)) for split, names in named.items()
         }
-        check_text_field([source for files in sources.values() for source in files], data.text_field)
+        check_text_field([source for files in sources.values() for source in files], data)
         read = [source.path for files in sources.values() for source in files]
         refuse_same(output, read)
         folder = stack.enter_context(atomic_folder(output, marker=MANIFEST, overwrite=overwrite))
@@ -123,8 +122,11 @@ def prepare(
             spool = folder / SPOOL
             ready = train_tokenizer(tokenizer, _spool(documents, spool))
             documents = _unspool(spool)
-        with StoreWriter(folder, vocabulary_size=ready.vocab_size, eos=ready.eos) as writer:
-            _write(documents, ready, writer)
+        sep: int | None = None
+        if data.documents == "pairs":
+            ready, sep = ready.with_separator()
+        with StoreWriter(folder, vocabulary_size=ready.vocab_size, eos=ready.eos, sep=sep) as writer:
+            _write(documents, ready, writer, sep)
             (folder / SPOOL).unlink(missing_ok=True)
             ledger.warn_of_leaks()
             described = {
@@ -158,11 +160,11 @@ def _spool(documents: Iterable[Assigned], path: Path) -> Iterator[str]:
     """Put documents aside, and pass the training texts on to who learns from them."""
     with path.open("wb") as file:
         for split, document in documents:
-            text = document.text.encode()
+            text = document.joined.encode()
             file.write(struct.pack("<BQ", SPLITS.index(split), len(text)))
             file.write(text)
             if split == "train":
-                yield document.text
+                yield from document.texts
 
 
 def _unspool(path: Path) -> Iterator[Assigned]:
@@ -170,22 +172,23 @@ def _unspool(path: Path) -> Iterator[Assigned]:
     with path.open("rb") as file, bar("encoding", total=total) as progress:
         while head := file.read(9):
             index, length = struct.unpack("<BQ", head)
-            yield SPLITS[index], Document(file.read(length).decode(), "", "")
+            text, *target = file.read(length).decode().split(UNIT_SEPARATOR)
+            yield SPLITS[index], Document(text, "", "", *target)
             progress.advance(9 + length)
 
 
-def _write(documents: Iterable[Assigned], tokenizer: Tokenizer, writer: StoreWriter) -> None:
+def _write(documents: Iterable[Assigned], tokenizer: Tokenizer, writer: StoreWriter, sep: int | None) -> None:
     """Encode in other threads while the next documents are read and their words counted."""
 
     def batches() -> Iterator[tuple[list[Assigned], list[int]]]:
-        for batch in group_by_size(documents, lambda kept: size(kept[1].text), BATCH_BYTES):
-            yield batch, [count_words(document.text) for _, document in batch]
+        for batch in group_by_size(documents, lambda kept: document_size(kept[1]), BATCH_BYTES):
+            yield batch, [sum(map(count_words, document.texts)) for _, document in batch]
 
     def encode(work: tuple[list[Assigned], list[int]]) -> tuple[list[Assigned], list[int], list[Ids]]:
         batch, words = work
-        return batch, words, tokenizer.encode_batch([document.text for _, document in batch])
+        return batch, words, encode_texts(tokenizer, [document.texts for _, document in batch], sep)
 
     workers = min(default_workers(), 2)  # each of which tokenizers shares out among all processors
     for encoded in parallel_imap(encode, batches(), workers=workers):
         for (split, document), count, ids in zip(*encoded, strict=True):
-            writer.add(split, ids, bytes=size(document.text), words=count)
+            writer.add(split, ids, bytes=document_size(document), words=count)

@@ -7,7 +7,8 @@ A store is a folder, written once, of these files, for each split:
     SPLIT.bytes     UTF-8 bytes of each normalized document: uint64
     SPLIT.words     words of each document: uint64
 
-All are little-endian. `tokenizer.json` is the tokenizer, and `manifest.json` says how the rest came
+A pair is a document: the ids of its source, the id `sep` of the manifest, which no text has, and those of its
+target. All are little-endian. `tokenizer.json` is the tokenizer, and `manifest.json` says how the rest came
 to be, with the size and SHA-256 of every file. Reading maps the files and holds nothing in memory;
 writing appends and holds one document at a time.
 """
@@ -91,6 +92,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     fingerprint: str
     vocabulary_size: Annotated[int, msgspec.Meta(ge=1, le=MOST_IDS)]
     eos: NonNegativeInt
+    sep: NonNegativeInt | None = None  # of a store of pairs: ends the source of each
     splits: Splits
     tokenizer: TokenizerRecord
     normalization: dict[str, Any] = {}
@@ -102,6 +104,8 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.eos >= self.vocabulary_size:
             raise ValueError(f"eos is {self.eos}, and ids run to {self.vocabulary_size - 1}")
+        if self.sep is not None and (self.sep >= self.vocabulary_size or self.sep == self.eos):
+            raise ValueError(f"sep is {self.sep}: eos is {self.eos}, ids run to {self.vocabulary_size - 1}")
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -175,6 +179,7 @@ class TokenStore:
         verify_files(self.path, manifest.files, hashes=verify)
         self.vocabulary_size = manifest.vocabulary_size
         self.eos = manifest.eos
+        self.sep = manifest.sep
         self.splits = {name: self._open(name, getattr(manifest.splits, name)) for name in SPLITS}
         check_seal(table, self.path / MANIFEST)
         self.manifest = msgspec.to_builtins(manifest)
@@ -225,8 +230,11 @@ class TokenStore:
         def verify() -> None:
             check(arrays, self.path, ARRAYS, f"{name}.", vocabulary=self.vocabulary_size)
             _check_documents(arrays, self.path, name, self.eos, totals)
+            if self.sep is not None:
+                _check_pairs(arrays, self.path, name, self.sep)
 
-        once(list(files.values()), (self.vocabulary_size, self.eos, msgspec.structs.astuple(totals)), verify)
+        known = (self.vocabulary_size, self.eos, self.sep, msgspec.structs.astuple(totals))
+        once(list(files.values()), known, verify)
         return Split(name, **arrays, folder=self.path)
 
 
@@ -241,6 +249,24 @@ def _check_documents(arrays: dict[str, Array], folder: Path, name: str, eos: int
     for what, own, meant in zip(totals.__struct_fields__, sums, msgspec.structs.astuple(totals), strict=True):
         if own != meant:
             raise damaged(folder, f"{name}.{what}", f"are {own}, where {MANIFEST} has {meant}")
+
+
+def _check_pairs(arrays: dict[str, Array], folder: Path, name: str, sep: int) -> None:
+    """Each document has one end of a source."""
+    tokens, offsets = arrays["tokens"], arrays["offsets"]
+    following = 0  # the document whose source ends next
+    for begin in range(0, len(tokens), CHUNK_ELEMENTS):
+        ends = np.flatnonzero(tokens[begin : begin + CHUNK_ELEMENTS] == sep).astype(np.uint64) + np.uint64(
+            begin
+        )
+        documents = np.searchsorted(offsets, ends, side="right") - 1
+        if not np.array_equal(documents, np.arange(following, following + len(ends))):
+            break
+        following += len(ends)
+    else:
+        if following == len(offsets) - 1:
+            return
+    raise damaged(folder, f"{name}.tokens", "is not of pairs: a document has not one source that ends")
 
 
 def _sum(array: Array) -> int:
@@ -262,12 +288,14 @@ class StoreWriter:
     Args:
         folder: an empty folder (`atomic_folder` gives one).
         eos: id that closes each document; `add` appends it.
+        sep: of pairs, the id that stands between a source and its target.
     """
 
-    def __init__(self, folder: Path, *, vocabulary_size: int, eos: int) -> None:
+    def __init__(self, folder: Path, *, vocabulary_size: int, eos: int, sep: int | None = None) -> None:
         self.folder = folder
         self.vocabulary_size = vocabulary_size
         self.eos = eos
+        self.sep = sep
         self.totals = {name: Totals() for name in SPLITS}
         self._dtype = token_dtype(vocabulary_size)
         self._files: dict[str, BinaryIO] = {}
@@ -311,6 +339,7 @@ class StoreWriter:
             "fingerprint": digest.hexdigest(),
             "vocabulary_size": self.vocabulary_size,
             "eos": self.eos,
+            **({} if self.sep is None else {"sep": self.sep}),
             "splits": msgspec.to_builtins(self.totals),
             **description,
             "files": msgspec.to_builtins(files),

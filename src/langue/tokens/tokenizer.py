@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from langue.base.groups import group_by_size
 from langue.tokens.utf8 import WellFormed
 from langue.tokens.words import HAN, segment
 
-EOS, PAD, UNK = "<eos>", "<pad>", "<unk>"
+EOS, PAD, UNK, SEP = "<eos>", "<pad>", "<unk>", "<sep>"
 # What other makers call the end of a document and padding; the first that a file has is taken.
 EOS_NAMES = (EOS, "<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "[SEP]")
 PAD_NAMES = (PAD, "<|padding|>", "[PAD]", "<|finetune_right_pad_id|>")
@@ -96,6 +97,16 @@ class Tokenizer:
         self._added = {id: token.content for id, token in added.items() if id not in self._specials}
         self._token_bytes = [self._spell(id) for id in range(self.vocab_size)]
         self.closed = self.kind == "whitespace" or self.decode(self.encode(_PROBE)) != _PROBE
+
+    def with_separator(self) -> "tuple[Tokenizer, int]":
+        """The tokenizer with an id that ends the source of a pair, which no text can have; and that id."""
+        names = chain([SEP], (f"{SEP[:-1]} {number}>" for number in count(2)))
+        name = next(name for name in names if self._hf.get_vocab(with_added_tokens=False).get(name) is None)
+        if (id := _find_id(self._hf, [name], -1)) in self._specials:
+            return self, id
+        hf = HFTokenizer.from_str(self._hf.to_str())
+        hf.add_special_tokens([name])
+        return Tokenizer(hf), _find_id(hf, [name], -1)
 
     def encode(self, text: str) -> Ids:
         """Ids of a text, `(tokens,)`, with no `<eos>` added."""
@@ -262,6 +273,19 @@ def _parts(part: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
         yield from _parts(inner)
 
 
+def encode_texts(tokenizer: Tokenizer, documents: Sequence[tuple[str, ...]], sep: int | None) -> list[Ids]:
+    """Ids of documents, of one text or the two of a pair, with `sep` after a source; no `<eos>` is added."""
+    encoded = iter(tokenizer.encode_batch([text for texts in documents for text in texts]))
+    joined = []
+    for texts in documents:
+        ids = next(encoded)
+        if len(texts) > 1:
+            assert sep is not None
+            ids = np.concatenate([ids, np.array([sep], np.uint32), next(encoded)])
+        joined.append(ids)
+    return joined
+
+
 class StreamDecoder:
     """Text of ids as they come: a character appears once all its bytes are there, never broken."""
 
@@ -332,7 +356,7 @@ def _kind(hf: HFTokenizer) -> str:
     if model == "BPE" and _first_pattern(hf) == WORDS:
         return "words"
     if model == "BPE" and _first_pattern(hf) == CHARS:
-        return "bytes" if hf.get_vocab_size() <= 258 else "chars"
+        return "bytes" if hf.get_vocab_size(with_added_tokens=False) <= 258 else "chars"
     return {"BPE": "bpe", "Unigram": "unigram", "WordPiece": "wordpiece"}.get(model, parts)
 
 

@@ -50,7 +50,7 @@ def of_folder(folder: ModelFolder[Any]) -> Model[Any]:
         return InfiniGramModel(folder)
     if isinstance(model, HiddenMarkov):
         return HMMModel(folder)
-    if isinstance(model, Seq2Seq) and model.separator:
+    if isinstance(model, Seq2Seq) and model.source_ends:
         return Seq2SeqModel(folder)
     if isinstance(model, Causal):
         return CausalModel(folder)

@@ -1,4 +1,8 @@
-"""Models of pairs: a target is written, or scored, given its source."""
+"""Models of pairs: a target is written, or scored, given its source.
+
+Where a source ends is told by an id that no text has (`vocabulary.sep`), so that it may hold anything. Of a
+model that was trained on documents with a separator, as an earlier version had it, that stands there.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,8 @@ import numpy as np
 
 from langue.api.models.base import PathLike
 from langue.api.models.causal import CausalModel
-from langue.base.arguments import check_text
+from langue.base.arguments import check_count, check_texts
+from langue.base.arrays import Ids
 from langue.base.errors import InvalidSetting, Unsupported
 from langue.models.folder import DType
 from langue.protocols import Seq2Seq
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Seq2SeqModel(CausalModel):
-    """A sequence-to-sequence model: p(target | source). Its other methods see a pair as one document."""
+    """A sequence-to-sequence model: p(target | source). Its other methods read a text as a source alone."""
 
     protocol = Seq2Seq
 
@@ -34,25 +39,33 @@ class Seq2SeqModel(CausalModel):
             Unsupported: it was trained on documents, not on pairs, as well.
         """
         model = super().load(path, device=device, dtype=dtype, verify=verify)
-        if not model.separator:
+        if not model._seq2seq.source_ends:
             raise Unsupported(
-                f"{path} was trained on documents without pairs; train it with a separator, as "
-                "langue train transformer STORE --set 'separator=\"\\t\"'"
+                f"{path} was trained on documents without pairs; train it on a store of pairs: "
+                "langue prepare PAIRS -o STORE --documents pairs"
             )
         return model
 
     @property
     def separator(self) -> str:
-        """What stood between source and target in the training text."""
+        """What stood between source and target, where the training text was of documents; "" of pairs."""
+        return self._seq2seq.separator
+
+    @property
+    def _seq2seq(self) -> Seq2Seq:
         assert isinstance(self.folder.model, Seq2Seq)
-        return self.folder.model.separator
+        return self.folder.model
 
     def score_target(self, source: str, target: str) -> Score:
         """Bits of a target given its source, the end of the target included."""
-        from langue.evaluation.score import Score
+        from langue.evaluation.score import Score, score_target
 
-        prompt = self._prompt(source)
-        whole = self.score(prompt + self._normalize("target", target))
+        text = self._normalize("target", target)
+        if not self.separator:
+            return score_target(self.folder.model, self.folder.tokenizer, self._prompt(source), text)
+        # The tokens of all of it: those of its parts may be others.
+        prompt = self._prefix(source)
+        whole = self.score(prompt + text)
         begin = len(prompt.encode())
         kept = np.flatnonzero(np.asarray(whole.spans)[:, 0] >= begin)
         return Score(
@@ -77,17 +90,20 @@ class Seq2SeqModel(CausalModel):
         seed: int = 0,
     ) -> Writer:
         """Write a target piece by piece, with the settings of `stream`: iterate, then read `result`."""
-        return self.stream(
-            self._prompt(source),
+        from langue.generation.generate import generate
+        from langue.generation.sample import Sampling
+
+        sampling = Sampling(
             max_tokens=max_tokens,
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
             min_p=min_p,
             repetition_penalty=repetition_penalty,
-            stop=stop,
+            stop=tuple(check_texts("stop", stop)),
             seed=seed,
         )
+        return generate(self.folder.model, self.folder.tokenizer, self._prompt(source), sampling)
 
     def generate_target(
         self,
@@ -103,8 +119,8 @@ class Seq2SeqModel(CausalModel):
         seed: int = 0,
     ) -> Generation:
         """Write a target, whole: `stream_target` run to its end."""
-        return self.generate(
-            self._prompt(source),
+        writer = self.stream_target(
+            source,
             max_tokens=max_tokens,
             temperature=temperature,
             top_k=top_k,
@@ -114,25 +130,40 @@ class Seq2SeqModel(CausalModel):
             stop=stop,
             seed=seed,
         )
+        for _ in writer:
+            pass
+        return writer.result
 
     def beam_search_target(
         self, source: str, *, num_beams: int = 4, max_tokens: int = 100, length_penalty: float = 0.6
     ) -> list[Generation]:
         """The likeliest targets of a source by beam search, best first; see `beam_search`."""
-        return self.beam_search(
-            self._prompt(source), num_beams=num_beams, max_tokens=max_tokens, length_penalty=length_penalty
+        from langue.generation.beam import continuations
+
+        return continuations(
+            self.folder.model,
+            self.folder.tokenizer,
+            self._prompt(source),
+            num_beams=check_count("num_beams", num_beams, least=1),
+            max_tokens=check_count("max_tokens", max_tokens),
+            length_penalty=length_penalty,
         )
 
-    def _prompt(self, source: str) -> str:
-        """A normalized source and the separator, as the beginning of a document.
+    def _prompt(self, source: str) -> Ids:
+        """The normalized source and its end in ids, as the beginning of a document.
 
         Raises:
             InvalidSetting: the source holds the separator, which would end it early.
         """
-        text = self._normalize("source", check_text("source", source))
-        model = self.folder.model
-        assert isinstance(model, Seq2Seq)
-        if model.source_ends & set(self.folder.tokenizer.encode(text).tolist()):
+        sep = self._seq2seq.vocabulary.sep
+        if sep is None:
+            return self.folder.tokenizer.encode(self._prefix(source))
+        return np.append(self.folder.tokenizer.encode(self._normalize("source", source)), np.uint32(sep))
+
+    def _prefix(self, source: str) -> str:
+        """A normalized source and the separator, as the beginning of a document."""
+        text = self._normalize("source", source)
+        if self._seq2seq.source_ends & set(self.folder.tokenizer.encode(text).tolist()):
             raise InvalidSetting(
                 f"source holds the separator {self.separator!r}, which ends a source; take it out"
             )

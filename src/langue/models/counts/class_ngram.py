@@ -108,7 +108,7 @@ class ClassNGramDecoder:
 
 def estimate(config: ClassNGramConfig, store: TokenStore) -> ClassNGram:
     """Find classes on the training split, and count it in them."""
-    vocabulary = Vocabulary(store.vocabulary_size, store.eos)
+    vocabulary = Vocabulary(store.vocabulary_size, store.eos, sep=store.sep)
     split = store.split("train")
     begins = np.zeros(len(split.tokens), bool)
     begins[split.offsets[:-1].astype(np.int64)] = True

@@ -139,7 +139,7 @@ class InfiniGramDecoder:
 
 def estimate(config: InfiniGramConfig, store: TokenStore) -> InfiniGram:
     """Sort the positions of the training split."""
-    vocabulary = Vocabulary(store.vocabulary_size, store.eos)
+    vocabulary = Vocabulary(store.vocabulary_size, store.eos, sep=store.sep)
     stream = stream_of(store.split("train"), vocabulary.size)
     return InfiniGram(vocabulary, config, stream, suffix_array(stream))
 

@@ -133,7 +133,7 @@ class MarkovDecoder:
 
 def estimate(config: MarkovConfig, store: TokenStore) -> Markov:
     """Count the training split."""
-    vocabulary = Vocabulary(store.vocabulary_size, store.eos)
+    vocabulary = Vocabulary(store.vocabulary_size, store.eos, sep=store.sep)
     levels = count(stream_of(store.split("train"), vocabulary.size), vocabulary.size, config.order + 1)
     upto = np.r_[0, np.cumsum(levels.count, dtype=np.int64)]
     inner = upto[levels.children[1:]] - upto[levels.children[:-1]]

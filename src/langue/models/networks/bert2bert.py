@@ -5,10 +5,11 @@
 
 `init_from` is the model folder of a BERT: both sides take its layers, and the head its prediction of hidden
 tokens; only the attention to the memory begins at random. One matrix embeds source and target and makes the
-logits. Without `init_from` all is random. Documents, parts and separators are those of `transformer`.
-A source is read as BERT reads a text, `[CLS] text [SEP]`, the separator being the `[SEP]`; a target begins
-with `[CLS]`. The memory of what has no source before it is `[CLS]` alone. The end of a document starts as
-what BERT takes for one, its `[SEP]`. Deviates: all text is of part A, whose embedding is in the positions.
+logits. Without `init_from` all is random. Documents, parts and pairs are those of `transformer`.
+A source is read as BERT reads a text, `[CLS] text [SEP]`, its end being the `[SEP]`; a target begins with
+`[CLS]`. The memory of what has no source before it is `[CLS]` alone. The end of a document, and that of the
+source of a pair, start as what BERT takes for one, its `[SEP]`. Deviates: all text is of part A, whose
+embedding is in the positions.
 Letters: B batch, T time, C channels, H heads, V vocabulary.
 """
 
@@ -28,9 +29,17 @@ from langue.models.family import Family, InitFrom, Pretrained
 from langue.nn.attention import Attention, Mask, causal_mask
 from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
-from langue.nn.encoder_decoder import SEPARATORS, Cross, EncoderDecoder, batches, separators_of, within
+from langue.nn.encoder_decoder import (
+    Cross,
+    EncoderDecoder,
+    batches,
+    begin,
+    saved_separators,
+    separators_of,
+    within,
+)
 from langue.nn.initial import normal_weights
-from langue.nn.weights import load_weights, saved_tensor
+from langue.nn.weights import load_weights
 from langue.protocols import Causal, Vocabulary
 
 
@@ -54,7 +63,7 @@ class Bert2BertConfig(Config, frozen=True):
     heads: NonNegativeInt = 0
     context: NonNegativeInt = 0  # positions of a source, and of a target; a longer one stays at the last
     d_ff: NonNegativeInt = 0
-    separator: str = ""  # text between source and target, as "\t"; empty: documents have no such parts
+    separator: str = ""  # of an earlier version, text between source and target: prepare pairs instead
     dropout: Fraction = 0.0  # 0.1 in the paper
     special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
 
@@ -140,8 +149,10 @@ class Bert2Bert(EncoderDecoder):
             for layer, theirs in zip(own, other, strict=True):
                 layer.load_state_dict(theirs.state_dict(), strict=False)
         self.prediction.load_state_dict(source.prediction.state_dict())
-        self.word.weight[self.vocabulary.eos] = self.word.weight[self.sep]
-        self.prediction.bias[self.vocabulary.eos] = self.prediction.bias[self.sep]
+        for end in (self.vocabulary.eos, self.vocabulary.sep):
+            if end is not None:
+                self.word.weight[end] = self.word.weight[self.sep]
+                self.prediction.bias[end] = self.prediction.bias[self.sep]
 
     @property
     def head(self) -> torch.Tensor:
@@ -198,8 +209,8 @@ class Bert2Bert(EncoderDecoder):
         # The first column is the `[CLS]` that a first part looks at; it sees itself alone.
         seen = F.pad(alike, (1, 0, 1, 0))
         seen[:, 0, 0] = True
-        begin = ids.new_full((B, 1), self.vocabulary.eos)
-        memory = self.encode(torch.cat([begin, ids], 1), F.pad(spot, (1, 0)), seen[:, None])
+        eos = ids.new_full((B, 1), self.vocabulary.eos)
+        memory = self.encode(torch.cat([eos, ids], 1), F.pad(spot, (1, 0)), seen[:, None])
         looked_at = torch.cat([(part == 0)[:, :, None], before], 2)
         own = within(part[:, :, None] == part[:, None, :], documents) & causal_mask(T, ids.device)
         return self.decode(ids, offset, own[:, None], memory, looked_at[:, None])
@@ -226,7 +237,7 @@ def build(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2Be
     """A model with random weights.
 
     Raises:
-        LangueError: no token of the vocabulary is the separator.
+        LangueError: no token of the vocabulary is the separator, or pairs have no need of one.
     """
     model = Bert2Bert(config, vocabulary, separators_of(config.separator, vocabulary))
     normal_weights(model, seed)
@@ -260,7 +271,7 @@ def load(folder: Path, config: Bert2BertConfig, vocabulary: Vocabulary) -> Bert2
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    separators = saved_tensor(folder, "separators", SEPARATORS, V=vocabulary.size)
+    separators = saved_separators(folder, config.separator, vocabulary)
     return load_weights(lambda: Bert2Bert(config, vocabulary, separators), folder)
 
 
@@ -273,6 +284,7 @@ FAMILY = Family(
     load=load,
     build=build,
     batches=batches,
-    reads_spellings=True,  # to find the separator
+    begin=begin,
+    reads_spellings=True,  # to find a separator
     init_from=InitFrom(complete, transfer),
 )

@@ -68,7 +68,7 @@ class TransformerConfig(Config, frozen=True):
     width: NonNegativeInt = 0
     heads: NonNegativeInt = 0
     context: NonNegativeInt = 0  # tokens of a part of a document
-    separator: str = ""  # text between source and target, as "\t"; empty: documents have no such parts
+    separator: str = ""  # of an earlier version, text between source and target: prepare pairs instead
     norm: Literal["post", "pre"] = "post"  # the paper's; "pre" learns without a warm-up (Xiong et al. 2020)
     dropout: Fraction = 0.0  # the paper's 0.1 is for many epochs
 

@@ -142,7 +142,7 @@ def estimate(config: MixtureConfig, store: TokenStore) -> Mixture:
         if index == len(split) or sum(map(len, group)) >= CHUNK_TOKENS:
             columns.append(np.stack([np.concatenate(part.model.log_probs(group)) for part in parts]))
             group = []
-    vocabulary = Vocabulary(store.vocabulary_size, store.eos)
+    vocabulary = Vocabulary(store.vocabulary_size, store.eos, sep=store.sep)
     return Mixture(vocabulary, parts, tuned(np.concatenate(columns, axis=1)))
 
 

@@ -6,8 +6,8 @@
 A document is read as a prefix language model reads it: cut into parts of `context` tokens from its
 beginning, each part the target whose source is the part before. The source of the first part is empty:
 of it, the memory holds only the `<eos>` that begins every source. So a token is predicted from `context`
-to 2 `context` tokens, never from what follows it. With a `separator`, a document is a source and a target,
-its two parts: p(document) = p(source) p(target | source), and all of both is seen.
+to 2 `context` tokens, never from what follows it. A pair is a source and a target, its two parts, and all of
+both is seen: p(pair) = p(source) p(target | source). So is a document with a `separator`, as before.
 One matrix embeds source and target and makes the logits, as in the paper.
 Deviates: no label smoothing, which costs perplexity; dropout is off unless asked for.
 Letters: B batch, T time, S time of the source (its `<eos>` included), C channels, H heads, V vocabulary.
@@ -27,8 +27,16 @@ from langue.models.networks.config import TransformerConfig
 from langue.nn.attention import Attention, Mask, causal_mask
 from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
-from langue.nn.encoder_decoder import SEPARATORS, Cross, EncoderDecoder, batches, separators_of, within
-from langue.nn.weights import load_weights, saved_tensor
+from langue.nn.encoder_decoder import (
+    Cross,
+    EncoderDecoder,
+    batches,
+    begin,
+    saved_separators,
+    separators_of,
+    within,
+)
+from langue.nn.weights import load_weights
 from langue.protocols import Causal, Vocabulary
 
 
@@ -145,11 +153,11 @@ class Transformer(EncoderDecoder):
         apart = part[:, :, None] - part[:, None, :]
         own, before = within(apart == 0, documents), within(apart == 1, documents)
         # The token at position t is the input at t + 1. The last is no one's source.
-        begin = ids.new_full((B, 1), self.vocabulary.eos)
+        eos = ids.new_full((B, 1), self.vocabulary.eos)
         sources = F.pad(1 + offset[:, :-1], (1, 0))
         seen = F.pad(own[:, :-1, :-1], (1, 0, 1, 0))  # `<eos>` sees itself alone
         seen[:, :, 0] = True
-        memory = self.encode(torch.cat([begin, ids[:, 1:]], 1), sources, seen[:, None])
+        memory = self.encode(torch.cat([eos, ids[:, 1:]], 1), sources, seen[:, None])
         looked_at = F.pad(before[:, :, :-1], (1, 0), value=True)
         targets = own & causal_mask(T, ids.device)
         return self.decode(ids, offset, targets[:, None], memory, looked_at[:, None])
@@ -173,7 +181,7 @@ def build(config: TransformerConfig, vocabulary: Vocabulary, seed: int) -> Trans
     """A model with random weights.
 
     Raises:
-        LangueError: no token of the vocabulary is the separator.
+        LangueError: no token of the vocabulary is the separator, or pairs have no need of one.
     """
     model = Transformer(config, vocabulary, separators_of(config.separator, vocabulary))
     model.initialize(seed)
@@ -186,7 +194,7 @@ def load(folder: Path, config: TransformerConfig, vocabulary: Vocabulary) -> Tra
     Raises:
         LangueError: the weights are not those of this configuration.
     """
-    separators = saved_tensor(folder, "separators", SEPARATORS, V=vocabulary.size)
+    separators = saved_separators(folder, config.separator, vocabulary)
     return load_weights(lambda: Transformer(config, vocabulary, separators), folder)
 
 
@@ -199,5 +207,6 @@ FAMILY = Family(
     load=load,
     build=build,
     batches=batches,
+    begin=begin,
     reads_spellings=True,
 )

@@ -41,7 +41,7 @@ class LogLinearConfig(Config, frozen=True):
 
 def estimate(config: LogLinearConfig, store: TokenStore) -> LogLinear:
     """Count the features of the training split, then weigh them."""
-    vocabulary = Vocabulary(store.vocabulary_size, store.eos)
+    vocabulary = Vocabulary(store.vocabulary_size, store.eos, sep=store.sep)
     split = store.split("train")
     source = ContextBatches(split, rows=BATCH_TOKENS, order=config.order, eos=store.eos, seed=config.seed)
     features = count_of(config.order, config.skips)

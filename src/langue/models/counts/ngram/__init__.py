@@ -63,7 +63,7 @@ UNCHECKED = ("stupid-backoff", "arpa")  # smoothings whose scores need not sum t
 
 def estimate(config: NGramConfig, store: TokenStore) -> NGram:
     """Count the training split and estimate."""
-    vocabulary = Vocabulary(store.vocabulary_size, store.eos)
+    vocabulary = Vocabulary(store.vocabulary_size, store.eos, sep=store.sep)
     stream = stream_of(store.split("train"), vocabulary.size, arrays_of(config))
     levels = levels_of(config, stream, vocabulary.size)
     del stream  # which the estimate would hold in memory beside its own

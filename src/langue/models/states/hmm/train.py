@@ -26,7 +26,7 @@ HELD_OUT = 65_536  # tokens of the valid split that a pass is judged on: it cost
 
 def train(config: "HMMConfig", store: TokenStore) -> HMM:
     """Fit to the train split; of all passes the one that is best on the valid split is kept."""
-    vocabulary = Vocabulary(store.vocabulary_size, store.eos)
+    vocabulary = Vocabulary(store.vocabulary_size, store.eos, sep=store.sep)
     pieces = cut(store.split("train").documents(), config.cut)
     held_out = _held_out(store, config.cut)
     unigram = (np.bincount(pieces.tokens, minlength=vocabulary.size) + 1.0) / (
