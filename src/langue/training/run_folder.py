@@ -5,6 +5,7 @@ OUTPUT.run/
     metrics.jsonl       what was measured, a line at a time
     step-00000120/      a checkpoint (`training/checkpoint.py`)
     model/              the finished model, where it could not be written as OUTPUT
+    parts/              the models that this one is made of, each with a run of its own
     seed-0/             metrics and checkpoints of each run, where there are several (`tasks/learn.py`)
 
 Of an output that is a mount point, such as the volume of a container, it is `langue.run` within it.
