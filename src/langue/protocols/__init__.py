@@ -85,18 +85,6 @@ class Causal(Saved, Protocol):
         """Natural-log probability of each token given those before it: one array per sequence, as
         long as it. The score of a sequence does not depend on which others stand beside it."""
 
-    def log_probs_and_entropies(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Floats]]:
-        """`log_probs`, and of each token the entropy in nats of the distribution it stands in: how little
-        the model knew of what comes. Here a token at a time; networks have both from one pass."""
-        entropies = []
-        for ids in sequences:
-            decoder, row = self.decoder([ids[:0]]), np.empty(len(ids), np.float32)
-            for index, id in enumerate(ids):
-                row[index] = entropy(decoder.log_probs())[0]
-                decoder.append(np.array([id]))
-            entropies.append(row)
-        return self.log_probs(sequences), entropies
-
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         """Natural-log probabilities of every next token: `(len(contexts), vocabulary.size)`."""
 
@@ -110,6 +98,16 @@ def entropy(log_probs: Floats) -> Floats:
     return (
         -np.where(p > 0, p * np.maximum(log_probs, -1e30), 0.0).sum(-1, dtype=np.float64).astype(np.float32)
     )
+
+
+@runtime_checkable
+class WithEntropies(Causal, Protocol):
+    """A `Causal` model that has the entropies of its distributions at the cost of the log-probabilities."""
+
+    def log_probs_and_entropies(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Floats]]:
+        """`log_probs`, and of each token the entropy in nats of the distribution it stands in: how little
+        the model knew of what comes."""
+        ...
 
 
 @runtime_checkable

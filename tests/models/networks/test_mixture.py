@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 import langue
+from langue.base.config import decode
 from langue.base.errors import Damaged
 from langue.models.networks.mixture import Mixture, contexts_of, mixed, read_weights
 from langue.models.networks.mixture_weights import Weights, between, fit, tune
-from langue.protocols import Causal, Matching, entropy
+from langue.models.registry import family
+from langue.protocols import Causal, Matching, WithEntropies, entropy
 from langue.tokens.store import TokenStore
 
 
@@ -82,25 +84,41 @@ def parts_of(small_models: dict[str, Path], names: tuple[str, ...]) -> list[Caus
     return models
 
 
-@pytest.mark.parametrize("name", ["trigram", "gpt2", "rnn", "nplm", "hmm", "markov"])
-def test_entropies_and_matches_are_those_of_the_decoder(
-    name: str, small_models: dict[str, Path], small_store: Path
-) -> None:
-    if name not in small_models:
-        pytest.skip(f"no small {name}")
-    (model,) = parts_of(small_models, (name,))
-    texts = [ids[:40] for ids in list(TokenStore(small_store).split("test").documents())[:3]]
+def test_matches_are_those_of_the_decoder(small_models: dict[str, Path], small_store: Path) -> None:
+    model: Any = langue.load(small_models["trigram"]).folder.model
+    assert isinstance(model, Matching)
+    assert not isinstance(model, WithEntropies)
+    for ids in list(TokenStore(small_store).split("test").documents())[:3]:
+        (matches,) = model.match_lengths([ids])
+        decoder: Any = model.decoder([ids[:0]])
+        for index, id in enumerate(ids):
+            assert matches[index] == decoder.match_lengths()[0]
+            assert matches[index] == model.decoder([ids[:index]]).match_lengths()[0]
+            decoder.append(np.array([id]))
+
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "gpt2": {"layers": 1, "heads": 2, "context": 16},
+    "rnn": {"layers": 1, "width": 16},
+    "nplm": {"width": 16, "hidden": 16},
+    "transformer": {"layers": 1, "width": 32, "heads": 2, "context": 16},
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_entropies_are_those_of_the_decoder(name: str, small_store: Path) -> None:
+    store = TokenStore(small_store)
+    kind: Any = family(name)
+    model = kind.build(decode(kind.config, NETWORKS[name], "model"), kind.vocabulary(store), 0).eval()
+    assert isinstance(model, WithEntropies)
+    texts = [ids[:40] for ids in list(store.split("test").documents())[:3]]
     log_probs, entropies = model.log_probs_and_entropies(texts)
     for one, other in zip(log_probs, model.log_probs(texts), strict=True):
         assert one == pytest.approx(other, abs=1e-5)
-    matches = model.match_lengths(texts) if isinstance(model, Matching) else None
-    for number, ids in enumerate(texts):
+    for ids, row in zip(texts, entropies, strict=True):
         decoder: Any = model.decoder([ids[:0]])
         for index, id in enumerate(ids):
-            assert entropies[number][index] == pytest.approx(entropy(decoder.log_probs())[0], abs=1e-3)
-            if matches is not None:
-                assert matches[number][index] == decoder.match_lengths()[0]
-                assert matches[number][index] == model.decoder([ids[:index]]).match_lengths()[0]  # type: ignore[attr-defined]
+            assert row[index] == pytest.approx(entropy(decoder.log_probs())[0], abs=1e-3)
             decoder.append(np.array([id]))
     assert model.log_probs_and_entropies([]) == ([], [])
 

@@ -1,7 +1,7 @@
 """`mixture`: several models as one, p(w | c) = sum of weight_i(c) p_i(w | c) (Jelinek and Mercer 1980).
 
-The weights depend on the context, by how long a match an n-gram part has for it and how sure the other parts
-are of what follows, and are those that make the validation split likeliest (`mixture_weights`). Parts are
+The weights depend on the context, by how long a match an n-gram part has for it and how sure the networks are
+of what follows, and are those that make the validation split likeliest (`mixture_weights`). Parts are
 models of any family with one tokenizer: n-grams of two corpora, or an n-gram and a GPT-2, which know
 different things and are better together than either. The folder holds a copy of each, so it is all one needs.
 """
@@ -23,7 +23,15 @@ from langue.models.family import Composition, Family, Part
 from langue.models.folder import ModelFolder
 from langue.models.folder import load as load_folder
 from langue.models.networks.mixture_weights import Weights, tune
-from langue.protocols import Causal, Decoder, Matching, MatchingDecoder, Vocabulary, entropy
+from langue.protocols import (
+    Causal,
+    Decoder,
+    Matching,
+    MatchingDecoder,
+    Vocabulary,
+    WithEntropies,
+    entropy,
+)
 from langue.tokens.store import TokenStore
 
 WEIGHTS = "weights.json"
@@ -60,7 +68,7 @@ class Mixture(Causal):
 
     Attributes:
         parts: the models and where their folders lie.
-        weights: by the length of the match of parts that have one, and the entropy of the others.
+        weights: by the length of the match of the n-grams among them, and the entropy of the networks.
     """
 
     def __init__(self, vocabulary: Vocabulary, parts: list[ModelFolder[Causal]], weights: Weights) -> None:
@@ -83,7 +91,9 @@ class Mixture(Causal):
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "MixtureDecoder":
-        return MixtureDecoder([model.decoder(prompts) for model in self.models], self.weights)
+        decoders = [model.decoder(prompts) for model in self.models]
+        sure = [isinstance(model, WithEntropies) for model in self.models]
+        return MixtureDecoder(decoders, sure, self.weights)
 
     def size(self) -> dict[str, int]:
         return {"models": len(self.parts)}
@@ -99,17 +109,18 @@ class Mixture(Causal):
 class MixtureDecoder:
     """A decoder of each part, fed the same tokens."""
 
-    def __init__(self, decoders: list[Decoder], weights: Weights) -> None:
+    def __init__(self, decoders: list[Decoder], sure: list[bool], weights: Weights) -> None:
         self.decoders = decoders
+        self.sure = sure  # of which parts the entropy counts
         self.weights = weights
 
     def log_probs(self) -> Floats:
         logs = np.stack([decoder.log_probs() for decoder in self.decoders])  # (parts, batch, V)
         lengths, entropies = [], []
-        for decoder, rows in zip(self.decoders, logs, strict=True):
+        for decoder, rows, sure in zip(self.decoders, logs, self.sure, strict=True):
             if isinstance(decoder, MatchingDecoder):
                 lengths.append(decoder.match_lengths())
-            else:
+            if sure:
                 entropies.append(entropy(rows))
         batch = logs.shape[1]
         return mixed(logs, self.weights.at(longest(lengths, batch), mean(entropies, batch))[:, :, None])
@@ -133,15 +144,16 @@ def mixed(log_probs: Floats, weights: Float64Array) -> Floats:
 
 def contexts_of(models: Sequence[Causal], sequences: Sequence[Ids]) -> tuple[Floats, Array, Floats]:
     """Of all tokens, one sequence after another: their log-probabilities by each model `(models, tokens)`,
-    the longest match of their contexts, and the mean entropy of the models that have no matches."""
+    the longest match of their contexts, and the mean entropy of the networks."""
     logs, lengths, entropies = [], [], []
     for model in models:
-        if isinstance(model, Matching):
-            rows = model.log_probs(sequences)
-            lengths.append(joined(model.match_lengths(sequences)))
+        if isinstance(model, WithEntropies):
+            rows, own = model.log_probs_and_entropies(sequences)
+            entropies.append(joined(own))
         else:
-            rows, sure = model.log_probs_and_entropies(sequences)
-            entropies.append(joined(sure))
+            rows = model.log_probs(sequences)
+        if isinstance(model, Matching):
+            lengths.append(joined(model.match_lengths(sequences)))
         logs.append(joined(rows))
     tokens = len(logs[0])
     return np.stack(logs), longest(lengths, tokens), mean(entropies, tokens)
@@ -205,7 +217,7 @@ def load(folder: Path, config: MixtureConfig, vocabulary: Vocabulary) -> Mixture
 
 
 def shown(weights: Weights, names: Sequence[str]) -> str:
-    """The weights as a table: those after matches of each length, where the other parts are sure of what
+    """The weights as a table: those after matches of each length, where the networks are sure of what
     follows, and where they are not."""
     lines = ["weights after a match of n tokens, where the entropy is small … large:"]
     for length, knots in enumerate(weights.table):
