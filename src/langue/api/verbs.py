@@ -165,7 +165,7 @@ def estimate(
     from langue.training.estimate import estimate as run
 
     resolved = _resolved(recipe, store, merge_sections(settings, training=training))
-    if resolved.family.makes is Tagger or resolved.training is None:
+    if resolved.family.makes is Tagger or resolved.family.build is None:
         raise LangueError(
             f"{resolved.family.name} is estimated by {resolved.family.estimated_by}, in one pass over the "
             "text: there is nothing to foretell"

@@ -5,7 +5,7 @@ A family is generic over the protocol that its models follow (`langue.protocols`
 a user gets.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
@@ -69,6 +69,25 @@ class InitFrom(NamedTuple):
     transfer: Callable[[Any, Pretrained, Sequence[bytes]], None]
 
 
+class Part(NamedTuple):
+    """A model that another one is made of."""
+
+    name: str
+    family: str
+    settings: Mapping[str, Any]  # of its recipe, by dotted name
+
+
+class Composition(NamedTuple):
+    """How a model of a family is made of others, which are trained for it where its user names none.
+
+    parts: what is to be trained, from its configuration
+    compose: the configuration with the folders of the trained models
+    """
+
+    parts: Callable[[Any], Sequence[Part]]
+    compose: Callable[[Any, Sequence[str]], Config]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family(Generic[M]):
     """One kind of model.
@@ -92,6 +111,7 @@ class Family(Generic[M]):
     batches: Callable[[Split, Vocabulary, Any, int, int, int], BatchSource] = packed
     begin: Callable[[Any, TokenStore], None] | None = None  # what a new model takes from the text at once
     init_from: InitFrom | None = None
+    composition: Composition | None = None
     reads_text: bool = False  # `langue train` takes a text file too: a sentence a line, words between blanks
     reads_spellings: bool = False  # `build` is given the bytes of every token; what it needs it saves
 

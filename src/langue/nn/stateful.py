@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from langue.base.arrays import Floats, Ids
 from langue.nn.recurrent import Recurrent
+from langue.nn.scores import Scores, scores_and_entropies, token_scores
 from langue.nn.weights import save_tied_weights
 from langue.protocols import RecurrentCausal
 
@@ -53,23 +54,28 @@ class Stateful(nn.Module, RecurrentCausal):
             yield rows, begin, y, state
             begin = end
 
-    @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        return [row for (row,) in self._scores(sequences, token_scores, 1)]
+
+    def log_probs_and_entropies(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Floats]]:
+        both = self._scores(sequences, scores_and_entropies, 2)
+        return [log_probs for log_probs, _ in both], [entropies for _, entropies in both]
+
+    @torch.inference_mode()
+    def _scores(self, sequences: Sequence[Ids], rule: Scores, figures: int) -> list[Floats]:
+        """The figures of each token of each sequence, `(figures, tokens)`."""
         self.vocabulary.check(*sequences)
-        log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
+        result = [np.empty((figures, len(ids)), np.float32) for ids in sequences]
         inputs = [np.r_[self.vocabulary.eos, ids[:-1]][: len(ids)] for ids in sequences]
         for rows, begin, y, _ in self._read(inputs):
             end = begin + y.shape[1]
             targets = np.stack([np.asarray(sequences[index][begin:end], np.int64) for index in rows])
-            scores = self._token_scores(y.flatten(0, 1), torch.from_numpy(targets).to(self.device).flatten())
-            for index, row in zip(rows, scores.view(targets.shape).cpu().numpy(), strict=True):
-                log_probs[index][begin:end] = row
-        return list(log_probs)
-
-    def _token_scores(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        """Log-probability of each target `(rows,)`."""
-        parts = zip(torch.split(hidden, 1024), torch.split(targets, 1024), strict=True)
-        return torch.cat([-F.cross_entropy(self.head(y), target, reduction="none") for y, target in parts])
+            ids = torch.from_numpy(targets).to(self.device).flatten()
+            pieces = zip(torch.split(y.flatten(0, 1), 1024), torch.split(ids, 1024), strict=True)
+            scores = torch.cat([rule(self.head(piece), target) for piece, target in pieces], 1)
+            for row, index in enumerate(rows):
+                result[index][:, begin:end] = scores.view(-1, *targets.shape)[:, row].cpu().numpy()
+        return list(result)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()

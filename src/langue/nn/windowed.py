@@ -18,6 +18,7 @@ from torch import nn
 from langue.base.arrays import Floats, Ids
 from langue.nn.attention import Mask
 from langue.nn.cache import Past
+from langue.nn.scores import Scores, scores_and_entropies, token_scores
 from langue.nn.weights import save_weights
 from langue.protocols import Causal, Vocabulary
 
@@ -61,10 +62,18 @@ class Windowed(nn.Module, Causal, ABC):
     def device(self) -> torch.device:
         return self.head.device
 
-    @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        return [row for (row,) in self._scores(sequences, token_scores, 1)]
+
+    def log_probs_and_entropies(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Floats]]:
+        both = self._scores(sequences, scores_and_entropies, 2)
+        return [log_probs for log_probs, _ in both], [entropies for _, entropies in both]
+
+    @torch.inference_mode()
+    def _scores(self, sequences: Sequence[Ids], rule: Scores, figures: int) -> list[Floats]:
+        """The figures of each token of each sequence, `(figures, tokens)`."""
         self.vocabulary.check(*sequences)
-        log_probs = [np.empty(len(ids), np.float32) for ids in sequences]
+        result = [np.empty((figures, len(ids)), np.float32) for ids in sequences]
         for batch in self._windows(sequences):
             T = max(end - start for _, start, _, end in batch)
             inputs = torch.zeros(len(batch), T, dtype=torch.int64)  # padding on the right: no one sees it
@@ -73,10 +82,10 @@ class Windowed(nn.Module, Causal, ABC):
                 ids = np.asarray(sequences[index][:end], np.int64)
                 inputs[row, : end - start] = torch.from_numpy(np.r_[self.vocabulary.eos, ids[:-1]][start:end])
                 targets[row, : end - start] = torch.from_numpy(ids[start:end])
-            scores = self._token_scores(inputs.to(self.device), targets.to(self.device)).cpu().numpy()
+            scores = self._token_scores(inputs.to(self.device), targets.to(self.device), rule).cpu().numpy()
             for row, (index, start, first, end) in enumerate(batch):
-                log_probs[index][first:end] = scores[row, first - start : end - start]
-        return list(log_probs)
+                result[index][:, first:end] = scores[:, row, first - start : end - start]
+        return list(result)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
@@ -116,15 +125,15 @@ class Windowed(nn.Module, Causal, ABC):
             batches[-1].append(window)
         return batches
 
-    def _token_scores(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Log-probability of each target `(B, T)`."""
+    def _token_scores(self, inputs: torch.Tensor, targets: torch.Tensor, rule: Scores) -> torch.Tensor:
+        """The figures of each target, `(figures, B, T)`."""
         x = self(inputs, torch.arange(inputs.shape[1], device=self.device), "causal")  # (B, T, C)
         rows = zip(
             torch.split(x.flatten(0, 1), CHUNK_ROWS), torch.split(targets.flatten(), CHUNK_ROWS), strict=True
         )
-        return torch.cat(
-            [-F.cross_entropy(self.logits(part), target, reduction="none") for part, target in rows]
-        ).view_as(targets)
+        return torch.cat([rule(self.logits(part), target) for part, target in rows], 1).view(
+            -1, *targets.shape
+        )
 
 
 class WindowedDecoder:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from langue.base.arrays import Floats, Ids
+from langue.base.arrays import Array, Floats, Ids
 from langue.base.errors import Mismatch
 from langue.corpus.tagged import Sentence
 
@@ -91,6 +91,45 @@ class Causal(Saved, Protocol):
 
     def decoder(self, prompts: Sequence[Ids]) -> Decoder:
         """The state after each prompt, ready for `log_probs` and `append`."""
+
+
+def entropy(log_probs: Floats) -> Floats:
+    """Entropies in nats of distributions `(rows, V)`: `(rows,)`."""
+    p = np.exp(log_probs)
+    return (
+        -np.where(p > 0, p * np.maximum(log_probs, -1e30), 0.0).sum(-1, dtype=np.float64).astype(np.float32)
+    )
+
+
+@runtime_checkable
+class WithEntropies(Causal, Protocol):
+    """A `Causal` model that has the entropies of its distributions at the cost of the log-probabilities."""
+
+    def log_probs_and_entropies(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Floats]]:
+        """`log_probs`, and of each token the entropy in nats of the distribution it stands in: how little
+        the model knew of what comes."""
+        ...
+
+
+@runtime_checkable
+class Matching(Causal, Protocol):
+    """A `Causal` model that predicts from the longest match of what stands before in its training text."""
+
+    longest_match: int  # tokens
+
+    def match_lengths(self, sequences: Sequence[Ids]) -> list[Array]:
+        """Tokens of the context that each token of each sequence is predicted from, at most `longest_match`;
+        they depend on what stands before it alone."""
+        ...
+
+
+@runtime_checkable
+class MatchingDecoder(Decoder, Protocol):
+    """A decoder of a `Matching` model."""
+
+    def match_lengths(self) -> Array:
+        """Tokens of the context that the next token of each sequence is predicted from: `(batch,)`."""
+        ...
 
 
 @runtime_checkable

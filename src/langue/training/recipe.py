@@ -83,7 +83,7 @@ def sections_of(family: Family[Any]) -> dict[str, type[Config]]:
     sections: dict[str, type[Config]] = {"model": family.config}
     if family.makes is Tagger:
         sections["data"] = TaggedConfig
-    if family.build is not None:
+    if family.build is not None or family.composition is not None:  # whose parts may learn by gradient
         sections["training"] = TaggerRunConfig if family.makes is Tagger else TrainingConfig
     return sections
 

@@ -6,6 +6,7 @@ OUTPUT.run/
     tensorboard/        the same for TensorBoard, if it was asked for
     step-00000120/      a checkpoint (`training/checkpoint.py`)
     model/              the finished model, where it could not be written as OUTPUT
+    parts/              the models that this one is made of, each with a run of its own
     seed-0/             metrics and checkpoints of each run, where there are several (`tasks/learn.py`)
 
 Of an output that is a mount point, such as the volume of a container, it is `langue.run` within it.

@@ -1,35 +1,45 @@
 """Training a model of any family, and writing its folder."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from langue.base.config import Config
-from langue.base.errors import Interrupted
+from langue.base.config import Config, encode_changes
+from langue.base.errors import Interrupted, InvalidSetting
 from langue.base.progress import bar
 from langue.base.staging import discard
 from langue.base.stop import Stop
-from langue.models.folder import Description, save
+from langue.models.family import Part
+from langue.models.folder import DESCRIPTION, Description, save
+from langue.models.registry import family as lookup
 from langue.protocols import Causal, Masked
 from langue.tokens.batches import BatchSource
 from langue.tokens.store import TokenStore
 from langue.training.config import TrainingConfig
-from langue.training.recipe import Recipe
+from langue.training.recipe import Recipe, read_recipe
 from langue.training.run_folder import (
     KEPT,
+    RUN,
     check_output,
     finish,
     only_writer,
     run_folder,
     save_or_keep,
+    start_run,
     unfinished,
 )
+from langue.training.schedule import DEFAULT_MINUTES
 
 if TYPE_CHECKING:
     from langue.training.trainer import Trainer
     from langue.training.validation import Validation
     from langue.training.world import World
+
+PARTS = "parts"  # of a run: the models that the one it makes is made of
+NETWORK_SHARE = 0.9  # of a budget in minutes, where a model is made of networks and counts
 
 
 def train(
@@ -60,7 +70,10 @@ def _train(recipe: Recipe, store: TokenStore, output: Path, *, overwrite: bool, 
     if finish(output, is_same, now, overwrite=overwrite, resume=resume):
         return
     run, resuming = run_folder(output), check_output(output, overwrite=overwrite, resume=resume)
-    if recipe.training is None:
+    if parts := _parts_of(recipe):
+        _by_parts(recipe, store, output, parts, overwrite=overwrite, resume=resume)
+        return
+    if recipe.family.build is None:
         model, measured = _by_counts(recipe, store)
         _save(recipe, store, output, model, measured, overwrite=overwrite)
         if (run / KEPT).exists():  # of an earlier call
@@ -84,6 +97,60 @@ def _train(recipe: Recipe, store: TokenStore, output: Path, *, overwrite: bool, 
         )
     if world.first and not training.keep_run:
         discard(run)
+
+
+def _parts_of(recipe: Recipe) -> Sequence[Part]:
+    """The models that are to be trained before the one that is made of them; mostly there are none."""
+    composition = recipe.family.composition
+    parts = composition.parts(recipe.model) if composition else ()
+    if composition and not parts and recipe.training != TrainingConfig():
+        raise InvalidSetting("the models are trained already: leave the settings of training out")
+    return parts
+
+
+def _by_parts(
+    recipe: Recipe, store: TokenStore, output: Path, parts: Sequence[Part], *, overwrite: bool, resume: bool
+) -> None:
+    """Train what a model is made of in the folder of its run, and make it of that.
+
+    Of a budget in minutes, a share is left for what is counted and tuned: it is known beforehand, so that a
+    run that is resumed, or repeated, trains alike.
+    """
+    assert recipe.family.composition is not None
+    now, run = identity(recipe, store), run_folder(output)
+    start_run(run, now, kinds_of(recipe), resuming=resume and (run / RUN).is_file())
+    started, stopped = time.perf_counter(), None
+    for part in parts:
+        own = _recipe_of(part, training_of(recipe))
+        try:
+            _train(own, store, run / PARTS / part.name, overwrite=not resume, resume=resume)
+        except Interrupted as error:  # what there is of it, is mixed
+            stopped = error
+            if not (run / PARTS / part.name / DESCRIPTION).is_file() or part is not parts[-1]:
+                raise
+    models = [str(run / PARTS / part.name) for part in parts]
+    composed = replace(recipe, model=recipe.family.composition.compose(recipe.model, models))
+    model, measured = _by_counts(composed, store)
+    measured |= {"seconds": round(time.perf_counter() - started, 3), "interrupted": stopped is not None}
+    names = recipe.family.composition.compose(recipe.model, [part.name for part in parts])
+    _save(recipe, store, output, model, measured, overwrite=overwrite or resume, config=names)
+    if stopped is not None:
+        raise Interrupted(
+            f"interrupted; the same command with --resume goes on. The best model so far is in {output}"
+        ) from stopped
+    if not training_of(recipe).keep_run:
+        discard(run)
+
+
+def _recipe_of(part: Part, training: TrainingConfig) -> Recipe:
+    """The recipe of a part: its own settings, and what the user of the whole wants otherwise."""
+    kind = lookup(part.family)
+    settings = dict(part.settings)
+    if kind.build is not None:
+        settings |= {f"training.{name}": value for name, value in encode_changes(training).items()}
+        if not (training.steps or training.tokens or training.epochs):
+            settings["training.minutes"] = NETWORK_SHARE * (training.minutes or DEFAULT_MINUTES)
+    return read_recipe(part.family, settings=settings)
 
 
 def identity(recipe: Recipe, store: TokenStore) -> dict[str, Any]:
@@ -111,12 +178,14 @@ def _save(
     *,
     overwrite: bool,
     run: Path | None = None,
+    config: Config | None = None,
 ) -> None:
+    """Write the folder of a model; `config` where it is not that of the recipe."""
     write = partial(
         save,
         model=model,
         family=recipe.family,
-        config=recipe.model,
+        config=config or recipe.model,
         preprocessing=store.preprocessing,
         vocabulary=model.vocabulary,
         store=store.fingerprint,

@@ -1,37 +1,66 @@
-"""`mixture`: several models as one, p(w | c) = sum of weight_i p_i(w | c) (Jelinek and Mercer 1980).
+"""`mixture`: several models as one, p(w | c) = sum of weight_i(c) p_i(w | c) (Jelinek and Mercer 1980).
 
-The weights are those that make the validation split likeliest, found by expectation maximization: a part's
-weight becomes the mean share it had in the probability of a token. That converges from anywhere, for the
-likelihood is concave in the weights. Parts are models of any family with one tokenizer: n-grams of two
-corpora, or an n-gram and a GPT-2. The folder holds a copy of each, so it is all one needs.
+The weights depend on the context, by how long a match an n-gram part has for it and how sure the networks are
+of what follows, and are those that make the validation split likeliest (`mixture_weights`). Parts are
+models of any family with one tokenizer: n-grams of two corpora, or an n-gram and a GPT-2, which know
+different things and are better together than either. The folder holds a copy of each, so it is all one needs.
 """
 
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
-from langue.base.arrays import Float64Array, Floats, Ids
+from langue.base.arrays import Array, Float64Array, Floats, Ids
+from langue.base.checked import check
 from langue.base.config import Config, convert
 from langue.base.errors import Damaged, LangueError, Mismatch, Unsupported
 from langue.base.files import read_json, write_json
-from langue.models.family import Family
+from langue.base.progress import log
+from langue.models.family import Composition, Family, Part
 from langue.models.folder import ModelFolder
 from langue.models.folder import load as load_folder
-from langue.protocols import Causal, Decoder, Vocabulary
+from langue.models.networks.mixture_weights import Weights, tune
+from langue.protocols import (
+    Causal,
+    Decoder,
+    Matching,
+    MatchingDecoder,
+    Vocabulary,
+    WithEntropies,
+    entropy,
+)
 from langue.tokens.store import TokenStore
 
 WEIGHTS = "weights.json"
-CLOSE = 1e-5  # weights that move less have converged: perplexity no longer changes in its fifth digit
-LONGEST = 1000  # steps of EM
+CLOSE = 1e-5  # to one: a sum of weights
 CHUNK_TOKENS = 1 << 16  # tokens scored at a time
+TUNED_TOKENS = 1 << 18  # of the validation split that weights are tuned on: some hundred weights need no more
+
+
+# A small network with the options of later papers, and an n-gram: what little text gives most by.
+NETWORK = {
+    "layers": 4, "width": 192, "heads": 4, "context": 128, "position": "rotary", "norm": "rms",
+    "activation": "swiglu", "qk_norm": True, "training.batch_tokens": 2048, "training.optimizer": "muon",
+    "training.learning_rate": 4e-3, "training.schedule": "linear", "training.warmup": 0.03,
+    "training.min_lr_ratio": 0.0, "training.evaluations": 5,
+}  # fmt: skip
+PARTS = (Part("ngram", "ngram", {}), Part("gpt2", "gpt2", NETWORK))
 
 
 class MixtureConfig(Config, frozen=True):
     """Which models are mixed."""
 
-    models: tuple[str, ...] = ()  # their folders
+    models: tuple[str, ...] = ()  # their folders; none: an n-gram and a small GPT-2 are trained for it
+
+
+class Stored(msgspec.Struct, forbid_unknown_fields=True):
+    """`weights.json`."""
+
+    table: list[list[list[float]]]  # lengths, knots, parts
+    knots: list[float]
 
 
 class Mixture(Causal):
@@ -39,12 +68,10 @@ class Mixture(Causal):
 
     Attributes:
         parts: the models and where their folders lie.
-        weights: `(parts,)`, summing to one.
+        weights: by the length of the match of the n-grams among them, and the entropy of the networks.
     """
 
-    def __init__(
-        self, vocabulary: Vocabulary, parts: list[ModelFolder[Causal]], weights: Float64Array
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, parts: list[ModelFolder[Causal]], weights: Weights) -> None:
         self.vocabulary = vocabulary
         self.parts = parts
         self.models = [part.model for part in parts]
@@ -56,20 +83,25 @@ class Mixture(Causal):
         self.stride: int | None = narrowest.stride if narrowest else None
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
-        several = [model.log_probs(sequences) for model in self.models]
-        return [mixed(np.stack(logs), self.weights) for logs in zip(*several, strict=True)]
+        logs, lengths, entropies = contexts_of(self.models, sequences)
+        scores = mixed(logs, self.weights.at(lengths, entropies))
+        return np.split(scores, np.cumsum([len(ids) for ids in sequences])[:-1]) if sequences else []
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
-        return mixed(np.stack([model.next_log_probs(contexts) for model in self.models]), self.weights)
+        return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "MixtureDecoder":
-        return MixtureDecoder([model.decoder(prompts) for model in self.models], self.weights)
+        decoders = [model.decoder(prompts) for model in self.models]
+        sure = [isinstance(model, WithEntropies) for model in self.models]
+        return MixtureDecoder(decoders, sure, self.weights)
 
     def size(self) -> dict[str, int]:
         return {"models": len(self.parts)}
 
     def save(self, folder: Path) -> None:
-        write_json(folder / WEIGHTS, self.weights.tolist())
+        write_json(
+            folder / WEIGHTS, {"table": self.weights.table.tolist(), "knots": self.weights.knots.tolist()}
+        )
         for index, part in enumerate(self.parts):
             shutil.copytree(part.path, folder / str(index))
 
@@ -77,12 +109,21 @@ class Mixture(Causal):
 class MixtureDecoder:
     """A decoder of each part, fed the same tokens."""
 
-    def __init__(self, decoders: list[Decoder], weights: Float64Array) -> None:
+    def __init__(self, decoders: list[Decoder], sure: list[bool], weights: Weights) -> None:
         self.decoders = decoders
+        self.sure = sure  # of which parts the entropy counts
         self.weights = weights
 
     def log_probs(self) -> Floats:
-        return mixed(np.stack([decoder.log_probs() for decoder in self.decoders]), self.weights)
+        logs = np.stack([decoder.log_probs() for decoder in self.decoders])  # (parts, batch, V)
+        lengths, entropies = [], []
+        for decoder, rows, sure in zip(self.decoders, logs, self.sure, strict=True):
+            if isinstance(decoder, MatchingDecoder):
+                lengths.append(decoder.match_lengths())
+            if sure:
+                entropies.append(entropy(rows))
+        batch = logs.shape[1]
+        return mixed(logs, self.weights.at(longest(lengths, batch), mean(entropies, batch))[:, :, None])
 
     def append(self, ids: Ids) -> None:
         for decoder in self.decoders:
@@ -94,30 +135,42 @@ class MixtureDecoder:
 
 
 def mixed(log_probs: Floats, weights: Float64Array) -> Floats:
-    """The log of the weighted sum over the first dimension."""
-    shape = (-1,) + (1,) * (log_probs.ndim - 1)
+    """The log of the weighted sum over the first dimension, that of the parts."""
     with np.errstate(divide="ignore"):
-        weighted = log_probs.astype(np.float64) + np.log(weights).reshape(shape)
+        weighted = log_probs.astype(np.float64) + np.log(weights)
     mixture: Floats = np.logaddexp.reduce(weighted, axis=0).astype(np.float32)
     return mixture
 
 
-def tuned(log_probs: Floats) -> Float64Array:
-    """The weights that make tokens likeliest.
+def contexts_of(models: Sequence[Causal], sequences: Sequence[Ids]) -> tuple[Floats, Array, Floats]:
+    """Of all tokens, one sequence after another: their log-probabilities by each model `(models, tokens)`,
+    the longest match of their contexts, and the mean entropy of the networks."""
+    logs, lengths, entropies = [], [], []
+    for model in models:
+        if isinstance(model, WithEntropies):
+            rows, own = model.log_probs_and_entropies(sequences)
+            entropies.append(joined(own))
+        else:
+            rows = model.log_probs(sequences)
+        if isinstance(model, Matching):
+            lengths.append(joined(model.match_lengths(sequences)))
+        logs.append(joined(rows))
+    tokens = len(logs[0])
+    return np.stack(logs), longest(lengths, tokens), mean(entropies, tokens)
 
-    Args:
-        log_probs: `(parts, tokens)`; tokens that no part holds possible are left out.
-    """
-    possible = log_probs[:, (log_probs > -np.inf).any(0)].astype(np.float64)
-    p = np.exp(possible - possible.max(0, initial=-np.inf))
-    weights = np.full(len(p), 1 / len(p))
-    for _ in range(LONGEST):
-        shares = weights[:, None] * p
-        after = (shares / shares.sum(0)).mean(1) if p.shape[1] else weights
-        moved, weights = np.abs(after - weights).max(), after
-        if moved < CLOSE:
-            break
-    return weights
+
+def joined(rows: Sequence[Array]) -> Array:
+    return np.concatenate(rows) if rows else np.empty(0, np.float32)
+
+
+def longest(lengths: Sequence[Array], count: int) -> Array:
+    """The longest of the matches of several parts; 0 of none."""
+    return np.max(lengths, axis=0) if lengths else np.zeros(count, np.int64)
+
+
+def mean(entropies: Sequence[Floats], count: int) -> Floats:
+    """The mean of the entropies of several parts; 0 of none."""
+    return np.mean(entropies, axis=0) if entropies else np.zeros(count, np.float32)
 
 
 def estimate(config: MixtureConfig, store: TokenStore) -> Mixture:
@@ -134,34 +187,79 @@ def estimate(config: MixtureConfig, store: TokenStore) -> Mixture:
             raise Mismatch(f"{part.path} has another tokenizer than {store.path}; all parts need one")
         if not part.model.normalized:
             raise Unsupported(f"the scores of {part.path} are no probabilities, and cannot be mixed")
-    columns = []
+    models = [part.model for part in parts]
+    pieces = []
     group: list[Ids] = []
-    split = store.split("valid")
+    read, split = 0, store.split("valid")
     for index, ids in enumerate(split.documents(), 1):
         group.append(ids)
-        if index == len(split) or sum(map(len, group)) >= CHUNK_TOKENS:
-            columns.append(np.stack([np.concatenate(part.model.log_probs(group)) for part in parts]))
+        read += len(ids)
+        last = index == len(split) or read >= TUNED_TOKENS
+        if last or sum(map(len, group)) >= CHUNK_TOKENS:
+            pieces.append(contexts_of(models, group))
             group = []
+        if last:
+            break
+    logs, lengths, entropies = (np.concatenate(columns, axis=-1) for columns in zip(*pieces, strict=True))
+    most = max((model.longest_match for model in models if isinstance(model, Matching)), default=0)
+    weights = tune(logs, lengths, entropies, most)
+    log.info("%s", shown(weights, [part.path.name for part in parts]))
     vocabulary = Vocabulary(store.vocabulary_size, store.eos, sep=store.sep)
-    return Mixture(vocabulary, parts, tuned(np.concatenate(columns, axis=1)))
+    return Mixture(vocabulary, parts, weights)
 
 
 def load(folder: Path, config: MixtureConfig, vocabulary: Vocabulary) -> Mixture:
     parts = [load_folder(folder / str(index)).require(Causal) for index in range(len(config.models))]
-    weights = np.array(convert(list[float], read_json(folder / WEIGHTS), folder / WEIGHTS))
-    if len(weights) != len(parts) or not (weights >= 0).all() or not abs(weights.sum() - 1) <= CLOSE:
-        raise Damaged(f"{folder / WEIGHTS} is damaged: its weights are not those of {len(parts)} parts")
+    weights = read_weights(folder / WEIGHTS, len(parts))
     if any(part.model.vocabulary[:2] != vocabulary[:2] for part in parts):
         raise Damaged(f"{folder} is damaged: its parts are of other vocabularies; make it again")
     return Mixture(vocabulary, parts, weights)
 
 
+def shown(weights: Weights, names: Sequence[str]) -> str:
+    """The weights as a table: those after matches of each length, where the networks are sure of what
+    follows, and where they are not."""
+    lines = ["weights after a match of n tokens, where the entropy is small … large:"]
+    for length, knots in enumerate(weights.table):
+        ends = (f"{name} {knots[0, index]:.2f} … {knots[-1, index]:.2f}" for index, name in enumerate(names))
+        lines.append(f"  {length}  " + "   ".join(ends))
+    return "\n".join(lines)
+
+
+def read_weights(path: Path, parts: int) -> Weights:
+    """The weights of so many parts; a list of one for each is how the first version had them.
+
+    Raises:
+        Damaged: they are not that, or do not sum to one.
+    """
+    table = read_json(path)
+    stored = Stored([[convert(list[float], table, path)]], [0.0]) if isinstance(table, list) else None
+    stored = stored or convert(Stored, table, path)
+    try:
+        weights = Weights(np.array(stored.table, np.float64), np.array(stored.knots, np.float64))
+    except ValueError:  # rows of several lengths
+        raise Damaged(f"{path} is damaged: its rows of weights differ in length; make it again") from None
+    check(weights, path, parts=parts)
+    if not weights.table.size or not (np.abs(weights.table.sum(-1) - 1) <= CLOSE).all():
+        raise Damaged(f"{path} is damaged: its weights are not those of {parts} parts; make it again")
+    return weights
+
+
+def parts(config: MixtureConfig) -> Sequence[Part]:
+    return () if config.models else PARTS
+
+
+def compose(config: MixtureConfig, models: Sequence[str]) -> MixtureConfig:
+    return msgspec.structs.replace(config, models=tuple(models))
+
+
 FAMILY = Family(
     name="mixture",
-    summary="weighted sum of models, with weights tuned on the validation split",
+    summary="weighted sum of models, with weights by context, tuned on the validation split",
     makes=Causal,
     config=MixtureConfig,
     estimated_by="em",
     load=load,
     estimate=estimate,
+    composition=Composition(parts, compose),
 )

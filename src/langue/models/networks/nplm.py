@@ -23,6 +23,7 @@ from langue.models.family import Family
 from langue.models.networks.config import NPLMConfig
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.dropout import drop
+from langue.nn.scores import Scores, scores_and_entropies, token_scores
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Causal, Vocabulary
 from langue.tokens.contexts import ContextBatches, Contexts, contexts_of
@@ -84,8 +85,16 @@ class NPLM(nn.Module, Causal):
     def device(self) -> torch.device:
         return self.head.weight.device
 
-    @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        return [row for (row,) in self._scores(sequences, token_scores)]
+
+    def log_probs_and_entropies(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Floats]]:
+        both = self._scores(sequences, scores_and_entropies)
+        return [log_probs for log_probs, _ in both], [entropies for _, entropies in both]
+
+    @torch.inference_mode()
+    def _scores(self, sequences: Sequence[Ids], rule: Scores) -> list[Floats]:
+        """The figures of each token of each sequence, `(figures, tokens)`."""
         if not sequences:
             return []
         self.vocabulary.check(*sequences)
@@ -95,13 +104,10 @@ class NPLM(nn.Module, Causal):
             torch.split(torch.from_numpy(np.concatenate(sequences).astype(np.int64)), CHUNK_PREDICTIONS),
             strict=True,
         )
-        scores = torch.cat([self._scores(*piece) for piece in pieces]).numpy()
-        return np.split(scores, np.cumsum([len(ids) for ids in sequences])[:-1])
-
-    def _scores(self, before: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Log-probability of each target `(B,)`."""
-        logits = self.head(self(before.to(self.device)))
-        return -F.cross_entropy(logits, targets.to(self.device), reduction="none").cpu()
+        scores = torch.cat(
+            [rule(self.head(self(x.to(self.device))), y.to(self.device)).cpu() for x, y in pieces], 1
+        )
+        return np.split(scores.numpy(), np.cumsum([len(ids) for ids in sequences])[:-1], axis=1)
 
     @torch.inference_mode()
     def distributions(self, before: Int64Array) -> Floats:

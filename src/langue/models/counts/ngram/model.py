@@ -24,6 +24,7 @@ class NGram(Causal):
         self.rounded_down = tables.quantized  # its probabilities sum to a little less than one
         self.tables = tables.narrow()
         self.reach: int = tables.order - 1
+        self.longest_match = tables.order - 1
         self.begin = vocabulary.size if tables.order > 1 else -1  # the state after `<s>`
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
@@ -40,18 +41,30 @@ class NGram(Causal):
         parts = [slice(end - len(ids), end) for ids, end in zip(sequences, ends, strict=True)]
         return [log_probs[part] for part in parts], [lengths[part] for part in parts]
 
+    def match_lengths(self, sequences: Sequence[Ids]) -> list[Array]:
+        """Tokens of the context that each token is predicted from; `<s>` is one."""
+        lengths = self.log_probs_and_lengths(sequences)[1]
+        return [
+            np.minimum(np.r_[1, row[:-1]][: len(row)], self.longest_match).astype(np.int64) for row in lengths
+        ]
+
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids]) -> "NGramDecoder":
-        return NGramDecoder(self, np.array([self.state(ids) for ids in prompts], np.int64))
+        both = [self._read(ids) for ids in prompts]
+        return NGramDecoder(self, np.array([state for state, _ in both], np.int64), [n for _, n in both])
 
     def state(self, ids: Ids, *, begin: bool = True) -> int:
         """The state after some tokens, at the beginning of a document or (not `begin`) anywhere."""
-        state = np.array([self.begin if begin and len(ids) < self.reach else -1])
+        return self._read(ids, begin=begin)[0]
+
+    def _read(self, ids: Ids, *, begin: bool = True) -> tuple[int, int]:
+        """The state after some tokens, and the length of the last n-gram that was found."""
+        state, length = np.array([self.begin if begin and len(ids) < self.reach else -1]), 1
         for id in np.asarray(ids)[max(0, len(ids) - self.reach) :]:
-            state = self.advance(state, np.array([id]))[0]
-        return int(state[0])
+            state, _, (length,) = self.advance(state, np.array([id]))
+        return int(state[0]), int(length)
 
     def advance(self, states: Array, ids: Ids) -> tuple[Array, Floats, Array]:
         """Read one token in each state: for generation, and for rescoring lists that share beginnings.
@@ -92,11 +105,12 @@ class NGram(Causal):
 
 
 class NGramDecoder:
-    """One state for each sequence: `states` `(batch,)`."""
+    """One state for each sequence, `states` `(batch,)`, and the length of its last n-gram, `lengths`."""
 
-    def __init__(self, model: NGram, states: Array) -> None:
+    def __init__(self, model: NGram, states: Array, lengths: Sequence[int]) -> None:
         self.model = model
         self.states = states
+        self.lengths = np.array(lengths, np.int64)
 
     def log_probs(self) -> Floats:
         rows = np.empty((len(self.states), self.model.vocabulary.size), np.float32)
@@ -106,7 +120,10 @@ class NGramDecoder:
         return rows
 
     def append(self, ids: Ids) -> None:
-        self.states = self.model.advance(self.states, ids)[0]
+        self.states, _, self.lengths = self.model.advance(self.states, ids)
+
+    def match_lengths(self) -> Array:
+        return np.minimum(self.lengths, self.model.longest_match).astype(np.int64)
 
     def select(self, rows: Sequence[int]) -> None:
-        self.states = self.states[list(rows)]
+        self.states, self.lengths = self.states[list(rows)], self.lengths[list(rows)]
