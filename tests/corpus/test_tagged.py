@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from langue.base.errors import LangueError
-from langue.corpus.tagged import Sentence, TaggedConfig, read_tagged, unit_of, write_tagged
+from langue.corpus.tagged import Sentence, TaggedConfig, read_tagged, unit_of
+from langue.corpus.write_tagged import write_tagged
 
 CONLL = "John NNP B-PER\nsleeps VBZ O\n\nParis NNP B-LOC\n"
 CONLLU = """# sent_id = 1

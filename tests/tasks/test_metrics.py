@@ -78,6 +78,8 @@ def test_it_agrees_with_scikit_learn() -> None:
 
 def test_a_token_whose_tag_is_not_known_is_left_out() -> None:
     class Guesser:
+        scheme, labels = "BIO", ("B-X", "O")
+
         def tag(self, sentences: list[Sentence]) -> list[tuple[str, ...]]:
             return [("B-X", "O", "B-X")[: len(sentence.words)] for sentence in sentences]
 

@@ -40,6 +40,8 @@ class NeuralTagger(nn.Module, Tagger, ABC):
         self.columns = tuple(columns)
         self.names = labels
         self.labels = labels.names
+        self.outer = labels.outer()
+        self.scheme = labels.scheme
         self.head = HEADS[head](C, labels.chain(constraints=constraints))
 
     @abstractmethod

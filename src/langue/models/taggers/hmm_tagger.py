@@ -97,6 +97,8 @@ class HMMTagger(Tagger):
         self.columns = tuple(columns)
         self.names = labels
         self.labels = labels.names
+        self.outer = labels.outer()
+        self.scheme = labels.scheme
         self.chain = chain
         self.lexicon = lexicon
         self.endings = endings

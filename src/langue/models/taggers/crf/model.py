@@ -68,6 +68,8 @@ class CRF(Tagger):
         self.theta = theta
         self.names = labels
         self.labels = labels.names
+        self.outer = labels.outer()
+        self.scheme = labels.scheme
         self.columns = extractor.columns
         self.chain = chain_of(features, theta, fixed)
 
