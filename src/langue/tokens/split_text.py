@@ -58,6 +58,7 @@ def _pattern() -> re.Pattern[str]:
         r"(?<!\w)Ph\.D\.",
         r"(?<!\w)[A-HJ-Z]\.(?=\s+[A-Z])",  # of a name: I. ends a sentence more often
         rf"(?<!\w)(?:{'|'.join(_ABBREVIATIONS.split())})\.(?!\w)",
+        r"(?<![\w'’])(?i:['’](?:s|re|ve|ll|d|m))(?![\w'’])",  # of text that is cut already
         f"[{HAN}]+",
         *(f"(?:[{kana}]{mark}*)+" for kana in _KANA),
         rf"{letter}+(?:[-'’.]{letter}+)*",

@@ -4,7 +4,7 @@ Spans may be spelled finer inside than in the data (BIOES for BIO tells the end 
 middle), and only sequences that spell spans may be permitted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -31,6 +31,8 @@ from langue.inference.maxproduct import viterbi
 
 Encoding = Literal["given", "BIO", "BIOES"]
 UNKNOWN_TAG = -1
+MERGED = 64  # sequences of labels looked at for a tagging that may be of several
+MOST_MERGED = 1 << 12
 SOME = 3  # mistakes that are told with their place
 
 
@@ -47,6 +49,23 @@ class Labels(NamedTuple):
         if self.scheme and self.encoding and self.scheme != self.encoding:
             return tuple(convert(chosen, self.scheme))
         return tuple(chosen)
+
+    def merge(
+        self, rank: Callable[[int], Sequence[tuple[float, Array]]], n: int, *, constraints: bool
+    ) -> list[tuple[float, tuple[str, ...]]]:
+        """The n likeliest taggings, from a ranking of label sequences by log-probability.
+
+        Without constraints several sequences of labels may be one tagging of the data: the probabilities of
+        those among the likeliest are summed, which may be fewer than all in long sentences.
+        """
+        one_to_one = constraints or self.scheme == self.encoding
+        ranked = rank(n if one_to_one else max(n, min(MERGED * (n + 1), MOST_MERGED)))
+        sums: dict[tuple[str, ...], float] = {}
+        for log_p, numbers in ranked:
+            tags = self.tags(numbers)
+            sums[tags] = float(np.logaddexp(sums.get(tags, -np.inf), log_p))
+        best = sorted(sums.items(), key=lambda pair: -pair[1])[:n]
+        return [(log_p, tags) for tags, log_p in best]
 
     def outer(self) -> tuple[str, ...]:
         """What each label is in the spelling of the data, as far as it says so by itself: S-X is B-X of BIO.
