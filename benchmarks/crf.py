@@ -1,6 +1,7 @@
 """The CRF beside CRFsuite: same templates, same attributes, same penalty; speed, loss and F1.
 
-    .venv/bin/python benchmarks/crf.py [--part speed|quality|best|passes|pos] [--share 0.5] [conll2000 ewt …]
+    .venv/bin/python benchmarks/crf.py [--part speed|quality|best|passes|pos|documents] [--share 0.5]
+                                       [conll2000 ewt …]
 
 speed    CPU time a step of L-BFGS, and tokens tagged a second of CPU; of all threads together (langue shares
          most out between threads, CRFsuite none). The two take turns, so that what else the machine does
@@ -11,6 +12,8 @@ best     langue as it comes (`langue train crf DATA`), on the test set, beside p
 passes   the same with `--set passes=2`, which takes 5.5 times as long to train
 pos      taggers that count beside those that optimize, accuracy on the test set of `ewt`: hmm-tagger, TnT of
          NLTK (where nltk is installed), CRFsuite and crf
+documents  langue as it comes, on the development and test sets as they are, and with their documents hidden,
+         as when sentences are tagged one by one
 
 --share trains both sides on the first sentences of a corpus alone, such a share of them.
 Corpora are those of ../shared/data; one that is absent is skipped.
@@ -50,13 +53,19 @@ class Set(NamedTuple):
     test: str
     published: str
     steps: int = 100  # of `quality`
+    dev: str = ""
 
 
 SETS = {
     "conll2000": Set(
         "conll2000/train.txt", "conll2000/test.txt", "best entrant of 2000: 93.48; linear SVM 94.12"
     ),
-    "conll2003": Set("conll2003/eng.train", "conll2003/eng.testb", "Stanford, no gazetteers: 85.53"),
+    "conll2003": Set(
+        "conll2003/eng.train",
+        "conll2003/eng.testb",
+        "Stanford, no gazetteers: 85.53",
+        dev="conll2003/eng.testa",
+    ),
     "ewt": Set("ud-english-ewt/train.conllu.gz", "ud-english-ewt/test.conllu", "none found for a CRF"),
     "resume": Set("resume-ner/train.bmes", "resume-ner/test.bmes", "BiLSTM-CRF 94.41, Lattice LSTM 94.46"),
     "msra": Set("msra-ner/train.bio.gz", "msra-ner/test.bio", "BiLSTM-CRF 91.87 (other training part)", 150),
@@ -233,6 +242,23 @@ def best(name: str, train: Tagged, test: Tagged, folder: Path, *, passes: Litera
     print(f"  published  {SETS[name].published}")
 
 
+def documents(name: str, train: Tagged, test: Tagged, folder: Path) -> None:
+    started = time.perf_counter()
+    model = estimate(CRFConfig(), TaggedData(train.features, train.sentences))
+    print(f"{name}: langue as it comes, {time.perf_counter() - started:.0f} s of training")
+    dev = SETS[name].dev
+    for what, tagged in (("development", read_tagged(DATA / dev) if dev else None), ("test", test)):
+        if tagged is None:
+            continue
+        alone = [sentence._replace(document=()) for sentence in tagged.sentences]
+        for how, sentences in (("in documents", tagged.sentences), ("alone", alone)):
+            scores = measured(model, tagged._replace(sentences=sentences))
+            print(
+                f"  {what:11}  {how:12}  F1 {scores.f1:.2%} ({scores.unit}), accuracy {scores.accuracy:.2%}",
+                flush=True,
+            )
+
+
 def pos(name: str, train: Tagged, test: Tagged, folder: Path) -> None:
     right = [sentence.tags for sentence in test.sentences]
 
@@ -265,7 +291,14 @@ def pos(name: str, train: Tagged, test: Tagged, folder: Path) -> None:
         print("  NLTK TnT                     skipped: nltk is not installed")
 
 
-PARTS = {"speed": speed, "quality": quality, "best": best, "passes": partial(best, passes=2), "pos": pos}
+PARTS = {
+    "speed": speed,
+    "quality": quality,
+    "best": best,
+    "passes": partial(best, passes=2),
+    "pos": pos,
+    "documents": documents,
+}
 
 
 def main() -> None:

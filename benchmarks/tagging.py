@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 
 import langue
-from langue.corpus.tagged import read_tagged, unit_of, write_tagged
+from langue.corpus.tagged import read_tagged, unit_of
+from langue.corpus.write_tagged import write_tagged
 from langue.tasks.tagging import measure
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

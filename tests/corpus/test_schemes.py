@@ -6,18 +6,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langue.corpus.schemes import Scheme, Span, convert, may_follow, obeys, scheme_of, spans, spell
+from langue.corpus.schemes import (
+    Scheme,
+    Span,
+    convert,
+    in_scheme,
+    may_follow,
+    obeys,
+    scheme_of,
+    seem_spans,
+    spans,
+    spell,
+)
 
-SCHEMES: tuple[Scheme, ...] = ("IOB1", "BIO", "BIOES", "BMES")
+SCHEMES: tuple[Scheme, ...] = ("IOB1", "BIO", "BIOES", "BMES", "BILOU")
 
 
 @st.composite
 def some_spans(draw: st.DrawFn) -> tuple[list[Span], int]:
     found, end = [], 0
+    types = draw(st.sampled_from([["X", "Y"], [""]]))
     for _ in range(draw(st.integers(0, 4))):
         begin = end + draw(st.integers(0, 2))
         end = begin + draw(st.integers(1, 4))
-        found.append(Span(begin, end, draw(st.sampled_from(["X", "Y"]))))
+        found.append(Span(begin, end, draw(st.sampled_from(types))))
     return found, end + draw(st.integers(0, 2))
 
 
@@ -33,7 +45,7 @@ def test_spelling_and_reading_are_inverse_and_legal(case: tuple[list[Span], int]
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_legal_sequences_are_exactly_the_spellings(scheme: Scheme) -> None:
-    letters = {"IOB1": "BI", "BIO": "BI", "BIOES": "BIES", "BMES": "BMES"}[scheme]
+    letters = {"IOB1": "BI", "BIO": "BI", "BIOES": "BIES", "BMES": "BMES", "BILOU": "BILU"}[scheme]
     tags = ["O", *(f"{letter}-{type}" for letter in letters for type in "XY")]
     for length in range(4):
         for sequence in product(tags, repeat=length):
@@ -52,8 +64,20 @@ def test_legal_sequences_are_exactly_the_spellings(scheme: Scheme) -> None:
         (["B-X", "M-X", "E-X"], "BMES"),
         (["NOUN", "VERB"], None),
         (["O", "O"], None),
-        (["B", "I"], None),
-        (["B-X", "M-X", "I-X"], None),
+        (["B", "I"], "BIO"),
+        (["I", "O", "I"], "IOB1"),
+        (["B", "M", "E", "S", "B", "E"], "BMES"),
+        (["B-X", "L-X", "U-X", "B-X", "I-X", "L-X"], "BILOU"),
+        (["B-X", "I-X", "O", "0"], "BIO"),  # what spells nothing changes nothing
+        (["B-X", "O", "B-X", "O", "B-Y", "S-X"], "BIO"),  # nor does a letter of another scheme
+        (["I-X", "O", "I-X", "S-X"], "IOB1"),
+        (["B-X", "I-X", "O", "B-X", "M-X"], "BIO"),
+        (["B-X", "B"], "BIO"),
+        (["-", "B-X", "here", "I-X"], "BIO"),
+        (["S", "O", "S"], None),  # a letter by itself is a label, unless some begin
+        (["N", "V", "I", "B"], None),
+        (["X-B", "X-I"], None),
+        (["B_X", "I_X"], None),
         ([], None),
     ],
 )
@@ -74,3 +98,18 @@ def test_no_step_out_of_an_open_span() -> None:
     assert not may_follow("B-X", "O", "BIOES")
     assert may_follow("B-X", "O", "BIO")
     assert not may_follow("O", "I-X", "BIO")
+
+
+def test_what_is_meant_for_spans_is_noticed() -> None:
+    for tags in (["PER-B", "PER-I"], ["B_PER"], ["b-per", "O"], ["B_PER", "-"]):
+        assert seem_spans([["O", *tags]]), tags
+    for tags in (["NOUN", "VERB"], ["PRP$", "-LRB-"], ["O"], ["x-y"]):
+        assert not seem_spans([tags]), tags
+
+
+def test_a_tag_in_the_letters_of_another_scheme() -> None:
+    given = ("B-X", "I-X", "E-X", "S-X", "O")
+    assert [in_scheme(tag, "BIO") for tag in given] == ["B-X", "I-X", "I-X", "B-X", "O"]
+    assert [in_scheme(tag, "BILOU") for tag in given] == ["B-X", "I-X", "L-X", "U-X", "O"]
+    assert [in_scheme(tag, "BMES") for tag in given] == ["B-X", "M-X", "E-X", "S-X", "O"]
+    assert in_scheme("S", "BIO") == "B"

@@ -3,11 +3,13 @@
 import gzip
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from langue.base.errors import LangueError
-from langue.corpus.tagged import Sentence, TaggedConfig, read_tagged, unit_of, write_tagged
+from langue.corpus.tagged import Layout, Sentence, TaggedConfig, read_tagged, unit_of
+from langue.corpus.write_tagged import write_tagged
 
 CONLL = "John NNP B-PER\nsleeps VBZ O\n\nParis NNP B-LOC\n"
 CONLLU = """# sent_id = 1
@@ -179,3 +181,141 @@ def test_packed(tmp_path: Path) -> None:
 def test_characters_or_words(write: Callable[[str, str], Path]) -> None:
     assert unit_of(read_tagged(write("a.conll", CONLL)).sentences) == "words"
     assert unit_of([Sentence((tuple("今天天气很好"),))]) == "characters"
+
+
+LABEL_STUDIO = "-DOCSTART- -X- O\nJohn -X- _ P\nlives -X- _ O\nhere -X- _ O\n\nMary -X- _ P\nsings -X- _ O\n"
+JOHN = (("John", "lives", "here"), ("Mary", "sings"))
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "documents"),
+    [
+        ("-DOCSTART-\tO\nJohn\tP\nlives\tO\nhere\tO\n\nMary\tP\nsings\tO\n\n", (), [2, 2]),
+        ("John\tP\nlives\tO\nhere\tO\n-DOCSTART-\tO\nMary\tP\nsings\tO\n", (), [0, 1]),
+        ("-DOCSTART- -DOCSTART- O\nJohn N P\nlives V O\nhere R O\n\nMary N P\nsings V O\n", (), [2, 2]),
+        # Label Studio's export: the mark has another width than the tokens.
+        (LABEL_STUDIO, (), [2, 2]),
+        (LABEL_STUDIO, ("word", "-", "-", "tag"), [2, 2]),
+        ("-DOCSTART-\nJohn P\nlives O\nhere O\n\n-DOCSTART-\n\nMary P\nsings O\n-DOCSTART-", (), [1, 1]),
+        ("#begin document (x)\nJohn P\nlives O\nhere O\n\nMary P\nsings O\n\n#end document\n", (), [2, 2]),
+        ("# id 7 domain=en\nJohn P\nlives O\nhere O\n\n# id 8 domain=en\nMary P\nsings O\n", (), [0, 0]),
+        # An index before the word, and what stands behind the tag.
+        ("1 John P _\n2 lives O _\n3 here O _\n\n1 Mary P _\n2 sings O _", ("-", "word", "tag", "-"), [0, 0]),
+        ("P John\nO lives\nO here\n\nP Mary\nO sings\n", ("tag", "word"), [0, 0]),
+        # Blanks at the edges of columns.
+        ("John \tP \nlives\t O\nhere\tO\n\nMary\tP\nsings\tO \n", (), [0, 0]),
+    ],
+)  # fmt: skip
+def test_no_sentence_is_lost(
+    write: Callable[[str, str], Path], text: str, columns: tuple[str, ...], documents: list[int]
+) -> None:
+    found = read_tagged(write("a.conll", text), TaggedConfig(columns=columns))
+    assert tuple(sentence.words for sentence in found.sentences) == JOHN
+    assert [sentence.tags for sentence in found.sentences] == [("P", "O", "O"), ("P", "O")]
+    assert [len(sentence.document) for sentence in found.sentences] == documents
+    tags = [sentence.tags for sentence in found.sentences]
+    copy = "".join(write_tagged(found.sentences, tags, "conll", found.columns))
+    again = read_tagged(write("b.conll", copy), TaggedConfig(columns=found.columns))
+    assert [one[:2] for one in again.sentences] == [one[:2] for one in found.sentences]
+    assert [one.document for one in again.sentences] == [one.document for one in found.sentences]
+
+
+def test_only_marks_are_no_sentence(write: Callable[[str, str], Path]) -> None:
+    with pytest.raises(LangueError, match="holds no sentence"):
+        read_tagged(write("a.conll", "-DOCSTART- O\n\n-DOCSTART- O\n"))
+    assert read_tagged(write("b.conll", "# O\n5 O\n")).sentences[0].words == ("#", "5")
+
+
+def test_what_is_passed_over_comes_back(write: Callable[[str, str], Path]) -> None:
+    text = "# id 7\n1\tJohn\tP\tx\n2\tlives\tO\ty\n\n"
+    found = read_tagged(write("a.conll", text), TaggedConfig(columns=("-", "word", "tag", "-")))
+    assert "".join(write_tagged(found.sentences, [("A", "B")], "conll", found.columns)) == (
+        "# id 7\n1\tJohn\tA\tx\n2\tlives\tB\ty\n\n"
+    )
+    bare = write("b.conll", "1\tJohn\n")
+    layout = TaggedConfig(columns=("-", "word", "tag"))
+    (sentence,) = read_tagged(bare, layout, tags=False).sentences
+    assert "".join(write_tagged([sentence], [("A",)], "conll", layout.columns)) == "1\tJohn\tA\n\n"
+
+
+@pytest.mark.parametrize(
+    "columns", [("tag",), ("word",), ("word", "word"), ("word", "a", "a"), ("a", "b"), ("tag", "-")]
+)
+def test_columns_that_cannot_be(columns: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="columns"):
+        TaggedConfig(columns=columns).check()
+
+
+def rows(*fields: tuple[str, str, str, str, str]) -> str:
+    """CoNLL-U of word, upos, xpos, feats and misc."""
+    return "".join(
+        "\t".join([str(n), word, "_", upos, xpos, feats, "_", "_", "_", misc]) + "\n"
+        for n, (word, upos, xpos, feats, misc) in enumerate(fields, 1)
+    )
+
+
+TWO = rows(
+    ("der", "DET", "_", "Case=Nom|Number=Sing", "name=B-PER|SpaceAfter=No"), ("ja", "PART", "PTK", "_", "_")
+)
+
+
+@pytest.mark.parametrize(
+    ("column", "tags", "others", "written"),
+    [
+        ("feats", ("Case=Nom|Number=Sing", "_"), ("_", "_"), TWO.replace("Case=Nom|Number=Sing", "_")),
+        ("feats.Case", ("Nom", "_"), ("Dat", "_"), TWO.replace("Nom", "Dat")),
+        ("xpos", ("?", "PTK"), ("ART", "PTK"), TWO.replace("DET\t_", "DET\tART")),
+        ("misc.name", ("B-PER", "O"), ("O", "O"), None),
+    ],
+)
+def test_columns_of_conllu_with_gaps(
+    write: Callable[[str, str], Path],
+    column: str,
+    tags: tuple[str, ...],
+    others: tuple[str, ...],
+    written: str | None,
+) -> None:
+    found = read_tagged(write("a.conllu", TWO), TaggedConfig(columns=("word", column)))
+    assert found.sentences[0].tags == tags
+    text = "".join(write_tagged(found.sentences, [others], "conllu", found.columns))
+    if written is not None:
+        assert text == written + "\n"
+    else:
+        assert text.splitlines()[0].endswith("name=O|SpaceAfter=No")
+
+
+def test_a_gap_names_its_line_and_what_to_write(write: Callable[[str, str], Path]) -> None:
+    text = "# text = a b\n" + rows(("a", "X", "_", "_", "_"), ("b", "_", "_", "_", "_"))
+    with pytest.raises(LangueError, match=r"line 3: a word of this sentence has no upos; .* write \?"):
+        read_tagged(write("a.conllu", text))
+
+
+def test_conllu_of_another_name(write: Callable[[str, str], Path]) -> None:
+    for name in ("a.txt", "a.conll", "a"):
+        found = read_tagged(write(name, "# newdoc\n" + TWO))
+        assert found.format == "conllu"
+        assert found.sentences[0].tags == ("DET", "PART")
+    for asked, trained, other, expected in (
+        ("conllu", "u.txt", "v.txt", "conllu"),
+        ("conllu", "u.txt", "v.jsonl", "auto"),
+        ("conll", "u.conllu", "v.conllu", "conll"),
+        ("auto", "u.txt", "v.txt", "auto"),
+    ):
+        layout = Layout(("word", "upos"), asked, Path(trained).suffix)
+        assert layout.config(Path(other)).format == expected
+        assert layout.config(Path(other), "jsonl").format == "jsonl"
+
+
+@pytest.mark.parametrize("format", ["conll", "conllu"])
+@pytest.mark.parametrize("word", ["a\tb", "a\nb"])
+def test_a_token_that_cannot_stand_in_columns(format: Any, word: str) -> None:
+    sentence = Sentence(((word,),), ("O",), "f: line 1")
+    with pytest.raises(LangueError, match=r"f: line 1: .* write JSON lines"):
+        list(write_tagged([sentence], [("O",)], format, ("word", "tag")))
+
+
+def test_documents_are_written_as_conllu(write: Callable[[str, str], Path]) -> None:
+    one, two = ((("a",),),), ((("b",),),)
+    sentences = [Sentence(document[0], ("X",), document=document) for document in (one, two)]
+    copy = "".join(write_tagged(sentences, [("X",), ("X",)], "conllu", ("word", "upos")))
+    assert [one.document for one in read_tagged(write("a.conllu", copy)).sentences] == [one, two]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from langue.corpus.tagged import Sentence
-from langue.tasks.metrics import measure, score_tags
+from langue.tasks.metrics import measure, score_tags, tell_tags
 
 
 def test_entities_are_counted_not_tags() -> None:
@@ -78,6 +78,8 @@ def test_it_agrees_with_scikit_learn() -> None:
 
 def test_a_token_whose_tag_is_not_known_is_left_out() -> None:
     class Guesser:
+        scheme, labels = "BIO", ("B-X", "O")
+
         def tag(self, sentences: list[Sentence]) -> list[tuple[str, ...]]:
             return [("B-X", "O", "B-X")[: len(sentence.words)] for sentence in sentences]
 
@@ -88,3 +90,66 @@ def test_a_token_whose_tag_is_not_known_is_left_out() -> None:
     assert (scores.tokens, scores.right, scores.unit) == (3, 2, "entity")
     assert scores.rows["micro"][:3] == pytest.approx((2 / 3, 1, 4 / 5))
     assert measure(model, some[1:2]).tokens == 0
+
+
+class Told:
+    """A tagger of some scheme that says what it is told to say."""
+
+    def __init__(self, scheme: str | None, *tags: list[str]) -> None:
+        self.scheme, self.tags = scheme, tags
+        self.labels = tuple({tag for own in tags for tag in own})
+
+    def tag(self, sentences: list[Sentence]) -> list[tuple[str, ...]]:
+        return [tuple(own) for own in self.tags]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "right", "guess", "f1"),
+    [
+        # One stray tag in a file, of any kind, is outside, and the file is counted in entities.
+        ("BIO", ["B-X", "I-X", "0", "O", "O", "O"], ["B-X", "O", "O", "O", "O", "O"], 0),
+        ("BIO", ["0", "here", "-", "B-X"], ["O", "O", "O", "B-X"], 1),
+        ("BIO", ["0", "0", "0", "B-X"], ["B-X", "O", "O", "B-X"], 2 / 3),
+        ("BIO", ["B-X", "B"], ["B-X", "O"], 1),  # a letter alone where the others have types
+        ("BIO", ["B_X", "I_X", "O"], ["B-X", "I-X", "O"], 0),
+        # A file in which nothing is an entity.
+        ("BIO", ["O", "O"], ["B-X", "O"], 0),
+        ("BIO", ["O", "O"], ["O", "O"], 0),
+        # Spans without a type, and words of a segmented text: two of three are found, one too many.
+        ("BIO", ["B", "I", "O", "B"], ["B", "O", "O", "B"], 1 / 2),
+        ("BMES", ["B", "E", "S", "B", "M", "E"], ["B", "E", "S", "S", "B", "E"], 4 / 7),
+        ("BILOU", ["B-X", "L-X", "U-X"], ["B-X", "L-X", "O"], 2 / 3),
+        # A tag of a model of labels is a tag, whatever the file looks like.
+        (None, ["B-X", "O"], ["NOUN", "O"], 1 / 2),
+    ],
+)
+def test_the_scheme_of_the_model_says_what_is_counted(
+    scheme: str | None, right: list[str], guess: list[str], f1: float
+) -> None:
+    model: Any = Told(scheme, guess)
+    scores = measure(model, [Sentence((tuple("abcdef"[: len(right)]),), tuple(right))])
+    assert scores.unit == ("entity" if scheme else "tag")
+    assert scores.f1 == pytest.approx(f1)
+    assert scores.accuracy == sum(a == b for a, b in zip(right, guess, strict=True)) / len(right)
+
+
+@pytest.mark.parametrize("right", [list("BIO0"), ["B-X", "I-X", "O", "here"], ["B-X", "L-X", "U-X", "x"]])
+def test_most_tags_decide_where_no_model_does(right: list[str]) -> None:
+    assert score_tags([right], [["O"] * 4]).unit == "entity"
+
+
+def test_types_named_like_averages_are_listed() -> None:
+    found = score_tags([["B-micro", "O", "B-macro"]], [["B-micro", "O", "O"]])
+    assert found.rows["micro (type)"].f1 == 1
+    assert found.rows["macro (type)"].f1 == 0
+    assert found.rows["micro"].f1 == pytest.approx(2 / 3)
+    assert found.rows["macro"].f1 == pytest.approx(1 / 2)
+    assert score_tags([["micro", "x"]], [["micro", "micro"]]).rows["micro (type)"].support == 1
+
+
+def test_what_is_not_counted_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "langue")
+    model: Any = Told("BIO", ["B-X", "O", "O"])
+    tell_tags(model, [Sentence((("a", "b", "c"),), ("B-X", "0", "?"), "f: line 4", numbers=(4, 5, 6))])
+    assert "1 tokens have the tag ?" in caplog.text
+    assert "1 tags spell no BIO and count as O: 0 (f: line 5)" in caplog.text

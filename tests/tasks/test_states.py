@@ -1,6 +1,7 @@
 """The picture of what an HMM has learned."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 import langue
 from langue import cli
-from langue.tasks.states import picture
+from langue.tasks.states import in_the_long_run, picture
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +52,39 @@ def test_it_generates_and_passes_the_self_tests(model: Path, small_store: Path) 
     assert langue.evaluate(held, small_store, check=True).passed
     assert held.generate("the", max_tokens=5, seed=1).tokens == 5
     assert "8 states" in held.summary()
+
+
+def test_shares_where_a_document_is_a_sentence() -> None:
+    """State 2 says "." and ends documents, each half of the time; behind an end its row is prior only."""
+    start = np.array([1.0, 0, 0])
+    transition = np.array([[0, 1.0, 0], [0, 0, 1.0], [0, 0, 1.0]])  # absorbing, if nothing ended
+    follow, share = in_the_long_run(start, transition, np.array([0, 0, 0.5]))
+    assert share == pytest.approx([0.25, 0.25, 0.5], abs=1e-6)
+    assert follow == pytest.approx(np.array([[0, 1, 0], [0, 0, 1], [0.5, 0, 0.5]]))
+
+
+def test_shares_and_transitions_of_the_second_order() -> None:
+    """A chain 0 → 1 → 2 → end; what is never two before, and state 3 that is never there, say nothing."""
+    K = 4
+    transition = np.full((K + 1, K, K), 1 / K)
+    transition[K, 0] = np.eye(K)[1]
+    transition[0, 1] = np.eye(K)[2]
+    follow, share = in_the_long_run(np.eye(K)[0], transition, np.array([0, 0, 1.0, 0]))
+    assert share == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0], abs=1e-6)
+    assert follow[:3] == pytest.approx(np.eye(K)[[1, 2, 0]])
+    assert follow[3].sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_shares_are_those_of_the_training_text(order: int, tmp_path: Path) -> None:
+    text = tmp_path / "t.txt"
+    names = [[f"{kind}{n}" for n in range(5)] for kind in ("king", "verb", "fate")]
+    lines = [f"the {' '.join(words)}" for words in product(*names)]
+    text.write_text("\n".join(lines) + "\n")
+    langue.prepare(text, tmp_path / "store", documents="line", kind="words")
+    held = langue.train("hmm", tmp_path / "store", tmp_path / "m", states=8, order=order, iterations=20)
+    told = {state.number: state.share for state in picture(held.folder, held.tokenizer, top=1).states}
+    eos = held.folder.model.vocabulary.eos
+    paths = held.folder.model.hmm.states([[*held.tokenizer.encode(line), eos] for line in lines])
+    counted = sum(path.posteriors.sum(0) for path in paths)
+    assert [told[k] for k in range(8)] == pytest.approx(counted / counted.sum(), abs=0.05)

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langue.api.models import CausalModel, Model, PathLike
+from langue.base.arguments import check_choice
 from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.base.files import read_bytes
 from langue.models.folder import ModelFolder
 from langue.models.folder import load as load_folder
 from langue.protocols import Classifier, Masked, Tagger
+
+FORMATS = ("auto", "conll", "conllu", "jsonl")
 
 if TYPE_CHECKING:
     from langue.evaluation.compare import Comparison
@@ -27,6 +30,7 @@ def evaluate(
     split: str = "test",
     documents: str | None = None,
     check: bool = False,
+    format: str = "auto",
 ) -> EvaluationResult:
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
 
@@ -38,6 +42,8 @@ def evaluate(
             classifier, a labeled file. A store of another tokenizer is decoded and read anew.
         documents: how text files are cut into documents: "line", "blank-line", "form-feed", "file", "auto".
             None: as the text that the model was trained on.
+        format: of a tagger's file: "conll", "conllu", "jsonl"; "auto" goes by its name, and by how the
+            training file was read.
 
     Raises:
         LangueError: there is nothing to measure on.
@@ -48,7 +54,9 @@ def evaluate(
         if check:
             what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
             raise Unsupported(f"{folder.path} is a {what}; the self-tests are of language models' scores")
-        return _evaluate_labeled(folder, data)
+        return _evaluate_labeled(folder, data, check_choice("format", format, FORMATS))
+    if format != "auto":
+        raise InvalidSetting(f"format says what the labeled file of a tagger is, and {folder.path} is none")
     from langue.evaluation.documents import open_documents, usual_rule
 
     measured_on = open_documents(
@@ -67,7 +75,9 @@ def evaluate(
     return evaluation
 
 
-def _evaluate_labeled(folder: ModelFolder[Any], data: PathLike | Sequence[PathLike]) -> EvaluationResult:
+def _evaluate_labeled(
+    folder: ModelFolder[Any], data: PathLike | Sequence[PathLike], format: str
+) -> EvaluationResult:
     """Measure a model of labeled data on a file."""
     if not isinstance(data, str | Path):
         raise InvalidSetting(f"{folder.path} is measured on one labeled file, not on several")
@@ -78,7 +88,9 @@ def _evaluate_labeled(folder: ModelFolder[Any], data: PathLike | Sequence[PathLi
     if isinstance(folder.model, Tagger):
         from langue.tasks.tagging import evaluate_tagger
 
-        return evaluate_tagger(folder, Path(data))
+        return evaluate_tagger(folder, Path(data), format)
+    if format != "auto":
+        raise InvalidSetting(f"format says what the labeled file of a tagger is, and {folder.path} is none")
     from langue.tasks.classification import evaluate_classifier
 
     return evaluate_classifier(folder, Path(data))

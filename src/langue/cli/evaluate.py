@@ -8,6 +8,7 @@ from langue.base.errors import LangueError
 from langue.cli.options import DocumentsRule, Json, Quiet, SplitName, print_json
 
 NAME = "evaluate"
+LABELED = ("conll", "conllu", "jsonl")
 
 
 def command(
@@ -25,7 +26,12 @@ def command(
         bool, typer.Option("--check", help="Also run the self-tests; exit 1 if one fails.")
     ] = False,
     format: Annotated[
-        str, typer.Option("--format", help="report, or kenlm: the four lines of its query.")
+        str,
+        typer.Option(
+            "--format",
+            help="report, or kenlm: the four lines of its query; of a tagger conll, conllu or jsonl: what "
+            "the file is.",
+        ),
     ] = "report",
     json: Json = False,
     quiet: Quiet = False,
@@ -40,9 +46,12 @@ def command(
         else:
             print(found)
         return
-    if format != "report":
-        raise LangueError(f"unknown format {format}; there are report and kenlm")
-    result = api.evaluate(model, on, split=split, documents=documents, check=check)
+    if format not in ("report", *LABELED):
+        raise LangueError(
+            f"unknown format {format}; there are report and kenlm, and of labeled files {', '.join(LABELED)}"
+        )
+    labeled = format if format in LABELED else "auto"
+    result = api.evaluate(model, on, split=split, documents=documents, check=check, format=labeled)
     if json:
         print_json(result.to_json())
     else:

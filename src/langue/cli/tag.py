@@ -3,25 +3,39 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from langue.base.errors import LangueError
+from langue.base.errors import LangueError, NotFound
 from langue.cli.options import MOST, Json, Quiet, print_json, read_lines, text_of
 
+if TYPE_CHECKING:
+    from langue.api.models.tagger import TaggerModel
+    from langue.corpus.tagged import Tagged
+
 NAME = "tag"
+# Of files that hold tagged or plain sentences, packed or not.
+ENDINGS = (
+    *(".conll", ".conllu", ".jsonl", ".ndjson", ".bio", ".iob", ".bioes", ".bmes", ".tsv", ".csv", ".json"),
+    *(".txt", ".gz", ".zst", ".xz", ".bz2"),
+)
 
 
 def command(
     model: Annotated[str, typer.Argument(help="Folder of a tagger.")],
     text: Annotated[
         str,
-        typer.Argument(metavar="TEXT|FILE", help="A sentence; a file of the model's columns; - for lines."),
+        typer.Argument(
+            metavar="TEXT|FILE", help="A sentence; a file of the model's columns; - for standard input."
+        ),
     ],
     format: Annotated[
-        Literal["auto", "conll", "conllu", "jsonl", "text"],
-        typer.Option(help="What the file is; auto goes by its name. text: a sentence a line."),
+        Literal["auto", "conll", "conllu", "jsonl", "text", "tokens"],
+        typer.Option(
+            help="What it is; auto goes by the file's name, and takes standard input for text. text: a "
+            "sentence a line; tokens: the same, cut into tokens by blanks."
+        ),
     ] = "auto",
     to: Annotated[
         Literal["same", "conll", "conllu", "jsonl"], typer.Option(help="Format to write; same as read.")
@@ -43,13 +57,7 @@ def command(
             "--to is the format of tagged sentences; leave it out beside --n-best, --marginals or --json"
         )
     tagger = TaggerModel.load(model)
-    if text == "-" or format == "text":
-        tagged = tagger.plain(read_lines(Path(text)))
-    elif Path(text).is_file():
-        tagged = tagger.read(Path(text), format)
-    else:
-        text_of(text)
-        tagged = tagger.plain([text])
+    tagged = _read(tagger, text, format)
     if n_best or marginals:
         rows: Sequence[NBest | Marginals] = (
             tagger.n_best(tagged, n=n_best) if n_best else tagger.marginals(tagged)
@@ -60,3 +68,35 @@ def command(
     else:
         for piece in tagger.write(tagged, None if to == "same" else to):
             sys.stdout.write(piece)
+
+
+def _read(tagger: "TaggerModel", text: str, format: str) -> "Tagged":
+    """The sentences of what was named: a file, standard input, or a text itself.
+
+    Raises:
+        LangueError: what is named like a file is none.
+    """
+    is_file = text == "-" or Path(text).is_file() or Path(text).is_fifo()
+    if format == "text" or (format == "auto" and text == "-"):
+        return tagger.plain(read_lines(text))
+    if format == "tokens":
+        lines = read_lines(text) if is_file or _is_named_like_a_file(text) else [text_of(text) or ""]
+        return tagger.plain([line.split() for line in lines])
+    if format != "auto" or is_file or _is_named_like_a_file(text):
+        if not is_file and not Path(text).is_dir():
+            raise NotFound(
+                f"no file {text}; a text that looks like one is tagged with: echo TEXT | langue tag MODEL -"
+            )
+        return tagger.read(Path(text), format)
+    text_of(text)
+    return tagger.plain([text])
+
+
+def _is_named_like_a_file(text: str) -> bool:
+    """Whether a word is a folder, lies in one that is there, or ends like a file."""
+    if not text or len(text.split()) != 1:
+        return False
+    path = Path(text)
+    if path.is_dir() or Path(text).suffix.lower() in ENDINGS:
+        return True
+    return text.startswith(("/", "./", "../", "~/")) or ("/" in text and path.parent.is_dir())

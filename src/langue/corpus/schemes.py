@@ -1,17 +1,35 @@
-"""How tags spell spans: IOB1, BIO, BIOES and BMES, what may follow what, and how to go between them.
+"""How tags spell spans: IOB1, BIO, BIOES, BMES and BILOU, what may follow what, and how to go between them.
 
-A tag is `O`, or a prefix and a type, `B-LOC`. The first letters of BIOES are Begin, Inside, Outside,
-End, Single; BMES writes M (middle) for I; IOB1 (CoNLL-2003 as released) begins a span with I, and with
-B only where the one before it has the same type (Ramshaw and Marcus 1995). Tags that follow none of
-these, such as parts of speech, have no scheme.
+A tag is `O`, or a prefix and a type, `B-LOC`; where there is one kind of span only, as in word segmentation,
+the prefix alone. The first letters of BIOES are Begin, Inside, Outside, End, Single; BMES writes M (middle)
+for I, BILOU L (last) for E and U (unit) for S; IOB1 (CoNLL-2003 as released) begins a span with I, and with B
+only where the one before it has the same type (Ramshaw and Marcus 1995). Tags that follow none of these, such
+as parts of speech, have no scheme. Files have slips: a few tags that spell nothing (`stray`) leave the scheme
+what it is, and count as outside.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-Scheme = Literal["IOB1", "BIO", "BIOES", "BMES"]
+Scheme = Literal["IOB1", "BIO", "BIOES", "BMES", "BILOU"]
 OUTSIDE = "O"
+LETTERS: dict[Scheme, tuple[str, ...]] = {
+    "IOB1": ("B", "I"),
+    "BIO": ("B", "I"),
+    "BIOES": ("B", "I", "E", "S"),
+    "BMES": ("B", "M", "E", "S"),
+    "BILOU": ("B", "I", "L", "U"),
+}
+_FINE = ("B", "IM", "EL", "SU")  # letters of one meaning
+_COARSE = ("BSU", "IMEL")
+_SPAN = re.compile("([BIMESLU])(?:-(.+))?", re.DOTALL)
+# What is meant for a span, and is not spelled like one: `PER-B`, `B_PER`, `b-per`.
+_LOOKALIKE = re.compile(r"[BIMESLUbimeslu][-_].+|.+[-_][BIMESLU]", re.DOTALL)
+ORDINARY = 10  # times as many I as B begin a span in IOB1, where B is for neighbors
 
 
 class Span(NamedTuple):
@@ -19,38 +37,80 @@ class Span(NamedTuple):
 
     begin: int
     end: int
-    type: str
+    type: str  # "" where the tags have none
 
 
+@lru_cache(1 << 12)
 def split(tag: str) -> tuple[str, str]:
-    """Prefix and type: `("B", "LOC")`, `("O", "")`."""
-    prefix, _, type = tag.partition("-")
-    return prefix, type
+    """Prefix and type: `("B", "LOC")`, `("B", "")`; of what spells nothing, `("O", "")`."""
+    match = _SPAN.fullmatch(tag)
+    return (match[1], match[2] or "") if match else (OUTSIDE, "")
 
 
 def scheme_of(sentences: Iterable[Sequence[str]]) -> Scheme | None:
     """The scheme of these tags, or None where they are just labels.
 
-    Real files have slips, so a few malformed sentences do not change the answer: the letters decide, and
-    between BIO and IOB1 whether any B stands where IOB1 has none.
+    Most decide, of the tags that are not `O`: most must be a prefix and a type, or more than half a prefix
+    alone (and some `B`, or all `I`). The prefixes say which scheme: as many E and S as spans begin mean
+    BIOES. Between BIO and IOB1 it is whether any B stands where IOB1 has none.
     """
-    letters: set[str] = set()
-    ordinary_begin = inside_begins = False
+    typed, bare = Counter[str](), Counter[str]()
+    others = begun = inside = ordinary = 0
     for tags in sentences:
-        before = ""
+        before: str | None = None
         for tag in tags:
-            prefix, type = split(tag)
-            if prefix not in tuple("BIOMES") or (prefix == OUTSIDE) != (not type):
-                return None
-            letters.add(prefix)
-            ordinary_begin |= prefix == "B" and type != before
-            inside_begins |= prefix == "I" and type != before
+            if tag == OUTSIDE:
+                before = None
+                continue
+            match = _SPAN.fullmatch(tag)
+            if not match:
+                others += 1
+                before = None
+                continue
+            letter, type = match[1], match[2] or ""
+            (typed if type else bare)[letter] += 1
+            ordinary += letter == "B" and type != before
+            inside += letter == "I" and type != before
+            begun += letter == "B" or (letter == "I" and type != before)
             before = type
-    if letters <= {OUTSIDE}:
-        return None
-    if letters & set("MES"):
-        return None if {"I", "M"} <= letters else "BMES" if "M" in letters else "BIOES"
-    return "IOB1" if inside_begins and not ordinary_begin else "BIO"
+    with_type, without = typed.total(), bare.total()
+    if with_type >= without:
+        if not with_type or with_type < others + without:
+            return None
+        letters = typed
+    else:
+        if without <= others + with_type or not (bare["B"] or set(bare) == {"I"}):
+            return None
+        letters = bare
+    ends = letters["E"] + letters["S"] + letters["M"]
+    if 2 * max(ends, letters["L"] + letters["U"]) > begun:
+        if ends < letters["L"] + letters["U"]:
+            return "BILOU"
+        return "BMES" if letters["M"] > letters["I"] else "BIOES"
+    return "IOB1" if inside > ORDINARY * ordinary else "BIO"
+
+
+def is_typed(sentences: Iterable[Sequence[str]]) -> bool:
+    """Whether most of the prefixes have a type."""
+    counts = Counter(bool(split(tag)[1]) for tags in sentences for tag in tags if split(tag)[0] != OUTSIDE)
+    return counts[True] >= counts[False]
+
+
+def is_stray(tag: str, *, typed: bool) -> bool:
+    """Whether a tag of a file with a scheme spells nothing there."""
+    prefix, type = split(tag)
+    return tag != OUTSIDE and (prefix == OUTSIDE or bool(type) != typed)
+
+
+def seem_spans(sentences: Iterable[Sequence[str]]) -> bool:
+    """Whether most tags without a scheme look as if they were to spell spans in a way not known here."""
+    counts = Counter(
+        bool(_LOOKALIKE.fullmatch(tag))
+        for tags in sentences
+        for tag in tags
+        if tag not in (OUTSIDE, "-", "_")
+    )
+    return counts[True] > counts[False]
 
 
 def spans(tags: Sequence[str]) -> list[Span]:
@@ -60,7 +120,7 @@ def spans(tags: Sequence[str]) -> list[Span]:
     before = (OUTSIDE, "")
     for t, tag in enumerate(tags):
         prefix, type = split(tag)
-        if begin >= 0 and (prefix in "BSO" or type != before[1] or before[0] in "ES"):
+        if begin >= 0 and (prefix in "BSUO" or type != before[1] or before[0] in "ESLU"):
             entities.append(Span(begin, t, before[1]))
             begin = -1
         if begin < 0 and prefix != OUTSIDE:
@@ -71,19 +131,30 @@ def spans(tags: Sequence[str]) -> list[Span]:
     return entities
 
 
+def in_scheme(tag: str, scheme: Scheme) -> str:
+    """A tag of any scheme in the letters of another: E-X is I-X in BIO. In IOB1, which has B only between
+    neighbors, as in BIO."""
+    prefix, type = split(tag)
+    if prefix == OUTSIDE:
+        return tag
+    alike = next(group for group in (_COARSE if scheme in ("IOB1", "BIO") else _FINE) if prefix in group)
+    letter = next(own for own in LETTERS[scheme] if own in alike)
+    return f"{letter}-{type}" if type else letter
+
+
 def spell(entities: Sequence[Span], length: int, scheme: Scheme) -> list[str]:
     """The tags of `length` positions that say these spans in a scheme; the inverse of `spans`."""
     tags = [OUTSIDE] * length
     last = Span(-1, -1, "")
     for span in entities:
         size = span.end - span.begin
-        if scheme in ("BIOES", "BMES"):
-            middle = "M" if scheme == "BMES" else "I"
-            letters = "S" if size == 1 else "B" + middle * (size - 2) + "E"
+        if scheme not in ("IOB1", "BIO"):
+            begin, middle, end, single = LETTERS[scheme]
+            letters = single if size == 1 else begin + middle * (size - 2) + end
         else:
             adjoining = span.begin == last.end and span.type == last.type
             letters = ("B" if scheme == "BIO" or adjoining else "I") + "I" * (size - 1)
-        tags[span.begin : span.end] = [f"{letter}-{span.type}" for letter in letters]
+        tags[span.begin : span.end] = [f"{letter}-{span.type}" if span.type else letter for letter in letters]
         last = span
     return tags
 
@@ -97,8 +168,8 @@ def may_follow(before: str, after: str, scheme: Scheme) -> bool:
     """Whether a well-formed sentence may have `after` right behind `before`; its edges count as `O`."""
     (left, type), (right, other) = split(before), split(after)
     if scheme == "IOB1":
-        return right != "B" or type == other
-    goes_on = right in "IME"  # the tag continues a span
+        return right != "B" or (left != OUTSIDE and type == other)
+    goes_on = right in "IMEL"  # the tag continues a span
     if scheme == "BIO":
         return not goes_on or (left != OUTSIDE and type == other)
     is_open = left in "BIM"  # the span before must be continued
@@ -107,4 +178,6 @@ def may_follow(before: str, after: str, scheme: Scheme) -> bool:
 
 def obeys(tags: Sequence[str], scheme: Scheme) -> bool:
     """Whether a whole sentence is well-formed."""
-    return all(may_follow(*pair, scheme) for pair in pairwise([OUTSIDE, *tags, OUTSIDE]))
+    return all(split(tag)[0] in (*LETTERS[scheme], OUTSIDE) for tag in tags) and all(
+        may_follow(*pair, scheme) for pair in pairwise([OUTSIDE, *tags, OUTSIDE])
+    )

@@ -262,6 +262,8 @@ class Tagger(Saved, Protocol):
 
     columns: tuple[str, ...]  # what it reads of each token, the word first: `Sentence.columns`
     labels: tuple[str, ...]  # what `marginals` are of; spans may be spelled finer than in the data
+    outer: tuple[str, ...]  # each of `labels` in the spelling of the data; several may be one there
+    scheme: str | None  # how its tags spell spans (`corpus.schemes`); None: they are just labels
 
     def tag(self, sentences: Sequence[Sentence]) -> list[tuple[str, ...]]:
         """The tags of each sentence, in the spelling of the training data."""

@@ -2,20 +2,25 @@
 
 An entity counts as found only if its beginning, its end and its type are all right (the CoNLL shared
 tasks; counted by seqeval). Counting tags instead gives figures some points higher: never set the two
-side by side. Tags that spell no spans, such as parts of speech, are counted one by one.
+side by side. Tags that spell no spans, such as parts of speech, are counted one by one. A type named like an
+average, `micro`, is listed as `micro (type)`.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from langue.base.errors import MissingExtra
-from langue.corpus.schemes import convert, scheme_of
+from langue.base.progress import log
+from langue.corpus.schemes import OUTSIDE, is_stray, is_typed, scheme_of, seem_spans, spans
 from langue.corpus.tagged import UNKNOWN, Sentence
+from langue.models.taggers.labels import put_outside
 from langue.protocols import Tagger
 
 Tags = Sequence[Sequence[str]]
+AVERAGES = ("micro", "macro")
+UNTYPED = "span"  # the row of spans without a type, such as words of a segmented text
 SHOWN = 12  # tags of the confusion table that is printed: what fits on a page
 
 
@@ -98,10 +103,14 @@ class TagScores:
         ]
 
 
-def score_tags(right: Tags, predicted: Tags, known: Sequence[str] = ()) -> TagScores:
+def score_tags(
+    right: Tags, predicted: Tags, known: Sequence[str] = (), unit: Literal["entity", "tag"] | None = None
+) -> TagScores:
     """Compare predicted tags with the right ones.
 
     Args:
+        unit: what is counted; None: entities if most of the right tags spell spans. A tag that spells
+            nothing is outside of all.
         known: tags of the model's training data; those beyond are named. Empty: all are known.
 
     Raises:
@@ -113,7 +122,7 @@ def score_tags(right: Tags, predicted: Tags, known: Sequence[str] = ()) -> TagSc
     confusion: dict[str, dict[str, int]] = {}
     for (true, guess), count in sorted(Counter(pairs).items()):
         confusion.setdefault(true, {})[guess] = count
-    scheme = scheme_of(right)
+    unit = unit or ("entity" if scheme_of(right) else "tag")
     return TagScores(
         tokens=len(pairs),
         sentences=len(right),
@@ -121,21 +130,47 @@ def score_tags(right: Tags, predicted: Tags, known: Sequence[str] = ()) -> TagSc
         right_sentences=sum(
             tuple(ours) == tuple(theirs) for ours, theirs in zip(right, predicted, strict=True)
         ),
-        unit="entity" if scheme else "tag",
-        rows=_entities(right, predicted) if scheme else _tags(confusion),
+        unit=unit,
+        rows=_entities(right, predicted) if unit == "entity" else _tags(confusion),
         confusion=confusion,
         unknown_tags=tuple(sorted(set(confusion) - set(known))) if known else (),
     )
 
 
 def measure(model: Tagger, sentences: Sequence[Sentence], known: Sequence[str] = ()) -> TagScores:
-    """Tag sentences and compare; a token whose tag is not known is left out."""
+    """Tag sentences and compare; a token whose tag is not known is left out.
+
+    The model says what is counted: entities if its own tags spell spans, whatever else is in the file.
+    """
     right, predicted = [], []
     for sentence, guesses in zip(sentences, model.tag(sentences), strict=True):
         told = [pair for pair in zip(sentence.tags, guesses, strict=True) if pair[0] != UNKNOWN]
         right.append([tag for tag, _ in told])
         predicted.append([guess for _, guess in told])
-    return score_tags(right, predicted, known)
+    return score_tags(right, predicted, known, unit_of_scores(model))
+
+
+def unit_of_scores(model: Tagger) -> Literal["entity", "tag"] | None:
+    """What is counted of a model's tags; None: it has met nothing but `O`, so the file has to say."""
+    if model.scheme:
+        return "entity"
+    return None if set(model.labels) <= {OUTSIDE} else "tag"
+
+
+def tell_tags(model: Tagger, sentences: Sequence[Sentence]) -> None:
+    """Say what of the tags of a file is not counted as it stands there."""
+    right = [[tag for tag in sentence.tags if tag != UNKNOWN] for sentence in sentences]
+    missing = sum(len(sentence.tags) for sentence in sentences) - sum(map(len, right))
+    if missing:
+        log.info("%s tokens have the tag %s: not known, so they are left out", f"{missing:,}", UNKNOWN)
+    if unit_of_scores(model) == "tag":
+        return
+    scheme = model.scheme or scheme_of(right)
+    if scheme:
+        typed = is_typed([model.labels] if model.scheme else right)
+        put_outside(sentences, scheme, typed=typed)
+    elif seem_spans(right):
+        log.warning("most tags look like spans, but spell none: they are counted one by one")
 
 
 def _entities(right: Tags, predicted: Tags) -> dict[str, Row]:
@@ -143,20 +178,37 @@ def _entities(right: Tags, predicted: Tags) -> dict[str, Row]:
         from seqeval.metrics import classification_report  # imports scikit-learn: 0.8 s, so only here
     except ImportError:
         raise MissingExtra("seqeval", "eval", "precision, recall and F1 of entities") from None
-    # seqeval knows neither M nor, for certain, IOB1; BIO it reads as conlleval does.
-    report: dict[str, dict[str, Any]] = classification_report(
-        *([convert(tags, "BIO") for tags in side] for side in (right, predicted)),
-        output_dict=True,
-        zero_division=0,
-    )
-    named = {"micro avg": "micro", "macro avg": "macro"}
-    return {
-        named.get(name, name): Row(
-            float(row["precision"]), float(row["recall"]), float(row["f1-score"]), int(row["support"])
+    typed = is_typed(right if scheme_of(right) else predicted)
+    numbers: dict[str, str] = {}  # of types: seqeval is handed no name, which might be that of an average
+
+    def plain(tags: Sequence[str]) -> list[str]:
+        """In BIO, which seqeval reads as conlleval does: it knows neither M nor, for certain, IOB1."""
+        spelled = [OUTSIDE] * len(tags)
+        for span in spans([OUTSIDE if is_stray(tag, typed=typed) else tag for tag in tags]):
+            number = numbers.setdefault(span.type, f"{len(numbers)}")
+            spelled[span.begin : span.end] = [f"B-{number}"] + [f"I-{number}"] * (span.end - span.begin - 1)
+        return spelled
+
+    sides = [[plain(tags) for tags in side] for side in (right, predicted)]
+    if not numbers:  # which seqeval has no averages of
+        return {"micro": _row(0, 0, 0), "macro": _row(0, 0, 0)}
+    report: dict[str, dict[str, Any]] = classification_report(*sides, output_dict=True, zero_division=0)
+
+    def row(name: str) -> Row:
+        told = report[name]
+        return Row(
+            float(told["precision"]), float(told["recall"]), float(told["f1-score"]), int(told["support"])
         )
-        for name, row in report.items()
-        if name != "weighted avg"
+
+    return {_named(type): row(numbers[type]) for type in sorted(numbers)} | {
+        "micro": row("micro avg"),
+        "macro": row("macro avg"),
     }
+
+
+def _named(type: str) -> str:
+    """The name of a type's row: another than those of the averages."""
+    return f"{type} (type)" if type in AVERAGES else type or UNTYPED
 
 
 def _tags(confusion: dict[str, dict[str, int]]) -> dict[str, Row]:
@@ -166,7 +218,7 @@ def _tags(confusion: dict[str, dict[str, int]]) -> dict[str, Row]:
     rows = {}
     for tag in sorted({*confusion, *guessed}):
         of = confusion.get(tag, {})
-        rows[tag] = _row(of.get(tag, 0), guessed[tag], sum(of.values()))
+        rows[_named(tag)] = _row(of.get(tag, 0), guessed[tag], sum(of.values()))
     right = sum(row.get(tag, 0) for tag, row in confusion.items())
     there = [row for row in rows.values() if row.support]
     total = sum(guessed.values())

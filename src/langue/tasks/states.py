@@ -13,13 +13,14 @@ from langue.tokens.tokenizer import Tokenizer
 
 DRAWN = 40  # states of the matrix that is drawn: two columns each on a wide terminal
 SHADES = " ░▒▓█"
-STEPS = 200  # of the power iteration: the share of each state settles long before
+STEPS = 2000  # of the power iteration, at most:
+SETTLED = 1e-9  # until shares change by no more in all
 
 
 @dataclass(frozen=True)
 class State:
     number: int
-    share: float  # of all tokens, in the long run
+    share: float  # of all tokens, in a long text of many documents
     words: list[tuple[str, float]]  # with p(word | state), likeliest first
     next: list[tuple[int, float]]  # states that follow, with their probabilities
 
@@ -62,13 +63,9 @@ class Picture:
 
 def picture(loaded: ModelFolder[Any], tokenizer: Tokenizer, *, top: int) -> Picture:
     """Every state with its `top` words."""
-    transition, emission = (part.numpy() for part in hidden(loaded).parameters[2:])
-    if transition.ndim == 3:  # of the second order: averaged over the state two before
-        transition = transition.mean(0)
-    share = np.full(len(transition), 1 / len(transition))
-    for _ in range(STEPS):
-        share = share @ transition
-        share /= share.sum()  # tables come from 32 bits
+    hmm = hidden(loaded)
+    start, _, steps, emission = (part.numpy() for part in hmm.parameters)
+    transition, share = in_the_long_run(start, steps, emission[hmm.vocabulary.eos])
     states = [
         State(
             int(k),
@@ -79,6 +76,41 @@ def picture(loaded: ModelFolder[Any], tokenizer: Tokenizer, *, top: int) -> Pict
         for k in np.argsort(-share, kind="stable")
     ]
     return Picture(states, transition)
+
+
+def in_the_long_run(
+    start: Float64Array, transition: Float64Array, ends: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """Which state follows which `(K, K)`, and the share of each `(K,)`, in a text of many documents.
+
+    Where a document ends the next begins, so a state leads to `start` as often as it emits `<eos>`. Of the
+    second order, what comes two before is as frequent as it is then; a mean would be of pairs that never are.
+
+    Args:
+        transition: `(K, K)`, or `(K + 1, K, K)` by the state two before, the last of which is none.
+        ends: `(K,)` probability of `<eos>` by state.
+    """
+    K = len(start)
+    steps = transition if transition.ndim == 3 else transition[None]
+    before = np.arange(K) if len(steps) > 1 else np.zeros(K, np.int64)  # the row of steps after a state
+    goes_on = (1 - ends)[:, None]
+    pairs = np.zeros((len(steps), K))  # how frequent a state is after another
+    pairs[-1] = start
+    for _ in range(STEPS):
+        flow = np.einsum("hi,hij->ij", pairs, steps) * goes_on
+        after = np.zeros_like(pairs)
+        np.add.at(after, before, flow)
+        after[-1] += pairs.sum(0) @ ends * start
+        after /= after.sum()  # tables come from 32 bits
+        moved = np.abs(after - pairs).sum()
+        pairs = (pairs + after) / 2  # half a step: states that take turns settle too
+        if moved < SETTLED:
+            break
+    share = pairs.sum(0)
+    flow = np.einsum("hi,hij->ij", pairs, steps) / np.where(share > 0, share, 1)[:, None]
+    flow[share == 0] = steps.mean(0)[share == 0]  # of a state that is never there
+    rows = flow * goes_on + ends[:, None] * start
+    return rows / rows.sum(1, keepdims=True), share
 
 
 def behind(loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str) -> list[dict[str, Any]]:

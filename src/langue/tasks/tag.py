@@ -9,7 +9,7 @@ import torch
 
 from langue.base.arrays import Array
 from langue.base.config import encode as table_of
-from langue.corpus.tagged import Sentence, TaggedConfig, read_tagged
+from langue.corpus.tagged import Layout, Sentence, TaggedConfig, read_tagged
 from langue.inference.chain import offsets_of
 from langue.models.folder import ModelFolder
 from langue.models.taggers.base import NeuralTagger
@@ -20,7 +20,7 @@ from langue.protocols import Masked
 from langue.tasks.classification import Scores
 from langue.tasks.metrics import TagScores, measure, score_tags
 from langue.tasks.results import FinetuneResult
-from langue.tasks.tagging import describe, layout_of
+from langue.tasks.tagging import describe, tell
 from langue.tasks.task import FinetuneConfig, Head, Labeled, Task, encoder_table, start_encoder
 
 
@@ -39,10 +39,14 @@ class TaggedSentence(NamedTuple):
     labels: Array
 
 
-def read(path: Path, layout: TaggedConfig) -> Labeled[Sentence]:
-    tagged = read_tagged(path, layout)
+def read(path: Path, layout: TaggedConfig | Layout) -> Labeled[Sentence]:
+    if isinstance(layout, Layout):  # of the training file
+        tagged = read_tagged(path, layout.config(path))
+    else:
+        tagged = read_tagged(path, layout)
+        tell(tagged)
     known = sorted({tag for sentence in tagged.sentences for tag in sentence.tags})
-    return Labeled(tagged.sentences, layout_of(tagged), describe(tagged, path, known))
+    return Labeled(tagged.sentences, Layout.of(tagged), describe(tagged, path, known))
 
 
 def numbered(sentences: Sequence[Sentence], tags: Array) -> list[TaggedSentence]:

@@ -1,6 +1,5 @@
 """Tagging, from labeled file to labeled file: training a tagger, measuring it, using it."""
 
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,25 +7,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from langue.base.config import decode
 from langue.base.errors import Damaged, Interrupted, LangueError
 from langue.base.files import check_free, sha256
 from langue.base.progress import log
 from langue.base.staging import discard
 from langue.base.stop import Stop
-from langue.corpus.tagged import Tagged, TaggedConfig, read_tagged, unit_of
+from langue.corpus.schemes import scheme_of
+from langue.corpus.sources import Source
+from langue.corpus.tagged import UNKNOWN, Layout, Tagged, TaggedConfig, read_tagged, unit_of
 from langue.models.family import Family, TaggedData
 from langue.models.folder import DESCRIPTION, Description, ModelFolder, save
 from langue.protocols import Tagger
 from langue.tasks.examples import warn_of_leaks
-from langue.tasks.metrics import TagScores, measure, score_tags
-from langue.tokens.words import HAN, segment
+from langue.tasks.metrics import TagScores, measure, score_tags, tell_tags
 from langue.training.recipe import Recipe
 from langue.training.run_folder import check_output, finish, only_writer, run_folder, save_or_keep
-
-FAINT = 1e-4  # marginal probabilities below are not worth a line
-_TOKEN = re.compile(rf"[{HAN}]+|[^\W_]+(?:[-'’.][^\W_]+)*|\S")
-_HAN = re.compile(f"[{HAN}]")
 
 
 def train_tagger(
@@ -116,7 +111,8 @@ def _read(recipe: Recipe, data: Path, valid: Path | None) -> tuple[Tagged, Tagge
     """The sentences to learn from, and those to measure on."""
     assert recipe.data is not None
     tagged = read_tagged(data, recipe.data)
-    held_out = read_tagged(valid, layout_of(tagged)) if valid else None
+    tell(tagged)
+    held_out = read_tagged(valid, Layout.of(tagged).config(valid)) if valid else None
     if held_out:
         right = [sentence.tags for sentence in held_out.sentences]
         score_tags(right, right)  # a package that is missing is missed now, not after training
@@ -140,6 +136,7 @@ def _save(
 ) -> None:
     known = sorted({tag for sentence in tagged.sentences for tag in sentence.tags})
     if held_out:
+        tell_tags(model, held_out.sentences)
         scores = measure(model, held_out.sentences, known)
         measured["valid"] = {key: value for key, value in scores.to_json().items() if key != "confusion"}
         log.info(
@@ -159,9 +156,17 @@ def _save(
     save_or_keep(output, write, overwrite=overwrite, run=run)
 
 
-def layout_of(tagged: Tagged) -> TaggedConfig:
-    """How to read another file of the same columns, whatever its format."""
-    return TaggedConfig(columns=tagged.columns)
+def tell(tagged: Tagged) -> None:
+    """Say how a training file was read, which is guessed where nothing says it."""
+    scheme = scheme_of([tag for tag in sentence.tags if tag != UNKNOWN] for sentence in tagged.sentences)
+    log.info(
+        "%s: %s sentences, columns %s, %s, tokens are %s",
+        tagged.name,
+        f"{len(tagged.sentences):,}",
+        " ".join(tagged.columns),
+        f"tags spell {scheme}" if scheme else "tags without a scheme",
+        unit_of(tagged.sentences),
+    )
 
 
 def describe(tagged: Tagged, path: Path, known: Sequence[str]) -> dict[str, Any]:
@@ -170,6 +175,7 @@ def describe(tagged: Tagged, path: Path, known: Sequence[str]) -> dict[str, Any]
         "file": path.name,
         "sha256": sha256(path),
         "format": tagged.format,
+        "asked_format": tagged.asked,
         "columns": list(tagged.columns),
         "sentences": len(tagged.sentences),
         "tokens": sum(len(sentence.words) for sentence in tagged.sentences),
@@ -194,9 +200,10 @@ class TaggerEvaluation:
         return f"{self.scores}\nno bits per byte: a tagger says which tags a text has, not how likely it is"
 
 
-def evaluate_tagger(loaded: ModelFolder[Tagger], path: Path) -> TaggerEvaluation:
+def evaluate_tagger(loaded: ModelFolder[Tagger], path: Path, format: str = "auto") -> TaggerEvaluation:
     """Measure a tagger on a labeled file of the columns it was trained on."""
-    tagged = read_tagged(path, layout(loaded))
+    tagged = read_tagged(path, layout(loaded, path, format))
+    tell_tags(loaded.model, tagged.sentences)
     started = time.perf_counter()
     scores = measure(loaded.model, tagged.sentences, data_of(loaded)["tags"])
     return TaggerEvaluation(loaded.path.name, scores, time.perf_counter() - started)
@@ -213,21 +220,12 @@ def data_of(loaded: ModelFolder[Tagger]) -> dict[str, Any]:
     return loaded.description.data
 
 
-def layout(loaded: ModelFolder[Tagger], format: str = "auto") -> TaggedConfig:
-    """How files for this model are read."""
-    columns = tuple(data_of(loaded)["columns"])
-    return decode(TaggedConfig, {"format": format, "columns": columns}, "data")
-
-
-def split_text(text: str, unit: str) -> list[str]:
-    """Tokens of plain text: characters, or words with punctuation cut off and Chinese segmented."""
-    found: list[str] = []
-    for token in _TOKEN.findall(text):
-        if _HAN.match(token):
-            found += list(token) if unit == "characters" else segment(token)
-        else:
-            found += list(token) if unit == "characters" else [token]
-    return found
+def layout(loaded: ModelFolder[Tagger], path: Path, format: str = "auto") -> TaggedConfig:
+    """How a file for this model is read."""
+    data = data_of(loaded)
+    trained = Path(str(data.get("file", "")))
+    asked = str(data.get("asked_format", "auto"))  # which older models do not tell
+    return Layout(tuple(data["columns"]), asked, Source(trained.name, trained).suffix).config(path, format)
 
 
 def _card(family: Family[Any], model: Tagger, facts: dict[str, Any], measured: dict[str, Any]) -> str:

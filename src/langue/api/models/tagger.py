@@ -8,16 +8,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from langue.api.models.base import Model, PathLike
 from langue.base.arguments import check_choice, check_count, check_text, check_texts
-from langue.base.errors import Mismatch
+from langue.base.arrays import Array, Floats
+from langue.base.errors import InvalidSetting, Mismatch
 from langue.base.progress import log
-from langue.corpus.tagged import Format, Sentence, Tagged, read_tagged, unit_of, write_tagged
+from langue.corpus.schemes import spans
+from langue.corpus.tagged import SKIP, Format, Sentence, Tagged, read_tagged, unit_of
+from langue.corpus.write_tagged import write_tagged
 from langue.protocols import Tagger, Weight
-from langue.tasks.tagging import data_of, layout, split_text
+from langue.tasks.tagging import data_of, layout
+from langue.tokens.split_text import split_text
 
 SHOWN = 4  # labels of a token in a table
-FAINT = 1e-4  # marginal probabilities below are not worth a line
+FAINT = 1e-4  # probabilities below are not worth a place in it, or are shown by their exponent
+Text = str | Sequence[str]  # a sentence, which is cut into tokens, or its tokens
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,17 @@ class Tagging:
 
     probability: float
     tags: tuple[str, ...]
+    log_probability: float  # natural; of a long sentence the probability may be 0 in floating point
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A span of a text."""
+
+    text: str
+    type: str
+    begin: int  # its first character in the text,
+    end: int  # and the one behind its last
 
 
 @dataclass(frozen=True)
@@ -40,27 +58,40 @@ class NBest:
 
     def __str__(self) -> str:
         return "\n".join(
-            f"{tagging.probability:7.2%}  "
+            f"{_share(tagging)}  "
             + " ".join(f"{token}/{tag}" for token, tag in zip(self.tokens, tagging.tags, strict=True))
             for tagging in self.taggings
         )
 
 
+def _share(tagging: Tagging) -> str:
+    if tagging.probability >= FAINT:
+        return f"{tagging.probability:7.2%}"
+    return f"10^{tagging.log_probability / math.log(10):.1f}"
+
+
 @dataclass(frozen=True)
 class Marginals:
-    """The probability of each label at each token of a sentence, the likeliest first."""
+    """The probability of each tag at each token of a sentence, the likeliest first."""
 
     tokens: tuple[str, ...]
-    probabilities: list[dict[str, float]]  # those below `FAINT` are left out
+    probabilities: list[dict[str, float]]  # each sums to 1
 
     def to_json(self) -> dict[str, Any]:
         return {"tokens": list(self.tokens), "probabilities": self.probabilities}
 
     def __str__(self) -> str:
         return "\n".join(
-            f"{token}\t" + "  ".join(f"{label} {p:.1%}" for label, p in list(labels.items())[:SHOWN])
+            f"{token}\t"
+            + "  ".join(f"{label} {p:.1%}" for label, p in list(labels.items())[:SHOWN] if p >= FAINT)
             for token, labels in zip(self.tokens, self.probabilities, strict=True)
         )
+
+
+def _ranked(names: Sequence[str], tags: Array, probabilities: Floats) -> dict[str, float]:
+    """Probabilities by name, the largest first, from those of labels, `tags` `(labels,)`."""
+    summed = np.bincount(tags, probabilities, minlength=len(names))
+    return {names[k]: float(summed[k]) for k in np.argsort(-summed, kind="stable")}
 
 
 class TaggerModel(Model[Tagger]):
@@ -78,11 +109,11 @@ class TaggerModel(Model[Tagger]):
         """What the tokens it was trained on are: characters or words."""
         return str(data_of(self.folder)["unit"])
 
-    def tag(self, text: str) -> list[tuple[str, str]]:
-        """The tokens of one sentence with their tags."""
-        return self.tag_all([check_text("text", text)])[0]
+    def tag(self, text: Text) -> list[tuple[str, str]]:
+        """The tokens of one sentence with their tags; a list is taken for its tokens."""
+        return self.tag_all([text])[0]
 
-    def tag_all(self, texts: Sequence[str]) -> list[list[tuple[str, str]]]:
+    def tag_all(self, texts: Sequence[Text]) -> list[list[tuple[str, str]]]:
         """`tag` of many sentences at once, which is faster."""
         sentences = self.sentences(texts)
         return [
@@ -90,28 +121,52 @@ class TaggerModel(Model[Tagger]):
             for sentence, tags in zip(sentences, self.folder.model.tag(sentences), strict=True)
         ]
 
-    def n_best(self, sentences: Sequence[str] | Tagged, *, n: int = 5) -> list[NBest]:
+    def entities(self, text: str) -> list[Entity]:
+        """The spans in a sentence that its tags spell, with their place in it.
+
+        Raises:
+            Mismatch: the tags of this model spell no spans.
+        """
+        if self.folder.model.scheme is None:
+            raise Mismatch(f"the tags of {self.path} spell no spans; use tag")
+        tagged = self.tag(check_text("text", text))
+        edges = []
+        end = 0
+        for token, _ in tagged:
+            begin = text.index(token, end)
+            end = begin + len(token)
+            edges.append((begin, end))
+        named = spans([tag for _, tag in tagged])
+        return [
+            Entity(text[edges[first][0] : edges[last - 1][1]], type, edges[first][0], edges[last - 1][1])
+            for first, last, type in named
+        ]
+
+    def n_best(self, sentences: Sequence[Text] | Tagged, *, n: int = 5) -> list[NBest]:
         """The n likeliest taggings of each sentence, with their probabilities."""
         check_count("n", n, least=1)
         return [
             NBest(
                 sentence.words,
-                [Tagging(math.exp(log_p), tags) for log_p, tags in self.folder.model.best(sentence, n)],
+                [
+                    Tagging(math.exp(log_p), tags, log_p)
+                    for log_p, tags in self.folder.model.best(sentence, n)
+                ],
             )
             for sentence in self._read(sentences)
         ]
 
-    def marginals(self, sentences: Sequence[str] | Tagged) -> list[Marginals]:
-        """The probability of each label at each token of each sentence."""
+    def marginals(self, sentences: Sequence[Text] | Tagged) -> list[Marginals]:
+        """The probability of each tag of the data at each token of each sentence.
+
+        Spans may be spelled finer inside a model than in its data: what is one tag there is summed. Where
+        the data spells IOB1, it is B that begins a span here.
+        """
         model, read = self.folder.model, self._read(sentences)
+        names = sorted(set(model.outer))
+        tags = np.array([names.index(tag) for tag in model.outer])
         return [
-            Marginals(
-                sentence.words,
-                [
-                    {model.labels[k]: float(row[k]) for k in (-row).argsort(kind="stable") if row[k] >= FAINT}
-                    for row in probabilities
-                ],
-            )
+            Marginals(sentence.words, [_ranked(names, tags, row) for row in probabilities])
             for sentence, probabilities in zip(read, model.marginals(read), strict=True)
         ]
 
@@ -122,7 +177,7 @@ class TaggerModel(Model[Tagger]):
     def read(self, path: PathLike, format: str = "auto") -> Tagged:
         """The sentences of a file of the columns this model reads; its tag column may be missing."""
         check_choice("format", format, ("auto", "conll", "conllu", "jsonl"))
-        tagged = read_tagged(Path(path), layout(self.folder, format), tags=False)
+        tagged = read_tagged(Path(path), layout(self.folder, Path(path), format), tags=False)
         if self.unit == "characters" and unit_of(tagged.sentences) != self.unit:
             log.warning(
                 "%s has tokens of several characters, and %s was trained on single ones; "
@@ -132,12 +187,14 @@ class TaggerModel(Model[Tagger]):
             )
         return tagged
 
-    def plain(self, texts: Sequence[str]) -> Tagged:
+    def plain(self, texts: Sequence[Text]) -> Tagged:
         """Plain texts as if they had been read from a file."""
-        return Tagged("text", "conll", self.columns, self.sentences(texts))
+        columns = tuple(column for column in self.columns if column != SKIP)
+        return Tagged("text", "conll", columns, self.sentences(texts))
 
-    def sentences(self, texts: Sequence[str]) -> list[Sentence]:
-        """Plain texts, one sentence each, cut into the kind of token the model was trained on.
+    def sentences(self, texts: Sequence[Text]) -> list[Sentence]:
+        """Sentences of texts: one that is a list holds the tokens, another is cut into the kind of token the
+        model was trained on.
 
         Raises:
             Mismatch: the model reads more than words, which plain text does not have.
@@ -148,7 +205,12 @@ class TaggerModel(Model[Tagger]):
                 f"{self.path} reads the columns {', '.join(columns)} of each token; plain text has words "
                 "only. Give it a file with these columns"
             )
-        return [Sentence((tuple(split_text(text, self.unit)),)) for text in check_texts("texts", texts)]
+        if isinstance(texts, str):
+            check_texts("texts", texts)  # which refuses it
+        return [
+            Sentence((tuple(_tokens(index, text, self.unit)),), location=f"text {index + 1}")
+            for index, text in enumerate(texts)
+        ]
 
     def tags(self, tagged: Tagged) -> list[dict[str, list[str]]]:
         """The sentences of a file with the model's tags, for machines."""
@@ -162,5 +224,15 @@ class TaggerModel(Model[Tagger]):
         tags = self.folder.model.tag(tagged.sentences)
         return write_tagged(tagged.sentences, tags, format or tagged.format, tagged.columns)
 
-    def _read(self, sentences: Sequence[str] | Tagged) -> list[Sentence]:
+    def _read(self, sentences: Sequence[Text] | Tagged) -> list[Sentence]:
         return list(sentences.sentences) if isinstance(sentences, Tagged) else self.sentences(sentences)
+
+
+def _tokens(index: int, text: Text, unit: str) -> list[str]:
+    """The tokens of one of some texts."""
+    if isinstance(text, str):
+        return split_text(text, unit)
+    tokens = check_texts(f"texts[{index}]", text)
+    if "" in tokens:
+        raise InvalidSetting(f"texts[{index}][{tokens.index('')}] is an empty token; leave it out")
+    return tokens

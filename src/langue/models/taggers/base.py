@@ -40,6 +40,9 @@ class NeuralTagger(nn.Module, Tagger, ABC):
         self.columns = tuple(columns)
         self.names = labels
         self.labels = labels.names
+        self.outer = labels.outer()
+        self.scheme = labels.scheme
+        self.constraints = constraints
         self.head = HEADS[head](C, labels.chain(constraints=constraints))
 
     @abstractmethod
@@ -78,8 +81,8 @@ class NeuralTagger(nn.Module, Tagger, ABC):
     @torch.inference_mode()
     def best(self, sentence: Sentence, n: int) -> list[tuple[float, tuple[str, ...]]]:
         self.eval()
-        found = self.head.best(self([sentence]), n)
-        return [(score, self.names.tags(labels)) for score, labels in found]
+        states = self([sentence])
+        return self.names.merge(lambda n: self.head.best(states, n), n, constraints=self.constraints)
 
     def strongest(self, top: int) -> list[Weight]:
         """The weights of transitions, the only ones that a person could read.

@@ -97,6 +97,8 @@ class HMMTagger(Tagger):
         self.columns = tuple(columns)
         self.names = labels
         self.labels = labels.names
+        self.outer = labels.outer()
+        self.scheme = labels.scheme
         self.chain = chain
         self.lexicon = lexicon
         self.endings = endings
@@ -122,11 +124,12 @@ class HMMTagger(Tagger):
     def best(self, sentence: Sentence, n: int) -> list[tuple[float, tuple[str, ...]]]:
         ((unary, offsets),) = self._scored([sentence])
         log_z = float(posteriors2(self.chain, unary, offsets).log_z[0])
-        ranked = n_best2(self.chain, unary, n)
-        return [
-            (float(score) - log_z, self.names.tags(states))
-            for states, score in zip(ranked.states, ranked.scores, strict=True)
-        ]
+
+        def rank(n: int) -> list[tuple[float, Array]]:
+            ranked = n_best2(self.chain, unary, n)
+            return list(zip((ranked.scores - log_z).tolist(), ranked.states, strict=True))
+
+        return self.names.merge(rank, n, constraints=self.config.constraints)
 
     def _scored(self, sentences: Sequence[Sentence]) -> Iterator[tuple[Float64Array, Array]]:
         """log p(word | tag) `(N, K)`, unknown words up to a constant, and offsets, of groups of sentences."""

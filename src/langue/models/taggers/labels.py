@@ -4,7 +4,7 @@ Spans may be spelled finer inside than in the data (BIOES for BIO tells the end 
 middle), and only sequences that spell spans may be permitted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -13,13 +13,27 @@ import numpy as np
 from langue.base.arrays import Array, Float64Array
 from langue.base.errors import Damaged, LangueError
 from langue.base.progress import log
-from langue.corpus.schemes import OUTSIDE, Scheme, convert, may_follow, obeys, scheme_of
+from langue.corpus.schemes import (
+    OUTSIDE,
+    Scheme,
+    convert,
+    in_scheme,
+    is_stray,
+    is_typed,
+    may_follow,
+    obeys,
+    scheme_of,
+    seem_spans,
+)
 from langue.corpus.tagged import UNKNOWN, Sentence
 from langue.inference.chain import Chain, offsets_of
 from langue.inference.maxproduct import viterbi
 
 Encoding = Literal["given", "BIO", "BIOES"]
 UNKNOWN_TAG = -1
+MERGED = 64  # sequences of labels looked at for a tagging that may be of several
+MOST_MERGED = 1 << 12
+SOME = 3  # mistakes that are told with their place
 
 
 class Labels(NamedTuple):
@@ -35,6 +49,34 @@ class Labels(NamedTuple):
         if self.scheme and self.encoding and self.scheme != self.encoding:
             return tuple(convert(chosen, self.scheme))
         return tuple(chosen)
+
+    def merge(
+        self, rank: Callable[[int], Sequence[tuple[float, Array]]], n: int, *, constraints: bool
+    ) -> list[tuple[float, tuple[str, ...]]]:
+        """The n likeliest taggings, from a ranking of label sequences by log-probability.
+
+        Without constraints several sequences of labels may be one tagging of the data: the probabilities of
+        those among the likeliest are summed, which may be fewer than all in long sentences.
+        """
+        one_to_one = constraints or self.scheme == self.encoding
+        ranked = rank(n if one_to_one else max(n, min(MERGED * (n + 1), MOST_MERGED)))
+        sums: dict[tuple[str, ...], float] = {}
+        for log_p, numbers in ranked:
+            tags = self.tags(numbers)
+            sums[tags] = float(np.logaddexp(sums.get(tags, -np.inf), log_p))
+        best = sorted(sums.items(), key=lambda pair: -pair[1])[:n]
+        return [(log_p, tags) for tags, log_p in best]
+
+    def outer(self) -> tuple[str, ...]:
+        """What each label is in the spelling of the data, as far as it says so by itself: S-X is B-X of BIO.
+
+        Of IOB1 too, where it depends on the label before whether that is B-X or I-X. The labels themselves
+        where the data spells finer than they do.
+        """
+        coarse = self.encoding in ("BIO", "IOB1") and self.scheme not in ("BIO", "IOB1")
+        if self.scheme is None or self.scheme == self.encoding or coarse:
+            return self.names
+        return tuple(in_scheme(name, self.scheme) for name in self.names)
 
     def check(self, where: Path) -> None:
         """See that there are labels, and none twice.
@@ -83,21 +125,38 @@ def check_possible(sentences: Sequence[Sentence], tags: Array, chain: Chain) -> 
 def spell_labels(sentences: Sequence[Sentence], encoding: Encoding) -> tuple[Labels, Array]:
     """The labels of a tagger and each token's own `(N,)`, `UNKNOWN_TAG` where it is not known.
 
-    Malformed spans are put right, and counted; sentences tagged in part keep their spelling.
+    Malformed spans are put right, and counted; sentences tagged in part keep their spelling. Where most tags
+    spell spans, one that spells nothing is outside.
 
     Raises:
         LangueError: no tag is known.
     """
     given = [sentence.tags for sentence in sentences]
-    partial = any(UNKNOWN in tags for tags in given)
-    scheme = scheme_of([tag for tag in tags if tag != UNKNOWN] for tags in given)
+    told = [[tag for tag in tags if tag != UNKNOWN] for tags in given]
+    scheme = scheme_of(told)
+    partial = any(len(some) < len(tags) for some, tags in zip(told, given, strict=True))
+    if partial:
+        missing = sum(map(len, given)) - sum(map(len, told))
+        log.info("%s tokens have the tag %s: not known, so nothing is learned of it", f"{missing:,}", UNKNOWN)
     inside: Scheme | None = scheme
+    if scheme:
+        given = put_outside(sentences, scheme, typed=is_typed(told))
+    elif seem_spans(told):
+        log.warning(
+            "most tags look like spans, but spell none of B-X, I-X, E-X, S-X and O (nor M, L, U): they are "
+            "learned and counted one by one"
+        )
     if scheme and encoding != "given" and not partial:
         inside = "BMES" if scheme == "BMES" and encoding == "BIOES" else encoding
     if scheme and inside and not partial:
-        slips = sum(not obeys(tags, scheme) for tags in given)
+        slips = [one.location for one, tags in zip(sentences, given, strict=True) if not obeys(tags, scheme)]
         if slips:
-            log.warning("%s sentences have tags that do not spell %s; read as conlleval does", slips, scheme)
+            log.warning(
+                "%d sentences have tags that do not spell %s; read as conlleval does (%s)",
+                len(slips),
+                scheme,
+                some_of(slips),
+            )
         given = [tuple(convert(tags, inside)) for tags in given]
     names = sorted({tag for tags in given for tag in tags} - {UNKNOWN})
     if not names:
@@ -105,3 +164,40 @@ def spell_labels(sentences: Sequence[Sentence], encoding: Encoding) -> tuple[Lab
     numbers = {name: number for number, name in enumerate(names)} | {UNKNOWN: UNKNOWN_TAG}
     tags = np.array([numbers[tag] for tags in given for tag in tags], np.int32)
     return Labels(tuple(names), scheme, inside), tags
+
+
+def put_outside(sentences: Sequence[Sentence], scheme: str, *, typed: bool) -> list[tuple[str, ...]]:
+    """The tags of sentences that spell spans, those that spell nothing as `O`; these are told.
+
+    Args:
+        typed: whether the prefixes have a type.
+    """
+    strays: dict[str, str] = {}  # the first of each
+    count = 0
+    given = []
+    for sentence in sentences:
+        if any(is_stray(tag, typed=typed) and tag != UNKNOWN for tag in set(sentence.tags)):
+            tags = []
+            for t, tag in enumerate(sentence.tags):
+                stray = tag != UNKNOWN and is_stray(tag, typed=typed)
+                count += stray
+                if stray:
+                    strays.setdefault(tag, sentence.locate(t))
+                tags.append(OUTSIDE if stray else tag)
+            given.append(tuple(tags))
+        else:
+            given.append(sentence.tags)
+    if strays:
+        log.warning(
+            "%d tags spell no %s and count as %s: %s",
+            count,
+            scheme,
+            OUTSIDE,
+            some_of([f"{tag} ({where})" for tag, where in strays.items()]),
+        )
+    return given
+
+
+def some_of(items: Sequence[str]) -> str:
+    """The first few."""
+    return ", ".join(items[:SOME]) + (", …" if len(items) > SOME else "")

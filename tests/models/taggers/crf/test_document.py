@@ -1,11 +1,14 @@
 """What the rest of a document says of a word: by hand, and what a CRF makes of it."""
 
 from pathlib import Path
+from typing import Literal
+
+import pytest
 
 from langue.corpus.tagged import Sentence
 from langue.models.family import TaggedData
 from langue.models.taggers.crf import CRFConfig, estimate, load
-from langue.models.taggers.crf.document import ELSEWHERE, elsewhere
+from langue.models.taggers.crf.document import ELSEWHERE, elsewhere, hide_documents
 
 TEXT = (
     "HENMAN WINS IN LONDON",
@@ -85,3 +88,27 @@ def test_a_name_is_known_by_its_document(tmp_path: Path) -> None:
         assert tagger.tag([people[1]]) == [model.tag(people)[1]]
         assert tagger.tag([places[1], people[1]]) == [model.tag(places)[1], model.tag(people)[1]]
         assert tagger.best(people[1], 1)[0][1] == model.tag(people)[1]
+
+
+def test_half_of_the_documents_are_hidden() -> None:
+    sentences = [one for n in range(9) for one in document(f"a {n}", f"b {n}")]
+    for seed in range(4):
+        told = [bool(one.document) for one in hide_documents(sentences, seed)]
+        assert told[::2] == told[1::2]  # a document whole
+        assert [told[i] + told[i + 2] for i in range(0, 16, 4)] == [1] * 4  # one of each two
+    assert hide_documents(sentences, 1) != hide_documents(sentences, 2)
+    alone = [Sentence((("a",),)), Sentence((("b",),))]
+    assert hide_documents(alone, 0) == alone
+    single = hide_documents(document("a", "b", "c"), 0)
+    assert [bool(one.document) for one in single] == [True, False, True]
+    assert [one.columns for one in single] == [one.columns for one in document("a", "b", "c")]
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_a_model_of_documents_tags_a_sentence_alone(passes: Literal[1, 2]) -> None:
+    """A document says nothing of punctuation, which says much there: alone, it must be known by itself."""
+    texts, tags = ("Tim Xan left ;", "a dog ran (", "no ; ("), ("N N V P", "D N V P", "D P P")
+    training = [one for _ in range(10) for one in document(*texts, tags=tags)]
+    model = estimate(CRFConfig(passes=passes), TaggedData(("word",), training))
+    for sentences in (document(*texts), [one._replace(document=()) for one in document(*texts)]):
+        assert model.tag(sentences) == [tuple(line.split()) for line in tags]

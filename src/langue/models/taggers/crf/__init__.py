@@ -33,7 +33,7 @@ class CRFConfig(Config, frozen=True):
     minimum_count: PositiveInt = 1  # occurrences of an attribute that is kept
     all_possible_states: bool = False  # weights also for attributes and tags never seen together
     all_possible_transitions: bool = False  # and for tags never seen side by side
-    seed: int = 0  # of SGD's order
+    seed: int = 0  # of the documents hidden, and of SGD's order
 
     def check(self) -> None:
         if self.algorithm == "sgd" and self.l1:
@@ -45,9 +45,10 @@ def estimate(config: CRFConfig, data: TaggedData) -> Tagger:
         from langue.models.taggers.crf.passes import train_twice
 
         return train_twice(config, *data)
+    from langue.models.taggers.crf.document import hide_documents
     from langue.models.taggers.crf.train import train
 
-    return train(config, *data)
+    return train(config, data.columns, hide_documents(data.sentences, config.seed))
 
 
 def load(folder: Path, config: CRFConfig, vocabulary: Vocabulary | None = None) -> Tagger:

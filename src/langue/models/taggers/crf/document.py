@@ -4,6 +4,9 @@ A name that is ambiguous where it stands is often plain elsewhere ("Tim Henman" 
 "Henman", and "HENMAN" in a headline), so a model of sentences gains by looking there (Chieu and Ng 2003,
 "global features"; Ratinov and Roth 2009, "context aggregation"). Nothing here is of more than one
 document, and a sentence that stands alone has none of it. Words are numbers, as in `features`.
+
+A model that never met a sentence alone would lean on what its document says and miss it in use, so half
+of the documents of a training file are hidden (`hide_documents`).
 """
 
 from collections.abc import Sequence
@@ -13,6 +16,7 @@ import numpy as np
 
 from langue.base.arrays import Array
 from langue.base.compiled import njit
+from langue.base.seeds import generator
 from langue.corpus.tagged import Columns, Sentence
 from langue.inference.chain import offsets_of
 
@@ -57,6 +61,23 @@ def documents_of(
             index = [columns[0] for columns in sentence.document].index(sentence.words)
         indices.append((number, index))
     return documents, indices
+
+
+def hide_documents(sentences: Sequence[Sentence], seed: int) -> list[Sentence]:
+    """The sentences for training, half of the documents hidden: one of each two neighbors in the file, by
+    chance; of a single document, every other sentence. What was hidden stands alone."""
+    numbers: dict[int, int] = {}
+    for one in sentences:
+        if one.document:
+            numbers.setdefault(id(one.document), len(numbers))
+    pairs = np.arange(len(numbers) // 2)
+    hidden = set((2 * pairs + generator(seed, "hidden documents").integers(2, size=len(pairs))).tolist())
+    return [
+        one._replace(document=())
+        if one.document and (index % 2 if len(numbers) == 1 else numbers[id(one.document)] in hidden)
+        else one
+        for index, one in enumerate(sentences)
+    ]
 
 
 def elsewhere(sentences: Sequence[Sentence]) -> list[Column]:

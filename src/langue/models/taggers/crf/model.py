@@ -68,6 +68,8 @@ class CRF(Tagger):
         self.theta = theta
         self.names = labels
         self.labels = labels.names
+        self.outer = labels.outer()
+        self.scheme = labels.scheme
         self.columns = extractor.columns
         self.chain = chain_of(features, theta, fixed)
 
@@ -90,11 +92,12 @@ class CRF(Tagger):
     def best(self, sentence: Sentence, n: int) -> list[tuple[float, tuple[str, ...]]]:
         ((unary, offsets),) = self._score_groups([sentence])
         log_z = float(log_partition(self.chain, unary, offsets)[0])
-        ranked = n_best(self.chain, unary, n)
-        return [
-            (float(score) - log_z, self.names.tags(states))
-            for states, score in zip(ranked.states, ranked.scores, strict=True)
-        ]
+
+        def rank(n: int) -> list[tuple[float, Array]]:
+            ranked = n_best(self.chain, unary, n)
+            return list(zip((ranked.scores - log_z).tolist(), ranked.states, strict=True))
+
+        return self.names.merge(rank, n, constraints=not np.isfinite(self.chain.transition).all())
 
     def strongest(self, top: int) -> list[Weight]:
         P = len(self.features.labels)

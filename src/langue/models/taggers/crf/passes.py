@@ -21,7 +21,7 @@ from langue.base.progress import log
 from langue.base.stop import Stop
 from langue.corpus.schemes import OUTSIDE, Span, convert, spans
 from langue.corpus.tagged import Columns, Sentence, unit_of
-from langue.models.taggers.crf.document import documents_of
+from langue.models.taggers.crf.document import documents_of, hide_documents
 from langue.models.taggers.crf.model import CRF
 from langue.models.taggers.crf.templates import default_templates
 from langue.models.taggers.crf.train import train
@@ -56,6 +56,8 @@ class TwoPasses(Tagger):
         self.second = second
         self.columns = first.columns
         self.labels = second.labels
+        self.outer = second.outer
+        self.scheme = second.scheme
 
     def tag(self, sentences: Sequence[Sentence]) -> list[tuple[str, ...]]:
         return self.second.tag(with_predictions(self.first, sentences))
@@ -99,7 +101,8 @@ def train_twice(
     clash = sorted(set(columns) & set(ADDED))
     if clash:
         raise LangueError(f"passes = 2 makes a column {clash[0]} of its own; name that of the data otherwise")
-    fold_of = _folds(sentences)
+    fold_of = _folds(sentences)  # before documents are hidden: none is in two folds
+    sentences = hide_documents(sentences, config.seed)
     templates = config.templates or default_templates(unit_of(sentences), columns)
     config = msgspec.structs.replace(config, templates=templates)
     with Stop() as stop:

@@ -102,12 +102,17 @@ def _suffix(length: int, word: str) -> str | None:
     return word[-length:] if len(word) > length else None
 
 
+def _always(word: str) -> str:
+    """A function by name: a lambda could not be pickled with the model that has it."""
+    return ""
+
+
 FUNCTIONS: dict[str, Function] = {
     "lower": str.lower,
     "shape": shape,
     "short": short_shape,
     "class": character_class,
-    "TRUE": lambda word: "",
+    "TRUE": _always,
     **{f"prefix{length}": partial(_prefix, length) for length in range(1, 8)},
     **{f"suffix{length}": partial(_suffix, length) for length in range(1, 8)},
 }

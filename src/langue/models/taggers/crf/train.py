@@ -88,7 +88,9 @@ def _estimate(config: "CRFConfig", objective: Objective) -> Float64Array:
             )
     if stop.asked and last.number < 2:  # after one step weights are nothing but counts
         raise Interrupted("interrupted before there were weights to keep; nothing was written")
-    log.info("%d steps, loss %.2f", last.number, last.loss)
+    ended = "converged" if last.number < config.iterations else "the limit of iterations, not converged"
+    told = config.algorithm == "lbfgs" and not stop.asked
+    log.info("%d steps, loss %.2f%s", last.number, last.loss, f": {ended}" if told else "")
     return last.theta
 
 
