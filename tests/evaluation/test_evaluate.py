@@ -119,6 +119,15 @@ def test_scores_carry_the_bytes_of_every_token(small_models: dict[str, Path]) ->
     assert score.bits_per_byte == pytest.approx(score.total_bits / len(data))
 
 
+@pytest.mark.parametrize("text", ["魑", "🙂", "é魑魅 ok"])
+def test_bytes_of_half_a_character_are_shown_as_bytes(small_models: dict[str, Path], text: str) -> None:
+    score = langue.CausalModel.load(small_models["trigram"]).score(text)
+    shown = "\n".join([*score.token_rows(), str(score.to_json(per_token=True))])
+    assert "\ufffd" not in shown
+    half = rf"\x{text.encode()[-1]:02x}"
+    assert text.isascii() or text.endswith("ok") or any(half in row for row in score.token_rows())
+
+
 def test_a_closed_vocabulary_has_a_perplexity_and_no_bits_per_byte(small_text: Path, tmp_path: Path) -> None:
     langue.prepare(small_text, tmp_path / "store", kind="whitespace", documents="blank-line")
     langue.train("ngram", tmp_path / "store", tmp_path / "model", order=2)
