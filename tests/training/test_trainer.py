@@ -290,7 +290,8 @@ def test_tensorboard_is_an_extra(
 def test_tensorboard_shows_what_the_metrics_hold(trained: Callable[..., ModelFolder], tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    trained("steps=4", "log_every=2", "tensorboard=true", "keep_run=true")
-    board = EventAccumulator(str(tmp_path / "model.run" / "tensorboard")).Reload()
+    model = trained("steps=4", "log_every=2", "tensorboard=true")
+    assert not (tmp_path / "model.run").exists()
+    board = EventAccumulator(str(model.path / "tensorboard")).Reload()
     assert [event.step for event in board.Scalars("loss")] == [2, 4]
     assert {"validation", "learning_rate", "gradient_norms/h.0"} <= set(board.Tags()["scalars"])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from langue.base.errors import LangueError
+from langue.base.wording import counted
 from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
 from langue.evaluation.documents import Documents
 from langue.evaluation.evaluate import Evaluation, evaluate
@@ -85,8 +86,8 @@ class Comparison:
         evaluations = [row.evaluation for row in self.rows]
         first = evaluations[0]
         lines = [
-            f"measured on {len(first.scores.bits):,} documents, {int(first.scores.bytes.sum()):,} bytes "
-            f"({first.normalization}): {first.cut}",
+            f"measured on {counted(len(first.scores.bits), 'document')}, "
+            f"{int(first.scores.bytes.sum()):,} bytes ({first.normalization}): {first.cut}",
             "bits/byte compares all models, whatever their tokenizers",
         ]
         alike: dict[str, list[str]] = {}

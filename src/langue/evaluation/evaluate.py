@@ -15,6 +15,7 @@ from langue.base.arrays import Float64Array, Int64Array
 from langue.base.errors import LangueError, Unsupported
 from langue.base.groups import group_by_size
 from langue.base.progress import bar
+from langue.base.wording import counted
 from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
 from langue.evaluation.checks import DOCUMENTS as CHECKED
 from langue.evaluation.checks import Check
@@ -126,7 +127,7 @@ class Evaluation:
         if self.word_perplexity is not None:
             lines.append(f"                 {self.word_perplexity:.4f} a word")
         lines.append(
-            f"measured on      {len(self.scores.bits):,} documents, {self.scores.tokens:,} tokens, "
+            f"measured on      {counted(len(self.scores.bits), 'document')}, {self.scores.tokens:,} tokens, "
             f"{int(self.scores.bytes.sum()):,} bytes ({self.normalization})"
         )
         lines.append(f"                 {self.cut}")

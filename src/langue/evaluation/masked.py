@@ -18,6 +18,7 @@ from langue.base.arrays import Array, Float64Array, Ids
 from langue.base.errors import LangueError
 from langue.base.progress import bar
 from langue.base.seeds import generator
+from langue.base.wording import counted
 from langue.evaluation.bootstrap import Ratio, ratio
 from langue.evaluation.checks import Check, check_masked
 from langue.evaluation.documents import Documents, split_of
@@ -104,8 +105,8 @@ class MaskedEvaluation:
         if self.replaced:
             lines.append(f"told replaced    {self.replaced}")
         lines += [
-            f"measured on      {self.documents:,} documents, {self.tokens:,} tokens, {self.hidden:,} of them "
-            "hidden in whole words, the same for every model of this tokenizer",
+            f"measured on      {counted(self.documents, 'document')}, {self.tokens:,} tokens, "
+            f"{self.hidden:,} of them hidden in whole words, the same for every model of this tokenizer",
             f"window           {self.window} tokens",
             f"bits per byte    {WHY_NOT}",
         ]

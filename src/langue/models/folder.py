@@ -4,6 +4,7 @@ model.json       family, configuration, fingerprints, what was measured; size an
 tokenizer.json   the tokenizer it was trained with; a tagger that reads words has none
 README.md        a model card, written above this layer from what is in model.json
 metrics.jsonl    what was measured while it was trained by gradient, a line at a time
+tensorboard/     the same for TensorBoard, where the training was to write it
 …                weights or tables, written by the family itself
 """
 
@@ -42,6 +43,7 @@ from langue.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
 DESCRIPTION = "model.json"
+BOARD = "tensorboard"  # a log of its own making beside the metrics
 RENAMED = {"normalisation": "normalization"}  # keys of an earlier version
 DType = Literal["float32", "bfloat16", "float16"]
 
@@ -177,7 +179,7 @@ def save(
         store: fingerprint of the token store it was trained on.
         data: of a model trained on labeled data, what is told of the file.
         card: text of `README.md`.
-        metrics: the JSON lines of its training, which are copied.
+        metrics: the JSON lines of its training, which are copied, with a log of TensorBoard beside them.
 
     Raises:
         LangueError: the folder exists (and not `overwrite`), or the disk refuses.
@@ -188,6 +190,8 @@ def save(
             shutil.copyfile(preprocessing.tokenizer, folder / TOKENIZER)
         if metrics is not None:
             shutil.copyfile(metrics, folder / metrics.name)
+            if (board := metrics.with_name(BOARD)).is_dir():
+                shutil.copytree(board, folder / BOARD)
         (folder / "README.md").write_text(card, encoding="utf-8")
         description = Description(
             format=FORMAT,

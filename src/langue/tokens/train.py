@@ -262,12 +262,12 @@ def _words(size: int, frequency: int, texts: list[str]) -> HFTokenizer:
 
 def _characters_of(counts: Counter[str], words: Set[str]) -> Counter[str]:
     """How often each character of more than a byte stands in some words of several characters."""
-    found: Counter[str] = Counter()
+    result: Counter[str] = Counter()
     for word in words:
         for character in word if len(word) > 1 else "":
             if not character.isascii():
-                found[character] += counts[word]
-    return found
+                result[character] += counts[word]
+    return result
 
 
 def _words_of(texts: list[str], splitter: Any) -> Iterator[str]:

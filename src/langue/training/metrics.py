@@ -15,6 +15,7 @@ from torch import nn
 from langue.base.errors import MissingExtra
 from langue.base.files import atomic_file
 from langue.base.progress import log
+from langue.models.folder import BOARD
 from langue.nn.device import peak_flops
 from langue.protocols import Masked
 from langue.training.tensors import full_tensor
@@ -86,7 +87,7 @@ class Metrics:
     """
 
     def __init__(self, path: Path, *, after: int, tensorboard: bool = False) -> None:
-        self._board = _tensorboard(path.parent / "tensorboard", after) if tensorboard else None
+        self._board = _tensorboard(path.with_name(BOARD), after) if tensorboard else None
         kept = b"".join(_lines_until(path, after)) if path.exists() else b""
         with atomic_file(path) as file:
             file.write(kept)

@@ -55,6 +55,11 @@ class Mixture(Causal):
         self.window: int | None = narrowest.window if narrowest else None
         self.stride: int | None = narrowest.stride if narrowest else None
 
+    @property
+    def learned(self) -> dict[str, list[float]]:
+        """What `model.json` keeps among the figures of the training."""
+        return {"weights": [round(weight, 6) for weight in self.weights.tolist()]}
+
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         several = [model.log_probs(sequences) for model in self.models]
         return [mixed(np.stack(logs), self.weights) for logs in zip(*several, strict=True)]
