@@ -67,7 +67,7 @@ class Difference:
         return f"{self.better} or {self.worse}? can't tell ({shown})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Models from best to worst; those without bits per byte stand below, by the tokenizer they share."""
 
@@ -102,6 +102,10 @@ class Comparison:
             if evaluation.bits_per_byte is None
         ]
         return lines
+
+    def __repr__(self) -> str:
+        """As it is printed: a notebook shows this, and the arrays are of every document."""
+        return str(self)
 
     def __str__(self) -> str:
         from rich.cells import cell_len

@@ -38,7 +38,7 @@ class Scores:
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """A model measured on documents."""
 
@@ -111,6 +111,10 @@ class Evaluation:
             "seconds": round(self.scores.seconds, 3),
             "checks": [check._asdict() for check in self.checks],
         }
+
+    def __repr__(self) -> str:
+        """As it is printed: a notebook shows this, and the arrays are of every document."""
+        return str(self)
 
     def __str__(self) -> str:
         lines = []

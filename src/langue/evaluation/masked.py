@@ -9,7 +9,7 @@ text and nothing else; a model that reads from left to right is measured in bits
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -130,6 +130,7 @@ def evaluate_masked(
         LangueError: there are none.
     """
     split = split_of(documents, folder.tokenizer, folder.normalization, folder.preprocessing.fingerprint)
+    split = replace(split, folder=split.folder or folder.path)  # whose tokenizer is that of its ids
     return _evaluation(folder, split, folder.tokenizer, check=check)
 
 
