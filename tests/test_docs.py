@@ -54,12 +54,12 @@ def test_pages_print_what_they_say(page: str, tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "docs/kenlm.md", "docs/python.md"])
 def test_the_code_of_pages_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    lay_out_what_pages_speak_of()
+    lay_out_what_pages_speak_of(readme=page.startswith("README"))
     exec(compile(code_of(ROOT / page), page, "exec"), {})
 
 
-def lay_out_what_pages_speak_of() -> None:
-    """A text, a folder of novels, and the model `gpt` that the READMEs train on the command line."""
+def lay_out_what_pages_speak_of(*, readme: bool) -> None:
+    """A text and a folder of novels; for a README what its commands above the code have made."""
     with gzip.open(sample_path("english"), "rt", encoding="utf-8") as file:
         text = file.read(100_000)
     Path("text").write_text(text, encoding="utf-8")
@@ -67,8 +67,9 @@ def lay_out_what_pages_speak_of() -> None:
         Path(folder).mkdir()
         for number, chapter in enumerate(text[start : start + 1_000] for start in range(0, len(text), 1_000)):
             Path(folder, f"{number}.txt").write_text(chapter, encoding="utf-8")
-    langue.prepare("novels", "earlier", vocabulary=600)
-    langue.train("ngram", "earlier", "gpt", order=1)  # any model folder will do: `compare` asks for no family
+    if readme:
+        langue.prepare("novels", "store", vocabulary=600)
+        langue.train("ngram", "store", "kn5", order=1)
 
 
 @pytest.mark.slow
@@ -112,3 +113,53 @@ def test_the_page_of_settings_is_up_to_date() -> None:
         "> docs/settings.md"
     )
     assert written == settings_page(), f"the settings have changed; write the page anew: {command}"
+
+
+TYPED = [*PAGES, *sorted((ROOT / "recipes").glob("*.toml"))]
+COMMAND = re.compile(r"\blangue (?!\d)([a-z]+)((?: +[^`#|\n]+)?)")
+
+
+def commands_of(page: Path) -> Iterator[tuple[str, list[str]]]:
+    """Each verb that a page or recipe calls, in a block of commands or in backticks, with its options."""
+    for line in page.read_text(encoding="utf-8").splitlines():
+        block = line.startswith(("    langue ", "#   langue "))
+        for part in [line] if block else re.findall(r"`(langue [^`]*)`", line):
+            for verb, rest in COMMAND.findall(part):
+                yield verb, re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest)
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, *sorted((ROOT / "recipes").glob("*.toml"))], ids=lambda page: page.name
+)
+def test_commands_of_pages_have_the_options_that_they_are_given(page: Path) -> None:
+    import typer
+
+    from langue.cli import app
+
+    verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for verb, options in commands_of(page):
+        assert verb in verbs, f"langue {verb}"
+        known = {name for parameter in verbs[verb].params for name in parameter.opts} | {"--help"}
+        assert set(options) <= known, f"langue {verb} {options}"
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_a_readme_names_every_verb(name: str) -> None:
+    from langue.cli import VERBS
+
+    page = (ROOT / name).read_text(encoding="utf-8")
+    assert [verb.NAME for verb in VERBS if f"langue {verb.NAME}" not in page and verb.NAME != "demo"] == []
+
+
+def test_both_readmes_lead_to_the_same_pages() -> None:
+    links = [
+        set(re.findall(r"\]\((?!README)([^)#]+)", (ROOT / name).read_text(encoding="utf-8")))
+        for name in ("README.md", "README.zh-CN.md")
+    ]
+    assert links[0] <= links[1]
+
+
+def test_chinese_paragraphs_stand_in_one_line() -> None:
+    """A line end within one is shown as a blank."""
+    text = re.sub(r"```.*?```", "", (ROOT / "README.zh-CN.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert re.findall(r"[\u4e00-\u9fff，。；、：]\n[\u4e00-\u9fff`]", text) == []

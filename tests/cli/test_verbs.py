@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,70 @@ def test_version_and_help(langue: Any) -> None:
         assert verb in langue("--help")
         assert "--json" in langue(verb, "--help")
         assert "--quiet" in langue(verb, "--help")
+
+
+def test_info_shows_lists_and_what_a_mixture_learned(langue: Any, small_store: Path, tmp_path: Path) -> None:
+    for name, settings in (("a", ["order=3", "prune=[0, 0, 1]"]), ("b", ["order=1"])):
+        assignments = [part for setting in settings for part in ("--set", setting)]
+        langue("train", "ngram", small_store, "-o", tmp_path / name, *assignments)
+    pruned = langue("info", tmp_path / "a")
+    assert re.search(r"config\.prune +\[0, 0, 1\]", pruned)
+    assert not re.search(r" None$", pruned, re.MULTILINE)
+    parts = json.dumps([str(tmp_path / "a"), str(tmp_path / "b")])
+    langue("train", "mixture", small_store, "-o", tmp_path / "mixed", "--set", f"models={parts}")
+    shown = langue("info", tmp_path / "mixed")
+    assert re.search(r"measured\.weights +\[[\d.e-]+, [\d.e-]+\]", shown)
+    weights = json.loads(langue("info", tmp_path / "mixed", "--json"))["measured"]["weights"]
+    assert sum(weights) == pytest.approx(1, abs=1e-5)
+    compared = json.loads(langue("compare", tmp_path / "mixed", "--on", small_store, "--json"))
+    whole = sum(path.stat().st_size for path in (tmp_path / "mixed").rglob("*") if path.is_file())
+    assert compared["models"][0]["disk_bytes"] == whole
+
+
+def test_the_card_of_a_model_says_what_it_has_seen(langue: Any, small_store: Path, tmp_path: Path) -> None:
+    small = ("layers=1", "width=16", "heads=1", "context=16", "batch_tokens=64", "steps=3")
+    assignments = [part for setting in small for part in ("--set", setting)]
+    langue("train", "gpt2", small_store, "-o", tmp_path / "gpt", *assignments)
+    seen = json.loads(langue("info", tmp_path / "gpt", "--json"))["measured"]["tokens"]
+    card = (tmp_path / "gpt" / "README.md").read_text()
+    assert f"3 steps, {seen:,} tokens of a text of" in card
+    langue("train", "ngram", small_store, "-o", tmp_path / "kn")
+    train = json.loads(langue("info", small_store, "--json"))["splits"]["train"]
+    assert (
+        f"all of {train['documents']:,} documents: {train['tokens']:,} tokens"
+        in (tmp_path / "kn" / "README.md").read_text()
+    )
+
+
+def test_what_is_counted_is_said_in_words(langue: Any, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("".join(f"one line of words {n}\n" for n in range(60)))
+    (tmp_path / "one").write_text("one line\n")
+    report = langue(
+        "prepare", tmp_path / "text", "-o", tmp_path / "s", "--documents", "line",
+        "--set", "valid_fraction=0", "--set", "test_fraction=0.2",
+    )  # fmt: skip
+    assert "read       1 file, 60 documents" in report
+    assert re.search(r"^valid +none$", report, re.MULTILINE)
+    langue("train", "ngram", tmp_path / "s", "-o", tmp_path / "kn", "--set", "order=2")
+    langue("train", "infinigram", tmp_path / "s", "-o", tmp_path / "inf")
+    assert "1 document, " in langue("evaluate", tmp_path / "kn", tmp_path / "one")
+    assert "measured on 1 document, " in langue("compare", tmp_path / "kn", "--on", tmp_path / "one")
+    assert langue("find", tmp_path / "inf", "words 1\n", "--limit", "0").count("0 times in 0 documents") == 1
+
+
+def test_counting_a_text_says_how_it_is_read(
+    langue: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "text").write_text("the king is dead\nlong live the king\n")
+    with caplog.at_level("INFO", "langue"):
+        langue("train", "ngram", tmp_path / "text", "-o", tmp_path / "kn", "--set", "order=2")
+    assert "a sentence a line" in caplog.text and "no bits per byte" in caplog.text
+
+
+def test_a_list_that_is_asked_for_is_spelled_in_the_message(
+    small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "ngram", str(small_store), "-o", str(tmp_path / "m")]
+    for typed in ("0 0 1", "0,0,1"):
+        assert cli.run([*command, "--set", f"prune={typed}"]) == 2
+        assert "write [0, 0, 1]" in capsys.readouterr().err

@@ -73,6 +73,9 @@ def assert_like(found: Any, expected: Any, where: str, *, close: float = CLOSE) 
         assert near, f"{where}: {found}, not {expected}"
     else:
         expected = figures.RENAMED.get(expected, expected) if isinstance(expected, str) else expected
+        if where.endswith((", greedy", ", sampled", ", beam")) and isinstance(found, str):
+            # Words between blanks have theirs before them now, not behind.
+            found, expected = found.split(), str(expected).split()
         assert found == expected, f"{where}: {found!r}, not {expected!r}"
 
 
@@ -111,8 +114,11 @@ def test_a_recipe_still_reads(path: Path, data: Path) -> None:
 def test_an_arpa_file_gives_the_model_it_gave(data: Path) -> None:
     import_model(DATA / "texts" / "lines.arpa", data / "model")
     expected = EXPECTED["models"]["ngram-arpa"]
-    # It says now that it reads a sentence a line, and is measured so; before, text was cut into passages.
-    assert_like(figures.of_model(data / "model"), without(expected, "on", "evaluation"), "texts/lines.arpa")
+    # It says now that it reads a sentence a line, and is measured and continued so; before, text was cut into
+    # passages, and went on past the end of a line.
+    changed = ("on", "evaluation", "greedy", "sampled", "beam", "next")
+    now = without(figures.of_model(data / "model"), *changed)
+    assert_like(now, without(expected, *changed), "texts/lines.arpa")
 
 
 def without(table: dict[str, Any], *keys: str) -> dict[str, Any]:

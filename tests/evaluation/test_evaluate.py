@@ -95,6 +95,42 @@ def test_a_text_file_is_measured_whole(small_models: dict[str, Path], tmp_path: 
     assert "no interval" in str(found)
 
 
+@pytest.mark.parametrize(
+    ("kind", "rule", "documents"), [("bpe", "line", 30), ("whitespace", "line", 30), ("bpe", "blank-line", 3)]
+)
+@pytest.mark.parametrize("family", ["ngram", "bert"])
+def test_a_text_is_cut_as_the_training_text_was(
+    kind: str, rule: str, documents: int, family: str, tmp_path: Path
+) -> None:
+    """So that `evaluate` on a text, and the sum of `score` over its documents, are one figure."""
+    lines = [f"headline {n} of the day: {n % 7} kings" + "\n" * (n % 10 == 9) for n in range(30)]
+    text = tmp_path / "text"
+    text.write_text("\n".join(lines) + "\n")
+    langue.prepare(
+        text, tmp_path / "store", documents=rule, kind=kind, valid=[text], test=[text], vocabulary=300
+    )  # fmt: skip
+    small = {"layers": 1, "width": 16, "heads": 1, "context": 16, "batch_tokens": 64, "steps": 2}
+    model = langue.train(
+        family, tmp_path / "store", tmp_path / "model", **({"order": 3} if family == "ngram" else small)
+    )  # fmt: skip
+    stored, measured = langue.evaluate(model, tmp_path / "store"), langue.evaluate(model, text)
+    if not isinstance(model, langue.CausalModel):
+        assert measured.to_json()["documents"] == stored.to_json()["documents"] == documents
+        return
+    assert len(measured.scores.bits) == documents
+    assert measured.total_bits == pytest.approx(stored.total_bits, rel=1e-6)
+    pieces = "\n".join(lines).split("\n" if rule == "line" else "\n\n")
+    scores = model.score_all([piece.strip("\n") for piece in pieces if piece.strip()])
+    assert sum(score.total_bits for score in scores) == pytest.approx(measured.total_bits, rel=1e-6)
+
+
+def test_a_notebook_shows_what_is_printed(small_models: dict[str, Path], small_store: Path) -> None:
+    evaluation = langue.evaluate(small_models["trigram"], small_store)
+    comparison = langue.compare([small_models["trigram"]], on=small_store)
+    assert (repr(evaluation), repr(comparison)) == (str(evaluation), str(comparison))
+    assert "array(" not in repr(evaluation) + repr(comparison)
+
+
 def test_the_bytes_are_those_of_the_text_whatever_the_tokenizer(small_text: Path, tmp_path: Path) -> None:
     sizes = set()
     for kind in ("bytes", "chars", "words"):
@@ -117,6 +153,15 @@ def test_scores_carry_the_bytes_of_every_token(small_models: dict[str, Path]) ->
     assert score.spans[-1].tolist() == [len(data), len(data)]
     assert score.total_bits == pytest.approx(score.bits.sum())
     assert score.bits_per_byte == pytest.approx(score.total_bits / len(data))
+
+
+@pytest.mark.parametrize("text", ["魑", "🙂", "é魑魅 ok"])
+def test_bytes_of_half_a_character_are_shown_as_bytes(small_models: dict[str, Path], text: str) -> None:
+    score = langue.CausalModel.load(small_models["trigram"]).score(text)
+    shown = "\n".join([*score.token_rows(), str(score.to_json(per_token=True))])
+    assert "\ufffd" not in shown
+    half = rf"\x{text.encode()[-1]:02x}"
+    assert text.isascii() or text.endswith("ok") or any(half in row for row in score.token_rows())
 
 
 def test_a_closed_vocabulary_has_a_perplexity_and_no_bits_per_byte(small_text: Path, tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """Writing text: stop strings, ends, streaming, and no broken character ever."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import langue
 from langue.base.arrays import Floats, Ids
 from langue.generation.generate import generate, next_tokens
 from langue.generation.sample import Sampling
@@ -121,3 +123,65 @@ def test_next_tokens_shows_white_space_bytes_and_the_end() -> None:
     assert shown["\\n"] == pytest.approx(1 / BYTES.vocab_size)
     assert "<eos>" in shown
     assert "\\xff" in shown
+
+
+KINGS = "the king is dead\nthe queen is dead\nthe king is alive\n"
+
+
+@pytest.fixture(scope="module", params=["text", "arpa", "line", "line of several", "file"])
+def of_words(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """A model of the words of three lines, trained from the text, imported, or over a store."""
+    folder = tmp_path_factory.mktemp("words")
+    text, model = folder / "text", folder / "model"
+    text.write_text(KINGS * 4)
+    if request.param in ("text", "arpa"):
+        langue.train("ngram", text, model, order=3)
+        if request.param == "arpa":
+            langue.export_model(model, folder / "a.arpa")
+            model = langue.import_model(folder / "a.arpa", folder / "again").path
+    else:
+        langue.prepare(
+            text, folder / "store", kind="whitespace", documents=request.param.split()[0], valid=[text],
+            test=[text],
+        )  # fmt: skip
+        if " " in request.param:  # as a model of several others, one by gradient
+            langue.train("ngram", folder / "store", folder / "a", order=3)
+            langue.train("markov", folder / "store", folder / "b", order=2)
+            parts = [str(folder / "a"), str(folder / "b")]
+            langue.train("mixture", folder / "store", model, models=parts)
+        else:
+            langue.train("ngram", folder / "store", model, order=3)
+    return request.param, model
+
+
+def test_a_model_of_lines_ends_with_its_line_and_one_of_a_stream_goes_on(of_words: tuple[str, Path]) -> None:
+    cut, path = of_words
+    model = langue.CausalModel.load(path)
+    lines = set(KINGS.splitlines())
+    for seed in range(8):
+        written = model.generate("the king", seed=seed, max_tokens=30, top_k=1)
+        assert written.text.startswith(" is ")  # a blank stands between prompt and text
+        if cut == "file":
+            assert written.finished == "length" and "\n" in written.text
+        else:
+            assert (written.finished, "the king" + written.text in lines) == ("eos", True)
+    assert model.generate("the king ", temperature=0).text.startswith("is ")
+    assert model.generate("", temperature=0, max_tokens=2).text == "the king"
+    (best, *_) = model.beam_search("the king", num_beams=2, max_tokens=10)
+    assert best.text.startswith(" is ") and not best.text.endswith((" ", "\n"))
+    assert best.finished == ("length" if cut == "file" else "eos")
+
+
+def test_after_the_end_of_a_line_a_line_begins(of_words: tuple[str, Path]) -> None:
+    cut, path = of_words
+    model = langue.CausalModel.load(path)
+    begin, after = model.next_tokens(""), model.next_tokens("the king is dead\n")
+    assert cut == "file" or after == begin
+    if cut != "file":
+        text = "the king is dead\nthe queen"
+        assert model.next_tokens(text) == model.next_tokens("the queen")
+        assert model.generate(text, temperature=0).text == " is dead"
+        lines = [model.score(line) for line in KINGS.splitlines()]
+        whole = model.score(KINGS)
+        assert whole.total_bits == pytest.approx(sum(line.total_bits for line in lines), rel=1e-6)
+        assert len(whole.bits) == sum(len(line.bits) for line in lines) == len(whole.tokens)

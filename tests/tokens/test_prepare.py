@@ -79,7 +79,7 @@ def test_dropped_documents_are_written_out(tmp_path: Path) -> None:
     )
     rows = [json.loads(line) for line in (tmp_path / "dropped.jsonl").read_text().splitlines()]
     assert [(row["text"], row["reason"]) for row in rows] == [(LINES[3], "duplicate")]
-    assert "dropped    duplicate: 1 documents" in str(report)
+    assert "dropped    duplicate: 1 document" in str(report)
     assert report.to_json()["dropped"]["duplicate"]["documents"] == 1
 
 

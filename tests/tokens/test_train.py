@@ -1,5 +1,6 @@
 import gzip
 import random
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,18 @@ def test_on_a_small_text_the_vocabulary_by_default_is_nearly_the_best(
 
     best = min(bits(f"of-{size}", vocabulary=size) for size in (400, 1024))
     assert bits("by-default") < 1.02 * best
+
+
+@pytest.mark.parametrize("size", [262, 400, "auto"])
+def test_rare_words_are_spelled_in_characters_before_bytes(size: int | str) -> None:
+    pairs = "".join(f"{a}{b}q{n} " for n, (a, b) in enumerate(product("鸿蒙é🙂天", repeat=2)))
+    text = "天下大势 " * 50 + pairs
+    config = TokenizerConfig(kind="words", vocabulary=size, min_frequency=3)  # type: ignore[arg-type]
+    tokenizer = train_tokenizer(config, [text])
+    assert size == "auto" or tokenizer.vocab_size <= int(size)
+    for sample in (text, "蒙🙂鸿é", "鸿" * 40, "魑魅魍魉", "ÿ蒙"):
+        assert tokenizer.decode(tokenizer.encode(sample)) == sample
+    tokens = [tokenizer.token_bytes(id) for id in tokenizer.encode("蒙🙂鸿é蒙势")]
+    if size != 262:  # which has no room for them
+        assert [token.decode() for token in tokens] == ["蒙", "🙂", "鸿", "é", "蒙", "势"]
+    assert tokenizer.kind == "words"

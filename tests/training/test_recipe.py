@@ -6,7 +6,7 @@ import pytest
 
 from langue.base.errors import LangueError
 from langue.training import recipe
-from langue.training.recipe import own_recipes, read_data, read_recipe
+from langue.training.recipe import BUDGETS, own_recipes, read_data, read_recipe
 
 
 @pytest.mark.parametrize("name", sorted(own_recipes()))
@@ -32,6 +32,38 @@ def test_a_recipe_on_a_base_holds_only_what_differs() -> None:
     assert large.to_table()["model"]["activation"] == quick.to_table()["model"]["activation"] == "relu2"
     assert large.to_table()["model"]["width"] == 256
     assert (large.training.minutes, large.training.steps, large.training.optimizer) == (0.0, 2200, "muon")
+
+
+@pytest.mark.parametrize(
+    ("typed", "budget"),
+    [
+        ({"training.minutes": 3}, {"minutes": 3}),
+        ({"minutes": 3.5}, {"minutes": 3.5}),
+        ({"steps": 7, "minutes": 1}, {"steps": 7, "minutes": 1}),
+        ({"tokens": 10_000}, {"tokens": 10_000}),
+        ({"training.epochs": 0.5}, {"epochs": 0.5}),
+    ],
+)
+@pytest.mark.parametrize("name", ["chinese-gpt2", "shakespeare-gpt2", "ptb-lstm-small", "chinese-bert-quick"])
+def test_a_budget_that_is_typed_beats_one_of_the_recipe(
+    name: str, typed: dict[str, float], budget: dict[str, float]
+) -> None:
+    for resolved in (
+        read_recipe(name, settings=typed), read_recipe(name, [f"{key}={n}" for key, n in typed.items()])
+    ):  # fmt: skip
+        training = resolved.to_table()["training"]
+        assert {key: training[key] for key in BUDGETS if training[key]} == budget
+
+
+def test_a_budget_of_nothing_leaves_that_of_the_recipe(tmp_path: Path) -> None:
+    for typed in ({"minutes": 0}, {"learning_rate": 1.0}, {}):
+        training = read_recipe("chinese-gpt2", settings=typed).to_table()["training"]
+        assert training["epochs"] == 6
+    base = 'family = "rnn"\n[training]\nepochs = 3\nlearning_rate = 0.5\n'
+    (tmp_path / "base.toml").write_text(base)
+    (tmp_path / "on.toml").write_text('base = "base.toml"\n[training]\nminutes = 2\n')
+    training = read_recipe(str(tmp_path / "on.toml")).to_table()["training"]
+    assert (training["epochs"], training["minutes"], training["learning_rate"]) == (0, 2, 0.5)
 
 
 def test_a_wrong_name_gets_the_nearest_right_one() -> None:

@@ -25,7 +25,7 @@ from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
 from langue.base.errors import LangueError
-from langue.base.progress import log
+from langue.base.progress import is_terminal, log
 from langue.base.staging import make_file, remove, sweep
 
 PACKAGE = Path(__file__).parents[1]
@@ -79,6 +79,7 @@ class Kept(FunctionCache):
                 else None
             )
         except Exception:  # not there, or of another numba: whatever it is, compiling helps
+            _tell_waiting()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -151,6 +152,12 @@ def _tell(reason: str) -> None:
         "NUMBA_CACHE_DIR to a folder that you may write",
         reason,
     )
+
+
+@cache
+def _tell_waiting() -> None:
+    if is_terminal(sys.stderr):
+        log.info("compiling, which takes some seconds, once for this machine")
 
 
 @cache

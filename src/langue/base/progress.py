@@ -108,7 +108,7 @@ def bar(what: str, total: float | None = None) -> Iterator[Bar]:
             yield notebook
         finally:
             notebook.close()
-    elif _silent or not _is_terminal(sys.stderr):
+    elif _silent or not is_terminal(sys.stderr):
         yield _NoBar()  # and nothing is imported
     else:
         progress = _terminal_progress()
@@ -121,7 +121,7 @@ def bar(what: str, total: float | None = None) -> Iterator[Bar]:
                 progress.stop()
 
 
-def _is_terminal(stream: Any) -> bool:
+def is_terminal(stream: Any) -> bool:
     """Of a program without a console there is no stream, or one of its own making."""
     try:
         return bool(stream.isatty())

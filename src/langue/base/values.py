@@ -59,10 +59,17 @@ def check_plain(value: Any, hint: Any, where: str) -> None:
         except UnicodeEncodeError:
             raise InvalidSetting(f"{where}: {value!a} is not UTF-8") from None
     if isinstance(value, str) and get_origin(_bare(hint)) is tuple:
-        raise InvalidSetting(f"{where} is to be a list of texts, not one text; write [{value[:20]!r}]")
+        raise InvalidSetting(_no_list(value, hint, where))
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
     for one in inner:
         check_plain(one, None, where)
+
+
+def _no_list(value: str, hint: Any, where: str) -> str:
+    if get_args(_bare(hint))[0] is str:
+        return f"{where} is to be a list of texts, not one text; write [{value[:20]!r}]"
+    numbers = ", ".join(value.replace(",", " ").split())[:40]
+    return f"{where} is to be a list of numbers, not text; write [{numbers}]"
 
 
 def without_auto(section: str, table: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One text for two readers: what an error says to whoever typed a command, spelled as Python writes it."""
+"""How things are said: numbers with what they count; an error to whoever typed it, spelled as Python does."""
 
 import re
 
@@ -11,6 +11,11 @@ _SPOKEN = re.compile(
     r"|--(?P<option>[a-z][a-z-]*)(?:=(?P<word>[a-z]+)| (?P<value>[A-Z]+|\d+)\b)?)"
 )
 _SWITCHES = ("overwrite", "resume", "check")
+
+
+def counted(number: int, what: str) -> str:
+    """A number with what it counts, in the plural where it is to be: `1 document`, `2,000 documents`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def in_python(message: str) -> str:

@@ -1,5 +1,6 @@
 """`langue info`: what is in a folder."""
 
+import json as jsonlib
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from langue.cli.options import Json, Quiet, print_json
 
 NAME = "info"
+LONGEST = 200  # characters of a list
 
 
 def command(
@@ -27,13 +29,25 @@ def command(
 
 
 def _flat(facts: dict[str, object], prefix: str = "") -> list[tuple[str, object]]:
-    """Nested tables as dotted names; file hashes are for machines and stay with `--json`."""
+    """Nested tables as dotted names, lists in a line; file hashes are for machines and stay with `--json`."""
     rows: list[tuple[str, object]] = []
     for name, value in facts.items():
         if name == "files":
             continue
         if isinstance(value, dict):
             rows += _flat(value, f"{prefix}{name}.")
-        elif not isinstance(value, list):
+        elif isinstance(value, list):
+            rows.append((f"{prefix}{name}", _line(value)))
+        elif value is not None:
             rows.append((f"{prefix}{name}", value))
     return rows
+
+
+def _line(values: list[object]) -> str:
+    """As many of them as fit a line, at least one."""
+    shown = jsonlib.dumps(values, ensure_ascii=False)
+    kept = len(values)
+    while len(shown) > LONGEST and kept > 1:
+        kept //= 2
+        shown = jsonlib.dumps(values[:kept], ensure_ascii=False)[:-1] + f", … {len(values):,} in all]"
+    return shown

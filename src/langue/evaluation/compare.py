@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from langue.base.errors import LangueError
+from langue.base.wording import counted
 from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
 from langue.evaluation.documents import Documents
 from langue.evaluation.evaluate import Evaluation, evaluate
@@ -66,7 +67,7 @@ class Difference:
         return f"{self.better} or {self.worse}? can't tell ({shown})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Models from best to worst; those without bits per byte stand below, by the tokenizer they share."""
 
@@ -85,8 +86,8 @@ class Comparison:
         evaluations = [row.evaluation for row in self.rows]
         first = evaluations[0]
         lines = [
-            f"measured on {len(first.scores.bits):,} documents, {int(first.scores.bytes.sum()):,} bytes "
-            f"({first.normalization}): {first.cut}",
+            f"measured on {counted(len(first.scores.bits), 'document')}, "
+            f"{int(first.scores.bytes.sum()):,} bytes ({first.normalization}): {first.cut}",
             "bits/byte compares all models, whatever their tokenizers",
         ]
         alike: dict[str, list[str]] = {}
@@ -101,6 +102,10 @@ class Comparison:
             if evaluation.bits_per_byte is None
         ]
         return lines
+
+    def __repr__(self) -> str:
+        """As it is printed: a notebook shows this, and the arrays are of every document."""
+        return str(self)
 
     def __str__(self) -> str:
         from rich.cells import cell_len

@@ -15,6 +15,7 @@ from langue.base.arrays import Float64Array, Int64Array
 from langue.base.errors import LangueError, Unsupported
 from langue.base.groups import group_by_size
 from langue.base.progress import bar
+from langue.base.wording import counted
 from langue.corpus.ledger import size
 from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
 from langue.evaluation.checks import DOCUMENTS as CHECKED
@@ -40,7 +41,7 @@ class Scores:
     target_bytes: Int64Array | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """A model measured on documents."""
 
@@ -140,6 +141,10 @@ class Evaluation:
             "target_bits_per_byte_interval": list(span) if span else None,
         }
 
+    def __repr__(self) -> str:
+        """As it is printed: a notebook shows this, and the arrays are of every document."""
+        return str(self)
+
     def __str__(self) -> str:
         lines = []
         if self.bits_per_byte is None:
@@ -161,7 +166,7 @@ class Evaluation:
         if self.word_perplexity is not None:
             lines.append(f"                 {self.word_perplexity:.4f} a word")
         lines.append(
-            f"measured on      {len(self.scores.bits):,} documents, {self.scores.tokens:,} tokens, "
+            f"measured on      {counted(len(self.scores.bits), 'document')}, {self.scores.tokens:,} tokens, "
             f"{int(self.scores.bytes.sum()):,} bytes ({self.normalization})"
         )
         lines.append(f"                 {self.cut}")

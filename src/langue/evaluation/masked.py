@@ -9,7 +9,7 @@ text and nothing else; a model that reads from left to right is measured in bits
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from langue.base.arrays import Array, Float64Array, Ids
 from langue.base.errors import LangueError
 from langue.base.progress import bar
 from langue.base.seeds import generator
+from langue.base.wording import counted
 from langue.evaluation.bootstrap import Ratio, ratio
 from langue.evaluation.checks import Check, check_masked
 from langue.evaluation.documents import Documents, split_of
@@ -104,8 +105,8 @@ class MaskedEvaluation:
         if self.replaced:
             lines.append(f"told replaced    {self.replaced}")
         lines += [
-            f"measured on      {self.documents:,} documents, {self.tokens:,} tokens, {self.hidden:,} of them "
-            "hidden in whole words, the same for every model of this tokenizer",
+            f"measured on      {counted(self.documents, 'document')}, {self.tokens:,} tokens, "
+            f"{self.hidden:,} of them hidden in whole words, the same for every model of this tokenizer",
             f"window           {self.window} tokens",
             f"bits per byte    {WHY_NOT}",
         ]
@@ -129,6 +130,7 @@ def evaluate_masked(
         LangueError: there are none.
     """
     split = split_of(documents, folder)
+    split = replace(split, folder=split.folder or folder.path)  # whose tokenizer is that of its ids
     return _evaluation(folder, split, folder.tokenizer, check=check)
 
 

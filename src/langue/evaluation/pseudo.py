@@ -15,6 +15,7 @@ import numpy as np
 
 from langue.base.arrays import BoolArray, Float64Array, Floats, Ids, Int64Array
 from langue.corpus.normalize import Normalization
+from langue.evaluation.score import quoted
 from langue.protocols import Masked
 from langue.tokens.boundaries import Boundaries
 from langue.tokens.masked import add_special_tokens, chunks
@@ -62,7 +63,7 @@ class PseudoScore:
         return f"{self.total:.2f}\t{per_byte}\t{self.text!r}"
 
     def token_rows(self) -> list[str]:
-        return [f"{bits:8.3f}  {token!r}" for token, bits in zip(self.tokens, self.bits, strict=True)]
+        return [f"{bits:8.3f}  {quoted(token)}" for token, bits in zip(self.tokens, self.bits, strict=True)]
 
 
 def pseudo_score_texts(
@@ -75,7 +76,7 @@ def pseudo_score_texts(
     return [
         PseudoScore(
             text,
-            [tokenizer.token_bytes(id).decode(errors="replace") for id in ids],
+            [tokenizer.token_bytes(id).decode(errors="backslashreplace") for id in ids],
             spans,
             -logs / math.log(2),
         )

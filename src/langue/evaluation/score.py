@@ -23,12 +23,17 @@ def perplexity(bits: float) -> float:
     return math.exp2(min(bits, 1000.0)) if math.isfinite(bits) else math.inf
 
 
+def quoted(token: str) -> str:
+    """The text of a token for a table; the bytes of half a character stay `\\x…`."""
+    return repr(token).replace("\\\\x", "\\x")
+
+
 @dataclass(frozen=True)
 class Score:
     """Bits of one document, its end included."""
 
     text: str  # normalized
-    tokens: list[str]  # the text of each token; the last is the end of the document
+    tokens: list[str]  # the text of each token, bytes of half a character as \\x…; the last is the end
     spans: Ids  # (tokens, 2): bytes of each token in the text
     bits: Floats  # (tokens,)
     closed: bool  # a closed vocabulary has no bits per byte: <unk> hides what it cannot spell
@@ -72,20 +77,39 @@ class Score:
         return f"{self.total_bits:.2f}\t{per_byte}\t{self.perplexity:.2f}\t{self.text!r}"
 
     def token_rows(self) -> list[str]:
-        return [f"{bits:8.3f}  {token!r}" for token, bits in zip(self.tokens, self.bits, strict=True)]
+        return [f"{bits:8.3f}  {quoted(token)}" for token, bits in zip(self.tokens, self.bits, strict=True)]
 
 
 def score_texts(
-    model: Causal, tokenizer: Tokenizer, normalization: Normalization, texts: Sequence[str]
+    model: Causal,
+    tokenizer: Tokenizer,
+    normalization: Normalization,
+    texts: Sequence[str],
+    *,
+    lines: bool = False,
 ) -> list[Score]:
-    """The scores of texts, each a document of its own."""
+    """The scores of texts, each a document of its own.
+
+    Args:
+        lines: a document is one line (`ModelFolder.lines`): each line of a text begins as one does.
+    """
     normalized = [normalization.apply(text) for text in texts]
+    if lines:
+        normalized = [text.removesuffix("\n") for text in normalized]  # `<eos>` stands for that one
     encoded = [tokenizer.encode_with_spans(text) for text in normalized]
-    scores = model.log_probs([np.append(ids, np.uint32(tokenizer.eos)) for ids, _ in encoded])
+    scores = _log_probs(model, [np.append(ids, np.uint32(tokenizer.eos)) for ids, _ in encoded], lines)
     return [
         _score(tokenizer, text, ids, spans, logs)
         for text, (ids, spans), logs in zip(normalized, encoded, scores, strict=True)
     ]
+
+
+def _log_probs(model: Causal, sequences: list[Ids], lines: bool) -> list[Floats]:
+    if not lines:
+        return list(model.log_probs(sequences))
+    cut = [np.split(ids, np.flatnonzero(ids == model.vocabulary.eos)[:-1] + 1) for ids in sequences]
+    scores = iter(model.log_probs([line for parts in cut for line in parts]))
+    return [np.concatenate([next(scores) for _ in parts]) for parts in cut]
 
 
 def score_target(model: Causal, tokenizer: Tokenizer, prompt: Ids, target: str) -> Score:
@@ -98,6 +122,6 @@ def score_target(model: Causal, tokenizer: Tokenizer, prompt: Ids, target: str) 
 def _score(tokenizer: Tokenizer, text: str, ids: Ids, spans: Ids, logs: Floats) -> Score:
     """The score of a text by the natural-log probabilities of its tokens and of its end."""
     size = len(text.encode())
-    pieces = [tokenizer.token_bytes(id).decode(errors="replace") for id in ids]
+    pieces = [tokenizer.token_bytes(id).decode(errors="backslashreplace") for id in ids]
     bits = -logs.astype(np.float64) / math.log(2)
     return Score(text, [*pieces, "<eos>"], np.r_[spans, [[size, size]]], bits, tokenizer.closed)

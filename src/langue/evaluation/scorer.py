@@ -115,7 +115,8 @@ class ModelScorer:
         return self.folder.normalization
 
     def score(self, texts: Sequence[str]) -> list[Score | Unscored]:
-        return [*score_texts(self.model, self.folder.tokenizer, self.normalization, texts)]
+        folder = self.folder
+        return [*score_texts(self.model, folder.tokenizer, folder.normalization, texts, lines=folder.lines)]
 
     def bits(self, documents: Sequence[Document]) -> list[TextBits | Unscored]:
         if not self.model.normalized:

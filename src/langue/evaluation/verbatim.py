@@ -13,6 +13,7 @@ import numpy as np
 from langue.base.arrays import Array
 from langue.base.errors import LangueError
 from langue.base.groups import group_by_size
+from langue.base.wording import counted
 from langue.models.counts.suffix_array import matching_statistics
 from langue.models.folder import ModelFolder
 from langue.protocols import Searchable
@@ -49,8 +50,7 @@ class Found:
         return asdict(self)
 
     def __str__(self) -> str:
-        times = f"{self.count:,} time{'' if self.count == 1 else 's'}"
-        documents = f"{self.documents:,} document{'' if self.documents == 1 else 's'}"
+        times, documents = counted(self.count, "time"), counted(self.documents, "document")
         lines = [f"{self.text!r}: {times} in {documents} of {SEARCHED}"]
         for occurrence in self.occurrences:
             shown = f"{occurrence.before}[{self.text}]{occurrence.after}".replace("\n", "\\n")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from langue.base.arrays import Array, BoolArray, Float64Array, Ids, Int64Array
-from langue.generation.generate import Generation, encode_prompt
+from langue.generation.generate import Generation, context_of
 from langue.protocols import Causal, Decoder
 from langue.tokens import utf8
 from langue.tokens.tokenizer import Tokenizer
@@ -42,10 +42,15 @@ def continuations(
     num_beams: int = 4,
     max_tokens: int = 100,
     length_penalty: float = 0.6,
+    lines: bool = False,
 ) -> list[Generation]:
     """The likeliest continuations of `prompt` (normalized, or ids), best first; never half a character in one
-    that ends by itself."""
-    ids = encode_prompt(tokenizer, prompt)
+    that ends by itself.
+
+    Args:
+        lines: a document is one line (`ModelFolder.lines`).
+    """
+    ids = context_of(tokenizer, prompt, lines=lines)
     well_formed = tokenizer.well_formed
     states: dict[tuple[int, ...], int] = {(): utf8.START}
 
@@ -56,18 +61,20 @@ def continuations(
 
     found = beam_search(
         model.decoder([ids]),
-        eos=-1 if tokenizer.closed else tokenizer.eos,
+        eos=tokenizer.eos if lines or not tokenizer.closed else -1,
         num_beams=num_beams,
         max_tokens=max_tokens,
         length_penalty=length_penalty,
         allowed=allowed,
     )
-    return [_written(tokenizer, hypothesis) for hypothesis in found]
+    return [_written(tokenizer, prompt, hypothesis) for hypothesis in found]
 
 
-def _written(tokenizer: Tokenizer, hypothesis: Hypothesis) -> Generation:
-    stream = tokenizer.stream()  # the first bytes of a character that the limit cut short are left out
-    text = "".join(stream.push(id) for id in hypothesis.ids)
+def _written(tokenizer: Tokenizer, prompt: str | Ids, hypothesis: Hypothesis) -> Generation:
+    # The first bytes of a character that the limit cut short are left out.
+    stream = tokenizer.stream(prompt if isinstance(prompt, str) else "")
+    ids = hypothesis.ids[:-1] if hypothesis.finished else hypothesis.ids
+    text = "".join(stream.push(id) for id in ids)
     return Generation(text, len(hypothesis.ids), "eos" if hypothesis.finished else "length")
 
 

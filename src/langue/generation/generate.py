@@ -29,11 +29,20 @@ class Generation:
 class Writer:
     """Iterate to receive the text piece by piece; `result` holds it whole afterwards."""
 
-    def __init__(self, model: Causal, tokenizer: Tokenizer, prompt: str | Ids, sampling: Sampling) -> None:
+    def __init__(
+        self,
+        model: Causal,
+        tokenizer: Tokenizer,
+        prompt: str | Ids,
+        sampling: Sampling,
+        *,
+        lines: bool = False,
+    ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.prompt = prompt
         self.sampling = sampling
+        self.lines = lines
         self.result = Generation("", 0, "length")
 
     def __iter__(self) -> Iterator[str]:
@@ -57,9 +66,10 @@ class Writer:
 
     def _texts(self) -> Iterator[tuple[str, int, str]]:
         """Pieces of text, tokens so far, and why it ends (empty while it goes on)."""
-        ids = [int(id) for id in encode_prompt(self.tokenizer, self.prompt)]
+        ids = context_of(self.tokenizer, self.prompt, lines=self.lines).tolist()
         decoder = self.model.decoder([np.array(ids, np.uint32)])
-        stream = self.tokenizer.stream()
+        stream = self.tokenizer.stream(self.prompt if isinstance(self.prompt, str) else "")
+        ends = self.lines or not self.tokenizer.closed
         draw = generator(self.sampling.seed, "sampling")
         well_formed, state = self.tokenizer.well_formed, utf8.START
         for count in range(1, self.sampling.max_tokens + 1):
@@ -69,7 +79,7 @@ class Writer:
                 yield "", count - 1, "stuck"
                 return
             token = choose(log_probs, np.array(ids, np.int64), self.sampling, draw)
-            if token == self.tokenizer.eos and not self.tokenizer.closed:
+            if token == self.tokenizer.eos and ends:
                 yield "", count, "eos"
                 return
             ids.append(token)
@@ -87,21 +97,34 @@ def _overlap(text: str, stops: tuple[str, ...]) -> int:
     )
 
 
-def encode_prompt(tokenizer: Tokenizer, prompt: str | Ids) -> Ids:
-    """Ids of a prompt: a text (normalized), or what has ids already."""
-    return tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
+def generate(
+    model: Causal, tokenizer: Tokenizer, prompt: str | Ids, sampling: Sampling, *, lines: bool = False
+) -> Writer:
+    """Continue `prompt`, a text (normalized) or its ids; an empty one begins a new document.
+
+    Args:
+        lines: a document is one line (`ModelFolder.lines`): its end ends the text, and of the prompt only the
+            last line is continued.
+    """
+    return Writer(model, tokenizer, prompt, sampling, lines=lines)
 
 
-def generate(model: Causal, tokenizer: Tokenizer, prompt: str | Ids, sampling: Sampling) -> Writer:
-    """Continue `prompt` (normalized), a text or its ids; an empty one begins a new document."""
-    return Writer(model, tokenizer, prompt, sampling)
-
-
-def next_tokens(model: Causal, tokenizer: Tokenizer, text: str, top: int) -> list[tuple[str, float]]:
+def next_tokens(
+    model: Causal, tokenizer: Tokenizer, text: str, top: int, *, lines: bool = False
+) -> list[tuple[str, float]]:
     """The likeliest next tokens with their probabilities; the end of the document shows as `<eos>`."""
-    row = model.next_log_probs([tokenizer.encode(text)])[0]
+    row = model.next_log_probs([context_of(tokenizer, text, lines=lines)])[0]
     best = np.argsort(-row, kind="stable")[:top]
     return [(shown(tokenizer, int(id)), float(np.exp(row[id]))) for id in best]
+
+
+def context_of(tokenizer: Tokenizer, prompt: str | Ids, *, lines: bool) -> Ids:
+    """The ids that a model continues: of lines that are documents of their own, those of the last."""
+    if not isinstance(prompt, str):
+        return prompt
+    ids = tokenizer.encode(prompt)
+    ends = np.flatnonzero(ids == tokenizer.eos) if lines else ids[:0]
+    return ids[int(ends[-1]) + 1 :] if len(ends) else ids
 
 
 def shown(tokenizer: Tokenizer, id: int) -> str:

@@ -51,6 +51,11 @@ def train_text(config: Config, text: Path, output: Path, *, overwrite: bool = Fa
         started = time.perf_counter()
         with bar("counting (ngram)"):
             words, tables = estimated(text, config)
+        log.info(
+            "%s: a sentence a line, words between blanks, nothing held out; such a model has perplexities "
+            "and no bits per byte",
+            text,
+        )
         measured = {"seconds": round(time.perf_counter() - started, 3)}
         save = partial(
             save_imported, _model(tables, words, config), origin=f"text {text.name}", measured=measured

@@ -111,6 +111,11 @@ class ModelFolder(Generic[M]):
         assert known.tokenizer is not None and known.normalization is not None
         return Preprocessing(self.path / TOKENIZER, known.tokenizer, known.normalization, known.documents)
 
+    @property
+    def lines(self) -> bool:
+        """Whether a text for it is one line, whose end `<eos>` spells: so its words were cut in training."""
+        return self.description.documents == "line" and self.tokenizer.closed
+
     def require(self, protocol: type[P]) -> "ModelFolder[P]":
         """The same, known to hold a model of that protocol.
 

@@ -6,7 +6,7 @@ family conditions its first token on (`<s>`, the `<eos>` of the document before)
 The end of a document is the id `vocabulary.eos`, and an ordinary event that has a probability.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
@@ -59,6 +59,8 @@ class Decoder(Protocol):
 
 class Saved(Protocol):
     """What every model has, whatever it does: it can be written, and says how large it is."""
+
+    learned: Mapping[str, Any] = {}  # figures of what it learned, which `model.json` keeps among the measured
 
     def save(self, folder: Path) -> None:
         """Write weights or tables into `folder`, which exists; `Family.load` reads them back."""

@@ -20,6 +20,7 @@ from langue.base.files import atomic_file, atomic_folder, check_file_free, check
 from langue.base.groups import group_by_size
 from langue.base.parallel import default_workers, parallel_imap
 from langue.base.progress import bar
+from langue.base.wording import counted
 from langue.corpus.config import DataConfig
 from langue.corpus.document import UNIT_SEPARATOR, Document
 from langue.corpus.ledger import Ledger, document_size
@@ -60,7 +61,8 @@ class Report:
             "read       " + _counts(self.ledger["read"]) + f" (files whose documents end: {ends})",
         ]
         if any(self.ledger["changed"].values()):
-            lines.append("changed    " + _counts(self.ledger["changed"]))
+            changed = {what: count for what, count in self.ledger["changed"].items() if count}
+            lines.append("changed    " + ", ".join(f"{count:,} {what}" for what, count in changed.items()))
         for reason, counter in self.ledger["dropped"].items():
             lines.append(f"dropped    {reason}: {_counts(counter)}")
         if self.ledger["near_duplicates"] is not None:
@@ -69,14 +71,14 @@ class Report:
                 "(more than half is shared)"
             )
         for name, totals in self.splits.items():
-            lines.append(f"{name:<10} {_counts(totals)}")
+            lines.append(f"{name:<10} {_counts(totals) or 'none'}")
         for split, count in self.ledger["leaks"].items():
             lines.append(f"leak       {count:,} documents of {split} also stand in train")
         return "\n".join(lines)
 
 
 def _counts(counter: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {what}" for what, count in counter.items() if count)
+    return ", ".join(counted(count, what.removesuffix("s")) for what, count in counter.items() if count)
 
 
 def prepare(

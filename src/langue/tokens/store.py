@@ -142,7 +142,7 @@ class Split:
     offsets: UInt64Array  # (documents + 1,)
     bytes: UInt64Array  # (documents,)
     words: UInt64Array  # (documents,)
-    folder: Path | None = None  # of the store, where it lies in one
+    folder: Path | None = None  # of the store, or the model, with the tokenizer of its ids
 
     def __len__(self) -> int:
         return len(self.bytes)

@@ -180,9 +180,9 @@ class Tokenizer:
         """The ids of text that stand for whole characters: a token alone that may be shown."""
         return np.array([id for id in self.ordinary if _is_utf8(self._token_bytes[id])], np.uint32)
 
-    def stream(self) -> "StreamDecoder":
-        """A decoder for ids that come one at a time."""
-        return StreamDecoder(self)
+    def stream(self, after: str = "") -> "StreamDecoder":
+        """A decoder for ids that come one at a time, and continue a text."""
+        return StreamDecoder(self, after)
 
     def save(self, path: Path) -> None:
         with atomic_file(path) as file:
@@ -287,15 +287,24 @@ def encode_texts(tokenizer: Tokenizer, documents: Sequence[tuple[str, ...]], sep
 
 
 class StreamDecoder:
-    """Text of ids as they come: a character appears once all its bytes are there, never broken."""
+    """Text of ids as they come: a character appears once all its bytes are there, never broken.
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    Words between blanks have theirs before them, for the text that they continue may end in none.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, after: str = "") -> None:
         self._tokenizer = tokenizer
+        self._in_line = bool(after) and not after[-1].isspace()
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def push(self, id: int) -> str:
         """The text that is complete with this token."""
-        return self._decoder.decode(self._tokenizer.token_bytes(id))
+        text = self._decoder.decode(self._tokenizer.token_bytes(id))
+        if self._tokenizer.kind != "whitespace" or not text:
+            return text
+        before = " " if self._in_line and text != "\n" else ""
+        self._in_line = text != "\n"
+        return before + text.removesuffix(" ")
 
     def flush(self) -> str:
         """Text still held at the end; the bytes of an unfinished character become U+FFFD."""

@@ -9,7 +9,7 @@ import io
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -246,8 +246,28 @@ def _spell(piece: str) -> str:
 
 
 def _words(size: int, frequency: int, texts: list[str]) -> HFTokenizer:
+    """The most frequent words; another is spelled in characters that are frequent, and else in bytes.
+
+    Characters compete with words by their number in words that are rare; those of frequent words alone come
+    last, where there is room: a new word may have them.
+    """
     splitter = pre_tokenizers.Split(Regex(WORDS), "isolated")
-    return _most_frequent(size, frequency, splitter, _words_of(texts, splitter))
+    counts = Counter(_words_of(texts, splitter))
+    rare = {word for word in counts if counts[word] < frequency} | {*_by_frequency(counts)[size - SMALLEST :]}
+    within = _characters_of(counts, rare)
+    everywhere = _characters_of(counts, counts.keys())
+    words, characters = _often(counts + within, frequency), _often(everywhere, frequency)
+    return _vocabulary(size, splitter, words + characters, everywhere.keys())
+
+
+def _characters_of(counts: Counter[str], words: Set[str]) -> Counter[str]:
+    """How often each character of more than a byte stands in some words of several characters."""
+    result: Counter[str] = Counter()
+    for word in words:
+        for character in word if len(word) > 1 else "":
+            if not character.isascii():
+                result[character] += counts[word]
+    return result
 
 
 def _words_of(texts: list[str], splitter: Any) -> Iterator[str]:
@@ -258,18 +278,37 @@ def _words_of(texts: list[str], splitter: Any) -> Iterator[str]:
 
 def _chars(size: int, frequency: int, texts: list[str]) -> HFTokenizer:
     splitter = pre_tokenizers.Split(Regex(CHARS), "isolated")
-    return _most_frequent(size, frequency, splitter, (character for text in texts for character in text))
+    counts = Counter(character for text in texts for character in text)
+    return _vocabulary(size, splitter, _often(counts, frequency), set())
 
 
-def _most_frequent(size: int, frequency: int, splitter: Any, pieces: Iterator[str]) -> HFTokenizer:
-    """A vocabulary of the most frequent pieces; any other is spelled in bytes."""
+def _often(counts: Counter[str], frequency: int) -> list[str]:
+    """What stands there so often or more, most frequent first."""
+    return [piece for piece in _by_frequency(counts) if counts[piece] >= frequency]
+
+
+def _vocabulary(size: int, splitter: Any, pieces: list[str], characters: Set[str]) -> HFTokenizer:
+    """A vocabulary of the first of these pieces that have room; any other piece is spelled in bytes.
+
+    Args:
+        characters: those in which a piece that has no entry is spelled, where they have one. Their bytes are
+            merged one by one, so what they begin with becomes an entry too.
+    """
     vocabulary = {entry: id for id, entry in enumerate([*SPECIALS, *ALPHABET])}
-    counts = Counter(pieces)
-    for piece in _by_frequency(counts):
-        if len(vocabulary) >= size or counts[piece] < frequency:
+    merges: dict[tuple[str, str], None] = {}
+    for piece in pieces:
+        spelled = _spell(piece)
+        parts = [spelled[:end] for end in range(2, len(spelled) + 1)] if piece in characters else [spelled]
+        new = [part for part in parts if part not in vocabulary]
+        if len(vocabulary) >= size:
             break
-        vocabulary.setdefault(_spell(piece), len(vocabulary))
-    hf = HFTokenizer(models.BPE(vocabulary, merges=[], ignore_merges=True))
+        if len(vocabulary) + len(new) > size:
+            continue
+        for part in new:
+            vocabulary[part] = len(vocabulary)
+        if piece in characters:
+            merges |= dict.fromkeys((part[:-1], part[-1]) for part in parts)
+    hf = HFTokenizer(models.BPE(vocabulary, merges=list(merges), ignore_merges=True))
     hf.pre_tokenizer = pre_tokenizers.Sequence([splitter, ONE_PIECE])
     return hf
 

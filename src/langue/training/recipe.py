@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from langue.base.config import Config, decode, encode, nearest, override, read_toml
+from langue.base.config import Config, decode, encode, nearest, override, read_assignments, read_toml
 from langue.base.deprecated import warn_renamed
 from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.corpus.config import DataConfig
@@ -19,6 +19,7 @@ from langue.training.config import RunConfig, TaggerRunConfig, TrainingConfig
 
 CHECKOUT = Path(__file__).parents[3] / "recipes"
 INSTALLED = Path(__file__).parents[1] / "recipes"  # where the wheel puts them
+BUDGETS = ("steps", "tokens", "epochs", "minutes")  # of `TrainingConfig`
 SECTIONS = ("model", "training", "data", "tokenizer")
 
 
@@ -69,6 +70,10 @@ def read_recipe(
     sections = sections_of(family)
     if "training" in tables and "training" not in sections:
         raise InvalidSetting(f"{name}: {family.name} has no [training]; its settings stand in [model]")
+    if sections.get("training") is TrainingConfig:
+        asked = read_assignments(assignments) | dict(settings or {})
+        given = {name.removeprefix("training."): value for name, value in asked.items()}
+        tables["training"] = _beneath(given, tables.get("training", {}))
     chosen = override(
         {section: tables.get(section, {}) for section in sections}, assignments, sections, settings
     )
@@ -106,6 +111,13 @@ def own_recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
+def _beneath(given: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    """A `[training]` table for what is given above it: a budget that is given takes the place of its own."""
+    if any(given.get(budget) for budget in BUDGETS):
+        return {key: value for key, value in table.items() if key not in BUDGETS}
+    return dict(table)
+
+
 def read_tables(name: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The tables of a TOML file, those of its `base` below them.
 
@@ -128,7 +140,8 @@ def read_tables(name: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         if key == "family":
             base[key] = value
         elif key in SECTIONS and isinstance(value, dict):
-            base[key] = {**base.get(key, {}), **value}
+            below = base.get(key, {})
+            base[key] = {**(_beneath(value, below) if key == "training" else below), **value}
         else:
             raise LangueError(f"{path}: unknown section {key}{nearest(key, ['family', 'base', *SECTIONS])}")
     if "family" not in base:

@@ -201,7 +201,8 @@ def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal | Masked, dict
     started = time.perf_counter()
     with bar(f"estimating ({recipe.family.name})"), Stop(listen=False) as stop:
         model = recipe.family.estimate(recipe.model, store)
-    return model, {"seconds": round(time.perf_counter() - started, 3), "interrupted": stop.asked}
+    measured = {"seconds": round(time.perf_counter() - started, 3), "interrupted": stop.asked}
+    return model, measured | dict(model.learned)
 
 
 def _by_gradient(
@@ -268,11 +269,16 @@ def _card(recipe: Recipe, model: Causal | Masked, store: TokenStore, measured: d
     """The README of a model folder."""
     train = store.manifest["splits"]["train"]
     size = ", ".join(f"{count:,} {what}" for what, count in model.size().items())
+    text = f"{train['documents']:,} documents: {train['tokens']:,} tokens, {train['bytes']:,} bytes"
+    if "steps" in measured:
+        seen = f"{measured['steps']:,} steps, {measured['tokens']:,} tokens"
+        text = f"{seen} of a text of {text}"
+    else:
+        text = f"all of {text}"
     lines = [
         f"# {recipe.family.name}: {recipe.family.summary}",
         "",
-        f"{size}. Trained in {measured['seconds']:,.1f} s on {train['documents']:,} documents: "
-        f"{train['tokens']:,} tokens, {train['bytes']:,} bytes.",
+        f"{size}. Trained in {measured['seconds']:,.1f} s: {text}.",
         "",
         "Made with langue. Measure it: `langue evaluate MODEL STORE`; use it: `langue generate MODEL`.",
     ]

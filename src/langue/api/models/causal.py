@@ -32,8 +32,8 @@ class CausalModel(Model[Causal]):
         """`score` of many texts at once: the same figures, faster."""
         from langue.evaluation.score import score_texts
 
-        folder = self.folder
-        return score_texts(folder.model, folder.tokenizer, folder.normalization, check_texts("texts", texts))
+        folder, checked = self.folder, check_texts("texts", texts)
+        return score_texts(folder.model, folder.tokenizer, folder.normalization, checked, lines=folder.lines)
 
     @renamed_keywords(top="k")
     def next_tokens(self, context: str = "", *, k: int = 10) -> list[tuple[str, float]]:
@@ -41,7 +41,9 @@ class CausalModel(Model[Causal]):
         from langue.generation.generate import next_tokens
 
         check_count("k", k, least=1)
-        return next_tokens(self.folder.model, self.folder.tokenizer, self._normalize("context", context), k)
+        folder = self.folder
+        text = self._normalize("context", context)
+        return next_tokens(folder.model, folder.tokenizer, text, k, lines=folder.lines)
 
     def stream(
         self,
@@ -83,7 +85,9 @@ class CausalModel(Model[Causal]):
             stop=tuple(check_texts("stop", stop)),
             seed=seed,
         )
-        return generate(self.folder.model, self.folder.tokenizer, self._normalize("prompt", prompt), sampling)
+        folder = self.folder
+        text = self._normalize("prompt", prompt)
+        return generate(folder.model, folder.tokenizer, text, sampling, lines=folder.lines)
 
     def generate(
         self,
@@ -133,6 +137,7 @@ class CausalModel(Model[Causal]):
             num_beams=check_count("num_beams", num_beams, least=1),
             max_tokens=check_count("max_tokens", max_tokens),
             length_penalty=length_penalty,
+            lines=self.folder.lines,
         )
 
     def evaluate(

@@ -69,13 +69,21 @@ class Mixture(Causal):
     Attributes:
         parts: the models and where their folders lie.
         weights: by the length of the match of the n-grams among them, and the entropy of the networks.
+        learned: `weights`, the mean of those of the tokens that they were tuned on.
     """
 
-    def __init__(self, vocabulary: Vocabulary, parts: list[ModelFolder[Causal]], weights: Weights) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        parts: list[ModelFolder[Causal]],
+        weights: Weights,
+        learned: dict[str, list[float]] | None = None,
+    ) -> None:
         self.vocabulary = vocabulary
         self.parts = parts
         self.models = [part.model for part in parts]
         self.weights = weights
+        self.learned = learned or {}
         self.rounded_down = any(model.rounded_down for model in self.models)
         bounded = [model for model in self.models if model.window]
         narrowest = min(bounded, key=lambda model: model.window or 0, default=None)
@@ -205,7 +213,10 @@ def estimate(config: MixtureConfig, store: TokenStore) -> Mixture:
     weights = tune(logs, lengths, entropies, most)
     log.info("%s", shown(weights, [part.path.name for part in parts]))
     vocabulary = Vocabulary(store.vocabulary_size, store.eos, sep=store.sep)
-    return Mixture(vocabulary, parts, weights)
+    mean_weights = weights.at(lengths, entropies).mean(1)
+    return Mixture(
+        vocabulary, parts, weights, {"weights": [round(weight, 6) for weight in mean_weights.tolist()]}
+    )
 
 
 def load(folder: Path, config: MixtureConfig, vocabulary: Vocabulary) -> Mixture:
