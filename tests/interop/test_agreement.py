@@ -1,4 +1,4 @@
-"""A model is asked as it was counted: KenLM, `--format kenlm`, the module's surface and `langue score` agree."""
+"""A model is asked as it was counted: KenLM, `--format kenlm`, its surface and `langue score` agree."""
 
 import gzip
 import json
@@ -87,7 +87,7 @@ def test_states_are_told_apart_as_by_kenlm(models: Path) -> None:
 
 def test_marks_of_sentences_are_no_words(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("a b\n<s> a </s>\n")
-    with pytest.raises(LangueError, match="line 2 has a word <s>.*take it out"):
+    with pytest.raises(LangueError, match=r"line 2 has a word <s>.*take it out"):
         read_text(tmp_path / "text", NGramConfig())
 
 
@@ -110,4 +110,4 @@ def test_the_names_of_the_module_are_there(models: Path) -> None:
     assert model.path.decode() == str(models / "model")
     assert b"the" in model
     assert model.score(b"the cat") == model.score("the cat")
-    assert sorted([kenlm.State(3, 1), kenlm.State(2, 1)])[0] == kenlm.State(2, 1)
+    assert min(kenlm.State(3, 1), kenlm.State(2, 1)) == kenlm.State(2, 1)
