@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from langue.base.arrays import UInt8Array
 from langue.base.files import writing
@@ -45,7 +45,7 @@ def _as_it_is(source: Source) -> bool:
         return raw.read(HEAD) == head and kind_of(source.suffix, head, None) == "text"
 
 
-def _copy(source: Source, file: BinaryIO) -> None:
+def _copy(source: Source, file: IO[bytes]) -> None:
     """Append the text of a file to another."""
     with open_source(source) as packed:
         head = packed.read(HEAD)
