@@ -51,6 +51,7 @@ def written(tmp_path: Path, text: str) -> Path:
         ("word", "x\x0cy"),
         ("word", "x\u3000y"),
         ("word", "<pad>"),
+        ("word", "<eos>"),
         ("\\end\\\n", "\\end\\\n\n \n"),
         ("-0.2\tb </s>", "-0.2\tb </s>\t0"),
         ("\\data\\", "# made by hand\n\\data\\"),
@@ -62,7 +63,7 @@ def test_what_kenlm_reads_is_read_with_its_scores(tmp_path: Path, old: str, new:
         text = text.replace("word a", "<UNK> a")
     path = written(tmp_path, text)
     ours, theirs = kenlm.Model(path), peer.Model(str(path))
-    for sentence in ("a b", "b zz a b", "<UNK> a", "<pad> a", ""):
+    for sentence in ("a b", "b zz a b", "<UNK> a", "<pad> a", "<eos> a", ""):
         expected = [(log_prob, oov) for log_prob, _, oov in theirs.full_scores(sentence)]
         found = [(score.log_prob, score.oov) for score in ours.full_scores(sentence)]
         assert [oov for _, oov in found] == [oov for _, oov in expected]
@@ -102,7 +103,7 @@ def test_a_rounding_above_zero_is_zero(tmp_path: Path) -> None:
     text = PLAIN.replace("-0.3\t<s> a", "0.0000001\t<s> a").replace("-0.6\tb", "+1e-7\tb")
     tables = arpa.read(written(tmp_path, text)).tables
     assert max(tables.log_prob) == 0
-    assert sum(tables.log_prob == 0) == 3  # and `<s>`
+    assert sum(tables.log_prob == 0) == 2  # `<s>` keeps the -99 of the file
 
 
 def test_a_mark_of_byte_order_is_no_word(tmp_path: Path) -> None:
@@ -118,15 +119,6 @@ def test_a_gzip_file_that_is_cut_is_told(tmp_path: Path, size: int) -> None:
         api.import_model(path, tmp_path / "m")
     assert "cut short" in str(error.value)
     assert "line 0" not in str(error.value)
-
-
-def test_a_word_that_ends_texts_in_langue_is_refused(tmp_path: Path) -> None:
-    path = written(tmp_path, PLAIN.replace("word", "<eos>"))
-    assert kenlm.Model(path).score("<eos> a") == pytest.approx(
-        peer.Model(str(path)).score("<eos> a"), abs=1e-5
-    )
-    with pytest.raises(LangueError, match="has a word <eos>"):
-        api.import_model(path, tmp_path / "m")
 
 
 def words_of(path: Path) -> list[str]:

@@ -159,11 +159,11 @@ def test_words_are_numbered_as_they_come() -> None:
 
 def test_the_tokenizer_is_the_one_the_library_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = ['"quoted"', "back\\slash", "中文", "tab\u0008", "naïve", "\u2028", "a" * 99]
-    names = ["<eos>", "<pad>", "<unk>", *entries]
+    names = ["</s>", "<pad> ", "<unk>", *entries]
     for size in (2, 1 << 14):
         monkeypatch.setattr(convert, "CHUNK_ENTRIES", size)
         written = b"".join(tokenizer_json(Words.of([name.encode() for name in names])))
-        assert written.decode() == whitespace(entries).to_str()
+        assert written.decode() == whitespace(entries, marks=True).to_str()
 
 
 @pytest.mark.parametrize(

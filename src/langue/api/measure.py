@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from langue.api.models import CausalModel, Model, PathLike
 from langue.base.arguments import check_choice
 from langue.base.errors import InvalidSetting, LangueError, Unsupported
-from langue.base.files import read_bytes
 from langue.models.folder import ModelFolder
 from langue.models.folder import load as load_folder
 from langue.protocols import Classifier, Masked, Tagger
@@ -101,13 +100,16 @@ def query(model: PathLike, text: PathLike) -> Query:
 
     Args:
         model: an n-gram model folder, or an ARPA file.
+        text: a file, packed or not, of records too, or `-` for standard input.
 
     Raises:
         LangueError: the text is missing or empty, or there is no n-gram model.
     """
     from langue.interop.kenlm import Model as KenLM
+    from langue.interop.texts import map_text
 
-    result = KenLM(model).query(read_bytes(Path(text)))
+    with map_text(Path(text)) as data:
+        result = KenLM(model).query(data)
     if not result.tokens:
         raise LangueError(f"{text} is empty: there is nothing to measure on")
     return result

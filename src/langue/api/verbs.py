@@ -113,7 +113,7 @@ def train(
         recipe: the name of a family (`"ngram"`, `"gpt2"`, `"crf"`) or of a recipe, a TOML file, or the
             configuration of a model (`langue.configs`).
         data: the token store a language model learns from, or the labeled file a tagger does; for
-            `ngram` also a text file: a sentence a line, words between blanks.
+            `ngram` also a text file or `-`, standard input: a sentence a line, words between blanks.
         valid: labeled file that a finished tagger is measured on; of a neural one it chooses the epoch.
         training: how a model learns by gradient; of a neural tagger a `TaggerRunConfig`.
         layout: how the labeled file of a tagger is read.
@@ -138,7 +138,7 @@ def train(
         raise LangueError(
             f"{resolved.family.name} is measured on the valid split of its store; leave --valid out"
         )
-    elif resolved.family.reads_text and Path(data).is_file():
+    elif resolved.family.reads_text and _is_text(data):
         from langue.interop.convert import train_text
 
         train_text(resolved.model, Path(data), Path(output), overwrite=overwrite)
@@ -147,6 +147,11 @@ def train(
 
         run(resolved, TokenStore(data), Path(output), overwrite=overwrite, resume=resume)
     return load(output)
+
+
+def _is_text(data: PathLike) -> bool:
+    """Whether data is a text and no token store, which is a folder."""
+    return str(data) == "-" or (Path(data).exists() and not Path(data).is_dir())
 
 
 @takes_assignments

@@ -3,7 +3,8 @@
 In this order: line ends become `\\n`; other white-space controls (form feed, vertical tab, NEL)
 become `\\n` too; the remaining control characters and a byte-order mark at the start are removed, lone
 surrogates become U+FFFD; full-width forms are folded on request; then NFC, or NFKC on request.
-Applying it twice is applying it once.
+Applying it twice is applying it once. Of models that were counted on texts as they stand, the form is `none`:
+only lone surrogates, which no file holds, are changed.
 """
 
 import re
@@ -14,6 +15,7 @@ from langue.base.config import Config
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _ASCII_CONTROLS = bytes(code for code in range(128) if _CONTROL.match(chr(code)))
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE_ENDS = ("\x0b", "\x0c", "\x85")
 # Full-width ! to ~ lie at a fixed distance from ASCII; the ideographic space stands apart.
 _FOLD = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
@@ -27,7 +29,8 @@ class Normalized(NamedTuple):
 class Normalization(Config, frozen=True):
     """Which spelling a corpus is brought to; kept with every store and model made from it."""
 
-    form: Literal["NFC", "NFKC"] = "NFC"  # NFKC folds ﬁ, ①, full-width: useful, but not reversible
+    # NFKC folds ﬁ, ①, full-width: useful, but not reversible; none leaves every character as it is
+    form: Literal["NFC", "NFKC", "none"] = "NFC"
     fold_width: bool = False  # full-width ASCII and the ideographic space to plain ASCII
 
     def spell(self) -> str:
@@ -40,6 +43,8 @@ class Normalization(Config, frozen=True):
 
     def count(self, text: str) -> Normalized:
         """The normalized text, and how many control characters it lost."""
+        if self.form == "none":
+            return Normalized(*_SURROGATE.subn("\ufffd", self._fold(text)))
         removed = 0
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -50,11 +55,13 @@ class Normalization(Config, frozen=True):
             text, removed = bare, removed + len(text) - len(bare)
         if text.isascii():
             return Normalized(text, removed)
-        if self.fold_width:
-            text = text.translate(_FOLD)
+        text = self._fold(text)
         if not unicodedata.is_normalized(self.form, text):
             text = unicodedata.normalize(self.form, text)
         return Normalized(text, removed)
+
+    def _fold(self, text: str) -> str:
+        return text.translate(_FOLD) if self.fold_width else text
 
 
 def _has_controls(text: str) -> bool:

@@ -78,7 +78,7 @@ def read_texts(name: str, text_field: str | None = None) -> Iterator[str]:
     with collect([name], config=config) as sources:
         check_text_field(sources, config)
         for source in sources:
-            for text in _texts(source, text_field):
+            for text in read_source(source, text_field):
                 empty = False
                 yield text
     if empty:
@@ -101,7 +101,8 @@ def read_pairs(name: str) -> Iterator[tuple[str, ...]]:
         raise LangueError(f"{name} is empty; name a file that holds text")
 
 
-def _texts(source: Source, text_field: str | None, kind: Kind | None = None) -> Iterator[str]:
+def read_source(source: Source, text_field: str | None = None, kind: Kind | None = None) -> Iterator[str]:
+    """`read_texts` of one file."""
     config = DataConfig(documents="line", text_field=text_field)
     for document in _documents(source, config, Ledger(), several=1, total=0, kind=kind):
         yield document.text
@@ -112,9 +113,9 @@ def _pairs(source: Source) -> Iterator[tuple[str, ...]]:
         head = file.read(HEAD)
     kind = kind_of(source.suffix, head, None)
     if kind == "text" or (kind == "table" and not has_field(source.suffix, head, DataConfig())):
-        yield from (tuple(line.split("\t")) for line in _texts(source, None, "text"))
+        yield from (tuple(line.split("\t")) for line in read_source(source, None, "text"))
     else:
-        yield from zip(_texts(source, None), _texts(source, "second"), strict=True)
+        yield from zip(read_source(source), read_source(source, "second"), strict=True)
 
 
 def _documents(
@@ -137,7 +138,9 @@ def _documents(
         if kind == "parquet":
             yield from read_parquet(name, source.path, config, ledger)
             return
-        _refuse_others(name, head, config)
+        refuse_others(name, head)
+        if config.invalid == "error" and b"\0" in head:
+            raise LangueError(binary(name, head.index(0)))
         if kind == "json":
             yield from read_json(name, config, ledger, head, file)
             return
@@ -154,12 +157,11 @@ def _documents(
             )
 
 
-def _refuse_others(name: str, head: bytes, config: DataConfig) -> None:
+def refuse_others(name: str, head: bytes) -> None:
+    """Raise a `LangueError` if a file begins as what is no text."""
     for begin, what in OTHERS.items():
         if head.startswith(begin):
             raise LangueError(f"{name} is {what}")
-    if config.invalid == "error" and b"\0" in head:
-        raise LangueError(binary(name, head.index(0)))
 
 
 def _passages(

@@ -7,8 +7,10 @@ same tokenizer takes those: the figures are the same, and nothing is encoded ane
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 
@@ -19,7 +21,8 @@ from langue.corpus.config import DOCUMENTS, DataConfig
 from langue.corpus.ledger import Ledger, size
 from langue.corpus.normalize import Normalization
 from langue.corpus.pipeline import normalize_documents
-from langue.corpus.read import find, read
+from langue.corpus.read import read
+from langue.corpus.sources import collect
 from langue.models.folder import ModelFolder
 from langue.tokens.store import MANIFEST, TOKENIZER, Split, TokenStore
 from langue.tokens.tokenizer import Tokenizer, encode_texts
@@ -153,7 +156,9 @@ class TextDocuments(Documents):
 
     def __init__(self, paths: Sequence[PathLike], rule: str) -> None:
         check_choice("documents", rule, DOCUMENTS)
-        self.sources = find([str(path) for path in paths])
+        self._held = ExitStack()  # of what came through pipes, as long as these documents are at hand
+        self.sources = self._held.enter_context(collect([str(path) for path in paths]))
+        finalize(self, self._held.close)
         self.name = ", ".join(source.name for source in self.sources)
         self.cut = f"all of {self.name}, documents = {rule}"
         self.data = DataConfig(documents=rule)  # type: ignore[arg-type]  # it has just been checked

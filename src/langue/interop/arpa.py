@@ -31,9 +31,10 @@ from langue.interop.arpa_trie import Section, tables_of
 from langue.interop.words import Words
 from langue.models.counts.ngram.counts import MOST
 from langue.models.counts.ngram.tables import Tables
+from langue.tokens.tokenizer import BLANK_PAD
 
 BEGIN, END, UNKNOWN = b"<s>", b"</s>", b"<unk>"
-PADDING = 1  # id of `<pad>`
+PADDING = 1  # id of what is no word: of a `<pad>` that none can be
 CAPITAL_UNKNOWN = b"<UNK>"  # SRILM's `-map-unk "<UNK>"`; KenLM takes it for the same
 BOM = b"\xef\xbb\xbf"
 BINARY = b"mmap lm http://kheafield.com/code"  # how a file of `build_binary` begins
@@ -56,8 +57,8 @@ class Arpa(NamedTuple):
 def read(path: Path) -> Arpa:
     """Read an ARPA file.
 
-    Ids are `</s>` 0, `<pad>` 1 (where the file has no such word, with probability 0), `<unk>` 2, then
-    the words of the file in their order: those of a whitespace tokenizer.
+    Ids are `</s>` 0, padding 1 (no word, with probability 0), `<unk>` 2, then the words of the file in their
+    order: those of a whitespace tokenizer.
 
     Raises:
         LangueError: the file is missing, cut short, not ARPA, lies about its counts, holds a NaN or a
@@ -223,11 +224,11 @@ def _unigrams(source: _Source, count: int, *, highest: bool) -> tuple[list[bytes
     absent = MISSING / math.log(10), 0.0
     specials = [
         (END, values.pop(END)),
-        (b"<pad>", values.pop(b"<pad>", (-math.inf, 0.0))),
+        (BLANK_PAD.encode(), (-math.inf, 0.0)),
         (UNKNOWN, values.pop(UNKNOWN, absent)),
     ]
     begin = values.pop(BEGIN)
-    rows = np.array([numbers for _, numbers in specials] + list(values.values()) + [(0.0, begin[1])])
+    rows = np.array([numbers for _, numbers in specials] + list(values.values()) + [begin])
     values32 = (rows * math.log(10)).astype(np.float32)
     words = [word for word, _ in specials] + list(values)
     ids = np.arange(len(rows), dtype=np.uint32)[:, None]

@@ -14,15 +14,17 @@ from typing import Any
 
 import msgspec
 
-from langue.base.arrays import Array
+from langue.base.arrays import Array, UInt8Array
 from langue.base.config import Config
 from langue.base.errors import LangueError, Unsupported
 from langue.base.files import check_free
 from langue.base.progress import bar, log
+from langue.corpus.normalize import Normalization
 from langue.interop import arpa
 from langue.interop.formats import Export, Format, ImportedModel, save_imported
 from langue.interop.kenlm import names_of, padding_of
-from langue.interop.words import Words, check_utf8, learn, map_bytes
+from langue.interop.texts import map_text
+from langue.interop.words import BLANK, Words, after_line, check_utf8, learn
 from langue.models.counts.ngram import FAMILY, NGramConfig, arrays_of, levels_of, model_of, tables_of
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.out_of_core import MEGABYTE
@@ -30,11 +32,13 @@ from langue.models.counts.ngram.tables import Tables
 from langue.models.counts.ngram.trie import sums_to_one
 from langue.models.folder import DESCRIPTION, ModelFolder
 from langue.protocols import Vocabulary
-from langue.tokens.tokenizer import EOS, PAD, UNK
-from langue.tokens.train import whitespace
+from langue.tokens.tokenizer import BEGIN, BLANK_PAD, END, LINE_END, UNK
+from langue.tokens.train import CAPITAL_UNK, whitespace
 from langue.training.run_folder import only_writer, save_or_keep
 
 STOP, ABSENT, UNKNOWN = 0, 1, 2  # ids of `</s>`, of padding, and of `<unk>`, as the tokenizer has them
+SPECIALS = [LINE_END.encode(), BLANK_PAD.encode(), UNK.encode()]  # by id; the first two are no words
+_SPACES = bytes(32 if blank else byte for byte, blank in enumerate(BLANK))
 CHUNK_ENTRIES = 1 << 14  # of a vocabulary, written at a time
 
 
@@ -64,15 +68,37 @@ def train_text(config: Config, text: Path, output: Path, *, overwrite: bool = Fa
 
 
 def read_text(text: Path, config: NGramConfig) -> tuple[Words, Array]:
-    """The words of a text file, `<eos>`, `<pad>` and `<unk>` first, and its stream, closed by `<s>`."""
-    data = map_bytes(text)
-    check_utf8(data, text)
+    """The words of a text file, the end of a line, padding and `<unk>` first, and its stream, closed by
+    `<s>`."""
+    with map_text(text) as data:
+        return _read(data, text, config)
+
+
+def _read(data: UInt8Array, text: Path, config: NGramConfig) -> tuple[Words, Array]:
     room = config.memory * MEGABYTE // 2  # of tables of words; the rest is for what is made of them
-    names = [name.encode() for name in (EOS, PAD, UNK)]
-    words, stream = learn(data, STOP, names, memory=room, new=arrays_of(config))
+    aliases = {CAPITAL_UNK.encode(): UNKNOWN}  # in an ARPA file it would be that
+    words, stream = learn(data, STOP, SPECIALS, aliases=aliases, memory=room, new=arrays_of(config))
+    for mark in (BEGIN, END):
+        if words.id(mark.encode()) >= 0:
+            raise LangueError(
+                f"{text}, line {_first_line(data, mark.encode()):,} has a word {mark}, a mark that is "
+                "put at the ends of a sentence when it is read; take it out: "
+                "sed -E 's:(^|[[:space:]])</?s>:\\1:g'"
+            )
     if len(words) == UNKNOWN + 1 and not (stream[:-1] == UNKNOWN).any():
         raise LangueError(f"{text} holds no words: there is nothing to count")
     return words, stream
+
+
+def _first_line(data: UInt8Array, word: bytes) -> int:
+    """The number of the first line that has a word, in a text that has it."""
+    begin, number = 0, 0
+    while begin < len(data):
+        line, number = data[begin : (end := after_line(data, begin + 1))], number + 1
+        if word in line.tobytes().translate(_SPACES).split(b" "):
+            break
+        begin = end
+    return number
 
 
 def estimated(text: Path, config: NGramConfig) -> tuple[Words, Tables]:
@@ -100,12 +126,7 @@ def read_arpa(path: Path) -> ImportedModel:
             config = msgspec.structs.replace(config, smoothing="arpa")
     except msgspec.ValidationError:
         raise Unsupported(f"{path} has order {file.tables.order}; langue's n-grams reach to 8") from None
-    if EOS.encode() in file.words:
-        raise Unsupported(
-            f"{path} has a word {EOS}, by which langue's tokenizers end a text; ask it as it is, by "
-            "langue.interop.kenlm, or give the word another name"
-        )
-    words = Words.of([name.encode() for name in (EOS, PAD, UNK)] + file.words[UNKNOWN + 1 :])
+    words = Words.of(SPECIALS + file.words[UNKNOWN + 1 :])
     check_utf8(words.blob, path)
     return _model(file.tables, words, config)
 
@@ -132,6 +153,7 @@ def _model(tables: Tables, words: Words, config: NGramConfig) -> ImportedModel:
         model=model_of(config, Vocabulary(len(words), STOP), tables),
         tokenizer_json=lambda: tokenizer_json(words),
         documents="line",
+        normalization=Normalization(form="none"),  # nothing was changed before it was counted
     )
 
 
@@ -148,15 +170,19 @@ FORMAT = Format(
 def tokenizer_json(words: Words) -> Iterator[bytes]:
     """`tokenizer.json` of a whitespace tokenizer, as the library writes it, in a quarter of its time and in
     pieces: it would be the largest thing in memory."""
-    vocabulary = f'"vocab":{_json({EOS: STOP, PAD: ABSENT, UNK: UNKNOWN})}'
-    before, vocabulary, after = whitespace([]).to_str().partition(vocabulary)
+
+    def named(id: int) -> str:
+        return _json({"id": id, "content": BEGIN})[:-1]
+
+    specials = _json({END: STOP, BLANK_PAD: ABSENT, UNK: UNKNOWN})[1:-1]
+    empty = whitespace([], marks=True).to_str().replace(named(len(SPECIALS)), named(len(words)))
+    before, vocabulary, after = empty.partition(f"{specials},{_json({BEGIN: len(SPECIALS)})[1:-1]}")
     assert vocabulary
-    yield f'{before}"vocab":{{'.encode()
-    for begin in range(0, len(words), CHUNK_ENTRIES):
+    yield f"{before}{specials}".encode()
+    for begin in range(len(SPECIALS), len(words), CHUNK_ENTRIES):
         ids = range(begin, min(begin + CHUNK_ENTRIES, len(words)))
-        entries = _json({words[id].decode(): id for id in ids})[1:-1]
-        yield f"{',' if begin else ''}{entries}".encode()
-    yield f"}}{after}".encode()
+        yield f",{_json({words[id].decode(): id for id in ids})[1:-1]}".encode()
+    yield f",{_json({BEGIN: len(words)})[1:-1]}{after}".encode()
 
 
 def _json(value: Any) -> str:

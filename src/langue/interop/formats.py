@@ -38,6 +38,7 @@ class ImportedModel:
     tokenizer_json: Callable[[], Iterable[bytes]]  # the file in pieces: that of a large vocabulary is large
     fingerprint: str = ""  # of the tokenizer; none: the hash of the file
     documents: str | None = None  # how its training text was cut into documents
+    normalization: Normalization = field(default_factory=Normalization)  # of its training text
     left_out: tuple[str, ...] = ()  # what the source has and the model has not, a sentence each
 
     def write_tokenizer(self, path: Path) -> str:
@@ -212,7 +213,9 @@ def save_imported(
             model,
             family=family,
             config=imported.config,
-            preprocessing=Preprocessing(tokenizer, fingerprint, encode(Normalization()), imported.documents),
+            preprocessing=Preprocessing(
+                tokenizer, fingerprint, encode(imported.normalization), imported.documents
+            ),
             vocabulary=model.vocabulary,
             store=origin,
             recipe={"family": family.name, "model": encode(imported.config)},

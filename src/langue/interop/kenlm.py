@@ -5,14 +5,16 @@
     model.score("this is a sentence", bos=True, eos=True)     # log10
     model.scores(sentences)                                   # many at once, many times faster
 
-Differs from the module in this: a state is a number that may be compared and hashed, and files of
+Differs from the module in this: a state is a number, which means nothing to another model, and files of
 `build_binary` are not read.
 """
 
 import math
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import total_ordering
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +27,7 @@ from langue.evaluation.score import finite
 from langue.interop import arpa
 from langue.interop.words import Words, after_line
 from langue.models.counts.ngram.model import NGram
-from langue.models.counts.ngram.score import score, sums_of, totals
+from langue.models.counts.ngram.score import score, score_marks, sums_of, totals
 from langue.models.counts.ngram.tables import Tables
 from langue.models.folder import DESCRIPTION, ModelFolder, load
 from langue.protocols import Vocabulary
@@ -44,6 +46,7 @@ class FullScoreReturn(NamedTuple):
     oov: bool
 
 
+@total_ordering
 class State:
     """The context a word is read in: comparable and hashable; equal states have equal futures.
 
@@ -62,8 +65,32 @@ class State:
     def __hash__(self) -> int:
         return hash((self.node, self.model))
 
+    def __lt__(self, other: "State") -> bool:
+        return (self.model, self.node) < (other.model, other.node)
+
     def __copy__(self) -> "State":
         return State(self.node, self.model)
+
+
+class LoadMethod:
+    """How the module maps a file of `build_binary`: names to write programs with, which change nothing."""
+
+    LAZY, POPULATE_OR_LAZY, POPULATE_OR_READ, READ, PARALLEL_READ = range(5)
+
+
+class ARPALoadComplain:
+    """Of what the module warns while it reads ARPA files: names that change nothing."""
+
+    ALL, EXPENSIVE, NONE = range(3)
+
+
+class Config:
+    """What the module can be told of loading. A model here is mapped and quiet whatever stands in it."""
+
+    def __init__(self) -> None:
+        self.load_method = LoadMethod.POPULATE_OR_READ
+        self.arpa_complain = ARPALoadComplain.NONE
+        self.show_progress = False
 
 
 class Query(NamedTuple):
@@ -112,19 +139,20 @@ class Model:
         LangueError: nothing is there, it is no n-gram model, or no entry stands for unknown words.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        if (self.path / DESCRIPTION).is_file():
-            folder = load(self.path, verify=False)  # as the module: mapped, and ready at once
+    def __init__(self, path: Path | str | bytes, config: "Config | None" = None) -> None:
+        self._path = Path(os.fsdecode(path))
+        # As the module has it, whose users decode it.
+        self.path = os.path.abspath(os.fsencode(path))  # noqa: PTH100  # Path knows no bytes
+        if (self._path / DESCRIPTION).is_file():
+            folder = load(self._path, verify=False)  # as the module: mapped, and ready at once
             if not isinstance(folder.model, NGram):
-                raise LangueError(f"{self.path} is no n-gram model")
+                raise LangueError(f"{self._path} is no n-gram model")
             self._set(folder.model.tables, names_of(folder.tokenizer), padding_of(folder))
-        elif self.path.is_dir():
-            raise LangueError(f"{self.path} is neither an ARPA file nor a model folder (no {DESCRIPTION})")
+        elif self._path.is_dir():
+            raise LangueError(f"{self._path} is neither an ARPA file nor a model folder (no {DESCRIPTION})")
         else:
-            file = arpa.read(self.path)
-            impossible = file.tables.log_prob[arpa.PADDING] == -math.inf
-            self._set(file.tables, file.words, arpa.PADDING if impossible else None)
+            file = arpa.read(self._path)
+            self._set(file.tables, file.words, arpa.PADDING)
 
     def _set(self, tables: Tables, names: list[bytes], padding: int | None) -> None:
         # Padding has no name by which a text could ask for it.
@@ -133,7 +161,7 @@ class Model:
         self.end = names.index(arpa.END)
         if arpa.UNKNOWN not in names:
             raise LangueError(
-                f"{self.path}: its tokenizer has neither {UNK} nor padding to score unknown words by; "
+                f"{self._path}: its tokenizer has neither {UNK} nor padding to score unknown words by; "
                 "measure it with langue evaluate, or train it on a store of langue's own tokenizer"
             )
         self.unknown = names.index(arpa.UNKNOWN)
@@ -146,22 +174,25 @@ class Model:
     def order(self) -> int:
         return self.tables.order
 
-    def __contains__(self, word: str) -> bool:
-        return self.vocabulary.id(word.encode()) not in (-1, self.unknown)
+    def __contains__(self, word: str | bytes) -> bool:
+        return self.vocabulary.id(_as_bytes(word)) not in (-1, self.unknown)
 
-    def score(self, sentence: str, bos: bool = True, eos: bool = True) -> float:
+    def score(self, sentence: str | bytes, bos: bool = True, eos: bool = True) -> float:
         """log10 probability of a sentence, words between blanks."""
         log_probs, _, _ = self._full(sentence, bos, eos)
         return float(log_probs.sum(dtype=np.float64)) / math.log(10)
 
-    def full_scores(self, sentence: str, bos: bool = True, eos: bool = True) -> Iterator[FullScoreReturn]:
+    def full_scores(
+        self, sentence: str | bytes, bos: bool = True, eos: bool = True
+    ) -> Iterator[FullScoreReturn]:
         """Of each word, and of the end: log10 probability, length of the n-gram found, out of vocabulary?"""
         for log_prob, length, oov in zip(*self._full(sentence, bos, eos), strict=True):
             yield FullScoreReturn(float(log_prob) / math.log(10), int(length), bool(oov))
 
-    def perplexity(self, sentence: str) -> float:
+    def perplexity(self, sentence: str | bytes) -> float:
         """10 to the -log10 probability a word, the end of the sentence counted as one."""
-        return float(10.0 ** (-self.score(sentence) / (len(sentence.split()) + 1)))
+        log_probs, _, _ = self._full(sentence, bos=True, eos=True)
+        return float(10.0 ** (-log_probs.sum(dtype=np.float64) / math.log(10) / len(log_probs)))
 
     def scores(self, sentences: Sequence[str]) -> Float64Array:
         """`score` of many sentences at once: `(sentences,)`."""
@@ -185,11 +216,11 @@ class Model:
         """What `query` of KenLM prints of a text, a sentence a line; threads are `parallel_map`'s workers."""
         text = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
 
-        start, unknown = self._model.vocabulary.size, self.unknown
+        unknown = self.unknown
 
         def sums(part: UInt8Array) -> Array:
             by_chunk = (
-                totals(stream, start, unknown, log_probs) for stream, _, log_probs in self._scored(part)
+                totals(stream, begins, unknown, log_probs) for stream, begins, log_probs in self._scored(part)
             )
             together: Array = np.sum(list(by_chunk), axis=0)
             return together
@@ -206,13 +237,13 @@ class Model:
         """Make `state` that of no context."""
         self._become(state, -1)
 
-    def BaseScore(self, in_state: State, word: str, out_state: State) -> float:  # noqa: N802
+    def BaseScore(self, in_state: State, word: str | bytes, out_state: State) -> float:  # noqa: N802
         """log10 probability of a word in a state; `out_state` becomes the state after it."""
         return self.BaseFullScore(in_state, word, out_state).log_prob
 
-    def BaseFullScore(self, in_state: State, word: str, out_state: State) -> FullScoreReturn:  # noqa: N802
+    def BaseFullScore(self, in_state: State, word: str | bytes, out_state: State) -> FullScoreReturn:  # noqa: N802
         """`BaseScore` with the length of the n-gram found."""
-        id = self.vocabulary.id(word.encode())
+        id = self.vocabulary.id(_as_bytes(word))
         id = id if id >= 0 else self.unknown
         if in_state.model != (self._number if in_state.node != -1 else 0):
             raise Mismatch("the state is one of another model; begin with BeginSentenceWrite of this one")
@@ -223,14 +254,15 @@ class Model:
     def _become(self, state: State, node: int) -> None:
         state.node, state.model = node, self._number if node != -1 else 0
 
-    def _full(self, sentence: str, bos: bool, eos: bool) -> tuple[Array, Array, Array]:
+    def _full(self, sentence: str | bytes, bos: bool, eos: bool) -> tuple[Array, Array, Array]:
         """Natural logs, lengths, and out of vocabulary, of each word."""
-        line = np.frombuffer(sentence.replace("\n", " ").encode() + b"\n", np.uint8)
+        line = np.frombuffer(_as_bytes(sentence).replace(b"\n", b" ") + b"\n", np.uint8)
         stream = self._encode(line)[0][0 if bos else 1 :]
         if not eos:
             stream = stream[:-1]
-        log_probs, lengths = score(self.tables, stream, workers=1)
         first = 1 if bos else 0
+        log_probs, lengths = score(self.tables, stream, workers=1)
+        score_marks(self.tables, stream, np.array([first - 1, len(stream)]), log_probs, lengths)
         return log_probs[first:], lengths[first:], stream[first:] == self.unknown
 
     def _scored(self, text: UInt8Array) -> Iterator[tuple[Array, Array, Array]]:
@@ -239,11 +271,20 @@ class Model:
         room = np.empty(4 * min(CHUNK_BYTES, len(text)) + 3, np.uint32)
         for block in _blocks(text, CHUNK_BYTES):
             stream, begins = self._encode(block, room)
-            yield stream, begins, score(self.tables, stream, workers=1)[0]
+            log_probs, lengths = score(self.tables, stream, workers=1)
+            score_marks(self.tables, stream, begins, log_probs, lengths)
+            yield stream, begins, log_probs
 
     def _encode(self, data: UInt8Array, room: Array | None = None) -> tuple[Array, Array]:
         start = self._model.vocabulary.size
         return self.vocabulary.encode(data, unknown=self.unknown, start=start, stop=self.end, room=room)
+
+
+LanguageModel = Model  # by which the examples of the module call it
+
+
+def _as_bytes(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode()
 
 
 def padding_of(folder: ModelFolder[Any]) -> int | None:
@@ -266,7 +307,7 @@ def names_of(tokenizer: Tokenizer) -> list[bytes]:
     """
     names = tokenizer.names()
     unknown = names.index(UNK) if tokenizer.kind == "whitespace" else tokenizer.pad
-    reserved = {name.decode() for name in (arpa.BEGIN, arpa.END, arpa.UNKNOWN)}
+    reserved = {name.decode() for name in (arpa.BEGIN, arpa.END, arpa.UNKNOWN, arpa.CAPITAL_UNKNOWN)}
     taken = reserved | set(names)
     for id, name in enumerate(names):
         if id in (tokenizer.eos, unknown):

@@ -6,10 +6,11 @@ and of `query`, both: NUL, tab, line feed, vertical tab, form feed, carriage ret
 """
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -28,6 +29,7 @@ CHUNK_BYTES = 1 << 20  # checked at a time
 LINE_BYTES = 1 << 10  # looked through for the end of a line at a time
 PART_BYTES = 1 << 23  # of a text, whose words are learned alone ...
 MIN_PARTS, MAX_PARTS = 2, 16  # ... in so many parts: each has its vocabulary, so the least under a ceiling
+NO_ALIASES: Mapping[bytes, int] = MappingProxyType({})
 START, STOP = EMPTY, np.uint32(0xFFFFFFFE)  # the ends of a line, while words are still being numbered
 
 
@@ -52,10 +54,7 @@ class Words:
 
     def add_alias(self, word: bytes, id: int) -> None:
         """Have another word, where it is none of these, taken for one of them."""
-        hashed = _hashes(np.frombuffer(word, np.uint8), np.zeros(1, np.int64), np.array([len(word)]))[0]
-        slot, known = slot_of(self.slots, hashed)
-        if not known:
-            put(self.slots, slot, hashed, id)
+        _add_alias(self.slots, word, id)
 
     def __len__(self) -> int:
         return len(self.begins)
@@ -85,6 +84,13 @@ class Words:
         return stream[: begins[lines]], begins[: lines + 1]
 
 
+def _add_alias(slots: Array, word: bytes, id: int) -> None:
+    hashed = _hashes(np.frombuffer(word, np.uint8), np.zeros(1, np.int64), np.array([len(word)]))[0]
+    slot, known = slot_of(slots, hashed)
+    if not known:
+        put(slots, slot, hashed, id)
+
+
 def map_bytes(path: Path) -> UInt8Array:
     """The bytes of a file, read where it lies: they take no memory."""
     try:
@@ -110,12 +116,19 @@ def check_utf8(data: UInt8Array, path: Path) -> None:
 
 
 def learn(
-    data: UInt8Array, stop: int, known: Sequence[bytes] = (), *, memory: int = 0, new: New = np.empty
+    data: UInt8Array,
+    stop: int,
+    known: Sequence[bytes] = (),
+    *,
+    aliases: Mapping[bytes, int] = NO_ALIASES,
+    memory: int = 0,
+    new: New = np.empty,
 ) -> tuple[Words, Array]:
     """The words of a text in the order of their first appearance, and the text in their ids.
 
     Args:
         known: words that are numbered first, whether the text has them or not.
+        aliases: other words that are taken for some of these, by their numbers.
         memory: bytes that tables of words may take; 0 sets no ceiling.
         new: makes the stream.
 
@@ -129,7 +142,9 @@ def learn(
     first = Words.of(known)
     count = min(max(len(data) // PART_BYTES, MIN_PARTS), MIN_PARTS if memory else MAX_PARTS)
     cuts = [0, *(after_line(data, len(data) * part // count) for part in range(1, count)), len(data)]
-    parts = parallel_map(lambda span: _learn(data[slice(*span)], first, memory // count, new), pairwise(cuts))
+    parts = parallel_map(
+        lambda span: _learn(data[slice(*span)], first, aliases, memory // count, new), pairwise(cuts)
+    )
     begins, sizes, hashes, _ = parts[0]
     numbers = [np.arange(len(hashes), dtype=np.uint32)]
     for cut, (positions, lengths, more, _) in zip(cuts[1:], parts[1:], strict=False):
@@ -278,7 +293,9 @@ def _table(hashes, room):
     return slots
 
 
-def _learn(data: UInt8Array, known: Words, memory: int, new: New) -> tuple[Array, Array, Array, Array]:
+def _learn(
+    data: UInt8Array, known: Words, aliases: Mapping[bytes, int], memory: int, new: New
+) -> tuple[Array, Array, Array, Array]:
     """The positions, sizes and hashes of the words of a text, and the text in their numbers."""
     room = len(data) // 2 + 1 + len(known)
     begins, sizes, hashes = scratch(room, np.int64), scratch(room, np.int64), scratch(room, np.uint64)
@@ -291,6 +308,8 @@ def _learn(data: UInt8Array, known: Words, memory: int, new: New) -> tuple[Array
     at[2] = count
     while at[0] < len(data):  # once more whenever the table has grown too small
         slots = _table(hashes[: at[2]], 4)
+        for word, id in aliases.items():
+            _add_alias(slots, word, id)
         if memory and 2 * slots.nbytes > memory:
             raise LangueError(
                 f"the vocabulary of the text takes more than --memory sets: {at[2]:,} words after "

@@ -29,8 +29,11 @@ from langue.tokens.words import HAN, segment
 
 EOS, PAD, UNK, SEP = "<eos>", "<pad>", "<unk>", "<sep>"
 # What other makers call the end of a document and padding; the first that a file has is taken.
-EOS_NAMES = (EOS, "<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "[SEP]")
-PAD_NAMES = (PAD, "<|padding|>", "[PAD]", "<|finetune_right_pad_id|>")
+# Where words are what stands between blanks, `<eos>` may be one; names that none can have are these.
+LINE_END, BLANK_PAD = "\n", f"{PAD} "
+BEGIN, END = "<s>", "</s>"  # the marks of KenLM
+EOS_NAMES = (EOS, "<|endoftext|>", END, "<|end_of_text|>", "<|im_end|>", "[SEP]", LINE_END)
+PAD_NAMES = (PAD, "<|padding|>", "[PAD]", "<|finetune_right_pad_id|>", BLANK_PAD)
 
 # `words`: a word with the space before it, so that nothing is lost; a run of Han characters is cut
 # further by the segmenter. `chars`: one character.
@@ -71,6 +74,7 @@ class Tokenizer:
     Attributes:
         kind: `bpe`, `unigram`, `wordpiece`, `words`, `chars`, `bytes` or `whitespace`.
         vocab_size: ids run from 0 to `vocab_size` - 1.
+        begin: id after the last, of a `<s>` in a text, which no model foretells; None where it is a word.
         eos: id of the end of a document; never the id of text, even of a literal "<eos>".
         pad: id that never occurs in text; `eos`, where the file has none.
         closed: the vocabulary is closed or the tokenizer loses text, so there are no bits per byte.
@@ -89,13 +93,16 @@ class Tokenizer:
         self.vocab_size = hf.get_vocab_size(with_added_tokens=True)
         if max(hf.get_vocab(with_added_tokens=True).values(), default=-1) >= self.vocab_size:
             raise LangueError(f"its ids do not run from 0 to {self.vocab_size - 1}")
+        self.begin: int | None = None
+        if self.kind == "whitespace" and _special_id(hf, (BEGIN,)) == self.vocab_size - 1:
+            self.begin = self.vocab_size = self.vocab_size - 1
         self.fingerprint = hashlib.sha256(hf.to_str().encode()).hexdigest()
         self._byte_level = _is_byte_level(hf)
         self._marks = _marks(hf)
         added = hf.get_added_tokens_decoder()
         self._specials = {self.eos, self.pad, *(id for id, token in added.items() if token.special)}
         self._added = {id: token.content for id, token in added.items() if id not in self._specials}
-        self._token_bytes = [self._spell(id) for id in range(self.vocab_size)]
+        self._token_bytes = [self._spell(id) for id in range(self.vocab_size + (self.begin is not None))]
         self.closed = self.kind == "whitespace" or self.decode(self.encode(_PROBE)) != _PROBE
 
     def with_separator(self) -> "tuple[Tokenizer, int]":
@@ -160,7 +167,7 @@ class Tokenizer:
     def well_formed(self) -> WellFormed:
         """Which tokens may be written one after another: text that is UTF-8, and the end of a document."""
         never = self._specials - {self.eos}
-        return WellFormed([None if id in never else token for id, token in enumerate(self._token_bytes)])
+        return WellFormed([None if id in never else token for id, token in enumerate(self.spellings())])
 
     def names(self) -> list[str]:
         """The entries of the vocabulary by id, spelled as `tokenizer.json` spells them."""
@@ -168,7 +175,7 @@ class Tokenizer:
 
     def spellings(self) -> list[bytes]:
         """`token_bytes` of every id."""
-        return list(self._token_bytes)
+        return self._token_bytes[: self.vocab_size]
 
     @cached_property
     def ordinary(self) -> Ids:
@@ -214,7 +221,9 @@ class Tokenizer:
     def _spell(self, id: int) -> bytes:
         token = self._hf.id_to_token(id) or ""
         if id in self._specials:
-            return b"\n" if self.kind == "whitespace" and id == self.eos else b""
+            if self.kind == "whitespace" and id != self.pad:
+                return b"\n" if id == self.eos else token.encode() + b" "
+            return b""
         if id in self._added:
             return self._added[id].encode()
         if self._byte_level and BYTE_OF.keys() >= set(token):
@@ -354,7 +363,13 @@ def _special(hf: HFTokenizer, names: Sequence[str]) -> int:
 
 def _find_id(hf: HFTokenizer, names: Sequence[str], otherwise: int) -> int:
     ids = (hf.token_to_id(name) for name in names)
-    return next((int(id) for id in ids if id is not None), otherwise)
+    named = next((int(id) for id in ids if id is not None), otherwise)
+    return _special_id(hf, names, named)  # else it may be a word
+
+
+def _special_id(hf: HFTokenizer, names: Sequence[str], otherwise: int = -1) -> int:
+    special = {token.content: id for id, token in hf.get_added_tokens_decoder().items() if token.special}
+    return next((special[name] for name in names if name in special), otherwise)
 
 
 def _kind(hf: HFTokenizer) -> str:

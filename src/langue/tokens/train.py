@@ -20,7 +20,21 @@ from langue.base.bounds import PositiveInt
 from langue.base.config import Config
 from langue.base.errors import LangueError
 from langue.base.seeds import derive
-from langue.tokens.tokenizer import BYTE_OF, CHARS, EOS, PAD, UNK, WORDS, Tokenizer, cut, words_of
+from langue.tokens.tokenizer import (
+    BEGIN,
+    BLANK_PAD,
+    BYTE_OF,
+    CHARS,
+    END,
+    EOS,
+    LINE_END,
+    PAD,
+    UNK,
+    WORDS,
+    Tokenizer,
+    cut,
+    words_of,
+)
 from langue.tokens.words import HAN
 
 Kind = Literal["bpe", "unigram", "wordpiece", "words", "chars", "bytes", "whitespace"]
@@ -52,6 +66,10 @@ MIN_FREQUENCY: dict[str, int] = {
 }
 TOY = 4096  # bytes below which a text is an example, to look at: all of it is learned
 BYTE_LEVEL = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+# What words are cut at, as by KenLM: other white space is a letter. The end of a line ends a sentence.
+BLANKS = r"[\x00\t\x0b\x0c\r ]+"
+_WORD = re.compile(r"[^\x00\t\n\x0b\x0c\r ]+")
+CAPITAL_UNK = "<UNK>"  # of SRILM; KenLM takes it for `<unk>`, wherever it stands
 ONE_PIECE = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 # WordPiece looks for the longest match from each place: quadratic in the length of a piece.
 SHORT = (
@@ -318,21 +336,35 @@ def _whitespace(size: int, texts: Iterable[str]) -> HFTokenizer:
     counts: Counter[str] = Counter()
     for text in texts:
         for part in cut(text, marks=False):
-            counts.update(part.split())
+            counts.update(_WORD.findall(part))
     return whitespace(_by_frequency(counts), size)
 
 
-def whitespace(words: Iterable[str], size: int = 0) -> HFTokenizer:
-    """A tokenizer of these words, numbered from `<eos>`, `<pad>` and `<unk>` on; 0 is every one."""
-    vocabulary = {entry: id for id, entry in enumerate([*SPECIALS, UNK])}
+def whitespace(words: Iterable[str], size: int = 0, *, marks: bool = False) -> HFTokenizer:
+    """A tokenizer of these words, numbered from the end of a line, padding and `<unk>` on.
+
+    Args:
+        size: entries at most; 0 is every word.
+        marks: `</s>` and `<s>` in a text are the ends of a sentence, as for KenLM, and no words.
+    """
+    specials = [END if marks else LINE_END, BLANK_PAD]
+    vocabulary = {entry: id for id, entry in enumerate([*specials, UNK])}
     for word in words:
         if size and len(vocabulary) >= size:
             break
-        vocabulary.setdefault(word, len(vocabulary))
+        if word != CAPITAL_UNK:
+            vocabulary.setdefault(word, len(vocabulary))
+    if marks:
+        specials.append(BEGIN)
+        vocabulary[BEGIN] = len(vocabulary)
     hf = HFTokenizer(models.WordLevel(vocabulary, unk_token=UNK))
-    hf.normalizer = normalizers.Replace("\n", f" {EOS} ")
-    hf.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    hf.add_special_tokens(list(SPECIALS))
+    splits = [pre_tokenizers.Split(Regex(BLANKS), "removed")]
+    if marks:
+        hf.normalizer = normalizers.Replace(LINE_END, f" {END} ")
+    else:
+        splits.append(pre_tokenizers.Split(LINE_END, "isolated"))
+    hf.pre_tokenizer = pre_tokenizers.Sequence(splits)
+    hf.add_special_tokens(specials)
     return hf
 
 

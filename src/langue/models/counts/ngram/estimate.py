@@ -67,6 +67,7 @@ def estimate_tables(
         lower = _order(levels, suffix, n, rule, _threshold(prune, n), lower, log_prob, log_backoff)
         if n == 1 and absent is not None:
             log_prob[absent] = -np.inf
+    log_prob[levels.first[1] - 1] = 0  # `<s>` is given, not foretold: it costs nothing, as in files of lmplz
     tables = Tables(levels.first, suffix, log_prob, log_backoff, levels.children, slots).freeze()
     if not any(prune):
         return tables

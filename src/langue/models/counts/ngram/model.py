@@ -7,7 +7,7 @@ import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids
 from langue.base.errors import Mismatch
-from langue.models.counts.ngram.score import distribution, score, step
+from langue.models.counts.ngram.score import distribution, score, score_marks, step
 from langue.models.counts.ngram.tables import Tables
 from langue.protocols import Causal, Vocabulary
 
@@ -38,6 +38,7 @@ class NGram(Causal):
             self._check(np.asarray(ids))
             stream[end - len(ids) : end] = ids
         log_probs, lengths = score(self.tables, stream)
+        score_marks(self.tables, stream, np.r_[np.int64(0), ends], log_probs, lengths)
         parts = [slice(end - len(ids), end) for ids, end in zip(sequences, ends, strict=True)]
         return [log_probs[part] for part in parts], [lengths[part] for part in parts]
 
@@ -70,7 +71,7 @@ class NGram(Causal):
         """Read one token in each state: for generation, and for rescoring lists that share beginnings.
 
         Args:
-            states: `(batch,)`; equal states have equal futures.
+            states: `(batch,)`; they are equal where the tables tell their futures not apart.
             ids: `(batch,)`.
 
         Returns:

@@ -175,17 +175,32 @@ def sums_of(begins, log_probs, sums):
 
 
 @njit
-def totals(stream, start, unknown, log_probs):
+def totals(stream, begins, unknown, log_probs):
     """The sum of log-probabilities, that of unknown words among them, how many these are, and the tokens."""
     total, unknown_total, unknowns, tokens = 0.0, 0.0, 0, 0
-    for position in range(len(stream)):
-        if stream[position] != start:
+    for part in range(len(begins) - 1):
+        for position in range(begins[part] + 1, begins[part + 1]):
             tokens += 1
             total += log_probs[position]
             if stream[position] == unknown:
                 unknowns += 1
                 unknown_total += log_probs[position]
     return total, unknown_total, unknowns, tokens
+
+
+@njit
+def score_marks(tables, stream, begins, log_probs, lengths):
+    """Score each `<s>` that a document itself holds, as KenLM does: its unigram, and the backoffs of what
+    stands before it. `begins` `(documents + 1,)` is where each begins in the stream, and the last ends."""
+    start, order = tables.first[1] - 1, len(tables.first) - 1
+    state, log_prob, length = np.empty(1, np.int64), np.empty(1, np.float32), np.empty(1, np.uint8)
+    for part in range(len(begins) - 1):
+        for position in range(begins[part] + 1, begins[part + 1]):
+            if stream[position] == start:
+                state[0] = -1
+                for before in range(max(begins[part], position - order + 1, 0), position + 1):
+                    step(tables, state, stream[before : before + 1], log_prob, length)
+                log_probs[position], lengths[position] = log_prob[0], length[0]
 
 
 @njit
@@ -222,7 +237,25 @@ def step(tables, states, words, log_probs, lengths):
             length += 1
         log_probs[at] = _worth(tables, nodes, 1, 0, length, depth)
         lengths[at] = length
-        states[at] = node if length < order else np.int64(suffix[node]) if order > 1 else -1
+        states[at] = _shortest(
+            tables, node if length < order else np.int64(suffix[node]), min(length, order - 1)
+        )
+
+
+@njit
+def _shortest(tables, node, length):
+    """The shortest context that stands for one of `length` words: as long as no n-gram begins with it and its
+    backoff is 0, nothing is lost without its first word."""
+    while length > 0:
+        begin, end = (
+            edge(tables.children, tables.bases, node),
+            edge(tables.children, tables.bases, node + 1),
+        )
+        if begin < end or value(tables.log_backoff, tables.bins, 1, length - 1, node) != 0:
+            break
+        node = np.int64(tables.suffix[node])
+        length -= 1
+    return node if length > 0 else np.int64(-1)
 
 
 @njit
