@@ -19,25 +19,7 @@ WORDS = {
     "places": "indices, positions, offsets, rows or slots",
 }
 # Folders and files that are still to be cleaned; nothing is to be added.
-UNCLEANED: tuple[str, ...] = (
-    "api",
-    "cli",
-    "evaluation",
-    "generation",
-    "models/encoders",
-    "models/folder.py",
-    "models/networks/bert2bert.py",
-    "models/registry.py",
-    "models/taggers/base.py",
-    "models/taggers/encoder_tagger.py",
-    "models/taggers/heads.py",
-    "models/taggers/hmm_tagger.py",
-    "models/taggers/labels.py",
-    "models/taggers/rnn_tagger.py",
-    "protocols",
-    "tasks",
-    "training",
-)
+UNCLEANED: tuple[str, ...] = ()
 POSITIONAL = 8  # parameters: more are given by name. A command's are options, which all are
 COMPILED = {"njit", "overload", "intrinsic"}
 

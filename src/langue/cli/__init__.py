@@ -160,8 +160,8 @@ def run(arguments: list[str]) -> int:
             raise
         return _fail("not enough memory for this; try a smaller batch, vocabulary or order", 2)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{place}{error.strerror or error}", 2)
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", 2)
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 0
         return _fail("interrupted; nothing half-written was left behind", code) if code == 130 else code

@@ -34,11 +34,11 @@ def command(
     from langue import api
 
     if format == "kenlm":
-        found = api.query(model, on)
+        answer = api.query(model, on)
         if json:
-            print_json(found.to_json())
+            print_json(answer.to_json())
         else:
-            print(found)
+            print(answer)
         return
     if format != "report":
         raise LangueError(f"unknown format {format}; there are report and kenlm")

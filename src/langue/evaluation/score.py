@@ -57,9 +57,9 @@ class Score:
             "tokens": len(self.bits),
         }
         if math.isinf(self.total_bits):
-            place = int(np.isinf(self.bits).argmax())
-            before = "".join(self.tokens[max(0, place - 8) : place])
-            table["reason"] = f"the model gives probability 0 to {self.tokens[place]!r} after {before!r}"
+            index = int(np.isinf(self.bits).argmax())
+            before = "".join(self.tokens[max(0, index - 8) : index])
+            table["reason"] = f"the model gives probability 0 to {self.tokens[index]!r} after {before!r}"
         if per_token:
             table["per_token"] = [
                 {"token": token, "bytes": [int(start), int(end)], "bits": finite(float(bits))}
@@ -82,10 +82,10 @@ def score_texts(
     normalized = [normalization.apply(text) for text in texts]
     encoded = [tokenizer.encode_with_spans(text) for text in normalized]
     scores = model.log_probs([np.append(ids, np.uint32(tokenizer.eos)) for ids, _ in encoded])
-    found = []
+    results = []
     for text, (ids, spans), logs in zip(normalized, encoded, scores, strict=True):
         size = len(text.encode())
         pieces = [tokenizer.token_bytes(id).decode(errors="replace") for id in ids]
         bits = -logs.astype(np.float64) / math.log(2)
-        found.append(Score(text, [*pieces, "<eos>"], np.r_[spans, [[size, size]]], bits, tokenizer.closed))
-    return found
+        results.append(Score(text, [*pieces, "<eos>"], np.r_[spans, [[size, size]]], bits, tokenizer.closed))
+    return results

@@ -227,10 +227,10 @@ def load(
     known = description.vocabulary
     model = family.load(path, config, Vocabulary(known.size, known.eos) if known else Vocabulary(0, 0))
     check_seal(table, path / DESCRIPTION)
-    return ModelFolder(path, family, config, _place(model, device, dtype, path), description)
+    return ModelFolder(path, family, config, _move(model, device, dtype, path), description)
 
 
-def _place(model: M, device: str | None, dtype: DType, path: Path) -> M:
+def _move(model: M, device: str | None, dtype: DType, path: Path) -> M:
     """A network on its device, in its type; anything else as it is."""
     torch = sys.modules.get("torch")  # a network is there only where its module has imported torch
     if torch is None or not isinstance(model, torch.nn.Module):

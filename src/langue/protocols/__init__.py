@@ -158,9 +158,9 @@ class Masked(Saved, Protocol):
         part, 1 in a second."""
 
     def masked_log_probs(
-        self, sequences: Sequence[Ids], places: Sequence[Ids], types: Sequence[Ids] | None = None
+        self, sequences: Sequence[Ids], positions: Sequence[Ids], types: Sequence[Ids] | None = None
     ) -> list[Floats]:
-        """Natural-log probabilities of every id at these places: `(places, ids)` for each sequence.
+        """Natural-log probabilities of every id at these positions: `(positions, ids)` for each sequence.
         The special ids that the model adds to the vocabulary have a column too."""
 
     def pair_log_probs(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> Floats:
@@ -172,8 +172,10 @@ class Masked(Saved, Protocol):
 class Discriminating(Masked, Protocol):
     """A `Masked` model with a discriminator, which tells what its generator put in."""
 
-    def refilled(self, sequences: Sequence[Ids], places: Sequence[Ids], noise: Sequence[Floats]) -> list[Ids]:
-        """The sequences with a token that the generator draws at each of these places; numbers in [0, 1),
+    def refilled(
+        self, sequences: Sequence[Ids], positions: Sequence[Ids], noise: Sequence[Floats]
+    ) -> list[Ids]:
+        """The sequences with a token that the generator draws at each of these positions; numbers in [0, 1),
         one for each, decide which."""
 
     def replaced_log_odds(self, sequences: Sequence[Ids]) -> list[Floats]:

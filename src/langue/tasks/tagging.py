@@ -216,13 +216,13 @@ def layout(loaded: ModelFolder[Tagger], format: str = "auto") -> TaggedConfig:
 
 def split_text(text: str, unit: str) -> list[str]:
     """Tokens of plain text: characters, or words with punctuation cut off and Chinese segmented."""
-    found: list[str] = []
+    units: list[str] = []
     for token in _TOKEN.findall(text):
         if _HAN.match(token):
-            found += list(token) if unit == "characters" else segment(token)
+            units += list(token) if unit == "characters" else segment(token)
         else:
-            found += list(token) if unit == "characters" else [token]
-    return found
+            units += list(token) if unit == "characters" else [token]
+    return units
 
 
 def _card(family: Family[Any], model: Tagger, facts: dict[str, Any], measured: dict[str, Any]) -> str:
