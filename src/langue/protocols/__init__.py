@@ -66,6 +66,10 @@ class Saved(Protocol):
         """What it is made of, for tables: `{"parameters": n}` or `{"ngrams": n}`."""
         ...
 
+    def flops_per_token(self) -> float | None:
+        """Of one training step; None where the family does not say."""
+        return None
+
 
 @runtime_checkable
 class Causal(Saved, Protocol):
@@ -185,9 +189,11 @@ class Discriminating(Masked, Protocol):
 class Trainable(Protocol):
     """All the trainer knows of a model that learns by gradient: a `torch.nn.Module` with these.
 
-    A family's own class satisfies this without inheriting it; the batches it is given are those of
-    its `Family.batches`.
+    A class that names this protocol as its base takes over the defaults of what it does not say itself. The
+    batches it is given are those of its `Family.batches`.
     """
+
+    vocabulary: Vocabulary | None = None  # of what it predicts; None where that is no token
 
     # What a recurrent model remembers of the batch before, detached; rows are the first dimension.
     # `loss` reads it (empty: nothing remembered) and leaves the new one. Others leave it empty.

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from langue.base.arrays import Floats, Ids
 from langue.base.errors import LangueError
 from langue.nn.attention import Mask
 from langue.nn.bidirectional import document_mask
+from langue.nn.module import Module
 from langue.nn.weights import save_weights
 from langue.protocols import Masked
 
@@ -20,7 +21,7 @@ CHUNK_SLOTS = 1 << 13  # slots read at a time
 CHUNK_ROWS = 1024  # rows of logits at a time
 
 
-class MaskedScoring(nn.Module, Masked, ABC):
+class MaskedScoring(Module, Masked, ABC):
     """The half of a `Masked` model that is no part of its training; `base.MaskedModel` is the other."""
 
     def decode(self, hidden: Tensor, positions: Tensor, mask: Mask) -> Tensor:
