@@ -13,7 +13,6 @@ from langue.nn.dropout import drop
 from langue.nn.fast.choices import lstm_kernel
 from langue.nn.fast.lstm import StepwiseLSTM
 from langue.nn.lstm import lstm
-from langue.nn.module import Module
 from langue.nn.packing import Runs, pack_runs
 
 Cell = Literal["elman", "gru", "lstm"]
@@ -23,7 +22,7 @@ PARTS: dict[str, int] = {"elman": 1, "gru": 1, "lstm": 2}  # of a state: h, and 
 Resets = Runs | Tensor | None
 
 
-class Layer(Module):
+class Layer(nn.Module):
     """One recurrent layer. Its weights are named, stacked and shaped as those of `torch.nn.LSTM`.
 
     Args:

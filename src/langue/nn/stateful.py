@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from langue.base.arrays import Floats, Ids
-from langue.nn.module import Module
 from langue.nn.recurrent import Recurrent
 from langue.nn.weights import save_tied_weights
 from langue.protocols import RecurrentCausal, Trainable, Vocabulary
@@ -21,7 +20,7 @@ from langue.protocols import RecurrentCausal, Trainable, Vocabulary
 CHUNK_TOKENS = 1 << 13  # tokens read at a time when scoring: logits of 1,024 of them are held at once
 
 
-class Stateful(Module, RecurrentCausal, Trainable):
+class Stateful(nn.Module, RecurrentCausal, Trainable):
     """A `Causal` model, once a family sets these attributes, and adds a method.
 
     forward(ids, state): hidden states `(B, T, C)` of ids `(B, T)`, and the state after them

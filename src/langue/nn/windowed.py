@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from langue.base.arrays import Floats, Ids
 from langue.nn.attention import Mask
 from langue.nn.cache import Past
-from langue.nn.module import Module
 from langue.nn.weights import save_weights
 from langue.protocols import Causal, Trainable, Vocabulary
 
@@ -25,7 +24,7 @@ CHUNK_POSITIONS = 1 << 13  # positions scored at a time: logits of 8,192 x 8,192
 CHUNK_ROWS = 1024  # of logits at a time
 
 
-class Windowed(Module, Causal, Trainable, ABC):
+class Windowed(nn.Module, Causal, Trainable, ABC):
     """A `Causal` model, once a family adds two methods.
 
     forward(ids, positions, mask, past): hidden states `(B, T, C)` of ids `(B, T)`; positions `(T,)`

@@ -1,5 +1,6 @@
 """Two ways to change how a model computes, and nothing of what it computes."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -7,34 +8,32 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from langue.base.progress import log
-from langue.nn.module import Forward, Module
 from langue.training.distributed import blocks
+
+Forward = Callable[..., Any]
 
 
 def gradient_checkpointing(model: nn.Module) -> None:
     """Keep only what enters each block, and compute the rest again on the way back (Chen et al. 2016)."""
     for block in blocks(model):
-        if isinstance(block, Module):
-            block.run_by = _recomputed
+        block.forward = _recomputed(block.forward)
 
 
-def _recomputed(forward: Forward, *inputs: Any, **named: Any) -> Any:
-    if not torch.is_grad_enabled():
-        return forward(*inputs, **named)
-    return checkpoint(forward, *inputs, use_reentrant=False, **named)
+def _recomputed(forward: Forward) -> Forward:
+    def run(*inputs: Any, **named: Any) -> Any:
+        if not torch.is_grad_enabled():
+            return forward(*inputs, **named)
+        return checkpoint(forward, *inputs, use_reentrant=False, **named)
+
+    return run
 
 
 def compiled(model: nn.Module) -> None:
     """Compile the forward pass; where that fails, say so and go on without."""
-    if not isinstance(model, Module):
-        return
-
-    def plain(*inputs: Any) -> Any:
-        return nn.Module.__call__(model, *inputs)
-
+    plain = model.forward
     chosen = [torch.compile(plain)]
 
-    def run(forward: Forward, *inputs: Any) -> Any:
+    def run(*inputs: Any) -> Any:
         try:
             return chosen[0](*inputs)
         except Exception as error:
@@ -44,7 +43,7 @@ def compiled(model: nn.Module) -> None:
         chosen[0] = plain
         return plain(*inputs)
 
-    model.run_by = run
+    model.forward = run
 
 
 def _by_compiler(error: Exception) -> bool:
@@ -53,6 +52,5 @@ def _by_compiler(error: Exception) -> bool:
 
 def restore(model: nn.Module) -> None:
     """Undo both."""
-    for module in model.modules():
-        if isinstance(module, Module):
-            module.run_by = None
+    for module in (model, *blocks(model)):
+        vars(module).pop("forward", None)

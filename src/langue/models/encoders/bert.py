@@ -23,7 +23,6 @@ from langue.nn.bidirectional import attend_at
 from langue.nn.disentangled import DisentangledAttention
 from langue.nn.dropout import Dropout
 from langue.nn.initial import normal_weights
-from langue.nn.module import Module
 from langue.nn.weights import load_weights
 from langue.protocols import Masked, Vocabulary
 from langue.tokens.masked_batch import SentencePairs
@@ -70,7 +69,7 @@ class Embeddings(nn.Module):
         return self.drop(self.norm(x))
 
 
-class PostNorm(Module):
+class PostNorm(nn.Module):
     """Attention and a feed-forward layer, each added to what it read and then normed."""
 
     def __init__(self, attn: nn.Module, C: int, d_ff: int, dropout: float, approximate: str = "none") -> None:

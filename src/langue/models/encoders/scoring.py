@@ -13,7 +13,6 @@ from langue.base.arrays import Floats, Ids
 from langue.base.errors import LangueError
 from langue.nn.attention import Mask
 from langue.nn.bidirectional import document_mask
-from langue.nn.module import Module
 from langue.nn.weights import save_weights
 from langue.protocols import Masked
 
@@ -21,7 +20,7 @@ CHUNK_SLOTS = 1 << 13  # slots read at a time
 CHUNK_ROWS = 1024  # rows of logits at a time
 
 
-class MaskedScoring(Module, Masked, ABC):
+class MaskedScoring(nn.Module, Masked, ABC):
     """The half of a `Masked` model that is no part of its training; `base.MaskedModel` is the other."""
 
     def decode(self, hidden: Tensor, positions: Tensor, mask: Mask) -> Tensor:

@@ -30,7 +30,6 @@ from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import SEPARATORS, Cross, EncoderDecoder, batches, separators_of, within
 from langue.nn.initial import normal_weights
-from langue.nn.module import Module
 from langue.nn.weights import load_weights, saved_tensor
 from langue.protocols import Causal, Vocabulary
 
@@ -89,7 +88,7 @@ class Side(nn.Module):
         return self.drop(self.norm(words + self.position(positions.clamp(max=last))))
 
 
-class DecoderBlock(Module):
+class DecoderBlock(nn.Module):
     """A block of BERT with attention to the memory in its middle, added and normed as the other two."""
 
     def __init__(self, C: int, H: int, d_ff: int, dropout: float) -> None:

@@ -20,7 +20,6 @@ from langue.nn.cache import Past
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.dropout import Dropout
 from langue.nn.initial import normal_weights
-from langue.nn.module import Module
 from langue.nn.rope import Rope, rope_angles
 from langue.nn.weights import load_weights
 from langue.nn.windowed import Windowed
@@ -49,7 +48,7 @@ class MLP(nn.Module):
         return self.c_proj(x)
 
 
-class Block(Module):
+class Block(nn.Module):
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         C, H, p = config.shape.width, config.shape.heads, config.dropout

@@ -28,7 +28,6 @@ from langue.nn.attention import Attention, Mask, causal_mask
 from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import SEPARATORS, Cross, EncoderDecoder, batches, separators_of, within
-from langue.nn.module import Module
 from langue.nn.weights import load_weights, saved_tensor
 from langue.protocols import Causal, Vocabulary
 
@@ -40,7 +39,7 @@ def sinusoids(positions: torch.Tensor, C: int) -> torch.Tensor:
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)
 
 
-class Layer(Module):
+class Layer(nn.Module):
     """A layer of the encoder, or of the decoder, which also looks at the memory."""
 
     def __init__(self, config: TransformerConfig, *, decodes: bool) -> None:
