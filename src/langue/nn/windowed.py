@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from langue.base.arrays import Floats, Ids
 from langue.nn.attention import Mask
