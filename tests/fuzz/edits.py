@@ -14,8 +14,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from langue.base.checksums import describe_files, sealed
 from langue.base.deprecated import rename_keys
-from langue.base.files import describe_files, sealed
 
 DESCRIPTIONS = ("model.json", "manifest.json")
 Draw = np.random.Generator

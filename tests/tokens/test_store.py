@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langue.base.checksums import sealed
 from langue.base.errors import LangueError
-from langue.base.files import sealed
 from langue.tokens.store import SPLITS, StoreWriter, TokenStore, token_dtype
 
 DOCUMENT = st.tuples(st.sampled_from(SPLITS), st.lists(st.integers(1, 99)), st.integers(0, 9))

@@ -66,7 +66,11 @@ def test_adamw_is_its_formula() -> None:
 def test_muon_moves_inner_matrices_and_only_them_along_orthogonal_steps() -> None:
     network = with_gradients()
     before = {name: tensor.clone() for name, tensor in weights(network).items()}
-    optimizer = Optimizer(network, TrainingConfig(optimizer="muon", weight_decay=0.0, muon_lr_multiplier=2.0))
+    optimizer = Optimizer(
+        network,
+        TrainingConfig(optimizer="muon", weight_decay=0.0, muon_lr_multiplier=2.0),
+        network.vocabulary,
+    )
     assert {key for key in optimizer.tensors() if "momentum" in key} == {"inner.weight.momentum_buffer"}
     optimizer.step(0.1)
     moved = (before["inner.weight"] - network.inner.weight.detach()) / (2.0 * 0.1 * 0.2 * 6**0.5)

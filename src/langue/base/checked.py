@@ -65,8 +65,8 @@ def arrays_of(kind: type[tuple[Any, ...]]) -> dict[str, ArraySpec]:
     """What each field of a named tuple must be; every field says so."""
     hints = get_type_hints(kind, include_extras=True)
     specs = {}
-    for name in kind._fields:  # type: ignore[attr-defined]
-        (specs[name],) = (item for item in hints[name].__metadata__ if isinstance(item, ArraySpec))
+    for name, hint in hints.items():
+        (specs[name],) = (item for item in hint.__metadata__ if isinstance(item, ArraySpec))
     return specs
 
 

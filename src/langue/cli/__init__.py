@@ -162,8 +162,8 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         if any(said in str(error) for said in OF_LIMITS):
             return _fail(MESSAGE, 2)
-        place = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{place}{error.strerror or error}", 2)
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", 2)
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 0
         return _fail("interrupted; nothing half-written was left behind", code) if code == 130 else code

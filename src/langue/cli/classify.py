@@ -45,16 +45,16 @@ def command(
         raise LangueError(
             f"line {wrong[0]} is not {what}, which {model} reads, but {len(examples[wrong[0] - 1])}"
         )
-    found = [row[:top] for row in held.classify_all(examples)]
+    ranked = [row[:top] for row in held.classify_all(examples)]
     if json:
         print_json(
             [
                 {"text": example, "labels": [{"label": name, "probability": share} for name, share in row]}
-                for example, row in zip(examples, found, strict=True)
+                for example, row in zip(examples, ranked, strict=True)
             ]
         )
         return
-    for example, row in zip(examples, found, strict=True):
+    for example, row in zip(examples, ranked, strict=True):
         print("  ".join(f"{label} {share:.1%}" for label, share in row) + "\t" + "\t".join(example))
 
 

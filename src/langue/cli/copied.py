@@ -24,10 +24,10 @@ def command(
     """Say how much of a text, such as a generated one, was copied from the training text."""
     from langue import api
 
-    found = api.InfiniGramModel.load(model).copied(
+    copied = api.InfiniGramModel.load(model).copied(
         "\n".join(read_lines(text, text_field)), min_bytes=min_bytes, limit=limit
     )
     if json:
-        print_json(found.to_json())
+        print_json(copied.to_json())
     else:
-        print(found)
+        print(copied)

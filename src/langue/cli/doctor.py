@@ -18,12 +18,12 @@ def command(
     """Look at processor, memory, disk, compiler and extras, and say what to do. Exit code 1: unfit."""
     from langue import api
 
-    found = []
+    findings = []
     for finding in api.doctor(folder):
-        found.append(finding)
+        findings.append(finding)
         if not json:
             print(finding, flush=True)
     if json:
-        print_json([finding._asdict() for finding in found])
-    if any(finding.verdict == "fail" for finding in found):
+        print_json([finding._asdict() for finding in findings])
+    if any(finding.verdict == "fail" for finding in findings):
         raise typer.Exit(1)

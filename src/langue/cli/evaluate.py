@@ -40,11 +40,11 @@ def command(
     from langue import api
 
     if format == "kenlm":
-        found = api.query(model, on)
+        answer = api.query(model, on)
         if json:
-            print_json(found.to_json())
+            print_json(answer.to_json())
         else:
-            print(found)
+            print(answer)
         return
     if format not in ("report", *LABELED):
         raise LangueError(

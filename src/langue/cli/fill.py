@@ -32,17 +32,17 @@ def command(
 
     from langue import api
 
-    found = api.MaskedModel.load(model).fill(
+    filled = api.MaskedModel.load(model).fill(
         text, k=top, num_masks=num_masks, rounds=rounds, temperature=temperature, seed=seed
     )
     if json:
-        print_json(found.to_json())
+        print_json(filled.to_json())
         return
-    for gap in found.gaps:
+    for gap in filled.gaps:
         shown = [repr(token)[1:-1] for token, _ in gap.candidates]
         width = max(map(cell_len, shown))
         for token, (_, probability) in zip(shown, gap.candidates, strict=True):
             padding = " " * (width - cell_len(token))  # a Chinese character fills two columns
             print(f"{token}{padding}  {probability:7.2%}  {'█' * round(probability * BAR)}".rstrip())
         print()
-    print(found.text)
+    print(filled.text)

@@ -20,8 +20,8 @@ def command(
     """Count a string of any length in the training text (the train split), and show where it stands."""
     from langue import api
 
-    found = api.InfiniGramModel.load(model).find(text, limit=limit)
+    matches = api.InfiniGramModel.load(model).find(text, limit=limit)
     if json:
-        print_json(found.to_json())
+        print_json(matches.to_json())
     else:
-        print(found)
+        print(matches)

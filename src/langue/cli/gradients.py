@@ -20,8 +20,8 @@ def command(
     """Show the gradient of a token's loss by distance in time: the vanishing gradient, measured."""
     from langue import api
 
-    found = api.gradients(model, on, split=split, distance=distance)
+    gradients = api.gradients(model, on, split=split, distance=distance)
     if json:
-        print_json(found.to_json())
+        print_json(gradients.to_json())
     else:
-        print(found)
+        print(gradients)

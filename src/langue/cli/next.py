@@ -24,11 +24,11 @@ def command(
 
     from langue import api
 
-    found = api.CausalModel.load(model).next_tokens(context, k=top)
+    tokens = api.CausalModel.load(model).next_tokens(context, k=top)
     if json:
-        print_json([{"token": token, "probability": probability} for token, probability in found])
+        print_json([{"token": token, "probability": probability} for token, probability in tokens])
         return
-    width = max(cell_len(token) for token, _ in found)
-    for token, probability in found:
+    width = max(cell_len(token) for token, _ in tokens)
+    for token, probability in tokens:
         padding = " " * (width - cell_len(token))  # a Chinese character fills two columns
         print(f"{token}{padding}  {probability:7.2%}  {'█' * round(probability * BAR)}".rstrip())

@@ -20,11 +20,11 @@ def resampled_ratios(bits: Array, bytes: Array, *, draws: int = DRAWS, seed: int
     """
     documents = len(bytes)
     draw = generator(seed, "bootstrap")
-    found = np.empty((len(bits), draws))
+    resampled = np.empty((len(bits), draws))
     for index in range(draws):
         times = np.bincount(draw.integers(documents, size=documents), minlength=documents)
-        found[:, index] = bits @ times / (bytes @ times)
-    return found
+        resampled[:, index] = bits @ times / (bytes @ times)
+    return resampled
 
 
 def interval(values: Array) -> Interval:

@@ -14,7 +14,7 @@ from langue.protocols import Causal, Masked
 from langue.tokens.masked import add_special_tokens
 
 TOLERANCE = 2e-3
-PLACES = 12  # tokens of a document whose whole distribution is looked at
+POSITIONS = 12  # tokens of a document whose whole distribution is looked at
 DOCUMENTS = 8
 LONGEST = 600  # tokens: past the first window of a small model, and still quick
 
@@ -33,38 +33,38 @@ def check(model: Causal, documents: Sequence[Ids]) -> list[Check]:
     """Run every self-test on the first documents (at most `DOCUMENTS`, cut to `LONGEST` tokens)."""
     texts = [np.array(ids[:LONGEST]) for ids in documents[:DOCUMENTS] if len(ids)]
     alone = [model.log_probs([ids])[0] for ids in texts]
-    found = {
+    deviations = {
         **_sums(model, texts),
         "same score alone and in a batch": _apart(alone, model.log_probs(texts)),
         "score is the sum of next-token log-probabilities": _next(model, texts, alone),
         "generation predicts what scoring predicts": _decoder(model, texts, alone),
         "no token sees its own label": _leak(model, texts, alone),
     }
-    return [Check(name, value, bool(value <= TOLERANCE)) for name, value in found.items()]
+    return [Check(name, value, bool(value <= TOLERANCE)) for name, value in deviations.items()]
 
 
 def check_masked(model: Masked, documents: Sequence[Ids]) -> list[Check]:
     """The self-tests of an encoder, on the first documents, cut to what it can see at once."""
     texts = [add_special_tokens(ids[: model.window - 2], model.specials) for ids in documents[:DOCUMENTS]]
-    places = [np.array(_places(ids)) for ids in texts]
+    positions = [np.array(_positions(ids)) for ids in texts]
     hidden = [ids.copy() for ids in texts]
-    for ids, some in zip(hidden, places, strict=True):
+    for ids, some in zip(hidden, positions, strict=True):
         ids[some] = model.specials.mask
-    together = model.masked_log_probs(hidden, places)
-    alone = [model.masked_log_probs([ids], [some])[0] for ids, some in zip(hidden, places, strict=True)]
+    together = model.masked_log_probs(hidden, positions)
+    alone = [model.masked_log_probs([ids], [some])[0] for ids, some in zip(hidden, positions, strict=True)]
     states = model.hidden(texts)
-    found = {
+    deviations = {
         "probabilities sum to one": float(
             np.abs(np.exp(np.concatenate(together).astype(np.float64)).sum(-1) - 1).max()
         ),
         "same prediction alone and in a batch": _apart(alone, together),
         "same hidden states alone and in a batch": _apart([model.hidden([ids])[0] for ids in texts], states),
     }
-    return [Check(name, value, bool(value <= TOLERANCE)) for name, value in found.items()]
+    return [Check(name, value, bool(value <= TOLERANCE)) for name, value in deviations.items()]
 
 
-def _places(ids: Ids) -> list[int]:
-    return sorted({int(place) for place in np.linspace(0, len(ids) - 1, PLACES)})
+def _positions(ids: Ids) -> list[int]:
+    return sorted({int(position) for position in np.linspace(0, len(ids) - 1, POSITIONS)})
 
 
 def _apart(some: Sequence[Floats], others: Sequence[Floats]) -> float:
@@ -78,7 +78,7 @@ def _gap(one: Floats, other: Floats) -> float:
 
 
 def _sums(model: Causal, texts: Sequence[Ids]) -> dict[str, float]:
-    contexts = [ids[:place] for ids in texts for place in _places(ids)]
+    contexts = [ids[:position] for ids in texts for position in _positions(ids)]
     excess = np.exp(model.next_log_probs(contexts).astype(np.float64)).sum(-1) - 1
     if model.rounded_down:
         return {"probabilities, rounded down, sum to one at most": max(float(excess.max()), 0.0)}
@@ -88,21 +88,21 @@ def _sums(model: Causal, texts: Sequence[Ids]) -> dict[str, float]:
 def _next(model: Causal, texts: Sequence[Ids], alone: Sequence[Floats]) -> float:
     worst = 0.0
     for ids, scores in zip(texts, alone, strict=True):
-        places = _places(ids)
-        rows = model.next_log_probs([ids[:place] for place in places])
-        worst = max(worst, _gap(rows[np.arange(len(places)), ids[places]], scores[places]))
+        positions = _positions(ids)
+        rows = model.next_log_probs([ids[:position] for position in positions])
+        worst = max(worst, _gap(rows[np.arange(len(positions)), ids[positions]], scores[positions]))
     return worst
 
 
 def _decoder(model: Causal, texts: Sequence[Ids], alone: Sequence[Floats]) -> float:
     """Feed a document a token at a time, across an edge of the window where there is one."""
     ids, scores = max(zip(texts, alone, strict=True), key=lambda pair: len(pair[0]))
-    begin = max(0, min(len(ids), model.window or 0) - PLACES)
+    begin = max(0, min(len(ids), model.window or 0) - POSITIONS)
     decoder = model.decoder([ids[:begin]])
     worst = 0.0
-    for place in range(begin, min(len(ids), begin + 2 * PLACES)):
-        worst = max(worst, _gap(decoder.log_probs()[0][ids[place]], scores[place]))
-        decoder.append(ids[place : place + 1])
+    for position in range(begin, min(len(ids), begin + 2 * POSITIONS)):
+        worst = max(worst, _gap(decoder.log_probs()[0][ids[position]], scores[position]))
+        decoder.append(ids[position : position + 1])
     return worst
 
 

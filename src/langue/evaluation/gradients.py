@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from langue.base.arrays import Floats, Ids
+from langue.base.deprecated import renamed_property
 from langue.base.errors import LangueError, Unsupported
 from langue.evaluation.documents import StoredDocuments, split_of
 from langue.models.folder import ModelFolder
 from langue.protocols import RecurrentCausal
 from langue.tokens.store import Split, TokenStore
 
-PLACES = 256  # tokens whose loss is looked at, spread over the split: the mean is good to some 5 %
+TOKENS = 256  # tokens whose loss is looked at, spread over the split: the mean is good to some 5 %
 SHOWN = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000)
 COLUMNS = 40  # of the largest bar
 FLOOR = 1e-3  # shares below this have no bar
@@ -28,8 +29,10 @@ class Gradients:
     """Of one model: `norms[d]` is the mean norm at distance d; 0 is the token read last."""
 
     name: str
-    places: int
+    tokens: int
     norms: Floats
+
+    places = renamed_property("places", "tokens")
 
     @property
     def reach(self) -> int:
@@ -37,11 +40,17 @@ class Gradients:
         return int(np.flatnonzero(self.norms >= self.norms[0] / 100)[-1])
 
     def to_json(self) -> dict[str, Any]:
-        return {"model": self.name, "places": self.places, "reach": self.reach, "norms": self.norms.tolist()}
+        return {
+            "model": self.name,
+            "tokens": self.tokens,
+            "places": self.tokens,  # its name in earlier versions
+            "reach": self.reach,
+            "norms": self.norms.tolist(),
+        }
 
     def __str__(self) -> str:
         lines = [
-            f"{self.name}: mean norm over {self.places} tokens",
+            f"{self.name}: mean norm over {self.tokens} tokens",
             "distance  norm      share of that at 0",
         ]
         for distance in (shown for shown in SHOWN if shown < len(self.norms)):
@@ -84,9 +93,9 @@ def _runs(split: Split, length: int) -> Ids:
             f"no document of the {split.name} split has {length} tokens (the longest has {sizes.max()}); "
             f"try --distance {max(int(sizes.max()) - 2, 0)}"
         )
-    chosen = np.unique(np.linspace(0, room.sum() - 1, PLACES).astype(np.int64))
+    chosen = np.unique(np.linspace(0, room.sum() - 1, TOKENS).astype(np.int64))
     ends = np.cumsum(room)
     document = np.searchsorted(ends, chosen, side="right")
     starts = split.offsets.astype(np.int64)[document] + chosen - (ends - room)[document]
-    found: Ids = split.tokens[starts[:, None] + np.arange(length)].astype(np.int64)
-    return found
+    runs: Ids = split.tokens[starts[:, None] + np.arange(length)].astype(np.int64)
+    return runs

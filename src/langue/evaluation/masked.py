@@ -70,7 +70,7 @@ class MaskedEvaluation:
 
     @property
     def passed(self) -> bool:
-        return all(found.passed for found in self.checks)
+        return all(check.passed for check in self.checks)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -89,7 +89,7 @@ class MaskedEvaluation:
             "hidden_tokens": self.hidden,
             "window": self.window,
             "seconds": round(self.seconds, 3),
-            "checks": [found._asdict() for found in self.checks],
+            "checks": [check._asdict() for check in self.checks],
         }
 
     def __str__(self) -> str:
@@ -110,7 +110,7 @@ class MaskedEvaluation:
             f"window           {self.window} tokens",
             f"bits per byte    {WHY_NOT}",
         ]
-        lines += [found.line() for found in self.checks]
+        lines += [check.line() for check in self.checks]
         return "\n".join(lines)
 
 
@@ -141,10 +141,10 @@ def _evaluation(
     boundaries = Boundaries(tokenizer)
     started = time.perf_counter()
     with bar("scoring", total=len(split)) as progress:
-        found = list(_documents(model, split, tokenizer, boundaries, progress.advance))
-    if not found:
+        documents = list(_documents(model, split, tokenizer, boundaries, progress.advance))
+    if not documents:
         raise LangueError(f"the {split.name} split holds no text: there is nothing to measure on")
-    right, bits, hidden, sizes = (np.array(column) for column in zip(*found, strict=True))
+    right, bits, hidden, sizes = (np.array(column) for column in zip(*documents, strict=True))
     pseudo, pseudo_tokens = _pseudo(model, split, tokenizer, boundaries)
     texts = [split.document(index)[:-1] for index in range(min(len(split), 8))]
     return MaskedEvaluation(
@@ -156,7 +156,7 @@ def _evaluation(
         pseudo_tokens=pseudo_tokens,
         pairs=_pairs(loaded, split),
         replaced=_replaced(model, split, boundaries),
-        documents=len(found),
+        documents=len(documents),
         hidden=int(hidden.sum()),
         tokens=len(split.tokens) - len(split),
         window=model.window,
@@ -178,8 +178,8 @@ def _documents(
         some = range(first, min(first + CHUNK_SEQUENCES, len(split)))
         hidden = [_hide(model, split.document(index)[:-1], boundaries, index) for index in some]
         read = [(inputs, targets) for document in hidden for inputs, targets in document]
-        places = [np.flatnonzero(targets != NONE) for _, targets in read]
-        rows = iter(model.masked_log_probs([inputs for inputs, _ in read], places))
+        positions = [np.flatnonzero(targets != NONE) for _, targets in read]
+        rows = iter(model.masked_log_probs([inputs for inputs, _ in read], positions))
         for document in hidden:
             scored = [(next(rows), targets[targets != NONE]) for _, targets in document]
             labels = np.concatenate([targets for _, targets in scored]) if scored else np.empty(0, np.int64)
@@ -197,23 +197,23 @@ def _replaced(model: Masked, split: Split, boundaries: Boundaries) -> ReplacedFi
     """Figures of the discriminator, where the model has one."""
     if not isinstance(model, Discriminating):
         return None
-    found: list[Judged] = []
+    judged: list[Judged] = []
     for first in range(0, len(split), CHUNK_SEQUENCES):
         some = range(first, min(first + CHUNK_SEQUENCES, len(split)))
         hidden = [_hide(model, split.document(index)[:-1], boundaries, index) for index in some]
-        found += judge(model, hidden, first)
-    return figures(found)
+        judged += judge(model, hidden, first)
+    return figures(judged)
 
 
 def _at(rows: Array, targets: Ids) -> Float64Array:
-    found: Float64Array = rows[np.arange(len(targets)), targets].astype(np.float64)
-    return found
+    log_probs: Float64Array = rows[np.arange(len(targets)), targets].astype(np.float64)
+    return log_probs
 
 
 def _hide(model: Masked, ids: Ids, boundaries: Boundaries, index: int) -> list[tuple[Ids, Ids]]:
     """A document in pieces that fit the window, each with its words hidden, and their labels."""
     draw = generator(0, "evaluation", index)
-    found = []
+    hidden = []
     begins = boundaries.words(ids)
     for piece, words in zip(chunks(ids, model.window), chunks(begins, model.window), strict=True):
         row = add_special_tokens(piece, model.specials)[None]
@@ -230,8 +230,8 @@ def _hide(model: Masked, ids: Ids, boundaries: Boundaries, index: int) -> list[t
             draw=draw,
             replace_probs=(1.0, 0.0),
         )
-        found.append((inputs[0], targets[0]))
-    return found
+        hidden.append((inputs[0], targets[0]))
+    return hidden
 
 
 def _pseudo(model: Masked, split: Split, tokenizer: Tokenizer, boundaries: Boundaries) -> tuple[Ratio, int]:

@@ -92,7 +92,7 @@ def pseudo_log_probs(
     Args:
         boundaries: finds words; without it, only the scored token itself is hidden.
     """
-    found = []
+    log_probs = []
     for ids in sequences:
         begins = boundaries.words(ids) if boundaries else np.ones(len(ids), np.bool_)
         scores = [
@@ -100,8 +100,8 @@ def pseudo_log_probs(
             for piece, words in zip(chunks(ids, model.window), chunks(begins, model.window), strict=True)
             if len(piece)
         ]
-        found.append(np.concatenate(scores) if scores else np.empty(0))
-    return found
+        log_probs.append(np.concatenate(scores) if scores else np.empty(0))
+    return log_probs
 
 
 def _piece(model: Masked, ids: Ids, begins: BoolArray) -> Float64Array:
@@ -109,8 +109,8 @@ def _piece(model: Masked, ids: Ids, begins: BoolArray) -> Float64Array:
     variants = hidden_one_by_one(add_special_tokens(ids, model.specials), begins, model.specials)
     for first in range(0, len(ids), CHUNK_SEQUENCES):
         group = [next(variants) for _ in range(min(CHUNK_SEQUENCES, len(ids) - first))]
-        places = [np.array([first + index + 1]) for index in range(len(group))]
-        rows = model.masked_log_probs(group, places)
+        positions = [np.array([first + index + 1]) for index in range(len(group))]
+        rows = model.masked_log_probs(group, positions)
         for index, row in enumerate(rows):
             scores[first + index] = row[0, ids[first + index]]
     return scores
@@ -119,8 +119,8 @@ def _piece(model: Masked, ids: Ids, begins: BoolArray) -> Float64Array:
 def hidden_one_by_one(framed_ids: Int64Array, begins: BoolArray, specials: Specials) -> Iterator[Int64Array]:
     """What is read to score each token in turn: it is hidden, and what follows it in its word."""
     edges = np.r_[np.flatnonzero(begins), len(begins)]
-    for place in range(len(begins)):
-        end = int(edges[np.searchsorted(edges, place, side="right")])
+    for index in range(len(begins)):
+        end = int(edges[np.searchsorted(edges, index, side="right")])
         variant = framed_ids.copy()
-        variant[place + 1 : end + 1] = specials.mask
+        variant[index + 1 : end + 1] = specials.mask
         yield variant

@@ -42,7 +42,7 @@ class Judged(NamedTuple):
     """What the discriminator was asked of one document, in tokens."""
 
     right: int
-    found: int  # of the replaced
+    caught: int  # of the replaced
     called: int  # replaced by the discriminator
     replaced: int
     tokens: int
@@ -56,11 +56,11 @@ def judge(model: Discriminating, documents: Sequence[Sequence[Hidden]], first: i
         first: number of the first document, which fixes what is drawn.
     """
     read = [piece for pieces in documents for piece in pieces]
-    places = [np.flatnonzero(targets != NONE) for _, targets in read]
+    positions = [np.flatnonzero(targets != NONE) for _, targets in read]
     draws = [generator(0, "replaced", first + number) for number in range(len(documents))]
     owners = (number for number, pieces in enumerate(documents) for _ in pieces)
-    noise = [draws[owner].random(len(chosen)) for owner, chosen in zip(owners, places, strict=True)]
-    filled = model.refilled([inputs for inputs, _ in read], places, noise)
+    noise = [draws[owner].random(len(chosen)) for owner, chosen in zip(owners, positions, strict=True)]
+    filled = model.refilled([inputs for inputs, _ in read], positions, noise)
     rows = iter(zip(filled, model.replaced_log_odds(filled), strict=True))
     for pieces in documents:
         counts = [_counts(piece, *next(rows)) for piece in pieces]
@@ -78,6 +78,6 @@ def _counts(hidden: Hidden, filled: Ids, odds: Floats) -> tuple[int, ...]:
 
 def figures(judged: Iterable[Judged]) -> ReplacedFigures:
     """Over all documents."""
-    right, found, called, replaced, tokens = (np.array(column) for column in zip(*judged, strict=True))
-    f1 = 2 * int(found.sum()) / max(int(called.sum() + replaced.sum()), 1)
+    right, caught, called, replaced, tokens = (np.array(column) for column in zip(*judged, strict=True))
+    f1 = 2 * int(caught.sum()) / max(int(called.sum() + replaced.sum()), 1)
     return ReplacedFigures(ratio(right, tokens), f1, float(replaced.sum() / tokens.sum()))

@@ -62,9 +62,9 @@ class Score:
             "tokens": len(self.bits),
         }
         if math.isinf(self.total_bits):
-            place = int(np.isinf(self.bits).argmax())
-            before = "".join(self.tokens[max(0, place - 8) : place])
-            table["reason"] = f"the model gives probability 0 to {self.tokens[place]!r} after {before!r}"
+            index = int(np.isinf(self.bits).argmax())
+            before = "".join(self.tokens[max(0, index - 8) : index])
+            table["reason"] = f"the model gives probability 0 to {self.tokens[index]!r} after {before!r}"
         if per_token:
             table["per_token"] = [
                 {"token": token, "bytes": [int(start), int(end)], "bits": finite(float(bits))}

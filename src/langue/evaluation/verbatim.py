@@ -37,7 +37,7 @@ class Occurrence:
 
 
 @dataclass(frozen=True)
-class Found:
+class Matches:
     """All places where a string stands."""
 
     text: str
@@ -93,7 +93,7 @@ class Copied:
         return "\n".join(lines)
 
 
-def find(loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str, *, limit: int = 10) -> Found:
+def find(loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str, *, limit: int = 10) -> Matches:
     """Where a text, normalized, stands in what the model was trained on: every place, as `str.find` sees it.
 
     Raises:
@@ -112,7 +112,7 @@ def find(loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str, *, limit: in
             if len(occurrences) < limit:
                 occurrences.append(_occurrence(number, data, begin, begin + len(wanted)))
             begin = data.find(wanted, begin + 1)
-    return Found(text, count, documents, occurrences)
+    return Matches(text, count, documents, occurrences)
 
 
 def _occurrence(document: int, data: bytes, begin: int, end: int) -> Occurrence:

@@ -59,7 +59,7 @@ def continuations(
             states[hypothesis] = well_formed.after(states[hypothesis[:-1]], hypothesis[-1])
         return well_formed.allowed(states[hypothesis])
 
-    found = beam_search(
+    hypotheses = beam_search(
         model.decoder([ids]),
         eos=tokenizer.eos if lines or not tokenizer.closed else -1,
         num_beams=num_beams,
@@ -67,7 +67,7 @@ def continuations(
         length_penalty=length_penalty,
         allowed=allowed,
     )
-    return [_written(tokenizer, prompt, hypothesis) for hypothesis in found]
+    return [_written(tokenizer, prompt, hypothesis) for hypothesis in hypotheses]
 
 
 def _written(tokenizer: Tokenizer, prompt: str | Ids, hypothesis: Hypothesis) -> Generation:
@@ -104,8 +104,8 @@ def beam_search(
         parents, ended = [], []
         grown: list[Hypothesis] = []
         # At most one in each row is an end, so these hold `num_beams` that go on, if there are as many.
-        for place in _largest(scores, 2 * num_beams):
-            row, id = divmod(int(place), scores.shape[1])
+        for index in _largest(scores, 2 * num_beams):
+            row, id = divmod(int(index), scores.shape[1])
             new = Hypothesis((*alive[row].ids, id), float(scores[row, id]), id == eos)
             if new.finished:
                 ended.append(new)
@@ -135,8 +135,8 @@ def _largest(scores: Float64Array, count: int) -> Int64Array:
     """Places of the largest finite scores, largest first; of equal ones the first stands first."""
     flat = scores.ravel()
     least = np.partition(flat, -count)[-count] if count < len(flat) else -np.inf
-    places = np.flatnonzero((flat >= least) & np.isfinite(flat))
-    return places[np.argsort(-flat[places], kind="stable")][:count]
+    candidates = np.flatnonzero((flat >= least) & np.isfinite(flat))
+    return candidates[np.argsort(-flat[candidates], kind="stable")][:count]
 
 
 def _best(hypotheses: list[Hypothesis], count: int, alpha: float) -> list[Hypothesis]:

@@ -30,9 +30,9 @@ def embed(
     states = iter(
         model.hidden([add_special_tokens(piece, model.specials) for some in parts for piece in some])
     )
-    found = []
+    vectors = []
     for some in parts:
         read = [next(states) for _ in some]  # (tokens, C) each
         chosen = np.concatenate(read) if pooling == "mean" else np.stack([part[0] for part in read])
-        found.append(chosen.mean(0, dtype=np.float64))
-    return np.array(found, np.float32)
+        vectors.append(chosen.mean(0, dtype=np.float64))
+    return np.array(vectors, np.float32)

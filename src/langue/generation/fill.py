@@ -74,9 +74,9 @@ def fill(
         )
     allowed = tokenizer.complete
     scores = model.masked_log_probs([ids], [gaps])[0][:, allowed]  # (gaps, allowed)
-    found = [Gap(_candidates(tokenizer, allowed, row, k)) for row in scores]
+    filled = [Gap(_candidates(tokenizer, allowed, row, k)) for row in scores]
     written = _refined(model, ids, gaps, allowed, scores, rounds, temperature, seed)
-    return Filled(tokenizer.decode(written[1:-1]), found)
+    return Filled(tokenizer.decode(written[1:-1]), filled)
 
 
 def read(tokenizer: Tokenizer, text: str, model: Masked) -> Int64Array:
@@ -96,7 +96,7 @@ def read(tokenizer: Tokenizer, text: str, model: Masked) -> Int64Array:
 
 def _candidates(tokenizer: Tokenizer, allowed: Ids, row: Floats, k: int) -> list[tuple[str, float]]:
     best = np.argsort(-row, kind="stable")[:k]
-    return [(tokenizer.decode([allowed[place]]), float(np.exp(row[place]))) for place in best]
+    return [(tokenizer.decode([allowed[index]]), float(np.exp(row[index]))) for index in best]
 
 
 def _refined(

@@ -51,7 +51,7 @@ class Writer:
         for text, tokens, finished in self._texts():
             written += text
             end = min(
-                (place for stop in self.sampling.stop if (place := written.find(stop)) >= 0), default=None
+                (begin for stop in self.sampling.stop if (begin := written.find(stop)) >= 0), default=None
             )
             if end is not None:
                 written, finished = written[:end], "stop"

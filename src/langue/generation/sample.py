@@ -44,5 +44,5 @@ def choose(log_probs: Array, seen: Array, sampling: Sampling, draw: np.random.Ge
     keep &= probabilities >= sampling.min_p * probabilities[0]
     keep[0] = True  # the likeliest always stays
     kept = probabilities[keep]
-    place = np.searchsorted(np.cumsum(kept), draw.random() * kept.sum(), side="right")
-    return int(order[keep][min(place, len(kept) - 1)])
+    index = np.searchsorted(np.cumsum(kept), draw.random() * kept.sum(), side="right")
+    return int(order[keep][min(index, len(kept) - 1)])

@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from langue.base.compiled import njit
-from langue.interop.words import NEWLINE, look_up
+from langue.interop.word_slots import look_up
+from langue.interop.words import NEWLINE
 
 ROUNDING = 1e-6  # a log-probability above 0 by no more is 0
 ZERO = -99.0  # log10 of a probability of zero, as SRILM writes it

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from langue.base.checksums import verify_files
 from langue.base.config import decode, field_names
 from langue.base.errors import NotFound, Unsupported
-from langue.base.files import verify_files
 from langue.interop import formats
 from langue.models.family import Family, Pretrained
 from langue.models.folder import DESCRIPTION, describe

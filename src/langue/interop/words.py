@@ -1,8 +1,7 @@
 """Text as KenLM reads it: a sentence a line, words between blanks, some 50 million words a second.
 
-Words are known by a 64-bit hash of their bytes, as KenLM knows them (among a million words, two are taken
-for one with a probability of 2e-7), and texts never become Python strings. Blanks are those of `lmplz`
-and of `query`, both: NUL, tab, line feed, vertical tab, form feed, carriage return, space.
+Words are known by their hashes (`word_slots.py`), and texts never become Python strings. Blanks are those of
+`lmplz` and of `query`, both: NUL, tab, line feed, vertical tab, form feed, carriage return, space.
 """
 
 import codecs
@@ -15,14 +14,14 @@ from types import MappingProxyType
 import numpy as np
 
 from langue.base.arrays import Array, UInt8Array
-from langue.base.compiled import eight, njit, prefetch
+from langue.base.compiled import njit, prefetch
 from langue.base.errors import LangueError
 from langue.base.parallel import parallel_map
+from langue.interop.word_slots import hash_word, hashes_of, id_in, look_up, put, slot_of, slots_of
 from langue.models.counts.ngram.counts import New, scratch
 
 BLANK = np.zeros(256, bool)
 BLANK[[0, 9, 10, 11, 12, 13, 32]] = True
-NOWHERE = np.zeros(256, bool)  # blanks where a word ends where it is said to
 NEWLINE = np.uint8(10)
 EMPTY = np.uint32(0xFFFFFFFF)
 CHUNK_BYTES = 1 << 20  # checked at a time
@@ -49,7 +48,7 @@ class Words:
     @cached_property
     def slots(self) -> Array:
         """What words are found by; see `slot_of`."""
-        slots: Array = _table(_hashes(self.blob, self.begins, self.sizes), 2)
+        slots: Array = slots_of(hashes_of(self.blob, self.begins, self.sizes), 2)
         return slots
 
     def add_alias(self, word: bytes, id: int) -> None:
@@ -85,7 +84,7 @@ class Words:
 
 
 def _add_alias(slots: Array, word: bytes, id: int) -> None:
-    hashed = _hashes(np.frombuffer(word, np.uint8), np.zeros(1, np.int64), np.array([len(word)]))[0]
+    hashed = hashes_of(np.frombuffer(word, np.uint8), np.zeros(1, np.int64), np.array([len(word)]))[0]
     slot, known = slot_of(slots, hashed)
     if not known:
         put(slots, slot, hashed, id)
@@ -148,7 +147,7 @@ def learn(
     begins, sizes, hashes, _ = parts[0]
     numbers = [np.arange(len(hashes), dtype=np.uint32)]
     for cut, (positions, lengths, more, _) in zip(cuts[1:], parts[1:], strict=False):
-        number = _numbers(more, _table(hashes, 2), len(hashes))
+        number = _numbers(more, slots_of(hashes, 2), len(hashes))
         unseen = number >= len(hashes)
         begins, sizes = np.r_[begins, positions[unseen] + cut], np.r_[sizes, lengths[unseen]]
         hashes = np.r_[hashes, more[unseen]]
@@ -181,10 +180,6 @@ def after_line(data: UInt8Array, position: int) -> int:
     return len(data) if position > 0 else 0
 
 
-PRIME = np.uint64(0x9E3779B97F4A7C15)
-ONES, TOPS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)  # a bit of each of eight bytes
-ABOVE = np.uint64(33) * ONES  # every blank is below, and so are some letters that hardly occur
-ONE, BYTE, ALL = np.uint64(1), np.uint64(8), np.uint64(0xFF)
 AHEAD = 64  # words whose slots are being fetched while the text is read on
 
 
@@ -197,102 +192,6 @@ def _gather(data, begins, sizes, blob):
             at += 1
 
 
-@njit
-def _hashes(data, begins, sizes):
-    hashes = np.empty(len(begins), np.uint64)
-    for word in range(len(begins)):
-        hashes[word], _ = _hash(data, NOWHERE, begins[word], begins[word] + sizes[word])
-    return hashes
-
-
-@njit
-def look_up(data, begin, end, slots):
-    """The id of the word data[begin:end], or -1."""
-    value, _ = _hash(data, NOWHERE, begin, end)
-    slot, known = slot_of(slots, value)
-    return np.int64(id_in(slots, slot)) if known else np.int64(-1)
-
-
-@njit(inline="always")
-def slot_of(slots, value):
-    """The slot of a word by its hash, and whether the word is there; if not, the slot is empty.
-
-    A slot holds the id of a word, below half of the slots there are, in as many bits as that takes, and
-    above them the same bits of the hash; those that are left out say where the search begins. 0 is empty.
-    """
-    mask, ids = np.uint64(len(slots) - 1), np.uint64(len(slots) // 2 - 1)
-    slot = value & mask
-    while slots[slot] and (slots[slot] ^ value) > ids:
-        slot = (slot + ONE) & mask
-    return slot, slots[slot] != 0
-
-
-@njit(inline="always")
-def id_in(slots, slot):
-    """The id of the word in a slot."""
-    return slots[slot] & np.uint64(len(slots) // 2 - 1)
-
-
-@njit(inline="always")
-def put(slots, slot, value, id):
-    """Write a word into an empty slot."""
-    slots[slot] = (value & ~np.uint64(len(slots) // 2 - 1)) | np.uint64(id)
-
-
-@njit(inline="always")
-def _hash(data, blank, position, stop):
-    """The hash of the word that begins at a position, and where it ends, at a blank or at `stop`: eight bytes
-    at a time."""
-    begin, value, inside = position, PRIME, True
-    while inside:
-        left = stop - position
-        bytes = eight(data, position) if left >= 8 else _last(data, position, stop)
-        size = min(left, 8)
-        # The top bit of the first byte below ABOVE, and of some after it.
-        low = (bytes - ABOVE) & ~bytes & TOPS
-        if low:
-            # As many bytes as there are before the first.
-            size = min(np.int64((((low - ONE) & ~low & ONES) * ONES) >> np.uint64(56)) - 1, size)
-            while size < min(left, 8) and not blank[(bytes >> (BYTE * np.uint64(size))) & ALL]:
-                size += 1
-        inside = size == 8
-        if not inside:
-            bytes &= (ONE << (BYTE * np.uint64(size))) - ONE
-        value = (value ^ bytes) * PRIME
-        value ^= value >> np.uint64(32)
-        position += size
-    return _mixed(value ^ np.uint64(position - begin)), position
-
-
-@njit
-def _last(data, position, stop):
-    """The bytes from a position to `stop`, fewer than eight, as `eight` would read them."""
-    bytes = np.uint64(0)
-    for index in range(stop - position):
-        bytes |= np.uint64(data[position + index]) << (BYTE * np.uint64(index))
-    return bytes
-
-
-@njit
-def _mixed(value):
-    """Spread over all bits, for the lower ones name the slot; never 0, which is an empty slot."""
-    value = (value ^ (value >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
-    return (value ^ (value >> np.uint64(29))) | np.uint64(1) << np.uint64(63)
-
-
-@njit
-def _table(hashes, room):
-    """The slots of all words, `room` times as many or more, and at least two for a word."""
-    capacity = 1 << 14
-    while capacity < room * len(hashes):
-        capacity *= 2
-    slots = np.zeros(capacity, np.uint64)
-    for id in range(len(hashes)):
-        slot, _ = slot_of(slots, hashes[id])
-        put(slots, slot, hashes[id], id)
-    return slots
-
-
 def _learn(
     data: UInt8Array, known: Words, aliases: Mapping[bytes, int], memory: int, new: New
 ) -> tuple[Array, Array, Array, Array]:
@@ -301,13 +200,13 @@ def _learn(
     begins, sizes, hashes = scratch(room, np.int64), scratch(room, np.int64), scratch(room, np.uint64)
     count = len(known)
     begins[:count], sizes[:count] = known.begins, known.sizes
-    hashes[:count] = _hashes(known.blob, known.begins, known.sizes)
+    hashes[:count] = hashes_of(known.blob, known.begins, known.sizes)
     # What is never touched is never given; of a file, the disk sets aside all of it.
     stream = new(2 * len(data) + 3 if new is np.empty else _positions(data, BLANK), np.uint32)
     at = np.zeros(4, np.int64)  # position in the text and in the stream, words so far, whether inside a line
     at[2] = count
     while at[0] < len(data):  # once more whenever the table has grown too small
-        slots = _table(hashes[: at[2]], 4)
+        slots = slots_of(hashes[: at[2]], 4)
         for word, id in aliases.items():
             _add_alias(slots, word, id)
         if memory and 2 * slots.nbytes > memory:
@@ -348,7 +247,7 @@ def _read(  # one pass, with no call for a word
         while position < len(data) and data[position] != NEWLINE:
             if not blank[data[position]]:
                 begin = position
-                value, position = _hash(data, blank, position, len(data))
+                value, position = hash_word(data, blank, position, len(data))
                 slot, known = slot_of(slots, value)
                 if not known:
                     put(slots, slot, value, count)
@@ -407,7 +306,7 @@ def _encode(data, blank, slots, unknown, start, stop, stream, begins):
             if blank[data[position]]:
                 position += 1
                 continue
-            value, position = _hash(data, blank, position, len(data))
+            value, position = hash_word(data, blank, position, len(data))
             prefetch(slots, np.int64(value & mask))
             hashes[waiting], positions[waiting] = value, at
             waiting += 1

@@ -20,31 +20,22 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 import msgspec
 
 from langue.base.bounds import NonNegativeInt
+from langue.base.checksums import FileRecords, check_seal, describe_files, sealed, verify_files
 from langue.base.config import Config, convert, decode, encode
 from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, InvalidSetting, NotFound, Unsupported
-from langue.base.files import (
-    FileRecords,
-    atomic_folder,
-    check_seal,
-    describe_files,
-    read_json,
-    sealed,
-    verify_files,
-    write_json,
-)
+from langue.base.files import atomic_folder, read_json, write_json
 from langue.corpus.normalize import Normalization
 from langue.models.family import Family
 from langue.models.registry import RENAMED as RENAMED_FAMILIES
 from langue.models.registry import family as lookup
 from langue.protocols import Classifier, HiddenMarkov, Masked, Saved, Searchable, Tagger, Vocabulary
-from langue.tokens.preprocessing import Preprocessing
+from langue.tokens.preprocessing import RENAMED_KEYS, Preprocessing
 from langue.tokens.store import MOST_IDS, TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
 DESCRIPTION = "model.json"
-RENAMED = {"normalisation": "normalization"}  # keys of an earlier version
 DType = Literal["float32", "bfloat16", "float16"]
 
 M = TypeVar("M", bound=Saved)
@@ -247,10 +238,10 @@ def load(
     vocabulary = Vocabulary(known.size, known.eos, sep=known.sep) if known else Vocabulary(0, 0)
     model = family.load(path, config, vocabulary)
     check_seal(table, path / DESCRIPTION)
-    return ModelFolder(path, family, config, _place(model, device, dtype, path), description)
+    return ModelFolder(path, family, config, _move(model, device, dtype, path), description)
 
 
-def _place(model: M, device: str | None, dtype: DType, path: Path) -> M:
+def _move(model: M, device: str | None, dtype: DType, path: Path) -> M:
     """A network on its device, in its type; anything else as it is."""
     torch = sys.modules.get("torch")  # a network is there only where its module has imported torch
     if torch is None or not isinstance(model, torch.nn.Module):
@@ -292,7 +283,7 @@ def _read_table(path: Path) -> dict[str, Any]:
         raise Damaged(
             f"{path / DESCRIPTION} is not of format {FORMAT}, which this langue reads; train it again"
         )
-    return rename_keys(table, RENAMED)
+    return rename_keys(table, RENAMED_KEYS)
 
 
 def _described(table: dict[str, Any], path: Path) -> Description:

@@ -16,17 +16,18 @@ from langue.base.arrays import Floats, Ids
 from langue.nn.recurrent import Recurrent
 from langue.nn.scores import Scores, scores_and_entropies, token_scores
 from langue.nn.weights import save_tied_weights
-from langue.protocols import RecurrentCausal
+from langue.protocols import RecurrentCausal, Trainable, Vocabulary
 
 CHUNK_TOKENS = 1 << 13  # tokens read at a time when scoring: logits of 1,024 of them are held at once
 
 
-class Stateful(nn.Module, RecurrentCausal):
+class Stateful(nn.Module, RecurrentCausal, Trainable):
     """A `Causal` model, once a family sets these attributes, and adds a method.
 
     forward(ids, state): hidden states `(B, T, C)` of ids `(B, T)`, and the state after them
     """
 
+    vocabulary: Vocabulary
     window: int | None = None
     stride: int | None = None
     embedding: nn.Module

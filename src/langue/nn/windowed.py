@@ -20,13 +20,13 @@ from langue.nn.attention import Mask
 from langue.nn.cache import Past
 from langue.nn.scores import Scores, scores_and_entropies, token_scores
 from langue.nn.weights import save_weights
-from langue.protocols import Causal, Vocabulary
+from langue.protocols import Causal, Trainable, Vocabulary
 
 CHUNK_POSITIONS = 1 << 13  # positions scored at a time: logits of 8,192 x 8,192 in float32 are 256 MB
 CHUNK_ROWS = 1024  # of logits at a time
 
 
-class Windowed(nn.Module, Causal, ABC):
+class Windowed(nn.Module, Causal, Trainable, ABC):
     """A `Causal` model, once a family adds two methods.
 
     forward(ids, positions, mask, past): hidden states `(B, T, C)` of ids `(B, T)`; positions `(T,)`

@@ -69,6 +69,10 @@ class Saved(Protocol):
         """What it is made of, for tables: `{"parameters": n}` or `{"ngrams": n}`."""
         ...
 
+    def flops_per_token(self) -> float | None:
+        """Of one training step; None where the family does not say."""
+        return None
+
 
 @runtime_checkable
 class Causal(Saved, Protocol):
@@ -202,9 +206,9 @@ class Masked(Saved, Protocol):
         part, 1 in a second."""
 
     def masked_log_probs(
-        self, sequences: Sequence[Ids], places: Sequence[Ids], types: Sequence[Ids] | None = None
+        self, sequences: Sequence[Ids], positions: Sequence[Ids], types: Sequence[Ids] | None = None
     ) -> list[Floats]:
-        """Natural-log probabilities of every id at these places: `(places, ids)` for each sequence.
+        """Natural-log probabilities of every id at these positions: `(positions, ids)` for each sequence.
         The special ids that the model adds to the vocabulary have a column too."""
 
     def pair_log_probs(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> Floats:
@@ -216,8 +220,10 @@ class Masked(Saved, Protocol):
 class Discriminating(Masked, Protocol):
     """A `Masked` model with a discriminator, which tells what its generator put in."""
 
-    def refilled(self, sequences: Sequence[Ids], places: Sequence[Ids], noise: Sequence[Floats]) -> list[Ids]:
-        """The sequences with a token that the generator draws at each of these places; numbers in [0, 1),
+    def refilled(
+        self, sequences: Sequence[Ids], positions: Sequence[Ids], noise: Sequence[Floats]
+    ) -> list[Ids]:
+        """The sequences with a token that the generator draws at each of these positions; numbers in [0, 1),
         one for each, decide which."""
 
     def replaced_log_odds(self, sequences: Sequence[Ids]) -> list[Floats]:
@@ -227,9 +233,11 @@ class Discriminating(Masked, Protocol):
 class Trainable(Protocol):
     """All the trainer knows of a model that learns by gradient: a `torch.nn.Module` with these.
 
-    A family's own class satisfies this without inheriting it; the batches it is given are those of
-    its `Family.batches`.
+    A class that names this protocol as its base takes over the defaults of what it does not say itself. The
+    batches it is given are those of its `Family.batches`.
     """
+
+    vocabulary: Vocabulary | None = None  # of what it predicts; None where that is no token
 
     # What a recurrent model remembers of the batch before, detached; rows are the first dimension.
     # `loss` reads it (empty: nothing remembered) and leaves the new one. Others leave it empty.

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from langue.base.checksums import sha256
 from langue.base.config import Config, encode
 from langue.base.errors import Interrupted
-from langue.base.files import sha256
 from langue.base.progress import log
 from langue.base.staging import discard
 from langue.models.folder import DESCRIPTION, ModelFolder, save

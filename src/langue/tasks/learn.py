@@ -21,6 +21,7 @@ from langue.base.seeds import derive
 from langue.base.staging import discard
 from langue.base.stop import Stop
 from langue.nn.device import best_device
+from langue.protocols import Trainable
 from langue.tasks.examples import ExampleBatches
 from langue.training.checkpoint import Checkpoints
 from langue.training.config import RunConfig, TrainingConfig
@@ -195,7 +196,7 @@ def _train_seed(
     return network, ledger
 
 
-class TaskModel(nn.Module):
+class TaskModel(nn.Module, Trainable):
     """A network with the loss of its task: what the trainer sees (`protocols.Trainable`)."""
 
     def __init__(self, network: N, loss: Callable[[N, Sequence[E]], torch.Tensor]) -> None:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from langue.base.checksums import sha256
 from langue.base.errors import Interrupted
-from langue.base.files import sha256
 from langue.corpus.tagged import Sentence, Tagged
 from langue.models.family import TaggerInputs
 from langue.models.taggers.base import NeuralTagger

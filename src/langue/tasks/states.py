@@ -116,10 +116,10 @@ def in_the_long_run(
 def behind(loaded: ModelFolder[Any], tokenizer: Tokenizer, text: str) -> list[dict[str, Any]]:
     """Each token of a normalized text with its state on the best path, and that state's posterior."""
     ids = tokenizer.encode(text)
-    (found,) = hidden(loaded).states([ids])
+    (path,) = hidden(loaded).states([ids])
     return [
         {"token": shown(tokenizer, int(id)), "state": int(state), "posterior": float(posteriors[state])}
-        for id, state, posteriors in zip(ids, found.states, found.posteriors, strict=True)
+        for id, state, posteriors in zip(ids, path.states, path.posteriors, strict=True)
     ]
 
 

@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from langue.base.checksums import sha256
 from langue.base.errors import Damaged, Interrupted, LangueError
-from langue.base.files import check_free, sha256
+from langue.base.files import check_free
 from langue.base.progress import log
 from langue.base.staging import discard
 from langue.base.stop import Stop

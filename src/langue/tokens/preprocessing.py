@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# Keys of an earlier version, in the description of a store and of a model.
+RENAMED_KEYS = {"normalisation": "normalization"}
+
 
 @dataclass(frozen=True)
 class Preprocessing:

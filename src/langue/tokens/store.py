@@ -27,25 +27,17 @@ import numpy as np
 from langue.base.arrays import Array, UInt64Array
 from langue.base.bounds import NonNegativeInt
 from langue.base.checked import CHUNK_ELEMENTS, ArraySpec, check, damaged, is_rising, once
+from langue.base.checksums import FileRecords, check_seal, describe_files, sealed, verify_files
 from langue.base.config import convert, decode
 from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, LangueError
-from langue.base.files import (
-    FileRecords,
-    check_seal,
-    describe_files,
-    read_json,
-    sealed,
-    verify_files,
-    write_json,
-)
+from langue.base.files import read_json, write_json
 from langue.corpus.config import DOCUMENTS
 from langue.corpus.normalize import Normalization
-from langue.tokens.preprocessing import Preprocessing
+from langue.tokens.preprocessing import RENAMED_KEYS, Preprocessing
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-RENAMED = {"normalisation": "normalization"}  # keys of an earlier version
 TOKENIZER = "tokenizer.json"
 SPLITS = ("train", "valid", "test")
 COUNTS = np.dtype("<u8")
@@ -125,7 +117,7 @@ def _read_table(path: Path) -> dict[str, Any]:
     given = table.get("format") if isinstance(table, dict) else None
     if given != FORMAT:
         raise Damaged(f"{path.parent} has store format {given}, not {FORMAT}; prepare it again")
-    return rename_keys(table, RENAMED)
+    return rename_keys(table, RENAMED_KEYS)
 
 
 def token_dtype(vocabulary_size: int) -> np.dtype[Any]:

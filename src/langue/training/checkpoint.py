@@ -18,9 +18,10 @@ import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 
+from langue.base.checksums import FileRecords, describe_files, verify_files
 from langue.base.config import read_struct
 from langue.base.errors import LangueError
-from langue.base.files import FileRecords, describe_files, verify_files, write_json
+from langue.base.files import write_json
 from langue.base.progress import log
 from langue.base.staging import discard
 from langue.nn.weights import write_tensors

@@ -176,6 +176,6 @@ def peak_memory() -> int:
 def figures_for(model: Any, manifest: dict[str, Any], precision: str, devices: int) -> Figures:
     train = manifest["splits"]["train"]
     comparable = not manifest["tokenizer"].get("closed") and train["tokens"] and not isinstance(model, Masked)
-    flops = model.flops_per_token() if hasattr(model, "flops_per_token") else None
+    flops = model.flops_per_token()
     peak = peak_flops(model.device, precision) * devices if flops else None
     return Figures(train["bytes"] / train["tokens"] if comparable else None, flops, peak)

@@ -7,6 +7,7 @@ is written as it stands and copied back in place.
 import torch
 from torch import nn
 
+from langue.protocols import Vocabulary
 from langue.training.config import TrainingConfig
 from langue.training.muon import Muon
 from langue.training.parameters import optimizers
@@ -16,12 +17,14 @@ from langue.training.tensors import Tensors
 class Optimizer:
     """The optimizers of a model, as one; `parameters.optimizers` says what may be wrong."""
 
-    def __init__(self, model: nn.Module, config: TrainingConfig) -> None:
+    def __init__(
+        self, model: nn.Module, config: TrainingConfig, vocabulary: Vocabulary | None = None
+    ) -> None:
         self.config = config
         self.names: dict[torch.Tensor, str] = {
             parameter: name for name, parameter in model.named_parameters()
         }
-        self.parts = optimizers(model, config)
+        self.parts = optimizers(model, config, vocabulary)
 
     def tensors(self) -> Tensors:
         states = [item for part in self.parts for item in part.state.items()]

@@ -5,21 +5,27 @@ from torch import nn
 
 from langue.base.errors import LangueError
 from langue.nn.precision import matmul_dtype
+from langue.protocols import Vocabulary
 from langue.training.config import TrainingConfig
 from langue.training.lamb import LAMB
 from langue.training.muon import Muon
 
 
-def optimizers(model: nn.Module, config: TrainingConfig) -> list[torch.optim.Optimizer]:
+def optimizers(
+    model: nn.Module, config: TrainingConfig, vocabulary: Vocabulary | None = None
+) -> list[torch.optim.Optimizer]:
     """AdamW (Loshchilov and Hutter 2019), Muon for the matrices (Jordan 2024), LAMB, or plain SGD.
 
     What has one dimension, biases and gains, does not decay. Muon takes the weights of linear layers
     inside the network; embeddings, the head and all else stay with AdamW, as its author advises.
 
+    Args:
+        vocabulary: of what the model predicts: a layer as wide makes the logits.
+
     Raises:
         LangueError: Muon is asked for, and the network has no such weights.
     """
-    inner = _inner_matrices(model) if config.optimizer == "muon" else set()
+    inner = _inner_matrices(model, vocabulary) if config.optimizer == "muon" else set()
     if config.optimizer == "muon" and not inner:
         raise LangueError("muon takes linear layers, and this network has none inside; take adamw or sgd")
     rest = [parameter for parameter in model.parameters() if parameter not in inner]
@@ -55,9 +61,8 @@ def _primed(part: torch.optim.Optimizer, *keys: str) -> torch.optim.Optimizer:
     return part
 
 
-def _inner_matrices(model: nn.Module) -> set[torch.Tensor]:
+def _inner_matrices(model: nn.Module, vocabulary: Vocabulary | None) -> set[torch.Tensor]:
     """Weights of linear layers, without those that are an embedding too or make the logits."""
-    vocabulary = getattr(model, "vocabulary", None)
     linear: set[torch.Tensor] = {
         module.weight
         for module in model.modules()

@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from langue.base import staging
+from langue.base.checksums import verify_files
 from langue.base.config import Config, with_new_names
 from langue.base.errors import Damaged, LangueError
-from langue.base.files import atomic_folder, check_free, claimed, read_json, verify_files, write_json
+from langue.base.files import atomic_folder, check_free, claimed, read_json, write_json
 from langue.base.progress import log, silence
 from langue.base.stop import Stop
 from langue.models.folder import DESCRIPTION, Description, describe

@@ -54,7 +54,7 @@ class Trainer:
         if config.compile:
             forward.compiled(self.module)
         self.loss = world.wrap(model, all_used=all_used)
-        self.optimizer = Optimizer(self.module, config)
+        self.optimizer = Optimizer(self.module, config, model.vocabulary)
         self.average = Average(self.module, config.ema_decay) if config.ema_decay else None
         warn_if_slow(model.device, config.precision)
         self._autocast = autocast(model.device, config.precision)

@@ -286,7 +286,7 @@ def test_windows_cover_every_token_and_each_is_read_where_it_has_most_around_it(
     words = tuple("天下大势分久必合合久必分周末七国分争")
     found = reader.read([Sentence((words,)), Sentence((("a", "b"),))])
     assert len(found.windows) > 2
-    for word, window, place in zip(words, found.window, found.place, strict=False):
+    for word, window, place in zip(words, found.window, found.position, strict=False):
         ids = found.windows[window][0]
         assert (ids[0], ids[-1]) == (900, 901)
         assert word.encode().startswith(reader.tokenizer.token_bytes(int(ids[place])))

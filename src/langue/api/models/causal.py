@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from langue.evaluation.evaluate import Evaluation
     from langue.evaluation.gradients import Gradients
     from langue.evaluation.score import Score
-    from langue.evaluation.verbatim import Copied, Found
+    from langue.evaluation.verbatim import Copied, Matches
     from langue.generation.generate import Generation, Writer
     from langue.tasks.states import Picture
 
@@ -184,7 +184,7 @@ class InfiniGramModel(CausalModel):
     protocol = Searchable
 
     @renamed_keywords(show="limit")
-    def find(self, text: str, *, limit: int = 10) -> Found:
+    def find(self, text: str, *, limit: int = 10) -> Matches:
         """Where a string stands in the training text.
 
         Args:

@@ -12,7 +12,7 @@ from langue.models.encoders.scoring import MaskedScoring
 from langue.nn.attention import Mask
 from langue.nn.bidirectional import document_mask
 from langue.nn.cross_entropy import linear_cross_entropy
-from langue.protocols import Vocabulary
+from langue.protocols import Trainable, Vocabulary
 from langue.tokens.masked_batch import MaskedBatch
 from langue.tokens.masking import NONE
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # a configuration looks into the folders of models
     from langue.models.encoders.config import MaskedConfig
 
 
-class MaskedModel(MaskedScoring, ABC):
+class MaskedModel(MaskedScoring, Trainable, ABC):
     """A `Masked` model, once a family adds these.
 
     forward(ids, positions, types, mask, at): hidden states `(B, T, C)` of what is `(B, T)`; at positions

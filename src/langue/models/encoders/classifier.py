@@ -81,8 +81,8 @@ class EncoderClassifier(nn.Module, Classifier):
 
     def _mean(self, batch: MaskedBatch) -> torch.Tensor:
         """The means of the states of all tokens, `[CLS]` and `[SEP]` among them: `(examples, C)`."""
-        owner, places = self.encoder.marked(batch.segments)
-        states = self.encoder.read(batch).flatten(0, 1)[places].float()  # (tokens, C)
+        owner, indices = self.encoder.marked(batch.segments)
+        states = self.encoder.read(batch).flatten(0, 1)[indices].float()  # (tokens, C)
         counts = owner.bincount()
         return states.new_zeros(len(counts), self.encoder.width).index_add(0, owner, states) / counts[:, None]
 

@@ -193,7 +193,7 @@ class Electra(MaskedModel):
         """Sums of the nats of the generator on hidden tokens, and of the discriminator on all of the text."""
         masked = batch.masked if self.packed else batch.masked.unpack()
         ids, positions, types, mask = self.tensors(masked)
-        targets, places = self.marked(masked.targets)  # (N,) each
+        targets, indices = self.marked(masked.targets)  # (N,) each
         network = self.encoder if self.filler is None else self.filler
         rows = self.predict(
             network(self.embeddings(ids, positions, types), mask, marked_positions(masked.targets))
@@ -203,8 +203,8 @@ class Electra(MaskedModel):
         noise = torch.from_numpy(batch.noise[batch.masked.targets != NONE]).to(self.device)
         drawn = self.draw(rows, noise)
         answers = torch.zeros(ids.numel(), device=self.device)
-        answers[places] = (drawn != targets).float()
-        hidden = self(ids.flatten().index_copy(0, places, drawn).view_as(ids), positions, types, mask)
+        answers[indices] = (drawn != targets).float()
+        hidden = self(ids.flatten().index_copy(0, indices, drawn).view_as(ids), positions, types, mask)
         here = torch.from_numpy(rtd_positions(masked, self.specials).ravel().nonzero()[0]).to(self.device)
         logits = self.detect(hidden.flatten(0, 1)[here]).float()
         return generated, F.binary_cross_entropy_with_logits(logits, answers[here], reduction="sum")
@@ -222,28 +222,30 @@ class Electra(MaskedModel):
         """
         matrix, bias = self.output
         barred = [*self.specials, self.vocabulary.eos]
-        found = []
+        drawn = []
         count = rows_per_chunk(len(matrix))
         for part, point in zip(torch.split(rows, count), torch.split(noise.float(), count), strict=True):
             logits = (part @ matrix.T).float() + bias  # (chunk, V)
             logits[:, barred] = float("-inf")
             below = logits.softmax(-1).cumsum(-1)
-            place = torch.searchsorted(below, (point * below[:, -1])[:, None], right=True)
-            found.append(place.squeeze(1).clamp(max=len(matrix) - 1))
-        return torch.cat(found)
+            index = torch.searchsorted(below, (point * below[:, -1])[:, None], right=True)
+            drawn.append(index.squeeze(1).clamp(max=len(matrix) - 1))
+        return torch.cat(drawn)
 
     @torch.inference_mode()
-    def refilled(self, sequences: Sequence[Ids], places: Sequence[Ids], noise: Sequence[Floats]) -> list[Ids]:
-        """The sequences with a token the generator draws at each of these places."""
-        found: list[Ids] = []
+    def refilled(
+        self, sequences: Sequence[Ids], positions: Sequence[Ids], noise: Sequence[Floats]
+    ) -> list[Ids]:
+        """The sequences with a token the generator draws at each of these positions."""
+        filled: list[Ids] = []
         states = self._read_all(sequences, None, decoded=True)
-        for ids, chosen, row, point in zip(sequences, places, states, noise, strict=True):
+        for ids, chosen, row, point in zip(sequences, positions, states, noise, strict=True):
             here = torch.as_tensor(np.asarray(chosen, np.int64), device=self.device)
             refilled = np.array(ids, np.int64)
             points = torch.from_numpy(point).to(self.device)
             refilled[chosen] = self.draw(self.predict(row[here]), points).cpu().numpy()
-            found.append(refilled)
-        return found
+            filled.append(refilled)
+        return filled
 
     @torch.inference_mode()
     def replaced_log_odds(self, sequences: Sequence[Ids]) -> list[Floats]:

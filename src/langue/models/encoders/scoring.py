@@ -61,9 +61,9 @@ class MaskedScoring(nn.Module, Masked, ABC):
 
     @torch.inference_mode()
     def masked_log_probs(
-        self, sequences: Sequence[Ids], places: Sequence[Ids], types: Sequence[Ids] | None = None
+        self, sequences: Sequence[Ids], positions: Sequence[Ids], types: Sequence[Ids] | None = None
     ) -> list[Floats]:
-        """Natural-log probabilities of every token at these places: `(places, V)` for each sequence."""
+        """Natural-log probabilities of every token at these positions: `(positions, V)` for each sequence."""
         if self.no_mlm_head:
             raise LangueError(
                 "this encoder came without the head that predicts hidden tokens: it embeds (langue embed) "
@@ -71,7 +71,7 @@ class MaskedScoring(nn.Module, Masked, ABC):
             )
         log_probs = []
         matrix, bias = self.output
-        for states, chosen in zip(self._read_all(sequences, types, decoded=True), places, strict=True):
+        for states, chosen in zip(self._read_all(sequences, types, decoded=True), positions, strict=True):
             rows = self.predict(states[torch.as_tensor(np.asarray(chosen, np.int64), device=self.device)])
             scores = [F.log_softmax(part @ matrix.T + bias, -1) for part in torch.split(rows, CHUNK_ROWS)]
             log_probs.append(torch.cat(scores).cpu().numpy())

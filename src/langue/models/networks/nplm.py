@@ -25,14 +25,14 @@ from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.dropout import drop
 from langue.nn.scores import Scores, scores_and_entropies, token_scores
 from langue.nn.weights import load_weights, save_weights
-from langue.protocols import Causal, Vocabulary
+from langue.protocols import Causal, Trainable, Vocabulary
 from langue.tokens.contexts import ContextBatches, Contexts, contexts_of
 from langue.tokens.store import Split
 
 CHUNK_PREDICTIONS = 1024  # predictions at a time: logits of 1,024 x 10,000 are 40 MB
 
 
-class NPLM(nn.Module, Causal):
+class NPLM(nn.Module, Causal, Trainable):
     """A `Causal` model; its window moves on with every token, so no stride is involved."""
 
     window: int | None = None

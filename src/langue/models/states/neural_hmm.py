@@ -40,7 +40,7 @@ from langue.models.states.hmm.cluster_tables import Tables, expect
 from langue.models.states.hmm.clustered import ClusteredDecoder, ClusteredHMM
 from langue.models.states.hmm.model import HMM, StatePath
 from langue.nn.weights import load_weights, saved_tensor
-from langue.protocols import Causal, Vocabulary
+from langue.protocols import Causal, Trainable, Vocabulary
 from langue.tokens.batch import Batch
 from langue.tokens.store import TokenStore
 
@@ -90,7 +90,7 @@ class LogLikelihood(torch.autograd.Function):
         return None, *(saved * gradients[0] for saved in ctx.saved_tensors)
 
 
-class NeuralHMM(nn.Module, Causal):
+class NeuralHMM(nn.Module, Causal, Trainable):
     """A `Causal` model: between two trainings it is the `ClusteredHMM` of the tables it makes."""
 
     window: int | None = None

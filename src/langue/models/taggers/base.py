@@ -65,17 +65,17 @@ class NeuralTagger(nn.Module, Tagger, ABC):
     @torch.inference_mode()
     def tag(self, sentences: Sequence[Sentence]) -> list[tuple[str, ...]]:
         return [
-            self.names.tags(found)
+            self.names.tags(labels)
             for group in self._groups(sentences)
-            for found in self.head.tag(self(group), _lengths(group))
+            for labels in self.head.tag(self(group), _lengths(group))
         ]
 
     @torch.inference_mode()
     def marginals(self, sentences: Sequence[Sentence]) -> list[Floats]:
         return [
-            found
+            marginals
             for group in self._groups(sentences)
-            for found in self.head.marginals(self(group), _lengths(group))
+            for marginals in self.head.marginals(self(group), _lengths(group))
         ]
 
     @torch.inference_mode()
@@ -98,19 +98,19 @@ class NeuralTagger(nn.Module, Tagger, ABC):
             )
         parts = {name: learned[name].detach().cpu().numpy() for name in ("transition", "start", "end")}
         fixed = dict(zip(parts, self.head.fixed(), strict=True))
-        found = [
+        weights = [
             Weight(float(parts["transition"][i, j]), f"after {before}", after)
             for i, before in enumerate(self.labels)
             for j, after in enumerate(self.labels)
             if fixed["transition"][i, j] == 0
         ]
         for name, feature in (("start", "at the beginning"), ("end", "at the end")):
-            found += [
+            weights += [
                 Weight(float(parts[name][i]), feature, label)
                 for i, label in enumerate(self.labels)
                 if fixed[name][i] == 0
             ]
-        return sorted(found, key=lambda weight: -abs(weight.weight))[:top]
+        return sorted(weights, key=lambda weight: -abs(weight.weight))[:top]
 
     def size(self) -> dict[str, int]:
         return {"parameters": sum(parameter.numel() for parameter in self.parameters())}

@@ -66,7 +66,7 @@ class Read(NamedTuple):
 
     windows: list[tuple[Int64Array, Int64Array]]  # ids and types, with special tokens
     window: list[int]  # (N,) of each token, which of them its state is taken from
-    place: list[int]  # (N,) and where in it
+    position: list[int]  # (N,) and where in it
 
 
 class Reader:
@@ -88,11 +88,11 @@ class Reader:
     def read(self, sentences: Sequence[Sentence]) -> Read:
         spelled = [list(spaced(sentence.words)) for sentence in sentences]
         self._meet(spelled)
-        found = Read([], [], [])
+        read = Read([], [], [])
         for texts in spelled:
             if texts:
-                self._add(found, [self._pieces[text] for text in texts])
-        return found
+                self._add(read, [self._pieces[text] for text in texts])
+        return read
 
     def _meet(self, spelled: Sequence[Sequence[str]]) -> None:
         """Encode the tokens that are new."""
@@ -103,17 +103,17 @@ class Reader:
             # is hidden.
             self._pieces[text] = ids[: max(self.room // 2, 1)].tolist() or [self.mask]
 
-    def _add(self, found: Read, pieces: Sequence[list[int]]) -> None:
+    def _add(self, read: Read, pieces: Sequence[list[int]]) -> None:
         """Put a sentence into windows, and find the best one for each token."""
         ends = np.cumsum([len(part) for part in pieces])
         begins = ends - [len(part) for part in pieces]
-        first = len(found.windows)
+        first = len(read.windows)
         around = np.full(len(pieces), -1)  # pieces between a token and the nearer edge of its window
-        window, place = np.zeros((2, len(pieces)), np.int64)
+        window, position = np.zeros((2, len(pieces)), np.int64)
         for begin, end in overlapping(begins, ends, self.room):
             ids = [id for part in pieces[begin:end] for id in part]
-            number = len(found.windows)
-            found.windows.append((np.array([self.cls, *ids, self.sep]), np.zeros(len(ids) + 2, np.int64)))
+            number = len(read.windows)
+            read.windows.append((np.array([self.cls, *ids, self.sep]), np.zeros(len(ids) + 2, np.int64)))
             here = slice(begin, end)
             left = begins[here] - begins[begin] + (0 if begin else ends[-1])  # the sentence's edge is none
             right = ends[end - 1] - ends[here] + (0 if end < len(pieces) else ends[-1])
@@ -121,10 +121,10 @@ class Reader:
             better = nearer > around[here]
             around[here] = np.where(better, nearer, around[here])
             window[here] = np.where(better, number, window[here])
-            place[here] = np.where(better, 1 + begins[here] - begins[begin], place[here])
+            position[here] = np.where(better, 1 + begins[here] - begins[begin], position[here])
         assert (window >= first).all()
-        found.window.extend(window.tolist())
-        found.place.extend(place.tolist())
+        read.window.extend(window.tolist())
+        read.position.extend(position.tolist())
 
 
 def overlapping(begins: Int64Array, ends: Int64Array, room: int) -> Iterator[tuple[int, int]]:
@@ -177,9 +177,9 @@ class EncoderTagger(NeuralTagger):
             return torch.zeros(0, self.encoder.width, device=self.device)
         batch = pack_examples(read.windows, self.encoder.window)
         hidden = self.encoder.read(batch).flatten(0, 1).float()  # (B T, C)
-        numbers, places = self.encoder.marked(batch.pairs)
-        begins = places[numbers.argsort()]  # of each window
-        chosen = torch.tensor([read.window, read.place], device=hidden.device)
+        numbers, indices = self.encoder.marked(batch.pairs)
+        begins = indices[numbers.argsort()]  # of each window
+        chosen = torch.tensor([read.window, read.position], device=hidden.device)
         states = hidden[begins[chosen[0]] + chosen[1]]
         return drop(states, self.config.dropout, self.training)
 

@@ -106,20 +106,20 @@ class HMMTagger(Tagger):
         self.config = config
 
     def tag(self, sentences: Sequence[Sentence]) -> list[tuple[str, ...]]:
-        found: list[tuple[str, ...]] = []
+        tags: list[tuple[str, ...]] = []
         for unary, offsets in self._scored(sentences):
             if self.config.decoding == "posterior":
                 states = posteriors2(self.chain, unary, offsets).states.argmax(1)
             else:
                 states = viterbi2(self.chain, unary, offsets).states
-            found += [self.names.tags(part) for part in np.split(states, offsets[1:-1])]
-        return found
+            tags += [self.names.tags(part) for part in np.split(states, offsets[1:-1])]
+        return tags
 
     def marginals(self, sentences: Sequence[Sentence]) -> list[Floats]:
-        found: list[Floats] = []
+        marginals: list[Floats] = []
         for unary, offsets in self._scored(sentences):
-            found += np.split(posteriors2(self.chain, unary, offsets).states, offsets[1:-1])
-        return found
+            marginals += np.split(posteriors2(self.chain, unary, offsets).states, offsets[1:-1])
+        return marginals
 
     def best(self, sentence: Sentence, n: int) -> list[tuple[float, tuple[str, ...]]]:
         ((unary, offsets),) = self._scored([sentence])
@@ -150,9 +150,9 @@ class HMMTagger(Tagger):
             return known
         kind = capital_class(word)
         for length in range(min(self.config.max_suffix_length, len(word)), 0, -1):
-            found = self.endings.get(kind + word[-length:])
-            if found is not None:
-                return found
+            distribution = self.endings.get(kind + word[-length:])
+            if distribution is not None:
+                return distribution
         return self.endings.get(kind, self.endings[""])
 
     @staticmethod
@@ -163,14 +163,14 @@ class HMMTagger(Tagger):
         """log p(tag | word) / p(tag) of the pairs that tell most about tags, by what each adds to the
         information that words have of them."""
         prior = np.exp(self.prior)
-        found = []
+        weighed = []
         for word, scores in self.lexicon.items():
             p = float(prior @ np.exp(scores))
             for k in np.flatnonzero(scores > -np.inf):
                 weight = float(scores[k]) - math.log(p)
-                found.append((prior[k] * math.exp(scores[k]) * weight, word, int(k), weight))
-        found.sort(key=lambda row: -abs(row[0]))
-        return [Weight(weight, f"word={word}", self.labels[k]) for _, word, k, weight in found[:top]]
+                weighed.append((prior[k] * math.exp(scores[k]) * weight, word, int(k), weight))
+        weighed.sort(key=lambda row: -abs(row[0]))
+        return [Weight(weight, f"word={word}", self.labels[k]) for _, word, k, weight in weighed[:top]]
 
     def size(self) -> dict[str, int]:
         return {"words": len(self.lexicon), "endings": len(self.endings), "states": len(self.labels)}

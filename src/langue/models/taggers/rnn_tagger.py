@@ -152,8 +152,8 @@ class Characters(nn.Module):
         assert self.convolution is not None
         inside = (torch.arange(int(lengths.max())) < lengths[:, None]).to(device)  # (W, L)
         padded = x.new_zeros(*inside.shape, x.shape[1]).masked_scatter(inside[..., None], x)
-        found = self.convolution(padded.transpose(1, 2))  # (W, C, L)
-        return found.masked_fill(~inside[:, None], float("-inf")).amax(2)
+        features = self.convolution(padded.transpose(1, 2))  # (W, C, L)
+        return features.masked_fill(~inside[:, None], float("-inf")).amax(2)
 
 
 class RNNTagger(NeuralTagger):
@@ -222,11 +222,11 @@ class RNNTagger(NeuralTagger):
 
     def _numbers(self, name: str, sentences: Sequence[Sentence]) -> torch.Tensor:
         numbering = self.inputs[name]
-        found = numbering.numbers(_values(name, self.columns, sentences))
+        numbers = numbering.numbers(_values(name, self.columns, sentences))
         if self.training and name in ("word", PAIR):
-            hidden = numbering.rare[found] & (torch.rand(found.shape) < 0.5)
-            found = found.masked_fill(hidden, UNKNOWN)
-        return found.to(self.device)
+            hidden = numbering.rare[numbers] & (torch.rand(numbers.shape) < 0.5)
+            numbers = numbers.masked_fill(hidden, UNKNOWN)
+        return numbers.to(self.device)
 
     def save(self, folder: Path) -> None:
         save_weights(self, folder)
