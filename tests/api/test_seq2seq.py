@@ -11,8 +11,8 @@ import pytest
 
 import langue
 from langue import cli
+from langue.base.checksums import sealed
 from langue.base.deprecated import RenamedWarning
-from langue.base.files import sealed
 from langue.tokens.store import TokenStore
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.train import TokenizerConfig, train_tokenizer

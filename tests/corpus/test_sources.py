@@ -21,7 +21,6 @@ from langue.corpus.labeled import read_labeled
 from langue.corpus.ledger import Ledger
 from langue.corpus.read import read, read_texts
 from langue.corpus.sources import Source, collect, find, open_source
-from langue.corpus.tagged import read_tagged
 from langue.interop import formats
 
 
@@ -138,7 +137,7 @@ def test_a_pipe_is_read_once_something_writes_to_it_and_given_up_else(
     os.close(reader)
 
 
-@pytest.mark.parametrize("read", [read_tagged, partial(read_labeled, texts=1), formats.recognize])
+@pytest.mark.parametrize("read", [partial(read_labeled, texts=1), formats.recognize])
 def test_what_reads_a_file_twice_names_a_pipe_as_one(tmp_path: Path, read: Callable[[Path], object]) -> None:
     """`no file /dev/fd/63` would be false, and reading what nothing writes would never end."""
     os.mkfifo(tmp_path / "pipe")

@@ -106,7 +106,8 @@ def command(
 
 def _refuse_drawing(context: typer.Context) -> None:
     """Beam search draws nothing: what says how to draw would be passed over."""
-    given = [name for name in OF_DRAWING if context.get_parameter_source(name).name == "COMMANDLINE"]  # type: ignore[union-attr]
+    sources = ((name, context.get_parameter_source(name)) for name in OF_DRAWING)
+    given = [name for name, source in sources if source is not None and source.name == "COMMANDLINE"]
     if given:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise LangueError(f"--num-beams takes the likeliest texts and draws nothing; leave out {options}")

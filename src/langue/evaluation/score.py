@@ -97,17 +97,25 @@ def score_texts(
     if lines:
         normalized = [text.removesuffix("\n") for text in normalized]  # `<eos>` stands for that one
     encoded = [tokenizer.encode_with_spans(text) for text in normalized]
-    scores = _log_probs(model, [np.append(ids, np.uint32(tokenizer.eos)) for ids, _ in encoded], lines)
+    sequences = [np.append(ids, np.uint32(tokenizer.eos)) for ids, _ in encoded]
+    ends = [
+        _line_ends(text, spans) if lines else [] for text, (_, spans) in zip(normalized, encoded, strict=True)
+    ]
+    scores = _log_probs(model, sequences, ends)
     return [
         _score(tokenizer, text, ids, spans, logs)
         for text, (ids, spans), logs in zip(normalized, encoded, scores, strict=True)
     ]
 
 
-def _log_probs(model: Causal, sequences: list[Ids], lines: bool) -> list[Floats]:
-    if not lines:
-        return list(model.log_probs(sequences))
-    cut = [np.split(ids, np.flatnonzero(ids == model.vocabulary.eos)[:-1] + 1) for ids in sequences]
+def _line_ends(text: str, spans: Ids) -> list[int]:
+    """The tokens after which a line of a text begins; a `</s>` that is written in it ends none."""
+    data = text.encode()
+    return [index + 1 for index, (begin, end) in enumerate(spans.tolist()) if data[begin:end] == b"\n"]
+
+
+def _log_probs(model: Causal, sequences: list[Ids], ends: list[list[int]]) -> list[Floats]:
+    cut = [np.split(ids, line_ends) for ids, line_ends in zip(sequences, ends, strict=True)]
     scores = iter(model.log_probs([line for parts in cut for line in parts]))
     return [np.concatenate([next(scores) for _ in parts]) for parts in cut]
 

@@ -4,7 +4,6 @@ All state exists from the start, under names, so that a checkpoint is one flat t
 is written as it stands and copied back in place.
 """
 
-import torch
 from torch import nn
 
 from langue.protocols import Vocabulary
@@ -21,9 +20,7 @@ class Optimizer:
         self, model: nn.Module, config: TrainingConfig, vocabulary: Vocabulary | None = None
     ) -> None:
         self.config = config
-        self.names: dict[torch.Tensor, str] = {
-            parameter: name for name, parameter in model.named_parameters()
-        }
+        self.names: dict[torch.Tensor, str] = {p: name for name, p in model.named_parameters()}
         self.parts = optimizers(model, config, vocabulary)
 
     def tensors(self) -> Tensors:
