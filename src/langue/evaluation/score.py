@@ -98,9 +98,8 @@ def score_texts(
         normalized = [text.removesuffix("\n") for text in normalized]  # `<eos>` stands for that one
     encoded = [tokenizer.encode_with_spans(text) for text in normalized]
     sequences = [np.append(ids, np.uint32(tokenizer.eos)) for ids, _ in encoded]
-    ends = [
-        _line_ends(text, spans) if lines else [] for text, (_, spans) in zip(normalized, encoded, strict=True)
-    ]
+    read = zip(normalized, encoded, strict=True)
+    ends = [_line_ends(text, spans) if lines else [] for text, (_, spans) in read]
     scores = _log_probs(model, sequences, ends)
     return [
         _score(tokenizer, text, ids, spans, logs)

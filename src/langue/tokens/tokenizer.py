@@ -221,7 +221,7 @@ class Tokenizer:
     def _spell(self, id: int) -> bytes:
         token = self._hf.id_to_token(id) or ""
         if id in self._specials:
-            if self.kind == "whitespace" and id != self.pad:
+            if self.kind == "whitespace" and id != self.pad and not token.startswith(SEP[:-1]):
                 return b"\n" if id == self.eos else token.encode() + b" "
             return b""
         if id in self._added:

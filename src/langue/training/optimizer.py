@@ -4,7 +4,7 @@ All state exists from the start, under names, so that a checkpoint is one flat t
 is written as it stands and copied back in place.
 """
 
-from torch import nn
+from torch import Tensor, nn
 
 from langue.protocols import Vocabulary
 from langue.training.config import TrainingConfig
@@ -20,7 +20,7 @@ class Optimizer:
         self, model: nn.Module, config: TrainingConfig, vocabulary: Vocabulary | None = None
     ) -> None:
         self.config = config
-        self.names: dict[torch.Tensor, str] = {p: name for name, p in model.named_parameters()}
+        self.names: dict[Tensor, str] = {p: name for name, p in model.named_parameters()}
         self.parts = optimizers(model, config, vocabulary)
 
     def tensors(self) -> Tensors:

@@ -167,7 +167,12 @@ def test_the_loss_is_that_of_every_tagging_written_out(make: Make, name: str) ->
         tags = model.names.tags(np.array(path))
         taggings[tags] = taggings.get(tags, 0.0) + probability
     likeliest = sorted(taggings.values(), reverse=True)[:3]
-    assert [np.exp(score) for score, _ in model.best(sentence, 3)] == pytest.approx(likeliest, abs=1e-4)
+    best = [float(np.exp(score)) for score, _ in model.best(sentence, 3)]
+    assert best[0] == pytest.approx(likeliest[0], abs=1e-4)
+    # Where there are many labelings, those of the later ones are not all summed.
+    assert all(low <= high + 1e-4 for low, high in zip(best, likeliest, strict=True))
+    if model.constraints:
+        assert best == pytest.approx(likeliest, abs=1e-4)
     assert model.best(sentence, 1)[0][1] == model.tag([sentence])[0]
 
 
