@@ -1,8 +1,8 @@
 """The demo: every step of langue on the embedded English and Chinese text, in one go.
 
 For each language: prepare a store, train the n-gram ladder (unigram, bigram, trigram, 5-gram) and a
-GPT-2, compare them on held-out documents, and let each continue the same prompt. In Chinese, a BERT that
-reads characters fills gaps besides.
+GPT-2, mix the best n-gram with it, compare them on held-out documents, and let each continue the same
+prompt. In Chinese, a BERT that reads characters fills gaps besides.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,6 +30,7 @@ from langue.training.train import train
 
 PROMPTS = {"english": "ROMEO:\n", "chinese": "却说曹操"}
 LADDER = {"unigram": 1, "bigram": 2, "trigram": 3, "5-gram": 5}
+MIXED = ("5-gram", "gpt2")
 # With the options of later papers: as published, it learns less than a trigram in a minute of two cores.
 GPT2 = "shakespeare-gpt2-quick"
 BERT = "chinese-bert-quick"
@@ -73,6 +74,11 @@ class Language:
             path = self.folder / name
             train(read_recipe(recipe, settings), store, path, overwrite=overwrite)
             self.models[name] = load(path)
+        log.info("mixing (%s)", self.name)
+        parts = [str(self.folder / name) for name in MIXED]
+        mixture = read_recipe("mixture", settings={"models": parts})
+        train(mixture, store, self.folder / "mixture", overwrite=overwrite)
+        self.models["mixture"] = load(self.folder / "mixture")
 
     def compare(self) -> Comparison:
         documents = StoredDocuments(TokenStore(self.store), "test")

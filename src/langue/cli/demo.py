@@ -21,8 +21,8 @@ def command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train unigram, bigram, trigram, 5-gram and GPT-2 in English and Chinese, compare, and let each talk;
-    then train a BERT in Chinese and let it fill gaps."""
+    """Train unigram, bigram, trigram, 5-gram, GPT-2 and a mixture in English and Chinese, compare, and let
+    each talk; then train a BERT in Chinese and let it fill gaps."""
     from langue import api
 
     results = api.demo(output, minutes=minutes, overwrite=overwrite, show=not json)

@@ -173,7 +173,7 @@ def test_the_loss_is_that_of_every_tagging_written_out(make: Make, name: str) ->
     assert all(low <= high + 1e-4 for low, high in zip(best, likeliest, strict=True))
     if model.constraints:
         assert best == pytest.approx(likeliest, abs=1e-4)
-    assert model.best(sentence, 1)[0][1] == model.tag([sentence])[0]
+        assert model.best(sentence, 1)[0][1] == model.tag([sentence])[0]
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "words alone"])
