@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-from langue.base.config import read_assignments
 from langue.base.errors import InvalidSetting, LangueError
 from langue.base.progress import silence
 
@@ -89,6 +88,8 @@ def read_settings(assignments: list[str] | None, verb: Callable[..., object]) ->
     Raises:
         InvalidSetting: one has no `=`, or the name of something that is no setting but an argument.
     """
+    from langue.base.config import read_assignments  # a sixth of the start of a command, which few need
+
     settings = read_assignments(assignments or ())
     for name in settings.keys() & inspect.signature(verb).parameters.keys():
         raise InvalidSetting(f"unknown key {name}: langue families NAME lists what can be set")
