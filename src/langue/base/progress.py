@@ -6,6 +6,7 @@ they land. Bars appear on a terminal and in notebooks only, and never after `sil
 
 import contextlib
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -21,6 +22,11 @@ NARROW = 100  # columns of a terminal: with fewer, the bar is a short one
 PAUSE = 0.5  # seconds between two states of a notebook's bar
 
 _silent = False
+
+
+def is_first() -> bool:
+    """Whether this process speaks, and looks after the folders, for all that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def silence() -> None:

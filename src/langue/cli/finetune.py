@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from langue.cli.options import Json, Output, Overwrite, Quiet, Resume, is_first, print_json, read_settings
+from langue.base.progress import is_first
+from langue.cli.options import Json, Output, Overwrite, Quiet, Resume, print_json, read_settings
 
 NAME = "finetune"
 

@@ -3,7 +3,6 @@
 import inspect
 import json
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,11 +74,6 @@ def texts_of(values: list[str] | None) -> list[str] | None:
     for value in values or ():
         text_of(value)
     return values
-
-
-def is_first() -> bool:
-    """Whether this process speaks for those that torchrun started."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def read_settings(assignments: list[str] | None, verb: Callable[..., object]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from langue.base.errors import LangueError
-from langue.cli.options import Json, Overwrite, Quiet, Resume, Settings, is_first, print_json, read_settings
+from langue.base.progress import is_first
+from langue.cli.options import Json, Overwrite, Quiet, Resume, Settings, print_json, read_settings
 
 NAME = "train"
 

@@ -64,6 +64,12 @@ class Writer:
             if finished:
                 return
 
+    def finish(self) -> Generation:
+        """Write to the end, and give the result."""
+        for _ in self:
+            pass
+        return self.result
+
     def _texts(self) -> Iterator[tuple[str, int, str]]:
         """Pieces of text, tokens so far, and why it ends (empty while it goes on)."""
         ids = context_of(self.tokenizer, self.prompt, lines=self.lines).tolist()

@@ -3,14 +3,17 @@
 A rule takes logits `(N, V)` and targets `(N,)`, and gives rows of figures `(figures, N)`.
 """
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Scores: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+from langue.base.arrays import Floats, Ids
+
+Rule: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
 def token_scores(logits: Tensor, targets: Tensor) -> Tensor:
@@ -23,3 +26,18 @@ def scores_and_entropies(logits: Tensor, targets: Tensor) -> Tensor:
     log_probs = F.log_softmax(logits, -1)
     entropies = -(log_probs.exp() * log_probs).nan_to_num(0.0).sum(-1)  # 0 log 0 is 0
     return torch.stack([token_scores(logits, targets)[0], entropies])
+
+
+class Scored(ABC):
+    """The scores of a `Causal` network that says how it applies a rule to sequences."""
+
+    @abstractmethod
+    def scores(self, sequences: Sequence[Ids], rule: Rule, figures: int) -> list[Floats]:
+        """The figures of each token of each sequence, `(figures, tokens)`."""
+
+    def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        return [row for (row,) in self.scores(sequences, token_scores, 1)]
+
+    def log_probs_and_entropies(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Floats]]:
+        both = self.scores(sequences, scores_and_entropies, 2)
+        return [log_probs for log_probs, _ in both], [entropies for _, entropies in both]

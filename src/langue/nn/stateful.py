@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from langue.base.arrays import Floats, Ids
 from langue.nn.recurrent import Recurrent
-from langue.nn.scores import Scores, scores_and_entropies, token_scores
+from langue.nn.scores import Rule, Scored
 from langue.nn.weights import save_tied_weights
 from langue.protocols import RecurrentCausal, Trainable, Vocabulary
 
 CHUNK_TOKENS = 1 << 13  # tokens read at a time when scoring: logits of 1,024 of them are held at once
 
 
-class Stateful(nn.Module, RecurrentCausal, Trainable):
+class Stateful(nn.Module, Scored, RecurrentCausal, Trainable):
     """A `Causal` model, once a family sets these attributes, and adds a method.
 
     forward(ids, state): hidden states `(B, T, C)` of ids `(B, T)`, and the state after them
@@ -55,16 +55,8 @@ class Stateful(nn.Module, RecurrentCausal, Trainable):
             yield rows, begin, y, state
             begin = end
 
-    def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
-        return [row for (row,) in self._scores(sequences, token_scores, 1)]
-
-    def log_probs_and_entropies(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Floats]]:
-        both = self._scores(sequences, scores_and_entropies, 2)
-        return [log_probs for log_probs, _ in both], [entropies for _, entropies in both]
-
     @torch.inference_mode()
-    def _scores(self, sequences: Sequence[Ids], rule: Scores, figures: int) -> list[Floats]:
-        """The figures of each token of each sequence, `(figures, tokens)`."""
+    def scores(self, sequences: Sequence[Ids], rule: Rule, figures: int) -> list[Floats]:
         self.vocabulary.check(*sequences)
         result = [np.empty((figures, len(ids)), np.float32) for ids in sequences]
         inputs = [np.r_[self.vocabulary.eos, ids[:-1]][: len(ids)] for ids in sequences]

@@ -6,7 +6,7 @@ first window all before it, then a window that moves on by whole strides. Where 
 to None, every document is read whole.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from torch import nn
 from langue.base.arrays import Floats, Ids
 from langue.nn.attention import Mask
 from langue.nn.cache import Past
-from langue.nn.scores import Scores, scores_and_entropies, token_scores
+from langue.nn.scores import Rule, Scored
 from langue.nn.weights import save_weights
 from langue.protocols import Causal, Trainable, Vocabulary
 
@@ -26,7 +26,7 @@ CHUNK_POSITIONS = 1 << 13  # positions scored at a time: logits of 8,192 x 8,192
 CHUNK_ROWS = 1024  # of logits at a time
 
 
-class Windowed(nn.Module, Causal, Trainable, ABC):
+class Windowed(nn.Module, Scored, Causal, Trainable):
     """A `Causal` model, once a family adds two methods.
 
     forward(ids, positions, mask, past): hidden states `(B, T, C)` of ids `(B, T)`; positions `(T,)`
@@ -62,16 +62,8 @@ class Windowed(nn.Module, Causal, Trainable, ABC):
     def device(self) -> torch.device:
         return self.head.device
 
-    def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
-        return [row for (row,) in self._scores(sequences, token_scores, 1)]
-
-    def log_probs_and_entropies(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Floats]]:
-        both = self._scores(sequences, scores_and_entropies, 2)
-        return [log_probs for log_probs, _ in both], [entropies for _, entropies in both]
-
     @torch.inference_mode()
-    def _scores(self, sequences: Sequence[Ids], rule: Scores, figures: int) -> list[Floats]:
-        """The figures of each token of each sequence, `(figures, tokens)`."""
+    def scores(self, sequences: Sequence[Ids], rule: Rule, figures: int) -> list[Floats]:
         self.vocabulary.check(*sequences)
         result = [np.empty((figures, len(ids)), np.float32) for ids in sequences]
         for batch in self._windows(sequences):
@@ -125,7 +117,7 @@ class Windowed(nn.Module, Causal, Trainable, ABC):
             batches[-1].append(window)
         return batches
 
-    def _token_scores(self, inputs: torch.Tensor, targets: torch.Tensor, rule: Scores) -> torch.Tensor:
+    def _token_scores(self, inputs: torch.Tensor, targets: torch.Tensor, rule: Rule) -> torch.Tensor:
         """The figures of each target, `(figures, B, T)`."""
         x = self(inputs, torch.arange(inputs.shape[1], device=self.device), "causal")  # (B, T, C)
         rows = zip(

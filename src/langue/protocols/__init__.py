@@ -123,9 +123,9 @@ class Matching(Causal, Protocol):
 
     longest_match: int  # tokens
 
-    def match_lengths(self, sequences: Sequence[Ids]) -> list[Array]:
-        """Tokens of the context that each token of each sequence is predicted from, at most `longest_match`;
-        they depend on what stands before it alone."""
+    def log_probs_and_matches(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Array]]:
+        """`log_probs`, and tokens of the context that each token of each sequence is predicted from, at most
+        `longest_match`; they depend on what stands before it alone."""
         ...
 
 

@@ -13,7 +13,6 @@ Of an output that is a mount point, such as the volume of a container, it is `la
 """
 
 import contextlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +27,7 @@ from langue.base.checksums import verify_files
 from langue.base.config import Config, with_new_names
 from langue.base.errors import Damaged, LangueError
 from langue.base.files import atomic_folder, check_free, claimed, read_json, write_json
-from langue.base.progress import log, silence
+from langue.base.progress import is_first, log, silence
 from langue.base.stop import Stop
 from langue.models.folder import DESCRIPTION, Description, describe
 from langue.models.registry import RENAMED
@@ -77,11 +76,6 @@ def only_writer(output: Path) -> Iterator[None]:
     """
     with claimed(output) if is_first() else contextlib.nullcontext():
         yield
-
-
-def is_first() -> bool:
-    """Whether this process looks after the folders, for all that torchrun started."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def check_output(output: Path, *, overwrite: bool, resume: bool) -> bool:

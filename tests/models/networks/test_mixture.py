@@ -89,7 +89,7 @@ def test_matches_are_those_of_the_decoder(small_models: dict[str, Path], small_s
     assert isinstance(model, Matching)
     assert not isinstance(model, WithEntropies)
     for ids in list(TokenStore(small_store).split("test").documents())[:3]:
-        (matches,) = model.match_lengths([ids])
+        _, (matches,) = model.log_probs_and_matches([ids])
         decoder: Any = model.decoder([ids[:0]])
         for index, id in enumerate(ids):
             assert matches[index] == decoder.match_lengths()[0]

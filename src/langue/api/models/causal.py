@@ -11,6 +11,7 @@ from langue.base.deprecated import renamed_keywords, renamed_method
 from langue.protocols import Causal, HiddenMarkov, Searchable
 
 if TYPE_CHECKING:
+    from langue.base.arrays import Ids
     from langue.evaluation.evaluate import Evaluation
     from langue.evaluation.gradients import Gradients
     from langue.evaluation.score import Score
@@ -103,7 +104,7 @@ class CausalModel(Model[Causal]):
         seed: int = 0,
     ) -> Generation:
         """Continue a text, whole: `stream` run to its end."""
-        writer = self.stream(
+        return self.stream(
             prompt,
             max_tokens=max_tokens,
             temperature=temperature,
@@ -113,10 +114,7 @@ class CausalModel(Model[Causal]):
             repetition_penalty=repetition_penalty,
             stop=stop,
             seed=seed,
-        )
-        for _ in writer:
-            pass
-        return writer.result
+        ).finish()
 
     @renamed_keywords(beams="num_beams")
     def beam_search(
@@ -128,16 +126,23 @@ class CausalModel(Model[Causal]):
             num_beams: hypotheses held at a time, and continuations returned at most.
             length_penalty: 0 favors short ones; 0.6 is that of Vaswani et al. 2017.
         """
+        text = self._normalize("prompt", prompt)
+        return self._search(text, num_beams, max_tokens, length_penalty, lines=self.folder.lines)
+
+    def _search(
+        self, prompt: str | Ids, num_beams: int, max_tokens: int, length_penalty: float, *, lines: bool
+    ) -> list[Generation]:
+        """Beam search after a normalized prompt, or one of ids."""
         from langue.generation.beam import continuations
 
         return continuations(
             self.folder.model,
             self.folder.tokenizer,
-            self._normalize("prompt", prompt),
+            prompt,
             num_beams=check_count("num_beams", num_beams, least=1),
             max_tokens=check_count("max_tokens", max_tokens),
             length_penalty=length_penalty,
-            lines=self.folder.lines,
+            lines=lines,
         )
 
     def evaluate(

@@ -13,7 +13,7 @@ import numpy as np
 
 from langue.api.models.base import PathLike
 from langue.api.models.causal import CausalModel
-from langue.base.arguments import check_count, check_texts
+from langue.base.arguments import check_texts
 from langue.base.arrays import Ids
 from langue.base.errors import InvalidSetting, Unsupported
 from langue.models.folder import DType
@@ -119,7 +119,7 @@ class Seq2SeqModel(CausalModel):
         seed: int = 0,
     ) -> Generation:
         """Write a target, whole: `stream_target` run to its end."""
-        writer = self.stream_target(
+        return self.stream_target(
             source,
             max_tokens=max_tokens,
             temperature=temperature,
@@ -129,25 +129,13 @@ class Seq2SeqModel(CausalModel):
             repetition_penalty=repetition_penalty,
             stop=stop,
             seed=seed,
-        )
-        for _ in writer:
-            pass
-        return writer.result
+        ).finish()
 
     def beam_search_target(
         self, source: str, *, num_beams: int = 4, max_tokens: int = 100, length_penalty: float = 0.6
     ) -> list[Generation]:
         """The likeliest targets of a source by beam search, best first; see `beam_search`."""
-        from langue.generation.beam import continuations
-
-        return continuations(
-            self.folder.model,
-            self.folder.tokenizer,
-            self._prompt(source),
-            num_beams=check_count("num_beams", num_beams, least=1),
-            max_tokens=check_count("max_tokens", max_tokens),
-            length_penalty=length_penalty,
-        )
+        return self._search(self._prompt(source), num_beams, max_tokens, length_penalty, lines=False)
 
     def _prompt(self, source: str) -> Ids:
         """The normalized source and its end in ids, as the beginning of a document.

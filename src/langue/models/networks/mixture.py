@@ -158,10 +158,11 @@ def contexts_of(models: Sequence[Causal], sequences: Sequence[Ids]) -> tuple[Flo
         if isinstance(model, WithEntropies):
             rows, own = model.log_probs_and_entropies(sequences)
             entropies.append(joined(own))
+        elif isinstance(model, Matching):
+            rows, matches = model.log_probs_and_matches(sequences)
+            lengths.append(joined(matches))
         else:
             rows = model.log_probs(sequences)
-        if isinstance(model, Matching):
-            lengths.append(joined(model.match_lengths(sequences)))
         logs.append(joined(rows))
     tokens = len(logs[0])
     return np.stack(logs), longest(lengths, tokens), mean(entropies, tokens)

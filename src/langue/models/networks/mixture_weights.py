@@ -34,7 +34,7 @@ class Weights(NamedTuple):
             lengths: `(contexts,)`, of the longest match of an n-gram part; 0 where there is none.
             entropies: `(contexts,)`, the mean of the other parts, in nats; 0 where there is none.
         """
-        below, share = self.between(entropies)
+        below, share = between(self.knots, entropies)
         rows = self.table[np.minimum(lengths, len(self.table) - 1)]  # (contexts, knots, parts)
         index = np.arange(len(below))
         above = np.minimum(below + 1, len(self.knots) - 1)
@@ -42,13 +42,9 @@ class Weights(NamedTuple):
         weights: Float64Array = (1 - share) * low + share * high
         return weights
 
-    def between(self, entropies: Floats) -> tuple[Int64Array, Float64Array]:
-        """The knot below each entropy, and how far it is to the next: 0 to 1."""
-        return between(self.knots, entropies)
-
 
 def between(knots: Array, entropies: Floats) -> tuple[Int64Array, Float64Array]:
-    """See `Weights.between`."""
+    """The knot below each entropy, and how far it is to the next: 0 to 1."""
     clipped = np.clip(entropies.astype(np.float64), knots[0], knots[-1])
     below = np.clip(np.searchsorted(knots, clipped, side="right") - 1, 0, max(len(knots) - 2, 0))
     above = np.minimum(below + 1, len(knots) - 1)

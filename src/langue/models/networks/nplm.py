@@ -23,7 +23,7 @@ from langue.models.family import Family
 from langue.models.networks.config import NPLMConfig
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.dropout import drop
-from langue.nn.scores import Scores, scores_and_entropies, token_scores
+from langue.nn.scores import Rule, Scored
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Causal, Trainable, Vocabulary
 from langue.tokens.contexts import ContextBatches, Contexts, contexts_of
@@ -32,7 +32,7 @@ from langue.tokens.store import Split
 CHUNK_PREDICTIONS = 1024  # predictions at a time: logits of 1,024 x 10,000 are 40 MB
 
 
-class NPLM(nn.Module, Causal, Trainable):
+class NPLM(nn.Module, Scored, Causal, Trainable):
     """A `Causal` model; its window moves on with every token, so no stride is involved."""
 
     window: int | None = None
@@ -85,16 +85,8 @@ class NPLM(nn.Module, Causal, Trainable):
     def device(self) -> torch.device:
         return self.head.weight.device
 
-    def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
-        return [row for (row,) in self._scores(sequences, token_scores)]
-
-    def log_probs_and_entropies(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Floats]]:
-        both = self._scores(sequences, scores_and_entropies)
-        return [log_probs for log_probs, _ in both], [entropies for _, entropies in both]
-
     @torch.inference_mode()
-    def _scores(self, sequences: Sequence[Ids], rule: Scores) -> list[Floats]:
-        """The figures of each token of each sequence, `(figures, tokens)`."""
+    def scores(self, sequences: Sequence[Ids], rule: Rule, figures: int) -> list[Floats]:
         if not sequences:
             return []
         self.vocabulary.check(*sequences)

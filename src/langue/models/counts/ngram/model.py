@@ -42,10 +42,10 @@ class NGram(Causal):
         parts = [slice(end - len(ids), end) for ids, end in zip(sequences, ends, strict=True)]
         return [log_probs[part] for part in parts], [lengths[part] for part in parts]
 
-    def match_lengths(self, sequences: Sequence[Ids]) -> list[Array]:
-        """Tokens of the context that each token is predicted from; `<s>` is one."""
-        lengths = self.log_probs_and_lengths(sequences)[1]
-        return [
+    def log_probs_and_matches(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Array]]:
+        """`log_probs`, and tokens of the context that each token is predicted from; `<s>` is one."""
+        log_probs, lengths = self.log_probs_and_lengths(sequences)
+        return log_probs, [
             np.minimum(np.r_[1, row[:-1]][: len(row)], self.longest_match).astype(np.int64) for row in lengths
         ]
 
