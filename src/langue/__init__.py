@@ -14,11 +14,14 @@
 Names are resolved when first used: importing langue imports neither torch nor numba.
 """
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # importing `typing` would be most of what the first instant of a command takes
 if TYPE_CHECKING:
+    from typing import Any
+
     from langue import configs
     from langue.api.listing import families, recipes
     from langue.api.measure import compare, evaluate, gradients, query

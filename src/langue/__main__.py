@@ -1,19 +1,28 @@
 """`python -m langue`, and the command `langue`.
 
-Nothing else is imported before the signals are heard: Ctrl-C in the first instant, or at the last, ends in
-the same sentence and exit code as in between.
+Next to nothing is imported before the signals are heard: Ctrl-C in the first instant, or at the last, ends in
+the same sentence and exit code as in between. What Python does before it comes here is its own.
 """
 
-import signal
-import sys
-import time
-from types import FrameType
-from typing import NoReturn
+from __future__ import annotations
 
-# Ctrl-C, a scheduler or a container, a lost connection, a soft limit on processor time.
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")
-INTERRUPTED = 130
+import sys
+
+try:
+    import signal
+    import time
+
+    from langue.base import signals
+except KeyboardInterrupt:
+    sys.exit(130)
+
+TYPE_CHECKING = False  # importing `typing` takes longer than all that stands here
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any, NoReturn
+
 CLEANING = 1.0  # seconds after an interrupt in which another one is not heard: things are put in order then
+ONCE_MORE = 0.05  # seconds after which one is sent again that was lost in a callback of a library
 
 _last = -CLEANING
 
@@ -28,28 +37,42 @@ def main() -> NoReturn:
         _deafen()
     except KeyboardInterrupt:
         _deafen()
-        code = INTERRUPTED
+        code = signals.exit_code()
         if sys.stderr is not None:
             print("langue: interrupted", file=sys.stderr)
+    if code > signals.BASE:
+        _leave(code)
     sys.exit(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: Python would end by the signal itself, if what it was in had run a text of code."""
+    import contextlib
+    import os
+
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError):  # a reader that left
+                stream.flush()
+    os._exit(code)
 
 
 def hear() -> None:
     """Whoever stops langue from outside gets what Ctrl-C gives; what is ignored, as by `nohup`, stays so."""
-    for name in NAMES:
-        kind = getattr(signal, name, None)
-        if kind is not None and signal.getsignal(kind) != signal.SIG_IGN:
+    sys.unraisablehook = _send_again
+    for kind in signals.SIGNALS:
+        if signal.getsignal(kind) != signal.SIG_IGN:
             signal.signal(kind, _interrupt)
 
 
 def _deafen() -> None:
-    for name in NAMES:
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for kind in signals.SIGNALS:
+        signal.signal(kind, signal.SIG_IGN)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     global _last
+    signals.note(number)
     if time.monotonic() - _last < CLEANING:
         return
     _last = time.monotonic()
@@ -58,6 +81,26 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
         check_threads()
     raise KeyboardInterrupt
+
+
+def _send_again(lost: Any) -> None:
+    """Of what Python drops, in a callback from C or a finalizer, an interrupt comes once more."""
+    if not issubclass(lost.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    import _thread
+    import threading
+
+    number = signals.exit_code() - signals.BASE
+
+    def send() -> None:
+        global _last
+        _last = -CLEANING
+        _thread.interrupt_main(number)
+
+    timer = threading.Timer(ONCE_MORE, send)
+    timer.daemon = True
+    timer.start()
 
 
 def _loads_a_library(frame: FrameType | None) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from langue.base.stop import SIGNALS, Stop
+from langue.base.signals import SIGNALS
+from langue.base.stop import Stop
 
 
 @pytest.fixture(autouse=True)

@@ -62,13 +62,16 @@ def test_stopping_prepare_leaves_nothing(tmp_path: Path, sent: signal.Signals) -
     process.stdin.flush()
     process.send_signal(sent)
     _, errors = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == 128 + sent
     assert b"interrupted" in errors
     assert b"Traceback" not in errors
     assert leftovers(tmp_path) == []
 
 
-def test_stopping_a_training_run_saves_a_model(small_store: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_stopping_a_training_run_saves_a_model(
+    small_store: Path, tmp_path: Path, sent: signal.Signals
+) -> None:
     tiny = ["--set", "layers=1", "--set", "width=32", "--set", "heads=2", "--set", "context=32"]
     endless = ["--set", "minutes=10", "--set", "evaluations=3000"]
     process = subprocess.Popen(
@@ -80,9 +83,9 @@ def test_stopping_a_training_run_saves_a_model(small_store: Path, tmp_path: Path
     assert process.stderr is not None
     while b"validation" not in process.stderr.readline():
         assert process.poll() is None
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
+    assert process.returncode == 128 + sent, errors
     assert b"interrupted after" in errors
     assert b"--resume" in errors
     assert b"Traceback" not in errors

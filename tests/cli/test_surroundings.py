@@ -44,7 +44,7 @@ sys.meta_path.insert(0, Finder())
 """)
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = command("next", small_models["trigram"], "x", env={"PYTHONPATH": path}, preexec_fn=hear_ctrl_c)
-    assert done.returncode == 130
+    assert done.returncode == 128 + kind
     assert "interrupted" in one_sentence(done.stderr)
 
 
@@ -67,7 +67,7 @@ sys.addaudithook(hook)
         "train", "ngram", small_store, "-o", "model",
         cwd=tmp_path / "work", env={"PYTHONPATH": path}, preexec_fn=hear_ctrl_c,
     )  # fmt: skip
-    assert done.returncode in (0, 130), done.stderr
+    assert done.returncode in (0, 128 + kind), done.stderr
     assert "Traceback" not in done.stderr
     assert leftovers(tmp_path / "work") in ([], ["model"])
 
@@ -83,7 +83,7 @@ def test_twice_at_the_end_is_one_sentence(tmp_path: Path) -> None:
         for _ in range(5):
             process.send_signal(signal.SIGTERM)
         said = process.stderr.read().decode()
-    assert process.returncode == 130
+    assert process.returncode == 143
     assert "interrupted" in one_sentence(said)
     assert leftovers(tmp_path) == []
 
@@ -219,7 +219,7 @@ def test_a_training_into_a_volume_is_stopped_and_goes_on(small_store: Path, tmp_
                 assert process.poll() is None
             process.send_signal(signal.SIGTERM)
             process.stderr.read()
-        assert process.returncode == 130
+        assert process.returncode == 143
         assert langue.load(volume).info()["measured"]["interrupted"]
         assert (volume / "langue.run").is_dir()
         done = command(*arguments, "--set", "steps=20", "--resume")
@@ -228,3 +228,40 @@ def test_a_training_into_a_volume_is_stopped_and_goes_on(small_store: Path, tmp_
         assert not (volume / "langue.run").exists() and leftovers(tmp_path) == ["volume"]
     finally:
         subprocess.run(["umount", volume], check=True)
+
+
+def test_an_interrupt_that_a_callback_of_a_library_loses_comes_again(tmp_path: Path) -> None:
+    """LLVM calls back while it compiles; what is raised there Python shows, and drops."""
+    (tmp_path / "sitecustomize.py").write_text("""
+import ctypes, os, signal, sys
+
+@ctypes.CFUNCTYPE(None)
+def callback():
+    os.kill(os.getpid(), signal.SIGTERM)
+    for _ in range(1000):
+        pass
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            callback()
+            import time
+            time.sleep(10)
+sys.meta_path.insert(0, Finder())
+""")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = command("--version", env={"PYTHONPATH": path}, preexec_fn=hear_ctrl_c)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert "interrupted" in one_sentence(done.stderr)
+
+
+@pytest.mark.parametrize("line", ["doctor", "next {} king", "prepare x.txt -o store", "families", "info x"])
+def test_a_working_folder_that_is_gone(small_models: dict[str, Path], tmp_path: Path, line: str) -> None:
+    """The mathematics library of torch ends the process there."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    given = line.format(small_models["gpt2"])
+    script = f"cd {gone} && rmdir {gone} && exec {sys.executable} -m langue {given}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "working folder is gone" in one_sentence(done.stderr)

@@ -5,12 +5,8 @@ import threading
 from types import FrameType
 from typing import Any, ClassVar
 
+from langue.base import signals
 from langue.base.progress import log
-
-# Ctrl-C, a scheduler or a container's end, a lost connection, a soft limit on processor time (`ulimit -St`);
-# Windows has not all of them.
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")
-SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 
 
 class Stop:
@@ -38,7 +34,7 @@ class Stop:
         current = Stop._current or self
         Stop._current = current
         if self.listen and not current._before:
-            for kind in SIGNALS:
+            for kind in signals.SIGNALS:
                 if signal.getsignal(kind) != signal.SIG_IGN:
                     current._before[kind] = signal.signal(kind, current._ask)
             self._heard_by = current
@@ -53,6 +49,7 @@ class Stop:
             Stop._current = None
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
+        signals.note(number)
         if self.asked and number == signal.SIGINT:
             before = self._before.get(signal.SIGINT)
             if callable(before):

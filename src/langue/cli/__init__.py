@@ -1,7 +1,7 @@
 """The command `langue`: one thin file a verb, which parses, calls the API and prints.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 a check
-failed, 2 bad input, 130 interrupted.
+failed, 2 bad input, 130 interrupted (143 by SIGTERM, 129 by SIGHUP, as shells have it).
 """
 
 import contextlib
@@ -12,13 +12,15 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
 import typer
 
 from langue import __version__
+from langue.base import signals
 from langue.base.deprecated import RenamedWarning, renamed_options
-from langue.base.errors import LangueError, is_out_of_memory
+from langue.base.errors import Interrupted, LangueError, is_out_of_memory
 from langue.base.limits import MESSAGE, fit_threads
 from langue.base.progress import log
 from langue.cli import (
@@ -86,6 +88,7 @@ def _told(command: Callable[..., None]) -> Callable[..., None]:
 for verb in VERBS:
     app.command(verb.NAME)(_told(verb.command))
 
+INTERRUPTED = 130  # what typer leaves with after a KeyboardInterrupt
 # What Python, the loader of libraries and the thread pool of Rust say where a limit keeps them from working.
 OF_LIMITS = ("can't start new thread", "failed to map segment", "ThreadPoolBuildError", "libllvmlite")
 
@@ -112,6 +115,12 @@ def run_process(arguments: list[str]) -> int:
         if hasattr(stream, "reconfigure"):  # what an old locale or Windows cannot write becomes a ?
             stream.reconfigure(errors="replace")
     hear_notes()
+    try:
+        Path.cwd()
+    except OSError as error:  # libraries that look for it end the process, with a name of their own files
+        return _fail(
+            f"the working folder is gone ({error.strerror or error}); change to one that is there", 2
+        )
     fit_threads()
     code = run(arguments)
     with contextlib.suppress(OSError):  # a reader that left
@@ -150,28 +159,34 @@ def hear_notes() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command; what a user can put right becomes one message and an exit code."""
+    signals.forget()
     try:
         with _old_names_told():
             app(renamed_options(arguments, RENAMED_OPTIONS), prog_name="langue")
-    except LangueError as error:
-        return _fail(error.message, error.exit_code)
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return _fail("not enough memory for this; try a smaller batch, vocabulary or order", 2)
-    except OSError as error:
-        if any(said in str(error) for said in OF_LIMITS):
-            return _fail(MESSAGE, 2)
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}", 2)
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 0
-        return _fail("interrupted; nothing half-written was left behind", code) if code == 130 else code
+        if code == INTERRUPTED:
+            return _fail("interrupted; nothing half-written was left behind", signals.exit_code())
+        return code
     except BaseException as error:  # of libraries in Rust, a panic is no Exception
-        if any(said in str(error) for said in OF_LIMITS) and not isinstance(error, KeyboardInterrupt):
-            return _fail(MESSAGE, 2)
-        raise
+        return _told_and_left(error)
     return 0
+
+
+def _told_and_left(error: BaseException) -> int:
+    """The exit code after an error, once it is told; a bug of ours is raised again."""
+    if isinstance(error, Interrupted):
+        return _fail(error.message, signals.exit_code())
+    if isinstance(error, LangueError):
+        return _fail(error.message, error.exit_code)
+    if is_out_of_memory(error):
+        return _fail("not enough memory for this; try a smaller batch, vocabulary or order", 2)
+    if any(said in str(error) for said in OF_LIMITS) and not isinstance(error, KeyboardInterrupt):
+        return _fail(MESSAGE, 2)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", 2)
+    raise error
 
 
 @contextmanager
