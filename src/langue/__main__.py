@@ -91,7 +91,7 @@ def _send_again(lost: Any) -> None:
     import _thread
     import threading
 
-    number = signals.exit_code() - signals.BASE
+    number = signal.Signals(signals.exit_code() - signals.BASE)
 
     def send() -> None:
         global _last

@@ -1,6 +1,8 @@
 """Compiled functions are kept, and compiled anew when what they call has changed or a file is damaged."""
 
+import hashlib
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -113,3 +115,67 @@ def test_a_switch_for_debuggers_is_refused_in_a_sentence(tmp_path: Path) -> None
         check=True,
     )
     assert "NUMBA_DISABLE_JIT is set" in done.stdout
+
+
+FOREIGN = 54321  # a user who is not here
+
+
+def as_root() -> bool:
+    return os.name == "posix" and os.geteuid() == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights are no bits there")
+@pytest.mark.parametrize("what", ["folder", "file"])
+@pytest.mark.parametrize("why", ["group may write", "all may write", "another's", "another's link"])
+def test_kept_code_that_another_user_can_have_written_is_never_read(
+    tmp_path: Path, what: str, why: str
+) -> None:
+    """Unpickling runs what it says, so a trap is laid: whoever reads it leaves a file."""
+    assert use(tmp_path).stdout == "[0, 2, 4] 0\n"
+    (kept,) = (tmp_path / "cache").glob("*/*.code")
+    lay_a_trap(kept, tmp_path / "sprung")
+    target = kept.parent if what == "folder" else kept
+    if why.startswith("another"):
+        if not as_root():
+            pytest.skip("needs the right to give files away")
+        if why.endswith("link"):
+            aside = target.rename(tmp_path / "aside")
+            target.symlink_to(aside)
+            target = aside
+        os.chown(target, FOREIGN, FOREIGN)
+    else:
+        target.chmod(target.stat().st_mode | (0o020 if why.startswith("group") else 0o002))
+    again = use(tmp_path)
+    assert again.stdout == "[0, 2, 4] 0\n"
+    assert not (tmp_path / "sprung").exists()
+    if what == "folder":
+        assert again.stderr.count("compiled code cannot be kept") == 1
+        assert ("belongs to another user" in again.stderr) == why.startswith("another")
+        assert kept.read_bytes()[32:] == trap(tmp_path / "sprung")  # and nothing was written there
+    else:
+        assert use(tmp_path).stdout == "[0, 2, 4] 1\n"  # it was replaced
+
+
+def test_the_trap_works(tmp_path: Path) -> None:
+    use(tmp_path)
+    (kept,) = (tmp_path / "cache").glob("*/*.code")
+    lay_a_trap(kept, tmp_path / "sprung")
+    assert use(tmp_path).stdout == "[0, 2, 4] 0\n"
+    assert (tmp_path / "sprung").exists()
+
+
+class Trap:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (self.path,)
+
+
+def trap(path: Path) -> bytes:
+    return pickle.dumps(Trap(path))
+
+
+def lay_a_trap(kept: Path, path: Path) -> None:
+    content = trap(path)
+    kept.write_bytes(hashlib.sha256(content).digest() + content)

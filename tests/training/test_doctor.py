@@ -1,5 +1,6 @@
 """What `langue doctor` finds in a container, and of the cache of compiled code."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,23 @@ def test_the_cache_of_compiled_code_is_named(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "file"))
     finding = doctor._kept_code()
     assert finding.verdict == "note" and "NUMBA_CACHE_DIR" in finding.advice
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights are no bits there")
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_kept_code_that_others_may_write_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    from langue.base.compiled import cache_folder, numba
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    assert doctor._kept_code().verdict == "ok"
+    kept = cache_folder() / "f.code"
+    kept.touch(mode=0o600)
+    target = cache_folder() if what == "folder" else kept
+    target.chmod(0o777)
+    finding = doctor._kept_code()
+    assert finding.verdict == "note" and f"{target} may be written by others" in finding.value
 
 
 @pytest.mark.parametrize("kind", [MachineClass.AVX2, MachineClass.AMX])

@@ -7,11 +7,16 @@ package are the same.
 
 The code is kept in the user's cache folder, or in NUMBA_CACHE_DIR. What cannot be read there, or is not what
 was written, is compiled anew; what cannot be written is compiled by each process.
+
+It is the one thing that langue unpickles, for numba has it in no other form; and machine code runs whatever
+it says, in any form. So what counts is who wrote it: a folder or file that belongs to another user (root, who
+may do anything, aside), or that others may write, is not read, and nothing is kept there.
 """
 
 import hashlib
 import os
 import pickle
+import stat
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -69,15 +74,18 @@ class Kept(FunctionCache):
         target_context.refresh()
         key = self._key(sig, target_context.codegen())
         try:
-            content = (cache_folder() / self._file_name(key)).read_bytes()
+            content = read_own(cache_folder() / self._file_name(key))
             if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
                 return None
-            kept_key, data = pickle.loads(content[DIGEST:])  # of the user's own folder, as numba has it
+            kept_key, data = pickle.loads(content[DIGEST:])  # of this user's hand: see above
             return (
                 _numba.core.compiler.CompileResult._rebuild(target_context, *data)
                 if kept_key == key
                 else None
             )
+        except Foreign as error:
+            _tell(str(error))
+            return None
         except Exception:  # not there, or of another numba: whatever it is, compiling helps
             _tell_waiting()
             return None
@@ -104,6 +112,7 @@ class Kept(FunctionCache):
 
     def _write(self, folder: Path, name: str, content: bytes) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        check_own(folder, folder.stat())
         temporary, lock = make_file(folder, name)
         try:
             with open(lock, "wb", closefd=False) as file:
@@ -145,11 +154,39 @@ def cache_folder() -> Path:
     return above / f"compiled-{made_for[:16]}"
 
 
+class Foreign(OSError):
+    """A folder or file that another user made, or may write: what it holds may be anything."""
+
+
+def check_own(path: Path, status: os.stat_result) -> None:
+    """Raise `Foreign` unless only this user (and root) can have written what has this status."""
+    if os.name != "posix":  # the rights of Windows are no bits, and the user's folders are his there
+        return
+    if status.st_uid not in (os.geteuid(), 0):
+        raise Foreign(f"{path} belongs to another user")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise Foreign(f"{path} may be written by others; chmod go-w helps")
+
+
+def read_own(path: Path) -> bytes:
+    """The bytes of a file that, as its folder, only this user can have written.
+
+    Raises:
+        Foreign: others can have written it.
+        OSError: it is not there, is a link or no file, or cannot be read.
+    """
+    check_own(path.parent, path.parent.stat())
+    kind = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | kind)) as file:
+        check_own(path, os.fstat(file.fileno()))  # of what was opened, whatever has the name by now
+        return file.read()
+
+
 @cache
 def _tell(reason: str) -> None:
     log.warning(
         "compiled code cannot be kept (%s), so every call compiles anew, which takes seconds; set "
-        "NUMBA_CACHE_DIR to a folder that you may write",
+        "NUMBA_CACHE_DIR to a folder that you, and nobody else, may write",
         reason,
     )
 

@@ -122,22 +122,27 @@ def _memory() -> Finding:
 def _kept_code() -> Finding:
     """The cache of compiled code, which n-grams, HMMs and CRFs run."""
     try:
-        from langue.base.compiled import cache_folder
+        from langue.base.compiled import cache_folder, check_own
 
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        check_own(folder, folder.stat())
         trial, lock = make_folder(folder, "doctor")
         remove(trial)
         release(lock)
-        size = sum(file.stat().st_size for file in folder.glob("*.code"))
+        size = 0
+        for file in folder.glob("*.code"):
+            status = file.lstat()
+            check_own(file, status)
+            size += status.st_size
     except LangueError as error:
         return Finding("compiled", "fail", str(error))
     except (OSError, RuntimeError) as error:
         return Finding(
             "compiled",
             "note",
-            f"code cannot be kept: {error}",
-            "set NUMBA_CACHE_DIR to a folder that you may write, or each command compiles anew",
+            f"kept code cannot be used: {error}",
+            "set NUMBA_CACHE_DIR to a folder that you alone may write, or each command compiles anew",
         )
     return Finding("compiled", "ok", f"{size / 1e6:.1f} MB of code kept in {folder}")
 
