@@ -269,6 +269,8 @@ copied {inf} {ok} --min-bytes 0
 copied {inf} {ok} --limit -1
 classify {kn} x
 classify {crf} x
+classify {cls} nowhere.tsv
+classify {cls} nowhere.jsonl
 finetune
 finetune {kn} {tsv} -o new
 finetune {bert} nowhere -o new
@@ -379,6 +381,7 @@ def given(
     langue.train("infinigram", small_store, folder / "inf")
     langue.train("hmm", small_store, folder / "hmm", states=2, iterations=1)
     langue.train("crf", folder / "conll.txt", folder / "crf", iterations=3)
+    langue.finetune(folder / "bert", folder / "tsv.txt", folder / "cls", epochs=1, seeds=1)
     found = {path.stem: str(path) for path in folder.iterdir()}
     return found | {
         "store": str(small_store),

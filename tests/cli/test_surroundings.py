@@ -265,3 +265,72 @@ def test_a_working_folder_that_is_gone(small_models: dict[str, Path], tmp_path: 
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "working folder is gone" in one_sentence(done.stderr)
+
+
+@pytest.fixture(scope="module")
+def labeled(tmp_path_factory: pytest.TempPathFactory, small_store: Path) -> Path:
+    """Labeled files, and what learned from them: a `crf`, and a `bert` that became `classifier`."""
+    folder = tmp_path_factory.mktemp("labeled")
+    (folder / "conll").write_text("Anna B-PER\nsees O\nRome B-LOC\n\nBen B-PER\nleaves O\n\n" * 6)
+    (folder / "tsv").write_text("".join(f"good text {n}\tyes\nbad text {n}\tno\n" for n in range(20)))
+    (folder / "jsonl").write_text('{"text": "good", "label": "yes"}\n{"text": "bad", "label": "no"}\n')
+    langue.train("crf", folder / "conll", folder / "crf", iterations=3)
+    langue.train("infinigram", small_store, folder / "infinigram")
+    tiny = {"layers": 1, "width": 16, "heads": 1, "context": 16, "steps": 2, "batch_tokens": 64}
+    langue.train("bert", small_store, folder / "bert", **tiny)
+    langue.finetune(folder / "bert", folder / "tsv", folder / "classifier", epochs=1, seeds=1)
+    return folder
+
+
+READS = (  # verb, model, what is read, and options; the model of a trained one is what it makes
+    "score trigram text", "evaluate trigram text", "evaluate trigram text --format kenlm",
+    "copied infinigram text", "tag crf text --format text", "tag crf conll --format conll", "evaluate crf conll",
+    "classify classifier text", "evaluate classifier tsv", "evaluate classifier jsonl", "embed bert text",
+    "score bert text", "evaluate bert text",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", READS)
+def test_standard_input_a_pipe_and_a_file_mean_the_same(
+    small_models: dict[str, Path], small_text: Path, labeled: Path, tmp_path: Path, line: str
+) -> None:
+    import io
+    from contextlib import redirect_stdout
+    from threading import Thread
+
+    from langue import cli
+
+    verb, model, kind, *options = line.split()
+    folder = small_models[model] if model in small_models else labeled / model
+    content = b"The king is dead.\nLong live the king.\n" if kind == "text" else (labeled / kind).read_bytes()
+    path, pipe = tmp_path / "file", tmp_path / "pipe"
+    path.write_bytes(content)
+    os.mkfifo(pipe)
+    printed = []
+    for given in (str(path), "-", str(pipe)):
+        out = io.StringIO()
+        standard = sys.stdin
+        writer = Thread(target=pipe.write_bytes, args=(content,), daemon=True)
+        if given == str(pipe):
+            writer.start()
+        sys.stdin = io.TextIOWrapper(io.BytesIO(content))
+        try:
+            with redirect_stdout(out):
+                assert cli.run([verb, str(folder), given, *options]) == 0
+        finally:
+            sys.stdin = standard
+        said = out.getvalue().replace(f"all of {given}", "all of it")
+        printed.append([word for word in said.split() if not word.endswith("s/s")])
+    assert printed[0] == printed[1] == printed[2] != []
+
+
+@pytest.mark.parametrize("verb", ["train crf -", "finetune bert -"])
+def test_a_training_wants_its_labels_in_a_file(
+    labeled: Path, tmp_path: Path, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from langue import cli
+
+    given = [str(labeled / part) if part == "bert" else part for part in verb.split()]
+    assert cli.run([*given, "-o", str(tmp_path / "new")]) == 2
+    assert "put it in a file" in one_sentence(capsys.readouterr().err)
+    assert not leftovers(tmp_path)

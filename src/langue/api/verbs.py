@@ -13,6 +13,7 @@ from langue.base.config import Config, decode, override
 from langue.base.deprecated import warn_renamed
 from langue.base.errors import LangueError
 from langue.base.files import refuse_same
+from langue.corpus.sources import check_kept
 from langue.models.folder import DESCRIPTION, describe
 from langue.models.folder import load as load_folder
 from langue.models.registry import family_of
@@ -72,6 +73,9 @@ def finetune(
     from langue.tasks.registry import task as lookup
 
     refuse_same(Path(output), [model, data, *(path for path in (valid, test) if path is not None)])
+    for path in (data, valid, test):
+        if path is not None:
+            check_kept(Path(path))
     chosen_task = lookup(task)
     sections: dict[str, type[Config]] = {"finetune": chosen_task.settings}
     if chosen_task.data is not None:
@@ -133,6 +137,9 @@ def train(
         from langue.tasks.tagging import train_tagger
 
         watch = Path(valid) if valid is not None else None
+        for path in (Path(data), watch):
+            if path is not None:
+                check_kept(path)
         train_tagger(resolved, Path(data), Path(output), valid=watch, overwrite=overwrite, resume=resume)
     elif valid is not None:
         raise LangueError(

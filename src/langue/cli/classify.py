@@ -1,12 +1,22 @@
 """`langue classify`: the label of a text, or of every line of a file."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from langue.base.errors import LangueError
-from langue.cli.options import MOST, Json, Quiet, TextField, print_json, read_lines, text_of
+from langue.cli.options import (
+    MOST,
+    Json,
+    Quiet,
+    TextField,
+    is_input,
+    is_named_like_a_file,
+    no_such_input,
+    print_json,
+    read_lines,
+    text_of,
+)
 
 NAME = "classify"
 
@@ -34,8 +44,10 @@ def command(
     held = ClassifierModel.load(model)
     if second is not None:
         examples = [[text, second]]
-    elif text == "-" or Path(text).is_file():
+    elif is_input(text):
         examples = _read(text, held.texts, text_field)
+    elif is_named_like_a_file(text):
+        raise no_such_input(text, NAME)
     else:
         text_of(text)
         examples = [text.split("\t")]

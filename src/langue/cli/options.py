@@ -9,9 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from langue.base.errors import InvalidSetting, LangueError
+from langue.base.errors import InvalidSetting, LangueError, NotFound
 from langue.base.progress import silence
 
+# Of files that hold tagged or plain sentences, packed or not.
+ENDINGS = (
+    *(".conll", ".conllu", ".jsonl", ".ndjson", ".bio", ".iob", ".bioes", ".bmes", ".tsv", ".csv", ".json"),
+    *(".txt", ".gz", ".zst", ".xz", ".bz2"),
+)
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output folder if it exists.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")]
@@ -104,3 +109,25 @@ def read_lines(path: Path | str, text_field: str | None = None) -> list[str]:
     from langue.corpus.read import read_texts
 
     return list(read_texts(str(path), text_field))
+
+
+def is_input(text: str) -> bool:
+    """Whether an argument that may be a text names what is there to be read: `-`, a file or a pipe."""
+    return text == "-" or Path(text).is_file() or Path(text).is_fifo()
+
+
+def is_named_like_a_file(text: str) -> bool:
+    """Whether a word is a folder, lies in one that is there, or ends like a file."""
+    if not text or len(text.split()) != 1:
+        return False
+    path = Path(text)
+    if path.is_dir() or Path(text).suffix.lower() in ENDINGS:
+        return True
+    return text.startswith(("/", "./", "../", "~/")) or ("/" in text and path.parent.is_dir())
+
+
+def no_such_input(text: str, verb: str) -> NotFound:
+    """What to say of an argument that looks like a file and is none."""
+    return NotFound(
+        f"no file {text}; a text that looks like one is read with: echo TEXT | langue {verb} MODEL -"
+    )

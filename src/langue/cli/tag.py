@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from langue.base.errors import LangueError, NotFound
-from langue.cli.options import MOST, Json, Quiet, print_json, read_lines, text_of
+from langue.base.errors import LangueError
+from langue.cli.options import (
+    MOST,
+    Json,
+    Quiet,
+    is_input,
+    is_named_like_a_file,
+    no_such_input,
+    print_json,
+    read_lines,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from langue.api.models.tagger import TaggerModel
     from langue.corpus.tagged import Tagged
 
 NAME = "tag"
-# Of files that hold tagged or plain sentences, packed or not.
-ENDINGS = (
-    *(".conll", ".conllu", ".jsonl", ".ndjson", ".bio", ".iob", ".bioes", ".bmes", ".tsv", ".csv", ".json"),
-    *(".txt", ".gz", ".zst", ".xz", ".bz2"),
-)
 
 
 def command(
@@ -76,27 +81,15 @@ def _read(tagger: "TaggerModel", text: str, format: str) -> "Tagged":
     Raises:
         LangueError: what is named like a file is none.
     """
-    is_file = text == "-" or Path(text).is_file() or Path(text).is_fifo()
+    is_file = is_input(text)
     if format == "text" or (format == "auto" and text == "-"):
         return tagger.plain(read_lines(text))
     if format == "tokens":
-        lines = read_lines(text) if is_file or _is_named_like_a_file(text) else [text_of(text) or ""]
+        lines = read_lines(text) if is_file or is_named_like_a_file(text) else [text_of(text) or ""]
         return tagger.plain([line.split() for line in lines])
-    if format != "auto" or is_file or _is_named_like_a_file(text):
+    if format != "auto" or is_file or is_named_like_a_file(text):
         if not is_file and not Path(text).is_dir():
-            raise NotFound(
-                f"no file {text}; a text that looks like one is tagged with: echo TEXT | langue tag MODEL -"
-            )
+            raise no_such_input(text, NAME)
         return tagger.read(Path(text), format)
     text_of(text)
     return tagger.plain([text])
-
-
-def _is_named_like_a_file(text: str) -> bool:
-    """Whether a word is a folder, lies in one that is there, or ends like a file."""
-    if not text or len(text.split()) != 1:
-        return False
-    path = Path(text)
-    if path.is_dir() or Path(text).suffix.lower() in ENDINGS:
-        return True
-    return text.startswith(("/", "./", "../", "~/")) or ("/" in text and path.parent.is_dir())

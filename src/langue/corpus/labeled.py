@@ -5,14 +5,14 @@ Tab-separated: the text, then its label; of pairs, two texts and the label. JSON
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from langue.base.errors import LangueError
 from langue.base.files import parse_json
 from langue.base.progress import log
-from langue.corpus.sources import Source, no_file, open_source
+from langue.corpus.sources import Source, collect, no_file, open_source
 
 JSON_LINES = (".jsonl", ".ndjson")
 
@@ -32,13 +32,24 @@ def read_labeled(path: Path, *, texts: int) -> list[Example]:
     Raises:
         LangueError: the file is missing, not UTF-8, or empty; a line has other columns or no label.
     """
-    parse = _record if path.suffix.lower() in JSON_LINES else _columns
-    examples = []
+    if path.is_dir():
+        raise no_file(path)
+    with collect([str(path)]) as sources:
+        return _read(sources[0], texts)
+
+
+def _read(source: Source, texts: int) -> list[Example]:
+    path = source.name
+    examples: list[Example] = []
     empty = 0
-    for number, line in enumerate(_lines(path), 1):
+    parse: Callable[[str, int, str], Example] | None = None
+    for number, line in enumerate(_lines(source), 1):
         if not line.strip():
             empty += 1
             continue
+        if parse is None:  # standard input has no name that tells
+            records = source.suffix in JSON_LINES or (not source.suffix and line.lstrip().startswith("{"))
+            parse = _record if records else _columns
         example = parse(line, texts, f"{path}, line {number}")
         if not example.label:
             raise LangueError(f"{example.location} has no label")
@@ -50,10 +61,9 @@ def read_labeled(path: Path, *, texts: int) -> list[Example]:
     return examples
 
 
-def _lines(path: Path) -> Iterator[str]:
-    if not path.is_file():
-        raise no_file(path)
-    with open_source(Source(str(path), path)) as file:
+def _lines(source: Source) -> Iterator[str]:
+    path = source.name
+    with open_source(source) as file:
         for number, line in enumerate(file, 1):
             try:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")

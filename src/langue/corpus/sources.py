@@ -105,6 +105,13 @@ def no_file(path: Path) -> LangueError:
     return NotFound(f"no file {path}")
 
 
+def check_kept(path: Path) -> None:
+    """Raise a `LangueError` for what can be read only once: a run that goes on looks at its file again."""
+    if str(path) == "-" or path.is_fifo():
+        what = "standard input" if str(path) == "-" else f"the pipe {path}"
+        raise LangueError(f"{what} can be read only once, and a labeled file is read again; put it in a file")
+
+
 def _walk(folder: Path, ledger: Ledger | None, config: DataConfig) -> list[Source]:
     taken: list[Source] = []
     others: list[str] = []
