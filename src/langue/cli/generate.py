@@ -13,7 +13,7 @@ import typer
 
 from langue.base.errors import LangueError
 from langue.base.progress import log
-from langue.cli.options import Json, Quiet, Seed, TextField, finite, text_of, texts_of
+from langue.cli.options import Json, Quiet, Seed, TextField, finite, print_json, text_of, texts_of
 
 if TYPE_CHECKING:
     from langue.generation.generate import Generation, Writer
@@ -24,7 +24,7 @@ MOST_BEAMS = 1000  # each is a text that is held
 MOST_TEXTS = 1_000_000
 # What says how texts are drawn, which beam search does not do.
 OF_DRAWING = (
-    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed", "n", "best_of", "ban",
+    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed", "best_of", "ban",
     "bias", "regex", "json_schema",
 )  # fmt: skip
 
@@ -120,7 +120,11 @@ def command(
     _refuse_what_does_not_go_together(context, prompt, stop)
     asked = _Asked(model, prompt, source, prompts, sources, text_field)
     if num_beams:
-        _print_all(asked, asked.search(num_beams, max_tokens), json=json)
+        searched = asked.search(num_beams, max_tokens)
+        if asked.one and json:  # as an earlier version printed it
+            print_json([asked.table(asked.text, result) for result in next(searched)])
+        else:
+            _print_all(asked, (some[:n] for some in searched), json=json)
         return
     settings: dict[str, Any] = {
         "max_tokens": max_tokens,
@@ -246,9 +250,12 @@ class _Asked:
         search = self.pairs.beam_search_target_all if self.pairs else self.model.beam_search_all
         return search(list(self.texts()), num_beams=num_beams, max_tokens=max_tokens)
 
+    def table(self, text: str, result: "Generation") -> dict[str, Any]:
+        """A text that was written, and after what."""
+        return {self.name: text} | result.to_json()
+
     def line(self, text: str, result: "Generation") -> str:
-        """A text that was written, as a line of JSON."""
-        return dumps({self.name: text} | result.to_json(), ensure_ascii=False, allow_nan=False)
+        return dumps(self.table(text, result), ensure_ascii=False, allow_nan=False)
 
 
 def _stream(asked: _Asked, settings: dict[str, Any], *, json: bool) -> None:
@@ -265,14 +272,15 @@ def _stream(asked: _Asked, settings: dict[str, Any], *, json: bool) -> None:
 
 def _print_all(asked: _Asked, results: "Iterator[list[Generation]]", *, json: bool) -> None:
     """Many texts, as soon as they are ready; between those for human eyes stands an empty line."""
-    began, tokens = perf_counter(), 0
+    began, tokens, written = perf_counter(), 0, 0
     with _left_whole(lambda: _tell_speed(tokens, perf_counter() - began)):
         for some in results:
             text = asked.read.popleft()
             for result in some:
                 tokens += result.tokens
                 shown = result.text if asked.of_pairs else text + result.text
-                print(asked.line(text, result) if json else f"{shown}\n", flush=True)
+                print(asked.line(text, result) if json else "\n" * bool(written) + shown, flush=True)
+                written += 1
 
 
 @contextmanager
