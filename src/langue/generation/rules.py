@@ -171,7 +171,7 @@ def _bias(tokenizer: Tokenizer, by_text: tuple[tuple[str, float], ...]) -> Float
         if not ids:
             parts = " ".join(repr(tokenizer.decode([id])) for id in tokenizer.encode(text))
             raise InvalidSetting(
-                f"bias {text!r} is no token of this model, which spells it {parts or 'by nothing'}"
+                f"bias {text!r} is no token of this model, which spells it by {parts or 'none'}"
             )
         bias[ids] += value
     return bias
