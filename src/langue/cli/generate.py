@@ -263,11 +263,16 @@ def _stream(asked: _Asked, settings: dict[str, Any], *, json: bool) -> None:
     writer = asked.stream(settings)
     if not json and not asked.of_pairs:
         print(asked.text, end="", flush=True)
-    with _left_whole(lambda: print(asked.line(asked.text, writer.result) if json else "", flush=True)):
+
+    def end() -> None:
+        result = writer.result
+        print(asked.line(asked.text, result) if json else "", flush=True)
+        _tell_speed(result.tokens, result.seconds)
+
+    with _left_whole(end):
         for piece in writer:
             if not json:
                 print(piece, end="", flush=True)
-    _tell_speed(writer.result.tokens, writer.result.seconds)
 
 
 def _print_all(asked: _Asked, results: "Iterator[list[Generation]]", *, json: bool) -> None:

@@ -66,8 +66,9 @@ class Grammar:
             name, grammar = "regex", LLMatcher.grammar_from_regex(sampling.regex)
         else:
             # Of blanks between its parts a model of little text would write without end.
-            name, defaults = "json_schema", {"whitespace_flexible": False}
-            grammar = LLMatcher.grammar_from_json_schema(sampling.json_schema, defaults)
+            name, tight = "json_schema", {"whitespace_flexible": False}
+            as_grammar: Any = LLMatcher.grammar_from_json_schema
+            grammar = as_grammar(sampling.json_schema, tight)
         matcher = LLMatcher(vocabulary, grammar, log_level=0)
         if matcher.is_error():
             raise InvalidSetting(f"{name} cannot be used: {_reason(matcher.get_error())}")
