@@ -217,6 +217,36 @@ generate {kn} x --num-beams 100000
 generate {kn} x --num-beams 3 --temperature 0.5
 generate {kn} x --num-beams 3 --seed 1 --top-k 4
 generate {kn} x --num-beams 3 --stop y
+generate {kn} x --num-beams 3 --ban y
+generate {kn} x --num-beams 3 --regex y
+generate {kn} x --ban ''
+generate {kn} x --ban {bad}
+generate {kn} x --bias
+generate {kn} x --bias y
+generate {kn} x --bias =1
+generate {kn} x --bias y=much
+generate {kn} x --bias y=nan
+generate {kn} x --bias 'no such token=1'
+generate {kn} x --regex {bad}
+generate {kn} x --regex y --json-schema '{{}}'
+generate {kn} x --json-schema nowhere.json
+generate {kn} x --json-schema {binary}
+generate {kn} x --json-schema '{{nope}}'
+generate {kn} x -n 0
+generate {kn} x -n many
+generate {kn} x -n 3 --best-of 2
+generate {kn} x --prompts {ok}
+generate {kn} --prompts nowhere.txt
+generate {kn} --prompts {empty}
+generate {kn} --prompts {binary}
+generate {kn} --prompts {latin}
+generate {kn} --prompts {ok} --source x
+generate {kn} --prompts {ok} --batch-size 0
+generate {kn} --prompts {ok} --text-field ''
+generate {kn} x --batch-size 4
+generate {kn} x --text-field text
+generate {kn} --sources {ok}
+generate {kn} --source x
 next
 next nowhere x
 next {bert} x

@@ -24,9 +24,9 @@ class Chain:
     def log_probs(self) -> Float64Array:
         return self.table[self.last]
 
-    def append(self, ids: Ids) -> None:
-        assert len(ids) == len(self.last)
-        self.last = [int(id) for id in ids]
+    def extend(self, ids: Ids) -> None:
+        assert ids.shape == (len(self.last), 1)
+        self.last = [int(id) for (id,) in ids]
 
     def select(self, rows: Sequence[int]) -> None:
         self.last = [self.last[row] for row in rows]
@@ -80,12 +80,12 @@ def test_log_prob_is_that_of_the_ids_and_no_two_are_alike(seed: int, num_beams: 
 
 
 def test_stopping_early_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from langue.generation import beam
+    from langue.generation.beam import Search
 
     for seed in range(50):
         early = beam_search(Chain(seed), eos=EOS, num_beams=3, max_tokens=12)
         with monkeypatch.context() as patched:
-            patched.setattr(beam, "_settled", lambda *_: False)
+            patched.setattr(Search, "hopeless", lambda self: False)
             assert beam_search(Chain(seed), eos=EOS, num_beams=3, max_tokens=12) == early
 
 
