@@ -256,7 +256,7 @@ def demo(
 
 def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -> Model[Any]:
     """Write the model of another maker as a model folder: an ARPA file, gzipped or not, or a folder of
-    Hugging Face with a GPT-2, BERT, ALBERT or ELECTRA.
+    Hugging Face with a GPT-2, Qwen3, BERT, ALBERT or ELECTRA.
 
     Raises:
         LangueError: the file is missing, damaged or of no format that langue reads (what is wrong is named),

@@ -103,8 +103,10 @@ def test_weights_go_to_hugging_face_and_back(peer: Any) -> None:
 
 
 def test_what_gpt2_had_not_is_refused() -> None:
-    with pytest.raises(LangueError, match="GPT-2 has no norm = rms"):
-        to_hf(model_of(norm="rms"))
+    with pytest.raises(
+        LangueError, match="GPT-2 has no norm = rms, bias = false; train with norm=layer bias=tr"
+    ):
+        to_hf(model_of(norm="rms", bias=False))
     with pytest.raises(LangueError, match="not a multiple of key_value_heads 3"):
         decode(GPT2Config, SHAPE | {"key_value_heads": 3}, "model")
 

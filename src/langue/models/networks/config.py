@@ -46,7 +46,7 @@ class GPT2Config(Config, frozen=True):
     d_ff: NonNegativeInt = 0  # width within the MLP: 4 times the other; of a gated one 8/3, rounded to 8
     bias: bool = True  # of linear layers and layer norms
     norm_eps: NonNegativeFloat = 0.0  # of every norm; 0: 1e-5, and in qk_norm 1.2e-7, as it was once
-    rope_theta: PositiveFloat = 10_000.0
+    rope_theta: PositiveFloat = 10_000.0  # base of the angles of rotary positions
     tied: bool = True  # the head is the embedding
     z_loss: NonNegativeFloat = 0.0  # 1e-4 in Chowdhery et al. 2022
 
