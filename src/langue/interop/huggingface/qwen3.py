@@ -117,8 +117,8 @@ def to_hf(model: GPT2) -> Weights:
     # Any epsilon will do that is one: without the setting, the norms of queries and keys have another.
     refuse_options(config, "Qwen3", QWEN3 | {"norm_eps": config.norm_eps or QWEN3["norm_eps"]})
     layers, C, H, _ = config.shape
-    G = config.key_value_heads or H
-    sizes = {3: [C, G * C // H, G * C // H], 2: [config.inner_width] * 2}  # of q, k, v; of gates and the rest
+    keys = config.groups * C // H
+    sizes = {3: [C, keys, keys], 2: [config.inner_width] * 2}  # of q, k, v; of gates and the rest
     weights: Weights = {}
     for name, group in names(layers).items():
         if name in state:
@@ -144,7 +144,7 @@ def write(source: ModelFolder[Any]) -> HFModel:
         "intermediate_size": config.inner_width,
         "num_hidden_layers": layers,
         "num_attention_heads": heads,
-        "num_key_value_heads": config.key_value_heads or heads,
+        "num_key_value_heads": config.groups,
         "head_dim": width // heads,
         "hidden_act": "silu",
         "attention_bias": False,

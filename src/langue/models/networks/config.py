@@ -63,6 +63,11 @@ class GPT2Config(Config, frozen=True):
         return filled_in(self, GPT2_SIZES[self.size])
 
     @property
+    def groups(self) -> int:
+        """Heads of keys and values."""
+        return self.key_value_heads or self.shape.heads
+
+    @property
     def inner_width(self) -> int:
         """Of the MLP. A gated one has three matrices: two thirds of the width keep their size."""
         C = self.shape.width

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from langue.models.family import Family
+from langue.models.networks.choose import choose_gpt2
 from langue.models.networks.config import GPT2Config
 from langue.models.networks.init_from import INIT_GPT2
 from langue.nn.attention import Attention, Mask, packed_mask
@@ -53,8 +54,7 @@ class Block(nn.Module):
         super().__init__()
         C, H, p, bias = config.shape.width, config.shape.heads, config.dropout, config.bias
         self.ln_1 = norm(config.norm, C, config.eps, bias)
-        G = config.key_value_heads or H
-        self.attn = Attention(C, H, G, bias=bias, dropout=p, qk_norm=config.qk_norm_eps)
+        self.attn = Attention(C, H, config.groups, bias=bias, dropout=p, qk_norm=config.qk_norm_eps)
         self.ln_2 = norm(config.norm, C, config.eps, bias)
         self.mlp = MLP(C, config.inner_width, config.activation, bias)
         self.drop = Dropout(p)
@@ -134,4 +134,5 @@ FAMILY = Family(
     load=load,
     build=build,
     init_from=INIT_GPT2,
+    choose=choose_gpt2,
 )
