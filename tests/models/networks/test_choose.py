@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 
 from langue.base.config import decode
+from langue.models.choose import SPEED
 from langue.models.family import Circumstances
-from langue.models.networks.choose import LADDER, SPEED, choose_gpt2
+from langue.models.networks.choose import LADDER, choose_gpt2
 from langue.models.networks.config import QWEN3, GPT2Config
 from langue.nn.machine_class import MachineClass
 from langue.training.config import TrainingConfig
@@ -29,7 +30,7 @@ def chosen(
 
 
 def test_every_class_has_a_speed() -> None:
-    assert set(SPEED) == set(MachineClass)
+    assert set(SPEED) == {kind.value for kind in MachineClass}
 
 
 def test_a_qwen3_that_muon_teaches_for_as_many_tokens_as_the_class_reads() -> None:
