@@ -64,6 +64,8 @@ TIMED: dict[str, dict[str, Any]] = {
     "… 4 x 192, ReLU², biases": QUICK | MUON,
     "… 3 x 192": qwen3(3, 192, 3, 128) | MUON,
     "… 2 x 128": qwen3(2, 128, 4, 128) | MUON,
+    "… 2 x 128, rate 12e-3": qwen3(2, 128, 4, 128) | MUON | {"learning_rate": 12e-3},
+    "… 2 x 192, rate 12e-3": qwen3(2, 192, 4, 128) | MUON | {"learning_rate": 12e-3},
     "… 6 x 256": qwen3(6, 256, 4, 128) | MUON,
     "… context 64": qwen3(4, 128, 4, 64) | MUON,
     "averaged": DEFAULT | {"ema_decay": 0.97},
