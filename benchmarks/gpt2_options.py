@@ -22,6 +22,7 @@ from typing import Any
 
 import langue
 from langue.base.config import read_assignments
+from langue.models import choose
 from langue.models.networks import gpt2
 from langue.models.networks.config import qwen3
 from langue.nn.initial import normal_weights
@@ -58,6 +59,9 @@ QUICK = {
     "activation": "relu2", "qk_norm": True,
 }  # fmt: skip
 TIMED: dict[str, dict[str, Any]] = {
+    "gpt2 by rule": {},
+    "mixture by rule": {"family": "mixture"},
+    "rnn by rule": {"family": "rnn"},
     "Qwen3, Muon": DEFAULT,
     "… seed 1": DEFAULT | {"seed": 1},
     "… 4 x 192": qwen3(4, 192, 4, 128) | MUON,
@@ -75,22 +79,42 @@ TIMED: dict[str, dict[str, Any]] = {
     "rate 8e-3": DEFAULT | {"learning_rate": 8e-3},
     "projections zero at first": DEFAULT,
     "1,024 tokens a step": DEFAULT | {"batch_tokens": 1024},
-}
+    "rnn, as it is without a rule": {"family": "rnn", "size": "small"},
+    "rnn, tied, plain descent": {
+        "family": "rnn", "size": "small", "context": 35, "tied": True, "batch_tokens": 700,
+        "optimizer": "sgd", "learning_rate": 20.0, "clip": 0.25, "weight_decay": 0.0, "schedule": "wsd",
+        "warmup": 0.002, "decay": 0.6, "min_lr_ratio": 0.02, "evaluations": 4,
+    },
+    "rnn, tied, AdamW": {
+        "family": "rnn", "size": "small", "context": 35, "tied": True, "batch_tokens": 1400,
+        "learning_rate": 4e-3, "schedule": "linear", "min_lr_ratio": 0.0, "evaluations": 4,
+    },
+}  # fmt: skip
 
 
 def timed(store: Path, seconds: float, names: Sequence[str]) -> None:
-    """Rows of bits per byte after as much time of the processor."""
+    """Rows of bits per byte after as much time of the processor: of a model, and of its parts."""
     clock: Any = SimpleNamespace(perf_counter=time.process_time)
     fit.time = clock
+    for machine, speed in choose.SPEED.items():
+        choose.SPEED[machine] = speed / 2  # of the two cores that the rule speaks of, one works
     initialize = gpt2.GPT2.initialize
     for name in names or TIMED:
         gpt2.GPT2.initialize = zeroed if name.startswith("projections") else initialize  # type: ignore[method-assign]
         with tempfile.TemporaryDirectory() as folder:
-            model = langue.train("gpt2", store, Path(folder) / "model", **TIMED[name], minutes=seconds / 60)
-            bits = model.evaluate(store).to_json()["bits_per_byte"]
-            tokens = model.info()["measured"]["tokens"]
-        size = model.info()["size"]["parameters"]
-        print(f"| {store.name} | {name} | {bits:.4f} | {size:,} | {tokens:,} tokens |", flush=True)
+            settings = {"family": "gpt2", "minutes": seconds / 60} | TIMED[name]
+            path = Path(folder) / "model"
+            langue.train(settings.pop("family"), store, path, **settings)
+            for made in sorted(file.parent for file in path.glob("**/model.json")):
+                model = langue.load(made)
+                bits = model.evaluate(store).to_json()["bits_per_byte"]
+                about = model.info()
+                tokens = f"{about['measured'].get('tokens', 0):,} tokens"
+                size = ", ".join(f"{count:,} {what}" for what, count in about["size"].items())
+                print(
+                    f"| {store.name} | {name}: {about['family']} | {bits:.4f} | {size} | {tokens} |",
+                    flush=True,
+                )
 
 
 def zeroed(model: gpt2.GPT2, seed: int) -> None:

@@ -7,8 +7,8 @@ import msgspec
 from langue.base.config import decode
 from langue.models.choose import SPEED
 from langue.models.family import Circumstances
-from langue.models.networks.choose import LADDER, choose_gpt2
-from langue.models.networks.config import QWEN3, GPT2Config
+from langue.models.networks.choose import LADDER, choose_gpt2, choose_rnn
+from langue.models.networks.config import QWEN3, GPT2Config, RNNConfig
 from langue.nn.machine_class import MachineClass
 from langue.training.config import TrainingConfig
 
@@ -74,3 +74,14 @@ def test_what_is_given_stays_and_a_network_that_is_given_is_as_published() -> No
     for given in ({"size": "tiny"}, {"layers": 2}, {"position": "rotary"}, {"init_from": "folder"}):
         assert choose_gpt2(given, {}, MEGABYTE).settings == {}
     assert chosen(training={"optimizer": "adamw"})[1].learning_rate == TrainingConfig().learning_rate
+
+
+def test_an_rnn_is_tied_and_taught_as_in_the_paper() -> None:
+    settings = choose_rnn({}, {"minutes": 3.0}, MEGABYTE).settings
+    sections: dict[str, dict[str, Any]] = {"model": {}, "training": {"minutes": 3.0}}
+    for name, value in settings.items():
+        section, _, key = name.partition(".")
+        sections[section][key] = value
+    assert decode(RNNConfig, sections["model"], "model").tied
+    assert decode(TrainingConfig, sections["training"], "training").optimizer == "sgd"
+    assert choose_rnn({"cell": "gru"}, {}, MEGABYTE).settings == {}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from langue.models.choose import Rung, dotted, plan
+from langue.models.choose import Rung, by_muon, dotted, plan
 from langue.models.family import Choice, Circumstances
 
 LADDER = [
@@ -16,15 +16,16 @@ LADDER = [
 ]
 # A fifth of the tokens hidden and no pairs: what learned most in little time (docs/log.md; Liu et al. 2019).
 OPTIONS = {"sentence_pairs": "none", "mlm_probability": 0.2}
+RATE = 5e-3  # its norms come last: more is too much
 # Of [model]. Where another is given the network is the user's own: what is left out of it is as published.
 FREE = {"dropout", "masking", "packed", *OPTIONS}
 
 
 def choose_bert(model: Mapping[str, Any], training: Mapping[str, Any], by: Circumstances) -> Choice:
-    """A `Family.choose`."""
+    """What `Family.choose` is of `bert`."""
     if set(model) - FREE:
         return Choice({})
-    planned = plan(LADDER, training, by)
+    planned = plan(LADDER, training, by, by_muon(RATE))
     rung = planned.rung
     settings = dotted("model", {**rung._asdict(), **OPTIONS, "dropout": planned.dropout}, model)
     settings |= dotted("training", planned.training, training)
