@@ -25,7 +25,7 @@ SPEED = {
     "CUDA": 1e14,
     "another processor": 2e10,
 }
-TOKENS_PER_WEIGHT = 1.0  # that multiplies: with fewer a smaller network is better
+TOKENS_PER_WEIGHT = 0.9  # that multiplies: with fewer a smaller network is better
 MOST_EPOCHS = 40  # of a budget that nobody gave: beyond, little text is learned by heart
 DROPOUT = {16: 0.2, 8: 0.1, 0: 0.0}  # from so many epochs on
 STEPS = 2000  # that a long run is cut into; a short one has the smallest batches

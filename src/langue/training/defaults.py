@@ -5,6 +5,7 @@ another machine chooses anew.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from langue.base.progress import is_first, log
 from langue.models.family import BUDGETS, Choice, Circumstances, Family
 from langue.models.folder import describe
 from langue.tokens.store import TokenStore
-from langue.training.recipe import Chosen, Tables
+from langue.training.recipe import Chosen, Recipe, Tables, read_recipe
 from langue.training.run_folder import RUN, run_folder
 from langue.training.schedule import DEFAULT_MINUTES
 
@@ -95,3 +96,22 @@ def begun_with(output: Path) -> dict[str, Any] | None:
         except LangueError:
             return None
     return table if isinstance(table, dict) else None
+
+
+def recipe_for(
+    name: str,
+    store: TokenStore,
+    output: Path,
+    settings: Mapping[str, Any],
+    *,
+    resume: bool = False,
+    minutes: float = DEFAULT_MINUTES,
+) -> Recipe:
+    """A recipe with settings changed, and with what suits the text and the machine where nothing is said.
+
+    Raises:
+        LangueError: as `read_recipe`.
+    """
+    defaults = Defaults(store.path, output, resume=resume, minutes=minutes)
+    recipe = read_recipe(name, settings=settings, complete=defaults.complete)
+    return replace(recipe, chosen=defaults.chosen)

@@ -19,7 +19,7 @@ from langue.protocols import Causal, Masked
 from langue.tokens.batches import BatchSource
 from langue.tokens.store import TokenStore
 from langue.training.config import TrainingConfig
-from langue.training.defaults import Defaults
+from langue.training.defaults import recipe_for
 from langue.training.recipe import Recipe, read_recipe
 from langue.training.run_folder import (
     KEPT,
@@ -156,9 +156,7 @@ def _recipe_of(
     minutes = NETWORK_SHARE * (training.minutes or DEFAULT_MINUTES)
     if training.minutes and not (training.steps or training.tokens or training.epochs):
         settings["training.minutes"] = minutes
-    defaults = Defaults(store.path, output, resume=resume, minutes=minutes)
-    own = read_recipe(part.family, settings=settings, complete=defaults.complete)
-    return replace(own, chosen=defaults.chosen)
+    return recipe_for(part.family, store, output, settings, resume=resume, minutes=minutes)
 
 
 def identity(recipe: Recipe, store: TokenStore) -> dict[str, Any]:
