@@ -25,14 +25,13 @@ from langue.tokens.prepare import prepare
 from langue.tokens.store import MANIFEST, TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.train import TokenizerConfig
+from langue.training.defaults import recipe_for
 from langue.training.recipe import read_recipe
 from langue.training.train import train
 
 PROMPTS = {"english": "ROMEO:\n", "chinese": "却说曹操"}
 LADDER = {"unigram": 1, "bigram": 2, "trigram": 3, "5-gram": 5}
 MIXED = ("5-gram", "gpt2")
-# With the options of later papers: as published, it learns less than a trigram in a minute of two cores.
-GPT2 = "shakespeare-gpt2-quick"
 BERT = "chinese-bert-quick"
 BERT_SHARE = 2 / 3  # of the time of a GPT-2
 GAPS = (
@@ -67,12 +66,14 @@ class Language:
         )
         log.info("%s", report)
         store = TokenStore(self.store)
-        recipes = {name: ("ngram", [f"order={order}"]) for name, order in LADDER.items()}
-        recipes["gpt2"] = (GPT2, [f"training.minutes={minutes}"])
-        for name, (recipe, settings) in recipes.items():
+        recipes: dict[str, tuple[str, dict[str, Any]]] = {
+            name: ("ngram", {"order": order}) for name, order in LADDER.items()
+        }
+        recipes["gpt2"] = ("gpt2", {"training.minutes": minutes})
+        for name, (family, settings) in recipes.items():
             log.info("training %s (%s)", name, self.name)
             path = self.folder / name
-            train(read_recipe(recipe, settings), store, path, overwrite=overwrite)
+            train(recipe_for(family, store, path, settings), store, path, overwrite=overwrite)
             self.models[name] = load(path)
         log.info("mixing (%s)", self.name)
         parts = [str(self.folder / name) for name in MIXED]

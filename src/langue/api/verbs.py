@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from langue.corpus.config import DataConfig
     from langue.corpus.tagged import TaggedConfig
     from langue.interop.formats import Export
+    from langue.models.family import Family
     from langue.tasks.results import FinetuneResult
     from langue.tasks.task import FinetuneConfig
     from langue.tokens.prepare import Report
@@ -130,7 +131,8 @@ def train(
         LangueError: data that does not open, an output folder in the way.
         Interrupted: Ctrl-C or SIGTERM; the message says what was saved.
     """
-    resolved = _resolved(recipe, data, merge_sections(settings, training=training, data=layout))
+    given = merge_sections(settings, training=training, data=layout)
+    resolved = _resolved(recipe, data, given, output, resume=resume)
     started_from = getattr(resolved.model, "init_from", "")
     refuse_same(Path(output), [path for path in (data, valid, started_from) if path])
     if resolved.family.makes is Tagger:
@@ -185,17 +187,32 @@ def estimate(
     return run(resolved, TokenStore(store))
 
 
-def _resolved(recipe: PathLike | Config, data: PathLike, settings: Mapping[str, Setting]) -> Recipe:
-    """A recipe for a model that is trained on `data`, initialized from another where it says so."""
+def _resolved(
+    recipe: PathLike | Config,
+    data: PathLike,
+    settings: Mapping[str, Setting],
+    output: PathLike | None = None,
+    *,
+    resume: bool = False,
+) -> Recipe:
+    """A recipe for a model that is trained on `data`: initialized from another where it says so, and with
+    what suits the text and the machine where it says nothing."""
     from langue.interop.init_from import InitFromSetting
-    from langue.training.recipe import read_recipe
+    from langue.training.defaults import Defaults
+    from langue.training.recipe import Tables, read_recipe
 
     name = str(recipe)
     if isinstance(recipe, Config):
         name, settings = family_of(recipe).name, merge_sections(settings, model=recipe)
     setting = InitFromSetting(Path(data))
-    resolved = read_recipe(name, (), settings, complete=setting.complete)
-    return replace(resolved, initialize=setting.initialize if setting.path is not None else None)
+    defaults = Defaults(Path(data), Path(output) if output is not None else None, resume=resume)
+
+    def complete(family: Family[Any], tables: Tables) -> Tables:
+        return defaults.complete(family, tables | {"model": setting.complete(family, tables["model"])})
+
+    resolved = read_recipe(name, (), settings, complete=complete)
+    initialize = setting.initialize if setting.path is not None else None
+    return replace(resolved, initialize=initialize, chosen=defaults.chosen)
 
 
 @takes_assignments
@@ -263,7 +280,7 @@ def demo(
 
 def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -> Model[Any]:
     """Write the model of another maker as a model folder: an ARPA file, gzipped or not, or a folder of
-    Hugging Face with a GPT-2, BERT, ALBERT or ELECTRA.
+    Hugging Face with a GPT-2, Qwen3, BERT, ALBERT or ELECTRA.
 
     Raises:
         LangueError: the file is missing, damaged or of no format that langue reads (what is wrong is named),

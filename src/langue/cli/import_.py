@@ -15,7 +15,7 @@ def command(
         Path,
         typer.Argument(
             metavar="ARPA|FOLDER",
-            help="An ARPA file, or a GPT-2, BERT, ALBERT or ELECTRA of Hugging Face.",
+            help="An ARPA file, or a GPT-2, Qwen3, BERT, ALBERT or ELECTRA of Hugging Face.",
         ),
     ],
     output: Output,

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
+import msgspec
+
 from langue.base.config import Config
 from langue.corpus.tagged import Sentence
 from langue.protocols import Saved, Vocabulary
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from langue.tokens.tokenizer import Tokenizer
 
 M = TypeVar("M", bound=Saved)
+BUDGETS = ("steps", "tokens", "epochs", "minutes")  # of [training]: the first that is not 0 counts
 
 
 def packed(
@@ -77,6 +80,23 @@ class Part(NamedTuple):
     settings: Mapping[str, Any]  # of its recipe, by dotted name
 
 
+class Circumstances(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What settings are chosen by that a user leaves out. Nothing of it is timed, and it is kept with the
+    run: the same seed gives the same bits, and a run that goes on stays what it is."""
+
+    tokens: int  # of the training split
+    vocabulary: int
+    minutes: float  # to learn in
+    machine: str  # its class, a value of `nn.machine_class.MachineClass`
+
+
+class Choice(NamedTuple):
+    """Settings, by dotted name, and a sentence that says why; of none, nothing is said."""
+
+    settings: dict[str, Any]
+    reason: str = ""
+
+
 class Composition(NamedTuple):
     """How a model of a family is made of others, which are trained for it where its user names none.
 
@@ -112,6 +132,8 @@ class Family(Generic[M]):
     begin: Callable[[Any, TokenStore], None] | None = None  # what a new model takes from the text at once
     init_from: InitFrom | None = None
     composition: Composition | None = None
+    # ([model] and [training] as given, circumstances): what suits them, of what is not given
+    choose: Callable[[Mapping[str, Any], Mapping[str, Any], Circumstances], Choice] | None = None
     reads_text: bool = False  # `langue train` takes a text file too: a sentence a line, words between blanks
     reads_spellings: bool = False  # `build` is given the bytes of every token; what it needs it saves
 

@@ -5,22 +5,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from langue.base.config import Config, decode, encode, nearest, override, read_assignments, read_toml
 from langue.base.deprecated import warn_renamed
 from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.corpus.config import DataConfig
 from langue.corpus.tagged import TaggedConfig
-from langue.models.family import Family
+from langue.models.family import BUDGETS, Circumstances, Family
 from langue.models.registry import RENAMED, is_family, names
 from langue.models.registry import family as lookup
 from langue.protocols import Classifier, Tagger
 from langue.tokens.train import TokenizerConfig
 from langue.training.config import RunConfig, TaggerRunConfig, TrainingConfig
 
+Tables = dict[str, dict[str, Any]]  # by section
 CHECKOUT = Path(__file__).parents[3] / "recipes"
 INSTALLED = Path(__file__).parents[1] / "recipes"  # where the wheel puts them
-BUDGETS = ("steps", "tokens", "epochs", "minutes")  # of `TrainingConfig`
 SECTIONS = ("model", "training", "data", "tokenizer")
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """By what settings were chosen that a user left out, and why."""
+
+    circumstances: Circumstances
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -32,13 +41,15 @@ class Recipe:
     training: RunConfig | None = None  # of what learns by gradient; of a language model a `TrainingConfig`
     data: TaggedConfig | None = None  # of a tagger: how its labeled file is read
     initialize: Callable[[Any], None] | None = None  # gives a new model the weights that it begins with
+    chosen: Chosen | None = None  # of what its user left out
 
     def to_table(self) -> dict[str, Any]:
         """The recipe as it is saved with the model."""
         sections = {"model": self.model, "training": self.training, "data": self.data}
-        return {"family": self.family.name} | {
+        table = {"family": self.family.name} | {
             name: encode(section) for name, section in sections.items() if section is not None
         }
+        return table | ({"chosen": msgspec.to_builtins(self.chosen)} if self.chosen is not None else {})
 
 
 def read_recipe(
@@ -46,7 +57,7 @@ def read_recipe(
     assignments: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     *,
-    complete: Callable[[Family[Any], Mapping[str, Any]], dict[str, Any]] | None = None,
+    complete: Callable[[Family[Any], Tables], Tables] | None = None,
 ) -> Recipe:
     """A recipe with settings changed.
 
@@ -54,7 +65,7 @@ def read_recipe(
         name: of a family, of a recipe that comes with langue, or of a TOML file.
         assignments: as `--set` has them.
         settings: values by name, `order` or `training.minutes`.
-        complete: adds to the `[model]` table what its user left out.
+        complete: adds to the tables what their user left out.
 
     Raises:
         LangueError: no such family or file, an unknown key (the nearest is named), a bad value.
@@ -78,7 +89,7 @@ def read_recipe(
         {section: tables.get(section, {}) for section in sections}, assignments, sections, settings
     )
     if complete is not None:
-        chosen["model"] = complete(family, chosen["model"])
+        chosen = complete(family, chosen)
     decoded = {section: decode(form, chosen.get(section, {}), section) for section, form in sections.items()}
     return Recipe(family, **decoded)  # type: ignore[arg-type]  # each is decoded as what its field says
 

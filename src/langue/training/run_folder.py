@@ -251,7 +251,7 @@ def start_run(
         if before["family"] == now["family"]:  # a setting that the run did not know of yet had its default
             before["model"] = _with_defaults(kinds["model"], before["model"])
         for part in now:
-            if part != "training" and before.get(part) != now[part]:
+            if part not in ("training", "chosen") and before.get(part) != now[part]:
                 raise LangueError(
                     f"{run} is the run of another {part}: {_difference(before.get(part), now[part])}; "
                     "start anew with --overwrite, or choose another output"

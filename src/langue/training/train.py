@@ -19,6 +19,7 @@ from langue.protocols import Causal, Masked
 from langue.tokens.batches import BatchSource
 from langue.tokens.store import TokenStore
 from langue.training.config import TrainingConfig
+from langue.training.defaults import recipe_for
 from langue.training.recipe import Recipe, read_recipe
 from langue.training.run_folder import (
     KEPT,
@@ -121,9 +122,10 @@ def _by_parts(
     start_run(run, now, kinds_of(recipe), resuming=resume and (run / RUN).is_file())
     started, stopped = time.perf_counter(), None
     for part in parts:
-        own = _recipe_of(part, training_of(recipe))
+        made = run / PARTS / part.name
+        own = _recipe_of(part, training_of(recipe), store, made, resume=resume)
         try:
-            _train(own, store, run / PARTS / part.name, overwrite=not resume, resume=resume)
+            _train(own, store, made, overwrite=not resume, resume=resume)
         except Interrupted as error:  # what there is of it, is mixed
             stopped = error
             if not (run / PARTS / part.name / DESCRIPTION).is_file() or part is not parts[-1]:
@@ -142,15 +144,19 @@ def _by_parts(
         discard(run)
 
 
-def _recipe_of(part: Part, training: TrainingConfig) -> Recipe:
-    """The recipe of a part: its own settings, and what the user of the whole wants otherwise."""
+def _recipe_of(
+    part: Part, training: TrainingConfig, store: TokenStore, output: Path, *, resume: bool
+) -> Recipe:
+    """The recipe of a part: its own settings, what the user of the whole wants otherwise, and what suits."""
     kind = lookup(part.family)
     settings = dict(part.settings)
-    if kind.build is not None:
-        settings |= {f"training.{name}": value for name, value in encode_changes(training).items()}
-        if not (training.steps or training.tokens or training.epochs):
-            settings["training.minutes"] = NETWORK_SHARE * (training.minutes or DEFAULT_MINUTES)
-    return read_recipe(part.family, settings=settings)
+    if kind.build is None:
+        return read_recipe(part.family, settings=settings)
+    settings |= {f"training.{name}": value for name, value in encode_changes(training).items()}
+    minutes = NETWORK_SHARE * (training.minutes or DEFAULT_MINUTES)
+    if training.minutes and not (training.steps or training.tokens or training.epochs):
+        settings["training.minutes"] = minutes
+    return recipe_for(part.family, store, output, settings, resume=resume, minutes=minutes)
 
 
 def identity(recipe: Recipe, store: TokenStore) -> dict[str, Any]:

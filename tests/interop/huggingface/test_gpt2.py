@@ -131,7 +131,8 @@ def test_a_gpt2_that_fits_not_is_refused(
         assert not (tmp_path / "out").exists()
 
     refused("activation_function = relu", activation_function="relu")
-    refused("n_inner = 7", n_inner=7)
+    refused("does not fit the model", n_inner=7)
+    refused("no number for layer_norm_epsilon", layer_norm_epsilon="small")
     refused("not of one model", vocab_size=20)
     refused("no number for n_embd", n_embd=None)
     refused("no number for vocab_size", vocab_size="many")

@@ -242,7 +242,7 @@ def test_what_a_folder_lacks_is_told_with_what_to_do(tmp_path: Path) -> None:
     configure(hf, is_decoder=True)
     refused("is_decoder = True")
     configure(hf, is_decoder=False, model_type="roberta")
-    refused("type roberta; langue reads gpt2, bert, albert, electra")
+    refused("type roberta; langue reads gpt2, qwen3, bert, albert, electra")
     configure(hf, model_type="bert", cls_token_id=4, sep_token_id=4, mask_token_id=1)
     refused("are no ids of")
     configure(hf, cls_token_id=10**6, sep_token_id=1, mask_token_id=2)

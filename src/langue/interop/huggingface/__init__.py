@@ -18,6 +18,7 @@ from langue.models.folder import ModelFolder
 # `model_type` of a config.json → the module that reads it
 ARCHITECTURES = {
     "gpt2": "langue.interop.huggingface.gpt2",
+    "qwen3": "langue.interop.huggingface.qwen3",
     "bert": "langue.interop.huggingface.bert",
     "albert": "langue.interop.huggingface.albert",
     "electra": "langue.interop.huggingface.electra",

@@ -52,6 +52,13 @@ class HFFolder:
             raise Damaged(f"{self.config_path} is damaged: it has no number for {name}; fetch it again")
         return value
 
+    def number(self, key: str, otherwise: float, table: Mapping[str, Any] | None = None) -> float:
+        """A positive number of the configuration, or of one of its tables where that has it."""
+        value = (table or {}).get(key, self.table.get(key, otherwise))
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < LARGEST:
+            raise Damaged(f"{self.config_path} is damaged: it has no number for {key}; fetch it again")
+        return float(value)
+
     def check_fixed(self, fixed: Mapping[str, tuple[object, ...]]) -> None:
         """Raise `Unsupported` unless these settings have a value that langue computes; where one is missing,
         it has the first."""

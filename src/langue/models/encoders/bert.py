@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from langue.models.encoders.base import MaskedModel
+from langue.models.encoders.choose import choose_bert
 from langue.models.encoders.config import MaskedConfig
 from langue.models.encoders.init_from import init_encoder
 from langue.models.encoders.setup import batches, flops
@@ -221,4 +222,5 @@ FAMILY = Family(
     build=build,
     batches=batches,
     init_from=init_encoder("bert", ("attention", "enhanced_mask_decoder")),
+    choose=choose_bert,
 )

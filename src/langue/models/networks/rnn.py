@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from langue.base.config import Config
 from langue.models.family import Family
+from langue.models.networks.choose import choose_rnn
 from langue.models.networks.config import RNNConfig
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.initial import uniform_weights
@@ -113,4 +114,5 @@ FAMILY = Family(
     load=load,
     build=build,
     batches=streams,
+    choose=choose_rnn,
 )

@@ -1,0 +1,62 @@
+"""What a `gpt2` or an `rnn` is where its user says nothing: as large as the time allows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from langue.models.choose import Rung, by_muon, dotted, plan
+from langue.models.family import Choice, Circumstances
+from langue.models.networks.config import qwen3
+
+LADDER = [
+    Rung(2, 96, 2, 128),
+    Rung(2, 128, 4, 128),
+    Rung(4, 128, 4, 128),
+    Rung(4, 192, 4, 128),
+    Rung(6, 256, 4, 256),
+    Rung(6, 384, 6, 256),
+    Rung(8, 512, 8, 512),
+    Rung(12, 768, 12, 1024),
+]
+RNN_LADDER = [Rung(2, 200, 1, 35), Rung(2, 650, 1, 35)]  # the small and the medium one of Zaremba et al. 2014
+RATE = 12e-3
+# Of [model]. Where another is given the network is the user's own: what is left out of it is as in 2019.
+FREE = {"dropout", "tied", "z_loss", "key_value_heads"}
+FREE_IN_RNN = {"dropout", "tied", "variational_dropout", "weight_drop"}
+
+
+def choose_gpt2(model: Mapping[str, Any], training: Mapping[str, Any], by: Circumstances) -> Choice:
+    """What `Family.choose` is of `gpt2`."""
+    if set(model) - FREE:
+        return Choice({})
+    planned = plan(LADDER, training, by, by_muon(RATE))
+    rung = planned.rung
+    settings = dotted("model", {**qwen3(*rung), "dropout": planned.dropout}, model)
+    settings |= dotted("training", planned.training, training)
+    return Choice(
+        settings,
+        f"{rung.layers} layers of {rung.width}, context {rung.context}, with the options of Qwen3, taught "
+        f"{planned.why}. --set size=tiny takes the GPT-2 of 2019 instead",
+    )
+
+
+def choose_rnn(model: Mapping[str, Any], training: Mapping[str, Any], by: Circumstances) -> Choice:
+    """What `Family.choose` is of `rnn`: its embeddings tied, taught by plain descent as in the paper."""
+    if set(model) - FREE_IN_RNN:
+        return Choice({})
+    planned = plan(RNN_LADDER, training, by, by_descent)
+    layers, width, _, context = planned.rung
+    shape = {"layers": layers, "width": width, "context": context, "tied": True, "dropout": planned.dropout}
+    settings = dotted("model", shape, model) | dotted("training", planned.training, training)
+    return Choice(
+        settings,
+        f"an LSTM of {layers} layers of {width}, input and output embedding one, taught {planned.why}. "
+        "--set size=small takes the one of the paper instead",
+    )
+
+
+def by_descent(rung: Rung, tokens: float) -> dict[str, Any]:
+    """The paper's rate of 1 and norm of 5, of a sum over 20 steps, for a mean over tokens."""
+    return {
+        "batch_tokens": 20 * rung.context, "optimizer": "sgd", "learning_rate": 20.0, "clip": 0.25,
+        "weight_decay": 0.0, "schedule": "wsd", "warmup": 0.002, "decay": 0.6, "min_lr_ratio": 0.02,
+    }  # fmt: skip
