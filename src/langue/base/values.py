@@ -14,7 +14,7 @@ AUTO = "auto"
 # Settings whose default of 0 stands for what the size of the model, or another setting, says.
 DERIVED = (
     "layers", "width", "heads", "context", "d_ff", "order", "hidden", "embedding_size", "generator_layers",
-    "generator_heads", "key_value_heads", "padded_vocab_size",
+    "generator_heads", "key_value_heads", "padded_vocab_size", "norm_eps",
 )  # fmt: skip
 
 

@@ -25,18 +25,20 @@ class Attention(nn.Module):
 
     Args:
         G: heads of keys and values, each shared by H / G heads of queries (Ainslie et al. 2023).
-        qk_norm: queries and keys are given length √D and a gain (Henry et al. 2020).
+        qk_norm: epsilon of the norm that gives queries and keys length √D and a gain (Henry et al. 2020).
         dropout: of the attention weights, while training.
     """
 
-    def __init__(self, C: int, H: int, G: int, *, dropout: float = 0.0, qk_norm: bool = False) -> None:
+    def __init__(
+        self, C: int, H: int, G: int, *, bias: bool = True, dropout: float = 0.0, qk_norm: float | None = None
+    ) -> None:
         super().__init__()
         self.D = D = C // H
         self.sizes = [C, G * D, G * D]  # of q, k, v
         self.dropout = dropout
-        self.c_attn = nn.Linear(C, sum(self.sizes))
-        self.c_proj = nn.Linear(C, C)
-        self.norms = nn.ModuleList(nn.RMSNorm(D) for _ in range(2 if qk_norm else 0))
+        self.c_attn = nn.Linear(C, sum(self.sizes), bias)
+        self.c_proj = nn.Linear(C, C, bias)
+        self.norms = nn.ModuleList(nn.RMSNorm(D, qk_norm) for _ in range(0 if qk_norm is None else 2))
 
     def forward(self, x: Tensor, mask: Mask, rope: Rope | None = None, past: Past | None = None) -> Tensor:
         """`(B, T, C)` to `(B, T, C)`; keys and values are added to `past`, which is seen too."""

@@ -12,7 +12,7 @@ from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.evaluation.checks import check
 from langue.interop.huggingface.gpt2 import from_hf, to_hf
-from langue.models.networks.config import GPT2Config
+from langue.models.networks.config import GPT2Config, qwen3
 from langue.models.networks.gpt2 import GPT2, build, load
 from langue.protocols import Vocabulary
 from langue.tokens.batches import Batches
@@ -29,6 +29,10 @@ OPTIONS: list[dict[str, Any]] = [
     {"qk_norm": True},
     {"key_value_heads": 2},
     {"tied": False},
+    {"bias": False},
+    {"norm_eps": 0.1, "qk_norm": True},
+    {"position": "rotary", "rope_theta": 5.0},
+    {"d_ff": 24, "activation": "swiglu"},
     {"position": "rotary", "norm": "rms", "activation": "swiglu", "qk_norm": True, "key_value_heads": 1},
 ]
 every_option = pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "+".join(options) or "plain")
@@ -160,6 +164,29 @@ def test_save_and_load_are_exact(options: dict[str, Any], tmp_path: Path) -> Non
         assert np.array_equal(one, other)
     with pytest.raises(LangueError, match=r"weights.safetensors does not fit the model"):
         load(tmp_path, decode(GPT2Config, SHAPE | {"width": 16}, "model"), V)
+
+
+def test_every_norm_has_the_epsilon_that_is_set_and_else_those_of_before() -> None:
+    def of(**options: Any) -> set[float | None]:
+        model = model_of(norm="rms", qk_norm=True, **options)
+        return {part.eps for part in model.modules() if isinstance(part, torch.nn.RMSNorm)}
+
+    assert of(norm_eps=1e-6) == {1e-6}
+    assert of() == {1e-5, torch.finfo(torch.float32).eps}  # torch's default
+
+
+def test_without_biases_there_are_none() -> None:
+    for norm in ("layer", "rms"):
+        names = [name for name, _ in model_of(bias=False, norm=norm).named_parameters()]
+        assert not [name for name in names if name.endswith("bias")]
+
+
+def test_a_gated_mlp_is_as_large_as_another_unless_its_width_is_set() -> None:
+    assert model_of(activation="swiglu", width=48).h[0].mlp.c_fc.out_features == 2 * 128
+    assert model_of(activation="swiglu", d_ff=40).h[0].mlp.c_fc.out_features == 2 * 40
+    assert model_of().h[0].mlp.c_fc.out_features == 4 * 32
+    assert qwen3(4, 192, 6, 128)["d_ff"] == 512
+    assert qwen3(4, 256, 4, 128)["d_ff"] == 704
 
 
 def test_the_released_shape_has_124_million_parameters() -> None:

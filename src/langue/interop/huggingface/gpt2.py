@@ -30,6 +30,7 @@ FIXED: dict[str, tuple[object, ...]] = {
     "scale_attn_by_inverse_layer_idx": (False,),
     "add_cross_attention": (False,),
 }
+OPTIONS = ("position", "norm", "activation", "qk_norm", "key_value_heads", "d_ff", "bias")  # it has none
 EMBEDDING, HEAD = "wte.weight", "lm_head.weight"
 
 
@@ -153,7 +154,7 @@ def to_hf(model: GPT2) -> Weights:
         Unsupported: the model has an option that GPT-2 had not.
     """
     plain = GPT2Config()
-    for option in ("position", "norm", "activation", "qk_norm", "key_value_heads"):
+    for option in (*OPTIONS, "norm_eps"):
         if getattr(model.config, option) != getattr(plain, option):
             raise Unsupported(f"GPT-2 has no {option} = {getattr(model.config, option)}; train without it")
     state = {

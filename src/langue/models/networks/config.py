@@ -3,10 +3,11 @@
 A number that is 0 is taken from the size: `shape` has them all.
 """
 
+import math
 from collections.abc import Mapping
-from typing import ClassVar, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
-from langue.base.bounds import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
+from langue.base.bounds import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from langue.base.config import Config
 from langue.nn.recurrent import Cell
 
@@ -42,6 +43,10 @@ class GPT2Config(Config, frozen=True):
     activation: Literal["gelu", "relu2", "swiglu"] = "gelu"  # So et al. 2021; Shazeer 2020
     qk_norm: bool = False  # Henry et al. 2020
     key_value_heads: NonNegativeInt = 0  # fewer than heads: grouped queries (Ainslie et al. 2023)
+    d_ff: NonNegativeInt = 0  # width within the MLP: 4 times the other; of a gated one 8/3, rounded to 8
+    bias: bool = True  # of linear layers and layer norms
+    norm_eps: NonNegativeFloat = 0.0  # of every norm; 0: 1e-5, and in qk_norm 1.2e-7, as it was once
+    rope_theta: PositiveFloat = 10_000.0
     tied: bool = True  # the head is the embedding
     z_loss: NonNegativeFloat = 0.0  # 1e-4 in Chowdhery et al. 2022
 
@@ -57,9 +62,36 @@ class GPT2Config(Config, frozen=True):
     def shape(self) -> Shape:
         return filled_in(self, GPT2_SIZES[self.size])
 
+    @property
+    def inner_width(self) -> int:
+        """Of the MLP. A gated one has three matrices: two thirds of the width keep their size."""
+        C = self.shape.width
+        return self.d_ff or (8 * round(C / 3) if self.activation == "swiglu" else 4 * C)
+
+    @property
+    def eps(self) -> float:
+        """Of the norms of vectors."""
+        return self.norm_eps or 1e-5
+
+    @property
+    def qk_norm_eps(self) -> float | None:
+        """Of the norms of queries and keys; none: they have none."""
+        return (self.norm_eps or 2.0**-23) if self.qk_norm else None
+
 
 # "base" is the GPT-2 of 124 million parameters
 GPT2_SIZES = {"tiny": Shape(4, 256, 4, 256), "small": Shape(6, 384, 6, 256), "base": Shape(12, 768, 12, 1024)}
+# The options of Qwen3, all of which other engines load: `langue export` writes such a model as one.
+QWEN3: dict[str, Any] = {
+    "position": "rotary", "norm": "rms", "activation": "swiglu", "qk_norm": True, "bias": False,
+    "norm_eps": 1e-6,
+}  # fmt: skip
+
+
+def qwen3(layers: int, width: int, heads: int, context: int) -> dict[str, Any]:
+    """The settings of a model of that shape: within the MLP 8/3 of the width, in whole blocks of 64."""
+    d_ff = 64 * math.ceil(8 * width / 3 / 64)
+    return {"layers": layers, "width": width, "heads": heads, "context": context, "d_ff": d_ff} | QWEN3
 
 
 class TransformerConfig(Config, frozen=True):

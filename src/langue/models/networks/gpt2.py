@@ -1,7 +1,8 @@
 """`gpt2`: a causal Transformer with pre-layer norm (Radford et al. 2019, section 2.3).
 
 Deviates from the released GPT-2 in nothing that changes a score: the parameters have its names and shapes
-(linear weights transposed). What later papers changed is off by default and switches one by one.
+(linear weights transposed). What later papers changed is off by default and switches one by one; all of it
+together, as `config.QWEN3` has it, is the block of Qwen3 (Yang et al. 2025).
 Letters: B batch, T time, C channels, H heads, G heads of keys and values, D head width, V vocabulary.
 """
 
@@ -20,6 +21,7 @@ from langue.nn.cache import Past
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.dropout import Dropout
 from langue.nn.initial import normal_weights
+from langue.nn.norm import norm
 from langue.nn.rope import Rope, rope_angles
 from langue.nn.weights import load_weights
 from langue.nn.windowed import Windowed
@@ -28,13 +30,11 @@ from langue.tokens.batch import Batch
 
 
 class MLP(nn.Module):
-    def __init__(self, C: int, activation: str) -> None:
+    def __init__(self, C: int, d_ff: int, activation: str, bias: bool) -> None:
         super().__init__()
         self.activation = activation
-        # A gated layer has three matrices: two thirds of the width, rounded to 8, keep their size.
-        inner = 8 * round(C / 3) if activation == "swiglu" else 4 * C
-        self.c_fc = nn.Linear(C, 2 * inner if activation == "swiglu" else inner)
-        self.c_proj = nn.Linear(inner, C)
+        self.c_fc = nn.Linear(C, 2 * d_ff if activation == "swiglu" else d_ff, bias)  # gates above the rest
+        self.c_proj = nn.Linear(d_ff, C, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.c_fc(x)
@@ -51,12 +51,12 @@ class MLP(nn.Module):
 class Block(nn.Module):
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
-        C, H, p = config.shape.width, config.shape.heads, config.dropout
-        norm = nn.LayerNorm if config.norm == "layer" else nn.RMSNorm
-        self.ln_1 = norm(C, eps=1e-5)
-        self.attn = Attention(C, H, config.key_value_heads or H, dropout=p, qk_norm=config.qk_norm)
-        self.ln_2 = norm(C, eps=1e-5)
-        self.mlp = MLP(C, config.activation)
+        C, H, p, bias = config.shape.width, config.shape.heads, config.dropout, config.bias
+        self.ln_1 = norm(config.norm, C, config.eps, bias)
+        G = config.key_value_heads or H
+        self.attn = Attention(C, H, G, bias=bias, dropout=p, qk_norm=config.qk_norm_eps)
+        self.ln_2 = norm(config.norm, C, config.eps, bias)
+        self.mlp = MLP(C, config.inner_width, config.activation, bias)
         self.drop = Dropout(p)
 
     def forward(self, x: Tensor, mask: Mask, rope: Rope | None, past: Past | None) -> Tensor:
@@ -68,14 +68,14 @@ class GPT2(Windowed):
     """A `Causal` model. It reads `<eos>` before the first token of a document."""
 
     def __init__(self, config: GPT2Config, vocabulary: Vocabulary) -> None:
-        L, C, _, T = config.shape
+        L, C, H, T = config.shape
         super().__init__(vocabulary, window=T)
-        self.config = config
+        self.config, self.D = config, C // H
         self.wte = nn.Embedding(vocabulary.size, C)
         self.wpe = nn.Embedding(T, C) if config.position == "learned" else None
         self.drop = Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config) for _ in range(L))
-        self.ln_f = (nn.LayerNorm if config.norm == "layer" else nn.RMSNorm)(C, eps=1e-5)
+        self.ln_f = norm(config.norm, C, config.eps, config.bias)
         self.lm_head = None if config.tied else nn.Linear(C, vocabulary.size, bias=False)
 
     def initialize(self, seed: int) -> None:
@@ -89,7 +89,7 @@ class GPT2(Windowed):
         if self.wpe is not None:
             x = x + self.wpe(positions)
         else:
-            rope = rope_angles(positions, self.config.shape.width // self.config.shape.heads)
+            rope = rope_angles(positions, self.D, self.config.rope_theta)
         x = self.drop(x)
         for block in self.h:
             x = block(x, mask, rope, past)

@@ -11,7 +11,10 @@ from langue.nn.transfer import match_tokens, mean_rows, resize_positions
 from langue.nn.windowed import Windowed
 
 # What a model has in common with the one that it is initialized from, besides its shape.
-OPTIONS = ("position", "norm", "activation", "qk_norm", "key_value_heads", "tied")
+OPTIONS = (
+    "position", "norm", "activation", "qk_norm", "key_value_heads", "d_ff", "bias", "norm_eps", "rope_theta",
+    "tied",
+)  # fmt: skip
 BY_TOKEN, BY_POSITION = ("wte.weight", "lm_head.weight"), "wpe.weight"
 
 
