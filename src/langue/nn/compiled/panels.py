@@ -25,8 +25,10 @@ LANES = 8  # of a sum
 PIECE = 16  # columns are padded to a multiple of this
 COLUMNS = 3  # vectors at a time: 4 rows of a panel and 3 vectors fill the 16 registers of AVX2
 LARGEST = 127  # magnitude of a quantized number
+WHOLE = np.int32(128)  # added and taken away again: what is cast is positive, so casting rounds down
+HALF_UP = np.float32(128.5)
 
-FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}  # and infinities stay what they are
+FAST = {"nnan", "reassoc", "contract", "arcp", "nsz", "afn"}  # weights are finite, and infinities stay what they are
 
 
 def padded(size: int, multiple: int) -> int:
@@ -50,30 +52,30 @@ def quantize(matrix: Array) -> tuple[Array, Array]:
     return np.rint(matrix / scales[:, None]).astype(np.int8), scales.astype(np.float32)
 
 
-def quantize_vector(x, first, size, q, begin):
-    """Put the numbers of x from `first` on into q; returns their scale. In float32 they stay what they are."""
+def quantize_vector(x, q):
+    """Put a vector into q; returns its scale. In float32 numbers stay what they are."""
     raise NotImplementedError  # numba takes the one of the type of q
 
 
-@overload(quantize_vector, jit_options={"fastmath": FAST})
-def _quantize_vector(x: Any, first: Any, size: Any, q: Any, begin: Any) -> Any:
+@overload(quantize_vector, jit_options={"fastmath": FAST, "error_model": "numpy"})
+def _quantize_vector(x, q):
     if q.dtype == types.float32:
 
-        def copy(x, first, size, q, begin):
-            for i in range(size):
-                q[begin + i] = x[first + i]
+        def copy(x, q):
+            for i in range(len(x)):
+                q[i] = x[i]
             return np.float32(1)
 
         return copy
 
-    def to_int8(x, first, size, q, begin):
+    def to_int8(x, q):
         most = np.float32(0)
-        for i in range(size):
-            most = max(most, abs(x[first + i]))
+        for i in range(len(x)):
+            most = max(most, abs(x[i]))
         scale = most / np.float32(LARGEST) if most > 0 else np.float32(1)
         inverse = np.float32(1) / scale
-        for i in range(size):
-            q[begin + i] = np.int16(np.rint(x[first + i] * inverse))
+        for i in range(len(x)):
+            q[i] = np.int16(np.int32(np.int32(x[i] * inverse + HALF_UP) - WHOLE))
         return scale
 
     return to_int8
@@ -87,7 +89,8 @@ def _dots(rows: int, columns: int) -> Any:
     where they begin; where the products are put, and from the products of one vector to those of the next.
     """
 
-    def typed(
+    @intrinsic
+    def dots(
         context: Any,
         matrix: Any,
         offset: Any,
@@ -138,7 +141,7 @@ def _dots(rows: int, columns: int) -> Any:
 
         return types.void(*given), generate
 
-    return intrinsic(typed)
+    return dots
 
 
 def _indices(numbers: list[int]) -> Any:
@@ -260,12 +263,12 @@ _half_panel_of_three: Any = _dots(ROWS // 2, COLUMNS)
 
 
 @njit
-def multiply(matrix, offset, panels, inputs, scales, first_scale, x, x_offset, x_stride, x_scales, columns,
+def multiply(matrix, offset, panels, stride, inputs, scales, first_scale, x, x_offset, x_stride, x_scales, columns,
              y, y_offset, y_stride):  # fmt: skip
     """Products of panels of a matrix and of `columns` vectors.
 
     Args:
-        matrix: panels, flat; those multiplied begin at `offset`. inputs: padded to a multiple of PIECE, or in
+        matrix: flat; its panels begin at `offset` and every `stride` numbers. inputs: padded to a multiple of PIECE, or in
             float32 of LANES.
         scales: of rows, from `first_scale` on; x_scales: of vectors. Both are read of int8 alone.
         x: flat; vectors begin at `x_offset` and every `x_stride` numbers, padded with zeros.
@@ -274,7 +277,7 @@ def multiply(matrix, offset, panels, inputs, scales, first_scale, x, x_offset, x
     half = ROWS // 2
     piece = LANES if matrix.itemsize == 4 else PIECE
     for panel in range(panels):
-        begin = offset + panel * ROWS * inputs
+        begin = offset + panel * stride
         row = panel * ROWS
         column = 0
         while columns - column >= 2:
