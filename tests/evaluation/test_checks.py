@@ -49,8 +49,8 @@ class BigramDecoder:
     def log_probs(self) -> Floats:
         return self.model.table[self.last]
 
-    def append(self, ids: Ids) -> None:
-        self.last = np.asarray(ids)
+    def extend(self, ids: Sequence[Ids]) -> None:
+        self.last = np.asarray(ids)[:, -1]
 
 
 class Unnormalized(Bigram):

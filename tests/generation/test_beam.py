@@ -24,9 +24,9 @@ class Chain:
     def log_probs(self) -> Float64Array:
         return self.table[self.last]
 
-    def append(self, ids: Ids) -> None:
-        assert len(ids) == len(self.last)
-        self.last = [int(id) for id in ids]
+    def extend(self, ids: Ids) -> None:
+        assert ids.shape == (len(self.last), 1)
+        self.last = [int(id) for (id,) in ids]
 
     def select(self, rows: Sequence[int]) -> None:
         self.last = [self.last[row] for row in rows]

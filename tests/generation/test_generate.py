@@ -41,7 +41,7 @@ class Scripted:
             row[:] = -np.log(self.vocabulary.size)
         return row[None]
 
-    def append(self, ids: Ids) -> None:
+    def extend(self, ids: Ids) -> None:
         self.script = self.script[1:]
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:

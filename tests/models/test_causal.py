@@ -5,6 +5,7 @@ What a family computes is tested against an independent implementation in a file
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from langue.base.arrays import Ids
 from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.evaluation.checks import check
+from langue.models.networks.mixture import Mixture
+from langue.models.networks.mixture_weights import Weights
 from langue.models.registry import Family, family
 from langue.protocols import Causal, Vocabulary
 from langue.tokens.batches import BatchSource
@@ -23,6 +26,11 @@ from langue.tokens.store import Split, TokenStore
 V = 23  # 0 ends a document
 VOCABULARY = Vocabulary(V, 0, [b"", *(bytes([96 + id]) for id in range(1, V))])
 CLOSE = 1e-4  # nats: float32 arithmetic in another order
+
+ROTARY = {
+    "layers": 2, "width": 16, "heads": 2, "key_value_heads": 1, "context": 32,
+    "position": "rotary", "qk_norm": True,
+}  # fmt: skip
 
 # name → family and settings, small enough for random documents to pass every edge there is
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -49,7 +57,22 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "lstm": ("rnn", {"width": 32, "tied": True, "dropout": 0.5, "weight_drop": 0.5}),
     "charcnn": ("charcnn", {"width": 64, "layers": 1, "dropout": 0.5}),
 }
+DECODERS: dict[str, tuple[str, dict[str, Any]]] = {
+    **MODELS,
+    "hmm of pairs": ("hmm", {"states": 3, "order": 2, "iterations": 2}),
+    "neural-hmm": ("neural-hmm", {"states": 6, "clusters": 3}),
+    "gpt2 rotary": ("gpt2", ROTARY),
+    "mixture": ("mixture", {}),
+}
 BY_GRADIENT = [name for name, (kind, _) in MODELS.items() if family(kind).estimated_by == "gradient"]
+
+# Where pieces of four texts begin and end, after which ragged prompts end.
+PIECES = (
+    ((3, 0, 20, 5), (4, 9, 20, 6)),
+    ((4, 9, 20, 6), (41, 12, 29, 7)),
+    ((41, 12, 29, 7), (42, 13, 30, 8)),
+    ((42, 13, 30, 8), (69, 50, 30, 12)),
+)
 
 Make = Callable[[str], tuple[Family, Any, Any]]
 
@@ -69,9 +92,14 @@ def make(make_store: Callable[..., TokenStore]) -> Make:
     """The family, its configuration, and a model that has learned nothing much."""
 
     def build(name: str) -> tuple[Family, Any, Any]:
-        kind, settings = MODELS[name]
+        kind, settings = DECODERS[name]
         found = family(kind)
         config = decode(found.config, settings, "model")
+        if name == "mixture":  # of two n-grams and a network, which count by their matches and its entropy
+            models = [build(part)[2] for part in ("ngram", "quantized", "gpt2")]
+            folders: Any = [SimpleNamespace(model=model, path=None) for model in models]
+            table = np.random.default_rng(0).dirichlet([1, 1, 1], (4, 2))
+            return found, config, Mixture(VOCABULARY, folders, Weights(table, np.array([1.0, 3.0])))
         if found.estimate is not None:
             return found, config, found.estimate(config, split_and_store(make_store))
         assert found.build is not None
@@ -87,7 +115,7 @@ def whole(kind: Family, config: Any, model: Any, split: Split) -> BatchSource:
     return kind.batches(split, model.vocabulary, config, rows, context, 0)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", DECODERS)
 def test_scores_pass_the_self_tests(make: Make, name: str) -> None:
     """Sums to one; alone as in a batch; scoring, next and generating agree; no token sees its label."""
     for found in check(make(name)[2], texts()):
@@ -106,7 +134,7 @@ def test_order_and_emptiness_do_not_matter(make: Make, name: str) -> None:
     assert model.next_log_probs([]).shape == (0, V)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", DECODERS)
 def test_prompts_grow_side_by_side_as_they_would_alone(make: Make, name: str) -> None:
     model: Causal = make(name)[2]
     sources = texts((40, 41, 42))
@@ -116,11 +144,11 @@ def test_prompts_grow_side_by_side_as_they_would_alone(make: Make, name: str) ->
         prompts = [ids[:place] for ids, place in zip(sources, read, strict=True)]
         alone = np.concatenate([model.next_log_probs([prompt]) for prompt in prompts])
         assert decoder.log_probs() == pytest.approx(alone, abs=CLOSE)
-        decoder.append(np.array([ids[place] for ids, place in zip(sources, read, strict=True)]))
+        decoder.extend(np.array([ids[place] for ids, place in zip(sources, read, strict=True)])[:, None])
         read = [place + 1 for place in read]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", DECODERS)
 def test_sequences_part_where_they_are_selected(make: Make, name: str) -> None:
     """One that is named twice goes two ways, and neither disturbs the other."""
     model: Causal = make(name)[2]
@@ -131,8 +159,90 @@ def test_sequences_part_where_they_are_selected(make: Make, name: str) -> None:
     for new in ([1, 2, 3], [4, 4, 5], [6, 7, 7]):
         alone = np.concatenate([model.next_log_probs([prompt]) for prompt in prompts])
         assert decoder.log_probs() == pytest.approx(alone, abs=CLOSE)
-        decoder.append(np.array(new))
+        decoder.extend(np.array(new)[:, None])
         prompts = [np.append(prompt, id) for prompt, id in zip(prompts, new, strict=True)]
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_many_tokens_at_a_time_are_as_one_at_a_time(make: Make, name: str) -> None:
+    """Rows of different length, across the edges of windows; every distribution on the way, or the last."""
+    model: Causal = make(name)[2]
+    sources = texts((70, 50, 30, 12))
+    prompts = [ids[:begin] for ids, begin in zip(sources, PIECES[0][0], strict=True)]
+    at_once, stepwise = model.decoder(prompts), model.decoder(prompts)
+    pieces = [[ids[a:b] for ids, a, b in zip(sources, begins, ends, strict=True)] for begins, ends in PIECES]
+    for piece in pieces:
+        every = at_once.extend(piece, every=True)
+        assert [len(rows) for rows in every] == [len(ids) for ids in piece]
+        for t in range(max(map(len, piece))):
+            stepwise.extend([ids[t : t + 1] for ids in piece])
+            for row, scores in enumerate(stepwise.log_probs()):
+                if t < len(piece[row]):
+                    assert every[row][t] == pytest.approx(scores, abs=CLOSE)
+        assert at_once.log_probs() == pytest.approx(stepwise.log_probs(), abs=CLOSE)
+    alone = [model.next_log_probs([ids[:end]])[0] for ids, end in zip(sources, PIECES[-1][1], strict=True)]
+    assert at_once.log_probs() == pytest.approx(np.array(alone), abs=CLOSE)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_what_is_taken_back_was_never_read(make: Make, name: str) -> None:
+    model: Causal = make(name)[2]
+    first, second, other = texts((60, 50, 49), seed=3)
+    for read in (5, 33, 40):  # before, at and after the edge of a window of 32
+        decoder = model.decoder([first[: read - 4], second[: read - 4]], depth=4)
+        assert decoder.depth is None or decoder.depth >= 4
+        decoder.extend([first[read - 4 : read], second[read - 4 : read]])
+        decoder.truncate([1, 4])
+        prompts = [first[: read - 1], second[: read - 4]]
+        alone = np.concatenate([model.next_log_probs([prompt]) for prompt in prompts])
+        assert decoder.log_probs() == pytest.approx(alone, abs=CLOSE)
+        decoder.truncate([2, 0])
+        decoder.extend([other[:9], other[9:10]])  # without a look in between
+        decoder.select([1, 0, 1])
+        decoder.truncate([0, 3, 1])
+        decoder.extend([other[20:21], other[20:22], other[20:23]])
+        prompts = [
+            np.concatenate([second[: read - 4], other[9:10], other[20:21]]),
+            np.concatenate([first[: read - 3], other[:6], other[20:22]]),
+            np.concatenate([second[: read - 4], other[20:23]]),
+        ]
+        alone = np.concatenate([model.next_log_probs([prompt]) for prompt in prompts])
+        assert decoder.log_probs() == pytest.approx(alone, abs=CLOSE)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_no_more_is_taken_back_than_was_read_or_kept(make: Make, name: str) -> None:
+    decoder = make(name)[2].decoder([texts()[-1][:9], texts()[-1][:3]], depth=5)
+    with pytest.raises(LangueError, match="more tokens are to be taken back than were read"):
+        decoder.truncate([0, 4])
+    decoder.truncate([5, 3])
+    if decoder.depth is not None:
+        deep = make(name)[2].decoder([texts()[-1][:40]], depth=5)
+        deep.extend([texts()[-1][40:46]])
+        with pytest.raises(LangueError, match="6 tokens are to be taken back, but 5 at most can be"):
+            deep.truncate([6])
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_rows_come_and_go(make: Make, name: str) -> None:
+    """A row that ends makes room for another, down to none at all and up again."""
+    model: Causal = make(name)[2]
+    sources = texts((60, 61, 62, 63, 64), seed=5)
+    decoder = model.decoder([])
+    assert decoder.log_probs().shape == (0, V)
+    decoder.add([sources[0][:7], sources[1][:30], sources[2][:0]])
+    decoder.extend([sources[0][7:8], sources[1][30:34], sources[2][:1]])
+    decoder.select([2, 1])
+    decoder.add([sources[3][:40], sources[4][:2]])
+    decoder.extend([sources[2][1:2], sources[1][34:35], sources[3][40:41], sources[4][2:3]])
+    prompts = [sources[2][:2], sources[1][:35], sources[3][:41], sources[4][:3]]
+    alone = np.concatenate([model.next_log_probs([prompt]) for prompt in prompts])
+    assert decoder.log_probs() == pytest.approx(alone, abs=CLOSE)
+    decoder.select([])
+    assert decoder.log_probs().shape == (0, V)
+    decoder.extend([])
+    decoder.add([sources[0][:11]])
+    assert decoder.log_probs() == pytest.approx(model.next_log_probs([sources[0][:11]]), abs=CLOSE)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -206,7 +316,7 @@ def test_learns_a_tiny_corpus_by_heart(make: Make, make_store: Callable[..., Tok
     assert np.mean([-found[1:].mean() for found in scores]) < 0.1
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", DECODERS)
 def test_ids_of_no_token_are_refused(make: Make, name: str) -> None:
     """Compiled code reads wherever an id points, and a GPU does not come back from it."""
     model: Causal = make(name)[2]
@@ -216,4 +326,4 @@ def test_ids_of_no_token_are_refused(make: Make, name: str) -> None:
             with pytest.raises(LangueError, match=f"a token id is not one of 0 to {V - 1}"):
                 use([np.array(wrong)])
         with pytest.raises(LangueError, match="a token id is not one of"):
-            decoder.append(np.array(wrong[-1:]))
+            decoder.extend(np.array(wrong[-1:])[:, None])

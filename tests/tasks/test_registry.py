@@ -167,7 +167,7 @@ class Shares(Causal):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Any:
         return np.tile(self.table, (len(contexts), 1))
 
-    def decoder(self, prompts: Sequence[Ids]) -> Decoder:
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> Decoder:
         return SharesDecoder(self.table, len(prompts))
 
     def size(self) -> dict[str, int]:
@@ -181,13 +181,23 @@ class SharesDecoder(Decoder):
     def __init__(self, table: Any, rows: int) -> None:
         self.table, self.rows = table, rows
 
+    @property
+    def depth(self) -> None:
+        return None
+
     def log_probs(self) -> Any:
         return np.tile(self.table, (self.rows, 1))
 
-    def append(self, ids: Ids) -> None: ...
+    def extend(self, ids: Sequence[Ids] | Ids, *, every: bool = False) -> list[Any]:
+        return [np.tile(self.table, (len(some), 1)) for some in ids] if every else []
+
+    def truncate(self, counts: Sequence[int]) -> None: ...
 
     def select(self, rows: Sequence[int]) -> None:
         self.rows = len(rows)
+
+    def add(self, prompts: Sequence[Ids]) -> None:
+        self.rows += len(prompts)
 
 
 def by_counts(config: UnigramConfig, store: TokenStore) -> Shares:

@@ -102,7 +102,7 @@ def _decoder(model: Causal, texts: Sequence[Ids], alone: Sequence[Floats]) -> fl
     worst = 0.0
     for position in range(begin, min(len(ids), begin + 2 * POSITIONS)):
         worst = max(worst, _gap(decoder.log_probs()[0][ids[position]], scores[position]))
-        decoder.append(ids[position : position + 1])
+        decoder.extend([ids[position : position + 1]])
     return worst
 
 

@@ -117,7 +117,7 @@ def beam_search(
         if not alive or _settled(finished, alive, num_beams, max_tokens, length_penalty):
             break
         decoder.select(parents)
-        decoder.append(np.array([hypothesis.ids[-1] for hypothesis in alive]))
+        decoder.extend(np.array([hypothesis.ids[-1:] for hypothesis in alive]))
     return [*finished, *_best(alive, num_beams, length_penalty)][:num_beams]
 
 

@@ -91,7 +91,7 @@ class Writer:
             ids.append(token)
             state = well_formed.after(state, token)
             yield stream.push(token), count, ""
-            decoder.append(np.array([token], np.uint32))
+            decoder.extend(np.array([[token]]))
         # The first bytes of a character that the limit cut short are left out.
         yield "", self.sampling.max_tokens, "length"
 

@@ -80,7 +80,8 @@ def forward(
     """Forward messages, each summing to one, and their scales `(N,)`: p(token | those before).
 
     Args:
-        start: `(S, K)` or `(K,)` probabilities of first states, sequences in packed order.
+        start: `(S, K)` or `(K,)` probabilities of first states, sequences in packed order; or their
+            messages, as `advance` gives them.
         transition: `(K, K)` from, to; or `(K + 1, K, K)` from two before, from, to.
         local: `(N, K)` probability of what is observed, by state, in packed order.
 
@@ -95,7 +96,8 @@ def forward(
     for t, height in enumerate(heights):
         span = slice(begin, begin + height)
         if t == 0:
-            here = start_messages(local[span] * start, transition)
+            first = local[span, None] if start.ndim == 3 else local[span]
+            here = first * start if start.ndim == 3 else start_messages(first * start, transition)
         else:
             here = advance(before[:height], transition)
             here *= local[span] if transition.ndim == 2 else local[span, None]

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from langue.nn.cache import Past, extend
+from langue.nn.cache import Past
 from langue.nn.dropout import drop
 from langue.nn.fast.choices import use_explicit_attention
 from langue.nn.rope import Rope, rotate
@@ -56,7 +56,7 @@ class Attention(nn.Module):
         if rope is not None:
             q, k = rotate(q, rope), rotate(k, rope)
         if past is not None:
-            k, v = extend(past, self, k, v)
+            k, v = past.extend(self, k, v)
         y = attend(q, k, v, mask, self.dropout if self.training else 0.0)  # (B, H, T, D)
         return self.c_proj(y.transpose(1, 2).flatten(2))
 

@@ -13,15 +13,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from langue.base.arrays import Floats, Ids
+from langue.base.arrays import Ids
 from langue.base.checked import ArraySpec, damaged
 from langue.base.deprecated import warn_renamed
 from langue.base.errors import LangueError
 from langue.nn.attention import Mask, attend
-from langue.nn.cache import Past
+from langue.nn.cache import KeysValues, Past
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.weights import WEIGHTS, saved_tensor
 from langue.nn.windowed import Windowed
+from langue.nn.windowed_decoder import Piece, WindowedDecoder
 from langue.protocols import Seq2Seq, Vocabulary
 from langue.tokens.batch import Batch
 from langue.tokens.batches import Batches, WholeDocuments
@@ -42,12 +43,12 @@ class Cross(nn.Module):
         self, x: torch.Tensor, memory: torch.Tensor, mask: Mask, past: Past | None = None
     ) -> torch.Tensor:
         """`(B, T, C)` and memory `(B, S, C)` to `(B, T, C)`; `past` keeps what it makes of the memory."""
-        if past is not None and self in past:
-            k, v = past[self]
-        else:
-            k, v = map(self._heads, self.key_value(memory).chunk(2, -1))
-            if past is not None:
-                past[self] = k, v
+
+        def make() -> KeysValues:
+            k, v = self.key_value(memory).chunk(2, -1)
+            return self._heads(k), self._heads(v)
+
+        k, v = make() if past is None else past.once(self, make)
         y = attend(self._heads(self.query(x)), k, v, mask)  # (B, H, T, D)
         return self.project(y.transpose(1, 2).flatten(2))
 
@@ -130,8 +131,7 @@ class EncoderDecoder(Windowed, Seq2Seq):
         x = self(inputs, positions, documents)
         return linear_cross_entropy(x.flatten(0, 1), self.head, targets.flatten(), self.bias)
 
-    def decoder(self, prompts: Sequence[Ids]) -> "PartsDecoder":  # type: ignore[override]
-        self.vocabulary.check(*prompts)
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "PartsDecoder":
         return PartsDecoder(self, prompts)
 
 
@@ -143,59 +143,42 @@ def within(apart: torch.Tensor, documents: torch.Tensor | str) -> torch.Tensor:
     return apart & (documents[:, :, None] == documents[:, None, :])
 
 
-class PartsDecoder:
-    """Documents that grow: of each, the ids read, where the part at hand begins, the memory of the part
-    before, and keys and values of this one."""
+class PartsDecoder(WindowedDecoder):
+    """Documents that grow: the window of a row is the part at hand, beside the memory of the part before."""
+
+    model: EncoderDecoder
 
     def __init__(self, model: EncoderDecoder, prompts: Sequence[Ids]) -> None:
-        self.model = model
-        self.read = [[model.vocabulary.eos, *map(int, ids)] for ids in prompts]
-        self.start = [self._start(ids) for ids in self.read]
-        self.memory = [self._memory(*both) for both in zip(self.read, self.start, strict=True)]
-        self.past: list[Past] = [{} for _ in prompts]
-        self.last = [self._advance(row, start) for row, start in enumerate(self.start)]  # (C,) each
-
-    def _start(self, read: list[int]) -> int:
-        """The first position of the part that the next token stands in."""
-        last = len(read) - 1
-        if not len(self.model.separators):
-            return last - last % self.model.part
-        separators = set(self.model.separators.tolist())
-        return next((index for index, id in enumerate(read) if index and id in separators), 0)
-
-    @torch.inference_mode()
-    def _memory(self, read: list[int], start: int) -> torch.Tensor:
-        return self.model.memory(read, start)
-
-    @torch.inference_mode()
-    def _advance(self, row: int, first: int) -> torch.Tensor:
-        """Read the ids from a position of the current part on."""
-        device = self.model.device
-        ids = torch.tensor([self.read[row][first:]], device=device)
-        positions = torch.arange(ids.shape[1], device=device) + first - self.start[row]
-        mask: Mask = "causal" if ids.shape[1] > 1 else None
-        x = self.model.decode(ids, positions, mask, self.memory[row], None, self.past[row])
-        return x[0, -1]
-
-    def log_probs(self) -> Floats:
-        return self.model.distributions(self.last)
-
-    def append(self, ids: Ids) -> None:
-        self.model.vocabulary.check(ids)
-        for row, id in enumerate(ids):
-            read = self.read[row]
-            read.append(int(id))
-            if (start := self._start(read)) != self.start[row]:  # a new part, whose source is the last
-                self.start[row], self.past[row] = start, {}
-                self.memory[row] = self._memory(read, start)
-            self.last[row] = self._advance(row, len(read) - 1)
+        self.separators = set(model.separators.tolist())
+        self.memory: dict[int, int] = {}  # positions of the memory that stands in a slot
+        super().__init__(model, prompts)
 
     def select(self, rows: Sequence[int]) -> None:
-        self.read = [list(self.read[row]) for row in rows]
-        self.start = [self.start[row] for row in rows]
-        self.memory = [self.memory[row] for row in rows]
-        self.past = [dict(self.past[row]) for row in rows]
-        self.last = [self.last[row] for row in rows]
+        before = [self.memory.get(self.cache.slots[row], 0) for row in rows]
+        super().select(rows)
+        self.memory = dict(zip(self.cache.slots, before, strict=True))
+
+    def window_of(self, row: int, position: int) -> tuple[int, int]:
+        if not self.separators:
+            start = position - position % self.model.part
+            return start, start + self.model.part
+        ids = self.ids[row]
+        first = next((index for index, id in enumerate(ids) if index and id in self.separators), len(ids))
+        return (0, first) if position < first else (first, len(ids))
+
+    def forward(self, group: Sequence[Piece], ids: torch.Tensor) -> torch.Tensor:
+        memory = ids.new_empty(0)
+        if not group[0].begin:
+            memories = [self.model.memory(self.ids[piece.row], piece.start)[0] for piece in group]
+            self.memory.update((piece.slot, len(x)) for piece, x in zip(group, memories, strict=True))
+            memory = nn.utils.rnn.pad_sequence(memories, batch_first=True)
+        lengths = [self.memory[piece.slot] for piece in group]
+        past = self.past(group, ids.shape[1], max(lengths))
+        mask: Mask = None
+        if min(lengths) < max(lengths):
+            ends = torch.tensor(lengths, device=ids.device)
+            mask = (torch.arange(max(lengths), device=ids.device) < ends[:, None])[:, None, None]
+        return self.model.decode(ids, past.positions, past.mask, memory, mask, past)
 
 
 def separators_of(separator: str, vocabulary: Vocabulary) -> torch.Tensor:

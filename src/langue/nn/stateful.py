@@ -4,8 +4,9 @@ A document begins with `<eos>` before its first token, and in a state of zeros. 
 C width, V vocabulary; a state is `(layers, parts, B, C)`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from langue.base.arrays import Floats, Ids
+from langue.inference.decoding import StateDecoder
 from langue.nn.recurrent import Recurrent
 from langue.nn.scores import Rule, Scored
 from langue.nn.weights import save_tied_weights
@@ -38,8 +40,13 @@ class Stateful(nn.Module, Scored, RecurrentCausal, Trainable):
     def device(self) -> torch.device:
         return self.head.weight.device
 
-    def _read(self, inputs: Sequence[Ids]) -> Iterator[tuple[list[int], int, Tensor, Tensor]]:
+    def read(
+        self, inputs: Sequence[Ids], state: Tensor | None = None
+    ) -> Iterator[tuple[list[int], int, Tensor, Tensor]]:
         """Read sequences side by side, in pieces that end where the shortest still going does.
+
+        Args:
+            state: of each sequence; None: zeros.
 
         Yields:
             The sequences still going, longest first; where in them the piece begins; its hidden states
@@ -47,7 +54,7 @@ class Stateful(nn.Module, Scored, RecurrentCausal, Trainable):
         """
         order = sorted(range(len(inputs)), key=lambda index: -len(inputs[index]))
         rows, begin = order, 0
-        state = self.recurrent.start(len(rows))
+        state = self.recurrent.start(len(rows)) if state is None else state[:, :, order]
         while rows := [index for index in rows if len(inputs[index]) > begin]:
             end = min(len(inputs[rows[-1]]), begin + max(CHUNK_TOKENS // len(rows), 1))
             piece = np.stack([np.asarray(inputs[index][begin:end], np.int64) for index in rows])
@@ -60,7 +67,7 @@ class Stateful(nn.Module, Scored, RecurrentCausal, Trainable):
         self.vocabulary.check(*sequences)
         result = [np.empty((figures, len(ids)), np.float32) for ids in sequences]
         inputs = [np.r_[self.vocabulary.eos, ids[:-1]][: len(ids)] for ids in sequences]
-        for rows, begin, y, _ in self._read(inputs):
+        for rows, begin, y, _ in self.read(inputs):
             end = begin + y.shape[1]
             targets = np.stack([np.asarray(sequences[index][begin:end], np.int64) for index in rows])
             ids = torch.from_numpy(targets).to(self.device).flatten()
@@ -73,18 +80,8 @@ class Stateful(nn.Module, Scored, RecurrentCausal, Trainable):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
-    @torch.inference_mode()
-    def decoder(self, prompts: Sequence[Ids]) -> "StatefulDecoder":
-        self.vocabulary.check(*prompts)
-        state = self.recurrent.start(len(prompts))
-        hidden = state.new_zeros(len(prompts), self.head.in_features)
-        inputs = [np.r_[self.vocabulary.eos, ids] for ids in prompts]
-        for rows, begin, y, after in self._read(inputs):
-            ended = [row for row, index in enumerate(rows) if len(inputs[index]) == begin + y.shape[1]]
-            indices = [rows[row] for row in ended]
-            state[:, :, indices] = after[:, :, ended]
-            hidden[indices] = y[ended, -1]
-        return StatefulDecoder(self, state, hidden)
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "StatefulDecoder":
+        return StatefulDecoder(self, prompts, depth)
 
     def gradient_by_distance(self, runs: Ids) -> Floats:
         """Norms of ∂ -log p(last token) / ∂ x, by how many steps before it x was read; 0: just before.
@@ -110,26 +107,67 @@ class Stateful(nn.Module, Scored, RecurrentCausal, Trainable):
         save_tied_weights(self, folder)
 
 
-class StatefulDecoder:
-    """Sequences that grow: the state after each `(layers, parts, B, C)` and its last hidden `(B, C)`."""
+class States(NamedTuple):
+    """Of each row the state after what it read, and the hidden state that the head reads."""
 
-    def __init__(self, model: Stateful, state: Tensor, hidden: Tensor) -> None:
+    state: Tensor  # (layers, parts, B, C)
+    hidden: Tensor  # (B, C)
+
+
+class StatefulDecoder(StateDecoder[States]):
+    """Sequences that grow: the state after each."""
+
+    def __init__(self, model: Stateful, prompts: Sequence[Ids], depth: int) -> None:
         self.model = model
-        self.state = state
-        self.hidden = hidden
+        super().__init__(model.vocabulary, prompts, depth)
 
     @torch.inference_mode()
-    def log_probs(self) -> Floats:
-        scores: Floats = F.log_softmax(self.model.head(self.hidden), -1).cpu().numpy()
+    def start(self, rows: int) -> States:
+        state = self.model.recurrent.start(rows)
+        nothing = States(state, state.new_zeros(rows, self.model.head.in_features))
+        return self.read(nothing, [np.array([self.vocabulary.eos])] * rows)
+
+    def read(self, state: States, ids: Sequence[Ids]) -> States:
+        if ids and all(len(some) == 1 for some in ids):  # a step of generation
+            return self._step(state, np.array(ids, np.int64))
+        return self._read(state, ids, lambda row, begin, hidden: None)
+
+    def read_every(self, state: States, ids: Sequence[Ids]) -> tuple[States, list[Floats]]:
+        rows = [np.empty((len(some), self.vocabulary.size), np.float32) for some in ids]
+
+        def keep(row: int, begin: int, hidden: Tensor) -> None:
+            rows[row][begin : begin + len(hidden)] = self._log_softmax(hidden)
+
+        return self._read(state, ids, keep), list(rows)
+
+    @torch.inference_mode()
+    def _step(self, state: States, ids: Ids) -> States:
+        y, after = self.model(torch.from_numpy(ids).to(self.model.device), state.state)
+        return States(after, y[:, -1])
+
+    @torch.inference_mode()
+    def _read(self, state: States, ids: Sequence[Ids], use: Callable[[int, int, Tensor], None]) -> States:
+        """Read on; `use` is told of each row's hidden states `(T, C)`, from a position of its ids on."""
+        states, last = (part.clone() for part in state)
+        for rows, begin, y, after in self.model.read(ids, state.state):
+            for row, hidden in zip(rows, y, strict=True):
+                use(row, begin, hidden)
+            ended = [row for row, index in enumerate(rows) if len(ids[index]) == begin + y.shape[1]]
+            indices = [rows[row] for row in ended]
+            states[:, :, indices] = after[:, :, ended]
+            last[indices] = y[ended, -1]
+        return States(states, last)
+
+    def take(self, state: States, rows: list[int]) -> States:
+        return States(state.state[:, :, rows], state.hidden[rows])
+
+    def join(self, one: States, other: States) -> States:
+        return States(torch.cat([one.state, other.state], 2), torch.cat([one.hidden, other.hidden]))
+
+    def distributions(self, state: States) -> Floats:
+        return self._log_softmax(state.hidden)
+
+    @torch.inference_mode()
+    def _log_softmax(self, hidden: Tensor) -> Floats:
+        scores: Floats = F.log_softmax(self.model.head(hidden), -1).cpu().numpy()
         return scores
-
-    @torch.inference_mode()
-    def append(self, ids: Ids) -> None:
-        self.model.vocabulary.check(ids)
-        step = torch.from_numpy(np.asarray(ids, np.int64)[:, None]).to(self.model.device)  # (B, 1)
-        y, self.state = self.model(step, self.state)
-        self.hidden = y[:, -1]
-
-    def select(self, rows: Sequence[int]) -> None:
-        self.state = self.state[:, :, list(rows)]
-        self.hidden = self.hidden[list(rows)]

@@ -16,10 +16,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from langue.base.arrays import Floats, Ids
-from langue.nn.attention import Mask
-from langue.nn.cache import Past
 from langue.nn.scores import Rule, Scored
 from langue.nn.weights import save_weights
+from langue.nn.windowed_decoder import WindowedDecoder
 from langue.protocols import Causal, Trainable, Vocabulary
 
 CHUNK_POSITIONS = 1 << 13  # positions scored at a time: logits of 8,192 x 8,192 in float32 are 256 MB
@@ -51,11 +50,9 @@ class Windowed(nn.Module, Scored, Causal, Trainable):
         return hidden @ self.head.T
 
     @torch.inference_mode()
-    def distributions(self, last: Sequence[torch.Tensor]) -> Floats:
-        """log p of every token after hidden states of `(C,)` each: `(rows, V)`."""
-        if not last:
-            return np.empty((0, self.vocabulary.size), np.float32)
-        scores: Floats = F.log_softmax(self.logits(torch.stack(list(last))), -1).cpu().numpy()
+    def distributions(self, hidden: torch.Tensor) -> Floats:
+        """log p of every token after hidden states `(rows, C)`: `(rows, V)`."""
+        scores: Floats = F.log_softmax(self.logits(hidden), -1).cpu().numpy()
         return scores
 
     @property
@@ -82,8 +79,7 @@ class Windowed(nn.Module, Scored, Causal, Trainable):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
-    def decoder(self, prompts: Sequence[Ids]) -> "WindowedDecoder":
-        self.vocabulary.check(*prompts)
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> WindowedDecoder:
         return WindowedDecoder(self, prompts)
 
     def size(self) -> dict[str, int]:
@@ -126,44 +122,3 @@ class Windowed(nn.Module, Scored, Causal, Trainable):
         return torch.cat([rule(self.logits(part), target) for part, target in rows], 1).view(
             -1, *targets.shape
         )
-
-
-class WindowedDecoder:
-    """Sequences that grow: of each, the ids read, and the keys and values of those in its window."""
-
-    def __init__(self, model: Windowed, prompts: Sequence[Ids]) -> None:
-        self.model = model
-        self.read = [[model.vocabulary.eos, *map(int, ids)] for ids in prompts]
-        self.past: list[Past] = [{} for _ in prompts]
-        self.start = [0 for _ in prompts]
-        self.last = [self._advance(row) for row in range(len(prompts))]  # (C,) each
-
-    @torch.inference_mode()
-    def _advance(self, row: int) -> torch.Tensor:
-        """Read the last id of a row, or its window afresh where that has moved on."""
-        ids = self.read[row]
-        start = self.model.window_start(len(ids) - 1)
-        new = 1
-        mask: Mask = None  # the last sees all before it
-        if start != self.start[row] or not self.past[row]:
-            self.start[row], self.past[row] = start, {}
-            new, mask = len(ids) - start, "causal"
-        positions = torch.arange(len(ids) - start - new, len(ids) - start, device=self.model.device)
-        inputs = torch.tensor([ids[-new:]], device=self.model.device)
-        hidden: torch.Tensor = self.model(inputs, positions, mask, self.past[row])
-        return hidden[0, -1]
-
-    def log_probs(self) -> Floats:
-        return self.model.distributions(self.last)
-
-    def append(self, ids: Ids) -> None:
-        self.model.vocabulary.check(ids)
-        for row, id in enumerate(ids):
-            self.read[row].append(int(id))
-            self.last[row] = self._advance(row)
-
-    def select(self, rows: Sequence[int]) -> None:
-        self.read = [list(self.read[row]) for row in rows]
-        self.past = [dict(self.past[row]) for row in rows]
-        self.start = [self.start[row] for row in rows]
-        self.last = [self.last[row] for row in rows]

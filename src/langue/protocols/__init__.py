@@ -45,16 +45,47 @@ class Vocabulary(NamedTuple):
 
 @runtime_checkable
 class Decoder(Protocol):
-    """The state of `batch` sequences that grow a token at a time."""
+    """The state of `batch` sequences, its rows, that grow and shrink at their ends, come and go.
+
+    A row is what it would be alone: its distributions do not depend on which others stand beside it, nor on
+    how many tokens were read at a time, but for the arithmetic of the machine.
+    """
+
+    @property
+    def depth(self) -> int | None:
+        """Tokens that can be taken back from the end of a row; None: all that it has read."""
+        ...
 
     def log_probs(self) -> Floats:
         """Natural-log probabilities of every next token: `(batch, vocabulary.size)`."""
 
-    def append(self, ids: Ids) -> None:
-        """Extend each sequence by one token: ids `(batch,)`."""
+    def extend(self, ids: Sequence[Ids] | Ids, *, every: bool = False) -> list[Floats]:
+        """Read on in each row, in one pass where the model can.
+
+        Args:
+            ids: `(batch, k)`, or an array for each row, of any lengths, 0 among them.
+            every: asks for the distributions after each of these tokens, not after the last alone.
+
+        Returns:
+            Natural-log probabilities of every next token after each token read, `(k, vocabulary.size)` for
+            each row, of which the last is what `log_probs` says then; nothing where `every` is not asked.
+
+        Raises:
+            Mismatch: an id is of no token, and nothing was read.
+        """
+
+    def truncate(self, counts: Sequence[int]) -> None:
+        """Take back the last tokens of each row, so many of each, as if they had not been read.
+
+        Raises:
+            Mismatch: it read less, or that is further back than `depth`.
+        """
 
     def select(self, rows: Sequence[int]) -> None:
-        """Go on with these sequences, in this order; one that is named twice is two from now on."""
+        """Go on with these rows, in this order; one that is named twice is two from now on."""
+
+    def add(self, prompts: Sequence[Ids]) -> None:
+        """Take in more sequences, behind the rows there are: each a document that begins with its prompt."""
 
 
 class Saved(Protocol):
@@ -95,8 +126,12 @@ class Causal(Saved, Protocol):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         """Natural-log probabilities of every next token: `(len(contexts), vocabulary.size)`."""
 
-    def decoder(self, prompts: Sequence[Ids]) -> Decoder:
-        """The state after each prompt, ready for `log_probs` and `append`."""
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> Decoder:
+        """The state after each prompt, ready for `log_probs` and `extend`.
+
+        Args:
+            depth: tokens that `truncate` is to be able to take back from a row, at least.
+        """
 
 
 def entropy(log_probs: Floats) -> Floats:

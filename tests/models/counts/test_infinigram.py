@@ -59,7 +59,7 @@ def test_equals_searching_by_hand(
         assert np.exp(rows[place]) == pytest.approx(expected, abs=1e-6)
         assert np.exp(decoder.log_probs()[0]) == pytest.approx(expected, abs=1e-6)
         assert math.exp(scores[place]) == pytest.approx(expected[word], abs=1e-6)
-        decoder.append(np.array([word]))
+        decoder.extend(np.array([word])[:, None])
 
 
 def test_keeps_its_documents(make_store: Callable[..., TokenStore]) -> None:

@@ -52,7 +52,7 @@ def test_equals_counting_by_hand(
         assert np.exp(rows[place - 1]) == pytest.approx(expected, abs=1e-6)
         assert np.exp(decoder.log_probs()[0]) == pytest.approx(expected, abs=1e-6)
         assert math.exp(scores[place - 1]) == pytest.approx(expected[words[place]], abs=1e-6)
-        decoder.append(np.array([words[place]]))
+        decoder.extend(np.array([words[place]])[:, None])
 
 
 def test_what_never_followed_has_probability_zero(make_store: Callable[..., TokenStore]) -> None:

@@ -100,7 +100,7 @@ def test_sums_to_one_and_agrees_with_itself(
         row = decoder.log_probs()[0]
         assert np.exp(row.astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)
         assert row[word] == pytest.approx(score, abs=1e-5)
-        decoder.append(np.array([word]))
+        decoder.extend(np.array([word])[:, None])
 
 
 def many(make_store: Callable[..., TokenStore], *, vocabulary: int = 80, documents: int = 300) -> TokenStore:

@@ -94,7 +94,7 @@ def test_matches_are_those_of_the_decoder(small_models: dict[str, Path], small_s
         for index, id in enumerate(ids):
             assert matches[index] == decoder.match_lengths()[0]
             assert matches[index] == model.decoder([ids[:index]]).match_lengths()[0]
-            decoder.append(np.array([id]))
+            decoder.extend(np.array([id])[:, None])
 
 
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -119,7 +119,7 @@ def test_entropies_are_those_of_the_decoder(name: str, small_store: Path) -> Non
         decoder: Any = model.decoder([ids[:0]])
         for index, id in enumerate(ids):
             assert row[index] == pytest.approx(entropy(decoder.log_probs())[0], abs=1e-3)
-            decoder.append(np.array([id]))
+            decoder.extend(np.array([id])[:, None])
     assert model.log_probs_and_entropies([]) == ([], [])
 
 

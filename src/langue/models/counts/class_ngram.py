@@ -72,9 +72,9 @@ class ClassNGram(Causal):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
-    def decoder(self, prompts: Sequence[Ids]) -> "ClassNGramDecoder":
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "ClassNGramDecoder":
         self.vocabulary.check(*prompts)
-        inner = self.inner.decoder([self.classes.of[ids] for ids in prompts])
+        inner = self.inner.decoder([self.classes.of[ids] for ids in prompts], depth=depth)
         return ClassNGramDecoder(self.vocabulary, self.classes, inner)
 
     def size(self) -> dict[str, int]:
@@ -94,16 +94,33 @@ class ClassNGramDecoder:
         self.classes = classes
         self.inner = inner
 
-    def log_probs(self) -> Floats:
-        log_probs: Floats = self.inner.log_probs()[:, self.classes.of] + self.classes.log_share
-        return log_probs
+    @property
+    def depth(self) -> int | None:
+        return self.inner.depth
 
-    def append(self, ids: Ids) -> None:
-        self.vocabulary.check(ids)
-        self.inner.append(self.classes.of[ids])
+    def log_probs(self) -> Floats:
+        return self._of_words(self.inner.log_probs())
+
+    def extend(self, ids: Sequence[Ids] | Ids, *, every: bool = False) -> list[Floats]:
+        self.vocabulary.check(*ids)
+        return [
+            self._of_words(rows)
+            for rows in self.inner.extend([self.classes.of[some] for some in ids], every=every)
+        ]
+
+    def truncate(self, counts: Sequence[int]) -> None:
+        self.inner.truncate(counts)
 
     def select(self, rows: Sequence[int]) -> None:
         self.inner.select(rows)
+
+    def add(self, prompts: Sequence[Ids]) -> None:
+        self.vocabulary.check(*prompts)
+        self.inner.add([self.classes.of[ids] for ids in prompts])
+
+    def _of_words(self, of_classes: Floats) -> Floats:
+        log_probs: Floats = of_classes[:, self.classes.of] + self.classes.log_share
+        return log_probs
 
 
 def estimate(config: ClassNGramConfig, store: TokenStore) -> ClassNGram:

@@ -20,6 +20,7 @@ from langue.base.bounds import NonNegativeFloat
 from langue.base.checked import ArraySpec, check, damaged, once, read_array
 from langue.base.compiled import njit
 from langue.base.config import Config
+from langue.inference.decoding import StateDecoder
 from langue.models.counts.ngram.counts import stream_of
 from langue.models.counts.suffix_array import follow, is_suffix_array, locate, narrow, suffix_array
 from langue.models.family import Family
@@ -87,9 +88,8 @@ class InfiniGram(Causal):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
-    def decoder(self, prompts: Sequence[Ids]) -> "InfiniGramDecoder":
-        self.vocabulary.check(*prompts)
-        return InfiniGramDecoder(self, [self._text(ids) for ids in prompts])
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "InfiniGramDecoder":
+        return InfiniGramDecoder(self, prompts, depth)
 
     def documents(self) -> Iterator[Ids]:
         """The training text, a document after another, without its ends."""
@@ -108,33 +108,47 @@ class InfiniGram(Causal):
         return np.append(np.uint32(self.vocabulary.size), ids).astype(np.uint32)
 
 
-class InfiniGramDecoder:
+class Match(NamedTuple):
+    """The longest end of a text that stands in the corpus."""
+
+    text: Array
+    low: int  # of its range in the suffix array
+    high: int
+
+
+class InfiniGramDecoder(StateDecoder[list[Match]]):
     """The longest match that each text ends with, and its range in the suffix array."""
 
-    def __init__(self, model: InfiniGram, texts: list[Array]) -> None:
+    def __init__(self, model: InfiniGram, prompts: Sequence[Ids], depth: int) -> None:
         self.model = model
-        self.states = [_read(model.stream, model.suffixes, text) for text in texts]
-        self.texts = [text[state[0] :] for text, state in zip(texts, self.states, strict=True)]
+        super().__init__(model.vocabulary, prompts, depth)
 
-    def log_probs(self) -> Floats:
+    def start(self, rows: int) -> list[Match]:
+        nothing = Match(np.empty(0, np.uint32), 0, len(self.model.suffixes))
+        return [self._match(nothing, np.array([self.vocabulary.size])) for _ in range(rows)]
+
+    def read(self, state: list[Match], ids: Sequence[Ids]) -> list[Match]:
+        return [self._match(match, some) for match, some in zip(state, ids, strict=True)]
+
+    def take(self, state: list[Match], rows: list[int]) -> list[Match]:
+        return [state[row] for row in rows]
+
+    def join(self, one: list[Match], other: list[Match]) -> list[Match]:
+        return one + other
+
+    def distributions(self, state: list[Match]) -> Floats:
         model = self.model
-        rows = np.empty((len(self.texts), model.vocabulary.size), np.float32)
-        for text, (_, low, high), row in zip(self.texts, self.states, rows, strict=True):
-            _distribution(model.stream, model.suffixes, model.config.alpha, text, low, high, row)
+        rows = np.empty((len(state), model.vocabulary.size), np.float32)
+        for match, row in zip(state, rows, strict=True):
+            _distribution(model.stream, model.suffixes, model.config.alpha, *match, row)
         return rows
 
-    def append(self, ids: Ids) -> None:
-        self.model.vocabulary.check(ids)
-        stream, suffixes = self.model.stream, self.model.suffixes
-        for index, id in enumerate(ids):
-            text = np.append(self.texts[index], np.uint32(id)).astype(np.uint32)
-            _, low, high = self.states[index]
-            self.states[index] = follow(stream, suffixes, text, 0, len(text) - 1, low, high)
-            self.texts[index] = text[self.states[index][0] :]
-
-    def select(self, rows: Sequence[int]) -> None:
-        self.states = [self.states[row] for row in rows]
-        self.texts = [self.texts[row] for row in rows]
+    def _match(self, match: Match, ids: Ids) -> Match:
+        text = np.append(match.text, ids).astype(np.uint32)
+        begin, low, high = _read(
+            self.model.stream, self.model.suffixes, text, len(match.text), match.low, match.high
+        )
+        return Match(text[begin:], low, high)
 
 
 def estimate(config: InfiniGramConfig, store: TokenStore) -> InfiniGram:
@@ -152,10 +166,10 @@ def load(folder: Path, config: InfiniGramConfig, vocabulary: Vocabulary) -> Infi
 
 
 @njit
-def _read(stream, suffixes, text):
-    """The begin and the range of the longest match that ends a text."""
-    begin, low, high = np.int64(0), np.int64(0), np.int64(len(suffixes))
-    for t in range(len(text)):
+def _read(stream, suffixes, text, matched, low, high):
+    """The begin and the range of the longest match that ends a text, of which so much matches that range."""
+    begin, low, high = np.int64(0), np.int64(low), np.int64(high)
+    for t in range(matched, len(text)):
         begin, low, high = follow(stream, suffixes, text, begin, t, low, high)
     return begin, low, high
 

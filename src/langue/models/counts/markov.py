@@ -19,6 +19,7 @@ from langue.base.bounds import NonNegativeFloat
 from langue.base.checked import ArraySpec, check, damaged, once, read_array, rises_within
 from langue.base.compiled import njit
 from langue.base.config import Config
+from langue.inference.decoding import StateDecoder
 from langue.models.counts.ngram.counts import count, stream_of
 from langue.models.family import Family
 from langue.protocols import Causal, Vocabulary
@@ -94,9 +95,8 @@ class Markov(Causal):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
-    def decoder(self, prompts: Sequence[Ids]) -> "MarkovDecoder":
-        self.vocabulary.check(*prompts)
-        return MarkovDecoder(self, [[self.vocabulary.size, *map(int, ids)] for ids in prompts])
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "MarkovDecoder":
+        return MarkovDecoder(self, prompts, depth)
 
     def size(self) -> dict[str, int]:
         return {"ngrams": len(self.chain.word)}
@@ -106,26 +106,31 @@ class Markov(Causal):
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
 
-class MarkovDecoder:
+class MarkovDecoder(StateDecoder[list[list[int]]]):
     """The last tokens of each sequence, `<s>` at its beginning, as many as the order reaches."""
 
-    def __init__(self, model: Markov, texts: list[list[int]]) -> None:
+    def __init__(self, model: Markov, prompts: Sequence[Ids], depth: int) -> None:
         self.model = model
-        self.texts = [self._cut(text) for text in texts]
+        super().__init__(model.vocabulary, prompts, depth)
 
-    def log_probs(self) -> Floats:
+    def start(self, rows: int) -> list[list[int]]:
+        return [self._cut([self.vocabulary.size]) for _ in range(rows)]
+
+    def read(self, state: list[list[int]], ids: Sequence[Ids]) -> list[list[int]]:
+        return [self._cut([*text, *map(int, some)]) for text, some in zip(state, ids, strict=True)]
+
+    def take(self, state: list[list[int]], rows: list[int]) -> list[list[int]]:
+        return [state[row] for row in rows]
+
+    def join(self, one: list[list[int]], other: list[list[int]]) -> list[list[int]]:
+        return one + other
+
+    def distributions(self, state: list[list[int]]) -> Floats:
         model = self.model
-        rows = np.empty((len(self.texts), model.vocabulary.size), np.float32)
-        for text, row in zip(self.texts, rows, strict=True):
+        rows = np.empty((len(state), model.vocabulary.size), np.float32)
+        for text, row in zip(state, rows, strict=True):
             _distribution(*model.chain, model.config.alpha, np.array(text, np.uint32), row)
         return rows
-
-    def append(self, ids: Ids) -> None:
-        self.model.vocabulary.check(ids)
-        self.texts = [self._cut([*text, int(id)]) for text, id in zip(self.texts, ids, strict=True)]
-
-    def select(self, rows: Sequence[int]) -> None:
-        self.texts = [self.texts[row] for row in rows]
 
     def _cut(self, text: list[int]) -> list[int]:
         return text[max(0, len(text) - self.model.config.order) :]

@@ -98,10 +98,10 @@ class Mixture(Causal):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
-    def decoder(self, prompts: Sequence[Ids]) -> "MixtureDecoder":
-        decoders = [model.decoder(prompts) for model in self.models]
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "MixtureDecoder":
+        decoders = [model.decoder(prompts, depth=depth) for model in self.models]
         sure = [isinstance(model, WithEntropies) for model in self.models]
-        return MixtureDecoder(decoders, sure, self.weights)
+        return MixtureDecoder(self.vocabulary, decoders, sure, self.weights)
 
     def size(self) -> dict[str, int]:
         return {"models": len(self.parts)}
@@ -117,29 +117,77 @@ class Mixture(Causal):
 class MixtureDecoder:
     """A decoder of each part, fed the same tokens."""
 
-    def __init__(self, decoders: list[Decoder], sure: list[bool], weights: Weights) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, decoders: list[Decoder], sure: list[bool], weights: Weights
+    ) -> None:
+        self.vocabulary = vocabulary
         self.decoders = decoders
         self.sure = sure  # of which parts the entropy counts
         self.weights = weights
 
-    def log_probs(self) -> Floats:
-        logs = np.stack([decoder.log_probs() for decoder in self.decoders])  # (parts, batch, V)
-        lengths, entropies = [], []
-        for decoder, rows, sure in zip(self.decoders, logs, self.sure, strict=True):
-            if isinstance(decoder, MatchingDecoder):
-                lengths.append(decoder.match_lengths())
-            if sure:
-                entropies.append(entropy(rows))
-        batch = logs.shape[1]
-        return mixed(logs, self.weights.at(longest(lengths, batch), mean(entropies, batch))[:, :, None])
+    @property
+    def depth(self) -> int | None:
+        return min((decoder.depth for decoder in self.decoders if decoder.depth is not None), default=None)
 
-    def append(self, ids: Ids) -> None:
+    def log_probs(self) -> Floats:
+        lengths = [
+            decoder.match_lengths() for decoder in self.decoders if isinstance(decoder, MatchingDecoder)
+        ]
+        return self._mixed([decoder.log_probs() for decoder in self.decoders], lengths)
+
+    def extend(self, ids: Sequence[Ids] | Ids, *, every: bool = False) -> list[Floats]:
+        self.vocabulary.check(*ids)  # before a part has read them
+        if not every:
+            for decoder in self.decoders:
+                decoder.extend(ids)
+            return []
+        if not len(ids):
+            return []
+        logs, lengths = [], []
         for decoder in self.decoders:
-            decoder.append(ids)
+            if isinstance(decoder, MatchingDecoder):
+                rows, matches = self._read_every(decoder, ids)
+                lengths.append(np.concatenate(matches))
+            else:
+                rows = decoder.extend(ids, every=True)
+            logs.append(np.concatenate(rows))
+        return np.split(self._mixed(logs, lengths), np.cumsum([len(some) for some in ids])[:-1])
+
+    def truncate(self, counts: Sequence[int]) -> None:
+        if self.depth is not None and any(count > self.depth for count in counts):
+            raise Mismatch(f"{max(counts)} tokens are to be taken back, but {self.depth} at most can be")
+        for decoder in self.decoders:
+            decoder.truncate(counts)
 
     def select(self, rows: Sequence[int]) -> None:
         for decoder in self.decoders:
             decoder.select(rows)
+
+    def add(self, prompts: Sequence[Ids]) -> None:
+        self.vocabulary.check(*prompts)
+        for decoder in self.decoders:
+            decoder.add(prompts)
+
+    def _read_every(
+        self, decoder: MatchingDecoder, ids: Sequence[Ids] | Ids
+    ) -> tuple[list[Floats], list[Array]]:
+        """The distributions after each token of each row, and the matches that they are predicted from."""
+        logs = [np.empty((len(some), self.vocabulary.size), np.float32) for some in ids]
+        lengths = [np.empty(len(some), np.int64) for some in ids]
+        for t in range(max(map(len, ids))):
+            decoder.extend([some[t : t + 1] for some in ids])
+            both = zip(decoder.log_probs(), decoder.match_lengths(), strict=True)
+            for index, (row, length) in enumerate(both):
+                if t < len(ids[index]):
+                    logs[index][t], lengths[index][t] = row, length
+        return logs, lengths
+
+    def _mixed(self, log_probs: Sequence[Floats], lengths: Sequence[Array]) -> Floats:
+        """Of rows of distributions `(rows, V)` of each part, and the matches `(rows,)` of some."""
+        logs = np.stack(log_probs)  # (parts, rows, V)
+        rows = logs.shape[1]
+        entropies = [entropy(row) for row, sure in zip(logs, self.sure, strict=True) if sure]
+        return mixed(logs, self.weights.at(longest(lengths, rows), mean(entropies, rows))[:, :, None])
 
 
 def mixed(log_probs: Floats, weights: Float64Array) -> Floats:

@@ -19,6 +19,7 @@ from torch import nn
 
 from langue.base.arrays import Floats, Ids, Int64Array
 from langue.base.seeds import derive
+from langue.inference.decoding import ContextDecoder
 from langue.models.family import Family
 from langue.models.networks.config import NPLMConfig
 from langue.nn.cross_entropy import linear_cross_entropy
@@ -111,10 +112,8 @@ class NPLM(nn.Module, Scored, Causal, Trainable):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
-    def decoder(self, prompts: Sequence[Ids]) -> "NPLMDecoder":
-        self.vocabulary.check(*prompts)
-        last = [contexts_of(ids, self.order, self.vocabulary.eos)[-1] for ids in prompts]
-        return NPLMDecoder(self, np.array(last, np.int64).reshape(len(prompts), self.order - 1))
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "NPLMDecoder":
+        return NPLMDecoder(self, prompts, depth)
 
     def size(self) -> dict[str, int]:
         return {"parameters": sum(parameter.numel() for parameter in self.parameters())}
@@ -123,22 +122,15 @@ class NPLM(nn.Module, Scored, Causal, Trainable):
         save_weights(self, folder)
 
 
-class NPLMDecoder:
-    """The last n - 1 tokens of each sequence: `before` `(B, n - 1)`."""
+class NPLMDecoder(ContextDecoder):
+    """The last n - 1 tokens of each sequence."""
 
-    def __init__(self, model: NPLM, before: Int64Array) -> None:
+    def __init__(self, model: NPLM, prompts: Sequence[Ids], depth: int) -> None:
         self.model = model
-        self.before = before
+        super().__init__(model.vocabulary, model.order, prompts, depth)
 
-    def log_probs(self) -> Floats:
-        return self.model.distributions(self.before)
-
-    def append(self, ids: Ids) -> None:
-        self.model.vocabulary.check(ids)
-        self.before = np.c_[self.before[:, 1:], np.asarray(ids, np.int64)]
-
-    def select(self, rows: Sequence[int]) -> None:
-        self.before = self.before[list(rows)]
+    def distributions(self, state: Int64Array) -> Floats:
+        return self.model.distributions(state)
 
 
 def build(config: NPLMConfig, vocabulary: Vocabulary, seed: int) -> NPLM:

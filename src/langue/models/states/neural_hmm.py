@@ -194,8 +194,8 @@ class NeuralHMM(nn.Module, Causal, Trainable):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.made.next_log_probs(contexts)
 
-    def decoder(self, prompts: Sequence[Ids]) -> ClusteredDecoder:
-        return self.made.decoder(prompts)
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> ClusteredDecoder:
+        return self.made.decoder(prompts, depth=depth)
 
     def states(self, sequences: Sequence[Ids]) -> list[StatePath]:
         return self.made.states(sequences)

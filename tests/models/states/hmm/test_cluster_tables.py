@@ -130,7 +130,7 @@ def test_reading_in_pieces_is_reading_at_once(monkeypatch: pytest.MonkeyPatch) -
         assert one == pytest.approx(other, abs=1e-5)
     decoder = model.decoder([ids[:2] for ids in texts])
     decoder.select([2, 0])
-    decoder.append(np.array([texts[2][2], texts[0][2]]))
+    decoder.extend(np.array([texts[2][2], texts[0][2]])[:, None])
     assert decoder.log_probs() == pytest.approx(model.next_log_probs([texts[2][:3], texts[0][:3]]), abs=1e-5)
 
 

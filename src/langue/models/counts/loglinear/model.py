@@ -11,6 +11,7 @@ import numpy as np
 from langue.base.arrays import Floats, Ids, Int64Array
 from langue.base.checked import once, read_array
 from langue.base.compiled import njit
+from langue.inference.decoding import ContextDecoder
 from langue.models.counts.loglinear.features import Weights, count_of, hashes
 from langue.protocols import Causal, Vocabulary
 from langue.tokens.contexts import contexts_of
@@ -43,10 +44,8 @@ class LogLinear(Causal):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
-    def decoder(self, prompts: Sequence[Ids]) -> "LogLinearDecoder":
-        self.vocabulary.check(*prompts)
-        last = [contexts_of(ids, self.order, self.vocabulary.eos)[-1] for ids in prompts]
-        return LogLinearDecoder(self, np.array(last, np.int64).reshape(len(prompts), self.order - 1))
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "LogLinearDecoder":
+        return LogLinearDecoder(self, prompts, depth)
 
     def size(self) -> dict[str, int]:
         used = np.count_nonzero(self.weights.weight)
@@ -69,28 +68,21 @@ class LogLinear(Causal):
         return cls(vocabulary, order, skips, weights)
 
 
-class LogLinearDecoder:
-    """The last order - 1 tokens of each sequence: `before` `(batch, order - 1)`."""
+class LogLinearDecoder(ContextDecoder):
+    """The last order - 1 tokens of each sequence."""
 
-    def __init__(self, model: LogLinear, before: Int64Array) -> None:
+    def __init__(self, model: LogLinear, prompts: Sequence[Ids], depth: int) -> None:
         self.model = model
-        self.before = before
+        super().__init__(model.vocabulary, model.order, prompts, depth)
 
-    def log_probs(self) -> Floats:
+    def distributions(self, state: Int64Array) -> Floats:
         model = self.model
-        log_probs = np.empty((len(self.before), model.vocabulary.size), np.float32)
-        for before, row in zip(self.before, log_probs, strict=True):
+        log_probs = np.empty((len(state), model.vocabulary.size), np.float32)
+        for before, row in zip(state, log_probs, strict=True):
             scores = np.array(model.weights.bias, np.float64)
             _add_rows(model.weights, rows_of(model.weights, model.features, before), scores)
             row[:] = scores - np.logaddexp.reduce(scores)
         return log_probs
-
-    def append(self, ids: Ids) -> None:
-        self.model.vocabulary.check(ids)
-        self.before = np.c_[self.before[:, 1:], np.asarray(ids, np.int64)]
-
-    def select(self, rows: Sequence[int]) -> None:
-        self.before = self.before[list(rows)]
 
 
 @njit

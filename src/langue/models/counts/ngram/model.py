@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from langue.base.arrays import Array, Floats, Ids
+from langue.base.arrays import Array, Floats, Ids, Int64Array
 from langue.base.errors import Mismatch
+from langue.inference.decoding import StateDecoder
 from langue.models.counts.ngram.score import distribution, score, score_marks, step
 from langue.models.counts.ngram.tables import Tables
 from langue.protocols import Causal, Vocabulary
@@ -52,20 +54,25 @@ class NGram(Causal):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
-    def decoder(self, prompts: Sequence[Ids]) -> "NGramDecoder":
-        both = [self._read(ids) for ids in prompts]
-        return NGramDecoder(self, np.array([state for state, _ in both], np.int64), [n for _, n in both])
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "NGramDecoder":
+        return NGramDecoder(self, prompts, depth)
 
     def state(self, ids: Ids, *, begin: bool = True) -> int:
         """The state after some tokens, at the beginning of a document or (not `begin`) anywhere."""
-        return self._read(ids, begin=begin)[0]
+        before = States(np.array([self.begin if begin else -1]), np.ones(1, np.int64))
+        return int(self.read(before, [np.asarray(ids)]).nodes[0])
 
-    def _read(self, ids: Ids, *, begin: bool = True) -> tuple[int, int]:
-        """The state after some tokens, and the length of the last n-gram that was found."""
-        state, length = np.array([self.begin if begin and len(ids) < self.reach else -1]), 1
-        for id in np.asarray(ids)[max(0, len(ids) - self.reach) :]:
-            state, _, (length,) = self.advance(state, np.array([id]))
-        return int(state[0]), int(length)
+    def read(self, states: "States", ids: Sequence[Ids]) -> "States":
+        """Read on, in each row any number of tokens; only the last `reach` of them make a difference."""
+        nodes, lengths = states.nodes.copy(), states.lengths.copy()
+        counts = np.array([len(some) for some in ids], np.int64)
+        nodes[(counts >= self.reach) & (counts > 0)] = -1
+        last = [np.asarray(some)[max(0, len(some) - self.reach) :] for some in ids]
+        for t in range(min(int(counts.max(initial=0)), self.reach)):
+            rows = np.flatnonzero(np.minimum(counts, self.reach) > t)
+            words = np.array([last[row][t] for row in rows])
+            nodes[rows], _, lengths[rows] = self.advance(nodes[rows], words)
+        return States(nodes, lengths)
 
     def advance(self, states: Array, ids: Ids) -> tuple[Array, Floats, Array]:
         """Read one token in each state: for generation, and for rescoring lists that share beginnings.
@@ -105,26 +112,42 @@ class NGram(Causal):
         self.tables.save(folder)
 
 
-class NGramDecoder:
-    """One state for each sequence, `states` `(batch,)`, and the length of its last n-gram, `lengths`."""
+class States(NamedTuple):
+    """What an n-gram model remembers of each row."""
 
-    def __init__(self, model: NGram, states: Array, lengths: Sequence[int]) -> None:
+    nodes: Array  # (B,) contexts, or -1
+    lengths: Int64Array  # (B,) of the last n-gram that was found
+
+
+class NGramDecoder(StateDecoder[States]):
+    """One context for each sequence, and the length of its last n-gram."""
+
+    def __init__(self, model: NGram, prompts: Sequence[Ids], depth: int) -> None:
         self.model = model
-        self.states = states
-        self.lengths = np.array(lengths, np.int64)
+        super().__init__(model.vocabulary, prompts, depth)
 
-    def log_probs(self) -> Floats:
-        rows = np.empty((len(self.states), self.model.vocabulary.size), np.float32)
-        self.model._check_states(np.asarray(self.states))
-        for state, row in zip(self.states, rows, strict=True):
-            distribution(self.model.tables, int(state), row)
+    def check(self, *ids: Ids) -> None:
+        for some in ids:
+            self.model._check(np.asarray(some))
+
+    def start(self, rows: int) -> States:
+        return States(np.full(rows, self.model.begin, np.int64), np.ones(rows, np.int64))
+
+    def read(self, state: States, ids: Sequence[Ids]) -> States:
+        return self.model.read(state, ids)
+
+    def take(self, state: States, rows: list[int]) -> States:
+        return States(*(part[rows] for part in state))
+
+    def join(self, one: States, other: States) -> States:
+        return States(*map(np.concatenate, zip(one, other, strict=True)))
+
+    def distributions(self, state: States) -> Floats:
+        rows = np.empty((len(state.nodes), self.model.vocabulary.size), np.float32)
+        self.model._check_states(state.nodes)
+        for node, row in zip(state.nodes, rows, strict=True):
+            distribution(self.model.tables, int(node), row)
         return rows
 
-    def append(self, ids: Ids) -> None:
-        self.states, _, self.lengths = self.model.advance(self.states, ids)
-
     def match_lengths(self) -> Array:
-        return np.minimum(self.lengths, self.model.longest_match).astype(np.int64)
-
-    def select(self, rows: Sequence[int]) -> None:
-        self.states, self.lengths = self.states[list(rows)], self.lengths[list(rows)]
+        return np.minimum(self.state.lengths, self.model.longest_match)

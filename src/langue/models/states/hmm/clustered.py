@@ -9,6 +9,7 @@ from langue.base.arrays import Array, Floats, Ids
 from langue.base.errors import LangueError
 from langue.base.groups import group_by_size
 from langue.inference.chain import offsets_of
+from langue.inference.decoding import StateDecoder
 from langue.models.states.hmm.cluster_tables import (
     Layout,
     Messages,
@@ -87,8 +88,8 @@ class ClusteredHMM:
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
-    def decoder(self, prompts: Sequence[Ids]) -> "ClusteredDecoder":
-        return ClusteredDecoder(self, self.read(prompts, Messages.none(len(prompts), self.S))[1])
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "ClusteredDecoder":
+        return ClusteredDecoder(self, prompts, depth)
 
     @torch.inference_mode()
     def following(self, messages: Messages) -> torch.Tensor:
@@ -144,23 +145,29 @@ class ClusteredHMM:
         return HMM(self.vocabulary, Parameters(first, middle, transition, emission.view(V, K)))
 
 
-class ClusteredDecoder:
+class ClusteredDecoder(StateDecoder[Messages]):
     """Sequences that grow: their last cluster, and what is known of the state within it."""
 
-    def __init__(self, model: ClusteredHMM, messages: Messages) -> None:
+    def __init__(self, model: ClusteredHMM, prompts: Sequence[Ids], depth: int) -> None:
         self.model = model
-        self.messages = messages
+        super().__init__(model.vocabulary, prompts, depth)
 
-    def log_probs(self) -> Floats:
-        states = self.model.following(self.messages).double()  # (M, B, S)
+    def start(self, rows: int) -> Messages:
+        return Messages.none(rows, self.model.S)
+
+    def read(self, state: Messages, ids: Sequence[Ids]) -> Messages:
+        return self.model.read(ids, state)[1]
+
+    def take(self, state: Messages, rows: list[int]) -> Messages:
+        return Messages(*(part[rows] for part in state))
+
+    def join(self, one: Messages, other: Messages) -> Messages:
+        return Messages(*map(np.concatenate, zip(one, other, strict=True)))
+
+    def distributions(self, state: Messages) -> Floats:
+        states = self.model.following(state).double()  # (M, B, S)
         log_probs = np.empty((states.shape[1], self.model.vocabulary.size), np.float32)
         for members, here in zip(self.model.members, states, strict=True):
             emission = self.model.tables.emission[members].double().exp()  # (members, S)
             log_probs[:, members] = (here @ emission.T).log().numpy()
         return log_probs
-
-    def append(self, ids: Ids) -> None:
-        _, self.messages = self.model.read(list(np.asarray(ids)[:, None]), self.messages)
-
-    def select(self, rows: Sequence[int]) -> None:
-        self.messages = Messages(*(part[list(rows)] for part in self.messages))

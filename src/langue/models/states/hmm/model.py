@@ -12,6 +12,7 @@ from langue.base.arrays import Float64Array, Floats, Ids, Int32Array
 from langue.base.groups import group_by_size
 from langue.inference.batched import Packed, advance, forward, map_products, pack, start_messages
 from langue.inference.chain import Chain, offsets_of
+from langue.inference.decoding import StateDecoder
 from langue.inference.maxproduct import viterbi
 from langue.inference.second_order import Chain2, posteriors2, viterbi2
 from langue.inference.sumproduct import posteriors
@@ -65,18 +66,20 @@ class HMM(Causal):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "HMMDecoder":
+        return HMMDecoder(self, prompts, depth)
+
     @torch.inference_mode()
-    def decoder(self, prompts: Sequence[Ids]) -> "HMMDecoder":
-        self.vocabulary.check(*prompts)
-        start, _, transition, _ = self.parameters
-        states = start_messages(start.repeat(len(prompts), 1), transition)
-        for group in self._groups(prompts):
-            _, packed, alpha = self._forward([prompts[index] for index in group])
+    def read(self, states: torch.Tensor, ids: Sequence[Ids]) -> torch.Tensor:
+        """What is known of the next state of each row, after some tokens more: `HMMDecoder.start`'s."""
+        after = states.clone()
+        for group in self._groups(ids):
+            _, packed, alpha = self._forward([ids[index] for index in group], states[group])
             natural = torch.empty_like(alpha)
             natural[packed.positions] = alpha
-            ends = torch.from_numpy(np.cumsum([len(prompts[index]) for index in group]) - 1)
-            states[group] = advance(natural[ends], transition)
-        return HMMDecoder(self, states)
+            ends = torch.from_numpy(np.cumsum([len(ids[index]) for index in group]) - 1)
+            after[group] = advance(natural[ends], self.parameters.transition)
+        return after
 
     def states(self, sequences: Sequence[Ids]) -> list[StatePath]:
         """The likeliest states behind each sequence, and the probability of each state at each token."""
@@ -102,11 +105,14 @@ class HMM(Causal):
         some.sort(key=lambda index: len(sequences[index]))
         return list(group_by_size(some, lambda index: len(sequences[index]) * width, CHUNK_MESSAGES))
 
-    def _forward(self, sequences: Sequence[Ids]) -> tuple[torch.Tensor, Packed, torch.Tensor]:
+    def _forward(
+        self, sequences: Sequence[Ids], states: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, Packed, torch.Tensor]:
         packed = pack([len(ids) for ids in sequences])
         tokens = torch.from_numpy(np.concatenate([np.asarray(ids, np.int64) for ids in sequences]))
         local = self.parameters.emission[tokens[packed.positions]]
-        alpha, scale = forward(self.parameters.start, self.parameters.transition, local, packed.heights)
+        start = self.parameters.start if states is None else states[packed.order]
+        alpha, scale = forward(start, self.parameters.transition, local, packed.heights)
         return scale, packed, alpha
 
     def size(self) -> dict[str, int]:
@@ -138,24 +144,27 @@ def _second(transition: Float64Array, start: Float64Array) -> Chain2:
     return Chain2(scores, np.zeros((K + 1, K)))
 
 
-class HMMDecoder:
+class HMMDecoder(StateDecoder[torch.Tensor]):
     """For each sequence what is known of its next state: `(batch, K)`, or, of pairs, `(batch, K + 1, K)`."""
 
-    def __init__(self, model: HMM, states: torch.Tensor) -> None:
+    def __init__(self, model: HMM, prompts: Sequence[Ids], depth: int) -> None:
         self.model = model
-        self.states = states
+        super().__init__(model.vocabulary, prompts, depth)
 
-    def log_probs(self) -> Floats:
-        states = self.states if self.states.ndim == 2 else self.states.sum(1)
+    def start(self, rows: int) -> torch.Tensor:
+        start, _, transition, _ = self.model.parameters
+        return start_messages(start.repeat(rows, 1), transition)
+
+    def read(self, state: torch.Tensor, ids: Sequence[Ids]) -> torch.Tensor:
+        return self.model.read(state, ids)
+
+    def take(self, state: torch.Tensor, rows: list[int]) -> torch.Tensor:
+        return state[rows]
+
+    def join(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        return torch.cat([one, other])
+
+    def distributions(self, state: torch.Tensor) -> Floats:
+        states = state if state.ndim == 2 else state.sum(1)
         scores: Floats = (states @ self.model.parameters.emission.T).log().float().numpy()
         return scores
-
-    def append(self, ids: Ids) -> None:
-        self.model.vocabulary.check(ids)
-        local = self.model.parameters.emission[torch.from_numpy(np.asarray(ids, np.int64))]
-        here = self.states * (local if self.states.ndim == 2 else local[:, None])
-        here /= here.flatten(1).sum(1).view(-1, *[1] * (here.ndim - 1))
-        self.states = advance(here, self.model.parameters.transition)
-
-    def select(self, rows: Sequence[int]) -> None:
-        self.states = self.states[list(rows)]
