@@ -9,6 +9,7 @@ to None, every document is read whole.
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -16,10 +17,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from langue.base.arrays import Floats, Ids
+from langue.nn.fast.choices import use_compiled_step
 from langue.nn.scores import Rule, Scored
 from langue.nn.weights import save_weights
-from langue.nn.windowed_decoder import WindowedDecoder
+from langue.nn.windowed_decoder import WindowedDecoder, WindowRows
 from langue.protocols import Causal, Trainable, Vocabulary
+
+if TYPE_CHECKING:
+    from langue.nn.compiled.plan import Plan
 
 CHUNK_POSITIONS = 1 << 13  # positions scored at a time: logits of 8,192 x 8,192 in float32 are 256 MB
 CHUNK_ROWS = 1024  # of logits at a time
@@ -31,7 +36,13 @@ class Windowed(nn.Module, Scored, Causal, Trainable):
     forward(ids, positions, mask, past): hidden states `(B, T, C)` of ids `(B, T)`; positions `(T,)`
         or `(B, T)` count from the beginning of the window or document
     head: the matrix `(V, C)` that makes logits of hidden states
+
+    Attributes:
+        quantize: "int8" where text is read by products of int8 (`nn/compiled`).
     """
+
+    has_plan = False  # whether the compiled step can read it
+    quantize: Literal["int8"] | None = None
 
     def __init__(self, vocabulary: Vocabulary, window: int) -> None:
         super().__init__()
@@ -79,7 +90,15 @@ class Windowed(nn.Module, Scored, Causal, Trainable):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
-    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> WindowedDecoder:
+    def plan(self) -> "Plan":
+        """How the compiled step reads the network, of a family that `has_plan`."""
+        raise NotImplementedError
+
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> WindowRows:
+        if self.has_plan and use_compiled_step(self):
+            from langue.nn.compiled.decoder import compiled_decoder  # numba takes long to import
+
+            return compiled_decoder(self, prompts)
         return WindowedDecoder(self, prompts)
 
     def size(self) -> dict[str, int]:

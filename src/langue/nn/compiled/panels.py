@@ -1,7 +1,7 @@
 """Products of a matrix and a few vectors, float32 or W8A8, by instructions on vectors.
 
-A matrix is laid out in panels of 8 rows, so that reading it is one stream: of the first piece of each row, then
-of the second, … A piece is 8 float32 or 16 int8. Rows and columns are padded with zeros to whole panels and
+A matrix is laid out in panels of 8 rows, so that it is read in one stream: the first piece of each row, then
+the second, … A piece is 8 float32 or 16 int8. Rows and columns are padded with zeros to whole panels and
 pieces. Every sum of products has 8 lanes, which end up added in one order, however many vectors there are at
 once: so the sums of a vector do not depend on those beside it.
 
@@ -28,7 +28,8 @@ LARGEST = 127  # magnitude of a quantized number
 WHOLE = np.int32(128)  # added and taken away again: what is cast is positive, so casting rounds down
 HALF_UP = np.float32(128.5)
 
-FAST = {"nnan", "reassoc", "contract", "arcp", "nsz", "afn"}  # weights are finite, and infinities stay what they are
+# Of arithmetic between products: sums in any order. Weights are finite; infinities stay what they are.
+FAST = {"nnan", "reassoc", "contract", "arcp", "nsz", "afn"}
 
 
 def padded(size: int, multiple: int) -> int:
@@ -52,7 +53,7 @@ def quantize(matrix: Array) -> tuple[Array, Array]:
     return np.rint(matrix / scales[:, None]).astype(np.int8), scales.astype(np.float32)
 
 
-def quantize_vector(x, q):
+def quantize_vector(x: Array, q: Array) -> Any:
     """Put a vector into q; returns its scale. In float32 numbers stay what they are."""
     raise NotImplementedError  # numba takes the one of the type of q
 
@@ -106,14 +107,14 @@ def _dots(rows: int, columns: int) -> Any:
         y_offset: Any,
         y_stride: Any,
     ) -> Any:
-        places = types.int64
+        index = types.int64
         given = (
-            matrix, places, x, places, places, places, scales, places, x_scales, places, y, places, places,
+            matrix, index, x, index, index, index, scales, index, x_scales, index, y, index, index,
         )  # fmt: skip
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            (matrix, offset, x, x_offset, x_stride, inputs, scales, first_scale, x_scales, first_x_scale,
-             y, y_offset, y_stride) = arguments  # fmt: skip
+            _, offset, _, x_offset, x_stride, inputs, _, first_scale, _, first_x_scale, _, *to = arguments
+            y_offset, y_stride = to
             array = {
                 name: context.make_array(signature.args[at])(context, builder, arguments[at]).data
                 for name, at in (("matrix", 0), ("x", 2), ("scales", 6), ("x_scales", 8), ("y", 10))
@@ -155,9 +156,7 @@ def _load(builder: Any, data: Any, index: Any, number: Any, count: int) -> Any:
     return builder.load(pointer, align=number.width // 8 if isinstance(number, ir.IntType) else 4)
 
 
-def _loop(
-    builder: Any, inputs: Any, piece: int, sums: list[Any], step: Any
-) -> list[Any]:
+def _loop(builder: Any, inputs: Any, piece: int, sums: list[Any], step: Any) -> list[Any]:
     """Code that adds to sums for every piece of the inputs; there is at least one."""
     before, integer = builder.block, inputs.type
     body = builder.append_basic_block("pieces")
@@ -263,13 +262,13 @@ _half_panel_of_three: Any = _dots(ROWS // 2, COLUMNS)
 
 
 @njit
-def multiply(matrix, offset, panels, stride, inputs, scales, first_scale, x, x_offset, x_stride, x_scales, columns,
-             y, y_offset, y_stride):  # fmt: skip
+def multiply(matrix, offset, panels, stride, inputs, scales, first_scale, x, x_offset, x_stride, x_scales,
+             columns, y, y_offset, y_stride):  # fmt: skip
     """Products of panels of a matrix and of `columns` vectors.
 
     Args:
-        matrix: flat; its panels begin at `offset` and every `stride` numbers. inputs: padded to a multiple of PIECE, or in
-            float32 of LANES.
+        matrix: flat; its panels begin at `offset` and every `stride` numbers.
+        inputs: padded to a multiple of PIECE, or in float32 of LANES.
         scales: of rows, from `first_scale` on; x_scales: of vectors. Both are read of int8 alone.
         x: flat; vectors begin at `x_offset` and every `x_stride` numbers, padded with zeros.
         y: flat float32; the products of vector c go to y_offset + c * y_stride.
@@ -285,16 +284,13 @@ def multiply(matrix, offset, panels, stride, inputs, scales, first_scale, x, x_o
             for part in range(0, ROWS, half):
                 where, scale = begin + part * piece, first_scale + row + part
                 if columns - column >= COLUMNS:
-                    _half_panel_of_three(
-                        matrix, where, x, at, x_stride, inputs, scales, scale, x_scales, column, y, to + part, y_stride
-                    )  # fmt: skip
+                    _half_panel_of_three(matrix, where, x, at, x_stride, inputs, scales, scale, x_scales,
+                                         column, y, to + part, y_stride)  # fmt: skip
                 else:
-                    _half_panel_of_two(
-                        matrix, where, x, at, x_stride, inputs, scales, scale, x_scales, column, y, to + part, y_stride
-                    )  # fmt: skip
+                    _half_panel_of_two(matrix, where, x, at, x_stride, inputs, scales, scale, x_scales,
+                                       column, y, to + part, y_stride)  # fmt: skip
             column += COLUMNS if columns - column >= COLUMNS else 2
         if column < columns:
             at, to = x_offset + column * x_stride, y_offset + column * y_stride + row
-            _whole_panel(
-                matrix, begin, x, at, x_stride, inputs, scales, first_scale + row, x_scales, column, y, to, y_stride
-            )  # fmt: skip
+            _whole_panel(matrix, begin, x, at, x_stride, inputs, scales, first_scale + row, x_scales, column,
+                         y, to, y_stride)  # fmt: skip

@@ -1,48 +1,17 @@
 """The weights of a causal Transformer as the compiled step reads them."""
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from langue.base.arrays import Array, Floats, Ids
 from langue.nn.compiled.panels import LANES, PIECE, pack, padded, quantize
+from langue.nn.compiled.plan import Plan
 from langue.nn.compiled.rows import GELU, RELU2, SWIGLU
 from langue.nn.compiled.transformer_step import AT_ONCE, Shape, step
 
 ACTIVATIONS = {"gelu": GELU, "relu2": RELU2, "swiglu": SWIGLU}
-
-
-class Block(NamedTuple):
-    """Modules of a layer."""
-
-    ln_1: nn.Module
-    c_attn: nn.Linear
-    c_proj: nn.Linear
-    ln_2: nn.Module
-    up: nn.Linear
-    down: nn.Linear
-    qk_norms: Sequence[nn.Module]
-
-
-class Plan(NamedTuple):
-    """What a family says of its network."""
-
-    table: Tensor  # (V, C)
-    positions: Tensor  # (T, C), or angles (T, D): cosines, then sines
-    rotary: bool
-    heads: int
-    groups: int
-    window: int
-    norm: Literal["layer", "rms"]
-    activation: str
-    eps: float
-    qk_norm_eps: float | None
-    blocks: Sequence[Block]
-    last: nn.Module
-    head: Tensor
 
 
 class CompiledTransformer:
@@ -87,7 +56,7 @@ class CompiledTransformer:
         )
         del self._matrices, self._scales, self._vectors
 
-    def _norm(self, norm: nn.Module, Cw: int) -> None:
+    def _norm(self, norm: Any, Cw: int) -> None:
         for part in (norm.weight, getattr(norm, "bias", None)):
             vector = np.zeros(Cw, np.float32)
             if part is not None:
@@ -107,9 +76,8 @@ class CompiledTransformer:
             weight = np.pad(weight, ((0, 0), (0, columns - weight.shape[1])))
         self._matrix(weight)
         bias = linear.bias
-        self._vectors.append(
-            np.zeros(len(weight), np.float32) if bias is None else _pieces(_array(bias)[:, None], outputs)[:, 0]
-        )
+        given = np.zeros(outputs[0] * outputs[1]) if bias is None else _array(bias)
+        self._vectors.append(_pieces(given[:, None], outputs)[:, 0])
 
     def _matrix(self, weight: Array) -> None:
         scales = np.ones(len(weight), np.float32)
@@ -119,26 +87,27 @@ class CompiledTransformer:
         self._scales.append(scales)
 
     def cache(self, rows: int) -> tuple[Floats, Floats]:
-        """Room for the keys and values of so many rows."""
-        size = rows * self.shape.L * self.shape.G * self.shape.T_whole * self.shape.D_whole
+        """Room for the keys and values of so many rows: `(L, rows, numbers of one)` each."""
+        shape = self.shape
+        size = (shape.L, rows, shape.G * shape.T_whole * shape.D_whole)
         return np.zeros(size, np.float32), np.zeros(size, np.float32)
 
     def room(self) -> Array:
-        """What `read` multiplies; each caller needs his own."""
+        """What is multiplied stands there; each caller needs his own."""
         shape = self.shape
         width = max(shape.C_whole, shape.mixed, shape.inner)
         return np.zeros(AT_ONCE * width, np.int16 if self.int8 else np.float32)
 
     def read(
-        self, cache: tuple[Floats, Floats], room: Array, ids: Ids, *, rows: Ids, at: Ids, wanted: Ids
+        self, cache: tuple[Floats, Floats], room: Array, ids: Ids, slots: Ids, at: Ids, wanted: Ids
     ) -> Floats:
-        """Read tokens; log-probabilities `(wanted, V)` after those that are wanted."""
-        whole = np.empty(len(wanted) * self.shape.V_whole, np.float32)
+        """Read tokens, those of a row one after another; log-probabilities after those wanted: `(W, V)`."""
+        log_probs = np.empty((len(wanted), self.shape.V_whole), np.float32)
         step(
             self.sizes, self.eps, self.table, self.positions, self.matrices, self.scales, self.vectors,
-            *cache, ids, rows, at, wanted, room, whole,
+            *(part.reshape(-1) for part in cache), ids, slots, at, wanted, room, log_probs.reshape(-1),
         )  # fmt: skip
-        return whole.reshape(len(wanted), -1)[:, : self.shape.V]
+        return log_probs[:, : self.shape.V]
 
 
 def _array(tensor: Tensor) -> Array:

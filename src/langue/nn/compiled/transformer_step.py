@@ -1,9 +1,9 @@
 """A causal Transformer with pre-layer norm that reads some tokens, in one function: `nn/` has its formulas.
 
-The tokens of a call may belong to any sequences, and several to one: a step of generation, of many rows, or a
-prompt read at once. Keys and values of what a sequence read lie in the cache, laid out in panels as weights do,
-so that scores, and what is mixed by them, are the same products. Letters: L layers, C channels, H heads, G heads
-of keys and values, D head width, T positions, V vocabulary, N tokens; all padded.
+The tokens of a call may belong to any sequences, and several to one: a step of generation, of many rows, or
+a prompt read at once. Keys and values of what a sequence read lie in the cache, in panels as weights are, so
+that scores, and what is mixed by them, are the same products. Letters: L layers, C channels, H heads, G heads
+of keys and values, D head width, T positions, V vocabulary, N tokens; w where it is padded.
 """
 
 from typing import NamedTuple
@@ -51,7 +51,8 @@ class Shape(NamedTuple):
 
 
 @njit
-def step(shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at, wanted, a,
+def step(  # noqa: PLR0915  # the layers of one network
+    shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at, wanted, a,
          log_probs):  # fmt: skip
     """Read tokens.
 
@@ -59,8 +60,8 @@ def step(shape, eps, table, positions, matrices, scales, vectors, keys, values, 
         shape: numbers of `Shape`. eps: `(2,)`, of the norms, of those of queries and keys.
         table: `(V, C)`, embeddings. positions: `(T, C)`, or angles `(T, D)`: cosines, then sines.
         matrices: of a layer, in panels: q k v, c_proj, c_fc, c_proj; behind the layers the head. scales: of
-            their rows. vectors: of a layer, both norms' gains and biases, the biases of the matrices, the gains
-            of queries and keys; behind the layers the gains and biases of the last norm.
+            their rows. vectors: of a layer, both norms' gains and biases, the biases of the matrices, the
+            gains of queries and keys; behind the layers the gains and biases of the last norm.
         keys, values: flat, of all layers, rows and heads.
         ids: `(N,)`. rows: `(N,)`, of the cache. at: `(N,)`, positions; those of a row rise by 1.
         wanted: `(W,)`, rising, the tokens after which distributions are wanted. log_probs: `(W, V)`, flat.
@@ -128,8 +129,8 @@ def step(shape, eps, table, positions, matrices, scales, vectors, keys, values, 
             x[k * Cw : (k + 1) * Cw] = x[n * Cw : (n + 1) * Cw]  # k <= n
             last += 1
         _normalize(x, last - done, C, Cw, rms, eps[0], vectors[L * vectors_of_layer :], h, a, a_scales)
-        multiply(matrices, L * weights_of_layer, Vw // ROWS, ROWS * Cw, Cw, scales, L * rows_of_layer, a, 0, Cw,
-                 a_scales, last - done, log_probs, done * Vw, Vw)  # fmt: skip
+        multiply(matrices, L * weights_of_layer, Vw // ROWS, ROWS * Cw, Cw, scales, L * rows_of_layer, a, 0,
+                 Cw, a_scales, last - done, log_probs, done * Vw, Vw)  # fmt: skip
         for k in range(done, last):
             log_softmax(log_probs[k * Vw : k * Vw + V])
         done = last
