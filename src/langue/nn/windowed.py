@@ -9,7 +9,7 @@ to None, every document is read whole.
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,14 +17,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from langue.base.arrays import Floats, Ids
-from langue.nn.fast.choices import use_compiled_step
+from langue.nn.fast.compiled_step import use_compiled_step
 from langue.nn.scores import Rule, Scored
 from langue.nn.weights import save_weights
 from langue.nn.windowed_decoder import WindowedDecoder, WindowRows
 from langue.protocols import Causal, Trainable, Vocabulary
-
-if TYPE_CHECKING:
-    from langue.nn.compiled.plan import Plan
 
 CHUNK_POSITIONS = 1 << 13  # positions scored at a time: logits of 8,192 x 8,192 in float32 are 256 MB
 CHUNK_ROWS = 1024  # of logits at a time
@@ -41,7 +38,6 @@ class Windowed(nn.Module, Scored, Causal, Trainable):
         quantize: "int8" where text is read by products of int8 (`nn/compiled`).
     """
 
-    has_plan = False  # whether the compiled step can read it
     quantize: Literal["int8"] | None = None
 
     def __init__(self, vocabulary: Vocabulary, window: int) -> None:
@@ -90,12 +86,8 @@ class Windowed(nn.Module, Scored, Causal, Trainable):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
-    def plan(self) -> "Plan":
-        """How the compiled step reads the network, of a family that `has_plan`."""
-        raise NotImplementedError
-
     def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> WindowRows:
-        if self.has_plan and use_compiled_step(self):
+        if use_compiled_step(self):
             from langue.nn.compiled.decoder import compiled_decoder  # numba takes long to import
 
             return compiled_decoder(self, prompts)

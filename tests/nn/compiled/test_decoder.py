@@ -53,7 +53,7 @@ def test_every_shape_says_what_torch_says_beyond_the_window_too(options):
     prompts = prompts_of(0, 1, 7, 23, 24, 60)
     fast, slow = model.decoder(prompts), plain(model, prompts)
     assert isinstance(fast, CompiledDecoder)
-    assert slow.log_probs().max() > np.log(20 / V)  # far from uniform
+    assert slow.log_probs().max() > np.log(10 / V)  # far from uniform
     for _ in range(30):
         np.testing.assert_allclose(fast.log_probs(), slow.log_probs(), atol=1e-4)
         ids = slow.log_probs().argmax(1)[:, None]

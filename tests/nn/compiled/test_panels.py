@@ -9,8 +9,8 @@ def products(matrix, scales, x, x_scales, inputs):
     outputs = len(scales)
     y = np.full((len(x), outputs), np.nan, np.float32)
     multiply(
-        matrix, 0, outputs // ROWS, ROWS * inputs, inputs, scales, 0, x.reshape(-1), 0, inputs, x_scales, len(x),
-        y.reshape(-1), 0, outputs,
+        matrix, 0, outputs // ROWS, ROWS * inputs, inputs, scales, 0, x.reshape(-1), 0, inputs, x_scales,
+        len(x), y.reshape(-1), 0, outputs,
     )  # fmt: skip
     return y
 

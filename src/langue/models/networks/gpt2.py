@@ -15,11 +15,9 @@ from torch import Tensor, nn
 
 from langue.models.family import Family
 from langue.models.networks.config import GPT2Config
-from langue.models.networks.gpt2_plan import plan_of
 from langue.models.networks.init_from import INIT_GPT2
 from langue.nn.attention import Attention, Mask, packed_mask
 from langue.nn.cache import Past
-from langue.nn.compiled.plan import Plan
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.dropout import Dropout
 from langue.nn.initial import normal_weights
@@ -69,8 +67,6 @@ class Block(nn.Module):
 class GPT2(Windowed):
     """A `Causal` model. It reads `<eos>` before the first token of a document."""
 
-    has_plan = True
-
     def __init__(self, config: GPT2Config, vocabulary: Vocabulary) -> None:
         L, C, H, T = config.shape
         super().__init__(vocabulary, window=T)
@@ -108,9 +104,6 @@ class GPT2(Windowed):
         inputs, targets, positions, segments = (torch.from_numpy(part).to(self.head.device) for part in batch)
         x = self(inputs, positions, packed_mask(segments))
         return linear_cross_entropy(x.flatten(0, 1), self.head, targets.flatten(), z_loss=self.config.z_loss)
-
-    def plan(self) -> Plan:
-        return plan_of(self)
 
     def flops_per_token(self) -> float:
         """Of one training step: 6 for each weight that multiplies, 6 T C for each layer's attention,

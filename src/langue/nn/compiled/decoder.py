@@ -1,7 +1,7 @@
 """A decoder of a model that sees a window, by the compiled step: all rows in one call, whatever they read."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -9,6 +9,7 @@ from torch import nn
 
 from langue.base.arrays import Floats, Ids
 from langue.nn.cache import rearrange
+from langue.nn.compiled.plan import plan_of
 from langue.nn.compiled.transformer import CompiledTransformer
 from langue.nn.windowed_decoder import Piece, WindowRows
 
@@ -104,10 +105,10 @@ def compiled_decoder(model: "Windowed", prompts: Sequence[Ids]) -> CompiledDecod
     return CompiledDecoder(model, compiled(model), prompts)
 
 
-def compiled(model: "Windowed") -> CompiledTransformer:
+def compiled(model: Any) -> CompiledTransformer:
     """The weights of a model as the step reads them: laid out once, and anew when they have changed."""
     state = model.quantize, [(part.data_ptr(), part._version) for part in model.parameters()]
     known = _packed.get(model)
     if known is None or known[0] != state:
-        known = _packed[model] = state, CompiledTransformer(model.plan(), int8=model.quantize == "int8")
+        known = _packed[model] = state, CompiledTransformer(plan_of(model), int8=model.quantize == "int8")
     return known[1]

@@ -1,9 +1,26 @@
-"""What a family says of its network to have it compiled."""
+"""What the compiled step has to know of a network, and how it is read off one with the modules of GPT-2."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
+
+from langue.nn.rope import rope_angles
+
+
+@runtime_checkable
+class GPT2Modules(Protocol):
+    """A network that is named and configured as `models.networks.gpt2` is."""
+
+    config: Any
+    wte: nn.Embedding
+    wpe: nn.Embedding | None
+    h: nn.ModuleList
+    ln_f: nn.Module
+
+    @property
+    def head(self) -> Tensor: ...
 
 
 class Block(NamedTuple):
@@ -19,7 +36,7 @@ class Block(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a family says of its network."""
+    """A causal Transformer with pre-layer norm."""
 
     table: Tensor  # (V, C)
     positions: Tensor  # (T, C), or angles (T, D): cosines, then sines
@@ -27,10 +44,47 @@ class Plan(NamedTuple):
     heads: int
     groups: int
     window: int  # tokens
-    norm: Literal["layer", "rms"]
+    norm: str
     activation: str
     eps: float
     qk_norm_eps: float | None
     blocks: Sequence[Block]
-    last: nn.Module
+    last: Any
     head: Tensor
+
+
+def plan_of(model: GPT2Modules) -> Plan:
+    config = model.config
+    _, C, H, T = config.shape
+    if model.wpe is None:
+        cos, sin = rope_angles(torch.arange(T), C // H, config.rope_theta)
+        positions = torch.cat([cos[0], sin[0]], -1)
+    else:
+        positions = model.wpe.weight
+    layers: Iterable[Any] = model.h
+    return Plan(
+        table=model.wte.weight,
+        positions=positions,
+        rotary=model.wpe is None,
+        heads=H,
+        groups=config.key_value_heads or H,
+        window=T,
+        norm=config.norm,
+        activation=config.activation,
+        eps=config.eps,
+        qk_norm_eps=config.qk_norm_eps,
+        blocks=[
+            Block(
+                ln_1=block.ln_1,
+                c_attn=block.attn.c_attn,
+                c_proj=block.attn.c_proj,
+                ln_2=block.ln_2,
+                up=block.mlp.c_fc,
+                down=block.mlp.c_proj,
+                qk_norms=block.attn.norms,
+            )
+            for block in layers
+        ],
+        last=model.ln_f,
+        head=model.head,
+    )

@@ -4,7 +4,7 @@ pieces are. By what a tensor is, never by a measurement: a run and its resumptio
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 EXPLICIT_UP_TO = 512  # context on a CPU: beyond, the (T, T) matrices cost more than they save
 CHUNK_LOGITS = 1 << 25  # logits held at once: 64 MB in bfloat16
@@ -35,13 +35,6 @@ def lstm_kernel(x: Tensor) -> Literal["torch", "stepwise", "plain"]:
     if x.device.type == "cpu" and half and learns:
         return "stepwise"
     return "plain" if x.device.type == "cpu" and x.shape[1] == 1 and not (half or learns) else "torch"
-
-
-def use_compiled_step(model: nn.Module) -> bool:
-    """Whether text is read by one compiled function (`nn/compiled`), in float32 or int8 on a processor: it is
-    several times as fast as torch, operation by operation (`benchmarks/generation.py`)."""
-    kinds = {(part.device.type, part.dtype) for part in model.parameters()}
-    return kinds == {("cpu", torch.float32)} and not model.training
 
 
 def rows_per_chunk(V: int) -> int:
