@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from langue.base.errors import LangueError
-from langue.cli.options import DocumentsRule, Json, Quiet, SplitName, print_json
+from langue.cli.options import DocumentsRule, Json, Quantize, Quiet, SplitName, print_json
 
 NAME = "evaluate"
 LABELED = ("conll", "conllu", "jsonl")
@@ -33,6 +33,7 @@ def command(
             "the file is.",
         ),
     ] = "report",
+    quantize: Quantize = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -51,7 +52,9 @@ def command(
             f"unknown format {format}; there are report and kenlm, and of labeled files {', '.join(LABELED)}"
         )
     labeled = format if format in LABELED else "auto"
-    result = api.evaluate(model, on, split=split, documents=documents, check=check, format=labeled)
+    result = api.evaluate(
+        model, on, split=split, documents=documents, check=check, format=labeled, quantize=quantize
+    )
     if json:
         print_json(result.to_json())
     else:

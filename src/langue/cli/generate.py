@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from langue.base.errors import LangueError
-from langue.cli.options import Json, Quiet, Seed, finite, print_json, text_of, texts_of
+from langue.cli.options import Json, Quantize, Quiet, Seed, finite, print_json, text_of, texts_of
 
 if TYPE_CHECKING:
     from langue.generation.generate import Writer
@@ -62,6 +62,7 @@ def command(
             help="The likeliest texts by beam search, this many held; draws nothing.",
         ),
     ] = 0,
+    quantize: Quantize = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -80,7 +81,9 @@ def command(
         _by_beam_search(model, prompt, source, num_beams, max_tokens, json=json)
         return
     stream: Callable[..., Writer] = (
-        api.CausalModel.load(model).stream if source is None else api.Seq2SeqModel.load(model).stream_target
+        api.CausalModel.load(model, quantize=quantize).stream
+        if source is None
+        else api.Seq2SeqModel.load(model, quantize=quantize).stream_target
     )
     writer = stream(
         prompt if source is None else source,

@@ -78,7 +78,15 @@ class Windowed(nn.Module, Scored, Causal, Trainable):
                 ids = np.asarray(sequences[index][:end], np.int64)
                 inputs[row, : end - start] = torch.from_numpy(np.r_[self.vocabulary.eos, ids[:-1]][start:end])
                 targets[row, : end - start] = torch.from_numpy(ids[start:end])
-            scores = self._token_scores(inputs.to(self.device), targets.to(self.device), rule).cpu().numpy()
+            if self.quantize is not None and use_compiled_step(self):
+                from langue.nn.compiled.score import token_scores  # numba takes long to import
+
+                lengths = [end - start for _, start, _, end in batch]
+                scores = token_scores(self, inputs, targets, lengths, rule, figures=figures)
+            else:
+                scores = (
+                    self._token_scores(inputs.to(self.device), targets.to(self.device), rule).cpu().numpy()
+                )
             for row, (index, start, first, end) in enumerate(batch):
                 result[index][:, first:end] = scores[:, row, first - start : end - start]
         return list(result)
