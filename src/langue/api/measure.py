@@ -31,6 +31,7 @@ def evaluate(
     split: str = "test",
     documents: str | None = None,
     check: bool = False,
+    adaptive: bool = False,
     format: str = "auto",
     quantize: Quantize | None = None,
 ) -> EvaluationResult:
@@ -44,6 +45,8 @@ def evaluate(
             classifier, a labeled file. A store of another tokenizer is decoded and read anew.
         documents: how text files are cut into documents: "line", "blank-line", "form-feed", "file", "auto".
             None: as the text that the model was trained on.
+        adaptive: of a causal model, tell beside its figure that with counts which learn from each document
+            once it is scored (Kuhn and De Mori 1990): another figure, which depends on the documents before.
         format: of a tagger's file: "conll", "conllu", "jsonl"; "auto" goes by its name, and by how the
             training file was read.
         quantize: "int8" measures a network in it and in float32, and keeps both figures in the model folder.
@@ -54,7 +57,11 @@ def evaluate(
     """
     folder = load_folder(model) if isinstance(model, str | Path) else model.folder
     if quantize is not None:
+        if adaptive:
+            raise InvalidSetting("adaptive counts and int8 are measured one at a time; leave one out")
         return _evaluate_quantized(folder.path, data, split, documents, check=check, how=quantize)
+    if adaptive and not isinstance(folder.model, Causal):
+        raise Unsupported(f"{folder.path} gives texts no probability, beside which counts could learn")
     if isinstance(folder.model, Tagger | Classifier) or "task" in folder.description.recipe:
         if check:
             what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
@@ -74,7 +81,7 @@ def evaluate(
     from langue.evaluation.evaluate import evaluate as measure
     from langue.evaluation.scorer import ModelScorer
 
-    evaluation = measure(ModelScorer(folder), measured_on, check=check)
+    evaluation = measure(ModelScorer(folder, adaptive=adaptive), measured_on, check=check)
     if not evaluation.scored:
         raise Unsupported(f"{folder.path}: {evaluation.reason}")
     return evaluation

@@ -25,6 +25,13 @@ def command(
     check: Annotated[
         bool, typer.Option("--check", help="Also run the self-tests; exit 1 if one fails.")
     ] = False,
+    adaptive: Annotated[
+        bool,
+        typer.Option(
+            "--adaptive",
+            help="Also tell the figure with counts that learn from each document once it is scored.",
+        ),
+    ] = False,
     format: Annotated[
         str,
         typer.Option(
@@ -53,7 +60,14 @@ def command(
         )
     labeled = format if format in LABELED else "auto"
     result = api.evaluate(
-        model, on, split=split, documents=documents, check=check, format=labeled, quantize=quantize
+        model,
+        on,
+        split=split,
+        documents=documents,
+        check=check,
+        adaptive=adaptive,
+        format=labeled,
+        quantize=quantize,
     )
     if json:
         print_json(result.to_json())
