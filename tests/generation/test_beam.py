@@ -80,12 +80,12 @@ def test_log_prob_is_that_of_the_ids_and_no_two_are_alike(seed: int, num_beams: 
 
 
 def test_stopping_early_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from langue.generation import beam
+    from langue.generation.beam import Search
 
     for seed in range(50):
         early = beam_search(Chain(seed), eos=EOS, num_beams=3, max_tokens=12)
         with monkeypatch.context() as patched:
-            patched.setattr(beam, "_settled", lambda *_: False)
+            patched.setattr(Search, "hopeless", lambda self: False)
             assert beam_search(Chain(seed), eos=EOS, num_beams=3, max_tokens=12) == early
 
 

@@ -29,7 +29,7 @@ class Scripted:
         self.vocabulary = Vocabulary(tokenizer.vocab_size, tokenizer.eos)
         self.script = list(script)
 
-    def decoder(self, prompts: Sequence[Ids]) -> "Scripted":
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "Scripted":
         assert len(prompts) == 1
         return self
 
@@ -43,6 +43,9 @@ class Scripted:
 
     def extend(self, ids: Ids) -> None:
         self.script = self.script[1:]
+
+    def select(self, rows: Sequence[int]) -> None:
+        assert len(rows) == 0
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.log_probs()

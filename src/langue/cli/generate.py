@@ -1,20 +1,32 @@
-"""`langue generate`: continue a text, as it is written."""
+"""`langue generate`: continue a text, or all those of a file, as it is written."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from json import dumps, loads
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from langue.base.errors import LangueError
-from langue.cli.options import Json, Quantize, Quiet, Seed, finite, print_json, text_of, texts_of
+from langue.base.progress import log
+from langue.cli.options import Json, Quantize, Quiet, Seed, TextField, finite, print_json, text_of, texts_of
 
 if TYPE_CHECKING:
-    from langue.generation.generate import Writer
+    from langue.generation.generate import Generation, Writer
 
 NAME = "generate"
 MOST_TOKENS = 10_000_000
 MOST_BEAMS = 1000  # each is a text that is held
-OF_DRAWING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed")
+MOST_TEXTS = 1_000_000
+# What says how texts are drawn, which beam search does not do.
+OF_DRAWING = (
+    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed", "best_of", "ban",
+    "bias", "regex", "json_schema",
+)  # fmt: skip
 
 
 def command(
@@ -44,7 +56,42 @@ def command(
     stop: Annotated[
         list[str] | None, typer.Option(callback=texts_of, help="End before this text; may be repeated.")
     ] = None,
+    ban: Annotated[
+        list[str] | None, typer.Option(callback=texts_of, help="Never write this text; may be repeated.")
+    ] = None,
+    bias: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TOKEN=NUMBER",
+            callback=texts_of,
+            help="Add to the log-probability of a token, given as its text; may be repeated.",
+        ),
+    ] = None,
+    regex: Annotated[
+        str, typer.Option(callback=text_of, help="Write what this regular expression matches whole.")
+    ] = "",
+    json_schema: Annotated[
+        str,
+        typer.Option(callback=text_of, help="Write JSON that this schema allows: a file, or the schema."),
+    ] = "",
     seed: Seed = 0,
+    n: Annotated[int, typer.Option("-n", min=1, max=MOST_TEXTS, help="Texts after each prompt.")] = 1,
+    best_of: Annotated[
+        int,
+        typer.Option(min=0, max=MOST_TEXTS, help="Write so many, and keep the likeliest -n by the token."),
+    ] = 0,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            "--prompts",
+            metavar="FILE",
+            help="Texts to continue, side by side: one a line, or a record each; - for standard input.",
+        ),
+    ] = None,
+    text_field: TextField = None,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Texts that are written side by side.")
+    ] = 16,
     source: Annotated[
         str | None,
         typer.Option(
@@ -53,6 +100,10 @@ def command(
             callback=text_of,
             help="Write the target of this source, by a model of pairs.",
         ),
+    ] = None,
+    sources: Annotated[
+        Path | None,
+        typer.Option("--sources", metavar="FILE", help="Write the target of each source of a file."),
     ] = None,
     num_beams: Annotated[
         int,
@@ -66,72 +117,186 @@ def command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Continue a text, printed as it comes."""
-    from langue import api
+    """Continue a text, printed as it comes, or each text of a file; with --json, a line of JSON each."""
+    _refuse_what_does_not_go_together(context, prompt, stop)
+    asked = _Asked(model, prompt, source, prompts, sources, text_field, quantize=quantize)
+    if num_beams:
+        searched = asked.search(num_beams, max_tokens)
+        if asked.one and json:  # as an earlier version printed it
+            print_json([asked.table(asked.text, result) for result in next(searched)])
+        else:
+            _print_all(asked, (some[:n] for some in searched), json=json)
+        return
+    settings: dict[str, Any] = {
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "min_p": min_p,
+        "repetition_penalty": repetition_penalty,
+        "stop": stop or (),
+        "ban": ban or (),
+        "bias": dict(map(_bias_of, bias or ())),
+        "regex": regex,
+        "json_schema": _schema_of(json_schema),
+        "seed": seed,
+    }
+    if asked.one and n == 1 and not best_of:
+        _stream(asked, settings, json=json)
+    else:
+        _print_all(asked, asked.write(settings, n=n, best_of=best_of, batch_size=batch_size), json=json)
 
+
+def _refuse_what_does_not_go_together(context: typer.Context, prompt: str, stop: list[str] | None) -> None:
+    given = {
+        name
+        for name in context.params
+        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
+    }
     if "" in (stop or ()):
         raise LangueError(
             "--stop '' would end every text before its first token; give some text, or leave it out"
         )
-    if num_beams:
-        _refuse_drawing(context)
-    if source is not None and prompt:
-        raise LangueError("give a text to continue, or --source for the target of a source, not both")
-    if num_beams:
-        _by_beam_search(model, prompt, source, num_beams, max_tokens, json=json)
-        return
-    stream: Callable[..., Writer] = (
-        api.CausalModel.load(model, quantize=quantize).stream
-        if source is None
-        else api.Seq2SeqModel.load(model, quantize=quantize).stream_target
-    )
-    writer = stream(
-        prompt if source is None else source,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        repetition_penalty=repetition_penalty,
-        stop=tuple(stop or ()),
-        seed=seed,
-    )
-    if not json:
-        print(prompt, end="", flush=True)
-    for piece in writer:
-        if not json:
-            print(piece, end="", flush=True)
-    if json:
-        print_json(_asked(prompt, source) | writer.result.to_json())
-    else:
-        print()
-
-
-def _refuse_drawing(context: typer.Context) -> None:
-    """Beam search draws nothing: what says how to draw would be passed over."""
-    sources = ((name, context.get_parameter_source(name)) for name in OF_DRAWING)
-    given = [name for name, source in sources if source is not None and source.name == "COMMANDLINE"]
-    if given:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+    if context.params["num_beams"] and (drawing := [name for name in OF_DRAWING if name in given]):
+        # Beam search draws nothing: what says how to draw would be passed over.
+        options = ", ".join(_option(name) for name in drawing)
         raise LangueError(f"--num-beams takes the likeliest texts and draws nothing; leave out {options}")
+    begins = [name for name in ("source", "prompts", "sources") if name in given]
+    if prompt and begins:
+        raise LangueError(
+            "give a text to continue, or --source for the target of a source, not both"
+            if begins == ["source"]
+            else f"give a text to continue, or {_option(begins[0])}, not both"
+        )
+    if len(begins) > 1:
+        raise LangueError(f"give one of {' and '.join(_option(name) for name in begins)}, not both")
+    for name in {"text_field", "batch_size"} & given:
+        if not set(begins) & {"prompts", "sources"} and (name == "text_field" or context.params["n"] == 1):
+            raise LangueError(f"{_option(name)} is of many texts; give a file of them: --prompts FILE")
 
 
-def _asked(prompt: str, source: str | None) -> dict[str, Any]:
-    return {"prompt": prompt} if source is None else {"source": source}
+def _option(name: str) -> str:
+    return f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
 
 
-def _by_beam_search(
-    model: str, prompt: str, source: str | None, num_beams: int, max_tokens: int, *, json: bool
-) -> None:
-    from langue import api
+def _bias_of(text: str) -> tuple[str, float]:
+    token, equals, number = text.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not equals or not token or not math.isfinite(value):
+        raise LangueError(f"--bias {text}: write TOKEN=NUMBER, for example --bias ' king=2.5'")
+    return token, value
 
-    settings = {"num_beams": num_beams, "max_tokens": max_tokens}
-    results = (
-        api.CausalModel.load(model).beam_search(prompt, **settings)
-        if source is None
-        else api.Seq2SeqModel.load(model).beam_search_target(source, **settings)
-    )
-    if json:
-        print_json([_asked(prompt, source) | result.to_json() for result in results])
-    else:
-        print(prompt + (results[0].text if results else ""))
+
+def _schema_of(text: str) -> str:
+    """A JSON schema that is given, or stands in a file."""
+    if text and not text.lstrip().startswith("{"):
+        path = Path(text)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8"
+            raise LangueError(f"--json-schema: cannot read {path}: {reason}") from None
+    try:
+        loads(text or "{}")
+    except (ValueError, RecursionError) as error:
+        raise LangueError(f"--json-schema is no JSON: {error}") from None
+    return text
+
+
+class _Asked:
+    """Which texts are to be continued: one, or those of a file; or sources whose targets are written."""
+
+    def __init__(
+        self,
+        model: str,
+        prompt: str,
+        source: str | None,
+        prompts: Path | None,
+        sources: Path | None,
+        text_field: str | None,
+        *,
+        quantize: Literal["int8"] | None,
+    ) -> None:
+        from langue import api
+
+        self.of_pairs = source is not None or sources is not None
+        self.one = prompts is None and sources is None
+        self.name = "source" if self.of_pairs else "prompt"
+        self.text = prompt if source is None else source
+        self.read: deque[str] = deque()  # of the file, and not yet written after
+        self._file, self._text_field = prompts or sources, text_field
+        self.pairs = api.Seq2SeqModel.load(model, quantize=quantize) if self.of_pairs else None
+        self.model = self.pairs or api.CausalModel.load(model, quantize=quantize)
+
+    def texts(self) -> Iterator[str]:
+        if self._file is None:
+            self.read.append(self.text)
+            yield self.text
+            return
+        from langue.corpus.read import read_texts
+
+        for text in read_texts(str(self._file), self._text_field):
+            self.read.append(text.rstrip("\r\n"))
+            yield self.read[-1]
+
+    def stream(self, settings: dict[str, Any]) -> "Writer":
+        return (self.pairs.stream_target if self.pairs else self.model.stream)(self.text, **settings)
+
+    def write(self, settings: dict[str, Any], **batch: Any) -> "Iterator[list[Generation]]":
+        write = self.pairs.generate_target_all if self.pairs else self.model.generate_all
+        return write(self.texts(), **batch, **settings)
+
+    def search(self, num_beams: int, max_tokens: int) -> "Iterator[list[Generation]]":
+        search = self.pairs.beam_search_target_all if self.pairs else self.model.beam_search_all
+        return search(list(self.texts()), num_beams=num_beams, max_tokens=max_tokens)
+
+    def table(self, text: str, result: "Generation") -> dict[str, Any]:
+        """A text that was written, and after what."""
+        return {self.name: text} | result.to_json()
+
+    def line(self, text: str, result: "Generation") -> str:
+        return dumps(self.table(text, result), ensure_ascii=False, allow_nan=False)
+
+
+def _stream(asked: _Asked, settings: dict[str, Any], *, json: bool) -> None:
+    """One text; what is written of it stays when it is interrupted."""
+    writer = asked.stream(settings)
+    if not json and not asked.of_pairs:
+        print(asked.text, end="", flush=True)
+    with _left_whole(lambda: print(asked.line(asked.text, writer.result) if json else "", flush=True)):
+        for piece in writer:
+            if not json:
+                print(piece, end="", flush=True)
+    _tell_speed(writer.result.tokens, writer.result.seconds)
+
+
+def _print_all(asked: _Asked, results: "Iterator[list[Generation]]", *, json: bool) -> None:
+    """Many texts, as soon as they are ready; between those for human eyes stands an empty line."""
+    began, tokens, written = perf_counter(), 0, 0
+    with _left_whole(lambda: _tell_speed(tokens, perf_counter() - began)):
+        for some in results:
+            text = asked.read.popleft()
+            for result in some:
+                tokens += result.tokens
+                shown = result.text if asked.of_pairs else text + result.text
+                print(asked.line(text, result) if json else "\n" * bool(written) + shown, flush=True)
+                written += 1
+
+
+@contextmanager
+def _left_whole(end: Callable[[], None]) -> Iterator[None]:
+    """What is done at the end is done where Ctrl-C comes before it as well."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        end()
+        raise
+    end()
+
+
+def _tell_speed(tokens: int, seconds: float) -> None:
+    if tokens and seconds:
+        log.info("%s tokens, %s tokens/s", f"{tokens:,}", f"{tokens / seconds:,.0f}")

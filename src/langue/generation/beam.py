@@ -4,13 +4,15 @@ Hypotheses compete by log p / ((5 + n) / 6)^α, n tokens long (Wu et al. 2016, e
 coverage penalty): α = 0 compares probabilities, which favors short ones.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 
 from langue.base.arrays import Array, BoolArray, Float64Array, Ids, Int64Array
-from langue.generation.generate import Generation, context_of
+from langue.generation.continuation import Generation
+from langue.generation.generate import ROWS, context_of
 from langue.protocols import Causal, Decoder
 from langue.tokens import utf8
 from langue.tokens.tokenizer import Tokenizer
@@ -37,20 +39,38 @@ def penalty(length: int, alpha: float) -> float:
 def continuations(
     model: Causal,
     tokenizer: Tokenizer,
-    prompt: str | Ids,
+    prompts: Sequence[str | Ids],
     *,
     num_beams: int = 4,
     max_tokens: int = 100,
     length_penalty: float = 0.6,
     lines: bool = False,
-) -> list[Generation]:
-    """The likeliest continuations of `prompt` (normalized, or ids), best first; never half a character in one
-    that ends by itself.
+) -> Iterator[list[Generation]]:
+    """The likeliest continuations of each prompt (normalized, or ids), best first; never half a character in
+    one that ends by itself. Prompts are searched side by side, as many as `ROWS` hypotheses are.
 
     Args:
         lines: a document is one line (`ModelFolder.lines`).
     """
-    ids = context_of(tokenizer, prompt, lines=lines)
+    together = max(ROWS // num_beams, 1)
+    for begin in range(0, len(prompts), together):
+        some = prompts[begin : begin + together]
+        began = perf_counter()
+        searched = beam_search_all(
+            model.decoder([context_of(tokenizer, prompt, lines=lines) for prompt in some]),
+            [_well_formed(tokenizer) for _ in some],
+            eos=tokenizer.eos if lines or not tokenizer.closed else -1,
+            num_beams=num_beams,
+            max_tokens=max_tokens,
+            length_penalty=length_penalty,
+        )
+        seconds = perf_counter() - began
+        for prompt, hypotheses in zip(some, searched, strict=True):
+            yield [_written(tokenizer, prompt, hypothesis, seconds) for hypothesis in hypotheses]
+
+
+def _well_formed(tokenizer: Tokenizer) -> Allowed:
+    """What may follow a continuation, so that it is UTF-8."""
     well_formed = tokenizer.well_formed
     states: dict[tuple[int, ...], int] = {(): utf8.START}
 
@@ -59,23 +79,16 @@ def continuations(
             states[hypothesis] = well_formed.after(states[hypothesis[:-1]], hypothesis[-1])
         return well_formed.allowed(states[hypothesis])
 
-    hypotheses = beam_search(
-        model.decoder([ids]),
-        eos=tokenizer.eos if lines or not tokenizer.closed else -1,
-        num_beams=num_beams,
-        max_tokens=max_tokens,
-        length_penalty=length_penalty,
-        allowed=allowed,
-    )
-    return [_written(tokenizer, prompt, hypothesis) for hypothesis in hypotheses]
+    return allowed
 
 
-def _written(tokenizer: Tokenizer, prompt: str | Ids, hypothesis: Hypothesis) -> Generation:
+def _written(tokenizer: Tokenizer, prompt: str | Ids, hypothesis: Hypothesis, seconds: float) -> Generation:
     # The first bytes of a character that the limit cut short are left out.
     stream = tokenizer.stream(prompt if isinstance(prompt, str) else "")
     ids = hypothesis.ids[:-1] if hypothesis.finished else hypothesis.ids
     text = "".join(stream.push(id) for id in ids)
-    return Generation(text, len(hypothesis.ids), "eos" if hypothesis.finished else "length")
+    reason = "eos" if hypothesis.finished else "length"
+    return Generation(text, len(hypothesis.ids), reason, hypothesis.log_prob, seconds)
 
 
 def beam_search(
@@ -97,28 +110,85 @@ def beam_search(
     Returns:
         Finished hypotheses, and where fewer than `num_beams` are, those that `max_tokens` cut short.
     """
-    alive = [Hypothesis((), 0.0, False)]
-    finished: list[Hypothesis] = []
-    for _ in range(max_tokens):
-        scores = _scores(decoder.log_probs(), alive, allowed)
+    return beam_search_all(
+        decoder, [allowed], eos=eos, num_beams=num_beams, max_tokens=max_tokens, length_penalty=length_penalty
+    )[0]
+
+
+def beam_search_all(
+    decoder: Decoder,
+    allowed: Sequence[Allowed | None],
+    *,
+    eos: int,
+    num_beams: int,
+    max_tokens: int,
+    length_penalty: float,
+) -> list[list[Hypothesis]]:
+    """`beam_search` of each row of a decoder, all of them side by side.
+
+    Args:
+        allowed: of each row.
+    """
+    searches = [Search(one, eos, num_beams, max_tokens, length_penalty) for one in allowed]
+    going = searches if max_tokens else []
+    while going:
+        ends = np.cumsum([len(search.alive) for search in going])
+        parts = np.split(decoder.log_probs(), ends[:-1])
+        rows, tokens = [], []
+        for search, log_probs, end in zip(going, parts, ends.tolist(), strict=True):
+            begin = end - len(search.alive)
+            rows += [begin + parent for parent in search.step(log_probs)]
+            tokens += [hypothesis.ids[-1] for hypothesis in search.alive if not search.settled]
+        going = [search for search in going if not search.settled]
+        if going:
+            decoder.select(rows)
+            decoder.extend(np.array(tokens, np.int64)[:, None])
+    return [search.best() for search in searches]
+
+
+class Search:
+    """Of one sequence: hypotheses that go on, and those that have ended."""
+
+    def __init__(
+        self, allowed: Allowed | None, eos: int, num_beams: int, max_tokens: int, length_penalty: float
+    ) -> None:
+        self.alive = [Hypothesis((), 0.0, False)]
+        self.finished: list[Hypothesis] = []
+        self.settled = False
+        self.steps = 0
+        self.allowed, self.eos, self.num_beams = allowed, eos, num_beams
+        self.max_tokens, self.length_penalty = max_tokens, length_penalty
+
+    def step(self, log_probs: Array) -> list[int]:
+        """Grow by one token, given what follows each that goes on `(alive, V)`: their parents among them, or
+        nothing once the search is settled."""
+        scores = _scores(log_probs, self.alive, self.allowed)
         parents, ended = [], []
         grown: list[Hypothesis] = []
         # At most one in each row is an end, so these hold `num_beams` that go on, if there are as many.
-        for index in _largest(scores, 2 * num_beams):
+        for index in _largest(scores, 2 * self.num_beams):
             row, id = divmod(int(index), scores.shape[1])
-            new = Hypothesis((*alive[row].ids, id), float(scores[row, id]), id == eos)
+            new = Hypothesis((*self.alive[row].ids, id), float(scores[row, id]), id == self.eos)
             if new.finished:
                 ended.append(new)
-            elif len(grown) < num_beams:
+            elif len(grown) < self.num_beams:
                 grown.append(new)
                 parents.append(row)
-        finished = _best([*finished, *ended], num_beams, length_penalty)
-        alive = grown
-        if not alive or _settled(finished, alive, num_beams, max_tokens, length_penalty):
-            break
-        decoder.select(parents)
-        decoder.extend(np.array([hypothesis.ids[-1:] for hypothesis in alive]))
-    return [*finished, *_best(alive, num_beams, length_penalty)][:num_beams]
+        self.finished = _best([*self.finished, *ended], self.num_beams, self.length_penalty)
+        self.alive = grown
+        self.steps += 1
+        self.settled = not grown or self.steps == self.max_tokens or self.hopeless()
+        return [] if self.settled else parents
+
+    def best(self) -> list[Hypothesis]:
+        cut_short = _best(self.alive, self.num_beams, self.length_penalty)
+        return [*self.finished, *cut_short][: self.num_beams]
+
+    def hopeless(self) -> bool:
+        """Whether nothing alive can still come among the best: its probability can only fall, and its penalty
+        grows to that of `max_tokens` at most."""
+        hope = max(one.log_prob for one in self.alive) / penalty(self.max_tokens, self.length_penalty)
+        return len(self.finished) == self.num_beams and self.finished[-1].score(self.length_penalty) >= hope
 
 
 def _scores(log_probs: Array, alive: list[Hypothesis], allowed: Allowed | None) -> Float64Array:
@@ -141,12 +211,3 @@ def _largest(scores: Float64Array, count: int) -> Int64Array:
 
 def _best(hypotheses: list[Hypothesis], count: int, alpha: float) -> list[Hypothesis]:
     return sorted(hypotheses, key=lambda one: -one.score(alpha))[:count]
-
-
-def _settled(
-    finished: list[Hypothesis], alive: list[Hypothesis], num_beams: int, max_tokens: int, alpha: float
-) -> bool:
-    """Whether nothing alive can still come among the best: its probability can only fall, and its penalty
-    grows to that of `max_tokens` at most."""
-    hope = max(one.log_prob for one in alive) / penalty(max_tokens, alpha)
-    return len(finished) == num_beams and finished[-1].score(alpha) >= hope

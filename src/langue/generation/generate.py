@@ -1,106 +1,46 @@
-"""Continuing a text with any `Causal` model, streamed in whole characters."""
+"""Continuing texts with any `Causal` model: one that streams in whole characters, or many side by side.
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+Many share each pass of the model, and one that ends makes room for the next prompt at once. A text is what it
+would be alone: each has random numbers of its own, which its seed alone decides.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
 from langue.base.arrays import Ids
-from langue.base.seeds import generator
-from langue.generation.sample import Sampling, choose
+from langue.generation.continuation import Continuation
+from langue.generation.continuation import Generation as Generation  # for who asks for it with a `Writer`
+from langue.generation.rules import Rules
+from langue.generation.sample import Sampling
 from langue.protocols import Causal
-from langue.tokens import utf8
 from langue.tokens.tokenizer import Tokenizer
 
-
-@dataclass(frozen=True)
-class Generation:
-    """A finished continuation."""
-
-    text: str
-    tokens: int
-    finished: str  # "eos", "stop", "length", or "stuck": no token has a probability
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+ROWS = 16  # texts side by side: with more, a small network gains little, and each holds a cache
 
 
 class Writer:
     """Iterate to receive the text piece by piece; `result` holds it whole afterwards."""
 
-    def __init__(
-        self,
-        model: Causal,
-        tokenizer: Tokenizer,
-        prompt: str | Ids,
-        sampling: Sampling,
-        *,
-        lines: bool = False,
-    ) -> None:
+    def __init__(self, model: Causal, continuation: Continuation) -> None:
         self.model = model
-        self.tokenizer = tokenizer
-        self.prompt = prompt
-        self.sampling = sampling
-        self.lines = lines
-        self.result = Generation("", 0, "length")
+        self.continuation = continuation
+
+    @property
+    def result(self) -> Generation:
+        return self.continuation.result
 
     def __iter__(self) -> Iterator[str]:
-        written = ""
-        shown = 0
-        for text, tokens, finished in self._texts():
-            written += text
-            end = min(
-                (begin for stop in self.sampling.stop if (begin := written.find(stop)) >= 0), default=None
-            )
-            if end is not None:
-                written, finished = written[:end], "stop"
-            # What may be the beginning of a stop string waits until that is known.
-            ready = len(written) if finished else len(written) - _overlap(written, self.sampling.stop)
-            if ready > shown:
-                yield written[shown:ready]
-                shown = ready
-            self.result = Generation(written, tokens, finished or "length")
-            if finished:
-                return
+        for moved in write_all(self.model, [self.continuation], rows=1):
+            if piece := moved.take():
+                yield piece
 
     def finish(self) -> Generation:
         """Write to the end, and give the result."""
         for _ in self:
             pass
         return self.result
-
-    def _texts(self) -> Iterator[tuple[str, int, str]]:
-        """Pieces of text, tokens so far, and why it ends (empty while it goes on)."""
-        ids = context_of(self.tokenizer, self.prompt, lines=self.lines).tolist()
-        decoder = self.model.decoder([np.array(ids, np.uint32)])
-        stream = self.tokenizer.stream(self.prompt if isinstance(self.prompt, str) else "")
-        ends = self.lines or not self.tokenizer.closed
-        draw = generator(self.sampling.seed, "sampling")
-        well_formed, state = self.tokenizer.well_formed, utf8.START
-        for count in range(1, self.sampling.max_tokens + 1):
-            log_probs = decoder.log_probs()[0].copy()
-            log_probs[~well_formed.allowed(state)] = -np.inf
-            if np.isneginf(log_probs.max()):
-                yield "", count - 1, "stuck"
-                return
-            token = choose(log_probs, np.array(ids, np.int64), self.sampling, draw)
-            if token == self.tokenizer.eos and ends:
-                yield "", count, "eos"
-                return
-            ids.append(token)
-            state = well_formed.after(state, token)
-            yield stream.push(token), count, ""
-            decoder.extend(np.array([[token]]))
-        # The first bytes of a character that the limit cut short are left out.
-        yield "", self.sampling.max_tokens, "length"
-
-
-def _overlap(text: str, stops: tuple[str, ...]) -> int:
-    """Length of the longest end of `text` that begins a stop string."""
-    return max(
-        (size for stop in stops for size in range(1, len(stop)) if text.endswith(stop[:size])), default=0
-    )
 
 
 def generate(
@@ -112,7 +52,96 @@ def generate(
         lines: a document is one line (`ModelFolder.lines`): its end ends the text, and of the prompt only the
             last line is continued.
     """
-    return Writer(model, tokenizer, prompt, sampling, lines=lines)
+    rules = Rules(tokenizer, sampling)
+    return Writer(model, next(_continuations(tokenizer, prompt, sampling, rules, count=1, lines=lines)))
+
+
+def generate_all(
+    model: Causal,
+    tokenizer: Tokenizer,
+    prompts: Iterable[str | Ids],
+    sampling: Sampling,
+    *,
+    n: int = 1,
+    best_of: int = 0,
+    rows: int = ROWS,
+    lines: bool = False,
+) -> Iterator[list[Generation]]:
+    """Continue every prompt, as `generate` would, in the order of the prompts.
+
+    Args:
+        prompts: taken one by one as there is room.
+        n: texts after each prompt.
+        best_of: so many are written after each, and the `n` kept that the model finds likeliest by the token,
+            best first; 0: all that are written are kept.
+        rows: texts written side by side.
+    """
+    rules, count = Rules(tokenizer, sampling), max(n, best_of)
+    begun: list[list[Continuation]] = []  # those of each prompt
+
+    def all_of_them() -> Iterator[Continuation]:
+        for prompt in prompts:
+            some = list(_continuations(tokenizer, prompt, sampling, rules, count=count, lines=lines))
+            begun.append(some)
+            yield from some
+
+    for _ in write_all(model, all_of_them(), rows=rows):
+        while begun and all(one.finished for one in begun[0]):
+            yield _kept([one.result for one in begun.pop(0)], n, best_of)
+
+
+def _continuations(
+    tokenizer: Tokenizer, prompt: str | Ids, sampling: Sampling, rules: Rules, *, count: int, lines: bool
+) -> Iterator[Continuation]:
+    ids = context_of(tokenizer, prompt, lines=lines)
+    after = prompt if isinstance(prompt, str) else ""
+    for number in range(count):
+        yield Continuation(tokenizer, ids, sampling, rules=rules, after=after, number=number, lines=lines)
+
+
+def _kept(written: list[Generation], n: int, best_of: int) -> list[Generation]:
+    if best_of:
+        written.sort(key=lambda one: -one.log_prob / max(one.tokens, 1))
+    return written[:n]
+
+
+def write_all(model: Causal, continuations: Iterable[Continuation], *, rows: int) -> Iterator[Continuation]:
+    """Write texts to their ends, at most so many side by side; each is given whenever it has moved on."""
+    waiting = iter(continuations)
+    decoder = None
+    writing: list[Continuation] = []
+    while True:
+        for one in (fresh := list(islice(waiting, rows - len(writing)))):
+            one.start()
+            if one.finished:
+                yield one
+        if fresh := [one for one in fresh if not one.finished]:
+            # Texts after one prompt read it once.
+            prompts = [one.prompt for index, one in enumerate(fresh) if not _reads_as(fresh, index)]
+            if decoder is None:
+                decoder = model.decoder(prompts)
+            else:
+                decoder.add(prompts)
+            if len(prompts) < len(fresh):
+                numbers = np.cumsum([not _reads_as(fresh, index) for index in range(len(fresh))])
+                decoder.select([*range(len(writing)), *(len(writing) + numbers - 1).tolist()])
+            writing += fresh
+        elif not writing:
+            return
+        assert decoder is not None
+        tokens = [one.step(row) for one, row in zip(writing, decoder.log_probs(), strict=True)]
+        yield from writing
+        on = [row for row, token in enumerate(tokens) if token is not None]
+        if len(on) < len(writing):
+            decoder.select(on)
+            writing = [writing[row] for row in on]
+        if on:
+            decoder.extend(np.array([tokens[row] for row in on], np.int64)[:, None])
+
+
+def _reads_as(fresh: Sequence[Continuation], index: int) -> bool:
+    """Whether a text continues the prompt of the one before it."""
+    return index > 0 and fresh[index].prompt is fresh[index - 1].prompt
 
 
 def next_tokens(

@@ -1,10 +1,16 @@
 """Sampling a token from a distribution, in the order users know: penalty, temperature, k, p, min-p."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
 import numpy as np
 
-from langue.base.arrays import Array
+from langue.base.arrays import Array, Float64Array, Int64Array
 from langue.base.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat, Probability
 from langue.base.config import Config
+
+# Shares of the likeliest token above which candidates are looked for, before all are: few are sorted.
+CUTS = (1e-2, 1e-4, 1e-300)
 
 
 class Sampling(Config, frozen=True):
@@ -17,7 +23,34 @@ class Sampling(Config, frozen=True):
     min_p: Probability = 0.0  # share of the likeliest token's probability
     repetition_penalty: PositiveFloat = 1.0  # of CTRL (Keskar et al. 2019)
     stop: tuple[str, ...] = ()
+    ban: tuple[str, ...] = ()  # texts that are never written
+    bias: tuple[tuple[str, float], ...] = ()  # added to the log-probability of tokens, each by its text
+    regex: str = ""  # what is written matches all of it
+    json_schema: str = ""  # what is written is a JSON value that it allows
     seed: int = 0
+
+    def check(self) -> None:
+        if self.regex and self.json_schema:
+            raise ValueError("give a regular expression or a JSON schema, not both")
+        if "" in self.ban:
+            raise ValueError("--ban '' would forbid every text; give some text, or leave it out")
+
+
+class SamplingSettings(TypedDict, total=False):
+    """Those of `Sampling`, as a user gives them by name."""
+
+    max_tokens: int
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    repetition_penalty: float
+    stop: Sequence[str]
+    ban: Sequence[str]
+    bias: Mapping[str, float]
+    regex: str
+    json_schema: str | Mapping[str, Any]
+    seed: int
 
 
 def choose(log_probs: Array, seen: Array, sampling: Sampling, draw: np.random.Generator) -> int:
@@ -33,10 +66,9 @@ def choose(log_probs: Array, seen: Array, sampling: Sampling, draw: np.random.Ge
         logits[np.unique(seen)] *= sampling.repetition_penalty
     if sampling.temperature == 0:
         return int(logits.argmax())
-    logits = (logits - logits.max()) / sampling.temperature
-    order = np.argsort(-logits, kind="stable")
-    probabilities = np.exp(logits[order])
-    probabilities /= probabilities.sum()
+    weights = np.exp((logits - logits.max()) / sampling.temperature)
+    order, total = _likeliest(weights, sampling)
+    probabilities = weights[order] / total
     if sampling.top_k:
         probabilities[sampling.top_k :] = 0.0
         probabilities /= probabilities.sum()  # p is a share of what k leaves
@@ -46,3 +78,18 @@ def choose(log_probs: Array, seen: Array, sampling: Sampling, draw: np.random.Ge
     kept = probabilities[keep]
     index = np.searchsorted(np.cumsum(kept), draw.random() * kept.sum(), side="right")
     return int(order[keep][min(index, len(kept) - 1)])
+
+
+def _likeliest(weights: Float64Array, sampling: Sampling) -> tuple[Int64Array, float]:
+    """Ids by falling weight, all that can be kept, of equal ones the first first; the sum of all weights."""
+    total = float(weights.sum())
+    for cut in CUTS:
+        if sampling.top_k:
+            candidates = np.flatnonzero(weights >= cut)
+            enough = len(candidates) >= sampling.top_k
+        else:
+            candidates = np.flatnonzero(weights >= max(cut, sampling.min_p))
+            enough = sampling.min_p >= cut or weights[candidates].sum() >= sampling.top_p * total
+        if enough:
+            break
+    return candidates[np.argsort(-weights[candidates], kind="stable")], total

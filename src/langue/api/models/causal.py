@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
 
 from langue.api.models.base import Model, PathLike
 from langue.base.arguments import check_count, check_text, check_texts
 from langue.base.deprecated import renamed_keywords, renamed_method
+from langue.base.errors import InvalidSetting
 from langue.protocols import Causal, HiddenMarkov, Searchable
 
 if TYPE_CHECKING:
@@ -17,7 +19,22 @@ if TYPE_CHECKING:
     from langue.evaluation.score import Score
     from langue.evaluation.verbatim import Copied, Matches
     from langue.generation.generate import Generation, Writer
+    from langue.generation.sample import Sampling, SamplingSettings
     from langue.tasks.states import Picture
+
+
+def sampling_of(settings: SamplingSettings) -> Sampling:
+    """Settings given by name, in the forms that Python has for them, as the section of a recipe."""
+    from langue.generation.sample import Sampling
+
+    given: dict[str, Any] = {**settings}
+    for name in given.keys() & {"stop", "ban"}:
+        given[name] = tuple(check_texts(name, given[name]))
+    if isinstance(given.get("bias"), Mapping):
+        given["bias"] = tuple((text, float(value)) for text, value in given["bias"].items())
+    if isinstance(given.get("json_schema"), Mapping):
+        given["json_schema"] = json.dumps(given["json_schema"])
+    return Sampling(**given)
 
 
 class CausalModel(Model[Causal]):
@@ -46,75 +63,90 @@ class CausalModel(Model[Causal]):
         text = self._normalize("context", context)
         return next_tokens(folder.model, folder.tokenizer, text, k, lines=folder.lines)
 
-    def stream(
-        self,
-        prompt: str = "",
-        *,
-        max_tokens: int = 100,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 0.95,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
-        stop: Sequence[str] = (),
-        seed: int = 0,
-    ) -> Writer:
+    def stream(self, prompt: str = "", **settings: Unpack[SamplingSettings]) -> Writer:
         """Continue a text piece by piece: iterate over the writer, then read its `result`.
 
         Args:
-            temperature: 0 always takes the likeliest token.
+            max_tokens: 100; it ends after so many.
+            temperature: 0.8; 0 always takes the likeliest token.
             top_k: keeps the k likeliest tokens; 0 keeps all.
-            top_p: keeps the likeliest tokens up to this mass (Holtzman et al. 2020).
+            top_p: 0.95; keeps the likeliest tokens up to this mass (Holtzman et al. 2020).
             min_p: drops tokens below this share of the likeliest one's probability.
             repetition_penalty: above 1, makes repeats less likely (Keskar et al. 2019).
             stop: texts before which it ends.
+            ban: texts that are never written.
+            bias: by the text of a token, what is added to its log-probability; "<eos>" is the end.
+            regex: a regular expression, which what is written matches whole (llguidance's: no look-around
+                and no references back).
+            json_schema: of the JSON value that is written, as a dict or as JSON.
             seed: same seed, same machine, same text.
 
         Raises:
-            InvalidSetting: a value is out of its bounds.
+            InvalidSetting: a value is out of its bounds, or cannot be used with this model's tokens.
+            MissingExtra: llguidance, which regular expressions and schemas need, is not installed.
         """
         from langue.generation.generate import generate
-        from langue.generation.sample import Sampling
 
-        sampling = Sampling(
-            max_tokens=max_tokens,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            min_p=min_p,
-            repetition_penalty=repetition_penalty,
-            stop=tuple(check_texts("stop", stop)),
-            seed=seed,
-        )
         folder = self.folder
-        text = self._normalize("prompt", prompt)
+        text, sampling = self._normalize("prompt", prompt), sampling_of(settings)
         return generate(folder.model, folder.tokenizer, text, sampling, lines=folder.lines)
 
-    def generate(
-        self,
-        prompt: str = "",
-        *,
-        max_tokens: int = 100,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 0.95,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
-        stop: Sequence[str] = (),
-        seed: int = 0,
-    ) -> Generation:
+    def generate(self, prompt: str = "", **settings: Unpack[SamplingSettings]) -> Generation:
         """Continue a text, whole: `stream` run to its end."""
-        return self.stream(
-            prompt,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            min_p=min_p,
-            repetition_penalty=repetition_penalty,
-            stop=stop,
-            seed=seed,
-        ).finish()
+        return self.stream(prompt, **settings).finish()
+
+    def generate_all(
+        self,
+        prompts: Iterable[str],
+        *,
+        n: int = 1,
+        best_of: int = 0,
+        batch_size: int = 16,
+        **settings: Unpack[SamplingSettings],
+    ) -> Iterator[list[Generation]]:
+        """Continue many texts side by side; with the settings of `stream`, each as `generate` would alone.
+
+        Args:
+            prompts: read as there is room: any number of them.
+            n: texts after each prompt; with one seed they differ, and the first is that of `generate`.
+            best_of: so many are written, and the `n` kept that the model finds likeliest by the token, best
+                first; 0: all that are written.
+            batch_size: texts written side by side.
+
+        Returns:
+            The `n` texts of each prompt, in the order of the prompts, as they are ready.
+        """
+        if isinstance(prompts, str):
+            check_texts("prompts", prompts)
+        texts = (self._normalize(f"prompts[{index}]", text) for index, text in enumerate(prompts))
+        return self._write_all(texts, n, best_of, batch_size, sampling_of(settings), lines=self.folder.lines)
+
+    def _write_all(
+        self,
+        prompts: Iterable[str | Ids],
+        n: int,
+        best_of: int,
+        batch_size: int,
+        sampling: Sampling,
+        *,
+        lines: bool,
+    ) -> Iterator[list[Generation]]:
+        """Continue normalized prompts, or those of ids."""
+        from langue.generation.generate import generate_all
+
+        check_count("n", n, least=1)
+        if check_count("best_of", best_of) and best_of < n:
+            raise InvalidSetting(f"best_of = {best_of} is less than n = {n}: so many cannot be kept")
+        return generate_all(
+            self.folder.model,
+            self.folder.tokenizer,
+            prompts,
+            sampling,
+            n=n,
+            best_of=best_of,
+            rows=check_count("batch_size", batch_size, least=1),
+            lines=lines,
+        )
 
     @renamed_keywords(beams="num_beams")
     def beam_search(
@@ -127,18 +159,36 @@ class CausalModel(Model[Causal]):
             length_penalty: 0 favors short ones; 0.6 is that of Vaswani et al. 2017.
         """
         text = self._normalize("prompt", prompt)
-        return self._search(text, num_beams, max_tokens, length_penalty, lines=self.folder.lines)
+        return next(self._search([text], num_beams, max_tokens, length_penalty, lines=self.folder.lines))
+
+    def beam_search_all(
+        self,
+        prompts: Sequence[str],
+        *,
+        num_beams: int = 4,
+        max_tokens: int = 100,
+        length_penalty: float = 0.6,
+    ) -> Iterator[list[Generation]]:
+        """`beam_search` of many texts side by side, in their order."""
+        texts = [self._normalize("prompts", text) for text in check_texts("prompts", prompts)]
+        return self._search(texts, num_beams, max_tokens, length_penalty, lines=self.folder.lines)
 
     def _search(
-        self, prompt: str | Ids, num_beams: int, max_tokens: int, length_penalty: float, *, lines: bool
-    ) -> list[Generation]:
-        """Beam search after a normalized prompt, or one of ids."""
+        self,
+        prompts: Sequence[str | Ids],
+        num_beams: int,
+        max_tokens: int,
+        length_penalty: float,
+        *,
+        lines: bool,
+    ) -> Iterator[list[Generation]]:
+        """Beam search after normalized prompts, or those of ids."""
         from langue.generation.beam import continuations
 
         return continuations(
             self.folder.model,
             self.folder.tokenizer,
-            prompt,
+            prompts,
             num_beams=check_count("num_beams", num_beams, least=1),
             max_tokens=check_count("max_tokens", max_tokens),
             length_penalty=length_penalty,

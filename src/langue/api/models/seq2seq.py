@@ -6,13 +6,13 @@ model that was trained on documents with a separator, as an earlier version had 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Self
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Self, Unpack
 
 import numpy as np
 
 from langue.api.models.base import PathLike
-from langue.api.models.causal import CausalModel
+from langue.api.models.causal import CausalModel, sampling_of
 from langue.base.arguments import check_texts
 from langue.base.arrays import Ids
 from langue.base.errors import InvalidSetting, Unsupported
@@ -23,6 +23,7 @@ from langue.protocols import Seq2Seq
 if TYPE_CHECKING:
     from langue.evaluation.score import Score
     from langue.generation.generate import Generation, Writer
+    from langue.generation.sample import SamplingSettings
 
 
 class Seq2SeqModel(CausalModel):
@@ -83,66 +84,48 @@ class Seq2SeqModel(CausalModel):
             whole.closed,
         )
 
-    def stream_target(
-        self,
-        source: str,
-        *,
-        max_tokens: int = 100,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 0.95,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
-        stop: Sequence[str] = (),
-        seed: int = 0,
-    ) -> Writer:
+    def stream_target(self, source: str, **settings: Unpack[SamplingSettings]) -> Writer:
         """Write a target piece by piece, with the settings of `stream`: iterate, then read `result`."""
         from langue.generation.generate import generate
-        from langue.generation.sample import Sampling
 
-        sampling = Sampling(
-            max_tokens=max_tokens,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            min_p=min_p,
-            repetition_penalty=repetition_penalty,
-            stop=tuple(check_texts("stop", stop)),
-            seed=seed,
-        )
+        sampling = sampling_of(settings)
         return generate(self.folder.model, self.folder.tokenizer, self._prompt(source), sampling)
 
-    def generate_target(
-        self,
-        source: str,
-        *,
-        max_tokens: int = 100,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 0.95,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
-        stop: Sequence[str] = (),
-        seed: int = 0,
-    ) -> Generation:
+    def generate_target(self, source: str, **settings: Unpack[SamplingSettings]) -> Generation:
         """Write a target, whole: `stream_target` run to its end."""
-        return self.stream_target(
-            source,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            min_p=min_p,
-            repetition_penalty=repetition_penalty,
-            stop=stop,
-            seed=seed,
-        ).finish()
+        return self.stream_target(source, **settings).finish()
+
+    def generate_target_all(
+        self,
+        sources: Iterable[str],
+        *,
+        n: int = 1,
+        best_of: int = 0,
+        batch_size: int = 16,
+        **settings: Unpack[SamplingSettings],
+    ) -> Iterator[list[Generation]]:
+        """The targets of many sources side by side; see `generate_all`."""
+        if isinstance(sources, str):
+            check_texts("sources", sources)
+        prompts = (self._prompt(source) for source in sources)
+        return self._write_all(prompts, n, best_of, batch_size, sampling_of(settings), lines=False)
 
     def beam_search_target(
         self, source: str, *, num_beams: int = 4, max_tokens: int = 100, length_penalty: float = 0.6
     ) -> list[Generation]:
         """The likeliest targets of a source by beam search, best first; see `beam_search`."""
-        return self._search(self._prompt(source), num_beams, max_tokens, length_penalty, lines=False)
+        return next(self.beam_search_target_all([source], num_beams, max_tokens, length_penalty))
+
+    def beam_search_target_all(
+        self,
+        sources: Sequence[str],
+        num_beams: int = 4,
+        max_tokens: int = 100,
+        length_penalty: float = 0.6,
+    ) -> Iterator[list[Generation]]:
+        """`beam_search_target` of many sources side by side, in their order."""
+        prompts = [self._prompt(source) for source in check_texts("sources", sources)]
+        return self._search(prompts, num_beams, max_tokens, length_penalty, lines=False)
 
     def _prompt(self, source: str) -> Ids:
         """The normalized source and its end in ids, as the beginning of a document.

@@ -1,0 +1,140 @@
+"""One text in the making: it chooses its tokens and spells them, in whole characters, until it ends."""
+
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from langue.base.arrays import Floats, Ids
+from langue.base.seeds import generator
+from langue.generation.rules import Rules
+from langue.generation.sample import Sampling, choose
+from langue.tokens import utf8
+from langue.tokens.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A finished continuation."""
+
+    text: str
+    tokens: int
+    # "eos", "stop", "length", "complete" (a regular expression or schema lets nothing follow), or "stuck" (no
+    # token that may stand next has a probability).
+    finished: str
+    log_prob: float = field(default=0.0, compare=False)  # natural log of the probability of its tokens
+    seconds: float = field(default=0.0, compare=False)  # that it took, beside its neighbors
+
+    @property
+    def tokens_per_second(self) -> float:
+        return self.tokens / self.seconds if self.seconds else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "text": self.text,
+            "tokens": self.tokens,
+            "finished": self.finished,
+            "log_prob": round(self.log_prob, 4),
+            "seconds": round(self.seconds, 4),
+            "tokens_per_second": round(self.tokens_per_second, 1),
+        }
+
+
+class Continuation:
+    """What is written after one prompt.
+
+    Args:
+        prompt: the ids that it begins with.
+        after: the text of the prompt, which tells whether a word needs a blank before it.
+        rules: those of `sampling`, made once for many texts.
+        number: of the texts after one prompt with one seed.
+        lines: a document is one line.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        prompt: Ids,
+        sampling: Sampling,
+        *,
+        rules: Rules,
+        after: str = "",
+        number: int = 0,
+        lines: bool = False,
+    ) -> None:
+        self.prompt = prompt
+        self._tokenizer = tokenizer
+        self._sampling = sampling
+        self._ids = [int(id) for id in prompt]
+        self._stream = tokenizer.stream(after)
+        self._ends = lines or not tokenizer.closed
+        # The first text of a seed is the one that `generate` of an earlier version wrote.
+        self._draw = generator(sampling.seed, "sampling", *([number] if number else []))
+        self._state = utf8.START
+        self._rules = rules.begin()
+        self._text, self._shown, self._ready = "", 0, 0
+        self._tokens, self._log_prob = 0, 0.0
+        self._began = perf_counter()
+        self._seconds = 0.0
+        self.finished = "" if sampling.max_tokens else "length"
+
+    @property
+    def result(self) -> Generation:
+        seconds = self._seconds if self.finished else perf_counter() - self._began
+        return Generation(self._text, self._tokens, self.finished or "length", self._log_prob, seconds)
+
+    def start(self) -> None:
+        """Its time begins."""
+        self._began = perf_counter()
+
+    def step(self, log_probs: Floats) -> int | None:
+        """Choose the next token by log-probabilities `(V,)`; None: it has ended."""
+        well_formed = self._tokenizer.well_formed
+        masked = np.where(well_formed.allowed(self._state), log_probs, np.float32(-np.inf))
+        masked = self._rules.apply(masked)
+        if np.isneginf(masked.max()):
+            self._finish("stuck")
+            return None
+        token = choose(masked, np.array(self._ids, np.int64), self._sampling, self._draw)
+        self._tokens += 1
+        self._log_prob += float(log_probs[token])
+        if token == self._tokenizer.eos and self._ends:
+            self._finish("eos")
+            return None
+        self._ids.append(token)
+        self._state = well_formed.after(self._state, token)
+        self._rules.push(token, self._tokenizer.token_bytes(token))
+        self._write(self._stream.push(token))
+        if not self.finished and self._rules.complete:
+            self._finish("complete")
+        elif not self.finished and self._tokens == self._sampling.max_tokens:
+            self._finish("length")  # without the first bytes of a character that it cut short
+        return None if self.finished else token
+
+    def take(self) -> str:
+        """The text that came since it was asked for, but for what may be the beginning of a stop string."""
+        piece = self._text[self._shown : self._ready]
+        self._shown = max(self._ready, self._shown)
+        return piece
+
+    def _write(self, text: str) -> None:
+        begin = max(len(self._text) - max(map(len, self._sampling.stop), default=0), 0)
+        self._text += text
+        ends = [self._text.find(stop, begin) for stop in self._sampling.stop]
+        if any(end >= 0 for end in ends):
+            self._text = self._text[: min(end for end in ends if end >= 0)]
+            self._finish("stop")
+        else:
+            self._ready = len(self._text) - _overlap(self._text, self._sampling.stop)
+
+    def _finish(self, reason: str) -> None:
+        self.finished, self._ready = reason, len(self._text)
+        self._seconds = perf_counter() - self._began
+
+
+def _overlap(text: str, stops: tuple[str, ...]) -> int:
+    """Length of the longest end of `text` that begins a stop string."""
+    return max(
+        (size for stop in stops for size in range(1, len(stop)) if text.endswith(stop[:size])), default=0
+    )
