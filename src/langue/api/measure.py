@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from langue.base.arguments import check_choice
 from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.models.folder import ModelFolder
 from langue.models.folder import load as load_folder
+from langue.models.quantized import Quantize
 from langue.protocols import Causal, Classifier, Masked, Tagger
 
 FORMATS = ("auto", "conll", "conllu", "jsonl")
@@ -31,6 +33,7 @@ def evaluate(
     check: bool = False,
     adaptive: bool = False,
     format: str = "auto",
+    quantize: Quantize | None = None,
 ) -> EvaluationResult:
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
 
@@ -46,12 +49,17 @@ def evaluate(
             once it is scored (Kuhn and De Mori 1990): another figure, which depends on the documents before.
         format: of a tagger's file: "conll", "conllu", "jsonl"; "auto" goes by its name, and by how the
             training file was read.
+        quantize: "int8" measures a network in it and in float32, and keeps both figures in the model folder.
 
     Raises:
         LangueError: there is nothing to measure on.
         Unsupported: the model's scores are no probabilities; self-tests of what has no scores of texts.
     """
     folder = load_folder(model) if isinstance(model, str | Path) else model.folder
+    if quantize is not None:
+        if adaptive:
+            raise InvalidSetting("adaptive counts and int8 are measured one at a time; leave one out")
+        return _evaluate_quantized(folder.path, data, split, documents, check=check, how=quantize)
     if adaptive and not isinstance(folder.model, Causal):
         raise Unsupported(f"{folder.path} gives texts no probability, beside which counts could learn")
     if isinstance(folder.model, Tagger | Classifier) or "task" in folder.description.recipe:
@@ -77,6 +85,37 @@ def evaluate(
     if not evaluation.scored:
         raise Unsupported(f"{folder.path}: {evaluation.reason}")
     return evaluation
+
+
+def _evaluate_quantized(
+    path: Path,
+    data: PathLike | Sequence[PathLike],
+    split: str,
+    documents: str | None,
+    *,
+    check: bool,
+    how: Quantize,
+) -> EvaluationResult:
+    from langue.evaluation.evaluate import Evaluation
+    from langue.evaluation.quantized import QuantizedEvaluation
+    from langue.models.quantized import Measured, keep, quantize
+
+    folder = load_folder(path, device="cpu" if "torch" in sys.modules else None).require(Causal)
+    float32 = evaluate(Model(folder), data, split=split, documents=documents)
+    quantize(folder.model, how, family=folder.family, path=path)
+    int8 = evaluate(Model(folder), data, split=split, documents=documents, check=check)
+    assert isinstance(float32, Evaluation) and isinstance(int8, Evaluation)
+    if int8.bits_per_byte is None or float32.bits_per_byte is None:
+        raise Unsupported(f"{path} has no bits per byte to compare: {int8.reason}")
+    figures = Measured(
+        quantize=how,
+        of=folder.description.digest,
+        measured_on=int8.cut,
+        bits_per_byte=int8.bits_per_byte,
+        float32_bits_per_byte=float32.bits_per_byte,
+    )
+    keep(path, figures)
+    return QuantizedEvaluation(int8, float32, figures)
 
 
 def _evaluate_labeled(

@@ -16,6 +16,7 @@ from langue.base.files import refuse_same
 from langue.corpus.sources import check_kept
 from langue.models.folder import DESCRIPTION, describe
 from langue.models.folder import load as load_folder
+from langue.models.quantized import known
 from langue.models.registry import family_of
 from langue.protocols import Masked, Tagger
 from langue.tokens.store import MANIFEST, TokenStore, read_manifest
@@ -335,7 +336,11 @@ def info(path: PathLike) -> dict[str, Any]:
     if (path / DESCRIPTION).is_file():
         import msgspec
 
-        return dict(msgspec.to_builtins(describe(path)))
+        description = describe(path)
+        facts = dict(msgspec.to_builtins(description))
+        if (quantized := known(path, description.digest)) is not None:
+            facts["quantized"] = msgspec.to_builtins(quantized) | {"rise": quantized.rise}
+        return facts
     if (path / MANIFEST).is_file():
         return read_manifest(path / MANIFEST)
     raise LangueError(f"{path} is neither a model folder ({DESCRIPTION}) nor a token store ({MANIFEST})")

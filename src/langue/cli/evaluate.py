@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from langue.base.errors import LangueError
-from langue.cli.options import DocumentsRule, Json, Quiet, SplitName, print_json
+from langue.cli.options import DocumentsRule, Json, Quantize, Quiet, SplitName, print_json
 
 NAME = "evaluate"
 LABELED = ("conll", "conllu", "jsonl")
@@ -40,6 +40,7 @@ def command(
             "the file is.",
         ),
     ] = "report",
+    quantize: Quantize = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -59,7 +60,14 @@ def command(
         )
     labeled = format if format in LABELED else "auto"
     result = api.evaluate(
-        model, on, split=split, documents=documents, check=check, adaptive=adaptive, format=labeled
+        model,
+        on,
+        split=split,
+        documents=documents,
+        check=check,
+        adaptive=adaptive,
+        format=labeled,
+        quantize=quantize,
     )
     if json:
         print_json(result.to_json())

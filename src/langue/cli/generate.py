@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from json import dumps, loads
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from langue.base.errors import LangueError
 from langue.base.progress import log
-from langue.cli.options import Json, Quiet, Seed, TextField, finite, print_json, text_of, texts_of
+from langue.cli.options import Json, Quantize, Quiet, Seed, TextField, finite, print_json, text_of, texts_of
 
 if TYPE_CHECKING:
     from langue.generation.generate import Generation, Writer
@@ -113,12 +113,13 @@ def command(
             help="The likeliest texts by beam search, this many held; draws nothing.",
         ),
     ] = 0,
+    quantize: Quantize = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Continue a text, printed as it comes, or each text of a file; with --json, a line of JSON each."""
     _refuse_what_does_not_go_together(context, prompt, stop)
-    asked = _Asked(model, prompt, source, prompts, sources, text_field)
+    asked = _Asked(model, prompt, source, prompts, sources, text_field, quantize=quantize)
     if num_beams:
         searched = asked.search(num_beams, max_tokens)
         if asked.one and json:  # as an earlier version printed it
@@ -216,6 +217,8 @@ class _Asked:
         prompts: Path | None,
         sources: Path | None,
         text_field: str | None,
+        *,
+        quantize: Literal["int8"] | None,
     ) -> None:
         from langue import api
 
@@ -225,8 +228,8 @@ class _Asked:
         self.text = prompt if source is None else source
         self.read: deque[str] = deque()  # of the file, and not yet written after
         self._file, self._text_field = prompts or sources, text_field
-        self.pairs = api.Seq2SeqModel.load(model) if self.of_pairs else None
-        self.model = self.pairs or api.CausalModel.load(model)
+        self.pairs = api.Seq2SeqModel.load(model, quantize=quantize) if self.of_pairs else None
+        self.model = self.pairs or api.CausalModel.load(model, quantize=quantize)
 
     def texts(self) -> Iterator[str]:
         if self._file is None:

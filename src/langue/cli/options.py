@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -43,6 +43,10 @@ TextField = Annotated[
     typer.Option("--text-field", help="Field of JSON lines, JSON, CSV, TSV or Parquet that holds the text."),
 ]
 SplitName = Annotated[str, typer.Option("--split", help="Which documents: train, valid or test.")]
+Quantize = Annotated[
+    Literal["int8"] | None,
+    typer.Option("--quantize", help="int8: read a network by products of int8, faster and hardly worse."),
+]
 
 
 def _quiet(value: bool) -> bool:

@@ -27,6 +27,8 @@ from langue.base.errors import Damaged, InvalidSetting, NotFound, Unsupported
 from langue.base.files import atomic_folder, read_json, write_json
 from langue.corpus.normalize import Normalization
 from langue.models.family import Family
+from langue.models.quantized import Quantize, warn
+from langue.models.quantized import quantize as quantize_model
 from langue.models.registry import RENAMED as RENAMED_FAMILIES
 from langue.models.registry import family as lookup
 from langue.protocols import Classifier, HiddenMarkov, Masked, Saved, Searchable, Tagger, Vocabulary
@@ -213,7 +215,12 @@ def _record(vocabulary: Vocabulary) -> VocabularyRecord:
 
 
 def load(
-    path: Path | str, *, verify: bool = True, device: str | None = None, dtype: DType = "float32"
+    path: Path | str,
+    *,
+    verify: bool = True,
+    device: str | None = None,
+    dtype: DType = "float32",
+    quantize: Quantize | None = None,
 ) -> ModelFolder[Any]:
     """Read the folder of a model of any family.
 
@@ -222,10 +229,12 @@ def load(
             a model of mapped tables opens at once whatever its size.
         device: where a network is put, as torch names it; None: a GPU where there is one.
         dtype: of a network's weights.
+        quantize: "int8" reads a network by products of int8, on a processor (`nn/compiled`).
 
     Raises:
         NotFound: no model is there.
         Damaged: a file is missing, cut or altered, or the format is another.
+        Unsupported: it is to be quantized, and cannot be.
         InvalidSetting: the device or type is unknown, or the model is no network and has neither.
     """
     path = Path(path)
@@ -238,6 +247,12 @@ def load(
     vocabulary = Vocabulary(known.size, known.eos, sep=known.sep) if known else Vocabulary(0, 0)
     model = family.load(path, config, vocabulary)
     check_seal(table, path / DESCRIPTION)
+    if quantize is not None:
+        if device not in (None, "cpu") or dtype != "float32":
+            raise InvalidSetting(f"{quantize} is made of float32 on a processor: leave device and dtype out")
+        device = "cpu" if "torch" in sys.modules else None
+        quantize_model(model, quantize, family=family, path=path)
+        warn(path, description.digest)
     return ModelFolder(path, family, config, _move(model, device, dtype, path), description)
 
 

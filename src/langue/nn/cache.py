@@ -33,21 +33,13 @@ class Cache:
     @torch.inference_mode()
     def select(self, rows: Sequence[int]) -> None:
         """Go on with these rows, in this order."""
-        wanted = [self.slots[row] for row in rows]
-        free = iter(sorted(set(range(len(wanted))) - set(wanted)))
-        self.slots, sources = [], []
-        for slot in wanted:
-            stays = slot < len(wanted) and slot not in self.slots
-            self.slots.append(slot if stays else next(free))
-            if not stays:
-                sources.append((slot, self.slots[-1]))
-        if not sources:
+        leave, enter = rearrange(self.slots, rows)
+        if not leave:
             return
-        leave, enter = zip(*sources, strict=True)
         for layer, parts in self.kept.items():
             self.kept[layer] = keys, values = self._make_room(parts, 0)
             for part in (keys, values):
-                part[list(enter), :, : self.used] = part[list(leave), :, : self.used]
+                part[enter, :, : self.used] = part[leave, :, : self.used]
 
     def room(self, layer: nn.Module, k: Tensor, v: Tensor, positions: int) -> KeysValues:
         """Where keys and values like these are kept, with room for so many positions."""
@@ -69,6 +61,21 @@ class Cache:
         keys, values = (part.new_zeros(slots, part.shape[1], positions, part.shape[3]) for part in parts)
         keys[: parts[0].shape[0], :, :S], values[: parts[1].shape[0], :, :S] = parts
         return keys, values
+
+
+def rearrange(slots: list[int], rows: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Make `slots` those of these rows; which must be copied, and to which others."""
+    wanted = [slots[row] for row in rows]
+    free = iter(sorted(set(range(len(wanted))) - set(wanted)))
+    slots.clear()
+    leave, enter = [], []
+    for slot in wanted:
+        stays = slot < len(wanted) and slot not in slots
+        slots.append(slot if stays else next(free))
+        if not stays:
+            leave.append(slot)
+            enter.append(slots[-1])
+    return leave, enter
 
 
 class Past:

@@ -9,6 +9,7 @@ to None, every document is read whole.
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,9 +17,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from langue.base.arrays import Floats, Ids
+from langue.nn.fast.compiled_step import use_compiled_step
 from langue.nn.scores import Rule, Scored
 from langue.nn.weights import save_weights
-from langue.nn.windowed_decoder import WindowedDecoder
+from langue.nn.windowed_decoder import WindowedDecoder, WindowRows
 from langue.protocols import Causal, Trainable, Vocabulary
 
 CHUNK_POSITIONS = 1 << 13  # positions scored at a time: logits of 8,192 x 8,192 in float32 are 256 MB
@@ -31,7 +33,12 @@ class Windowed(nn.Module, Scored, Causal, Trainable):
     forward(ids, positions, mask, past): hidden states `(B, T, C)` of ids `(B, T)`; positions `(T,)`
         or `(B, T)` count from the beginning of the window or document
     head: the matrix `(V, C)` that makes logits of hidden states
+
+    Attributes:
+        quantize: "int8" where text is read by products of int8 (`nn/compiled`).
     """
+
+    quantize: Literal["int8"] | None = None
 
     def __init__(self, vocabulary: Vocabulary, window: int) -> None:
         super().__init__()
@@ -71,7 +78,15 @@ class Windowed(nn.Module, Scored, Causal, Trainable):
                 ids = np.asarray(sequences[index][:end], np.int64)
                 inputs[row, : end - start] = torch.from_numpy(np.r_[self.vocabulary.eos, ids[:-1]][start:end])
                 targets[row, : end - start] = torch.from_numpy(ids[start:end])
-            scores = self._token_scores(inputs.to(self.device), targets.to(self.device), rule).cpu().numpy()
+            if self.quantize is not None and use_compiled_step(self):
+                from langue.nn.compiled.score import token_scores  # numba takes long to import
+
+                lengths = [end - start for _, start, _, end in batch]
+                scores = token_scores(self, inputs, targets, lengths, rule, figures=figures)
+            else:
+                scores = (
+                    self._token_scores(inputs.to(self.device), targets.to(self.device), rule).cpu().numpy()
+                )
             for row, (index, start, first, end) in enumerate(batch):
                 result[index][:, first:end] = scores[:, row, first - start : end - start]
         return list(result)
@@ -79,7 +94,11 @@ class Windowed(nn.Module, Scored, Causal, Trainable):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
-    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> WindowedDecoder:
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> WindowRows:
+        if use_compiled_step(self):
+            from langue.nn.compiled.decoder import compiled_decoder  # numba takes long to import
+
+            return compiled_decoder(self, prompts)
         return WindowedDecoder(self, prompts)
 
     def size(self) -> dict[str, int]:

@@ -4,8 +4,9 @@ Rows are read together: those that go on by as many tokens, and those that begin
 Where a window moves on (`Windowed.window_start`) it is read afresh: what is generated sees what scoring sees.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 
@@ -30,35 +31,55 @@ class Piece(NamedTuple):
     new: int  # of these, the last that nothing was predicted after yet
 
 
-class WindowedDecoder:
-    """A `Decoder` that remembers all it reads."""
+class Slots(Protocol):
+    """Where keys and values of rows are kept."""
 
-    def __init__(self, model: "Windowed", prompts: Sequence[Ids]) -> None:
+    slots: list[int]  # of each row
+
+    def add(self, rows: int) -> None: ...
+
+    def select(self, rows: Sequence[int]) -> None: ...
+
+
+class WindowRows(ABC):
+    """What a `Decoder` remembers of its rows, once one adds these.
+
+    read(every): read the ids that were not yet; with `every`, what is known after each new one, for each row
+    distributions(last): log-probabilities of what follows
+    """
+
+    last: Any  # what is known after each row: an array, or a tensor, of rows
+
+    def __init__(self, model: "Windowed", prompts: Sequence[Ids], cache: Slots, last: Any) -> None:
         self.model = model
         self.depth: int | None = None
-        self.cache = Cache(model.context)
+        self.slots = cache
         self.ids: list[list[int]] = []  # read in each row, `<eos>` first
         self.start: list[int] = []  # of its window
         self.length: list[int] = []  # positions of the window that the cache has
         self.done: list[int] = []  # ids after which it is known what comes next
-        self.last = model.head.new_zeros(0, model.head.shape[1])  # (B, C) hidden states of the last of them
+        self.last = last
         self.add(prompts)
 
+    @abstractmethod
+    def read(self, *, every: bool = False) -> Sequence[Any]: ...
+
+    @abstractmethod
+    def distributions(self, last: Any) -> Floats: ...
+
     def log_probs(self) -> Floats:
-        self._read()
-        return self.model.distributions(self.last)
+        self.read()
+        return self.distributions(self.last)
 
     def extend(self, ids: Sequence[Ids] | Ids, *, every: bool = False) -> list[Floats]:
         self.model.vocabulary.check(*ids)
         for read, some in zip(self.ids, ids, strict=True):
             read.extend(map(int, some))
-        hidden = self._read(every=every)
+        after = self.read(every=every)
         if not every:
             return []
         # Where tokens were taken back, what follows the last that stayed was asked again too.
-        return [
-            self.model.distributions(x[len(x) - len(some) :]) for x, some in zip(hidden, ids, strict=True)
-        ]
+        return [self.distributions(x[len(x) - len(some) :]) for x, some in zip(after, ids, strict=True)]
 
     def truncate(self, counts: Sequence[int]) -> None:
         check_counts(counts, [len(ids) - 1 for ids in self.ids], self.depth)
@@ -70,7 +91,7 @@ class WindowedDecoder:
 
     def select(self, rows: Sequence[int]) -> None:
         rows = list(rows)
-        self.cache.select(rows)
+        self.slots.select(rows)
         self.ids = [list(self.ids[row]) for row in rows]
         self.start, self.length, self.done = (
             [kept[row] for row in rows] for kept in (self.start, self.length, self.done)
@@ -79,17 +100,56 @@ class WindowedDecoder:
 
     def add(self, prompts: Sequence[Ids]) -> None:
         self.model.vocabulary.check(*prompts)
-        self.cache.add(len(prompts))
+        self.slots.add(len(prompts))
         self.ids += [[self.model.vocabulary.eos, *map(int, ids)] for ids in prompts]
         for kept in (self.start, self.length, self.done):
             kept += [0] * len(prompts)
-        self.last = torch.cat([self.last, self.last.new_zeros(len(prompts), self.last.shape[1])])
-        self._read()
+        self.grow(len(prompts))
+        self.read()
+
+    @abstractmethod
+    def grow(self, rows: int) -> None:
+        """Make room in `last` for so many rows more."""
 
     def window_of(self, row: int, position: int) -> tuple[int, int]:
         """Where the window that predicts what comes after the id at a position begins, and ends at most."""
         start = self.model.window_start(position)
         return start, start + self.model.context
+
+    def unread(self) -> list[int]:
+        """The rows that have ids after which it is not known what comes."""
+        return [row for row, ids in enumerate(self.ids) if self.done[row] < len(ids)]
+
+    def piece(self, row: int, *, every: bool) -> Piece:
+        """What a row reads next: all of a window, or what is new of the one it stands in."""
+        ids = self.ids[row]
+        position = self.done[row] if every else len(ids) - 1
+        start, end = self.window_of(row, position)
+        begin = self.length[row] if start == self.start[row] else 0
+        end = min(end, len(ids))
+        return Piece(row, self.slots.slots[row], start, begin, ids[start + begin : end], end - position)
+
+    def keep(self, piece: Piece) -> None:
+        """Remember that it was read."""
+        self.start[piece.row] = piece.start
+        self.length[piece.row] = piece.begin + len(piece.ids)
+        self.done[piece.row] = piece.start + self.length[piece.row]
+
+
+class WindowedDecoder(WindowRows):
+    """A `Decoder` that remembers all it reads, by torch."""
+
+    last: torch.Tensor  # (B, C) hidden states
+
+    def __init__(self, model: "Windowed", prompts: Sequence[Ids]) -> None:
+        self.cache = Cache(model.context)
+        super().__init__(model, prompts, self.cache, model.head.new_zeros(0, model.head.shape[1]))
+
+    def distributions(self, last: torch.Tensor) -> Floats:
+        return self.model.distributions(last)
+
+    def grow(self, rows: int) -> None:
+        self.last = torch.cat([self.last, self.last.new_zeros(rows, self.last.shape[1])])
 
     def forward(self, group: Sequence[Piece], ids: torch.Tensor) -> torch.Tensor:
         """Hidden states `(B, T, C)` of ids `(B, T)`, those of pieces."""
@@ -102,11 +162,11 @@ class WindowedDecoder:
         return Past(self.cache, slots, begins, T, self.model.device, memory)
 
     @torch.inference_mode()
-    def _read(self, *, every: bool = False) -> list[torch.Tensor]:
+    def read(self, *, every: bool = False) -> list[torch.Tensor]:
         """Read what was not yet; with `every`, the hidden states after each new id, `(n, C)` for each row."""
         hidden: list[list[torch.Tensor]] = [[self.last[:0]] for _ in self.ids] if every else []
-        while rows := [row for row, ids in enumerate(self.ids) if self.done[row] < len(ids)]:
-            for group in _group([self._piece(row, every=every) for row in rows]):
+        while rows := self.unread():
+            for group in _group([self.piece(row, every=every) for row in rows]):
                 ids = torch.zeros(len(group), max(len(piece.ids) for piece in group), dtype=torch.int64)
                 for index, piece in enumerate(group):
                     ids[index, : len(piece.ids)] = torch.tensor(piece.ids)
@@ -114,25 +174,11 @@ class WindowedDecoder:
                 ends = torch.tensor([len(piece.ids) - 1 for piece in group])
                 self.last[[piece.row for piece in group]] = x[torch.arange(len(group)), ends]
                 for index, piece in enumerate(group):
-                    self._keep(piece)
+                    self.keep(piece)
                     if every:
                         end = len(piece.ids)
                         hidden[piece.row].append(x[index, end - piece.new : end])
         return [torch.cat(parts) for parts in hidden]
-
-    def _piece(self, row: int, *, every: bool) -> Piece:
-        """What a row reads next: all of a window, or what is new of the one it stands in."""
-        ids = self.ids[row]
-        position = self.done[row] if every else len(ids) - 1
-        start, end = self.window_of(row, position)
-        begin = self.length[row] if start == self.start[row] else 0
-        end = min(end, len(ids))
-        return Piece(row, self.cache.slots[row], start, begin, ids[start + begin : end], end - position)
-
-    def _keep(self, piece: Piece) -> None:
-        self.start[piece.row] = piece.start
-        self.length[piece.row] = piece.begin + len(piece.ids)
-        self.done[piece.row] = piece.start + self.length[piece.row]
 
 
 def _group(pieces: list[Piece]) -> list[list[Piece]]:

@@ -14,6 +14,7 @@ from langue.api.models.masked import MaskedModel
 from langue.api.models.seq2seq import Seq2SeqModel
 from langue.models.folder import DType, ModelFolder
 from langue.models.folder import load as load_folder
+from langue.models.quantized import Quantize
 from langue.protocols import Causal, Classifier, HiddenMarkov, Masked, Searchable, Seq2Seq, Tagger
 
 __all__ = [
@@ -23,7 +24,12 @@ __all__ = [
 
 
 def load(
-    path: PathLike, *, device: str | None = None, dtype: DType = "float32", verify: bool = True
+    path: PathLike,
+    *,
+    device: str | None = None,
+    dtype: DType = "float32",
+    quantize: Quantize | None = None,
+    verify: bool = True,
 ) -> Model[Any]:
     """The model of any family in a folder that langue wrote, by the class of its kind.
 
@@ -33,6 +39,7 @@ def load(
     Args:
         device: where a network is put, as torch names it; None: a GPU where there is one.
         dtype: of a network's weights.
+        quantize: "int8" reads a network by products of int8, on a processor: faster, and hardly worse.
         verify: compare the hash of every file; without it, only sizes.
 
     Raises:
@@ -40,7 +47,7 @@ def load(
         Damaged: a file is missing, cut or altered.
         InvalidSetting: the device or type is unknown, or the model is no network and has neither.
     """
-    return of_folder(load_folder(path, verify=verify, device=device, dtype=dtype))
+    return of_folder(load_folder(path, verify=verify, device=device, dtype=dtype, quantize=quantize))
 
 
 def of_folder(folder: ModelFolder[Any]) -> Model[Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 from langue.base.deprecated import renamed_property
 from langue.models.folder import DType, ModelFolder
 from langue.models.folder import load as load_folder
+from langue.models.quantized import Quantize
 from langue.protocols import Masked, Saved
 
 if TYPE_CHECKING:
@@ -37,13 +38,20 @@ class Model(Generic[M]):
 
     @classmethod
     def load(
-        cls, path: PathLike, *, device: str | None = None, dtype: DType = "float32", verify: bool = True
+        cls,
+        path: PathLike,
+        *,
+        device: str | None = None,
+        dtype: DType = "float32",
+        quantize: Quantize | None = None,
+        verify: bool = True,
     ) -> Self:
         """Open a model folder that is known to hold a model of this kind.
 
         Args:
             device: where a network is put, as torch names it; None: a GPU where there is one.
             dtype: of a network's weights.
+            quantize: "int8" reads a network by products of int8, on a processor: faster, and hardly worse.
             verify: compare the hash of every file; without it, only sizes.
 
         Raises:
@@ -52,7 +60,7 @@ class Model(Generic[M]):
             Unsupported: it is of another kind.
             InvalidSetting: the device or type is unknown, or the model is no network and has neither.
         """
-        folder = load_folder(path, verify=verify, device=device, dtype=dtype)
+        folder = load_folder(path, verify=verify, device=device, dtype=dtype, quantize=quantize)
         folder.require(cls.protocol)
         return cls(folder)
 

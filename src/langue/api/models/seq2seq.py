@@ -17,6 +17,7 @@ from langue.base.arguments import check_texts
 from langue.base.arrays import Ids
 from langue.base.errors import InvalidSetting, Unsupported
 from langue.models.folder import DType
+from langue.models.quantized import Quantize
 from langue.protocols import Seq2Seq
 
 if TYPE_CHECKING:
@@ -32,14 +33,20 @@ class Seq2SeqModel(CausalModel):
 
     @classmethod
     def load(
-        cls, path: PathLike, *, device: str | None = None, dtype: DType = "float32", verify: bool = True
+        cls,
+        path: PathLike,
+        *,
+        device: str | None = None,
+        dtype: DType = "float32",
+        quantize: Quantize | None = None,
+        verify: bool = True,
     ) -> Self:
         """As `Model.load`.
 
         Raises:
             Unsupported: it was trained on documents, not on pairs, as well.
         """
-        model = super().load(path, device=device, dtype=dtype, verify=verify)
+        model = super().load(path, device=device, dtype=dtype, quantize=quantize, verify=verify)
         if not model._seq2seq.source_ends:
             raise Unsupported(
                 f"{path} was trained on documents without pairs; train it on a store of pairs: "

@@ -27,6 +27,7 @@ def fast_paths(device: torch.device) -> list[FastPath]:
         FastPath("stepwise LSTM", "bfloat16 on a processor", on_cpu and half),
         FastPath("padded widths", "bfloat16 on a processor", on_cpu and half),
         FastPath("LSTM step without a layout", "a processor", on_cpu),
+        FastPath("compiled step of generation", "a processor, float32 or int8", on_cpu),
         FastPath("dropout by shared bits", "a processor", on_cpu),
         FastPath("chunked cross-entropy", "nothing", True),
         FastPath("Muon by Gram matrices", "float32", not half),

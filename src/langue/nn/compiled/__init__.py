@@ -1,0 +1,6 @@
+"""Networks read token by token in one compiled function: no Python and no dispatch between layers.
+
+Every product is `panels.multiply` of a matrix laid out in panels; `rows` has what is done with a vector
+between them, `numbers` the functions of one number. A figure does not depend on what stands beside it: it has
+the same bits alone, in a batch and in a prompt that is read at once.
+"""

@@ -1,0 +1,114 @@
+"""A decoder of a model that sees a window, by the compiled step: all rows in one call, whatever they read."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from torch import nn
+
+from langue.base.arrays import Floats, Ids
+from langue.nn.cache import rearrange
+from langue.nn.compiled.plan import plan_of
+from langue.nn.compiled.transformer import CompiledTransformer
+from langue.nn.windowed_decoder import Piece, WindowRows
+
+if TYPE_CHECKING:
+    from langue.nn.windowed import Windowed
+
+
+class CompiledCache:
+    """Keys and values, `(L, slots, numbers of a row)` each."""
+
+    def __init__(self, step: CompiledTransformer) -> None:
+        self.step = step
+        self.slots: list[int] = []  # of each row
+        self.keys, self.values = step.cache(0)
+
+    def add(self, rows: int) -> None:
+        self.slots += range(len(self.slots), len(self.slots) + rows)
+        self._make_room()
+
+    def select(self, rows: Sequence[int]) -> None:
+        leave, enter = rearrange(self.slots, rows)
+        self._make_room()
+        if leave:
+            for part in (self.keys, self.values):
+                part[:, enter] = part[:, leave]
+
+    def _make_room(self) -> None:
+        held, rows = self.keys.shape[1], len(self.slots)
+        if rows <= held:
+            return
+        whole = self.step.cache(max(rows, 2 * held))
+        for new, old in zip(whole, (self.keys, self.values), strict=True):
+            new[:, :held] = old
+        self.keys, self.values = whole
+
+
+class CompiledDecoder(WindowRows):
+    """A `Decoder` that remembers all it reads."""
+
+    last: Floats  # (B, V) log-probabilities
+
+    def __init__(self, model: "Windowed", step: CompiledTransformer, prompts: Sequence[Ids]) -> None:
+        self.step = step
+        self.cache = CompiledCache(step)
+        self.room = step.room()
+        super().__init__(model, prompts, self.cache, np.empty((0, model.vocabulary.size), np.float32))
+
+    def distributions(self, last: Floats) -> Floats:
+        return last.copy()
+
+    def grow(self, rows: int) -> None:
+        self.last = np.concatenate([self.last, np.empty((rows, self.last.shape[1]), np.float32)])
+
+    def read(self, *, every: bool = False) -> Sequence[Floats]:
+        after: list[list[Floats]] = [[self.last[:0]] for _ in self.ids] if every else []
+        while rows := self.unread():
+            pieces = [self.piece(row, every=every) for row in rows]
+            if not every:
+                pieces = [piece._replace(new=1) for piece in pieces]
+            log_probs = self._read(pieces)
+            if every:
+                ends = np.cumsum([piece.new for piece in pieces])
+                for piece, part in zip(pieces, np.split(log_probs, ends[:-1]), strict=True):
+                    after[piece.row].append(part)
+                log_probs = log_probs[ends - 1]
+            for piece in pieces:
+                self.keep(piece)
+            if len(rows) < len(self.ids):
+                self.last[rows] = log_probs
+            else:
+                self.last = log_probs
+        return [np.concatenate(parts) for parts in after]
+
+    def _read(self, pieces: Sequence[Piece]) -> Floats:
+        """Distributions after the new ids of each."""
+        ids: list[int] = []
+        slots: list[int] = []
+        at: list[int] = []
+        wanted: list[int] = []
+        for piece in pieces:
+            ids += piece.ids
+            slots += [piece.slot] * len(piece.ids)
+            at += range(piece.begin, piece.begin + len(piece.ids))
+            wanted += range(len(ids) - piece.new, len(ids))
+        given = (np.array(numbers, np.int64) for numbers in (ids, slots, at, wanted))
+        return self.step.read((self.cache.keys, self.cache.values), self.room, *given)
+
+
+_packed: "WeakKeyDictionary[nn.Module, tuple[object, CompiledTransformer]]" = WeakKeyDictionary()
+
+
+def compiled_decoder(model: "Windowed", prompts: Sequence[Ids]) -> CompiledDecoder:
+    return CompiledDecoder(model, compiled(model), prompts)
+
+
+def compiled(model: Any) -> CompiledTransformer:
+    """The weights of a model as the step reads them: laid out once, and anew when they have changed."""
+    state = model.quantize, [(part.data_ptr(), part._version) for part in model.parameters()]
+    known = _packed.get(model)
+    if known is None or known[0] != state:
+        known = _packed[model] = state, CompiledTransformer(plan_of(model), int8=model.quantize == "int8")
+    return known[1]

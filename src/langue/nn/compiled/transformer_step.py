@@ -1,0 +1,209 @@
+"""A causal Transformer with pre-layer norm that reads some tokens, in one function: `nn/` has its formulas.
+
+The tokens of a call may belong to any sequences, and several to one: a step of generation, of many rows, or
+a prompt read at once. Keys and values of what a sequence read lie in the cache, in panels as weights are, so
+that scores, and what is mixed by them, are the same products. Letters: L layers, C channels, H heads, G heads
+of keys and values, D head width, T positions, V vocabulary, N tokens; w where it is padded.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from langue.base.compiled import njit
+from langue.nn.compiled.panels import LANES, ROWS, multiply, quantize_vector
+from langue.nn.compiled.rows import (
+    activate,
+    add,
+    exponentiate,
+    log_softmax,
+    multiply_by,
+    normalize,
+    normalize_head,
+    rotate,
+)
+
+F = np.float32
+AT_ONCE = 48  # tokens: what they need between the layers stays in the cache
+
+
+class Shape(NamedTuple):
+    """Sizes as they are, and as they are padded."""
+
+    L: int
+    C: int
+    H: int
+    G: int
+    D: int
+    V: int
+    rms: int
+    activation: int
+    rotary: int
+    qk_norm: int
+    C_whole: int
+    D_whole: int
+    T_whole: int
+    V_whole: int
+    mixed: int  # H D_whole, padded
+    read: int  # (H + 2 G) D_whole
+    inner: int  # of the MLP, padded
+    up: int  # outputs of its first matrix: twice that of a gated one
+
+
+@njit
+def step(  # noqa: PLR0915  # the layers of one network
+    shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at, wanted, a,
+         log_probs):  # fmt: skip
+    """Read tokens.
+
+    Args:
+        shape: numbers of `Shape`. eps: `(2,)`, of the norms, of those of queries and keys.
+        table: `(V, C)`, embeddings. positions: `(T, C)`, or angles `(T, D)`: cosines, then sines.
+        matrices: of a layer, in panels: q k v, c_proj, c_fc, c_proj; behind the layers the head. scales: of
+            their rows. vectors: of a layer, both norms' gains and biases, the biases of the matrices, the
+            gains of queries and keys; behind the layers the gains and biases of the last norm.
+        keys, values: flat, of all layers, rows and heads.
+        ids: `(N,)`. rows: `(N,)`, of the cache. at: `(N,)`, positions; those of a row rise by 1.
+        wanted: `(W,)`, rising, the tokens after which distributions are wanted. log_probs: `(W, V)`, flat.
+        a: room for what is multiplied, in the type that it is multiplied in.
+    """
+    L, C, H, G, D, V, rms, activation, rotary, qk_norm, Cw, Dw, Tw, Vw, mixed, read, inner, up = shape
+    most = min(len(ids), AT_ONCE)
+    x, h = np.zeros(most * Cw, F), np.zeros(most * Cw, F)
+    qkv, mixture, m = np.empty(most * read, F), np.zeros(most * mixed, F), np.empty(most * up, F)
+    h_up = np.empty(inner, F)
+    scores, totals, a_scales = np.empty(most * Tw, F), np.empty(most, F), np.ones(most, F)
+    weights_of_layer = (read + mixed + up + inner) * Cw
+    rows_of_layer = read + Cw + up + Cw
+    vectors_of_layer = 4 * Cw + rows_of_layer + 2 * Dw
+    cached = len(keys) // L  # of a layer
+    done = 0  # of wanted
+    for begin in range(0, len(ids), AT_ONCE):
+        N = min(len(ids) - begin, AT_ONCE)
+        for n in range(N):
+            row = x[n * Cw : n * Cw + C]
+            row[:] = table[ids[begin + n]]
+            if not rotary:
+                add(row, positions[at[begin + n]])
+        for layer in range(L):
+            matrix, scale = layer * weights_of_layer, layer * rows_of_layer
+            norms = layer * vectors_of_layer
+            bias = norms + 4 * Cw
+            gains = vectors[bias + rows_of_layer : bias + rows_of_layer + 2 * Dw]
+
+            _normalize(x, N, C, Cw, rms, eps[0], vectors[norms:], h, a, a_scales)
+            multiply(matrices, matrix, read // ROWS, ROWS * Cw, Cw, scales, scale, a, 0, Cw, a_scales, N,
+                     qkv, 0, read)  # fmt: skip
+            for n in range(N):
+                row = qkv[n * read : (n + 1) * read]
+                add(row, vectors[bias : bias + read])
+                _turn(row, H, G, D, Dw, qk_norm, eps[1], gains, rotary, positions[at[begin + n]])
+                first = layer * cached + rows[begin + n] * G * Tw * Dw
+                _remember(row[H * Dw :], G, Dw, Tw, keys, values, first, at[begin + n])
+            _attend(qkv, read, H, G, Dw, Tw, keys, values, layer * cached, rows, at, begin, N, scores, totals,
+                    scales, a_scales, mixture, mixed)  # fmt: skip
+            for n in range(N):
+                a_scales[n] = quantize_vector(mixture[n * mixed : (n + 1) * mixed], a[n * mixed :])
+            matrix, scale, bias = matrix + read * Cw, scale + read, bias + read
+            multiply(matrices, matrix, Cw // ROWS, ROWS * mixed, mixed, scales, scale, a, 0, mixed, a_scales,
+                     N, h, 0, Cw)  # fmt: skip
+            _add(x, N, C, Cw, h, vectors[bias : bias + Cw])
+
+            _normalize(x, N, C, Cw, rms, eps[0], vectors[norms + 2 * Cw :], h, a, a_scales)
+            matrix, scale, bias = matrix + mixed * Cw, scale + Cw, bias + Cw
+            multiply(matrices, matrix, up // ROWS, ROWS * Cw, Cw, scales, scale, a, 0, Cw, a_scales, N,
+                     m, 0, up)  # fmt: skip
+            for n in range(N):
+                row = m[n * up : (n + 1) * up]
+                add(row, vectors[bias : bias + up])
+                activate(row[:inner], row[up - inner :], activation, h_up)
+                a_scales[n] = quantize_vector(h_up, a[n * inner :])
+            matrix, scale, bias = matrix + up * Cw, scale + up, bias + up
+            multiply(matrices, matrix, Cw // ROWS, ROWS * inner, inner, scales, scale, a, 0, inner, a_scales,
+                     N, h, 0, Cw)  # fmt: skip
+            _add(x, N, C, Cw, h, vectors[bias : bias + Cw])
+
+        last = done
+        while last < len(wanted) and wanted[last] < begin + N:
+            n, k = wanted[last] - begin, last - done
+            x[k * Cw : (k + 1) * Cw] = x[n * Cw : (n + 1) * Cw]  # k <= n
+            last += 1
+        _normalize(x, last - done, C, Cw, rms, eps[0], vectors[L * vectors_of_layer :], h, a, a_scales)
+        multiply(matrices, L * weights_of_layer, Vw // ROWS, ROWS * Cw, Cw, scales, L * rows_of_layer, a, 0,
+                 Cw, a_scales, last - done, log_probs, done * Vw, Vw)  # fmt: skip
+        for k in range(done, last):
+            log_softmax(log_probs[k * Vw : k * Vw + V])
+        done = last
+
+
+@njit
+def _normalize(x, N, C, Cw, rms, eps, vectors, h, a, a_scales):
+    """The norm whose gains and biases the vectors begin with, ready to be multiplied."""
+    for n in range(N):
+        y = h[n * Cw : (n + 1) * Cw]
+        normalize(x[n * Cw : n * Cw + C], vectors[:C], vectors[Cw : Cw + C], rms, eps, y[:C])
+        y[C:] = F(0)
+        a_scales[n] = quantize_vector(y, a[n * Cw : (n + 1) * Cw])
+
+
+@njit
+def _add(x, N, C, Cw, h, biases):
+    for n in range(N):
+        row = x[n * Cw : n * Cw + C]
+        add(row, h[n * Cw : n * Cw + C])
+        add(row, biases[:C])
+
+
+@njit
+def _turn(x, H, G, D, Dw, qk_norm, eps, gains, rotary, angles):
+    """Norm and rotate queries and keys; queries are scaled by 1 / √D."""
+    factor = F(1) / F(np.sqrt(F(D)))
+    for head in range(H + G):
+        part = x[head * Dw : head * Dw + D]
+        own = factor if head < H else F(1)
+        if qk_norm:
+            first = 0 if head < H else Dw
+            normalize_head(part, gains[first : first + D], eps, own)
+        elif head < H:
+            multiply_by(part, own)
+        if rotary:
+            rotate(part[: D // 2], part[D // 2 :], angles[: D // 2], angles[D // 2 :])
+
+
+@njit
+def _remember(x, G, Dw, Tw, keys, values, offset, position):
+    """Put the keys and values of a position, which x has one after the other, into the panels of a row."""
+    key = position // ROWS * ROWS * Dw + position % ROWS * LANES  # a panel has 8 positions
+    value = position // LANES * ROWS * LANES + position % LANES  # a panel has 8 channels
+    for g in range(G):
+        begin = offset + g * Tw * Dw
+        for piece in range(Dw // LANES):
+            first = g * Dw + piece * LANES
+            to_key, to_value = begin + key + piece * ROWS * LANES, begin + value + piece * ROWS * Tw
+            for lane in range(LANES):
+                keys[to_key + lane] = x[first + lane]
+                values[to_value + lane * LANES] = x[G * Dw + first + lane]
+
+
+@njit
+def _attend(qkv, read, H, G, Dw, Tw, keys, values, offset, rows, at, begin, N, scores, totals, scales,
+            a_scales, y, mixed):  # fmt: skip
+    """softmax(q kᵀ) v of N tokens, those of a row at once."""
+    first = 0
+    while first < N:
+        row, end = rows[begin + first], first + 1
+        while end < N and rows[begin + end] == row:
+            end += 1
+        seen = (at[begin + end - 1] + ROWS) // ROWS * ROWS  # positions, in whole panels
+        for head in range(H):
+            lies = offset + (row * G + head // (H // G)) * Tw * Dw
+            multiply(keys, lies, seen // ROWS, ROWS * Dw, Dw, scales, 0, qkv, first * read + head * Dw, read,
+                     a_scales, end - first, scores, first * Tw, Tw)  # fmt: skip
+            for n in range(first, end):
+                totals[n] = exponentiate(scores[n * Tw : n * Tw + seen], at[begin + n] + 1)
+            multiply(values, lies, Dw // ROWS, ROWS * Tw, seen, scales, 0, scores, first * Tw, Tw, a_scales,
+                     end - first, y, first * mixed + head * Dw, mixed)  # fmt: skip
+            for n in range(first, end):
+                part = n * mixed + head * Dw
+                multiply_by(y[part : part + Dw], F(1) / totals[n])
+        first = end
