@@ -30,7 +30,7 @@ def one_sentence(said: str) -> str:
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU])
-@pytest.mark.parametrize("moment", ["typer", "numpy"])
+@pytest.mark.parametrize("moment", ["langue.cli.next", "numpy"])
 def test_a_signal_while_modules_are_imported(
     small_models: dict[str, Path], tmp_path: Path, kind: signal.Signals, moment: str
 ) -> None:

@@ -3,51 +3,47 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from langue.base.errors import LangueError
 from langue.cli.options import Json, Quiet, Seed, finite, print_json, text_of, texts_of
+from langue.cli.parameters import Argument, Given, Option
 
 if TYPE_CHECKING:
     from langue.generation.generate import Writer
 
-NAME = "generate"
 MOST_TOKENS = 10_000_000
 MOST_BEAMS = 1000  # each is a text that is held
 OF_DRAWING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed")
 
 
 def command(
-    context: typer.Context,
-    model: Annotated[str, typer.Argument(help="Model folder.")],
+    given: Given,
+    model: Annotated[str, Argument(help="Model folder.")],
     prompt: Annotated[
-        str, typer.Argument(help="Text to continue; empty for a new document.", callback=text_of)
+        str, Argument(help="Text to continue; empty for a new document.", callback=text_of)
     ] = "",
-    max_tokens: Annotated[
-        int, typer.Option(min=0, max=MOST_TOKENS, help="Stop after this many tokens.")
-    ] = 100,
+    max_tokens: Annotated[int, Option(min=0, max=MOST_TOKENS, help="Stop after this many tokens.")] = 100,
     temperature: Annotated[
-        float, typer.Option(min=0.0, callback=finite, help="0 always takes the likeliest token.")
+        float, Option(min=0.0, callback=finite, help="0 always takes the likeliest token.")
     ] = 0.8,
-    top_k: Annotated[int, typer.Option(min=0, help="Keep the k likeliest tokens; 0 keeps all.")] = 0,
+    top_k: Annotated[int, Option(min=0, help="Keep the k likeliest tokens; 0 keeps all.")] = 0,
     top_p: Annotated[
         float,
-        typer.Option(min=0.0, max=1.0, callback=finite, help="Keep the likeliest tokens up to this mass."),
+        Option(min=0.0, max=1.0, callback=finite, help="Keep the likeliest tokens up to this mass."),
     ] = 0.95,
     min_p: Annotated[
         float,
-        typer.Option(min=0.0, max=1.0, callback=finite, help="Drop tokens below this share of the best."),
+        Option(min=0.0, max=1.0, callback=finite, help="Drop tokens below this share of the best."),
     ] = 0.0,
     repetition_penalty: Annotated[
-        float, typer.Option(min=0.01, callback=finite, help="Above 1, makes repeats less likely.")
+        float, Option(min=0.01, callback=finite, help="Above 1, makes repeats less likely.")
     ] = 1.0,
     stop: Annotated[
-        list[str] | None, typer.Option(callback=texts_of, help="End before this text; may be repeated.")
+        list[str] | None, Option(callback=texts_of, help="End before this text; may be repeated.")
     ] = None,
     seed: Seed = 0,
     source: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--source",
             metavar="TEXT",
             callback=text_of,
@@ -56,7 +52,7 @@ def command(
     ] = None,
     num_beams: Annotated[
         int,
-        typer.Option(
+        Option(
             min=0,
             max=MOST_BEAMS,
             help="The likeliest texts by beam search, this many held; draws nothing.",
@@ -73,7 +69,7 @@ def command(
             "--stop '' would end every text before its first token; give some text, or leave it out"
         )
     if num_beams:
-        _refuse_drawing(context)
+        _refuse_drawing(given)
     if source is not None and prompt:
         raise LangueError("give a text to continue, or --source for the target of a source, not both")
     if num_beams:
@@ -104,12 +100,11 @@ def command(
         print()
 
 
-def _refuse_drawing(context: typer.Context) -> None:
+def _refuse_drawing(given: Given) -> None:
     """Beam search draws nothing: what says how to draw would be passed over."""
-    sources = ((name, context.get_parameter_source(name)) for name in OF_DRAWING)
-    given = [name for name, source in sources if source is not None and source.name == "COMMANDLINE"]
-    if given:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+    drawing = [name for name in OF_DRAWING if name in given.names]
+    if drawing:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in drawing)
         raise LangueError(f"--num-beams takes the likeliest texts and draws nothing; leave out {options}")
 
 

@@ -1,5 +1,6 @@
 """Is this machine fit? What `langue doctor` looks at, and what to do where it is not."""
 
+import importlib.metadata
 import importlib.util
 import math
 import os
@@ -8,7 +9,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from langue import __version__
 from langue.base.errors import NEURAL, LangueError, how_to_install
 from langue.base.extras import has_torch
 from langue.base.files import atomic_file
@@ -30,7 +30,9 @@ LITTLE_DISK = 1 << 30
 
 def diagnose(folder: Path) -> Iterator[Finding]:
     """Look at the machine, a finding at a time; `folder` is where models would be written."""
-    yield Finding("langue", "ok", f"{__version__}, Python {platform.python_version()}")
+    yield Finding(
+        "langue", "ok", f"{importlib.metadata.version('langue')}, Python {platform.python_version()}"
+    )
     if has_torch():
         from langue.training.doctor_torch import diagnose_torch
 
