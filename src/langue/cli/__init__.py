@@ -20,7 +20,7 @@ from langue.base.deprecated import RenamedWarning, renamed_options
 from langue.base.errors import LangueError, is_out_of_memory
 from langue.base.limits import MESSAGE, fit_threads
 from langue.base.progress import log
-from langue.cli.parser import HELP, HelpRequested, help_of, list_verbs, parse
+from langue.cli.parser import HELP, list_verbs, parse
 
 ABOUT = "Train every classic language model on your own text, and measure them all in bits per byte."
 # Each is a module here, which is imported when the verb is called.
@@ -56,6 +56,16 @@ def _call(arguments: list[str]) -> None:
         SystemExit: a check of the verb failed, or there was nothing to call.
         LangueError: there is no such verb, or what it is given is wrong.
     """
+    try:
+        _call_verb(arguments)
+    except BrokenPipeError:  # a reader that left
+        sys.stdout = None
+        sys.exit(1)
+    except EOFError as error:
+        raise LangueError(f"a file ends too early ({error or 'damaged'}); make it again") from error
+
+
+def _call_verb(arguments: list[str]) -> None:
     if not arguments or arguments[0] in HELP:
         print(list_verbs({verb: _summary(verb) for verb in VERBS}, ABOUT))
         sys.exit(0 if arguments else 2)
@@ -69,18 +79,7 @@ def _call(arguments: list[str]) -> None:
         what = "option" if verb.startswith("-") else "verb"
         raise LangueError(f"no {what} {verb}{nearest(verb, VERBS)}")
     command = command_of(verb)
-    try:
-        values = parse(verb, command, rest)
-    except HelpRequested:
-        print(help_of(verb, command))
-        return
-    try:
-        command(**values)
-    except BrokenPipeError:  # a reader that left
-        sys.stdout = None
-        sys.exit(1)
-    except EOFError as error:
-        raise LangueError(f"a file ends too early ({error or 'damaged'}); make it again") from error
+    command(**parse(verb, command, rest))
 
 
 def _summary(verb: str) -> str:

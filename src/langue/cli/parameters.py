@@ -5,17 +5,17 @@
         top: Annotated[int, Option("--top", min=1, help="…")] = 10,
     ) -> None: ...
 
-A library for that takes longer to import than some verbs take to run.
+`parser` hands them to argparse: a library that reads signatures takes longer to import than some verbs take
+to run.
 """
 
+import argparse
 import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
-
-from langue.base.errors import LangueError
 
 KINDS = {str: "text", int: "integer", float: "number", Path: "path", bool: ""}
 
@@ -101,32 +101,27 @@ class Parameter(NamedTuple):
             return "|".join(get_args(self.type))
         return KINDS[self.type].upper()
 
-    @property
-    def title(self) -> str:
-        """Its name for messages."""
-        return self.metavar if isinstance(self.declared, Argument) else max(self.names, key=len)
-
     def convert(self, text: str) -> Any:
         """A value as it was typed, as one of the parameter's type.
 
         Raises:
-            LangueError: it is none, or out of bounds.
+            argparse.ArgumentTypeError: it is none, or out of bounds.
         """
         if get_origin(self.type) is Literal:
             if text not in get_args(self.type):
-                raise LangueError(f"{self.title}: {text!r} is none of {', '.join(get_args(self.type))}")
+                raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(get_args(self.type))}")
             return text
         try:
             value = self.type(text)
         except ValueError:
             kind = "a whole number" if self.type is int else "a number"
-            raise LangueError(f"{self.title}: {text!r} is not {kind}") from None
+            raise argparse.ArgumentTypeError(f"{text!r} is not {kind}") from None
         if isinstance(self.declared, Option) and self.type in (int, float):
             low, high = self.declared.min, self.declared.max
             if value < low or value > high:
                 bounds = [f"at least {low:g}"] if low > -math.inf else []
                 bounds += [f"at most {high:.15g}"] if high < math.inf else []
-                raise LangueError(f"{self.title}: {text} is out of bounds; give {' and '.join(bounds)}")
+                raise argparse.ArgumentTypeError(f"{text} is out of bounds; give {' and '.join(bounds)}")
         return value
 
 
