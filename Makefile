@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 ENCODER := .venv/.encoder
 
-.PHONY: setup demo test lint bench kills fuzz
+.PHONY: setup demo test lint bench kills fuzz gpu
 
 setup: $(STAMP)
 
@@ -42,3 +42,7 @@ bench: setup
 # 300 edits of every kind of artefact: hours on two processors. The tests have a small form.
 fuzz: setup
 	$(BIN)/python -m tests.fuzz.campaign
+
+# What needs a GPU, in at most eight minutes; the report is kept in benchmarks/results/gpu.md.
+gpu: setup
+	$(BIN)/python benchmarks/gpu.py

@@ -71,8 +71,8 @@ def peer(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
     return step
 
 
-def langue(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
-    """A step of langue's trainer on a store of random ids."""
+def langue(size: Size, precision: str, defaults: bool, *more: str) -> Callable[[], int]:
+    """A step of langue's trainer on a store of random ids; `more` are further settings of the recipe."""
     import numpy as np
 
     from langue.nn.device import keep_freed_memory
@@ -95,7 +95,7 @@ def langue(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
         f"layers={size.layers}", f"width={size.width}", f"heads={size.heads}", f"context={size.context}"
     ]  # fmt: skip
     run = [f"batch_tokens={size.rows * size.context}", f"precision={precision}", "steps=1000000"]
-    recipe = read_recipe("gpt2", [*shape, *run])
+    recipe = read_recipe("gpt2", [*shape, *run, *more])
     assert recipe.family.build
     model = recipe.family.build(recipe.model, Vocabulary(size.vocabulary, 0), 0)
     trainer = trainer_of(recipe, model, TokenStore(folder), World())
@@ -105,6 +105,7 @@ def langue(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
         return size.rows * size.context
 
     step.kept = kept  # type: ignore[attr-defined]  # the store, as long as there are steps
+    step.model = model  # type: ignore[attr-defined]
     return step
 
 

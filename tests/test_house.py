@@ -1,5 +1,6 @@
 """The house keeps its measure: few files on the floor of models, no wing too large, no file too long."""
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,32 @@ def test_the_type_checker_is_told_to_look_away_at_most_twenty_times() -> None:
     assert sum("type: ignore" in line for line in lines) <= 20
 
 
+def entered(model: Path, on: Path) -> dict[str, int]:
+    """The files above tokens and models that an evaluation runs in, and their lines."""
+    langue.evaluate(model, on)  # what is looked up once, by name, is
+    files = files_run(lambda: langue.evaluate(model, on))
+    return {path: lines for path, lines in files.items() if path.split("/")[0] not in BELOW}
+
+
 def test_evaluating_enters_few_files(small_models: dict[str, Path], small_store: Path) -> None:
-    langue.evaluate(small_models["trigram"], small_store)  # what is looked up once, by name, is
     for model in small_models.values():
-        files = files_run(lambda model=model: langue.evaluate(model, small_store))  # type: ignore[misc]
-        above = {path: lines for path, lines in files.items() if path.split("/")[0] not in BELOW}
+        above = entered(model, small_store)
         assert len(above) <= 10, table(above)
+
+
+@pytest.mark.parametrize(
+    ("model", "on"),
+    [
+        ("bert", "stores/bpe"),
+        ("pair", "stores/bpe"),
+        ("crf", "texts/names.conll"),
+        ("hmm-tagger", "texts/words.conllu"),
+        ("classifier", "texts/topics.tsv"),
+    ],
+)
+def test_evaluating_any_kind_of_model_enters_few_files(model: str, on: str) -> None:
+    data = Path(__file__).parent / "compat" / "data"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names of an earlier version
+        above = entered(data / "models" / model, data / on)
+    assert len(above) <= 10, table(above)

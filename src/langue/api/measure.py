@@ -11,7 +11,7 @@ from langue.base.arguments import check_choice
 from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.models.folder import ModelFolder
 from langue.models.folder import load as load_folder
-from langue.protocols import Classifier, Masked, Tagger
+from langue.protocols import Causal, Classifier, Masked, Tagger
 
 FORMATS = ("auto", "conll", "conllu", "jsonl")
 
@@ -29,6 +29,7 @@ def evaluate(
     split: str = "test",
     documents: str | None = None,
     check: bool = False,
+    adaptive: bool = False,
     format: str = "auto",
 ) -> EvaluationResult:
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
@@ -41,6 +42,8 @@ def evaluate(
             classifier, a labeled file. A store of another tokenizer is decoded and read anew.
         documents: how text files are cut into documents: "line", "blank-line", "form-feed", "file", "auto".
             None: as the text that the model was trained on.
+        adaptive: of a causal model, tell beside its figure that with counts which learn from each document
+            once it is scored (Kuhn and De Mori 1990): another figure, which depends on the documents before.
         format: of a tagger's file: "conll", "conllu", "jsonl"; "auto" goes by its name, and by how the
             training file was read.
 
@@ -49,6 +52,8 @@ def evaluate(
         Unsupported: the model's scores are no probabilities; self-tests of what has no scores of texts.
     """
     folder = load_folder(model) if isinstance(model, str | Path) else model.folder
+    if adaptive and not isinstance(folder.model, Causal):
+        raise Unsupported(f"{folder.path} gives texts no probability, beside which counts could learn")
     if isinstance(folder.model, Tagger | Classifier) or "task" in folder.description.recipe:
         if check:
             what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
@@ -68,7 +73,7 @@ def evaluate(
     from langue.evaluation.evaluate import evaluate as measure
     from langue.evaluation.scorer import ModelScorer
 
-    evaluation = measure(ModelScorer(folder), measured_on, check=check)
+    evaluation = measure(ModelScorer(folder, adaptive=adaptive), measured_on, check=check)
     if not evaluation.scored:
         raise Unsupported(f"{folder.path}: {evaluation.reason}")
     return evaluation

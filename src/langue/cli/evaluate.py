@@ -22,6 +22,13 @@ def command(
     split: SplitName = "test",
     documents: DocumentsRule = None,
     check: Annotated[bool, Option("--check", help="Also run the self-tests; exit 1 if one fails.")] = False,
+    adaptive: Annotated[
+        bool,
+        Option(
+            "--adaptive",
+            help="Also tell the figure with counts that learn from each document once it is scored.",
+        ),
+    ] = False,
     format: Annotated[
         str,
         Option(
@@ -48,7 +55,9 @@ def command(
             f"unknown format {format}; there are report and kenlm, and of labeled files {', '.join(LABELED)}"
         )
     labeled = format if format in LABELED else "auto"
-    result = api.evaluate(model, on, split=split, documents=documents, check=check, format=labeled)
+    result = api.evaluate(
+        model, on, split=split, documents=documents, check=check, adaptive=adaptive, format=labeled
+    )
     if json:
         print_json(result.to_json())
     else:

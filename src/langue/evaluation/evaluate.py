@@ -39,6 +39,7 @@ class Scores:
     seconds: float
     target_bits: Float64Array | None = None  # of pairs: of what is after the end of the source
     target_bytes: Int64Array | None = None
+    adaptive_bits: Float64Array | None = None  # with counts that learn from the documents before
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,6 +96,13 @@ class Evaluation:
         return interval(resampled_ratios(bits[None], sizes)[0])
 
     @property
+    def adaptive_bits_per_byte(self) -> float | None:
+        """With counts that learn from each document once it is scored (`AdaptiveCounts`)."""
+        if self.closed or self.scores.adaptive_bits is None or not self.scored:
+            return None
+        return float(self.scores.adaptive_bits.sum()) / int(self.scores.bytes.sum())
+
+    @property
     def perplexity(self) -> float | None:
         """Per token, the end of each document counted as one; None where a document got no score."""
         return perplexity(self.total_bits / self.scores.tokens) if self.scored else None
@@ -117,6 +125,7 @@ class Evaluation:
             "bits_per_byte": finite(self.bits_per_byte),
             "bits_per_byte_interval": list(span) if span else None,
             **self._of_targets(),
+            **self._adaptive(),
             "perplexity": finite(self.perplexity),
             "word_perplexity": finite(self.word_perplexity),
             "reason": self.reason,
@@ -141,6 +150,11 @@ class Evaluation:
             "target_bits_per_byte_interval": list(span) if span else None,
         }
 
+    def _adaptive(self) -> dict[str, Any]:
+        if self.scores.adaptive_bits is None:
+            return {}
+        return {"adaptive_bits_per_byte": finite(self.adaptive_bits_per_byte)}
+
     def __repr__(self) -> str:
         """As it is printed: a notebook shows this, and the arrays are of every document."""
         return str(self)
@@ -160,6 +174,11 @@ class Evaluation:
             shown = f"  [{span[0]:.4f}, {span[1]:.4f}]" if span else ""
             lines.append(
                 f"                 {self.target_bits_per_byte:.4f}{shown} of targets, given their sources"
+            )
+        if self.adaptive_bits_per_byte is not None:
+            lines.append(
+                f"adaptive         {self.adaptive_bits_per_byte:.4f}  with counts that learn from every text "
+                "once it is scored; not to be compared with the above"
             )
         why = f": {self.reason}" if self.closed and math.isinf(self.perplexity or 0.0) else ""
         lines.append(f"perplexity       {self.perplexity:.4f} a token{why}")
@@ -232,6 +251,7 @@ def score_documents(
     sizes: list[int] = []
     target_bits: list[float] = []
     target_sizes: list[int] = []
+    adaptive_bits: list[float] = []
     reasons: dict[str, None] = {}
     tokens = words = 0
     with bar("scoring", total=total) as progress:
@@ -243,12 +263,22 @@ def score_documents(
                 else:
                     bits.append(cost.bits)
                     tokens += cost.tokens
+                adaptive_bits.append(math.nan if isinstance(cost, Unscored) else cost.adaptive_bits)
                 if pairs:
                     target_bits.append(math.nan if isinstance(cost, Unscored) else cost.target_bits)
                     target_sizes.append(size(document.texts[1]))
                 sizes.append(document.bytes)
                 words += document.words
             progress.advance(len(group))
-    of_targets = (np.array(target_bits), np.array(target_sizes, np.int64)) if pairs else (None, None)
-    scores = Scores(np.array(bits), np.array(sizes, np.int64), tokens, words, scorer.seconds, *of_targets)
+    adapted = np.array(adaptive_bits)
+    scores = Scores(
+        np.array(bits),
+        np.array(sizes, np.int64),
+        tokens,
+        words,
+        scorer.seconds,
+        np.array(target_bits) if pairs else None,
+        np.array(target_sizes, np.int64) if pairs else None,
+        None if np.isnan(adapted).all() else adapted,
+    )
     return scores, list(reasons)

@@ -15,6 +15,7 @@ import numpy as np
 from langue.base.arrays import Floats, Ids
 from langue.base.errors import Mismatch
 from langue.corpus.normalize import Normalization
+from langue.evaluation.adaptive import AdaptiveCounts
 from langue.evaluation.documents import (
     Document,
     Documents,
@@ -41,6 +42,7 @@ class TextBits(NamedTuple):
     bits: float
     tokens: int
     target_bits: float = math.nan  # of a pair, what is after the end of the source
+    adaptive_bits: float = math.nan  # with counts that learn from the documents before, where asked for
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,14 @@ def _bits(log_probs: Floats) -> float:
 class ModelScorer:
     """A `TextScorer` of a model folder. It takes the ids of a store of its tokenizer as they are.
 
+    Args:
+        adaptive: tell beside its bits those with counts that learn from the documents scored before.
+
     Raises:
         Unsupported: the model gives no text a probability from left to right.
     """
 
-    def __init__(self, folder: ModelFolder[Any]) -> None:
+    def __init__(self, folder: ModelFolder[Any], *, adaptive: bool = False) -> None:
         self.folder: ModelFolder[Causal] = folder.require(Causal)
         self.model = self.folder.model
         self.name = folder.path.name
@@ -107,6 +112,8 @@ class ModelScorer:
         self.impossible: str | None = None
         self.seconds = 0.0
         self.closed: str | None = None
+        self.adaptive = adaptive
+        self._counts: AdaptiveCounts | None = None
         self._takes_ids = False
         self._sep: int | None = None
 
@@ -127,9 +134,15 @@ class ModelScorer:
         self.seconds += time.perf_counter() - started
         if self.impossible is None:
             self.impossible = self._first_impossible(sequences, log_probs)
+        adapted = self._counts.mix(sequences, log_probs) if self._counts else None
         return [
-            TextBits(_bits(log_p), len(log_p), self._target_bits(ids, log_p))
-            for ids, log_p in zip(sequences, log_probs, strict=True)
+            TextBits(
+                _bits(log_p),
+                len(log_p),
+                self._target_bits(ids, log_p),
+                _bits(adapted[index]) if adapted else math.nan,
+            )
+            for index, (ids, log_p) in enumerate(zip(sequences, log_probs, strict=True))
         ]
 
     def _target_bits(self, ids: Ids, log_p: Floats) -> float:
@@ -164,6 +177,8 @@ class ModelScorer:
                 )
             documents.with_texts()
         self.seconds, self.impossible = 0.0, None
+        vocabulary = self.model.vocabulary
+        self._counts = AdaptiveCounts(vocabulary.size, vocabulary.eos) if self.adaptive else None
         closed = documents.closed if self._takes_ids else self.folder.tokenizer.closed
         self.closed = CLOSED if closed else None
         self.model.log_probs([np.array([self.model.vocabulary.eos])])  # compiling, mapping: not timed

@@ -117,7 +117,7 @@ def score_tags(
         MissingExtra: the tags spell spans, and seqeval is not installed.
     """
     pairs = [
-        pair for ours, theirs in zip(right, predicted, strict=True) for pair in zip(ours, theirs, strict=True)
+        pair for gold, tags in zip(right, predicted, strict=True) for pair in zip(gold, tags, strict=True)
     ]
     confusion: dict[str, dict[str, int]] = {}
     for (true, guess), count in sorted(Counter(pairs).items()):
@@ -127,9 +127,7 @@ def score_tags(
         tokens=len(pairs),
         sentences=len(right),
         right=sum(true == guess for true, guess in pairs),
-        right_sentences=sum(
-            tuple(ours) == tuple(theirs) for ours, theirs in zip(right, predicted, strict=True)
-        ),
+        right_sentences=sum(tuple(gold) == tuple(tags) for gold, tags in zip(right, predicted, strict=True)),
         unit=unit,
         rows=_entities(right, predicted) if unit == "entity" else _tags(confusion),
         confusion=confusion,
@@ -220,12 +218,12 @@ def _tags(confusion: dict[str, dict[str, int]]) -> dict[str, Row]:
         of = confusion.get(tag, {})
         rows[_named(tag)] = _row(of.get(tag, 0), guessed[tag], sum(of.values()))
     right = sum(row.get(tag, 0) for tag, row in confusion.items())
-    there = [row for row in rows.values() if row.support]
+    present = [row for row in rows.values() if row.support]
     total = sum(guessed.values())
-    macro = Row(*(sum(row[i] for row in there) / max(len(there), 1) for i in range(3)), support=total)  # type: ignore[misc, arg-type]
+    macro = Row(*(sum(row[i] for row in present) / max(len(present), 1) for i in range(3)), support=total)  # type: ignore[misc, arg-type]
     return rows | {"micro": _row(right, total, total), "macro": macro}
 
 
-def _row(right: int, guessed: int, there: int) -> Row:
-    precision, recall = right / guessed if guessed else 0.0, right / there if there else 0.0
-    return Row(precision, recall, 2 * right / (guessed + there) if guessed + there else 0.0, there)
+def _row(right: int, guessed: int, support: int) -> Row:
+    precision, recall = right / guessed if guessed else 0.0, right / support if support else 0.0
+    return Row(precision, recall, 2 * right / (guessed + support) if guessed + support else 0.0, support)

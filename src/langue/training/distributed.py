@@ -25,9 +25,10 @@ def world(*, fsdp: bool = False) -> World:
     """The processes that torchrun started; without it, this one alone.
 
     Args:
-        fsdp: FSDP2 rather than DDP.
+        fsdp: FSDP2 rather than DDP; of a single process that torchrun started too, so that it can be tried.
     """
-    return Processes(fsdp=fsdp) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else World()
+    size = int(os.environ.get("WORLD_SIZE", "0"))
+    return Processes(fsdp=fsdp) if size > 1 or (fsdp and size) else World()
 
 
 class Processes(World):

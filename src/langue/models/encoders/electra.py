@@ -13,7 +13,7 @@ filled by the generator. No gradient passes through the drawing (section 2).
     all                     the whole network but for the two heads (section 3.2)
     none                    nothing
 
-Deviates from the paper: special tokens are neither drawn nor judged. Letters: B batch, T time, C channels,
+Deviates from the paper: special tokens are neither sampled nor told. Letters: B batch, T time, C channels,
 E channels of the embedding, H heads, V vocabulary, N hidden tokens.
 """
 
@@ -125,7 +125,8 @@ class Electra(MaskedModel):
     """A `Masked` model: `forward` is the discriminator's, `decoded` the generator's.
 
     What is shared is one module: `embeddings` is what the generator reads with, and the discriminator where
-    it has no `own`; `filler` is the generator's network where it is not the discriminator's, `encoder`.
+    it has no `own`; `filler` is the generator's network where it is not the discriminator's, `encoder`. The
+    two names are those of the weights in model folders.
     """
 
     def __init__(self, config: ElectraConfig, vocabulary: Vocabulary) -> None:
@@ -164,10 +165,13 @@ class Electra(MaskedModel):
             x = x + self.embeddings.summed(ids, positions, types).detach()
         return self.own.normed(x)
 
+    @property
+    def generator(self) -> Encoder:
+        return self.encoder if self.filler is None else self.filler
+
     def decoded(self, ids: Tensor, positions: Tensor, types: Tensor, mask: Mask) -> Tensor:
         """Hidden states of the generator, `(B, T, its C)`."""
-        network = self.encoder if self.filler is None else self.filler
-        return network(self.embeddings(ids, positions, types), mask)
+        return self.generator(self.embeddings(ids, positions, types), mask)
 
     def predict(self, decoded: Tensor) -> Tensor:
         return self.prediction(decoded)
@@ -194,20 +198,19 @@ class Electra(MaskedModel):
         masked = batch.masked if self.packed else batch.masked.unpack()
         ids, positions, types, mask = self.tensors(masked)
         targets, indices = self.marked(masked.targets)  # (N,) each
-        network = self.encoder if self.filler is None else self.filler
         rows = self.predict(
-            network(self.embeddings(ids, positions, types), mask, marked_positions(masked.targets))
+            self.generator(self.embeddings(ids, positions, types), mask, marked_positions(masked.targets))
         )
         matrix, bias = self.output
         generated = linear_cross_entropy(rows, matrix, targets, bias)
         noise = torch.from_numpy(batch.noise[batch.masked.targets != NONE]).to(self.device)
-        drawn = self.draw(rows, noise)
-        answers = torch.zeros(ids.numel(), device=self.device)
-        answers[indices] = (drawn != targets).float()
-        hidden = self(ids.flatten().index_copy(0, indices, drawn).view_as(ids), positions, types, mask)
+        sampled = self.draw(rows, noise)
+        is_replaced = torch.zeros(ids.numel(), device=self.device)
+        is_replaced[indices] = (sampled != targets).float()
+        hidden = self(ids.flatten().index_copy(0, indices, sampled).view_as(ids), positions, types, mask)
         here = torch.from_numpy(rtd_positions(masked, self.specials).ravel().nonzero()[0]).to(self.device)
         logits = self.detect(hidden.flatten(0, 1)[here]).float()
-        return generated, F.binary_cross_entropy_with_logits(logits, answers[here], reduction="sum")
+        return generated, F.binary_cross_entropy_with_logits(logits, is_replaced[here], reduction="sum")
 
     @torch.no_grad()
     def draw(self, rows: Tensor, noise: Tensor) -> Tensor:
@@ -222,15 +225,15 @@ class Electra(MaskedModel):
         """
         matrix, bias = self.output
         barred = [*self.specials, self.vocabulary.eos]
-        drawn = []
+        sampled = []
         count = rows_per_chunk(len(matrix))
         for part, point in zip(torch.split(rows, count), torch.split(noise.float(), count), strict=True):
             logits = (part @ matrix.T).float() + bias  # (chunk, V)
             logits[:, barred] = float("-inf")
             below = logits.softmax(-1).cumsum(-1)
             index = torch.searchsorted(below, (point * below[:, -1])[:, None], right=True)
-            drawn.append(index.squeeze(1).clamp(max=len(matrix) - 1))
-        return torch.cat(drawn)
+            sampled.append(index.squeeze(1).clamp(max=len(matrix) - 1))
+        return torch.cat(sampled)
 
     @torch.inference_mode()
     def refilled(
@@ -254,11 +257,10 @@ class Electra(MaskedModel):
 
     def flops_per_token(self) -> float:
         """Of one training step: both networks, and the logits of hidden tokens once more to draw from."""
-        T, share = self.window, self.config.mlm_probability
-        filler = self.encoder if self.filler is None else self.filler
+        T, hidden = self.window, self.config.mlm_probability
         logits, dense = self.output[0].numel(), self.prediction.dense.weight.numel()
-        heads = share * (8.0 * logits + 6.0 * dense) + 6.0 * self.width**2
-        return filler.flops_per_token(T, share) + self.encoder.flops_per_token(T) + heads
+        heads = hidden * (8.0 * logits + 6.0 * dense) + 6.0 * self.width**2
+        return self.generator.flops_per_token(T, hidden) + self.encoder.flops_per_token(T) + heads
 
 
 def batches(

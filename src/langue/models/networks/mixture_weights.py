@@ -34,12 +34,12 @@ class Weights(NamedTuple):
             lengths: `(contexts,)`, of the longest match of an n-gram part; 0 where there is none.
             entropies: `(contexts,)`, the mean of the other parts, in nats; 0 where there is none.
         """
-        below, share = between(self.knots, entropies)
+        below, fraction = between(self.knots, entropies)
         rows = self.table[np.minimum(lengths, len(self.table) - 1)]  # (contexts, knots, parts)
         index = np.arange(len(below))
         above = np.minimum(below + 1, len(self.knots) - 1)
         low, high = rows[index, below].T, rows[index, above].T
-        weights: Float64Array = (1 - share) * low + share * high
+        weights: Float64Array = (1 - fraction) * low + fraction * high
         return weights
 
 
@@ -49,8 +49,8 @@ def between(knots: Array, entropies: Floats) -> tuple[Int64Array, Float64Array]:
     below = np.clip(np.searchsorted(knots, clipped, side="right") - 1, 0, max(len(knots) - 2, 0))
     above = np.minimum(below + 1, len(knots) - 1)
     width = knots[above] - knots[below]
-    share = np.divide(clipped - knots[below], width, out=np.zeros_like(clipped), where=width > 0)
-    return below, share
+    fraction = np.divide(clipped - knots[below], width, out=np.zeros_like(clipped), where=width > 0)
+    return below, fraction
 
 
 def tune(log_probs: Floats, lengths: Array, entropies: Floats, longest: int) -> Weights:
@@ -68,14 +68,14 @@ def tune(log_probs: Floats, lengths: Array, entropies: Floats, longest: int) -> 
     p = np.exp(logs - logs.max(0, initial=-np.inf))
     lengths, entropies = lengths[possible], entropies[possible]
     knots = knots_of(entropies)
-    below, share = between(knots, entropies)
+    below, fraction = between(knots, entropies)
     parts, tokens = p.shape
     nowhere, all_here = np.zeros(tokens, np.int64), np.zeros(tokens)
     one = fit(p, nowhere, all_here, np.full((1, parts), 1 / parts), np.zeros((1, parts)))
     by_length = np.repeat(one, longest + 1, 0)
     by_length = fit(p, lengths, all_here, by_length, PRIOR * by_length)
     both = np.repeat(by_length, len(knots), 0)  # rows: length, then knot
-    both = fit(p, lengths * len(knots) + below, share, both, PRIOR * both)
+    both = fit(p, lengths * len(knots) + below, fraction, both, PRIOR * both)
     return Weights(both.reshape(longest + 1, len(knots), parts), knots)
 
 
@@ -90,7 +90,7 @@ def knots_of(entropies: Floats) -> Float64Array:
 def fit(
     p: Float64Array,
     rows: Int64Array,
-    share: Float64Array,
+    fraction: Float64Array,
     table: Float64Array,
     prior: Float64Array,
 ) -> Float64Array:
@@ -101,14 +101,14 @@ def fit(
 
     Args:
         p: `(parts, tokens)`, of each token by each part, up to a factor.
-        rows: `(tokens,)`, and `share` `(tokens,)`: the weights of a token are `1 - share` of its row's and
-            `share` of the next one's.
+        rows: `(tokens,)`, and `fraction` `(tokens,)`: the weights of a token are `1 - fraction` of its
+            row's and `fraction` of the next one's.
         prior: `(rows, parts)`, in tokens.
     """
     parts = len(p)
     above = np.minimum(rows + 1, len(table) - 1)
     for _ in range(LONGEST):
-        low, high = (1 - share) * table[rows].T * p, share * table[above].T * p  # (parts, tokens)
+        low, high = (1 - fraction) * table[rows].T * p, fraction * table[above].T * p  # (parts, tokens)
         total = (low + high).sum(0)
         total[total == 0] = 1.0
         counts = prior.copy()
