@@ -91,9 +91,12 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     import importlib
 
+    from langue.base.extras import needs_torch
+
     if name not in _HOMES:
         raise AttributeError(f"module 'langue.configs' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"langue.{_HOMES[name]}"), name)
+    with needs_torch(f"langue.configs.{name}"):
+        return getattr(importlib.import_module(f"langue.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

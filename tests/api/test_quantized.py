@@ -7,11 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import langue
 from langue.base.errors import Damaged, InvalidSetting, Unsupported
-from langue.cli import app
+from langue.cli import run
 from langue.models.quantized import FILE, known
 
 
@@ -96,9 +95,8 @@ def test_a_mixture_quantizes_its_networks(small_models, small_store, tmp_path):
     assert [getattr(part, "quantize", None) for part in model.models] == [None, "int8"]
 
 
-def test_the_commands_take_it(gpt2, small_store):
-    run = CliRunner()
-    result = run.invoke(app, ["evaluate", str(gpt2), str(small_store), "--quantize", "int8"])
-    assert result.exit_code == 0 and "float32 has" in result.output
-    result = run.invoke(app, ["generate", str(gpt2), "the ", "--max-tokens", "5", "--quantize", "int8"])
-    assert result.exit_code == 0 and result.output.startswith("the ")
+def test_the_commands_take_it(gpt2, small_store, capsys):
+    assert run(["evaluate", str(gpt2), str(small_store), "--quantize", "int8"]) == 0
+    assert "float32 has" in capsys.readouterr().out
+    assert run(["generate", str(gpt2), "the ", "--max-tokens", "5", "--quantize", "int8"]) == 0
+    assert capsys.readouterr().out.startswith("the ")

@@ -30,7 +30,7 @@ def one_sentence(said: str) -> str:
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU])
-@pytest.mark.parametrize("moment", ["typer", "numpy"])
+@pytest.mark.parametrize("moment", ["langue.cli.next", "numpy"])
 def test_a_signal_while_modules_are_imported(
     small_models: dict[str, Path], tmp_path: Path, kind: signal.Signals, moment: str
 ) -> None:
@@ -243,7 +243,7 @@ def callback():
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name == "typer":
+        if name == "langue.cli.parser":
             callback()
             import time
             time.sleep(10)
@@ -284,7 +284,8 @@ def labeled(tmp_path_factory: pytest.TempPathFactory, small_store: Path) -> Path
 
 READS = (  # verb, model, what is read, and options; the model of a trained one is what it makes
     "score trigram text", "evaluate trigram text", "evaluate trigram text --format kenlm",
-    "copied infinigram text", "tag crf text --format text", "tag crf conll --format conll", "evaluate crf conll",
+    "copied infinigram text", "tag crf text --format text", "tag crf conll --format conll",
+    "evaluate crf conll",
     "classify classifier text", "evaluate classifier tsv", "evaluate classifier jsonl", "embed bert text",
     "score bert text", "evaluate bert text",
 )  # fmt: skip

@@ -9,21 +9,21 @@ import torch
 from langue.base.limits import GroupLimits
 from langue.nn import precision
 from langue.nn.machine_class import MachineClass
-from langue.training import doctor
+from langue.training import doctor, doctor_torch
 
 
 @pytest.fixture
 def small_container(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "group_limits", lambda: GroupLimits(300 << 20, None))
-    monkeypatch.setattr(doctor, "cgroup_quota", lambda: 0.5)
-    monkeypatch.setattr(doctor, "processors", lambda: 1)
+    monkeypatch.setattr(doctor_torch, "cgroup_quota", lambda: 0.5)
+    monkeypatch.setattr(doctor_torch, "processors", lambda: 1)
 
 
 def test_the_limits_of_a_container_are_seen(small_container: None, monkeypatch: pytest.MonkeyPatch) -> None:
     memory = doctor._memory()
     assert memory.verdict == "note" and memory.value == "0.3 GB, all this container may use"
-    monkeypatch.setattr(doctor.torch, "get_num_threads", lambda: 2)
-    processor = doctor._processor()
+    monkeypatch.setattr(doctor_torch.torch, "get_num_threads", lambda: 2)
+    processor = doctor_torch._processor()
     assert "the time of 0.5 in" in processor.value and "OMP_NUM_THREADS=1" in processor.advice
 
 
@@ -59,10 +59,10 @@ def test_kept_code_that_others_may_write_is_named(
 def test_the_class_its_paths_and_its_peak_are_named(
     kind: MachineClass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "machine_class", lambda device: kind)
+    monkeypatch.setattr(doctor_torch, "machine_class", lambda device: kind)
     monkeypatch.setattr(precision, "machine_class", lambda device: kind)
-    monkeypatch.setattr(doctor, "measured_flops", lambda device, dtype: 131e9)
-    findings = list(doctor._class(torch.device("cpu")))
+    monkeypatch.setattr(doctor_torch, "measured_flops", lambda device, dtype: 131e9)
+    findings = list(doctor_torch._class(torch.device("cpu")))
     values = {finding.name: finding.value for finding in findings if finding.verdict == "ok"}
     (missing,) = (finding.value for finding in findings if finding.verdict == "note")
     if kind is MachineClass.AVX2:

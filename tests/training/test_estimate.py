@@ -10,8 +10,9 @@ from tests.training.conftest import SMALL
 
 from langue.models.folder import ModelFolder
 from langue.tokens.store import TokenStore
-from langue.training.doctor import EXTRAS, Finding, diagnose
+from langue.training.doctor import EXTRAS, diagnose
 from langue.training.estimate import estimate
+from langue.training.finding import Finding
 from langue.training.recipe import read_recipe
 
 

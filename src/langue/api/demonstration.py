@@ -2,13 +2,15 @@
 
 For each language: prepare a store, train the n-gram ladder (unigram, bigram, trigram, 5-gram) and a
 GPT-2, mix the best n-gram with it, compare them on held-out documents, and let each continue the same
-prompt. In Chinese, a BERT that reads characters fills gaps besides.
+prompt. In Chinese, a BERT that reads characters fills gaps besides. Without torch the n-grams are all.
 """
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from langue.base.errors import NEURAL, how_to_install
+from langue.base.extras import has_torch
 from langue.base.files import check_free
 from langue.base.progress import log
 from langue.corpus.config import DataConfig
@@ -69,12 +71,17 @@ class Language:
         recipes: dict[str, tuple[str, dict[str, Any]]] = {
             name: ("ngram", {"order": order}) for name, order in LADDER.items()
         }
-        recipes["gpt2"] = ("gpt2", {"training.minutes": minutes})
+        if has_torch():
+            recipes["gpt2"] = ("gpt2", {"training.minutes": minutes})
         for name, (family, settings) in recipes.items():
             log.info("training %s (%s)", name, self.name)
             path = self.folder / name
             train(recipe_for(family, store, path, settings), store, path, overwrite=overwrite)
             self.models[name] = load(path)
+        if has_torch():
+            self._mix(store, overwrite=overwrite)
+
+    def _mix(self, store: TokenStore, *, overwrite: bool) -> None:
         log.info("mixing (%s)", self.name)
         parts = [str(self.folder / name) for name in MIXED]
         mixture = read_recipe("mixture", settings={"models": parts})
@@ -131,6 +138,9 @@ def demo(
         for name, text in samples.items():
             show(f"\n── {name} ──\n{text}")
         results[language.name] = {"comparison": comparison.to_json(), "samples": samples}
+    if not has_torch():
+        show(f"\nGPT-2, the mixture and BERT need torch: {how_to_install(NEURAL)}")
+        return results
     filled = gaps(output / "chinese", BERT_SHARE * minutes, overwrite=overwrite)
     show("\n── bert fills gaps ──")
     for text, candidates in filled.items():

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from langue.base.config import Config
+from langue.base.errors import NEURAL, MissingExtra
 from langue.base.options import Option, options_of
 from langue.models.family import Family
 from langue.models.registry import MODULES, names
@@ -48,7 +49,15 @@ def families(name: str | None = None) -> list[FamilyEntry]:
     if name is not None:
         family = lookup(name)
         return [_entry(family, _sections(family))]
-    return [_entry(lookup(one), {}) for one in names()]
+    return [_entry_or_need(one) for one in names()]
+
+
+def _entry_or_need(name: str) -> FamilyEntry:
+    """An entry; of a family of networks where torch is not installed, one that says so."""
+    try:
+        return _entry(lookup(name), {})
+    except MissingExtra:
+        return FamilyEntry(name, f"a network: pip install 'langue[{NEURAL}]'", "", "", "", {})
 
 
 def _entry(family: Family[Any], options: dict[str, list[Option]]) -> FamilyEntry:

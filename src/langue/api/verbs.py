@@ -12,6 +12,7 @@ from langue.api.settings import Setting, merge_sections, takes_assignments
 from langue.base.config import Config, decode, override
 from langue.base.deprecated import warn_renamed
 from langue.base.errors import LangueError
+from langue.base.extras import needs_torch
 from langue.base.files import refuse_same
 from langue.corpus.sources import check_kept
 from langue.models.folder import DESCRIPTION, describe
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from langue.tokens.prepare import Report
     from langue.tokens.train import TokenizerConfig
     from langue.training.config import TaggerRunConfig, TrainingConfig
-    from langue.training.doctor import Finding
     from langue.training.estimate import Estimate
+    from langue.training.finding import Finding
     from langue.training.recipe import Recipe
 
 
@@ -71,9 +72,10 @@ def finetune(
         LangueError: a file is not of its format, or has a label that `data` has not.
         Interrupted: Ctrl-C or SIGTERM; a checkpoint, and the best model so far, were written.
     """
-    from langue.tasks.finetune import finetune as run
     from langue.tasks.registry import task as lookup
 
+    with needs_torch("langue finetune"):
+        from langue.tasks.finetune import finetune as run
     refuse_same(Path(output), [model, data, *(path for path in (valid, test) if path is not None)])
     for path in (data, valid, test):
         if path is not None:

@@ -60,11 +60,22 @@ class Interrupted(LangueError):
     exit_code = 130
 
 
+NEURAL = "neural"  # the extra that brings torch
+# Elsewhere than on a Mac, the torch of the package index brings gigabytes of CUDA.
+FOR_A_PROCESSOR = "without a GPU, first: pip install torch --index-url https://download.pytorch.org/whl/cpu"
+
+
 class MissingExtra(LangueError):
     """An optional package is not installed; the message holds the command that installs it."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the package {package}: pip install 'langue[{extra}]'")
+        super().__init__(f"{purpose} needs the package {package}: {how_to_install(extra)}")
+
+
+def how_to_install(extra: str) -> str:
+    """What to type for the packages of an extra."""
+    command = f"pip install 'langue[{extra}]'"
+    return f"{command} ({FOR_A_PROCESSOR})" if extra == NEURAL else command
 
 
 # What torch says of memory, on the CPU and of sizes that no machine has; its own error is of the GPU.

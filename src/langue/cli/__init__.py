@@ -5,17 +5,16 @@ failed, 2 bad input, 130 interrupted (143 by SIGTERM, 129 by SIGHUP, as shells h
 """
 
 import contextlib
-import functools
 import gc
+import importlib
 import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import cleandoc  # a verb is called inspect
 from pathlib import Path
 from typing import Any, TextIO
-
-import typer
 
 from langue import __version__
 from langue.base import signals
@@ -23,45 +22,14 @@ from langue.base.deprecated import RenamedWarning, renamed_options
 from langue.base.errors import Interrupted, LangueError, is_out_of_memory
 from langue.base.limits import MESSAGE, fit_threads
 from langue.base.progress import log
-from langue.cli import (
-    classify,
-    compare,
-    copied,
-    demo,
-    doctor,
-    embed,
-    evaluate,
-    export,
-    families,
-    fill,
-    find,
-    finetune,
-    generate,
-    gradients,
-    import_,
-    info,
-    inspect,
-    next,
-    prepare,
-    recipes,
-    score,
-    states,
-    tag,
-    train,
-)
+from langue.cli.parser import HELP, list_verbs, parse
 
-app = typer.Typer(
-    name="langue",
-    help="Train every classic language model on your own text, and measure them all in bits per byte.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+ABOUT = "Train every classic language model on your own text, and measure them all in bits per byte."
+# Each is a module here, which is imported when the verb is called.
 VERBS = (
-    demo, prepare, train, evaluate, compare, generate, next, fill, score, embed, tag, finetune, classify,
-    info, inspect, states, gradients, find, copied, import_, export, families, recipes,
-    doctor,
+    "demo", "prepare", "train", "evaluate", "compare", "generate", "next", "fill", "score", "embed", "tag",
+    "finetune", "classify", "info", "inspect", "states", "gradients", "find", "copied", "import", "export",
+    "families", "recipes", "doctor",
 )  # fmt: skip
 RENAMED_OPTIONS = {
     "copied": {"--least": "--min-bytes", "--show": "--limit"},
@@ -72,32 +40,54 @@ RENAMED_OPTIONS = {
 }
 
 
-def _told(command: Callable[..., None]) -> Callable[..., None]:
-    """The command of a verb; typer would take a file that ends too early for Ctrl-D."""
-
-    @functools.wraps(command)
-    def run(*arguments: Any, **options: Any) -> None:
-        try:
-            command(*arguments, **options)
-        except EOFError as error:
-            raise LangueError(f"a file ends too early ({error or 'damaged'}); make it again") from error
-
-    return run
+def command_of(verb: str) -> Callable[..., None]:
+    """The function of a verb."""
+    name = "import_" if verb == "import" else verb
+    command: Callable[..., None] = importlib.import_module(f"langue.cli.{name}").command
+    return command
 
 
-for verb in VERBS:
-    app.command(verb.NAME)(_told(verb.command))
-
-INTERRUPTED = 130  # what typer leaves with after a KeyboardInterrupt
 # What Python, the loader of libraries and the thread pool of Rust say where a limit keeps them from working.
 OF_LIMITS = ("can't start new thread", "failed to map segment", "ThreadPoolBuildError", "libllvmlite")
 
 
-@app.callback(invoke_without_command=True)
-def version(version: bool = typer.Option(False, "--version", help="Print the version and leave.")) -> None:
-    if version:
+def _call(arguments: list[str]) -> None:
+    """Call the verb that a command line names.
+
+    Raises:
+        SystemExit: a check of the verb failed, or there was nothing to call.
+        LangueError: there is no such verb, or what it is given is wrong.
+    """
+    try:
+        _call_verb(arguments)
+    except BrokenPipeError:  # a reader that left
+        sys.stdout = None
+        sys.exit(1)
+    except EOFError as error:
+        raise LangueError(f"a file ends too early ({error or 'damaged'}); make it again") from error
+
+
+def _call_verb(arguments: list[str]) -> None:
+    if not arguments or arguments[0] in HELP:
+        print(list_verbs({verb: _summary(verb) for verb in VERBS}, ABOUT))
+        sys.exit(0 if arguments else 2)
+    if arguments[0] == "--version":
         print(__version__)
-        raise typer.Exit
+        return
+    verb, *rest = arguments
+    if verb not in VERBS:
+        from langue.base.config import nearest
+
+        what = "option" if verb.startswith("-") else "verb"
+        raise LangueError(f"no {what} {verb}{nearest(verb, VERBS)}")
+    command = command_of(verb)
+    command(**parse(verb, command, rest))
+
+
+def _summary(verb: str) -> str:
+    """The first sentence of what a verb does."""
+    paragraph = cleandoc(command_of(verb).__doc__ or "").split("\n\n")[0]
+    return paragraph.replace("\n", " ")
 
 
 def main() -> None:
@@ -162,12 +152,11 @@ def run(arguments: list[str]) -> int:
     signals.forget()
     try:
         with _old_names_told():
-            app(renamed_options(arguments, RENAMED_OPTIONS), prog_name="langue")
+            _call(renamed_options(arguments, RENAMED_OPTIONS))
     except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else 0
-        if code == INTERRUPTED:
-            return _fail("interrupted; nothing half-written was left behind", signals.exit_code())
-        return code
+        return leaving.code if isinstance(leaving.code, int) else 0
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing half-written was left behind", signals.exit_code())
     except BaseException as error:  # of libraries in Rust, a panic is no Exception
         return _told_and_left(error)
     return 0
@@ -181,7 +170,7 @@ def _told_and_left(error: BaseException) -> int:
         return _fail(error.message, error.exit_code)
     if is_out_of_memory(error):
         return _fail("not enough memory for this; try a smaller batch, vocabulary or order", 2)
-    if any(said in str(error) for said in OF_LIMITS) and not isinstance(error, KeyboardInterrupt):
+    if any(said in str(error) for said in OF_LIMITS):
         return _fail(MESSAGE, 2)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""

@@ -2,8 +2,6 @@
 
 from typing import Annotated
 
-import typer
-
 from langue.base.errors import LangueError
 from langue.cli.options import (
     MOST,
@@ -17,20 +15,19 @@ from langue.cli.options import (
     read_lines,
     text_of,
 )
-
-NAME = "classify"
+from langue.cli.parameters import Argument, Option
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="Folder of a classifier.")],
+    model: Annotated[str, Argument(help="Folder of a classifier.")],
     text: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="TEXT|FILE", help="A text; a file, a text a line or a record each; - for standard input."
         ),
     ],
-    second: Annotated[str | None, typer.Argument(callback=text_of, help="The other text of a pair.")] = None,
-    top: Annotated[int, typer.Option(min=1, max=MOST, help="How many labels to show for each text.")] = 1,
+    second: Annotated[str | None, Argument(callback=text_of, help="The other text of a pair.")] = None,
+    top: Annotated[int, Option(min=1, max=MOST, help="How many labels to show for each text.")] = 1,
     text_field: TextField = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -47,7 +44,7 @@ def command(
     elif is_input(text):
         examples = _read(text, held.texts, text_field)
     elif is_named_like_a_file(text):
-        raise no_such_input(text, NAME)
+        raise no_such_input(text, "classify")
     else:
         text_of(text)
         examples = [text.split("\t")]

@@ -2,18 +2,15 @@
 
 from typing import Annotated
 
-import typer
-
 from langue.cli.options import DocumentsRule, Json, Quiet, SplitName, print_json
-
-NAME = "compare"
+from langue.cli.parameters import Argument, Option
 
 
 def command(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Model folders.")],
+    models: Annotated[list[str], Argument(metavar="MODEL...", help="Model folders.")],
     on: Annotated[
         list[str],
-        typer.Option("--on", metavar="STORE|TEXT", help="Token store, or text file (repeat it for several)."),
+        Option("--on", metavar="STORE|TEXT", help="Token store, or text file (repeat it for several)."),
     ],
     split: SplitName = "test",
     documents: DocumentsRule = None,

@@ -3,20 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from langue.cli.options import MOST, Json, Quiet, TextField, print_json, read_lines
-
-NAME = "copied"
+from langue.cli.parameters import Argument, Option
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Model folder of the family infinigram.")],
-    text: Annotated[Path, typer.Argument(help="One text, or records joined to one; - for standard input.")],
-    min_bytes: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Bytes of a piece that counts as copied.")
-    ] = 32,
-    limit: Annotated[int, typer.Option(min=0, max=MOST, help="Pieces to show, the longest first.")] = 10,
+    model: Annotated[Path, Argument(help="Model folder of the family infinigram.")],
+    text: Annotated[Path, Argument(help="One text, or records joined to one; - for standard input.")],
+    min_bytes: Annotated[int, Option(min=1, max=MOST, help="Bytes of a piece that counts as copied.")] = 32,
+    limit: Annotated[int, Option(min=0, max=MOST, help="Pieces to show, the longest first.")] = 10,
     text_field: TextField = None,
     json: Json = False,
     quiet: Quiet = False,

@@ -3,20 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from langue.cli.options import Json, Overwrite, Quiet, finite, print_json
-
-NAME = "demo"
+from langue.cli.parameters import Option
 
 
 def command(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the stores and models.")] = Path(
+    output: Annotated[Path, Option("-o", "--output", help="Folder for the stores and models.")] = Path(
         "demo"
     ),
-    minutes: Annotated[
-        float, typer.Option(min=0.01, callback=finite, help="Training time of each GPT-2.")
-    ] = 1.5,
+    minutes: Annotated[float, Option(min=0.01, callback=finite, help="Training time of each GPT-2.")] = 1.5,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,

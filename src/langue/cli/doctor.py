@@ -1,17 +1,15 @@
 """`langue doctor`: is this machine fit?"""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from langue.cli.options import Json, Quiet, print_json
-
-NAME = "doctor"
+from langue.cli.parameters import Argument
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="Where models would be written.")] = Path(),
+    folder: Annotated[Path, Argument(help="Where models would be written.")] = Path(),
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -26,4 +24,4 @@ def command(
     if json:
         print_json([finding._asdict() for finding in findings])
     if any(finding.verdict == "fail" for finding in findings):
-        raise typer.Exit(1)
+        sys.exit(1)

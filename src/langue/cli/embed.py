@@ -3,26 +3,21 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
-
 from langue.cli.options import Json, Quiet, TextField, print_json, read_lines
-
-NAME = "embed"
+from langue.cli.parameters import Argument, Option
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="Folder of a model that reads in both directions.")],
+    model: Annotated[str, Argument(help="Folder of a model that reads in both directions.")],
     text: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             help="One text a line, or a record each (.jsonl .json .csv .tsv .parquet); - for standard input."
         ),
     ],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="NumPy file to write.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
-    pooling: Annotated[
-        Literal["mean", "cls"], typer.Option(help="Over all tokens, or [CLS] alone.")
-    ] = "mean",
+    output: Annotated[Path | None, Option("-o", "--output", help="NumPy file to write.")] = None,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace the file if it exists.")] = False,
+    pooling: Annotated[Literal["mean", "cls"], Option(help="Over all tokens, or [CLS] alone.")] = "mean",
     text_field: TextField = None,
     json: Json = False,
     quiet: Quiet = False,

@@ -3,22 +3,17 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from langue.cli.options import Json, Quiet, print_json
-
-NAME = "export"
+from langue.cli.parameters import Argument, Option
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Model folder.")],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="ARPA file (.gz is gzipped) or folder to write.")
-    ],
+    model: Annotated[Path, Argument(help="Model folder.")],
+    output: Annotated[Path, Option("-o", "--output", help="ARPA file (.gz is gzipped) or folder to write.")],
     format: Annotated[
-        str | None, typer.Option("--format", help="Its name, where several formats hold such a model.")
+        str | None, Option("--format", help="Its name, where several formats hold such a model.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace the output if it exists.")] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

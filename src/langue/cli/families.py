@@ -2,17 +2,12 @@
 
 from typing import Annotated
 
-import typer
-
 from langue.cli.options import Json, Quiet, print_json
-
-NAME = "families"
+from langue.cli.parameters import Argument
 
 
 def command(
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Show the settings of this family.")
-    ] = None,
+    name: Annotated[str | None, Argument(metavar="NAME", help="Show the settings of this family.")] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -2,26 +2,22 @@
 
 from typing import Annotated
 
-import typer
-
 from langue.cli.options import MOST, Json, Quiet, Seed, finite, print_json, text_of
+from langue.cli.parameters import Argument, Option
 
-NAME = "fill"
 BAR = 40  # columns of a bar of probability 1
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="Folder of a model that reads in both directions.")],
-    text: Annotated[
-        str, typer.Argument(callback=text_of, help="A text with [MASK] where a token is missing.")
-    ],
-    top: Annotated[int, typer.Option(min=1, max=MOST, help="How many candidates to show for each gap.")] = 5,
-    num_masks: Annotated[int, typer.Option(min=0, max=MOST, help="Add so many [MASK] to the text.")] = 0,
+    model: Annotated[str, Argument(help="Folder of a model that reads in both directions.")],
+    text: Annotated[str, Argument(callback=text_of, help="A text with [MASK] where a token is missing.")],
+    top: Annotated[int, Option(min=1, max=MOST, help="How many candidates to show for each gap.")] = 5,
+    num_masks: Annotated[int, Option(min=0, max=MOST, help="Add so many [MASK] to the text.")] = 0,
     rounds: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Rounds in which doubtful gaps are filled again.")
+        int, Option(min=1, max=MOST, help="Rounds in which doubtful gaps are filled again.")
     ] = 10,
     temperature: Annotated[
-        float, typer.Option(min=0.0, callback=finite, help="0 always takes the likeliest token.")
+        float, Option(min=0.0, callback=finite, help="0 always takes the likeliest token.")
     ] = 0.0,
     seed: Seed = 0,
     json: Json = False,

@@ -3,17 +3,14 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from langue.cli.options import MOST, Json, Quiet, print_json, text_of
-
-NAME = "find"
+from langue.cli.parameters import Argument, Option
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Model folder of the family infinigram.")],
-    text: Annotated[str, typer.Argument(callback=text_of, help="The string to look for.")],
-    limit: Annotated[int, typer.Option(min=0, max=MOST, help="Occurrences to show.")] = 10,
+    model: Annotated[Path, Argument(help="Model folder of the family infinigram.")],
+    text: Annotated[str, Argument(callback=text_of, help="The string to look for.")],
+    limit: Annotated[int, Option(min=0, max=MOST, help="Occurrences to show.")] = 10,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -3,34 +3,29 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from langue.base.progress import is_first
 from langue.cli.options import Json, Output, Overwrite, Quiet, Resume, print_json, read_settings
-
-NAME = "finetune"
+from langue.cli.parameters import Argument, Option
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="Folder of a model that reads in both directions.")],
+    model: Annotated[str, Argument(help="Folder of a model that reads in both directions.")],
     data: Annotated[
         Path,
-        typer.Argument(help="text TAB label a line, or JSON lines; pairs: two texts; tag: as train crf."),
+        Argument(help="text TAB label a line, or JSON lines; pairs: two texts; tag: as train crf."),
     ],
     output: Output,
     task: Annotated[
         str,
-        typer.Option(
-            help="What has a label: classify: a text; pair: two together; tag: each token of a sentence."
-        ),
+        Option(help="What has a label: classify: a text; pair: two together; tag: each token of a sentence."),
     ] = "classify",
     valid: Annotated[
-        Path | None, typer.Option(help="File that chooses epoch and seed; else a tenth of DATA.")
+        Path | None, Option(help="File that chooses epoch and seed; else a tenth of DATA.")
     ] = None,
-    test: Annotated[Path | None, typer.Option(help="File to measure on at the end.")] = None,
+    test: Annotated[Path | None, Option(help="File to measure on at the end.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example epochs=5."),
+        Option("--set", metavar="KEY=VALUE", help="Change one setting, for example epochs=5."),
     ] = None,
     overwrite: Overwrite = False,
     resume: Resume = False,

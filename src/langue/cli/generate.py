@@ -9,16 +9,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
-
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.cli.options import Json, Quantize, Quiet, Seed, TextField, finite, print_json, text_of, texts_of
+from langue.cli.parameters import Argument, Given, Option
 
 if TYPE_CHECKING:
     from langue.generation.generate import Generation, Writer
 
-NAME = "generate"
 MOST_TOKENS = 10_000_000
 MOST_BEAMS = 1000  # each is a text that is held
 MOST_TEXTS = 1_000_000
@@ -30,71 +28,67 @@ OF_DRAWING = (
 
 
 def command(
-    context: typer.Context,
-    model: Annotated[str, typer.Argument(help="Model folder.")],
+    given: Given,
+    model: Annotated[str, Argument(help="Model folder.")],
     prompt: Annotated[
-        str, typer.Argument(help="Text to continue; empty for a new document.", callback=text_of)
+        str, Argument(help="Text to continue; empty for a new document.", callback=text_of)
     ] = "",
-    max_tokens: Annotated[
-        int, typer.Option(min=0, max=MOST_TOKENS, help="Stop after this many tokens.")
-    ] = 100,
+    max_tokens: Annotated[int, Option(min=0, max=MOST_TOKENS, help="Stop after this many tokens.")] = 100,
     temperature: Annotated[
-        float, typer.Option(min=0.0, callback=finite, help="0 always takes the likeliest token.")
+        float, Option(min=0.0, callback=finite, help="0 always takes the likeliest token.")
     ] = 0.8,
-    top_k: Annotated[int, typer.Option(min=0, help="Keep the k likeliest tokens; 0 keeps all.")] = 0,
+    top_k: Annotated[int, Option(min=0, help="Keep the k likeliest tokens; 0 keeps all.")] = 0,
     top_p: Annotated[
         float,
-        typer.Option(min=0.0, max=1.0, callback=finite, help="Keep the likeliest tokens up to this mass."),
+        Option(min=0.0, max=1.0, callback=finite, help="Keep the likeliest tokens up to this mass."),
     ] = 0.95,
     min_p: Annotated[
         float,
-        typer.Option(min=0.0, max=1.0, callback=finite, help="Drop tokens below this share of the best."),
+        Option(min=0.0, max=1.0, callback=finite, help="Drop tokens below this share of the best."),
     ] = 0.0,
     repetition_penalty: Annotated[
-        float, typer.Option(min=0.01, callback=finite, help="Above 1, makes repeats less likely.")
+        float, Option(min=0.01, callback=finite, help="Above 1, makes repeats less likely.")
     ] = 1.0,
     stop: Annotated[
-        list[str] | None, typer.Option(callback=texts_of, help="End before this text; may be repeated.")
+        list[str] | None, Option(callback=texts_of, help="End before this text; may be repeated.")
     ] = None,
     ban: Annotated[
-        list[str] | None, typer.Option(callback=texts_of, help="Never write this text; may be repeated.")
+        list[str] | None, Option(callback=texts_of, help="Never write this text; may be repeated.")
     ] = None,
     bias: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="TOKEN=NUMBER",
             callback=texts_of,
             help="Add to the log-probability of a token, given as its text; may be repeated.",
         ),
     ] = None,
     regex: Annotated[
-        str, typer.Option(callback=text_of, help="Write what this regular expression matches whole.")
+        str, Option(callback=text_of, help="Write what this regular expression matches whole.")
     ] = "",
     json_schema: Annotated[
         str,
-        typer.Option(callback=text_of, help="Write JSON that this schema allows: a file, or the schema."),
+        Option(callback=text_of, help="Write JSON that this schema allows: a file, or the schema."),
     ] = "",
     seed: Seed = 0,
-    n: Annotated[int, typer.Option("-n", min=1, max=MOST_TEXTS, help="Texts after each prompt.")] = 1,
+    n: Annotated[int, Option("-n", min=1, max=MOST_TEXTS, help="Texts after each prompt.")] = 1,
     best_of: Annotated[
         int,
-        typer.Option(min=0, max=MOST_TEXTS, help="Write so many, and keep the likeliest -n by the token."),
+        Option(min=0, max=MOST_TEXTS, help="Write so many, and keep the likeliest -n by the token."),
     ] = 0,
     prompts: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--prompts",
             metavar="FILE",
             help="Texts to continue, side by side: one a line, or a record each; - for standard input.",
         ),
     ] = None,
     text_field: TextField = None,
-    batch_size: Annotated[
-        int, typer.Option(min=1, max=10_000, help="Texts that are written side by side.")
-    ] = 16,
+    batch_size: Annotated[int, Option(min=1, max=10_000, help="Texts that are written side by side.")] = 16,
     source: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--source",
             metavar="TEXT",
             callback=text_of,
@@ -103,11 +97,11 @@ def command(
     ] = None,
     sources: Annotated[
         Path | None,
-        typer.Option("--sources", metavar="FILE", help="Write the target of each source of a file."),
+        Option("--sources", metavar="FILE", help="Write the target of each source of a file."),
     ] = None,
     num_beams: Annotated[
         int,
-        typer.Option(
+        Option(
             min=0,
             max=MOST_BEAMS,
             help="The likeliest texts by beam search, this many held; draws nothing.",
@@ -118,7 +112,7 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Continue a text, printed as it comes, or each text of a file; with --json, a line of JSON each."""
-    _refuse_what_does_not_go_together(context, prompt, stop)
+    _refuse_what_does_not_go_together(given.names, prompt, stop, num_beams=num_beams, n=n)
     asked = _Asked(model, prompt, source, prompts, sources, text_field, quantize=quantize)
     if num_beams:
         searched = asked.search(num_beams, max_tokens)
@@ -147,17 +141,14 @@ def command(
         _print_all(asked, asked.write(settings, n=n, best_of=best_of, batch_size=batch_size), json=json)
 
 
-def _refuse_what_does_not_go_together(context: typer.Context, prompt: str, stop: list[str] | None) -> None:
-    given = {
-        name
-        for name in context.params
-        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
-    }
+def _refuse_what_does_not_go_together(
+    given: frozenset[str], prompt: str, stop: list[str] | None, *, num_beams: int, n: int
+) -> None:
     if "" in (stop or ()):
         raise LangueError(
             "--stop '' would end every text before its first token; give some text, or leave it out"
         )
-    if context.params["num_beams"] and (drawing := [name for name in OF_DRAWING if name in given]):
+    if num_beams and (drawing := [name for name in OF_DRAWING if name in given]):
         # Beam search draws nothing: what says how to draw would be passed over.
         options = ", ".join(_option(name) for name in drawing)
         raise LangueError(f"--num-beams takes the likeliest texts and draws nothing; leave out {options}")
@@ -171,7 +162,7 @@ def _refuse_what_does_not_go_together(context: typer.Context, prompt: str, stop:
     if len(begins) > 1:
         raise LangueError(f"give one of {' and '.join(_option(name) for name in begins)}, not both")
     for name in {"text_field", "batch_size"} & given:
-        if not set(begins) & {"prompts", "sources"} and (name == "text_field" or context.params["n"] == 1):
+        if not set(begins) & {"prompts", "sources"} and (name == "text_field" or n == 1):
             raise LangueError(f"{_option(name)} is of many texts; give a file of them: --prompts FILE")
 
 

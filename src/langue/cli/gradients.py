@@ -2,18 +2,15 @@
 
 from typing import Annotated
 
-import typer
-
 from langue.cli.options import MOST, Json, Quiet, SplitName, print_json
-
-NAME = "gradients"
+from langue.cli.parameters import Argument, Option
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="Model folder of a recurrent family: rnn or charcnn.")],
-    on: Annotated[str, typer.Argument(metavar="STORE", help="Token store to measure on.")],
+    model: Annotated[str, Argument(help="Model folder of a recurrent family: rnn or charcnn.")],
+    on: Annotated[str, Argument(metavar="STORE", help="Token store to measure on.")],
     split: SplitName = "test",
-    distance: Annotated[int, typer.Option(min=1, max=MOST, help="How many tokens back to look.")] = 100,
+    distance: Annotated[int, Option(min=1, max=MOST, help="How many tokens back to look.")] = 100,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

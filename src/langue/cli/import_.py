@@ -3,17 +3,14 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from langue.cli.options import Json, Output, Overwrite, Quiet, print_json
-
-NAME = "import"
+from langue.cli.parameters import Argument
 
 
 def command(
     path: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             metavar="ARPA|FOLDER",
             help="An ARPA file, or a GPT-2, Qwen3, BERT, ALBERT or ELECTRA of Hugging Face.",
         ),

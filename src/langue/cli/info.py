@@ -4,16 +4,14 @@ import json as jsonlib
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from langue.cli.options import Json, Quiet, print_json
+from langue.cli.parameters import Argument
 
-NAME = "info"
 LONGEST = 200  # characters of a list
 
 
 def command(
-    path: Annotated[Path, typer.Argument(metavar="MODEL|STORE", help="Folder langue wrote.")],
+    path: Annotated[Path, Argument(metavar="MODEL|STORE", help="Folder langue wrote.")],
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

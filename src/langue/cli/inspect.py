@@ -2,16 +2,13 @@
 
 from typing import Annotated
 
-import typer
-
 from langue.cli.options import MOST, Json, Quiet, print_json
-
-NAME = "inspect"
+from langue.cli.parameters import Argument, Option
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="Folder of a tagger.")],
-    top: Annotated[int, typer.Option(min=1, max=MOST, help="How many features to show.")] = 40,
+    model: Annotated[str, Argument(help="Folder of a tagger.")],
+    top: Annotated[int, Option(min=1, max=MOST, help="How many features to show.")] = 40,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -2,20 +2,18 @@
 
 from typing import Annotated
 
-import typer
-
 from langue.cli.options import MOST, Json, Quiet, print_json, text_of
+from langue.cli.parameters import Argument, Option
 
-NAME = "next"
 BAR = 40  # columns of a bar of probability 1: leaves room for a long token on 80 columns
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="Model folder.")],
+    model: Annotated[str, Argument(help="Model folder.")],
     context: Annotated[
-        str, typer.Argument(callback=text_of, help="The text so far; empty for the start of a document.")
+        str, Argument(callback=text_of, help="The text so far; empty for the start of a document.")
     ] = "",
-    top: Annotated[int, typer.Option(min=1, max=MOST, help="How many tokens to show.")] = 10,
+    top: Annotated[int, Option(min=1, max=MOST, help="How many tokens to show.")] = 10,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -7,32 +7,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
-
 from langue.base.errors import InvalidSetting, LangueError, NotFound
 from langue.base.progress import silence
+from langue.cli.parameters import Option
 
 # Of files that hold tagged or plain sentences, packed or not.
 ENDINGS = (
     *(".conll", ".conllu", ".jsonl", ".ndjson", ".bio", ".iob", ".bioes", ".bmes", ".tsv", ".csv", ".json"),
     *(".txt", ".gz", ".zst", ".xz", ".bz2"),
 )
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output folder if it exists.")]
-Output = Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")]
+Json = Annotated[bool, Option("--json", help="Print the result as JSON, for machines.")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace the output folder if it exists.")]
+Output = Annotated[Path, Option("-o", "--output", help="Folder to write.")]
 LARGEST_SEED = 2**53  # as of any setting
 MOST = 1_000_000  # of rows to show, or tokens to look back: more is a slip of the finger
-Seed = Annotated[
-    int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Same seed, same machine, same result.")
-]
+Seed = Annotated[int, Option("--seed", min=0, max=LARGEST_SEED, help="Same seed, same machine, same result.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example training.minutes=3."),
+    Option("--set", metavar="KEY=VALUE", help="Change one setting, for example training.minutes=3."),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint, if there is one.")]
+Resume = Annotated[bool, Option("--resume", help="Go on from the last checkpoint, if there is one.")]
 DocumentsRule = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--documents",
         metavar="RULE",
         help="How texts are cut: line, blank-line, form-feed, file, auto, pairs; left out: as in training.",
@@ -40,12 +37,12 @@ DocumentsRule = Annotated[
 ]
 TextField = Annotated[
     str | None,
-    typer.Option("--text-field", help="Field of JSON lines, JSON, CSV, TSV or Parquet that holds the text."),
+    Option("--text-field", help="Field of JSON lines, JSON, CSV, TSV or Parquet that holds the text."),
 ]
-SplitName = Annotated[str, typer.Option("--split", help="Which documents: train, valid or test.")]
+SplitName = Annotated[str, Option("--split", help="Which documents: train, valid or test.")]
 Quantize = Annotated[
     Literal["int8"] | None,
-    typer.Option("--quantize", help="int8: read a network by products of int8, faster and hardly worse."),
+    Option("--quantize", help="int8: read a network by products of int8, faster and hardly worse."),
 ]
 
 
@@ -56,7 +53,7 @@ def _quiet(value: bool) -> bool:
 
 
 Quiet = Annotated[
-    bool, typer.Option("--quiet", callback=_quiet, help="Print the result and warnings only, no progress.")
+    bool, Option("--quiet", callback=_quiet, help="Print the result and warnings only, no progress.")
 ]
 
 

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from langue.cli.options import (
     Json,
     Output,
@@ -15,53 +13,48 @@ from langue.cli.options import (
     print_json,
     read_settings,
 )
-
-NAME = "prepare"
+from langue.cli.parameters import Argument, Option
 
 
 def command(
     inputs: Annotated[
         list[str],
-        typer.Argument(
+        Argument(
             metavar="TEXT...",
             help="Files (.txt .md .jsonl .json .csv .tsv .parquet; .gz .zst .xz .bz2), folders, or -.",
         ),
     ],
     output: Output,
     recipe: Annotated[
-        str | None, typer.Option(help="A recipe whose data and tokenizer sections to start from.")
+        str | None, Option(help="A recipe whose data and tokenizer sections to start from.")
     ] = None,
     documents: Annotated[
         str | None,
-        typer.Option(help="Where documents end: auto, file, line, blank-line, form-feed; or pairs of texts."),
+        Option(help="Where documents end: auto, file, line, blank-line, form-feed; or pairs of texts."),
     ] = None,
     text_field: TextField = None,
     source_field: Annotated[
-        str | None, typer.Option(help="Field of records of pairs that holds the source; else it is source.")
+        str | None, Option(help="Field of records of pairs that holds the source; else it is source.")
     ] = None,
     target_field: Annotated[
-        str | None, typer.Option(help="Field of records of pairs that holds the target; else it is target.")
+        str | None, Option(help="Field of records of pairs that holds the target; else it is target.")
     ] = None,
     invalid: Annotated[
-        str | None, typer.Option(help="Invalid UTF-8, and records without text: error, skip or replace.")
+        str | None, Option(help="Invalid UTF-8, and records without text: error, skip or replace.")
     ] = None,
-    duplicates: Annotated[str | None, typer.Option(help="Exact duplicates: auto, keep or drop.")] = None,
-    near_duplicates: Annotated[
-        str | None, typer.Option(help="Near-duplicates: count, drop or ignore.")
-    ] = None,
-    nfkc: Annotated[bool, typer.Option("--nfkc", help="Normalize to NFKC instead of NFC.")] = False,
-    fold_width: Annotated[
-        bool, typer.Option("--fold-width", help="Full-width ASCII to plain ASCII.")
-    ] = False,
+    duplicates: Annotated[str | None, Option(help="Exact duplicates: auto, keep or drop.")] = None,
+    near_duplicates: Annotated[str | None, Option(help="Near-duplicates: count, drop or ignore.")] = None,
+    nfkc: Annotated[bool, Option("--nfkc", help="Normalize to NFKC instead of NFC.")] = False,
+    fold_width: Annotated[bool, Option("--fold-width", help="Full-width ASCII to plain ASCII.")] = False,
     tokenizer: Annotated[
         str | None,
-        typer.Option(help="bpe, unigram, wordpiece, words, chars, bytes, whitespace, or a tokenizer.json."),
+        Option(help="bpe, unigram, wordpiece, words, chars, bytes, whitespace, or a tokenizer.json."),
     ] = None,
-    vocabulary: Annotated[int | None, typer.Option(help="Entries of the vocabulary.")] = None,
-    valid: Annotated[list[str] | None, typer.Option(help="File of the valid split; may be repeated.")] = None,
-    test: Annotated[list[str] | None, typer.Option(help="File of the test split; may be repeated.")] = None,
+    vocabulary: Annotated[int | None, Option(help="Entries of the vocabulary.")] = None,
+    valid: Annotated[list[str] | None, Option(help="File of the valid split; may be repeated.")] = None,
+    test: Annotated[list[str] | None, Option(help="File of the test split; may be repeated.")] = None,
     dropped: Annotated[
-        Path | None, typer.Option(help="Write what was dropped, with reasons, as JSON lines.")
+        Path | None, Option(help="Write what was dropped, with reasons, as JSON lines.")
     ] = None,
     settings: Settings = None,
     overwrite: Overwrite = False,

@@ -1,10 +1,6 @@
 """`langue recipes`: what comes ready to train."""
 
-import typer
-
 from langue.cli.options import Json, Quiet, print_json
-
-NAME = "recipes"
 
 
 def command(json: Json = False, quiet: Quiet = False) -> None:
@@ -16,4 +12,4 @@ def command(json: Json = False, quiet: Quiet = False) -> None:
         print_json([entry.to_json() for entry in entries])
         return
     for entry in entries:
-        typer.echo(f"{entry.name} ({entry.family})\n    {entry.summary}")
+        print(f"{entry.name} ({entry.family})\n    {entry.summary}")

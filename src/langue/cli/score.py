@@ -1,31 +1,26 @@
 """`langue score`: how surprising is each line of a file."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from langue.cli.options import Json, Quiet, TextField, print_json, read_lines
+from langue.cli.parameters import Argument, Option
 
 if TYPE_CHECKING:
     from langue.evaluation.pseudo import PseudoScore
     from langue.evaluation.score import Score
 
-NAME = "score"
-
 
 def command(
-    model: Annotated[str, typer.Argument(help="Model folder.")],
+    model: Annotated[str, Argument(help="Model folder.")],
     text: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             help="One text a line, or a record each (.jsonl .json .csv .tsv .parquet); - for standard input."
         ),
     ],
-    per_token: Annotated[bool, typer.Option("--per-token", help="Show the bits of every token too.")] = False,
+    per_token: Annotated[bool, Option("--per-token", help="Show the bits of every token too.")] = False,
     text_field: TextField = None,
     json: Json = False,
     quiet: Quiet = False,

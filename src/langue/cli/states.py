@@ -2,19 +2,16 @@
 
 from typing import Annotated
 
-import typer
-
 from langue.cli.options import MOST, Json, Quiet, print_json, text_of
-
-NAME = "states"
+from langue.cli.parameters import Argument, Option
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="Model folder of an hmm or a neural-hmm.")],
+    model: Annotated[str, Argument(help="Model folder of an hmm or a neural-hmm.")],
     text: Annotated[
-        str | None, typer.Argument(callback=text_of, help="Show the states behind this text instead.")
+        str | None, Argument(callback=text_of, help="Show the states behind this text instead.")
     ] = None,
-    top: Annotated[int, typer.Option(min=1, max=MOST, help="Words to show of each state.")] = 10,
+    top: Annotated[int, Option(min=1, max=MOST, help="Words to show of each state.")] = 10,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

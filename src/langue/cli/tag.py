@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
 from langue.base.errors import LangueError
 from langue.cli.options import (
     MOST,
@@ -19,36 +17,35 @@ from langue.cli.options import (
     read_lines,
     text_of,
 )
+from langue.cli.parameters import Argument, Option
 
 if TYPE_CHECKING:
     from langue.api.models.tagger import TaggerModel
     from langue.corpus.tagged import Tagged
 
-NAME = "tag"
-
 
 def command(
-    model: Annotated[str, typer.Argument(help="Folder of a tagger.")],
+    model: Annotated[str, Argument(help="Folder of a tagger.")],
     text: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="TEXT|FILE", help="A sentence; a file of the model's columns; - for standard input."
         ),
     ],
     format: Annotated[
         Literal["auto", "conll", "conllu", "jsonl", "text", "tokens"],
-        typer.Option(
+        Option(
             help="What it is; auto goes by the file's name, and takes standard input for text. text: a "
             "sentence a line; tokens: the same, cut into tokens by blanks."
         ),
     ] = "auto",
     to: Annotated[
-        Literal["same", "conll", "conllu", "jsonl"], typer.Option(help="Format to write; same as read.")
+        Literal["same", "conll", "conllu", "jsonl"], Option(help="Format to write; same as read.")
     ] = "same",
     n_best: Annotated[
-        int, typer.Option(min=0, max=MOST, help="Show the likeliest taggings with their probabilities.")
+        int, Option(min=0, max=MOST, help="Show the likeliest taggings with their probabilities.")
     ] = 0,
-    marginals: Annotated[bool, typer.Option("--marginals", help="Show each tag's probability.")] = False,
+    marginals: Annotated[bool, Option("--marginals", help="Show each tag's probability.")] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -89,7 +86,7 @@ def _read(tagger: "TaggerModel", text: str, format: str) -> "Tagged":
         return tagger.plain([line.split() for line in lines])
     if format != "auto" or is_file or is_named_like_a_file(text):
         if not is_file and not Path(text).is_dir():
-            raise no_such_input(text, NAME)
+            raise no_such_input(text, "tag")
         return tagger.read(Path(text), format)
     text_of(text)
     return tagger.plain([text])

@@ -3,43 +3,40 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from langue.base.errors import LangueError
 from langue.base.progress import is_first
 from langue.cli.options import Json, Overwrite, Quiet, Resume, Settings, print_json, read_settings
-
-NAME = "train"
+from langue.cli.parameters import Argument, Option
 
 
 def command(
     recipe: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="RECIPE|FAMILY",
             help="A family (ngram, rnn, gpt2, crf), a recipe of ours (shakespeare-gpt2), or a TOML file.",
         ),
     ],
     data: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="STORE|TAGGED", help="Folder that langue prepare wrote; a labeled file for a tagger."
         ),
     ],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder to write.")] = None,
+    output: Annotated[Path | None, Option("-o", "--output", help="Folder to write.")] = None,
     valid: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Labeled file that a tagger is measured on."),
+        Option(metavar="FILE", help="Labeled file that a tagger is measured on."),
     ] = None,
     settings: Settings = None,
     memory: Annotated[
         int | None,
-        typer.Option(metavar="MB", help="Ceiling of memory for ngram: what is larger goes to disk."),
+        Option(metavar="MB", help="Ceiling of memory for ngram: what is larger goes to disk."),
     ] = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it would take (parameters, memory, time), and leave.")
+        bool, Option("--dry-run", help="Say what it would take (parameters, memory, time), and leave.")
     ] = False,
     json: Json = False,
     quiet: Quiet = False,

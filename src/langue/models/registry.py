@@ -6,11 +6,13 @@ the family and whose value is a `Family`; a program adds one by `register`.
 
 import importlib
 import sys
+from contextlib import suppress
 from typing import Any
 
 from langue.base.config import Config, nearest
 from langue.base.entry_points import load_point, points_of
-from langue.base.errors import InvalidSetting
+from langue.base.errors import InvalidSetting, MissingExtra
+from langue.base.extras import needs_torch
 from langue.models.family import Family
 
 # A module here defines `FAMILY`.
@@ -71,13 +73,15 @@ def family(name: str) -> Family[Any]:
     """The family of that name.
 
     Raises:
+        MissingExtra: it is one of networks, and torch is not installed.
         LangueError: there is none (the nearest is named), or its package is broken.
     """
     name = RENAMED.get(name, name)
     if name in _registered:
         return _registered[name]
     if name in MODULES:
-        own: Family[Any] = importlib.import_module(MODULES[name]).FAMILY
+        with needs_torch(f"the family {name}"):
+            own: Family[Any] = importlib.import_module(MODULES[name]).FAMILY
         return own
     if name in points_of(ENTRY_POINTS):
         return load_point(points_of(ENTRY_POINTS)[name], Family)
@@ -92,6 +96,7 @@ def family_of(config: Config) -> Family[Any]:
     """
     imported_first = sorted(names(), key=lambda name: MODULES.get(name) not in sys.modules)
     for name in imported_first:
-        if family(name).config is type(config):
-            return family(name)
+        with suppress(MissingExtra):  # a configuration of such a family there is none
+            if family(name).config is type(config):
+                return family(name)
     raise InvalidSetting(f"a {type(config).__name__} is the configuration of no family of models")

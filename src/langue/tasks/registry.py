@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from langue.base.config import nearest
 from langue.base.entry_points import load_point, points_of
 from langue.base.errors import InvalidSetting
+from langue.base.extras import needs_torch
 from langue.models import registry as families
 
 if TYPE_CHECKING:
@@ -52,12 +53,14 @@ def task(name: str) -> "Task[Any, Any, Any]":
 
     Raises:
         InvalidSetting: there is none (the nearest is named).
+        MissingExtra: torch is not installed.
         LangueError: its package is broken.
     """
     if name in _registered:
         return _registered[name]
     if name in MODULES:
-        own: Task[Any, Any, Any] = importlib.import_module(MODULES[name]).TASK
+        with needs_torch(f"the task {name}"):
+            own: Task[Any, Any, Any] = importlib.import_module(MODULES[name]).TASK
         return own
     if name in points_of(ENTRY_POINTS):
         return _load(points_of(ENTRY_POINTS)[name])

@@ -8,18 +8,14 @@ import platform
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
 
-import torch
-
-from langue.base.errors import LangueError
+from langue.base.errors import NEURAL, LangueError, how_to_install
+from langue.base.extras import has_torch
 from langue.base.files import atomic_file
 from langue.base.limits import group_limits
 from langue.base.parallel import cgroup_quota, processors
 from langue.base.staging import make_folder, release, remove
-from langue.nn.device import best_device, measured_flops
-from langue.nn.fast.paths import fast_paths
-from langue.nn.machine_class import machine_class
+from langue.training.finding import Finding
 
 # extra → a package it brings, what it is for
 EXTRAS = {
@@ -32,31 +28,24 @@ LITTLE_MEMORY = 2 << 30  # bytes: a GPT-2 of three million parameters takes one
 LITTLE_DISK = 1 << 30
 
 
-class Finding(NamedTuple):
-    """One thing looked at. A `note` is for information, `fail` keeps langue from working."""
-
-    name: str
-    verdict: Literal["ok", "note", "fail"]
-    value: str
-    advice: str = ""
-
-    def __str__(self) -> str:
-        mark = {"ok": "ok  ", "note": "note", "fail": "FAIL"}[self.verdict]
-        return f"{mark}  {self.name:10} {self.value}" + (f": {self.advice}" if self.advice else "")
-
-
 def diagnose(folder: Path) -> Iterator[Finding]:
     """Look at the machine, a finding at a time; `folder` is where models would be written."""
     yield Finding(
         "langue", "ok", f"{importlib.metadata.version('langue')}, Python {platform.python_version()}"
     )
-    yield _processor()
-    yield from _speeds()
+    if has_torch():
+        from langue.training.doctor_torch import diagnose_torch
+
+        yield from diagnose_torch()
+    else:
+        yield _processor()
+        yield Finding("torch", "note", "absent, so no networks", how_to_install(NEURAL))
     yield _memory()
     yield _disk(folder)
     yield _writing(folder)
     yield _kept_code()
-    yield _compiler()
+    if has_torch():
+        yield _compiler()
     for extra, (package, purpose) in EXTRAS.items():
         if importlib.util.find_spec(package) is None:
             yield Finding(
@@ -65,40 +54,11 @@ def diagnose(folder: Path) -> Iterator[Finding]:
 
 
 def _processor() -> Finding:
-    used = torch.get_num_threads()
-    allowed, quota = processors(), cgroup_quota()
-    value = f"torch {torch.__version__}, {used} threads on {allowed} processors"
+    value = f"{processors()} processors"
+    quota = cgroup_quota()
     if math.isfinite(quota):
         value += f", the time of {quota:g} in this container"
-    if used > allowed:
-        return Finding("processor", "note", value, f"set OMP_NUM_THREADS={allowed}: more only wait")
     return Finding("processor", "ok", value)
-
-
-def _speeds() -> Iterator[Finding]:
-    device = best_device()
-    if device.type == "cuda":
-        for index in range(torch.cuda.device_count()):
-            card = torch.cuda.get_device_properties(index)
-            yield Finding("gpu", "ok", f"{card.name}, {card.total_memory / 1e9:.0f} GB")
-    else:
-        yield Finding("gpu", "note", "none", "models train on the processor")
-    yield from _class(device)
-
-
-def _class(device: torch.device) -> Iterator[Finding]:
-    """What the machine is fast in, by its class; and the measured speed of products: it decides nothing."""
-    kind, paths = machine_class(device), fast_paths(device)
-    half = kind.fast_dtype == torch.bfloat16
-    yield Finding("class", "ok", f"{kind.value}; products are made in {'bfloat16' if half else 'float32'}")
-    yield Finding("paths", "ok", ", ".join(path.name for path in paths if path.taken))
-    missing = [f"{path.name} (needs {path.needs})" for path in paths if not path.taken]
-    if missing:
-        yield Finding("paths", "note", f"not taken: {', '.join(missing)}")
-    # An emulated type would take a hundred times as long to measure.
-    types = {"float32": torch.float32} | ({"bfloat16": torch.bfloat16} if half else {})
-    peaks = [f"{name} {measured_flops(device, dtype) / 1e9:,.0f}" for name, dtype in types.items()]
-    yield Finding("products", "ok", f"{', '.join(peaks)} GFLOP/s, the best of a few large ones")
 
 
 def _memory() -> Finding:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from langue.base.errors import Unsupported
+from langue.base.extras import needs_torch
 from langue.interop.formats import Export, Format, ImportedModel
 from langue.models.folder import ModelFolder
 
@@ -45,8 +46,8 @@ def read(path: Path) -> ImportedModel:
     Raises:
         LangueError: a file is missing or damaged, or the model has a part that langue has not.
     """
-    from langue.interop.huggingface.folder import HFFolder
-
+    with needs_torch(f"a model of Hugging Face, as {path},"):
+        from langue.interop.huggingface.folder import HFFolder
     folder = HFFolder(path)
     if folder.model_type not in ARCHITECTURES:
         raise Unsupported(
