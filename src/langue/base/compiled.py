@@ -22,7 +22,6 @@ import numba
 from llvmlite import ir
 from numba import types
 from numba.core.caching import FunctionCache
-from numba.core.runtime import rtsys
 from numba.extending import intrinsic
 
 from langue.base.errors import LangueError
@@ -67,9 +66,9 @@ class Kept(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """What is kept for a signature; None where nothing is, or what is there cannot be used."""
-        # What loaded code calls. `target_context.refresh()`, which numba has here, also registers what types are
-        # inferred by and code is generated with: more than a third of the start of a command, for compiling only.
-        rtsys.initialize(target_context)
+        # What loaded code calls. `target_context.refresh()`, which numba has here, also registers what types
+        # are inferred by and code is generated with: a third of a command's start, for compiling only.
+        _numba.core.runtime.rtsys.initialize(target_context)
         key = self._key(sig, target_context.codegen())
         try:
             content = (cache_folder() / self._file_name(key)).read_bytes()
