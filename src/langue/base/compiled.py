@@ -27,7 +27,6 @@ import numba
 from llvmlite import ir
 from numba import types
 from numba.core.caching import FunctionCache
-from numba.core import runtime
 from numba.extending import intrinsic
 
 from langue.base.errors import LangueError
@@ -36,7 +35,6 @@ from langue.base.staging import make_file, remove, sweep
 
 PACKAGE = Path(__file__).parents[1]
 _numba: Any = numba  # which has no types
-_runtime: Any = runtime
 DIGEST = 32  # bytes of SHA-256 before what is kept
 SUFFIX = ".code"
 
@@ -74,8 +72,8 @@ class Kept(FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """What is kept for a signature; None where nothing is, or what is there cannot be used."""
         # What loaded code calls. `target_context.refresh()`, which numba has here, also registers what types
-        # are inferred by and code is generated with: a third of the start of a command, for compiling only.
-        _runtime.rtsys.initialize(target_context)
+        # are inferred by and code is generated with: a third of a command's start, for compiling only.
+        _numba.core.runtime.rtsys.initialize(target_context)
         key = self._key(sig, target_context.codegen())
         try:
             content = read_own(cache_folder() / self._file_name(key))
