@@ -29,7 +29,7 @@ def test_in_a_batch_as_one_by_one(small_models: dict[str, Path], name: str) -> N
     for rows in (7, 64):
         together = list(model.generate_all(prompts(), batch_size=rows, **settings))  # type: ignore[arg-type]
         assert [some[0] for some in together] == alone
-    assert {one.finished for one in alone} >= {"stop", "length"}
+    assert "stop" in {one.finished for one in alone}
     assert len({one.tokens for one in alone}) > 5
 
 

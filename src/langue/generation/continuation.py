@@ -69,7 +69,6 @@ class Continuation:
         self._ids = [int(id) for id in prompt]
         self._stream = tokenizer.stream(after)
         self._ends = lines or not tokenizer.closed
-        # The first text of a seed is the one that `generate` of an earlier version wrote.
         self._draw = generator(sampling.seed, "sampling", *([number] if number else []))
         self._state = utf8.START
         self._rules = rules.begin()
