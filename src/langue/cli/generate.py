@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from json import dumps, loads
 from pathlib import Path
@@ -117,7 +117,12 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Continue a text, printed as it comes, or each text of a file; with --json, a line of JSON each."""
-    _refuse_what_does_not_go_together(context, prompt, stop)
+    names = {
+        name
+        for name in context.params
+        if (origin := context.get_parameter_source(name)) is not None and origin.name == "COMMANDLINE"
+    }
+    _refuse_what_does_not_go_together(names, prompt, stop, num_beams, n)
     asked = _Asked(model, prompt, source, prompts, sources, text_field)
     if num_beams:
         searched = asked.search(num_beams, max_tokens)
@@ -146,17 +151,15 @@ def command(
         _print_all(asked, asked.write(settings, n=n, best_of=best_of, batch_size=batch_size), json=json)
 
 
-def _refuse_what_does_not_go_together(context: typer.Context, prompt: str, stop: list[str] | None) -> None:
-    given = {
-        name
-        for name in context.params
-        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
-    }
+def _refuse_what_does_not_go_together(
+    given: Set[str], prompt: str, stop: list[str] | None, num_beams: int, n: int
+) -> None:
+    """Args: names of the parameters that stand on the command line, and what some of them are."""
     if "" in (stop or ()):
         raise LangueError(
             "--stop '' would end every text before its first token; give some text, or leave it out"
         )
-    if context.params["num_beams"] and (drawing := [name for name in OF_DRAWING if name in given]):
+    if num_beams and (drawing := [name for name in OF_DRAWING if name in given]):
         # Beam search draws nothing: what says how to draw would be passed over.
         options = ", ".join(_option(name) for name in drawing)
         raise LangueError(f"--num-beams takes the likeliest texts and draws nothing; leave out {options}")
@@ -170,7 +173,7 @@ def _refuse_what_does_not_go_together(context: typer.Context, prompt: str, stop:
     if len(begins) > 1:
         raise LangueError(f"give one of {' and '.join(_option(name) for name in begins)}, not both")
     for name in {"text_field", "batch_size"} & given:
-        if not set(begins) & {"prompts", "sources"} and (name == "text_field" or context.params["n"] == 1):
+        if not set(begins) & {"prompts", "sources"} and (name == "text_field" or n == 1):
             raise LangueError(f"{_option(name)} is of many texts; give a file of them: --prompts FILE")
 
 
