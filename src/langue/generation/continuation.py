@@ -69,8 +69,9 @@ class Continuation:
         self._ids = [int(id) for id in prompt]
         self._stream = tokenizer.stream(after)
         self._ends = lines or not tokenizer.closed
-        # The first text of a seed is the one that `generate` of an earlier version wrote.
-        self._draw = generator(sampling.seed, "sampling", *([number] if number else []))
+        # Of the prompt too: texts after many prompts would else be drawn alike.
+        spelled = np.asarray(prompt, np.uint32).tobytes().hex()
+        self._draw = generator(sampling.seed, "sampling", number, spelled)
         self._state = utf8.START
         self._rules = rules.begin()
         self._text, self._shown, self._ready = "", 0, 0

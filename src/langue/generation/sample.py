@@ -75,9 +75,11 @@ def choose(log_probs: Array, seen: Array, sampling: Sampling, draw: np.random.Ge
     keep = (probabilities > 0) & (np.cumsum(probabilities) - probabilities < sampling.top_p)
     keep &= probabilities >= sampling.min_p * probabilities[0]
     keep[0] = True  # the likeliest always stays
-    kept = probabilities[keep]
-    index = np.searchsorted(np.cumsum(kept), draw.random() * kept.sum(), side="right")
-    return int(order[keep][min(index, len(kept) - 1)])
+    # In the order of ids, for that of equal probabilities is a matter of rounding, which a batch may change.
+    ids = np.sort(order[keep])
+    upto = np.cumsum(weights[ids])
+    index = np.searchsorted(upto, draw.random() * upto[-1], side="right")
+    return int(ids[min(index, len(ids) - 1)])
 
 
 def _likeliest(weights: Float64Array, sampling: Sampling) -> tuple[Int64Array, float]:
