@@ -166,8 +166,11 @@ def test_an_unfinished_run_ends_where_it_would_have(
         for part, weights in straight.items():
             assert torch.equal(resumed[part], weights), f"runs/{name}: {part} of the resumed run"
     assert_like(figures.of_model(run / "straight"), expected["final"], f"runs/{name}/straight")
+    final = without(
+        expected["final"], "sampled"
+    )  # where a last digit decides, another machine draws otherwise
     for path in (data / "straight", run / "model"):
-        assert_like(figures.of_model(path), expected["final"], f"runs/{name}, {path.name}", close=TRAINED)
+        assert_like(figures.of_model(path), final, f"runs/{name}, {path.name}", close=TRAINED)
     for part, weights in before.items():
         np.testing.assert_allclose(resumed[part], weights, atol=TRAINED, err_msg=f"runs/{name}: {part}")
     measured = langue.load(run / "model").info()["measured"]
