@@ -101,3 +101,9 @@ def test_a_family_without_a_rule_is_left_alone(small_store: Path) -> None:
     defaults = Defaults(small_store)
     assert defaults.complete(kind, {"model": {"order": 3}}) == {"model": {"order": 3}}
     assert defaults.chosen is None
+
+
+def test_a_wrong_value_is_told_as_ever(small_store: Path) -> None:
+    for settings in ({"training.minutes": "many"}, {"training.tokens": -1}, {"model.dropout": 2.0}):
+        with pytest.raises(langue.InvalidSetting, match=next(iter(settings))):
+            complete(small_store, **settings)

@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from langue.base.config import convert
+from langue.base.config import convert, decode
 from langue.base.errors import LangueError
 from langue.base.files import read_json
 from langue.base.progress import is_first, log
 from langue.models.family import BUDGETS, Choice, Circumstances, Family
 from langue.models.folder import describe
 from langue.tokens.store import TokenStore
-from langue.training.recipe import Chosen, Recipe, Tables, read_recipe
+from langue.training.recipe import Chosen, Recipe, Tables, read_recipe, sections_of
 from langue.training.run_folder import RUN, run_folder
 from langue.training.schedule import DEFAULT_MINUTES
 
@@ -49,11 +49,13 @@ class Defaults:
         """The tables of a recipe, with what its user left out.
 
         Raises:
-            LangueError: the store cannot be read.
+            LangueError: a value is not of its type; the store cannot be read.
         """
         if family.choose is None:
             return tables
-        training = tables.get("training", {})
+        for name, section in sections_of(family).items():
+            decode(section, tables[name], name)  # so that the rule reads numbers, and no text
+        training = tables["training"]
         begun = begun_with(self.output) if self.resume and self.output is not None else None
         if begun is not None and "chosen" not in begun:  # of an earlier version, or nothing was left out
             return tables
