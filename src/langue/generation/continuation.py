@@ -94,10 +94,11 @@ class Continuation:
         well_formed = self._tokenizer.well_formed
         masked = np.where(well_formed.allowed(self._state), log_probs, np.float32(-np.inf))
         masked = self._rules.apply(masked)
-        if np.isneginf(masked.max()):
+        if masked.max() == -np.inf:
             self._finish("stuck")
             return None
-        token = choose(masked, np.array(self._ids, np.int64), self._sampling, self._draw)
+        seen = np.array(self._ids if self._sampling.repetition_penalty != 1.0 else [], np.int64)
+        token = choose(masked, seen, self._sampling, self._draw)
         self._tokens += 1
         self._log_prob += float(log_probs[token])
         if token == self._tokenizer.eos and self._ends:

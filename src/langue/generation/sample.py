@@ -60,6 +60,8 @@ def choose(log_probs: Array, seen: Array, sampling: Sampling, draw: np.random.Ge
         log_probs: `(V,)` natural logs.
         seen: ids that stand in the text already.
     """
+    if sampling.temperature == 0 and sampling.repetition_penalty == 1.0:
+        return int(log_probs.argmax())
     logits = log_probs.astype(np.float64)
     if sampling.repetition_penalty != 1.0 and len(seen):
         # Log-probabilities are negative, so the penalty multiplies.

@@ -67,10 +67,11 @@ class WellFormed:
         states[1:, lengths == 0] = REJECT
         states[:, [token is None for token in tokens]] = REJECT
         self._states = states  # (states, tokens): where each token leads
+        self._allowed = states != REJECT
 
     def allowed(self, state: int) -> BoolArray:
         """Whether each token may stand next: `(tokens,)`."""
-        allowed: BoolArray = self._states[state] != REJECT
+        allowed: BoolArray = self._allowed[state]
         return allowed
 
     def after(self, state: int, token: int) -> int:

@@ -64,6 +64,7 @@ class CompiledDecoder(WindowRows):
         self.last = np.concatenate([self.last, np.empty((rows, self.last.shape[1]), np.float32)])
 
     def read(self, *, every: bool = False) -> Sequence[Floats]:
+        """In one call of the step for all rows, or, of windows that have moved on in between, a few."""
         after: list[list[Floats]] = [[self.last[:0]] for _ in self.ids] if every else []
         while rows := self.unread():
             pieces = [self.piece(row, every=every) for row in rows]
