@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from langue.base import staging
+from langue.base.errors import LangueError
 from langue.base.files import check_free
 from langue.base.progress import log
 from langue.corpus.config import DataConfig
@@ -104,6 +106,17 @@ def gaps(folder: Path, minutes: float, *, overwrite: bool) -> dict[str, list[tup
     return {text: fill(model, tokenizer, text, k=4).gaps[0].candidates for text in GAPS}
 
 
+def _check_is_demo(output: Path) -> None:
+    """Raise a `LangueError` where something else stands than what the demo makes: a model, or files."""
+    if not output.is_dir():
+        return
+    strange = [name for name in staging.contents(output) if name not in PROMPTS]
+    if strange:
+        raise LangueError(
+            f"{output} holds other things than a demo ({min(strange)}); choose another folder: -o FOLDER"
+        )
+
+
 def demo(
     output: Path, *, minutes: float, overwrite: bool = False, show: Callable[[str], None] = log.info
 ) -> dict[str, Any]:
@@ -117,6 +130,7 @@ def demo(
     Returns:
         The comparison and the samples of each language, and what fills the gaps in Chinese, as tables.
     """
+    _check_is_demo(output)
     check_free(output / "chinese" / "characters", marker=MANIFEST, overwrite=overwrite)
     languages = [Language(name, output / name) for name in PROMPTS]
     for language in languages:

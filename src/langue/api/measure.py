@@ -31,6 +31,9 @@ def evaluate(
     check: bool = False,
     adaptive: bool = False,
     format: str = "auto",
+    text_field: str | None = None,
+    source_field: str | None = None,
+    target_field: str | None = None,
 ) -> EvaluationResult:
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
 
@@ -46,6 +49,7 @@ def evaluate(
             once it is scored (Kuhn and De Mori 1990): another figure, which depends on the documents before.
         format: of a tagger's file: "conll", "conllu", "jsonl"; "auto" goes by its name, and by how the
             training file was read.
+        text_field, source_field, target_field: of records, where they are not "text", "source" and "target".
 
     Raises:
         LangueError: there is nothing to measure on.
@@ -54,17 +58,22 @@ def evaluate(
     folder = load_folder(model) if isinstance(model, str | Path) else model.folder
     if adaptive and not isinstance(folder.model, Causal):
         raise Unsupported(f"{folder.path} gives texts no probability, beside which counts could learn")
+    fields = {"text_field": text_field, "source_field": source_field, "target_field": target_field}
     if isinstance(folder.model, Tagger | Classifier) or "task" in folder.description.recipe:
         if check:
             what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
             raise Unsupported(f"{folder.path} is a {what}; the self-tests are of language models' scores")
+        if any(fields.values()):
+            raise InvalidSetting(
+                f"{folder.path} reads labeled files, whose fields have their names; leave them out"
+            )
         return _evaluate_labeled(folder, data, check_choice("format", format, FORMATS))
     if format != "auto":
         raise InvalidSetting(f"format says what the labeled file of a tagger is, and {folder.path} is none")
     from langue.evaluation.documents import open_documents, usual_rule
 
     measured_on = open_documents(
-        data, split=split, rule=documents, usual=usual_rule([folder.description.documents])
+        data, split=split, rule=documents, usual=usual_rule([folder.description.documents]), fields=fields
     )
     if isinstance(folder.model, Masked):
         from langue.evaluation.masked import evaluate_masked
@@ -134,6 +143,9 @@ def compare(
     *,
     split: str = "test",
     documents: str | None = None,
+    text_field: str | None = None,
+    source_field: str | None = None,
+    target_field: str | None = None,
 ) -> Comparison:
     """Rank models of any tokenizers in bits per byte on the same documents; say which differences are real.
 
@@ -141,6 +153,7 @@ def compare(
         on: a token store, of which `split` is measured, or text files, of which all is.
         documents: how text files are cut into documents, for all models; None: as the texts they were trained
             on if those were cut alike, else as `langue prepare` cuts a file of its own.
+        text_field, source_field, target_field: of records, where they are not "text", "source" and "target".
 
     Raises:
         LangueError: there is nothing to compare, or nothing to measure on.
@@ -156,4 +169,5 @@ def compare(
         ModelScorer(model.folder if isinstance(model, Model) else load_folder(model)) for model in models
     ]
     usual = usual_rule([scorer.folder.description.documents for scorer in scorers])
-    return run(scorers, open_documents(on, split=split, rule=documents, usual=usual))
+    fields = {"text_field": text_field, "source_field": source_field, "target_field": target_field}
+    return run(scorers, open_documents(on, split=split, rule=documents, usual=usual, fields=fields))

@@ -5,7 +5,16 @@ from typing import Annotated
 import typer
 
 from langue.base.errors import LangueError
-from langue.cli.options import DocumentsRule, Json, Quiet, SplitName, print_json
+from langue.cli.options import (
+    DocumentsRule,
+    Json,
+    Quiet,
+    SourceField,
+    SplitName,
+    TargetField,
+    TextField,
+    print_json,
+)
 
 NAME = "evaluate"
 LABELED = ("conll", "conllu", "jsonl")
@@ -22,6 +31,9 @@ def command(
     ],
     split: SplitName = "test",
     documents: DocumentsRule = None,
+    text_field: TextField = None,
+    source_field: SourceField = None,
+    target_field: TargetField = None,
     check: Annotated[
         bool, typer.Option("--check", help="Also run the self-tests; exit 1 if one fails.")
     ] = False,
@@ -59,7 +71,16 @@ def command(
         )
     labeled = format if format in LABELED else "auto"
     result = api.evaluate(
-        model, on, split=split, documents=documents, check=check, adaptive=adaptive, format=labeled
+        model,
+        on,
+        split=split,
+        documents=documents,
+        check=check,
+        adaptive=adaptive,
+        format=labeled,
+        text_field=text_field,
+        source_field=source_field,
+        target_field=target_field,
     )
     if json:
         print_json(result.to_json())

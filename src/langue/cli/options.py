@@ -42,6 +42,14 @@ TextField = Annotated[
     str | None,
     typer.Option("--text-field", help="Field of JSON lines, JSON, CSV, TSV or Parquet that holds the text."),
 ]
+SourceField = Annotated[
+    str | None,
+    typer.Option("--source-field", help="Field of records of pairs that holds the source, if not source."),
+]
+TargetField = Annotated[
+    str | None,
+    typer.Option("--target-field", help="Field of records of pairs that holds the target, if not target."),
+]
 SplitName = Annotated[str, typer.Option("--split", help="Which documents: train, valid or test.")]
 
 

@@ -11,6 +11,8 @@ from langue.cli.options import (
     Overwrite,
     Quiet,
     Settings,
+    SourceField,
+    TargetField,
     TextField,
     print_json,
     read_settings,
@@ -36,12 +38,8 @@ def command(
         typer.Option(help="Where documents end: auto, file, line, blank-line, form-feed; or pairs of texts."),
     ] = None,
     text_field: TextField = None,
-    source_field: Annotated[
-        str | None, typer.Option(help="Field of records of pairs that holds the source; else it is source.")
-    ] = None,
-    target_field: Annotated[
-        str | None, typer.Option(help="Field of records of pairs that holds the target; else it is target.")
-    ] = None,
+    source_field: SourceField = None,
+    target_field: TargetField = None,
     invalid: Annotated[
         str | None, typer.Option(help="Invalid UTF-8, and records without text: error, skip or replace.")
     ] = None,
