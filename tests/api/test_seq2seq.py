@@ -231,3 +231,20 @@ def test_the_command_line_takes_pairs_from_file_to_target(
     capsys.readouterr()
     assert cli.run(["evaluate", model, store, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["target_bits_per_byte"] > 0
+    assert cli.run(["evaluate", model, str(table)]) == 2
+    assert "no column 'source' (en, de); pass --source-field" in capsys.readouterr().err
+    names = ["--source-field", "en", "--target-field", "de"]
+    figures = []
+    for ending, rows in {
+        "csv": table.read_text(),
+        "tsv": table.read_text().replace(",", "\t").replace('"', ""),
+        "jsonl": "".join(json.dumps({"en": f"a {n}", "de": f"b {n}"}) + "\n" for n in range(60)),
+    }.items():
+        (tmp_path / f"u.{ending}").write_text(rows)
+        assert cli.run(["evaluate", model, str(tmp_path / f"u.{ending}"), *names, "--json"]) == 0
+        figures.append(json.loads(capsys.readouterr().out)["target_bits_per_byte"])
+    assert len(set(figures)) == 1
+    assert cli.run(["compare", model, "--on", str(tmp_path / "u.csv"), *names]) == 0
+    capsys.readouterr()
+    assert cli.run(["evaluate", model, store, *names]) == 2
+    assert "has no fields" in capsys.readouterr().err

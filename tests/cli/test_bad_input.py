@@ -329,6 +329,11 @@ evaluate {kn} {empty}
 evaluate {kn} {store} --split tests
 evaluate {kn} {store} --format nonsense
 evaluate {crf} {empty}
+evaluate {crf} {conll} --text-field word
+evaluate {kn} {store} --text-field body
+evaluate {kn} {ok} --text-field body
+evaluate {kn} {ok} --source-field en
+compare {kn} --on {store} --text-field body
 compare --on {store}
 compare {kn}
 compare {kn} nowhere --on {store}
@@ -363,6 +368,10 @@ info {ok}
 doctor nowhere
 doctor {ok}
 demo -o {ok}
+demo -o {store} --overwrite
+demo -o {kn} --overwrite
+demo -o {mine} --overwrite
+demo -o {bert}
 demo -o new --minutes 0
 demo -o new --minutes inf
 demo -o new --minutes nan
@@ -411,7 +420,9 @@ def given(
     langue.train("infinigram", small_store, folder / "inf")
     langue.train("hmm", small_store, folder / "hmm", states=2, iterations=1)
     langue.train("crf", folder / "conll.txt", folder / "crf", iterations=3)
-    langue.finetune(folder / "bert", folder / "tsv.txt", folder / "cls", epochs=1, seeds=1)
+    langue.finetune(
+        folder / "bert", folder / "tsv.txt", folder / "cls", valid=folder / "tsv.txt", epochs=1, seeds=1
+    )
     found = {path.stem: str(path) for path in folder.iterdir()}
     return found | {
         "store": str(small_store),

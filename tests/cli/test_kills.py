@@ -8,8 +8,26 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).with_name("kills.py")
-QUICK = ["prepare", "prepare-overwrite", "ngram", "ngram-overwrite", "ngram-resume", "export-arpa", "crf"]
-SLOW = ["prepare-dropped", "hmm-resume", "gpt2-resume", "gpt2-overwrite", "finetune", "export-gpt2-overwrite"]
+QUICK = [
+    "prepare",
+    "prepare-overwrite",
+    "ngram",
+    "ngram-overwrite",
+    "ngram-resume",
+    "export-arpa",
+    "crf",
+    "import-arpa-overwrite",
+    "embed-overwrite",
+]
+SLOW = [
+    "prepare-dropped",
+    "hmm-resume",
+    "gpt2-resume",
+    "gpt2-overwrite",
+    "finetune-resume",
+    "export-gpt2-overwrite",
+    "import-gpt2-overwrite",
+]
 
 
 @pytest.mark.slow

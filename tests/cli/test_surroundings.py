@@ -285,9 +285,8 @@ def labeled(tmp_path_factory: pytest.TempPathFactory, small_store: Path) -> Path
 READS = (  # verb, model, what is read, and options; the model of a trained one is what it makes
     "score trigram text", "evaluate trigram text", "evaluate trigram text --format kenlm",
     "copied infinigram text", "tag crf text --format text", "tag crf conll --format conll",
-    "evaluate crf conll",
-    "classify classifier text", "evaluate classifier tsv", "evaluate classifier jsonl", "embed bert text",
-    "score bert text", "evaluate bert text",
+    "evaluate crf conll", "classify classifier text", "evaluate classifier tsv", "evaluate classifier jsonl",
+    "embed bert text", "score bert text", "evaluate bert text",
 )  # fmt: skip
 
 

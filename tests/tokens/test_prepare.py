@@ -117,6 +117,25 @@ def test_no_output_is_an_input(tmp_path: Path, text: str) -> None:
     assert Path(text).read_bytes() == (tmp_path / "store" / "more.txt").read_bytes() == before
 
 
+@pytest.mark.parametrize("how", ["name", "link", "hard link"])
+def test_one_file_in_two_splits_is_told(
+    tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    held, other = tmp_path / "held.txt", tmp_path / "other.txt"
+    held.write_text("What nobody has read before.\n\nNor this, which is another one.\n")
+    if how == "link":
+        other.symlink_to(held)
+    elif how == "hard link":
+        other.hardlink_to(held)
+    else:
+        other = held
+    run([text], tmp_path / "store", valid=[str(held)], test=[str(other)])
+    assert caplog.text.count("valid and test hold the same file") == 1
+    caplog.clear()
+    run([text], tmp_path / "again", test=[text], valid=[str(held)])
+    assert caplog.text.count("train and test hold the same file") == 1
+
+
 def test_where_dropped_documents_cannot_be_written_no_store_is(tmp_path: Path, text: str) -> None:
     (tmp_path / "folder").mkdir()
     for dropped in ("folder", "none/dropped.jsonl"):

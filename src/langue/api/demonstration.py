@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from langue.base.errors import NEURAL, how_to_install
+from langue.base import staging
+from langue.base.errors import NEURAL, LangueError, how_to_install
 from langue.base.extras import has_torch
 from langue.base.files import check_free
 from langue.base.progress import log
@@ -112,6 +113,17 @@ def gaps(folder: Path, minutes: float, *, overwrite: bool) -> dict[str, list[tup
     return {text: fill(model, tokenizer, text, k=4).gaps[0].candidates for text in GAPS}
 
 
+def _check_is_demo(output: Path) -> None:
+    """Raise a `LangueError` where something else stands than what the demo makes: a model, or files."""
+    if not output.is_dir():
+        return
+    strange = [name for name in staging.contents(output) if name not in PROMPTS]
+    if strange:
+        raise LangueError(
+            f"{output} holds other things than a demo ({min(strange)}); choose another folder: -o FOLDER"
+        )
+
+
 def demo(
     output: Path, *, minutes: float, overwrite: bool = False, show: Callable[[str], None] = log.info
 ) -> dict[str, Any]:
@@ -125,6 +137,7 @@ def demo(
     Returns:
         The comparison and the samples of each language, and what fills the gaps in Chinese, as tables.
     """
+    _check_is_demo(output)
     check_free(output / "chinese" / "characters", marker=MANIFEST, overwrite=overwrite)
     languages = [Language(name, output / name) for name in PROMPTS]
     for language in languages:

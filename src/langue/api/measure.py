@@ -34,6 +34,9 @@ def evaluate(
     adaptive: bool = False,
     format: str = "auto",
     quantize: Quantize | None = None,
+    text_field: str | None = None,
+    source_field: str | None = None,
+    target_field: str | None = None,
 ) -> EvaluationResult:
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
 
@@ -50,6 +53,7 @@ def evaluate(
         format: of a tagger's file: "conll", "conllu", "jsonl"; "auto" goes by its name, and by how the
             training file was read.
         quantize: "int8" measures a network in it and in float32, and keeps both figures in the model folder.
+        text_field, source_field, target_field: of records, where they are not "text", "source" and "target".
 
     Raises:
         LangueError: there is nothing to measure on.
@@ -62,17 +66,22 @@ def evaluate(
         return _evaluate_quantized(folder.path, data, split, documents, check=check, how=quantize)
     if adaptive and not isinstance(folder.model, Causal):
         raise Unsupported(f"{folder.path} gives texts no probability, beside which counts could learn")
+    fields = {"text_field": text_field, "source_field": source_field, "target_field": target_field}
     if isinstance(folder.model, Tagger | Classifier) or "task" in folder.description.recipe:
         if check:
             what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
             raise Unsupported(f"{folder.path} is a {what}; the self-tests are of language models' scores")
+        if any(fields.values()):
+            raise InvalidSetting(
+                f"{folder.path} reads labeled files, whose fields have their names; leave them out"
+            )
         return _evaluate_labeled(folder, data, check_choice("format", format, FORMATS))
     if format != "auto":
         raise InvalidSetting(f"format says what the labeled file of a tagger is, and {folder.path} is none")
     from langue.evaluation.documents import open_documents, usual_rule
 
     measured_on = open_documents(
-        data, split=split, rule=documents, usual=usual_rule([folder.description.documents])
+        data, split=split, rule=documents, usual=usual_rule([folder.description.documents]), fields=fields
     )
     if isinstance(folder.model, Masked):
         from langue.evaluation.masked import evaluate_masked
@@ -173,6 +182,9 @@ def compare(
     *,
     split: str = "test",
     documents: str | None = None,
+    text_field: str | None = None,
+    source_field: str | None = None,
+    target_field: str | None = None,
 ) -> Comparison:
     """Rank models of any tokenizers in bits per byte on the same documents; say which differences are real.
 
@@ -180,6 +192,7 @@ def compare(
         on: a token store, of which `split` is measured, or text files, of which all is.
         documents: how text files are cut into documents, for all models; None: as the texts they were trained
             on if those were cut alike, else as `langue prepare` cuts a file of its own.
+        text_field, source_field, target_field: of records, where they are not "text", "source" and "target".
 
     Raises:
         LangueError: there is nothing to compare, or nothing to measure on.
@@ -195,4 +208,5 @@ def compare(
         ModelScorer(model.folder if isinstance(model, Model) else load_folder(model)) for model in models
     ]
     usual = usual_rule([scorer.folder.description.documents for scorer in scorers])
-    return run(scorers, open_documents(on, split=split, rule=documents, usual=usual))
+    fields = {"text_field": text_field, "source_field": source_field, "target_field": target_field}
+    return run(scorers, open_documents(on, split=split, rule=documents, usual=usual, fields=fields))

@@ -7,7 +7,8 @@
     ├── Damaged          a file is cut, altered, or not what its name says
     ├── InvalidSetting   an unknown setting, or a value out of its bounds
     ├── MissingExtra     an optional package is not installed
-    └── Interrupted      the user stopped a run
+    ├── Interrupted      the user stopped a run
+    └── Complete         what was to be gone on with is done
 
 Whatever a user can put right is a `LangueError`: its text says what was wrong, where (file, line,
 byte) and what to do. The command line prints that text and leaves with `exit_code`; anything else
@@ -60,9 +61,15 @@ class Interrupted(LangueError):
     exit_code = 130
 
 
+class Complete(LangueError):
+    """What was to be gone on with is done: the message names it. To the command line it is no failure."""
+
+    exit_code = 0
+
+
 NEURAL = "neural"  # the extra that brings torch
 # Elsewhere than on a Mac, the torch of the package index brings gigabytes of CUDA.
-FOR_A_PROCESSOR = "without a GPU, first: pip install torch --index-url https://download.pytorch.org/whl/cpu"
+FOR_A_PROCESSOR = "without a GPU, install torch's CPU build first: pytorch.org/get-started has the line"
 
 
 class MissingExtra(LangueError):

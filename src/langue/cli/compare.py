@@ -2,7 +2,16 @@
 
 from typing import Annotated
 
-from langue.cli.options import DocumentsRule, Json, Quiet, SplitName, print_json
+from langue.cli.options import (
+    DocumentsRule,
+    Json,
+    Quiet,
+    SourceField,
+    SplitName,
+    TargetField,
+    TextField,
+    print_json,
+)
 from langue.cli.parameters import Argument, Option
 
 
@@ -14,13 +23,24 @@ def command(
     ],
     split: SplitName = "test",
     documents: DocumentsRule = None,
+    text_field: TextField = None,
+    source_field: SourceField = None,
+    target_field: TargetField = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Rank models of any tokenizers in bits per byte, and say which differences are real."""
     from langue import api
 
-    comparison = api.compare(models, on, split=split, documents=documents)
+    comparison = api.compare(
+        models,
+        on,
+        split=split,
+        documents=documents,
+        text_field=text_field,
+        source_field=source_field,
+        target_field=target_field,
+    )
     if json:
         print_json(comparison.to_json())
     else:

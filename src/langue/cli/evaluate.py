@@ -4,7 +4,17 @@ import sys
 from typing import Annotated
 
 from langue.base.errors import LangueError
-from langue.cli.options import DocumentsRule, Json, Quantize, Quiet, SplitName, print_json
+from langue.cli.options import (
+    DocumentsRule,
+    Json,
+    Quantize,
+    Quiet,
+    SourceField,
+    SplitName,
+    TargetField,
+    TextField,
+    print_json,
+)
 from langue.cli.parameters import Argument, Option
 
 LABELED = ("conll", "conllu", "jsonl")
@@ -21,6 +31,9 @@ def command(
     ],
     split: SplitName = "test",
     documents: DocumentsRule = None,
+    text_field: TextField = None,
+    source_field: SourceField = None,
+    target_field: TargetField = None,
     check: Annotated[bool, Option("--check", help="Also run the self-tests; exit 1 if one fails.")] = False,
     adaptive: Annotated[
         bool,
@@ -65,6 +78,9 @@ def command(
         adaptive=adaptive,
         format=labeled,
         quantize=quantize,
+        text_field=text_field,
+        source_field=source_field,
+        target_field=target_field,
     )
     if json:
         print_json(result.to_json())

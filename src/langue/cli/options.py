@@ -44,6 +44,14 @@ Quantize = Annotated[
     Literal["int8"] | None,
     Option("--quantize", help="int8: read a network by products of int8, faster and hardly worse."),
 ]
+SourceField = Annotated[
+    str | None,
+    Option("--source-field", help="Field of records of pairs that holds the source, if not source."),
+]
+TargetField = Annotated[
+    str | None,
+    Option("--target-field", help="Field of records of pairs that holds the target, if not target."),
+]
 
 
 def _quiet(value: bool) -> bool:

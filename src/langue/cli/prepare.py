@@ -9,6 +9,8 @@ from langue.cli.options import (
     Overwrite,
     Quiet,
     Settings,
+    SourceField,
+    TargetField,
     TextField,
     print_json,
     read_settings,
@@ -33,12 +35,8 @@ def command(
         Option(help="Where documents end: auto, file, line, blank-line, form-feed; or pairs of texts."),
     ] = None,
     text_field: TextField = None,
-    source_field: Annotated[
-        str | None, Option(help="Field of records of pairs that holds the source; else it is source.")
-    ] = None,
-    target_field: Annotated[
-        str | None, Option(help="Field of records of pairs that holds the target; else it is target.")
-    ] = None,
+    source_field: SourceField = None,
+    target_field: TargetField = None,
     invalid: Annotated[
         str | None, Option(help="Invalid UTF-8, and records without text: error, skip or replace.")
     ] = None,

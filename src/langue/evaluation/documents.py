@@ -6,7 +6,7 @@ same tokenizer takes those: the figures are the same, and nothing is encoded ane
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,13 @@ import numpy as np
 
 from langue.base.arguments import check_choice
 from langue.base.arrays import Ids
-from langue.base.errors import LangueError, Mismatch, NotFound
+from langue.base.errors import InvalidSetting, LangueError, Mismatch, NotFound
 from langue.corpus.config import DOCUMENTS, DataConfig
 from langue.corpus.ledger import Ledger, size
 from langue.corpus.normalize import Normalization
 from langue.corpus.pipeline import normalize_documents
 from langue.corpus.read import read
-from langue.corpus.sources import collect
+from langue.corpus.sources import check_text_field, collect
 from langue.models.folder import ModelFolder
 from langue.tokens.store import MANIFEST, TOKENIZER, Split, TokenStore
 from langue.tokens.tokenizer import Tokenizer, encode_texts
@@ -152,16 +152,21 @@ class TextDocuments(Documents):
 
     Args:
         rule: how they are cut: `corpus.config.DataConfig.documents`.
+        fields: of records, which `DataConfig` names otherwise: `text_field`, `source_field`, `target_field`.
     """
 
-    def __init__(self, paths: Sequence[PathLike], rule: str) -> None:
+    def __init__(self, paths: Sequence[PathLike], rule: str, fields: Mapping[str, str | None]) -> None:
         check_choice("documents", rule, DOCUMENTS)
+        try:
+            self.data = DataConfig(documents=rule, **fields)  # type: ignore[arg-type]  # just checked
+        except ValueError as error:
+            raise InvalidSetting(str(error)) from error
         self._held = ExitStack()  # of what came through pipes, as long as these documents are at hand
         self.sources = self._held.enter_context(collect([str(path) for path in paths]))
         finalize(self, self._held.close)
         self.name = ", ".join(source.name for source in self.sources)
         self.cut = f"all of {self.name}, documents = {rule}"
-        self.data = DataConfig(documents=rule)  # type: ignore[arg-type]  # it has just been checked
+        check_text_field(self.sources, self.data)
         self.normalization = self.data.normalization
         self.pairs = rule == "pairs"
 
@@ -175,12 +180,18 @@ class TextDocuments(Documents):
 
 
 def open_documents(
-    data: PathLike | Sequence[PathLike], *, split: str = "test", rule: str | None = None, usual: str = "auto"
+    data: PathLike | Sequence[PathLike],
+    *,
+    split: str = "test",
+    rule: str | None = None,
+    usual: str = "auto",
+    fields: Mapping[str, str | None] | None = None,
 ) -> Documents:
     """The documents of a token store or of text files.
 
     Args:
         rule: how texts are cut; None: as `usual`, what the models to be measured were trained on.
+        fields: of records: see `TextDocuments`.
 
     Raises:
         NotFound: there is nothing of that name.
@@ -197,11 +208,13 @@ def open_documents(
             raise LangueError(
                 f"{stores[0]} is a token store: its documents are cut already; leave documents out"
             )
+        if any((fields or {}).values()):
+            raise LangueError(f"{stores[0]} is a token store and has no fields; leave them out")
         return StoredDocuments(TokenStore(stores[0]), split)
     for path in paths:
         if path.is_dir():
             raise NotFound(f"{path} is neither a token store (no {MANIFEST}) nor a text file")
-    return TextDocuments(paths, rule or usual)
+    return TextDocuments(paths, rule or usual, fields or {})
 
 
 def usual_rule(rules: Sequence[str | None]) -> str:

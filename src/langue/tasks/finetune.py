@@ -12,10 +12,10 @@ from typing import Any
 
 from langue.base.checksums import sha256
 from langue.base.config import Config, encode
-from langue.base.errors import Interrupted
+from langue.base.errors import Complete, Interrupted
 from langue.base.progress import log
 from langue.base.staging import discard
-from langue.models.folder import DESCRIPTION, ModelFolder, save
+from langue.models.folder import DESCRIPTION, Description, ModelFolder, save
 from langue.nn.device import keep_freed_memory
 from langue.protocols import Masked
 from langue.tasks.examples import held_out, warn_of_leaks
@@ -23,7 +23,7 @@ from langue.tasks.learn import Learned, Problem, learn
 from langue.tasks.results import FinetuneResult
 from langue.tasks.task import FinetuneConfig, Head, Task
 from langue.training.distributed import world as find_world
-from langue.training.run_folder import check_output, only_writer, run_folder, save_or_keep, unfinished
+from langue.training.run_folder import check_output, finish, only_writer, run_folder, save_or_keep, unfinished
 
 
 def finetune(
@@ -51,6 +51,7 @@ def finetune(
         LangueError: a file is not of its format, has a label that the training file has not, the
             model is no encoder, the output folder is in the way, or the run to resume is another's.
         Interrupted: a stop was asked for; a checkpoint, and the best model so far, were written.
+        Complete: `resume` was asked for, and the model is there, trained to its end.
     """
     files = {"data": data, "valid": valid, "test": test}
     with only_writer(output):
@@ -70,6 +71,20 @@ def _finetune(
 ) -> FinetuneResult:
     data, valid, test = files["data"], files["valid"], files["test"]
     assert data is not None
+    known: dict[str, Any] = {
+        "encoder": {"path": encoder.path.name, "sha256": sha256(encoder.path / DESCRIPTION)},
+        "files": {name: sha256(path) for name, path in files.items() if path and path.is_file()},
+        "task": task.name,
+        "family": task.family.name,
+        "training": encode(config),
+    }
+
+    def is_same(model: Description) -> bool:
+        same = model.recipe == {"encoder": encoder.path.name, "task": task.name, **encode(config)}
+        return same and (model.data or {}).get("sha256") == known["files"].get("data")
+
+    if finish(output, is_same, known, overwrite=overwrite, resume=resume):
+        raise Complete(f"{output} is there and whole: nothing is left to do")
     run, resuming = run_folder(output), check_output(output, overwrite=overwrite, resume=resume)
     started = time.perf_counter()
     keep_freed_memory()
@@ -97,14 +112,7 @@ def _finetune(
     )
     if remark := head.remark():
         log.warning("%s", remark)
-    now = {
-        "encoder": {"path": encoder.path.name, "sha256": sha256(encoder.path / DESCRIPTION)},
-        "files": {name: sha256(path) for name, path in files.items() if path},
-        "task": task.name,
-        "family": task.family.name,
-        "model": encode(head.config),
-        "training": encode(config),
-    }
+    now = {**known, "model": encode(head.config)}
     kinds = {"model": type(head.config), "training": type(config)}
     with find_world() as world:
         with unfinished(run, now, kinds, world, resuming=resuming):

@@ -6,7 +6,7 @@ file beside the store, so every source is read once and standard input is like a
 
 import struct
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from langue.base.config import encode as as_table
 from langue.base.files import atomic_file, atomic_folder, check_file_free, check_free, refuse_same
 from langue.base.groups import group_by_size
 from langue.base.parallel import default_workers, parallel_imap
-from langue.base.progress import bar
+from langue.base.progress import bar, log
 from langue.base.wording import counted
 from langue.corpus.config import DataConfig
 from langue.corpus.document import UNIT_SEPARATOR, Document
@@ -114,6 +114,7 @@ def prepare(
         check_text_field([source for files in sources.values() for source in files], data)
         read = [source.path for files in sources.values() for source in files]
         refuse_same(output, read)
+        _warn_of_one_file(sources)
         folder = stack.enter_context(atomic_folder(output, marker=MANIFEST, overwrite=overwrite))
         if dropped is not None:  # opened after the store's folder, so written before it: no store without it
             refuse_same(dropped, read)
@@ -156,6 +157,20 @@ def _read(sources: dict[str, list[Source]], data: DataConfig, ledger: Ledger) ->
                 progress.note(f"{number:,} documents, {ledger.read['bytes'] / 1e6:,.0f} MB")
             yield split, document
     check_splits(ledger, data)  # before a vocabulary is learned and all is encoded
+
+
+def _warn_of_one_file(sources: Mapping[str, Sequence[Source]]) -> None:
+    """Tell of a file, whatever its name or link, that is read for two splits."""
+    seen: dict[tuple[int, int], tuple[str, str]] = {}
+    for split, files in sources.items():
+        for source in files:
+            status = source.path.stat()
+            before, name = seen.setdefault((status.st_dev, status.st_ino), (split, source.name))
+            if before != split:
+                log.warning(
+                    "%s and %s hold the same file (%s): figures on the one say nothing of the other",
+                    before, split, name,
+                )  # fmt: skip
 
 
 def _spool(documents: Iterable[Assigned], path: Path) -> Iterator[str]:
