@@ -53,8 +53,8 @@ class Defaults:
         """
         if family.choose is None:
             return tables
-        for part, kind in sections_of(family).items():
-            decode(kind, tables[part], part)  # so that the rule reads numbers, and no text
+        for given, kind in sections_of(family).items():
+            decode(kind, tables[given], given)  # so that the rule reads numbers, and no text
         training = tables["training"]
         begun = begun_with(self.output) if self.resume and self.output is not None else None
         if begun is not None and "chosen" not in begun:  # of an earlier version, or nothing was left out
