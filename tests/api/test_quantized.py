@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import langue
 from langue.base.errors import Damaged, InvalidSetting, Unsupported
 from langue.cli import app
-from langue.models.quantized import FILE, known
+from langue.nn.quantized import FILE, known
 
 
 @pytest.fixture
