@@ -11,7 +11,7 @@ import pytest
 import langue
 from langue.base.errors import Damaged, InvalidSetting, Unsupported
 from langue.cli import run
-from langue.models.quantized import FILE, known
+from langue.nn.quantized import FILE, known
 
 
 @pytest.fixture

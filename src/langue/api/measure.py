@@ -12,7 +12,7 @@ from langue.base.arguments import check_choice
 from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.models.folder import ModelFolder
 from langue.models.folder import load as load_folder
-from langue.models.quantized import Quantize
+from langue.nn.quantized import Quantize
 from langue.protocols import Causal, Classifier, Masked, Tagger
 
 FORMATS = ("auto", "conll", "conllu", "jsonl")
@@ -107,11 +107,11 @@ def _evaluate_quantized(
 ) -> EvaluationResult:
     from langue.evaluation.evaluate import Evaluation
     from langue.evaluation.quantized import QuantizedEvaluation
-    from langue.models.quantized import Measured, keep, quantize
+    from langue.nn.quantized import Measured, keep, quantize
 
     folder = load_folder(path, device="cpu" if "torch" in sys.modules else None).require(Causal)
     float32 = evaluate(Model(folder), data, split=split, documents=documents)
-    quantize(folder.model, how, family=folder.family, path=path)
+    quantize(folder.model, how, family=folder.family.name, path=path)
     int8 = evaluate(Model(folder), data, split=split, documents=documents, check=check)
     assert isinstance(float32, Evaluation) and isinstance(int8, Evaluation)
     if int8.bits_per_byte is None or float32.bits_per_byte is None:

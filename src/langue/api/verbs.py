@@ -17,8 +17,8 @@ from langue.base.files import refuse_same
 from langue.corpus.sources import check_kept
 from langue.models.folder import DESCRIPTION, describe
 from langue.models.folder import load as load_folder
-from langue.models.quantized import known
 from langue.models.registry import family_of
+from langue.nn.quantized import known
 from langue.protocols import Masked, Tagger
 from langue.tokens.store import MANIFEST, TokenStore, read_manifest
 

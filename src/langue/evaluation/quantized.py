@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from langue.evaluation.evaluate import Evaluation
-from langue.models.quantized import TOLERANCE, Measured
+from langue.nn.quantized import TOLERANCE, Measured
 
 
 @dataclass(frozen=True, repr=False)

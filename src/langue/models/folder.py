@@ -27,10 +27,10 @@ from langue.base.errors import Damaged, InvalidSetting, NotFound, Unsupported
 from langue.base.files import atomic_folder, read_json, write_json
 from langue.corpus.normalize import Normalization
 from langue.models.family import Family
-from langue.models.quantized import Quantize, warn
-from langue.models.quantized import quantize as quantize_model
 from langue.models.registry import RENAMED as RENAMED_FAMILIES
 from langue.models.registry import family as lookup
+from langue.nn.quantized import Quantize, warn
+from langue.nn.quantized import quantize as quantize_model
 from langue.protocols import Classifier, HiddenMarkov, Masked, Saved, Searchable, Tagger, Vocabulary
 from langue.tokens.preprocessing import RENAMED_KEYS, Preprocessing
 from langue.tokens.store import MOST_IDS, TOKENIZER
@@ -251,7 +251,7 @@ def load(
         if device not in (None, "cpu") or dtype != "float32":
             raise InvalidSetting(f"{quantize} is made of float32 on a processor: leave device and dtype out")
         device = "cpu" if "torch" in sys.modules else None
-        quantize_model(model, quantize, family=family, path=path)
+        quantize_model(model, quantize, family=family.name, path=path)
         warn(path, description.digest)
     return ModelFolder(path, family, config, _move(model, device, dtype, path), description)
 

@@ -14,7 +14,7 @@ from langue.api.models.masked import MaskedModel
 from langue.api.models.seq2seq import Seq2SeqModel
 from langue.models.folder import DType, ModelFolder
 from langue.models.folder import load as load_folder
-from langue.models.quantized import Quantize
+from langue.nn.quantized import Quantize
 from langue.protocols import Causal, Classifier, HiddenMarkov, Masked, Searchable, Seq2Seq, Tagger
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 from langue.base.deprecated import renamed_property
 from langue.models.folder import DType, ModelFolder
 from langue.models.folder import load as load_folder
-from langue.models.quantized import Quantize
+from langue.nn.quantized import Quantize
 from langue.protocols import Masked, Saved
 
 if TYPE_CHECKING:

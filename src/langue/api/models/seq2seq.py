@@ -17,7 +17,7 @@ from langue.base.arguments import check_texts
 from langue.base.arrays import Ids
 from langue.base.errors import InvalidSetting, Unsupported
 from langue.models.folder import DType
-from langue.models.quantized import Quantize
+from langue.nn.quantized import Quantize
 from langue.protocols import Seq2Seq
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from langue.base.config import convert
 from langue.base.errors import InvalidSetting, Unsupported
 from langue.base.files import read_json, write_json
 from langue.base.progress import log
-from langue.models.family import Family
 
 FILE = "quantized.json"
 TOLERANCE = 0.002  # share by which bits per byte may rise
@@ -41,7 +40,7 @@ class Measured(msgspec.Struct, forbid_unknown_fields=True):
         return f"{bits}: {self.rise:+.2%}, where up to {TOLERANCE:+.1%} is taken for equal"
 
 
-def quantize(model: Any, how: str, *, family: Family[Any], path: Path) -> None:
+def quantize(model: Any, how: str, *, family: str, path: Path) -> None:
     """Have the networks of a model read in int8 from now on.
 
     Raises:
@@ -52,7 +51,7 @@ def quantize(model: Any, how: str, *, family: Family[Any], path: Path) -> None:
         raise InvalidSetting(f"unknown quantize {how}; known: int8")
     parts = list(_networks(model))
     if not parts:
-        raise Unsupported(f"{path} ({family.name}) has no form in int8; leave quantize out")
+        raise Unsupported(f"{path} ({family}) has no form in int8; leave quantize out")
     for part in parts:
         part.quantize = how
 
