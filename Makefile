@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 ENCODER := .venv/.encoder
 
-.PHONY: setup demo test lint bench kills fuzz gpu
+.PHONY: setup demo test lint light bench kills fuzz gpu
 
 setup: $(STAMP)
 
@@ -24,7 +24,11 @@ lint: setup
 	$(BIN)/lint-imports
 	$(BIN)/python tests/lint_names.py
 
-test: lint $(ENCODER)
+# The wheel without an extra, in an environment of its own: what it does, and how large it is.
+light: setup
+	$(BIN)/python tests/light_install.py
+
+test: lint light $(ENCODER)
 	$(BIN)/pytest -n 2
 
 # A real encoder for one test (80 MB), which is skipped without; without --no-deps it would bring another torch.

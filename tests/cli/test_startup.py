@@ -2,6 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+import langue
+from langue.configs import DataConfig, TokenizerConfig
 
 HEAVY = ("torch", "numba", "transformers", "tokenizers", "rjieba", "pyarrow", "numpy")
 
@@ -23,3 +29,47 @@ for arguments in (["--help"], ["prepare", "--help"], ["train", "--help"], ["eval
     cli.run(arguments)
 """
     assert not imported_by(help_of_every_verb).intersection(HEAVY)
+
+
+# Of what no count needs. numba imports the head of scipy where it is installed, to look at its version.
+NEEDLESS = (
+    "torch",
+    "scipy.linalg",
+    "scipy.special",
+    "pydantic",
+    "typer",
+    "transformers",
+    "sklearn",
+    "pyarrow",
+)
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store, a text, and a tagged file."""
+    folder = tmp_path_factory.mktemp("counted")
+    lines = [f"the king of {place} is {how}" for place in ("rome", "spain", "here") for how in "abcdefgh"]
+    (folder / "text.txt").write_text("".join(line + "\n" for line in lines))
+    (folder / "tagged.tsv").write_text("the\tD\nking\tN\nis\tV\n\na\tD\nqueen\tN\n\n" * 9)
+    words = DataConfig(documents="line"), TokenizerConfig(kind="whitespace")
+    langue.prepare(folder / "text.txt", folder / "store", data=words[0], tokenizer=words[1])
+    return folder
+
+
+@pytest.mark.parametrize("family", ["ngram", "markov", "class-ngram", "infinigram", "loglinear", "crf"])
+def test_a_command_of_counts_imports_no_more_than_it_runs(family: str, counted: Path) -> None:
+    model, text = counted / family, counted / "text.txt"
+    settings = {"class-ngram": ["--set", "classes=3"], "loglinear": ["--set", "epochs=1"]}.get(family, [])
+    if family == "crf":
+        data = counted / "tagged.tsv"
+        uses = [["tag", model, text, "--format", "text"], ["evaluate", model, data]]
+    else:
+        data = counted / "store"
+        uses = [
+            ["score", model, text], ["evaluate", model, data], ["next", model, "the"],
+            ["generate", model, "the", "--max-tokens", 2],
+        ]  # fmt: skip
+    for command in [["train", family, data, "-o", model, "--quiet", "--overwrite", *settings], *uses]:
+        called = f"from langue import cli\nassert cli.run({[str(part) for part in command]}) == 0"
+        imported_by(called)  # keeps the compiled code: numba imports SciPy where it compiles
+        assert not imported_by(called).intersection(NEEDLESS), command
