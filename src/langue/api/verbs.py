@@ -299,7 +299,7 @@ def export_model(
     model: PathLike, output: PathLike, *, format: str | None = None, overwrite: bool = False
 ) -> Export:
     """Write a model in a format that others read: an n-gram model as an ARPA file, gzipped if its name ends
-    in `.gz`; a GPT-2, BERT, ALBERT, ELECTRA or classifier as a folder of Hugging Face.
+    in `.gz`; a GPT-2, BERT, ALBERT, ELECTRA, classifier or encoder-tagger as a folder of Hugging Face.
 
     Args:
         format: its name, where several hold such a model.

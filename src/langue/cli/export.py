@@ -17,8 +17,8 @@ def command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write an n-gram model as an ARPA file, which KenLM and SRILM load; a GPT-2, BERT, ALBERT, classifier or
-    the discriminator of ELECTRA as a folder, which transformers loads."""
+    """Write an n-gram model as an ARPA file, which KenLM and SRILM load; a GPT-2, BERT, ALBERT, the
+    discriminator of ELECTRA, a classifier or a tagger of one as a folder, which transformers loads."""
     from langue import api
 
     export = api.export_model(model, output, format=format, overwrite=overwrite)

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken
+from tokenizers import AddedToken, Regex
 from tokenizers import Tokenizer as HFTokenizer
+from tokenizers.pre_tokenizers import Sequence as PreTokenizers
+from tokenizers.pre_tokenizers import Split
 from tokenizers.processors import TemplateProcessing
 
 from langue.base.errors import Mismatch
 from langue.base.files import write_json
 from langue.models.folder import ModelFolder
 from langue.tokens.store import TOKENIZER
+from langue.tokens.words import HAN
 
 UNKNOWN = ("[UNK]", "<unk>")
 
@@ -26,12 +29,14 @@ class SpecialTokens:
         template: what one text becomes, of those roles and `$A`.
         pair: what two become, or nothing.
         literal: text that looks like a special token is text, as in langue.
+        alone: no piece spans two Chinese characters, whatever the vocabulary.
     """
 
     ids: dict[str, int]
     template: tuple[str, ...]
     pair: tuple[str, ...] = ()
     literal: bool = False
+    alone: bool = False
 
 
 def encoder_tokens(cls: int, sep: int, mask: int) -> SpecialTokens:
@@ -65,6 +70,9 @@ def write_tokenizer(
         pair=[_placed(part, names) for part in special.pair] or None,
         special_tokens=[(names[role], id) for role, id in special.ids.items()],
     )
+    if special.alone:
+        parts = [Split(Regex(f"[{HAN}]"), "isolated"), hf.pre_tokenizer]
+        hf.pre_tokenizer = PreTokenizers([part for part in parts if part is not None])
     text = json.dumps(json.loads(hf.to_str()), ensure_ascii=False, indent=2) + "\n"
     (folder / TOKENIZER).write_text(text, encoding="utf-8")
     table: dict[str, object] = {"tokenizer_class": "PreTrainedTokenizerFast", **names}
