@@ -26,7 +26,7 @@ CHINESE = [
     ("李 四 去 上 海 。", "B-PER I-PER O B-LOC I-LOC O"),
 ]
 DATA = {"english": ENGLISH, "chinese": CHINESE}
-UNSEEN = {"english": "Winston met Bruno near New Rome , did n't he ?", "chinese": "曹 操 引 兵 去 北 海 ！"}
+UNSEEN = {"english": "Winston met Bruno near New Rome , did n't he ?", "chinese": "玄 德 引 兵 去 北 海 ！ ”"}
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,9 @@ def test_transformers_gives_the_same_tags(
         assert [named[number] for number in range(len(words))] == tags
         used |= set(tags)
     assert len(used) > 2
+    if language == "chinese":  # characters that are one piece of the vocabulary are read as two all the same
+        assert len(model.folder.tokenizer.encode("玄德")) == 1
+        assert len(tokenizer("玄德", add_special_tokens=False)["input_ids"]) > 1
 
 
 def test_constraints_are_told_to_be_left_out(
@@ -106,6 +109,8 @@ def test_constraints_are_told_to_be_left_out(
     model: Any = langue.load(folder)
     assert "S-LOC" in model.folder.model.labels
     assert set(table["id2label"].values()) == {"O", "B-PER", "I-PER", "B-LOC", "I-LOC"}
+    back = api.import_model(tmp_path / "hf", tmp_path / "back")  # the encoder, to be fine-tuned anew
+    assert back.folder.family.name == "bert"
     for name, number in table["label2id"].items():
         assert model.folder.model.outer[number] == name
 

@@ -85,7 +85,7 @@ def _left_out(model: EncoderTagger, *, characters: bool) -> tuple[str, ...]:
     """What transformers does not do of what a tagger does."""
     labels = model.names
     left_out = [
-        "the cutting of Latin letters into characters: give them with blanks between"
+        "the cutting of all but Chinese into characters: give letters and marks with blanks between"
         if characters
         else "the cutting of text into tokens: give them with blanks between, but none beside Chinese, or as "
         "a list with is_split_into_words=True, each with the blank before it",
