@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 KINDS = {str: "text", int: "integer", float: "number", Path: "path", bool: ""}
 
@@ -138,7 +138,7 @@ def parameters_of(command: Callable[..., None]) -> list[Parameter]:
 def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
     assert get_origin(annotation) is Annotated, name
     type, declared = get_args(annotation)
-    if isinstance(type, UnionType):
+    if isinstance(type, UnionType) or get_origin(type) is Union:  # a Literal or None is of the older kind
         (type,) = (one for one in get_args(type) if one is not NoneType)
     repeated = get_origin(type) is list
     if repeated:
