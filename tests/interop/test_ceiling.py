@@ -52,7 +52,7 @@ def test_the_ceiling_is_kept(tmp_path: Path, form: str) -> None:
             duplicates="keep", near_duplicates="ignore",
         )  # fmt: skip
     peaks, digests = {}, set()
-    for ceiling in (0, 20):
+    for ceiling in (0, 20, 20):  # what is compiled the first time takes memory, too
         arguments = [str(tmp_path / name) for name in (form, "tiny", "model")]
         command = [sys.executable, "-c", MEASURE, *arguments, str(ceiling)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -7,6 +7,7 @@ import torch
 
 from langue.nn import attention
 from langue.nn.attention import Attention, attend, packed_mask
+from langue.nn.cache import Cache, Past
 from langue.nn.rope import rope_angles
 
 
@@ -69,7 +70,10 @@ def test_keys_read_before_are_seen() -> None:
     x = torch.randn(1, 6, 16)
     rope = rope_angles(torch.arange(6), 4)
     whole = layer(x, "causal", rope)
-    past: dict = {}
-    pieces = [layer(x[:, :4], "causal", rope_angles(torch.arange(4), 4), past)]
-    pieces += [layer(x[:, t : t + 1], None, rope_angles(torch.tensor([t]), 4), past) for t in (4, 5)]
+    cache = Cache(6)
+    cache.add(1)
+    pieces = []
+    for begin, end in ((0, 4), (4, 5), (5, 6)):
+        past = Past(cache, [0], [begin], end - begin, torch.device("cpu"))
+        pieces.append(layer(x[:, begin:end], past.mask, rope_angles(torch.arange(begin, end), 4), past))
     torch.testing.assert_close(torch.cat(pieces, 1), whole)

@@ -57,7 +57,7 @@ def parser_of(verb: str, command: Callable[..., None], parameters: Sequence[Para
             explained += f" [default: {str(one.default).replace('%', '%%')}]"
         if isinstance(one.declared, Argument):
             count = ("+" if one.required else "*") if one.repeated else (None if one.required else "?")
-            parser.add_argument(one.name, nargs=count, metavar=one.metavar, type=one.convert, help=explained)
+            parser.add_argument(one.name, nargs=count, metavar=one.metavar, type=_reader(one), help=explained)
         elif one.flag:
             parser.add_argument(*one.names, dest=one.name, action="store_true", help=explained)
         else:
@@ -66,11 +66,16 @@ def parser_of(verb: str, command: Callable[..., None], parameters: Sequence[Para
                 dest=one.name,
                 required=one.required,
                 metavar=one.metavar,
-                type=one.convert,
+                type=_reader(one),
                 action="append" if one.repeated else "store",
                 help=explained,
             )
     return parser
+
+
+def _reader(parameter: Parameter) -> Callable[[str], Any]:
+    """How a value is read; argparse sends what stands for no value through it, too."""
+    return lambda text: text if text is argparse.SUPPRESS else parameter.convert(text)
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:

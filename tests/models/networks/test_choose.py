@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 
 from langue.base.config import decode
-from langue.models.choose import SPEED
 from langue.models.family import Circumstances
 from langue.models.networks.choose import LADDER, choose_gpt2, choose_rnn
 from langue.models.networks.config import QWEN3, GPT2Config, RNNConfig
+from langue.models.networks.rule import SPEED
 from langue.nn.machine_class import MachineClass
 from langue.training.config import TrainingConfig
 

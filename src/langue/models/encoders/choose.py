@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from langue.models.choose import Rung, by_muon, dotted, plan
 from langue.models.family import Choice, Circumstances
+from langue.models.networks.rule import Rung, by_muon, dotted, plan
 
 LADDER = [
     Rung(2, 96, 2, 64),
