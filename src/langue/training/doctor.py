@@ -19,6 +19,7 @@ from langue.training.finding import Finding
 
 # extra → a package it brings, what it is for
 EXTRAS = {
+    "constrain": ("llguidance", "text under regular expressions and JSON schemas"),
     "data": ("pyarrow", "reading parquet and zst"),
     "eval": ("seqeval", "metrics of taggers and classifiers"),
     "hf": ("transformers", "tests beside Hugging Face's library; models go in and out without it"),
