@@ -268,7 +268,7 @@ def _listed(paths: PathLike | Sequence[PathLike]) -> list[str]:
 
 
 def demo(
-    output: PathLike = "demo", *, minutes: float = 1.5, overwrite: bool = False, show: bool = True
+    output: PathLike = "demo", *, minutes: float = 2.5, overwrite: bool = False, show: bool = True
 ) -> dict[str, Any]:
     """Train and compare n-grams and a GPT-2 on the embedded English and Chinese text; a BERT fills gaps.
 
