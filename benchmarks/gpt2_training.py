@@ -46,8 +46,8 @@ CONTENDERS = {
 }
 
 
-def peer(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
-    """A step of a plain PyTorch loop around `GPT2LMHeadModel`."""
+def peer(size: Size, precision: str, defaults: bool, *, compiled: bool = False) -> Callable[[], int]:
+    """A step of a plain PyTorch loop around `GPT2LMHeadModel`, on a GPU where there is one."""
     import torch
     import transformers
     from transformers import GPT2Config, GPT2LMHeadModel
@@ -55,13 +55,15 @@ def peer(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
     transformers.logging.set_verbosity_error()
     drop = {} if defaults else {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
     shape = {"n_layer": size.layers, "n_embd": size.width, "n_head": size.heads, "n_positions": size.context}
-    model = GPT2LMHeadModel(GPT2Config(vocab_size=size.vocabulary, **shape, **drop)).train()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=size.vocabulary, **shape, **drop)).train().to(device)
+    network = torch.compile(model) if compiled else model
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=None if defaults else True)
 
     def step() -> int:
-        ids = torch.randint(size.vocabulary, (size.rows, size.context))
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-            loss = model(input_ids=ids, labels=ids).loss
+        ids = torch.randint(size.vocabulary, (size.rows, size.context), device=device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            loss = network(input_ids=ids, labels=ids).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -71,14 +73,23 @@ def peer(size: Size, precision: str, defaults: bool) -> Callable[[], int]:
     return step
 
 
+def network_of(size: Size, *settings: str):
+    """A recipe of `gpt2`, and a network of its own with random weights."""
+    from langue.protocols import Vocabulary
+    from langue.training.recipe import read_recipe
+
+    shape = [f"layers={size.layers}", f"width={size.width}", f"heads={size.heads}", f"context={size.context}"]
+    recipe = read_recipe("gpt2", [*shape, *settings])
+    assert recipe.family.build
+    return recipe, recipe.family.build(recipe.model, Vocabulary(size.vocabulary, 0), 0)
+
+
 def langue(size: Size, precision: str, defaults: bool, *more: str) -> Callable[[], int]:
     """A step of langue's trainer on a store of random ids; `more` are further settings of the recipe."""
     import numpy as np
 
     from langue.nn.device import keep_freed_memory
-    from langue.protocols import Vocabulary
     from langue.tokens.store import StoreWriter, TokenStore
-    from langue.training.recipe import read_recipe
     from langue.training.train import trainer_of
     from langue.training.world import World
 
@@ -91,13 +102,8 @@ def langue(size: Size, precision: str, defaults: bool, *more: str) -> Callable[[
             writer.add(split, ids, bytes=len(ids), words=0)
         (folder / "tokenizer.json").write_text("{}")
         writer.finish(tokenizer={"fingerprint": "random ids", "closed": False}, normalization={})
-    shape = [
-        f"layers={size.layers}", f"width={size.width}", f"heads={size.heads}", f"context={size.context}"
-    ]  # fmt: skip
     run = [f"batch_tokens={size.rows * size.context}", f"precision={precision}", "steps=1000000"]
-    recipe = read_recipe("gpt2", [*shape, *run, *more])
-    assert recipe.family.build
-    model = recipe.family.build(recipe.model, Vocabulary(size.vocabulary, 0), 0)
+    recipe, model = network_of(size, *run, *more)
     trainer = trainer_of(recipe, model, TokenStore(folder), World())
 
     def step() -> int:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gpt2_training import SIZES, Size, langue
+from gpt2_training import SIZES, Size, langue, network_of, peer
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = Size(2, 64, 2, 64, 4, 512)
@@ -109,29 +109,7 @@ def train_langue(size: Size) -> dict[str, float]:
 
 
 def train_transformers(size: Size) -> dict[str, float]:
-    """A plain PyTorch loop around `GPT2LMHeadModel`, compiled, in bfloat16, with fused AdamW."""
-    import torch
-    import transformers
-
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    shape = {"n_layer": size.layers, "n_embd": size.width, "n_head": size.heads, "n_positions": size.context}
-    drop = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
-    config = transformers.GPT2Config(vocab_size=size.vocabulary, **shape, **drop)
-    model = transformers.GPT2LMHeadModel(config).train().to(device)
-    compiled = torch.compile(model)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-
-    def step() -> int:
-        ids = torch.randint(size.vocabulary, (size.rows, size.context), device=device)
-        with torch.autocast(device.type, torch.bfloat16):
-            loss = compiled(input_ids=ids, labels=ids).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        return ids.numel()
-
-    return timed(step)
+    return timed(peer(size, "bfloat16", False, compiled=True))
 
 
 def generate(size: Size) -> dict[str, float]:
@@ -139,21 +117,16 @@ def generate(size: Size) -> dict[str, float]:
     import numpy as np
 
     from langue.nn.device import best_device
-    from langue.protocols import Vocabulary
-    from langue.training.recipe import read_recipe
 
-    shape = [f"layers={size.layers}", f"width={size.width}", f"heads={size.heads}", f"context={size.context}"]
-    recipe = read_recipe("gpt2", shape)
-    assert recipe.family.build
-    model = recipe.family.build(recipe.model, Vocabulary(size.vocabulary, 0), 0).to(best_device()).eval()
+    model = network_of(size)[1].to(best_device()).eval()
     prompt = np.random.default_rng(0).integers(1, size.vocabulary, 32)
     figures = {}
     for batch in (1, 64):
         decoder, count = model.decoder([prompt] * batch), 4 if size is TINY else 64
-        decoder.append(decoder.log_probs().argmax(1).astype(np.uint32))
+        decoder.extend(decoder.log_probs().argmax(1)[:, None])
         started = time.perf_counter()
         for _ in range(count):
-            decoder.append(decoder.log_probs().argmax(1).astype(np.uint32))
+            decoder.extend(decoder.log_probs().argmax(1)[:, None])
         decoder.log_probs()
         figures[f"tokens_per_second_of_{batch}"] = batch * count / (time.perf_counter() - started)
     return figures

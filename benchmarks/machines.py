@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gpt2_training import Size, langue, peer
+from gpt2_training import Size, langue, network_of, peer
 from turns import Turn, cpu, serve, take_turns
 
 # class → the switches of oneDNN, torch, MKL, OpenBLAS and numba that leave no more than it has
@@ -59,7 +59,7 @@ def score(who: str) -> Callable[[], int]:
 
     ids = np.random.default_rng(0).integers(1, SIZE.vocabulary, (SIZE.rows, SIZE.context))
     if who == "langue":
-        model = ours()
+        model = network_of(SIZE)[1].eval()
         return lambda: sum(map(len, model.log_probs(list(ids))))
     network = theirs()
 
@@ -80,12 +80,12 @@ def generate(who: str) -> Callable[[], int]:
 
     prompt = np.random.default_rng(0).integers(1, SIZE.vocabulary, 16)
     if who == "langue":
-        model = ours()
+        model = network_of(SIZE)[1].eval()
 
         def write() -> int:
             decoder = model.decoder([prompt])
             for _ in range(GENERATED):
-                decoder.append(decoder.log_probs().argmax(1).astype(np.uint32))
+                decoder.extend(decoder.log_probs().argmax(1)[:, None])
             return GENERATED
 
         return write
@@ -99,16 +99,6 @@ def generate(who: str) -> Callable[[], int]:
         return GENERATED
 
     return step
-
-
-def ours():  # a model of the family `gpt2`
-    from langue.protocols import Vocabulary
-    from langue.training.recipe import read_recipe
-
-    shape = [f"layers={SIZE.layers}", f"width={SIZE.width}", f"heads={SIZE.heads}", f"context={SIZE.context}"]
-    recipe = read_recipe("gpt2", shape)
-    assert recipe.family.build
-    return recipe.family.build(recipe.model, Vocabulary(SIZE.vocabulary, 0), 0).eval()
 
 
 def theirs():  # transformers' GPT-2 of the same shape

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import langue
-from langue.base.errors import Damaged, InvalidSetting, Unsupported
+from langue.base.errors import Damaged, InvalidSetting, LangueError, Unsupported
 from langue.cli import run
 from langue.nn.quantized import FILE, known
 
@@ -100,3 +100,10 @@ def test_the_commands_take_it(gpt2, small_store, capsys):
     assert "float32 has" in capsys.readouterr().out
     assert run(["generate", str(gpt2), "the ", "--max-tokens", "5", "--quantize", "int8"]) == 0
     assert capsys.readouterr().out.startswith("the ")
+
+
+def test_what_is_asked_of_the_documents_holds_in_int8_too(gpt2, small_store):
+    with pytest.raises(LangueError, match="has no fields"):
+        langue.evaluate(gpt2, small_store, quantize="int8", text_field="body")
+    with pytest.raises(InvalidSetting, match="labeled file of a tagger"):
+        langue.evaluate(gpt2, small_store, quantize="int8", format="conll")

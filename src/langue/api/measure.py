@@ -59,14 +59,16 @@ def evaluate(
         LangueError: there is nothing to measure on.
         Unsupported: the model's scores are no probabilities; self-tests of what has no scores of texts.
     """
-    folder = load_folder(model) if isinstance(model, str | Path) else model.folder
+    fields = {"text_field": text_field, "source_field": source_field, "target_field": target_field}
     if quantize is not None:
         if adaptive:
             raise InvalidSetting("adaptive counts and int8 are measured one at a time; leave one out")
-        return _evaluate_quantized(folder.path, data, split, documents, check=check, how=quantize)
+        path = Path(model) if isinstance(model, str | Path) else model.path
+        options = {"split": split, "documents": documents, "format": format, **fields}
+        return _evaluate_quantized(path, data, options, check=check, how=quantize)
+    folder = load_folder(model) if isinstance(model, str | Path) else model.folder
     if adaptive and not isinstance(folder.model, Causal):
         raise Unsupported(f"{folder.path} gives texts no probability, beside which counts could learn")
-    fields = {"text_field": text_field, "source_field": source_field, "target_field": target_field}
     if isinstance(folder.model, Tagger | Classifier) or "task" in folder.description.recipe:
         if check:
             what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
@@ -99,20 +101,20 @@ def evaluate(
 def _evaluate_quantized(
     path: Path,
     data: PathLike | Sequence[PathLike],
-    split: str,
-    documents: str | None,
+    options: dict[str, Any],
     *,
     check: bool,
     how: Quantize,
 ) -> EvaluationResult:
+    """In float32 and in int8, with the same options of `evaluate`."""
     from langue.evaluation.evaluate import Evaluation
     from langue.evaluation.quantized import QuantizedEvaluation
     from langue.nn.quantized import Measured, keep, quantize
 
     folder = load_folder(path, device="cpu" if "torch" in sys.modules else None).require(Causal)
-    float32 = evaluate(Model(folder), data, split=split, documents=documents)
+    float32 = evaluate(Model(folder), data, **options)
     quantize(folder.model, how, family=folder.family.name, path=path)
-    int8 = evaluate(Model(folder), data, split=split, documents=documents, check=check)
+    int8 = evaluate(Model(folder), data, check=check, **options)
     assert isinstance(float32, Evaluation) and isinstance(int8, Evaluation)
     if int8.bits_per_byte is None or float32.bits_per_byte is None:
         raise Unsupported(f"{path} has no bits per byte to compare: {int8.reason}")

@@ -130,7 +130,7 @@ def is_named_like_a_file(text: str) -> bool:
     if not text or len(text.split()) != 1:
         return False
     path = Path(text)
-    if path.is_dir() or Path(text).suffix.lower() in ENDINGS:
+    if path.is_dir() or path.suffix.lower() in ENDINGS:
         return True
     return text.startswith(("/", "./", "../", "~/")) or ("/" in text and path.parent.is_dir())
 

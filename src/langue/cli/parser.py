@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from langue.base.errors import LangueError
-from langue.cli.parameters import Argument, Parameter, given_name, parameters_of
-from langue.cli.parameters import Given as Given
+from langue.cli.parameters import Argument, Given, Parameter, given_name, parameters_of
 
 HELP = ("-h", "--help")
 WIDEST = 100  # columns of a help: longer lines are hard to read

@@ -29,9 +29,8 @@ class AdaptiveCounts:
         self.size, self.eos = size, eos
         self._keys = np.full(1 << 10, -1, np.int64)  # a hash table of (node, token)
         self._children = np.zeros(1 << 10, np.int64)
-        self._nodes = np.zeros(
-            (3, 1 << 9), np.int64
-        )  # of each n-gram: its count; as a history, c(h) and t(h)
+        # Of each n-gram its count, and as a history c(h) and t(h).
+        self._nodes = np.zeros((3, 1 << 9), np.int64)
         self._used = np.ones(1, np.int64)
         self._weights = np.tile(PRIOR, (ORDER + 1, 1))  # by the number of histories known
 

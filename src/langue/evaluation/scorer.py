@@ -8,14 +8,13 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from langue.base.arrays import Floats, Ids
 from langue.base.errors import Mismatch
 from langue.corpus.normalize import Normalization
-from langue.evaluation.adaptive import AdaptiveCounts
 from langue.evaluation.documents import (
     Document,
     Documents,
@@ -27,6 +26,9 @@ from langue.evaluation.documents import (
 from langue.evaluation.score import Score, score_texts
 from langue.models.folder import ModelFolder
 from langue.protocols import Causal
+
+if TYPE_CHECKING:
+    from langue.evaluation.adaptive import AdaptiveCounts
 
 CLOSED = "the vocabulary is closed, and <unk> hides what it cannot spell"
 NO_PROBABILITIES = (
@@ -177,8 +179,10 @@ class ModelScorer:
                 )
             documents.with_texts()
         self.seconds, self.impossible = 0.0, None
-        vocabulary = self.model.vocabulary
-        self._counts = AdaptiveCounts(vocabulary.size, vocabulary.eos) if self.adaptive else None
+        if self.adaptive:
+            from langue.evaluation.adaptive import AdaptiveCounts  # compiled code, which few need
+
+            self._counts = AdaptiveCounts(self.model.vocabulary.size, self.model.vocabulary.eos)
         closed = documents.closed if self._takes_ids else self.folder.tokenizer.closed
         self.closed = CLOSED if closed else None
         self.model.log_probs([np.array([self.model.vocabulary.eos])])  # compiling, mapping: not timed

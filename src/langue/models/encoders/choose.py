@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from langue.models.family import Choice, Circumstances
-from langue.models.networks.rule import Rung, by_muon, dotted, plan
+from langue.models.networks.rule import Rung, by_muon, plan
 
 LADDER = [
     Rung(2, 96, 2, 64),
@@ -27,10 +27,10 @@ def choose_bert(model: Mapping[str, Any], training: Mapping[str, Any], by: Circu
         return Choice({})
     planned = plan(LADDER, training, by, by_muon(RATE))
     rung = planned.rung
-    settings = dotted("model", {**rung._asdict(), **OPTIONS, "dropout": planned.dropout}, model)
-    settings |= dotted("training", planned.training, training)
-    return Choice(
-        settings,
+    return planned.choice(
+        {**rung._asdict(), **OPTIONS},
+        model,
+        training,
         f"{rung.layers} layers of {rung.width}, context {rung.context}, no pairs of passages, a fifth of the "
         f"tokens hidden, taught {planned.why}. --set size=tiny takes the BERT of the paper instead",
     )

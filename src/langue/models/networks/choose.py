@@ -5,7 +5,7 @@ from typing import Any
 
 from langue.models.family import Choice, Circumstances
 from langue.models.networks.config import qwen3
-from langue.models.networks.rule import Rung, by_muon, dotted, plan
+from langue.models.networks.rule import Rung, by_muon, plan
 
 LADDER = [
     Rung(2, 96, 2, 128),
@@ -30,10 +30,10 @@ def choose_gpt2(model: Mapping[str, Any], training: Mapping[str, Any], by: Circu
         return Choice({})
     planned = plan(LADDER, training, by, by_muon(RATE))
     rung = planned.rung
-    settings = dotted("model", {**qwen3(*rung), "dropout": planned.dropout}, model)
-    settings |= dotted("training", planned.training, training)
-    return Choice(
-        settings,
+    return planned.choice(
+        qwen3(*rung),
+        model,
+        training,
         f"{rung.layers} layers of {rung.width}, context {rung.context}, with the options of Qwen3, taught "
         f"{planned.why}. --set size=tiny takes the GPT-2 of 2019 instead",
     )
@@ -45,10 +45,10 @@ def choose_rnn(model: Mapping[str, Any], training: Mapping[str, Any], by: Circum
         return Choice({})
     planned = plan(RNN_LADDER, training, by, by_descent)
     layers, width, _, context = planned.rung
-    shape = {"layers": layers, "width": width, "context": context, "tied": True, "dropout": planned.dropout}
-    settings = dotted("model", shape, model) | dotted("training", planned.training, training)
-    return Choice(
-        settings,
+    return planned.choice(
+        {"layers": layers, "width": width, "context": context, "tied": True},
+        model,
+        training,
         f"an LSTM of {layers} layers of {width}, input and output embedding one, taught {planned.why}. "
         "--set size=small takes the one of the paper instead",
     )

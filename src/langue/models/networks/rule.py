@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from langue.models.family import BUDGETS, Circumstances
+from langue.models.family import BUDGETS, Choice, Circumstances
 
 # FLOP/s of a training step that two cores of a class sustain, or a GPU: by the value of `MachineClass`.
 SPEED = {
@@ -68,9 +68,13 @@ class Plan:
     training: dict[str, Any]
     why: str
 
-    @property
-    def dropout(self) -> float:
-        return next(rate for least, rate in DROPOUT.items() if self.epochs >= least)
+    def choice(
+        self, shape: Mapping[str, Any], model: Mapping[str, Any], training: Mapping[str, Any], reason: str
+    ) -> Choice:
+        """This plan with a network of a shape, but for what is given of [model] and [training]."""
+        dropout = next(rate for least, rate in DROPOUT.items() if self.epochs >= least)
+        settings = _dotted("model", {**shape, "dropout": dropout}, model)
+        return Choice(settings | _dotted("training", self.training, training), reason)
 
 
 def plan(
@@ -141,6 +145,6 @@ def by_muon(rate: float) -> Callable[[Rung, float], dict[str, Any]]:
     return taught
 
 
-def dotted(section: str, settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def _dotted(section: str, settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a section by dotted name, without those that are given."""
     return {f"{section}.{name}": value for name, value in settings.items() if name not in given}
