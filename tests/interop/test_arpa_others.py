@@ -162,6 +162,11 @@ def test_scores_that_do_not_sum_to_one_are_no_probabilities(tmp_path: Path, capl
     (tmp_path / "text").write_text("a b\nb a zz\n")
     assert math.isfinite(api.query(tmp_path / "m", tmp_path / "text").perplexity)
     assert langue.load(tmp_path / "m").info()["config"]["smoothing"] == "arpa"
+    with pytest.raises(LangueError, match="ARPA file that do not sum to one.*are no probabilities"):
+        langue.evaluate(tmp_path / "m", tmp_path / "text", check=True)
+    compared = langue.compare([tmp_path / "m"], on=tmp_path / "text")
+    assert compared.to_json()["models"][0]["perplexity"] is None
+    assert "m has no bits/byte: the numbers of an ARPA file" in str(compared)
     (tmp_path / "train").write_text("a b\nb a\n" * 9)
     langue.train("ngram", tmp_path / "train", tmp_path / "t", order=2)
     api.export_model(tmp_path / "t", tmp_path / "t.arpa")
@@ -169,3 +174,4 @@ def test_scores_that_do_not_sum_to_one_are_no_probabilities(tmp_path: Path, capl
     again = api.import_model(tmp_path / "t.arpa", tmp_path / "again")
     assert again.info()["config"]["smoothing"] != "arpa"
     assert not caplog.text
+    assert math.isfinite(langue.evaluate(again, tmp_path / "text", check=True).perplexity)

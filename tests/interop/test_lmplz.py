@@ -67,11 +67,19 @@ def test_scores_of_lines_add_up_to_it(run: tuple[dict[str, Any], Path], name: st
 
 
 def test_both_spellings_of_the_unknown_word_in_a_file_of_lmplz(tmp_path: Path) -> None:
-    """lmplz counts a word <UNK> beside <unk>; both are read as one, the later holds."""
+    """lmplz counts a word <UNK> beside <unk>; both are read as one, the later holds. A text that has the word
+    is counted so."""
     printed = FIGURES["capital"]
     (tmp_path / "capital.arpa").write_text(printed["arpa"])
     api.import_model(tmp_path / "capital.arpa", tmp_path / "imported")
-    for name in ("capital.arpa", "imported"):
+    lines = [line.replace("<Unk>", "<UNK>") for line in FIGURES["train"]]
+    (tmp_path / "text").write_bytes("".join(f"{line}\n" for line in lines).encode())
+    langue.train("ngram", tmp_path / "text", tmp_path / "trained", order=3)
+    totals = [sum(word[0] for word in sentence) for sentence in printed["sentences"]]
+    for name in ("trained", "imported"):
+        scores = langue.CausalModel.load(tmp_path / name).score_all(FIGURES["test"])
+        assert [-score.total_bits * math.log10(2) for score in scores] == pytest.approx(totals, abs=1e-4)
+    for name in ("capital.arpa", "imported", "trained"):
         ours = kenlm.Model(tmp_path / name)
         for line, expected in zip(FIGURES["test"], printed["sentences"], strict=True):
             assert [list(word) for word in ours.full_scores(line)] == [

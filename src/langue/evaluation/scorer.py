@@ -31,10 +31,7 @@ if TYPE_CHECKING:
     from langue.evaluation.adaptive import AdaptiveCounts
 
 CLOSED = "the vocabulary is closed, and <unk> hides what it cannot spell"
-NO_PROBABILITIES = (
-    "scores by stupid backoff are no probabilities and have no perplexity; "
-    "they may still rank texts (langue score)"
-)
+NO_PROBABILITIES = "are no probabilities and have no perplexity; they may still rank texts (langue score)"
 BEFORE = 7  # tokens before one that a model holds impossible: the longest n-grams reach so far
 
 
@@ -129,7 +126,7 @@ class ModelScorer:
 
     def bits(self, documents: Sequence[Document]) -> list[TextBits | Unscored]:
         if not self.model.normalized:
-            return [Unscored(NO_PROBABILITIES)] * len(documents)
+            return [Unscored(f"{self.model.scores_are} {NO_PROBABILITIES}")] * len(documents)
         sequences = self.encode(documents)
         started = time.perf_counter()
         log_probs = self.model.log_probs(sequences)

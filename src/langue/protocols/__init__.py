@@ -117,6 +117,7 @@ class Causal(Saved, Protocol):
     stride: int | None  # tokens scored afresh each time the window moves on; None with no window
     reach: int | None = None  # tokens further back make no difference; None where all may
     normalized: bool = True  # whether its scores are probabilities; those of stupid backoff are not
+    scores_are: str = "its scores"  # what they are instead, where they are none
     rounded_down: bool = False  # whether they sum to a little less than one, as of quantized tables
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:

@@ -58,7 +58,10 @@ class NGramConfig(Config, frozen=True):
             raise ValueError("quantized tables hold probabilities, and stupid backoff has none")
 
 
-UNCHECKED = ("stupid-backoff", "arpa")  # smoothings whose scores need not sum to one
+UNNORMALIZED = {  # smoothings whose scores do not sum to one, and what they are
+    "stupid-backoff": "scores by stupid backoff",
+    "arpa": "the numbers of an ARPA file that do not sum to one after every context",
+}
 
 
 def estimate(config: NGramConfig, store: TokenStore) -> NGram:
@@ -101,12 +104,12 @@ def tables_of(
 
 
 def load(folder: Path, config: NGramConfig, vocabulary: Vocabulary) -> NGram:
-    tables = load_tables(folder, vocabulary.size, normalized=config.smoothing not in UNCHECKED)
+    tables = load_tables(folder, vocabulary.size, normalized=config.smoothing not in UNNORMALIZED)
     return model_of(config, vocabulary, tables)
 
 
 def model_of(config: NGramConfig, vocabulary: Vocabulary, tables: Tables) -> NGram:
-    return NGram(vocabulary, tables, normalized=config.smoothing != "stupid-backoff")
+    return NGram(vocabulary, tables, scores_are=UNNORMALIZED.get(config.smoothing))
 
 
 FAMILY = Family(

@@ -20,9 +20,10 @@ class NGram(Causal):
     window: int | None = None
     stride: int | None = None
 
-    def __init__(self, vocabulary: Vocabulary, tables: Tables, *, normalized: bool = True) -> None:
+    def __init__(self, vocabulary: Vocabulary, tables: Tables, *, scores_are: str | None = None) -> None:
         self.vocabulary = vocabulary
-        self.normalized = normalized  # whether its scores are probabilities
+        self.normalized = scores_are is None  # whether its scores are probabilities
+        self.scores_are = scores_are or Causal.scores_are
         self.rounded_down = tables.quantized  # its probabilities sum to a little less than one
         self.tables = tables.narrow()
         self.reach: int = tables.order - 1
