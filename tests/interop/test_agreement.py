@@ -4,6 +4,7 @@ import gzip
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,12 @@ def test_all_that_score_agree(models: Path, tmp_path: Path) -> None:
             scores = langue.CausalModel.load(models / name).score_all(lines)
             bits = [-score.total_bits * math.log10(2) for score in scores]
             assert bits == pytest.approx(expected, abs=1e-4)
+    measured: Any = langue.evaluate(models / "model", tmp_path / "text")
+    assert measured.scores.tokens == queried.tokens
+    assert measured.total_bits * -math.log10(2) == pytest.approx(sum(expected), abs=1e-3)
+    # The file lacks the share of words that neither <unk> nor <UNK> stands for, as that of lmplz does.
+    with pytest.raises(LangueError, match="do not sum to one"):
+        langue.evaluate(models / "imported", tmp_path / "text")
 
 
 def test_states_are_told_apart_as_by_kenlm(models: Path) -> None:

@@ -94,7 +94,7 @@ def test_pruned_contexts_and_suffixes_are_put_back(tmp_path: Path) -> None:
         ("-0.3\ta b", "-0.3x\ta b", 14, "does not begin with a log-probability"),
         ("-0.3\ta b", "-0.3\ta", 14, "too few words"),
         ("-0.3\ta b", "-0.3\ta z", 14, "not among the unigrams"),
-        ("-0.3\ta b", "-0.3\ta b nan", 14, "backoff that is no number"),
+        ("-0.3\ta b", "-0.3\ta b nan", 14, "backoff that is no finite number"),
         ("-0.3\ta b", "-0.3\ta b -0.1 c", 14, "too many words"),
         ("-0.4\tb </s>", "-0.4\ta b", 15, "second time"),
         ("\\end\\\n", "", 16, "cut short"),

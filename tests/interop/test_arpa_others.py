@@ -84,6 +84,7 @@ def test_what_kenlm_reads_is_read_with_its_scores(tmp_path: Path, old: str, new:
             "a file of KenLM's build_binary",
         ),
         ("-0.4\ta b", "0.1\ta b", "line 15: '0.1\\ta b' has a log-probability above 0"),
+        ("-0.7\ta\t-0.3", "-0.7\ta\t-inf", "line 9: -0.7 and -inf are no log-probability and backoff"),
     ],
 )
 def test_what_kenlm_refuses_is_refused_by_name(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -162,7 +163,7 @@ def test_scores_that_do_not_sum_to_one_are_no_probabilities(tmp_path: Path, capl
     (tmp_path / "text").write_text("a b\nb a zz\n")
     assert math.isfinite(api.query(tmp_path / "m", tmp_path / "text").perplexity)
     assert langue.load(tmp_path / "m").info()["config"]["smoothing"] == "arpa"
-    with pytest.raises(LangueError, match="ARPA file that do not sum to one.*are no probabilities"):
+    with pytest.raises(LangueError, match=r"ARPA file that do not sum to one.*are no probabilities"):
         langue.evaluate(tmp_path / "m", tmp_path / "text", check=True)
     compared = langue.compare([tmp_path / "m"], on=tmp_path / "text")
     assert compared.to_json()["models"][0]["perplexity"] is None

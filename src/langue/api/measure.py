@@ -80,10 +80,10 @@ def evaluate(
         return _evaluate_labeled(folder, data, check_choice("format", format, FORMATS))
     if format != "auto":
         raise InvalidSetting(f"format says what the labeled file of a tagger is, and {folder.path} is none")
-    from langue.evaluation.documents import open_documents, usual_rule
+    from langue.evaluation.documents import open_documents, usual_reading
 
     measured_on = open_documents(
-        data, split=split, rule=documents, usual=usual_rule([folder.description.documents]), fields=fields
+        data, split=split, rule=documents, usual=usual_reading([folder]), fields=fields
     )
     if isinstance(folder.model, Masked):
         from langue.evaluation.masked import evaluate_masked
@@ -201,7 +201,7 @@ def compare(
         Unsupported: a model gives no text a probability from left to right.
     """
     from langue.evaluation.compare import compare as run
-    from langue.evaluation.documents import open_documents, usual_rule
+    from langue.evaluation.documents import open_documents, usual_reading
     from langue.evaluation.scorer import ModelScorer
 
     if isinstance(models, str | Path | Model):
@@ -209,6 +209,6 @@ def compare(
     scorers = [
         ModelScorer(model.folder if isinstance(model, Model) else load_folder(model)) for model in models
     ]
-    usual = usual_rule([scorer.folder.description.documents for scorer in scorers])
+    usual = usual_reading([scorer.folder for scorer in scorers])
     fields = {"text_field": text_field, "source_field": source_field, "target_field": target_field}
     return run(scorers, open_documents(on, split=split, rule=documents, usual=usual, fields=fields))

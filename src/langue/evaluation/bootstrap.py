@@ -23,7 +23,7 @@ def resampled_ratios(bits: Array, bytes: Array, *, draws: int = DRAWS, seed: int
     resampled = np.empty((len(bits), draws))
     for index in range(draws):
         times = np.bincount(draw.integers(documents, size=documents), minlength=documents)
-        resampled[:, index] = bits @ times / (bytes @ times)
+        resampled[:, index] = bits @ times / np.maximum(bytes @ times, 1)  # of blank lines alone, no byte
     return resampled
 
 

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import finalize
 
 import numpy as np
@@ -20,7 +20,6 @@ from langue.base.errors import InvalidSetting, LangueError, Mismatch, NotFound
 from langue.corpus.config import DOCUMENTS, DataConfig
 from langue.corpus.ledger import Ledger, size
 from langue.corpus.normalize import Normalization
-from langue.corpus.pipeline import normalize_documents
 from langue.corpus.read import read
 from langue.corpus.sources import check_text_field, collect
 from langue.models.folder import ModelFolder
@@ -57,11 +56,11 @@ class Document(ABC):
 
 
 class TextDocument(Document):
-    """A document of a text file."""
+    """A document of a text file: its texts as they stand there, and as they are counted."""
 
-    def __init__(self, *texts: str) -> None:
+    def __init__(self, texts: tuple[str, ...], counted: tuple[str, ...]) -> None:
         self._texts = texts
-        self.bytes, self.words = sum(map(size, texts)), sum(map(count_words, texts))
+        self.bytes, self.words = sum(map(size, counted)), sum(map(count_words, counted))
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -147,15 +146,22 @@ class StoredDocuments(Documents):
         return len(self.split)
 
 
+class Reading(NamedTuple):
+    """How the text was read that models were trained on."""
+
+    rule: str = "auto"  # how it was cut: `corpus.config.DataConfig.documents`
+    blank: bool = False  # whether a blank line was an empty document: of a text that is counted as it stands
+
+
 class TextDocuments(Documents):
     """All documents of text files.
 
     Args:
-        rule: how they are cut: `corpus.config.DataConfig.documents`.
         fields: of records, which `DataConfig` names otherwise: `text_field`, `source_field`, `target_field`.
     """
 
-    def __init__(self, paths: Sequence[PathLike], rule: str, fields: Mapping[str, str | None]) -> None:
+    def __init__(self, paths: Sequence[PathLike], reading: Reading, fields: Mapping[str, str | None]) -> None:
+        rule, self._blank = reading
         check_choice("documents", rule, DOCUMENTS)
         try:
             self.data = DataConfig(documents=rule, **fields)  # type: ignore[arg-type]  # just checked
@@ -171,9 +177,10 @@ class TextDocuments(Documents):
         self.pairs = rule == "pairs"
 
     def __iter__(self) -> Iterator[Document]:
-        ledger = Ledger()
-        for document in normalize_documents(read(self.sources, self.data, ledger), self.data, ledger):
-            yield TextDocument(*document.texts)
+        for document in read(self.sources, self.data, Ledger()):
+            counted = tuple(map(self.normalization.apply, document.texts))
+            if self._blank or all(text.strip() for text in counted):
+                yield TextDocument(document.texts, counted)
 
     def __len__(self) -> int:
         return 0
@@ -184,13 +191,13 @@ def open_documents(
     *,
     split: str = "test",
     rule: str | None = None,
-    usual: str = "auto",
+    usual: Reading = Reading(),  # noqa: B008  # immutable
     fields: Mapping[str, str | None] | None = None,
 ) -> Documents:
     """The documents of a token store or of text files.
 
     Args:
-        rule: how texts are cut; None: as `usual`, what the models to be measured were trained on.
+        rule: how texts are cut; None: as `usual`, as what the models to be measured were trained on.
         fields: of records: see `TextDocuments`.
 
     Raises:
@@ -214,12 +221,14 @@ def open_documents(
     for path in paths:
         if path.is_dir():
             raise NotFound(f"{path} is neither a token store (no {MANIFEST}) nor a text file")
-    return TextDocuments(paths, rule or usual, fields or {})
+    return TextDocuments(paths, usual if rule in (None, usual.rule) else Reading(rule), fields or {})
 
 
-def usual_rule(rules: Sequence[str | None]) -> str:
-    """How texts are cut for models trained on texts cut so: as all of them, else as a file of its own."""
-    return rules[0] if rules and rules[0] is not None and len(set(rules)) == 1 else "auto"
+def usual_reading(folders: Sequence[ModelFolder[Any]]) -> Reading:
+    """How texts are read for models: as what all of them were trained on, else as a file of its own."""
+    rules = {folder.description.documents for folder in folders}
+    blank = all(folder.lines and folder.normalization.form == "none" for folder in folders)
+    return Reading(rules.pop() or "auto", blank) if len(rules) == 1 else Reading()
 
 
 def encode_documents(documents: Sequence[Document], folder: ModelFolder[Any]) -> list[Ids]:

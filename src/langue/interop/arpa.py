@@ -165,8 +165,8 @@ def _header(source: _Source) -> list[int]:
     while line.strip() != b"\\data\\":  # before it, anything may stand
         if line.strip() == INTERMEDIATE:
             raise Unsupported(
-                f"{source.path} is an iARPA file of IRSTLM, whose numbers are other ones; make it ARPA: "
-                f"compile-lm --text=yes {source.path} OUTPUT"
+                f"{source.path} is an iARPA file of IRSTLM, whose numbers are other ones; make it ARPA "
+                "with IRSTLM's compile-lm"
             )
         if source.number > 100:
             raise LangueError(f"{source.path} is not an ARPA file: no \\data\\ in its first 100 lines")
@@ -211,7 +211,7 @@ def _unigrams(source: _Source, count: int, *, highest: bool) -> tuple[list[bytes
             log_prob, backoff = float(fields[0]), float(fields[2]) if len(fields) == 3 else 0.0
         except ValueError:
             raise source.error(f"{_shown(b' '.join(fields))} holds no number where one belongs") from None
-        if not log_prob <= ROUNDING or not backoff < math.inf:
+        if not log_prob <= ROUNDING or not math.isfinite(backoff):
             raise source.error(f"{log_prob} and {backoff} are no log-probability and backoff")
         if highest and backoff:
             raise source.error(f"{_shown(b' '.join(fields))} {FAULTS[6]}")

@@ -14,7 +14,7 @@ FAULTS = {
     1: "does not begin with a log-probability",
     2: "has too few words",
     3: "has a word that is not among the unigrams",
-    4: "has a backoff that is no number",
+    4: "has a backoff that is no finite number",
     5: "has too many words",
     6: "has a backoff, and is of the highest order: the file was cut from a model of a higher one",
     7: "has a log-probability above 0",
@@ -52,7 +52,7 @@ def read_rows(  # noqa: C901  # a fault for each part of a line
         begin, after = _word(data, position, end)
         if begin < after:
             value, position = _number(data, begin, end)
-            if not value < np.inf:
+            if not -np.inf < value < np.inf:
                 return at, row, 4
             begin, after = _word(data, position, end)
             if begin < after:

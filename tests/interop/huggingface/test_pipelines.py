@@ -58,6 +58,18 @@ def test_the_tokenizer_has_the_ids_of_the_model(exported: tuple[str, Path, Path]
     assert both["token_type_ids"] == [0] * (len(first) + 2) + [1] * (len(second) + 1)
 
 
+def test_names_of_tokens_in_a_text_are_text(exported: tuple[str, Path, Path]) -> None:
+    """Where a gap can be filled, its mark has to be one; there, transformers has a switch for text."""
+    family, folder, hf = exported
+    model: Any = langue.load(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(hf)
+    asked = {} if family == "electra" else {"split_special_tokens": True}
+    assert ("split_special_tokens=True" in (hf / "README.md").read_text()) == bool(asked)
+    for text in ("[MASK] of <eos>, [SEP]<pad> [CLS] </s>", "却说[MASK]<eos>操", "<unk>[UNK]"):
+        read = tokenizer(text, **asked)["input_ids"]
+        assert read[1:-1] == model.tokenizer.encode(text).tolist()
+
+
 def test_features_are_what_embed_means_over(exported: tuple[str, Path, Path]) -> None:
     _, folder, hf = exported
     pipeline = transformers.pipeline("feature-extraction", str(hf), device="cpu")

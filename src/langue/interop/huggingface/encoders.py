@@ -5,7 +5,7 @@ fine-tuned, and fills no gaps; nothing that was drawn at random ever answers.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -38,7 +38,11 @@ FIXED: dict[str, tuple[object, ...]] = {
     "is_decoder": (False,),
     "add_cross_attention": (False,),
 }
-ROLES = ("[CLS]", "[SEP]", "[MASK]")
+ROLES = _, _, MASK = ("[CLS]", "[SEP]", "[MASK]")
+AS_TEXT = (
+    f"the reading as text of {MASK}, <eos> and other tokens' names where no gap is to be filled: give "
+    "split_special_tokens=True"
+)
 FOREIGN = ("classifier.", "qa_outputs.")  # heads of fine-tuned models
 # langue's parts of the two heads that an encoder is trained with
 MASKED_HEAD, PAIR_HEAD, POOLER = HEADS = "prediction.", "relation.", "pooler."
@@ -185,7 +189,7 @@ def to_hf(
 def use_of(model: MaskedModel) -> str:
     """What a user of transformers writes first."""
     task = "feature-extraction" if model.no_mlm_head else "fill-mask"
-    text = "…" if model.no_mlm_head else "… [MASK] …"
+    text = "…" if model.no_mlm_head else f"… {MASK} …"
     return f'transformers.pipeline("{task}", FOLDER)("{text}")'
 
 
@@ -214,13 +218,14 @@ def folder_of(
     left_out: tuple[str, ...] = (),
 ) -> HFModel:
     """What an encoder, or what is made of it, is written as."""
+    gaps = MASK in use
     return HFModel(
         config=table,
         weights=weights,
-        special=encoder_tokens(*source.model.specials),
+        special=replace(encoder_tokens(*source.model.specials), literal=not gaps),
         window=source.model.window,
         use=use,
-        left_out=left_out,
+        left_out=left_out + ((AS_TEXT,) if gaps else ()),
     )
 
 

@@ -61,7 +61,7 @@ def write(source: ModelFolder[Any]) -> HFModel:
     return HFModel(
         config=table,
         weights=weights,
-        special=replace(encoder_tokens(*model.encoder.specials), alone=characters),
+        special=replace(encoder_tokens(*model.encoder.specials), literal=True, alone=characters),
         window=model.encoder.window,
         use=f'transformers.pipeline("token-classification", FOLDER)("{text}")',
         left_out=_left_out(model, characters=characters),
