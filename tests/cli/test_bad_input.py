@@ -267,6 +267,11 @@ score {kn} nowhere.txt
 score {kn} {empty}
 score {kn} {latin}
 score {crf} {ok}
+score {kn} {ok} --format nonsense
+score {kn} {ok} --format kenlm --per-token
+score {bert} {ok} --format kenlm
+score nowhere {ok} --format kenlm
+score {kn} {empty} --format kenlm
 embed {kn} {ok}
 embed {bert} nowhere.txt
 embed {bert} {empty}

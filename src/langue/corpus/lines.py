@@ -59,6 +59,23 @@ class _OldLineEnds(io.RawIOBase):
         return len(data)
 
 
+class Blocks(io.RawIOBase):
+    """A file of blocks of bytes, read as they come."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._rest = self._rest or next(self._blocks, b"")
+        data, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+
 def whole_characters(data: bytes) -> tuple[bytes, bytes]:
     """The whole UTF-8 characters at the start of `data`, and the bytes of one that is cut short."""
     last = len(data) - 1

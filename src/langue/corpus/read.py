@@ -5,15 +5,18 @@ them packed with gzip, Zstandard, xz or bzip2. No reader holds more than one doc
 grows past `LARGEST`: a longer one is cut at a line end, and counted.
 """
 
+import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import BinaryIO, cast
 
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger
-from langue.corpus.lines import LARGEST, Lines, binary, decode, whole_characters
+from langue.corpus.lines import LARGEST, Blocks, Lines, binary, decode, whole_characters
 from langue.corpus.records import (
     Kind,
     has_field,
@@ -24,7 +27,15 @@ from langue.corpus.records import (
     read_parquet,
     read_table,
 )
-from langue.corpus.sources import HEAD, Source, check_text_field, collect, open_source
+from langue.corpus.sources import (
+    HEAD,
+    Source,
+    begin_standard_input,
+    check_text_field,
+    collect,
+    open_source,
+    packing_of,
+)
 from langue.corpus.sources import find as find  # for who reads files alone
 
 SEPARATORS = (b"\x0c", b"\x1e")  # form feed; record separator, its heir in ASCII
@@ -64,7 +75,8 @@ def read(sources: Sequence[Source], config: DataConfig, ledger: Ledger) -> Itera
 
 
 def read_texts(name: str, text_field: str | None = None) -> Iterator[str]:
-    """The texts of a file, as every verb reads them: those of records, else its lines.
+    """The texts of a file, as every verb reads them: those of records, else its lines; from standard input
+    they come as they are written there.
 
     Args:
         name: a file, a folder, or `-` for standard input.
@@ -75,7 +87,16 @@ def read_texts(name: str, text_field: str | None = None) -> Iterator[str]:
     """
     empty = True
     config = DataConfig(documents="line", text_field=text_field)
-    with collect([name], config=config) as sources:
+    piped = None
+    if name == "-":
+        head, rest = begin_standard_input()
+        if text_field is None and _is_plain(head):
+            lines = Lines(cast(BinaryIO, io.BufferedReader(Blocks(rest))), head, Ledger())
+            for offset, line in _pieces("line", lines, 0, Ledger()):
+                yield decode(name, offset, line, config, Ledger()) or ""
+            return
+        piped = chain([head], rest)
+    with collect([name], config=config, piped=piped) as sources:
         check_text_field(sources, config)
         for source in sources:
             for text in read_source(source, text_field):
@@ -83,6 +104,12 @@ def read_texts(name: str, text_field: str | None = None) -> Iterator[str]:
                 yield text
     if empty:
         raise LangueError(f"{name} is empty; name a file that holds text")
+
+
+def _is_plain(head: bytes) -> bool:
+    """Whether lines follow that are texts, by the first of them."""
+    others = (b"\0" in head, packing_of(head) is not None, head.startswith((*OTHERS,)))
+    return bool(head) and not any(others) and kind_of("", head, None) == "text"
 
 
 def read_pairs(name: str) -> Iterator[tuple[str, ...]]:

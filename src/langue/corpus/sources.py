@@ -54,9 +54,16 @@ class Source(NamedTuple):
 
 @contextmanager
 def collect(
-    names: Sequence[str], ledger: Ledger | None = None, *, config: DataConfig | None = None
+    names: Sequence[str],
+    ledger: Ledger | None = None,
+    *,
+    config: DataConfig | None = None,
+    piped: Iterable[bytes] | None = None,
 ) -> Iterator[list[Source]]:
     """`find`, where `-` is standard input; that, and a pipe, is put into a temporary file first.
+
+    Args:
+        piped: standard input, where its first bytes were looked at already.
 
     Raises:
         LangueError: as `find`; standard input is closed, nothing writes to a pipe.
@@ -65,7 +72,7 @@ def collect(
         sources: list[Source] = []
         for name in names:
             if name == "-":
-                sources.append(stack.enter_context(_put_aside(name, _standard_input())))
+                sources.append(stack.enter_context(_put_aside(name, piped or _standard_input())))
             elif Path(name).is_fifo():
                 sources.append(stack.enter_context(_put_aside(name, _pipe(name))))
             else:
@@ -167,12 +174,23 @@ def _begins_with_records(source: Source, config: DataConfig) -> bool:
         return False
 
 
+def begin_standard_input() -> tuple[bytes, Iterator[bytes]]:
+    """The first line of standard input or, of a long one, enough to tell what it is; and what comes after."""
+    blocks, head = _standard_input(), b""
+    while b"\n" not in head and len(head) < HEAD and (block := next(blocks, b"")):
+        head += block
+    return head, blocks
+
+
 def _standard_input() -> Iterator[bytes]:
     file = getattr(sys.stdin, "buffer", None)  # there is none where whoever started langue closed it
     if file is None:
         raise LangueError("standard input is closed; pipe text in, or name a file")
-    # One system call at a time: between them Ctrl-C is heard, which a read of many waits through.
-    return iter(lambda: bytes(file.read1(BLOCK)), b"")
+    try:
+        # One system call at a time: between them Ctrl-C is heard, which a read of many waits through.
+        yield from iter(lambda: bytes(file.read1(BLOCK)), b"")
+    except OSError as error:
+        raise _unreadable("-", error) from error
 
 
 def _pipe(name: str) -> Iterator[bytes]:
@@ -249,12 +267,16 @@ def _unreadable(name: str, error: OSError) -> LangueError:
     return LangueError(f"cannot read {name}: {error.strerror or error}")
 
 
+def packing_of(head: bytes) -> str | None:
+    """The ending of what a file is packed in, by its first ten bytes; None where it is not."""
+    packing = next((ending for magic, ending in MAGIC.items() if head.startswith(magic)), None)
+    return ".bz2" if packing is None and head.startswith(b"BZh") and head[4:10] in BZIP2 else packing
+
+
 def _unpacked(source: Source, raw: BinaryIO) -> BinaryIO:
     head = raw.read(10)
     raw.seek(0)
-    packing = next((ending for magic, ending in MAGIC.items() if head.startswith(magic)), None)
-    if packing is None and head.startswith(b"BZh") and head[4:] in BZIP2:
-        packing = ".bz2"
+    packing = packing_of(head)
     if packing is None and head:
         packing = Path(source.name).suffix.lower()
     if packing == ".gz":

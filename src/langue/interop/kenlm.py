@@ -27,7 +27,7 @@ from langue.evaluation.score import finite
 from langue.interop import arpa
 from langue.interop.words import Words, after_line
 from langue.models.counts.ngram.model import NGram
-from langue.models.counts.ngram.score import score, score_marks, sums_of, totals
+from langue.models.counts.ngram.score import score, score_marks, sums_of, totals, totals_of_each
 from langue.models.counts.ngram.tables import Tables
 from langue.models.folder import DESCRIPTION, ModelFolder, load
 from langue.protocols import Vocabulary
@@ -128,6 +128,19 @@ class Query(NamedTuple):
         )
 
 
+class Sentence(NamedTuple):
+    """A sentence, and what `query` tells of it."""
+
+    text: str
+    query: Query
+
+    def to_json(self) -> dict[str, str | float | None]:
+        return {"text": self.text, "log10": finite(self.query.total), **self.query.to_json()}
+
+    def row(self) -> str:
+        return f"{self.query.total:.4f}\t{self.query.oovs}\t{self.query.perplexity:.2f}\t{self.text!r}"
+
+
 class Model:
     """An n-gram model, asked in words.
 
@@ -198,7 +211,7 @@ class Model:
         """`score` of many sentences at once: `(sentences,)`."""
         joined = "\n".join(sentences)
         if joined.count("\n") != max(len(sentences) - 1, 0):
-            joined = "\n".join(sentence.replace("\n", " ") for sentence in sentences)
+            joined = "\n".join(map(_one_line, sentences))
         if not sentences:
             return np.empty(0)
         data = np.frombuffer(f"{joined}\n".encode(), np.uint8)
@@ -228,6 +241,21 @@ class Model:
         parts = _in_parts(sums, text, threads)
         total, oov_total, oovs, tokens = np.sum(parts, axis=0) if parts else np.zeros(4)
         return Query(float(total) / math.log(10), float(oov_total) / math.log(10), int(oovs), int(tokens))
+
+    def query_each(self, sentences: Sequence[str]) -> "list[Sentence]":
+        """`query` of each sentence, as `query -v sentence` of KenLM tells."""
+        data = np.frombuffer("".join(f"{_one_line(text)}\n" for text in sentences).encode(), np.uint8)
+        rows = np.empty((len(sentences), 4))
+        done = 0
+        for stream, begins, log_probs in self._scored(data):
+            part = rows[done : done + len(begins) - 1]
+            totals_of_each(stream, begins, self.unknown, log_probs, part)
+            done += len(part)
+        rows[:, :2] /= math.log(10)
+        return [
+            Sentence(text, Query(total, oov_total, int(oovs), int(tokens)))
+            for text, (total, oov_total, oovs, tokens) in zip(sentences, rows.tolist(), strict=True)
+        ]
 
     def BeginSentenceWrite(self, state: State) -> None:  # noqa: N802  # as the module has it
         """Make `state` that of the beginning of a sentence."""
@@ -281,6 +309,10 @@ class Model:
 
 
 LanguageModel = Model  # by which the examples of the module call it
+
+
+def _one_line(sentence: str) -> str:
+    return sentence.replace("\n", " ")
 
 
 def _as_bytes(text: str | bytes) -> bytes:

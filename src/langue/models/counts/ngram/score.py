@@ -189,6 +189,14 @@ def totals(stream, begins, unknown, log_probs):
 
 
 @njit
+def totals_of_each(stream, begins, unknown, log_probs, rows):
+    """`totals` of each document: `(documents, 4)`."""
+    for part in range(len(begins) - 1):
+        sums = totals(stream, begins[part : part + 2], unknown, log_probs)
+        rows[part, 0], rows[part, 1], rows[part, 2], rows[part, 3] = sums[0], sums[1], sums[2], sums[3]
+
+
+@njit
 def score_marks(tables, stream, begins, log_probs, lengths):
     """Score each `<s>` that a document itself holds, as KenLM does: its unigram, and the backoffs of what
     stands before it. `begins` `(documents + 1,)` is where each begins in the stream, and the last ends."""
