@@ -97,7 +97,7 @@ def test_what_is_dropped_can_be_written_out(tmp_path: Path) -> None:
 
 def test_too_little_text_says_what_to_do(tmp_path: Path) -> None:
     for lines, settings, message in [
-        (["word"], {}, "not enough text for a split: of 1 documents none .* The text is one line"),
+        (["word"], {}, "not enough text for a split: of 1 document none .* The text is one line"),
         (["a", "", "b"], {}, "Give more text"),
         (
             [" ".join(map(str, range(99_999)))],

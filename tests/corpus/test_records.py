@@ -87,6 +87,11 @@ def test_tables(tmp_path: Path) -> None:
     assert texts(short, invalid="skip") == ["two"]
     with pytest.raises(LangueError, match="first line is empty"):
         texts(write(short, "\n1,2\n"))
+    # A quote inside of a field is a letter; one that is open to the end takes all that follows.
+    opened = write(tmp_path / "open.csv", 'id,text\n1,5" nail\n2,"a\nb"\n3,"two\n4,three\n')
+    with pytest.raises(LangueError, match="the row that begins in line 5 is never closed"):
+        texts(opened)
+    assert texts(opened, invalid="skip") == ['5" nail', "a\nb"]
 
 
 @pytest.mark.parametrize(

@@ -322,7 +322,8 @@ def parse_json(text: str | bytes, where: Path | str, *, constants: bool = True) 
     except RecursionError:
         raise Damaged(f"{where} is not JSON: its brackets are too many, one in another") from None
     except ValueError as error:  # a number of thousands of digits, NaN, infinity
-        raise Damaged(f"{where} is not JSON: {error}") from None
+        said = "it has a number of too many digits" if "digits" in str(error) else error
+        raise Damaged(f"{where} is not JSON: {said}") from None
 
 
 def _no_constant(name: str) -> Any:

@@ -8,6 +8,7 @@ from contextlib import closing
 
 from langue.base.errors import LangueError
 from langue.base.progress import log
+from langue.base.wording import counted
 from langue.corpus import duplicates
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
@@ -130,7 +131,7 @@ def check_splits(ledger: Ledger, config: DataConfig) -> None:
     empty = [split for split, count in documents.items() if count == 0 and shares[split] > 0]
     if empty:
         raise LangueError(
-            f"not enough text for a split: of {total} documents none came to {' and '.join(empty)}"
+            f"not enough text for a split: of {counted(total, 'document')} none came to {' and '.join(empty)}"
             f"{why if dropped else ''}. {_remedy(ledger, total, sum(dropped.values()))}name files "
             "(--valid FILE --test FILE), or raise the shares (--set data.valid_fraction=0.2 "
             "--set data.test_fraction=0.2)"

@@ -8,7 +8,7 @@ import csv
 import itertools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -215,10 +215,12 @@ def read_table(
     name: str, suffix: str, config: DataConfig, ledger: Ledger, lines: Lines
 ) -> Iterator[Document]:
     """Documents of a table whose first row names its columns: `.csv`, quoted, or `.tsv`, as it stands."""
-    texts = _lines_of(name, config, ledger, lines)
+    lines_read: list[str] = []  # of the row at hand
+    texts = _noted(_lines_of(name, config, ledger, lines), lines_read)
     header = next(texts, "")
     csv.field_size_limit(LARGEST)
-    rows = csv.reader(itertools.chain([header], texts), **_dialect(suffix, header))
+    dialect = _dialect(suffix, header)
+    rows = csv.reader(itertools.chain([header], texts), **dialect)
     columns = next(rows, [])
     if not header.strip():
         raise LangueError(f"{name} has no columns: its first line is empty")
@@ -231,10 +233,19 @@ def read_table(
             raise LangueError(f"{name}: line {rows.line_num} is no row of a table: {error}") from None
         if row is None:
             return
+        begin, raw = rows.line_num - len(lines_read) + 1, "".join(lines_read)
+        lines_read.clear()
         if not row:
             continue
         where = f"{name}:{rows.line_num}"
-        if len(row) == len(columns):
+        if _is_open(raw, dialect):
+            if config.invalid != "skip":
+                raise LangueError(
+                    f"{name}: a quote of the row that begins in line {begin} is never closed, and "
+                    "takes all that follows into it; put it right, or pass --invalid skip"
+                )
+            ledger.miss(Document(raw, where, name), "no text")
+        elif len(row) == len(columns):
             yield _document([row[column] for column in chosen], where, name)
         elif config.invalid == "skip":
             ledger.miss(Document(" ".join(row), where, name), "no text")
@@ -279,6 +290,23 @@ def _lines_of(name: str, config: DataConfig, ledger: Ledger, lines: Lines) -> It
         offset += len(line)
         if text is not None:
             yield text + "\n"
+
+
+def _noted(lines: Iterator[str], notes: list[str]) -> Iterator[str]:
+    for line in lines:
+        notes.append(line)
+        yield line
+
+
+def _is_open(raw: str, dialect: Mapping[str, Any]) -> bool:
+    """Whether a quote of a row is open where the file ends, which the reader takes for its end."""
+    if raw.count('"') % 2 == 0 or dialect.get("quoting") == csv.QUOTE_NONE:
+        return False
+    try:
+        list(csv.reader(raw.splitlines(keepends=True), strict=True, **dialect))
+    except csv.Error as error:
+        return "unexpected end" in str(error)
+    return False
 
 
 def _dialect(suffix: str, header: str) -> dict[str, Any]:

@@ -62,18 +62,18 @@ class Report:
         ]
         if any(self.ledger["changed"].values()):
             changed = {what: count for what, count in self.ledger["changed"].items() if count}
-            lines.append("changed    " + ", ".join(f"{count:,} {what}" for what, count in changed.items()))
+            lines.append("changed    " + ", ".join(f"{what}: {count:,}" for what, count in changed.items()))
         for reason, counter in self.ledger["dropped"].items():
             lines.append(f"dropped    {reason}: {_counts(counter)}")
         if self.ledger["near_duplicates"] is not None:
             lines.append(
-                f"near-dups  {self.ledger['near_duplicates']:,} documents much like an earlier one "
+                f"near-dups  {counted(self.ledger['near_duplicates'], 'document')} much like an earlier one "
                 "(more than half is shared)"
             )
         for name, totals in self.splits.items():
             lines.append(f"{name:<10} {_counts(totals) or 'none'}")
         for split, count in self.ledger["leaks"].items():
-            lines.append(f"leak       {count:,} documents of {split} also stand in train")
+            lines.append(f"leak       {counted(count, 'document')} of {split}, which train has too")
         return "\n".join(lines)
 
 
