@@ -1,6 +1,7 @@
 """Bans, biases, regular expressions and JSON schemas, over vocabularies of bytes, pieces and characters."""
 
 import json
+import os
 import re
 from functools import cache
 from typing import Any
@@ -150,7 +151,7 @@ SCHEMAS: list[dict[str, Any]] = [
     },
     {"type": "string", "maxLength": 5},
 ]
-SAMPLES = 25
+SAMPLES = 1000 if "LANGUE_DRAWS" in os.environ else 25  # `make draws`
 
 
 def texts_under(kind: str, **settings: Any) -> list[str]:
