@@ -10,12 +10,14 @@ the first numbers are touched, which have stayed what they are; the rest is pass
 import ctypes
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 VARIABLE = "LLAMA_CPP_LIB"
+Q8_0 = 7  # of a file's types
 PARAMETERS = 512  # bytes of a structure of parameters, at most
 INT32 = ctypes.c_int32
 POINTER = ctypes.c_void_p
@@ -72,6 +74,8 @@ class Library:
             ("llama_batch_free", None, [Batch]),
             ("llama_decode", INT32, [POINTER, Batch]),
             ("llama_get_logits_ith", ctypes.POINTER(ctypes.c_float), [POINTER, INT32]),
+            ("llama_model_quantize_default_params", Parameters, []),
+            ("llama_model_quantize", ctypes.c_uint32, [ctypes.c_char_p, ctypes.c_char_p, POINTER]),
             ("llama_free", None, [POINTER]),
             ("llama_model_free", None, [POINTER]),
             (
@@ -84,16 +88,34 @@ class Library:
             function.restype, function.argtypes = result, arguments
 
 
+@cache
+def library(isa: str = "") -> Library:
+    """Loaded once in a process.
+
+    Args:
+        isa: of the kernels, as their files are named (haswell: AVX2); left out, what the machine has.
+    """
+    where = folder()
+    assert where is not None, f"{VARIABLE} names no folder with a libllama"
+    return Library(where, isa)
+
+
+def quantize(path: Path, output: Path, isa: str = "") -> Path:
+    """Write a GGUF file in Q8_0."""
+    parameters = library(isa).llama.llama_model_quantize_default_params()
+    parameters.numbers[0], parameters.numbers[1] = 1, Q8_0  # threads, type of the file
+    failed = library(isa).llama.llama_model_quantize(
+        str(path).encode(), str(output).encode(), ctypes.byref(parameters)
+    )
+    assert not failed, f"llama.cpp does not quantize {path}"
+    return output
+
+
 class Model:
     """A GGUF file, and a context of so many tokens for each of so many sequences."""
 
-    _library: Library | None = None  # it is loaded once in a process
-
     def __init__(self, path: Path, *, context: int, rows: int = 1, threads: int = 1, isa: str = "") -> None:
-        where = folder()
-        assert where is not None, f"{VARIABLE} names no folder with a libllama"
-        Model._library = Model._library or Library(where, isa)
-        self.llama: Any = Model._library.llama
+        self.llama: Any = library(isa).llama
         self.model = self.llama.llama_model_load_from_file(
             str(path).encode(), self.llama.llama_model_default_params()
         )
@@ -102,12 +124,13 @@ class Model:
         self.size = self.llama.llama_vocab_n_tokens(self.vocabulary)
         parameters = self.llama.llama_context_default_params()
         parameters.numbers[0] = context * rows
-        parameters.numbers[1] = parameters.numbers[2] = max(context, rows)  # tokens of a batch
+        self.most = max(context, rows)  # tokens of a batch
+        parameters.numbers[1] = parameters.numbers[2] = self.most
         parameters.numbers[3] = rows
         self.context = self.llama.llama_init_from_model(self.model, parameters)
         assert self.context
         self.llama.llama_set_n_threads(self.context, threads, threads)
-        self.batch = self.llama.llama_batch_init(max(context, rows), 0, 1)
+        self.batch = self.llama.llama_batch_init(self.most, 0, 1)
 
     def close(self) -> None:
         self.llama.llama_batch_free(self.batch)
@@ -148,11 +171,18 @@ class Model:
     def continue_all(self, prompts: Sequence[Sequence[int]], new: int) -> list[list[int]]:
         """The likeliest tokens after each prompt, side by side."""
         self.clear()
-        texts: list[list[int]] = []
-        for row, prompt in enumerate(prompts):
-            last = len(prompt) - 1
-            self.read([(int(id), at, row, at == last) for at, id in enumerate(prompt)])
-            texts.append([int(self.logits(last).argmax())])
+        texts: list[list[int]] = [[] for _ in prompts]
+        waiting = [
+            (int(id), at, row, at == len(prompt) - 1)
+            for row, prompt in enumerate(prompts)
+            for at, id in enumerate(prompt)
+        ]
+        for begin in range(0, len(waiting), self.most):
+            some = waiting[begin : begin + self.most]
+            self.read(some)
+            for index, (_, _, row, wanted) in enumerate(some):
+                if wanted:
+                    texts[row].append(int(self.logits(index).argmax()))
         for step in range(new - 1):
             self.read([(text[-1], len(prompts[row]) + step, row, True) for row, text in enumerate(texts)])
             for row, text in enumerate(texts):

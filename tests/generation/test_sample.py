@@ -1,7 +1,5 @@
 """Sampling against what each setting promises."""
 
-import os
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,7 +13,6 @@ from langue.generation.sample import Sampling, choose
 PROBABILITIES = np.array([0.5, 0.25, 0.15, 0.07, 0.03])
 PLAIN = Sampling(temperature=1.0, top_p=1.0)
 DRAWS = 4000
-LONG = "LANGUE_DRAWS" in os.environ  # `make draws`
 
 
 def frequencies(sampling: Sampling, seen: tuple[int, ...] = ()) -> np.ndarray:
@@ -32,42 +29,6 @@ def close(found: np.ndarray, expected: np.ndarray) -> bool:
 
 def test_draws_from_the_distribution_as_it_is() -> None:
     assert close(frequencies(PLAIN), PROBABILITIES)
-
-
-@pytest.mark.parametrize(
-    "sampling",
-    [PLAIN, Sampling(temperature=0.7, top_p=1.0), Sampling(temperature=1.3, top_k=40, top_p=0.9, min_p=0.01)],
-    ids=["plain", "temperature", "truncated"],
-)
-def test_draws_by_chi_square(sampling: Sampling) -> None:
-    """Against the distribution made by the book, of 300 tokens as skewed as those of a text."""
-    logs = np.log(np.random.default_rng(1).permutation(1 / np.arange(1, 301) ** 1.1))
-    logs -= np.logaddexp.reduce(logs)
-    count = 100_000 if LONG else 10_000
-    expected = count * by_the_book(logs, sampling)
-    draw, none = generator(0, "chi-square"), np.empty(0, np.int64)
-    drawn = np.bincount([choose(logs, none, sampling, draw) for _ in range(count)], minlength=len(logs))
-    assert not drawn[expected == 0].any()
-    often = expected >= 5
-    cells = [*((drawn - expected)[often] ** 2 / expected[often])]
-    if (rest := expected[~often].sum()) > 5:
-        cells.append((drawn[~often].sum() - rest) ** 2 / rest)
-    freedom = len(cells) - 1
-    assert freedom - 5 * np.sqrt(2 * freedom) < sum(cells) < freedom + 5 * np.sqrt(2 * freedom)
-
-
-def by_the_book(logs: np.ndarray, sampling: Sampling) -> np.ndarray:
-    """The distribution after each step of docs/generation.md, one after another."""
-    p = np.exp(logs / sampling.temperature)
-    p /= p.sum()
-    order = np.argsort(-p, kind="stable")
-    if sampling.top_k:
-        p[order[sampling.top_k :]] = 0
-        p /= p.sum()
-    before = np.cumsum(p[order]) - p[order]
-    p[order[before >= sampling.top_p]] = 0
-    p[p < sampling.min_p * p.max()] = 0
-    return p / p.sum()
 
 
 def test_temperature_raises_probabilities_to_a_power() -> None:

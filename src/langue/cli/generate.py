@@ -33,8 +33,7 @@ MOST_BEAMS = 1000  # each is a text that is held
 MOST_TEXTS = 1_000_000
 # What says how texts are drawn, which beam search does not do.
 OF_DRAWING = (
-    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed", "best_of", "ban",
-    "bias", "regex", "json_schema",
+    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed", "best_of", "bias",
 )  # fmt: skip
 
 
@@ -155,7 +154,8 @@ def command(
         )
     asked = _Asked(model, prompt, source, prompts, sources, text_field, quantize=quantize)
     if num_beams:
-        searched = asked.search(num_beams, max_tokens)
+        rules = {"ban": ban or (), "regex": regex, "json_schema": _schema_of(json_schema)}
+        searched = asked.search(num_beams, max_tokens, rules)
         if asked.one and json:  # as an earlier version printed it
             print_json([asked.table(asked.text, result) for result in next(searched)])
         else:
@@ -276,9 +276,9 @@ class _Asked:
         write = self.pairs.generate_target_all if self.pairs else self.model.generate_all
         return write(self.texts(), **batch, **settings)
 
-    def search(self, num_beams: int, max_tokens: int) -> "Iterator[list[Generation]]":
+    def search(self, num_beams: int, max_tokens: int, rules: dict[str, Any]) -> "Iterator[list[Generation]]":
         search = self.pairs.beam_search_target_all if self.pairs else self.model.beam_search_all
-        return search(list(self.texts()), num_beams=num_beams, max_tokens=max_tokens)
+        return search(list(self.texts()), num_beams=num_beams, max_tokens=max_tokens, **rules)
 
     def table(self, text: str, result: "Generation") -> dict[str, Any]:
         """A text that was written, and after what."""
