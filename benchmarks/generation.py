@@ -185,9 +185,9 @@ def side_by_side(path: Path, ids: Any, turns: int) -> list[str]:
     differ = sum(a != b for a, b in zip(texts[1], texts[TOGETHER], strict=True))
     alone, together = spent["1"], spent[str(TOGETHER)]
     return [
-        f"{MANY} prompts of {LENGTHS[0]} to {LENGTHS[1]} tokens, {NEW} new ones each, langue in float32: one by "
-        f"one {alone:,.0f}, {TOGETHER} at a time {together:,.0f}, {alone / together:.1f} times; {differ} texts "
-        "differ."
+        f"{MANY} prompts of {LENGTHS[0]} to {LENGTHS[1]} tokens, {NEW} new ones each, langue in float32:",
+        f"one by one {alone:,.0f}, {TOGETHER} at a time {together:,.0f}: {alone / together:.1f} times as fast; "
+        f"{differ} texts differ.",
     ]
 
 
@@ -233,7 +233,7 @@ def main() -> None:
                 figures = " | ".join(f"{column[engine]:,.0f}" for column in columns.values())
                 lines.append(f"| {engine} | {figures} |")
             lines += ["", *side_by_side(path, ids, asked.turns), ""]
-            print("\n".join(lines[-len(runs) - 5 :]), flush=True)
+            print("\n".join(lines[-len(runs) - 6 :]), flush=True)
     if asked.output:
         asked.output.write_text("\n".join(["# What a generated token costs", "", *lines]), encoding="utf-8")
 
