@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 ENCODER := .venv/.encoder
 
-.PHONY: setup demo test lint light bench kills fuzz gpu
+.PHONY: setup demo test lint light bench kills fuzz draws gpu
 
 setup: $(STAMP)
 
@@ -46,6 +46,10 @@ bench: setup
 # 300 edits of every kind of artefact: hours on two processors. The tests have a small form.
 fuzz: setup
 	$(BIN)/python -m tests.fuzz.campaign
+
+# 1,000 texts under each regular expression and schema, over each kind of vocabulary. The tests have a small form.
+draws: setup
+	LANGUE_DRAWS=1 $(BIN)/pytest -n 2 tests/generation/test_rules.py
 
 # What needs a GPU, in at most eight minutes; the report is kept in benchmarks/results/gpu.md.
 gpu: setup

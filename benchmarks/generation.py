@@ -1,18 +1,23 @@
-"""What a generated token costs: langue by torch, compiled, in int8, beside transformers and CTranslate2.
+"""What a generated token costs: langue by torch, compiled, in int8; transformers, CTranslate2, llama.cpp.
 
-    python benchmarks/generation.py [--turns 3] [--output FILE.md]
+    python benchmarks/generation.py [--turns 3] [--shapes TEXT] [--isa avx2] [--output FILE.md]
 
 Every engine has the same weights, those of a network trained for a moment on the embedded sample, reads the
 same prompts and takes the likeliest token each time. They take turns in one process, on one thread; of each
 the cheapest turn counts, in microseconds of CPU time a token, the prompt's included. langue is called as its
-users do, text in and text out, the others with ids. CTranslate2 is left out where it is not installed, and of
-shapes that it does not know.
+users do, text in and text out, the others with ids. Last, langue writes after 64 prompts of 8 to 512 tokens,
+one by one and side by side, where one that ends makes room for the next; the texts have to be the same.
+
+CTranslate2 (`pip install ctranslate2`) is left out where it is not installed, llama.cpp where `LLAMA_CPP_LIB`
+does not say where it lies (`llama_cpp.py`), each of shapes that it does not know; that is told. With
+`--isa avx2` all are held to AVX2 on a machine that has more.
 """
 
 import argparse
 import gzip
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -20,11 +25,18 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
+os.environ.update(
+    {"CT2_FORCE_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "NUMBA_CPU_NAME": "haswell"}
+    if "avx2" in sys.argv
+    else {}
+)
 
 import numpy as np
 import torch
 
 import langue
+import llama_cpp
+from langue.base.errors import LangueError
 from langue.corpus.sample import sample_path
 from langue.nn.windowed_decoder import WindowedDecoder
 from turns import cpu
@@ -41,6 +53,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "Qwen3, 4 x 256, V 4,096": {"layers": 4, "width": 256, "heads": 4, "vocabulary": 4096, **MODERN},
 }
 BATCHES = (1, 8, 32)
+MANY, LENGTHS, TOGETHER = 64, (8, 512), 16  # prompts, their tokens at least and at most, and at a time
 Engine = Callable[[Sequence[Any], int], int]  # prompts and new tokens of each to tokens written
 
 
@@ -57,7 +70,7 @@ def trained(folder: Path, shape: dict[str, Any]) -> Path:
     return model
 
 
-def engines(path: Path, folder: Path) -> dict[str, Engine]:
+def engines(path: Path, folder: Path, isa: str) -> dict[str, Engine]:
     result: dict[str, Engine] = {}
     for name, quantize in (("langue, compiled float32", None), ("langue, compiled int8", "int8")):
         result[name] = own(langue.CausalModel.load(path, quantize=quantize))
@@ -68,7 +81,7 @@ def engines(path: Path, folder: Path) -> dict[str, Engine]:
     exported = folder / f"{path.name}-hf"
     langue.export_model(path, exported)
     result["transformers"] = transformers_of(exported)
-    return result | ctranslate2_of(exported, folder)
+    return result | ctranslate2_of(exported, folder) | llama_cpp_of(path, folder, isa)
 
 
 def own(model: langue.CausalModel) -> Engine:
@@ -130,6 +143,54 @@ def ctranslate2_of(exported: Path, folder: Path) -> dict[str, Engine]:
     return result
 
 
+def llama_cpp_of(path: Path, folder: Path, isa: str) -> dict[str, Engine]:
+    if llama_cpp.folder() is None:
+        print("llama.cpp is left out: LLAMA_CPP_LIB names no folder with its library")
+        return {}
+    kernels = "haswell" if isa == "avx2" else ""
+    whole = folder / f"{path.name}.gguf"
+    try:
+        langue.export_model(path, whole)
+    except LangueError as error:
+        print(f"llama.cpp is left out: {error}")
+        return {}
+    coarse = llama_cpp.quantize(whole, whole.with_suffix(".q8_0.gguf"), kernels)
+    result: dict[str, Engine] = {}
+    for name, file in (("float32", whole), ("Q8_0", coarse)):
+        model = llama_cpp.Model(file, context=FIRST + NEW, rows=max(BATCHES), isa=kernels)
+
+        def run(prompts: Sequence[Any], new: int, model: llama_cpp.Model = model) -> int:
+            return sum(map(len, model.continue_all(prompts, new)))
+
+        result[f"llama.cpp, {name}"] = run
+    return result
+
+
+def side_by_side(path: Path, ids: Any, turns: int) -> list[str]:
+    """Of many prompts of many lengths: one by one, and as there is room."""
+    model = langue.CausalModel.load(path)
+    lengths = np.random.default_rng(0).integers(*LENGTHS, MANY, endpoint=True)
+    prompts = [model.tokenizer.decode(ids[100 * row : 100 * row + size]) for row, size in enumerate(lengths)]
+    texts: dict[int, list[str]] = {}
+
+    def engine(rows: int) -> Engine:
+        def run(prompts: Sequence[Any], new: int) -> int:
+            written = list(model.generate_all(prompts, max_tokens=new, temperature=0.0, batch_size=rows))
+            texts[rows] = [some[0].text for some in written]
+            return sum(some[0].tokens for some in written)
+
+        return run
+
+    spent = cheapest({str(rows): engine(rows) for rows in (1, TOGETHER)}, prompts, NEW, turns)
+    differ = sum(a != b for a, b in zip(texts[1], texts[TOGETHER], strict=True))
+    alone, together = spent["1"], spent[str(TOGETHER)]
+    return [
+        f"{MANY} prompts of {LENGTHS[0]} to {LENGTHS[1]} tokens, {NEW} new ones each, langue in float32:",
+        f"one by one {alone:,.0f}, {TOGETHER} at a time {together:,.0f}: {alone / together:.1f} times as fast; "
+        f"{differ} texts differ.",
+    ]
+
+
 def cheapest(engines: dict[str, Engine], prompts: Sequence[Any], new: int, turns: int) -> dict[str, float]:
     """Microseconds of CPU time a token written."""
     best: dict[str, float] = {}
@@ -148,6 +209,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--shapes", default="", help="only those with this in their names")
+    parser.add_argument("--isa", choices=("native", "avx2"), default="native")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     lines = [f"{cpu()}, one thread; CPU microseconds a token, {PROMPT} + {NEW} tokens", ""]
@@ -157,7 +219,7 @@ def main() -> None:
             if asked.shapes not in name:
                 continue
             path = trained(folder, shape)
-            runs = engines(path, folder)
+            runs = engines(path, folder, asked.isa)
             tokenizer = langue.CausalModel.load(path).tokenizer
             with gzip.open(sample_path("english"), "rt", encoding="utf-8") as file:
                 ids = tokenizer.encode(file.read(200_000))
@@ -170,8 +232,8 @@ def main() -> None:
             for engine in runs:
                 figures = " | ".join(f"{column[engine]:,.0f}" for column in columns.values())
                 lines.append(f"| {engine} | {figures} |")
-            lines.append("")
-            print("\n".join(lines[-len(runs) - 3 :]), flush=True)
+            lines += ["", *side_by_side(path, ids, asked.turns), ""]
+            print("\n".join(lines[-len(runs) - 6 :]), flush=True)
     if asked.output:
         asked.output.write_text("\n".join(["# What a generated token costs", "", *lines]), encoding="utf-8")
 

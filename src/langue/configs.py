@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from langue.corpus.config import DataConfig
     from langue.corpus.normalize import Normalization
     from langue.corpus.tagged import TaggedConfig
+    from langue.generation.masked import MaskedSampling
     from langue.generation.sample import Sampling
     from langue.models.counts.class_ngram import ClassNGramConfig
     from langue.models.counts.infinigram import InfiniGramConfig
@@ -62,6 +63,7 @@ _HOMES = {
     "InfiniGramConfig": "models.counts.infinigram",
     "LogLinearConfig": "models.counts.loglinear",
     "MarkovConfig": "models.counts.markov",
+    "MaskedSampling": "generation.masked",
     "MixtureConfig": "models.networks.mixture",
     "NGramConfig": "models.counts.ngram",
     "NPLMConfig": "models.networks.config",
@@ -81,10 +83,10 @@ _HOMES = {
 __all__ = [
     "AlbertConfig", "Bert2BertConfig", "BertConfig", "CRFConfig", "CharCNNConfig", "ClassNGramConfig",
     "ClassifierConfig", "DataConfig", "ElectraConfig", "EncoderTaggerConfig", "FinetuneConfig", "GPT2Config",
-    "HMMConfig", "HMMTaggerConfig", "InfiniGramConfig", "LogLinearConfig", "MarkovConfig", "MixtureConfig",
-    "NGramConfig", "NPLMConfig", "NeuralHMMConfig", "Normalization", "RNNConfig", "RNNTaggerConfig",
-    "Sampling", "TagConfig", "TaggedConfig", "TaggerRunConfig", "TokenizerConfig", "TrainingConfig",
-    "TransformerConfig",
+    "HMMConfig", "HMMTaggerConfig", "InfiniGramConfig", "LogLinearConfig", "MarkovConfig", "MaskedSampling",
+    "MixtureConfig", "NGramConfig", "NPLMConfig", "NeuralHMMConfig", "Normalization", "RNNConfig",
+    "RNNTaggerConfig", "Sampling", "TagConfig", "TaggedConfig", "TaggerRunConfig", "TokenizerConfig",
+    "TrainingConfig", "TransformerConfig",
 ]  # fmt: skip
 
 

@@ -217,8 +217,8 @@ generate {kn} x --num-beams 100000
 generate {kn} x --num-beams 3 --temperature 0.5
 generate {kn} x --num-beams 3 --seed 1 --top-k 4
 generate {kn} x --num-beams 3 --stop y
-generate {kn} x --num-beams 3 --ban y
-generate {kn} x --num-beams 3 --regex y
+generate {kn} x --num-beams 3 --bias y=1
+generate {kn} x --num-beams 3 --regex (y
 generate {kn} x --ban ''
 generate {kn} x --ban {bad}
 generate {kn} x --bias

@@ -71,10 +71,52 @@ def test_an_encoder_has_no_bits_per_byte(
     assert "masked accuracy" in shown
     assert "do not set these figures beside bits per byte" in shown
     assert json.loads(run("evaluate", encoder, small_store, "--json"))["bits_per_byte"] is None
-    for verb in (("next", encoder), ("generate", encoder, "The"), ("compare", encoder, "--on", small_store)):
+    for verb in (("next", encoder), ("compare", encoder, "--on", small_store)):
         assert "reads in both directions" in run(*verb, code=2)
 
 
 def test_a_causal_model_fills_no_gap(run: Any, small_models: dict[str, Path], small_text: Path) -> None:
     for verb in (("fill", small_models["trigram"], "a [MASK]"), ("embed", small_models["gpt2"], small_text)):
         assert "reads from left to right and sees nothing after a gap" in run(*verb, code=2)
+
+
+def test_generate_writes_between_a_prompt_and_a_suffix(
+    run: Any, encoder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "langue"):
+        shown = run("generate", encoder, "却说", "--tokens", "5", "--suffix", "。")
+    assert shown.startswith("却说") and shown.endswith("。\n")
+    assert "nothing streams, and what it writes has no probability" in caplog.messages[0]
+    assert caplog.messages[-1].startswith("5 tokens, ")
+    lines = tmp_path / "prompts.txt"
+    lines.write_text("The king\n却说\n", encoding="utf-8")
+    drawn = ("--method", "gibbs", "--rounds", "2", "--tokens", "4", "--seed", "3", "--json")
+    rows = [
+        json.loads(line)
+        for line in run("generate", encoder, "--prompts", lines, "-n", "2", *drawn).splitlines()
+    ]
+    assert [row["prompt"] for row in rows] == ["The king", "The king", "却说", "却说"]
+    assert {row["log_prob"] for row in rows} == {None}
+    alone = json.loads(run("generate", encoder, "却说", *drawn))
+    assert alone["text"] == rows[2]["text"]
+    lines.write_text("")
+    assert "is empty" in run("generate", encoder, "--prompts", lines, code=2)
+
+
+def test_generate_refuses_what_does_not_apply(run: Any, encoder: Path, small_models: dict[str, Path]) -> None:
+    refused = {
+        ("--max-tokens", "9"): "leave out --max-tokens: say how many --tokens it writes",
+        ("--stop", "x", "--ban", "y"): "leave out --stop: its length is given by --tokens; leave out --ban",
+        ("--regex", "a+"): "leave out --regex: its tokens do not come in a row",
+        ("--best-of", "3"): "leave out --best-of: its texts have no probability",
+        ("--num-beams", "3"): "leave out --num-beams",
+        ("--sources", "x"): "leave out --sources: it has learned from no pairs",
+        ("--quantize", "int8"): "leave out --quantize",
+        ("-n", "2"): "2 texts would be the same",
+        ("--tokens", "31"): "tokens = 31 is more than the 30 that this model can see at once",
+    }
+    for options, message in refused.items():
+        assert message in run("generate", encoder, *options, code=2)
+    for options in (("--tokens", "3"), ("--method", "gibbs"), ("--rounds", "2"), ("--suffix", "x")):
+        message = run("generate", small_models["trigram"], "The", *options, code=2)
+        assert f"reads from left to right; leave out {options[0]}" in message

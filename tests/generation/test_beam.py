@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langue.base.arrays import BoolArray, Float64Array, Ids
+from langue.base.arrays import Float64Array, Floats, Ids
 from langue.generation.beam import Hypothesis, beam_search, penalty
 
 V, EOS = 4, 0
@@ -89,16 +89,29 @@ def test_stopping_early_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
             assert beam_search(Chain(seed), eos=EOS, num_beams=3, max_tokens=12) == early
 
 
-def test_what_is_not_allowed_is_not_written() -> None:
-    def after(ids: tuple[int, ...]) -> BoolArray:
-        return np.array([len(ids) >= 2, True, len(ids) % 2 == 0, False])
+class Narrow:
+    """No 3, 2 at even places alone, an end after two tokens; four of them are a whole."""
 
-    for one in beam_search(Chain(3), eos=EOS, num_beams=4, max_tokens=6, allowed=after):
+    def apply(self, ids: tuple[int, ...], log_probs: Floats) -> Floats:
+        allowed = [len(ids) >= 2, True, len(ids) % 2 == 0, False]
+        return np.where(allowed, log_probs, -np.inf)
+
+    def complete(self, ids: tuple[int, ...]) -> bool:
+        return len(ids) == 4
+
+
+class Nothing(Narrow):
+    def apply(self, ids: tuple[int, ...], log_probs: Floats) -> Floats:
+        return np.full_like(log_probs, -np.inf)
+
+
+def test_what_is_not_allowed_is_not_written() -> None:
+    for one in beam_search(Chain(3), eos=EOS, num_beams=4, max_tokens=6, constraint=Narrow()):
         assert 3 not in one.ids
         assert 2 not in one.ids[1::2]
-        assert len(one.ids) > 2
-    nothing = beam_search(Chain(3), eos=EOS, allowed=lambda ids: np.zeros(V, bool))
-    assert nothing == []
+        assert 2 < len(one.ids) <= 4
+        assert one.finished
+    assert beam_search(Chain(3), eos=EOS, constraint=Nothing()) == []
 
 
 def test_no_tokens_no_continuation() -> None:

@@ -1,6 +1,7 @@
 """Bans, biases, regular expressions and JSON schemas, over vocabularies of bytes, pieces and characters."""
 
 import json
+import os
 import re
 from functools import cache
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from langue.base.arrays import Floats
 from langue.base.errors import InvalidSetting, LangueError
+from langue.generation.beam import continuations
 from langue.generation.generate import generate, generate_all
 from langue.generation.rules import Ban, Rules
 from langue.generation.sample import Sampling
@@ -150,7 +152,7 @@ SCHEMAS: list[dict[str, Any]] = [
     },
     {"type": "string", "maxLength": 5},
 ]
-SAMPLES = 25
+SAMPLES = 1000 if "LANGUE_DRAWS" in os.environ else 25  # `make draws`
 
 
 def texts_under(kind: str, **settings: Any) -> list[str]:
@@ -175,6 +177,25 @@ def test_what_is_written_is_json_that_the_schema_allows(kind: str, index: int) -
     pytest.importorskip("llguidance")
     for text in texts_under(kind, json_schema=json.dumps(SCHEMAS[index])):
         assert allows(SCHEMAS[index], json.loads(text)), text
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_beams_keep_to_the_rules_and_find_all_that_may_be(kind: str) -> None:
+    pytest.importorskip("llguidance")
+    model, tokenizer = trigram(kind), TOKENIZERS[kind]
+    rules = Rules(tokenizer, Sampling(regex=r"(yes|no|maybe|é|中)", ban=("no",)))
+    (beams,) = continuations(model, tokenizer, [""], num_beams=40, length_penalty=0.0, rules=rules)
+    spelled = {one.text for one in beams}
+    assert spelled == {"yes", "maybe", "é", "中"}
+    assert {one.finished for one in beams} <= {"eos", "complete"}
+    assert [one.log_prob for one in beams] == sorted((one.log_prob for one in beams), reverse=True)
+    for one in beams if kind == "bytes" else []:  # where a text is spelled in one way
+        ids = [*tokenizer.encode(one.text), *[tokenizer.eos] * (one.finished == "eos")]
+        assert one.log_prob == pytest.approx(model.log_probs([np.array(ids)])[0].sum(), abs=1e-4)
+    schema = Rules(tokenizer, Sampling(json_schema=json.dumps(SCHEMAS[3])))
+    for some in continuations(model, tokenizer, ["", "the king"], num_beams=3, rules=schema):
+        assert some
+        assert all(allows(SCHEMAS[3], json.loads(one.text)) for one in some if one.finished != "length")
 
 
 TYPES = {"integer": int, "boolean": bool, "string": str, "array": list, "object": dict, "null": type(None)}

@@ -139,6 +139,7 @@ def _sections_of_all() -> dict[str, type[Config]]:
     from langue.corpus.config import DataConfig
     from langue.corpus.normalize import Normalization
     from langue.corpus.tagged import TaggedConfig
+    from langue.generation.masked import MaskedSampling
     from langue.generation.sample import Sampling
     from langue.tasks.tag import TagConfig
     from langue.tasks.task import FinetuneConfig
@@ -155,6 +156,7 @@ def _sections_of_all() -> dict[str, type[Config]]:
         "Fine-tuning: `langue finetune`": FinetuneConfig,
         "Fine-tuning a tagger: `langue finetune --task tag`": TagConfig,
         "Sampling: `langue generate`": Sampling,
+        "Writing with a masked model: `langue generate`": MaskedSampling,
     }
 
 

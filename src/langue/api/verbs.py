@@ -299,10 +299,11 @@ def export_model(
     model: PathLike, output: PathLike, *, format: str | None = None, overwrite: bool = False
 ) -> Export:
     """Write a model in a format that others read: an n-gram model as an ARPA file, gzipped if its name ends
-    in `.gz`; a GPT-2, BERT, ALBERT, ELECTRA, classifier or encoder-tagger as a folder of Hugging Face.
+    in `.gz`; a GPT-2, BERT, ALBERT, ELECTRA, classifier or encoder-tagger as a folder of Hugging Face; a
+    GPT-2 as a GGUF file, where its name ends in `.gguf`.
 
     Args:
-        format: its name, where several hold such a model.
+        format: its name, where several hold such a model and the name of the output does not say which.
 
     Raises:
         LangueError: no format holds such a model, or it has a part that the format has not; the output is in

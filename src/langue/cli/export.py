@@ -9,7 +9,9 @@ from langue.cli.parameters import Argument, Option
 
 def command(
     model: Annotated[Path, Argument(help="Model folder.")],
-    output: Annotated[Path, Option("-o", "--output", help="ARPA file (.gz is gzipped) or folder to write.")],
+    output: Annotated[
+        Path, Option("-o", "--output", help="Folder or file to write: .arpa (.gz is gzipped), .gguf.")
+    ],
     format: Annotated[
         str | None, Option("--format", help="Its name, where several formats hold such a model.")
     ] = None,
@@ -18,7 +20,8 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Write an n-gram model as an ARPA file, which KenLM and SRILM load; a GPT-2, BERT, ALBERT, the
-    discriminator of ELECTRA, a classifier or a tagger of one as a folder, which transformers loads."""
+    discriminator of ELECTRA, a classifier or a tagger of one as a folder, which transformers loads; a GPT-2
+    as a file .gguf, which llama.cpp and Ollama run."""
     from langue import api
 
     export = api.export_model(model, output, format=format, overwrite=overwrite)

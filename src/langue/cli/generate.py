@@ -2,16 +2,27 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from json import dumps, loads
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from langue.base.errors import LangueError
-from langue.base.progress import log
-from langue.cli.options import Json, Quantize, Quiet, Seed, TextField, finite, print_json, text_of, texts_of
+from langue.cli.generate_masked import is_masked, left_whole, tell_speed, write_masked
+from langue.cli.options import (
+    MOST,
+    Json,
+    Quantize,
+    Quiet,
+    Seed,
+    TextField,
+    finite,
+    option_name,
+    print_json,
+    text_of,
+    texts_of,
+)
 from langue.cli.parameters import Argument, Given, Option
 
 if TYPE_CHECKING:
@@ -22,8 +33,7 @@ MOST_BEAMS = 1000  # each is a text that is held
 MOST_TEXTS = 1_000_000
 # What says how texts are drawn, which beam search does not do.
 OF_DRAWING = (
-    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed", "best_of", "ban",
-    "bias", "regex", "json_schema",
+    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed", "best_of", "bias",
 )  # fmt: skip
 
 
@@ -108,14 +118,44 @@ def command(
         ),
     ] = 0,
     quantize: Quantize = None,
+    tokens: Annotated[
+        int,
+        Option(min=1, max=MOST_TOKENS, help="Of a model that reads in both directions: how many it writes."),
+    ] = 20,
+    suffix: Annotated[str, Option(callback=text_of, help="Of such a model: the text that follows.")] = "",
+    method: Annotated[
+        Literal["mask-predict", "gibbs"],
+        Option(help="Of such a model: all tokens at once and the least sure again, or one given all others."),
+    ] = "mask-predict",
+    rounds: Annotated[
+        int, Option(min=1, max=MOST, help="Of such a model: how often it goes over what it writes.")
+    ] = 10,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Continue a text, printed as it comes, or each text of a file; with --json, a line of JSON each."""
+    """Continue a text, printed as it comes, or each text of a file; with --json, a line of JSON each.
+
+    A model that reads in both directions writes so many --tokens after a text, all of them together.
+    """
     _refuse_what_does_not_go_together(given.names, prompt, stop, num_beams=num_beams, n=n)
+    if is_masked(model):
+        drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "seed": seed}
+        masked = drawing | {"tokens": tokens, "suffix": suffix, "method": method, "rounds": rounds}
+        write_masked(
+            model, prompts or prompt, masked, given.names, text_field, n=n, batch_size=batch_size, json=json
+        )
+        return
+    if of_masked := [
+        option_name(name) for name in ("tokens", "suffix", "method", "rounds") if name in given.names
+    ]:
+        raise LangueError(
+            f"{model} reads from left to right; leave out {', '.join(of_masked)}, which is of models that "
+            "read in both directions (the length of its texts: --max-tokens)"
+        )
     asked = _Asked(model, prompt, source, prompts, sources, text_field, quantize=quantize)
     if num_beams:
-        searched = asked.search(num_beams, max_tokens)
+        rules = {"ban": ban or (), "regex": regex, "json_schema": _schema_of(json_schema)}
+        searched = asked.search(num_beams, max_tokens, rules)
         if asked.one and json:  # as an earlier version printed it
             print_json([asked.table(asked.text, result) for result in next(searched)])
         else:
@@ -150,24 +190,20 @@ def _refuse_what_does_not_go_together(
         )
     if num_beams and (drawing := [name for name in OF_DRAWING if name in given]):
         # Beam search draws nothing: what says how to draw would be passed over.
-        options = ", ".join(_option(name) for name in drawing)
+        options = ", ".join(option_name(name) for name in drawing)
         raise LangueError(f"--num-beams takes the likeliest texts and draws nothing; leave out {options}")
     begins = [name for name in ("source", "prompts", "sources") if name in given]
     if prompt and begins:
         raise LangueError(
             "give a text to continue, or --source for the target of a source, not both"
             if begins == ["source"]
-            else f"give a text to continue, or {_option(begins[0])}, not both"
+            else f"give a text to continue, or {option_name(begins[0])}, not both"
         )
     if len(begins) > 1:
-        raise LangueError(f"give one of {' and '.join(_option(name) for name in begins)}, not both")
+        raise LangueError(f"give one of {' and '.join(option_name(name) for name in begins)}, not both")
     for name in {"text_field", "batch_size"} & given:
         if not set(begins) & {"prompts", "sources"} and (name == "text_field" or n == 1):
-            raise LangueError(f"{_option(name)} is of many texts; give a file of them: --prompts FILE")
-
-
-def _option(name: str) -> str:
-    return f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
+            raise LangueError(f"{option_name(name)} is of many texts; give a file of them: --prompts FILE")
 
 
 def _bias_of(text: str) -> tuple[str, float]:
@@ -240,9 +276,9 @@ class _Asked:
         write = self.pairs.generate_target_all if self.pairs else self.model.generate_all
         return write(self.texts(), **batch, **settings)
 
-    def search(self, num_beams: int, max_tokens: int) -> "Iterator[list[Generation]]":
+    def search(self, num_beams: int, max_tokens: int, rules: dict[str, Any]) -> "Iterator[list[Generation]]":
         search = self.pairs.beam_search_target_all if self.pairs else self.model.beam_search_all
-        return search(list(self.texts()), num_beams=num_beams, max_tokens=max_tokens)
+        return search(list(self.texts()), num_beams=num_beams, max_tokens=max_tokens, **rules)
 
     def table(self, text: str, result: "Generation") -> dict[str, Any]:
         """A text that was written, and after what."""
@@ -261,9 +297,9 @@ def _stream(asked: _Asked, settings: dict[str, Any], *, json: bool) -> None:
     def end() -> None:
         result = writer.result
         print(asked.line(asked.text, result) if json else "", flush=True)
-        _tell_speed(result.tokens, result.seconds)
+        tell_speed(result.tokens, result.seconds)
 
-    with _left_whole(end):
+    with left_whole(end):
         for piece in writer:
             if not json:
                 print(piece, end="", flush=True)
@@ -272,7 +308,7 @@ def _stream(asked: _Asked, settings: dict[str, Any], *, json: bool) -> None:
 def _print_all(asked: _Asked, results: "Iterator[list[Generation]]", *, json: bool) -> None:
     """Many texts, as soon as they are ready; between those for human eyes stands an empty line."""
     began, tokens, written = perf_counter(), 0, 0
-    with _left_whole(lambda: _tell_speed(tokens, perf_counter() - began)):
+    with left_whole(lambda: tell_speed(tokens, perf_counter() - began)):
         for some in results:
             text = asked.read.popleft()
             for result in some:
@@ -280,19 +316,3 @@ def _print_all(asked: _Asked, results: "Iterator[list[Generation]]", *, json: bo
                 shown = result.text if asked.of_pairs else text + result.text
                 print(asked.line(text, result) if json else "\n" * bool(written) + shown, flush=True)
                 written += 1
-
-
-@contextmanager
-def _left_whole(end: Callable[[], None]) -> Iterator[None]:
-    """What is done at the end is done where Ctrl-C comes before it as well."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        end()
-        raise
-    end()
-
-
-def _tell_speed(tokens: int, seconds: float) -> None:
-    if tokens and seconds:
-        log.info("%s tokens, %s tokens/s", f"{tokens:,}", f"{tokens / seconds:,.0f}")

@@ -65,6 +65,11 @@ Quiet = Annotated[
 ]
 
 
+def option_name(name: str) -> str:
+    """A parameter as it is typed."""
+    return f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
+
+
 def finite(value: float | None) -> float | None:
     """A number that is one: refuses infinity and NaN, which the bounds of an option let pass."""
     if value is not None and not math.isfinite(value):

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from langue.base.arrays import Floats, Ids, Int64Array
 from langue.base.errors import LangueError
 from langue.base.seeds import generator
+from langue.generation.masked import MaskedText, mask_predict
+from langue.generation.sample import Sampling
 from langue.protocols import Masked
 from langue.tokens.masked import add_special_tokens
 from langue.tokens.tokenizer import Tokenizer
@@ -75,8 +76,10 @@ def fill(
     allowed = tokenizer.complete
     scores = model.masked_log_probs([ids], [gaps])[0][:, allowed]  # (gaps, allowed)
     filled = [Gap(_candidates(tokenizer, allowed, row, k)) for row in scores]
-    written = _refined(model, ids, gaps, allowed, scores, rounds, temperature, seed)
-    return Filled(tokenizer.decode(written[1:-1]), filled)
+    written = MaskedText(ids, gaps, generator(seed, "fill"))
+    drawing = Sampling(temperature=temperature, top_p=1.0)
+    mask_predict(model, [written], allowed, drawing, rounds=rounds, scores=[scores])
+    return Filled(tokenizer.decode(written.ids[1:-1]), filled)
 
 
 def read(tokenizer: Tokenizer, text: str, model: Masked) -> Int64Array:
@@ -97,38 +100,3 @@ def read(tokenizer: Tokenizer, text: str, model: Masked) -> Int64Array:
 def _candidates(tokenizer: Tokenizer, allowed: Ids, row: Floats, k: int) -> list[tuple[str, float]]:
     best = np.argsort(-row, kind="stable")[:k]
     return [(tokenizer.decode([allowed[index]]), float(np.exp(row[index]))) for index in best]
-
-
-def _refined(
-    model: Masked,
-    ids: Int64Array,
-    gaps: Int64Array,
-    allowed: Ids,
-    scores: Floats,
-    rounds: int,
-    temperature: float,
-    seed: int,
-) -> Int64Array:
-    """The ids with every gap filled; scores `(gaps, allowed)` are those with all gaps open."""
-    written = ids.copy()
-    confidence = np.zeros(len(gaps))
-    rounds = min(rounds, len(gaps))
-    open_gaps: npt.NDArray[np.intp] = np.arange(len(gaps))
-    for number in range(rounds):
-        if number:
-            written[gaps[open_gaps]] = model.specials.mask
-            scores = model.masked_log_probs([written], [gaps[open_gaps]])[0][:, allowed]
-        draw = generator(seed, "fill", number)
-        chosen = [_choose(row, temperature, draw) for row in scores]
-        written[gaps[open_gaps]] = allowed[chosen]
-        confidence[open_gaps] = scores[np.arange(len(chosen)), chosen]
-        again = len(gaps) * (rounds - 1 - number) // rounds
-        open_gaps = np.sort(np.argsort(confidence, kind="stable")[:again])
-    return written
-
-
-def _choose(row: Floats, temperature: float, draw: np.random.Generator) -> int:
-    if temperature == 0:
-        return int(row.argmax())
-    # The Gumbel-max trick: the argmax of these is a draw from the softmax.
-    return int((row / temperature + draw.gumbel(size=len(row))).argmax())

@@ -135,6 +135,14 @@ class Written:
         self.grammar = rules.grammar and rules.grammar.copy()
         self._tail = b""
 
+    def copy(self) -> "Written":
+        """The same text, that can go on in another way."""
+        other = Written(self.rules)
+        other._tail = self._tail
+        if self.grammar is not None:
+            other.grammar = self.grammar.copy()
+        return other
+
     def apply(self, log_probs: Floats) -> Floats:
         """Log-probabilities `(V,)` with the biases, and -∞ where a token may not stand next."""
         if self.rules.bias is not None:

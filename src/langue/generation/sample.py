@@ -36,7 +36,15 @@ class Sampling(Config, frozen=True):
             raise ValueError("--ban '' would forbid every text; give some text, or leave it out")
 
 
-class SamplingSettings(TypedDict, total=False):
+class RuleSettings(TypedDict, total=False):
+    """What may be written, as a user says it by name; beam search takes these alone."""
+
+    ban: Sequence[str]
+    regex: str
+    json_schema: str | Mapping[str, Any]
+
+
+class SamplingSettings(RuleSettings, total=False):
     """Those of `Sampling`, as a user gives them by name."""
 
     max_tokens: int
@@ -46,10 +54,7 @@ class SamplingSettings(TypedDict, total=False):
     min_p: float
     repetition_penalty: float
     stop: Sequence[str]
-    ban: Sequence[str]
     bias: Mapping[str, float]
-    regex: str
-    json_schema: str | Mapping[str, Any]
     seed: int
 
 

@@ -99,6 +99,7 @@ class Format:
         recognizes: whether a path holds it; cheap, and never an error.
         read: raises `LangueError` where something is missing, damaged, or has no home here.
         write: writes a model folder; the path, and whether what stands there is replaced.
+        suffix: of the file it writes; an output of that name is of this format, if nothing else is asked.
     """
 
     name: str
@@ -107,11 +108,13 @@ class Format:
     recognizes: Callable[[Path], bool]
     read: Callable[[Path], ImportedModel] | None = None
     write: Callable[[ModelFolder[Any], Path, bool], Export] | None = None
+    suffix: str = ""
 
 
 MODULES = {  # a module here defines `FORMAT`; each is asked in turn, so that the most particular comes first
     "huggingface": "langue.interop.huggingface",
     "arpa": "langue.interop.convert",
+    "gguf": "langue.interop.gguf",
 }
 ENTRY_POINTS = "langue.formats"  # of entry points
 
@@ -229,7 +232,7 @@ def export_model(model: Path, output: Path, *, format: str | None = None, overwr
     """Write a model folder in a format of another maker.
 
     Args:
-        format: its name; none: the first that holds the family of the model.
+        format: its name; none: that of the suffix of the output, or the first that holds the family.
 
     Raises:
         Unsupported: no format, or not this one, holds such a model, or it has a part that the format has not.
@@ -241,6 +244,8 @@ def export_model(model: Path, output: Path, *, format: str | None = None, overwr
     if format is not None and format not in [each.name for each in writable]:
         known = [each.name for each in writable]
         raise InvalidSetting(f"no format {format} is written{nearest(format, known)}")
+    if format is None:
+        format = next((each.name for each in writable if each.suffix and output.suffix == each.suffix), None)
     for each in writable:
         if family in each.families and format in (None, each.name):
             assert each.write is not None

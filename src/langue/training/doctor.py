@@ -22,6 +22,7 @@ EXTRAS = {
     "constrain": ("llguidance", "text under regular expressions and JSON schemas"),
     "data": ("pyarrow", "reading parquet and zst"),
     "eval": ("seqeval", "metrics of taggers and classifiers"),
+    "export": ("gguf", "writing GGUF files, which llama.cpp and Ollama run"),
     "hf": ("transformers", "tests beside Hugging Face's library; models go in and out without it"),
     "tensorboard": ("tensorboard", "curves in TensorBoard"),
 }

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from langue.evaluation.score import Score
     from langue.evaluation.verbatim import Copied, Matches
     from langue.generation.generate import Generation, Writer
-    from langue.generation.sample import Sampling, SamplingSettings
+    from langue.generation.sample import RuleSettings, Sampling, SamplingSettings
     from langue.tasks.states import Picture
 
 
-def sampling_of(settings: SamplingSettings) -> Sampling:
+def sampling_of(settings: SamplingSettings | RuleSettings) -> Sampling:
     """Settings given by name, in the forms that Python has for them, as the section of a recipe."""
     from langue.generation.sample import Sampling
 
@@ -150,16 +150,23 @@ class CausalModel(Model[Causal]):
 
     @renamed_keywords(beams="num_beams")
     def beam_search(
-        self, prompt: str = "", *, num_beams: int = 4, max_tokens: int = 100, length_penalty: float = 0.6
+        self,
+        prompt: str = "",
+        *,
+        num_beams: int = 4,
+        max_tokens: int = 100,
+        length_penalty: float = 0.6,
+        **rules: Unpack[RuleSettings],
     ) -> list[Generation]:
         """The likeliest continuations of a text by beam search, best first.
 
         Args:
             num_beams: hypotheses held at a time, and continuations returned at most.
             length_penalty: 0 favors short ones; 0.6 is that of Vaswani et al. 2017.
+            ban, regex, json_schema: what may be written, as in `stream`.
         """
-        text = self._normalize("prompt", prompt)
-        return next(self._search([text], num_beams, max_tokens, length_penalty, lines=self.folder.lines))
+        text, lines = self._normalize("prompt", prompt), self.folder.lines
+        return next(self._search([text], num_beams, max_tokens, length_penalty, rules, lines=lines))
 
     def beam_search_all(
         self,
@@ -168,10 +175,11 @@ class CausalModel(Model[Causal]):
         num_beams: int = 4,
         max_tokens: int = 100,
         length_penalty: float = 0.6,
+        **rules: Unpack[RuleSettings],
     ) -> Iterator[list[Generation]]:
         """`beam_search` of many texts side by side, in their order."""
         texts = [self._normalize("prompts", text) for text in check_texts("prompts", prompts)]
-        return self._search(texts, num_beams, max_tokens, length_penalty, lines=self.folder.lines)
+        return self._search(texts, num_beams, max_tokens, length_penalty, rules, lines=self.folder.lines)
 
     def _search(
         self,
@@ -179,11 +187,13 @@ class CausalModel(Model[Causal]):
         num_beams: int,
         max_tokens: int,
         length_penalty: float,
+        rules: RuleSettings,
         *,
         lines: bool,
     ) -> Iterator[list[Generation]]:
         """Beam search after normalized prompts, or those of ids."""
         from langue.generation.beam import continuations
+        from langue.generation.rules import Rules
 
         return continuations(
             self.folder.model,
@@ -192,6 +202,7 @@ class CausalModel(Model[Causal]):
             num_beams=check_count("num_beams", num_beams, least=1),
             max_tokens=check_count("max_tokens", max_tokens),
             length_penalty=length_penalty,
+            rules=Rules(self.folder.tokenizer, sampling_of(rules)) if rules else None,
             lines=lines,
         )
 

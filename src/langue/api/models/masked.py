@@ -1,13 +1,14 @@
-"""Models that read in both directions: they fill gaps, embed texts, and give pseudo-scores."""
+"""Models that read in both directions: they fill gaps, embed texts, write, and give pseudo-scores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
 
 from langue.api.models.base import Model
 from langue.base.arguments import check_choice, check_count, check_text, check_texts
 from langue.base.deprecated import renamed_keywords
+from langue.base.errors import InvalidSetting
 from langue.protocols import Masked
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from langue.evaluation.pseudo import PseudoScore
     from langue.generation.embed import Pooling
     from langue.generation.fill import Filled
+    from langue.generation.masked import MaskedGeneration, MaskedSamplingSettings
 
 
 class MaskedModel(Model[Masked]):
@@ -56,6 +58,65 @@ class MaskedModel(Model[Masked]):
             rounds=check_count("rounds", rounds, least=1),
             temperature=temperature,
             seed=seed,
+        )
+
+    def generate(self, prompt: str = "", **settings: Unpack[MaskedSamplingSettings]) -> MaskedGeneration:
+        """Write so many tokens between a prompt and a suffix, all of them together: nothing streams.
+
+        What is written has no probability: a masked model gives none to a text.
+
+        Args:
+            tokens: 20; that are written.
+            suffix: text that follows them.
+            method: "mask-predict" fills all gaps, and the least sure again (Ghazvininejad et al. 2019);
+                "gibbs" draws one token after another given all others (Wang and Cho 2019).
+            rounds: 10, of mask-predict; of Gibbs sampling, how often each token is drawn.
+            temperature: 0 takes the likeliest; left out, 0 in mask-predict and 1 in Gibbs sampling.
+            top_k: keeps the k likeliest tokens; 0 keeps all.
+            top_p: 1; keeps the likeliest tokens up to this mass.
+            min_p: drops tokens below this share of the likeliest one's probability.
+            seed: same seed, same machine, same text.
+
+        Raises:
+            InvalidSetting: a value is out of its bounds, or more tokens than the model can see at once.
+        """
+        return next(self.generate_all([check_text("prompt", prompt)], **settings))[0]
+
+    def generate_all(
+        self,
+        prompts: Iterable[str],
+        *,
+        n: int = 1,
+        batch_size: int = 16,
+        **settings: Unpack[MaskedSamplingSettings],
+    ) -> Iterator[list[MaskedGeneration]]:
+        """`generate` after many prompts, side by side; each text is what it would be alone.
+
+        Args:
+            prompts: any number of them.
+            n: texts after each prompt; the first is that of `generate`.
+            batch_size: texts that pass the network together.
+
+        Raises:
+            InvalidSetting: as `generate`; or `n` texts would be the same, for nothing is drawn.
+        """
+        from langue.generation.masked import MaskedSampling, generate_masked
+
+        apply = self.folder.normalization.apply
+        if isinstance(prompts, str):
+            check_texts("prompts", prompts)
+        given: dict[str, Any] = {**settings}
+        given["suffix"] = apply(check_text("suffix", given.get("suffix", "")))
+        sampling = MaskedSampling(**given)
+        if check_count("n", n, least=1) > 1 and sampling.drawing.temperature == 0:
+            raise InvalidSetting(
+                f"at temperature = 0 nothing is drawn, and {n} texts would be the same; raise temperature, "
+                "or leave n out"
+            )
+        texts = (apply(check_text(f"prompts[{index}]", text)) for index, text in enumerate(prompts))
+        rows = check_count("batch_size", batch_size, least=1)
+        return generate_masked(
+            self.folder.model, self.folder.tokenizer, texts, sampling, n=n, batch_size=rows
         )
 
     def embed(self, texts: Sequence[str], *, pooling: Pooling = "mean") -> npt.NDArray[np.float32]:

@@ -23,7 +23,7 @@ from langue.protocols import Seq2Seq
 if TYPE_CHECKING:
     from langue.evaluation.score import Score
     from langue.generation.generate import Generation, Writer
-    from langue.generation.sample import SamplingSettings
+    from langue.generation.sample import RuleSettings, SamplingSettings
 
 
 class Seq2SeqModel(CausalModel):
@@ -111,10 +111,16 @@ class Seq2SeqModel(CausalModel):
         return self._write_all(prompts, n, best_of, batch_size, sampling_of(settings), lines=False)
 
     def beam_search_target(
-        self, source: str, *, num_beams: int = 4, max_tokens: int = 100, length_penalty: float = 0.6
+        self,
+        source: str,
+        *,
+        num_beams: int = 4,
+        max_tokens: int = 100,
+        length_penalty: float = 0.6,
+        **rules: Unpack[RuleSettings],
     ) -> list[Generation]:
         """The likeliest targets of a source by beam search, best first; see `beam_search`."""
-        return next(self.beam_search_target_all([source], num_beams, max_tokens, length_penalty))
+        return next(self.beam_search_target_all([source], num_beams, max_tokens, length_penalty, **rules))
 
     def beam_search_target_all(
         self,
@@ -122,10 +128,11 @@ class Seq2SeqModel(CausalModel):
         num_beams: int = 4,
         max_tokens: int = 100,
         length_penalty: float = 0.6,
+        **rules: Unpack[RuleSettings],
     ) -> Iterator[list[Generation]]:
         """`beam_search_target` of many sources side by side, in their order."""
         prompts = [self._prompt(source) for source in check_texts("sources", sources)]
-        return self._search(prompts, num_beams, max_tokens, length_penalty, lines=False)
+        return self._search(prompts, num_beams, max_tokens, length_penalty, rules, lines=False)
 
     def _prompt(self, source: str) -> Ids:
         """The normalized source and its end in ids, as the beginning of a document.
