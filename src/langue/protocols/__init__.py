@@ -8,7 +8,7 @@ The end of a document is the id `vocabulary.eos`, and an ordinary event that has
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -170,6 +170,15 @@ class MatchingDecoder(Decoder, Protocol):
 
     def match_lengths(self) -> Array:
         """Tokens of the context that the next token of each sequence is predicted from: `(batch,)`."""
+        ...
+
+
+@runtime_checkable
+class Quantizable(Protocol):
+    """A model whose networks can be read by products of int8."""
+
+    def read_in(self, how: Literal["int8"]) -> bool:
+        """Read them so from now on; False where none of them has a form in it."""
         ...
 
 

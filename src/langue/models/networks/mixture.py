@@ -9,6 +9,7 @@ different things and are better together than either. The folder holds a copy of
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -28,6 +29,7 @@ from langue.protocols import (
     Decoder,
     Matching,
     MatchingDecoder,
+    Quantizable,
     Vocabulary,
     WithEntropies,
     entropy,
@@ -94,6 +96,10 @@ class Mixture(Causal):
         decoders = [model.decoder(prompts, depth=depth) for model in self.models]
         sure = [isinstance(model, WithEntropies) for model in self.models]
         return MixtureDecoder(self.vocabulary, decoders, sure, self.weights)
+
+    def read_in(self, how: Literal["int8"]) -> bool:
+        taken = [model.read_in(how) for model in self.models if isinstance(model, Quantizable)]
+        return any(taken)
 
     def size(self) -> dict[str, int]:
         return {"models": len(self.parts)}

@@ -1,15 +1,12 @@
 """A decoder of a model that sees a window, by the compiled step: all rows in one call, whatever they read."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
 from langue.base.arrays import Floats, Ids
 from langue.nn.cache import rearrange
-from langue.nn.compiled.plan import plan_of
 from langue.nn.compiled.transformer import CompiledTransformer
 from langue.nn.windowed_decoder import Piece, WindowRows
 
@@ -97,19 +94,3 @@ class CompiledDecoder(WindowRows):
             wanted += range(len(ids) - piece.new, len(ids))
         given = (np.array(numbers, np.int64) for numbers in (ids, slots, at, wanted))
         return self.step.read((self.cache.keys, self.cache.values), self.room, *given)
-
-
-_packed: "WeakKeyDictionary[nn.Module, tuple[object, CompiledTransformer]]" = WeakKeyDictionary()
-
-
-def compiled_decoder(model: "Windowed", prompts: Sequence[Ids]) -> CompiledDecoder:
-    return CompiledDecoder(model, compiled(model), prompts)
-
-
-def compiled(model: Any) -> CompiledTransformer:
-    """The weights of a model as the step reads them: laid out once, and anew when they have changed."""
-    state = model.quantize, [(part.data_ptr(), part._version) for part in model.parameters()]
-    known = _packed.get(model)
-    if known is None or known[0] != state:
-        known = _packed[model] = state, CompiledTransformer(plan_of(model), int8=model.quantize == "int8")
-    return known[1]
