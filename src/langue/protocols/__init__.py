@@ -134,14 +134,6 @@ class Causal(Saved, Protocol):
         """
 
 
-def entropy(log_probs: Floats) -> Floats:
-    """Entropies in nats of distributions `(rows, V)`: `(rows,)`."""
-    p = np.exp(log_probs)
-    return (
-        -np.where(p > 0, p * np.maximum(log_probs, -1e30), 0.0).sum(-1, dtype=np.float64).astype(np.float32)
-    )
-
-
 @runtime_checkable
 class WithEntropies(Causal, Protocol):
     """A `Causal` model that has the entropies of its distributions at the cost of the log-probabilities."""
