@@ -62,6 +62,8 @@ class CompiledDecoder(WindowRows):
 
     def read(self, *, every: bool = False) -> Sequence[Floats]:
         """In one call of the step for all rows, or, of windows that have moved on in between, a few."""
+        if self.ids and not every and self._read_one_each():
+            return []
         after: list[list[Floats]] = [[self.last[:0]] for _ in self.ids] if every else []
         while rows := self.unread():
             pieces = [self.piece(row, every=every) for row in rows]
@@ -80,6 +82,23 @@ class CompiledDecoder(WindowRows):
             else:
                 self.last = log_probs
         return [np.concatenate(parts) for parts in after]
+
+    def _read_one_each(self) -> bool:
+        """Read on by a token in each row, which a step of generation is; False where it is something else."""
+        ids, at = [], []
+        for row, read in enumerate(self.ids):
+            position = len(read) - 1
+            start = self.start[row]
+            goes_on = self.done[row] == position == start + self.length[row]
+            if not goes_on or self.model.window_start(position) != start:
+                return False
+            ids.append(read[-1])
+            at.append(position - start)
+        given = (np.array(numbers, np.int64) for numbers in (ids, self.cache.slots, at, range(len(ids))))
+        self.last = self.step.read((self.cache.keys, self.cache.values), self.room, *given)
+        self.length = [count + 1 for count in self.length]
+        self.done = [count + 1 for count in self.done]
+        return True
 
     def _read(self, pieces: Sequence[Piece]) -> Floats:
         """Distributions after the new ids of each."""
