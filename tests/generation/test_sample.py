@@ -1,5 +1,7 @@
 """Sampling against what each setting promises."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -54,6 +56,47 @@ def test_temperature_raises_probabilities_to_a_power() -> None:
 def test_truncation_keeps_the_likeliest_and_their_proportions(sampling: Sampling, kept: int) -> None:
     expected = np.where(np.arange(len(PROBABILITIES)) < kept, PROBABILITIES, 0)
     assert close(frequencies(sampling), expected / expected.sum())
+
+
+def slowly(log_probs: np.ndarray, sampling: Sampling, number: float) -> int:
+    """All sorted, in float64."""
+    logits = log_probs.astype(float)
+    weights = np.exp((logits - logits.max()) / sampling.temperature)
+    order = np.argsort(-weights, kind="stable")
+    p = weights[order] / weights.sum()
+    if sampling.top_k:
+        p[sampling.top_k :] = 0
+        p /= p.sum()
+    keep = (p > 0) & (np.cumsum(p) - p < sampling.top_p) & (p >= sampling.min_p * p[0])
+    keep[0] = True
+    ids = np.sort(order[keep])
+    upto = np.cumsum(weights[ids])
+    return int(ids[min(np.searchsorted(upto, number * upto[-1], side="right"), len(ids) - 1)])
+
+
+class Given:
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def random(self) -> float:
+        return self.number
+
+
+def test_draws_what_sorting_all_of_them_would() -> None:
+    draw = np.random.default_rng(5)
+    for _ in range(1500):
+        V = int(draw.integers(1, 300))
+        logs = np.log(draw.dirichlet(np.full(V, draw.choice([0.05, 0.5, 5]))) + 1e-30).astype(np.float32)
+        logs[draw.integers(V) :: 7] = logs[0]  # equal ones
+        sampling = Sampling(
+            temperature=float(draw.uniform(0.1, 2)),
+            top_k=int(draw.choice([0, 0, 1, 5, 40])),
+            top_p=float(draw.choice([1, 0.95, 0.5, 0])),
+            min_p=float(draw.choice([0, 0, 0.05])),
+        )
+        given: Any = Given(float(draw.random()))
+        expected = slowly(logs, sampling, given.number)
+        assert choose(logs, np.empty(0, np.int64), sampling, given) == expected
 
 
 def test_k_then_p_keeps_what_transformers_keeps() -> None:

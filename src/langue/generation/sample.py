@@ -5,12 +5,9 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from langue.base.arrays import Array, Float64Array, Int64Array
+from langue.base.arrays import Array
 from langue.base.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat, Probability
 from langue.base.config import Config
-
-# Shares of the likeliest token above which candidates are looked for, before all are: few are sorted.
-CUTS = (1e-2, 1e-4, 1e-300)
 
 
 class Sampling(Config, frozen=True):
@@ -67,38 +64,13 @@ def choose(log_probs: Array, seen: Array, sampling: Sampling, draw: np.random.Ge
     """
     if sampling.temperature == 0 and sampling.repetition_penalty == 1.0:
         return int(log_probs.argmax())
-    logits = log_probs.astype(np.float64)
+    logits = np.array(log_probs, np.float32)
     if sampling.repetition_penalty != 1.0 and len(seen):
         # Log-probabilities are negative, so the penalty multiplies.
         logits[np.unique(seen)] *= sampling.repetition_penalty
     if sampling.temperature == 0:
         return int(logits.argmax())
-    weights = np.exp((logits - logits.max()) / sampling.temperature)
-    order, total = _likeliest(weights, sampling)
-    probabilities = weights[order] / total
-    if sampling.top_k:
-        probabilities[sampling.top_k :] = 0.0
-        probabilities /= probabilities.sum()  # p is a share of what k leaves
-    keep = (probabilities > 0) & (np.cumsum(probabilities) - probabilities < sampling.top_p)
-    keep &= probabilities >= sampling.min_p * probabilities[0]
-    keep[0] = True  # the likeliest always stays
-    # In the order of ids, for that of equal probabilities is a matter of rounding, which a batch may change.
-    ids = np.sort(order[keep])
-    upto = np.cumsum(weights[ids])
-    index = np.searchsorted(upto, draw.random() * upto[-1], side="right")
-    return int(ids[min(index, len(ids) - 1)])
+    from langue.generation.choice import draw as draw_by  # numba takes long to import
 
-
-def _likeliest(weights: Float64Array, sampling: Sampling) -> tuple[Int64Array, float]:
-    """Ids by falling weight, all that can be kept, of equal ones the first first; the sum of all weights."""
-    total = float(weights.sum())
-    for cut in CUTS:
-        if sampling.top_k:
-            candidates = np.flatnonzero(weights >= cut)
-            enough = len(candidates) >= sampling.top_k
-        else:
-            candidates = np.flatnonzero(weights >= max(cut, sampling.min_p))
-            enough = sampling.min_p >= cut or weights[candidates].sum() >= sampling.top_p * total
-        if enough:
-            break
-    return candidates[np.argsort(-weights[candidates], kind="stable")], total
+    kept = sampling.top_k, sampling.top_p, sampling.min_p
+    return int(draw_by(logits, sampling.temperature, *kept, draw.random()))

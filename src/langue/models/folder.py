@@ -249,7 +249,9 @@ def load(
     check_seal(table, path / DESCRIPTION)
     if quantize is not None:
         if device not in (None, "cpu") or dtype != "float32":
-            raise InvalidSetting(f"{quantize} is made of float32 on a processor: leave device and dtype out")
+            raise InvalidSetting(
+                f"{quantize} is made of float32, on a processor: leave out --device and --dtype"
+            )
         device = "cpu" if "torch" in sys.modules else None
         quantize_model(model, quantize, family=family.name, path=path)
         warn(path, description.digest)

@@ -4,7 +4,6 @@
 digest of that description, and is of no other weights.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from langue.base.config import convert
 from langue.base.errors import InvalidSetting, Unsupported
 from langue.base.files import read_json, write_json
 from langue.base.progress import log
+from langue.protocols import Quantizable
 
 FILE = "quantized.json"
 TOLERANCE = 0.002  # share by which bits per byte may rise
@@ -40,7 +40,7 @@ class Measured(msgspec.Struct, forbid_unknown_fields=True):
         return f"{bits}: {self.rise:+.2%}, where up to {TOLERANCE:+.1%} is taken for equal"
 
 
-def quantize(model: Any, how: str, *, family: str, path: Path) -> None:
+def quantize(model: Any, how: Quantize, *, family: str, path: Path) -> None:
     """Have the networks of a model read in int8 from now on.
 
     Raises:
@@ -49,20 +49,8 @@ def quantize(model: Any, how: str, *, family: str, path: Path) -> None:
     """
     if how != "int8":
         raise InvalidSetting(f"unknown quantize {how}; known: int8")
-    parts = list(_networks(model))
-    if not parts:
-        raise Unsupported(f"{path} ({family}) has no form in int8; leave quantize out")
-    for part in parts:
-        part.quantize = how
-
-
-def _networks(model: Any) -> Iterable[Any]:
-    """The networks of a model that can be read in int8: itself, or parts of a mixture."""
-    from langue.nn.fast.compiled_step import can_compile  # torch, which a count model does without
-
-    for part in getattr(model, "models", [model]):
-        if can_compile(part) and hasattr(part, "quantize"):
-            yield part
+    if not isinstance(model, Quantizable) or not model.read_in(how):
+        raise Unsupported(f"{path} ({family}) has no form in int8; leave --quantize out")
 
 
 def keep(path: Path, figures: Measured) -> None:

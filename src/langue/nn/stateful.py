@@ -6,7 +6,7 @@ C width, V vocabulary; a state is `(layers, parts, B, C)`.
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,15 +15,16 @@ from torch import Tensor, nn
 
 from langue.base.arrays import Floats, Ids
 from langue.inference.decoding import StateDecoder
+from langue.nn.fast.compiled_step import CompiledForm
 from langue.nn.recurrent import Recurrent
 from langue.nn.scores import Rule, Scored
 from langue.nn.weights import save_tied_weights
-from langue.protocols import RecurrentCausal, Trainable, Vocabulary
+from langue.protocols import Decoder, RecurrentCausal, Trainable, Vocabulary
 
 CHUNK_TOKENS = 1 << 13  # tokens read at a time when scoring: logits of 1,024 of them are held at once
 
 
-class Stateful(nn.Module, Scored, RecurrentCausal, Trainable):
+class Stateful(nn.Module, Scored, CompiledForm, RecurrentCausal, Trainable):
     """A `Causal` model, once a family sets these attributes, and adds a method.
 
     forward(ids, state): hidden states `(B, T, C)` of ids `(B, T)`, and the state after them
@@ -67,6 +68,10 @@ class Stateful(nn.Module, Scored, RecurrentCausal, Trainable):
         self.vocabulary.check(*sequences)
         result = [np.empty((figures, len(ids)), np.float32) for ids in sequences]
         inputs = [np.r_[self.vocabulary.eos, ids[:-1]][: len(ids)] for ids in sequences]
+        if self.quantize is not None and (network := self.compiled()) is not None:
+            from langue.nn.compiled.score import stream_scores  # numba takes long to import
+
+            return stream_scores(network, inputs, sequences, rule, figures=figures)
         for rows, begin, y, _ in self.read(inputs):
             end = begin + y.shape[1]
             targets = np.stack([np.asarray(sequences[index][begin:end], np.int64) for index in rows])
@@ -80,8 +85,17 @@ class Stateful(nn.Module, Scored, RecurrentCausal, Trainable):
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
 
-    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "StatefulDecoder":
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> Decoder:
+        if (network := self.compiled()) is not None:
+            from langue.nn.compiled.recurrent import CompiledStates  # numba takes long to import
+
+            return CompiledStates(self.vocabulary, network, prompts, depth)
         return StatefulDecoder(self, prompts, depth)
+
+    def lay_out(self, *, int8: bool) -> Any:
+        from langue.nn.compiled.recurrent import CompiledRecurrent
+
+        return CompiledRecurrent(self, int8=int8)
 
     def gradient_by_distance(self, runs: Ids) -> Floats:
         """Norms of ∂ -log p(last token) / ∂ x, by how many steps before it x was read; 0: just before.

@@ -9,7 +9,7 @@ to None, every document is read whole.
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from langue.base.arrays import Floats, Ids
-from langue.nn.fast.compiled_step import use_compiled_step
+from langue.nn.fast.compiled_step import CompiledForm
 from langue.nn.scores import Rule, Scored
 from langue.nn.weights import save_weights
 from langue.nn.windowed_decoder import WindowedDecoder, WindowRows
@@ -27,18 +27,13 @@ CHUNK_POSITIONS = 1 << 13  # positions scored at a time: logits of 8,192 x 8,192
 CHUNK_ROWS = 1024  # of logits at a time
 
 
-class Windowed(nn.Module, Scored, Causal, Trainable):
-    """A `Causal` model, once a family adds two methods.
+class Windowed(nn.Module, Scored, CompiledForm, Causal, Trainable):
+    """A `Causal` model, once a family adds two methods, and what it is compiled by.
 
     forward(ids, positions, mask, past): hidden states `(B, T, C)` of ids `(B, T)`; positions `(T,)`
         or `(B, T)` count from the beginning of the window or document
     head: the matrix `(V, C)` that makes logits of hidden states
-
-    Attributes:
-        quantize: "int8" where text is read by products of int8 (`nn/compiled`).
     """
-
-    quantize: Literal["int8"] | None = None
 
     def __init__(self, vocabulary: Vocabulary, window: int) -> None:
         super().__init__()
@@ -78,11 +73,11 @@ class Windowed(nn.Module, Scored, Causal, Trainable):
                 ids = np.asarray(sequences[index][:end], np.int64)
                 inputs[row, : end - start] = torch.from_numpy(np.r_[self.vocabulary.eos, ids[:-1]][start:end])
                 targets[row, : end - start] = torch.from_numpy(ids[start:end])
-            if self.quantize is not None and use_compiled_step(self):
-                from langue.nn.compiled.score import token_scores  # numba takes long to import
+            if self.quantize is not None and (step := self.compiled()) is not None:
+                from langue.nn.compiled.score import window_scores  # numba takes long to import
 
                 lengths = [end - start for _, start, _, end in batch]
-                scores = token_scores(self, inputs, targets, lengths, rule, figures=figures)
+                scores = window_scores(step, inputs, targets, lengths, rule, figures=figures)
             else:
                 scores = (
                     self._token_scores(inputs.to(self.device), targets.to(self.device), rule).cpu().numpy()
@@ -95,11 +90,18 @@ class Windowed(nn.Module, Scored, Causal, Trainable):
         return self.decoder(contexts).log_probs()
 
     def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> WindowRows:
-        if use_compiled_step(self):
-            from langue.nn.compiled.decoder import compiled_decoder  # numba takes long to import
+        if (step := self.compiled()) is not None:
+            from langue.nn.compiled.decoder import CompiledDecoder  # numba takes long to import
 
-            return compiled_decoder(self, prompts)
+            return CompiledDecoder(self, step, prompts)
         return WindowedDecoder(self, prompts)
+
+    def lay_out(self, *, int8: bool) -> Any:
+        from langue.nn.compiled.plan import plan_of
+        from langue.nn.compiled.transformer import CompiledTransformer
+
+        model: Any = self
+        return CompiledTransformer(plan_of(model), int8=int8)
 
     def size(self) -> dict[str, int]:
         return {"parameters": sum(parameter.numel() for parameter in self.parameters())}

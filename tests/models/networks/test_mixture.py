@@ -16,9 +16,10 @@ import langue
 from langue.base.config import decode
 from langue.base.errors import Damaged
 from langue.models.networks.mixture import Mixture, contexts_of, mixed, read_weights
+from langue.models.networks.mixture_step import mix
 from langue.models.networks.mixture_weights import Weights, between, fit, tune
 from langue.models.registry import family
-from langue.protocols import Causal, Matching, WithEntropies, entropy
+from langue.protocols import Causal, Matching, WithEntropies
 from langue.tokens.store import TokenStore
 
 
@@ -28,6 +29,26 @@ def test_a_mixture_is_the_weighted_sum() -> None:
     assert np.exp(mixed(logs, np.array([[0.2, 1.0], [0.8, 0.0]]))) == pytest.approx([0.3, 0.1])
     assert mixed(np.array([[-np.inf], [-np.inf]]), np.array([[0.2], [0.8]])).tolist() == [-math.inf]
     assert np.exp(mixed(np.array([[-np.inf], [0.0]]), np.array([[1.0], [0.0]]))).tolist() == [0]
+
+
+def entropy(log_probs: np.ndarray) -> np.ndarray:
+    p = np.exp(log_probs.astype(float))
+    return -np.where(p > 0, p * np.maximum(log_probs, -1e30), 0).sum(-1)
+
+
+def test_the_compiled_step_says_what_the_formula_says() -> None:
+    draw = np.random.default_rng(0)
+    logs = np.log(draw.dirichlet(np.full(700, 0.05), size=(3, 5)) + 1e-300).astype(np.float32)
+    logs[0, :, 5], logs[:, 1, 7] = -np.inf, -np.inf
+    logs[:, 2, 9] = [-90, -100, -np.inf]  # too small for a probability in float32
+    table = draw.dirichlet(np.ones(3), size=(4, 5))
+    table[2, 1] = [0, 1, 0]
+    weights = Weights(table, np.sort(draw.uniform(0, 8, 5)))
+    sure, lengths = np.array([True, False, True]), np.array([0, 1, 2, 3, 9])
+    mixture = np.empty(logs.shape[1:], np.float32)
+    mix(logs, sure, lengths, *weights, mixture)
+    entropies = np.mean([entropy(logs[0]), entropy(logs[2])], 0).astype(np.float32)
+    np.testing.assert_allclose(mixture, mixed(logs, weights.at(lengths, entropies)[:, :, None]), rtol=1e-6)
 
 
 def test_weights_are_interpolated_between_entropies_and_constant_beyond() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from langue.nn.compiled.numbers import exp, sigmoid, tanh
+from langue.nn.compiled.numbers import exp, log, sigmoid, tanh
 from langue.nn.compiled.rows import GELU, RELU2, SWIGLU, activate, exponentiate, log_softmax, normalize
 
 
@@ -12,6 +12,9 @@ def test_functions_of_one_number_are_those_of_the_library():
         assert abs(exp(x) - np.exp(np.float64(x))) <= 3e-7 * np.exp(np.float64(x)) + 1e-37
         assert abs(sigmoid(x) - 1 / (1 + np.exp(-np.float64(x)))) < 3e-7
         assert abs(tanh(x) - np.tanh(np.float64(x))) < 3e-7
+    for x in (*np.geomspace(1e-30, 1e30, 201), 1.0, 0.9999999, 2.0, 2**0.5, 0.5**0.5):
+        x = np.float32(x)
+        assert abs(log(x) - np.log(np.float64(x))) <= 2e-7 * max(1, abs(np.log(np.float64(x))))
     assert exp(np.float32(-np.inf)) == exp(np.float32(-1e4)) == 0.0
 
 

@@ -9,6 +9,7 @@ different things and are better together than either. The folder holds a copy of
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -28,9 +29,9 @@ from langue.protocols import (
     Decoder,
     Matching,
     MatchingDecoder,
+    Quantizable,
     Vocabulary,
     WithEntropies,
-    entropy,
 )
 from langue.tokens.store import TokenStore
 
@@ -95,6 +96,10 @@ class Mixture(Causal):
         sure = [isinstance(model, WithEntropies) for model in self.models]
         return MixtureDecoder(self.vocabulary, decoders, sure, self.weights)
 
+    def read_in(self, how: Literal["int8"]) -> bool:
+        taken = [model.read_in(how) for model in self.models if isinstance(model, Quantizable)]
+        return any(taken)
+
     def size(self) -> dict[str, int]:
         return {"models": len(self.parts)}
 
@@ -114,7 +119,8 @@ class MixtureDecoder:
     ) -> None:
         self.vocabulary = vocabulary
         self.decoders = decoders
-        self.sure = sure  # of which parts the entropy counts
+        self.matching = [isinstance(decoder, MatchingDecoder) for decoder in decoders]
+        self.sure = np.array(sure)  # of which parts the entropy counts
         self.weights = weights
 
     @property
@@ -122,10 +128,11 @@ class MixtureDecoder:
         return min((decoder.depth for decoder in self.decoders if decoder.depth is not None), default=None)
 
     def log_probs(self) -> Floats:
+        decoders: Sequence[Any] = self.decoders
         lengths = [
-            decoder.match_lengths() for decoder in self.decoders if isinstance(decoder, MatchingDecoder)
+            decoder.match_lengths() for decoder, has in zip(decoders, self.matching, strict=True) if has
         ]
-        return self._mixed([decoder.log_probs() for decoder in self.decoders], lengths)
+        return self._mixed([decoder.log_probs() for decoder in decoders], lengths)
 
     def extend(self, ids: Sequence[Ids] | Ids, *, every: bool = False) -> list[Floats]:
         self.vocabulary.check(*ids)  # before a part has read them
@@ -176,10 +183,12 @@ class MixtureDecoder:
 
     def _mixed(self, log_probs: Sequence[Floats], lengths: Sequence[Array]) -> Floats:
         """Of rows of distributions `(rows, V)` of each part, and the matches `(rows,)` of some."""
+        from langue.models.networks.mixture_step import mix  # numba takes long to import
+
         logs = np.stack(log_probs)  # (parts, rows, V)
-        rows = logs.shape[1]
-        entropies = [entropy(row) for row, sure in zip(logs, self.sure, strict=True) if sure]
-        return mixed(logs, self.weights.at(longest(lengths, rows), mean(entropies, rows))[:, :, None])
+        mixture = np.empty(logs.shape[1:], np.float32)
+        mix(logs, self.sure, longest(lengths, len(mixture)), *self.weights, mixture)
+        return mixture
 
 
 def mixed(log_probs: Floats, weights: Float64Array) -> Floats:

@@ -1,15 +1,12 @@
 """A decoder of a model that sees a window, by the compiled step: all rows in one call, whatever they read."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
 from langue.base.arrays import Floats, Ids
 from langue.nn.cache import rearrange
-from langue.nn.compiled.plan import plan_of
 from langue.nn.compiled.transformer import CompiledTransformer
 from langue.nn.windowed_decoder import Piece, WindowRows
 
@@ -65,6 +62,8 @@ class CompiledDecoder(WindowRows):
 
     def read(self, *, every: bool = False) -> Sequence[Floats]:
         """In one call of the step for all rows, or, of windows that have moved on in between, a few."""
+        if self.ids and not every and self._read_one_each():
+            return []
         after: list[list[Floats]] = [[self.last[:0]] for _ in self.ids] if every else []
         while rows := self.unread():
             pieces = [self.piece(row, every=every) for row in rows]
@@ -84,6 +83,23 @@ class CompiledDecoder(WindowRows):
                 self.last = log_probs
         return [np.concatenate(parts) for parts in after]
 
+    def _read_one_each(self) -> bool:
+        """Read on by a token in each row, which a step of generation is; False where it is something else."""
+        ids, at = [], []
+        for row, read in enumerate(self.ids):
+            position = len(read) - 1
+            start = self.start[row]
+            goes_on = self.done[row] == position == start + self.length[row]
+            if not goes_on or self.model.window_start(position) != start:
+                return False
+            ids.append(read[-1])
+            at.append(position - start)
+        given = (np.array(numbers, np.int64) for numbers in (ids, self.cache.slots, at, range(len(ids))))
+        self.last = self.step.read((self.cache.keys, self.cache.values), self.room, *given)
+        self.length = [count + 1 for count in self.length]
+        self.done = [count + 1 for count in self.done]
+        return True
+
     def _read(self, pieces: Sequence[Piece]) -> Floats:
         """Distributions after the new ids of each."""
         ids: list[int] = []
@@ -97,19 +113,3 @@ class CompiledDecoder(WindowRows):
             wanted += range(len(ids) - piece.new, len(ids))
         given = (np.array(numbers, np.int64) for numbers in (ids, slots, at, wanted))
         return self.step.read((self.cache.keys, self.cache.values), self.room, *given)
-
-
-_packed: "WeakKeyDictionary[nn.Module, tuple[object, CompiledTransformer]]" = WeakKeyDictionary()
-
-
-def compiled_decoder(model: "Windowed", prompts: Sequence[Ids]) -> CompiledDecoder:
-    return CompiledDecoder(model, compiled(model), prompts)
-
-
-def compiled(model: Any) -> CompiledTransformer:
-    """The weights of a model as the step reads them: laid out once, and anew when they have changed."""
-    state = model.quantize, [(part.data_ptr(), part._version) for part in model.parameters()]
-    known = _packed.get(model)
-    if known is None or known[0] != state:
-        known = _packed[model] = state, CompiledTransformer(plan_of(model), int8=model.quantize == "int8")
-    return known[1]

@@ -27,7 +27,17 @@ def _float_of_bits(context: Any, bits: Any) -> Any:
     return types.float32(types.int32), generate
 
 
+def _bits_of_float(context: Any, number: Any) -> Any:
+    """The 32 bits that spell a float32."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.IntType(32))
+
+    return types.int32(types.float32), generate
+
+
 float_of_bits: Any = intrinsic(_float_of_bits)
+bits_of_float: Any = intrinsic(_bits_of_float)
 
 
 @njit(fastmath=FAST, error_model="numpy", inline="always")
@@ -47,6 +57,26 @@ def exp(x):
     p = p * r * r + r + F(1.0)
     scale = float_of_bits(np.int32(np.int32(n + np.int32(127)) << np.int32(23)))
     return p * scale if x >= LOWEST else F(0)
+
+
+@njit(fastmath=FAST, error_model="numpy", inline="always")
+def log(x):
+    """The natural log of a normal number above 0: that of 2^n, and a polynomial on √½ to √2 (Cephes)."""
+    bits = bits_of_float(x)
+    # One in the exponent is taken from numbers below √2, whose last bits these are, so that m is around 1.
+    n = np.int32(np.int32(bits - np.int32(0x3F3504F3)) >> np.int32(23))
+    m = float_of_bits(np.int32(bits - np.int32(n << np.int32(23)))) - F(1)
+    f, square = F(n), m * m
+    p = F(7.0376836292e-2)
+    p = p * m - F(1.1514610310e-1)
+    p = p * m + F(1.1676998740e-1)
+    p = p * m - F(1.2420140846e-1)
+    p = p * m + F(1.4249322787e-1)
+    p = p * m - F(1.6668057665e-1)
+    p = p * m + F(2.0000714765e-1)
+    p = p * m - F(2.4999993993e-1)
+    p = p * m + F(3.3333331174e-1)
+    return (p * m * square + f * LN2_LOW - F(0.5) * square) + m + f * LN2_HIGH
 
 
 @njit(fastmath=FAST, error_model="numpy", inline="always")

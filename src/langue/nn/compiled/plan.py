@@ -1,15 +1,15 @@
 """What the compiled step has to know of a network, and how it is read off one with the modules of GPT-2."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from langue.nn.recurrent import Recurrent
 from langue.nn.rope import rope_angles
 
 
-@runtime_checkable
 class GPT2Modules(Protocol):
     """A network that is named and configured as `models.networks.gpt2` is."""
 
@@ -21,6 +21,14 @@ class GPT2Modules(Protocol):
 
     @property
     def head(self) -> Tensor: ...
+
+
+class RecurrentModules(Protocol):
+    """A network that is named as `models.networks.rnn` is."""
+
+    embedding: nn.Module
+    recurrent: Recurrent
+    head: nn.Linear
 
 
 class Block(NamedTuple):

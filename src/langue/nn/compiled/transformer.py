@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
 
 from langue.base.arrays import Array, Floats, Ids
-from langue.nn.compiled.panels import LANES, PIECE, pack, padded, quantize
+from langue.nn.compiled.layout import Layout, array_of, room_for
+from langue.nn.compiled.panels import LANES, PIECE, padded
 from langue.nn.compiled.plan import Plan
 from langue.nn.compiled.rows import GELU, RELU2, SWIGLU
 from langue.nn.compiled.transformer_step import AT_ONCE, Shape, step
@@ -31,60 +31,28 @@ class CompiledTransformer:
             mixed=padded(H * Dw, PIECE), read=(H + 2 * G) * Dw, inner=wide, up=wide * (2 if gated else 1),
         )  # fmt: skip
         self.sizes = tuple(map(int, self.shape))
-        self.int8 = int8
         self.eps = np.array([plan.eps, plan.qk_norm_eps or 0.0], np.float32)
-        self.table, self.positions = _array(plan.table), _array(plan.positions)
-        heads, split = (1, D, Dw), (2 if gated else 1, inner, wide)
-        one = (1, C, Cw)
-        self._matrices: list[Array] = []
-        self._scales: list[Array] = []
-        self._vectors: list[Array] = []
+        self.table, self.positions = array_of(plan.table), array_of(plan.positions)
+        self.int8 = int8
+        layout = Layout(int8=int8)
+        one, each, split = (1, C, Cw), (H + 2 * G, D, Dw), (2 if gated else 1, inner, wide)
         for block in plan.blocks:
             for norm in (block.ln_1, block.ln_2):
-                self._norm(norm, Cw)
-            self._linear(block.c_attn, (H + 2 * G, *heads[1:]), one)
-            self._linear(block.c_proj, one, (H, *heads[1:]), columns=self.shape.mixed)
-            self._linear(block.up, split, one)
-            self._linear(block.down, one, (1, inner, wide))
+                _add_norm(layout, norm, one)
+            layout.add_matrix(block.c_attn.weight, each, one)
+            layout.add_vector(block.c_attn.bias, each)
+            layout.add_matrix(block.c_proj.weight, one, (H, D, Dw), width=self.shape.mixed)
+            layout.add_vector(block.c_proj.bias, one)
+            layout.add_matrix(block.up.weight, split, one)
+            layout.add_vector(block.up.bias, split)
+            layout.add_matrix(block.down.weight, one, (1, inner, wide))
+            layout.add_vector(block.down.bias, one)
             for index in range(2):
-                gain = _array(block.qk_norms[index].weight) if len(block.qk_norms) else np.ones(D)
-                self._vectors.append(_pieces(gain[:, None], heads)[:, 0])
-        self._norm(plan.last, Cw)
-        self._matrix(_pieces(_pieces(_array(plan.head).T, one).T, (1, V, Vw)))
-        self.matrices, self.scales, self.vectors = (
-            np.concatenate(parts) for parts in (self._matrices, self._scales, self._vectors)
-        )
-        del self._matrices, self._scales, self._vectors
-
-    def _norm(self, norm: Any, Cw: int) -> None:
-        for part in (norm.weight, getattr(norm, "bias", None)):
-            vector = np.zeros(Cw, np.float32)
-            if part is not None:
-                vector[: len(part)] = _array(part)
-            self._vectors.append(vector)
-
-    def _linear(
-        self,
-        linear: nn.Linear,
-        outputs: tuple[int, int, int],
-        inputs: tuple[int, int, int],
-        columns: int = 0,
-    ) -> None:
-        """Parts of rows and of columns, `(how many, width, padded width)`."""
-        weight = _pieces(_pieces(_array(linear.weight).T, inputs).T, outputs)
-        if columns:
-            weight = np.pad(weight, ((0, 0), (0, columns - weight.shape[1])))
-        self._matrix(weight)
-        bias = linear.bias
-        given = np.zeros(outputs[0] * outputs[1]) if bias is None else _array(bias)
-        self._vectors.append(_pieces(given[:, None], outputs)[:, 0])
-
-    def _matrix(self, weight: Array) -> None:
-        scales = np.ones(len(weight), np.float32)
-        if self.int8:
-            weight, scales = quantize(weight)
-        self._matrices.append(pack(weight))
-        self._scales.append(scales)
+                gains = block.qk_norms[index].weight if len(block.qk_norms) else np.ones(D)
+                layout.add_vector(gains, (1, D, Dw))
+        _add_norm(layout, plan.last, one)
+        layout.add_matrix(plan.head, (1, V, Vw), one)
+        self.matrices, self.scales, self.vectors = layout.matrices, layout.scales, layout.vectors
 
     def cache(self, rows: int) -> tuple[Floats, Floats]:
         """Room for the keys and values of so many rows: `(L, rows, numbers of one)` each."""
@@ -94,9 +62,8 @@ class CompiledTransformer:
 
     def room(self) -> Array:
         """What is multiplied stands there; each caller needs his own."""
-        shape = self.shape
-        width = max(shape.C_whole, shape.mixed, shape.inner)
-        return np.zeros(AT_ONCE * width, np.int16 if self.int8 else np.float32)
+        width = max(self.shape.C_whole, self.shape.mixed, self.shape.inner)
+        return room_for(AT_ONCE * width, int8=self.int8)
 
     def read(
         self, cache: tuple[Floats, Floats], room: Array, ids: Ids, slots: Ids, at: Ids, wanted: Ids
@@ -110,13 +77,7 @@ class CompiledTransformer:
         return log_probs[:, : self.shape.V]
 
 
-def _array(tensor: Tensor) -> Array:
-    return tensor.detach().float().cpu().numpy()
-
-
-def _pieces(matrix: Array, parts: tuple[int, int, int]) -> Array:
-    """Rows in parts of a width, each padded with zeros to another."""
-    count, width, wide = parts
-    result = np.zeros((count, wide, matrix.shape[1]), np.float32)
-    result[:, :width] = matrix.reshape(count, width, -1)
-    return result.reshape(count * wide, -1)
+def _add_norm(layout: Layout, norm: Any, parts: tuple[int, int, int]) -> None:
+    """Its gains, and its biases, which an RMSNorm has none of."""
+    layout.add_vector(norm.weight, parts)
+    layout.add_vector(getattr(norm, "bias", None), parts)

@@ -1,0 +1,94 @@
+"""A token drawn from a distribution in one compiled function; `sample.py` says what its settings mean."""
+
+import numpy as np
+
+from langue.base.compiled import njit
+from langue.nn.compiled.numbers import bits_of_float, exp, float_of_bits
+from langue.nn.compiled.panels import FAST
+
+F = np.float32
+REACHED = 1 - 1e-6  # share of a sum from which on it is taken for reached: what rounding makes of one
+
+
+@njit
+def draw(log_probs, temperature, top_k, top_p, min_p, number):
+    """The token that a number in [0, 1) stands for.
+
+    Args:
+        log_probs: `(V,)` float32.
+        temperature: above 0.
+        top_k: 0: all. top_p: a share of what k leaves; 1: all.
+        min_p: share of the weight of the likeliest token, which is 1.
+    """
+    V = len(log_probs)
+    weights = np.empty(V, F)
+    _weigh(log_probs, F(1 / temperature), weights)
+    # What is kept: heavier than `least`, or of its weight and no further than `last`.
+    least, last, whole = F(0), V, np.inf
+    if top_k > 0:
+        least, last, whole = _limit(weights, top_k, np.inf)
+    if top_p < 1:
+        if top_k == 0:
+            whole = _from(weights, F(0))[1]
+        least, last, _ = _limit(weights, V, top_p * whole * REACHED)
+    if least < min_p:
+        least, last = F(min_p), V
+    # In the order of ids, for that of equal weights is a matter of rounding, which a batch may change.
+    total = 0.0
+    for id in range(V):
+        if weights[id] > least or (weights[id] == least and id <= last):
+            total += np.float64(weights[id])
+    upto, token = 0.0, -1
+    for id in range(V):
+        if weights[id] > 0 and (weights[id] > least or (weights[id] == least and id <= last)):
+            upto += np.float64(weights[id])
+            token = id
+            if upto > number * total:
+                break
+    return token
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def _weigh(log_probs, factor, weights):
+    """e^(difference to the largest, times a factor)."""
+    most = log_probs[0]
+    for i in range(len(log_probs)):
+        most = max(most, log_probs[i])
+    for i in range(len(log_probs)):
+        weights[i] = exp((log_probs[i] - most) * factor)
+
+
+@njit
+def _limit(weights, count, mass):
+    """The first tokens by falling weight, of equal ones by rising id, until there are so many or they weigh
+    so much, one at least: the weight and id of the last, and the sum."""
+    low, high = np.int32(0), bits_of_float(F(1)) + 1
+    while high - low > 1:  # bits rise with what they spell
+        middle = (low + high) // 2
+        heavy, sum_of_heavy = _from(weights, float_of_bits(np.int32(middle)))
+        if heavy >= count or sum_of_heavy >= mass:
+            low = middle
+        else:
+            high = middle
+    least = float_of_bits(np.int32(low))
+    heavier, total = _from(weights, float_of_bits(np.int32(low + 1)))
+    last = -1
+    for id in range(len(weights)):
+        if weights[id] == least:
+            last = id
+            heavier += 1
+            total += np.float64(least)
+            if heavier >= count or total >= mass:
+                break
+    return least, last, total
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def _from(weights, least):
+    """How many are that heavy, and their sum."""
+    count, total = 0, F(0)
+    for i in range(len(weights)):
+        if weights[i] >= least:
+            count += 1
+            total += weights[i]
+    return count, total

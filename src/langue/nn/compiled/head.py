@@ -1,0 +1,44 @@
+"""The last layer of a network as a compiled step: the distribution of the next token after hidden states."""
+
+import numpy as np
+from torch import nn
+
+from langue.base.arrays import Floats
+from langue.base.compiled import njit
+from langue.nn.compiled.layout import Layout, room_for
+from langue.nn.compiled.panels import LANES, PIECE, ROWS, multiply, padded, quantize_vector
+from langue.nn.compiled.rows import add, log_softmax
+
+
+class CompiledHead:
+    """Softmax of a linear layer."""
+
+    def __init__(self, linear: nn.Linear, *, int8: bool) -> None:
+        self.V, C = linear.weight.shape
+        self.width, self.int8 = padded(C, PIECE), int8
+        layout, rows = Layout(int8=int8), (1, self.V, padded(self.V, LANES))
+        layout.add_matrix(linear.weight, rows, (1, C, self.width))
+        layout.add_vector(linear.bias, rows)
+        self.matrix, self.scales, self.biases = layout.matrices, layout.scales, layout.vectors
+
+    def log_probs(self, hidden: Floats) -> Floats:
+        """`(N, V)` after hidden states `(N, width)`, padded with zeros."""
+        result = np.empty((len(hidden), len(self.biases)), np.float32)
+        a = room_for(hidden.size, int8=self.int8)
+        flat = np.ascontiguousarray(hidden).reshape(-1)
+        _step(self.matrix, self.scales, self.biases, flat, len(hidden), self.V, a, result.reshape(-1))
+        return result[:, : self.V]
+
+
+@njit
+def _step(matrix, scales, biases, x, N, V, a, y):
+    Vw = len(biases)
+    width = len(x) // max(N, 1)
+    a_scales = np.empty(N, np.float32)
+    for n in range(N):
+        a_scales[n] = quantize_vector(x[n * width : (n + 1) * width], a[n * width : (n + 1) * width])
+    multiply(matrix, 0, Vw // ROWS, ROWS * width, width, scales, 0, a, 0, width, a_scales, N, y, 0, Vw)
+    for n in range(N):
+        row = y[n * Vw : n * Vw + V]
+        add(row, biases[:V])
+        log_softmax(row)

@@ -1,0 +1,73 @@
+"""The weights of a network in the order that a compiled step reads them in."""
+
+import numpy as np
+from torch import Tensor
+
+from langue.base.arrays import Array, Floats
+from langue.nn.compiled.panels import pack, quantize
+
+Parts = tuple[int, int, int]  # of rows or columns: how many, their width, and that padded with zeros
+
+
+class Layout:
+    """Matrices in panels, the scales of their rows, and vectors, each kind one after another.
+
+    Args:
+        int8: whether matrices are quantized.
+    """
+
+    def __init__(self, *, int8: bool) -> None:
+        self.int8 = int8
+        self._matrices: list[Array] = []
+        self._scales: list[Floats] = []
+        self._vectors: list[Floats] = []
+
+    @property
+    def matrices(self) -> Array:
+        return np.concatenate(self._matrices)
+
+    @property
+    def scales(self) -> Floats:
+        return np.concatenate(self._scales)
+
+    @property
+    def vectors(self) -> Floats:
+        return np.concatenate([np.empty(0, np.float32), *self._vectors])
+
+    def add_matrix(self, weight: Tensor | Array, rows: Parts, columns: Parts, width: int = 0) -> None:
+        """Add a matrix `(O, I)`.
+
+        Args:
+            width: that columns are padded to in all.
+        """
+        whole = pieces(pieces(array_of(weight).T, columns).T, rows)
+        if width:
+            whole = np.pad(whole, ((0, 0), (0, width - whole.shape[1])))
+        scales = np.ones(len(whole), np.float32)
+        if self.int8:
+            whole, scales = quantize(whole)
+        self._matrices.append(pack(whole))
+        self._scales.append(scales)
+
+    def add_vector(self, vector: Tensor | Array | None, parts: Parts) -> None:
+        """Add a vector; None is one of zeros."""
+        count, width, _ = parts
+        given = np.zeros(count * width) if vector is None else array_of(vector)
+        self._vectors.append(pieces(given[:, None], parts)[:, 0])
+
+
+def room_for(numbers: int, *, int8: bool) -> Array:
+    """Where that many numbers stand that are multiplied; each caller needs his own."""
+    return np.zeros(numbers, np.int16 if int8 else np.float32)
+
+
+def array_of(tensor: Tensor | Array) -> Array:
+    return tensor.detach().float().cpu().numpy() if isinstance(tensor, Tensor) else tensor
+
+
+def pieces(matrix: Array, parts: Parts) -> Floats:
+    """Rows in parts of a width, each padded with zeros to another."""
+    count, width, wide = parts
+    result = np.zeros((count, wide, matrix.shape[1]), np.float32)
+    result[:, :width] = matrix.reshape(count, width, -1)
+    return result.reshape(count * wide, -1)
