@@ -16,6 +16,7 @@ import numpy.typing as npt
 from langue.base.arrays import Array, Floats, Ids
 from langue.base.errors import Mismatch
 from langue.corpus.tagged import Sentence
+from langue.protocols.explanation import Explanation
 
 if TYPE_CHECKING:
     import torch
@@ -171,6 +172,14 @@ class MatchingDecoder(Decoder, Protocol):
     def match_lengths(self) -> Array:
         """Tokens of the context that the next token of each sequence is predicted from: `(batch,)`."""
         ...
+
+
+@runtime_checkable
+class Explainable(Causal, Protocol):
+    """A `Causal` model that can say why a token has the probability that it gives it."""
+
+    def explain(self, context: Ids, id: int) -> Explanation:
+        """Why a token is as likely as it is after the tokens before it in its document."""
 
 
 @runtime_checkable

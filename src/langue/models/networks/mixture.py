@@ -26,12 +26,14 @@ from langue.models.networks.mixture_weights import Weights, tune
 from langue.protocols import (
     Causal,
     Decoder,
+    Explainable,
     Matching,
     MatchingDecoder,
     Vocabulary,
     WithEntropies,
     entropy,
 )
+from langue.protocols.explanation import MixtureExplanation, PartShare
 from langue.tokens.store import TokenStore
 
 WEIGHTS = "weights.json"
@@ -74,6 +76,7 @@ class Mixture(Causal):
         self.vocabulary = vocabulary
         self.parts = parts
         self.models = [part.model for part in parts]
+        self.names = [part.family.name for part in parts]
         self.weights = weights
         self.learned = learned or {}
         self.rounded_down = any(model.rounded_down for model in self.models)
@@ -94,6 +97,24 @@ class Mixture(Causal):
         decoders = [model.decoder(prompts, depth=depth) for model in self.models]
         sure = [isinstance(model, WithEntropies) for model in self.models]
         return MixtureDecoder(self.vocabulary, decoders, sure, self.weights)
+
+    def explain(self, context: Ids, id: int) -> MixtureExplanation:
+        """By the weights of its parts after this context, and what each of them says."""
+        self.vocabulary.check(context, [id])
+        decoder = self.decoder([context])
+        logs = [part.log_probs() for part in decoder.decoders]
+        weights = decoder.weights_of(logs, decoder.lengths())[:, 0]
+        return MixtureExplanation(
+            tuple(
+                PartShare(
+                    self.names[index],
+                    float(weights[index]),
+                    float(logs[index][0, id]),
+                    model.explain(context, id) if isinstance(model, Explainable) else None,
+                )
+                for index, model in enumerate(self.models)
+            )
+        )
 
     def size(self) -> dict[str, int]:
         return {"models": len(self.parts)}
@@ -122,10 +143,17 @@ class MixtureDecoder:
         return min((decoder.depth for decoder in self.decoders if decoder.depth is not None), default=None)
 
     def log_probs(self) -> Floats:
-        lengths = [
-            decoder.match_lengths() for decoder in self.decoders if isinstance(decoder, MatchingDecoder)
-        ]
-        return self._mixed([decoder.log_probs() for decoder in self.decoders], lengths)
+        return self._mixed([decoder.log_probs() for decoder in self.decoders], self.lengths())
+
+    def lengths(self) -> list[Array]:
+        """The matches of the parts that have them, `(batch,)` each."""
+        return [decoder.match_lengths() for decoder in self.decoders if isinstance(decoder, MatchingDecoder)]
+
+    def weights_of(self, log_probs: Sequence[Floats], lengths: Sequence[Array]) -> Float64Array:
+        """The weights of the parts, `(parts, rows)`, where these are their distributions `(rows, V)`."""
+        entropies = [entropy(row) for row, sure in zip(log_probs, self.sure, strict=True) if sure]
+        rows = len(log_probs[0])
+        return self.weights.at(longest(lengths, rows), mean(entropies, rows))
 
     def extend(self, ids: Sequence[Ids] | Ids, *, every: bool = False) -> list[Floats]:
         self.vocabulary.check(*ids)  # before a part has read them
@@ -176,10 +204,7 @@ class MixtureDecoder:
 
     def _mixed(self, log_probs: Sequence[Floats], lengths: Sequence[Array]) -> Floats:
         """Of rows of distributions `(rows, V)` of each part, and the matches `(rows,)` of some."""
-        logs = np.stack(log_probs)  # (parts, rows, V)
-        rows = logs.shape[1]
-        entropies = [entropy(row) for row, sure in zip(logs, self.sure, strict=True) if sure]
-        return mixed(logs, self.weights.at(longest(lengths, rows), mean(entropies, rows))[:, :, None])
+        return mixed(np.stack(log_probs), self.weights_of(log_probs, lengths)[:, :, None])
 
 
 def mixed(log_probs: Floats, weights: Float64Array) -> Floats:
