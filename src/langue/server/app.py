@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route as Path_
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from langue.server import chat, completions, embeddings, own, status, why
 from langue.server.errors import Refused
@@ -25,6 +25,7 @@ from langue.server.metrics import Metrics
 from langue.server.models import Models
 from langue.server.openapi import document_of
 from langue.server.routes import Route
+from langue.server.writing import TOOK_TOO_LONG
 
 ROUTES: tuple[Route, ...] = (
     *completions.ROUTES,
@@ -72,9 +73,8 @@ def create_app(
 
     base = settings.base_path
     document = msgspec.json.encode(document_of(ROUTES, base))
-    endpoints = [
-        Path_(base + route.path, _endpoint(server, route), methods=[route.method]) for route in ROUTES
-    ]
+    handlers = {(route.method, base + route.path): _endpoint(server, route) for route in ROUTES}
+    endpoints = [Path_(path, endpoint, methods=[method]) for (method, path), endpoint in handlers.items()]
     endpoints.append(Path_(base + "/openapi.json", _static(document, "application/json")))
     page = _page()
     endpoints += [Path_(base + path, _static(content, kind)) for path, (content, kind) in page.items()]
@@ -86,7 +86,16 @@ def create_app(
     def observe(scope: Scope, status: int, seconds: float) -> None:
         server.metrics.answered(scope.get("route"), status, seconds)
 
-    return Guard(app, settings, lambda path: path in free, observe)
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        # Starlette looks through all routes, and passes three layers on the way.
+        endpoint = handlers.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if endpoint is None:
+            await app(scope, receive, send)
+        else:
+            response = await endpoint(Request(scope, receive))
+            await response(scope, receive, send)
+
+    return Guard(dispatch, settings, lambda path: path in free, observe)
 
 
 def _endpoint(server: Server, route: Route) -> Callable[[Request], Awaitable[Response]]:
@@ -103,12 +112,12 @@ def _endpoint(server: Server, route: Route) -> Callable[[Request], Awaitable[Res
         except ClientDisconnect:
             return Response(status_code=GONE)
         body = _decode(decoder, content)
-        task = asyncio.ensure_future(_in_time(route.handler(server, body), server.settings.timeout))
+        task = asyncio.ensure_future(route.handler(server, body))
         try:
             await asyncio.wait((task,), timeout=PATIENCE)
-            if not task.done() and not await _stays(request, task):
+            if not task.done() and not await _stays(request, task, server.settings.timeout):
                 return Response(status_code=GONE)
-            return _response(await task)
+            return _response(task.result())
         finally:
             task.cancel()
 
@@ -118,21 +127,17 @@ def _endpoint(server: Server, route: Route) -> Callable[[Request], Awaitable[Res
     return endpoint
 
 
-async def _in_time(handler: Awaitable[Any], seconds: float) -> Any:
-    try:
-        async with asyncio.timeout(seconds):
-            return await handler
-    except TimeoutError:
-        raise Refused(
-            504, "this took too long; ask for less, or start the server with a larger --timeout"
-        ) from None
+async def _stays(request: Request, task: asyncio.Future[Any], seconds: float) -> bool:
+    """Wait for a task; False: the client left before it was done.
 
-
-async def _stays(request: Request, task: asyncio.Future[Any]) -> bool:
-    """Wait for a task; False: the client left before it was done."""
+    Raises:
+        Refused: it took too long.
+    """
     leaves = asyncio.ensure_future(request.receive())
     try:
-        await asyncio.wait((task, leaves), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((task, leaves), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not (task.done() or leaves.done()):
+            raise TOOK_TOO_LONG
         return task.done()
     finally:
         leaves.cancel()

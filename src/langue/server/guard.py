@@ -77,6 +77,7 @@ class Guard:
         self.settings = settings
         self.free = free
         self.observe = observe
+        self.running = 0  # requests
         self.keys = [key.encode() for key in settings.keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,6 +85,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         began, status = perf_counter(), 500
+        self.running += 1
         origin = Headers(scope=scope).get("origin")
 
         async def answer(message: Message) -> None:
@@ -108,6 +110,7 @@ class Guard:
         except Refused as error:
             await error_response(error)(scope, receive, answer)
         finally:
+            self.running -= 1
             self.observe(scope, status, perf_counter() - began)
 
     def _refused(self, scope: Scope) -> Response | None:
@@ -141,6 +144,8 @@ class Guard:
             return error_response(
                 Refused(401, "this needs a key: Authorization: Bearer KEY", code="invalid_api_key")
             )
+        if self.running > limits.REQUESTS:
+            return error_response(Refused(429, f"{limits.REQUESTS} requests run; ask again later"))
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > limits.BODY:
             return error_response(_too_large())

@@ -5,6 +5,9 @@ from pathlib import Path
 
 BODY = 4 << 20  # bytes
 BODY_SECONDS = 20.0  # in which a body has to arrive
+HEAD = 1 << 16  # bytes of the head of a request
+HEAD_SECONDS = 10.0  # in which it has to arrive
+REQUESTS = 256  # at a time, of all models
 PROMPTS = 256  # of a request
 TEXTS = 512  # written for a request: prompts x n
 STOPS = 16
@@ -12,7 +15,7 @@ STOP_LENGTH = 256  # characters
 LOGPROBS = 50  # likeliest tokens told at each token
 NEXT = 1000  # likeliest next tokens
 PROMPT_TOKENS = 1 << 16  # of all prompts of a request
-SCORED_BYTES = 1 << 18
+SCORED_BYTES = 1 << 17
 TOLD_TOKENS = 1 << 12  # scored tokens of a request whose likeliest alternatives are told
 SENTENCE = 1 << 14  # characters of a sentence to tag
 ROWS = 16  # texts that one model writes side by side

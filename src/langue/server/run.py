@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 from collections.abc import Iterable, Mapping
@@ -11,6 +12,7 @@ from langue.base.errors import InvalidSetting, LangueError, MissingExtra
 from langue.base.progress import log
 from langue.server.limits import Settings
 
+PACKAGES = ("uvicorn", "httptools", "starlette", "prometheus_client")  # of the extra `serve`
 SWITCH = 0.0005  # seconds after which a thread lets another one go on: a model's would keep the loop waiting
 
 
@@ -44,8 +46,9 @@ def serve(models: Mapping[str, Path] | Iterable[Path | str], settings: Settings 
         import uvicorn
 
         from langue.server.app import create_app
+        from langue.server.protocol import BoundedProtocol
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("uvicorn", "starlette", "prometheus_client"):
+        if (error.name or "").partition(".")[0] not in PACKAGES:
             raise
         raise MissingExtra(str(error.name), "serve", "serving models") from None
     check(settings)
@@ -57,16 +60,19 @@ def serve(models: Mapping[str, Path] | Iterable[Path | str], settings: Settings 
         sys.setswitchinterval(SWITCH)
         config = uvicorn.Config(
             app,
+            http=BoundedProtocol,
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
             lifespan="on",
             timeout_graceful_shutdown=int(settings.drain),
-            h11_max_incomplete_event_size=1 << 16,
             backlog=512,
         )
-        uvicorn.Server(config).run(sockets=[listening])
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once all is answered
+            uvicorn.Server(config).run(sockets=[listening])
+        log.info("stopped")
 
 
 def _bound(settings: Settings) -> socket.socket:
