@@ -92,7 +92,7 @@ class _Reply:
     def whole(self, pieces: Sequence[Piece]) -> ChatCompletion:
         choices = [
             ChatChoice(
-                index=piece.index,
+                index=piece.number,
                 message=ChatMessage(role="assistant", content=_begun(piece.text)),
                 finish_reason=REASONS[piece.finished or "length"],
                 logprobs=self._logprobs(piece.scores),
@@ -119,15 +119,15 @@ class _Reply:
         left = len(order.writings)
         while left:
             for piece in await order.hear():
-                counts[piece.index] = piece.tokens
+                counts[piece.number] = piece.tokens
                 left -= bool(piece.finished)
-                text = piece.text if piece.index in begun else _begun(piece.text)
+                text = piece.text if piece.number in begun else _begun(piece.text)
                 if text:
-                    begun.add(piece.index)
+                    begun.add(piece.number)
                 yield self._chunk(
                     [
                         ChatChunkChoice(
-                            index=piece.index,
+                            index=piece.number,
                             delta=Delta(content=text) if text else Delta(),
                             finish_reason=REASONS[piece.finished] if piece.finished else None,
                             logprobs=self._logprobs(piece.scores),

@@ -231,14 +231,14 @@ class _Reply:
         left = len(order.writings)
         while left:
             for piece in await order.hear():
-                prompt = piece.index // self.per_prompt
-                echo = self.body.echo and piece.index not in begun
-                begun.add(piece.index)
-                counts[piece.index] = piece.tokens
+                prompt = piece.number // self.per_prompt
+                echo = self.body.echo and piece.number not in begun
+                begun.add(piece.number)
+                counts[piece.number] = piece.tokens
                 left -= bool(piece.finished)
                 read = self.reads[prompt]
                 choice = CompletionChoice(
-                    index=piece.index,
+                    index=piece.number,
                     text=(read.text if echo else "") + piece.text,
                     finish_reason=REASONS[piece.finished] if piece.finished else None,
                     logprobs=self._logprobs(

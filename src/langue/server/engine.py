@@ -134,8 +134,8 @@ class Engine:
 
         rows = _Rows(self, face)
         try:
-            for one in write_all(face.folder.model, rows, rows=limits.ROWS + 1):
-                rows.moved(one)
+            for _ in write_all(face.folder.model, rows, rows=limits.ROWS + 1):
+                rows.moved()
         except BaseException as error:
             for order in rows.orders():
                 order.error = error
@@ -174,7 +174,7 @@ class _Rows:
             return one
         raise StopIteration
 
-    def moved(self, one: Writing) -> None:
+    def moved(self) -> None:
         """Note that a text has moved on; after the last of a step, tell those who wait."""
         self._seen += 1
         if self._seen < len(self.active):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -75,9 +76,9 @@ def _with(top: list[tuple[int, float]], id: int, log_prob: float) -> list[tuple[
 
 def character_offsets(tokenizer: Any, ids: Sequence[int] | Ids) -> list[int]:
     """Whole characters before each token of a text."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     offsets, count = [], 0
     for id in ids:
         offsets.append(count)
-        # A byte of the form 10xxxxxx goes on with a character.
-        count += sum(byte & 0xC0 != 0x80 for byte in tokenizer.token_bytes(int(id)))
+        count += len(decoder.decode(tokenizer.token_bytes(int(id))))
     return offsets

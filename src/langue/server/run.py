@@ -7,10 +7,14 @@ import socket
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from langue.base.errors import InvalidSetting, LangueError, MissingExtra
 from langue.base.progress import log
 from langue.server.limits import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
 
 PACKAGES = ("uvicorn", "httptools", "starlette", "prometheus_client")  # of the extra `serve`
 SWITCH = 0.0005  # seconds after which a thread lets another one go on: a model's would keep the loop waiting
@@ -46,7 +50,6 @@ def serve(models: Mapping[str, Path] | Iterable[Path | str], settings: Settings 
         import uvicorn
 
         from langue.server.app import create_app
-        from langue.server.protocol import BoundedProtocol
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in PACKAGES:
             raise
@@ -58,21 +61,29 @@ def serve(models: Mapping[str, Path] | Iterable[Path | str], settings: Settings 
         shown = f"[{host}]" if ":" in host else host
         log.info("serving at http://%s:%d%s/ (Ctrl-C stops)", shown, port, settings.base_path)
         sys.setswitchinterval(SWITCH)
-        config = uvicorn.Config(
-            app,
-            http=BoundedProtocol,
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            lifespan="on",
-            timeout_graceful_shutdown=int(settings.drain),
-            backlog=512,
-        )
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once all is answered
-            uvicorn.Server(config).run(sockets=[listening])
+            uvicorn.Server(config_of(app, settings)).run(sockets=[listening])
         log.info("stopped")
+
+
+def config_of(app: Any, settings: Settings) -> uvicorn.Config:
+    """How uvicorn runs an application."""
+    import uvicorn
+
+    from langue.server.protocol import BoundedProtocol
+
+    return uvicorn.Config(
+        app,
+        http=BoundedProtocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="on",
+        timeout_graceful_shutdown=int(settings.drain),
+        backlog=512,
+    )
 
 
 def _bound(settings: Settings) -> socket.socket:

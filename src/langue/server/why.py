@@ -24,7 +24,7 @@ LAYERS = 1 << 10  # no network here has more
 SPANS = 200  # told of one text
 
 
-class WhyRequest(Request):
+class WhyRequest(Request, frozen=True, kw_only=True):
     text: str | None = None  # either this
     ids: Annotated[list[Id], Meta(max_length=limits.PROMPT_TOKENS)] | None = None  # or these
     index: Annotated[int, Meta(ge=-limits.PROMPT_TOKENS, le=limits.PROMPT_TOKENS)] = -1
@@ -32,12 +32,12 @@ class WhyRequest(Request):
     layer: Annotated[int, Meta(ge=0, le=LAYERS)] | None = None
 
 
-class Likely(Answer):
+class Likely(Answer, frozen=True, kw_only=True):
     token: str
     probability: float
 
 
-class WhyResponse(Answer):
+class WhyResponse(Answer, frozen=True, kw_only=True):
     model: str
     token: str
     index: int
@@ -76,18 +76,18 @@ def _explain(face: Any, body: WhyRequest) -> Explained:
         raise Refused(400, str(error)) from error
 
 
-class CopiedRequest(Request):
+class CopiedRequest(Request, frozen=True, kw_only=True):
     text: str
     min_bytes: Annotated[int, Meta(ge=8, le=1 << 16)] = 32
 
 
-class CopiedSpan(Answer):
+class CopiedSpan(Answer, frozen=True, kw_only=True):
     begin: int  # bytes of the text
     end: int
     document: int  # of the training text
 
 
-class CopiedResponse(Answer):
+class CopiedResponse(Answer, frozen=True, kw_only=True):
     bytes: int
     copied: int
     min_bytes: int

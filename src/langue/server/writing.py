@@ -37,7 +37,7 @@ class TokenScore(NamedTuple):
 class Piece(NamedTuple):
     """What is new of one text."""
 
-    index: int
+    number: int  # of the texts of a request
     text: str
     scores: list[TokenScore]
     finished: str  # "" while it goes on
