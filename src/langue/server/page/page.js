@@ -17,6 +17,7 @@ const WORDS = {
     bitsPerByte: "bits per byte", pseudo: "pseudo-bits per byte", totals: "{bits} bits, {tokens} tokens, {bytes} bytes",
     interval: "95 % interval {low} to {high}", short: "too short for an interval",
     expected: "expected", surprising: "surprising", secondBetter: "{b} needs fewer bits", firstBetter: "{a} needs fewer",
+    impossible: "One of the models holds something in it impossible.", spellings: "The models read it in different spellings.",
     difference: "Difference", differenceTotal: "{b} against {a}", end: "end of text", endMark: "⟨end⟩",
     bits: "bits", probability: "probability", rank: "rank", entropy: "entropy",
     likeliest: "Likeliest here", why: "Why", loading: "…", noWhy: "This family cannot tell a reason.",
@@ -56,6 +57,7 @@ const WORDS = {
     bitsPerByte: "比特/字节", pseudo: "伪比特/字节", totals: "{bits} 比特，{tokens} 个词元，{bytes} 字节",
     interval: "95 % 区间 {low} 至 {high}", short: "文本太短，没有区间",
     expected: "意料之中", surprising: "意料之外", secondBetter: "{b} 用的比特少", firstBetter: "{a} 用的少",
+    impossible: "其中一个模型认为文本里有不可能的地方。", spellings: "两个模型读到的写法不同。",
     difference: "差别", differenceTotal: "{b} 相对 {a}", end: "文本结束", endMark: "⟨完⟩",
     bits: "比特", probability: "概率", rank: "名次", entropy: "熵",
     likeliest: "此处最可能", why: "原因", loading: "…", noWhy: "这类模型说不出原因。",
@@ -423,7 +425,8 @@ function tokenDetail(detail, answer, text, index, first, last, open, pinned) {
 
 /** What the second model needs more or fewer bits for, in pieces that are whole tokens of both. */
 function differencePanel(one, other, detail) {
-  if (one.text !== other.text || one.bits === null || other.bits === null) return "";
+  const apart = one.bits === null || other.bits === null ? "impossible" : one.text !== other.text ? "spellings" : null;
+  if (apart) return el("section", { class: "card wide" }, el("h2", {}, t("difference")), el("p", { class: "quiet" }, t(apart)));
   const ends = (answer) => { const sums = new Map(); let sum = 0; for (const token of answer.tokens) { sum += token.bits; sums.set(token.bytes[1], sum); } return sums; };
   const [mine, theirs] = [ends(one), ends(other)];
   const edges = [...mine.keys()].filter((edge) => theirs.has(edge) && (edge >= one.data.length || (one.data[edge] & 0xc0) !== 0x80)).sort((a, b) => a - b);
