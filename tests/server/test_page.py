@@ -91,7 +91,7 @@ def visit(address: Address, browser: Any) -> Iterator[Open]:
 
 
 def until(page: Any, expression: str, arg: Any = None) -> None:
-    """Wait until an expression holds, asked from outside: the page's own rules forbid it to read text as code."""
+    """Wait until an expression holds, asked from outside: a page may not read text as code (its CSP)."""
     for _ in range(SECONDS // 100):
         if page.evaluate(expression, arg):
             return

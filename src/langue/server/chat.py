@@ -93,7 +93,7 @@ class _Reply:
         choices = [
             ChatChoice(
                 index=piece.number,
-                message=ChatMessage(role="assistant", content=_begun(piece.text)),
+                message=ChatMessage(role="assistant", content=piece.text),
                 finish_reason=REASONS[piece.finished or "length"],
                 logprobs=self._logprobs(piece.scores),
             )
@@ -110,7 +110,6 @@ class _Reply:
         )
 
     async def stream(self, order: Order) -> AsyncIterator[bytes]:
-        begun: set[int] = set()  # texts of which more than blanks is written
         counts = dict.fromkeys(range(len(order.writings)), 0)
         for index in counts:
             yield self._chunk(
@@ -121,14 +120,11 @@ class _Reply:
             for piece in await order.hear():
                 counts[piece.number] = piece.tokens
                 left -= bool(piece.finished)
-                text = piece.text if piece.number in begun else _begun(piece.text)
-                if text:
-                    begun.add(piece.number)
                 yield self._chunk(
                     [
                         ChatChunkChoice(
                             index=piece.number,
-                            delta=Delta(content=text) if text else Delta(),
+                            delta=Delta(content=piece.text) if piece.text else Delta(),
                             finish_reason=REASONS[piece.finished] if piece.finished else None,
                             logprobs=self._logprobs(piece.scores),
                         )
@@ -165,11 +161,6 @@ class _Reply:
     def _told(self, id: int, log_prob: float) -> dict[str, Any]:
         spelled = list(self.tokenizer.token_bytes(id))
         return {"token": api_token(self.tokenizer, id), "logprob": finite(log_prob), "bytes": spelled}
-
-
-def _begun(text: str) -> str:
-    """A message without the blank that stands between it and its role."""
-    return text.lstrip(" ")
 
 
 ROUTES = (

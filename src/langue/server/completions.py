@@ -27,7 +27,7 @@ from langue.server.schema import (
     Usage,
 )
 from langue.server.streams import Stream
-from langue.server.text import Read, check_unicode, read_prompts
+from langue.server.text import Read, read_prompts
 from langue.server.tokens import api_token
 from langue.server.writing import REASONS, Order, Piece, TokenScore, Writing
 
@@ -43,7 +43,6 @@ def sampling_of(body: SamplingRequest, max_tokens: int) -> Sampling:
     """How the texts of a request are drawn; fields that are null have their defaults."""
     temperature = 1.0 if body.temperature is None else body.temperature
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
-    check_unicode(*stop, body.regex or "")
     return Sampling(
         max_tokens=max_tokens,
         temperature=temperature if temperature >= SMALLEST_TEMPERATURE else 0.0,

@@ -15,7 +15,7 @@ from langue.server.errors import Refused
 from langue.server.prompt_scores import distributions, documents_of
 from langue.server.routes import Route
 from langue.server.schema import Answer, Id, Probability, Request, Texts
-from langue.server.text import check_size, check_unicode, read_prompts
+from langue.server.text import check_size, read_prompts
 from langue.server.writing import likeliest
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ class ScoreResponse(Answer, frozen=True, kw_only=True):
 
 async def score(server: Server, body: ScoreRequest) -> ScoreResponse:
     texts = [body.text] if isinstance(body.text, str) else body.text
-    check_unicode(*texts)
     async with server.models.held(body.model, "score") as held:
         pseudo = held.face.bidirectional
         if pseudo and body.top:
@@ -222,7 +221,6 @@ class FillResponse(Answer, frozen=True, kw_only=True):
 
 
 async def fill(server: Server, body: FillRequest) -> FillResponse:
-    check_unicode(body.text)
     check_size(len(body.text), "text", limits.SENTENCE)
     async with server.models.held(body.model, "fill") as held:
         filled = await held.call(
@@ -259,7 +257,6 @@ class TagResponse(Answer, frozen=True, kw_only=True):
 
 async def tag(server: Server, body: TagRequest) -> TagResponse:
     texts = [body.text] if isinstance(body.text, str) else body.text
-    check_unicode(*texts)
     check_size(sum(map(len, texts)), "text", limits.SENTENCE)
     async with server.models.held(body.model, "tag") as held:
         sentences = await held.call(lambda face: [_tagged(face, text) for text in texts])
@@ -303,8 +300,6 @@ class ClassifyResponse(Answer, frozen=True, kw_only=True):
 async def classify(server: Server, body: ClassifyRequest) -> ClassifyResponse:
     given = [body.text] if isinstance(body.text, str) else body.text
     examples = [[one] if isinstance(one, str) else one for one in given]
-    for one in examples:
-        check_unicode(*one)
     check_size(sum(len(text) for one in examples for text in one), "text", limits.SCORED_BYTES)
     async with server.models.held(body.model, "classify") as held:
         results = await held.call(lambda face: face.classify_all(examples))

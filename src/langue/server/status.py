@@ -15,6 +15,7 @@ from langue.server.routes import Route
 from langue.server.schema import Answer, Id, Request
 from langue.server.text import check_size, read_prompts
 from langue.server.tokens import api_token
+from langue.tokens.tokenizer import EOS
 
 if TYPE_CHECKING:
     from langue.server.app import Server
@@ -100,8 +101,11 @@ class TokenizeResponse(Answer, frozen=True, kw_only=True):
 
 async def tokenize(server: Server, body: TokenizeRequest) -> TokenizeResponse:
     async with server.models.held(body.model, "tokenize") as held:
-        (read,) = await read_prompts(held.face, body.prompt)
-        ids = [int(id) for id in read.ids]
+        if body.prompt == EOS:  # so clients ask for the id of the end; within a text it is text
+            ids = [held.face.tokenizer.eos]
+        else:
+            (read,) = await read_prompts(held.face, body.prompt)
+            ids = [int(id) for id in read.ids]
         strings = [api_token(held.face.tokenizer, id) for id in ids] if body.return_token_strs else None
         return TokenizeResponse(
             count=len(ids), max_model_len=held.served.window, tokens=ids, token_strs=strings

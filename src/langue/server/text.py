@@ -43,11 +43,10 @@ async def read_prompts(face: Any, prompt: str | Sequence[Any], *, param: str = "
         raise Refused(
             400, f"{param}: {len(prompts):,} prompts; at most {limits.PROMPTS} a request", param=param
         )
-    size = sum(map(len, prompts))
     if all(isinstance(one, str) for one in prompts):
-        reads = await beside(size, _read_texts, face, prompts)
+        reads = await beside(sum(map(len, prompts)), _read_texts, face, prompts)
     elif all(isinstance(one, list) and _is_ids(one) for one in prompts):
-        check_size(size, param)
+        check_size(sum(map(len, prompts)), param)
         reads = [_read_ids(face.tokenizer, one, param) for one in prompts]
     else:
         raise Refused(400, f"{param} is neither a text, texts, ids nor lists of ids, none empty", param=param)
@@ -65,25 +64,11 @@ def check_size(tokens: int, param: str, most: int = limits.PROMPT_TOKENS) -> Non
         raise Refused(400, f"{param}: {tokens:,} tokens; at most {most:,} a request", param=param)
 
 
-def check_unicode(*texts: str) -> None:
-    """JSON can spell half of a surrogate pair, which is no text.
-
-    Raises:
-        Refused: a text has one.
-    """
-    for text in texts:
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise Refused(400, f"character {error.start + 1} of a text is half of a surrogate pair") from None
-
-
 def _is_ids(prompt: Sequence[Any]) -> bool:
     return bool(prompt) and all(isinstance(id, int) for id in prompt)
 
 
 def _read_texts(face: Any, texts: Sequence[str]) -> list[Read]:
-    check_unicode(*texts)
     normalized = [face.normalization.apply(text) for text in texts]
     return [
         Read(text, ids) for text, ids in zip(normalized, face.tokenizer.encode_batch(normalized), strict=True)

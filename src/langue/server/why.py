@@ -13,7 +13,7 @@ from langue.server import limits
 from langue.server.errors import Refused
 from langue.server.routes import Route
 from langue.server.schema import Answer, Id, Request
-from langue.server.text import check_size, check_unicode
+from langue.server.text import check_size
 
 if TYPE_CHECKING:
     from langue.evaluation.explain import Explained
@@ -54,7 +54,6 @@ async def why(server: Server, body: WhyRequest) -> WhyResponse:
     if (body.text is None) == (body.ids is None):
         raise Refused(400, "give text or ids, one of them", param="text")
     if body.text is not None:
-        check_unicode(body.text)
         check_size(len(body.text.encode()), "text", limits.SCORED_BYTES)
     async with server.models.held(body.model, "why") as held:
         explained = await held.call(lambda face: _explain(face, body))
@@ -97,7 +96,6 @@ class CopiedResponse(Answer, frozen=True, kw_only=True):
 
 
 async def copied(server: Server, body: CopiedRequest) -> CopiedResponse:
-    check_unicode(body.text)
     check_size(len(body.text.encode()), "text", limits.SCORED_BYTES)
     corpus = server.settings.corpus
     if corpus is not None:
