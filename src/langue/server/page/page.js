@@ -28,7 +28,7 @@ const WORDS = {
     distinct: "counts of lower orders are of different tokens before", uniform: "any token alike",
     matched: "After {length} tokens that the corpus has too, {count} of {total} times it goes on with this token.",
     passage: "document {document}, token {offset}",
-    states: "Hidden states, before and after the token is read", stateWords: "state {state}: {words}",
+    states: "Hidden states, before and after the token is read", state: "state {state}", cutOff: "cut by top-p or temperature",
     layer: "Layer", head: "Head", mean: "mean of all", looks: "Where it looks",
     parts: "{name}: weight {weight}", keeps: "top-p keeps {n}", keepsMany: "top-p keeps more than {n}",
     asIs: "as the model says", cut: "after temperature and top-p", branch: "Choose one to go another way.",
@@ -68,7 +68,7 @@ const WORDS = {
     distinct: "低阶的次数是前面不同词元的个数", uniform: "所有词元均分",
     matched: "语料中也有前面这 {length} 个词元，{total} 次里有 {count} 次接着这个词元。",
     passage: "第 {document} 篇，第 {offset} 个词元",
-    states: "隐状态，读这个词元之前和之后", stateWords: "状态 {state}：{words}",
+    states: "隐状态，读这个词元之前和之后", state: "状态 {state}", cutOff: "被 top-p 或温度去掉",
     layer: "层", head: "头", mean: "所有头的平均", looks: "它看哪里",
     parts: "{name}：权重 {weight}", keeps: "top-p 留下 {n} 个", keepsMany: "top-p 留下 {n} 个以上",
     asIs: "模型的概率", cut: "经过温度和 top-p", branch: "选另一个，换一条路。",
@@ -172,7 +172,7 @@ function afresh() {
 function named(token) {
   if (token === "<eos>") return [el("span", { class: "mark" }, t("endMark"))];
   if (token && !token.trim()) return [el("span", { class: "mark" }, token.replaceAll("\n", "↵").replaceAll("\t", "→").replaceAll(" ", "␣"))];
-  return token.replaceAll("\n", "↵").split(/((?:\\x[89a-f][0-9a-f])+)/).filter(Boolean).map((part, index) =>
+  return token.replaceAll("\n", "↵").replaceAll("\\n", "↵").split(/((?:\\x[89a-f][0-9a-f])+)/).filter(Boolean).map((part, index) =>
     /^\\x[89a-f]/.test(part) ? el("span", { class: "raw" }, part.slice(2).replaceAll("\\x", " ").toUpperCase()) : part);
 }
 
@@ -309,8 +309,8 @@ function bars(rows) {
       row.pick ? el("button", { type: "button", class: "what", onclick: row.pick }, row.bytes ? alone(Uint8Array.from(row.bytes)) : named(row.token)) : el("span", { class: "what", title: row.token }, named(row.token)),
       el("span", { class: "track", "aria-hidden": "true" },
         el("i", { class: row.after === undefined ? "" : "before", "--w": Math.min(row.probability, 1).toFixed(4) }),
-        row.after !== undefined && el("i", { class: "after", "--w": row.after.toFixed(4) })),
-      el("span", { class: "num" }, percent(row.after ?? row.probability)))));
+        row.after > 0 && el("i", { class: "after", "--w": row.after.toFixed(4) })),
+      el("span", { class: "num" }, row.off ? el("s", { title: t("cutOff") }, percent(row.probability)) : percent(row.after ?? row.probability)))));
 }
 
 const facts = (pairs) => el("dl", { class: "facts" }, pairs.map(([key, value]) => el("div", {}, el("dt", {}, t(key)), el("dd", {}, value))));
@@ -506,9 +506,9 @@ function matchReason(reason) {
 }
 
 function statesReason(reason) {
-  return [el("p", { class: "quiet" }, t("states")), reason.states.map((one) => [
-    el("p", { class: "quiet sheet" }, t("stateWords", { state: one.state, words: "" }), named(one.words.map((word) => word.token).join(" "))),
-    bars([{ token: "→", probability: one.prior, after: one.posterior }])])].flat(2);
+  return [el("p", { class: "quiet" }, t("states")), ...reason.states.flatMap((one) => [
+    bars([{ token: t("state", { state: one.state }), probability: one.prior, after: one.posterior }]),
+    el("p", { class: "quiet words" }, one.words.flatMap((word, index) => [index ? " · " : "", named(word.token)]))])];
 }
 
 function attentionReason(reason, again) {
