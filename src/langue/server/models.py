@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from langue.base.errors import LangueError
+from langue.base.errors import LangueError, Unsupported
 from langue.base.progress import log
 from langue.models.folder import Description, describe
 from langue.models.registry import family as lookup
@@ -67,16 +67,21 @@ class Served:
         self.leases = 0  # requests that it answers
         self.loads = 0
         self.written = 0  # tokens, by engines that are gone
+        self.look()
+
+    def look(self) -> None:
+        """Read what the folder says of the model."""
         try:
-            self.description = describe(path)
-            made = lookup(self.description.family).makes
-            self.bytes = sum(file.bytes for file in self.description.files.values())
+            known = describe(self.path)
+            made = lookup(known.family).makes
         except (LangueError, OSError) as error:
             self.problem = str(error)
-        else:
-            self.capabilities = next((some for kind, some in CAPABILITIES if kind in made.__mro__), ())
-            if self.description.vocabulary is not None:
-                self.capabilities += ("tokenize",)
+            return
+        self.description, self.problem = known, None
+        self.bytes = sum(file.bytes for file in known.files.values())
+        self.capabilities = next((some for kind, some in CAPABILITIES if kind in made.__mro__), ())
+        if known.vocabulary is not None:
+            self.capabilities += ("tokenize",)
 
     @property
     def state(self) -> State:
@@ -178,6 +183,7 @@ class Models:
                 async with self._loading:
                     if served.engine is None or served.face is None:
                         await self._load(served)
+            served.require(capability)
             served.used = monotonic()
             assert served.engine is not None
             yield Held(served, served.engine, served.face)
@@ -188,6 +194,8 @@ class Models:
     async def _load(self, served: Served) -> None:
         if served.problem and monotonic() - served.failed < AGAIN:
             raise Refused(503, f"{served.name} cannot be loaded: {served.problem}")
+        if served.description is None:  # it may have been put right
+            served.look()
         await self._make_room(served)
         path, quantize = served.path, self.settings.quantize
         engine = Engine(served.name, lambda: _open(path, quantize=quantize), queue=self.settings.queue)
@@ -237,7 +245,12 @@ def _open(path: Path, *, quantize: bool) -> Model[Any]:
     """A model, and what it compiles or reads when it is first used."""
     from langue.api.models import load
 
-    face = load(path, quantize="int8" if quantize else None)
+    try:
+        face = load(path, quantize="int8" if quantize else None)
+    except Unsupported:
+        if not quantize:
+            raise
+        face = load(path)  # of a family that has no products to make of int8
     model = face.folder.model
     if isinstance(model, Causal | Masked | Classifier):
         _ = face.tokenizer.encode("a"), face.normalization

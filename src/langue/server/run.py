@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 PACKAGES = ("uvicorn", "httptools", "starlette", "prometheus_client")  # of the extra `serve`
+BACKLOG = 512  # connections that wait to be taken
 SWITCH = 0.0005  # seconds after which a thread lets another one go on: a model's would keep the loop waiting
 
 
@@ -82,7 +83,7 @@ def config_of(app: Any, settings: Settings) -> uvicorn.Config:
         proxy_headers=False,
         lifespan="on",
         timeout_graceful_shutdown=int(settings.drain),
-        backlog=512,
+        backlog=BACKLOG,
     )
 
 
@@ -97,6 +98,7 @@ def _bound(settings: Settings) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((settings.host.strip("[]"), settings.port))
+        listening.listen(BACKLOG)  # whoever reads the address may connect at once
     except OSError as error:
         listening.close()
         raise LangueError(
