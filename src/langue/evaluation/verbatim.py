@@ -4,7 +4,7 @@ Both ask a model that keeps its training text, `infinigram`, and look at bytes: 
 the tokenizer. Over one that loses text, such as `whitespace`, the training text is what its tokens spell.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -65,6 +65,7 @@ class Span:
     text: str
     bytes: int
     document: int
+    begin: int  # byte of the text
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,18 @@ def copied(
     Raises:
         LangueError: the model keeps no training text.
     """
+    return copied_from(_training_text(loaded, tokenizer), text, min_bytes=min_bytes, limit=limit)
+
+
+def copied_from(
+    documents: Iterable[bytes], text: str, *, min_bytes: int = MIN_BYTES, limit: int = 10
+) -> Copied:
+    """How much of a text stands verbatim in documents; see `copied`."""
     data = text.encode()
-    candidates = _candidates(loaded, tokenizer, data, min_bytes)
+    candidates = _candidates(documents, data, min_bytes)
     if not candidates:
         return Copied(len(data), 0, min_bytes, [])
-    lengths, documents = _longest(candidates, data)
+    lengths, owners = _longest(candidates, data)
     # A piece begins where the byte before it does not prolong it; it is cut to whole characters.
     begins = np.flatnonzero((lengths >= min_bytes) & np.r_[True, lengths[:-1] != lengths[1:] + 1])
     characters = np.r_[np.flatnonzero(np.frombuffer(data, np.uint8) & 0xC0 != 0x80), len(data)]
@@ -150,7 +158,12 @@ def copied(
     np.add.at(covered, highs, -1)
     longest = np.lexsort((lows, lows - highs))[:limit]
     spans = [
-        Span(data[lows[at] : highs[at]].decode(), int(highs[at] - lows[at]), int(documents[begins[at]]))
+        Span(
+            data[lows[at] : highs[at]].decode(),
+            int(highs[at] - lows[at]),
+            int(owners[begins[at]]),
+            int(lows[at]),
+        )
         for at in longest
     ]
     return Copied(len(data), int((np.cumsum(covered) > 0).sum()), min_bytes, spans)
@@ -163,13 +176,13 @@ class Piece(NamedTuple):
     data: bytes
 
 
-def _candidates(loaded: ModelFolder[Any], tokenizer: Tokenizer, data: bytes, window: int) -> list[Piece]:
+def _candidates(documents: Iterable[bytes], data: bytes, window: int) -> list[Piece]:
     """What of the training text can hold a copied piece: each stretch of it whose every window occurs in
     `data`, by a hash of windows; equal ones once."""
     wanted = np.unique(_hashes(data, window))
     table = np.zeros(1 << 20, np.bool_)
     table[wanted >> np.uint64(44)] = True
-    numbered = enumerate(_training_text(loaded, tokenizer))
+    numbered = enumerate(documents)
     first: dict[bytes, int] = {}  # piece → document
     for block in group_by_size(numbered, lambda document: len(document[1]), BLOCK_BYTES):
         joined = BETWEEN.join(document for _, document in block)

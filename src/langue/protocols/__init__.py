@@ -16,6 +16,7 @@ import numpy.typing as npt
 from langue.base.arrays import Array, Floats, Ids
 from langue.base.errors import Mismatch
 from langue.corpus.tagged import Sentence
+from langue.protocols.explanation import Explanation
 
 if TYPE_CHECKING:
     import torch
@@ -174,6 +175,15 @@ class Quantizable(Protocol):
 
     def read_in(self, how: Literal["int8"]) -> bool:
         """Read them so from now on; False where none of them has a form in it."""
+        ...
+
+
+@runtime_checkable
+class Explainable(Causal, Protocol):
+    """A `Causal` model that can say why a token has the probability that it gives it."""
+
+    def explain(self, context: Ids, id: int) -> Explanation:
+        """Why a token is as likely as it is after the tokens before it in its document."""
         ...
 
 

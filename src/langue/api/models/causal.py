@@ -15,6 +15,7 @@ from langue.protocols import Causal, HiddenMarkov, Searchable
 if TYPE_CHECKING:
     from langue.base.arrays import Ids
     from langue.evaluation.evaluate import Evaluation
+    from langue.evaluation.explain import Explained
     from langue.evaluation.gradients import Gradients
     from langue.evaluation.score import Score
     from langue.evaluation.verbatim import Copied, Matches
@@ -62,6 +63,23 @@ class CausalModel(Model[Causal]):
         folder = self.folder
         text = self._normalize("context", context)
         return next_tokens(folder.model, folder.tokenizer, text, k, lines=folder.lines)
+
+    def explain(self, text: str, index: int = -1, *, k: int = 10, layer: int | None = None) -> Explained:
+        """Why a token of a text is as likely as it is: by counts, passages, states, attention or parts.
+
+        Args:
+            index: of the token, as in `score(text).tokens`; -1 is the end of the document, -2 the last token
+                of the text.
+            k: likeliest tokens to name beside it.
+            layer: of a network, whose attention is shown; None: the last.
+
+        Raises:
+            InvalidSetting: there is no such token or layer.
+        """
+        from langue.evaluation.explain import explain
+
+        check_count("k", k, least=1)
+        return explain(self.folder, self._normalize("text", text), index, k=k, layer=layer)
 
     def stream(self, prompt: str = "", **settings: Unpack[SamplingSettings]) -> Writer:
         """Continue a text piece by piece: iterate over the writer, then read its `result`.

@@ -9,7 +9,8 @@ Deviates from the paper in `<s>`, which it has not.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from functools import cached_property
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Annotated, ClassVar, NamedTuple
 
@@ -25,7 +26,11 @@ from langue.models.counts.ngram.counts import stream_of
 from langue.models.counts.suffix_array import follow, is_suffix_array, locate, narrow, suffix_array
 from langue.models.family import Family
 from langue.protocols import Causal, Vocabulary
+from langue.protocols.explanation import MatchExplanation, Passage
 from langue.tokens.store import TokenStore
+
+SHOWN = 8  # passages that an explanation shows
+AROUND = 24  # tokens of the text around a match
 
 
 class InfiniGramConfig(Config, frozen=True):
@@ -91,11 +96,41 @@ class InfiniGram(Causal):
     def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "InfiniGramDecoder":
         return InfiniGramDecoder(self, prompts, depth)
 
+    @cached_property
+    def _starts(self) -> Array:
+        """Where the `<s>` of each document stands, and that of the end."""
+        return np.flatnonzero(self.stream == self.vocabulary.size)
+
     def documents(self) -> Iterator[Ids]:
         """The training text, a document after another, without its ends."""
-        starts = np.flatnonzero(self.stream == self.vocabulary.size)
-        for begin, end in pairwise(starts.tolist()):
+        for begin, end in pairwise(self._starts.tolist()):
             yield self.stream[begin + 1 : end - 1]  # without `<s>` and `<eos>`
+
+    def explain(self, context: Ids, id: int) -> MatchExplanation:
+        """By the longest end of the context that training goes on after, and where it stands."""
+        self.vocabulary.check(context, [id])
+        stream, suffixes = self.stream, self.suffixes
+        text = self._text(context)
+        begin, low, high = _read(stream, suffixes, text, 0, 0, len(suffixes))
+        length, low, high = _shorten(stream, suffixes, text[begin:], low, high)
+        one, other = narrow(stream, suffixes, low, high, length, id)
+        ranks = islice(chain(range(one, other), range(low, one), range(other, high)), SHOWN)
+        passages = tuple(self._passage(int(suffixes[rank]), length) for rank in ranks)
+        return MatchExplanation(length, other - one, high - low, self.config.alpha, passages)
+
+    def _passage(self, position: int, length: int) -> Passage:
+        """What stands around a match, within its document."""
+        document = int(np.searchsorted(self._starts, position, side="right")) - 1
+        begin, beyond = self._starts[document : document + 2].tolist()
+        match, end = max(position, begin + 1), position + length
+        return Passage(
+            document,
+            match - begin - 1,
+            self.stream[max(begin + 1, match - AROUND) : match],
+            self.stream[match:end],
+            int(self.stream[end]),
+            self.stream[end + 1 : min(end + 1 + AROUND, beyond)],
+        )
 
     def size(self) -> dict[str, int]:
         return {"tokens": len(self.stream)}

@@ -23,6 +23,7 @@ from langue.inference.decoding import StateDecoder
 from langue.models.counts.ngram.counts import count, stream_of
 from langue.models.family import Family
 from langue.protocols import Causal, Vocabulary
+from langue.protocols.explanation import NGramExplanation, NGramOrder
 from langue.tokens.store import TokenStore
 
 
@@ -97,6 +98,23 @@ class Markov(Causal):
 
     def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "MarkovDecoder":
         return MarkovDecoder(self, prompts, depth)
+
+    def explain(self, context: Ids, id: int) -> NGramExplanation:
+        """By the one order that it has: count, plus alpha, of total."""
+        self.vocabulary.check(context, [id])
+        order, V, alpha = self.config.order, self.vocabulary.size, self.config.alpha
+        text = np.append(np.uint32(V), context).astype(np.uint32)
+        text = text[max(0, len(text) - order) :]
+        low, high, total = _context(self.chain.word, self.chain.children, self.chain.total, V, text)
+        child = _child(self.chain.word, low, high, id)
+        count = int(self.chain.counts[child]) if child >= 0 else 0
+        mass = total + alpha * V
+        share = count / mass if total else 0.0
+        left = alpha * V / mass if total else 1.0  # over all tokens alike
+        step = NGramOrder(
+            len(text) + 1, child >= 0, share + left / V, share, left, int(high - low), count, int(total), 0.0
+        )
+        return NGramExplanation((step,))
 
     def size(self) -> dict[str, int]:
         return {"ngrams": len(self.chain.word)}

@@ -17,6 +17,7 @@ from langue.models.family import Family
 from langue.models.networks.choose import choose_gpt2
 from langue.models.networks.config import GPT2Config
 from langue.models.networks.init_from import INIT_GPT2
+from langue.nn.attended import Attended
 from langue.nn.attention import Attention, Mask, packed_mask
 from langue.nn.cache import Past
 from langue.nn.cross_entropy import linear_cross_entropy
@@ -25,7 +26,6 @@ from langue.nn.initial import normal_weights
 from langue.nn.norm import norm
 from langue.nn.rope import Rope, rope_angles
 from langue.nn.weights import load_weights
-from langue.nn.windowed import Windowed
 from langue.protocols import Causal, Vocabulary
 from langue.tokens.batch import Batch
 
@@ -64,7 +64,7 @@ class Block(nn.Module):
         return x + self.drop(self.mlp(self.ln_2(x)))
 
 
-class GPT2(Windowed):
+class GPT2(Attended):
     """A `Causal` model. It reads `<eos>` before the first token of a document."""
 
     def __init__(self, config: GPT2Config, vocabulary: Vocabulary) -> None:

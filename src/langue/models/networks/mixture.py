@@ -27,12 +27,14 @@ from langue.models.networks.mixture_weights import Weights, tune
 from langue.protocols import (
     Causal,
     Decoder,
+    Explainable,
     Matching,
     MatchingDecoder,
     Quantizable,
     Vocabulary,
     WithEntropies,
 )
+from langue.protocols.explanation import MixtureExplanation, PartShare
 from langue.tokens.store import TokenStore
 
 WEIGHTS = "weights.json"
@@ -75,6 +77,7 @@ class Mixture(Causal):
         self.vocabulary = vocabulary
         self.parts = parts
         self.models = [part.model for part in parts]
+        self.names = [part.family.name for part in parts]
         self.weights = weights
         self.learned = learned or {}
         self.rounded_down = any(model.rounded_down for model in self.models)
@@ -99,6 +102,24 @@ class Mixture(Causal):
     def read_in(self, how: Literal["int8"]) -> bool:
         taken = [model.read_in(how) for model in self.models if isinstance(model, Quantizable)]
         return any(taken)
+
+    def explain(self, context: Ids, id: int) -> MixtureExplanation:
+        """By the weights of its parts after this context, and what each of them says."""
+        self.vocabulary.check(context, [id])
+        decoder = self.decoder([context])
+        logs = [part.log_probs() for part in decoder.decoders]
+        weights = decoder.weights_of(logs, decoder.lengths())[:, 0]
+        return MixtureExplanation(
+            tuple(
+                PartShare(
+                    self.names[index],
+                    float(weights[index]),
+                    float(logs[index][0, id]),
+                    model.explain(context, id) if isinstance(model, Explainable) else None,
+                )
+                for index, model in enumerate(self.models)
+            )
+        )
 
     def size(self) -> dict[str, int]:
         return {"models": len(self.parts)}
@@ -128,11 +149,18 @@ class MixtureDecoder:
         return min((decoder.depth for decoder in self.decoders if decoder.depth is not None), default=None)
 
     def log_probs(self) -> Floats:
+        return self._mixed([decoder.log_probs() for decoder in self.decoders], self.lengths())
+
+    def lengths(self) -> list[Array]:
+        """The matches of the parts that have them, `(batch,)` each."""
         decoders: Sequence[Any] = self.decoders
-        lengths = [
-            decoder.match_lengths() for decoder, has in zip(decoders, self.matching, strict=True) if has
-        ]
-        return self._mixed([decoder.log_probs() for decoder in decoders], lengths)
+        return [decoder.match_lengths() for decoder, has in zip(decoders, self.matching, strict=True) if has]
+
+    def weights_of(self, log_probs: Sequence[Floats], lengths: Sequence[Array]) -> Float64Array:
+        """The weights of the parts, `(parts, rows)`, where these are their distributions `(rows, V)`."""
+        entropies = [_entropies(rows) for rows, sure in zip(log_probs, self.sure, strict=True) if sure]
+        count = len(log_probs[0])
+        return self.weights.at(longest(lengths, count), mean(entropies, count))
 
     def extend(self, ids: Sequence[Ids] | Ids, *, every: bool = False) -> list[Floats]:
         self.vocabulary.check(*ids)  # before a part has read them
@@ -189,6 +217,13 @@ class MixtureDecoder:
         mixture = np.empty(logs.shape[1:], np.float32)
         mix(logs, self.sure, longest(lengths, len(mixture)), *self.weights, mixture)
         return mixture
+
+
+def _entropies(log_probs: Floats) -> Floats:
+    """Of distributions `(rows, V)`, in nats."""
+    terms = np.exp(log_probs) * np.maximum(log_probs, -1e30)  # so that 0 log 0 is 0
+    entropies: Floats = -terms.sum(-1)
+    return entropies
 
 
 def mixed(log_probs: Floats, weights: Float64Array) -> Floats:

@@ -41,6 +41,7 @@ from langue.models.states.hmm.clustered import ClusteredDecoder, ClusteredHMM
 from langue.models.states.hmm.model import HMM, StatePath
 from langue.nn.weights import load_weights, saved_tensor
 from langue.protocols import Causal, Trainable, Vocabulary
+from langue.protocols.explanation import StateExplanation
 from langue.tokens.batch import Batch
 from langue.tokens.store import TokenStore
 
@@ -187,6 +188,10 @@ class NeuralHMM(nn.Module, Causal, Trainable):
     def hmm(self) -> HMM:
         """The same with tables of all states; see `ClusteredHMM.hmm`."""
         return self.made.hmm
+
+    def explain(self, context: Ids, id: int) -> StateExplanation:
+        """As that of an HMM; its tables must fit in memory."""
+        return self.hmm.explain(context, id)
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         return self.made.log_probs(sequences)

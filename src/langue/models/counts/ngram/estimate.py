@@ -18,7 +18,7 @@ from langue.base.compiled import njit
 from langue.base.parallel import parallel_map
 from langue.base.progress import log
 from langue.models.counts.ngram.counts import Levels
-from langue.models.counts.ngram.tables import Tables, index_of
+from langue.models.counts.ngram.tables import NO_RULES, RULE, Tables, index_of
 
 # For an order with too few counts to estimate from: what KenLM's --discount_fallback takes.
 FALLBACK = (0.5, 1.0, 1.5)
@@ -38,6 +38,7 @@ class Rule(NamedTuple):
     extra_per_child: float = 0.0  # e(c) = this times the different words seen after c ...
     extra: float = 0.0  # ... plus this
     backoff: float = 0.0  # where it is not 0: gamma of every context, and p is the first term alone
+    distinct: bool = False  # a is of the different words before an n-gram, but for one that begins with `<s>`
 
 
 def estimate_tables(
@@ -62,15 +63,17 @@ def estimate_tables(
     log_backoff = levels.new(len(levels.children) - 1, np.float32)
     words = _vocabulary_size(levels) - (absent is not None)
     lower = np.full(1, 1.0 / words)  # p of the order before, by suffix
+    rules = np.zeros((levels.order, RULE))
     for n in range(1, levels.order + 1):
         rule = _RULES[smoothing](levels, suffix, n, k)
+        rules[n - 1] = _rule_row(rule, n)
         lower = _order(levels, suffix, n, rule, _threshold(prune, n), lower, log_prob, log_backoff)
         if n == 1 and absent is not None:
             log_prob[absent] = -np.inf
     log_prob[levels.first[1] - 1] = 0  # `<s>` is given, not foretold: it costs nothing, as in files of lmplz
     tables = Tables(levels.first, suffix, log_prob, log_backoff, levels.children, slots).freeze()
     if not any(prune):
-        return tables
+        return tables._replace(rules=rules if rules.any() else NO_RULES).freeze()
     kept = levels.new(len(suffix), bool)
     kept[: levels.first[1]] = True
     for n in range(2, levels.order + 1):
@@ -78,9 +81,22 @@ def estimate_tables(
     return tables.keep(kept, levels.new)
 
 
+def _rule_row(rule: Rule, n: int) -> Array:
+    """What tells counts from probabilities, `(RULE,)`: D of 1, 2 and 3, e by child and beside, gamma of no
+    context at all, and whether counts are of different words; of relative frequencies, nothing."""
+    if rule.backoff:
+        return np.zeros(RULE)
+    gamma = 0.0
+    if n == 1:
+        seen = np.bincount(np.minimum(rule.counts, 3), minlength=4)
+        added = rule.extra_per_child * seen[1:].sum() + rule.extra
+        gamma = (np.dot(rule.discount, seen) + added) / (rule.counts.sum(dtype=np.int64) + added)
+    return np.array([*rule.discount[1:], rule.extra_per_child, rule.extra, gamma, rule.distinct])
+
+
 def _kneser_ney(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
     adjusted = adjusted_counts(levels, suffix, n)
-    return Rule(adjusted, (0.0, *discounts(adjusted, n)))
+    return Rule(adjusted, (0.0, *discounts(adjusted, n)), distinct=n < levels.order)
 
 
 def _absolute(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
@@ -272,7 +288,7 @@ def _link(children, word, suffix, begin, end):
 def _interpolate(order, rule, begin, end, gamma):
     """The equation above for contexts [begin, end), whose `gamma` `(end - begin,)` is filled in, and p."""
     children, suffix, first, first_below, raw, threshold, lower, p = order
-    counts, discount, per_child, extra, backoff = rule
+    counts, discount, per_child, extra, backoff, _ = rule
     seen = np.zeros(4, np.int64)
     for context in range(begin, end):
         low, high = np.int64(children[context]) - first, np.int64(children[context + 1]) - first

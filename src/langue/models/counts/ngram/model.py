@@ -12,6 +12,7 @@ from langue.inference.decoding import StateDecoder
 from langue.models.counts.ngram.score import distribution, score, score_marks, step
 from langue.models.counts.ngram.tables import Tables
 from langue.protocols import Causal, Vocabulary
+from langue.protocols.explanation import NGramExplanation
 
 
 class NGram(Causal):
@@ -57,6 +58,12 @@ class NGram(Causal):
 
     def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "NGramDecoder":
         return NGramDecoder(self, prompts, depth)
+
+    def explain(self, context: Ids, id: int) -> NGramExplanation:
+        from langue.models.counts.ngram.explain import explain  # which reads a model
+
+        self.vocabulary.check(context, [id])
+        return explain(self, np.asarray(context), id)
 
     def state(self, ids: Ids, *, begin: bool = True) -> int:
         """The state after some tokens, at the beginning of a document or (not `begin`) anywhere."""

@@ -14,7 +14,7 @@ import numpy as np
 from langue.base.arrays import Array
 from langue.base.compiled import njit
 from langue.models.counts.ngram.counts import New
-from langue.models.counts.ngram.tables import BINS, Tables
+from langue.models.counts.ngram.tables import BINS, NO_RULES, Tables
 
 CELLS = 1 << 18  # into which values are sorted first: far finer than bins, and of a size that is known
 LOWEST = 1e-9  # of a backoff, where rounding left nothing for it
@@ -55,7 +55,7 @@ def quantize(tables: Tables, new: New = np.empty) -> Tables:
         _balance(tables, order_n, wanted)
         bins[1, n - 2] = _encode(wanted[here], log_backoff[here], least=True)
         _sum(tables, order_n, np.exp(bins[1, n - 2].astype(np.float64)), log_backoff)
-    return tables._replace(log_prob=log_prob, log_backoff=log_backoff, bins=bins).freeze()
+    return tables._replace(log_prob=log_prob, log_backoff=log_backoff, bins=bins, rules=NO_RULES).freeze()
 
 
 def _encode(values: Array, codes: Array, *, least: bool) -> Array:

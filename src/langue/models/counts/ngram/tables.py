@@ -29,6 +29,8 @@ BINS = 256  # values of an order of quantized tables
 SPAN = 1 << 16  # children that 16 bits tell apart
 MOST_LOG = 1e4  # of a backoff, which pruning may raise above 0: no sum of some is infinite
 NO_BINS, NO_BASES = np.empty((2, 0, BINS), np.float32), np.empty(0, np.uint32)
+RULE = 7  # figures of the smoothing of an order: see `estimate.rule_row`
+NO_RULES = np.empty((0, RULE))
 
 
 class Tables(NamedTuple):
@@ -53,6 +55,8 @@ class Tables(NamedTuple):
     bases: Annotated[Array, ArraySpec("uint32", ("bases",))] = NO_BASES
     # What the codes of each order of quantized tables stand for; else empty.
     bins: Annotated[Array, ArraySpec("float32", (2, "coded", BINS), most=MOST_LOG, impossible=True)] = NO_BINS
+    # How each order was smoothed, by which counts can be told from probabilities; empty where they cannot.
+    rules: Annotated[Array, ArraySpec("float64", ("ruled", RULE))] = NO_RULES
 
     @property
     def order(self) -> int:

@@ -66,6 +66,8 @@ def check_tables(tables: Tables, where: Path | str, words: int, *, normalized: b
         raise damaged(where, "first", f"does not begin with the {words} words of the vocabulary and <s>")
     if tables.quantized and tables.bins.shape[1] != order:
         raise damaged(where, "bins", f"does not say what the codes of {order} orders stand for")
+    if len(tables.rules) not in (0, order):
+        raise damaged(where, "rules", f"does not say how {order} orders were smoothed")
     for name in ("log_prob", "log_backoff"):
         if (getattr(tables, name).dtype == np.uint8) != tables.quantized:
             raise damaged(where, name, "and bins do not belong together")
@@ -117,7 +119,7 @@ def _fault(tables: Tables, n: int, normalized: bool, totals: Array, span: tuple[
 
 def _probabilities(tables: Tables, n: int, low: int, high: int) -> tuple[Array, Array, Array]:
     """Of the children of contexts [low, high), of their suffixes, and the backoffs of these contexts."""
-    nodes = slice(*_edges(tables, np.array([low, high])).tolist())
+    nodes = slice(*edges_of(tables, np.array([low, high])).tolist())
     logs = tables.log_prob[nodes], tables.log_prob[tables.suffix[nodes]], tables.log_backoff[low:high]
     if not tables.quantized:
         return np.exp(logs[0]), np.exp(logs[1]), np.exp(logs[2])
@@ -150,7 +152,7 @@ def _check_edges(tables: Tables, where: Path | str) -> None:
             -(len(children) - int(bases[1])) >> int(bases[0])
         ):
             raise damaged(where, "bases", "are not the numbers that these children are counted from")
-    ends = _edges(tables, tables.first[:-1])
+    ends = edges_of(tables, tables.first[:-1])
     if not np.array_equal(ends, tables.first[1:]):
         name = "bases" if len(bases) else "children"
         raise damaged(where, name, "does not begin each level with its first n-gram")
@@ -167,7 +169,7 @@ def _check_unigrams(tables: Tables, where: Path | str) -> None:
 
 
 @njit
-def _edges(tables, contexts):
+def edges_of(tables, contexts):
     edges = np.empty(len(contexts), np.int64)
     for index in range(len(contexts)):
         edges[index] = edge(tables.children, tables.bases, contexts[index])

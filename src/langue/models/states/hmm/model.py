@@ -19,8 +19,10 @@ from langue.inference.sumproduct import posteriors
 from langue.models.states.hmm.baum_welch import messages
 from langue.models.states.hmm.parameters import Parameters
 from langue.protocols import Causal, Vocabulary
+from langue.protocols.explanation import StateExplanation, StateShare
 
 WEIGHTS = "weights.safetensors"
+SHOWN_STATES, SHOWN_WORDS = 6, 8  # of an explanation
 CHUNK_MESSAGES = 1 << 22  # messages held at a time when scoring: 32 MB
 
 
@@ -97,6 +99,22 @@ class HMM(Causal):
                 path, more = viterbi2(second, unary, offsets), posteriors2(second, unary, offsets)
                 paths.append(StatePath(path.states, more.states))
         return paths
+
+    @torch.inference_mode()
+    def explain(self, context: Ids, id: int) -> StateExplanation:
+        """By the states that it may be in, the likeliest given the token first."""
+        self.vocabulary.check(context, [id])
+        known = self.decoder([context]).state
+        prior = (known if known.ndim == 2 else known.sum(1))[0].numpy()
+        emission = self.parameters.emission.numpy()
+        joint = prior * emission[id]
+        posterior = joint / joint.sum()
+        states = []
+        for k in np.argsort(-posterior, kind="stable")[:SHOWN_STATES].tolist():
+            best = np.argsort(-emission[:, k], kind="stable")[:SHOWN_WORDS].tolist()
+            words = tuple((w, float(emission[w, k])) for w in best)
+            states.append(StateShare(k, float(prior[k]), float(posterior[k]), float(emission[id, k]), words))
+        return StateExplanation(tuple(states))
 
     def _groups(self, sequences: Sequence[Ids]) -> list[list[int]]:
         """Numbers of sequences that are not empty, in groups of about `CHUNK_MESSAGES` messages."""

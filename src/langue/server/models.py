@@ -1,0 +1,260 @@
+"""The models of a server by name: loaded when one is first asked, put out again where memory is short."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from langue.base.errors import LangueError, Unsupported
+from langue.base.progress import log
+from langue.models.folder import Description, describe
+from langue.models.registry import family as lookup
+from langue.protocols import Causal, Classifier, Masked, Tagger
+from langue.server.engine import Engine
+from langue.server.errors import Refused, refusal
+from langue.server.limits import Settings
+
+if TYPE_CHECKING:
+    from langue.api.models import Model
+
+T = TypeVar("T")
+State = Literal["cold", "loading", "ready", "broken"]
+# What models of each kind can do.
+CAPABILITIES: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
+    (Causal, ("complete", "score", "next", "why")),
+    (Masked, ("fill", "embed", "score")),
+    (Tagger, ("tag",)),
+    (Classifier, ("classify",)),
+)
+INSTEAD = {
+    "complete": "continues no text",
+    "next": "foretells no next token",
+    "score": "gives no text bits",
+    "fill": "fills no gaps",
+    "why": "gives no token a probability from left to right",
+    "embed": "makes no vectors of texts",
+    "tag": "is not a tagger",
+    "classify": "is no classifier",
+    "tokenize": "reads no token ids",
+}
+AGAIN = 10.0  # seconds after which a model that could not be loaded is tried again
+
+
+class Served:
+    """One model of a server.
+
+    Attributes:
+        description: `model.json`; None where it cannot be read.
+        problem: why it cannot be loaded; None: nothing is known to be wrong.
+        bytes: that it is taken to need in memory: those of its files.
+    """
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name = name
+        self.path = path
+        self.description: Description | None = None
+        self.problem: str | None = None
+        self.capabilities: tuple[str, ...] = ()
+        self.bytes = 0
+        self.engine: Engine | None = None
+        self.face: Model[Any] | None = None
+        self.used = self.failed = 0.0  # when
+        self.leases = 0  # requests that it answers
+        self.loads = 0
+        self.written = 0  # tokens, by engines that are gone
+        self.look()
+
+    def look(self) -> None:
+        """Read what the folder says of the model."""
+        try:
+            known = describe(self.path)
+            made = lookup(known.family).makes
+        except (LangueError, OSError) as error:
+            self.problem = str(error)
+            return
+        self.description, self.problem = known, None
+        self.bytes = sum(file.bytes for file in known.files.values())
+        self.capabilities = next((some for kind, some in CAPABILITIES if kind in made.__mro__), ())
+        if known.vocabulary is not None:
+            self.capabilities += ("tokenize",)
+
+    @property
+    def state(self) -> State:
+        if self.face is not None:
+            return "ready"
+        if self.engine is not None:
+            return "loading"
+        return "broken" if self.problem else "cold"
+
+    @property
+    def window(self) -> int | None:
+        """Tokens it sees at once; None where there is no bound, or none is known before it is loaded."""
+        if self.face is not None:
+            window: int | None = getattr(self.face.folder.model, "window", None)
+            return window
+        return self.description.config.get("context") if self.description else None
+
+    def require(self, capability: str) -> None:
+        """Raise a `Refused` where it cannot do something."""
+        if self.description is not None and capability not in self.capabilities:
+            can = ", ".join(self.capabilities) or "nothing that is served"
+            raise Refused(
+                400,
+                f"{self.name} ({self.description.family}) {INSTEAD[capability]}; it can: {can}",
+                param="model",
+            )
+
+
+class Held:
+    """A model that is loaded, as long as a request needs it."""
+
+    def __init__(self, served: Served, engine: Engine, face: Any) -> None:
+        self.name = served.name
+        self.served = served
+        self.engine = engine
+        self.face = face  # what does not compute with the model, such as its tokenizer, is anyone's to use
+
+    async def call(self, function: Callable[[Any], T]) -> T:
+        """What a function says of the model's face, on the model's own thread."""
+        return await self.engine.call(function)
+
+
+class Models:
+    """All models of a server.
+
+    Raises:
+        LangueError: there is none, two have one name, or none can be read.
+    """
+
+    def __init__(self, paths: Mapping[str, Path], settings: Settings) -> None:
+        self.settings = settings
+        self.all = {name: Served(name, path) for name, path in paths.items()}
+        if not self.all:
+            raise LangueError("no model to serve: give the folder of one")
+        if all(one.problem for one in self.all.values()):
+            raise LangueError("; ".join(str(one.problem) for one in self.all.values()))
+        for one in self.all.values():
+            if one.problem:
+                log.warning("%s cannot be served: %s", one.name, one.problem)
+            elif settings.memory is not None and one.bytes > settings.memory:
+                raise LangueError(
+                    f"{one.path} alone needs {-(-one.bytes >> 20):,} MB, "
+                    f"more than --memory {settings.memory >> 20:,}"
+                )
+        self._loading = asyncio.Lock()
+        self._released = asyncio.Event()
+
+    def find(self, name: str | None, capability: str) -> Served:
+        """The model of a name, or the first that can do something.
+
+        Raises:
+            Refused: there is none of that name, or it cannot.
+        """
+        if name is None:
+            able = [one for one in self.all.values() if capability in one.capabilities]
+            if not able:
+                raise Refused(400, f"no model of this server can {capability}", param="model")
+            return able[0]
+        served = self.all.get(name)
+        if served is None:
+            known = ", ".join(self.all)
+            raise Refused(
+                404, f"no model of that name; there are: {known}", param="model", code="model_not_found"
+            )
+        served.require(capability)
+        return served
+
+    @asynccontextmanager
+    async def held(self, name: str | None, capability: str) -> AsyncIterator[Held]:
+        """A model, loaded, that is not put out meanwhile.
+
+        Raises:
+            Refused: there is none of that name, it cannot do that, or it cannot be loaded.
+        """
+        served = self.find(name, capability)
+        served.leases += 1
+        try:
+            if served.engine is None or served.face is None:
+                async with self._loading:
+                    if served.engine is None or served.face is None:
+                        await self._load(served)
+            served.require(capability)
+            served.used = monotonic()
+            assert served.engine is not None
+            yield Held(served, served.engine, served.face)
+        finally:
+            served.leases -= 1
+            self._released.set()
+
+    async def _load(self, served: Served) -> None:
+        if served.problem and monotonic() - served.failed < AGAIN:
+            raise Refused(503, f"{served.name} cannot be loaded: {served.problem}")
+        if served.description is None:  # it may have been put right
+            served.look()
+        await self._make_room(served)
+        path, quantize = served.path, self.settings.quantize
+        engine = Engine(served.name, lambda: _open(path, quantize=quantize), queue=self.settings.queue)
+        served.engine = engine
+        try:
+            served.face = await asyncio.shield(asyncio.wrap_future(engine.ready))
+            served.problem = None
+            served.loads += 1
+        except asyncio.CancelledError:
+            await engine.close()
+            served.engine = None
+            raise
+        except BaseException as error:
+            served.engine, served.failed = None, monotonic()
+            served.problem = str(refusal(error))
+            log.warning("%s cannot be loaded: %s: %s", served.name, type(error).__name__, served.problem)
+            raise Refused(503, f"{served.name} cannot be loaded: {served.problem}") from error
+
+    async def _make_room(self, wanted: Served) -> None:
+        """Put out models that nobody uses, the longest unused first, until the memory suffices."""
+        ceiling = self.settings.memory
+        while (
+            ceiling is not None
+            and wanted.bytes + sum(one.bytes for one in self.all.values() if one.engine) > ceiling
+        ):
+            idle = [one for one in self.all.values() if one.engine and not one.leases]
+            if idle:
+                await self._put_out(min(idle, key=lambda one: one.used))
+                continue
+            self._released.clear()
+            await self._released.wait()
+
+    async def _put_out(self, served: Served) -> None:
+        engine, served.engine, served.face = served.engine, None, None
+        assert engine is not None
+        served.written += engine.written
+        await engine.close()
+        gc.collect()
+
+    async def close(self) -> None:
+        for one in self.all.values():
+            if one.engine is not None:
+                await self._put_out(one)
+
+
+def _open(path: Path, *, quantize: bool) -> Model[Any]:
+    """A model, and what it compiles or reads when it is first used."""
+    from langue.api.models import load
+
+    try:
+        face = load(path, quantize="int8" if quantize else None)
+    except Unsupported:
+        if not quantize:
+            raise
+        face = load(path)  # of a family that has no products to make of int8
+    model = face.folder.model
+    if isinstance(model, Causal | Masked | Classifier):
+        _ = face.tokenizer.encode("a"), face.normalization
+    if isinstance(model, Causal):
+        _ = face.tokenizer.well_formed
+        model.decoder([face.tokenizer.encode("a")]).log_probs()
+    return face

@@ -1,0 +1,150 @@
+"""A server on loopback in a thread of the tests, and how to ask it."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import langue
+
+pytest.importorskip("uvicorn", reason="needs the extra serve")
+
+
+@dataclass
+class Reply:
+    """What a server answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+    @property
+    def error(self) -> str:
+        """The message of an error in OpenAI's shape."""
+        assert set(self.json) == {"error"}
+        assert set(self.json["error"]) == {"message", "type", "param", "code"}
+        return str(self.json["error"]["message"])
+
+    @property
+    def events(self) -> list[Any]:
+        """The values of a stream, whose end is told."""
+        lines = [line.removeprefix("data: ") for line in self.content.decode().split("\n\n") if line]
+        assert lines[-1] == "[DONE]"
+        return [json.loads(line) for line in lines[:-1]]
+
+
+@dataclass
+class Address:
+    """A running server."""
+
+    port: int
+    app: Any = field(repr=False, default=None)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(
+        self, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None, method: str = ""
+    ) -> Reply:
+        """`body` is sent as JSON, bytes as they are; without one, it is a GET."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        try:
+            connection.request(
+                method or ("GET" if body is None else "POST"), path, body=content, headers=dict(headers or {})
+            )
+            reply = connection.getresponse()
+            return Reply(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
+        finally:
+            connection.close()
+
+    def send(self, data: bytes, *, wait: float = 30.0) -> bytes:
+        """Bytes as they are, and all that comes back until the server closes, or `wait` seconds are over."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=wait) as connection:
+            connection.sendall(data)
+            received = b""
+            try:
+                while part := connection.recv(65536):
+                    received += part
+            except TimeoutError:
+                pass
+            return received
+
+
+@contextmanager
+def running(models: Mapping[str, Path], **settings: Any) -> Iterator[Address]:
+    import uvicorn
+
+    from langue.server.app import create_app
+    from langue.server.limits import Settings
+    from langue.server.run import config_of
+
+    app = create_app(models, Settings(**settings))
+    server = uvicorn.Server(config_of(app, Settings(**settings)))
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    until = time.monotonic() + 30
+    while not server.started and time.monotonic() < until:
+        time.sleep(0.02)
+    assert server.started
+    try:
+        yield Address(listening.getsockname()[1], app)
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        listening.close()
+
+
+@pytest.fixture
+def serve() -> Callable[..., Any]:
+    """Run a server: `with serve(models, queue=1) as address`."""
+    return running
+
+
+@pytest.fixture(scope="session")
+def served_models(
+    small_store: Path, small_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """A model of each kind that a server has routes for."""
+    folder = tmp_path_factory.mktemp("served")
+    tagged = folder / "tagged.tsv"
+    tagged.write_text("the\tB-A\nking\tI-A\nis\tO\n\na\tO\nqueen\tB-A\nlives\tO\n\n" * 20)
+    langue.train("crf", tagged, folder / "crf")
+    langue.train(
+        "bert",
+        small_store,
+        folder / "bert",
+        layers=1,
+        width=32,
+        heads=2,
+        context=32,
+        steps=5,
+        batch_tokens=512,
+    )
+    return {
+        "trigram": small_models["trigram"],
+        "gpt2": small_models["gpt2"],
+        "bert": folder / "bert",
+        "crf": folder / "crf",
+    }
+
+
+@pytest.fixture(scope="session")
+def server(served_models: dict[str, Path]) -> Iterator[Address]:
+    with running(served_models) as address:
+        yield address
