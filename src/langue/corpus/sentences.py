@@ -21,7 +21,7 @@ NARROWEST_HAN = 30
 
 _CLOSERS = "」』”’）】》〉〕\"'”’)\\]"
 _CANDIDATE = re.compile(
-    f"(?P<wide>[。！？｡…]++[。！？｡….!?]*+)(?P<after>[{_CLOSERS}]*+)"
+    f"(?P<wide>[。！？｡…．]++[。！？｡….!?]*+)(?P<after>[{_CLOSERS}]*+)"
     # Runs are looked at once, from their beginning: the time stays linear.
     rf"|(?P<latin>(?<![.!?])[.!?]++)(?P<behind>[{_CLOSERS}]*+)(?:\[\d+\])*(?=[\s{HAN}“‘「『《（]|\Z)"
     r"|(?P<line>[\n\f\x1e\u2028\u2029])\s*+"
@@ -161,12 +161,21 @@ def _end(text: str, match: re.Match[str], begin: int) -> int | None:
     if not next or (blanks and _breaks(text, end, behind.end())):
         return behind.end()
     closers = text[mark:closed]
+    if match["wide"] == "．" and _is_number(text, begin, mark, next):
+        return None
     if match["wide"]:
-        titled = text.rfind("《", max(begin, mark - 64), mark) > text.rfind("》", max(begin, mark - 64), mark)
+        near = max(begin, mark - 64)
+        titled = text.rfind("《", near, mark) > text.rfind("》", near, mark)
         ends = not titled and _ends_wide(match["wide"], closers, next, spaced=bool(blanks))
     else:
         ends = _ends_latin(text, match, begin, closers, next)
     return behind.end() if ends else None
+
+
+def _is_number(text: str, begin: int, mark: int, next: str) -> bool:
+    """Whether a full-width period, which ends at `mark`, is a decimal point or closes a list's number."""
+    before = text[max(begin, mark - 16) : mark - 1].strip()
+    return (next.isdigit() and before[-1:].isdigit()) or _LABEL.fullmatch(before) is not None
 
 
 def _breaks(text: str, begin: int, end: int) -> bool:
