@@ -2,8 +2,9 @@
 
     python benchmarks/summaries.py            # writes results/summaries.md
 
-The settings were chosen on dev and train parts: LexRank's power of the idf on BBC's dev part, what
-early sentences gain (`EARLY`) on those of BBC, DialogSum and CSL. Rankers are trained on BBC's train part, DialogSum's and CSL's dev parts. It takes minutes, most of them rouge-score's.
+The settings were chosen on dev and train parts: LexRank's power of the idf on BBC's dev part, what early
+sentences gain (`EARLY`) on those of BBC, DialogSum and CSL; features on BBC's. Rankers are trained on BBC's
+train part, DialogSum's and CSL's dev parts. It takes minutes, most of them rouge-score's.
 """
 
 import gzip
@@ -21,6 +22,7 @@ from langue.tasks.summary_scores import SummaryScores, score_summaries
 
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 RESULTS = Path(__file__).parent / "results" / "summaries.md"
+PROCESSOR = "AMD EPYC (Zen 3, AVX2, no bfloat16), two cores, shared with other work"
 METHODS = ("lead", "centroid", "textrank", "lexrank")
 # What CNN/DailyMail's articles begin with: authors, when they were published, the agency.
 DATELINE = re.compile(
@@ -134,7 +136,7 @@ def table(task: Task, scores: dict[str, SummaryScores]) -> list[str]:
 
 
 def main() -> None:
-    lines = ["# Summaries", "", "Written by `python benchmarks/summaries.py`.", ""]
+    lines = ["# Summaries", "", "Written by `python benchmarks/summaries.py` on", PROCESSOR + ".", ""]
     for build in (bbc, cnn, dialogsum, csl):
         started = time.process_time()
         task = build()

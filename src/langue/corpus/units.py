@@ -33,18 +33,15 @@ def split_document(text: str, title: str = "", unit: Unit = "sentence") -> Docum
     Args:
         unit: `sentence`; `clause`, which ends at a comma too; `line`, such as the turn of a dialogue.
     """
-    spans, opens, headings = [], [], []
-    for span, begins in _units(text, unit):
-        if unit == "sentence" and _is_heading(text, span):
-            headings.append(span)
-        else:
-            spans.append(span)
-            opens.append(begins)
-    if not spans:  # a list of titles, or lines without marks
-        spans, opens = headings, [True] * len(headings)
-    elif not title and headings and headings[0].begin < spans[0].begin:
+    units = list(_units(text, unit))
+    headings = [span for span, _ in units if unit == "sentence" and _is_heading(text, span)]
+    if 2 * len(headings) > len(units):  # a list of titles, or lines without marks
+        headings = []
+    dropped = set(headings)
+    kept = [(span, begins) for span, begins in units if span not in dropped]
+    if not title and headings and headings[0].begin < kept[0][0].begin:
         title = text[headings[0].begin : headings[0].end].strip("= ")
-    return DocumentUnits(text, title, spans, opens)
+    return DocumentUnits(text, title, [span for span, _ in kept], [begins for _, begins in kept])
 
 
 def _units(text: str, unit: Unit) -> Iterator[tuple[SentenceSpan, bool]]:

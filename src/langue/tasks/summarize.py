@@ -21,8 +21,8 @@ from langue.tokens.words import count_words
 Method = Literal["lead", "centroid", "textrank", "lexrank", "ranker"]
 METHODS: tuple[Method, ...] = get_args(Method)
 DEFAULT: Method = "lexrank"  # the best without training: benchmarks/results/summaries.md
-# What the first sentence gains of its score by LexRank, the second half of it, and so on: of 0 to 1, the best mean
-# over the dev parts of BBC, DialogSum and CSL.
+# What the first sentence gains of its score by LexRank, the second half of it, and so on: of 0 to 1, the best
+# mean over the dev parts of BBC, DialogSum and CSL.
 EARLY = 0.2
 SENTENCES = 3  # where no length is given: what a summary of news is measured with
 TERMS = 5  # that an explanation names
@@ -185,7 +185,7 @@ class Summarizer:
 
 
 def early(number: int) -> Float64Array:
-    """Factors for sentences at the beginning of a document, where most say what they are about: `(number,)`."""
+    """Factors for the first sentences of a document, where most say what they are about: `(number,)`."""
     return 1.0 + EARLY / (1.0 + np.arange(number))
 
 

@@ -17,6 +17,8 @@ from langue.models.summarizers.terms import Background, own_background, terms_of
 _NUMBER = re.compile(r"\d+")
 _NAME = re.compile(r"(?<=[a-z,;:] )[A-Z]")  # a capital within a sentence
 _QUOTED = re.compile('["“”「『]')
+CONTENT = 2.5  # nats: words that stand in one of twelve documents or fewer; others count for nothing then
+CONTENT_POWER = 0.25
 LOW_POWER = 0.3  # of the idf, beside `IDF_POWER`: commoner words count for more
 
 
@@ -42,6 +44,10 @@ def features(
             table |= _with_rank(
                 f"centroid ({name}, idf^{power:g})", _of_largest(centroid(matrix, idf, power))
             )
+        content = (idf > CONTENT) * idf**CONTENT_POWER
+        ranks = lexrank(matrix, content, 1.0)
+        table |= _with_rank(f"lexrank ({name}, content words)", np.log(np.maximum(ranks, 1e-9)))
+        table |= _with_rank(f"centroid ({name}, content words)", _of_largest(centroid(matrix, content)))
         table |= _surprise(matrix, source, name)
     even = np.ones(matrix.V)  # all words alike
     table |= _with_rank("lexrank (all words)", np.log(np.maximum(lexrank(matrix, even), 1e-9)))
