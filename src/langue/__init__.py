@@ -35,7 +35,9 @@ if TYPE_CHECKING:
         load,
     )
     from langue.api.models.classifier import ClassifierModel
+    from langue.api.models.ranker import RankerModel
     from langue.api.models.tagger import TaggerModel
+    from langue.api.summaries import summarize
     from langue.api.verbs import (
         demo,
         doctor,
@@ -65,7 +67,9 @@ _HOMES = {  # of the public names; those that are not named here stand in langue
         "CausalModel", "HMMModel", "InfiniGramModel", "MaskedModel", "Model", "Seq2SeqModel", "load",
     ),
     "langue.api.models.classifier": ("ClassifierModel",),
+    "langue.api.models.ranker": ("RankerModel",),
     "langue.api.models.tagger": ("TaggerModel",),
+    "langue.api.summaries": ("summarize",),
     "langue.base.errors": (
         "Damaged", "Interrupted", "InvalidSetting", "LangueError", "Mismatch", "MissingExtra", "NotFound",
         "Unsupported",
@@ -76,9 +80,9 @@ _OLD = {"LanguageModel": "CausalModel", "tagger": "load"}  # names of an earlier
 __all__ = [
     "CausalModel", "ClassifierModel", "Damaged", "HMMModel", "InfiniGramModel", "Interrupted",
     "InvalidSetting", "LangueError", "MaskedModel", "Mismatch", "MissingExtra", "Model", "NotFound",
-    "Seq2SeqModel", "TaggerModel", "Unsupported", "compare", "configs", "demo", "doctor", "estimate",
-    "evaluate", "export_model", "families", "finetune", "gradients", "import_model", "info", "load",
-    "prepare", "query", "recipes", "train",
+    "RankerModel", "Seq2SeqModel", "TaggerModel", "Unsupported", "compare", "configs", "demo", "doctor",
+    "estimate", "evaluate", "export_model", "families", "finetune", "gradients", "import_model", "info",
+    "load", "prepare", "query", "recipes", "summarize", "train",
 ]  # fmt: skip
 
 

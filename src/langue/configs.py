@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langue.corpus.config import DataConfig
     from langue.corpus.normalize import Normalization
+    from langue.corpus.summary_pairs import SummaryDataConfig
     from langue.corpus.tagged import TaggedConfig
     from langue.generation.masked import MaskedSampling
     from langue.generation.sample import Sampling
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from langue.models.networks.mixture import MixtureConfig
     from langue.models.states.hmm import HMMConfig
     from langue.models.states.neural_hmm import NeuralHMMConfig
+    from langue.models.summarizers.ranker import RankerConfig
     from langue.models.taggers.crf import CRFConfig
     from langue.models.taggers.encoder_tagger import EncoderTaggerConfig
     from langue.models.taggers.hmm_tagger import HMMTaggerConfig
@@ -71,7 +73,9 @@ _HOMES = {
     "Normalization": "corpus.normalize",
     "RNNConfig": "models.networks.config",
     "RNNTaggerConfig": "models.taggers.rnn_tagger",
+    "RankerConfig": "models.summarizers.ranker",
     "Sampling": "generation.sample",
+    "SummaryDataConfig": "corpus.summary_pairs",
     "TagConfig": "tasks.tag",
     "TaggedConfig": "corpus.tagged",
     "TaggerRunConfig": "training.config",
@@ -83,10 +87,10 @@ _HOMES = {
 __all__ = [
     "AlbertConfig", "Bert2BertConfig", "BertConfig", "CRFConfig", "CharCNNConfig", "ClassNGramConfig",
     "ClassifierConfig", "DataConfig", "ElectraConfig", "EncoderTaggerConfig", "FinetuneConfig", "GPT2Config",
-    "HMMConfig", "HMMTaggerConfig", "InfiniGramConfig", "LogLinearConfig", "MarkovConfig", "MaskedSampling",
-    "MixtureConfig", "NGramConfig", "NPLMConfig", "NeuralHMMConfig", "Normalization", "RNNConfig",
-    "RNNTaggerConfig", "Sampling", "TagConfig", "TaggedConfig", "TaggerRunConfig", "TokenizerConfig",
-    "TrainingConfig", "TransformerConfig",
+    "HMMConfig", "HMMTaggerConfig", "InfiniGramConfig", "LogLinearConfig", "MarkovConfig",
+    "MaskedSampling", "MixtureConfig", "NGramConfig", "NPLMConfig", "NeuralHMMConfig", "Normalization",
+    "RNNConfig", "RNNTaggerConfig", "RankerConfig", "Sampling", "SummaryDataConfig", "TagConfig",
+    "TaggedConfig", "TaggerRunConfig", "TokenizerConfig", "TrainingConfig", "TransformerConfig",
 ]  # fmt: skip
 
 

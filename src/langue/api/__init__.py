@@ -12,6 +12,7 @@ from langue.api.models import (
     Seq2SeqModel,
     load,
 )
+from langue.api.summaries import summarize
 from langue.api.verbs import (
     demo,
     doctor,
@@ -49,5 +50,6 @@ __all__ = [
     "prepare",
     "query",
     "recipes",
+    "summarize",
     "train",
 ]

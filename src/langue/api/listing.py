@@ -13,7 +13,7 @@ from langue.base.options import Option, options_of
 from langue.models.family import Family
 from langue.models.registry import MODULES, names
 from langue.models.registry import family as lookup
-from langue.protocols import Tagger
+from langue.protocols import SentenceRanker, Tagger
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ def _entry(family: Family[Any], options: dict[str, list[Option]]) -> FamilyEntry
     if family.estimate is None and family.build is None:
         learns_from = "an encoder (langue finetune)"
     else:
-        learns_from = "a labelled file" if family.makes is Tagger else "a token store"
+        files = {Tagger: "a labelled file", SentenceRanker: "documents and summaries"}
+        learns_from = files.get(family.makes, "a token store")
     return FamilyEntry(
         family.name, family.summary, family.makes.__name__, family.estimated_by, learns_from, options
     )
@@ -138,6 +139,7 @@ def _sections_of_all() -> dict[str, type[Config]]:
     """The sections that are not of one family, by what they are for."""
     from langue.corpus.config import DataConfig
     from langue.corpus.normalize import Normalization
+    from langue.corpus.summary_pairs import SummaryDataConfig
     from langue.corpus.tagged import TaggedConfig
     from langue.generation.masked import MaskedSampling
     from langue.generation.sample import Sampling
@@ -153,6 +155,7 @@ def _sections_of_all() -> dict[str, type[Config]]:
         "Training by gradient: `[training]`": TrainingConfig,
         "Training a neural tagger: `[training]`": TaggerRunConfig,
         "Reading a labeled file: `[data]` of a tagger": TaggedConfig,
+        "Reading documents and summaries: `[data]` of a ranker": SummaryDataConfig,
         "Fine-tuning: `langue finetune`": FinetuneConfig,
         "Fine-tuning a tagger: `langue finetune --task tag`": TagConfig,
         "Sampling: `langue generate`": Sampling,

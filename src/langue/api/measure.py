@@ -13,7 +13,7 @@ from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.models.folder import ModelFolder
 from langue.models.folder import load as load_folder
 from langue.nn.quantized import Quantize
-from langue.protocols import Causal, Classifier, Masked, Tagger
+from langue.protocols import Causal, Classifier, Masked, SentenceRanker, Tagger
 
 FORMATS = ("auto", "conll", "conllu", "jsonl")
 
@@ -41,7 +41,7 @@ def evaluate(
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
 
     A tagger is measured in precision, recall and F1 instead; a model that reads in both directions on
-    hidden tokens.
+    hidden tokens; a ranker of sentences by ROUGE on documents with summaries.
 
     Args:
         data: a token store, of which `split` is measured, or text files, of which all is; for a tagger or
@@ -69,9 +69,9 @@ def evaluate(
     folder = load_folder(model) if isinstance(model, str | Path) else model.folder
     if adaptive and not isinstance(folder.model, Causal):
         raise Unsupported(f"{folder.path} gives texts no probability, beside which counts could learn")
-    if isinstance(folder.model, Tagger | Classifier) or "task" in folder.description.recipe:
+    if isinstance(folder.model, Tagger | Classifier | SentenceRanker) or "task" in folder.description.recipe:
         if check:
-            what = "tagger" if isinstance(folder.model, Tagger) else "classifier"
+            what = folder.family.makes.__name__
             raise Unsupported(f"{folder.path} is a {what}; the self-tests are of language models' scores")
         if any(fields.values()):
             raise InvalidSetting(
@@ -135,6 +135,10 @@ def _evaluate_labeled(
     """Measure a model of labeled data on a file."""
     if not isinstance(data, str | Path):
         raise InvalidSetting(f"{folder.path} is measured on one labeled file, not on several")
+    if isinstance(folder.model, SentenceRanker):
+        from langue.tasks.summaries import evaluate_ranker
+
+        return evaluate_ranker(folder, Path(data))
     if folder.family.makes not in (Tagger, Classifier):
         from langue.tasks.evaluate import evaluate_task, task_of
 

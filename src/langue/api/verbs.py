@@ -19,7 +19,7 @@ from langue.models.folder import DESCRIPTION, describe
 from langue.models.folder import load as load_folder
 from langue.models.registry import family_of
 from langue.nn.quantized import known
-from langue.protocols import Masked, Tagger
+from langue.protocols import Masked, SentenceRanker, Tagger
 from langue.tokens.store import MANIFEST, TokenStore, read_manifest
 
 if TYPE_CHECKING:
@@ -120,8 +120,9 @@ def train(
     Args:
         recipe: the name of a family (`"ngram"`, `"gpt2"`, `"crf"`) or of a recipe, a TOML file, or the
             configuration of a model (`langue.configs`).
-        data: the token store a language model learns from, or the labeled file a tagger does; for
-            `ngram` also a text file or `-`, standard input: a sentence a line, words between blanks.
+        data: the token store a language model learns from, the labeled file a tagger does, or the file of
+            documents and summaries a `ranker` does; for `ngram` also a text file or `-`, standard input: a
+            sentence a line, words between blanks.
         valid: labeled file that a finished tagger is measured on; of a neural one it chooses the epoch.
         training: how a model learns by gradient; of a neural tagger a `TaggerRunConfig`.
         layout: how the labeled file of a tagger is read.
@@ -146,6 +147,13 @@ def train(
             if path is not None:
                 check_kept(path)
         train_tagger(resolved, Path(data), Path(output), valid=watch, overwrite=overwrite, resume=resume)
+    elif resolved.family.makes is SentenceRanker:
+        from langue.tasks.summaries import train_ranker
+
+        if valid is not None:
+            raise LangueError("a ranker chooses nothing by --valid; measure it: langue evaluate MODEL PAIRS")
+        check_kept(Path(data))
+        train_ranker(resolved, Path(data), Path(output), overwrite=overwrite, resume=resume)
     elif valid is not None:
         raise LangueError(
             f"{resolved.family.name} is measured on the valid split of its store; leave --valid out"

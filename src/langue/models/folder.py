@@ -31,13 +31,23 @@ from langue.models.registry import RENAMED as RENAMED_FAMILIES
 from langue.models.registry import family as lookup
 from langue.nn.quantized import Quantize, warn
 from langue.nn.quantized import quantize as quantize_model
-from langue.protocols import Classifier, HiddenMarkov, Masked, Saved, Searchable, Tagger, Vocabulary
+from langue.protocols import (
+    Classifier,
+    HiddenMarkov,
+    Masked,
+    Saved,
+    Searchable,
+    SentenceRanker,
+    Tagger,
+    Vocabulary,
+)
 from langue.tokens.preprocessing import RENAMED_KEYS, Preprocessing
 from langue.tokens.store import MOST_IDS, TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
 DESCRIPTION = "model.json"
+WITHOUT_IDS = (Tagger, SentenceRanker)  # what reads words, and need not have a vocabulary
 DType = Literal["float32", "bfloat16", "float16"]
 
 M = TypeVar("M", bound=Saved)
@@ -120,6 +130,18 @@ class ModelFolder(Generic[M]):
         return cast("ModelFolder[P]", self)
 
 
+# What is said of a model that reads labeled data, and of another where such a one is wanted.
+NO_LANGUAGE_MODELS: dict[type[Any], str] = {
+    Classifier: "is a classifier, not a language model; use langue classify",
+    SentenceRanker: "is a ranker of sentences, not a language model; use langue summarize --model",
+}
+HOW_TO_MAKE: dict[type[Any], str] = {
+    Tagger: "is not a tagger; train one: langue train crf TAGGED -o MODEL",
+    Classifier: "is no classifier; make one of an encoder: langue finetune MODEL DATA --task classify",
+    SentenceRanker: "is no ranker of sentences; train one: langue train ranker PAIRS -o MODEL",
+}
+
+
 def _why_not(model: Saved, wanted: type[Any]) -> str:
     """What is to be said of a model that is asked for what it cannot do."""
     if isinstance(model, Tagger):
@@ -127,12 +149,11 @@ def _why_not(model: Saved, wanted: type[Any]) -> str:
             "is a tagger: it says which tags a text has, not how likely the text is, so it has no bits "
             "per byte and continues no text; use langue tag"
         )
-    if isinstance(model, Classifier):
-        return "is a classifier, not a language model; use langue classify"
-    if wanted is Tagger:
-        return "is not a tagger; train one: langue train crf TAGGED -o MODEL"
-    if wanted is Classifier:
-        return "is no classifier; make one of an encoder: langue finetune MODEL DATA --task classify"
+    for protocol, what in NO_LANGUAGE_MODELS.items():
+        if isinstance(model, protocol):
+            return what
+    if wanted in HOW_TO_MAKE:
+        return HOW_TO_MAKE[wanted]
     if isinstance(model, Masked):
         return (
             "reads in both directions, so no text has a probability from left to right: no bits per byte, "
@@ -306,6 +327,6 @@ def _read_table(path: Path) -> dict[str, Any]:
 def _described(table: dict[str, Any], path: Path) -> Description:
     description = convert(Description, table, path / DESCRIPTION)
     description.family = RENAMED_FAMILIES.get(description.family, description.family)
-    if description.vocabulary is None and lookup(description.family).makes is not Tagger:
+    if description.vocabulary is None and lookup(description.family).makes not in WITHOUT_IDS:
         raise Damaged(f"{path / DESCRIPTION} is damaged: vocabulary is missing; make it again")
     return description

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from langue.base.arrays import Array, Floats, Ids
 from langue.base.errors import Mismatch
 from langue.corpus.tagged import Sentence
+from langue.corpus.units import DocumentUnits, Unit
 from langue.protocols.explanation import Explanation
 
 if TYPE_CHECKING:
@@ -349,3 +350,19 @@ class Classifier(Saved, Protocol):
     def log_probs(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> Floats:
         """Natural-log probabilities of the labels, `(sequences, labels)`. Sequences are framed by `[CLS]`
         and `[SEP]`; types are 0 in a first part, 1 in a second."""
+
+
+@runtime_checkable
+class SentenceRanker(Saved, Protocol):
+    """A model of which sentences of a document a summary is made of.
+
+    It speaks of sentences, not of token ids, and has no probability of a text.
+    """
+
+    unit: Unit  # what it was trained to choose
+
+    def sentence_log_odds(self, document: DocumentUnits) -> Floats:
+        """Natural-log odds of each sentence (or clause, or line) to be in the summary: `(N,)`."""
+
+    def sentence_reasons(self, document: DocumentUnits, sentences: Sequence[int]) -> list[list[str]]:
+        """What speaks most for each of these sentences, the strongest first, in words."""

@@ -110,7 +110,7 @@ def _by_gradient(
 
 def _read(recipe: Recipe, data: Path, valid: Path | None) -> tuple[Tagged, Tagged | None]:
     """The sentences to learn from, and those to measure on."""
-    assert recipe.data is not None
+    assert isinstance(recipe.data, TaggedConfig)
     tagged = read_tagged(data, recipe.data)
     tell(tagged)
     held_out = read_tagged(valid, Layout.of(tagged).config(valid)) if valid else None

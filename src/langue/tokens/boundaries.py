@@ -4,23 +4,14 @@ Boundaries are found in the text that tokens spell and mapped back by bytes, so 
 tokenizer. A token that reaches over a boundary belongs to what began before it.
 """
 
-import re
-
 import numpy as np
 from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 
 from langue.base.arrays import BoolArray, Ids, Int64Array
+from langue.corpus.sentences import split_sentences
 from langue.tokens.tokenizer import WORDS, Tokenizer, words_of
 
-# The end of a sentence, with what closes it: a Chinese mark; a Latin one before a space, unless a small
-# letter follows or it ends an abbreviation or an initial; the end of a line.
-_ABBREVIATION = r"(?<!\b[A-Z])(?<!\b(?:Mr|Ms|Dr|St|vs|No))(?<!\b(?:Mrs|Rev|Hon|Col|Gen|Esq|etc))(?<!\bProf)"
-_END = re.compile(
-    "[。！？…]+[」』”’）】》\"']*"
-    rf"|(?:[!?]+|{_ABBREVIATION}\.[.!?]*)[\"'”’)\]]*(?=\s(?!\s*[a-z]))"
-    r"|\n+"
-)
 # Bytes that are no UTF-8, as at the edges of a row, become a character of one byte.
 _ONE_BYTE = {0xDC00 + byte: "\x00" for byte in range(0x80, 0x100)}
 
@@ -43,7 +34,12 @@ class Boundaries:
     def sentences(self, ids: Ids) -> Int64Array:
         """The places of the tokens `(tokens,)` that begin a sentence; the first one does."""
         text, starts = self._spell(ids)
-        ends = [len(text[: match.end()].encode()) for match in _END.finditer(text)]
+        ends, size = [], 0
+        for begin, end in split_sentences(text):
+            piece = text[begin:end]
+            # Blanks behind a sentence are the next one's: tokens begin with them.
+            ends.append(size + len(piece.rstrip(" ").encode()))
+            size += len(piece.encode())
         firsts = np.searchsorted(starts, ends)
         return np.unique(np.r_[0, firsts[firsts < len(starts)]]).astype(np.int64)
 

@@ -6,7 +6,8 @@ segmenter (jieba's dictionary and HMM).
 
 import re
 
-HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+from langue.corpus.sentences import HAN as HAN  # for those who read words
+
 _HAN_RUN = re.compile(f"[{HAN}]+")
 _MARKED = bytes(ord(" " if chr(code).isspace() else "x") for code in range(128)) + bytes(128)
 

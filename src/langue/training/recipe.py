@@ -11,11 +11,12 @@ from langue.base.config import Config, decode, encode, nearest, override, read_a
 from langue.base.deprecated import warn_renamed
 from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.corpus.config import DataConfig
+from langue.corpus.summary_pairs import SummaryDataConfig
 from langue.corpus.tagged import TaggedConfig
 from langue.models.family import BUDGETS, Circumstances, Family
 from langue.models.registry import RENAMED, is_family, names
 from langue.models.registry import family as lookup
-from langue.protocols import Classifier, Tagger
+from langue.protocols import Classifier, SentenceRanker, Tagger
 from langue.tokens.train import TokenizerConfig
 from langue.training.config import RunConfig, TaggerRunConfig, TrainingConfig
 
@@ -39,7 +40,7 @@ class Recipe:
     family: Family[Any]
     model: Config
     training: RunConfig | None = None  # of what learns by gradient; of a language model a `TrainingConfig`
-    data: TaggedConfig | None = None  # of a tagger: how its labeled file is read
+    data: TaggedConfig | SummaryDataConfig | None = None  # of a tagger, a ranker: how its file is read
     initialize: Callable[[Any], None] | None = None  # gives a new model the weights that it begins with
     chosen: Chosen | None = None  # of what its user left out
 
@@ -99,6 +100,8 @@ def sections_of(family: Family[Any]) -> dict[str, type[Config]]:
     sections: dict[str, type[Config]] = {"model": family.config}
     if family.makes is Tagger:
         sections["data"] = TaggedConfig
+    if family.makes is SentenceRanker:
+        sections["data"] = SummaryDataConfig
     if family.build is not None or family.composition is not None:  # whose parts may learn by gradient
         sections["training"] = TaggerRunConfig if family.makes is Tagger else TrainingConfig
     return sections

@@ -15,7 +15,16 @@ from langue.api.models.seq2seq import Seq2SeqModel
 from langue.models.folder import DType, ModelFolder
 from langue.models.folder import load as load_folder
 from langue.nn.quantized import Quantize
-from langue.protocols import Causal, Classifier, HiddenMarkov, Masked, Searchable, Seq2Seq, Tagger
+from langue.protocols import (
+    Causal,
+    Classifier,
+    HiddenMarkov,
+    Masked,
+    Searchable,
+    SentenceRanker,
+    Seq2Seq,
+    Tagger,
+)
 
 __all__ = [
     "CausalModel", "HMMModel", "InfiniGramModel", "MaskedModel", "Model", "PathLike", "Seq2SeqModel", "load",
@@ -72,4 +81,8 @@ def of_folder(folder: ModelFolder[Any]) -> Model[Any]:
         from langue.api.models.classifier import ClassifierModel
 
         return ClassifierModel(folder)
+    if isinstance(model, SentenceRanker):
+        from langue.api.models.ranker import RankerModel
+
+        return RankerModel(folder)
     return Model(folder)

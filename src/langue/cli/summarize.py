@@ -1,0 +1,100 @@
+"""`langue summarize`: the sentences of documents that say most of them."""
+
+import json as jsonlib
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from langue.base.errors import LangueError
+from langue.cli.options import MOST, Json, Quiet, TextField, finite
+from langue.cli.parameters import Argument, Option
+
+if TYPE_CHECKING:
+    from langue.api.summaries import SummarizedDocument
+
+
+def command(
+    files: Annotated[
+        list[str],
+        Argument(
+            metavar="FILE",
+            help="Documents: text files, JSON lines, tables, folders; - for standard input.",
+        ),
+    ],
+    method: Annotated[
+        Literal["lexrank", "textrank", "centroid", "lead", "ranker"] | None,
+        Option(help="lexrank, textrank, centroid, lead, or ranker with a model; left out: lexrank."),
+    ] = None,
+    model: Annotated[
+        str | None, Option(metavar="FOLDER", help="A trained ranker: langue train ranker PAIRS.")
+    ] = None,
+    sentences: Annotated[
+        int | None, Option(min=1, max=MOST, help="So many of them; without a length, three.")
+    ] = None,
+    characters: Annotated[int | None, Option(min=1, help="At most so many.")] = None,
+    words: Annotated[int | None, Option(min=1, help="At most so many, of Chinese too.")] = None,
+    ratio: Annotated[
+        float | None, Option(min=0.0, max=1.0, callback=finite, help="Such a part of the sentences.")
+    ] = None,
+    unit: Annotated[
+        Literal["sentence", "clause", "line"] | None,
+        Option(help="What is chosen: sentence, clause, or line, such as the turn of a dialogue."),
+    ] = None,
+    text_field: TextField = None,
+    title_field: Annotated[
+        str | None, Option(help="Field of records that holds a title, which a ranker looks at.")
+    ] = None,
+    explain: Annotated[
+        bool, Option("--explain", help="Show where each sentence stands, its rank, and why it was chosen.")
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Summarize documents by their own sentences, English or Chinese: no download, no training needed.
+
+    A text file is a document, and so is each record. Of records, and with --json, what is printed is a record
+    in each line: the fields that were read, and the summary.
+    """
+    from langue.api.summaries import summarize_files
+
+    if ratio == 0:
+        raise LangueError("--ratio 0 leaves nothing; give a part above 0, at most 1")
+    documents = summarize_files(
+        files,
+        method=method,
+        model=model,
+        sentences=sentences,
+        characters=characters,
+        words=words,
+        ratio=ratio,
+        unit=unit,
+        explain=explain,
+        text_field=text_field,
+        title_field=title_field,
+    )
+    printed = False
+    for document in documents:
+        if json or document.record is not None:
+            print(jsonlib.dumps(_record(document, full=json or explain), ensure_ascii=False), flush=True)
+            continue
+        if printed:
+            print()
+        printed = True
+        if len(files) > 1:
+            print(f"── {document.name} ──")
+        print(_explained(document) if explain else document.summary.text, flush=True)
+
+
+def _record(document: "SummarizedDocument", *, full: bool) -> dict[str, object]:
+    """What is written of a document: its fields, and those of the summary."""
+    summary = document.summary.to_json()
+    fields = summary if full else {"summary": summary["summary"]}
+    return {**(document.record if document.record is not None else {"document": document.name}), **fields}
+
+
+def _explained(document: "SummarizedDocument") -> str:
+    summary = document.summary
+    lines = [
+        f"{sentence.text}\n    sentence {sentence.number} of {summary.total}, characters {sentence.begin}–"
+        f"{sentence.end}; rank {sentence.rank}, score {sentence.score:.3f}; {'; '.join(sentence.reasons)}"
+        for sentence in summary.sentences
+    ]
+    return "\n".join([*lines, f"by {summary.method}"])

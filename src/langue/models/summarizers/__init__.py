@@ -1,0 +1,1 @@
+"""What of a document says most of it: sentences weighed by counts, by graphs, and by a trained ranker."""

@@ -1,0 +1,154 @@
+"""Training a ranker on documents and their summaries, and measuring it beside what needs no training."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from langue.base.checksums import sha256
+from langue.base.config import decode
+from langue.base.errors import LangueError
+from langue.base.files import check_free
+from langue.base.progress import bar, log
+from langue.corpus.summary_pairs import SummaryDataConfig, SummaryPair, read_summary_pairs
+from langue.models.folder import DESCRIPTION, ModelFolder, save
+from langue.protocols import SentenceRanker
+from langue.tasks.summarize import DEFAULT, Length, Method, Summarizer
+from langue.tasks.summary_scores import ROUGE, SummaryScores, score_summaries
+from langue.training.recipe import Recipe
+from langue.training.run_folder import only_writer
+
+BASELINES: tuple[Method, ...] = (DEFAULT, "lead")  # which are measured beside a ranker
+
+
+def train_ranker(
+    recipe: Recipe, data: Path, output: Path, *, overwrite: bool = False, resume: bool = False
+) -> None:
+    """Learn from a file of pairs and write a model folder.
+
+    Raises:
+        LangueError: the file is not of its form, the output is in the way, or there is nothing to learn.
+    """
+    if resume:
+        raise LangueError("ranker keeps no checkpoints; train it again without --resume")
+    assert isinstance(recipe.data, SummaryDataConfig) and recipe.family.estimate is not None
+    with only_writer(output):
+        check_free(output, marker=DESCRIPTION, overwrite=overwrite)
+        pairs = list(read_summary_pairs(data, recipe.data))
+        started = time.perf_counter()
+        model = recipe.family.estimate(recipe.model, pairs)
+        measured = {"seconds": round(time.perf_counter() - started, 3), **model.learned}
+        log.info(
+            "%s: %s documents, %.1f%% of their sentences are in a summary",
+            data,
+            f"{len(pairs):,}",
+            100 * measured["share"],
+        )
+        save(
+            output,
+            model,
+            family=recipe.family,
+            config=recipe.model,
+            recipe=recipe.to_table(),
+            measured=measured,
+            data={"file": data.name, "sha256": sha256(data), "documents": len(pairs)},
+            card=_card(len(pairs), measured),
+            overwrite=overwrite,
+        )
+
+
+def _card(documents: int, measured: dict[str, Any]) -> str:
+    return (
+        "# ranker: logistic regression that ranks sentences for a summary\n\n"
+        f"Trained in {measured['seconds']:,.1f} s on {documents:,} documents with a summary each, which hold "
+        f"{measured['share']:.1%} of their sentences.\n\n"
+        "Made with langue. Use it: `langue summarize FILE --model MODEL`; measure it: "
+        "`langue evaluate MODEL PAIRS`. It says what a summary is made of, not how likely a text is: it has "
+        "no bits per byte.\n"
+    )
+
+
+@dataclass(frozen=True)
+class RankerEvaluation:
+    """A ranker measured on documents with summaries, beside methods without training, all of one length."""
+
+    name: str
+    ratio: float  # of the sentences: what a summary is made of
+    scores: dict[str, SummaryScores]  # by method; the ranker's first
+    seconds: float
+    passed: bool = True  # it has no self-tests of scores
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "model": self.name,
+            "ratio": self.ratio,
+            **self.scores["ranker"].to_json(),
+            "baselines": {
+                method: scores.to_json() for method, scores in self.scores.items() if method != "ranker"
+            },
+            "seconds": round(self.seconds, 3),
+        }
+
+    def __str__(self) -> str:
+        own = self.scores["ranker"]
+        names = [name for name in ROUGE if name in own.rouge]
+        unit = " of characters" if own.characters else ""
+        lines = [
+            f"{'':9} " + " ".join(f"{label(name):>22}" for name in names) + "   chrF   BLEU  copied",
+        ]
+        for method, scores in self.scores.items():
+            cells = []
+            for name in names:
+                bounds = scores.interval(name)
+                shown = f" [{bounds[0]:.2f}, {bounds[1]:.2f}]" if bounds else ""
+                cells.append(f"{f'{scores.mean(name):.2f}{shown}':>22}")
+            lines.append(
+                f"{method:9} {' '.join(cells)} {scores.chrf:6.2f} {scores.bleu:6.2f} {scores.copied:6.1f}%"
+            )
+        for method in BASELINES:
+            bounds = own.above(self.scores[method], names[0])
+            if bounds is not None:
+                verdict = "better" if bounds[0] > 0 else "worse" if bounds[1] < 0 else "can't tell"
+                lines.append(
+                    f"ranker − {method}: {label(names[0])} {bounds[0]:+.2f} to {bounds[1]:+.2f}, {verdict}"
+                )
+        lines.append(
+            f"{own.documents:,} documents; ROUGE is F1{unit} in per cent with 95 % intervals; summaries are "
+            f"{self.ratio:.1%} of the sentences, as in training"
+        )
+        return "\n".join(lines)
+
+
+def label(name: str) -> str:
+    """A figure of rouge-score as papers spell it."""
+    return name.replace("rouge", "ROUGE-")
+
+
+def evaluate_ranker(folder: ModelFolder[SentenceRanker], path: Path) -> RankerEvaluation:
+    """Measure a ranker on a file of pairs, with the methods that need no training beside it.
+
+    Raises:
+        LangueError: the file is not of its form.
+        MissingExtra: rouge-score or sacrebleu is not installed.
+    """
+    layout = decode(SummaryDataConfig, folder.description.recipe.get("data", {}), "data")
+    pairs = list(read_summary_pairs(path, layout))
+    ratio = min(max(float(folder.description.measured.get("share", 0.0)), 1e-6), 1.0)
+    length = Length(ratio=ratio)
+    started = time.perf_counter()
+    unit = folder.model.unit
+    systems = {"ranker": Summarizer("ranker", length, folder.model, unit)} | {
+        method: Summarizer(method, length, unit=unit) for method in BASELINES
+    }
+    scores = {name: _measure(system, pairs) for name, system in systems.items()}
+    return RankerEvaluation(folder.path.name, ratio, scores, time.perf_counter() - started)
+
+
+def _measure(system: Summarizer, pairs: list[SummaryPair]) -> SummaryScores:
+    summaries = []
+    with bar(system.method, len(pairs)) as progress:
+        for pair in pairs:
+            chosen = system.summarize(pair.text, title=pair.title).sentences
+            summaries.append("\n".join(sentence.text for sentence in chosen))
+            progress.advance()
+    return score_summaries(summaries, [[pair.summary] for pair in pairs], [pair.text for pair in pairs])
