@@ -30,6 +30,32 @@ def run(capsys: pytest.CaptureFixture[str]) -> Any:
     return call
 
 
+def test_similar_by_vectors_and_a_kept_index(
+    run: Any, encoder: Path, small_text: Path, tmp_path: Path
+) -> None:
+    index = tmp_path / "index"
+    arguments = ["similar", "the king", small_text, "--model", encoder, "--passages", "line", "--json"]
+    alone = json.loads(run(*arguments))
+    assert alone["by"] == str(encoder)
+    assert json.loads(run(*arguments, "--index", index)) == alone
+    written = (index / "vectors.npy").stat().st_mtime_ns
+    assert json.loads(run(*arguments, "--index", index)) == alone  # read, not made
+    assert (index / "vectors.npy").stat().st_mtime_ns == written
+    whitened = ["--whiten", "--index", index]
+    assert "--overwrite" in run(*arguments, *whitened, code=2)
+    first = json.loads(run(*arguments, *whitened, "--overwrite"))
+    assert json.loads(run(*arguments, *whitened)) == first != alone
+    held = langue.Passages.read(small_text, cut="line")
+    model = langue.MaskedModel.load(encoder)
+    vectors = model.embed([held.passage(number) for number in range(len(held))])
+    (query,) = model.embed(["the king"])
+    cosines = vectors @ query / np.linalg.norm(vectors, axis=1) / np.linalg.norm(query)
+    scores = [one["score"] for one in alone["passages"]]
+    np.testing.assert_allclose(scores, np.sort(cosines)[::-1][: len(scores)], atol=1e-5)
+    (index / "vectors.npy").write_bytes(b"cut")
+    assert "no whole index" in run(*arguments, *whitened, code=2)
+
+
 def test_fill(run: Any, encoder: Path) -> None:
     shown = run("fill", encoder, "The capital of [MASK] is Paris", "--top", "3")
     assert shown.count("%") == 3
