@@ -1,6 +1,7 @@
 """`langue evaluate`: one model, the yardstick, and the self-tests of its scores."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 from langue.base.errors import LangueError
@@ -51,6 +52,10 @@ def command(
         ),
     ] = "report",
     quantize: Quantize = None,
+    train: Annotated[
+        Path | None,
+        Option(help="Labeled training file of a classifier: also tell what baselines reach from it."),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -78,6 +83,7 @@ def command(
         adaptive=adaptive,
         format=labeled,
         quantize=quantize,
+        train=train,
         text_field=text_field,
         source_field=source_field,
         target_field=target_field,
