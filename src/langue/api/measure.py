@@ -54,7 +54,7 @@ def evaluate(
         format: of a tagger's file: "conll", "conllu", "jsonl"; "auto" goes by its name, and by how the
             training file was read.
         quantize: "int8" measures a network in it and in float32, and keeps both figures in the model folder.
-        train: of a classifier, a labeled file: what baselines without a network reach from it is told, too.
+        train: of a classifier or tagger, a labeled file: what baselines reach from it is told, too.
         text_field, source_field, target_field: of records, where they are not "text", "source" and "target".
 
     Raises:
@@ -133,9 +133,9 @@ def _evaluate_quantized(
 
 
 def _check_baselines(folder: ModelFolder[Any], train: PathLike | None) -> None:
-    if train is not None and folder.family.makes is not Classifier:
+    if train is not None and folder.family.makes not in (Classifier, Tagger):
         raise InvalidSetting(
-            f"baselines stand beside a classifier, and {folder.path} is none; leave out --train"
+            f"baselines stand beside classifiers and taggers, and {folder.path} is neither; leave out --train"
         )
 
 
@@ -152,7 +152,7 @@ def _evaluate_labeled(
     if isinstance(folder.model, Tagger):
         from langue.tasks.tagging import evaluate_tagger
 
-        return evaluate_tagger(folder, Path(data), format)
+        return evaluate_tagger(folder, Path(data), format, Path(train) if train is not None else None)
     if format != "auto":
         raise InvalidSetting(f"format says what the labeled file of a tagger is, and {folder.path} is none")
     from langue.tasks.classification import evaluate_classifier

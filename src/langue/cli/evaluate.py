@@ -54,7 +54,9 @@ def command(
     quantize: Quantize = None,
     train: Annotated[
         Path | None,
-        Option(help="Labeled training file of a classifier: also tell what baselines reach from it."),
+        Option(
+            help="Labeled training file of a classifier or tagger: also tell what baselines reach from it."
+        ),
     ] = None,
     similarity: Annotated[
         bool,

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from langue.tasks.retrieval.bm25 import K1, B, Index, best, bm25
+from langue.tasks.retrieval.bm25 import ELSEWHERE, K1, B, Index, best, bm25
 from langue.tasks.retrieval.terms import STOP_WEIGHT, is_han, is_stop, stem, terms_of
 
 TEXTS = ["the cat sat on the mat", "a dog and a cat", "rain", "the dog barked at the dog", "猫坐在垫子上"]
@@ -19,7 +19,7 @@ def slow(passages: list[list[str]], query: list[str]) -> list[float]:
         counts, score = Counter(passage), 0.0
         for term in set(query):
             holders = sum(term in other for other in passages)
-            idf = math.log(1 + (len(passages) - holders + 0.5) / (holders + 0.5))
+            idf = math.log(1 + (len(passages) + ELSEWHERE - holders + 0.5) / (holders + 0.5))
             idf *= STOP_WEIGHT if is_stop(term) else 1
             norm = counts[term] + K1 * (1 - B + B * len(passage) / average)
             score += idf * counts[term] * (K1 + 1) / norm

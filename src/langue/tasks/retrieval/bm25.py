@@ -14,6 +14,9 @@ from langue.tasks.retrieval.terms import STOP_WEIGHT, is_stop
 # the sentences of SQuAD and of CMRC 2018's trial part. The field's usual: 1.2 and 0.75.
 K1 = 0.6
 B = 0.3
+# Passages without the term that are thought beside those at hand: in a single one, which says nothing of how
+# rare its terms are, all count alike, and a term that is missing tells hardly more than one that is there.
+ELSEWHERE = 100
 
 
 class Index:
@@ -54,7 +57,7 @@ class Index:
         """How much a term tells: large for what few passages hold; of stop words, a quarter."""
         number = self.numbers.get(term)
         holders = int(self._starts[number + 1] - self._starts[number]) if number is not None else 0
-        value = math.log(1 + (len(self) - holders + 0.5) / (holders + 0.5))
+        value = math.log(1 + (len(self) + ELSEWHERE - holders + 0.5) / (holders + 0.5))
         return value * STOP_WEIGHT if is_stop(term) else value
 
     def weights(self, query: Iterable[str]) -> dict[str, float]:
