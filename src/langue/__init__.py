@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from langue import configs
     from langue.api.listing import families, recipes
+    from langue.api.lookup import answer, answer_squad, similar
     from langue.api.measure import compare, evaluate, gradients, query
     from langue.api.models import (
         CausalModel,
@@ -59,9 +60,11 @@ if TYPE_CHECKING:
         NotFound,
         Unsupported,
     )
+    from langue.tasks.retrieval.passages import Passages
 
 _HOMES = {  # of the public names; those that are not named here stand in langue.api.verbs
     "langue.api.listing": ("families", "recipes"),
+    "langue.api.lookup": ("answer", "answer_squad", "similar"),
     "langue.api.measure": ("compare", "evaluate", "gradients", "query"),
     "langue.api.models": (
         "CausalModel", "HMMModel", "InfiniGramModel", "MaskedModel", "Model", "Seq2SeqModel", "load",
@@ -74,15 +77,17 @@ _HOMES = {  # of the public names; those that are not named here stand in langue
         "Damaged", "Interrupted", "InvalidSetting", "LangueError", "Mismatch", "MissingExtra", "NotFound",
         "Unsupported",
     ),
+    "langue.tasks.retrieval.passages": ("Passages",),
 }  # fmt: skip
 _OLD = {"LanguageModel": "CausalModel", "tagger": "load"}  # names of an earlier version
 
 __all__ = [
     "CausalModel", "ClassifierModel", "Damaged", "HMMModel", "InfiniGramModel", "Interrupted",
     "InvalidSetting", "LangueError", "MaskedModel", "Mismatch", "MissingExtra", "Model", "NotFound",
-    "RankerModel", "Seq2SeqModel", "TaggerModel", "Unsupported", "compare", "configs", "demo", "doctor",
-    "estimate", "evaluate", "export_model", "families", "finetune", "gradients", "import_model", "info",
-    "load", "prepare", "query", "recipes", "summarize", "train",
+    "Passages", "RankerModel", "Seq2SeqModel", "TaggerModel", "Unsupported", "answer", "answer_squad",
+    "compare", "configs", "demo", "doctor", "estimate", "evaluate", "export_model", "families",
+    "finetune", "gradients", "import_model", "info", "load", "prepare", "query", "recipes", "similar",
+    "summarize", "train",
 ]  # fmt: skip
 
 

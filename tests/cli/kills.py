@@ -92,6 +92,8 @@ def scenarios() -> Iterator[Scenario]:
     yield Scenario("embed", embed, "out", ("bert", "text.txt"))
     inputs = ("bert", "text.txt", "vectors")
     yield Scenario("embed-overwrite", [*embed, "--overwrite"], "out", inputs, "vectors")
+    index = ["similar", "good text", "text.txt", "--model", "bert", "--passages", "line", "--index", "out"]
+    yield Scenario("similar-index", index, "out", ("bert", "text.txt"))
     again = ["export", "gpt", "-o", "out", "--overwrite"]
     yield Scenario("export-gpt2-overwrite", again, "out", ("gpt", "exported"), "exported")
 

@@ -306,6 +306,36 @@ classify {kn} x
 classify {crf} x
 classify {cls} nowhere.tsv
 classify {cls} nowhere.jsonl
+evaluate {cls} {tsv} --train nowhere.tsv
+evaluate {cls} {tsv} --train {empty}
+evaluate {kn} {ok} --train {tsv}
+answer
+answer 'Who?'
+answer 'Who?' nowhere.txt
+answer 'Who?' {empty}
+answer 'Who?' {blank}
+answer 'Who?' {binary}
+answer 'Who?' {latin}
+answer {bad} {ok}
+answer nowhere.json
+answer {empty} {ok}
+answer 'Who?' {ok} --top 0
+answer 'Who?' {ok} --threshold nan
+answer 'Who?' {ok} --passages page
+answer 'Who?' {ok} --text-field body
+answer 'Who?' {store} --text-field body
+answer 'Who?' {ok} --predictions new
+similar x
+similar {bad} {ok}
+similar x nowhere.txt
+similar x {blank}
+similar x {ok} --top 0
+similar x {ok} --whiten
+similar x {ok} --index new
+similar x {ok} --model {kn}
+similar x {ok} --model {bert} --index {mine}
+similar x {ok} --model {bert} --index {bert} --overwrite
+similar x {ok} --model {bert} --index {ok}
 finetune
 finetune {kn} {tsv} -o new
 finetune {bert} nowhere -o new

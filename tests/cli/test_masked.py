@@ -30,6 +30,54 @@ def run(capsys: pytest.CaptureFixture[str]) -> Any:
     return call
 
 
+def test_vectors_are_measured_by_how_they_rank_pairs(run: Any, encoder: Path, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    rows = [
+        ("the king", "the king", 1),
+        ("the king", "天下大势", 0),
+        ("a queen", "a queen", 1),
+        ("rain", "第一回", 0),
+    ]
+    pairs.write_text("".join(f"{one}\t{other}\t{label}\n" for one, other, label in rows), encoding="utf-8")
+    told = json.loads(run("evaluate", encoder, pairs, "--similarity", "--json"))
+    assert told["pairs"] == 4 and told["spearman"]["cosine"]["value"] > 0.8
+    assert "Spearman" in run("evaluate", encoder, pairs, "--similarity")
+    assert "alone" in run("evaluate", encoder, pairs, "--similarity", "--check", code=2)
+    lines = tmp_path / "lines.txt"
+    lines.write_text("".join(f"{one}\n" for one, _, _ in rows), encoding="utf-8")
+    vectors = np.array(json.loads(run("embed", encoder, lines, "--whiten", "--json")))
+    assert vectors.shape == (4, 2)  # of four texts, three differ
+    np.testing.assert_allclose(vectors.mean(0), 0, atol=1e-5)
+    lines.write_text("one\n", encoding="utf-8")
+    assert "vectors that differ" in run("embed", encoder, lines, "--whiten", code=2)
+
+
+def test_similar_by_vectors_and_a_kept_index(
+    run: Any, encoder: Path, small_text: Path, tmp_path: Path
+) -> None:
+    index = tmp_path / "index"
+    arguments = ["similar", "the king", small_text, "--model", encoder, "--passages", "line", "--json"]
+    alone = json.loads(run(*arguments))
+    assert alone["by"] == str(encoder)
+    assert json.loads(run(*arguments, "--index", index)) == alone
+    written = (index / "vectors.npy").stat().st_mtime_ns
+    assert json.loads(run(*arguments, "--index", index)) == alone  # read, not made
+    assert (index / "vectors.npy").stat().st_mtime_ns == written
+    whitened = ["--whiten", "--index", index]
+    assert "--overwrite" in run(*arguments, *whitened, code=2)
+    first = json.loads(run(*arguments, *whitened, "--overwrite"))
+    assert json.loads(run(*arguments, *whitened)) == first != alone
+    held = langue.Passages.read(small_text, cut="line")
+    model = langue.MaskedModel.load(encoder)
+    vectors = model.embed([held.passage(number) for number in range(len(held))])
+    (query,) = model.embed(["the king"])
+    cosines = vectors @ query / np.linalg.norm(vectors, axis=1) / np.linalg.norm(query)
+    scores = [one["score"] for one in alone["passages"]]
+    np.testing.assert_allclose(scores, np.sort(cosines)[::-1][: len(scores)], atol=1e-5)
+    (index / "vectors.npy").write_bytes(b"cut")
+    assert "no whole index" in run(*arguments, *whitened, code=2)
+
+
 def test_fill(run: Any, encoder: Path) -> None:
     shown = run("fill", encoder, "The capital of [MASK] is Paris", "--top", "3")
     assert shown.count("%") == 3

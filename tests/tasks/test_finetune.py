@@ -251,6 +251,9 @@ def test_verbs(
     found = json.loads(run("classify", folder, lines, "--json", "--top", "2"))
     assert [len(row["labels"]) for row in found] == [2, 2]
     assert "accuracy" in run("evaluate", folder, files["test"])
+    beside = json.loads(run("evaluate", folder, files["test"], "--train", files["valid"], "--json"))
+    assert beside["accuracy_interval"][0] <= beside["accuracy"] and "naive Bayes" in beside["baselines"]
+    assert "the model is" in run("evaluate", folder, files["test"], "--train", files["valid"])
     assert "classifier" in run("info", folder)
     args = (
         "finetune",

@@ -1,6 +1,7 @@
 """The Python API: the model a user holds, and the verbs of the command line as functions."""
 
 from langue.api.listing import families, recipes
+from langue.api.lookup import answer, answer_squad, similar
 from langue.api.measure import compare, evaluate, gradients, query
 from langue.api.models import (
     CausalModel,
@@ -34,6 +35,8 @@ __all__ = [
     "Model",
     "PathLike",
     "Seq2SeqModel",
+    "answer",
+    "answer_squad",
     "compare",
     "demo",
     "doctor",
@@ -50,6 +53,7 @@ __all__ = [
     "prepare",
     "query",
     "recipes",
+    "similar",
     "summarize",
     "train",
 ]

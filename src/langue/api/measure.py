@@ -34,6 +34,7 @@ def evaluate(
     adaptive: bool = False,
     format: str = "auto",
     quantize: Quantize | None = None,
+    train: PathLike | None = None,
     text_field: str | None = None,
     source_field: str | None = None,
     target_field: str | None = None,
@@ -53,6 +54,7 @@ def evaluate(
         format: of a tagger's file: "conll", "conllu", "jsonl"; "auto" goes by its name, and by how the
             training file was read.
         quantize: "int8" measures a network in it and in float32, and keeps both figures in the model folder.
+        train: of a classifier or tagger, a labeled file: what baselines reach from it is told, too.
         text_field, source_field, target_field: of records, where they are not "text", "source" and "target".
 
     Raises:
@@ -64,9 +66,10 @@ def evaluate(
         if adaptive:
             raise InvalidSetting("adaptive counts and int8 are measured one at a time; leave one out")
         path = Path(model) if isinstance(model, str | Path) else model.path
-        options = {"split": split, "documents": documents, "format": format, **fields}
+        options = {"split": split, "documents": documents, "format": format, "train": train, **fields}
         return _evaluate_quantized(path, data, options, check=check, how=quantize)
     folder = load_folder(model) if isinstance(model, str | Path) else model.folder
+    _check_baselines(folder, train)
     if adaptive and not isinstance(folder.model, Causal):
         raise Unsupported(f"{folder.path} gives texts no probability, beside which counts could learn")
     if isinstance(folder.model, Tagger | Classifier | SentenceRanker) or "task" in folder.description.recipe:
@@ -77,7 +80,7 @@ def evaluate(
             raise InvalidSetting(
                 f"{folder.path} reads labeled files, whose fields have their names; leave them out"
             )
-        return _evaluate_labeled(folder, data, check_choice("format", format, FORMATS))
+        return _evaluate_labeled(folder, data, check_choice("format", format, FORMATS), train)
     if format != "auto":
         raise InvalidSetting(f"format says what the labeled file of a tagger is, and {folder.path} is none")
     from langue.evaluation.documents import open_documents, usual_reading
@@ -129,8 +132,15 @@ def _evaluate_quantized(
     return QuantizedEvaluation(int8, float32, figures)
 
 
+def _check_baselines(folder: ModelFolder[Any], train: PathLike | None) -> None:
+    if train is not None and folder.family.makes not in (Classifier, Tagger):
+        raise InvalidSetting(
+            f"baselines stand beside classifiers and taggers, and {folder.path} is neither; leave out --train"
+        )
+
+
 def _evaluate_labeled(
-    folder: ModelFolder[Any], data: PathLike | Sequence[PathLike], format: str
+    folder: ModelFolder[Any], data: PathLike | Sequence[PathLike], format: str, train: PathLike | None
 ) -> EvaluationResult:
     """Measure a model of labeled data on a file."""
     if not isinstance(data, str | Path):
@@ -146,12 +156,12 @@ def _evaluate_labeled(
     if isinstance(folder.model, Tagger):
         from langue.tasks.tagging import evaluate_tagger
 
-        return evaluate_tagger(folder, Path(data), format)
+        return evaluate_tagger(folder, Path(data), format, Path(train) if train is not None else None)
     if format != "auto":
         raise InvalidSetting(f"format says what the labeled file of a tagger is, and {folder.path} is none")
     from langue.tasks.classification import evaluate_classifier
 
-    return evaluate_classifier(folder, Path(data))
+    return evaluate_classifier(folder, Path(data), Path(train) if train is not None else None)
 
 
 def query(model: PathLike, text: PathLike) -> Query:

@@ -18,6 +18,9 @@ def command(
     output: Annotated[Path | None, Option("-o", "--output", help="NumPy file to write.")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace the file if it exists.")] = False,
     pooling: Annotated[Literal["mean", "cls"], Option(help="Over all tokens, or [CLS] alone.")] = "mean",
+    whiten: Annotated[
+        bool, Option("--whiten", help="Give the vectors the mean zero and the covariance one.")
+    ] = False,
     text_field: TextField = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -29,7 +32,8 @@ def command(
     if output is not None:  # before the work, not after it
         refuse_same(output, [text, model])
         check_file_free(output, overwrite=overwrite)
-    vectors = api.MaskedModel.load(model).embed(read_lines(text, text_field), pooling=pooling)
+    lines = read_lines(text, text_field)
+    vectors = api.MaskedModel.load(model).embed(lines, pooling=pooling, whiten=whiten)
     if output is not None:
         import numpy as np
 

@@ -1,7 +1,8 @@
 """`langue evaluate`: one model, the yardstick, and the self-tests of its scores."""
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 from langue.base.errors import LangueError
 from langue.cli.options import (
@@ -51,6 +52,19 @@ def command(
         ),
     ] = "report",
     quantize: Quantize = None,
+    train: Annotated[
+        Path | None,
+        Option(
+            help="Labeled training file of a classifier or tagger: also tell what baselines reach from it."
+        ),
+    ] = None,
+    similarity: Annotated[
+        bool,
+        Option(
+            "--similarity",
+            help="Of an encoder, on a labeled file of pairs: how well its vectors rank them by their number.",
+        ),
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -58,16 +72,17 @@ def command(
     from langue import api
 
     if format == "kenlm":
-        answer = api.query(model, on)
-        if json:
-            print_json(answer.to_json())
-        else:
-            print(answer)
+        _tell(api.query(model, on), json=json)
         return
     if format not in ("report", *LABELED):
         raise LangueError(
             f"unknown format {format}; there are report and kenlm, and of labeled files {', '.join(LABELED)}"
         )
+    if similarity:
+        if check or adaptive or quantize or train:
+            raise LangueError("--similarity measures vectors alone; leave the other measurements out")
+        _tell(api.MaskedModel.load(model).evaluate_similarity(on), json=json)
+        return
     labeled = format if format in LABELED else "auto"
     result = api.evaluate(
         model,
@@ -78,13 +93,18 @@ def command(
         adaptive=adaptive,
         format=labeled,
         quantize=quantize,
+        train=train,
         text_field=text_field,
         source_field=source_field,
         target_field=target_field,
     )
+    _tell(result, json=json)
+    if not result.passed:
+        sys.exit(1)
+
+
+def _tell(result: Any, *, json: bool) -> None:
     if json:
         print_json(result.to_json())
     else:
         print(result)
-    if not result.passed:
-        sys.exit(1)

@@ -12,8 +12,10 @@ from langue.base.arrays import Ids, Int64Array
 from langue.base.errors import LangueError, MissingExtra
 from langue.corpus.labeled import Example, read_labeled
 from langue.corpus.normalize import Normalization
+from langue.evaluation.bootstrap import Ratio
 from langue.models.folder import ModelFolder
 from langue.protocols import Classifier, Masked
+from langue.tasks.baselines.baselines import Comparison, measure_baselines, percent, share
 from langue.tokens.tokenizer import Tokenizer
 
 Read = tuple[Int64Array, Int64Array]  # ids and types, with special tokens
@@ -94,32 +96,53 @@ class ClassifierEvaluation:
 
     name: str
     scores: Scores
+    accuracy: Ratio  # that of the scores, with its interval
     truncated: int
     seconds: float
+    baselines: Comparison | None = None  # where a training file is given
     passed: bool = True  # a classifier has no self-tests of scores
 
     def to_json(self) -> dict[str, Any]:
-        facts = {"model": self.name, **self.scores._asdict(), "truncated": self.truncated}
-        return facts | {"seconds": round(self.seconds, 3)}
+        interval = self.accuracy.to_json()["interval"]
+        facts = {"model": self.name, **self.scores._asdict(), "accuracy_interval": interval}
+        facts |= {"truncated": self.truncated, "seconds": round(self.seconds, 3)}
+        return facts | (self.baselines.to_json() if self.baselines else {})
 
     def __str__(self) -> str:
+        beside = f"{self.baselines}\n" if self.baselines else ""
         return (
-            f"accuracy         {self.scores.accuracy:.2%}\n"
+            f"accuracy         {percent(self.accuracy)}\n{beside}"
             f"F1               {self.scores.macro_f1:.2%} macro, {self.scores.micro_f1:.2%} micro\n"
             f"measured on      {self.scores.examples:,} examples, {self.truncated:,} too long and cut\n"
             "no bits per byte: a classifier says what a text is about, not how likely it is"
         )
 
 
-def evaluate_classifier(folder: ModelFolder[Classifier], path: Path) -> ClassifierEvaluation:
-    """Accuracy and F1 on a labeled file."""
+def evaluate_classifier(
+    folder: ModelFolder[Classifier], path: Path, train: Path | None = None
+) -> ClassifierEvaluation:
+    """Accuracy and F1 on a labeled file.
+
+    Args:
+        train: labeled file that the baselines, to be set beside the model, learn from.
+    """
     started = time.perf_counter()
     model = folder.model
     reader = Reader(model, folder.tokenizer, folder.normalization)
     examples = read_labeled(path, texts=model.texts)
+    training = read_labeled(train, texts=model.texts) if train is not None else None
     answers = numbers(examples, model.labels)
     sequences = reader.read(examples)
     guesses = model.log_probs([ids for ids, _ in sequences], [types for _, types in sequences]).argmax(-1)
+    right = guesses == answers
+    beside = None
+    if training is not None and train is not None:
+        beside = Comparison.of(right, measure_baselines(training, examples), train.name)
     return ClassifierEvaluation(
-        folder.path.name, measure(guesses, answers), reader.truncated, time.perf_counter() - started
+        folder.path.name,
+        measure(guesses, answers),
+        share(right),
+        reader.truncated,
+        time.perf_counter() - started,
+        beside,
     )

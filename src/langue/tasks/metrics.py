@@ -41,7 +41,7 @@ class TagScores:
     sentences: int
     right: int  # tokens
     right_sentences: int
-    unit: str  # what rows count: "entity" or "tag"
+    unit: Literal["entity", "tag"]  # what rows count
     rows: dict[str, Row]  # by type; "micro" and "macro" are the averages
     confusion: dict[str, dict[str, int]]  # right tag → predicted tag → tokens
     unknown_tags: tuple[str, ...]  # right tags that the model has never seen, and so cannot predict
@@ -140,12 +140,18 @@ def measure(model: Tagger, sentences: Sequence[Sentence], known: Sequence[str] =
 
     The model says what is counted: entities if its own tags spell spans, whatever else is in the file.
     """
-    right, predicted = [], []
-    for sentence, guesses in zip(sentences, model.tag(sentences), strict=True):
-        told = [pair for pair in zip(sentence.tags, guesses, strict=True) if pair[0] != UNKNOWN]
-        right.append([tag for tag, _ in told])
-        predicted.append([guess for _, guess in told])
+    right, predicted = known_tags(sentences, model.tag(sentences))
     return score_tags(right, predicted, known, unit_of_scores(model))
+
+
+def known_tags(sentences: Sequence[Sentence], predicted: Tags) -> tuple[list[list[str]], list[list[str]]]:
+    """The right and the predicted tags of sentences, of the tokens whose tag is known."""
+    right, told = [], []
+    for sentence, guesses in zip(sentences, predicted, strict=True):
+        pairs = [pair for pair in zip(sentence.tags, guesses, strict=True) if pair[0] != UNKNOWN]
+        right.append([tag for tag, _ in pairs])
+        told.append([guess for _, guess in pairs])
+    return right, told
 
 
 def unit_of_scores(model: Tagger) -> Literal["entity", "tag"] | None:

@@ -16,11 +16,13 @@ from langue.base.stop import Stop
 from langue.corpus.schemes import scheme_of
 from langue.corpus.sources import Source
 from langue.corpus.tagged import UNKNOWN, Layout, Tagged, TaggedConfig, read_tagged, unit_of
+from langue.evaluation.bootstrap import Ratio
 from langue.models.family import Family, TaggedData
 from langue.models.folder import DESCRIPTION, Description, ModelFolder, save
 from langue.protocols import Tagger
+from langue.tasks.baselines.word_tags import F1, TagComparison, WordTags
 from langue.tasks.examples import warn_of_leaks
-from langue.tasks.metrics import TagScores, measure, score_tags, tell_tags
+from langue.tasks.metrics import TagScores, known_tags, measure, score_tags, tell_tags, unit_of_scores
 from langue.training.recipe import Recipe
 from langue.training.run_folder import check_output, finish, only_writer, run_folder, save_or_keep
 
@@ -192,22 +194,43 @@ class TaggerEvaluation:
     name: str
     scores: TagScores
     seconds: float
+    f1: Ratio  # that of the scores, with its interval over sentences
+    baseline: TagComparison | None = None  # where a training file is given
     passed: bool = True  # a tagger has no self-tests of scores
 
     def to_json(self) -> dict[str, Any]:
-        return {"model": self.name, **self.scores.to_json(), "seconds": round(self.seconds, 3)}
+        figures = {"model": self.name, **self.scores.to_json(), "f1_interval": self.f1.to_json()["interval"]}
+        beside = self.baseline.to_json() if self.baseline else {}
+        return {**figures, **beside, "seconds": round(self.seconds, 3)}
 
     def __str__(self) -> str:
-        return f"{self.scores}\nno bits per byte: a tagger says which tags a text has, not how likely it is"
+        beside = f"\n{self.baseline}" if self.baseline else ""
+        return (
+            f"{self.scores}\nF1         {self.f1}{beside}\n"
+            "no bits per byte: a tagger says which tags a text has, not how likely it is"
+        )
 
 
-def evaluate_tagger(loaded: ModelFolder[Tagger], path: Path, format: str = "auto") -> TaggerEvaluation:
-    """Measure a tagger on a labeled file of the columns it was trained on."""
+def evaluate_tagger(
+    loaded: ModelFolder[Tagger], path: Path, format: str = "auto", train: Path | None = None
+) -> TaggerEvaluation:
+    """Measure a tagger on a labeled file of the columns it was trained on.
+
+    Args:
+        train: labeled file that the baseline, to be set beside the tagger, learns from.
+    """
     tagged = read_tagged(path, layout(loaded, path, format))
     tell_tags(loaded.model, tagged.sentences)
     started = time.perf_counter()
-    scores = measure(loaded.model, tagged.sentences, data_of(loaded)["tags"])
-    return TaggerEvaluation(loaded.path.name, scores, time.perf_counter() - started)
+    training = read_tagged(train, layout(loaded, train, format)) if train is not None else None
+    right, predicted = known_tags(tagged.sentences, loaded.model.tag(tagged.sentences))
+    scores = score_tags(right, predicted, data_of(loaded)["tags"], unit_of_scores(loaded.model))
+    own, beside = F1.of(right, predicted, scores.unit), None
+    if training is not None:
+        guesses = known_tags(tagged.sentences, WordTags(training.sentences).tag(tagged.sentences))[1]
+        other = F1.of(right, guesses, scores.unit)
+        beside = TagComparison(training.name, other.ratio(), own.gain(other))
+    return TaggerEvaluation(loaded.path.name, scores, time.perf_counter() - started, own.ratio(), beside)
 
 
 def data_of(loaded: ModelFolder[Tagger]) -> dict[str, Any]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from langue.api.models.base import Model
+import numpy as np
+
+from langue.api.models.base import Model, PathLike
 from langue.base.arguments import check_choice, check_count, check_text, check_texts
 from langue.base.deprecated import renamed_keywords
 from langue.base.errors import InvalidSetting
 from langue.protocols import Masked
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from langue.evaluation.pseudo import PseudoScore
     from langue.generation.embed import Pooling
     from langue.generation.fill import Filled
     from langue.generation.masked import MaskedGeneration, MaskedSamplingSettings
+    from langue.tasks.retrieval.similarity import SimilarityEvaluation
 
 
 class MaskedModel(Model[Masked]):
@@ -119,13 +122,43 @@ class MaskedModel(Model[Masked]):
             self.folder.model, self.folder.tokenizer, texts, sampling, n=n, batch_size=rows
         )
 
-    def embed(self, texts: Sequence[str], *, pooling: Pooling = "mean") -> npt.NDArray[np.float32]:
-        """A vector of each text: `(texts, width)`; `pooling` is "mean" or "cls"."""
+    def embed(
+        self, texts: Sequence[str], *, pooling: Pooling = "mean", whiten: bool = False
+    ) -> npt.NDArray[np.float32]:
+        """A vector of each text: `(texts, width)`; `pooling` is "mean" or "cls".
+
+        Args:
+            whiten: give the vectors of these texts the mean zero and the covariance one (Su et al. 2021);
+                directions in which they do not vary fall away.
+
+        Raises:
+            LangueError: they are to be whitened, and do not differ.
+        """
         from langue.generation.embed import embed
 
         check_choice("pooling", pooling, ("mean", "cls"))
         normalized = [self.folder.normalization.apply(text) for text in check_texts("texts", texts)]
-        return embed(self.folder.model, self.folder.tokenizer, normalized, pooling=pooling)
+        vectors = embed(self.folder.model, self.folder.tokenizer, normalized, pooling=pooling)
+        if not whiten:
+            return vectors
+        from langue.tasks.retrieval.whitening import Whitening
+
+        return Whitening.of(vectors).apply(vectors).astype(np.float32)
+
+    def evaluate_similarity(self, path: PathLike, *, pooling: Pooling = "mean") -> SimilarityEvaluation:
+        """How well the cosine of two vectors ranks pairs of texts by how alike they are, as of STS.
+
+        Args:
+            path: labeled file of pairs, whose labels are numbers: the larger, the more alike.
+
+        Raises:
+            LangueError: a label is no number, or all are the same.
+        """
+        from langue.tasks.retrieval.similarity import evaluate_similarity
+
+        return evaluate_similarity(
+            str(self.path), lambda texts: self.embed(texts, pooling=pooling), Path(path)
+        )
 
     def pseudo_score(self, text: str) -> PseudoScore:
         """Pseudo-bits of a text: each token hidden in turn. No probability; see docs/masked.md."""

@@ -1,0 +1,90 @@
+"""Telling texts apart without a network: the baselines of `langue evaluate --train` on SST-2 and THUCNews.
+
+    python benchmarks/baselines.py [sst2 thucnews]
+
+Each learns from the whole training file and is measured on the whole test file; nothing is chosen by either.
+Beside them, where the package `fasttext` is installed (any build of it), fastText's own program on the same
+texts, words or characters between blanks, with the best by the dev part of six settings.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from langue.corpus.labeled import Example
+from langue.tasks.baselines.baselines import BASELINES, measure_baselines, percent, share
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+SETTINGS = [(rate, epochs, grams) for rate in (0.1, 0.5) for epochs, grams in ((5, 2), (25, 2), (25, 3))]
+
+
+def examples(name: str, split: str) -> list[Example]:
+    ending = "tsv" if name == "thucnews" else "txt"
+    lines = (DATA / name / f"{split}.{ending}").read_text(encoding="utf-8").splitlines()
+    if name == "thucnews":
+        pairs = [line.rsplit("\t", 1) for line in lines]
+    else:
+        pairs = [line.split(" ", 1)[::-1] for line in lines]
+    return [
+        Example((text,), label, f"{split}, line {number}") for number, (text, label) in enumerate(pairs, 1)
+    ]
+
+
+def fasttext(name: str, parts: dict[str, list[Example]]) -> None:
+    """fastText's own program."""
+    try:
+        import fasttext as program
+    except ImportError:
+        print("  fastText       not installed")
+        return
+    spaced = {
+        split: [" ".join(one.texts[0]) if name == "thucnews" else one.texts[0] for one in some]
+        for split, some in parts.items()
+    }
+    answers = {split: np.array([f"__label__{one.label}" for one in some]) for split, some in parts.items()}
+    started = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "train.txt")
+        lines = (f"{label} {text}\n" for label, text in zip(answers["train"], spaced["train"], strict=True))
+        file.write_text("".join(lines), encoding="utf-8")
+        best, right, chosen = -1.0, np.zeros(1, np.bool_), SETTINGS[0]
+        for setting in SETTINGS:
+            rate, epochs, grams = setting
+            model = program.train_supervised(
+                str(file), lr=rate, epoch=epochs, wordNgrams=grams, thread=1, verbose=0, seed=0
+            )
+            told = {split: [row[0] for row in model.predict(spaced[split])[0]] for split in ("dev", "test")}
+            dev = float(np.mean(np.array(told["dev"]) == answers["dev"]))
+            if dev > best:
+                best, right, chosen = dev, np.array(told["test"]) == answers["test"], setting
+    said = "rate {}, {} epochs, n-grams to {}".format(*chosen)
+    print(
+        f"  fastText       {percent(share(right))}   {time.process_time() - started:.0f} s   {said}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    options.add_argument("sets", nargs="*", default=["sst2", "thucnews"])
+    for name in options.parse_args().sets:
+        if not (DATA / name).is_dir():
+            print(f"{name}: not in {DATA}, skipped")
+            continue
+        parts = {split: examples(name, split) for split in ("train", "dev", "test")}
+        print(
+            f"{name}: {len(parts['train']):,} to learn from, {len(parts['test']):,} to measure on", flush=True
+        )
+        for baseline in BASELINES:
+            started = time.process_time()
+            (result,) = measure_baselines(parts["train"], parts["test"], [baseline])
+            seconds = time.process_time() - started
+            print(f"  {baseline:14} {percent(result.accuracy)}   {seconds:.0f} s", flush=True)
+        fasttext(name, parts)
+
+
+if __name__ == "__main__":
+    main()

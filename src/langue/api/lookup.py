@@ -1,0 +1,127 @@
+"""The verbs that look something up in texts, as functions. Each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from langue.base.arguments import check_count, check_text, check_texts
+from langue.base.errors import InvalidSetting
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from langue.api.models import MaskedModel
+    from langue.generation.embed import Pooling
+    from langue.tasks.answers.answer import Answers
+    from langue.tasks.answers.measure import AnswerEvaluation
+    from langue.tasks.retrieval.passages import Passages
+    from langue.tasks.retrieval.similar import SimilarPassages
+
+    PathLike = str | Path
+
+
+def answer(
+    question: str, texts: str | Sequence[str] | Passages, *, k: int = 1, threshold: float | None = None
+) -> Answers:
+    """The sentence of some texts that answers a question, with its offsets and score; or that none does.
+
+        langue.answer("Who wrote it?", ["Jane Austen wrote Emma.", "It appeared in 1815."])
+        held = langue.Passages.read("novels")
+        langue.answer("谁杀了吴大郎？", held, k=3)
+
+    Args:
+        texts: a text, several, or `Passages`, which keep their index from question to question.
+        k: sentences to give, at most, the likeliest first.
+        threshold: of the probability below which the answer is that there is none; None: the shipped one.
+
+    Raises:
+        LangueError: there is no text.
+    """
+    from langue.tasks.answers.answer import answer as run
+
+    held = _passages(texts)
+    _check_threshold(threshold)
+    return run(check_text("question", question), held, k=check_count("k", k, least=1), threshold=threshold)
+
+
+def answer_squad(
+    path: PathLike, texts: str | Sequence[str] | Passages | None = None, *, threshold: float | None = None
+) -> AnswerEvaluation:
+    """Answer every question of a file in the format of SQuAD or CMRC 2018, and measure EM and F1.
+
+    Args:
+        texts: look there; None: each question in its own paragraph.
+        threshold: as `answer` takes it.
+
+    Raises:
+        LangueError: the file is of another format, or there is no text.
+    """
+    from langue.tasks.answers.measure import answer_squad as run
+
+    _check_threshold(threshold)
+    return run(Path(path), None if texts is None else _passages(texts), threshold=threshold)
+
+
+def _check_threshold(threshold: float | None) -> None:
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise InvalidSetting(f"threshold is a probability, from 0 to 1, not {threshold}")
+
+
+def _passages(texts: str | Sequence[str] | Passages) -> Passages:
+    from langue.tasks.retrieval.passages import Passages, given_texts
+
+    if isinstance(texts, Passages):
+        return texts
+    if isinstance(texts, Path):
+        raise InvalidSetting(f"texts is to be text; read a file with langue.Passages.read({str(texts)!r})")
+    return Passages.of(given_texts([texts] if isinstance(texts, str) else check_texts("texts", texts)))
+
+
+def similar(
+    query: str,
+    texts: str | Sequence[str] | Passages,
+    *,
+    model: PathLike | MaskedModel | None = None,
+    k: int = 5,
+    pooling: Pooling = "mean",
+    whiten: bool = False,
+    index: PathLike | None = None,
+    overwrite: bool = False,
+) -> SimilarPassages:
+    """The passages nearest to a query: by the vectors of a model, or without one by the words they share.
+
+    Args:
+        texts: a text, several, or `Passages`, which keep their index of words from query to query.
+        model: one that reads in both directions; None: BM25.
+        pooling: of the states of its tokens, as `MaskedModel.embed` takes it.
+        whiten: spread the vectors of the passages (Su et al. 2021).
+        index: folder that keeps the vectors, and is read if it holds those of the same passages and model.
+        overwrite: replace an index of others.
+
+    Raises:
+        LangueError: there is no text, or `index` holds something else.
+    """
+    from langue.tasks.retrieval.similar import by_vectors, by_words, index_passages, kept_index
+
+    held, most = _passages(texts), check_count("k", k, least=1)
+    check_text("query", query)
+    if model is None:
+        if whiten or index is not None:
+            raise InvalidSetting("vectors are of a model, which is to be named, too: --model FOLDER")
+        return by_words(query, held, most)
+    from langue.api.models import MaskedModel
+
+    encoder = model if isinstance(model, MaskedModel) else MaskedModel.load(model)
+
+    def embed(some: Sequence[str]) -> npt.NDArray[np.float32]:
+        return encoder.embed(some, pooling=pooling)
+
+    if index is None:
+        vectors = index_passages(held, embed, whiten=whiten)
+    else:
+        known = f"{encoder.folder.description.digest}\x1f{pooling}"
+        vectors = kept_index(Path(index), held, embed, model=known, whiten=whiten, overwrite=overwrite)
+    return by_vectors(query, held, vectors, embed, most, str(encoder.path))

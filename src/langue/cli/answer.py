@@ -1,0 +1,125 @@
+"""`langue answer`: the sentence that answers a question, out of texts; or all questions of a file."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from langue.base.errors import LangueError
+from langue.cli.options import (
+    MOST,
+    Json,
+    Quiet,
+    TextField,
+    finite,
+    is_input,
+    is_named_like_a_file,
+    no_such_input,
+    print_json,
+    read_lines,
+    text_of,
+)
+from langue.cli.parameters import Argument, Option
+
+Cut = Literal["auto", "line", "blank-line", "text"]
+PassageCut = Annotated[
+    Cut,
+    Option("--passages", help="What is looked up at a time: auto is paragraphs of like length."),
+]
+
+
+def command(
+    question: Annotated[
+        str,
+        Argument(
+            metavar="QUESTION|FILE",
+            help="A question; a file, a question a line; or a file in the format of SQuAD (.json), whose "
+            "questions are answered and measured.",
+        ),
+    ],
+    texts: Annotated[
+        list[str] | None,
+        Argument(
+            metavar="STORE|TEXT",
+            help="Where to look: text files, folders, token stores; - for standard input. Left out: of "
+            "questions in the format of SQuAD, the paragraph of each.",
+        ),
+    ] = None,
+    top: Annotated[int, Option(min=1, max=MOST, help="Sentences to show for each question.")] = 1,
+    threshold: Annotated[
+        float | None,
+        Option(
+            min=0,
+            max=1,
+            callback=finite,
+            help="Probability below which there is no answer; left out: as tuned.",
+        ),
+    ] = None,
+    passages: PassageCut = "auto",
+    predictions: Annotated[
+        Path | None,
+        Option(help="JSON file to write, of questions in the format of SQuAD: an answer by each id."),
+    ] = None,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace the file if it exists.")] = False,
+    text_field: TextField = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Answer a question by a sentence of a text, with its offset and how sure that is, or by "no answer".
+
+    By the words that both share and the kind of answer asked for, English or Chinese; no model is needed.
+    """
+    from langue.tasks.answers.answer import answer
+    from langue.tasks.retrieval.passages import Passages
+
+    names = texts or []
+    from_file = is_input(question)
+    if not from_file and is_named_like_a_file(question):
+        raise no_such_input(question, "answer")
+    if question == "-" and "-" in names:
+        raise LangueError("standard input can be read only once; put the questions or the text in a file")
+    if from_file and Path(question).suffix.lower() == ".json":
+        _answer_squad(question, names, passages, text_field, threshold, predictions, json, overwrite)
+        return
+    if predictions is not None:
+        raise LangueError("--predictions is of questions in the format of SQuAD (.json); others have --json")
+    if not names:
+        raise LangueError(
+            "there is nothing to look in; name a text file or a store: langue answer QUESTION FILE"
+        )
+    asked = [line for line in read_lines(question) if line.strip()] if from_file else [str(text_of(question))]
+    held = Passages.read(names, cut=passages, text_field=text_field)
+    given = [answer(one, held, k=top, threshold=threshold) for one in asked]
+    if json:
+        print_json([one.to_json() for one in given] if from_file else given[0].to_json())
+        return
+    for one in given:
+        print(f"{one.question}\n{one}\n" if from_file else one)
+
+
+def _answer_squad(
+    file: str,
+    names: list[str],
+    cut: Cut,
+    text_field: str | None,
+    threshold: float | None,
+    predictions: Path | None,
+    json: bool,
+    overwrite: bool,
+) -> None:
+    """Answer and measure the questions of a file in the format of SQuAD."""
+    from langue.base.files import atomic_file, check_file_free, refuse_same
+    from langue.tasks.answers.measure import answer_squad
+    from langue.tasks.answers.squad import predictions_json
+    from langue.tasks.retrieval.passages import Passages
+
+    if predictions is not None:  # before the work, not after it
+        refuse_same(predictions, [file, *names])
+        check_file_free(predictions, overwrite=overwrite)
+    held = Passages.read(names, cut=cut, text_field=text_field) if names else None
+    measured = answer_squad(Path(file), held, threshold=threshold)
+    if predictions is not None:
+        with atomic_file(predictions) as output:
+            output.write(predictions_json(measured.predictions).encode())
+    if json:
+        print_json(measured.to_json())
+    else:
+        print(measured)
