@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from langue import configs
     from langue.api.listing import families, recipes
-    from langue.api.measure import compare, evaluate, gradients, query
+    from langue.api.measure import compare, evaluate, gradients, query, score, write_scores
     from langue.api.models import (
         CausalModel,
         HMMModel,
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 _HOMES = {  # of the public names; those that are not named here stand in langue.api.verbs
     "langue.api.listing": ("families", "recipes"),
-    "langue.api.measure": ("compare", "evaluate", "gradients", "query"),
+    "langue.api.measure": ("compare", "evaluate", "gradients", "query", "score", "write_scores"),
     "langue.api.models": (
         "CausalModel", "HMMModel", "InfiniGramModel", "MaskedModel", "Model", "Seq2SeqModel", "load",
     ),
@@ -78,7 +78,7 @@ __all__ = [
     "InvalidSetting", "LangueError", "MaskedModel", "Mismatch", "MissingExtra", "Model", "NotFound",
     "Seq2SeqModel", "TaggerModel", "Unsupported", "compare", "configs", "demo", "doctor", "estimate",
     "evaluate", "export_model", "families", "finetune", "gradients", "import_model", "info", "load",
-    "prepare", "query", "recipes", "train",
+    "prepare", "query", "recipes", "score", "train", "write_scores",
 ]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The Python API: the model a user holds, and the verbs of the command line as functions."""
 
 from langue.api.listing import families, recipes
-from langue.api.measure import compare, evaluate, gradients, query
+from langue.api.measure import compare, evaluate, gradients, query, score, write_scores
 from langue.api.models import (
     CausalModel,
     HMMModel,
@@ -49,5 +49,7 @@ __all__ = [
     "prepare",
     "query",
     "recipes",
+    "score",
     "train",
+    "write_scores",
 ]

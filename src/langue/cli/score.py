@@ -1,25 +1,33 @@
-"""`langue score`: how surprising is each line of a file."""
+"""`langue score`: how surprising is each line of a file, or each document, by the stream."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+import sys
+from collections.abc import Iterable
+from typing import Annotated, Literal
 
-from langue.cli.options import Json, Quiet, TextField, print_json, read_lines
+from langue.base.errors import LangueError
+from langue.base.progress import is_terminal
+from langue.cli.options import Json, Quiet, TextField
 from langue.cli.parameters import Argument, Option
-
-if TYPE_CHECKING:
-    from langue.evaluation.pseudo import PseudoScore
-    from langue.evaluation.score import Score
 
 
 def command(
     model: Annotated[str, Argument(help="Model folder.")],
     text: Annotated[
-        Path,
+        list[str],
         Argument(
-            help="One text a line, or a record each (.jsonl .json .csv .tsv .parquet); - for standard input."
+            metavar="TEXT...",
+            help="One text a line, or a record each (.jsonl .json .csv .tsv .parquet), packed or not; "
+            "folders; - for standard input.",
         ),
     ],
+    by: Annotated[
+        Literal["line", "document"],
+        Option(help="What a text is in plain text: a line, or a document, cut as in training."),
+    ] = "line",
+    format: Annotated[
+        Literal["tsv", "jsonl", "kenlm", "parquet"],
+        Option(help="tsv, jsonl, parquet; or kenlm: log10 and unknown words, as its query -v sentence."),
+    ] = "tsv",
     per_token: Annotated[bool, Option("--per-token", help="Show the bits of every token too.")] = False,
     text_field: TextField = None,
     json: Json = False,
@@ -27,23 +35,32 @@ def command(
 ) -> None:
     """Score each line as a document of its own: bits, bits per byte, perplexity per token.
 
-    A model that reads in both directions has no probability of a text: it gives pseudo-bits.
+    Scores come as texts are read, in their order, whatever the size of the files. A model that reads in both
+    directions has no probability of a text: it gives pseudo-bits.
     """
     from langue import api
-    from langue.protocols import Causal
 
-    held = api.load(model)
-    masked = isinstance(held, api.MaskedModel)
-    scores: Sequence[Score | PseudoScore] = (
-        held.pseudo_score_all(read_lines(text, text_field))
-        if isinstance(held, api.MaskedModel)
-        else api.CausalModel(held.folder.require(Causal)).score_all(read_lines(text, text_field))
+    if format == "parquet" and is_terminal(sys.stdout):
+        raise LangueError("Parquet is no text for a terminal; write it to a file: > scores.parquet")
+    write(
+        api.write_scores(
+            model,
+            text,
+            format="json" if json else format,
+            by=by,
+            per_token=per_token,
+            text_field=text_field,
+        )
     )
-    if json:
-        print_json([score.to_json(per_token=per_token) for score in scores])
-        return
-    print("pseudo-bits\tpseudo-bits/byte\ttext" if masked else "bits\tbits/byte\tperplexity\ttext")
-    for score in scores:
-        print(score.row())
-        if per_token:
-            print("\n".join(score.token_rows()))
+
+
+def write(pieces: Iterable[str | bytes]) -> None:
+    """Print pieces as they come, each as soon as it is there."""
+    for piece in pieces:
+        if isinstance(piece, str):
+            sys.stdout.write(piece)
+        elif (binary := getattr(sys.stdout, "buffer", None)) is not None:
+            binary.write(piece)
+        else:
+            sys.stdout.write(piece.decode())
+        sys.stdout.flush()

@@ -75,25 +75,33 @@ def read_json_lines(name: str, config: DataConfig, ledger: Ledger, lines: Lines)
     offset = 0
     for number, line in enumerate(lines, 1):
         start, offset = offset, offset + len(line)
-        if not line.strip():
-            continue
-        if len(line) > LARGEST - 4 and not line.endswith(b"\n"):
-            raise LangueError(f"{name}: line {number} is over {LARGEST >> 20} MB long")
-        decoded = decode(name, start, line, config, ledger)
-        if decoded is None:
-            continue
-        where = f"{name}:{number}"
-        try:
-            record = parse_json(decoded, f"{name}: line {number}")
-        except Damaged as error:
-            if config.invalid == "skip":
-                ledger.miss(Document(decoded, where, name), "invalid JSON")
-                continue
-            raise Damaged(f"{error}; put it right, or pass --invalid skip") from None
-        if texts := _texts(record, f"{name}: line {number}", config):
-            yield _document(texts, where, name)
-        else:
-            ledger.miss(Document(decoded, where, name), "no text")
+        if texts := read_json_line(name, number, start, line, config, ledger):
+            yield _document(texts, f"{name}:{number}", name)
+
+
+def read_json_line(
+    name: str, number: int, offset: int, line: bytes, config: DataConfig, ledger: Ledger
+) -> list[str]:
+    """The text of a JSON line, or the two of a pair; none of a blank one, or one that is to be skipped."""
+    if not line.strip():
+        return []
+    if len(line) > LARGEST - 4 and not line.endswith(b"\n"):
+        raise LangueError(f"{name}: line {number} is over {LARGEST >> 20} MB long")
+    decoded = decode(name, offset, line, config, ledger)
+    if decoded is None:
+        return []
+    where = f"{name}:{number}"
+    try:
+        record = parse_json(decoded, f"{name}: line {number}")
+    except Damaged as error:
+        if config.invalid == "skip":
+            ledger.miss(Document(decoded, where, name), "invalid JSON")
+            return []
+        raise Damaged(f"{error}; put it right, or pass --invalid skip") from None
+    texts = _texts(record, f"{name}: line {number}", config)
+    if not texts:
+        ledger.miss(Document(decoded, where, name), "no text")
+    return texts
 
 
 def _reason(error: Exception) -> str:

@@ -189,6 +189,18 @@ def totals(stream, begins, unknown, log_probs):
 
 
 @njit
+def line_totals(stream, begins, unknown, log_probs, sums, unknowns):
+    """Fill `sums` and `unknowns` `(parts,)`: of each part the sum of log-probabilities, and how many of its
+    words are unknown."""
+    for part in range(len(begins) - 1):
+        total, count = 0.0, 0
+        for position in range(begins[part] + 1, begins[part + 1]):
+            total += log_probs[position]
+            count += stream[position] == unknown
+        sums[part], unknowns[part] = total, count
+
+
+@njit
 def score_marks(tables, stream, begins, log_probs, lengths):
     """Score each `<s>` that a document itself holds, as KenLM does: its unigram, and the backoffs of what
     stands before it. `begins` `(documents + 1,)` is where each begins in the stream, and the last ends."""
