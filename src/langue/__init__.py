@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from langue import configs
+    from langue.api.filter import filter  # noqa: A004  # the verb
     from langue.api.listing import families, recipes
     from langue.api.measure import compare, evaluate, gradients, query, score, write_scores
     from langue.api.models import (
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {  # of the public names; those that are not named here stand in langue.api.verbs
+    "langue.api.filter": ("filter",),
     "langue.api.listing": ("families", "recipes"),
     "langue.api.measure": ("compare", "evaluate", "gradients", "query", "score", "write_scores"),
     "langue.api.models": (
@@ -77,7 +79,7 @@ __all__ = [
     "CausalModel", "ClassifierModel", "Damaged", "HMMModel", "InfiniGramModel", "Interrupted",
     "InvalidSetting", "LangueError", "MaskedModel", "Mismatch", "MissingExtra", "Model", "NotFound",
     "Seq2SeqModel", "TaggerModel", "Unsupported", "compare", "configs", "demo", "doctor", "estimate",
-    "evaluate", "export_model", "families", "finetune", "gradients", "import_model", "info", "load",
+    "evaluate", "export_model", "families", "filter", "finetune", "gradients", "import_model", "info", "load",
     "prepare", "query", "recipes", "score", "train", "write_scores",
 ]  # fmt: skip
 

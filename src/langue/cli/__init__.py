@@ -28,8 +28,8 @@ ABOUT = "Train every classic language model on your own text, and measure them a
 # Each is a module here, which is imported when the verb is called.
 VERBS = (
     "demo", "prepare", "train", "evaluate", "compare", "generate", "next", "fill", "score", "embed", "tag",
-    "finetune", "classify", "info", "inspect", "states", "gradients", "find", "copied", "import", "export",
-    "families", "recipes", "doctor",
+    "finetune", "classify", "filter", "info", "inspect", "states", "gradients", "find", "copied", "import",
+    "export", "families", "recipes", "doctor",
 )  # fmt: skip
 RENAMED_OPTIONS = {
     "copied": {"--least": "--min-bytes", "--show": "--limit"},

@@ -299,29 +299,35 @@ def _dialect(suffix: str, header: str) -> dict[str, Any]:
 def read_parquet(name: str, path: Path, config: DataConfig, ledger: Ledger) -> Iterator[Document]:
     """Documents of a column of a Parquet file."""
     fields = list(config.fields)
+    number = 0
+    for batch in read_rows(name, path, config, columns=fields):
+        for texts in zip(*(batch.column(field).to_pylist() for field in fields), strict=True):
+            number += 1
+            where = f"{name}:{number}"
+            wrong = [field for field, text in zip(fields, texts, strict=True) if type(text) is not str]
+            if not wrong:
+                yield _document(texts, where, name)
+            elif config.invalid == "skip":
+                ledger.miss(Document(" ".join(map(str, texts)), where, name), "no text")
+            else:
+                raise LangueError(
+                    f"{name}: row {number} of {wrong[0]!r} is not text; put it right, or pass --invalid skip"
+                )
+
+
+def read_rows(name: str, path: Path, config: DataConfig, columns: list[str] | None = None) -> Iterator[Any]:
+    """The rows of a Parquet file, some hundred at a time, as `pyarrow.RecordBatch`.
+
+    Args:
+        columns: those to read; None: all. The fields of the configuration are looked for.
+    """
     try:
         from pyarrow import ArrowException, parquet
     except ImportError:
         raise MissingExtra("pyarrow", "data", f"reading {name}") from None
-    number = 0
     try:
         with parquet.ParquetFile(path) as file:
             _check_columns(name, file.schema_arrow.names, config)
-            for batch in file.iter_batches(batch_size=256, columns=fields):
-                for texts in zip(*(batch.column(field).to_pylist() for field in fields), strict=True):
-                    number += 1
-                    where = f"{name}:{number}"
-                    wrong = [
-                        field for field, text in zip(fields, texts, strict=True) if type(text) is not str
-                    ]
-                    if not wrong:
-                        yield _document(texts, where, name)
-                    elif config.invalid == "skip":
-                        ledger.miss(Document(" ".join(map(str, texts)), where, name), "no text")
-                    else:
-                        raise LangueError(
-                            f"{name}: row {number} of {wrong[0]!r} is not text; "
-                            "put it right, or pass --invalid skip"
-                        )
+            yield from file.iter_batches(batch_size=256, columns=columns)
     except ArrowException as error:
         raise Damaged(f"{name} is not a whole Parquet file: {error}") from None

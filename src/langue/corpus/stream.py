@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -18,7 +19,7 @@ from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger, size
 from langue.corpus.lines import Lines, binary, decode
 from langue.corpus.read import read_opened, refuse_others
-from langue.corpus.records import kind_of, read_json_line
+from langue.corpus.records import kind_of, read_json_line, read_rows
 from langue.corpus.sources import Source, check_text_field, collect, no_field, open_source, read_head
 
 By = Literal["line", "document"]
@@ -34,6 +35,7 @@ class Batch:
     held: list[str] | str  # the texts, or lines that are one each
     lines: bytes | None = None  # the same lines as they stand
     records: Sequence[bytes] | None = None  # JSON lines as they stand
+    table: Any = None  # rows of Parquet, a `pyarrow.RecordBatch`, where they are asked for
     last: bool = False  # so far: whoever reads on would wait
 
     @cached_property
@@ -45,13 +47,20 @@ class Batch:
 
 
 def read_batches(
-    names: Sequence[str], config: DataConfig, *, by: By = "line", ledger: Ledger | None = None
+    names: Sequence[str],
+    config: DataConfig,
+    *,
+    by: By = "line",
+    ledger: Ledger | None = None,
+    whole: bool = False,
 ) -> Iterator[Batch]:
     """The texts of files, folders, pipes and standard input (`-`), a batch at a time.
 
     Args:
         config: how records are read, and by document how a text is cut.
         by: what a text is in plain text: a line of it, or a document; elsewhere each record is one.
+        whole: rows of Parquet are wanted with all their columns, and files are refused whose records do not
+            come so.
 
     Raises:
         LangueError: a file is missing, binary, damaged or not UTF-8; a record has no such field; there is
@@ -65,7 +74,7 @@ def read_batches(
         total = sum(source.size for source in sources)
         for source in sources:
             ledger.read["files"] += 1
-            for batch in _batches(source, config, ledger, by, sizes, len(sources), total):
+            for batch in _batches(source, config, ledger, by, sizes, len(sources), total, whole):
                 empty = False
                 yield batch
     if empty:
@@ -87,7 +96,14 @@ def _sizes() -> Iterator[int]:
 
 
 def _batches(
-    source: Source, config: DataConfig, ledger: Ledger, by: By, sizes: Iterator[int], several: int, total: int
+    source: Source,
+    config: DataConfig,
+    ledger: Ledger,
+    by: By,
+    sizes: Iterator[int],
+    several: int,
+    total: int,
+    whole: bool,
 ) -> Iterator[Batch]:
     """The batches of one file."""
     waits = source.pipe.waits if source.pipe is not None else bool
@@ -104,6 +120,15 @@ def _batches(
             read = _of_json_lines if kind == "lines" else _of_lines
             yield from read(source.name, blocks, config, ledger, waits)
             return
+        if whole and kind == "parquet":
+            with source.seekable(head, file) as path:
+                yield from _of_rows(source.name, path, config)
+            return
+        if whole and kind in ("json", "table"):
+            raise LangueError(
+                f"{source.name} holds records of a form that is not written back; give JSON lines, Parquet "
+                "or plain text"
+            )
         documents = read_opened(source, file, head, kind, config, ledger, several=several, total=total)
         yield from _of_documents(source.name, documents, sizes)
 
@@ -160,3 +185,14 @@ def _of_documents(name: str, documents: Iterator[Document], sizes: Iterator[int]
             texts, held, room = [], 0, next(sizes)
     if texts:
         yield Batch(name, texts, last=True)
+
+
+def _of_rows(name: str, path: Path, config: DataConfig) -> Iterator[Batch]:
+    (field,) = config.fields
+    for table in read_rows(name, path, config):
+        texts = table.column(field).to_pylist()
+        if None in texts or not all(isinstance(text, str) for text in texts):
+            raise LangueError(
+                f"{name}: not every row of {field!r} is text; put it right, or name another field"
+            )
+        yield Batch(name, texts, table=table)
