@@ -112,14 +112,24 @@ class Judge:
         chosen = [text for text, reason in zip(texts, reasons, strict=True) if reason is None]
         scores = np.full(len(texts), np.nan)
         if chosen and self.scorers:
-            part = Batch(batch.source, chosen)
-            good, *other = (scorer(part).bits_per_byte for scorer in self.scorers)
+            good, *other = self._bits_per_byte(Batch(batch.source, chosen))
             # An empty text has no bits per byte: it is the last of all.
             scores[whole] = np.nan_to_num(good - other[0] if other else good, nan=np.inf)
         elif chosen:
             scores[whole] = 0.0
         sizes = np.array([size(text) for text in texts], np.int64)
         return Judged(batch, scores, sizes, [reason for reason in reasons if reason is not None])
+
+    def _bits_per_byte(self, batch: Batch) -> list[Float64Array]:
+        """Of each model; what two of one tokenizer read is encoded once."""
+        first, *others = self.scorers
+        alike = {scorer.folder.preprocessing.fingerprint for scorer in self.scorers}
+        spelled = {scorer.folder.normalization for scorer in self.scorers}
+        if not others or len(alike) > 1 or len(spelled) > 1:
+            return [scorer(batch).bits_per_byte for scorer in self.scorers]
+        texts = first.normalize(batch.texts)
+        sequences = first.encode(texts)
+        return [scorer.of_ids(batch, texts, sequences).bits_per_byte for scorer in self.scorers]
 
     def again(self, batch: Batch, scores: Float64Array) -> Judged:
         """A batch whose scores are known: only the rules are asked once more, of the texts that broke one."""

@@ -98,7 +98,7 @@ class BatchScorer:
             if isinstance(self.model, NGram) and self.tokenizer.begin is not None and self._as_it_is
             else None
         )
-        self._unknown = self.tokenizer.names().index(UNK) if self.tokenizer.kind == "whitespace" else None
+        self._unknown = self.tokenizer.names().index(UNK) if self.tokenizer.kind == "whitespace" else -1
 
     @property
     def workers(self) -> int | None:
@@ -109,7 +109,7 @@ class BatchScorer:
         if self._words is not None and (lines := _as_lines(batch)) is not None:
             log_probs, tokens, unknowns = self._words.line_totals(lines)
             return self._columns(batch, None, log_probs, tokens, unknowns)
-        texts = [self.folder.normalization.apply(text) for text in batch.texts]
+        texts = self.normalize(batch.texts)
         if self.folder.lines and any("\n" in text for text in texts):
             scores = score_texts(
                 self.model, self.tokenizer, self.folder.normalization, batch.texts, lines=True
@@ -119,13 +119,23 @@ class BatchScorer:
             return BatchScores(
                 batch, [score.text for score in scores], bits, counts, np.zeros_like(counts), self.closed
             )
-        encoded = self.tokenizer.encode_batch(texts)
-        unknowns = np.zeros(len(texts), np.int64)
-        if self._unknown is not None:
-            unknowns[:] = [np.count_nonzero(ids == self._unknown) for ids in encoded]
+        return self.of_ids(batch, texts, self.encode(texts))
+
+    def normalize(self, texts: Sequence[str]) -> list[str]:
+        return [self.folder.normalization.apply(text) for text in texts]
+
+    def encode(self, normalized: Sequence[str]) -> list[Ids]:
+        """Texts in the ids of the model, each with its end."""
         eos = np.array([self.tokenizer.eos], np.uint32)
-        sequences: list[Ids] = [np.concatenate((ids, eos)) for ids in encoded]
-        sums = np.array([log_p.sum(dtype=np.float64) for log_p in self.model.log_probs(sequences)])
+        return [np.concatenate((ids, eos)) for ids in self.tokenizer.encode_batch(normalized)]
+
+    def of_ids(self, batch: Batch, texts: list[str] | None, sequences: Sequence[Ids]) -> BatchScores:
+        """The scores of texts that are encoded."""
+        if isinstance(self.model, NGram):
+            sums, unknowns = self.model.sums(sequences, self._unknown)
+        else:
+            sums = np.array([log_p.sum(dtype=np.float64) for log_p in self.model.log_probs(sequences)])
+            unknowns = np.array([np.count_nonzero(ids == self._unknown) for ids in sequences], np.int64)
         return self._columns(batch, texts, sums, np.array([len(ids) for ids in sequences]), unknowns)
 
     def _columns(
