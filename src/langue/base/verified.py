@@ -10,13 +10,13 @@ of which a second change might fall into the same moment.
 
 import hashlib
 import os
+import sys
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
-from langue import __version__
 from langue.base.caches import Foreign, check_own, user_cache
 
 LEAST_BYTES = 1 << 22  # less is read in the time that noting it takes
@@ -63,7 +63,12 @@ def _name(files: Sequence[Path], what: Hashable) -> str | None:
         (path, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
         for path, stat in stats
     ]
-    return hashlib.sha256(repr((__version__, what, told)).encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(repr((_version(), what, told)).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _version() -> str:
+    """Of langue: a later one may look closer."""
+    return str(getattr(sys.modules["langue"], "__version__", ""))
 
 
 def _folder() -> Path:

@@ -55,8 +55,8 @@ class NGram(Causal):
         tokens = np.ones(len(stream), bool)
         tokens[begins[:-1]] = False
         stream[tokens] = flat
-        log_probs, lengths_found = score(self.tables, stream)
-        score_marks(self.tables, stream, begins, log_probs, lengths_found)
+        log_probs, matched = score(self.tables, stream)
+        score_marks(self.tables, stream, begins, log_probs, matched)
         sums, counts = np.empty(len(lengths)), np.empty(len(lengths), np.int64)
         line_totals(stream, begins, unknown, log_probs, sums, counts)
         return sums, counts
