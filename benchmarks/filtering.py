@@ -28,6 +28,7 @@ MIXED = 0.1  # of the texts that are not good
 TRAINED = 6_000_000  # characters of RFCs
 HELD_OUT = 1_500_000
 BOOTSTRAPS = 200
+SPEED_BYTES = 8_000_000  # of JSON lines, by which the speed is told; models are loaded before
 
 Lines = list[str]
 
@@ -139,12 +140,12 @@ def main() -> None:
                         f"| {corpus} | {unit} | {len(records):,} | {how} | {with_interval(scores, labels)} "
                         f"| {1 - best.mean():.2%} |"
                     )
-            pool.write_text(
-                "".join(json.dumps({"text": text}) + "\n" for text in gathered(good_held)), encoding="utf-8"
-            )
-            for how, models in (("one model", {}), ("difference", {"other": folder / "other"})):
+            lines = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in gathered(good_held))
+            pool.write_text(lines * (SPEED_BYTES // len(lines.encode()) + 1), encoding="utf-8")
+            good_model, other_model = langue.load(folder / "good"), langue.load(folder / "other")
+            for how, models in (("one model", {}), ("difference", {"other": other_model})):
                 begun = time.process_time()
-                langue.filter(pool, out, good=folder / "good", **models, below=2.0, overwrite=True)
+                langue.filter(pool, out, good=good_model, **models, below=2.0, overwrite=True)
                 used = time.process_time() - begun
                 rate = pool.stat().st_size / 1e6 / used * 60
                 rows.append(f"| {corpus} | speed | | {how} | {rate:.0f} MB of JSON lines a minute of CPU | |")
