@@ -140,7 +140,9 @@ def main() -> None:
                         f"| {corpus} | {unit} | {len(records):,} | {how} | {with_interval(scores, labels)} "
                         f"| {1 - best.mean():.2%} |"
                     )
-            lines = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in gathered(good_held))
+            lines = "".join(
+                json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in gathered(good_held)
+            )
             pool.write_text(lines * (SPEED_BYTES // len(lines.encode()) + 1), encoding="utf-8")
             good_model, other_model = langue.load(folder / "good"), langue.load(folder / "other")
             for how, models in (("one model", {}), ("difference", {"other": other_model})):
