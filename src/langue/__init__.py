@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from langue import configs
+    from langue.api.filter import filter  # noqa: A004  # the verb
     from langue.api.listing import families, recipes
     from langue.api.lookup import answer, answer_squad, similar
-    from langue.api.measure import compare, evaluate, gradients, query
+    from langue.api.measure import compare, evaluate, gradients, query, score, write_scores
     from langue.api.models import (
         CausalModel,
         HMMModel,
@@ -63,9 +64,10 @@ if TYPE_CHECKING:
     from langue.tasks.retrieval.passages import Passages
 
 _HOMES = {  # of the public names; those that are not named here stand in langue.api.verbs
+    "langue.api.filter": ("filter",),
     "langue.api.listing": ("families", "recipes"),
     "langue.api.lookup": ("answer", "answer_squad", "similar"),
-    "langue.api.measure": ("compare", "evaluate", "gradients", "query"),
+    "langue.api.measure": ("compare", "evaluate", "gradients", "query", "score", "write_scores"),
     "langue.api.models": (
         "CausalModel", "HMMModel", "InfiniGramModel", "MaskedModel", "Model", "Seq2SeqModel", "load",
     ),
@@ -85,9 +87,9 @@ __all__ = [
     "CausalModel", "ClassifierModel", "Damaged", "HMMModel", "InfiniGramModel", "Interrupted",
     "InvalidSetting", "LangueError", "MaskedModel", "Mismatch", "MissingExtra", "Model", "NotFound",
     "Passages", "RankerModel", "Seq2SeqModel", "TaggerModel", "Unsupported", "answer", "answer_squad",
-    "compare", "configs", "demo", "doctor", "estimate", "evaluate", "export_model", "families",
-    "finetune", "gradients", "import_model", "info", "load", "prepare", "query", "recipes", "similar",
-    "summarize", "train",
+    "compare", "configs", "demo", "doctor", "estimate", "evaluate", "export_model", "families", "filter",
+    "finetune", "gradients", "import_model", "info", "load", "prepare", "query", "recipes", "score",
+    "similar", "summarize", "train", "write_scores",
 ]  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 from langue.base.errors import LangueError
 from langue.cli import run
 from langue.cli.options import read_lines, text_of
-from langue.corpus.read import read_texts
 
 TEXTS = ["the king is dead", "long live the king"]
 
@@ -93,19 +91,6 @@ def test_a_text_that_is_no_utf8_is_refused() -> None:
     assert text_of("语") == "语"
     with pytest.raises(LangueError, match="not UTF-8: character 2"):
         text_of("x\udcff")
-
-
-def test_lines_come_from_a_pipe_as_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first is there before the second was written."""
-    reading, writing = os.pipe()
-    with open(reading, "rb") as there, open(writing, "wb", buffering=0) as here:  # noqa: PTH123
-        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=there))
-        here.write(b"\xef\xbb\xbfthe king\n")
-        texts = read_texts("-")
-        assert next(texts) == "the king"
-        here.write("天下\r\n\nlast".encode())
-        here.close()
-        assert list(texts) == ["天下", "", "last"]
 
 
 def test_scores_of_a_pipe_are_shown_as_they_are_known(small_models: dict[str, Path]) -> None:

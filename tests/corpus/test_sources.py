@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from langue.base.errors import LangueError
-from langue.corpus import sources
+from langue.corpus import pipes
 from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger
 from langue.corpus.read import read, read_texts
@@ -125,7 +125,7 @@ def test_a_pipe_is_read_once_something_writes_to_it_and_given_up_else(
     writer.start()
     assert list(read_texts(str(pipe))) == ["a"] * 100_000
     writer.join()
-    monkeypatch.setattr(sources, "WAIT", 0.2)
+    monkeypatch.setattr(pipes, "WAIT", 0.2)
     with pytest.raises(LangueError, match="nothing writes into the pipe"), collect([str(pipe)]):
         pass
     reader, end = os.pipe()  # as the shell's <(…) gives

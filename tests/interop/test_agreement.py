@@ -60,12 +60,10 @@ def test_all_that_score_agree(models: Path, tmp_path: Path) -> None:
         for line, scored in zip(lines, words, strict=True):
             assert [tuple(word)[1:] for word in ours.full_scores(line)] == [word[1:] for word in scored]
             assert ours.perplexity(line) == pytest.approx(theirs.perplexity(line), rel=1e-5)
-        each = ours.query_each(lines)
-        assert [one.query.total for one in each] == pytest.approx(expected, abs=1e-4)
-        assert [one.query.tokens for one in each] == list(map(len, words))
-        assert [one.query.oovs for one in each] == [sum(oov for *_, oov in line) for line in words]
-        assert [one.query.perplexity for one in each] == pytest.approx(list(map(theirs.perplexity, lines)))
-        assert [one.text for one in each] == lines
+        sums, tokens, unknowns = ours.line_totals("".join(f"{line}\n" for line in lines).encode())
+        assert sums / math.log(10) == pytest.approx(expected, abs=1e-4)
+        assert tokens.tolist() == list(map(len, words))
+        assert unknowns.tolist() == [sum(oov for *_, oov in line) for line in words]
         queried = api.query(models / name, tmp_path / "text")
         assert queried.total == pytest.approx(sum(expected), abs=1e-3)
         assert queried.tokens == sum(map(len, words))

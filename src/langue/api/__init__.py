@@ -2,7 +2,7 @@
 
 from langue.api.listing import families, recipes
 from langue.api.lookup import answer, answer_squad, similar
-from langue.api.measure import compare, evaluate, gradients, query
+from langue.api.measure import compare, evaluate, gradients, query, score, write_scores
 from langue.api.models import (
     CausalModel,
     HMMModel,
@@ -53,7 +53,9 @@ __all__ = [
     "prepare",
     "query",
     "recipes",
+    "score",
     "similar",
     "summarize",
     "train",
+    "write_scores",
 ]

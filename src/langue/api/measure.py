@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from langue.api.models import CausalModel, Model, PathLike
 from langue.base.arguments import check_choice
@@ -15,13 +16,17 @@ from langue.models.folder import load as load_folder
 from langue.nn.quantized import Quantize
 from langue.protocols import Causal, Classifier, Masked, SentenceRanker, Tagger
 
+BY = ("line", "document")
 FORMATS = ("auto", "conll", "conllu", "jsonl")
 
 if TYPE_CHECKING:
+    from langue.corpus.stream import By
     from langue.evaluation.compare import Comparison
     from langue.evaluation.gradients import Gradients
     from langue.evaluation.result import EvaluationResult
     from langue.interop.kenlm import Query
+    from langue.tasks.score_formats import FormatName
+    from langue.tasks.scoring import TextScore
 
 
 def evaluate(
@@ -162,6 +167,77 @@ def _evaluate_labeled(
     from langue.tasks.classification import evaluate_classifier
 
     return evaluate_classifier(folder, Path(data), Path(train) if train is not None else None)
+
+
+def score(
+    model: PathLike | Model[Any],
+    inputs: PathLike | Sequence[PathLike],
+    *,
+    by: By = "line",
+    text_field: str | None = None,
+) -> Iterator[TextScore]:
+    """What each text of some files costs, by the stream: in their order, and nothing held of the others.
+
+        for text in langue.score("kn5", ["news.jsonl.zst", "more/"]):
+            print(text.bits_per_byte, text.text)
+
+    Args:
+        inputs: files (text, JSON lines, JSON, CSV, TSV, Parquet; packed or not), folders, pipes, or `-`.
+        by: what a text is where a file is plain text: a "line", or a "document" as the model's training text
+            was cut; a record is one anyway.
+        text_field: of records; None is "text".
+
+    Raises:
+        Unsupported: the model gives texts no probability.
+        LangueError: a file is missing, binary, damaged or not UTF-8; a record has no such field.
+    """
+    from langue.tasks.scoring import score_batches
+
+    folder = load_folder(model) if isinstance(model, str | Path) else model.folder
+    names = _listed(inputs)
+    check_choice("by", by, BY)
+    return chain.from_iterable(score_batches(folder, names, iter, by=by, text_field=text_field))
+
+
+def write_scores(
+    model: PathLike | Model[Any],
+    inputs: PathLike | Sequence[PathLike],
+    *,
+    format: FormatName | Literal["json"] = "tsv",
+    by: By = "line",
+    per_token: bool = False,
+    text_field: str | None = None,
+) -> Iterator[str | bytes]:
+    """`score` as the pieces of a file, of a model that reads in both directions too.
+
+    Args:
+        format: "tsv", "jsonl", "json", "kenlm" (what its `query -v sentence` prints) or "parquet".
+        per_token: tell the bits of every token too.
+
+    Raises:
+        Unsupported: the format has no room for these scores.
+    """
+    from langue.tasks.score_formats import format_of
+    from langue.tasks.scoring import score_batches, score_tokens
+
+    folder = load_folder(model) if isinstance(model, str | Path) else model.folder
+    pseudo = isinstance(folder.model, Masked)
+    written = format_of(format, pseudo=pseudo, per_token=per_token)
+    names = _listed(inputs)
+    check_choice("by", by, BY)
+    if pseudo or per_token:
+        pieces = score_tokens(folder, names, written.rows, by=by, text_field=text_field)
+    elif written.in_order:
+        pieces = map(
+            written.rows, score_batches(folder, names, lambda scores: scores, by=by, text_field=text_field)
+        )
+    else:
+        pieces = score_batches(folder, names, written.rows, by=by, text_field=text_field)
+    return written.whole(pieces)
+
+
+def _listed(inputs: PathLike | Sequence[PathLike]) -> list[str]:
+    return [str(path) for path in ([inputs] if isinstance(inputs, str | Path) else inputs)]
 
 
 def query(model: PathLike, text: PathLike) -> Query:

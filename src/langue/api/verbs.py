@@ -341,9 +341,20 @@ def doctor(folder: PathLike = ".") -> Iterator[Finding]:
     return diagnose(Path(folder))
 
 
-def info(path: PathLike) -> dict[str, Any]:
-    """What a model folder or a token store says of itself."""
+def info(path: PathLike, *, verify: bool = False) -> dict[str, Any]:
+    """What a model folder or a token store says of itself.
+
+    Args:
+        verify: open it too, and read every file whole, whatever is known of it.
+
+    Raises:
+        Damaged: a file is missing, cut or altered.
+    """
     path = Path(path)
+    if verify and (path / MANIFEST).is_file():
+        TokenStore(path, verify=True)
+    elif verify:
+        load_folder(path, verify=True)
     if (path / DESCRIPTION).is_file():
         import msgspec
 

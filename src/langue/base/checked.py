@@ -23,6 +23,7 @@ import numpy as np
 
 from langue.base.arrays import Array
 from langue.base.errors import Damaged
+from langue.base.verified import unless_known
 
 Size = int | str  # `2`, `"V"`, `"rows + 1"`
 CHUNK_ELEMENTS = 1 << 20  # numbers compared at a time: what is made of them stays in the cache
@@ -255,7 +256,8 @@ _good: OrderedDict[Hashable, None] = OrderedDict()  # files whose contents were 
 
 
 def once(files: Sequence[Path], how: Hashable, verify: Callable[[], object]) -> None:
-    """Run a check of the contents of files, unless it passed in this process and they are still the same.
+    """Run a check of the contents of files, unless it passed before and they are still the same: in this
+    process, or in another (`base/verified.py`).
 
     Args:
         how: what else the check depends on, such as sizes.
@@ -269,7 +271,7 @@ def once(files: Sequence[Path], how: Hashable, verify: Callable[[], object]) -> 
         ),
     )
     if key not in _good:
-        verify()
+        unless_known(files, (verify.__module__, verify.__qualname__, how), verify)
         _good[key] = None
         while len(_good) > REMEMBERED:
             _good.popitem(last=False)

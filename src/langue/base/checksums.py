@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import msgspec
 
 from langue.base.bounds import NonNegativeInt
 from langue.base.errors import Damaged
+from langue.base.verified import unless_known
 
 CHUNK_BYTES = 1 << 20  # bytes read at a time when hashing: large enough to hide the call, small in cache
 DIGEST = "digest"  # the entry of a description that holds one of all others
@@ -47,11 +49,12 @@ def describe_files(folder: Path, *, below: bool = False) -> FileRecords:
     }
 
 
-def verify_files(folder: Path, files: FileRecords, *, hashes: bool = True) -> None:
+def verify_files(folder: Path, files: FileRecords, *, hashes: bool | None = True) -> None:
     """Compare a folder with what its manifest recorded by `describe_files`.
 
     Args:
-        hashes: also read every file whole; without it only presence and size are compared.
+        hashes: also read every file whole; None: those that were touched since they last were. Without it
+            only presence and size are compared.
 
     Raises:
         Damaged: a file is missing, has another size, or other contents.
@@ -65,8 +68,15 @@ def verify_files(folder: Path, files: FileRecords, *, hashes: bool = True) -> No
             raise Damaged(
                 f"{folder} is damaged: {name} has {size} bytes, not {expected.bytes}; make it again"
             )
-        if hashes and sha256(file) != expected.sha256:
-            raise Damaged(f"{folder} is damaged: the contents of {name} were altered; make it again")
+        if hashes is None:
+            unless_known([file], ("sha256", expected.sha256), partial(_compare, folder, name, expected))
+        elif hashes:
+            _compare(folder, name, expected)
+
+
+def _compare(folder: Path, name: str, expected: FileRecord) -> None:
+    if sha256(folder / name) != expected.sha256:
+        raise Damaged(f"{folder} is damaged: the contents of {name} were altered; make it again")
 
 
 def sealed(description: dict[str, Any]) -> dict[str, Any]:

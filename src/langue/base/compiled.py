@@ -16,7 +16,6 @@ may do anything, aside), or that others may write, is not read, and nothing is k
 import hashlib
 import os
 import pickle
-import stat
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -29,6 +28,8 @@ from numba import types
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
+from langue.base.caches import Foreign, user_cache
+from langue.base.caches import check_own as check_own  # of who looks after this folder
 from langue.base.errors import LangueError
 from langue.base.progress import is_terminal, log
 from langue.base.staging import make_file, remove, sweep
@@ -145,33 +146,10 @@ def cache_folder() -> Path:
     Raises:
         RuntimeError: this user has no home folder.
     """
-    if _numba.config.CACHE_DIR:
-        above = Path(_numba.config.CACHE_DIR)
-    elif os.environ.get("XDG_CACHE_HOME"):
-        above = Path(os.environ["XDG_CACHE_HOME"]) / "langue"
-    elif sys.platform == "darwin":
-        above = Path("~/Library/Caches/langue").expanduser()
-    elif sys.platform == "win32":
-        above = Path(os.environ.get("LOCALAPPDATA", "~")).expanduser() / "langue" / "Cache"
-    else:
-        above = Path("~/.cache/langue").expanduser()
+    above = Path(_numba.config.CACHE_DIR) if _numba.config.CACHE_DIR else user_cache()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     made_for = hashlib.sha256(f"{PACKAGE}\n{numba.__version__}\n{version}".encode()).hexdigest()
     return above / f"compiled-{made_for[:16]}"
-
-
-class Foreign(OSError):
-    """A folder or file that another user made, or may write: what it holds may be anything."""
-
-
-def check_own(path: Path, status: os.stat_result) -> None:
-    """Raise `Foreign` unless only this user (and root) can have written what has this status."""
-    if os.name != "posix":  # the rights of Windows are no bits, and the user's folders are his there
-        return
-    if status.st_uid not in (os.geteuid(), 0):
-        raise Foreign(f"{path} belongs to another user")
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise Foreign(f"{path} may be written by others; chmod go-w helps")
 
 
 def read_own(path: Path) -> bytes:

@@ -118,12 +118,18 @@ def parallel_imap(
     *,
     workers: int | None = None,
     initializer: Callable[[], object] | None = None,
+    flush: Callable[[T], bool] | None = None,
 ) -> Iterator[R]:
     """`parallel_map` of items that come one by one, in the thread of the caller, who gets results as they
     are ready: while it makes an item or uses a result, workers go on. There are never more than one item
-    for each worker, and one more, between coming in and going out."""
+    for each worker, and one more, between coming in and going out.
+
+    Args:
+        flush: whether an item is one after which no other may come for long: its result, and those before
+            it, are handed out before another is asked for.
+    """
     count = workers or default_workers()
-    return _run(function, items, count, initializer, window=count + 1)
+    return _run(function, items, count, initializer, window=count + 1, flush=flush)
 
 
 def count_parts(size: int, least: int, most: int = 16) -> int:
@@ -146,6 +152,7 @@ def _run(
     count: int,
     initializer: Callable[[], object] | None,
     window: int,
+    flush: Callable[[T], bool] | None = None,
 ) -> Iterator[R]:
     if getattr(_local, "is_worker", False) or (count < 2 and initializer is None):
         if initializer is not None:
@@ -159,7 +166,8 @@ def _run(
         for item in items:
             workers.tasks.put((submitted, item))
             submitted += 1
-            if submitted - yielded >= window:
+            least = submitted if flush is not None and flush(item) else submitted - window + 1
+            while yielded < least:
                 yield workers.take(yielded)
                 yielded += 1
         while yielded < submitted:

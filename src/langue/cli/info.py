@@ -5,20 +5,23 @@ from pathlib import Path
 from typing import Annotated
 
 from langue.cli.options import Json, Quiet, print_json
-from langue.cli.parameters import Argument
+from langue.cli.parameters import Argument, Option
 
 LONGEST = 200  # characters of a list
 
 
 def command(
     path: Annotated[Path, Argument(metavar="MODEL|STORE", help="Folder langue wrote.")],
+    verify: Annotated[
+        bool, Option("--verify", help="Read every file whole and compare it with what was recorded.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Say what a model folder or a token store holds."""
     from langue import api
 
-    facts = api.info(path)
+    facts = api.info(path, verify=verify)
     if json:
         print_json(facts)
         return

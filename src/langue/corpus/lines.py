@@ -1,7 +1,7 @@
 """The lines of a file and their text: long ones cut, old line ends understood, wrong bytes named."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, cast
 
 from langue.base.errors import LangueError
@@ -11,6 +11,7 @@ from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger
 
 LARGEST = 16 << 20  # bytes of one document: a few of them in flight stay far below 500 MB
+READ_BYTES = 1 << 18  # read at a time, where lines are taken in blocks
 BOM = b"\xef\xbb\xbf"
 
 
@@ -42,6 +43,34 @@ class Lines:
             else:
                 self._ledger.lines += 1
             yield line
+
+    def blocks(self, sizes: Iterator[int], waits: Callable[[], bool]) -> Iterator[bytes]:
+        """The same lines, so many bytes of them at a time, and fewer where whoever reads on would wait.
+
+        Args:
+            sizes: of the blocks in turn: each goes on to the end of the line.
+            waits: whether nothing more can be read yet.
+        """
+        held, searched, file = self._head, 0, cast(io.BufferedReader, self._file)
+        size = next(sizes)
+        while True:
+            end = held.find(b"\n", max(size - 1, searched)) + 1
+            if not end and len(held) < LARGEST:
+                if held and waits():
+                    end = held.rfind(b"\n") + 1
+                if not end:
+                    searched = len(held)
+                    if not (data := file.read1(READ_BYTES)):
+                        break
+                    held += data
+                    continue
+            if not end:
+                self._ledger.changed["lines cut for their length"] += 1
+                end = held.rfind(b"\n") + 1 or len(whole_characters(held[:LARGEST])[0])
+            yield held[:end]
+            held, searched, size = held[end:], 0, next(sizes)
+        if held:
+            yield held
 
 
 class _OldLineEnds(io.RawIOBase):

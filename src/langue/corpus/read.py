@@ -5,18 +5,16 @@ them packed with gzip, Zstandard, xz or bzip2. No reader holds more than one doc
 grows past `LARGEST`: a longer one is cut at a line end, and counted.
 """
 
-import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger
-from langue.corpus.lines import LARGEST, Blocks, Lines, binary, decode, whole_characters
+from langue.corpus.lines import LARGEST, Lines, binary, decode, whole_characters
 from langue.corpus.records import (
     Kind,
     has_field,
@@ -27,15 +25,7 @@ from langue.corpus.records import (
     read_parquet,
     read_table,
 )
-from langue.corpus.sources import (
-    HEAD,
-    Source,
-    begin_standard_input,
-    check_text_field,
-    collect,
-    open_source,
-    packing_of,
-)
+from langue.corpus.sources import HEAD, Source, check_text_field, collect, open_source, read_head
 from langue.corpus.sources import find as find  # for who reads files alone
 
 SEPARATORS = (b"\x0c", b"\x1e")  # form feed; record separator, its heir in ASCII
@@ -63,7 +53,7 @@ Piece = tuple[int, bytes]  # byte offset in the (unpacked) file, raw bytes of a 
 
 def read(sources: Sequence[Source], config: DataConfig, ledger: Ledger) -> Iterator[Document]:
     """Every document of every source, as it stands in the file; ends of lines are kept inside."""
-    total = sum(source.path.stat().st_size for source in sources)
+    total = sum(source.size for source in sources)
     for source in sources:
         ledger.read["files"] += 1
         count = 0
@@ -75,8 +65,7 @@ def read(sources: Sequence[Source], config: DataConfig, ledger: Ledger) -> Itera
 
 
 def read_texts(name: str, text_field: str | None = None) -> Iterator[str]:
-    """The texts of a file, as every verb reads them: those of records, else its lines; from standard input
-    they come as they are written there.
+    """The texts of a file, as every verb reads them: those of records, else its lines.
 
     Args:
         name: a file, a folder, or `-` for standard input.
@@ -87,16 +76,7 @@ def read_texts(name: str, text_field: str | None = None) -> Iterator[str]:
     """
     empty = True
     config = DataConfig(documents="line", text_field=text_field)
-    piped = None
-    if name == "-":
-        head, rest = begin_standard_input()
-        if text_field is None and _is_plain(head):
-            lines = Lines(cast(BinaryIO, io.BufferedReader(Blocks(rest))), head, Ledger())
-            for offset, line in _pieces("line", lines, 0, Ledger()):
-                yield decode(name, offset, line, config, Ledger()) or ""
-            return
-        piped = chain([head], rest)
-    with collect([name], config=config, piped=piped) as sources:
+    with collect([name], config=config) as sources:
         check_text_field(sources, config)
         for source in sources:
             for text in read_source(source, text_field):
@@ -104,12 +84,6 @@ def read_texts(name: str, text_field: str | None = None) -> Iterator[str]:
                 yield text
     if empty:
         raise LangueError(f"{name} is empty; name a file that holds text")
-
-
-def _is_plain(head: bytes) -> bool:
-    """Whether lines follow that are texts, by the first of them."""
-    others = (b"\0" in head, packing_of(head) is not None, head.startswith((*OTHERS,)))
-    return bool(head) and not any(others) and kind_of("", head, None) == "text"
 
 
 def read_pairs(name: str) -> Iterator[tuple[str, ...]]:
@@ -154,34 +128,52 @@ def _documents(
     total: int,
     kind: Kind | None = None,
 ) -> Iterator[Document]:
-    name = source.name
     with open_source(source) as file:
-        head = file.read(HEAD)
+        head = read_head(source, file)
         kind = kind or kind_of(source.suffix, head, config.named_field)
-        pairs = config.documents == "pairs"
-        ledger.rules[name] = "pairs" if pairs else "record"
-        if pairs and source.suffix == ".tsv" and not config.named_field:
-            kind = "table" if has_field(source.suffix, head, config) else "text"  # with a header, or without
-        if kind == "parquet":
-            yield from read_parquet(name, source.path, config, ledger)
-            return
-        refuse_others(name, head)
-        if config.invalid == "error" and b"\0" in head:
-            raise LangueError(binary(name, head.index(0)))
-        if kind == "json":
-            yield from read_json(name, config, ledger, head, file)
-            return
-        lines = Lines(file, head, ledger)
-        if kind == "lines":
-            yield from read_json_lines(name, config, ledger, lines)
-        elif kind == "table":
-            yield from read_table(name, source.suffix, config, ledger, lines)
-        elif pairs:
-            yield from read_columns(name, config, ledger, lines)
-        else:
-            yield from _passages(
-                source, config, ledger, lines, resolve(config.documents, head, several), total
-            )
+        yield from read_opened(source, file, head, kind, config, ledger, several=several, total=total)
+
+
+def read_opened(
+    source: Source,
+    file: BinaryIO,
+    head: bytes,
+    kind: Kind,
+    config: DataConfig,
+    ledger: Ledger,
+    *,
+    several: int,
+    total: int,
+) -> Iterator[Document]:
+    """Every document of an opened file, of which `head` was read.
+
+    Args:
+        several, total: how many files there are, and their bytes, by which texts are cut.
+    """
+    name = source.name
+    pairs = config.documents == "pairs"
+    ledger.rules[name] = "pairs" if pairs else "record"
+    if pairs and source.suffix == ".tsv" and not config.named_field:
+        kind = "table" if has_field(source.suffix, head, config) else "text"  # with a header, or without
+    if kind == "parquet":
+        with source.seekable(head, file) as path:
+            yield from read_parquet(name, path, config, ledger)
+        return
+    refuse_others(name, head)
+    if config.invalid == "error" and b"\0" in head:
+        raise LangueError(binary(name, head.index(0)))
+    if kind == "json":
+        yield from read_json(name, config, ledger, head, file)
+        return
+    lines = Lines(file, head, ledger)
+    if kind == "lines":
+        yield from read_json_lines(name, config, ledger, lines)
+    elif kind == "table":
+        yield from read_table(name, source.suffix, config, ledger, lines)
+    elif pairs:
+        yield from read_columns(name, config, ledger, lines)
+    else:
+        yield from _passages(source, config, ledger, lines, resolve(config.documents, head, several), total)
 
 
 def refuse_others(name: str, head: bytes) -> None:

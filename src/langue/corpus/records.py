@@ -75,25 +75,33 @@ def read_json_lines(name: str, config: DataConfig, ledger: Ledger, lines: Lines)
     offset = 0
     for number, line in enumerate(lines, 1):
         start, offset = offset, offset + len(line)
-        if not line.strip():
-            continue
-        if len(line) > LARGEST - 4 and not line.endswith(b"\n"):
-            raise LangueError(f"{name}: line {number} is over {LARGEST >> 20} MB long")
-        decoded = decode(name, start, line, config, ledger)
-        if decoded is None:
-            continue
-        where = f"{name}:{number}"
-        try:
-            record = parse_json(decoded, f"{name}: line {number}")
-        except Damaged as error:
-            if config.invalid == "skip":
-                ledger.miss(Document(decoded, where, name), "invalid JSON")
-                continue
-            raise Damaged(f"{error}; put it right, or pass --invalid skip") from None
-        if texts := _texts(record, f"{name}: line {number}", config):
-            yield _document(texts, where, name)
-        else:
-            ledger.miss(Document(decoded, where, name), "no text")
+        if texts := read_json_line(name, number, start, line, config, ledger):
+            yield _document(texts, f"{name}:{number}", name)
+
+
+def read_json_line(
+    name: str, number: int, offset: int, line: bytes, config: DataConfig, ledger: Ledger
+) -> list[str]:
+    """The text of a JSON line, or the two of a pair; none of a blank one, or one that is to be skipped."""
+    if not line.strip():
+        return []
+    if len(line) > LARGEST - 4 and not line.endswith(b"\n"):
+        raise LangueError(f"{name}: line {number} is over {LARGEST >> 20} MB long")
+    decoded = decode(name, offset, line, config, ledger)
+    if decoded is None:
+        return []
+    where = f"{name}:{number}"
+    try:
+        record = parse_json(decoded, f"{name}: line {number}")
+    except Damaged as error:
+        if config.invalid == "skip":
+            ledger.miss(Document(decoded, where, name), "invalid JSON")
+            return []
+        raise Damaged(f"{error}; put it right, or pass --invalid skip") from None
+    texts = _texts(record, f"{name}: line {number}", config)
+    if not texts:
+        ledger.miss(Document(decoded, where, name), "no text")
+    return texts
 
 
 def _reason(error: Exception) -> str:
@@ -319,29 +327,35 @@ def _dialect(suffix: str, header: str) -> dict[str, Any]:
 def read_parquet(name: str, path: Path, config: DataConfig, ledger: Ledger) -> Iterator[Document]:
     """Documents of a column of a Parquet file."""
     fields = list(config.fields)
+    number = 0
+    for batch in read_rows(name, path, config, columns=fields):
+        for texts in zip(*(batch.column(field).to_pylist() for field in fields), strict=True):
+            number += 1
+            where = f"{name}:{number}"
+            wrong = [field for field, text in zip(fields, texts, strict=True) if type(text) is not str]
+            if not wrong:
+                yield _document(texts, where, name)
+            elif config.invalid == "skip":
+                ledger.miss(Document(" ".join(map(str, texts)), where, name), "no text")
+            else:
+                raise LangueError(
+                    f"{name}: row {number} of {wrong[0]!r} is not text; put it right, or pass --invalid skip"
+                )
+
+
+def read_rows(name: str, path: Path, config: DataConfig, columns: list[str] | None = None) -> Iterator[Any]:
+    """The rows of a Parquet file, some hundred at a time, as `pyarrow.RecordBatch`.
+
+    Args:
+        columns: those to read; None: all. The fields of the configuration are looked for.
+    """
     try:
         from pyarrow import ArrowException, parquet
     except ImportError:
         raise MissingExtra("pyarrow", "data", f"reading {name}") from None
-    number = 0
     try:
         with parquet.ParquetFile(path) as file:
             _check_columns(name, file.schema_arrow.names, config)
-            for batch in file.iter_batches(batch_size=256, columns=fields):
-                for texts in zip(*(batch.column(field).to_pylist() for field in fields), strict=True):
-                    number += 1
-                    where = f"{name}:{number}"
-                    wrong = [
-                        field for field, text in zip(fields, texts, strict=True) if type(text) is not str
-                    ]
-                    if not wrong:
-                        yield _document(texts, where, name)
-                    elif config.invalid == "skip":
-                        ledger.miss(Document(" ".join(map(str, texts)), where, name), "no text")
-                    else:
-                        raise LangueError(
-                            f"{name}: row {number} of {wrong[0]!r} is not text; "
-                            "put it right, or pass --invalid skip"
-                        )
+            yield from file.iter_batches(batch_size=256, columns=columns)
     except ArrowException as error:
         raise Damaged(f"{name} is not a whole Parquet file: {error}") from None

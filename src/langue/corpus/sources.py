@@ -1,29 +1,35 @@
 """The files behind what a user names: folders walked, pipes and standard input put aside, packing undone.
 
-How a file is packed is told by its first bytes, for names lie: gzip, Zstandard, xz and bzip2.
+How a file is packed is told by its first bytes, for names lie: gzip, Zstandard, xz and bzip2. What is read
+once and in order need not be put aside: `collect` with `live` hands a pipe on as it comes.
 """
 
 import bz2
 import gzip
 import io
+import itertools
 import lzma
-import os
-import select
 import stat
-import sys
-import tempfile
-import time
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from langue.base.errors import Damaged, LangueError, MissingExtra, NotFound
-from langue.base.files import writing
 from langue.base.progress import log
 from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger
+from langue.corpus.pipes import (
+    BLOCK,
+    Pipe,
+    descriptor_of_input,
+    opened_pipe,
+    put_aside,
+    read_pipe,
+    read_standard_input,
+    unreadable,
+)
 from langue.corpus.records import TEXT, has_field, kind_of
 
 HEAD = 1 << 16  # bytes looked at to tell what a file is, and to find form feeds
@@ -31,9 +37,7 @@ RECORDS = (".jsonl", ".ndjson", ".parquet")  # of a folder, besides what begins 
 PACKED = (".gz", ".zst", ".xz", ".bz2")
 MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"\xfd7zXZ\x00": ".xz"}
 BZIP2 = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # four bytes in; what stands before begins texts too
-BLOCK = 1 << 20  # bytes copied at a time
 ZSTANDARD = 1 << 8  # packed bytes at a time: four of them may hold 128 KB, and all is unpacked at once
-WAIT = 10.0  # seconds until a pipe that nothing writes to is given up
 NAMED = 5  # files passed over that a warning lists
 
 
@@ -42,6 +46,12 @@ class Source(NamedTuple):
 
     name: str
     path: Path
+    pipe: Pipe | None = None  # it is read as it comes, and once; there is no path then
+
+    @property
+    def size(self) -> int:
+        """Bytes as it lies there; of what is still to come none are known."""
+        return 0 if self.pipe is not None else self.path.stat().st_size
 
     @property
     def suffix(self) -> str:
@@ -51,6 +61,15 @@ class Source(NamedTuple):
             suffixes.pop()
         return suffixes[-1] if suffixes else ""
 
+    @contextmanager
+    def seekable(self, head: bytes, file: BinaryIO) -> Iterator[Path]:
+        """A file to read in any order; of a live pipe, what was read of it and the rest are put aside."""
+        if self.pipe is None:
+            yield self.path
+            return
+        with put_aside(self.name, itertools.chain([head], iter(lambda: file.read(BLOCK), b""))) as path:
+            yield path
+
 
 @contextmanager
 def collect(
@@ -58,12 +77,12 @@ def collect(
     ledger: Ledger | None = None,
     *,
     config: DataConfig | None = None,
-    piped: Iterable[bytes] | None = None,
+    live: bool = False,
 ) -> Iterator[list[Source]]:
     """`find`, where `-` is standard input; that, and a pipe, is put into a temporary file first.
 
     Args:
-        piped: standard input, where its first bytes were looked at already.
+        live: it is read as it comes instead, by whoever opens its source once and reads in order.
 
     Raises:
         LangueError: as `find`; standard input is closed, nothing writes to a pipe.
@@ -71,12 +90,18 @@ def collect(
     with ExitStack() as stack:
         sources: list[Source] = []
         for name in names:
+            blocks: Iterator[bytes] | None = None
             if name == "-":
-                sources.append(stack.enter_context(_put_aside(name, piped or _standard_input())))
+                blocks, descriptor = read_standard_input(), descriptor_of_input()
             elif Path(name).is_fifo():
-                sources.append(stack.enter_context(_put_aside(name, _pipe(name))))
-            else:
+                descriptor = stack.enter_context(opened_pipe(name))
+                blocks = read_pipe(name, descriptor)
+            if blocks is None:
                 sources += find([name], ledger, config=config)
+            elif live:
+                sources.append(Source(name, Path(name), Pipe(name, blocks, descriptor)))
+            else:
+                sources.append(Source(name, stack.enter_context(put_aside(name, blocks))))
         yield sources
 
 
@@ -152,11 +177,20 @@ def check_text_field(sources: Sequence[Source], config: DataConfig) -> None:
     if named is None:
         return
     for source in sources:
+        if source.pipe is not None:  # which only its reader opens; who says `no_field`
+            return
         with open_source(source) as file:
             if kind_of(source.suffix, file.read(HEAD), named) != "text":
                 return
-    raise LangueError(
-        f"{_listed([source.name for source in sources])}: plain text has no field {named!r}; leave "
+    raise no_field([source.name for source in sources], config)
+
+
+def no_field(names: list[str], config: DataConfig) -> LangueError:
+    """What to say of plain text, of which a field was asked for."""
+    named = config.named_field
+    assert named is not None
+    return LangueError(
+        f"{_listed(names)}: plain text has no field {named!r}; leave "
         f"{config.fields[named]} out, or give JSON lines (.jsonl), JSON, CSV, TSV or Parquet"
     )
 
@@ -174,75 +208,6 @@ def _begins_with_records(source: Source, config: DataConfig) -> bool:
         return False
 
 
-def begin_standard_input() -> tuple[bytes, Iterator[bytes]]:
-    """The first line of standard input or, of a long one, enough to tell what it is; and what comes after."""
-    blocks, head = _standard_input(), b""
-    while b"\n" not in head and len(head) < HEAD and (block := next(blocks, b"")):
-        head += block
-    return head, blocks
-
-
-def _standard_input() -> Iterator[bytes]:
-    file = getattr(sys.stdin, "buffer", None)  # there is none where whoever started langue closed it
-    if file is None:
-        raise LangueError("standard input is closed; pipe text in, or name a file")
-    try:
-        # One system call at a time: between them Ctrl-C is heard, which a read of many waits through.
-        yield from iter(lambda: bytes(file.read1(BLOCK)), b"")
-    except OSError as error:
-        raise _unreadable("-", error) from error
-
-
-def _pipe(name: str) -> Iterator[bytes]:
-    """What is written into a named pipe; waits for someone to open it, but not for ever."""
-    descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        yield _first(name, descriptor)
-        os.set_blocking(descriptor, True)
-        yield from iter(lambda: os.read(descriptor, BLOCK), b"")
-    finally:
-        os.close(descriptor)
-
-
-def _first(name: str, descriptor: int) -> bytes:
-    """The first bytes of a pipe, if there are some yet; returns once it has, or had, a writer."""
-    told = False
-    ends = time.monotonic() + WAIT
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    while time.monotonic() < ends:
-        try:
-            if data := os.read(descriptor, BLOCK):
-                return data
-        except BlockingIOError:  # open at the other end, and nothing there yet
-            return b""
-        if poll.poll(50):  # it was opened and closed again
-            return b""
-        if not told:
-            log.info("waiting for what is written into the pipe %s", name)
-            told = True
-        time.sleep(0.05)
-    raise LangueError(f"nothing writes into the pipe {name}; start what does, or name a file")
-
-
-@contextmanager
-def _put_aside(name: str, blocks: Iterable[bytes]) -> Iterator[Source]:
-    with tempfile.NamedTemporaryFile(prefix="langue-") as file:
-        reading = iter(blocks)
-        while True:
-            try:
-                block = next(reading, None)
-            except OSError as error:
-                raise _unreadable(name, error) from error
-            if block is None:
-                break
-            with writing(Path(file.name)):
-                file.write(block)
-        with writing(Path(file.name)):
-            file.flush()
-        yield Source(name, Path(file.name))
-
-
 @contextmanager
 def open_source(source: Source) -> Iterator[BinaryIO]:
     """The unpacked bytes of a file; damage inside is named, wherever reading meets it.
@@ -251,6 +216,9 @@ def open_source(source: Source) -> Iterator[BinaryIO]:
         LangueError: the file cannot be read, is no file, or what it is packed in is damaged.
     """
     try:
+        if source.pipe is not None:
+            yield _unpacked(source, io.BufferedReader(source.pipe, BLOCK))
+            return
         if stat.S_ISCHR(source.path.stat().st_mode):
             raise LangueError(f"{source.name} is a device; name a file that holds text")
         with source.path.open("rb") as raw:
@@ -260,23 +228,24 @@ def open_source(source: Source) -> Iterator[BinaryIO]:
     except OSError as error:
         if error.errno is None:  # what bz2 says of damage
             raise Damaged(f"{source.name} is damaged or cut short: {error}") from None
-        raise _unreadable(source.name, error) from error
+        raise unreadable(source.name, error) from error
 
 
-def _unreadable(name: str, error: OSError) -> LangueError:
-    return LangueError(f"cannot read {name}: {error.strerror or error}")
+def read_head(source: Source, file: BinaryIO) -> bytes:
+    """The first `HEAD` bytes of an opened file; of a live pipe, as many as are there, a line at least."""
+    if source.pipe is None:
+        return file.read(HEAD)
+    reader, head = cast(io.BufferedReader, file), b""
+    while len(head) < HEAD and b"\n" not in head and (block := reader.read1(HEAD - len(head))):
+        head += block
+    return head
 
 
-def packing_of(head: bytes) -> str | None:
-    """The ending of what a file is packed in, by its first ten bytes; None where it is not."""
+def _unpacked(source: Source, raw: io.BufferedReader) -> BinaryIO:
+    head = raw.peek(10)[:10]
     packing = next((ending for magic, ending in MAGIC.items() if head.startswith(magic)), None)
-    return ".bz2" if packing is None and head.startswith(b"BZh") and head[4:10] in BZIP2 else packing
-
-
-def _unpacked(source: Source, raw: BinaryIO) -> BinaryIO:
-    head = raw.read(10)
-    raw.seek(0)
-    packing = packing_of(head)
+    if packing is None and head.startswith(b"BZh") and head[4:] in BZIP2:
+        packing = ".bz2"
     if packing is None and head:
         packing = Path(source.name).suffix.lower()
     if packing == ".gz":

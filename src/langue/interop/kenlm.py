@@ -27,7 +27,7 @@ from langue.evaluation.score import finite
 from langue.interop import arpa
 from langue.interop.words import Words, after_line
 from langue.models.counts.ngram.model import NGram
-from langue.models.counts.ngram.score import score, score_marks, sums_of, totals, totals_of_each
+from langue.models.counts.ngram.score import line_totals, score, score_marks, sums_of, totals
 from langue.models.counts.ngram.tables import Tables
 from langue.models.folder import DESCRIPTION, ModelFolder, load
 from langue.protocols import Vocabulary
@@ -128,19 +128,6 @@ class Query(NamedTuple):
         )
 
 
-class Sentence(NamedTuple):
-    """A sentence, and what `query` tells of it."""
-
-    text: str
-    query: Query
-
-    def to_json(self) -> dict[str, str | float | None]:
-        return {"text": self.text, "log10": finite(self.query.total), **self.query.to_json()}
-
-    def row(self) -> str:
-        return f"{self.query.total:.4f}\t{self.query.oovs}\t{self.query.perplexity:.2f}\t{self.text!r}"
-
-
 class Model:
     """An n-gram model, asked in words.
 
@@ -157,15 +144,25 @@ class Model:
         # As the module has it, whose users decode it.
         self.path = os.path.abspath(os.fsencode(path))  # noqa: PTH100  # Path knows no bytes
         if (self._path / DESCRIPTION).is_file():
-            folder = load(self._path, verify=False)  # as the module: mapped, and ready at once
-            if not isinstance(folder.model, NGram):
-                raise LangueError(f"{self._path} is no n-gram model")
-            self._set(folder.model.tables, names_of(folder.tokenizer), padding_of(folder))
+            self._take(load(self._path, verify=False))  # as the module: mapped, and ready at once
         elif self._path.is_dir():
             raise LangueError(f"{self._path} is neither an ARPA file nor a model folder (no {DESCRIPTION})")
         else:
             file = arpa.read(self._path)
             self._set(file.tables, file.words, arpa.PADDING)
+
+    @classmethod
+    def of(cls, folder: ModelFolder[Any]) -> "Model":
+        """The model of a folder that is open."""
+        model = cls.__new__(cls)
+        model._path, model.path = folder.path, os.fsencode(folder.path.absolute())
+        model._take(folder)
+        return model
+
+    def _take(self, folder: ModelFolder[Any]) -> None:
+        if not isinstance(folder.model, NGram):
+            raise LangueError(f"{folder.path} is no n-gram model")
+        self._set(folder.model.tables, names_of(folder.tokenizer), padding_of(folder))
 
     def _set(self, tables: Tables, names: list[bytes], padding: int | None) -> None:
         # Padding has no name by which a text could ask for it.
@@ -211,7 +208,7 @@ class Model:
         """`score` of many sentences at once: `(sentences,)`."""
         joined = "\n".join(sentences)
         if joined.count("\n") != max(len(sentences) - 1, 0):
-            joined = "\n".join(map(_one_line, sentences))
+            joined = "\n".join(sentence.replace("\n", " ") for sentence in sentences)
         if not sentences:
             return np.empty(0)
         data = np.frombuffer(f"{joined}\n".encode(), np.uint8)
@@ -224,6 +221,17 @@ class Model:
             return np.concatenate(by_chunk)
 
         return np.concatenate(_in_parts(sums, data)) / math.log(10)
+
+    def line_totals(self, text: bytes) -> tuple[Float64Array, Array, Array]:
+        """Of each line of a text: the sum of natural logs, its tokens (the end is one), and unknown words."""
+        totals_of, tokens_of, unknowns_of = [], [], []
+        for stream, begins, log_probs in self._scored(np.frombuffer(text, np.uint8)):
+            sums, unknowns = np.empty(len(begins) - 1), np.empty(len(begins) - 1, np.int64)
+            line_totals(stream, begins, self.unknown, log_probs, sums, unknowns)
+            totals_of.append(sums)
+            tokens_of.append(np.diff(begins) - 1)
+            unknowns_of.append(unknowns)
+        return np.concatenate(totals_of), np.concatenate(tokens_of), np.concatenate(unknowns_of)
 
     def query(self, data: bytes | UInt8Array, *, threads: int | None = None) -> Query:
         """What `query` of KenLM prints of a text, a sentence a line; threads are `parallel_map`'s workers."""
@@ -241,21 +249,6 @@ class Model:
         parts = _in_parts(sums, text, threads)
         total, oov_total, oovs, tokens = np.sum(parts, axis=0) if parts else np.zeros(4)
         return Query(float(total) / math.log(10), float(oov_total) / math.log(10), int(oovs), int(tokens))
-
-    def query_each(self, sentences: Sequence[str]) -> "list[Sentence]":
-        """`query` of each sentence, as `query -v sentence` of KenLM tells."""
-        data = np.frombuffer("".join(f"{_one_line(text)}\n" for text in sentences).encode(), np.uint8)
-        rows = np.empty((len(sentences), 4))
-        done = 0
-        for stream, begins, log_probs in self._scored(data):
-            part = rows[done : done + len(begins) - 1]
-            totals_of_each(stream, begins, self.unknown, log_probs, part)
-            done += len(part)
-        rows[:, :2] /= math.log(10)
-        return [
-            Sentence(text, Query(total, oov_total, int(oovs), int(tokens)))
-            for text, (total, oov_total, oovs, tokens) in zip(sentences, rows.tolist(), strict=True)
-        ]
 
     def BeginSentenceWrite(self, state: State) -> None:  # noqa: N802  # as the module has it
         """Make `state` that of the beginning of a sentence."""
@@ -309,10 +302,6 @@ class Model:
 
 
 LanguageModel = Model  # by which the examples of the module call it
-
-
-def _one_line(sentence: str) -> str:
-    return sentence.replace("\n", " ")
 
 
 def _as_bytes(text: str | bytes) -> bytes:

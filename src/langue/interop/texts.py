@@ -9,9 +9,10 @@ from typing import IO
 from langue.base.arrays import UInt8Array
 from langue.base.files import writing
 from langue.corpus.normalize import Normalization
+from langue.corpus.pipes import BLOCK
 from langue.corpus.read import read_source, refuse_others
 from langue.corpus.records import kind_of
-from langue.corpus.sources import BLOCK, HEAD, Source, collect, open_source
+from langue.corpus.sources import HEAD, Source, collect, open_source
 from langue.interop.words import check_utf8, map_bytes
 
 

@@ -12,6 +12,7 @@ seed-0/          both of each seed, of what was trained from labeled data
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from langue.base.config import Config, convert, decode, encode
 from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, InvalidSetting, NotFound, Unsupported
 from langue.base.files import atomic_folder, read_json, write_json
+from langue.base.verified import verifying_whole
 from langue.corpus.normalize import Normalization
 from langue.models.family import Family
 from langue.models.registry import RENAMED as RENAMED_FAMILIES
@@ -238,7 +240,7 @@ def _record(vocabulary: Vocabulary) -> VocabularyRecord:
 def load(
     path: Path | str,
     *,
-    verify: bool = True,
+    verify: bool | None = None,
     device: str | None = None,
     dtype: DType = "float32",
     quantize: Quantize | None = None,
@@ -246,8 +248,9 @@ def load(
     """Read the folder of a model of any family.
 
     Args:
-        verify: read every file whole and compare its hash. Without it, only sizes are compared, and
-            a model of mapped tables opens at once whatever its size.
+        verify: read every file whole, compare its hash and look at what it holds; None: those that were
+            touched since they last were, so that a model of mapped tables opens at once whatever its size.
+            False: only sizes are compared.
         device: where a network is put, as torch names it; None: a GPU where there is one.
         dtype: of a network's weights.
         quantize: "int8" reads a network by products of int8, on a processor (`nn/compiled`).
@@ -266,7 +269,8 @@ def load(
     config = decode(family.config, description.config, f"{path / DESCRIPTION}: config", stored=True)
     known = description.vocabulary
     vocabulary = Vocabulary(known.size, known.eos, sep=known.sep) if known else Vocabulary(0, 0)
-    model = family.load(path, config, vocabulary)
+    with verifying_whole() if verify else nullcontext():
+        model = family.load(path, config, vocabulary)
     check_seal(table, path / DESCRIPTION)
     if quantize is not None:
         if device not in (None, "cpu") or dtype != "float32":

@@ -16,7 +16,7 @@ writing appends and holds one document at a time.
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal
@@ -32,6 +32,7 @@ from langue.base.config import convert, decode
 from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, LangueError
 from langue.base.files import read_json, write_json
+from langue.base.verified import verifying_whole
 from langue.corpus.config import DOCUMENTS
 from langue.corpus.normalize import Normalization
 from langue.tokens.preprocessing import RENAMED_KEYS, Preprocessing
@@ -154,14 +155,15 @@ class TokenStore:
 
     Args:
         path: the folder `langue prepare` wrote.
-        verify: read every file whole and compare its hash. Without it, only sizes are compared.
+        verify: read every file whole and compare its hash; None: those that were touched since they last
+            were. Without it, only sizes are compared.
 
     Raises:
         LangueError: no store is there, a file of it is missing, cut short or altered, or it was
             written by a later version of langue.
     """
 
-    def __init__(self, path: Path | str, *, verify: bool = True) -> None:
+    def __init__(self, path: Path | str, *, verify: bool | None = None) -> None:
         self.path = Path(path)
         if not (self.path / MANIFEST).is_file():
             what = f"is not a token store (no {MANIFEST})" if self.path.exists() else "does not exist"
@@ -172,7 +174,8 @@ class TokenStore:
         self.vocabulary_size = manifest.vocabulary_size
         self.eos = manifest.eos
         self.sep = manifest.sep
-        self.splits = {name: self._open(name, getattr(manifest.splits, name)) for name in SPLITS}
+        with verifying_whole() if verify else nullcontext():
+            self.splits = {name: self._open(name, getattr(manifest.splits, name)) for name in SPLITS}
         check_seal(table, self.path / MANIFEST)
         self.manifest = msgspec.to_builtins(manifest)
 

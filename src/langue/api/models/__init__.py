@@ -38,7 +38,7 @@ def load(
     device: str | None = None,
     dtype: DType = "float32",
     quantize: Quantize | None = None,
-    verify: bool = True,
+    verify: bool | None = None,
 ) -> Model[Any]:
     """The model of any family in a folder that langue wrote, by the class of its kind.
 
@@ -49,7 +49,8 @@ def load(
         device: where a network is put, as torch names it; None: a GPU where there is one.
         dtype: of a network's weights.
         quantize: "int8" reads a network by products of int8, on a processor: faster, and hardly worse.
-        verify: compare the hash of every file; without it, only sizes.
+        verify: read every file whole and compare its hash; None: those that were touched since they last
+                were; False: none, only sizes.
 
     Raises:
         NotFound: no model is there.

@@ -44,7 +44,7 @@ class Model(Generic[M]):
         device: str | None = None,
         dtype: DType = "float32",
         quantize: Quantize | None = None,
-        verify: bool = True,
+        verify: bool | None = None,
     ) -> Self:
         """Open a model folder that is known to hold a model of this kind.
 
@@ -52,7 +52,8 @@ class Model(Generic[M]):
             device: where a network is put, as torch names it; None: a GPU where there is one.
             dtype: of a network's weights.
             quantize: "int8" reads a network by products of int8, on a processor: faster, and hardly worse.
-            verify: compare the hash of every file; without it, only sizes.
+            verify: read every file whole and compare its hash; None: those that were touched since they last
+                were; False: none, only sizes.
 
         Raises:
             NotFound: no model is there.

@@ -39,7 +39,7 @@ class Seq2SeqModel(CausalModel):
         device: str | None = None,
         dtype: DType = "float32",
         quantize: Quantize | None = None,
-        verify: bool = True,
+        verify: bool | None = None,
     ) -> Self:
         """As `Model.load`.
 

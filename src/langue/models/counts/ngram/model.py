@@ -9,7 +9,7 @@ import numpy as np
 from langue.base.arrays import Array, Floats, Ids, Int64Array
 from langue.base.errors import Mismatch
 from langue.inference.decoding import StateDecoder
-from langue.models.counts.ngram.score import distribution, score, score_marks, step
+from langue.models.counts.ngram.score import distribution, line_totals, score, score_marks, step
 from langue.models.counts.ngram.tables import Tables
 from langue.protocols import Causal, Vocabulary
 from langue.protocols.explanation import NGramExplanation
@@ -45,6 +45,23 @@ class NGram(Causal):
         score_marks(self.tables, stream, np.r_[np.int64(0), ends], log_probs, lengths)
         parts = [slice(end - len(ids), end) for ids, end in zip(sequences, ends, strict=True)]
         return [log_probs[part] for part in parts], [lengths[part] for part in parts]
+
+    def sums(self, sequences: Sequence[Ids], unknown: int = -1) -> tuple[Floats, Int64Array]:
+        """The sum of `log_probs` of each sequence, and how often it has the token `unknown`: faster, of short
+        ones, than to add them up."""
+        lengths = np.array([len(ids) for ids in sequences], np.int64)
+        begins = np.concatenate(([0], np.cumsum(lengths + 1)))
+        flat = np.concatenate(sequences) if len(sequences) else np.empty(0, np.uint32)
+        self._check(flat)
+        stream = np.full(int(begins[-1]), self.vocabulary.size, np.uint32)
+        tokens = np.ones(len(stream), bool)
+        tokens[begins[:-1]] = False
+        stream[tokens] = flat
+        log_probs, matched = score(self.tables, stream)
+        score_marks(self.tables, stream, begins, log_probs, matched)
+        sums, counts = np.empty(len(lengths)), np.empty(len(lengths), np.int64)
+        line_totals(stream, begins, unknown, log_probs, sums, counts)
+        return sums, counts
 
     def log_probs_and_matches(self, sequences: Sequence[Ids]) -> tuple[list[Floats], list[Array]]:
         """`log_probs`, and tokens of the context that each token is predicted from; `<s>` is one."""

@@ -59,7 +59,7 @@ def _lockstep(tables, stream, begin, end, log_probs, lengths):  # noqa: C901  # 
 
     What a match is worth is fetched when it is known to be the longest, and written down a turn later.
     """
-    first, suffix, log_prob, log_backoff, children, slots, bases, _, _ = tables
+    first, suffix, log_prob, log_backoff, children, slots, bases, _ = tables
     order = len(first) - 1
     counted, stop = np.empty(STREAMS, np.int64), np.empty(STREAMS, np.int64)  # the part of each stream
     for s in range(STREAMS):
@@ -189,11 +189,15 @@ def totals(stream, begins, unknown, log_probs):
 
 
 @njit
-def totals_of_each(stream, begins, unknown, log_probs, rows):
-    """`totals` of each document: `(documents, 4)`."""
+def line_totals(stream, begins, unknown, log_probs, sums, unknowns):
+    """Fill `sums` and `unknowns` `(parts,)`: of each part the sum of log-probabilities, and how many of its
+    words are unknown."""
     for part in range(len(begins) - 1):
-        sums = totals(stream, begins[part : part + 2], unknown, log_probs)
-        rows[part, 0], rows[part, 1], rows[part, 2], rows[part, 3] = sums[0], sums[1], sums[2], sums[3]
+        total, count = 0.0, 0
+        for position in range(begins[part] + 1, begins[part + 1]):
+            total += log_probs[position]
+            count += stream[position] == unknown
+        sums[part], unknowns[part] = total, count
 
 
 @njit
@@ -286,7 +290,7 @@ def distribution(tables, state, row):
     From the shortest context to the longest: each backs off from what stands there and overwrites
     what it has seen itself.
     """
-    first, suffix, log_prob, log_backoff, children, _, bases, bins, _ = tables
+    first, suffix, log_prob, log_backoff, children, _, bases, bins = tables
     nodes = np.empty((1, 1, len(first)), np.uint32)
     depth = _contexts(first, suffix, state, nodes)
     for id in range(len(row)):
