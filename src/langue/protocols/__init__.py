@@ -366,3 +366,11 @@ class SentenceRanker(Saved, Protocol):
 
     def sentence_reasons(self, document: DocumentUnits, sentences: Sequence[int]) -> list[list[str]]:
         """What speaks most for each of these sentences, the strongest first, in words."""
+
+
+def entropy(log_probs: Floats) -> Floats:
+    """Entropies in nats of distributions `(rows, V)`: `(rows,)`."""
+    p = np.exp(log_probs)
+    return (
+        -np.where(p > 0, p * np.maximum(log_probs, -1e30), 0.0).sum(-1, dtype=np.float64).astype(np.float32)
+    )

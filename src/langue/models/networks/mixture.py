@@ -33,6 +33,7 @@ from langue.protocols import (
     Quantizable,
     Vocabulary,
     WithEntropies,
+    entropy,
 )
 from langue.protocols.explanation import MixtureExplanation, PartShare
 from langue.tokens.store import TokenStore
@@ -158,7 +159,7 @@ class MixtureDecoder:
 
     def weights_of(self, log_probs: Sequence[Floats], lengths: Sequence[Array]) -> Float64Array:
         """The weights of the parts, `(parts, rows)`, where these are their distributions `(rows, V)`."""
-        entropies = [_entropies(rows) for rows, sure in zip(log_probs, self.sure, strict=True) if sure]
+        entropies = [entropy(rows) for rows, sure in zip(log_probs, self.sure, strict=True) if sure]
         count = len(log_probs[0])
         return self.weights.at(longest(lengths, count), mean(entropies, count))
 
@@ -217,13 +218,6 @@ class MixtureDecoder:
         mixture = np.empty(logs.shape[1:], np.float32)
         mix(logs, self.sure, longest(lengths, len(mixture)), *self.weights, mixture)
         return mixture
-
-
-def _entropies(log_probs: Floats) -> Floats:
-    """Of distributions `(rows, V)`, in nats."""
-    terms = np.exp(log_probs) * np.maximum(log_probs, -1e30)  # so that 0 log 0 is 0
-    entropies: Floats = -terms.sum(-1)
-    return entropies
 
 
 def mixed(log_probs: Floats, weights: Float64Array) -> Floats:
