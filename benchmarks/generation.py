@@ -186,8 +186,8 @@ def side_by_side(path: Path, ids: Any, turns: int) -> list[str]:
     alone, together = spent["1"], spent[str(TOGETHER)]
     return [
         f"{MANY} prompts of {LENGTHS[0]} to {LENGTHS[1]} tokens, {NEW} new ones each, langue in float32:",
-        f"one by one {alone:,.0f}, {TOGETHER} at a time {together:,.0f}: {alone / together:.1f} times as fast; "
-        f"{differ} texts differ.",
+        f"one by one {alone:,.0f}, {TOGETHER} at a time {together:,.0f}: {alone / together:.1f} times as "
+        f"fast; {differ} texts differ.",
     ]
 
 
