@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -113,7 +114,8 @@ class Served:
 class Held:
     """A model that is loaded, as long as a request needs it."""
 
-    def __init__(self, served: Served, engine: Engine, face: Any) -> None:
+    def __init__(self, served: Served, engine: Engine, face: Any, release: Callable[[], None]) -> None:
+        self.release = release  # to be called once, when it is needed no more
         self.name = served.name
         self.served = served
         self.engine = engine
@@ -171,7 +173,15 @@ class Models:
 
     @asynccontextmanager
     async def held(self, name: str | None, capability: str) -> AsyncIterator[Held]:
-        """A model, loaded, that is not put out meanwhile.
+        """`hold`, as a context."""
+        held = await self.hold(name, capability)
+        try:
+            yield held
+        finally:
+            held.release()
+
+    async def hold(self, name: str | None, capability: str) -> Held:
+        """A model, loaded, that is not put out before it is released.
 
         Raises:
             Refused: there is none of that name, it cannot do that, or it cannot be loaded.
@@ -184,12 +194,16 @@ class Models:
                     if served.engine is None or served.face is None:
                         await self._load(served)
             served.require(capability)
-            served.used = monotonic()
-            assert served.engine is not None
-            yield Held(served, served.engine, served.face)
-        finally:
-            served.leases -= 1
-            self._released.set()
+        except BaseException:
+            self._release(served)
+            raise
+        served.used = monotonic()
+        assert served.engine is not None
+        return Held(served, served.engine, served.face, partial(self._release, served))
+
+    def _release(self, served: Served) -> None:
+        served.leases -= 1
+        self._released.set()
 
     async def _load(self, served: Served) -> None:
         if served.problem and monotonic() - served.failed < AGAIN:
