@@ -196,7 +196,9 @@ async def answered(handler: Awaitable[Response]) -> Response:
     """What a handler answers, or the error that it ends with."""
     try:
         return await handler
-    except Exception as error:
+    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # of libraries in Rust, a panic is no Exception
         report(error)
         return error_response(refusal(error))
 
