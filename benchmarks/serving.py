@@ -2,12 +2,13 @@
 
     python benchmarks/serving.py [--seconds 5] [--requests 10000] [--models FOLDER] [--output FILE.md]
 
-The models are trained for a moment on the embedded sample, or those of a folder, `ngram` and `gpt2`; the server is a process of its own on loopback.
-wrk (Debian's package) asks for completions of 16 tokens over 16 connections; left out where it is not
-installed. A client of asyncio asks for streams, 1, 4, 16 and 64 at a time: tokens a second beside what
-`generate_all` writes in a process of its own, time to the first token, errors. Then so many completions: what
-the server's memory does. The clients share the processors with the server. CPU time of the server is told
-beside each figure, for on a machine with other work the wall is another's too.
+The models are trained for a moment on the embedded sample, or those of a folder, `ngram` and `gpt2`; the
+server is a process of its own on loopback. wrk (Debian's package) asks for completions of 16 tokens over 16
+connections; left out where it is not installed. A client of asyncio asks for streams, 1, 4, 16 and 64 at a
+time: tokens a second beside what `generate_all` writes in a process of its own, time to the first token,
+errors. Then so many completions: what the server's memory does. The clients share the processors with the
+server. CPU time of the server is told beside each figure, for on a machine with other work the wall is
+another's too.
 """
 
 import argparse
