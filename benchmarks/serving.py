@@ -1,13 +1,14 @@
 """What a server of models bears: completions a second, streams beside the engine's own speed, memory.
 
-    python benchmarks/serving.py [--seconds 5] [--requests 10000] [--output FILE.md]
+    python benchmarks/serving.py [--seconds 5] [--requests 10000] [--models FOLDER] [--output FILE.md]
 
-The models are trained for a moment on the embedded sample; the server is a process of its own on loopback.
-wrk (Debian's package) asks for completions of 16 tokens over 16 connections; left out where it is not
-installed. A client of asyncio asks for streams, 1, 4, 16 and 64 at a time: tokens a second beside what
-`generate_all` writes in a process of its own, time to the first token, errors. Then so many completions: what
-the server's memory does. The clients share the processors with the server. CPU time of the server is told
-beside each figure, for on a machine with other work the wall is another's too.
+The models are trained for a moment on the embedded sample, or those of a folder, `ngram` and `gpt2`; the
+server is a process of its own on loopback. wrk (Debian's package) asks for completions of 16 tokens over 16
+connections; left out where it is not installed. A client of asyncio asks for streams, 1, 4, 16 and 64 at a
+time: tokens a second beside what `generate_all` writes in a process of its own, time to the first token,
+errors. Then so many completions: what the server's memory does. The clients share the processors with the
+server. CPU time of the server is told beside each figure, for on a machine with other work the wall is
+another's too.
 """
 
 import argparse
@@ -155,7 +156,7 @@ def by_wrk(server: Server, model: str, seconds: float) -> str:
     assert count is not None and rate is not None
     failed = re.search(r"Non-2xx.*?(\d+)", told)
     return (
-        f"| {model} | {float(rate[1]):,.0f} | {1000 * used / int(count[1]):.2f} | "
+        f"| {model} | {float(rate[1]):,.0f} | {1000 * used / max(int(count[1]), 1):.2f} | "
         f"{failed[1] if failed else 0} |"
     )
 
@@ -219,15 +220,14 @@ def memory(server: Server, requests: int) -> Iterator[str]:
         yield f"| {done:,} | {server.memory():,.0f} | {sum(not answer.ok for answer in answers)} |"
 
 
-def lines(seconds: float, requests: int) -> Iterator[str]:
+def lines(seconds: float, requests: int, ready: Path | None) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
-        models = train(Path(folder))
+        models = {name: ready / name for name in ("ngram", "gpt2")} if ready else train(Path(folder))
         with serving(models) as server:
             if shutil.which("wrk"):
                 yield f"Completions of {TOKENS} tokens over {CONNECTIONS} connections, by wrk:\n"
                 yield "| model | a second | CPU ms each, of the server | errors |\n|---|---|---|---|"
-                for name in models:
-                    yield by_wrk(server, name, seconds)
+                yield by_wrk(server, "ngram", seconds)
             yield f"\nStreams of {STREAMED} tokens:\n"
             yield (
                 "| model | clients | tokens/s | the engine's own | ratio | CPU µs a token "
@@ -245,10 +245,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--models", type=Path)
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     written = []
-    for line in lines(given.seconds, given.requests):
+    for line in lines(given.seconds, given.requests, given.models):
         print(line, flush=True)
         written.append(line)
     if given.output:

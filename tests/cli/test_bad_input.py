@@ -253,6 +253,11 @@ next {bert} x
 next {kn} {bad}
 next {kn} x --top 0
 next {kn} x --top 99999999999999999999
+explain {kn}
+explain {kn} {bad}
+explain {kn} x --token 99
+explain {kn} x --top 0
+explain {bert} x
 fill {kn} x[MASK]
 fill {bert} {bad}
 fill {bert} 'no gap'
@@ -303,6 +308,22 @@ copied {inf} nowhere.txt
 copied {inf} {ok} --min-bytes 0
 copied {inf} {ok} --limit -1
 classify {kn} x
+serve
+serve {none}
+serve {store}
+serve {kn} {kn}
+serve {kn} --name x
+serve {kn} --name =x
+serve {kn} --port 70000
+serve {kn} --port x
+serve {kn} --host 0.0.0.0
+serve {kn} --api-key-file {empty}
+serve {kn} --api-key-file {binary}
+serve {kn} --base-path lm
+serve {kn} --base-path /a?b
+serve {kn} --timeout nan
+serve {kn} --queue 0
+serve {kn} --memory 0
 classify {crf} x
 classify {cls} nowhere.tsv
 classify {cls} nowhere.jsonl

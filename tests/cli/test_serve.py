@@ -37,9 +37,17 @@ def test_what_is_wrong_is_said(
         assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_what_runs_end(small_models: dict[str, Path], number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "langue", "serve", "--name", f"m={small_models['gpt2']}", "--port", "0"]
+def test_sigterm_lets_what_runs_end(small_models: dict[str, Path]) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "langue",
+        "serve",
+        "--name",
+        f"m={small_models['trigram']}",
+        "--port",
+        "0",
+    ]
     with (
         subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process,
         contextlib.ExitStack() as stack,
@@ -48,15 +56,23 @@ def test_a_signal_lets_what_runs_end(small_models: dict[str, Path], number: sign
         assert process.stderr is not None
         address = re.search(r"http://127\.0\.0\.1:(\d+)/", process.stderr.readline())
         assert address is not None
-        connection = http.client.HTTPConnection("127.0.0.1", int(address[1]), timeout=60)
-        body = {"prompt": "a", "max_tokens": 60, "stream": True, "stop": None, "logit_bias": {"0": -100}}
+        connection = http.client.HTTPConnection("127.0.0.1", int(address[1]), timeout=300)
+        body = {"prompt": "a", "max_tokens": 400, "n": 8, "stream": True}
         stack.callback(connection.close)
         connection.request("POST", "/v1/completions", json.dumps(body))
         reply = connection.getresponse()
         assert reply.status == 200
         reply.readline()  # it is being written
-        process.send_signal(number)
+        process.send_signal(signal.SIGTERM)
         rest = reply.read().decode()
-        assert rest.endswith("data: [DONE]\n\n") and '"finish_reason":"length"' in rest
-        assert process.wait(60) == 0
+        assert rest.endswith("data: [DONE]\n\n") and rest.count('"finish_reason":"') == 8
+        assert process.wait(300) == 0
         assert process.stderr.read().splitlines()[-1] == "stopped"
+
+
+def test_what_is_not_installed_is_named(
+    small_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert run(["serve", str(small_models["trigram"])]) == 2
+    assert "pip install 'langue[serve]'" in capsys.readouterr().err

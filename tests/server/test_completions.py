@@ -1,5 +1,6 @@
 """`/v1/completions` and `/v1/chat/completions`: what a client of OpenAI's expects, and our figures within."""
 
+import asyncio
 import math
 from pathlib import Path
 from typing import Any
@@ -221,3 +222,15 @@ def test_a_chat(server: Any, served_models: dict[str, Path], model: str) -> None
     assert "".join(delta.get("content", "") for delta in deltas) == message["content"]
     bad = server.ask("/v1/chat/completions", asked | {"messages": [{"role": "tool", "content": "x"}]})
     assert bad.status == 400
+
+
+def test_a_client_that_reads_slowly_gets_more_at_a_time() -> None:
+    from langue.server.writing import UNREAD, Order
+
+    order = Order(streams=True, seconds=60)
+    for _ in range(UNREAD):
+        assert order.keeps_up
+        order.tell([])
+    assert not order.keeps_up
+    asyncio.run(order.hear())
+    assert order.keeps_up and not Order(streams=False, seconds=60).keeps_up

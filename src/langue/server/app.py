@@ -37,6 +37,7 @@ ROUTES: tuple[Route, ...] = (
 )
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 GONE = 499  # as nginx has it: the client left, and nobody reads the answer
+LEFT = Refused(GONE, "the client left")
 PATIENCE = 0.05  # seconds after which it is looked whether the client is still there
 
 
@@ -112,14 +113,18 @@ def _endpoint(server: Server, route: Route) -> Callable[[Request], Awaitable[Res
         except ClientDisconnect:
             return Response(status_code=GONE)
         body = _decode(decoder, content)
-        task = asyncio.ensure_future(route.handler(server, body))
+        watch = _Watch(request, server.settings.timeout)
         try:
-            await asyncio.wait((task,), timeout=PATIENCE)
-            if not task.done() and not await _stays(request, task, server.settings.timeout):
-                return Response(status_code=GONE)
-            return _response(task.result())
+            return _response(await route.handler(server, body))
+        except asyncio.CancelledError:
+            if watch.reason is None:  # the server ends
+                raise
+            watch.task.uncancel()
+            if watch.reason is TOOK_TOO_LONG:
+                raise TOOK_TOO_LONG from None
+            return Response(status_code=GONE)
         finally:
-            task.cancel()
+            watch.end()
 
     async def endpoint(request: Request) -> Response:
         return await answered(answer(request))
@@ -127,20 +132,39 @@ def _endpoint(server: Server, route: Route) -> Callable[[Request], Awaitable[Res
     return endpoint
 
 
-async def _stays(request: Request, task: asyncio.Future[Any], seconds: float) -> bool:
-    """Wait for a task; False: the client left before it was done.
+class _Watch:
+    """Cancels the task that answers a request whose client leaves, or that takes too long.
 
-    Raises:
-        Refused: it took too long.
+    Attributes:
+        reason: why it was cancelled; None: it was not, or not by this.
     """
-    leaves = asyncio.ensure_future(request.receive())
-    try:
-        await asyncio.wait((task, leaves), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if not (task.done() or leaves.done()):
-            raise TOOK_TOO_LONG
-        return task.done()
-    finally:
-        leaves.cancel()
+
+    def __init__(self, request: Request, seconds: float) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.task = task
+        self.reason: Refused | None = None
+        self._request = request
+        self._seconds = seconds
+        self._watching: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._begin)  # few take so long
+
+    def _begin(self) -> None:
+        self._watching = asyncio.ensure_future(self._watch())
+
+    async def _watch(self) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._request.receive()
+            self.reason = LEFT
+        except TimeoutError:
+            self.reason = TOOK_TOO_LONG
+        self.task.cancel()
+
+    def end(self) -> None:
+        self._timer.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], content: bytes) -> Any:

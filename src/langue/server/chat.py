@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -58,24 +57,31 @@ async def chat(server: Server, body: ChatRequest) -> ChatCompletion | Stream:
         raise Refused(400, "stream_options: only where stream is true", param="stream_options")
     asked = body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
     max_tokens = most_tokens(server, asked, DEFAULT_TOKENS, "max_tokens")
-    stack = AsyncExitStack()
+    held = await server.models.hold(body.model, "complete")
     try:
-        held = await stack.enter_async_context(server.models.held(body.model, "complete"))
-        reads = await read_prompts(held.face, prompt_of(body.messages), param="messages")
-        stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
-        bent = msgspec.structs.replace(body, stop=[*stop, *STOPS])
-        top = (body.top_logprobs or 0) if body.logprobs else None
-        order = order_of(server, held, bent, reads, count=body.n or 1, max_tokens=max_tokens, top=top)
-        server.metrics.prompts(held.name, len(reads[0].ids))
-        reply = _Reply(held, body, len(reads[0].ids))
-        if body.stream:
-            return Stream(reply.stream(order), order.leave, stack.pop_all())
-        try:
-            return reply.whole(await order.hear())
-        finally:
-            order.leave()
+        answer = await _chat(server, held, body, max_tokens)
+    except BaseException:
+        held.release()
+        raise
+    if not isinstance(answer, Stream):  # which releases it at its end
+        held.release()
+    return answer
+
+
+async def _chat(server: Server, held: Held, body: ChatRequest, max_tokens: int) -> ChatCompletion | Stream:
+    reads = await read_prompts(held.face, prompt_of(body.messages), param="messages")
+    stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
+    bent = msgspec.structs.replace(body, stop=[*stop, *STOPS])
+    top = (body.top_logprobs or 0) if body.logprobs else None
+    order = order_of(server, held, bent, reads, count=body.n or 1, max_tokens=max_tokens, top=top)
+    server.metrics.prompts(held.name, len(reads[0].ids))
+    reply = _Reply(held, body, len(reads[0].ids))
+    if body.stream:
+        return Stream(reply.stream(order), order, held)
+    try:
+        return reply.whole(await order.hear())
     finally:
-        await stack.aclose()
+        order.leave()
 
 
 class _Reply:

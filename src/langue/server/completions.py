@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from copy import copy
+from functools import lru_cache
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -43,18 +44,28 @@ def sampling_of(body: SamplingRequest, max_tokens: int) -> Sampling:
     """How the texts of a request are drawn; fields that are null have their defaults."""
     temperature = 1.0 if body.temperature is None else body.temperature
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
-    return Sampling(
-        max_tokens=max_tokens,
-        temperature=temperature if temperature >= SMALLEST_TEMPERATURE else 0.0,
-        top_k=max(body.top_k or 0, 0),
-        top_p=1.0 if body.top_p is None else body.top_p,
-        min_p=body.min_p or 0.0,
-        repetition_penalty=body.repetition_penalty or 1.0,
-        stop=tuple(stop),
-        regex=body.regex or "",
-        json_schema="" if body.json_schema is None else msgspec.json.encode(body.json_schema).decode(),
-        seed=secrets.randbelow(limits.SEED) if body.seed is None else body.seed % limits.SEED,
+    sampling = copy(
+        _checked(
+            max_tokens=max_tokens,
+            temperature=temperature if temperature >= SMALLEST_TEMPERATURE else 0.0,
+            top_k=max(body.top_k or 0, 0),
+            top_p=1.0 if body.top_p is None else body.top_p,
+            min_p=body.min_p or 0.0,
+            repetition_penalty=body.repetition_penalty or 1.0,
+            stop=tuple(stop),
+            regex=body.regex or "",
+            json_schema="" if body.json_schema is None else msgspec.json.encode(body.json_schema).decode(),
+        )
     )
+    seed = secrets.randbelow(limits.SEED) if body.seed is None else body.seed % limits.SEED
+    msgspec.structs.force_setattr(sampling, "seed", seed)
+    return sampling
+
+
+@lru_cache(maxsize=64)
+def _checked(**settings: Any) -> Sampling:
+    """Settings that most requests have in common: to check them costs as much as to write some tokens."""
+    return Sampling(**settings)
 
 
 def rules_of(tokenizer: Tokenizer, sampling: Sampling, body: SamplingRequest) -> Rules:
@@ -134,15 +145,18 @@ def order_of(
 
 
 async def complete(server: Server, body: CompletionRequest) -> Completion | Stream:
-    stack = AsyncExitStack()
+    held = await server.models.hold(body.model, "complete")
     try:
-        return await _complete(server, body, stack)
-    finally:
-        await stack.aclose()
+        answer = await _complete(server, held, body)
+    except BaseException:
+        held.release()
+        raise
+    if not isinstance(answer, Stream):  # which releases it at its end
+        held.release()
+    return answer
 
 
-async def _complete(server: Server, body: CompletionRequest, stack: AsyncExitStack) -> Completion | Stream:
-    held = await stack.enter_async_context(server.models.held(body.model, "complete"))
+async def _complete(server: Server, held: Held, body: CompletionRequest) -> Completion | Stream:
     n = body.n or 1
     best_of = body.best_of or n
     _check(body, n, best_of)
@@ -153,7 +167,7 @@ async def _complete(server: Server, body: CompletionRequest, stack: AsyncExitSta
     reply = _Reply(held, body, reads, echoes, per_prompt=best_of)
     server.metrics.prompts(held.name, sum(len(read.ids) for read in reads))
     if body.stream:
-        return Stream(reply.stream(order), order.leave, stack.pop_all())
+        return Stream(reply.stream(order), order, held)
     try:
         pieces = await order.hear()
     finally:

@@ -185,7 +185,7 @@ class _Rows:
         for one in self.active:
             one.order.left -= bool(one.finished)
         self.active = [one for one in self.active if not one.finished]
-        told = [order for order in orders if order.streams or order.error or not order.left]
+        told = [order for order in orders if order.keeps_up or order.error or not order.left]
         if told:
             self.engine._loop.call_soon_threadsafe(_tell, [(order, order.news()) for order in told])
 

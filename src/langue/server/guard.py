@@ -25,15 +25,16 @@ from langue.server.errors import RETRY, Refused, body_of, refusal, report
 from langue.server.limits import Settings
 
 # Of every answer; the page loads nothing from elsewhere, runs no script that stands in it, is in no frame.
-SAFE = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+SAFE = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-}
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
 METHODS = "GET, HEAD, POST, OPTIONS"
 
 
@@ -92,10 +93,9 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in SAFE.items():
-                    headers.setdefault(name, value)
+                message["headers"] = [*message.get("headers", ()), *SAFE]
                 if origin in self.settings.origins:
+                    headers = MutableHeaders(scope=message)
                     headers["access-control-allow-origin"] = origin or ""
                     headers["vary"] = "origin"
                     headers["cross-origin-resource-policy"] = "cross-origin"
@@ -196,7 +196,9 @@ async def answered(handler: Awaitable[Response]) -> Response:
     """What a handler answers, or the error that it ends with."""
     try:
         return await handler
-    except Exception as error:
+    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # of libraries in Rust, a panic is no Exception
         report(error)
         return error_response(refusal(error))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -29,13 +30,19 @@ class Metrics:
         )
         self._read = Counter("langue_prompt_tokens", "Tokens of prompts", ("model",), registry=self._registry)
 
-    def answered(self, route: str | None, status: int, seconds: float) -> None:
-        name = route or "other"  # a path that is no route is of whoever asks, and there are any number
-        self._answers.labels(name, str(status)).inc()
-        self._seconds.labels(name).observe(seconds)
+        self._of_answers = cache(lambda name, status: self._answers.labels(name, str(status)))
+        self._of_seconds = cache(lambda name: self._seconds.labels(name))
+        self._of_read = cache(lambda model: self._read.labels(model))
+
+    def answered(self, route: object, status: int, seconds: float) -> None:
+        name = (
+            route if isinstance(route, str) else "other"
+        )  # a path that is no route is of whoever asks, and there are any number
+        self._of_answers(name, status).inc()
+        self._of_seconds(name).observe(seconds)
 
     def prompts(self, model: str, tokens: int) -> None:
-        self._read.labels(model).inc(tokens)
+        self._of_read(model).inc(tokens)
 
     def text(self) -> str:
         return generate_latest(self._registry).decode()

@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -16,7 +17,7 @@ from langue.models.folder import Description, describe
 from langue.models.registry import family as lookup
 from langue.protocols import Causal, Classifier, Masked, Tagger
 from langue.server.engine import Engine
-from langue.server.errors import Refused, refusal
+from langue.server.errors import Refused, refusal, report
 from langue.server.limits import Settings
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ class Served:
 class Held:
     """A model that is loaded, as long as a request needs it."""
 
-    def __init__(self, served: Served, engine: Engine, face: Any) -> None:
+    def __init__(self, served: Served, engine: Engine, face: Any, release: Callable[[], None]) -> None:
+        self.release = release  # to be called once, when it is needed no more
         self.name = served.name
         self.served = served
         self.engine = engine
@@ -171,7 +173,15 @@ class Models:
 
     @asynccontextmanager
     async def held(self, name: str | None, capability: str) -> AsyncIterator[Held]:
-        """A model, loaded, that is not put out meanwhile.
+        """`hold`, as a context."""
+        held = await self.hold(name, capability)
+        try:
+            yield held
+        finally:
+            held.release()
+
+    async def hold(self, name: str | None, capability: str) -> Held:
+        """A model, loaded, that is not put out before it is released.
 
         Raises:
             Refused: there is none of that name, it cannot do that, or it cannot be loaded.
@@ -179,19 +189,29 @@ class Models:
         served = self.find(name, capability)
         served.leases += 1
         try:
-            if served.engine is None or served.face is None:
-                async with self._loading:
-                    if served.engine is None or served.face is None:
-                        await self._load(served)
+            if served.face is None:
+                # It goes on where the client leaves, or has no more time: the next finds it loaded.
+                loading = asyncio.ensure_future(self._load(served))
+                loading.add_done_callback(lambda task: task.cancelled() or task.exception())
+                await asyncio.shield(loading)
             served.require(capability)
-            served.used = monotonic()
-            assert served.engine is not None
-            yield Held(served, served.engine, served.face)
-        finally:
-            served.leases -= 1
-            self._released.set()
+        except BaseException:
+            self._release(served)
+            raise
+        served.used = monotonic()
+        assert served.engine is not None
+        return Held(served, served.engine, served.face, partial(self._release, served))
+
+    def _release(self, served: Served) -> None:
+        served.leases -= 1
+        self._released.set()
 
     async def _load(self, served: Served) -> None:
+        async with self._loading:
+            if served.face is None:
+                await self._open(served)
+
+    async def _open(self, served: Served) -> None:
         if served.problem and monotonic() - served.failed < AGAIN:
             raise Refused(503, f"{served.name} cannot be loaded: {served.problem}")
         if served.description is None:  # it may have been put right
@@ -201,18 +221,17 @@ class Models:
         engine = Engine(served.name, lambda: _open(path, quantize=quantize), queue=self.settings.queue)
         served.engine = engine
         try:
-            served.face = await asyncio.shield(asyncio.wrap_future(engine.ready))
+            served.face = await asyncio.wrap_future(engine.ready)
             served.problem = None
             served.loads += 1
         except asyncio.CancelledError:
-            await engine.close()
-            served.engine = None
             raise
         except BaseException as error:
             served.engine, served.failed = None, monotonic()
+            report(error)
             served.problem = str(refusal(error))
             log.warning("%s cannot be loaded: %s: %s", served.name, type(error).__name__, served.problem)
-            raise Refused(503, f"{served.name} cannot be loaded: {served.problem}") from error
+            raise Refused(503, f"{served.name} cannot be loaded: {served.problem}") from None
 
     async def _make_room(self, wanted: Served) -> None:
         """Put out models that nobody uses, the longest unused first, until the memory suffices."""

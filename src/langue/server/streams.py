@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
 
 import msgspec
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from langue.server.errors import body_of, refusal, report
+from langue.server.models import Held
+from langue.server.writing import Order
 
 DONE = b"data: [DONE]\n\n"
 HEADERS = {
@@ -23,23 +24,23 @@ class Stream(StreamingResponse):
 
     Args:
         pieces: the values.
-        leave: called when all is sent, or the client has left.
-        held: what is let go of then.
+        order: what is stopped when all is sent, or the client has left.
+        held: the model that is let go of then.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, pieces: AsyncIterator[bytes], leave: Callable[[], None], held: AsyncExitStack) -> None:
+    def __init__(self, pieces: AsyncIterator[bytes], order: Order, held: Held) -> None:
         super().__init__(_events(pieces), headers=HEADERS)
-        self._leave = leave
+        self._order = order
         self._held = held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._leave()
-            await self._held.aclose()
+            self._order.leave()
+            self._held.release()
 
 
 async def _events(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

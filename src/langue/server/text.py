@@ -26,8 +26,9 @@ class Read(NamedTuple):
 
     def context(self, eos: int) -> Ids:
         """The ids of the document that it breaks off in."""
-        ends = np.flatnonzero(self.ids == eos)
-        return self.ids[int(ends[-1]) + 1 :] if len(ends) else self.ids
+        if eos not in self.ids.tolist():  # for few ids, a list is quicker than an array
+            return self.ids
+        return self.ids[int(np.flatnonzero(self.ids == eos)[-1]) + 1 :]
 
 
 async def read_prompts(face: Any, prompt: str | Sequence[Any], *, param: str = "prompt") -> list[Read]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 REASONS = {"eos": "stop", "stop": "stop", "complete": "stop", "stuck": "stop", "length": "length"}
 
 
+UNREAD = 32  # news that wait for a client at most
 TOOK_TOO_LONG = Refused(504, "this took too long; ask for less, or start the server with a larger --timeout")
 
 
@@ -127,6 +128,7 @@ class Order:
         self.writings: list[Writing] = []
         self.left = 0
         self._gone = False
+        self._unread = 0  # news
         self._until = monotonic() + seconds
         self._news: asyncio.Queue[list[Piece] | BaseException] = asyncio.Queue()
 
@@ -154,7 +156,14 @@ class Order:
             return pieces
         return [piece for piece in pieces if piece.text or piece.scores or piece.finished]
 
+    @property
+    def keeps_up(self) -> bool:
+        """Whether news are to be told each step: of a stream whose client reads what it is sent. One that
+        does not gets more at a time, for news that wait take far more memory than their text."""
+        return self.streams and self._unread < UNREAD
+
     def tell(self, news: list[Piece] | BaseException) -> None:
+        self._unread += 1
         self._news.put_nowait(news)
 
     async def hear(self) -> list[Piece]:
@@ -171,6 +180,7 @@ class Order:
                 raise TOOK_TOO_LONG from None
         else:  # whoever answers sees to the time
             news = await self._news.get()
+        self._unread -= 1
         if isinstance(news, BaseException):
             raise news
         return news

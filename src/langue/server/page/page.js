@@ -186,7 +186,7 @@ function spelled(bytes) {
 }
 
 /** A token by itself: a blank at its head is seen. */
-const alone = (bytes) => (bytes.length === 0 ? named("<eos>") : bytes[0] === 0x20 ? [el("span", { class: "mark", "aria-hidden": "true" }, "␣"), spelled(bytes.subarray(1))] : spelled(bytes));
+const alone = (bytes) => (bytes[0] === 0x20 ? [el("span", { class: "mark", "aria-hidden": "true" }, "␣"), spelled(bytes.subarray(1))] : spelled(bytes));
 
 /** Text with its line ends to be seen. */
 function visible(text) {
@@ -304,9 +304,11 @@ function grouped(tokens, data) {
 }
 
 function bars(rows) {
+  // A token of no text, such as padding, has its number for a name.
+  const name = (row) => (row.bytes?.length ? alone(Uint8Array.from(row.bytes)) : named(row.token || `#${row.id}`));
   return el("ul", { class: "bars" }, rows.map((row) =>
     el("li", { class: `${row.off ? "off" : ""} ${row.now ? "this" : ""}` },
-      row.pick ? el("button", { type: "button", class: "what", onclick: row.pick }, row.bytes ? alone(Uint8Array.from(row.bytes)) : named(row.token)) : el("span", { class: "what", title: row.token }, named(row.token)),
+      row.pick ? el("button", { type: "button", class: "what", onclick: row.pick }, name(row)) : el("span", { class: "what", title: row.token }, name(row)),
       el("span", { class: "track", "aria-hidden": "true" },
         el("i", { class: row.after === undefined ? "" : "before", "--w": Math.min(row.probability, 1).toFixed(4) }),
         row.after > 0 && el("i", { class: "after", "--w": row.after.toFixed(4) })),
