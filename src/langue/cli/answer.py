@@ -87,12 +87,13 @@ def command(
         )
     asked = [line for line in read_lines(question) if line.strip()] if from_file else [str(text_of(question))]
     held = Passages.read(names, cut=passages, text_field=text_field)
-    given = [answer(one, held, k=top, threshold=threshold) for one in asked]
+    given = (answer(one, held, k=top, threshold=threshold) for one in asked)
     if json:
-        print_json([one.to_json() for one in given] if from_file else given[0].to_json())
+        tables = [one.to_json() for one in given]
+        print_json(tables if from_file else tables[0])
         return
     for one in given:
-        print(f"{one.question}\n{one}\n" if from_file else one)
+        print(f"{one.question}\n{one}\n" if from_file else one, flush=True)
 
 
 def _answer_squad(
