@@ -28,8 +28,8 @@ ABOUT = "Train every classic language model on your own text, and measure them a
 # Each is a module here, which is imported when the verb is called.
 VERBS = (
     "demo", "prepare", "train", "evaluate", "compare", "generate", "next", "fill", "score", "explain",
-    "embed", "tag", "finetune", "classify", "serve", "info", "inspect", "states", "gradients", "find", "copied",
-    "import", "export", "families", "recipes", "doctor",
+    "embed", "tag", "finetune", "classify", "serve", "info", "inspect", "states", "gradients", "find",
+    "copied", "import", "export", "families", "recipes", "doctor",
 )  # fmt: skip
 RENAMED_OPTIONS = {
     "copied": {"--least": "--min-bytes", "--show": "--limit"},
