@@ -65,8 +65,8 @@ class NGram(Causal):
     def read(self, states: "States", ids: Sequence[Ids]) -> "States":
         """Read on, in each row any number of tokens; only the last `reach` of them make a difference."""
         if self.reach > 1 and ids and all(len(some) == 1 for some in ids):  # a step of generation
-            after, _, found = self.advance(states.nodes, np.array(ids, np.int64)[:, 0])
-            return States(after, found.astype(np.int64))
+            after, _, lengths = self.advance(states.nodes, np.array(ids, np.int64)[:, 0])
+            return States(after, lengths.astype(np.int64))
         nodes, lengths = states.nodes.copy(), states.lengths.copy()
         counts = np.array([len(some) for some in ids], np.int64)
         nodes[(counts >= self.reach) & (counts > 0)] = -1
