@@ -7,8 +7,9 @@ written by the package of llama.cpp's makers.
 """
 
 import json
+from io import BufferedWriter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langue.base.errors import LangueError, MissingExtra, Unsupported
 from langue.base.files import atomic_file

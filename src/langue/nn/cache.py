@@ -5,6 +5,7 @@ leaves free another takes, and nothing is copied but where a row goes two ways.
 Letters: B rows, G heads of keys and values, T tokens read, S positions, D head width.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -14,7 +15,40 @@ from torch import Tensor, nn
 KeysValues = tuple[Tensor, Tensor]  # `(B, G, S, D)` each
 
 
-class Cache:
+class Slots(ABC):
+    """Where what rows have read is kept.
+
+    Attributes:
+        slots: of each row, always the first ones.
+    """
+
+    def __init__(self) -> None:
+        self.slots: list[int] = []
+
+    def add(self, rows: int) -> None:
+        self.slots += range(len(self.slots), len(self.slots) + rows)
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Go on with these rows, in this order."""
+        wanted = [self.slots[row] for row in rows]
+        free = iter(sorted(set(range(len(wanted))) - set(wanted)))
+        self.slots.clear()
+        leave, enter = [], []
+        for slot in wanted:
+            stays = slot < len(wanted) and slot not in self.slots
+            self.slots.append(slot if stays else next(free))
+            if not stays:
+                leave.append(slot)
+                enter.append(self.slots[-1])
+        if leave:
+            self.copy(leave, enter)
+
+    @abstractmethod
+    def copy(self, leave: list[int], enter: list[int]) -> None:
+        """Put into some slots what others have."""
+
+
+class Cache(Slots):
     """Keys and values of each layer, `(slots, G, S, D)`.
 
     Args:
@@ -22,20 +56,13 @@ class Cache:
     """
 
     def __init__(self, capacity: int) -> None:
+        super().__init__()
         self.capacity = capacity
-        self.slots: list[int] = []  # of each row
         self.kept: dict[nn.Module, KeysValues] = {}
         self.used = 0  # positions that were ever written
 
-    def add(self, rows: int) -> None:
-        self.slots += range(len(self.slots), len(self.slots) + rows)
-
     @torch.inference_mode()
-    def select(self, rows: Sequence[int]) -> None:
-        """Go on with these rows, in this order."""
-        leave, enter = rearrange(self.slots, rows)
-        if not leave:
-            return
+    def copy(self, leave: list[int], enter: list[int]) -> None:
         for layer, parts in self.kept.items():
             self.kept[layer] = keys, values = self._make_room(parts, 0)
             for part in (keys, values):
@@ -61,21 +88,6 @@ class Cache:
         keys, values = (part.new_zeros(slots, part.shape[1], positions, part.shape[3]) for part in parts)
         keys[: parts[0].shape[0], :, :S], values[: parts[1].shape[0], :, :S] = parts
         return keys, values
-
-
-def rearrange(slots: list[int], rows: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Make `slots` those of these rows; which must be copied, and to which others."""
-    wanted = [slots[row] for row in rows]
-    free = iter(sorted(set(range(len(wanted))) - set(wanted)))
-    slots.clear()
-    leave, enter = [], []
-    for slot in wanted:
-        stays = slot < len(wanted) and slot not in slots
-        slots.append(slot if stays else next(free))
-        if not stays:
-            leave.append(slot)
-            enter.append(slots[-1])
-    return leave, enter
 
 
 class Past:

@@ -6,13 +6,13 @@ Where a window moves on (`Windowed.window_start`) it is read afresh: what is gen
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from langue.base.arrays import Floats, Ids
 from langue.inference.decoding import check_counts
-from langue.nn.cache import Cache, Past
+from langue.nn.cache import Cache, Past, Slots
 
 if TYPE_CHECKING:
     from langue.nn.windowed import Windowed
@@ -29,16 +29,6 @@ class Piece(NamedTuple):
     begin: int  # positions of the window that were read before
     ids: list[int]
     new: int  # of these, the last that nothing was predicted after yet
-
-
-class Slots(Protocol):
-    """Where keys and values of rows are kept."""
-
-    slots: list[int]  # of each row
-
-    def add(self, rows: int) -> None: ...
-
-    def select(self, rows: Sequence[int]) -> None: ...
 
 
 class WindowRows(ABC):

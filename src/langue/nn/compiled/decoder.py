@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from langue.base.arrays import Floats, Ids
-from langue.nn.cache import rearrange
+from langue.nn.cache import Slots
 from langue.nn.compiled.transformer import CompiledTransformer
 from langue.nn.windowed_decoder import Piece, WindowRows
 
@@ -14,33 +14,28 @@ if TYPE_CHECKING:
     from langue.nn.windowed import Windowed
 
 
-class CompiledCache:
+class CompiledCache(Slots):
     """Keys and values, `(L, slots, numbers of a row)` each."""
 
     def __init__(self, step: CompiledTransformer) -> None:
+        super().__init__()
         self.step = step
-        self.slots: list[int] = []  # of each row
-        self.keys, self.values = step.cache(0)
+        self._parts = step.cache(0)
 
-    def add(self, rows: int) -> None:
-        self.slots += range(len(self.slots), len(self.slots) + rows)
-        self._make_room()
+    @property
+    def parts(self) -> tuple[Floats, Floats]:
+        """With room for all rows."""
+        held, rows = self._parts[0].shape[1], len(self.slots)
+        if rows > held:
+            whole = self.step.cache(max(rows, 2 * held))
+            for new, old in zip(whole, self._parts, strict=True):
+                new[:, :held] = old
+            self._parts = whole
+        return self._parts
 
-    def select(self, rows: Sequence[int]) -> None:
-        leave, enter = rearrange(self.slots, rows)
-        self._make_room()
-        if leave:
-            for part in (self.keys, self.values):
-                part[:, enter] = part[:, leave]
-
-    def _make_room(self) -> None:
-        held, rows = self.keys.shape[1], len(self.slots)
-        if rows <= held:
-            return
-        whole = self.step.cache(max(rows, 2 * held))
-        for new, old in zip(whole, (self.keys, self.values), strict=True):
-            new[:, :held] = old
-        self.keys, self.values = whole
+    def copy(self, leave: list[int], enter: list[int]) -> None:
+        for part in self.parts:
+            part[:, enter] = part[:, leave]
 
 
 class CompiledDecoder(WindowRows):
@@ -95,7 +90,7 @@ class CompiledDecoder(WindowRows):
             ids.append(read[-1])
             at.append(position - start)
         given = (np.array(numbers, np.int64) for numbers in (ids, self.cache.slots, at, range(len(ids))))
-        self.last = self.step.read((self.cache.keys, self.cache.values), self.room, *given)
+        self.last = self.step.read(self.cache.parts, self.room, *given)
         self.length = [count + 1 for count in self.length]
         self.done = [count + 1 for count in self.done]
         return True
@@ -112,4 +107,4 @@ class CompiledDecoder(WindowRows):
             at += range(piece.begin, piece.begin + len(piece.ids))
             wanted += range(len(ids) - piece.new, len(ids))
         given = (np.array(numbers, np.int64) for numbers in (ids, slots, at, wanted))
-        return self.step.read((self.cache.keys, self.cache.values), self.room, *given)
+        return self.step.read(self.cache.parts, self.room, *given)
