@@ -1,9 +1,10 @@
 """`langue embed`: a vector of each line of a file."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from langue.cli.options import Json, Quiet, TextField, print_json, read_lines
+from langue.cli.options import Json, Quiet, TextField, print_items, read_line_batches
 from langue.cli.parameters import Argument, Option
 
 
@@ -29,15 +30,19 @@ def command(
     if output is not None:  # before the work, not after it
         refuse_same(output, [text, model])
         check_file_free(output, overwrite=overwrite)
-    vectors = api.MaskedModel.load(model).embed(read_lines(text, text_field), pooling=pooling)
+    held = api.MaskedModel.load(model)
+    batches = (held.embed(texts, pooling=pooling) for texts in read_line_batches(text, text_field))
     if output is not None:
         import numpy as np
 
+        vectors = np.concatenate(list(batches))
         with atomic_file(output) as file:
             np.save(file, vectors)
         print(f"{output}: {vectors.shape[0]:,} vectors of {vectors.shape[1]:,} numbers")
     elif json:
-        print_json(vectors.tolist())
+        print_items(vector for vectors in batches for vector in vectors.tolist())
     else:
-        for vector in vectors:
-            print("\t".join(f"{number:.6g}" for number in vector))
+        for vectors in batches:
+            for vector in vectors:
+                print("\t".join(f"{number:.6g}" for number in vector))
+            sys.stdout.flush()
