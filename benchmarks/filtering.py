@@ -108,6 +108,9 @@ def with_interval(scores: np.ndarray, good: np.ndarray) -> str:
 
 
 def main() -> None:
+    if not (DATA / "rfc").is_dir():
+        print(f"needs the corpora of {DATA}")
+        return
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,6 +1,8 @@
 """`langue classify`: the label of a text, or of every line of a file."""
 
-from typing import Annotated
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
 
 from langue.base.errors import LangueError
 from langue.cli.options import (
@@ -11,11 +13,16 @@ from langue.cli.options import (
     is_input,
     is_named_like_a_file,
     no_such_input,
-    print_json,
-    read_lines,
+    print_items,
+    read_line_batches,
     text_of,
 )
 from langue.cli.parameters import Argument, Option
+
+if TYPE_CHECKING:
+    from langue.api.models.classifier import ClassifierModel
+
+PAIRS = 1 << 16  # characters of pairs read at a time
 
 
 def command(
@@ -40,36 +47,48 @@ def command(
 
     held = ClassifierModel.load(model)
     if second is not None:
-        examples = [[text, second]]
+        batches: Iterable[list[list[str]]] = [[[text, second]]]
     elif is_input(text):
-        examples = _read(text, held.texts, text_field)
+        batches = _read(text, held.texts, text_field)
     elif is_named_like_a_file(text):
         raise no_such_input(text, "classify")
     else:
         text_of(text)
-        examples = [text.split("\t")]
-    wrong = [number for number, example in enumerate(examples, 1) if len(example) != held.texts]
-    if wrong:
-        what = "one text" if held.texts == 1 else "two texts with a tab between them"
-        raise LangueError(
-            f"line {wrong[0]} is not {what}, which {model} reads, but {len(examples[wrong[0] - 1])}"
-        )
-    ranked = [row[:top] for row in held.classify_all(examples)]
+        batches = [[text.split("\t")]]
+    rows = _classified(held, model, batches, top)
     if json:
-        print_json(
-            [
-                {"text": example, "labels": [{"label": name, "probability": share} for name, share in row]}
-                for example, row in zip(examples, ranked, strict=True)
-            ]
+        print_items(
+            {"text": example, "labels": [{"label": name, "probability": share} for name, share in row]}
+            for example, row in rows
         )
         return
-    for example, row in zip(examples, ranked, strict=True):
+    for example, row in rows:
         print("  ".join(f"{label} {share:.1%}" for label, share in row) + "\t" + "\t".join(example))
 
 
-def _read(name: str, texts: int, text_field: str | None) -> list[list[str]]:
+def _classified(
+    held: "ClassifierModel", model: str, batches: Iterable[list[list[str]]], top: int
+) -> Iterator[tuple[list[str], list[tuple[str, float]]]]:
+    """Each example with its likeliest labels, as batches come."""
+    before = 0
+    for examples in batches:
+        for number, example in enumerate(examples, before + 1):
+            if len(example) != held.texts:
+                what = "one text" if held.texts == 1 else "two texts with a tab between them"
+                raise LangueError(f"line {number} is not {what}, which {model} reads, but {len(example)}")
+        for example, row in zip(examples, held.classify_all(examples), strict=True):
+            yield example, row[:top]
+        sys.stdout.flush()
+        before += len(examples)
+
+
+def _read(name: str, texts: int, text_field: str | None) -> Iterator[list[list[str]]]:
+    """The examples of a file, some at a time."""
     if texts == 1:
-        return [[text] for text in read_lines(name, text_field)]
+        yield from ([[text] for text in batch] for batch in read_line_batches(name, text_field))
+        return
+    from langue.base.groups import group_by_size
     from langue.corpus.read import read_pairs
 
-    return [list(pair) for pair in read_pairs(name)]
+    pairs = (list(pair) for pair in read_pairs(name))
+    yield from group_by_size(pairs, lambda pair: sum(map(len, pair)) + 1, PAIRS)

@@ -1,9 +1,10 @@
 """`langue embed`: a vector of each line of a file."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from langue.cli.options import Json, Quiet, TextField, print_json, read_lines
+from langue.cli.options import Json, Quiet, TextField, print_items, read_line_batches
 from langue.cli.parameters import Argument, Option
 
 
@@ -32,16 +33,22 @@ def command(
     if output is not None:  # before the work, not after it
         refuse_same(output, [text, model])
         check_file_free(output, overwrite=overwrite)
-    lines = read_lines(text, text_field)
-    vectors = api.MaskedModel.load(model).embed(lines, pooling=pooling, whiten=whiten)
+    held = api.MaskedModel.load(model)
+    lines = read_line_batches(text, text_field)
+    if whiten:  # by the mean and the covariance of all of them
+        lines = iter([[line for batch in lines for line in batch]])
+    batches = (held.embed(texts, pooling=pooling, whiten=whiten) for texts in lines)
     if output is not None:
         import numpy as np
 
+        vectors = np.concatenate(list(batches))
         with atomic_file(output) as file:
             np.save(file, vectors)
         print(f"{output}: {vectors.shape[0]:,} vectors of {vectors.shape[1]:,} numbers")
     elif json:
-        print_json(vectors.tolist())
+        print_items(vector for vectors in batches for vector in vectors.tolist())
     else:
-        for vector in vectors:
-            print("\t".join(f"{number:.6g}" for number in vector))
+        for vectors in batches:
+            for vector in vectors:
+                print("\t".join(f"{number:.6g}" for number in vector))
+            sys.stdout.flush()

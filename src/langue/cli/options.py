@@ -3,7 +3,7 @@
 import inspect
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -123,6 +123,23 @@ def read_lines(path: Path | str, text_field: str | None = None) -> list[str]:
     from langue.corpus.read import read_texts
 
     return list(read_texts(str(path), text_field))
+
+
+def read_line_batches(path: Path | str, text_field: str | None = None) -> Iterator[list[str]]:
+    """`read_lines` by the stream: in batches, so that any number of them is never held at once."""
+    from langue.corpus.stream import read_text_batches
+
+    return read_text_batches(str(path), text_field)
+
+
+def print_items(items: Iterable[Any]) -> None:
+    """`print_json` of a list whose items come one by one."""
+    begun = False
+    for item in items:
+        shown = json.dumps(item, ensure_ascii=False, indent=2, allow_nan=False).replace("\n", "\n  ")
+        print(",\n  " if begun else "[\n  ", shown, sep="", end="")
+        begun = True
+    print("\n]" if begun else "[]")
 
 
 def is_input(text: str) -> bool:

@@ -1,7 +1,7 @@
 """`langue tag`: tag a sentence, or a file of them."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,14 +13,14 @@ from langue.cli.options import (
     is_input,
     is_named_like_a_file,
     no_such_input,
-    print_json,
-    read_lines,
+    print_items,
+    read_line_batches,
     text_of,
 )
 from langue.cli.parameters import Argument, Option
 
 if TYPE_CHECKING:
-    from langue.api.models.tagger import TaggerModel
+    from langue.api.models.tagger import TaggerModel, Text
     from langue.corpus.tagged import Tagged
 
 
@@ -59,34 +59,51 @@ def command(
             "--to is the format of tagged sentences; leave it out beside --n-best, --marginals or --json"
         )
     tagger = TaggerModel.load(model)
-    tagged = _read(tagger, text, format)
+    batches = _read(tagger, text, format)
     if n_best or marginals:
-        rows: Sequence[NBest | Marginals] = (
-            tagger.n_best(tagged, n=n_best) if n_best else tagger.marginals(tagged)
+        rows: Iterator[NBest | Marginals] = (
+            row
+            for tagged in batches
+            for row in (tagger.n_best(tagged, n=n_best) if n_best else tagger.marginals(tagged))
         )
-        print_json([row.to_json() for row in rows]) if json else print("\n\n".join(map(str, rows)))
+        if json:
+            print_items(row.to_json() for row in rows)
+        else:
+            for number, row in enumerate(rows):
+                print(f"\n{row}" if number else row)
     elif json:
-        print_json(tagger.tags(tagged))
+        print_items(row for tagged in batches for row in tagger.tags(tagged))
     else:
-        for piece in tagger.write(tagged, None if to == "same" else to):
-            sys.stdout.write(piece)
+        for tagged in batches:
+            for piece in tagger.write(tagged, None if to == "same" else to):
+                sys.stdout.write(piece)
+            sys.stdout.flush()
 
 
-def _read(tagger: "TaggerModel", text: str, format: str) -> "Tagged":
-    """The sentences of what was named: a file, standard input, or a text itself.
+def _read(tagger: "TaggerModel", text: str, format: str) -> "Iterator[Tagged]":
+    """The sentences of what was named, plain ones by the stream: a file, standard input, or a text itself.
 
     Raises:
         LangueError: what is named like a file is none.
     """
     is_file = is_input(text)
     if format == "text" or (format == "auto" and text == "-"):
-        return tagger.plain(read_lines(text))
-    if format == "tokens":
-        lines = read_lines(text) if is_file or is_named_like_a_file(text) else [text_of(text) or ""]
-        return tagger.plain([line.split() for line in lines])
-    if format != "auto" or is_file or is_named_like_a_file(text):
+        yield from _plain(tagger, read_line_batches(text))
+    elif format == "tokens":
+        named = is_file or is_named_like_a_file(text)
+        batches = read_line_batches(text) if named else [[text_of(text) or ""]]
+        yield from _plain(tagger, ([line.split() for line in lines] for lines in batches))
+    elif format != "auto" or is_file or is_named_like_a_file(text):
         if not is_file and not Path(text).is_dir():
             raise no_such_input(text, "tag")
-        return tagger.read(Path(text), format)
-    text_of(text)
-    return tagger.plain([text])
+        yield tagger.read(Path(text), format)
+    else:
+        text_of(text)
+        yield tagger.plain([text])
+
+
+def _plain(tagger: "TaggerModel", batches: "Iterable[Sequence[Text]]") -> "Iterator[Tagged]":
+    before = 0
+    for texts in batches:
+        yield tagger.plain(texts, before=before)
+        before += len(texts)

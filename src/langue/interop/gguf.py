@@ -67,7 +67,10 @@ def write(source: ModelFolder[Any], output: Path, overwrite: bool) -> Export:
     for name, part in weights.items():
         writer.add_tensor(name, part.detach().float().contiguous().cpu().numpy())
     with atomic_file(output) as file:
-        writer.fout, writer.state = [cast(BufferedWriter, file)], WriterState.EMPTY  # it would open one of its own
+        writer.fout, writer.state = (
+            [cast(BufferedWriter, file)],
+            WriterState.EMPTY,
+        )  # it would open one of its own
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()

@@ -187,12 +187,12 @@ class TaggerModel(Model[Tagger]):
             )
         return tagged
 
-    def plain(self, texts: Sequence[Text]) -> Tagged:
-        """Plain texts as if they had been read from a file."""
+    def plain(self, texts: Sequence[Text], *, before: int = 0) -> Tagged:
+        """Plain texts as if they had been read from a file, of which `before` came before these."""
         columns = tuple(column for column in self.columns if column != SKIP)
-        return Tagged("text", "conll", columns, self.sentences(texts))
+        return Tagged("text", "conll", columns, self.sentences(texts, before=before))
 
-    def sentences(self, texts: Sequence[Text]) -> list[Sentence]:
+    def sentences(self, texts: Sequence[Text], *, before: int = 0) -> list[Sentence]:
         """Sentences of texts: one that is a list holds the tokens, another is cut into the kind of token the
         model was trained on.
 
@@ -209,7 +209,7 @@ class TaggerModel(Model[Tagger]):
             check_texts("texts", texts)  # which refuses it
         return [
             Sentence((tuple(_tokens(index, text, self.unit)),), location=f"text {index + 1}")
-            for index, text in enumerate(texts)
+            for index, text in enumerate(texts, before)
         ]
 
     def tags(self, tagged: Tagged) -> list[dict[str, list[str]]]:
