@@ -307,6 +307,13 @@ copied {kn} {ok}
 copied {inf} nowhere.txt
 copied {inf} {ok} --min-bytes 0
 copied {inf} {ok} --limit -1
+summarize nowhere.txt
+summarize {empty}
+summarize {binary}
+summarize {ok} --model {kn}
+summarize {ok} --method ranker
+summarize {ok} --sentences 1 --ratio 0.5
+train ranker {ok} -o new
 classify {kn} x
 serve
 serve {none}

@@ -39,7 +39,7 @@ def test_lead_takes_the_first() -> None:
 
 
 def test_lexrank_takes_what_others_say_too() -> None:
-    text = "It was fine then. The king of Spain visited Paris. Paris saw the king of Spain. The king left."
+    text = "It was fine then. The king of Spain saw Paris. Paris saw the king of Spain. He left."
     assert langue.summarize(text, sentences=2).sentences[1].number == 3
 
 
