@@ -48,9 +48,16 @@ MODERN = {
     "norm_eps": 1e-6,
 }  # fmt: skip
 SHAPES: dict[str, dict[str, Any]] = {
-    "GPT-2, 4 x 256, V 4,096": {"layers": 4, "width": 256, "heads": 4, "vocabulary": 4096},
-    "GPT-2, 6 x 384, V 8,192": {"layers": 6, "width": 384, "heads": 6, "vocabulary": 8192},
-    "Qwen3, 4 x 256, V 4,096": {"layers": 4, "width": 256, "heads": 4, "vocabulary": 4096, **MODERN},
+    "GPT-2, 4 x 256, V 4,096": {"size": "tiny", "layers": 4, "width": 256, "heads": 4, "vocabulary": 4096},
+    "GPT-2, 6 x 384, V 8,192": {"size": "tiny", "layers": 6, "width": 384, "heads": 6, "vocabulary": 8192},
+    "Qwen3, 4 x 256, V 4,096": {
+        "layers": 4,
+        "width": 256,
+        "heads": 4,
+        "d_ff": 704,
+        "vocabulary": 4096,
+        **MODERN,
+    },
 }
 BATCHES = (1, 8, 32)
 MANY, LENGTHS, TOGETHER = 64, (8, 512), 16  # prompts, their tokens at least and at most, and at a time
@@ -209,6 +216,9 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--shapes", default="", help="only those with this in their names")
+    parser.add_argument(
+        "--batches", type=int, nargs="+", default=BATCHES, help="fewer leave many prompts out"
+    )
     parser.add_argument("--isa", choices=("native", "avx2"), default="native")
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -224,7 +234,7 @@ def main() -> None:
             with gzip.open(sample_path("english"), "rt", encoding="utf-8") as file:
                 ids = tokenizer.encode(file.read(200_000))
             columns = {}
-            for batch in BATCHES:
+            for batch in asked.batches:
                 prompts = [ids[row * 100 : row * 100 + PROMPT] for row in range(batch)]
                 columns[f"batch {batch}"] = cheapest(runs, prompts, NEW, asked.turns)
             columns[f"first of {FIRST}"] = cheapest(runs, [ids[:FIRST]], 1, asked.turns)
@@ -232,8 +242,9 @@ def main() -> None:
             for engine in runs:
                 figures = " | ".join(f"{column[engine]:,.0f}" for column in columns.values())
                 lines.append(f"| {engine} | {figures} |")
-            lines += ["", *side_by_side(path, ids, asked.turns), ""]
-            print("\n".join(lines[-len(runs) - 6 :]), flush=True)
+            many = side_by_side(path, ids, asked.turns) if asked.batches == BATCHES else []
+            lines += ["", *many, ""]
+            print("\n".join(lines[-len(runs) - 4 - len(many) :]), flush=True)
     if asked.output:
         asked.output.write_text("\n".join(["# What a generated token costs", "", *lines]), encoding="utf-8")
 

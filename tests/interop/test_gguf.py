@@ -13,7 +13,7 @@ from langue import cli
 from langue.base.errors import LangueError, MissingExtra, Unsupported
 from langue.models.networks.config import QWEN3
 
-TINY = {"layers": 2, "width": 32, "heads": 2, "context": 64, "steps": 8, "batch_tokens": 512}
+TINY = {"size": "tiny", "layers": 2, "width": 32, "heads": 2, "context": 64, "steps": 8, "batch_tokens": 512}
 TEXTS = ("The king is dead.  Long live 1234 kings!", "却说那人年方三十。天下大势 🙂 é", "")
 gguf: Any = pytest.importorskip("gguf")
 
