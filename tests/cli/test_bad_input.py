@@ -253,6 +253,11 @@ next {bert} x
 next {kn} {bad}
 next {kn} x --top 0
 next {kn} x --top 99999999999999999999
+explain {kn}
+explain {kn} {bad}
+explain {kn} x --token 99
+explain {kn} x --top 0
+explain {bert} x
 fill {kn} x[MASK]
 fill {bert} {bad}
 fill {bert} 'no gap'

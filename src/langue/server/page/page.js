@@ -17,7 +17,8 @@ const WORDS = {
     bitsPerByte: "bits per byte", pseudo: "pseudo-bits per byte", totals: "{bits} bits, {tokens} tokens, {bytes} bytes",
     interval: "95 % interval {low} to {high}", short: "too short for an interval",
     expected: "expected", surprising: "surprising", secondBetter: "{b} needs fewer bits", firstBetter: "{a} needs fewer",
-    difference: "Difference", differenceTotal: "{b} against {a}", end: "end of text",
+    impossible: "One of the models holds something in it impossible.", spellings: "The models read it in different spellings.",
+    difference: "Difference", differenceTotal: "{b} against {a}", end: "end of text", endMark: "⟨end⟩",
     bits: "bits", probability: "probability", rank: "rank", entropy: "entropy",
     likeliest: "Likeliest here", why: "Why", loading: "…", noWhy: "This family cannot tell a reason.",
     pick: "Choose a token: point at it, or move with the arrow keys.",
@@ -27,7 +28,7 @@ const WORDS = {
     distinct: "counts of lower orders are of different tokens before", uniform: "any token alike",
     matched: "After {length} tokens that the corpus has too, {count} of {total} times it goes on with this token.",
     passage: "document {document}, token {offset}",
-    states: "Hidden states, before and after the token is read", stateWords: "state {state}: {words}",
+    states: "Hidden states, before and after the token is read", state: "state {state}", cutOff: "cut by top-p or temperature",
     layer: "Layer", head: "Head", mean: "mean of all", looks: "Where it looks",
     parts: "{name}: weight {weight}", keeps: "top-p keeps {n}", keepsMany: "top-p keeps more than {n}",
     asIs: "as the model says", cut: "after temperature and top-p", branch: "Choose one to go another way.",
@@ -56,7 +57,8 @@ const WORDS = {
     bitsPerByte: "比特/字节", pseudo: "伪比特/字节", totals: "{bits} 比特，{tokens} 个词元，{bytes} 字节",
     interval: "95 % 区间 {low} 至 {high}", short: "文本太短，没有区间",
     expected: "意料之中", surprising: "意料之外", secondBetter: "{b} 用的比特少", firstBetter: "{a} 用的少",
-    difference: "差别", differenceTotal: "{b} 相对 {a}", end: "文本结束",
+    impossible: "其中一个模型认为文本里有不可能的地方。", spellings: "两个模型读到的写法不同。",
+    difference: "差别", differenceTotal: "{b} 相对 {a}", end: "文本结束", endMark: "⟨完⟩",
     bits: "比特", probability: "概率", rank: "名次", entropy: "熵",
     likeliest: "此处最可能", why: "原因", loading: "…", noWhy: "这类模型说不出原因。",
     pick: "选一个词元：指向它，或用方向键移动。",
@@ -66,7 +68,7 @@ const WORDS = {
     distinct: "低阶的次数是前面不同词元的个数", uniform: "所有词元均分",
     matched: "语料中也有前面这 {length} 个词元，{total} 次里有 {count} 次接着这个词元。",
     passage: "第 {document} 篇，第 {offset} 个词元",
-    states: "隐状态，读这个词元之前和之后", stateWords: "状态 {state}：{words}",
+    states: "隐状态，读这个词元之前和之后", state: "状态 {state}", cutOff: "被 top-p 或温度去掉",
     layer: "层", head: "头", mean: "所有头的平均", looks: "它看哪里",
     parts: "{name}：权重 {weight}", keeps: "top-p 留下 {n} 个", keepsMany: "top-p 留下 {n} 个以上",
     asIs: "模型的概率", cut: "经过温度和 top-p", branch: "选另一个，换一条路。",
@@ -119,7 +121,7 @@ function el(tag, attributes = {}, ...children) {
 }
 
 const number = (value, digits = 0) => value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
-const percent = (p) => (p > 0 && p < 0.0005 ? "< 0.05 %" : `${number(100 * p, p < 0.0995 ? 1 : 0)} %`.replace(/ /g, "\u202f"));
+const percent = (p) => (p > 0 && p < 0.0005 ? "< 0.05 %" : `${number(100 * p, p > 0 && p < 0.0995 ? 1 : 0)} %`).replaceAll(" ", "\u202f");
 const heat = (bits) => (bits === null ? 1 : Math.min(Math.max(bits, 0) / FULL, 1) * 0.9).toFixed(3);
 
 function tell(error) {
@@ -168,7 +170,9 @@ function afresh() {
 
 /** A token for human eyes, as nodes: bytes of no whole character as small boxes. */
 function named(token) {
-  return token.split(/((?:\\x[89a-f][0-9a-f])+)/).filter(Boolean).map((part, index) =>
+  if (token === "<eos>") return [el("span", { class: "mark" }, t("endMark"))];
+  if (token && !token.trim()) return [el("span", { class: "mark" }, token.replaceAll("\n", "↵").replaceAll("\t", "→").replaceAll(" ", "␣"))];
+  return token.replaceAll("\n", "↵").replaceAll("\\n", "↵").split(/((?:\\x[89a-f][0-9a-f])+)/).filter(Boolean).map((part, index) =>
     /^\\x[89a-f]/.test(part) ? el("span", { class: "raw" }, part.slice(2).replaceAll("\\x", " ").toUpperCase()) : part);
 }
 
@@ -180,6 +184,9 @@ function spelled(bytes) {
     return [el("span", { class: "raw" }, [...bytes].map((byte) => byte.toString(16).toUpperCase().padStart(2, "0")).join(" "))];
   }
 }
+
+/** A token by itself: a blank at its head is seen. */
+const alone = (bytes) => (bytes[0] === 0x20 ? [el("span", { class: "mark", "aria-hidden": "true" }, "␣"), spelled(bytes.subarray(1))] : spelled(bytes));
 
 /** Text with its line ends to be seen. */
 function visible(text) {
@@ -297,13 +304,15 @@ function grouped(tokens, data) {
 }
 
 function bars(rows) {
+  // A token of no text, such as padding, has its number for a name.
+  const name = (row) => (row.bytes?.length ? alone(Uint8Array.from(row.bytes)) : named(row.token || `#${row.id}`));
   return el("ul", { class: "bars" }, rows.map((row) =>
     el("li", { class: `${row.off ? "off" : ""} ${row.now ? "this" : ""}` },
-      row.pick ? el("button", { type: "button", class: "what", onclick: row.pick }, named(row.token)) : el("span", { class: "what", title: row.token }, named(row.token)),
+      row.pick ? el("button", { type: "button", class: "what", onclick: row.pick }, name(row)) : el("span", { class: "what", title: row.token }, name(row)),
       el("span", { class: "track", "aria-hidden": "true" },
         el("i", { class: row.after === undefined ? "" : "before", "--w": Math.min(row.probability, 1).toFixed(4) }),
-        row.after !== undefined && el("i", { class: "after", "--w": row.after.toFixed(4) })),
-      el("span", { class: "num" }, percent(row.after ?? row.probability)))));
+        row.after > 0 && el("i", { class: "after", "--w": row.after.toFixed(4) })),
+      el("span", { class: "num" }, row.off ? el("s", { title: t("cutOff") }, percent(row.probability)) : percent(row.after ?? row.probability)))));
 }
 
 const facts = (pairs) => el("dl", { class: "facts" }, pairs.map(([key, value]) => el("div", {}, el("dt", {}, t(key)), el("dd", {}, value))));
@@ -389,7 +398,7 @@ function scorePanel(answer, text, detail) {
     const own = answer.tokens.slice(group.first, group.last + 1);
     const total = own.some((token) => token.bits === null) ? null : own.reduce((sum, token) => sum + token.bits, 0);
     const end = group.begin === group.end;
-    const nodes = end ? [el("span", { class: "mark" }, "■")] : spelled(answer.data.subarray(group.begin, group.end));
+    const nodes = end ? [el("span", { class: "mark" }, t("endMark"))] : spelled(answer.data.subarray(group.begin, group.end));
     const name = end ? t("end") : strict.decode(answer.data.subarray(group.begin, group.end));
     return { nodes, s: heat(total), shades: own.length > 1 ? own.map((token) => heat(token.bits)) : null,
       label: t("token", { text: name.trim() || "␣", bits: total === null ? "∞" : number(total, 1) }) };
@@ -410,7 +419,7 @@ function tokenDetail(detail, answer, text, index, first, last, open, pinned) {
     answer.tokens.slice(first, last + 1).map((own, at) => el("button", { type: "button", "aria-pressed": String(first + at === index), onclick: () => open(first + at) },
       spelled(answer.data.subarray(...own.bytes)))))];
   const why = modelOf(answer.name).capabilities.includes("why") && whySection({ model: answer.name, text, index }, pinned);
-  detail.show(el("p", { class: "name" }, end ? t("end") : spelled(answer.data.subarray(...token.bytes))), chips,
+  detail.show(el("p", { class: "name" }, end ? t("end") : alone(answer.data.subarray(...token.bytes))), chips,
     facts([["bits", token.bits === null ? "∞" : number(token.bits, 2)], ["probability", token.bits === null ? "0" : percent(2 ** -token.bits)],
       ...(token.rank ? [["rank", number(token.rank)], ["entropy", number(token.entropy, 2)]] : [])]),
     token.top && [el("h3", {}, t("likeliest")), bars(token.top.map((other) => ({ ...other, now: other.id === token.id })))], why);
@@ -418,7 +427,8 @@ function tokenDetail(detail, answer, text, index, first, last, open, pinned) {
 
 /** What the second model needs more or fewer bits for, in pieces that are whole tokens of both. */
 function differencePanel(one, other, detail) {
-  if (one.text !== other.text || one.bits === null || other.bits === null) return "";
+  const apart = one.bits === null || other.bits === null ? "impossible" : one.text !== other.text ? "spellings" : null;
+  if (apart) return el("section", { class: "card wide" }, el("h2", {}, t("difference")), el("p", { class: "quiet" }, t(apart)));
   const ends = (answer) => { const sums = new Map(); let sum = 0; for (const token of answer.tokens) { sum += token.bits; sums.set(token.bytes[1], sum); } return sums; };
   const [mine, theirs] = [ends(one), ends(other)];
   const edges = [...mine.keys()].filter((edge) => theirs.has(edge) && (edge >= one.data.length || (one.data[edge] & 0xc0) !== 0x80)).sort((a, b) => a - b);
@@ -498,9 +508,9 @@ function matchReason(reason) {
 }
 
 function statesReason(reason) {
-  return [el("p", { class: "quiet" }, t("states")), reason.states.map((one) => [
-    el("p", { class: "quiet sheet" }, t("stateWords", { state: one.state, words: "" }), named(one.words.map((word) => word.token).join(" "))),
-    bars([{ token: "→", probability: one.prior, after: one.posterior }])])].flat(2);
+  return [el("p", { class: "quiet" }, t("states")), ...reason.states.flatMap((one) => [
+    bars([{ token: t("state", { state: one.state }), probability: one.prior, after: one.posterior }]),
+    el("p", { class: "quiet words" }, one.words.flatMap((word, index) => [index ? " · " : "", named(word.token)]))])];
 }
 
 function attentionReason(reason, again) {
@@ -566,7 +576,7 @@ function writeView() {
       const bits = own.reduce((total, token) => total - token.logprob / Math.LN2, 0);
       const shown = spelled(data.subarray(group.begin, group.end));
       const name = own.map((token) => token.token).join("");
-      return { nodes: group.begin === group.end ? [el("span", { class: "mark" }, "■")] : shown, s: heat(bits), class: copied(group) ? "copied" : "", label: t("token", { text: name.trim() || "␣", bits: number(bits, 1) }) };
+      return { nodes: group.begin === group.end ? [el("span", { class: "mark" }, t("endMark"))] : shown, s: heat(bits), class: copied(group) ? "copied" : "", label: t("token", { text: name.trim() || "␣", bits: number(bits, 1) }) };
     });
     const view = pieces(items, t("write"), (index, pinned) => { if (pinned && !writing) choose(groups[index].first, groups[index].last); });
     view.prepend(el("span", { class: "tok prompt" }, visible(held.prompt ?? area.value)));
@@ -582,11 +592,11 @@ function writeView() {
   const drawDetail = (index, top, rest, first = index, lastOne = index) => {
     const token = held.tokens[index];
     const { temperature, top_p } = setting();
-    const after = narrowed(top, rest, temperature, top_p);
+    const after = narrowed(top, rest, Math.max((modelOf(chosen("complete")).vocabulary ?? 0) - top.length, 0), temperature, top_p);
     const kept = after.kept >= top.length && rest > 1e-6 ? t("keepsMany", { n: number(top.length) }) : t("keeps", { n: number(after.kept) });
     const rows = top.slice(0, SHOWN).map((other, at) => ({ ...other, after: after.probabilities[at], off: at >= after.kept, now: other.id === token?.id,
       pick: writing ? null : () => branch(index, other) }));
-    detail.show(el("p", { class: "name" }, token ? spelled(token.data) : "…"),
+    detail.show(el("p", { class: "name" }, token ? (token.data.length ? alone(token.data) : t("end")) : "…"),
       lastOne > first && el("div", { class: "chips" }, held.tokens.slice(first, lastOne + 1).map((own, at) => el("button", { type: "button", "aria-pressed": String(first + at === index), onclick: () => choose(first, lastOne, first + at) }, spelled(own.data)))),
       token && facts([["bits", number(-token.logprob / Math.LN2, 2)], ["probability", percent(Math.exp(token.logprob))]]),
       el("h3", {}, `${t("likeliest")} · ${kept}`), bars(rows),
@@ -627,14 +637,15 @@ function writeView() {
 
   const start = async () => {
     const signal = afresh();
-    note.textContent = "";
-    try { await prepare(signal); await go(signal); } catch (error) { tell(error); }
+    note.textContent = t("loading");
+    button.textContent = t("stop");
+    writing = true;
+    try { await prepare(signal); await go(signal); } catch (error) { writing = false; note.textContent = ""; draw(); tell(error); }
   };
 
   /** Write on from what there is. */
   const go = async (signal = afresh()) => {
     writing = true;
-    note.textContent = "";
     draw();
     const before = held.tokens.length;
     try {
@@ -644,10 +655,10 @@ function writeView() {
       for await (const event of events(response)) {
         const choice = event.choices?.[0];
         if (event.error) throw new Error(event.error.message);
-        if (choice?.logprobs) take(choice.logprobs);
+        if (choice?.logprobs) { note.textContent = ""; take(choice.logprobs); }
         if (choice?.finish_reason === "stop") note.textContent = t("finished");
       }
-    } catch (error) { tell(error); } finally { writing = false; settle(); }
+    } catch (error) { tell(error); } finally { writing = false; if (note.textContent === t("loading")) note.textContent = ""; settle(); }
   };
 
   const take = (logprobs) => {
@@ -693,11 +704,11 @@ function bytesOf(token) {
   return Uint8Array.from(token.slice(6).split("\\x").filter(Boolean), (byte) => parseInt(byte, 16));
 }
 
-/** What temperature and top-p leave of a distribution: `top` likeliest first, and `rest` of all others. */
-function narrowed(top, rest, temperature, topP) {
+/** What temperature and top-p leave of a distribution: `top` likeliest first, and `rest` of all `others` alike. */
+function narrowed(top, rest, others, temperature, topP) {
   if (temperature === 0) return { kept: 1, probabilities: top.map((_, index) => (index ? 0 : 1)) };
   const weights = top.map((token) => (token.probability / top[0].probability) ** (1 / temperature));
-  const tail = rest > 0 ? (rest / top[0].probability) ** (1 / Math.min(temperature, 1)) : 0;
+  const tail = others > 0 ? others * (rest / others / top[0].probability) ** (1 / temperature) : 0;
   const total = weights.reduce((sums, weight) => sums + weight, 0) + tail;
   let kept = 0;
   for (let mass = 0; kept < weights.length && (kept === 0 || mass < topP * total); kept++) mass += weights[kept];
@@ -875,7 +886,6 @@ document.getElementById("language").addEventListener("click", () => {
   keep({ lang: state.lang ? other : null });
   render();
 });
-window.addEventListener("hashchange", () => { read(); memory.write = undefined; render(); });
-window.addEventListener("popstate", () => { read(); render(); });
+window.addEventListener("popstate", () => { read(); memory = {}; render(); });
 problem.addEventListener("click", () => tell(null));
 begin();
