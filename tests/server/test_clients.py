@@ -25,6 +25,7 @@ def openai() -> Any:
 def test_openai(openai: Any, server: Any, served_models: dict[str, Path], model: str) -> None:
     client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
     assert model in [one.id for one in client.models.list()]
+    assert client.models.retrieve(model).id == model
     whole = client.completions.create(model=model, prompt=TEXTS, n=2, logprobs=2, **ASKED)
     own = langue.CausalModel.load(served_models[model]).generate_all(TEXTS, n=2, top_p=1.0, **ASKED)
     assert [choice.text for choice in whole.choices] == [one.text for some in own for one in some]

@@ -105,7 +105,8 @@ def _endpoint(server: Server, route: Route) -> Callable[[Request], Awaitable[Res
     async def answer(request: Request) -> Response:
         request.scope["route"] = route.path
         if route.of_model:
-            return _response(await route.handler(server, request.query_params.get("model")))
+            named = request.path_params.get("model") or request.query_params.get("model")
+            return _response(await route.handler(server, named))
         if decoder is None:
             return _response(await route.handler(server))
         try:

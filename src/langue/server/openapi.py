@@ -12,6 +12,7 @@ from langue.server.routes import Route
 from langue.server.schema import ErrorResponse
 
 REF = "#/components/schemas/{name}"
+EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}  # of a stream
 ANY = {401: "no key, or a wrong one", 403: "from another site, or by another name", 503: "not now"}
 OF_BODIES = {
     400: "not what it has to be, or not what this model can do",
@@ -55,7 +56,7 @@ def _operation(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
     if route.answer is str:
         content = {"text/plain": {"schema": {"type": "string"}}}
     if route.stream:
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        content["text/event-stream"] = {"schema": EVENT}
     errors = ANY | (OF_BODIES if route.body is not None else OF_MODELS if route.of_model else {})
     error = {"application/json": {"schema": schemas[ErrorResponse]}}
     responses = {"200": {"description": route.summary, "content": content}}
@@ -70,7 +71,7 @@ def _operation(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
         body = {"application/json": {"schema": schemas[route.body]}}
         operation["requestBody"] = {"required": True, "content": body}
     if route.of_model:
-        operation["parameters"] = [
-            {"name": "model", "in": "query", "required": False, "schema": {"type": "string"}}
-        ]
+        within = "{model}" in route.path
+        where = {"in": "path", "required": True} if within else {"in": "query", "required": False}
+        operation["parameters"] = [{"name": "model", "schema": {"type": "string"}, **where}]
     return operation

@@ -201,7 +201,7 @@ async def next_tokens(server: Server, body: NextRequest) -> NextResponse:
 
 
 class FillRequest(Request, frozen=True, kw_only=True):
-    text: str
+    text: Annotated[str, Meta(extra_json_schema={"pattern": r"\[MASK\]"})]  # `fill` says it in words
     k: Annotated[int, Meta(ge=1, le=limits.NEXT)] = 5
     rounds: Annotated[int, Meta(ge=1, le=100)] = 10
     temperature: Annotated[float, Meta(ge=0.0, le=100.0)] = 0.0

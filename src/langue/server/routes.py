@@ -15,7 +15,8 @@ class Route(NamedTuple):
         handler: called with the server, and with the body where it has one.
         stream: whether it can answer by events.
         free: whether it is answered without a key.
-        of_model: whether `?model=NAME` may stand behind the path; the handler is given it.
+        of_model: whether the path names a model as `{model}`, or `?model=NAME` may stand behind it; the
+            handler is given the name.
     """
 
     method: str

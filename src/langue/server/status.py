@@ -47,6 +47,15 @@ async def list_models(server: Server) -> ModelList:
     return ModelList(data=[_card(one) for one in server.models.all.values()])
 
 
+async def show_model(server: Server, model: str | None) -> ModelCard:
+    if model not in server.models.all:
+        known = ", ".join(server.models.all)
+        raise Refused(
+            404, f"no model of that name; there are: {known}", param="model", code="model_not_found"
+        )
+    return _card(server.models.all[model])
+
+
 def _card(served: Served) -> ModelCard:
     known = served.description
     labels = getattr(served.face.folder.model, "labels", None) if served.face is not None else None
@@ -162,6 +171,7 @@ async def tokenizer_info(server: Server, model: str | None) -> TokenizerInfo:
 
 ROUTES = (
     Route("GET", "/v1/models", "The models of this server", None, ModelList, list_models),
+    Route("GET", "/v1/models/{model}", "One of them", None, ModelCard, show_model, of_model=True),
     Route("GET", "/health", "Whether it answers", None, Health, health, free=True),
     Route("GET", "/version", "The version of langue", None, Version, version),
     Route("GET", "/metrics", "Counters, as Prometheus reads them", None, str, metrics),
