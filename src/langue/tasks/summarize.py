@@ -186,7 +186,7 @@ class Summarizer:
 
 def early(number: int) -> Float64Array:
     """Factors for the first sentences of a document, where most say what they are about: `(number,)`."""
-    return 1.0 + EARLY / (1.0 + np.arange(number))
+    return 1.0 + EARLY / (1.0 + np.arange(number, dtype=np.float64))
 
 
 def _shared(matrix: SentenceTerms, row: int) -> list[str]:

@@ -92,7 +92,8 @@ def score_summaries(
     """
     try:
         from rouge_score.rouge_scorer import RougeScorer
-        from sacrebleu.metrics import BLEU, CHRF
+        from sacrebleu.metrics.bleu import BLEU
+        from sacrebleu.metrics.chrf import CHRF
     except ImportError as error:
         name = (error.name or "rouge_score").partition(".")[0].replace("_", "-")
         raise MissingExtra(name, "eval", "ROUGE of summaries") from None
