@@ -32,14 +32,15 @@ def test_files_standard_input_and_explanations(
     a, b = tmp_path / "a.txt", tmp_path / "b.txt"
     a.write_text(TEXT)
     b.write_text("天气很好。国王访问巴黎。巴黎看见国王。", "utf-8")
-    summary = langue("summarize", a, "--method", "textrank", "--sentences", "2")
+    summary = langue("summarize", a, "--method", "centroid", "--sentences", "2")
     assert summary == "The king of Spain visited Paris. Paris saw the king of Spain.\n"
-    both = langue("summarize", a, b, "--sentences", "1")
-    assert both.count("──") == 4 and "国王" in both
-    explained = langue("summarize", a, "--sentences", "1", "--explain")
-    assert "sentence 1 of 5, characters 0–32; rank 1" in explained and "spain" in explained
+    both = langue("summarize", a, b, "--method", "lead", "--sentences", "1")
+    assert both.count("──") == 4 and "天气很好。" in both
+    explained = langue("summarize", a, "--method", "lead", "--sentences", "1", "--explain")
+    assert "sentence 1 of 5, characters 0–32; rank 1" in explained
+    assert "spain" in langue("summarize", a, "--method", "centroid", "--explain")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
-    assert langue("summarize", "-", "--method", "textrank", "--sentences", "2") == summary
+    assert langue("summarize", "-", "--method", "centroid", "--sentences", "2") == summary
     table = json.loads(langue("summarize", a, "--json"))
     assert table["document"] == str(a) and table["total"] == 5 and len(table["sentences"]) == 3
 

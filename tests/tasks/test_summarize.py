@@ -39,8 +39,8 @@ def test_lead_takes_the_first() -> None:
 
 
 def test_lexrank_takes_what_others_say_too() -> None:
-    text = "It was fine then. The king of Spain saw Paris. Paris saw the king of Spain. He left."
-    assert langue.summarize(text, sentences=2).sentences[1].number == 3
+    text = "It rained. Paris is old. The king of Spain saw Paris. Spain is large. The king is ill. So what."
+    assert langue.summarize(text, sentences=1).sentences[0].number == 3
 
 
 def test_lengths() -> None:
