@@ -1,6 +1,6 @@
 """Arguments that a person gives to a function, checked where they come in, and named by what is refused."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from langue.base.config import nearest
@@ -20,15 +20,26 @@ def check_text(name: str, value: object) -> str:
     return value
 
 
-def check_texts(name: str, values: Sequence[str]) -> list[str]:
-    """The texts as a list.
+def check_several(name: str, values: Iterable[T]) -> Iterable[T]:
+    """The values, a list of some kind.
 
     Raises:
-        InvalidSetting: it is one text, which would be taken apart into characters, or holds something else.
+        InvalidSetting: it is one text, which would be taken apart into characters, or no list at all.
     """
     if isinstance(values, str):
         raise InvalidSetting(f"{name} is to be a list of texts, not one text; write [{values[:20]!r}]")
-    texts = list(values)
+    if isinstance(values, bytes) or not isinstance(values, Iterable):
+        raise InvalidSetting(f"{name} is to be a list, not {_spell(values)}")
+    return values
+
+
+def check_texts(name: str, values: Iterable[str]) -> list[str]:
+    """The texts as a list.
+
+    Raises:
+        InvalidSetting: it is none, or holds something else.
+    """
+    texts = list(check_several(name, values))
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             raise InvalidSetting(f"{name}[{index}] is to be a text (a str), not {_spell(text)}")
@@ -56,6 +67,17 @@ def check_count(name: str, value: object, *, least: int = 0, most: int = 2**31) 
     """
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise InvalidSetting(f"{name} is to be a whole number from {least} to {most:,}, not {_spell(value)}")
+    return value
+
+
+def check_number(name: str, value: object, *, least: float, most: float) -> float:
+    """The number.
+
+    Raises:
+        InvalidSetting: it is none, or out of bounds.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise InvalidSetting(f"{name} is to be a number from {least:g} to {most:g}, not {_spell(value)}")
     return value
 
 

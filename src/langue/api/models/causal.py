@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from langue.api.models.base import Model, PathLike
-from langue.base.arguments import check_count, check_text, check_texts
+from langue.base.arguments import check_count, check_number, check_several, check_text, check_texts
 from langue.base.deprecated import renamed_keywords, renamed_method
 from langue.base.errors import InvalidSetting
 from langue.protocols import Causal, HiddenMarkov, Searchable
@@ -134,9 +134,8 @@ class CausalModel(Model[Causal]):
         Returns:
             The `n` texts of each prompt, in the order of the prompts, as they are ready.
         """
-        if isinstance(prompts, str):
-            check_texts("prompts", prompts)
-        texts = (self._normalize(f"prompts[{index}]", text) for index, text in enumerate(prompts))
+        given = enumerate(check_several("prompts", prompts))
+        texts = (self._normalize(f"prompts[{index}]", text) for index, text in given)
         return self._write_all(texts, n, best_of, batch_size, sampling_of(settings), lines=self.folder.lines)
 
     def _write_all(
@@ -219,7 +218,7 @@ class CausalModel(Model[Causal]):
             prompts,
             num_beams=check_count("num_beams", num_beams, least=1),
             max_tokens=check_count("max_tokens", max_tokens),
-            length_penalty=length_penalty,
+            length_penalty=check_number("length_penalty", length_penalty, least=-100, most=100),
             rules=Rules(self.folder.tokenizer, sampling_of(rules)) if rules else None,
             lines=lines,
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from langue.api.models.base import Model
-from langue.base.arguments import check_texts
+from langue.base.arguments import check_several, check_texts
 from langue.base.errors import Mismatch
 from langue.corpus.labeled import Example
 from langue.protocols import Classifier
@@ -50,7 +50,8 @@ class ClassifierModel(Model[Classifier]):
             Mismatch: an example has another number of texts.
         """
         model = self.folder.model
-        checked = [check_texts(f"examples[{index}]", texts) for index, texts in enumerate(examples)]
+        given = enumerate(check_several("examples", examples))
+        checked = [check_texts(f"examples[{index}]", texts) for index, texts in given]
         for texts in checked:
             if len(texts) != self.texts:
                 raise Mismatch(f"{self.path} reads {self.texts} text(s) at a time, not {len(texts)}")

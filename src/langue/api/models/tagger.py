@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from langue.api.models.base import Model, PathLike
-from langue.base.arguments import check_choice, check_count, check_text, check_texts
+from langue.base.arguments import check_choice, check_count, check_several, check_text, check_texts
 from langue.base.arrays import Array, Floats
 from langue.base.errors import InvalidSetting, Mismatch
 from langue.base.progress import log
@@ -205,11 +205,9 @@ class TaggerModel(Model[Tagger]):
                 f"{self.path} reads the columns {', '.join(columns)} of each token; plain text has words "
                 "only. Give it a file with these columns"
             )
-        if isinstance(texts, str):
-            check_texts("texts", texts)  # which refuses it
         return [
             Sentence((tuple(_tokens(index, text, self.unit)),), location=f"text {index + 1}")
-            for index, text in enumerate(texts, before)
+            for index, text in enumerate(check_several("texts", texts), before)
         ]
 
     def tags(self, tagged: Tagged) -> list[dict[str, list[str]]]:

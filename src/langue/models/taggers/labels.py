@@ -13,6 +13,7 @@ import numpy as np
 from langue.base.arrays import Array, Float64Array
 from langue.base.errors import Damaged, LangueError
 from langue.base.progress import log
+from langue.base.wording import counted
 from langue.corpus.schemes import (
     OUTSIDE,
     Scheme,
@@ -189,8 +190,8 @@ def put_outside(sentences: Sequence[Sentence], scheme: str, *, typed: bool) -> l
             given.append(sentence.tags)
     if strays:
         log.warning(
-            "%d tags spell no %s and count as %s: %s",
-            count,
+            "%s spell no %s and count as %s: %s" if count > 1 else "%s spells no %s and counts as %s: %s",
+            counted(count, "tag"),
             scheme,
             OUTSIDE,
             some_of([f"{tag} ({where})" for tag, where in strays.items()]),

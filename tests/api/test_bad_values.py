@@ -1,0 +1,61 @@
+"""What a person gives to a method of a model, whatever it is, is taken or refused in a sentence."""
+
+import inspect
+import math
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import langue
+from langue.base.deprecated import RenamedWarning
+from langue.base.errors import LangueError
+
+MODELS = Path(__file__).parents[1] / "compat" / "data" / "models"  # one of each kind of face
+BAD = (None, 3, -1, True, 10**30, math.nan, math.inf, "", "\ud800", "a\0b", b"x", object())
+BAD += ([], [3], [[3]], [b"x"], ["a", None], ["\ud800"], ("a",), {"a": 1}, iter(["a"]))
+# Those of paths and of what other methods return are checked by types.
+TYPED = {"save", "load", "read", "tags", "write", "evaluate", "gradients"}
+
+
+def methods(model: Any) -> Iterator[Any]:
+    for name in dir(model):
+        if (
+            not name.startswith("_")
+            and name not in TYPED
+            and inspect.isfunction(getattr(type(model), name, None))
+        ):
+            yield getattr(model, name)
+
+
+@pytest.mark.parametrize("name", ["ngram", "bert", "classifier-pair", "crf"])
+def test_every_argument_of_every_method(name: str) -> None:
+    model = langue.load(MODELS / name)
+    tried = 0
+    for method in methods(model):
+        parameters = inspect.signature(method).parameters
+        usual: dict[str, Any] = {
+            key: ["a b"] if key.endswith("s") else "a"
+            for key, parameter in parameters.items()
+            if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+        }
+        if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters.values()):
+            usual = {}
+        for key in (
+            key
+            for key, one in parameters.items()
+            if one.kind is one.POSITIONAL_OR_KEYWORD or one.kind is one.KEYWORD_ONLY
+        ):
+            for value in BAD:
+                tried += 1
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", RenamedWarning)
+                    try:
+                        returned = method(**usual | {key: value})
+                        if isinstance(returned, Iterator):
+                            next(returned, None)
+                    except LangueError as error:
+                        assert str(error)
+    assert tried > 20
