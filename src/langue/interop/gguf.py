@@ -60,7 +60,7 @@ def write(source: ModelFolder[Any], output: Path, overwrite: bool) -> Export:
     rotary = model.config.position == "rotary"
     merges = _merges(source)
     weights = _weights(model)
-    writer = GGUFWriter(None, "qwen3" if rotary else "gpt2")
+    writer: Any = GGUFWriter(None, "qwen3" if rotary else "gpt2")
     _add_shape(writer, model)
     _add_tokenizer(writer, source.tokenizer, merges)
     writer.add_name(source.path.name)
