@@ -24,8 +24,7 @@ FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 TEXT = "the king 天下大势，分久必合。 é 🙂\nof the king"
-SECONDS = 60_000  # at most, for what a slow machine may take
-PAINT = 1000  # milliseconds, of the machine that CI is
+MILLISECONDS = 240_000  # at most: a machine that does other things compiles a model for a minute
 
 
 def chromium() -> str:
@@ -75,7 +74,7 @@ def visit(address: Address, browser: Any) -> Iterator[Open]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(SECONDS)
+        page.set_default_timeout(MILLISECONDS)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("request", lambda sent: own(sent.url) or faults.append(f"asks {sent.url}"))
         page.goto(f"{address.url}/#{urlencode(state)}")
@@ -92,7 +91,7 @@ def visit(address: Address, browser: Any) -> Iterator[Open]:
 
 def until(page: Any, expression: str, arg: Any = None) -> None:
     """Wait until an expression holds, asked from outside: a page may not read text as code (its CSP)."""
-    for _ in range(SECONDS // 100):
+    for _ in range(MILLISECONDS // 100):
         if page.evaluate(expression, arg):
             return
         page.wait_for_timeout(100)
@@ -166,7 +165,7 @@ def test_write_and_branch(visit: Open, address: Address) -> None:
     check_accessible(page)
     again = page.context.new_page()  # what the link says is what was written
     again.goto(page.url)
-    again.locator(".tok:not(.prompt)").nth(4).wait_for(timeout=SECONDS)
+    again.locator(".tok:not(.prompt)").nth(4).wait_for(timeout=MILLISECONDS)
     assert again.locator(".text").inner_text() == text
 
 
@@ -217,14 +216,15 @@ def test_text_of_users_is_never_markup(visit: Open) -> None:
     assert "<img" in re.sub(r"\s", "", page.locator(".text").inner_text())
 
 
-def test_first_paint_is_quick_and_an_error_is_told(visit: Open) -> None:
+def test_first_paint_waits_for_no_model_and_an_error_is_told(visit: Open) -> None:
     page = visit(view="surprise", a="ngram", text="a")
     page.wait_for_selector(".tok")
-    page.reload()  # of a browser and a server that run
-    page.wait_for_selector("main h1")
     entries = "performance.getEntriesByType('paint').map(one => one.startTime)"
     until(page, f"{entries}.length")
-    assert min(page.evaluate(entries)) < PAINT * 5, "five times the bar, for a machine that does other things"
+    scored = (
+        "performance.getEntriesByType('resource').find(one => one.name.endsWith('/v1/score')).responseEnd"
+    )
+    assert min(page.evaluate(entries)) < page.evaluate(scored)
     page.goto(page.url.split("#")[0] + "#view=fill&fill-text=nothing")
     page.reload()
     page.get_by_role("alert").wait_for()
