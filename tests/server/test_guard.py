@@ -134,8 +134,8 @@ def test_a_slow_sender_is_left(
 def test_a_full_queue_says_when_to_come_again(
     serve: Callable[..., Any], served_models: dict[str, Path]
 ) -> None:
-    long = {"model": "gpt2", "prompt": "a", "max_tokens": 4000, "n": limits.ROWS, "stream": True}
-    with serve(served_models, queue=1) as address:
+    long = {"model": "gpt2", "prompt": "a", "max_tokens": 500_000, "n": limits.ROWS, "stream": True}
+    with serve(served_models, queue=1, max_tokens=500_000) as address:
         address.ask("/v1/next", {"model": "gpt2"})
         with socket.create_connection(("127.0.0.1", address.port)) as one:
             one.sendall(body(json.dumps(long).encode()))
