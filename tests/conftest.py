@@ -68,7 +68,15 @@ def small_models(small_store: Path, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("models")
     langue.train("ngram", small_store, folder / "trigram", order=3)
     langue.train("ngram", small_store, folder / "unigram", order=1)
-    tiny = {"layers": 1, "width": 32, "heads": 2, "context": 32, "steps": 30, "batch_tokens": 512}
+    tiny = {
+        "size": "tiny",
+        "layers": 1,
+        "width": 32,
+        "heads": 2,
+        "context": 32,
+        "steps": 30,
+        "batch_tokens": 512,
+    }
     langue.train("gpt2", small_store, folder / "gpt2", **tiny)
     return {name: folder / name for name in ("trigram", "unigram", "gpt2")}
 

@@ -31,8 +31,8 @@ for arguments in (["--help"], ["prepare", "--help"], ["train", "--help"], ["eval
     assert not imported_by(help_of_every_verb).intersection(HEAVY)
 
 
-# Of what no count needs. SciPy is not asked for: where it is installed, numba imports parts of it itself.
-NEEDLESS = ("torch", "pydantic", "typer", "transformers", "sklearn", "pyarrow")
+# Of what no count needs. numba asks for the version of SciPy, and loads it with its functions of arrays.
+NEEDLESS = ("torch", "scipy.linalg", "pydantic", "typer", "transformers", "sklearn", "pyarrow")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.cli.test_stopped import LANGUE, hear_ctrl_c, leftovers
 
 import langue
 
-TINY = ["layers=1", "width=16", "heads=1", "context=16", "batch_tokens=64", "steps=3"]
+TINY = ["size=tiny", "layers=1", "width=16", "heads=1", "context=16", "batch_tokens=64", "steps=3"]
 SETTINGS = [part for setting in TINY for part in ("--set", setting)]
 
 

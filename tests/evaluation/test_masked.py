@@ -19,7 +19,15 @@ from langue.tokens.masked_batch import Specials
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 
-SMALL = {"layers": 1, "width": 32, "heads": 2, "context": 32, "steps": 20, "batch_tokens": 256}
+SMALL = {
+    "size": "tiny",
+    "layers": 1,
+    "width": 32,
+    "heads": 2,
+    "context": 32,
+    "steps": 20,
+    "batch_tokens": 256,
+}
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,15 @@ FAST = {"epochs": 4, "learning_rate": 3e-3, "batch_size": 16}
 @pytest.fixture(scope="module")
 def encoder(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("encoder") / "bert"
-    tiny = {"layers": 1, "width": 32, "heads": 2, "context": 32, "steps": 5, "batch_tokens": 256}
+    tiny = {
+        "size": "tiny",
+        "layers": 1,
+        "width": 32,
+        "heads": 2,
+        "context": 32,
+        "steps": 5,
+        "batch_tokens": 256,
+    }
     langue.train("bert", small_store, folder, **tiny, **{"model.dropout": 0.0})
     return folder
 
@@ -150,7 +158,15 @@ def test_what_is_pooled_is_what_the_encoder_was_trained_with(
     encoder: Path, small_store: Path, files: dict[str, Path], tmp_path: Path
 ) -> None:
     """A [CLS] that no pair of passages was told by says little."""
-    tiny = {"layers": 1, "width": 32, "heads": 2, "context": 32, "steps": 1, "batch_tokens": 256}
+    tiny = {
+        "size": "tiny",
+        "layers": 1,
+        "width": 32,
+        "heads": 2,
+        "context": 32,
+        "steps": 1,
+        "batch_tokens": 256,
+    }
     langue.train("bert", small_store, tmp_path / "alone", sentence_pairs="none", **tiny)
     for folder, pool in ((encoder, "cls"), (tmp_path / "alone", "mean")):
         langue.finetune(folder, files["valid"], tmp_path / pool, seeds=1, epochs=1)

@@ -97,7 +97,11 @@ class Kept(FunctionCache):
         if data.library.has_dynamic_globals or any(not part.can_cache for part in data.lifted):
             return
         key = self._key(sig, data.codegen)
-        content = _numba.core.serialize.dumps((key, data._reduce()))
+        *parts, environments = data._reduce()
+        # An environment holds the constants of a function called, and loading it imports the module that the
+        # function stands in: for numba's own of arrays that is scipy, where it is installed. Most are empty.
+        filled = tuple(each for each in environments if each.consts)
+        content = _numba.core.serialize.dumps((key, (*parts, filled)))
         try:
             self._write(cache_folder(), self._file_name(key), hashlib.sha256(content).digest() + content)
         except (OSError, RuntimeError) as error:

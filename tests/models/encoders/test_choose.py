@@ -30,5 +30,7 @@ def test_pairs_that_are_asked_for_stay_and_a_network_that_is_given_is_as_publish
     assert (
         "model.sentence_pairs" not in choose_bert({"sentence_pairs": "next_sentence"}, {}, MEGABYTE).settings
     )
+    around = choose_bert({"layers": 3}, {}, MEGABYTE).settings
+    assert around["model.sentence_pairs"] == "none" and "model.layers" not in around
     for given in ({"size": "base"}, {"attention": "disentangled"}, {"special_ids": [1, 2, 3]}):
         assert choose_bert(given, {}, MEGABYTE).settings == {}

@@ -71,9 +71,26 @@ def test_what_is_given_stays_and_a_network_that_is_given_is_as_published() -> No
     model, training = chosen(model={"dropout": 0.3, "tied": False}, training={"batch_tokens": 512})
     assert (model.dropout, model.tied, model.position) == (0.3, False, "rotary")
     assert training.batch_tokens == 512 and training.optimizer == "muon"
-    for given in ({"size": "tiny"}, {"layers": 2}, {"position": "rotary"}, {"init_from": "folder"}):
+    for given in (
+        {"size": "tiny"},
+        {"layers": 2, "size": "tiny"},
+        {"position": "rotary"},
+        {"init_from": "folder"},
+    ):
         assert choose_gpt2(given, {}, MEGABYTE).settings == {}
     assert chosen(training={"optimizer": "adamw"})[1].learning_rate == TrainingConfig().learning_rate
+
+
+def test_the_rest_is_chosen_around_a_number_that_is_given() -> None:
+    model, training = chosen(model={"layers": 3})
+    assert model.layers == 3 and model.qk_norm and training.optimizer == "muon"
+    wide = chosen(model={"width": 320, "context": 64})[0]
+    assert wide.shape.context == 64 and wide.shape.width % (2 * wide.shape.heads) == 0
+    assert {name: getattr(wide, name) for name in QWEN3} == QWEN3
+    for width in (2, 30, 31, 97, 100, 1024):  # an odd one has no rotary positions, and is told so
+        heads = choose_gpt2({"width": width}, {}, MEGABYTE).settings["model.heads"]
+        assert heads == 1 if width % 2 else width % (2 * heads) == 0
+    assert chosen(model={"heads": 2})[0].shape.heads == 2
 
 
 def test_an_rnn_is_tied_and_taught_as_in_the_paper() -> None:

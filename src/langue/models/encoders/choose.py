@@ -18,14 +18,14 @@ LADDER = [
 OPTIONS = {"sentence_pairs": "none", "mlm_probability": 0.2}
 RATE = 5e-3  # its norms come last: more is too much
 # Of [model]. Where another is given the network is the user's own: what is left out of it is as published.
-FREE = {"dropout", "masking", "packed", *OPTIONS}
+FREE = {*Rung._fields, "dropout", "masking", "packed", *OPTIONS}
 
 
 def choose_bert(model: Mapping[str, Any], training: Mapping[str, Any], by: Circumstances) -> Choice:
     """What `Family.choose` is of `bert`."""
     if set(model) - FREE:
         return Choice({})
-    planned = plan(LADDER, training, by, by_muon(RATE))
+    planned = plan(LADDER, model, training, by, by_muon(RATE))
     rung = planned.rung
     return planned.choice(
         {**rung._asdict(), **OPTIONS},

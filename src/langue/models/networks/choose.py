@@ -20,15 +20,15 @@ LADDER = [
 RNN_LADDER = [Rung(2, 200, 1, 35), Rung(2, 650, 1, 35)]  # the small and the medium one of Zaremba et al. 2014
 RATE = 12e-3
 # Of [model]. Where another is given the network is the user's own: what is left out of it is as in 2019.
-FREE = {"dropout", "tied", "z_loss", "key_value_heads"}
-FREE_IN_RNN = {"dropout", "tied", "variational_dropout", "weight_drop"}
+FREE = {*Rung._fields, "d_ff", "dropout", "tied", "z_loss", "key_value_heads"}
+FREE_IN_RNN = {"layers", "width", "context", "dropout", "tied", "variational_dropout", "weight_drop"}
 
 
 def choose_gpt2(model: Mapping[str, Any], training: Mapping[str, Any], by: Circumstances) -> Choice:
     """What `Family.choose` is of `gpt2`."""
     if set(model) - FREE:
         return Choice({})
-    planned = plan(LADDER, training, by, by_muon(RATE))
+    planned = plan(LADDER, model, training, by, by_muon(RATE))
     rung = planned.rung
     return planned.choice(
         qwen3(*rung),
@@ -43,7 +43,7 @@ def choose_rnn(model: Mapping[str, Any], training: Mapping[str, Any], by: Circum
     """What `Family.choose` is of `rnn`: its embeddings tied, taught by plain descent as in the paper."""
     if set(model) - FREE_IN_RNN:
         return Choice({})
-    planned = plan(RNN_LADDER, training, by, by_descent)
+    planned = plan(RNN_LADDER, model, training, by, by_descent)
     layers, width, _, context = planned.rung
     return planned.choice(
         {"layers": layers, "width": width, "context": context, "tied": True},

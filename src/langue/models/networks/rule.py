@@ -35,7 +35,7 @@ TAUGHT = ("optimizer", "learning_rate", "schedule", "fsdp")  # who sets one of t
 
 
 class Rung(NamedTuple):
-    """A shape of the ladder."""
+    """A shape of the ladder. Any of its numbers may be given; the rest is chosen."""
 
     layers: int
     width: int
@@ -49,6 +49,20 @@ class Rung(NamedTuple):
     def flops(self, vocabulary: int) -> float:
         """Of a token of a training step."""
         return 6.0 * self.weights(vocabulary) + 6.0 * self.layers * self.width * self.context
+
+
+def pinned(ladder: Sequence[Rung], model: Mapping[str, Any]) -> list[Rung]:
+    """The ladder with the numbers of a shape that are given; heads that are not have 32 channels at least."""
+    given = {name: int(model[name]) for name in Rung._fields if model.get(name)}
+    rungs = [rung._replace(**given) for rung in ladder]
+    if "width" in given and "heads" not in given:
+        width = given["width"]
+        heads = [count for count in range(1, width + 1) if width % (2 * count) == 0 and width // count >= 32]
+        rungs = [
+            rung._replace(heads=max((count for count in heads if count <= rung.heads), default=1))
+            for rung in rungs
+        ]
+    return rungs
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,7 @@ class Plan:
 
 def plan(
     ladder: Sequence[Rung],
+    model: Mapping[str, Any],
     training: Mapping[str, Any],
     by: Circumstances,
     taught: Callable[[Rung, float], dict[str, Any]],
@@ -87,9 +102,11 @@ def plan(
 
     Args:
         ladder: from the smallest up.
+        model: what is given of [model]; numbers of a shape stand in every one of the ladder.
         training: what is given of [training].
         taught: the optimizer and all that hangs on it, for a shape and the tokens that it sees.
     """
+    ladder = pinned(ladder, model)
     budget = next((name for name in BUDGETS if training.get(name)), None)
     seen = [_tokens_seen(rung, training, budget, by) for rung in ladder]
     enough = [
