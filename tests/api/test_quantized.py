@@ -78,9 +78,11 @@ def test_a_figure_beyond_the_gate_warns_and_one_of_other_weights_does_not_count(
         langue.info(gpt2)
 
 
-def test_what_cannot_be_quantized_says_so(small_models, gpt2):
-    with pytest.raises(Unsupported, match="no form in int8"):
+def test_what_cannot_be_quantized_says_so(small_models, gpt2, capsys):
+    with pytest.raises(Unsupported, match="no form in int8; leave quantize out"):
         langue.load(small_models["trigram"], quantize="int8")
+    assert run(["generate", str(small_models["trigram"]), "the ", "--quantize", "int8"]) == 2
+    assert "no form in int8; leave --quantize out" in capsys.readouterr().err
     with pytest.raises(InvalidSetting, match="known: int8"):
         langue.load(gpt2, quantize="int4")
     with pytest.raises(InvalidSetting, match="leave device and dtype out"):

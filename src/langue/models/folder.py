@@ -275,7 +275,7 @@ def load(
     if quantize is not None:
         if device not in (None, "cpu") or dtype != "float32":
             raise InvalidSetting(
-                f"{quantize} is made of float32, on a processor: leave out --device and --dtype"
+                f"{quantize} is made of float32 on a processor: leave --device and --dtype out"
             )
         device = "cpu" if "torch" in sys.modules else None
         quantize_model(model, quantize, family=family.name, path=path)
