@@ -29,6 +29,21 @@ def test_results_are_in_the_order_of_the_items(workers: int) -> None:
     assert parallel_map(slow_first, [], workers=workers) == []
 
 
+@pytest.mark.parametrize("workers", COUNTS)
+def test_what_is_to_be_flushed_is_handed_out_before_the_next_item_is_asked_for(workers: int) -> None:
+    asked = []
+
+    def items() -> Iterator[int]:
+        for item in range(6):
+            asked.append(item)
+            yield item
+
+    results = parallel_imap(lambda item: item, items(), workers=workers, flush=lambda item: item == 1)
+    assert [next(results), next(results)] == [0, 1]
+    assert asked == [0, 1]
+    assert list(results) == [2, 3, 4, 5]
+
+
 def test_as_many_items_run_at_once_as_there_are_workers() -> None:
     together = threading.Barrier(5)  # broken unless five wait for each other
     assert parallel_map(lambda item: together.wait(timeout=30) >= 0, range(5), workers=5) == [True] * 5
