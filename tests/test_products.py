@@ -31,7 +31,8 @@ TRAINED = [
 ]  # fmt: skip
 FINETUNED = ["classifier", "encoder-tagger"]
 WITHOUT_TENSORS = {
-    "ngram", "class-ngram", "markov", "infinigram", "mixture", "loglinear", "hmm", "hmm-tagger", "crf"
+    "ngram", "class-ngram", "markov", "infinigram", "mixture", "loglinear", "hmm", "hmm-tagger", "crf",
+    "ranker",
 }  # fmt: skip
 
 

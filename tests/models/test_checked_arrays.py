@@ -31,7 +31,7 @@ NETWORKS = {
     "albert": 2, "bert": 2, "bert2bert": 3, "charcnn": 3, "classifier": 2, "encoder-tagger": 2, "gpt2": 3,
     "neural-hmm": 4, "nplm": 2, "pair": 2, "rnn": 2, "rnn-tagger": 3, "transformer": 3,
 }  # fmt: skip
-ELSEWHERE = {"mixture"}  # which has no arrays of its own
+ELSEWHERE = {"mixture", "ranker"}  # which has no arrays of its own; whose are in summarizers/test_ranker.py
 CLOSE = 2e-3  # of what probabilities sum to: as `langue evaluate --check`
 
 
