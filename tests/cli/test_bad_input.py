@@ -337,6 +337,23 @@ classify {cls} nowhere.jsonl
 evaluate {cls} {tsv} --train nowhere.tsv
 evaluate {cls} {tsv} --train {empty}
 evaluate {kn} {ok} --train {tsv}
+filter
+filter {ok}
+filter nowhere.txt --good {kn}
+filter {empty} --good {kn}
+filter {binary} --good {kn}
+filter {ok} --good nowhere
+filter {ok} --good {crf}
+filter {ok} --good {bert}
+filter {ok} --good {kn} --keep 0
+filter {ok} --good {kn} --keep 130%
+filter {ok} --good {kn} --keep nan
+filter {ok} --good {kn} --below nan
+filter {ok} --good {kn} -o {ok}
+filter {ok} --good {kn} -o {mine}
+filter {ok} --good {kn} --text-field text
+filter {ok} --other {kn}
+filter {ok} --good {kn} --max-symbols 2
 answer
 answer 'Who?'
 answer 'Who?' nowhere.txt

@@ -59,7 +59,7 @@ def _lockstep(tables, stream, begin, end, log_probs, lengths):  # noqa: C901  # 
 
     What a match is worth is fetched when it is known to be the longest, and written down a turn later.
     """
-    first, suffix, log_prob, log_backoff, children, slots, bases, _ = tables
+    first, suffix, log_prob, log_backoff, children, slots, bases, _, _ = tables
     order = len(first) - 1
     counted, stop = np.empty(STREAMS, np.int64), np.empty(STREAMS, np.int64)  # the part of each stream
     for s in range(STREAMS):
@@ -290,7 +290,7 @@ def distribution(tables, state, row):
     From the shortest context to the longest: each backs off from what stands there and overwrites
     what it has seen itself.
     """
-    first, suffix, log_prob, log_backoff, children, _, bases, bins = tables
+    first, suffix, log_prob, log_backoff, children, _, bases, bins, _ = tables
     nodes = np.empty((1, 1, len(first)), np.uint32)
     depth = _contexts(first, suffix, state, nodes)
     for id in range(len(row)):
