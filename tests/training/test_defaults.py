@@ -52,6 +52,16 @@ def test_what_was_chosen_and_why_is_said_and_recorded(
     assert plain.folder.model.config.position == "learned"
 
 
+def test_numbers_that_a_recipe_file_gives_mean_a_published_network(small_store: Path, tmp_path: Path) -> None:
+    """As they did before there was a rule; those that are typed are what it chooses the rest around."""
+    (tmp_path / "of-mine.toml").write_text('family = "gpt2"\n[model]\nlayers = 1\n')
+    defaults = Defaults(small_store)
+    recipe = read_recipe(str(tmp_path / "of-mine.toml"), complete=defaults.complete)
+    assert recipe.model == family("gpt2").config(layers=1) and defaults.chosen is None
+    model, chosen = complete(small_store, layers=1)
+    assert model.layers == 1 and model.position == "rotary" and chosen is not None
+
+
 def test_the_same_seed_gives_the_same_bits(small_store: Path, tmp_path: Path) -> None:
     files = [
         langue.train("gpt2", small_store, tmp_path / name, **SHORT).info()["files"]["weights.safetensors"]

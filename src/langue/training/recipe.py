@@ -24,6 +24,7 @@ Tables = dict[str, dict[str, Any]]  # by section
 CHECKOUT = Path(__file__).parents[3] / "recipes"
 INSTALLED = Path(__file__).parents[1] / "recipes"  # where the wheel puts them
 SECTIONS = ("model", "training", "data", "tokenizer")
+NUMBERS = {"layers", "width", "heads", "context"}  # of a network
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -82,6 +83,10 @@ def read_recipe(
     sections = sections_of(family)
     if "training" in tables and "training" not in sections:
         raise InvalidSetting(f"{name}: {family.name} has no [training]; its settings stand in [model]")
+    shape = tables.get("model", {})
+    if family.choose is not None and shape.keys() & NUMBERS and "init_from" not in shape:
+        # A file that gives numbers of a network means a published one: there was no rule when it was written.
+        tables["model"] = {"size": encode(family.config())["size"], **shape}
     if sections.get("training") is TrainingConfig:
         asked = read_assignments(assignments) | dict(settings or {})
         given = {name.removeprefix("training."): value for name, value in asked.items()}
