@@ -17,7 +17,7 @@ MODELS = Path(__file__).parents[1] / "compat" / "data" / "models"  # one of each
 BAD = (None, 3, -1, True, 10**30, math.nan, math.inf, "", "\ud800", "a\0b", b"x", object())
 BAD += ([], [3], [[3]], [b"x"], ["a", None], ["\ud800"], ("a",), {"a": 1}, iter(["a"]))
 # Those of paths and of what other methods return are checked by types.
-TYPED = {"save", "load", "read", "tags", "write", "evaluate", "gradients"}
+TYPED = {"save", "load", "read", "tags", "write", "evaluate", "evaluate_similarity", "gradients"}
 
 
 def methods(model: Any) -> Iterator[Any]:

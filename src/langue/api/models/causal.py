@@ -79,6 +79,9 @@ class CausalModel(Model[Causal]):
         from langue.evaluation.explain import explain
 
         check_count("k", k, least=1)
+        check_count("index", index, least=-(2**31))
+        if layer is not None:
+            check_count("layer", layer)
         return explain(self.folder, self._normalize("text", text), index, k=k, layer=layer)
 
     def stream(self, prompt: str = "", **settings: Unpack[SamplingSettings]) -> Writer:

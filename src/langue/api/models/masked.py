@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from langue.api.models.base import Model, PathLike
-from langue.base.arguments import check_choice, check_count, check_text, check_texts
+from langue.base.arguments import check_choice, check_count, check_several, check_text, check_texts
 from langue.base.deprecated import renamed_keywords
 from langue.base.errors import InvalidSetting
 from langue.protocols import Masked
@@ -106,8 +106,6 @@ class MaskedModel(Model[Masked]):
         from langue.generation.masked import MaskedSampling, generate_masked
 
         apply = self.folder.normalization.apply
-        if isinstance(prompts, str):
-            check_texts("prompts", prompts)
         given: dict[str, Any] = {**settings}
         given["suffix"] = apply(check_text("suffix", given.get("suffix", "")))
         sampling = MaskedSampling(**given)
@@ -116,7 +114,10 @@ class MaskedModel(Model[Masked]):
                 f"at temperature = 0 nothing is drawn, and {n} texts would be the same; raise temperature, "
                 "or leave n out"
             )
-        texts = (apply(check_text(f"prompts[{index}]", text)) for index, text in enumerate(prompts))
+        texts = (
+            apply(check_text(f"prompts[{index}]", text))
+            for index, text in enumerate(check_several("prompts", prompts))
+        )
         rows = check_count("batch_size", batch_size, least=1)
         return generate_masked(
             self.folder.model, self.folder.tokenizer, texts, sampling, n=n, batch_size=rows
