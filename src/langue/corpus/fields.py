@@ -68,8 +68,10 @@ def read_fields(source: Source) -> Iterator[Located]:
 def _rows(source: Source) -> Iterator[Located]:
     csv.field_size_limit(LARGEST)
     texts = (line for _, line in _lines(source))
-    tabs = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
-    rows = csv.reader(texts, **(tabs if source.suffix == ".tsv" else {}))  # type: ignore[arg-type]
+    if source.suffix == ".tsv":
+        rows = csv.reader(texts, delimiter="\t", quoting=csv.QUOTE_NONE)
+    else:
+        rows = csv.reader(texts)
     columns: Sequence[str] = next(rows, [])
     try:
         for row in rows:

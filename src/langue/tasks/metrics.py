@@ -226,7 +226,8 @@ def _tags(confusion: dict[str, dict[str, int]]) -> dict[str, Row]:
     right = sum(row.get(tag, 0) for tag, row in confusion.items())
     present = [row for row in rows.values() if row.support]
     total = sum(guessed.values())
-    macro = Row(*(sum(row[i] for row in present) / max(len(present), 1) for i in range(3)), support=total)  # type: ignore[misc, arg-type]
+    means = [sum(row[i] for row in present) / max(len(present), 1) for i in range(3)]
+    macro = Row(means[0], means[1], means[2], support=total)
     return rows | {"micro": _row(right, total, total), "macro": macro}
 
 
