@@ -82,6 +82,7 @@ def test_from_pairs_to_a_summary(langue: Any, tmp_path: Path) -> None:
         ("summarize {a} --model nowhere", "nowhere is not a model folder"),
         ("summarize {a} --text-field body", "body"),
         ("summarize {empty}", "is empty"),
+        ("summarize open.csv", "open.csv, line 3"),
         ("summarize {binary}", "binary"),
         ("train ranker {a} -o new", "line 1"),
         ("train ranker nowhere.jsonl -o new", "nowhere.jsonl"),
@@ -92,6 +93,7 @@ def test_bad_input_is_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name, content in {"a": TEXT.encode(), "empty": b"", "binary": b"\x89PNG\0\0"}.items():
+        (tmp_path / "open.csv").write_text('text,id\n"It rained,1\nThe sun shone,2\n')
         (tmp_path / f"{name}.txt").write_bytes(content)
     told = langue(*line.format(a="a.txt", empty="empty.txt", binary="binary.txt").split(), code=2)
     assert message in told and told.count("\n") == 1

@@ -71,7 +71,7 @@ def _rows(source: Source) -> Iterator[Located]:
     if source.suffix == ".tsv":
         rows = csv.reader(texts, delimiter="\t", quoting=csv.QUOTE_NONE)
     else:
-        rows = csv.reader(texts)
+        rows = csv.reader(texts, strict=True)  # a quote that is never closed would swallow the rest
     columns: Sequence[str] = next(rows, [])
     try:
         for row in rows:
