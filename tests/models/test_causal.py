@@ -97,7 +97,10 @@ def make(make_store: Callable[..., TokenStore]) -> Make:
         config = decode(found.config, settings, "model")
         if name == "mixture":  # of two n-grams and a network, which count by their matches and its entropy
             models = [build(part)[2] for part in ("ngram", "quantized", "gpt2")]
-            folders: Any = [SimpleNamespace(model=model, path=None) for model in models]
+            folders: Any = [
+                SimpleNamespace(model=model, path=None, family=SimpleNamespace(name="ngram"))
+                for model in models
+            ]
             table = np.random.default_rng(0).dirichlet([1, 1, 1], (4, 2))
             return found, config, Mixture(VOCABULARY, folders, Weights(table, np.array([1.0, 3.0])))
         if found.estimate is not None:

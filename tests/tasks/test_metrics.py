@@ -152,4 +152,4 @@ def test_what_is_not_counted_is_told(caplog: pytest.LogCaptureFixture) -> None:
     model: Any = Told("BIO", ["B-X", "O", "O"])
     tell_tags(model, [Sentence((("a", "b", "c"),), ("B-X", "0", "?"), "f: line 4", numbers=(4, 5, 6))])
     assert "1 tokens have the tag ?" in caplog.text
-    assert "1 tags spell no BIO and count as O: 0 (f: line 5)" in caplog.text
+    assert "1 tag spells no BIO and counts as O: 0 (f: line 5)" in caplog.text

@@ -310,7 +310,7 @@ def share_of(text: str | float) -> float:
         value = float(text[:-1]) / 100 if isinstance(text, str) and text.endswith("%") else float(text)
     except ValueError:
         value = math.nan
-    if not 0 <= value <= 1:
+    if not 0 < value <= 1:
         raise InvalidSetting(f"keep = {text} is no share; give one as 30% or 0.3")
     return value
 

@@ -24,6 +24,7 @@ EXTRAS = {
     "eval": ("seqeval", "metrics of taggers and classifiers"),
     "export": ("gguf", "writing GGUF files, which llama.cpp and Ollama run"),
     "hf": ("transformers", "tests beside Hugging Face's library; models go in and out without it"),
+    "serve": ("uvicorn", "serving models"),
     "tensorboard": ("tensorboard", "curves in TensorBoard"),
 }
 LITTLE_MEMORY = 2 << 30  # bytes: a GPT-2 of three million parameters takes one
