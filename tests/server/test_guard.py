@@ -136,8 +136,7 @@ def test_a_full_queue_says_when_to_come_again(
 ) -> None:
     long = {"model": "gpt2", "prompt": "a", "max_tokens": 500_000, "n": limits.ROWS, "stream": True}
     with serve(served_models, queue=1, max_tokens=500_000) as address:
-        end = json.loads(address.ask("/tokenizer_info?model=gpt2").content)["eos_token_id"]
-        long["logit_bias"] = {str(end): -100}  # none of them ends, and makes room, by itself
+        long |= endless(address)
         with socket.create_connection(("127.0.0.1", address.port)) as one:
             one.sendall(body(json.dumps(long).encode()))
             one.recv(1024)  # it is being written
@@ -151,6 +150,12 @@ def test_a_full_queue_says_when_to_come_again(
         # Both have left: what they asked for is not written.
         assert wait_for(lambda: running_texts(address) == 0)
         assert address.ask("/v1/completions", {"model": "gpt2", "prompt": "a"}).status == 200
+
+
+def endless(address: Any) -> dict[str, Any]:
+    """What a request asks for so that no text ends by itself."""
+    end = address.ask("/tokenizer_info?model=gpt2").json["eos_token_id"]
+    return {"logit_bias": {str(end): -100}}
 
 
 def wait_for(fact: Callable[[], bool]) -> bool:
@@ -171,7 +176,9 @@ def running_texts(address: Any) -> float:
 
 def test_a_client_that_leaves_stops_its_work(server: Any) -> None:
     for stream in (True, False):
-        asked = {"model": "gpt2", "prompt": "a", "max_tokens": 4000, "n": 4, "stream": stream}
+        asked = {"model": "gpt2", "prompt": "a", "max_tokens": 4000, "n": 4, "stream": stream} | endless(
+            server
+        )
         with socket.create_connection(("127.0.0.1", server.port)) as gone:
             gone.sendall(body(json.dumps(asked).encode()))
             assert wait_for(lambda: running_texts(server) > 0)
@@ -182,7 +189,7 @@ def test_what_takes_too_long_ends(serve: Callable[..., Any], served_models: dict
     with serve({"gpt2": served_models["gpt2"]}, timeout=0.5) as address:
         address.ask("/v1/next", {"model": "gpt2"})  # loaded, however slowly
         address.ask("/v1/next", {"model": "gpt2"})
-        asked = {"model": "gpt2", "prompt": "a", "max_tokens": 4000, "n": 16}
+        asked = {"model": "gpt2", "prompt": "a", "max_tokens": 4000, "n": 16} | endless(address)
         assert address.ask("/v1/completions", asked).status == 504
         *_, last = address.ask("/v1/completions", asked | {"stream": True}).events
         assert last["error"]["type"] == "timeout_error"
