@@ -33,6 +33,8 @@ def test_machine_code_of_another_version_is_not_run(tmp_path: Path) -> None:
         (package / "called.py").write_text(CALLED.format(added))
         # The folder comes before the installed package.
         environment = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        # Python takes a file of the same size and second for the one that it kept bytecode of.
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
         command = [sys.executable, "-m", "langue.caller"]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
