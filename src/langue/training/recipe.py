@@ -14,6 +14,7 @@ from langue.corpus.config import DataConfig
 from langue.corpus.summary_pairs import SummaryDataConfig
 from langue.corpus.tagged import TaggedConfig
 from langue.models.family import BUDGETS, Circumstances, Family
+from langue.models.networks.rule import Rung
 from langue.models.registry import RENAMED, is_family, names
 from langue.models.registry import family as lookup
 from langue.protocols import Classifier, SentenceRanker, Tagger
@@ -24,7 +25,6 @@ Tables = dict[str, dict[str, Any]]  # by section
 CHECKOUT = Path(__file__).parents[3] / "recipes"
 INSTALLED = Path(__file__).parents[1] / "recipes"  # where the wheel puts them
 SECTIONS = ("model", "training", "data", "tokenizer")
-NUMBERS = {"layers", "width", "heads", "context"}  # of a network
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -84,7 +84,7 @@ def read_recipe(
     if "training" in tables and "training" not in sections:
         raise InvalidSetting(f"{name}: {family.name} has no [training]; its settings stand in [model]")
     shape = tables.get("model", {})
-    if family.choose is not None and shape.keys() & NUMBERS and "init_from" not in shape:
+    if family.choose is not None and shape.keys() & set(Rung._fields) and "init_from" not in shape:
         # A file that gives numbers of a network means a published one: there was no rule when it was written.
         tables["model"] = {"size": encode(family.config())["size"], **shape}
     if sections.get("training") is TrainingConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from langue.api.models.base import Model
 from langue.corpus.units import Unit
 from langue.protocols import SentenceRanker
-from langue.tasks.summarize import Length, Summarizer, Summary
+from langue.tasks.summarize import Summary
 
 
 class RankerModel(Model[SentenceRanker]):
@@ -30,6 +30,15 @@ class RankerModel(Model[SentenceRanker]):
         explain: bool = False,
     ) -> Summary:
         """`langue.summarize` with this model."""
-        length = Length.of(sentences, characters, words, ratio)
-        summarizer = Summarizer("ranker", length, self.folder.model, self.unit)
-        return summarizer.summarize(text, title=title, explain=explain)
+        from langue.api.summaries import summarize
+
+        return summarize(
+            text,
+            model=self,
+            title=title,
+            sentences=sentences,
+            characters=characters,
+            words=words,
+            ratio=ratio,
+            explain=explain,
+        )
