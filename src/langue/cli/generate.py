@@ -8,6 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import langue
 from langue.base.errors import LangueError
 from langue.cli.generate_masked import is_masked, left_whole, tell_speed, write_masked
 from langue.cli.options import (
@@ -247,16 +248,14 @@ class _Asked:
         *,
         quantize: Literal["int8"] | None,
     ) -> None:
-        from langue import api
-
         self.of_pairs = source is not None or sources is not None
         self.one = prompts is None and sources is None
         self.name = "source" if self.of_pairs else "prompt"
         self.text = prompt if source is None else source
         self.read: deque[str] = deque()  # of the file, and not yet written after
         self._file, self._text_field = prompts or sources, text_field
-        self.pairs = api.Seq2SeqModel.load(model, quantize=quantize) if self.of_pairs else None
-        self.model = self.pairs or api.CausalModel.load(model, quantize=quantize)
+        self.pairs = langue.Seq2SeqModel.load(model, quantize=quantize) if self.of_pairs else None
+        self.model = self.pairs or langue.CausalModel.load(model, quantize=quantize)
 
     def texts(self) -> Iterator[str]:
         if self._file is None:

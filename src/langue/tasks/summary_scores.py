@@ -13,7 +13,7 @@ import numpy as np
 
 from langue.base.arrays import Float64Array
 from langue.base.errors import MissingExtra
-from langue.corpus.sentences import HAN
+from langue.base.scripts import HAN
 from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
 
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
