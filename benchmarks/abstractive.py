@@ -2,10 +2,10 @@
 
     python benchmarks/abstractive.py FOLDER --pretraining 20 --minutes 15     # writes results/abstractive.md
 
-Gap sentences are those of all Chinese text at hand that has sentences in a row: CMRC's passages, the abstracts
-of CSL's dev part, three novels; in passages about as long as an abstract. Nothing of CSL's test part is learned
-from. Settings are those of one small network, fixed beforehand; the validation split, a twentieth of either,
-chooses the weights. FOLDER keeps stores and models: what is there is not made again.
+Gap sentences are those of all Chinese text at hand that has sentences in a row: CMRC's passages, the
+abstracts of CSL's dev part, three novels; in passages about as long as an abstract. Nothing of CSL's test
+part is learned from. Settings are those of one small network, fixed beforehand; the validation split, a
+twentieth of either, chooses the weights. FOLDER keeps stores and models: what is there is not made again.
 """
 
 import argparse
