@@ -160,7 +160,7 @@ class Written:
         if self.rules.characters is not None:
             log_probs = np.where(self.rules.characters > self._room, np.float32(-np.inf), log_probs)
         never = self._repeats()
-        if len(self._ids) < self.rules.min_tokens:
+        if len(self._ids) < self.rules.min_tokens and (self._room or not self.rules.most):
             never.append(self.rules.eos)
         if never:
             log_probs = log_probs.copy()
