@@ -54,8 +54,8 @@ class PairBatches:
         group, within = divmod(index, TOGETHER)
         batches = min(TOGETHER, self.per_epoch - group * TOGETHER)
         begin = group * TOGETHER * self.rows
-        places = np.arange(begin, begin + batches * self.rows)
-        chosen = permute(places, len(self.split), derive(self.seed, "order", epoch))
+        indices = np.arange(begin, begin + batches * self.rows)
+        chosen = permute(indices, len(self.split), derive(self.seed, "order", epoch))
         lengths = self.split.offsets[chosen + 1] - self.split.offsets[chosen]
         by_length = chosen[np.argsort(lengths, kind="stable")]
         drawn = int(permute(np.array([within]), batches, derive(self.seed, "company", epoch, group))[0])

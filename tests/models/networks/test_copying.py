@@ -76,8 +76,8 @@ def test_a_pair_is_scored_as_written_out(kind: str) -> None:
         weights = np.exp(scores[t, 1:-1])  # neither `<eos>` before the source nor what ends it
         copied = weights[[id == target for id in SOURCE]].sum() / weights.sum()
         expected.append(math.log(gate[t] * generated[t, target] + (1 - gate[t]) * copied))
-    (found,) = model.log_probs([np.array([*SOURCE, SEP, *TARGET])])
-    assert found[len(SOURCE) + 1 :] == pytest.approx(expected, abs=1e-4)
+    (scored,) = model.log_probs([np.array([*SOURCE, SEP, *TARGET])])
+    assert scored[len(SOURCE) + 1 :] == pytest.approx(expected, abs=1e-4)
 
 
 def test_rows_that_grow_are_scored_as_whole_ones_and_sum_to_one(kind: str) -> None:
