@@ -81,6 +81,10 @@ def command(
         str,
         Option(callback=text_of, help="Write JSON that this schema allows: a file, or the schema."),
     ] = "",
+    min_tokens: Annotated[int, Option(min=0, max=MOST_TOKENS, help="End no text before so many.")] = 0,
+    no_repeat_ngram_size: Annotated[
+        int, Option(min=0, max=MOST, help="Write no so many tokens in a row twice; 0: as often as likely.")
+    ] = 0,
     seed: Seed = 0,
     n: Annotated[int, Option("-n", min=1, max=MOST_TEXTS, help="Texts after each prompt.")] = 1,
     best_of: Annotated[
@@ -154,8 +158,14 @@ def command(
             "read in both directions (the length of its texts: --max-tokens)"
         )
     asked = _Asked(model, prompt, source, prompts, sources, text_field, quantize=quantize)
+    rules = {
+        "ban": ban or (),
+        "regex": regex,
+        "json_schema": _schema_of(json_schema),
+        "min_tokens": min_tokens,
+        "no_repeat_ngram_size": no_repeat_ngram_size,
+    }
     if num_beams:
-        rules = {"ban": ban or (), "regex": regex, "json_schema": _schema_of(json_schema)}
         searched = asked.search(num_beams, max_tokens, rules)
         if asked.one and json:  # as an earlier version printed it
             print_json([asked.table(asked.text, result) for result in next(searched)])
@@ -170,11 +180,9 @@ def command(
         "min_p": min_p,
         "repetition_penalty": repetition_penalty,
         "stop": stop or (),
-        "ban": ban or (),
         "bias": dict(map(_bias_of, bias or ())),
-        "regex": regex,
-        "json_schema": _schema_of(json_schema),
         "seed": seed,
+        **rules,
     }
     if asked.one and n == 1 and not best_of:
         _stream(asked, settings, json=json)

@@ -13,6 +13,7 @@ from langue.cli.options import (
     SourceField,
     TargetField,
     TextField,
+    finite,
     print_json,
     read_settings,
 )
@@ -33,11 +34,20 @@ def command(
     ] = None,
     documents: Annotated[
         str | None,
-        Option(help="Where documents end: auto, file, line, blank-line, form-feed; or pairs of texts."),
+        Option(help="Where documents end: auto, file, line, blank-line, form-feed; pairs; summaries."),
     ] = None,
     text_field: TextField = None,
     source_field: SourceField = None,
     target_field: TargetField = None,
+    gap_sentences: Annotated[
+        float | None,
+        Option(
+            metavar="SHARE",
+            callback=finite,
+            help="Make pairs of texts: such a share of the sentences, those that share most with the rest, "
+            "is to be written from the others; 0.25 is usual.",
+        ),
+    ] = None,
     invalid: Annotated[
         str | None, Option(help="Invalid UTF-8, and records without text: error, skip or replace.")
     ] = None,
@@ -68,6 +78,7 @@ def command(
         "data.text_field": text_field,
         "data.source_field": source_field,
         "data.target_field": target_field,
+        "data.gap_sentences": gap_sentences,
         "data.invalid": invalid,
         "data.duplicates": duplicates,
         "data.near_duplicates": near_duplicates,

@@ -90,6 +90,7 @@ class Circumstances(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vocabulary: int
     minutes: float  # to learn in
     machine: str  # its class, a value of `nn.machine_class.MachineClass`
+    summaries: bool = False  # whether they are documents with summaries, or with their gap sentences
 
 
 class Choice(NamedTuple):

@@ -218,6 +218,11 @@ class Seq2Seq(Causal, Protocol):
         trained on documents without pairs."""
         ...
 
+    @property
+    def longest_source(self) -> int:
+        """Tokens of a source that training showed, at most."""
+        ...
+
 
 @runtime_checkable
 class Searchable(Causal, Protocol):

@@ -93,17 +93,19 @@ class Summary:
     """The summary of a document."""
 
     text: str
-    sentences: tuple[ChosenSentence, ...]  # in the order of the document
+    sentences: tuple[ChosenSentence, ...]  # in the order of the document; none of one that was written
     method: str
     total: int  # sentences that the document has
+    copied: float | None = None  # of one that was written: the share that stands in the document, in runs
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        table = {
             "summary": self.text,
             "method": self.method,
             "sentences": [sentence.to_json() for sentence in self.sentences],
             "total": self.total,
         }
+        return table if self.copied is None else table | {"copied": round(self.copied, 4)}
 
     def __str__(self) -> str:
         return self.text
