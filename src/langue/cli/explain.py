@@ -19,7 +19,7 @@ def command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Tell why a token of a text is as likely as it is: by counts, passages, states, attention or parts."""
+    """Tell why a token of a text is as likely as it is: by counts, states, attention and the like."""
     from langue import api
 
     explained = api.CausalModel.load(model).explain(text, token, k=top, layer=layer)

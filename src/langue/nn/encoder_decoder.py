@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,13 +18,15 @@ from langue.base.arrays import Ids
 from langue.base.checked import ArraySpec, damaged
 from langue.base.deprecated import warn_renamed
 from langue.base.errors import LangueError
-from langue.nn.attention import Mask, attend
+from langue.nn.attended import explanation_of, last_weights, own_weights, weights_of
+from langue.nn.attention import Attention, Mask, attend
 from langue.nn.cache import KeysValues, Past
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.weights import WEIGHTS, saved_tensor
 from langue.nn.windowed import Windowed
 from langue.nn.windowed_decoder import Piece, WindowedDecoder
 from langue.protocols import Seq2Seq, Vocabulary
+from langue.protocols.explanation import CrossAttentionExplanation
 from langue.tokens.batch import Batch
 from langue.tokens.batches import Batches, WholeDocuments
 from langue.tokens.store import Split, TokenStore
@@ -52,6 +55,11 @@ class Cross(nn.Module):
         y = attend(self._heads(self.query(x)), k, v, mask)  # (B, H, T, D)
         return self.project(y.transpose(1, 2).flatten(2))
 
+    def weights(self, x: torch.Tensor, memory: torch.Tensor, *rest: Any) -> torch.Tensor:
+        """Where the heads look from the last position of one row, `(H, S)`."""
+        keys, _ = self.key_value(memory).chunk(2, -1)
+        return weights_of(self._heads(self.query(x)), self._heads(keys))
+
     def _heads(self, x: torch.Tensor) -> torch.Tensor:
         return x.unflatten(-1, (self.H, -1)).transpose(1, 2)
 
@@ -64,7 +72,9 @@ class EncoderDecoder(Windowed, Seq2Seq):
 
     forward(ids, positions, documents): hidden states `(B, T, C)` of whole rows
     decode(ids, positions, mask, memory, memory_mask, past): those `(B, T, C)` of targets `(B, T)`
-    memory(read, start): of one document, `(1, S, C)` of the source of the part that begins at a position
+    source(read, start): the ids of the source of the part of a document that begins at a position
+    memory(read, start): what the encoder makes of that source, `(1, S, C)`
+    decoding: the layers of the decoder
     head, bias: matrix `(V, C)` and bias `(V,)`, or None, of the logits
 
     Args:
@@ -74,6 +84,7 @@ class EncoderDecoder(Windowed, Seq2Seq):
     """
 
     separators: torch.Tensor
+    decoding: nn.ModuleList
     config: Any  # of the family, with its `separator`
 
     def __init__(self, vocabulary: Vocabulary, part: int, separators: torch.Tensor | None) -> None:
@@ -93,6 +104,9 @@ class EncoderDecoder(Windowed, Seq2Seq):
         memory_mask: Mask = None,
         past: Past | None = None,
     ) -> torch.Tensor: ...
+
+    @abstractmethod
+    def source(self, read: list[int], start: int) -> list[int]: ...
 
     @abstractmethod
     def memory(self, read: list[int], start: int) -> torch.Tensor: ...
@@ -125,6 +139,23 @@ class EncoderDecoder(Windowed, Seq2Seq):
         second = count > 0
         return second.long(), torch.where(second, index - last, positions)
 
+    @torch.inference_mode()
+    def explain(self, context: Ids, id: int) -> CrossAttentionExplanation:
+        """Where each head of each layer of the decoder looks when it predicts what comes after a context."""
+        self.vocabulary.check(context, [id])
+        read = [self.vocabulary.eos, *np.asarray(context).tolist()]
+        start, _ = part_at(read, len(read) - 1, self.part, self.source_ends)
+        ids = torch.tensor([read[start:]], device=self.device)
+        memory = self.memory(read, start)
+        with (
+            last_weights(self.decoding, Attention, own_weights) as own,
+            last_weights(self.decoding, Cross, Cross.weights) as crossed,
+        ):
+            self.decode(ids, torch.arange(ids.shape[1], device=ids.device), "causal", memory)
+        return CrossAttentionExplanation(
+            explanation_of(self.source(read, start), crossed), explanation_of(read[start:], own)
+        )
+
     def loss(self, batch: Batch) -> torch.Tensor:
         """Sum of the cross-entropies, in nats, of the targets of a packed batch."""
         inputs, targets, positions, documents = (torch.from_numpy(part).to(self.device) for part in batch)
@@ -133,6 +164,19 @@ class EncoderDecoder(Windowed, Seq2Seq):
 
     def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "PartsDecoder":
         return PartsDecoder(self, prompts)
+
+
+def part_at(read: Sequence[int], position: int, part: int, ends: frozenset[int]) -> tuple[int, int]:
+    """Where the part begins and ends that a position lies in, of all that was read of a document.
+
+    Args:
+        part: tokens of a part, where no id `ends` a source.
+    """
+    if not ends:
+        start = position - position % part
+        return start, start + part
+    first = next((index for index, id in enumerate(read) if index and id in ends), len(read))
+    return (0, first) if position < first else (first, len(read))
 
 
 def within(apart: torch.Tensor, documents: torch.Tensor | str) -> torch.Tensor:
@@ -149,7 +193,7 @@ class PartsDecoder(WindowedDecoder):
     model: EncoderDecoder
 
     def __init__(self, model: EncoderDecoder, prompts: Sequence[Ids]) -> None:
-        self.separators = set(model.separators.tolist())
+        self.separators = model.source_ends
         self.memory: dict[int, int] = {}  # positions of the memory that stands in a slot
         super().__init__(model, prompts)
 
@@ -159,12 +203,7 @@ class PartsDecoder(WindowedDecoder):
         self.memory = dict(zip(self.cache.slots, before, strict=True))
 
     def window_of(self, row: int, position: int) -> tuple[int, int]:
-        if not self.separators:
-            start = position - position % self.model.part
-            return start, start + self.model.part
-        ids = self.ids[row]
-        first = next((index for index, id in enumerate(ids) if index and id in self.separators), len(ids))
-        return (0, first) if position < first else (first, len(ids))
+        return part_at(self.ids[row], position, self.model.part, self.separators)
 
     def forward(self, group: Sequence[Piece], ids: torch.Tensor) -> torch.Tensor:
         memory = ids.new_empty(0)

@@ -46,7 +46,7 @@ DEFAULT_TOKENS = 256
 
 def prompt_of(messages: Sequence[Message]) -> str:
     """The text that a model goes on with."""
-    lines = [f"{NAMES[message.role]}: {message.content}" for message in messages]
+    lines = [f"{NAMES[message.role]}: {message.text}" for message in messages]
     return "\n".join([*lines, "Assistant:"])
 
 

@@ -40,11 +40,13 @@ class ModelCard(Answer, frozen=True, kw_only=True):
 
 class ModelList(Answer, frozen=True, kw_only=True):
     data: list[ModelCard]
+    corpus: str | None  # what `/v1/answer`, `/v1/similar` and `/v1/copied` look in
     object: str = "list"
 
 
 async def list_models(server: Server) -> ModelList:
-    return ModelList(data=[_card(one) for one in server.models.all.values()])
+    cards = [_card(one) for one in server.models.all.values()]
+    return ModelList(data=cards, corpus=server.corpus.name if server.corpus else None)
 
 
 async def show_model(server: Server, model: str | None) -> ModelCard:

@@ -60,9 +60,9 @@ async def beside(size: int, function: Any, *arguments: Any) -> Any:
     return await asyncio.to_thread(function, *arguments) if size > LONG else function(*arguments)
 
 
-def check_size(tokens: int, param: str, most: int = limits.PROMPT_TOKENS) -> None:
-    if tokens > most:
-        raise Refused(400, f"{param}: {tokens:,} tokens; at most {most:,} a request", param=param)
+def check_size(size: int, param: str, most: int = limits.PROMPT_TOKENS, what: str = "tokens") -> None:
+    if size > most:
+        raise Refused(400, f"{param}: {size:,} {what}; at most {most:,} a request", param=param)
 
 
 def _is_ids(prompt: Sequence[Any]) -> bool:

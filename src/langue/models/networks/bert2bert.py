@@ -215,14 +215,16 @@ class Bert2Bert(EncoderDecoder):
         own = within(part[:, :, None] == part[:, None, :], documents) & causal_mask(T, ids.device)
         return self.decode(ids, offset, own[:, None], memory, looked_at[:, None])
 
+    def source(self, read: list[int], start: int) -> list[int]:
+        """The part before the one that begins at a position, or the beginning alone."""
+        if start and len(self.separators):
+            return read[: start + 1]
+        return read[max(start - self.part, 0) : start] or read[:1]
+
     def memory(self, read: list[int], start: int) -> torch.Tensor:
         """Of the part before the one that begins at a position."""
-        if start and len(self.separators):
-            source = read[: start + 1]
-        else:
-            source = read[max(start - self.part, 0) : start] or read[:1]
-        ids = torch.tensor([source], device=self.device)
-        return self.encode(ids, torch.arange(len(source), device=self.device), None)
+        ids = torch.tensor([self.source(read, start)], device=self.device)
+        return self.encode(ids, torch.arange(ids.shape[1], device=self.device), None)
 
     def flops_per_token(self) -> float:
         """Of one training step: 6 for each weight that multiplies; 12 S C for each attention of a layer, half

@@ -162,10 +162,14 @@ class Transformer(EncoderDecoder):
         targets = own & causal_mask(T, ids.device)
         return self.decode(ids, offset, targets[:, None], memory, looked_at[:, None])
 
-    def memory(self, read: list[int], start: int) -> torch.Tensor:
-        """Of the part before; its tokens are one further along in what was read."""
+    def source(self, read: list[int], start: int) -> list[int]:
+        """The part before; its tokens are one further along in what was read."""
         first = 0 if len(self.separators) else max(start - self.part, 0)
-        ids = torch.tensor([[read[0], *read[first + 1 : start + 1]]], device=self.device)
+        return [read[0], *read[first + 1 : start + 1]]
+
+    def memory(self, read: list[int], start: int) -> torch.Tensor:
+        """Of the part before."""
+        ids = torch.tensor([self.source(read, start)], device=self.device)
         mask = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool, device=ids.device)
         mask[0, 1:] = False  # as in a row of many documents, where `<eos>` belongs to every part
         return self.encode(ids, torch.arange(ids.shape[1], device=ids.device), mask[None, None])
