@@ -159,8 +159,8 @@ def test_saliency_is_how_the_score_moves_as_a_vector_grows(models: dict[str, Pat
         with model.embedding.register_forward_hook(grow):
             return float(model.log_probs([ids])[0][-1])
 
-    most = np.abs(told.saliency).max()
-    assert most > 0.05  # what is held below is not nothing
+    most = float(np.abs(told.saliency).max())
+    assert most > 5e-3  # what is held below is not nothing
     for place, salient in enumerate(told.saliency):
         moved = (log_prob(place, 1.05) - log_prob(place, 0.95)) / 0.1
         assert salient == pytest.approx(moved, abs=0.03 * most)

@@ -69,7 +69,10 @@ async def chat(server: Server, body: ChatRequest) -> ChatCompletion | Stream:
 
 
 async def _chat(server: Server, held: Held, body: ChatRequest, max_tokens: int) -> ChatCompletion | Stream:
-    reads = await read_prompts(held.face, prompt_of(body.messages), param="messages")
+    # A model of pairs knows one source and its target: what was said last.
+    pairs = body.add_special_tokens and hasattr(held.face, "source_ids")
+    prompt = body.messages[-1].text if pairs else prompt_of(body.messages)
+    reads = await read_prompts(held.face, prompt, param="messages", sources=pairs)
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
     bent = msgspec.structs.replace(body, stop=[*stop, *STOPS])
     top = (body.top_logprobs or 0) if body.logprobs else None

@@ -180,7 +180,7 @@ async def _complete(server: Server, held: Held, body: CompletionRequest) -> Comp
     best_of = body.best_of or n
     _check(body, n, best_of)
     max_tokens = most_tokens(server, body.max_tokens, 16, "max_tokens")
-    reads = await read_prompts(held.face, body.prompt)
+    reads = await read_prompts(held.face, body.prompt, sources=body.add_special_tokens)
     echoes = await _echoes(held, body, reads) if body.echo else [None] * len(reads)
     order = order_of(server, held, body, reads, count=best_of, max_tokens=max_tokens, top=body.logprobs)
     reply = _Reply(held, body, reads, echoes, per_prompt=best_of)

@@ -122,7 +122,7 @@ async def _passages(server: Server, texts: str | list[str] | None) -> Passages:
     if texts is None:
         if server.corpus is None:
             raise Refused(
-                400, "texts: give some, or start the server with --corpus STORE to look in", param="texts"
+                400, "texts: give some; this server was started without a corpus to look in", param="texts"
             )
         return await server.corpus.passages()
     given = [texts] if isinstance(texts, str) else texts

@@ -99,7 +99,7 @@ async def metrics(server: Server) -> str:
 
 class TokenizeRequest(Request, frozen=True, kw_only=True):
     prompt: str
-    add_special_tokens: bool = True  # there are none to add
+    add_special_tokens: bool = True  # of a model of pairs, the end of a source; there are no others
     return_token_strs: bool | None = False
 
 
@@ -115,7 +115,7 @@ async def tokenize(server: Server, body: TokenizeRequest) -> TokenizeResponse:
         if body.prompt == EOS:  # so clients ask for the id of the end; within a text it is text
             ids = [held.face.tokenizer.eos]
         else:
-            (read,) = await read_prompts(held.face, body.prompt)
+            (read,) = await read_prompts(held.face, body.prompt, sources=body.add_special_tokens)
             ids = [int(id) for id in read.ids]
         strings = [api_token(held.face.tokenizer, id) for id in ids] if body.return_token_strs else None
         return TokenizeResponse(
