@@ -20,6 +20,6 @@ def command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Tell why a token of a text is as likely as it is: by counts, passages, states, attention or parts."""
+    """Tell why a token of a text is as likely as it is: by counts, states, attention and the like."""
     explained = langue.CausalModel.load(model).explain(text, token, k=top, layer=layer)
     print_json(explained.to_json()) if json else print(explained)

@@ -34,7 +34,8 @@ MOST_BEAMS = 1000  # each is a text that is held
 MOST_TEXTS = 1_000_000
 # What says how texts are drawn, which beam search does not do.
 OF_DRAWING = (
-    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed", "best_of", "bias",
+    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty",
+    "frequency_penalty", "stop", "seed", "best_of", "bias",
 )  # fmt: skip
 
 
@@ -60,6 +61,14 @@ def command(
     repetition_penalty: Annotated[
         float, Option(min=0.01, callback=finite, help="Above 1, makes repeats less likely.")
     ] = 1.0,
+    presence_penalty: Annotated[
+        float,
+        Option(min=-100.0, max=100.0, callback=finite, help="Makes what was written less likely, once."),
+    ] = 0.0,
+    frequency_penalty: Annotated[
+        float,
+        Option(min=-100.0, max=100.0, callback=finite, help="The same, each time that it was."),
+    ] = 0.0,
     stop: Annotated[
         list[str] | None, Option(callback=texts_of, help="End before this text; may be repeated.")
     ] = None,
@@ -179,6 +188,8 @@ def command(
         "top_p": top_p,
         "min_p": min_p,
         "repetition_penalty": repetition_penalty,
+        "presence_penalty": presence_penalty,
+        "frequency_penalty": frequency_penalty,
         "stop": stop or (),
         "bias": dict(map(_bias_of, bias or ())),
         "seed": seed,

@@ -16,6 +16,8 @@ from langue.cli.options import option_name
 NOT_OF_MASKED = {
     "max_tokens": "say how many --tokens it writes",
     "repetition_penalty": "it sees what stands behind, too",
+    "presence_penalty": "it sees what stands behind, too",
+    "frequency_penalty": "it sees what stands behind, too",
     "stop": "its length is given by --tokens",
     "ban": "its tokens do not come in a row",
     "bias": "its tokens do not come in a row",
