@@ -112,6 +112,31 @@ def test_packed_texts_and_records_are_the_text(models: Path, tmp_path: Path) -> 
         assert langue.query(models / "model", tmp_path / name) == expected
 
 
+def test_a_text_is_cut_into_lines_alike_by_all(tmp_path: Path) -> None:
+    """As by an old Macintosh, behind a byte-order mark, and in files of a folder that end in no line end."""
+    lines = ["the cat sat", "the cat ran", "the dog sat"]
+    (tmp_path / "usual").write_bytes("".join(f"{line}\n" for line in lines).encode())
+    (tmp_path / "old").write_bytes("".join(f"{line}\r" for line in lines).encode())
+    (tmp_path / "packed").write_bytes(gzip.compress("\r".join(lines).encode()))
+    (tmp_path / "marked").write_bytes("\ufeff".encode() + (tmp_path / "usual").read_bytes())
+    (tmp_path / "folder").mkdir()
+    for number, line in enumerate(lines):
+        (tmp_path / "folder" / f"{number}.txt").write_text(line)
+    train_text(NGramConfig(order=2), tmp_path / "usual", tmp_path / "model")
+    expected = api.query(tmp_path / "model", tmp_path / "usual")
+    for name in ("old", "packed", "marked"):
+        train_text(NGramConfig(order=2), tmp_path / name, tmp_path / f"{name}-model")
+        assert api.query(tmp_path / f"{name}-model", tmp_path / name) == expected
+    for name in ("old", "packed", "marked", "folder"):
+        assert api.query(tmp_path / "model", tmp_path / name) == expected
+        scored = list(langue.score(tmp_path / "model", tmp_path / name))
+        assert [text.text for text in scored] == lines
+        assert sum(text.log10 for text in scored) == pytest.approx(expected.total, abs=1e-4)
+        if name != "folder":
+            measured: Any = langue.evaluate(tmp_path / "model", tmp_path / name)
+            assert measured.scores.tokens == expected.tokens
+
+
 def test_the_names_of_the_module_are_there(models: Path) -> None:
     config = kenlm.Config()
     config.load_method = kenlm.LoadMethod.LAZY

@@ -170,9 +170,13 @@ class Tokenizer:
         never = self._specials - {self.eos}
         return WellFormed([None if id in never else token for id, token in enumerate(self.spellings())])
 
+    def name(self, id: int) -> str:
+        """An entry of the vocabulary, spelled as `tokenizer.json` spells it."""
+        return self._hf.id_to_token(id) or f"<{id}>"
+
     def names(self) -> list[str]:
-        """The entries of the vocabulary by id, spelled as `tokenizer.json` spells them."""
-        return [self._hf.id_to_token(id) or f"<{id}>" for id in range(self.vocab_size)]
+        """`name` of every id."""
+        return [self.name(id) for id in range(self.vocab_size)]
 
     def spellings(self) -> list[bytes]:
         """`token_bytes` of every id."""

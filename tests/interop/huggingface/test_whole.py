@@ -21,6 +21,7 @@ V = len(WORDS)
 IDS = [2, 5, 6, 4, 8, 9, 3]
 SHAPE = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 48}
 SHAPE |= {"vocab_size": V, "max_position_embeddings": 24}
+MODELS = Path(__file__).parents[2] / "compat" / "data" / "models"
 KINDS = {
     "bert": ("Bert", SHAPE),
     "albert": ("Albert", SHAPE | {"embedding_size": 16}),
@@ -198,7 +199,17 @@ def test_shards_are_read_by_their_index(tmp_path: Path) -> None:
     np.testing.assert_allclose(hidden(tmp_path / "m"), states(peer), atol=1e-5)
     index = hf / "model.safetensors.index.json"
     table = json.loads(index.read_text())
+    # A tensor that the index forgets is read, as transformers reads it.
+    bias = "bert.encoder.layer.1.output.dense.bias"
+    forgetful = {name: file for name, file in table["weight_map"].items() if name != bias}
+    index.write_text(json.dumps({"weight_map": forgetful}))
+    api.import_model(hf, tmp_path / "m", overwrite=True)
+    np.testing.assert_allclose(hidden(tmp_path / "m"), states(peer), atol=1e-5)
+    files = sorted(set(forgetful.values()))
+    shutil.copy(hf / files[0], hf / "twice.safetensors")
     for wrong, message in (
+        ({"weight_map": forgetful | {bias: "twice.safetensors"}}, "has no bert.encoder.layer.1"),
+        ({"weight_map": {name: name for name in (files[0], "twice.safetensors")}}, "has no"),
         ({"weight_map": {"a": "../one/model.safetensors"}}, "which model.safetensors.index.json|in which"),
         ({"weight_map": {"a": min(table["weight_map"].values())}}, "has no a"),
         ([], "no weight_map"),
@@ -252,8 +263,27 @@ def test_what_a_folder_lacks_is_told_with_what_to_do(tmp_path: Path) -> None:
     (hf / "vocab.txt").unlink()
     refused("has no tokenizer.json; fetch it again")
     write_tokenizer(hf)
+    (hf / "adapter_config.json").write_text("{}")
+    refused("merge it with peft")
+    (hf / "adapter_config.json").unlink()
     (hf / "model.safetensors").rename(hf / "pytorch_model.bin")
     refused("they can run code. Write it with transformers")
+
+
+def test_texts_are_given_as_they_stand(tmp_path: Path) -> None:
+    """As transformers gives them; those of a model of langue's in its normalization, which comes back."""
+    hf = tmp_path / "hf"
+    make(hf, "bert", "ForMaskedLM")
+    model: Any = api.import_model(hf, tmp_path / "m")
+    text = "\u095c\u093e cafe\u0301\r\n\ufb01"
+    assert model.normalization.apply(text) == text
+    api.export_model(MODELS / "bert", tmp_path / "out")
+    again: Any = api.import_model(tmp_path / "out", tmp_path / "again")
+    assert again.normalization.apply(text) == langue.load(MODELS / "bert").normalization.apply(text) != text
+    for wrong in ([], {"form": "NFX"}, {"shape": "NFC"}):
+        configure(tmp_path / "out", langue_normalization=wrong)
+        with pytest.raises(LangueError, match="langue_normalization"):
+            api.import_model(tmp_path / "out", tmp_path / "x")
 
 
 def gpt2(folder: Path, tied: bool = True, **settings: Any) -> Any:
