@@ -123,12 +123,12 @@ def test_a_text_is_cut_into_lines_alike_by_all(tmp_path: Path) -> None:
     for number, line in enumerate(lines):
         (tmp_path / "folder" / f"{number}.txt").write_text(line)
     train_text(NGramConfig(order=2), tmp_path / "usual", tmp_path / "model")
-    expected = api.query(tmp_path / "model", tmp_path / "usual")
+    expected = langue.query(tmp_path / "model", tmp_path / "usual")
     for name in ("old", "packed", "marked"):
         train_text(NGramConfig(order=2), tmp_path / name, tmp_path / f"{name}-model")
-        assert api.query(tmp_path / f"{name}-model", tmp_path / name) == expected
+        assert langue.query(tmp_path / f"{name}-model", tmp_path / name) == expected
     for name in ("old", "packed", "marked", "folder"):
-        assert api.query(tmp_path / "model", tmp_path / name) == expected
+        assert langue.query(tmp_path / "model", tmp_path / name) == expected
         scored = list(langue.score(tmp_path / "model", tmp_path / name))
         assert [text.text for text in scored] == lines
         assert sum(text.log10 for text in scored) == pytest.approx(expected.total, abs=1e-4)

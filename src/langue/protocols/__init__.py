@@ -353,10 +353,29 @@ class Classifier(Saved, Protocol):
     texts: int  # of an example: 1, or 2 of a pair
     window: int  # tokens it can see at once, special ones included
     specials: Specials
+    temperature: float  # that its logits are divided by, so that probabilities are true
 
     def log_probs(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> Floats:
         """Natural-log probabilities of the labels, `(sequences, labels)`. Sequences are framed by `[CLS]`
         and `[SEP]`; types are 0 in a first part, 1 in a second."""
+
+
+@runtime_checkable
+class SpanPredictor(Saved, Protocol):
+    """An encoder with a head that marks the span of a text which answers a question.
+
+    It reads `[CLS] question [SEP] text [SEP]`; a text that is longer than `window` is read in several.
+    """
+
+    window: int  # tokens that are read at once, special ones included
+    overlap: int  # tokens that two windows of a long text share
+    max_answer_tokens: int
+    threshold: float  # probability of an answer below which there is none
+    specials: Specials
+
+    def span_logits(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> list[Floats]:
+        """Logits that the answer begins at a token and that it ends there, `(tokens, 2)` for each sequence;
+        of no answer, both are those of `[CLS]`."""
 
 
 @runtime_checkable

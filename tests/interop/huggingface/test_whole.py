@@ -203,7 +203,7 @@ def test_shards_are_read_by_their_index(tmp_path: Path) -> None:
     bias = "bert.encoder.layer.1.output.dense.bias"
     forgetful = {name: file for name, file in table["weight_map"].items() if name != bias}
     index.write_text(json.dumps({"weight_map": forgetful}))
-    api.import_model(hf, tmp_path / "m", overwrite=True)
+    langue.import_model(hf, tmp_path / "m", overwrite=True)
     np.testing.assert_allclose(hidden(tmp_path / "m"), states(peer), atol=1e-5)
     files = sorted(set(forgetful.values()))
     shutil.copy(hf / files[0], hf / "twice.safetensors")
@@ -274,16 +274,16 @@ def test_texts_are_given_as_they_stand(tmp_path: Path) -> None:
     """As transformers gives them; those of a model of langue's in its normalization, which comes back."""
     hf = tmp_path / "hf"
     make(hf, "bert", "ForMaskedLM")
-    model: Any = api.import_model(hf, tmp_path / "m")
+    model: Any = langue.import_model(hf, tmp_path / "m")
     text = "\u095c\u093e cafe\u0301\r\n\ufb01"
     assert model.normalization.apply(text) == text
-    api.export_model(MODELS / "bert", tmp_path / "out")
-    again: Any = api.import_model(tmp_path / "out", tmp_path / "again")
+    langue.export_model(MODELS / "bert", tmp_path / "out")
+    again: Any = langue.import_model(tmp_path / "out", tmp_path / "again")
     assert again.normalization.apply(text) == langue.load(MODELS / "bert").normalization.apply(text) != text
     for wrong in ([], {"form": "NFX"}, {"shape": "NFC"}):
         configure(tmp_path / "out", langue_normalization=wrong)
         with pytest.raises(LangueError, match="langue_normalization"):
-            api.import_model(tmp_path / "out", tmp_path / "x")
+            langue.import_model(tmp_path / "out", tmp_path / "x")
 
 
 def gpt2(folder: Path, tied: bool = True, **settings: Any) -> Any:
