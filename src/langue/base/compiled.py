@@ -26,7 +26,6 @@ import numba
 from llvmlite import binding, ir
 from numba import types
 from numba.core.caching import FunctionCache
-from numba.core.runtime import _nrt_python
 from numba.extending import intrinsic
 
 from langue.base.caches import Foreign, user_cache
@@ -188,7 +187,7 @@ def _tell_runtime() -> None:
 
     `rtsys.initialize` does so too, and compiles those that count references, which kept code has within it.
     """
-    for name, address in _nrt_python.c_helpers.items():
+    for name, address in _numba.core.runtime._nrt_python.c_helpers.items():
         binding.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
 
 

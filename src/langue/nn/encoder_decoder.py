@@ -198,7 +198,9 @@ class EncoderDecoder(Windowed, Seq2Seq):
             last_weights(self.decoding, Cross, Cross.weights) as crossed,
         ):
             self.decode(ids, torch.arange(ids.shape[1], device=ids.device), "causal", memory)
-        return CrossAttentionExplanation(explanation_of(source, crossed), explanation_of(read[start:], own))
+        return CrossAttentionExplanation(
+            explanation_of(np.array(source), crossed), explanation_of(np.array(read[start:]), own)
+        )
 
     def loss(self, batch: Batch | PairBatch) -> torch.Tensor:
         """Sum of the cross-entropies, in nats, of the targets of a batch: of packed rows, or of pairs."""
