@@ -135,6 +135,12 @@ class Written:
         self.grammar = rules.grammar and rules.grammar.copy()
         self._tail = b""
 
+    @property
+    def bend(self) -> bool:
+        """Whether they ask anything of a distribution at all."""
+        rules = self.rules
+        return rules.bias is not None or rules.ban is not None or rules.grammar is not None
+
     def copy(self) -> "Written":
         """The same text, that can go on in another way."""
         other = Written(self.rules)

@@ -18,6 +18,7 @@ PROMPT_TOKENS = 1 << 16  # of all prompts of a request
 SCORED_BYTES = 1 << 17
 TOLD_TOKENS = 1 << 12  # scored tokens of a request whose likeliest alternatives are told
 SENTENCE = 1 << 14  # characters of a sentence to tag
+AT_ONCE = 1 << 18  # numbers of distributions: texts that are drawn from fewer take two milliseconds or so
 ROWS = 16  # texts that one model writes side by side
 SEED = 2**53  # the largest
 
