@@ -17,7 +17,7 @@ from langue.generation.sample import Sampling
 from langue.generation.unconstrained import draw_each, draw_run
 from langue.protocols import Causal, Decoder
 from langue.protocols.drawing import DrawingDecoder
-from langue.tokens.tokenizer import Tokenizer
+from langue.tokens.tokenizer import EOS, Tokenizer
 
 ROWS = 16  # texts side by side: with more, a small network gains little, and each holds a cache
 
@@ -185,8 +185,12 @@ def context_of(tokenizer: Tokenizer, prompt: str | Ids, *, lines: bool) -> Ids:
 def shown(tokenizer: Tokenizer, id: int) -> str:
     """A token for human eyes: line ends and tabs escaped, blanks alone as ␣, half a character as \\x…"""
     if id == tokenizer.eos:
-        return "<eos>"
+        return EOS
     text = tokenizer.token_bytes(id).decode(errors="backslashreplace")
-    if text and not text.strip(" "):
+    if not text:  # of padding and other marks
+        return tokenizer.name(id)
+    if text.rstrip(" ") == EOS:  # where words stand between blanks, it may be one
+        return f"\\{text}"
+    if not text.strip(" "):
         return "␣" * len(text)
     return text.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
