@@ -320,6 +320,12 @@ class StreamDecoder:
         self._in_line = text != "\n"
         return before + text.removesuffix(" ")
 
+    def push_all(self, ids: Sequence[int]) -> str:
+        """The text that is complete with these tokens."""
+        if self._tokenizer.kind == "whitespace":
+            return "".join(map(self.push, ids))
+        return self._decoder.decode(b"".join(map(self._tokenizer.token_bytes, ids)))
+
     def flush(self) -> str:
         """Text still held at the end; the bytes of an unfinished character become U+FFFD."""
         return self._decoder.decode(b"", final=True)
