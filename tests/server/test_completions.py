@@ -230,12 +230,16 @@ def test_penalties(server: Any, served_models: dict[str, Path], model: str) -> N
         assert told["text"] == own.text
         # By hand: what was written counts, what was asked does not.
         context = loaded.tokenizer.encode("The king").tolist()
+        spellings = loaded.tokenizer.spellings()
+        whole = [id for id, spelling in enumerate(spellings) if spelling.decode(errors="replace").isascii()]
+        assert whole.count(ids[0]) == 1
         for at, id in enumerate(ids):
             row = loaded.folder.model.next_log_probs([np.array([*context, *ids[:at]], np.uint32)])[0].copy()
             for other in set(ids[:at]):
                 row[other] -= penalties.get("presence_penalty", 0.0)
                 row[other] -= penalties["frequency_penalty"] * ids[:at].count(other)
-            assert row[id] == pytest.approx(row.max(), abs=1e-4)
+            if id in whole:  # those that break a character off may not stand
+                assert row[id] == pytest.approx(row[whole].max(), abs=1e-4)
         assert len(set(ids)) >= len(set(plain)) or "presence_penalty" in penalties
 
 

@@ -30,7 +30,7 @@ const WORDS = {
     decided: "The longest n-gram seen has {n} tokens.", undecided: "No n-gram of this context was seen.",
     order: "n", context: "after", count: "count", weight: "gives", start: "start",
     distinct: "counts of lower orders are of different tokens before", uniform: "any token alike",
-    matched: "After {length} tokens that the corpus has too, {count} of {total} times it goes on with this token.",
+    matched: "After a match of length {length} in the corpus, {count} of {total} times this token follows.",
     passage: "document {document}, token {offset}",
     states: "Hidden states, before and after the token is read", state: "state {state}", cutOff: "cut by top-p or temperature",
     layer: "Layer", head: "Head", mean: "mean of all", looks: "Where it looks",
@@ -990,7 +990,8 @@ function ladderView() {
         if (error.name === "AbortError") return;
         answers.push({ name: model.id, pseudo: !model.capabilities.includes("next"), bits_per_byte: null, reason: error.message });
       }
-      results.replaceChildren(...ladder(answers));
+      const all = able("score").length;
+      results.replaceChildren(...ladder(answers), answers.length < all ? el("p", { class: "quiet", role: "status" }, `${number(answers.length)} / ${number(all)} …`) : "");
     }
   };
   main.replaceChildren(...heading("ladder"), label, el("div", { class: "row" }, el("button", { type: "button", class: "main", id: "run", onclick: run }, t("measure"))), results);
