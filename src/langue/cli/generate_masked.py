@@ -7,6 +7,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import langue
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.cli.options import option_name
@@ -63,9 +64,7 @@ def write_masked(
     if names := [name for name in NOT_OF_MASKED if name in given]:
         reasons = "; ".join(f"leave out {option_name(name)}: {NOT_OF_MASKED[name]}" for name in names)
         raise LangueError(f"{model} reads in both directions; {reasons}")
-    from langue import api
-
-    held = api.MaskedModel.load(model)
+    held = langue.MaskedModel.load(model)
     texts: list[str] = []  # read, and not yet written after
 
     def read() -> Iterator[str]:

@@ -26,6 +26,9 @@ class Sampling(Config, frozen=True):
     bias: tuple[tuple[str, float], ...] = ()  # added to the log-probability of tokens, each by its text
     regex: str = ""  # what is written matches all of it
     json_schema: str = ""  # what is written is a JSON value that it allows
+    min_tokens: NonNegativeInt = 0  # before which no text ends
+    max_characters: NonNegativeInt = 0  # at which each ends; 0: as many as the tokens have
+    no_repeat_ngram_size: NonNegativeInt = 0  # so many tokens in a row are written once (Paulus et al. 2018)
     seed: int = 0
 
     def check(self) -> None:
@@ -41,6 +44,9 @@ class RuleSettings(TypedDict, total=False):
     ban: Sequence[str]
     regex: str
     json_schema: str | Mapping[str, Any]
+    min_tokens: int
+    max_characters: int
+    no_repeat_ngram_size: int
 
 
 class SamplingSettings(RuleSettings, total=False):

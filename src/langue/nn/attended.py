@@ -1,6 +1,6 @@
 """Where a network looks: the weights of its heads, made once more beside a pass that keeps none."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -76,6 +76,6 @@ def last_weights(
             hook.remove()
 
 
-def explanation_of(ids: Sequence[int] | Ids, weights: list[torch.Tensor]) -> AttentionExplanation:
+def explanation_of(ids: Ids, weights: list[torch.Tensor]) -> AttentionExplanation:
     """Of ids `(T,)` that were read, and the weights `(H, T)` of each layer."""
     return AttentionExplanation(np.asarray(ids, np.uint32), torch.stack(weights).float().cpu().numpy())
