@@ -204,7 +204,7 @@ def test_what_asks_nothing_is_taken(server: Any, asked: dict[str, Any]) -> None:
 FOREIGN = (
     "audio", "cache_salt", "continuous_usage_stats", "function_call", "functions", "guided_grammar",
     "include_stop_str_in_output", "kv_transfer_params", "length_penalty", "logits_processors", "metadata",
-    "min_tokens", "mm_processor_kwargs", "modalities", "parallel_tool_calls", "prediction", "priority",
+    "mm_processor_kwargs", "modalities", "parallel_tool_calls", "prediction", "priority",
     "prompt_logprobs", "reasoning_effort", "request_id", "return_token_ids", "service_tier",
     "skip_special_tokens", "spaces_between_special_tokens", "store", "tool_choice", "tools",
     "truncate_prompt_tokens", "use_beam_search", "verbosity", "web_search_options",
@@ -264,6 +264,8 @@ def test_ids_that_end_and_ids_that_may_stand(server: Any, model: str) -> None:
     bent = {str(eos): 100}
     assert complete(server, logit_bias=bent, **asked)["choices"][0]["text"] == ""
     assert len(complete(server, ignore_eos=True, **asked)["choices"][0]["logprobs"]["tokens"]) == 12
+    least = complete(server, logit_bias=bent, min_tokens=5, **asked)["choices"][0]["logprobs"]["token_ids"]
+    assert len(least) == 6 and least[5] == eos
     assert "e" not in complete(server, bad_words=["e"], **asked)["choices"][0]["text"]
 
 

@@ -943,8 +943,9 @@ function lookupView(view, key, controls, look) {
 }
 
 function answerView() {
-  lookupView("answer", "question", () => null, async (body, signal) => {
-    const answer = await ask("v1/answer", { ...body, k: 3 }, signal);
+  const ways = [["", t("words")], ...able("answer").map((model) => [model.id, model.id])];
+  lookupView("answer", "question", (run) => (ways.length > 1 ? chooser("by", "by", ways, run) : null), async (body, signal) => {
+    const answer = await ask("v1/answer", { ...body, k: 3, ...byModel(ways) }, signal);
     if (!answer.candidates.length) return [el("p", { class: "quiet" }, t("nothingNear"))];
     const none = answer.answer === null ? [el("p", { role: "status" }, t("noAnswer", { p: percent(answer.answerable), threshold: percent(answer.threshold) }))] : [];
     const passages = new Map();
@@ -953,10 +954,13 @@ function answerView() {
   });
 }
 
+/** The model of the ways to look that is chosen, if one is. */
+const byModel = (ways) => (ways.some(([id]) => id && id === state.by) ? { model: state.by } : {});
+
 function similarView() {
   const ways = [["", t("words")], ...able("embed").map((model) => [model.id, model.id])];
   lookupView("similar", "query", (run) => (ways.length > 1 ? chooser("by", "by", ways, run) : null), async (body, signal) => {
-    const answer = await ask("v1/similar", { ...body, ...(ways.some(([id]) => id && id === state.by) ? { model: state.by } : {}) }, signal);
+    const answer = await ask("v1/similar", { ...body, ...byModel(ways) }, signal);
     if (!answer.passages.length) return [el("p", { class: "quiet" }, t("nothingNear"))];
     return answer.passages.map((one) => passageCard(one.text, [], one.source, `${t("score")} ${number(one.score, 3)}`));
   });
