@@ -1,6 +1,6 @@
 """Titles of CSL's abstracts, written: gap sentences without labels, then a thousand pairs of the dev part.
 
-    python benchmarks/abstractive.py FOLDER --pretraining 20 --minutes 15     # writes results/abstractive.md
+    python benchmarks/abstractive.py FOLDER --pretraining 10 --minutes 10     # writes results/abstractive.md
 
 Gap sentences are those of all Chinese text at hand that has sentences in a row: CMRC's passages, the
 abstracts of CSL's dev part, three novels; in passages about as long as an abstract. Nothing of CSL's test
@@ -107,8 +107,8 @@ def make(folder: Path, pretraining: float, minutes: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pretraining", type=float, default=20.0, help="minutes")
-    parser.add_argument("--minutes", type=float, default=15.0, help="of the thousand pairs")
+    parser.add_argument("--pretraining", type=float, default=10.0, help="minutes")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of the thousand pairs")
     given = parser.parse_args()
     make(given.folder, given.pretraining, given.minutes)
     measured = langue.evaluate(given.folder / "model", pairs(given.folder, "test"))

@@ -13,7 +13,7 @@ SHORTEST = 4  # letters of a word that is stemmed
 @lru_cache(1 << 16)
 def stem(word: str) -> str:
     """A lower-case word without `'s`, and an English one without the ending of a plural or a verb."""
-    word = word.removesuffix("'s").removesuffix("’s")
+    word = word.replace("’", "'").removesuffix("'s")
     if not (word.isascii() and word.isalpha()) or len(word) < SHORTEST:
         return word
     for ending, instead in _ENDINGS:

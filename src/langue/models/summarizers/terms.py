@@ -1,7 +1,7 @@
 """Terms: the words of a sentence as counts compare them, and how rare each is in other texts.
 
-Stems of English words; runs of Han characters cut into words. A
-`Background` knows in how many documents each term occurs: of that a term has a weight (idf) and a surprise.
+Stems of English words; runs of Han characters cut into words. A `Background` knows in how many documents each
+term occurs: of that a term has a weight (idf) and a surprise.
 """
 
 import gzip
