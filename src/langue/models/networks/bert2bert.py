@@ -226,8 +226,11 @@ class Bert2Bert(EncoderDecoder):
 
     def flops_per_token(self) -> float:
         """Of one training step: 6 for each weight that multiplies; 12 S C for each attention of a layer, half
-        of it where it is causal."""
+        of it where it is causal. Where targets alone are learned, most tokens are of sources, which the
+        encoder alone reads."""
         L, C, _, T, _ = self.config.shape
+        if not self.config.source_loss:
+            return 6.0 * sum(parameter.numel() for parameter in self.encoder.parameters()) + 12.0 * L * C * T
         weights = sum(parameter.numel() for parameter in self.parameters() if parameter.ndim == 2)
         positions = sum(side.position.weight.numel() for side in (self.reads, self.writes))
         return 6.0 * (weights - positions) + 30.0 * L * C * T

@@ -177,8 +177,11 @@ class Transformer(EncoderDecoder):
 
     def flops_per_token(self) -> float:
         """Of one training step: 6 for each weight that multiplies; 12 S C for each attention of a layer,
-        half of it where it is causal."""
+        half of it where it is causal. Where targets alone are learned, most tokens are of sources, which the
+        encoder alone reads."""
         L, C, _, T = self.config.shape
+        if not self.config.source_loss:
+            return 6.0 * sum(parameter.numel() for parameter in self.encoder.parameters()) + 12.0 * L * C * T
         return 6.0 * sum(parameter.numel() for parameter in self.parameters()) + 30.0 * L * C * T
 
 
