@@ -176,8 +176,8 @@ def _summarizer(
         )
     if writing:
         raise InvalidSetting(
-            f"{method or DEFAULT} takes sentences of the document and has no {' or '.join(writing)}, as a model "
-            "that writes summaries has; name one, or leave it out"
+            f"{method or DEFAULT} takes sentences of the document and has no {' or '.join(writing)}; name a "
+            "model that writes summaries, or leave that out"
         )
     if opened is None:
         return Summarizer(method or DEFAULT, length, unit=unit or "sentence")
