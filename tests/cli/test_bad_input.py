@@ -377,6 +377,8 @@ answer 'Who?' {ok} --passages page
 answer 'Who?' {ok} --text-field body
 answer 'Who?' {store} --text-field body
 answer 'Who?' {ok} --predictions new
+answer 'Who?' {ok} --model nowhere
+answer 'Who?' {ok} --model {bert}
 similar x
 similar {bad} {ok}
 similar x nowhere.txt
@@ -400,6 +402,8 @@ finetune {bert} {mine} -o new
 finetune {bert} {nulls} -o new
 finetune {bert} {lists} -o new
 finetune {bert} {tsv} -o new --task nonsense
+finetune {bert} {tsv} -o new --task span
+finetune {bert} {json} -o new --task span
 finetune {bert} {tsv} -o new --set epochs=0
 finetune {bert} {tsv} -o new --set learning_rate=inf
 finetune {bert} {tsv} -o new --set learning_rate=1e15 --set seeds=1

@@ -14,7 +14,7 @@ from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.models.folder import ModelFolder
 from langue.models.folder import load as load_folder
 from langue.nn.quantized import Quantize
-from langue.protocols import Causal, Classifier, Masked, SentenceRanker, Seq2Seq, Tagger
+from langue.protocols import Causal, Classifier, Masked, SentenceRanker, Seq2Seq, SpanPredictor, Tagger
 
 BY = ("line", "document")
 FORMATS = ("auto", "conll", "conllu", "jsonl")
@@ -48,7 +48,7 @@ def evaluate(
 
     A tagger is measured in precision, recall and F1 instead; a model that reads in both directions on
     hidden tokens; a ranker of sentences by ROUGE on documents with summaries, and what writes summaries too,
-    where it is given a file of them.
+    where it is given a file of them; a model of spans by EM and F1 on questions in the format of SQuAD.
 
     Args:
         data: a token store, of which `split` is measured, or text files, of which all is; for a tagger or
@@ -181,10 +181,16 @@ def _evaluate_labeled(
     """Measure a model of labeled data on a file."""
     if not isinstance(data, str | Path):
         raise InvalidSetting(f"{folder.path} is measured on one labeled file, not on several")
+    if format != "auto" and not isinstance(folder.model, Tagger):
+        raise InvalidSetting(f"format says what the labeled file of a tagger is, and {folder.path} is none")
     if isinstance(folder.model, SentenceRanker):
         from langue.tasks.summaries import evaluate_ranker
 
         return evaluate_ranker(folder, Path(data))
+    if isinstance(folder.model, SpanPredictor):
+        from langue.tasks.answers.measure import evaluate_spans
+
+        return evaluate_spans(folder, Path(data))
     if folder.family.makes not in (Tagger, Classifier):
         from langue.tasks.evaluate import evaluate_task, task_of
 
@@ -193,8 +199,6 @@ def _evaluate_labeled(
         from langue.tasks.tagging import evaluate_tagger
 
         return evaluate_tagger(folder, Path(data), format, Path(train) if train is not None else None)
-    if format != "auto":
-        raise InvalidSetting(f"format says what the labeled file of a tagger is, and {folder.path} is none")
     from langue.tasks.classification import evaluate_classifier
 
     return evaluate_classifier(folder, Path(data), Path(train) if train is not None else None)

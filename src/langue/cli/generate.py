@@ -8,6 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import langue
 from langue.base.errors import LangueError
 from langue.cli.generate_masked import is_masked, left_whole, tell_speed, write_masked
 from langue.cli.options import (
@@ -33,7 +34,8 @@ MOST_BEAMS = 1000  # each is a text that is held
 MOST_TEXTS = 1_000_000
 # What says how texts are drawn, which beam search does not do.
 OF_DRAWING = (
-    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed", "best_of", "bias",
+    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty",
+    "frequency_penalty", "stop", "seed", "best_of", "bias",
 )  # fmt: skip
 
 
@@ -59,6 +61,14 @@ def command(
     repetition_penalty: Annotated[
         float, Option(min=0.01, callback=finite, help="Above 1, makes repeats less likely.")
     ] = 1.0,
+    presence_penalty: Annotated[
+        float,
+        Option(min=-100.0, max=100.0, callback=finite, help="Makes what was written less likely, once."),
+    ] = 0.0,
+    frequency_penalty: Annotated[
+        float,
+        Option(min=-100.0, max=100.0, callback=finite, help="The same, each time that it was."),
+    ] = 0.0,
     stop: Annotated[
         list[str] | None, Option(callback=texts_of, help="End before this text; may be repeated.")
     ] = None,
@@ -178,6 +188,8 @@ def command(
         "top_p": top_p,
         "min_p": min_p,
         "repetition_penalty": repetition_penalty,
+        "presence_penalty": presence_penalty,
+        "frequency_penalty": frequency_penalty,
         "stop": stop or (),
         "bias": dict(map(_bias_of, bias or ())),
         "seed": seed,
@@ -255,16 +267,14 @@ class _Asked:
         *,
         quantize: Literal["int8"] | None,
     ) -> None:
-        from langue import api
-
         self.of_pairs = source is not None or sources is not None
         self.one = prompts is None and sources is None
         self.name = "source" if self.of_pairs else "prompt"
         self.text = prompt if source is None else source
         self.read: deque[str] = deque()  # of the file, and not yet written after
         self._file, self._text_field = prompts or sources, text_field
-        self.pairs = api.Seq2SeqModel.load(model, quantize=quantize) if self.of_pairs else None
-        self.model = self.pairs or api.CausalModel.load(model, quantize=quantize)
+        self.pairs = langue.Seq2SeqModel.load(model, quantize=quantize) if self.of_pairs else None
+        self.model = self.pairs or langue.CausalModel.load(model, quantize=quantize)
 
     def texts(self) -> Iterator[str]:
         if self._file is None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+import langue
 from langue.cli.options import (
     Json,
     Output,
@@ -70,8 +71,6 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Read text, clean it, split it, and write it as token ids: a store every family trains on."""
-    from langue import api
-
     normalization = {"form": "NFKC" if nfkc else "NFC", "fold_width": fold_width}
     kind, file = (None, tokenizer) if tokenizer and tokenizer.endswith(".json") else (tokenizer, None)
     flags = {
@@ -89,7 +88,7 @@ def command(
         "tokenizer.vocabulary": vocabulary,
     }
     given: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
-    report = api.prepare(
+    report = langue.prepare(
         inputs,
         output,
         recipe=recipe,
@@ -97,7 +96,7 @@ def command(
         test=test or (),
         dropped=dropped,
         overwrite=overwrite,
-        **read_settings(settings, api.prepare) | given,
+        **read_settings(settings, langue.prepare) | given,
     )
     if json:
         print_json(report.to_json())

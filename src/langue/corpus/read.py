@@ -161,7 +161,7 @@ def read_opened(
         return
     refuse_others(name, head)
     if config.invalid == "error" and b"\0" in head:
-        raise LangueError(binary(name, head.index(0)))
+        raise binary(name, head.index(0))
     if kind == "json":
         yield from read_json(name, config, ledger, head, file)
         return

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from langue.corpus.sentences import HAN, SentenceSpan, split_sentences, stripped
+from langue.base.scripts import HAN
+from langue.corpus.sentences import SentenceSpan, split_sentences, stripped
 
 Unit = Literal["sentence", "clause", "line"]
 LONGEST_HEADING = 120  # characters

@@ -1,12 +1,14 @@
 """What may not be written, and what has to be: banned texts, biases, regular expressions, JSON schemas.
 
-All of them speak of bytes, so they hold with every vocabulary, of bytes, pieces or characters. Regular
-expressions and schemas are llguidance's, which tells of each token whether it can stand next.
+Penalties are biases that grow with what is written. All but these speak of bytes, so they hold with every
+vocabulary, of bytes, pieces or characters. Regular expressions and schemas are llguidance's, which tells of
+each token whether it can stand next.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -116,8 +118,19 @@ class _Vocabulary:
         return [int(id) for id in self._tokenizer.encode(text)]
 
 
+class Penalties(NamedTuple):
+    """What is taken from the log-probability of a token that was written, as OpenAI's interface has it."""
+
+    presence: float  # once
+    frequency: float  # each time
+
+
 class Rules:
-    """What the settings of sampling ask of every text, made once for all of them."""
+    """What the settings of sampling ask of every text, made once for all of them.
+
+    Attributes:
+        stop_ids: tokens with which a text ends, which are its last.
+    """
 
     def __init__(self, tokenizer: Tokenizer, sampling: Sampling) -> None:
         self.ban = Ban(tokenizer, sampling.ban) if sampling.ban else None
@@ -128,6 +141,9 @@ class Rules:
         self.most = sampling.max_characters
         self.characters = _characters(tokenizer) if self.most else None
         self.well_formed = tokenizer.well_formed
+        penalties = Penalties(sampling.presence_penalty, sampling.frequency_penalty)
+        self.penalties = penalties if any(penalties) else None
+        self.stop_ids: frozenset[int] = frozenset()
 
     def begin(self) -> "Written":
         return Written(self)
@@ -142,12 +158,15 @@ class Written:
         self._tail = b""
         self._ids: tuple[int, ...] = ()
         self._room, self._state = rules.most, utf8.START  # characters that may still be written; within one
+        self._counts: Counter[int] = Counter()  # of the tokens written, where there are penalties
+        self._last: int | None = None
 
     def copy(self) -> "Written":
         """The same text, that can go on in another way."""
         other = Written(self.rules)
         other._tail, other._ids = self._tail, self._ids
         other._room, other._state = self._room, self._state
+        other._counts, other._last = self._counts.copy(), self._last
         if self.grammar is not None:
             other.grammar = self.grammar.copy()
         return other
@@ -156,6 +175,11 @@ class Written:
         """Log-probabilities `(V,)` with the biases, and -∞ where a token may not stand next."""
         if self.rules.bias is not None:
             log_probs = (log_probs + self.rules.bias).astype(np.float32)
+        if self.rules.penalties is not None and self._counts:
+            presence, frequency = self.rules.penalties
+            ids, counts = np.array([*self._counts.items()]).T
+            log_probs = log_probs.copy()
+            log_probs[ids] -= (presence + frequency * counts).astype(np.float32)
         if self.rules.ban is not None:
             log_probs = np.where(self.rules.ban.forbidden(self._tail), np.float32(-np.inf), log_probs)
         if self.grammar is not None:
@@ -179,6 +203,9 @@ class Written:
         return [ids[k + n - 1] for k in range(len(ids) - n + 1) if ids[k : k + n - 1] == last]
 
     def push(self, token: int, spelling: bytes) -> None:
+        self._last = token
+        if self.rules.penalties is not None:
+            self._counts[token] += 1
         if self.rules.ban is not None and self.rules.ban.longest:
             self._tail = (self._tail + spelling)[-self.rules.ban.longest :]
         if self.grammar is not None:
@@ -193,7 +220,9 @@ class Written:
     def complete(self) -> bool:
         """Whether nothing can follow: of a grammar, or for want of room, when the last character is whole."""
         full = self.rules.characters is not None and self._room <= 0 and self._state == utf8.START
-        return full or (self.grammar is not None and self.grammar.complete)
+        if full or self._last in self.rules.stop_ids:
+            return True
+        return self.grammar is not None and self.grammar.complete
 
 
 def _characters(tokenizer: Tokenizer) -> Int64Array:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -18,15 +19,17 @@ from langue.base.arrays import Ids
 from langue.base.checked import ArraySpec, damaged
 from langue.base.deprecated import warn_renamed
 from langue.base.errors import LangueError
-from langue.nn.attention import Mask, attend
+from langue.nn.attended import explanation_of, last_weights, own_weights, weights_of
+from langue.nn.attention import Attention, Mask, attend
 from langue.nn.cache import KeysValues, Past
 from langue.nn.cross_entropy import linear_cross_entropy
-from langue.nn.parts_decoder import Mixed, PartsDecoder
+from langue.nn.parts_decoder import Mixed, PartsDecoder, part_at
 from langue.nn.pointer import CHUNK_ROWS, Decoded, Pointed, Pointer, log_probs_of, target_log_probs
 from langue.nn.scores import Rule
 from langue.nn.weights import WEIGHTS, saved_tensor
 from langue.nn.windowed import Windowed
 from langue.protocols import Seq2Seq, Vocabulary
+from langue.protocols.explanation import CrossAttentionExplanation
 from langue.tokens.batch import Batch
 from langue.tokens.batches import Batches, BatchSource, WholeDocuments
 from langue.tokens.pairs import PairBatch, PairBatches
@@ -56,6 +59,11 @@ class Cross(nn.Module):
         y = attend(self._heads(self.query(x)), k, v, mask)  # (B, H, T, D)
         return self.project(y.transpose(1, 2).flatten(2))
 
+    def weights(self, x: torch.Tensor, memory: torch.Tensor, *rest: Any) -> torch.Tensor:
+        """Where the heads look from the last position of one row, `(H, S)`."""
+        keys, _ = self.key_value(memory).chunk(2, -1)
+        return weights_of(self._heads(self.query(x)), self._heads(keys))
+
     def _heads(self, x: torch.Tensor) -> torch.Tensor:
         return x.unflatten(-1, (self.H, -1)).transpose(1, 2)
 
@@ -71,6 +79,7 @@ class EncoderDecoder(Windowed, Seq2Seq):
     decode(ids, positions, mask, memory, memory_mask, past): hidden states `(B, T, C)` of targets `(B, T)`
     source_mask(S): which of its tokens a source sees, `(S, S)`; None: all
     source_ids(read, start): of one document, those of the source of the part that begins at a position
+    decoding: the layers of the decoder
     head, bias: matrix `(V, C)` and bias `(V,)`, or None, of the logits
 
     Args:
@@ -81,6 +90,7 @@ class EncoderDecoder(Windowed, Seq2Seq):
     """
 
     separators: torch.Tensor
+    decoding: nn.ModuleList
     config: Any  # of the family, with its `separator`
 
     def __init__(
@@ -165,6 +175,24 @@ class EncoderDecoder(Windowed, Seq2Seq):
         last = index.where(begins & (count == 1), -1).cummax(1).values
         second = count > 0
         return second.long(), torch.where(second, index - last, positions)
+
+    @torch.inference_mode()
+    def explain(self, context: Ids, id: int) -> CrossAttentionExplanation:
+        """Where each head of each layer of the decoder looks when it predicts what comes after a context."""
+        self.vocabulary.check(context, [id])
+        read = [self.vocabulary.eos, *np.asarray(context).tolist()]
+        start, _ = part_at(read, len(read) - 1, self.part, self.source_ends)
+        ids = torch.tensor([read[start:]], device=self.device)
+        source = self.source_ids(read, start)
+        memory = self.memory(source)
+        with (
+            last_weights(self.decoding, Attention, own_weights) as own,
+            last_weights(self.decoding, Cross, Cross.weights) as crossed,
+        ):
+            self.decode(ids, torch.arange(ids.shape[1], device=ids.device), "causal", memory)
+        return CrossAttentionExplanation(
+            explanation_of(np.array(source), crossed), explanation_of(np.array(read[start:]), own)
+        )
 
     def loss(self, batch: Batch | PairBatch) -> torch.Tensor:
         """Sum of the cross-entropies, in nats, of the targets of a batch: of packed rows, or of pairs."""

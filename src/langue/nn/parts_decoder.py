@@ -38,13 +38,26 @@ class Mixed:
         return mix(gate[at], attention[at], some[at], sources, self.model.logits(hidden))
 
 
+def part_at(read: Sequence[int], position: int, part: int, ends: frozenset[int]) -> tuple[int, int]:
+    """Where the part begins and ends that a position lies in, of all that was read of a document.
+
+    Args:
+        part: tokens of a part, where no id `ends` a source.
+    """
+    if not ends:
+        start = position - position % part
+        return start, start + part
+    first = next((index for index, id in enumerate(read) if index and id in ends), len(read))
+    return (0, first) if position < first else (first, len(read))
+
+
 class PartsDecoder(WindowedDecoder):
     """Documents that grow: the window of a row is the part at hand, beside the memory of the part before."""
 
     model: "EncoderDecoder"
 
     def __init__(self, model: "EncoderDecoder", prompts: Sequence[Ids]) -> None:
-        self.separators = set(model.separators.tolist())
+        self.separators = model.source_ends
         self.sources: dict[int, list[int]] = {}  # what the memory that stands in a slot is of
         super().__init__(model, prompts)
 
@@ -63,12 +76,7 @@ class PartsDecoder(WindowedDecoder):
         self.sources = dict(zip(self.cache.slots, before, strict=True))
 
     def window_of(self, row: int, position: int) -> tuple[int, int]:
-        if not self.separators:
-            start = position - position % self.model.part
-            return start, start + self.model.part
-        ids = self.ids[row]
-        first = next((index for index, id in enumerate(ids) if index and id in self.separators), len(ids))
-        return (0, first) if position < first else (first, len(ids))
+        return part_at(self.ids[row], position, self.model.part, self.separators)
 
     def forward(self, group: Sequence[Piece], ids: torch.Tensor) -> Any:
         memory = ids.new_empty(0)

@@ -11,7 +11,7 @@ from langue.base.arguments import check_choice, check_count, check_text
 from langue.base.arrays import Float64Array
 from langue.base.errors import InvalidSetting
 from langue.base.progress import log
-from langue.corpus.sentences import HAN
+from langue.base.scripts import HAN
 from langue.corpus.units import DocumentUnits, Unit, split_document
 from langue.models.summarizers.salience import SentenceTerms, centroid, lead, lexrank, textrank
 from langue.models.summarizers.terms import own_background

@@ -24,6 +24,7 @@ from langue.base.wording import counted
 from langue.corpus.config import DataConfig
 from langue.corpus.document import UNIT_SEPARATOR, Document
 from langue.corpus.ledger import Ledger, document_size
+from langue.corpus.lines import naming_choices
 from langue.corpus.pipeline import Assigned, assign_splits, check_splits
 from langue.corpus.sources import Source, check_text_field, collect
 from langue.tokens.store import MANIFEST, SPLITS, TOKENIZER, StoreWriter
@@ -151,7 +152,7 @@ def prepare(
 
 def _read(sources: dict[str, list[Source]], data: DataConfig, ledger: Ledger) -> Iterator[Assigned]:
     """Every document that is kept, under a progress bar."""
-    with bar("reading") as progress:
+    with bar("reading") as progress, naming_choices():
         for number, (split, document) in enumerate(assign_splits(sources, data, ledger), 1):
             if number % 1000 == 0:
                 progress.note(f"{number:,} documents, {ledger.read['bytes'] / 1e6:,.0f} MB")

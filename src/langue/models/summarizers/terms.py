@@ -15,8 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.base.arrays import Float64Array
+from langue.base.scripts import HAN
 from langue.tokens.stem import stem
-from langue.tokens.words import HAN, segment
+from langue.tokens.words import segment
 
 _WORD = re.compile(rf"([{HAN}]+)|[^\W_{HAN}]+(?:['’][^\W\d_{HAN}]+)?")
 TABLES = ("english", "chinese")

@@ -6,8 +6,8 @@ Chinese is looked up by characters and pairs of neighbors, as is usual where no 
 
 import re
 
+from langue.base.scripts import HAN
 from langue.tokens.stem import stem
-from langue.tokens.words import HAN
 
 _TERM = re.compile(rf"[{HAN}]+|\d+(?:[.,]\d+)*|[^\W\d_{HAN}]+(?:['’][a-z]+)?")
 _HAN = re.compile(f"[{HAN}]")
