@@ -78,7 +78,8 @@ def evaluate(
     _check_baselines(folder, train)
     if adaptive and not isinstance(folder.model, Causal):
         raise Unsupported(f"{folder.path} gives texts no probability, beside which counts could learn")
-    if isinstance(folder.model, Tagger | Classifier | SentenceRanker) or "task" in folder.description.recipe:
+    of_task = "task" in folder.description.recipe and not isinstance(folder.model, Masked)
+    if of_task or isinstance(folder.model, Tagger | Classifier | SentenceRanker):
         if check:
             what = folder.family.makes.__name__
             raise Unsupported(f"{folder.path} is a {what}; the self-tests are of language models' scores")

@@ -19,7 +19,7 @@ def command(
         str,
         Option(
             help="What is learned: classify: the label of a text; pair: of two together; tag: of each token; "
-            "span: the part of a text that answers a question."
+            "span: the part of a text that answers a question; simcse: vectors, from texts without labels."
         ),
     ] = "classify",
     valid: Annotated[
