@@ -399,6 +399,8 @@ finetune {bert} {nulls} -o new
 finetune {bert} {lists} -o new
 finetune {bert} {tsv} -o new --task nonsense
 finetune {bert} {tsv} -o new --task span
+finetune {bert} {ok} -o new --task multilabel
+finetune {bert} {nulls} -o new --task multilabel
 finetune {bert} {empty} -o new --task simcse
 finetune {bert} {tsv} -o new --task simcse --set dropout=0
 finetune {bert} {json} -o new --task span

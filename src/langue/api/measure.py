@@ -170,6 +170,11 @@ def _evaluate_labeled(
         from langue.tasks.tagging import evaluate_tagger
 
         return evaluate_tagger(folder, Path(data), format, Path(train) if train is not None else None)
+    training = Path(train) if train is not None else None
+    if folder.model.multilabel:
+        from langue.tasks.multilabel import evaluate_multilabel
+
+        return evaluate_multilabel(folder, Path(data), training)
     from langue.tasks.classification import evaluate_classifier
 
     return evaluate_classifier(folder, Path(data), Path(train) if train is not None else None)

@@ -56,11 +56,13 @@ def finetune(
 
     Args:
         model: folder of a model that reads in both directions.
-        data: `text<TAB>label`, or JSON lines with `text` and `label`; of pairs, two texts; for `tag` a
-            labeled file as `train` takes; for `span` questions in the format of SQuAD or CMRC 2018.
-        task: what has a label: `classify` a text, `pair` two texts together, `tag` each token of a sentence;
-            `span`: which part of a text answers a question; `simcse`: vectors that rank, from texts without
-            labels; or one that was registered (`langue.tasks.registry`).
+        data: `text<TAB>label`, or JSON lines with `text` and `label`; of pairs, two texts; for `multilabel`
+            a column for each label, or a list `labels`; for `tag` a labeled file as `train` takes; for
+            `span` questions in the format of SQuAD or CMRC 2018; for `simcse` a text a line.
+        task: what has a label: `classify` a text, `multilabel` a text that may have several or none, `pair`
+            two texts together, `tag` each token of a sentence; `span`: what of a text answers a question;
+            `simcse`: vectors that rank, from texts without labels; or one that was registered
+            (`langue.tasks.registry`).
         valid: chooses the epoch and the seed; without it, a tenth of `data` does.
         test: measured at the end; nothing is chosen by it.
         training: how it is learned: a `langue.configs.ClassifyConfig`, for `tag` a `TagConfig`, for `span` a

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MODULES = {
     "classify": "langue.tasks.classify",
     "pair": "langue.tasks.pair",
+    "multilabel": "langue.tasks.multilabel",
     "tag": "langue.tasks.tag",
     "span": "langue.tasks.span",
     "simcse": "langue.tasks.simcse",

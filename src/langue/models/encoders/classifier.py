@@ -35,7 +35,7 @@ CHUNK_EXAMPLES = 64  # read at a time without gradients
 class ClassifierConfig(Config, frozen=True):
     RENAMED: ClassVar[Mapping[str, str]] = {"pool": "pooling"}
 
-    task: Literal["classify", "pair"]
+    task: Literal["classify", "pair", "multilabel"]
     encoder: str  # family
     encoder_config: dict[str, Any]
     labels: tuple[str, ...]
@@ -53,6 +53,7 @@ class EncoderClassifier(nn.Module, Classifier):
         self.config = config
         self.labels = config.labels
         self.texts = 2 if config.task == "pair" else 1
+        self.multilabel = config.task == "multilabel"
         self.window = encoder.window
         self.temperature = config.temperature
         self.specials = encoder.specials
@@ -86,7 +87,9 @@ class EncoderClassifier(nn.Module, Classifier):
         for first in range(0, len(order), CHUNK_EXAMPLES):
             chosen = order[first : first + CHUNK_EXAMPLES]
             logits = self(pack_examples([(sequences[index], types[index]) for index in chosen], self.window))
-            scores[chosen] = F.log_softmax(logits.double() / self.temperature, -1).cpu().numpy()
+            scaled = logits.double() / self.temperature
+            log_probs = F.logsigmoid(scaled) if self.multilabel else F.log_softmax(scaled, -1)
+            scores[chosen] = log_probs.cpu().numpy()
         return scores
 
     def set_temperature(self, temperature: float) -> None:
