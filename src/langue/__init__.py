@@ -83,7 +83,11 @@ _HOMES = {  # of the public names; those that are not named here stand in langue
     ),
     "langue.tasks.retrieval.passages": ("Passages",),
 }  # fmt: skip
-_OLD = {"LanguageModel": "CausalModel", "tagger": "load"}  # names of an earlier version
+_OLD = {  # names of an earlier version
+    "LanguageModel": "CausalModel",
+    "export_encoder": "export_model",
+    "tagger": "load",
+}
 
 __all__ = [
     "CausalModel", "ClassifierModel", "Damaged", "HMMModel", "InfiniGramModel", "Interrupted",

@@ -38,6 +38,9 @@ prepare {latin} -o new
 prepare {ok} -o new --documents nonsense
 prepare {ok} -o new --documents ''
 prepare {ok} -o new --text-field ''
+prepare {ok} -o new --gap-sentences 1.5
+prepare {ok} -o new --gap-sentences nan
+prepare {ok} -o new --documents summaries --gap-sentences 0.2
 prepare {ok} -o new --invalid perhaps
 prepare {ok} -o new --duplicates perhaps
 prepare {ok} -o new --near-duplicates perhaps
@@ -313,6 +316,10 @@ summarize {binary}
 summarize {ok} --model {kn}
 summarize {ok} --method ranker
 summarize {ok} --sentences 1 --ratio 0.5
+summarize {ok} --method abstractive
+summarize {ok} --method abstractive --model {kn}
+summarize {ok} --max-tokens 5
+summarize {ok} --num-beams 0
 train ranker {ok} -o new
 classify {kn} x
 serve

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import langue
-from langue import api, cli
+from langue import cli
 from langue.base.errors import LangueError
 from langue.corpus.normalize import Normalization
 from langue.models.folder import load
@@ -106,7 +106,7 @@ def test_every_question_is_answered_where_training_has_no_others(encoder: Path, 
 
 def test_transformers_reads_the_same_logits_and_loss(tuned: Any, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
-    api.export_model(tuned[0], tmp_path / "hf")
+    langue.export_model(tuned[0], tmp_path / "hf")
     peer = transformers.AutoModelForQuestionAnswering.from_pretrained(tmp_path / "hf").eval()
     folder: Any = load(tuned[0])
     (window,) = SpanReader.of(folder).windows("What was the number?", ENGLISH.format("bad", 321))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from langue.api.models import Model, PathLike, load
 from langue.api.settings import Setting, merge_sections, takes_assignments
 from langue.base.config import Config, decode, override
-from langue.base.deprecated import warn_renamed
 from langue.base.errors import LangueError
 from langue.base.extras import needs_torch
 from langue.base.files import refuse_same
@@ -324,12 +323,6 @@ def export_model(
     from langue.interop.formats import export_model as run
 
     return run(Path(model), Path(output), format=format, overwrite=overwrite)
-
-
-def export_encoder(model: PathLike, output: PathLike, *, overwrite: bool = False) -> None:
-    """The old name of `export_model`."""
-    warn_renamed("export_encoder", "export_model")
-    export_model(model, output, overwrite=overwrite)
 
 
 def doctor(folder: PathLike = ".") -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import langue
 from langue.base.errors import LangueError
 from langue.cli.options import (
     MOST,
@@ -78,8 +79,6 @@ def command(
     By the words that both share and the kind of answer asked for, English or Chinese; no model is needed. One
     that was fine-tuned on spans gives the words that answer.
     """
-    from langue import api
-    from langue.api.models.span import SpanModel
     from langue.base.files import check_file_free, refuse_same
     from langue.tasks.retrieval.passages import Passages
 
@@ -94,7 +93,7 @@ def command(
             refuse_same(predictions, [question, *names])
             check_file_free(predictions, overwrite=overwrite)
         looked_in = Passages.read(names, cut=passages, text_field=text_field) if names else None
-        measured = api.answer_squad(question, looked_in, model=model, threshold=threshold)
+        measured = langue.answer_squad(question, looked_in, model=model, threshold=threshold)
         _tell(measured, predictions, json=json)
         return
     if predictions is not None:
@@ -104,9 +103,9 @@ def command(
             "there is nothing to look in; name a text file or a store: langue answer QUESTION FILE"
         )
     asked = [line for line in read_lines(question) if line.strip()] if from_file else [str(text_of(question))]
-    opened = SpanModel.load(model) if model is not None else None
+    opened = langue.SpanModel.load(model) if model is not None else None
     held = Passages.read(names, cut=passages, text_field=text_field)
-    given = (api.answer(one, held, model=opened, k=top, threshold=threshold) for one in asked)
+    given = (langue.answer(one, held, model=opened, k=top, threshold=threshold) for one in asked)
     if json:
         tables = [one.to_json() for one in given]
         print_json(tables if from_file else tables[0])

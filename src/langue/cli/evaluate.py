@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import langue
 from langue.base.errors import LangueError
 from langue.cli.options import (
     DocumentsRule,
@@ -77,10 +78,8 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Measure a model in bits per byte and perplexity, or a tagger in precision, recall and F1."""
-    from langue import api
-
     if format == "kenlm":
-        _tell(api.query(model, on), json=json)
+        _tell(langue.query(model, on), json=json)
         return
     if format not in ("report", *LABELED):
         raise LangueError(
@@ -90,11 +89,11 @@ def command(
         if check or adaptive or quantize or train or (similarity and probe):
             which = "--probe" if probe else "--similarity"
             raise LangueError(f"{which} measures vectors alone; leave the other measurements out")
-        encoder = api.MaskedModel.load(model)
+        encoder = langue.MaskedModel.load(model)
         _tell(encoder.probe(probe, on) if probe else encoder.evaluate_similarity(on), json=json)
         return
     labeled = format if format in LABELED else "auto"
-    result = api.evaluate(
+    result = langue.evaluate(
         model,
         on,
         split=split,

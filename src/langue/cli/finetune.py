@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import langue
 from langue.base.progress import is_first
 from langue.cli.options import Json, Output, Overwrite, Quiet, Resume, print_json, read_settings
 from langue.cli.parameters import Argument, Option
@@ -36,9 +37,7 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Teach an encoder to tell texts apart, tag tokens or find answers; the figures are of several seeds."""
-    from langue import api
-
-    result = api.finetune(
+    result = langue.finetune(
         model,
         data,
         output,
@@ -47,7 +46,7 @@ def command(
         test=test,
         overwrite=overwrite,
         resume=resume,
-        **read_settings(settings, api.finetune),
+        **read_settings(settings, langue.finetune),
     )
     if not is_first():  # of the processes of torchrun one speaks
         return

@@ -6,7 +6,7 @@ Tab-separated: the text, then its label; of pairs, two texts and the label. JSON
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from langue.base.errors import LangueError
 from langue.base.files import parse_json
 from langue.base.progress import log
-from langue.corpus.sources import Source, collect, no_file, open_source
+from langue.corpus.sources import collect, no_file, read_lines
 
 JSON_LINES = (".jsonl", ".ndjson")
 
@@ -70,7 +70,8 @@ def _read(path: Path, columns: Callable[[str, str], E], record: Callable[[str, s
         examples: list[E] = []
         empty = 0
         parse: Callable[[str, str], E] | None = None
-        for number, line in enumerate(_lines(source), 1):
+        for number, ended in read_lines(source):
+            line = ended.rstrip("\r\n")
             if not line.strip():
                 empty += 1
                 continue
@@ -83,16 +84,6 @@ def _read(path: Path, columns: Callable[[str, str], E], record: Callable[[str, s
     if empty:
         log.warning("%s: passed over %d empty lines", source.name, empty)
     return examples
-
-
-def _lines(source: Source) -> Iterator[str]:
-    path = source.name
-    with open_source(source) as file:
-        for number, line in enumerate(file, 1):
-            try:
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                raise LangueError(f"{path}, line {number} is not UTF-8: byte {error.start}") from None
 
 
 def _columns(line: str, location: str, *, texts: int) -> Example:
