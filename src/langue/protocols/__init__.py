@@ -351,6 +351,7 @@ class Classifier(Saved, Protocol):
 
     labels: tuple[str, ...]
     texts: int  # of an example: 1, or 2 of a pair
+    multilabel: bool  # whether a text may have several labels, each with a probability of its own, or none
     window: int  # tokens it can see at once, special ones included
     specials: Specials
     temperature: float  # that its logits are divided by, so that probabilities are true
