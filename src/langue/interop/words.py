@@ -118,16 +118,16 @@ def check_utf8(data: UInt8Array, path: Path) -> None:
 
 
 def check_lengths(data: UInt8Array, path: Path) -> None:
-    """Raise a `LangueError` unless the words of a text are shorter than what other verbs cut lines to: a longer
-    one would be read otherwise than it was counted, and be held several times over."""
+    """Raise a `LangueError` unless the words of a text are shorter than what other verbs cut lines to: a
+    longer one would be read otherwise than it was counted, and be held several times over."""
     without = 0
     for begin in range(0, len(data), CHUNK_BYTES):
         chunk = data[begin : begin + CHUNK_BYTES].tobytes()
         without = 0 if _A_BLANK.search(chunk) else without + len(chunk)
         if without >= LARGEST:
             raise LangueError(
-                f"{path} has a word of over {LARGEST >> 20} MB: words stand between blanks; cut the text into "
-                "tokens (langue prepare TEXT -o STORE), and train on the store"
+                f"{path} has a word of over {LARGEST >> 20} MB: words stand between blanks; cut the text "
+                "into tokens (langue prepare TEXT -o STORE), and train on the store"
             )
 
 
