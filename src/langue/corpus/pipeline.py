@@ -12,6 +12,7 @@ from langue.base.wording import counted
 from langue.corpus import duplicates
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
+from langue.corpus.gap_sentences import gap_sentences
 from langue.corpus.ledger import FEW, Ledger, document_size
 from langue.corpus.read import LONG, read
 from langue.corpus.sources import Source
@@ -55,7 +56,10 @@ def assign_splits(
     with closing(Repeats(config, ledger, by_files=bool(given))) as repeats:
         # Train first, so that a repeat found later in a given file is a leak, and named as one.
         for split in ("train", "valid", "test"):
-            for document in normalize_documents(read(sources.get(split, ()), config, ledger), config, ledger):
+            documents = normalize_documents(read(sources.get(split, ()), config, ledger), config, ledger)
+            if config.gap_sentences:
+                documents = gap_sentences(documents, config, ledger)
+            for document in documents:
                 target = split
                 if split == "train" and len(given) < 2:
                     drawn = assign(document.text, config)  # pairs of one source land together

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Literal
 
 from langue.base.errors import Damaged, LangueError, MissingExtra
 from langue.base.files import parse_json
-from langue.corpus.config import DataConfig
+from langue.corpus.config import DOCUMENT_FIELDS, SUMMARY_FIELDS, DataConfig
 from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger
 from langue.corpus.lines import BOM, LARGEST, Lines, Malformed, decode
@@ -65,8 +65,10 @@ def has_field(suffix: str, head: bytes, config: DataConfig) -> bool:
     kind = kind_of(suffix, head, config.named_field)
     if kind == "table":
         header = head.removeprefix(BOM).partition(b"\n")[0].rstrip(b"\r").decode(errors="replace")
-        return not set(config.fields).isdisjoint(next(csv.reader([header], **dialect_of(suffix, header)), []))
-    named = "|".join(map(re.escape, config.fields)).encode()
+        columns = next(csv.reader([header], **dialect_of(suffix, header)), [])
+        return not set(config.for_fields(columns).fields).isdisjoint(columns)
+    usual = (*DOCUMENT_FIELDS, *SUMMARY_FIELDS) if config.documents == "summaries" else ()
+    named = "|".join(map(re.escape, (*config.fields, *usual))).encode()
     return kind in ("lines", "json") and re.search(rb'"(?:%b)"\s*:' % named, head) is not None
 
 
@@ -118,6 +120,8 @@ def _document(texts: Sequence[str], where: str, name: str) -> Document:
 def _texts(record: Any, where: str, config: DataConfig) -> list[str]:
     """The text of a record, or the two of a pair; none where one is missing and it is to be skipped."""
     texts = []
+    if isinstance(record, dict):
+        config = config.for_fields(record)
     for field, option in config.fields.items():
         text = record.get(field) if isinstance(record, dict) else None
         if isinstance(text, str):
@@ -232,6 +236,7 @@ def read_table(
     columns = next(rows, [])
     if not header.strip():
         raise LangueError(f"{name} has no columns: its first line is empty")
+    config = config.for_fields(columns)
     _check_columns(name, columns, config)
     chosen = [columns.index(field) for field in config.fields]
     while True:

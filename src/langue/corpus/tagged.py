@@ -3,7 +3,8 @@
 CoNLL columns: a token a line, its columns separated by tabs or spaces, the word first and the tag
 last unless `columns` says otherwise; a blank line between sentences. CoNLL-U: ten columns separated by tabs,
 of which one is the tag; comments, multiword ranges and empty nodes are kept and written back. JSON lines: an
-object a sentence, each column a list. A tag `?` stands for "not known": a sentence may be tagged in part.
+object a sentence, each column a list. A tag `?` stands for "not known": a sentence may be tagged in part. So
+does `-` among tags of BILOU, as spaCy writes them.
 
 Sentences of one document know of each other where the file says what belongs together: `-DOCSTART-`
 lines in columns, `# newdoc` in CoNLL-U, a field `document` in JSON lines that changes from one to the next.
@@ -18,10 +19,11 @@ from typing import Any, Literal, NamedTuple
 from langue.base.config import Config, decode
 from langue.base.errors import LangueError
 from langue.base.files import parse_json
+from langue.base.progress import log
+from langue.corpus.schemes import UNKNOWN, usual
 from langue.corpus.sources import Source, collect, read_lines
 
 Format = Literal["conll", "conllu", "jsonl"]
-UNKNOWN = "?"
 CHARACTERS = 0.9  # share of tokens of one character from which on all count as characters
 SKIP = "-"  # name of a column that is passed over
 DOCUMENT_START = "-DOCSTART-"  # CoNLL-2003's line between documents is no sentence
@@ -175,7 +177,17 @@ def read_tagged(path: Path, config: TaggedConfig | None = None, *, tags: bool = 
     sentences = list(_in_documents(read(str(path), lines, columns, tags)))
     if not any(sentence.words for sentence in sentences):
         raise LangueError(f"{path} holds no sentence")
+    if tags:
+        sentences = _in_usual_spelling(str(path), sentences)
     return Tagged(str(path), format, columns, sentences, config.format)
+
+
+def _in_usual_spelling(name: str, sentences: list[Sentence]) -> list[Sentence]:
+    meant = usual([sentence.tags for sentence in sentences])
+    changed = sorted(meant.keys() & {tag for sentence in sentences for tag in sentence.tags})
+    if changed:
+        log.info("%s: tags are read as %s", name, ", ".join(f"{meant[tag]} for {tag}" for tag in changed[:3]))
+    return [one._replace(tags=tuple(meant.get(tag, tag) for tag in one.tags)) for one in sentences]
 
 
 def _in_documents(numbered: Iterable[tuple[int, Sentence]]) -> Iterator[Sentence]:

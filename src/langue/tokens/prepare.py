@@ -127,7 +127,7 @@ def prepare(
             ready = train_tokenizer(tokenizer, _spool(documents, spool))
             documents = _unspool(spool)
         sep: int | None = None
-        if data.documents == "pairs":
+        if data.are_pairs:
             ready, sep = ready.with_separator()
         with StoreWriter(folder, vocabulary_size=ready.vocab_size, eos=ready.eos, sep=sep) as writer:
             _write(documents, ready, writer, sep)

@@ -24,8 +24,9 @@ from langue.base.arrays import Ids, Int64Array
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
 from langue.base.groups import group_by_size
+from langue.base.scripts import HAN
 from langue.tokens.utf8 import WellFormed
-from langue.tokens.words import HAN, segment
+from langue.tokens.words import segment
 
 EOS, PAD, UNK, SEP = "<eos>", "<pad>", "<unk>", "<sep>"
 # What other makers call the end of a document and padding; the first that a file has is taken.
