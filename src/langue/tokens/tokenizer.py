@@ -237,9 +237,9 @@ class Tokenizer:
             return token.encode() + b" "
         if match := re.fullmatch("<0x([0-9A-F]{2})>", token):  # byte fallback
             return bytes.fromhex(match[1])
-        blank, inner, last = self._marks
+        blank, inner, last, alone = self._marks
         word = token.removeprefix(inner).removesuffix(last)
-        before = " " if inner and not token.startswith(inner) else ""
+        before = " " if alone or (inner and not token.startswith(inner)) else ""
         after = " " if last and token.endswith(last) else ""
         return (word if _NO_BLANK.fullmatch(word) else before + word.replace(blank, " ") + after).encode()
 
@@ -264,18 +264,17 @@ class _Marks(NamedTuple):
     blank: str  # stands for one: `▁king`
     inner: str  # what begins a piece within a word, `##s`; nothing: no such mark
     last: str  # what ends the last piece of a word, `s</w>`; nothing: no such mark
+    alone: bool  # no mark tells, and nothing joins: the library puts one between all
 
 
 def _marks(hf: HFTokenizer) -> _Marks:
     table = json.loads(hf.to_str())
     model = table["model"]
     parts = [part for name in ("pre_tokenizer", "decoder") for part in _parts(table[name])]
-    blanks = [part["replacement"] for part in parts if part["type"] == "Metaspace"]
-    return _Marks(
-        next(iter(blanks), "▁"),
-        model.get("continuing_subword_prefix") or "",
-        model.get("end_of_word_suffix") or "",
-    )
+    blank = next((part["replacement"] for part in parts if part["type"] == "Metaspace"), None)
+    inner, last = model.get("continuing_subword_prefix") or "", model.get("end_of_word_suffix") or ""
+    alone = table["decoder"] is None and not (blank or inner or last)
+    return _Marks(blank or "▁", inner, last, alone)
 
 
 def _parts(part: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
