@@ -5,7 +5,6 @@ Each is a Hugging Face `tokenizer.json` over the byte-level alphabet (Radford et
 is `whitespace`, a closed vocabulary with `<unk>` for published perplexities.
 """
 
-import codecs
 import hashlib
 import json
 import re
@@ -25,6 +24,7 @@ from langue.base.errors import LangueError
 from langue.base.files import atomic_file
 from langue.base.groups import group_by_size
 from langue.base.scripts import HAN
+from langue.tokens.stream_decoder import StreamDecoder
 from langue.tokens.utf8 import WellFormed
 from langue.tokens.words import segment
 
@@ -192,7 +192,7 @@ class Tokenizer:
         """The ids of text that stand for whole characters: a token alone that may be shown."""
         return np.array([id for id in self.ordinary if _is_utf8(self._token_bytes[id])], np.uint32)
 
-    def stream(self, after: str = "") -> "StreamDecoder":
+    def stream(self, after: str = "") -> StreamDecoder:
         """A decoder for ids that come one at a time, and continue a text."""
         return StreamDecoder(self, after)
 
@@ -297,37 +297,6 @@ def encode_texts(tokenizer: Tokenizer, documents: Sequence[tuple[str, ...]], sep
             ids = np.concatenate([ids, np.array([sep], np.uint32), next(encoded)])
         joined.append(ids)
     return joined
-
-
-class StreamDecoder:
-    """Text of ids as they come: a character appears once all its bytes are there, never broken.
-
-    Words between blanks have theirs before them, for the text that they continue may end in none.
-    """
-
-    def __init__(self, tokenizer: Tokenizer, after: str = "") -> None:
-        self._tokenizer = tokenizer
-        self._in_line = bool(after) and not after[-1].isspace()
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-
-    def push(self, id: int) -> str:
-        """The text that is complete with this token."""
-        text = self._decoder.decode(self._tokenizer.token_bytes(id))
-        if self._tokenizer.kind != "whitespace" or not text:
-            return text
-        before = " " if self._in_line and text != "\n" else ""
-        self._in_line = text != "\n"
-        return before + text.removesuffix(" ")
-
-    def push_all(self, ids: Sequence[int]) -> str:
-        """The text that is complete with these tokens."""
-        if self._tokenizer.kind == "whitespace":
-            return "".join(map(self.push, ids))
-        return self._decoder.decode(b"".join(map(self._tokenizer.token_bytes, ids)))
-
-    def flush(self) -> str:
-        """Text still held at the end; the bytes of an unfinished character become U+FFFD."""
-        return self._decoder.decode(b"", final=True)
 
 
 def words_of(text: str, splitter: Any) -> list[str]:
