@@ -1,9 +1,9 @@
 """What models can do, by protocol. Language models speak token ids only.
 
-Texts, bytes, sampling and reports are written once, above; a family sees arrays of ids and returns natural-log
-probabilities. A sequence always starts at the beginning of a document: what a family conditions its first token
-on (`<s>`, the `<eos>` of the document before) is its own affair. The end of a document is the id
-`vocabulary.eos`, and an ordinary event that has a probability.
+Texts, bytes, sampling and reports are written once, above; a family sees arrays of ids and returns natural-
+log probabilities. A sequence always starts at the beginning of a document: what a family conditions its
+first token on (`<s>`, the `<eos>` of the document before) is its own affair. The end of a document is the
+id `vocabulary.eos`, and an ordinary event that has a probability.
 """
 
 from __future__ import annotations
