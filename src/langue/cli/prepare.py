@@ -5,13 +5,16 @@ from typing import Annotated, Any
 
 from langue.cli.options import (
     Json,
+    On,
     Output,
     Overwrite,
     Quiet,
+    Scratch,
     Settings,
     SourceField,
     TargetField,
     TextField,
+    Workers,
     print_json,
     read_settings,
 )
@@ -54,6 +57,9 @@ def command(
     dropped: Annotated[
         Path | None, Option(help="Write what was dropped, with reasons, as JSON lines.")
     ] = None,
+    workers: Workers = None,
+    on: On = None,
+    scratch: Scratch = None,
     settings: Settings = None,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -86,6 +92,9 @@ def command(
         test=test or (),
         dropped=dropped,
         overwrite=overwrite,
+        workers=workers,
+        on=on,
+        scratch=scratch,
         **read_settings(settings, api.prepare) | given,
     )
     if json:
