@@ -19,6 +19,7 @@ from langue.base import staging
 from langue.base.errors import Interrupted, LangueError
 from langue.base.files import atomic_file, read_bytes, writing
 from langue.base.progress import bar, log
+from langue.base.verified import langue_version
 
 JOB = "job"  # holds the digest of what a folder is for
 
@@ -129,7 +130,7 @@ def resumable_folder(output: Path, scratch: Path | None, job: bytes, *, needed: 
                 ) from None
         on_the_way = f"what is done is kept in {folder}: the same command goes on from there"
         try:
-            _begin(folder, hashlib.sha256(job).hexdigest())
+            _begin(folder, hashlib.sha256(langue_version().encode() + job).hexdigest())
             check_room(folder, 0 if is_begun(folder) else needed)
             yield folder
         except KeyboardInterrupt:

@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 
-from langue import __version__
 from langue.base.config import encode as as_table
 from langue.base.executors import make_executor
 from langue.base.files import atomic_file, atomic_folder, check_file_free, check_free, refuse_same
@@ -191,7 +190,7 @@ def _identity(job: Job, tokenizer: TokenizerConfig, sources: Sequence[Source]) -
     """What tells a preparation from every other: the store that comes out is a function of it."""
     read = [source.path for source in sources] + ([Path(tokenizer.file)] if tokenizer.file else [])
     versions = [(status.st_size, status.st_mtime_ns) for status in (path.stat() for path in read)]
-    return msgspec.msgpack.encode([__version__, job, tokenizer, versions])
+    return msgspec.msgpack.encode([job, tokenizer, versions])
 
 
 def _run_stages(
