@@ -5,7 +5,9 @@ import hashlib
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +184,28 @@ def test_too_small_a_disk_is_told_before_anything_is_read(
     with pytest.raises(LangueError, match=r"about 0\.1 MB are written to .*, and its disk has 0\.0 MB free"):
         run("small", scratch=tmp_path / "scratch")
     assert not list((tmp_path / "scratch").iterdir()) and not left_over(tmp_path)
+
+
+def test_ray_gives_the_same_bytes_while_a_worker_is_killed(run: Prepare, tmp_path: Path) -> None:
+    """`make ray` installs it, 240 MB: a cluster of this machine, shared folder and all."""
+    pytest.importorskip("ray", reason="Ray is not installed: make ray")
+    expected = run("alone")
+    killed: list[int] = []
+    over = threading.Event()
+
+    def kill() -> None:
+        while not killed and not over.wait(0.002):
+            for status in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):
+                    if status.read_bytes().startswith(b"ray::cleaning"):
+                        os.kill(int(status.parent.name), signal.SIGKILL)
+                        killed.append(int(status.parent.name))
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        assert run("ray", on="ray", workers=2, scratch=tmp_path / "scratch") == expected
+    finally:
+        over.set()
+        thread.join()
+    assert killed and not list((tmp_path / "scratch").iterdir())
