@@ -14,9 +14,9 @@ from langue.corpus.schemes import (
     may_follow,
     obeys,
     scheme_of,
-    seem_spans,
     spans,
     spell,
+    usual,
 )
 
 SCHEMES: tuple[Scheme, ...] = ("IOB1", "BIO", "BIOES", "BMES", "BILOU")
@@ -100,11 +100,24 @@ def test_no_step_out_of_an_open_span() -> None:
     assert not may_follow("O", "I-X", "BIO")
 
 
-def test_what_is_meant_for_spans_is_noticed() -> None:
-    for tags in (["PER-B", "PER-I"], ["B_PER"], ["b-per", "O"], ["B_PER", "-"]):
-        assert seem_spans([["O", *tags]]), tags
-    for tags in (["NOUN", "VERB"], ["PRP$", "-LRB-"], ["O"], ["x-y"]):
-        assert not seem_spans([tags]), tags
+@pytest.mark.parametrize(
+    ("tags", "meant"),
+    [
+        ("PER-B PER-I O", {"PER-B": "B-PER", "PER-I": "I-PER"}),
+        ("B_A_B -", {"B_A_B": "B-A_B"}),
+        ("b-per per", {}),  # as many others
+        ("per_b o", {"per_b": "B-per", "o": "O"}),
+        ("B_X L_X U_X -", {"B_X": "B-X", "L_X": "L-X", "U_X": "U-X", "-": "?"}),
+        ("E_X S_X", {}),  # none begins
+        ("NOUN VERB", {}),
+        ("PRP$ -LRB-", {}),
+        ("B-X I-X -", {}),
+        ("x-y", {}),
+        ("", {}),
+    ],
+)
+def test_what_is_meant_for_spans_is_read_so(tags: str, meant: dict[str, str]) -> None:
+    assert usual([["O", *tags.split()]]) == meant
 
 
 def test_a_tag_in_the_letters_of_another_scheme() -> None:

@@ -477,24 +477,28 @@ def test_a_stray_tag_of_the_training_file(
 
 
 @pytest.mark.parametrize(
-    ("tags", "unit"),
+    ("tags", "meant"),
     [
-        ("B I O", "entity"),
-        ("B-X L-X U-X", "entity"),
-        ("B E S", "entity"),
-        ("X-B X-I O", "tag"),
-        ("b-x i-x O", "tag"),
+        ("B I O", ""),
+        ("B-X L-X U-X", ""),
+        ("B E S", ""),
+        ("X-B X-I O", "B-X for X-B, I-X for X-I"),
+        ("B_X I_X O", "B-X for B_X, I-X for I_X"),
+        ("b-x i-x o", "B-x for b-x, I-x for i-x, O for o"),
+        ("x_b x_e x_s o", "O for o, B-x for x_b, E-x for x_e"),
+        ("B-X L-X U-X - O", "? for -"),
     ],
 )
 def test_other_spellings_of_spans(
-    run: Callable[..., str], tmp_path: Path, caplog: pytest.LogCaptureFixture, tags: str, unit: str
+    run: Callable[..., str], tmp_path: Path, caplog: pytest.LogCaptureFixture, tags: str, meant: str
 ) -> None:
+    caplog.set_level("INFO", "langue")
     path = tmp_path / "t.conll"
-    path.write_text("".join(f"w{n} {tag}\n" for n, tag in enumerate(tags.split())) * 1 + "\n")
+    path.write_text("".join(f"w{n} {tag}\n" for n, tag in enumerate(tags.split())) + "\n")
     run("train", "crf", path, "-o", tmp_path / "m")
     scores = json.loads(run("evaluate", tmp_path / "m", path, "--json"))
-    assert (scores["unit"], scores["accuracy"]) == (unit, 1)
-    assert ("most tags look like spans" in caplog.text) == (unit == "tag")
+    assert (scores["unit"], scores["accuracy"], scores["unknown_tags"]) == ("entity", 1, [])
+    assert caplog.text.count(f"{path}: tags are read as {meant}\n") == 2 * bool(meant)
 
 
 def test_what_training_says(

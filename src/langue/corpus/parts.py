@@ -110,6 +110,7 @@ class Fact(NamedTuple):
     lost: str  # why, if it is; then what follows the size is nothing
     size: int  # UTF-8 bytes
     split: str = ""
+    text_hash: int = 0  # of its text, of a pair its source
     key: bytes = b""  # of its text, unless repeats are ignored
     sketch: bytes = b""  # where near-duplicates are looked for, and it has words
     sample: tuple[tuple[int, int], ...] = ()  # hash and size of each text, where there is a sample

@@ -8,6 +8,7 @@ two are tasks over files (`base/stages.py`); the third wants to see all, and rea
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 
@@ -20,7 +21,9 @@ from langue.base.wording import counted
 from langue.corpus import duplicates
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
-from langue.corpus.ledger import Ledger, document_size, size
+from langue.corpus.gap_sentences import gap_sentences
+from langue.corpus.ledger import FEW, Ledger, document_size, size
+from langue.corpus.lines import naming_choices
 from langue.corpus.parts import (
     CORPUS,
     PART_BYTES,
@@ -132,8 +135,9 @@ def cut(number: int, folder: Path) -> None:
     """A task: the documents of some files, in parts."""
     job = read_part(folder / CORPUS, Job)
     task = job.tasks[number]
-    for index, part in enumerate(cut_parts(task, job)):
-        write_part(folder / "raw" / f"{number:07}-{index:07}", part)
+    with naming_choices():
+        for index, part in enumerate(cut_parts(task, job)):
+            write_part(folder / "raw" / f"{number:07}-{index:07}", part)
 
 
 def cut_parts(task: SourceTask, job: Job) -> Iterator[RawPart]:
@@ -186,7 +190,10 @@ def clean_part(part: RawPart, job: Job, rule: RepeatRule) -> tuple[list[Row], Fa
     def note_lost() -> None:
         facts.extend(Fact(row.lost, document_size(row.document)) for row in rows[len(facts) :])
 
-    for document in normalize_documents(documents(), job.data, ledger):
+    normalized = normalize_documents(documents(), job.data, ledger)
+    if job.data.gap_sentences:
+        normalized = gap_sentences(normalized, job.data, ledger)
+    for document in normalized:
         note_lost()
         rows.append(Row.of(document))
         facts.append(_fact_of(document, _split_of(document, part.split, job), job.sample_seed, rule))
@@ -200,6 +207,7 @@ def _fact_of(document: Document, split: str, sample_seed: int | None, rule: Repe
         "",
         document_size(document),
         split,
+        crc32(document.text.encode()),
         duplicates.key_of(document.joined) if rule.exact != "ignore" else b"",
         b"" if sketch is None else sketch.tobytes(),
         ()
@@ -253,7 +261,7 @@ def select(folder: Path, rule: RepeatRule, ledger: Ledger) -> Iterator[tuple[str
                         ledger.drop(row.document, reason)
             for fact, reason in zip(facts.rows, lost, strict=True):
                 if not reason:
-                    ledger.keep(fact.split, fact.size)
+                    ledger.keep(fact.split, fact.size, fact.text_hash)
                 elif not ledger.writes_dropped:
                     ledger.count_dropped(fact.size, reason)
             yield name, facts.rows, [not reason for reason in lost]
@@ -317,6 +325,9 @@ def _remedy(ledger: Ledger, total: int, dropped: int) -> str:
     size = sum(counter["bytes"] for counter in ledger.kept.values()) // total
     if dropped > total:
         return "Most of what was read is gone: keep what repeats (--duplicates=keep), give other text, "
+    if len(ledger.different) < FEW and 2 * len(ledger.different) <= total:
+        texts = counted(len(ledger.different), "text")
+        return f"They are {texts} again and again, and equal ones share a split: give other text, "
     if "pairs" in ledger.rules.values():
         return "Give more pairs, "
     if 0 < ledger.lines <= ledger.read["files"] + ledger.changed["lines cut for their length"]:

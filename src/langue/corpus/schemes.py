@@ -5,7 +5,8 @@ the prefix alone. The first letters of BIOES are Begin, Inside, Outside, End, Si
 for I, BILOU L (last) for E and U (unit) for S; IOB1 (CoNLL-2003 as released) begins a span with I, and with B
 only where the one before it has the same type (Ramshaw and Marcus 1995). Tags that follow none of these, such
 as parts of speech, have no scheme. Files have slips: a few tags that spell nothing (`stray`) leave the scheme
-what it is, and count as outside.
+what it is, and count as outside. What a file spells otherwise (`PER-B`, `B_PER`, `b-per`) is brought to this
+spelling: see `usual`.
 """
 
 import re
@@ -17,6 +18,8 @@ from typing import Literal, NamedTuple
 
 Scheme = Literal["IOB1", "BIO", "BIOES", "BMES", "BILOU"]
 OUTSIDE = "O"
+UNKNOWN = "?"  # the tag of a token whose tag is not known
+SPACY_UNKNOWN = "-"  # the same, as spaCy writes it in BILOU
 LETTERS: dict[Scheme, tuple[str, ...]] = {
     "IOB1": ("B", "I"),
     "BIO": ("B", "I"),
@@ -27,8 +30,11 @@ LETTERS: dict[Scheme, tuple[str, ...]] = {
 _FINE = ("B", "IM", "EL", "SU")  # letters of one meaning
 _COARSE = ("BSU", "IMEL")
 _SPAN = re.compile("([BIMESLU])(?:-(.+))?", re.DOTALL)
-# What is meant for a span, and is not spelled like one: `PER-B`, `B_PER`, `b-per`.
-_LOOKALIKE = re.compile(r"[BIMESLUbimeslu][-_].+|.+[-_][BIMESLU]", re.DOTALL)
+# What is meant for a span, and is spelled in another way: `B_PER` and `b-per`; `PER-B`.
+_UNUSUAL = (
+    re.compile(r"(?P<letter>[BIMESLU])[-_](?P<type>.+)", re.DOTALL | re.IGNORECASE),
+    re.compile(r"(?P<type>.+)[-_](?P<letter>[BIMESLU])", re.DOTALL | re.IGNORECASE),
+)
 ORDINARY = 10  # times as many I as B begin a span in IOB1, where B is for neighbors
 
 
@@ -102,15 +108,27 @@ def is_stray(tag: str, *, typed: bool) -> bool:
     return tag != OUTSIDE and (prefix == OUTSIDE or bool(type) != typed)
 
 
-def seem_spans(sentences: Iterable[Sequence[str]]) -> bool:
-    """Whether most tags without a scheme look as if they were to spell spans in a way not known here."""
-    counts = Counter(
-        bool(_LOOKALIKE.fullmatch(tag))
-        for tags in sentences
-        for tag in tags
-        if tag not in (OUTSIDE, "-", "_")
-    )
-    return counts[True] > counts[False]
+def usual(sentences: Sequence[Sequence[str]]) -> dict[str, str]:
+    """The tags of a file that mean spans in another spelling (`PER-B`, `B_PER`, `b-per`), or that one is not
+    known, each with what is meant in ours.
+
+    None is a span in another spelling unless most tags that are not `O` are such, and spans begin among them.
+    """
+    nothing = {OUTSIDE, OUTSIDE.lower(), UNKNOWN, SPACY_UNKNOWN, "_"}
+    counts = Counter(tag for tags in sentences for tag in tags if tag not in nothing)
+    meant = {}
+    for tag in counts:
+        match = next(filter(None, (form.fullmatch(tag) for form in _UNUSUAL)), None)
+        if match and not _SPAN.fullmatch(tag):
+            meant[tag] = f"{match['letter'].upper()}-{match['type']}"
+    letters = {tag[0] for tag in meant.values()}
+    if 2 * sum(counts[tag] for tag in meant) <= counts.total() or not ("B" in letters or letters == {"I"}):
+        meant = {}
+    elif any(map(str.islower, meant)):
+        meant[OUTSIDE.lower()] = OUTSIDE
+    if scheme_of([meant.get(tag, tag) for tag in tags] for tags in sentences) == "BILOU":
+        meant[SPACY_UNKNOWN] = UNKNOWN
+    return meant
 
 
 def spans(tags: Sequence[str]) -> list[Span]:

@@ -3,7 +3,8 @@
 CoNLL columns: a token a line, its columns separated by tabs or spaces, the word first and the tag
 last unless `columns` says otherwise; a blank line between sentences. CoNLL-U: ten columns separated by tabs,
 of which one is the tag; comments, multiword ranges and empty nodes are kept and written back. JSON lines: an
-object a sentence, each column a list. A tag `?` stands for "not known": a sentence may be tagged in part.
+object a sentence, each column a list. A tag `?` stands for "not known": a sentence may be tagged in part. So
+does `-` among tags of BILOU, as spaCy writes them.
 
 Sentences of one document know of each other where the file says what belongs together: `-DOCSTART-`
 lines in columns, `# newdoc` in CoNLL-U, a field `document` in JSON lines that changes from one to the next.
@@ -18,10 +19,11 @@ from typing import Any, Literal, NamedTuple
 from langue.base.config import Config, decode
 from langue.base.errors import LangueError
 from langue.base.files import parse_json
-from langue.corpus.sources import Source, collect, open_source
+from langue.base.progress import log
+from langue.corpus.schemes import UNKNOWN, usual
+from langue.corpus.sources import Source, collect, read_lines
 
 Format = Literal["conll", "conllu", "jsonl"]
-UNKNOWN = "?"
 CHARACTERS = 0.9  # share of tokens of one character from which on all count as characters
 SKIP = "-"  # name of a column that is passed over
 DOCUMENT_START = "-DOCSTART-"  # CoNLL-2003's line between documents is no sentence
@@ -161,7 +163,7 @@ def read_tagged(path: Path, config: TaggedConfig | None = None, *, tags: bool = 
         )
     with collect([str(path)]) as sources:
         (source,) = sources
-        lines = list(_lines(source))
+        lines = [line.rstrip("\r\n") for _, line in read_lines(source)]
     format = format_of(source, config, lines)
     columns = (
         config.columns
@@ -175,7 +177,17 @@ def read_tagged(path: Path, config: TaggedConfig | None = None, *, tags: bool = 
     sentences = list(_in_documents(read(str(path), lines, columns, tags)))
     if not any(sentence.words for sentence in sentences):
         raise LangueError(f"{path} holds no sentence")
+    if tags:
+        sentences = _in_usual_spelling(str(path), sentences)
     return Tagged(str(path), format, columns, sentences, config.format)
+
+
+def _in_usual_spelling(name: str, sentences: list[Sentence]) -> list[Sentence]:
+    meant = usual([sentence.tags for sentence in sentences])
+    changed = sorted(meant.keys() & {tag for sentence in sentences for tag in sentence.tags})
+    if changed:
+        log.info("%s: tags are read as %s", name, ", ".join(f"{meant[tag]} for {tag}" for tag in changed[:3]))
+    return [one._replace(tags=tuple(meant.get(tag, tag) for tag in one.tags)) for one in sentences]
 
 
 def _in_documents(numbered: Iterable[tuple[int, Sentence]]) -> Iterator[Sentence]:
@@ -198,21 +210,6 @@ def format_of(source: Source, config: TaggedConfig, lines: Sequence[str]) -> For
     if numbered and all(map(is_conllu_column, config.columns)):
         return "conllu"
     return "conll"
-
-
-def _lines(source: Source) -> Iterator[str]:
-    """Lines of a file without their ends."""
-    with open_source(source) as file:
-        for number, line in enumerate(file, 1):
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            try:
-                yield line.decode().rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                raise LangueError(
-                    f"{source.name}: line {number}: byte {error.start} is not UTF-8; convert the file, "
-                    "for example with iconv"
-                ) from None
 
 
 def split_row(line: str) -> list[str]:

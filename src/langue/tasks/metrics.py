@@ -13,8 +13,8 @@ from typing import Any, Literal, NamedTuple
 
 from langue.base.errors import MissingExtra
 from langue.base.progress import log
-from langue.corpus.schemes import OUTSIDE, is_stray, is_typed, scheme_of, seem_spans, spans
-from langue.corpus.tagged import UNKNOWN, Sentence
+from langue.corpus.schemes import OUTSIDE, UNKNOWN, is_stray, is_typed, scheme_of, spans, usual
+from langue.corpus.tagged import Sentence
 from langue.models.taggers.labels import put_outside
 from langue.protocols import Tagger
 
@@ -147,10 +147,11 @@ def measure(model: Tagger, sentences: Sequence[Sentence], known: Sequence[str] =
 def known_tags(sentences: Sequence[Sentence], predicted: Tags) -> tuple[list[list[str]], list[list[str]]]:
     """The right and the predicted tags of sentences, of the tokens whose tag is known."""
     right, told = [], []
+    spelling = usual(predicted)  # of a model that an earlier version trained
     for sentence, guesses in zip(sentences, predicted, strict=True):
         pairs = [pair for pair in zip(sentence.tags, guesses, strict=True) if pair[0] != UNKNOWN]
         right.append([tag for tag, _ in pairs])
-        told.append([guess for _, guess in pairs])
+        told.append([spelling.get(guess, guess) for _, guess in pairs])
     return right, told
 
 
@@ -173,8 +174,6 @@ def tell_tags(model: Tagger, sentences: Sequence[Sentence]) -> None:
     if scheme:
         typed = is_typed([model.labels] if model.scheme else right)
         put_outside(sentences, scheme, typed=typed)
-    elif seem_spans(right):
-        log.warning("most tags look like spans, but spell none: they are counted one by one")
 
 
 def _entities(right: Tags, predicted: Tags) -> dict[str, Row]:

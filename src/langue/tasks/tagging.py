@@ -13,9 +13,9 @@ from langue.base.files import check_free
 from langue.base.progress import log
 from langue.base.staging import discard
 from langue.base.stop import Stop
-from langue.corpus.schemes import scheme_of
+from langue.corpus.schemes import UNKNOWN, scheme_of
 from langue.corpus.sources import Source
-from langue.corpus.tagged import UNKNOWN, Layout, Tagged, TaggedConfig, read_tagged, unit_of
+from langue.corpus.tagged import Layout, Tagged, TaggedConfig, read_tagged, unit_of
 from langue.evaluation.bootstrap import Ratio
 from langue.models.family import Family, TaggedData
 from langue.models.folder import DESCRIPTION, Description, ModelFolder, save

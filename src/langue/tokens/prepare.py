@@ -209,7 +209,7 @@ def _run_stages(
         texts = _train_texts(folder) if job.sample_seed is None else _texts_of(folder, chosen)
         ready = train_tokenizer(config, texts)
     sep: int | None = None
-    if job.data.documents == "pairs":
+    if job.data.are_pairs:
         ready, sep = ready.with_separator()
     ready.save(folder / TOKENIZER)
     write_part(folder / CODING, Coding(ready.vocab_size, ready.eos, sep))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import langue
-from langue.corpus.tagged import UNKNOWN, Sentence
+from langue.corpus.schemes import UNKNOWN
+from langue.corpus.tagged import Sentence
 from langue.tasks.baselines.word_tags import F1, WordTags
 from langue.tasks.metrics import score_tags
 

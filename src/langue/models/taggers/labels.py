@@ -16,6 +16,7 @@ from langue.base.progress import log
 from langue.base.wording import counted
 from langue.corpus.schemes import (
     OUTSIDE,
+    UNKNOWN,
     Scheme,
     convert,
     in_scheme,
@@ -24,9 +25,8 @@ from langue.corpus.schemes import (
     may_follow,
     obeys,
     scheme_of,
-    seem_spans,
 )
-from langue.corpus.tagged import UNKNOWN, Sentence
+from langue.corpus.tagged import Sentence
 from langue.inference.chain import Chain, offsets_of
 from langue.inference.maxproduct import viterbi
 
@@ -142,11 +142,6 @@ def spell_labels(sentences: Sequence[Sentence], encoding: Encoding) -> tuple[Lab
     inside: Scheme | None = scheme
     if scheme:
         given = put_outside(sentences, scheme, typed=is_typed(told))
-    elif seem_spans(told):
-        log.warning(
-            "most tags look like spans, but spell none of B-X, I-X, E-X, S-X and O (nor M, L, U): they are "
-            "learned and counted one by one"
-        )
     if scheme and encoding != "given" and not partial:
         inside = "BMES" if scheme == "BMES" and encoding == "BIOES" else encoding
     if scheme and inside and not partial:

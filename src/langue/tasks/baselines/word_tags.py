@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from langue.base.arrays import Float64Array
-from langue.corpus.schemes import OUTSIDE, is_stray, is_typed, scheme_of, spans
-from langue.corpus.tagged import UNKNOWN, Sentence
+from langue.corpus.schemes import OUTSIDE, UNKNOWN, is_stray, is_typed, scheme_of, spans
+from langue.corpus.tagged import Sentence
 from langue.evaluation.bootstrap import Ratio, interval, resampled_ratios
 
 Tags = Sequence[Sequence[str]]

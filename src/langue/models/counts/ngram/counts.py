@@ -174,28 +174,28 @@ def _join(unigrams: Array, parts: list[_Branches], order: int, new: New) -> Leve
     for name in ("word", "count", "children"):
         levels = order - (name == "children")
         joined[name] = new(int(first[levels] + (name == "children")), np.uint32)
-        places = first[:levels] + before[:-1, :levels]
-        added = first[1:order] + before[:-1, 1:] if name == "children" else np.zeros_like(places)
+        begins = first[:levels] + before[:-1, :levels]
+        added = first[1:order] + before[:-1, 1:] if name == "children" else np.zeros_like(begins)
         pieces = [part.arrays.pop(name) for part in parts]
-        _copy_pieces(pieces, sizes, places, added.astype(np.uint32), joined[name])
+        _copy_pieces(pieces, sizes, begins, added.astype(np.uint32), joined[name])
     joined["children"][-1] = first[-1]
     joined["word"][: len(unigrams)], joined["count"][: len(unigrams)] = np.arange(len(unigrams)), unigrams
     return Levels(first, joined["word"], joined["count"], joined["children"], new)
 
 
-def _copy_pieces(pieces: list[Array], sizes: Array, places: Array, added: Array, array: Array) -> None:
+def _copy_pieces(pieces: list[Array], sizes: Array, begins: Array, added: Array, array: Array) -> None:
     """Copy row n of each piece, as far as it is filled, to its place, with a number added.
 
     Args:
-        sizes, places, added: `(parts, levels)`.
+        sizes, begins, added: `(parts, levels)`.
     """
 
     def copy(index: tuple[int, ...]) -> None:
         part, n = index
-        target = array[places[index] : places[index] + sizes[index]]
+        target = array[begins[index] : begins[index] + sizes[index]]
         np.add(pieces[part][n, : sizes[index]], added[index], out=target)
 
-    parallel_map(copy, np.ndindex(places.shape))
+    parallel_map(copy, np.ndindex(begins.shape))
 
 
 @njit
