@@ -51,7 +51,7 @@ class Stage(NamedTuple):
 
     def task(self, number: int, folder: Path) -> Task:
         function = f"{self.function.__module__}:{self.function.__qualname__}"
-        return Task(self.name, function, number, str(folder), self.of(number))
+        return Task(self.name, function, number, str(folder.absolute()), self.of(number))
 
 
 class Executor(Protocol):

@@ -1,13 +1,16 @@
 """The last stage of a preparation: the kept documents of each part as token ids, and the parts as a store."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 
+from langue.base.parallel import parallel_map
 from langue.base.progress import bar
-from langue.corpus.parts import Row, part_names, read_part, write_part
+from langue.corpus.parts import Row, part_names, read_part, unpack, write_part
 from langue.corpus.split import SPLITS
 from langue.tokens.store import COUNTS, TOKENIZER, StoreWriter, token_dtype
 from langue.tokens.tokenizer import Tokenizer, encode_texts
@@ -55,17 +58,21 @@ def _load_tokenizer(path: Path, version: int) -> Tokenizer:
 
 
 def _encode(rows: list[Row], tokenizer: Tokenizer, coding: Coding) -> Encoded:
-    texts = [row.document.texts for row in rows]
+    texts = [tuple(map(unpack, row.texts)) for row in rows]
+    # The library lets go of the interpreter, and words are counted meanwhile.
+    work: list[Callable[[], Any]] = [
+        lambda: encode_texts(tokenizer, texts, coding.sep),
+        lambda: [sum(map(count_words, own)) for own in texts],
+    ]
+    encoded, words = parallel_map(lambda part: part(), work)
     dtype = token_dtype(coding.vocabulary_size)
     eos = np.array([coding.eos], dtype)
-    documents = [
-        np.concatenate([ids.astype(dtype), eos]) for ids in encode_texts(tokenizer, texts, coding.sep)
-    ]
+    documents = [np.concatenate([ids.astype(dtype), eos]) for ids in encoded]
     return Encoded(
         np.concatenate(documents).tobytes(),
         np.array([len(document) for document in documents], COUNTS).tobytes(),
         np.array([sum(map(len, row.texts)) for row in rows], COUNTS).tobytes(),
-        np.array([sum(map(count_words, own)) for own in texts], COUNTS).tobytes(),
+        np.array(words, COUNTS).tobytes(),
     )
 
 
