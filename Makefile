@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 ENCODER := .venv/.encoder
 LM_EVAL := .venv/.lm-eval
 
-.PHONY: setup demo test lint light bench kills fuzz draws gpu serve-proof
+.PHONY: setup demo test lint light bench kills fuzz draws gpu serve-proof ray
 
 setup: $(STAMP)
 
@@ -54,6 +54,11 @@ serve-proof: setup $(LM_EVAL)
 # Every command killed and interrupted before each of its file-system steps, and run again: half an hour.
 kills: setup
 	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python tests/cli/kills.py
+
+# The stages on a cluster of this machine, a worker of it killed: Ray takes 240 MB.
+ray: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
+	$(BIN)/pytest -p no:xdist tests/tokens/test_prepare_stages.py -k ray
 
 bench: setup
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

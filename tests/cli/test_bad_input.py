@@ -61,6 +61,11 @@ prepare {texts} -o new --dropped {texts}/a.txt --overwrite
 prepare {texts} -o {texts} --overwrite
 prepare {ok} -o new --dropped {spare}
 prepare {ok} -o new --dropped nowhere/dropped
+prepare {ok} -o new --workers 0
+prepare {ok} -o new --workers many
+prepare {ok} -o new --workers 2 --scratch {ok}
+prepare {latin} -o new --scratch .
+prepare {ok} -o new --on the-moon
 prepare {ok} -o new --recipe nowhere
 prepare {ok} -o new --recipe {json}
 prepare {ok} -o new --set documents

@@ -9,7 +9,7 @@ import pytest
 from langue.base.errors import InvalidSetting, LangueError
 from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger
-from langue.corpus.pipeline import assign_splits, normalize_documents
+from langue.corpus.pipeline import normalize_documents
 from langue.corpus.read import read
 from langue.corpus.sources import check_text_field, find
 
@@ -116,7 +116,7 @@ def test_a_folder_gives_its_files_of_pairs(tmp_path: Path) -> None:
     assert sorted(pairs(tmp_path)) == sorted([*SIMPLE, ("a", "b")])
 
 
-def test_pairs_of_one_source_land_together_and_repeats_stay(tmp_path: Path) -> None:
+def test_pairs_of_one_source_land_together_and_repeats_stay(tmp_path: Path, assign_splits: Any) -> None:
     """A split that held a source of train would flatter; what differs in its target is no duplicate."""
     rows = [(f"source {n % 150}", f"target {n}") for n in range(600)]
     path = write(tmp_path / "a.jsonl", lines([*rows, *rows[:5]]))
@@ -124,7 +124,7 @@ def test_pairs_of_one_source_land_together_and_repeats_stay(tmp_path: Path) -> N
     for duplicates, count in (("auto", 605), ("drop", 600)):
         chosen = DataConfig(documents="pairs", valid_fraction=0.2, test_fraction=0.2, duplicates=duplicates)  # type: ignore[arg-type]
         split_of: dict[str, set[str]] = {}
-        kept = list(assign_splits({"train": find([str(path)])}, chosen, Ledger()))
+        kept = assign_splits({"train": find([str(path)])}, chosen, Ledger())
         for split, document in kept:
             split_of.setdefault(document.text, set()).add(split)
         assert len(kept) == count

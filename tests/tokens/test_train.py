@@ -7,6 +7,7 @@ import pytest
 
 import langue
 from langue.base.errors import LangueError
+from langue.base.seeds import derive
 from langue.corpus.sample import sample_path
 from langue.tokens.train import Sample, TokenizerConfig, train_tokenizer
 
@@ -17,15 +18,15 @@ def test_the_sample_is_bounded_and_blind_to_order() -> None:
     random.Random(1).shuffle(shuffled)
     samples = []
     for order in (texts, shuffled):
-        sample = Sample(2000, seed=0)
+        sample = Sample[str](2000)
         for text in order:
-            sample.add(text)
+            sample.add(derive(0, text), len(text), text)
         samples.append(sample.texts())
     assert samples[0] == samples[1]
     assert 1900 < sum(map(len, samples[0])) <= 2000
-    other = Sample(2000, seed=1)
+    other = Sample[str](2000)
     for text in texts:
-        other.add(text)
+        other.add(derive(1, text), len(text), text)
     assert other.texts() != samples[0]
 
 

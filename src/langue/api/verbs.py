@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from langue.api.models import Model, PathLike, load
 from langue.api.settings import Setting, merge_sections, takes_assignments
+from langue.base.arguments import check_count
 from langue.base.config import Config, decode, override
 from langue.base.errors import LangueError
 from langue.base.extras import needs_torch
@@ -241,6 +242,9 @@ def prepare(
     test: PathLike | Sequence[PathLike] = (),
     dropped: PathLike | None = None,
     overwrite: bool = False,
+    workers: int | None = None,
+    on: str | None = None,
+    scratch: PathLike | None = None,
     **settings: Setting,
 ) -> Report:
     """Read, clean, split and tokenize text into a store.
@@ -252,6 +256,11 @@ def prepare(
         tokenizer: how its vocabulary is made.
         valid, test: files of those splits, where the split is given.
         dropped: JSON-lines file that receives every dropped document with its reason.
+        workers: processes that share the work; None: one for each processor, where there is much text. The
+            store is the same bytes for any number of them.
+        on: who does the work: "processes", or "ray" or "ray://HOST:PORT" on a cluster.
+        scratch: a folder, of all machines, for what is written on the way. With it, or with several workers,
+            the same call goes on after a stop.
         settings: of `data` and `tokenizer` by name, `documents="line"`, `kind="words"`, which change them.
 
     Raises:
@@ -271,6 +280,9 @@ def prepare(
         test=_listed(test),
         dropped=Path(dropped) if dropped is not None else None,
         overwrite=overwrite,
+        workers=None if workers is None else check_count("workers", workers, least=1, most=4096),
+        on=on,
+        scratch=None if scratch is None else Path(scratch),
     )
 
 

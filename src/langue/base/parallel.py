@@ -2,8 +2,7 @@
 
 Results come in the order of the items, and so does the failure that is raised, whatever the number of
 workers. It is for the caller to cut the work by the data alone and to add results up in order: then they are
-the same bits on any machine. Another engine (processes, other machines) would take the place of the threads
-here, and nowhere else.
+the same bits on any machine. Work for other processes and machines is tasks over files: `base/stages.py`.
 """
 
 import math

@@ -63,10 +63,10 @@ def _name(files: Sequence[Path], what: Hashable) -> str | None:
         (path, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
         for path, stat in stats
     ]
-    return hashlib.sha256(repr((_version(), what, told)).encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(repr((langue_version(), what, told)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _version() -> str:
+def langue_version() -> str:
     """Of langue: a later one may look closer."""
     return str(getattr(sys.modules["langue"], "__version__", ""))
 

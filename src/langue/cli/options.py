@@ -55,6 +55,21 @@ TargetField = Annotated[
 ]
 
 
+MOST_WORKERS = 4096  # more is a slip of the finger
+Workers = Annotated[
+    int | None,
+    Option("--workers", min=1, max=MOST_WORKERS, help="Processes; left out: one a processor, for much text."),
+]
+On = Annotated[
+    str | None,
+    Option("--on", help="Who does the work: processes, ray (a cluster, or this machine), ray://HOST:PORT."),
+]
+Scratch = Annotated[
+    Path | None,
+    Option("--scratch", metavar="DIR", help="Where to write on the way; what is done there is gone on with."),
+]
+
+
 def _quiet(value: bool) -> bool:
     if value:
         silence()

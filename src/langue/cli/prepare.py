@@ -6,13 +6,16 @@ from typing import Annotated, Any
 import langue
 from langue.cli.options import (
     Json,
+    On,
     Output,
     Overwrite,
     Quiet,
+    Scratch,
     Settings,
     SourceField,
     TargetField,
     TextField,
+    Workers,
     finite,
     print_json,
     read_settings,
@@ -65,6 +68,9 @@ def command(
     dropped: Annotated[
         Path | None, Option(help="Write what was dropped, with reasons, as JSON lines.")
     ] = None,
+    workers: Workers = None,
+    on: On = None,
+    scratch: Scratch = None,
     settings: Settings = None,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -96,6 +102,9 @@ def command(
         test=test or (),
         dropped=dropped,
         overwrite=overwrite,
+        workers=workers,
+        on=on,
+        scratch=scratch,
         **read_settings(settings, langue.prepare) | given,
     )
     if json:

@@ -30,11 +30,14 @@ class Ledger:
         """Write each document that is dropped from now on to an open file, as a JSON line."""
         self._file = file
 
+    @property
+    def writes_dropped(self) -> bool:
+        """Whether the texts of dropped documents are wanted."""
+        return self._file is not None
+
     def drop(self, document: Document, reason: str) -> None:
         """Count a document as lost for a reason, and write it out if the user asked for that."""
-        counter = self.dropped.setdefault(reason, Counter())
-        counter["documents"] += 1
-        counter["bytes"] += document_size(document)
+        self.count_dropped(document_size(document), reason)
         if self._file is not None:
             row = {**document._asdict(), "reason": reason}
             if document.target is None:
@@ -47,12 +50,18 @@ class Ledger:
         self.read["bytes"] += document_size(document)
         self.drop(document, reason)
 
-    def keep(self, split: Split, document: Document) -> None:
+    def count_dropped(self, bytes: int, reason: str) -> None:
+        """`drop` a document of which no more is known than its size."""
+        counter = self.dropped.setdefault(reason, Counter())
+        counter["documents"] += 1
+        counter["bytes"] += bytes
+
+    def keep(self, split: Split, bytes: int, text_hash: int) -> None:
         counter = self.kept.setdefault(split, Counter())
         counter["documents"] += 1
-        counter["bytes"] += document_size(document)
+        counter["bytes"] += bytes
         if len(self.different) < FEW:
-            self.different.add(hash(document.text))
+            self.different.add(text_hash)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -1,24 +1,51 @@
 """The way of a document into a corpus: read, normalize, drop what repeats, split.
 
-Each step takes documents and yields documents; what it drops it tells the ledger.
+Three stages: `cut` reads files into parts, `clean` brings the documents of a part to one spelling and notes
+what is to be known of them, `select` decides by those notes, in the order in which they were read. The first
+two are tasks over files (`base/stages.py`); the third wants to see all, and reads no text.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
 
 from langue.base.errors import LangueError
+from langue.base.groups import group_by_size
 from langue.base.progress import log
+from langue.base.seeds import derive
+from langue.base.stages import Executor, Stage, run_stage
 from langue.base.wording import counted
 from langue.corpus import duplicates
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
 from langue.corpus.gap_sentences import gap_sentences
-from langue.corpus.ledger import FEW, Ledger, document_size
+from langue.corpus.ledger import FEW, Ledger, document_size, size
+from langue.corpus.lines import naming_choices
+from langue.corpus.parts import (
+    CORPUS,
+    PART_BYTES,
+    PARTS,
+    RULE,
+    Fact,
+    Facts,
+    Job,
+    PartLedger,
+    RawPart,
+    RepeatRule,
+    Row,
+    SourceTask,
+    pack,
+    part_names,
+    read_part,
+    unpack,
+    write_part,
+)
 from langue.corpus.read import LONG, read
 from langue.corpus.sources import Source
-from langue.corpus.split import assign
-
-Assigned = tuple[str, Document]  # (split, document)
+from langue.corpus.split import SPLITS, assign
 
 
 def normalize_documents(
@@ -40,79 +67,230 @@ def normalize_documents(
         yield document._replace(text=texts[0], target=texts[1] if len(texts) > 1 else None)
 
 
-def assign_splits(
-    sources: Mapping[str, Sequence[Source]], config: DataConfig, ledger: Ledger
-) -> Iterator[Assigned]:
-    """Every document that is kept, with its split.
+def make_job(
+    sources: Mapping[str, Sequence[Source]], config: DataConfig, *, sample_seed: int | None = None
+) -> Job:
+    """What is read, in tasks: some small files together, a large one alone.
 
     Args:
-        sources: the files of `train`, and of `valid` and `test` where the user gave them. A held-out
-            split without files is cut from `train` by hash.
+        sources: the files of `train`, and of `valid` and `test` where the user gave them. A held-out split
+            without files is cut from `train` by hash.
+        sample_seed: of the sample of texts that a vocabulary is learned from; None: there is none.
+    """
+    tasks = [
+        SourceTask(
+            split,
+            [pack(source.name) for source in group],
+            [pack(str(source.path.absolute())) for source in group],
+        )
+        for split in SPLITS
+        for group in group_by_size(sources.get(split, ()), lambda source: source.size, PART_BYTES)
+    ]
+    return Job(
+        config,
+        given=[split for split, files in sources.items() if files and split != "train"],
+        several={split: len(files) for split, files in sources.items()},
+        total={split: sum(source.size for source in files) for split, files in sources.items()},
+        tasks=tasks,
+        part_bytes=PART_BYTES,
+        sample_seed=sample_seed,
+    )
+
+
+def read_corpus(folder: Path, job: Job, executor: Executor) -> Callable[[int], str]:
+    """The documents of a job in one spelling, as parts in a folder of stages.
+
+    Returns:
+        The name of the file that a part begins with, for people.
 
     Raises:
-        LangueError: a file is binary, damaged or not UTF-8, or there is nothing to read.
+        LangueError: a file is binary, damaged or not UTF-8.
     """
-    given = {split for split, files in sources.items() if files and split != "train"}
-    with closing(Repeats(config, ledger, by_files=bool(given))) as repeats:
-        # Train first, so that a repeat found later in a given file is a leak, and named as one.
-        for split in ("train", "valid", "test"):
-            documents = normalize_documents(read(sources.get(split, ()), config, ledger), config, ledger)
-            if config.gap_sentences:
-                documents = gap_sentences(documents, config, ledger)
-            for document in documents:
-                target = split
-                if split == "train" and len(given) < 2:
-                    drawn = assign(document.text, config)  # pairs of one source land together
-                    target = "train" if drawn in given else drawn
-                if repeats.keep(target, document):
-                    ledger.keep(target, document)
-                    yield target, document
+    for name in ("raw", "texts", "facts", "kept", "ids"):
+        (folder / name).mkdir(exist_ok=True)
+    write_part(folder / CORPUS, job)
+
+    def of(number: int) -> str:
+        return unpack(job.tasks[number].names[0])
+
+    run_stage(Stage("reading", cut, len(job.tasks), of), folder, executor)
+    if not (folder / PARTS).exists():
+        names = sorted(path.name for path in (folder / "raw").iterdir() if not path.name.startswith("."))
+        write_part(folder / RULE, repeat_rule((_raw(folder, name) for name in names), job))
+        write_part(folder / PARTS, names)
+    names = part_names(folder)
+
+    def of_part(number: int) -> str:
+        return of(int(names[number].partition("-")[0]))
+
+    run_stage(Stage("cleaning", clean, len(names), of_part), folder, executor)
+    return of_part
+
+
+def _raw(folder: Path, name: str) -> RawPart:
+    return read_part(folder / "raw" / name, RawPart)
+
+
+def cut(number: int, folder: Path) -> None:
+    """A task: the documents of some files, in parts."""
+    job = read_part(folder / CORPUS, Job)
+    task = job.tasks[number]
+    with naming_choices():
+        for index, part in enumerate(cut_parts(task, job)):
+            write_part(folder / "raw" / f"{number:07}-{index:07}", part)
+
+
+def cut_parts(task: SourceTask, job: Job) -> Iterator[RawPart]:
+    """The documents of some files, in parts; there is at least one, for what the ledger counts.
+
+    Raises:
+        LangueError: a file is binary, damaged or not UTF-8.
+    """
+    ledger = PartLedger()
+    held, split = 0, task.split
+    several, total = job.several[split], job.total[split]
+    for document in read(task.sources(), job.data, ledger, several=several, total=total):
+        row = Row.of(document)
+        ledger.rows.append(row)
+        held += sum(map(len, row.texts))
+        if held >= job.part_bytes:
+            yield RawPart(split, ledger.take(), ledger.rows)
+            ledger.rows, held = [], 0
+    yield RawPart(split, ledger.take(), ledger.rows)
+
+
+def clean(number: int, folder: Path) -> None:
+    """A task: the documents of a part in one spelling, and what is to be known of them."""
+    name = part_names(folder)[number]
+    raw = folder / "raw" / name
+    if not raw.exists() and (folder / "facts" / name).exists():
+        return  # it was stopped between the end of the work and its mark
+    rows, facts = clean_part(
+        _raw(folder, name), read_part(folder / CORPUS, Job), read_part(folder / RULE, RepeatRule)
+    )
+    write_part(folder / "texts" / name, rows)
+    write_part(folder / "facts" / name, facts)
+    raw.unlink()
+
+
+def clean_part(part: RawPart, job: Job, rule: RepeatRule) -> tuple[list[Row], Facts]:
+    """The rows of a part in one spelling, and what is to be known of each."""
+    ledger = PartLedger()
+    part.counts.add_to(ledger)
+    rows = ledger.rows  # what is lost on the way is put there by the ledger
+    facts: list[Fact] = []
+
+    def documents() -> Iterator[Document]:
+        for row in part.rows:
+            if row.lost:
+                rows.append(row)
+            else:
+                yield row.document
+
+    def note_lost() -> None:
+        facts.extend(Fact(row.lost, document_size(row.document)) for row in rows[len(facts) :])
+
+    normalized = normalize_documents(documents(), job.data, ledger)
+    if job.data.gap_sentences:
+        normalized = gap_sentences(normalized, job.data, ledger)
+    for document in normalized:
+        note_lost()
+        rows.append(Row.of(document))
+        facts.append(_fact_of(document, _split_of(document, part.split, job), job.sample_seed, rule))
+    note_lost()
+    return rows, Facts(ledger.take(), facts)
+
+
+def _fact_of(document: Document, split: str, sample_seed: int | None, rule: RepeatRule) -> Fact:
+    sketch = duplicates.sketch_of(document.joined) if rule.near != "ignore" else None
+    return Fact(
+        "",
+        document_size(document),
+        split,
+        crc32(document.text.encode()),
+        duplicates.key_of(document.joined) if rule.exact != "ignore" else b"",
+        b"" if sketch is None else sketch.tobytes(),
+        ()
+        if sample_seed is None
+        else tuple((derive(sample_seed, text), size(text)) for text in document.texts),
+    )
+
+
+def _split_of(document: Document, split: str, job: Job) -> str:
+    """A held-out split without files is cut from train, by hash."""
+    if split != "train" or len(job.given) == 2:
+        return split
+    drawn = assign(document.text, job.data)  # pairs of one source land together
+    return "train" if drawn in job.given else drawn
+
+
+def repeat_rule(parts: Iterable[RawPart], job: Job) -> RepeatRule:
+    """What is done about repeats, once the first file has shown what its documents are."""
+    config = job.data
+    rules: list[str] = []
+    for part in parts:
+        rules += [rule for _, rule in part.counts.rules]
+        if part.rows:
+            break
+    lines = not {"line", "pairs"}.isdisjoint(rules)
+    drop = config.duplicates == "drop" or (config.duplicates == "auto" and not lines and not job.given)
+    near = config.near_duplicates
+    if near == "auto":
+        near = "count" if drop and duplicates.available() else "ignore"
+        if drop and near == "ignore":
+            log.info("near-duplicates are not counted: pip install 'langue[data]' for that")
+    if near != "ignore":
+        duplicates.check_available()
+    return RepeatRule("drop" if drop else "count" if job.given else "ignore", near)
+
+
+def select(folder: Path, rule: RepeatRule, ledger: Ledger) -> Iterator[tuple[str, list[Fact], list[bool]]]:
+    """Of each part its name, the facts, and which of its rows are kept; what is not is told the ledger.
+
+    Train comes first, so that a repeat found later in a given file is a leak, and named as one.
+    """
+    with closing(Repeats(rule, ledger)) as repeats:
+        for name in part_names(folder):
+            facts = read_part(folder / "facts" / name, Facts)
+            facts.counts.add_to(ledger)
+            lost = [fact.lost or repeats.lost(fact) for fact in facts.rows]
+            if any(lost) and ledger.writes_dropped:
+                rows = read_part(folder / "texts" / name, list[Row])
+                for row, reason in zip(rows, lost, strict=True):
+                    if reason:
+                        ledger.drop(row.document, reason)
+            for fact, reason in zip(facts.rows, lost, strict=True):
+                if not reason:
+                    ledger.keep(fact.split, fact.size, fact.text_hash)
+                elif not ledger.writes_dropped:
+                    ledger.count_dropped(fact.size, reason)
+            yield name, facts.rows, [not reason for reason in lost]
 
 
 class Repeats:
-    """Counts and drops repeated documents, and finds held-out ones that stand in train."""
+    """Finds repeated documents, and held-out ones that stand in train."""
 
-    def __init__(self, config: DataConfig, ledger: Ledger, *, by_files: bool) -> None:
-        self._config = config
+    def __init__(self, rule: RepeatRule, ledger: Ledger) -> None:
+        self._rule = rule
         self._ledger = ledger
-        self._by_files = by_files
         self._seen = duplicates.Seen()
         self._near: duplicates.NearDuplicates | None = None
-        self._decided = False
-        self._drop = False
-
-    def keep(self, split: str, document: Document) -> bool:
-        self._decide()
-        if self._by_files or self._drop:
-            first = self._seen.add(document.joined, split)
-            if first == "train" and split != "train":
-                self._ledger.leaks[split] += 1
-            if first is not None and self._drop:
-                self._ledger.drop(document, "duplicate")
-                return False
-        if self._near is not None and self._near.add(document.joined):
-            self._ledger.near_duplicates = (self._ledger.near_duplicates or 0) + 1
-            if self._config.near_duplicates == "drop":
-                self._ledger.drop(document, "near-duplicate")
-                return False
-        return True
-
-    def _decide(self) -> None:
-        """The rule for repeats, once the first file has shown what its documents are."""
-        if self._decided:
-            return
-        self._decided = True
-        lines = not {"line", "pairs"}.isdisjoint(self._ledger.rules.values())
-        wanted = self._config.duplicates
-        self._drop = wanted == "drop" or (wanted == "auto" and not lines and not self._by_files)
-        near = self._config.near_duplicates
-        if near == "auto":
-            near = "count" if self._drop and duplicates.available() else "ignore"
-            if self._drop and near == "ignore":
-                log.info("near-duplicates are not counted: pip install 'langue[data]' for that")
-        if near != "ignore":
+        if rule.near != "ignore":
             self._near = duplicates.NearDuplicates()
-            self._ledger.near_duplicates = 0
+            ledger.near_duplicates = 0
+
+    def lost(self, fact: Fact) -> str:
+        """Why a document is dropped; "" if it is not."""
+        if self._rule.exact != "ignore":
+            first = self._seen.add(fact.key, fact.split)
+            if first == "train" and fact.split != "train":
+                self._ledger.leaks[fact.split] += 1
+            if first is not None and self._rule.exact == "drop":
+                return "duplicate"
+        if self._near is None or not fact.sketch or not self._near.add(np.frombuffer(fact.sketch, np.uint32)):
+            return ""
+        self._ledger.near_duplicates = (self._ledger.near_duplicates or 0) + 1
+        return "near-duplicate" if self._rule.near == "drop" else ""
 
     def close(self) -> None:
         self._seen.close()

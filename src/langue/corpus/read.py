@@ -51,13 +51,25 @@ OTHERS = {
 Piece = tuple[int, bytes]  # byte offset in the (unpacked) file, raw bytes of a document
 
 
-def read(sources: Sequence[Source], config: DataConfig, ledger: Ledger) -> Iterator[Document]:
-    """Every document of every source, as it stands in the file; ends of lines are kept inside."""
-    total = sum(source.size for source in sources)
+def read(
+    sources: Sequence[Source],
+    config: DataConfig,
+    ledger: Ledger,
+    *,
+    several: int | None = None,
+    total: int | None = None,
+) -> Iterator[Document]:
+    """Every document of every source, as it stands in the file; ends of lines are kept inside.
+
+    Args:
+        several, total: of the corpus, if there are more files: how many, and their bytes.
+    """
+    several = several or len(sources)
+    total = total or sum(source.size for source in sources)
     for source in sources:
         ledger.read["files"] += 1
         count = 0
-        for document in _documents(source, config, ledger, several=len(sources), total=total):
+        for document in _documents(source, config, ledger, several=several, total=total):
             count += 1
             yield document
         if count == 0:

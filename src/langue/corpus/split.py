@@ -8,6 +8,8 @@ import hashlib
 
 from langue.corpus.config import DataConfig
 
+SPLITS = ("train", "valid", "test")
+
 
 def assign(text: str, config: DataConfig) -> str:
     """`train`, `valid` or `test`, by the hash of the normalized text."""

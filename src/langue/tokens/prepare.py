@@ -1,39 +1,53 @@
 """From text files to a token store: read, clean, split, learn a vocabulary, encode.
 
-Documents stream: where the vocabulary is still to be learned, the cleaned text waits in a temporary
-file beside the store, so every source is read once and standard input is like any other.
+Stages over a folder of parts (`base/stages.py`, `corpus/pipeline.py`), each a map over tasks by whoever runs
+them: this process, several, or a cluster. What wants to see all stands between them, and looks at numbers:
+which documents repeat, which texts a vocabulary is learned from. So the store is the same bytes whoever makes
+it.
 """
 
-import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from langue.base.arrays import Ids
 from langue.base.config import encode as as_table
+from langue.base.executors import make_executor
 from langue.base.files import atomic_file, atomic_folder, check_file_free, check_free, refuse_same
-from langue.base.groups import group_by_size
-from langue.base.parallel import default_workers, parallel_imap
+from langue.base.parallel import default_workers
 from langue.base.progress import bar, log
+from langue.base.stages import Executor, Stage, passing_folder, resumable_folder, run_stage
 from langue.base.wording import counted
 from langue.corpus.config import DataConfig
-from langue.corpus.document import UNIT_SEPARATOR, Document
-from langue.corpus.ledger import Ledger, document_size
-from langue.corpus.lines import naming_choices
-from langue.corpus.pipeline import Assigned, assign_splits, check_splits
-from langue.corpus.sources import Source, check_text_field, collect
-from langue.tokens.store import MANIFEST, SPLITS, TOKENIZER, StoreWriter
-from langue.tokens.tokenizer import Tokenizer, encode_texts
-from langue.tokens.train import TokenizerConfig, train_tokenizer
-from langue.tokens.words import count_words
+from langue.corpus.ledger import Ledger
+from langue.corpus.parts import (
+    RULE,
+    Job,
+    RepeatRule,
+    Row,
+    part_names,
+    read_part,
+    unpack,
+    write_part,
+)
+from langue.corpus.pipeline import check_splits, make_job, read_corpus, select
+from langue.corpus.sources import PACKED, Source, check_text_field, collect
+from langue.corpus.split import SPLITS
+from langue.tokens.encoding import CODING, LOST, Coding, append_parts, encode
+from langue.tokens.store import MANIFEST, TOKENIZER, StoreWriter
+from langue.tokens.tokenizer import Tokenizer
+from langue.tokens.train import Sample, TokenizerConfig, train_tokenizer
 
-BATCH_BYTES = 1 << 20  # bytes encoded at a time: enough to keep every core busy, little to hold
-SPOOL = ".text"  # cleaned text on its way to the vocabulary
+LARGE = 64 << 20  # bytes of text from which on several processes are worth their start
+UNPACKED = 4  # times its size that a packed file holds, roughly
+ON_THE_WAY = 3  # bytes that are written for each byte of text: as it was read, cleaned, encoded
+
+Chosen = tuple[int, int, int]  # a text of the sample: number of the part, of the row, of the text in it
 
 
 @dataclass(frozen=True)
@@ -92,16 +106,23 @@ def prepare(
     test: Sequence[str] = (),
     dropped: Path | None = None,
     overwrite: bool = False,
+    workers: int | None = None,
+    on: str | None = None,
+    scratch: Path | None = None,
 ) -> Report:
     """Write a token store from files, folders and `-` for standard input.
 
     Args:
         valid, test: files of those splits; a split without files is cut from `inputs` by hash.
         dropped: JSON-lines file that receives every dropped document with its reason.
+        workers: processes; None: one for each processor, where there is much text.
+        on: who runs the stages: `processes`, `ray` or `ray://HOST:PORT`; None: as many workers.
+        scratch: folder for what is written on the way. With it, or where there are several workers, a run
+            that was stopped is gone on with by the same call.
 
     Raises:
         LangueError: a file is missing, empty, binary, damaged or not UTF-8; too little text for a
-            split; the output is in the way; the disk is full.
+            split; the output is in the way; the disk is full, or has too little room.
     """
     started = time.perf_counter()
     check_free(output, marker=MANIFEST, overwrite=overwrite)
@@ -112,52 +133,124 @@ def prepare(
         sources = {
             split: stack.enter_context(collect(names, ledger, config=data)) for split, names in named.items()
         }
-        check_text_field([source for files in sources.values() for source in files], data)
-        read = [source.path for files in sources.values() for source in files]
+        listed = [source for files in sources.values() for source in files]
+        check_text_field(listed, data)
+        read = [source.path for source in listed]
         refuse_same(output, read)
         _warn_of_one_file(sources)
-        folder = stack.enter_context(atomic_folder(output, marker=MANIFEST, overwrite=overwrite))
+        store = stack.enter_context(atomic_folder(output, marker=MANIFEST, overwrite=overwrite))
         if dropped is not None:  # opened after the store's folder, so written before it: no store without it
             refuse_same(dropped, read)
             check_file_free(dropped, overwrite=overwrite)
             ledger.write_dropped(stack.enter_context(atomic_file(dropped)))
-        documents: Iterator[Assigned] = _read(sources, data, ledger)
-        if ready is None:
-            spool = folder / SPOOL
-            ready = train_tokenizer(tokenizer, _spool(documents, spool))
-            documents = _unspool(spool)
-        sep: int | None = None
-        if data.are_pairs:
-            ready, sep = ready.with_separator()
-        with StoreWriter(folder, vocabulary_size=ready.vocab_size, eos=ready.eos, sep=sep) as writer:
-            _write(documents, ready, writer, sep)
-            (folder / SPOOL).unlink(missing_ok=True)
-            ledger.warn_of_leaks()
-            described = {
-                "kind": ready.kind,
-                "vocabulary": ready.vocab_size,
-                "closed": ready.closed,
-                "fingerprint": ready.fingerprint,
-            }
-            ready.save(folder / TOKENIZER)
-            writer.finish(
-                tokenizer=described,
-                normalization=as_table(data.normalization),
-                data=as_table(data),
-                report=ledger.to_json(),
+        size = sum(source.size * (UNPACKED if _is_packed(source) else 1) for source in listed)
+        count = workers or (default_workers() if size >= LARGE or on is not None else 1)
+        no_sample = tokenizer.file or tokenizer.kind == "whitespace"
+        job = make_job(sources, data, sample_seed=None if no_sample else tokenizer.seed)
+        with ExitStack() as while_staged:
+            folder = while_staged.enter_context(
+                resumable_folder(output, scratch, _identity(job, tokenizer, listed), needed=ON_THE_WAY * size)
+                if (count > 1 or on is not None or scratch is not None) and not _passes(listed)
+                else passing_folder(store if scratch is None else scratch, output.name)
             )
-            totals = msgspec.to_builtins(writer.totals)
+            executor = while_staged.enter_context(closing(make_executor(on, count)))
+            ready, sep = _run_stages(folder, job, tokenizer, ready, ledger, executor)
+            writer = stack.enter_context(
+                StoreWriter(store, vocabulary_size=ready.vocab_size, eos=ready.eos, sep=sep)
+            )
+            append_parts(folder, writer)
+        ledger.warn_of_leaks()
+        described = {
+            "kind": ready.kind,
+            "vocabulary": ready.vocab_size,
+            "closed": ready.closed,
+            "fingerprint": ready.fingerprint,
+        }
+        ready.save(store / TOKENIZER)
+        writer.finish(
+            tokenizer=described,
+            normalization=as_table(data.normalization),
+            data=as_table(data),
+            report=ledger.to_json(),
+        )
+        totals = msgspec.to_builtins(writer.totals)
     return Report(output, ledger.to_json(), totals, described, time.perf_counter() - started)
 
 
-def _read(sources: dict[str, list[Source]], data: DataConfig, ledger: Ledger) -> Iterator[Assigned]:
-    """Every document that is kept, under a progress bar."""
-    with bar("reading") as progress, naming_choices():
-        for number, (split, document) in enumerate(assign_splits(sources, data, ledger), 1):
-            if number % 1000 == 0:
-                progress.note(f"{number:,} documents, {ledger.read['bytes'] / 1e6:,.0f} MB")
-            yield split, document
-    check_splits(ledger, data)  # before a vocabulary is learned and all is encoded
+def _is_packed(source: Source) -> bool:
+    return Path(source.name).suffix.lower() in (*PACKED, ".parquet")
+
+
+def _passes(sources: Sequence[Source]) -> bool:
+    """Whether one of them is a pipe, which the same command cannot read again."""
+    return any(str(source.path) != source.name for source in sources)
+
+
+def _identity(job: Job, tokenizer: TokenizerConfig, sources: Sequence[Source]) -> bytes:
+    """What tells a preparation from every other: the store that comes out is a function of it."""
+    read = [source.path for source in sources] + ([Path(tokenizer.file)] if tokenizer.file else [])
+    versions = [(status.st_size, status.st_mtime_ns) for status in (path.stat() for path in read)]
+    return msgspec.msgpack.encode([job, tokenizer, versions])
+
+
+def _run_stages(
+    folder: Path,
+    job: Job,
+    config: TokenizerConfig,
+    ready: Tokenizer | None,
+    ledger: Ledger,
+    executor: Executor,
+) -> tuple[Tokenizer, int | None]:
+    """Everything up to the ids; returns the tokenizer and, of pairs, the id between their texts."""
+    of = read_corpus(folder, job, executor)
+    chosen = _select(folder, ledger, Sample[Chosen](config.sample_bytes))
+    check_splits(ledger, job.data)  # before a vocabulary is learned and all is encoded
+    if ready is None:
+        texts = _train_texts(folder) if job.sample_seed is None else _texts_of(folder, chosen)
+        ready = train_tokenizer(config, texts)
+    sep: int | None = None
+    if job.data.are_pairs:
+        ready, sep = ready.with_separator()
+    ready.save(folder / TOKENIZER)
+    write_part(folder / CODING, Coding(ready.vocab_size, ready.eos, sep))
+    run_stage(Stage("encoding", encode, len(part_names(folder)), of), folder, executor)
+    return ready, sep
+
+
+def _select(folder: Path, ledger: Ledger, sample: Sample[Chosen]) -> list[Chosen]:
+    """Note of each part which rows are kept; returns the texts that a vocabulary is learned from."""
+    rule = read_part(folder / RULE, RepeatRule)
+    with bar("selecting", total=len(part_names(folder))) as progress:
+        for part, (name, facts, kept) in enumerate(select(folder, rule, ledger)):
+            for row, (fact, is_kept) in enumerate(zip(facts, kept, strict=True)):
+                if is_kept and fact.split == "train":
+                    for text, (key, size) in enumerate(fact.sample):
+                        sample.add(key, size, (part, row, text))
+            splits = [
+                SPLITS.index(fact.split) if is_kept else LOST
+                for fact, is_kept in zip(facts, kept, strict=True)
+            ]
+            write_part(folder / "kept" / name, bytes(splits))
+            progress.advance()
+    return sample.texts()
+
+
+def _texts_of(folder: Path, chosen: Sequence[Chosen]) -> Iterator[str]:
+    """The texts of a sample, in the order of the corpus."""
+    names = part_names(folder)
+    for part, of_part in groupby(sorted(chosen), lambda one: one[0]):
+        rows = read_part(folder / "texts" / names[part], list[Row])
+        for _, row, text in of_part:
+            yield unpack(rows[row].texts[text])
+
+
+def _train_texts(folder: Path) -> Iterator[str]:
+    train = SPLITS.index("train")
+    for name in part_names(folder):
+        splits = read_part(folder / "kept" / name, bytes)
+        for row, split in zip(read_part(folder / "texts" / name, list[Row]), splits, strict=True):
+            if split == train:
+                yield from map(unpack, row.texts)
 
 
 def _warn_of_one_file(sources: Mapping[str, Sequence[Source]]) -> None:
@@ -172,41 +265,3 @@ def _warn_of_one_file(sources: Mapping[str, Sequence[Source]]) -> None:
                     "%s and %s hold the same file (%s): figures on the one say nothing of the other",
                     before, split, name,
                 )  # fmt: skip
-
-
-def _spool(documents: Iterable[Assigned], path: Path) -> Iterator[str]:
-    """Put documents aside, and pass the training texts on to who learns from them."""
-    with path.open("wb") as file:
-        for split, document in documents:
-            text = document.joined.encode()
-            file.write(struct.pack("<BQ", SPLITS.index(split), len(text)))
-            file.write(text)
-            if split == "train":
-                yield from document.texts
-
-
-def _unspool(path: Path) -> Iterator[Assigned]:
-    total = path.stat().st_size
-    with path.open("rb") as file, bar("encoding", total=total) as progress:
-        while head := file.read(9):
-            index, length = struct.unpack("<BQ", head)
-            text, *target = file.read(length).decode().split(UNIT_SEPARATOR)
-            yield SPLITS[index], Document(text, "", "", *target)
-            progress.advance(9 + length)
-
-
-def _write(documents: Iterable[Assigned], tokenizer: Tokenizer, writer: StoreWriter, sep: int | None) -> None:
-    """Encode in other threads while the next documents are read and their words counted."""
-
-    def batches() -> Iterator[tuple[list[Assigned], list[int]]]:
-        for batch in group_by_size(documents, lambda kept: document_size(kept[1]), BATCH_BYTES):
-            yield batch, [sum(map(count_words, document.texts)) for _, document in batch]
-
-    def encode(work: tuple[list[Assigned], list[int]]) -> tuple[list[Assigned], list[int], list[Ids]]:
-        batch, words = work
-        return batch, words, encode_texts(tokenizer, [document.texts for _, document in batch], sep)
-
-    workers = min(default_workers(), 2)  # each of which tokenizers shares out among all processors
-    for encoded in parallel_imap(encode, batches(), workers=workers):
-        for (split, document), count, ids in zip(*encoded, strict=True):
-            writer.add(split, ids, bytes=document_size(document), words=count)

@@ -35,12 +35,12 @@ from langue.base.files import read_json, write_json
 from langue.base.verified import verifying_whole
 from langue.corpus.config import DOCUMENTS
 from langue.corpus.normalize import Normalization
+from langue.corpus.split import SPLITS as SPLITS
 from langue.tokens.preprocessing import RENAMED_KEYS, Preprocessing
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
-SPLITS = ("train", "valid", "test")
 COUNTS = np.dtype("<u8")
 MOST_IDS = 1 << 31  # ids that a store of 32 bits and a network of this size could have
 # Of a split, beside its name.
@@ -315,16 +315,28 @@ class StoreWriter:
 
     def add(self, split: str, ids: Array, *, bytes: int, words: int) -> None:
         """Append one document: its ids without the closing `<eos>`, its size in bytes and words."""
+        tokens = np.append(np.asarray(ids, self._dtype), self._dtype.type(self.eos))
+        one = [np.array([count], COUNTS) for count in (len(tokens), bytes, words)]
+        self.append(split, tokens, lengths=one[0], bytes=one[1], words=one[2])
+
+    def append(
+        self, split: str, tokens: Array, *, lengths: UInt64Array, bytes: UInt64Array, words: UInt64Array
+    ) -> None:
+        """Append documents.
+
+        Args:
+            tokens: ids of all of them, each document closed by `<eos>`.
+            lengths: tokens of each, `(documents,)`, and so are its `bytes` and `words`.
+        """
         totals = self.totals[split]
-        totals.documents += 1
-        totals.tokens += len(ids) + 1
-        totals.bytes += bytes
-        totals.words += words
-        tokens = self._files[f"{split}.tokens"]
-        tokens.write(np.asarray(ids, self._dtype).tobytes())
-        tokens.write(self.eos.to_bytes(self._dtype.itemsize, "little"))
-        for part, count in (("offsets", totals.tokens), ("bytes", bytes), ("words", words)):
-            self._files[f"{split}.{part}"].write(count.to_bytes(COUNTS.itemsize, "little"))
+        offsets = np.uint64(totals.tokens) + np.cumsum(lengths, dtype=np.uint64)
+        totals.documents += len(lengths)
+        totals.tokens += len(tokens)
+        totals.bytes += int(bytes.sum())
+        totals.words += int(words.sum())
+        self._files[f"{split}.tokens"].write(np.asarray(tokens, self._dtype).tobytes())
+        for part, counts in (("offsets", offsets), ("bytes", bytes), ("words", words)):
+            self._files[f"{split}.{part}"].write(np.asarray(counts, COUNTS).tobytes())
 
     def finish(self, **description: Any) -> None:
         """Close the files and write the manifest; `tokenizer.json` must already stand in the folder.

@@ -10,7 +10,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Set
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
@@ -103,24 +103,26 @@ class TokenizerConfig(Config, frozen=True):
     seed: int = 0  # of the sample
 
 
-class Sample:
+T = TypeVar("T", str, tuple[int, int, int])
+
+
+class Sample(Generic[T]):
     """A bounded sample of texts: those with the smallest keyed hashes, whatever order they come in."""
 
-    def __init__(self, size: int, seed: int) -> None:
+    def __init__(self, size: int) -> None:
         self._size = size
-        self._seed = seed
         self._bytes = 0
-        self._heap: list[tuple[int, str]] = []  # the largest hash first
+        self._heap: list[tuple[int, int, T]] = []  # the largest hash first, with the bytes
 
-    def add(self, text: str) -> None:
-        size = len(text.encode())
-        heapq.heappush(self._heap, (-derive(self._seed, text), text))
-        self._bytes += size
+    def add(self, key: int, bytes: int, text: T) -> None:
+        """Take a text, or what stands for it, if its `key`, a hash, is small enough."""
+        heapq.heappush(self._heap, (-key, bytes, text))
+        self._bytes += bytes
         while self._bytes > self._size and len(self._heap) > 1:
-            self._bytes -= len(heapq.heappop(self._heap)[1].encode())
+            self._bytes -= heapq.heappop(self._heap)[1]
 
-    def texts(self) -> list[str]:
-        return [text for _, text in sorted(self._heap, reverse=True)]
+    def texts(self) -> list[T]:
+        return [text for _, _, text in sorted(self._heap, reverse=True)]
 
 
 def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
@@ -142,9 +144,9 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
         raise LangueError(
             f"a vocabulary of {size} is too small: bytes and special tokens alone take {SMALLEST}"
         )
-    sample = Sample(config.sample_bytes, config.seed)
+    sample = Sample[str](config.sample_bytes)
     for text in texts:
-        sample.add(text)
+        sample.add(derive(config.seed, text), len(text.encode()), text)
     learned = sample.texts()
     size_of_sample = sum(len(text.encode()) for text in learned)
     frequency = config.min_frequency

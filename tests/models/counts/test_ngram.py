@@ -1,6 +1,7 @@
 """The n-gram model against a dictionary implementation of the paper, against KenLM, and on PTB."""
 
 import math
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from itertools import pairwise
@@ -17,7 +18,8 @@ from langue.base.arrays import Ids
 from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
 from langue.models.counts.ngram import NGramConfig, estimate, load, out_of_core
-from langue.models.counts.ngram.estimate import SMOOTHINGS, Smoothing, discounts
+from langue.models.counts.ngram import counts as counts_module
+from langue.models.counts.ngram.estimate import SMOOTHINGS, Smoothing, discounts, estimate_tables
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.prune import prune
 from langue.models.counts.ngram.score import CHUNK_POSITIONS
@@ -263,6 +265,25 @@ def test_counting_in_blocks_gives_the_same_tables(
     for name, one, other in zip(Tables._fields, whole.tables, blocks.tables, strict=True):
         assert np.array_equal(one, other), name
         assert one.dtype == other.dtype
+
+
+@pytest.mark.parametrize("settings", [{"order": 1}, {"order": 4}, {"order": 3, "prune": (0, 1)}])
+def test_any_number_of_workers_gives_the_same_tables(
+    make_store: Callable[..., TokenStore], monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    """Bit for bit, into however many parts the work is cut."""
+    store = many(make_store)
+    monkeypatch.setenv("LANGUE_THREADS", "1")
+    alone = estimate(NGramConfig(**settings), store)
+    monkeypatch.setattr(counts_module, "PART_POSITIONS", 50)
+    monkeypatch.setattr(counts_module, "CHUNK_TOKENS", 70)
+    monkeypatch.setattr(sys.modules[estimate_tables.__module__], "CHUNK_NGRAMS", 30)
+    for workers in (1, 2, 3, 7, 20):
+        monkeypatch.setenv("LANGUE_THREADS", str(workers))
+        shared = estimate(NGramConfig(**settings), store)
+        for name, one, other in zip(Tables._fields, alone.tables, shared.tables, strict=True):
+            assert np.array_equal(one, other), (workers, name)
+            assert one.dtype == other.dtype
 
 
 @pytest.mark.parametrize("settings", [{}, {"prune": (0, 1)}, {"prune_entropy": 1e-5}])

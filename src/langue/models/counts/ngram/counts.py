@@ -20,14 +20,18 @@ import numpy.typing as npt
 from langue.base.arrays import Array
 from langue.base.compiled import njit
 from langue.base.errors import LangueError
-from langue.base.parallel import parallel_map
+from langue.base.parallel import default_workers, parallel_imap, parallel_map
 from langue.base.progress import log
 from langue.tokens.store import Split
 
 New = Callable[[int, npt.DTypeLike], Array]  # makes an array of a size and a type
 MOST = 0xFFFFFFFF  # nodes, and positions of a stream, that 32 bits number
 PART_POSITIONS = 1 << 17  # of a part of the text that is counted alone: long beside the start of a thread
-MAX_PARTS = 16  # each reads through the whole text for its words, a hundredth of what counting takes
+# Parts of a large text, and for each worker of many: they are of different sizes, and each reads through the
+# whole text for its words, a hundredth of what counting takes.
+MAX_PARTS, PARTS_EACH = 16, 2
+CHUNK_TOKENS = 1 << 22  # of a stream that are written, or tallied, at a time
+MAX_TALLIES = 8  # each has a number for every word
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,12 @@ def scratch(size: int, dtype: npt.DTypeLike) -> Array:
 def stream_of(split: Split, start: int, new: New = np.empty) -> Array:
     """All documents one after another, each after its `<s>` (`start`), and one `<s>` at the end."""
     stream = new(len(split.tokens) + len(split) + 1, np.uint32)
-    _fill(split.tokens, split.offsets, start, stream)
+    chunks = len(split.tokens) // CHUNK_TOKENS + 1
+    wanted = np.linspace(0, len(split.tokens), chunks + 1)[1:-1].astype(np.uint64)
+    edges = np.searchsorted(split.offsets, wanted)
+    documents = pairwise([0, *edges.tolist(), len(split)])
+    parallel_map(lambda part: _fill(split.tokens, split.offsets, start, *part, stream), documents)
+    stream[-1] = start
     return stream
 
 
@@ -95,17 +104,32 @@ def count(
         raise LangueError(f"{len(stream):,} tokens are too many at once; count in blocks: --memory 1000")
     _announce()
     positions = len(stream) - 1 if positions is None else positions
-    unigrams = np.zeros(vocabulary_size + 1, np.uint32)
-    _tally(stream[:positions], unigrams)
+    unigrams = _count_words(stream[:positions], vocabulary_size + 1)
     begins = np.r_[0, np.cumsum(unigrams, dtype=np.int64)]
     # The work is cut by first words: what begins with some of them is a part of the trie that is whole.
-    parts = min(positions // PART_POSITIONS + 1, MAX_PARTS)
+    parts = min(positions // PART_POSITIONS + 1, max(MAX_PARTS, PARTS_EACH * default_workers()))
     cuts = np.searchsorted(begins, np.linspace(0, begins[-1], parts + 1)[1:-1])
     edges = np.r_[0, cuts, vocabulary_size + 1].tolist()
     branches = parallel_map(
         lambda words: _branch(stream, positions, begins, *words, order, vocabulary_size), pairwise(edges)
     )
     return _join(unigrams, branches, order, new)
+
+
+def _count_words(stream: Array, words: int) -> Array:
+    """How often each word stands in a stream, `(words,)`."""
+    size = max(CHUNK_TOKENS, len(stream) // MAX_TALLIES + 1)
+    chunks = [stream[begin : begin + size] for begin in range(0, len(stream), size)]
+
+    def tally(chunk: Array) -> Array:
+        counts = np.zeros(words, np.uint32)
+        _tally(chunk, counts)
+        return counts
+
+    total = np.zeros(words, np.uint32)
+    for counts in parallel_imap(tally, chunks):
+        total += counts
+    return total
 
 
 def _announce() -> None:
@@ -145,34 +169,45 @@ def _join(unigrams: Array, parts: list[_Branches], order: int, new: New) -> Leve
     """Put the branches side by side, level by level, and let go of them."""
     sizes = np.array([part.sizes for part in parts])  # (parts, order)
     first = np.r_[0, np.cumsum(sizes.sum(0))]
+    before = np.r_[np.zeros((1, order), np.int64), np.cumsum(sizes, 0)]  # nodes in the parts before
     joined = {}
     for name in ("word", "count", "children"):
+        levels = order - (name == "children")
+        joined[name] = new(int(first[levels] + (name == "children")), np.uint32)
+        begins = first[:levels] + before[:-1, :levels]
+        added = first[1:order] + before[:-1, 1:] if name == "children" else np.zeros_like(begins)
         pieces = [part.arrays.pop(name) for part in parts]
-        end = first[-1] if name != "children" else first[-2]
-        array = new(int(end + (name == "children")), np.uint32)
-        for n in range(order if name != "children" else order - 1):
-            at = first[n] + np.r_[0, np.cumsum(sizes[:, n])]
-            for index, piece in enumerate(pieces):
-                span = slice(at[index], at[index + 1])
-                array[span] = piece[n, : sizes[index, n]]
-                if name == "children":
-                    array[span] += np.uint32(first[n + 1] + sizes[:index, n + 1].sum())
-        joined[name] = array
+        _copy_pieces(pieces, sizes, begins, added.astype(np.uint32), joined[name])
     joined["children"][-1] = first[-1]
     joined["word"][: len(unigrams)], joined["count"][: len(unigrams)] = np.arange(len(unigrams)), unigrams
     return Levels(first, joined["word"], joined["count"], joined["children"], new)
 
 
+def _copy_pieces(pieces: list[Array], sizes: Array, begins: Array, added: Array, array: Array) -> None:
+    """Copy row n of each piece, as far as it is filled, to its place, with a number added.
+
+    Args:
+        sizes, begins, added: `(parts, levels)`.
+    """
+
+    def copy(index: tuple[int, ...]) -> None:
+        part, n = index
+        target = array[begins[index] : begins[index] + sizes[index]]
+        np.add(pieces[part][n, : sizes[index]], added[index], out=target)
+
+    parallel_map(copy, np.ndindex(begins.shape))
+
+
 @njit
-def _fill(tokens, offsets, start, stream):
-    at = 0
-    for document in range(len(offsets) - 1):
+def _fill(tokens, offsets, start, first, last, stream):
+    """Write the documents [first, last), each after its `<s>`."""
+    at = np.int64(offsets[first]) + first
+    for document in range(first, last):
         stream[at] = start
         at += 1
         for position in range(np.int64(offsets[document]), np.int64(offsets[document + 1])):
             stream[at] = tokens[position]
             at += 1
-    stream[at] = start
 
 
 @njit

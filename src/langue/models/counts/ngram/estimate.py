@@ -15,7 +15,7 @@ import numpy as np
 
 from langue.base.arrays import Array
 from langue.base.compiled import njit
-from langue.base.parallel import parallel_map
+from langue.base.parallel import default_workers, parallel_map
 from langue.base.progress import log
 from langue.models.counts.ngram.counts import Levels
 from langue.models.counts.ngram.tables import NO_RULES, RULE, Tables, index_of
@@ -140,7 +140,11 @@ def adjusted_counts(levels: Levels, suffix: Array, n: int) -> Array:
         return counts
     starts = _starts_at(levels, n)
     counts[:starts] = 0
-    _tally(suffix[levels.level(n + 1)], int(levels.first[n - 1]), starts, counts)
+    longer, first = suffix[levels.level(n + 1)], int(levels.first[n - 1])
+    # All read all suffixes, and each counts for some n-grams: where one is counted is what takes time.
+    ranges = min(default_workers(), len(longer) // CHUNK_NGRAMS + 1)
+    edges = np.linspace(0, starts, ranges + 1).astype(np.int64)
+    parallel_map(lambda part: _tally(longer, first, *part, counts), pairwise(edges.tolist()))
     return counts
 
 
@@ -259,11 +263,11 @@ def _order(
 
 
 @njit
-def _tally(suffix, first, starts, counts):
-    """Count the words that stand before each n-gram but those that begin with `<s>`, from `starts` on."""
+def _tally(suffix, first, begin, end, counts):
+    """Count the words that stand before each of the n-grams [begin, end)."""
     for index in range(len(suffix)):
         ngram = np.int64(suffix[index]) - first
-        if ngram < starts:
+        if begin <= ngram < end:
             counts[ngram] += np.uint32(1)
 
 

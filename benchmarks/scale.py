@@ -1,0 +1,188 @@
+"""What a corpus of any size costs: rates measured here, and a simulation up to 10 TB and 100 machines.
+
+    python benchmarks/scale.py [--megabytes 1 4 16] [--workers 1 2 3 7]
+
+Measured: `langue prepare` and a 5-gram on growing parts of the English text of ../shared/data, each in a
+process of its own, by processor seconds (those of its workers included), so that other work on the machine is
+no matter; the hash of the stores, which is the same for any number of workers; and the exponents of growth,
+least squares on logarithms, with 95 % intervals.
+
+Simulated: the same stages at those rates on the machines stated below; the bytes that are written and read
+are counted from the files of the largest measured run. A 5-gram is counted on one machine, and has as many
+n-grams as 32 bits number: beyond, there is no figure. Not simulated: that machines fail, wait for each other,
+or share a disk that is slower than stated.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+import langue
+from langue.corpus.config import DataConfig
+from langue.corpus.ledger import Ledger
+from langue.corpus.read import read
+from langue.corpus.sources import find
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+CORPORA = ("rfc", "linux-doc", "wikitext-2", "shakespeare")
+
+# A machine of the simulation, as clouds rent them, and its price.
+CORES = 16
+DISK = 1.0e9  # bytes a second, read or written, all cores together
+NETWORK = 1.25e9  # bytes a second of each: 10 Gbit, for the folder that all share
+DOLLARS = 0.04  # for a core and an hour
+START = 30.0  # seconds until processes on all machines run
+SELECT = (
+    2e-8  # seconds a byte of the one process that decides what repeats: 0.13 s for 6.9 MB, by numbers alone
+)
+VOCABULARY = 30.0  # seconds, of a sample of 16 MB however large the corpus
+# A network of 124 million parameters: FLOP a token, and what a device gives (40 % of the peak of an H200).
+FLOP_A_TOKEN, DEVICE, DEVICE_DOLLARS, DEVICES = 6 * 124e6, 4.0e14, 3.5, 8
+BYTES_A_TOKEN = 4.0
+NGRAMS = 2**32  # that langue numbers
+MACHINES = (1, 10, 100)
+SIZES = (1e9, 1e10, 1e11, 1e12, 1e13)
+
+
+def texts() -> Iterator[str]:
+    for name in CORPORA:
+        if (DATA / name).is_dir():
+            for document in read(find([str(DATA / name)]), DataConfig(invalid="skip"), Ledger()):
+                yield document.text
+
+
+def write_corpus(path: Path, size: int) -> int:
+    """So many bytes of text, or all there are; returns how many."""
+    written = 0
+    with path.open("w", encoding="utf-8") as file:
+        for text in texts():
+            written += len(text.encode()) + 2
+            file.write(text + "\n\f\n")
+            if written >= size:
+                break
+    return path.stat().st_size
+
+
+def child(what: str, corpus: Path, folder: Path, workers: int) -> None:
+    """One measured run; its figures as JSON on standard output."""
+    if what == "prepare":
+        langue.prepare(corpus, folder / "store", documents="form-feed", workers=workers)
+    else:
+        langue.train("ngram", folder / "store", folder / "model", order=5)
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    seconds = [usage.ru_utime + usage.ru_stime for usage in used]
+    print(json.dumps({"seconds": sum(seconds), "peak_mb": used[0].ru_maxrss / 1024}))
+
+
+def run(what: str, corpus: Path, folder: Path, workers: int) -> dict[str, float]:
+    command = [sys.executable, __file__, "--child", what, str(corpus), str(folder), str(workers)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def digest(folder: Path) -> str:
+    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.iterdir())]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:12]
+
+
+def measure(megabytes: Sequence[int], workers: Sequence[int]) -> list[dict[str, float]]:
+    rows = []
+    print(
+        "    MB  workers  prepare s  peak MB  5-gram s  peak MB  store         store / text  n-grams / byte"
+    )
+    for size in megabytes:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            read_bytes = write_corpus(folder / "corpus.txt", size * 1_000_000)
+            for count in workers:
+                own = folder / str(count)
+                own.mkdir()
+                prepared = run("prepare", folder / "corpus.txt", own, count)
+                counted = run("ngram", folder / "corpus.txt", own, count)
+                store = sum(file.stat().st_size for file in (own / "store").iterdir()) / read_bytes
+                ngrams = langue.load(own / "model").folder.model.size["ngrams"] / read_bytes
+                print(
+                    f"{read_bytes / 1e6:6.1f} {count:8} {prepared['seconds']:10.1f} "
+                    f"{prepared['peak_mb']:8.0f} {counted['seconds']:9.1f} {counted['peak_mb']:8.0f}  "
+                    f"{digest(own / 'store')}  {store:10.2f} {ngrams:13.2f}",
+                    flush=True,
+                )
+                row = {"bytes": read_bytes, "prepare": prepared["seconds"], "ngram": counted["seconds"]}
+                rows.append(row | {"store": store, "ngrams": ngrams})
+    return rows
+
+
+def exponent(rows: Sequence[dict[str, float]], what: str) -> str:
+    """The slope of logarithms, with a 95 % interval from the residuals (normal, so narrow for few points)."""
+    x, y = (np.log([row[key] for row in rows]) for key in ("bytes", what))
+    centered = x - x.mean()
+    slope = (centered @ y) / (centered @ centered)
+    residuals = y - y.mean() - slope * centered
+    error = math.sqrt(residuals @ residuals / max(len(x) - 2, 1) / (centered @ centered))
+    return f"{slope:.2f} ± {1.96 * error:.2f}"
+
+
+def simulate(rows: Sequence[dict[str, float]]) -> None:
+    """Times and costs at the rates of the largest measured run."""
+    last = max(rows, key=lambda row: row["bytes"])
+    print("\n    size  machines   prepare            5-gram             124M, one pass over it")
+    for size in SIZES:
+        for machines in MACHINES:
+            # Text is read; written and read as it was, and cleaned; ids are written, read and written.
+            moved = size * (1 + 2 * 2 + 3 * last["store"])
+            slowest = max(size * last["prepare"] / last["bytes"] / CORES, moved / DISK)
+            slowest = max(slowest, moved / NETWORK if machines > 1 else 0.0)
+            prepare = START + slowest / machines + size * SELECT + VOCABULARY + size * last["store"] / DISK
+            cells = [cell(prepare, machines * CORES * DOLLARS)]
+            counted = machines == 1 and size * last["ngrams"] < NGRAMS
+            count = size * last["ngram"] / last["bytes"] / CORES
+            cells.append(cell(count, CORES * DOLLARS) if counted else f"{'–':>18}")
+            train = size / BYTES_A_TOKEN * FLOP_A_TOKEN / DEVICE / DEVICES / machines
+            cells.append(cell(train, machines * DEVICES * DEVICE_DOLLARS))
+            print(f"{spell(size):>8} {machines:9}" + " ".join(cells))
+
+
+def cell(seconds: float, dollars_an_hour: float) -> str:
+    return f"{clock(seconds):>9} ${seconds / 3600 * dollars_an_hour:>8,.2f}"
+
+
+def spell(size: float) -> str:
+    return f"{size / 1e12:g} TB" if size >= 1e12 else f"{size / 1e9:g} GB"
+
+
+def clock(seconds: float) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--megabytes", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 3, 7])
+    parser.add_argument("--child", nargs=4, metavar=("WHAT", "CORPUS", "FOLDER", "WORKERS"))
+    chosen = parser.parse_args()
+    if chosen.child:
+        what, corpus, folder, workers = chosen.child
+        child(what, Path(corpus), Path(folder), int(workers))
+        return
+    if not any((DATA / name).is_dir() for name in CORPORA):
+        print(f"skipped: {DATA} is absent")
+        return
+    rows = measure(chosen.megabytes, chosen.workers)
+    print(f"\ngrowth with size: prepare {exponent(rows, 'prepare')}, 5-gram {exponent(rows, 'ngram')}")
+    simulate(rows)
+
+
+if __name__ == "__main__":
+    main()
