@@ -243,10 +243,10 @@ def test_weights_that_are_codes_are_refused(kind: str, type: torch.dtype, tmp_pa
     with pytest.raises(
         LangueError, match=rf"{name.removeprefix('transformer.')} holds .*, no weights as they"
     ):
-        api.import_model(hf, tmp_path / "x")
+        langue.import_model(hf, tmp_path / "x")
     configure(hf, quantization_config={"load_in_8bit": True})
     with pytest.raises(LangueError, match="its weights are codes"):
-        api.import_model(hf, tmp_path / "x")
+        langue.import_model(hf, tmp_path / "x")
 
 
 @pytest.mark.parametrize(
