@@ -17,6 +17,7 @@ MODELS = Path(__file__).parents[1] / "compat" / "data" / "models"  # one of each
 BAD = (None, 3, -1, True, 10**30, math.nan, math.inf, "", "\ud800", "a\0b", b"x", object())
 BAD += ([], [3], [[3]], [b"x"], ["a", None], ["\ud800"], ("a",), {"a": 1}, iter(["a"]))
 # Those of paths and of what other methods return are checked by types.
+PATHS = {"model", "inputs", "output", "good", "other", "index", "overwrite"}
 TYPED = {"save", "load", "read", "tags", "write", "evaluate", "evaluate_similarity", "gradients"}
 
 
@@ -59,3 +60,30 @@ def test_every_argument_of_every_method(name: str) -> None:
                     except LangueError as error:
                         assert str(error)
     assert tried > 20
+
+
+FUNCTIONS: dict[Any, dict[str, Any]] = {
+    langue.summarize: {"text": "One two. Three four."},
+    langue.answer: {"question": "Who wrote it?", "texts": ["The king wrote it."]},
+    langue.similar: {"query": "king", "texts": ["The king wrote it."]},
+    langue.filter: {"good": MODELS / "ngram", "keep": 0.5, "min_bytes": 3},
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
+def test_every_argument_of_functions_of_texts(function: Any, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("The king wrote it.\nIt appeared in 1815.\n")
+    usual = FUNCTIONS[function]
+    if function is langue.filter:
+        usual = {"inputs": tmp_path / "text", "output": tmp_path / "kept", "overwrite": True, **usual}
+    for key in inspect.signature(function).parameters.keys() - PATHS:
+        for value in BAD:
+            try:
+                function(**usual | {key: value})
+            except LangueError as error:
+                assert str(error)
+    if function is langue.filter:
+        for key in ("keep", "below", "min_bytes", "max_bytes", "max_repeated", "max_symbols"):
+            for value in (math.nan, math.inf, -1e30, "x", [3]):
+                with pytest.raises(LangueError):
+                    langue.filter(**{**usual, "keep": None, key: value})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from langue.api.models import Model, PathLike
-from langue.base.arguments import check_choice
+from langue.base.arguments import check_choice, check_number, check_text
 from langue.base.errors import InvalidSetting
 from langue.base.files import atomic_file, check_file_free, refuse_same
 from langue.models.folder import ModelFolder
@@ -77,12 +77,14 @@ def filter(  # noqa: A001  # the verb's name
     check_choice("by", by, ("line", "document"))
     if good is None and (other is not None or keep is not None or below is not None or buckets):
         raise InvalidSetting("texts are ranked by a model of good text: name one (good)")
+    if below is not None:
+        check_number("below", below, least=-1e9, most=1e9)
     rules = Rules(min_bytes, max_bytes, max_repeated, max_symbols)
     if good is None and rules == Rules():
         raise InvalidSetting("there is nothing to filter by: name a model (good), or rules")
     chosen = format or _format_of(names, None if not isinstance(output, str | Path) else Path(output))
     usual = DIFFERENCE if other is not None else "bits_per_byte"
-    field = usual if score_field is None else score_field
+    field = usual if score_field is None else check_text("score_field", score_field)
     if isinstance(output, str | Path):
         refuse_same(Path(output), [name for name in names if name != "-"])
         check_file_free(Path(output), overwrite=overwrite)

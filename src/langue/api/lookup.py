@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from langue.base.arguments import check_count, check_text, check_texts
+from langue.base.arguments import check_count, check_number, check_text, check_texts
 from langue.base.errors import InvalidSetting
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def _span_folder(model: PathLike | SpanModel) -> ModelFolder[SpanPredictor]:
 
 
 def _check_threshold(threshold: float | None) -> None:
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise InvalidSetting(f"threshold is a probability, from 0 to 1, not {threshold}")
+    if threshold is not None:
+        check_number("threshold", threshold, least=0, most=1)
 
 
 def _passages(texts: str | Sequence[str] | Passages) -> Passages:

@@ -81,7 +81,10 @@ class Words:
         """
         most = 2 * len(data) + 3  # what is never touched is never given
         stream = np.empty(most, np.uint32) if room is None or len(room) < most else room
-        begins = np.empty(np.count_nonzero(data == NEWLINE) + 2, np.int64)
+        # By chunks: one line may be most of a text, and what is compared takes as many bytes again.
+        chunks = (data[begin : begin + CHUNK_BYTES] for begin in range(0, len(data), CHUNK_BYTES))
+        ends = sum(np.count_nonzero(chunk == NEWLINE) for chunk in chunks)
+        begins = np.empty(ends + 2, np.int64)
         lines = _encode(data, BLANK, self.slots, unknown, start, stop, stream, begins)
         return stream[: begins[lines]], begins[: lines + 1]
 

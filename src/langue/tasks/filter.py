@@ -18,6 +18,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from langue.base.arguments import check_count, check_number
 from langue.base.arrays import Float64Array, Int64Array
 from langue.base.errors import InvalidSetting, Unsupported
 from langue.base.parallel import parallel_imap
@@ -42,6 +43,14 @@ class Rules:
     max_bytes: int | None = None
     max_repeated: float | None = None  # share of bytes in lines that stand above (Rae et al. 2021, table A1)
     max_symbols: float | None = None  # share of characters that are no letters, digits or blanks
+
+    def __post_init__(self) -> None:
+        for name, bytes in (("min_bytes", self.min_bytes), ("max_bytes", self.max_bytes)):
+            if bytes is not None:
+                check_count(name, bytes, most=2**53)
+        for name, share in (("max_repeated", self.max_repeated), ("max_symbols", self.max_symbols)):
+            if share is not None:
+                check_number(name, share, least=0, most=1)
 
     def broken(self, text: str) -> str | None:
         """The first rule that a text breaks."""
@@ -308,9 +317,9 @@ def share_of(text: str | float) -> float:
     """
     try:
         value = float(text[:-1]) / 100 if isinstance(text, str) and text.endswith("%") else float(text)
-    except ValueError:
+    except (TypeError, ValueError):
         value = math.nan
-    if not 0 < value <= 1:
+    if isinstance(text, bool) or not 0 < value <= 1:
         raise InvalidSetting(f"keep = {text} is no share; give one as 30% or 0.3")
     return value
 

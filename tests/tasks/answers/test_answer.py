@@ -68,7 +68,7 @@ def test_what_is_wrong_is_said() -> None:
         langue.answer("Who?", "")
     with pytest.raises(langue.InvalidSetting, match=r"read a file with langue\.Passages\.read"):
         langue.answer("Who?", Path("x"))
-    with pytest.raises(langue.InvalidSetting, match="threshold is a probability"):
+    with pytest.raises(langue.InvalidSetting, match="threshold is to be a number from 0 to 1"):
         langue.answer("Who?", "I.", threshold=2.0)
     with pytest.raises(langue.InvalidSetting, match="k is to be a whole number"):
         langue.answer("Who?", "I.", k=0)
