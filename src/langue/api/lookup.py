@@ -44,7 +44,7 @@ def answer(
 
     held = _passages(texts)
     _check_threshold(threshold)
-    return run(check_text("question", question), held, k=check_count("k", k, least=1), threshold=threshold)
+    return run(_asked("question", question), held, k=check_count("k", k, least=1), threshold=threshold)
 
 
 def answer_squad(
@@ -63,6 +63,12 @@ def answer_squad(
 
     _check_threshold(threshold)
     return run(Path(path), None if texts is None else _passages(texts), threshold=threshold)
+
+
+def _asked(name: str, text: str) -> str:
+    if not check_text(name, text).strip():
+        raise InvalidSetting(f"the {name} is empty: there is nothing to look for")
+    return text
 
 
 def _check_threshold(threshold: float | None) -> None:
@@ -86,7 +92,7 @@ def similar(
     *,
     model: PathLike | MaskedModel | None = None,
     k: int = 5,
-    pooling: Pooling = "mean",
+    pooling: Pooling | None = None,
     whiten: bool = False,
     index: PathLike | None = None,
     overwrite: bool = False,
@@ -96,7 +102,7 @@ def similar(
     Args:
         texts: a text, several, or `Passages`, which keep their index of words from query to query.
         model: one that reads in both directions; None: BM25.
-        pooling: of the states of its tokens, as `MaskedModel.embed` takes it.
+        pooling: of the states of its tokens, as `MaskedModel.embed` takes it; None: their mean.
         whiten: spread the vectors of the passages (Su et al. 2021).
         index: folder that keeps the vectors, and is read if it holds those of the same passages and model.
         overwrite: replace an index of others.
@@ -107,13 +113,14 @@ def similar(
     from langue.tasks.retrieval.similar import by_vectors, by_words, index_passages, kept_index
 
     held, most = _passages(texts), check_count("k", k, least=1)
-    check_text("query", query)
+    _asked("query", query)
     if model is None:
-        if whiten or index is not None:
+        if whiten or index is not None or pooling is not None:
             raise InvalidSetting("vectors are of a model, which is to be named, too: --model FOLDER")
         return by_words(query, held, most)
     from langue.api.models import MaskedModel
 
+    pooling = pooling or "mean"
     encoder = model if isinstance(model, MaskedModel) else MaskedModel.load(model)
 
     def embed(some: Sequence[str]) -> npt.NDArray[np.float32]:

@@ -9,7 +9,6 @@ from langue.cli.options import (
     Json,
     Quiet,
     TextField,
-    finite,
     is_input,
     is_named_like_a_file,
     no_such_input,
@@ -49,7 +48,6 @@ def command(
         Option(
             min=0,
             max=1,
-            callback=finite,
             help="Probability below which there is no answer; left out: as tuned.",
         ),
     ] = None,
@@ -67,7 +65,7 @@ def command(
 
     By the words that both share and the kind of answer asked for, English or Chinese; no model is needed.
     """
-    from langue.tasks.answers.answer import answer
+    from langue.api.lookup import answer
     from langue.tasks.retrieval.passages import Passages
 
     names = texts or []
@@ -86,6 +84,8 @@ def command(
             "there is nothing to look in; name a text file or a store: langue answer QUESTION FILE"
         )
     asked = [line for line in read_lines(question) if line.strip()] if from_file else [str(text_of(question))]
+    if not asked:
+        raise LangueError(f"{question} holds no question; write one a line")
     held = Passages.read(names, cut=passages, text_field=text_field)
     given = (answer(one, held, k=top, threshold=threshold) for one in asked)
     if json:

@@ -4,7 +4,7 @@ import json as jsonlib
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from langue.base.errors import LangueError
-from langue.cli.options import MOST, Json, Quiet, TextField, finite
+from langue.cli.options import MOST, Json, Quiet, TextField
 from langue.cli.parameters import Argument, Option
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ def command(
     ] = None,
     characters: Annotated[int | None, Option(min=1, help="At most so many.")] = None,
     words: Annotated[int | None, Option(min=1, help="At most so many, of Chinese too.")] = None,
-    ratio: Annotated[
-        float | None, Option(min=0.0, max=1.0, callback=finite, help="Such a part of the sentences.")
-    ] = None,
+    ratio: Annotated[float | None, Option(min=0.0, max=1.0, help="Such a part of the sentences.")] = None,
     unit: Annotated[
         Literal["sentence", "clause", "line"] | None,
         Option(help="What is chosen: sentence, clause, or line, such as the turn of a dialogue."),

@@ -108,9 +108,10 @@ def reason(
     model: Causal, tokenizer: Tokenizer, context: Ids, id: int, *, layer: int | None = None
 ) -> dict[str, Any] | None:
     """What the family says of a token, spelled; None where it cannot say."""
-    if not isinstance(model, Explainable):
-        return None
-    return _spelled(model.explain(context, id), tokenizer, context, layer)
+    explanation = model.explain(context, id) if isinstance(model, Explainable) else None
+    if layer is not None and not isinstance(explanation, AttentionExplanation | MixtureExplanation):
+        raise InvalidSetting("only networks with attention have layers to look into; leave layer out")
+    return explanation and _spelled(explanation, tokenizer, context, layer)
 
 
 def _spelled(

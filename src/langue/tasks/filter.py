@@ -18,6 +18,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from langue.base.arguments import check_count, check_number
 from langue.base.arrays import Float64Array, Int64Array
 from langue.base.errors import InvalidSetting, Unsupported
 from langue.base.parallel import parallel_imap
@@ -42,6 +43,18 @@ class Rules:
     max_bytes: int | None = None
     max_repeated: float | None = None  # share of bytes in lines that stand above (Rae et al. 2021, table A1)
     max_symbols: float | None = None  # share of characters that are no letters, digits or blanks
+
+    def __post_init__(self) -> None:
+        for name in ("min_bytes", "max_bytes"):
+            if (value := getattr(self, name)) is not None:
+                check_count(name, value, most=2**53)
+        for name in ("max_repeated", "max_symbols"):
+            if (value := getattr(self, name)) is not None:
+                check_number(name, value, least=0, most=1)
+        if self.min_bytes is not None and self.max_bytes is not None and self.min_bytes > self.max_bytes:
+            raise InvalidSetting(
+                f"min_bytes = {self.min_bytes} and max_bytes = {self.max_bytes} leave no text between them"
+            )
 
     def broken(self, text: str) -> str | None:
         """The first rule that a text breaks."""
