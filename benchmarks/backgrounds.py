@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import langue.models.summarizers
+from langue.base.scripts import HAN
 from langue.models.summarizers.terms import Background, terms_of
-from langue.tokens.words import HAN
 
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 SHORTEST = 200  # characters of a paragraph

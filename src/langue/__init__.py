@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from langue.api.models.classifier import ClassifierModel
     from langue.api.models.ranker import RankerModel
+    from langue.api.models.span import SpanModel
     from langue.api.models.tagger import TaggerModel
     from langue.api.summaries import summarize
     from langue.api.verbs import (
@@ -73,6 +74,7 @@ _HOMES = {  # of the public names; those that are not named here stand in langue
     ),
     "langue.api.models.classifier": ("ClassifierModel",),
     "langue.api.models.ranker": ("RankerModel",),
+    "langue.api.models.span": ("SpanModel",),
     "langue.api.models.tagger": ("TaggerModel",),
     "langue.api.summaries": ("summarize",),
     "langue.base.errors": (
@@ -81,15 +83,19 @@ _HOMES = {  # of the public names; those that are not named here stand in langue
     ),
     "langue.tasks.retrieval.passages": ("Passages",),
 }  # fmt: skip
-_OLD = {"LanguageModel": "CausalModel", "tagger": "load"}  # names of an earlier version
+_OLD = {  # names of an earlier version
+    "LanguageModel": "CausalModel",
+    "export_encoder": "export_model",
+    "tagger": "load",
+}
 
 __all__ = [
     "CausalModel", "ClassifierModel", "Damaged", "HMMModel", "InfiniGramModel", "Interrupted",
     "InvalidSetting", "LangueError", "MaskedModel", "Mismatch", "MissingExtra", "Model", "NotFound",
-    "Passages", "RankerModel", "Seq2SeqModel", "TaggerModel", "Unsupported", "answer", "answer_squad",
-    "compare", "configs", "demo", "doctor", "estimate", "evaluate", "export_model", "families", "filter",
-    "finetune", "gradients", "import_model", "info", "load", "prepare", "query", "recipes", "score",
-    "similar", "summarize", "train", "write_scores",
+    "Passages", "RankerModel", "Seq2SeqModel", "SpanModel", "TaggerModel", "Unsupported", "answer",
+    "answer_squad", "compare", "configs", "demo", "doctor", "estimate", "evaluate", "export_model",
+    "families", "filter", "finetune", "gradients", "import_model", "info", "load", "prepare", "query",
+    "recipes", "score", "similar", "summarize", "train", "write_scores",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 try:
+    import atexit
     import signal
     import time
 
@@ -27,10 +28,13 @@ CLEANING = 1.0  # seconds after an interrupt in which another one is not heard: 
 ONCE_MORE = 0.05  # seconds after which one is sent again that was lost in a callback of a library
 
 _last = -CLEANING
+_code: int | None = None  # of a process that is done
 
 
 def main() -> NoReturn:
     """Run the command line of this process and leave with its exit code."""
+    global _code
+    atexit.register(_leave)  # the first, so it is called last
     try:
         hear()
         from langue.cli import run_process
@@ -42,21 +46,24 @@ def main() -> NoReturn:
         code = signals.exit_code()
         if sys.stderr is not None:
             print("langue: interrupted", file=sys.stderr)
-    if code > signals.BASE:
-        _leave(code)
+    _code = code
+    if code > signals.BASE:  # Python would end by the signal itself, if what it was in had run a text of code
+        _leave()
     sys.exit(code)
 
 
-def _leave(code: int) -> NoReturn:
-    """End at once: Python would end by the signal itself, if what it was in had run a text of code."""
+def _leave() -> None:
+    """End at once: to take all modules apart first is a tenth of a short command."""
     import contextlib
     import os
 
+    if _code is None:  # by an error of our own, whose traceback is still to be told
+        return
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             with contextlib.suppress(OSError):  # a reader that left
                 stream.flush()
-    os._exit(code)
+    os._exit(_code)
 
 
 def hear() -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from langue.models.encoders.bert import BertConfig
     from langue.models.encoders.classifier import ClassifierConfig
     from langue.models.encoders.electra import ElectraConfig
+    from langue.models.encoders.span import EncoderSpanConfig
     from langue.models.networks.bert2bert import Bert2BertConfig
     from langue.models.networks.config import (
         CharCNNConfig,
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from langue.models.taggers.encoder_tagger import EncoderTaggerConfig
     from langue.models.taggers.hmm_tagger import HMMTaggerConfig
     from langue.models.taggers.rnn_tagger import RNNTaggerConfig
+    from langue.tasks.classify import ClassifyConfig
+    from langue.tasks.span import SpanConfig
     from langue.tasks.tag import TagConfig
     from langue.tasks.task import FinetuneConfig
     from langue.tokens.train import TokenizerConfig
@@ -55,8 +58,10 @@ _HOMES = {
     "CharCNNConfig": "models.networks.config",
     "ClassNGramConfig": "models.counts.class_ngram",
     "ClassifierConfig": "models.encoders.classifier",
+    "ClassifyConfig": "tasks.classify",
     "DataConfig": "corpus.config",
     "ElectraConfig": "models.encoders.electra",
+    "EncoderSpanConfig": "models.encoders.span",
     "EncoderTaggerConfig": "models.taggers.encoder_tagger",
     "FinetuneConfig": "tasks.task",
     "GPT2Config": "models.networks.config",
@@ -75,6 +80,7 @@ _HOMES = {
     "RNNTaggerConfig": "models.taggers.rnn_tagger",
     "RankerConfig": "models.summarizers.ranker",
     "Sampling": "generation.sample",
+    "SpanConfig": "tasks.span",
     "SummaryDataConfig": "corpus.summary_pairs",
     "TagConfig": "tasks.tag",
     "TaggedConfig": "corpus.tagged",
@@ -86,11 +92,12 @@ _HOMES = {
 
 __all__ = [
     "AlbertConfig", "Bert2BertConfig", "BertConfig", "CRFConfig", "CharCNNConfig", "ClassNGramConfig",
-    "ClassifierConfig", "DataConfig", "ElectraConfig", "EncoderTaggerConfig", "FinetuneConfig", "GPT2Config",
-    "HMMConfig", "HMMTaggerConfig", "InfiniGramConfig", "LogLinearConfig", "MarkovConfig",
-    "MaskedSampling", "MixtureConfig", "NGramConfig", "NPLMConfig", "NeuralHMMConfig", "Normalization",
-    "RNNConfig", "RNNTaggerConfig", "RankerConfig", "Sampling", "SummaryDataConfig", "TagConfig",
-    "TaggedConfig", "TaggerRunConfig", "TokenizerConfig", "TrainingConfig", "TransformerConfig",
+    "ClassifierConfig", "ClassifyConfig", "DataConfig", "ElectraConfig", "EncoderSpanConfig",
+    "EncoderTaggerConfig", "FinetuneConfig", "GPT2Config", "HMMConfig", "HMMTaggerConfig", "InfiniGramConfig",
+    "LogLinearConfig", "MarkovConfig", "MaskedSampling", "MixtureConfig", "NGramConfig", "NPLMConfig",
+    "NeuralHMMConfig", "Normalization", "RNNConfig", "RNNTaggerConfig", "RankerConfig", "Sampling",
+    "SpanConfig", "SummaryDataConfig", "TagConfig", "TaggedConfig", "TaggerRunConfig", "TokenizerConfig",
+    "TrainingConfig", "TransformerConfig",
 ]  # fmt: skip
 
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from langue import api
+import langue
 from langue.base.errors import LangueError
 
 
 def test_the_demo_ends_in_a_table_and_a_sample_of_each_model(tmp_path: Path) -> None:
-    shown = api.demo(tmp_path / "demo", minutes=0.01, show=False)
+    shown = langue.demo(tmp_path / "demo", minutes=0.01, show=False)
     assert set(shown) == {"english", "chinese"}
     for language, found in shown.items():
         ranked = {row["model"]: row["bits_per_byte"] for row in found["comparison"]["models"]}
@@ -25,4 +25,4 @@ def test_the_demo_ends_in_a_table_and_a_sample_of_each_model(tmp_path: Path) -> 
     filled = shown["chinese"]["filled"]
     assert all("[MASK]" in text and len(candidates) == 4 for text, candidates in filled.items())
     with pytest.raises(LangueError, match="already exists"):
-        api.demo(tmp_path / "demo", minutes=0.01, show=False)
+        langue.demo(tmp_path / "demo", minutes=0.01, show=False)

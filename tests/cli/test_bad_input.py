@@ -38,6 +38,9 @@ prepare {latin} -o new
 prepare {ok} -o new --documents nonsense
 prepare {ok} -o new --documents ''
 prepare {ok} -o new --text-field ''
+prepare {ok} -o new --gap-sentences 1.5
+prepare {ok} -o new --gap-sentences nan
+prepare {ok} -o new --documents summaries --gap-sentences 0.2
 prepare {ok} -o new --invalid perhaps
 prepare {ok} -o new --duplicates perhaps
 prepare {ok} -o new --near-duplicates perhaps
@@ -317,6 +320,10 @@ summarize {binary}
 summarize {ok} --model {kn}
 summarize {ok} --method ranker
 summarize {ok} --sentences 1 --ratio 0.5
+summarize {ok} --method abstractive
+summarize {ok} --method abstractive --model {kn}
+summarize {ok} --max-tokens 5
+summarize {ok} --num-beams 0
 train ranker {ok} -o new
 classify {kn} x
 serve
@@ -386,6 +393,8 @@ answer 'Who?' {store} --text-field body
 answer 'Who?' {ok} --predictions new
 answer '' {ok}
 answer {blank} {ok}
+answer 'Who?' {ok} --model nowhere
+answer 'Who?' {ok} --model {bert}
 similar x
 similar {bad} {ok}
 similar x nowhere.txt
@@ -411,6 +420,8 @@ finetune {bert} {mine} -o new
 finetune {bert} {nulls} -o new
 finetune {bert} {lists} -o new
 finetune {bert} {tsv} -o new --task nonsense
+finetune {bert} {tsv} -o new --task span
+finetune {bert} {json} -o new --task span
 finetune {bert} {tsv} -o new --set epochs=0
 finetune {bert} {tsv} -o new --set learning_rate=inf
 finetune {bert} {tsv} -o new --set learning_rate=1e15 --set seeds=1

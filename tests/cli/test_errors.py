@@ -8,6 +8,7 @@ import pytest
 from langue import cli
 
 Fails = Callable[..., str]
+MODEL = Path(__file__).parents[1] / "compat" / "data" / "models" / "ngram"
 
 
 @pytest.fixture
@@ -59,7 +60,28 @@ def test_not_utf8(fails: Fails, tmp_path: Path) -> None:
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9\n")
     message = fails("prepare", "latin.txt", "-o", "store")
     assert "latin.txt: byte 3 is not UTF-8" in message
-    assert "--invalid" in message
+    assert "or pass --invalid=skip or --invalid=replace" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.txt", b"caf\xe9\n"),
+        ("a.txt", b"nul\0\n"),
+        ("a.jsonl", b"{nope}\n"),
+        ("a.jsonl", b'{"text": null}\n'),
+        ("a.json", b'[{"text": "caf\xe9"}]'),
+        ("a.csv", b"id,text\n1\n"),
+        ("a.csv", b'id,text\n1,"open\n'),
+    ],
+)
+def test_an_option_is_named_where_there_is_one(
+    fails: Fails, tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert "--invalid=" in fails("prepare", name, "-o", "store")
+    for verb in (["summarize"], ["score", MODEL], ["evaluate", MODEL], ["similar", "x"]):
+        assert "invalid" not in fails(*verb, name).replace("invalid JSON", "")
 
 
 def test_damaged_gzip(fails: Fails, tmp_path: Path) -> None:

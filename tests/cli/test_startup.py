@@ -64,3 +64,29 @@ def test_a_command_of_counts_imports_no_more_than_it_runs(family: str, counted: 
         called = f"from langue import cli\nassert cli.run({[str(part) for part in command]}) == 0"
         imported_by(called)  # keeps the compiled code
         assert not imported_by(called).intersection(NEEDLESS), command
+
+
+def test_a_process_that_is_done_runs_what_was_registered_and_tells_an_error_of_our_own() -> None:
+    """It ends without taking its modules apart, and as Python would in all else."""
+    script = """
+import atexit, sys
+from langue import __main__, cli
+def run(arguments):
+    atexit.register(print, "registered")
+    print("done", end=" ")
+    return 3 // {divisor}
+cli.run_process = run
+__main__.main()
+"""
+    done, broken = (
+        subprocess.run(
+            [sys.executable, "-c", script.format(divisor=divisor)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for divisor in (1, 0)
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (3, "done registered\n", "")
+    assert (broken.returncode, broken.stdout) == (1, "done registered\n")
+    assert "ZeroDivisionError" in broken.stderr

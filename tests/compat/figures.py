@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import langue
-from langue.api import info
+from langue import info
 from langue.tokens.store import TOKENIZER, TokenStore
 from langue.tokens.tokenizer import Tokenizer
 from langue.training.recipe import read_data

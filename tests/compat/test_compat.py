@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from tests.compat import figures
 
 import langue
-from langue.api import import_model
+from langue import import_model
 from langue.training import muon
 
 # What an earlier version wrote has its names.

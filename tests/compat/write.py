@@ -31,7 +31,7 @@ import torch
 from langue.models.rnn import RNN
 
 import langue
-from langue.api import export_encoder, export_model, import_model
+from langue import export_model, import_model
 from langue.base.errors import Interrupted
 from langue.models.registry import family as lookup
 from langue.training import session
@@ -467,10 +467,10 @@ def write_models() -> None:
     export_model("models/ngram-text", "texts/lines.arpa")
     import_model("texts/lines.arpa", "models/ngram-arpa")
     with tempfile.TemporaryDirectory() as folder:
-        for name, export in (("gpt2-released", export_model), ("bert-released", export_encoder)):
+        for name in ("gpt2-released", "bert-released"):
             there = Path(folder) / name
             source = write_source_of(name)
-            export(source, there)
+            export_model(source, there)
             import_model(there, f"models/{name}")
             shutil.rmtree(source)
 

@@ -23,13 +23,20 @@ def test_reads_columns_and_records(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert read_labeled(records, texts=2)[0][:2] == (("a\tb", "c"), "0")
 
 
+def test_old_line_ends_end_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_bytes("\ufefffirst\tyes\r\r二\tno\r".encode())
+    read = read_labeled(tmp_path / "a.tsv", texts=1)
+    assert [(example.texts, example.label) for example in read] == [(("first",), "yes"), (("二",), "no")]
+    assert read[1].location.endswith("line 3")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("a.tsv", b"text only\n", r"line 1: 1 columns between tabs, not 2 \(text, label\)"),
         ("a.tsv", b"ok\t1\na\tb\tc\n", "line 2: 3 columns"),
         ("a.tsv", b"a\t \n", "line 1 has no label"),
-        ("a.tsv", b"ok\t1\n\xff\t1\n", "line 2 is not UTF-8: byte 0"),
+        ("a.tsv", b"ok\t1\n\xff\t1\n", "line 2: byte 0 is not UTF-8"),
         ("a.tsv", b"\n \n", "holds no labeled text"),
         ("a.jsonl", b'{"text": "a"}\n', "line 1 has no label; write text, label"),
         ("a.jsonl", b"[1]\n", "line 1 has no text"),

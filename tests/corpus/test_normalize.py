@@ -47,3 +47,17 @@ def test_what_the_options_do() -> None:
 
 def test_removed_characters_are_counted() -> None:
     assert Normalization().count("a\x00b\x07\r\n").removed == 2
+
+
+@pytest.mark.parametrize("kind", [Normalization(), Normalization(form="NFKC", fold_width=True)])
+@pytest.mark.parametrize(
+    "text", ["plain", "cafe\u0301 \x07no", "\u1112\u1161\u11ab 天下，ﬁ\r\nend", "\ufeffx", ""]
+)
+def test_aligned_says_where_characters_stood(kind: Normalization, text: str) -> None:
+    aligned = kind.aligned(text)
+    assert aligned.text == kind.apply(text)
+    origins = list(aligned.origins)
+    assert len(origins) == len(aligned.text) + 1 and origins == sorted(origins) and origins[-1] == len(text)
+    for character, origin in zip(aligned.text, origins, strict=False):
+        if character in "plainofdx天下":
+            assert text[origin] == character or text[origin] == "ﬁ"

@@ -110,6 +110,9 @@ def test_too_little_text_says_what_to_do(tmp_path: Path) -> None:
             {"documents": "blank-line"},
             '2,999 duplicate. .* what repeats .duplicates="keep"',
         ),
+        (["a"] * 3000, {"documents": "line"}, "3,000 documents none .* They are 1 text again and again"),
+        (["a\tb"] * 3000, {"documents": "pairs"}, "They are 1 text again and again, .* share a split"),
+        (["a", "b"] * 300, {"documents": "line"}, "They are 2 texts again and again"),
         ([""], {}, "there is no text to prepare; dropped: 1 empty"),
     ]:
         _, ledger = run(tmp_path, lines, DataConfig(**settings))

@@ -136,6 +136,12 @@ def test_mistakes_are_named_with_file_and_line(
         read_tagged(write(name, text))
 
 
+def test_old_line_ends_end_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_bytes("Élise B-PER\rsleeps O\r\r二 O\r".encode())
+    assert [sentence.words for sentence in read_tagged(path).sentences] == [("Élise", "sleeps"), ("二",)]
+
+
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "a.conll"
     path.write_bytes(b"John O\n\xff O\n")

@@ -14,7 +14,8 @@ def test_a_text_file_is_a_document_and_so_is_each_record(tmp_path: Path) -> None
     (tmp_path / "b.jsonl").write_text('{"id": 1, "text": "三。"}\n\n{"id": 2, "text": "Four."}\n', "utf-8")
     (tmp_path / "c.csv").write_text('id,text\n3,"Five,\nsix."\n')
     (tmp_path / "d.tsv").write_text('id\ttext\n4\tA "quote.\n')
-    names = [str(tmp_path / name) for name in ("a.txt", "b.jsonl", "c.csv", "d.tsv")]
+    (tmp_path / "e.csv").write_text("id;text\r5;Seven, eight.\r")
+    names = [str(tmp_path / name) for name in ("a.txt", "b.jsonl", "c.csv", "d.tsv", "e.csv")]
     documents = list(read_documents(names))
     assert [one.text.strip() for one in documents] == [
         "One.\n\nTwo.",
@@ -22,8 +23,9 @@ def test_a_text_file_is_a_document_and_so_is_each_record(tmp_path: Path) -> None
         "Four.",
         "Five,\nsix.",
         'A "quote.',
+        "Seven, eight.",
     ]
-    assert [one.record and one.record["id"] for one in documents] == [None, 1, 2, "3", "4"]
+    assert [one.record and one.record["id"] for one in documents] == [None, 1, 2, "3", "4", "5"]
 
 
 @pytest.mark.parametrize(

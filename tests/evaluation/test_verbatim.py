@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import langue
-from langue.api import InfiniGramModel
+from langue import InfiniGramModel
 from langue.base.errors import LangueError
 from langue.evaluation.verbatim import Occurrence, Piece, _longest, _occurrence
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import langue
-from langue.api import info
+from langue import info
 from langue.base.errors import LangueError
 from langue.corpus.tagged import Sentence
 from langue.models import folder as folders

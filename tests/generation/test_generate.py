@@ -175,6 +175,17 @@ def test_a_model_of_lines_ends_with_its_line_and_one_of_a_stream_goes_on(of_word
     assert best.finished == ("length" if cut == "file" else "eos")
 
 
+def test_a_word_that_is_spelled_like_the_end_is_told_from_it(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("the <eos>\nthe <eos>\n<eos> the\n")
+    langue.train("ngram", tmp_path / "text", tmp_path / "model", order=2)
+    model = langue.CausalModel.load(tmp_path / "model")
+    names = [token.strip() for token, _ in model.next_tokens("the")]
+    assert sorted(names) == ["<eos>", "<pad>", "<unk>", "\\<eos>", "the"]
+    assert model.explain("the <eos>", 1).token.strip() == "\\<eos>"
+    assert model.generate("the", bias={"<eos> ": 90}, max_tokens=1).text == " <eos>"
+    assert model.generate("the", bias={"<eos>": 90}).finished == "eos"
+
+
 def test_after_the_end_of_a_line_a_line_begins(of_words: tuple[str, Path]) -> None:
     cut, path = of_words
     model = langue.CausalModel.load(path)

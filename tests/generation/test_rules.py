@@ -103,6 +103,31 @@ def test_a_bias_moves_the_odds_of_its_token() -> None:
         Rules(BYTES, Sampling(bias=(("ab", 1.0),)))
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_no_tokens_in_a_row_are_written_twice(n: int) -> None:
+    bias = (("a", 50.0), ("b", 50.0), ("<eos>", -50.0))
+    sampling = Sampling(max_tokens=40, temperature=1.0, bias=bias, no_repeat_ngram_size=n)
+    result = generate(Even(BYTES), BYTES, "", sampling).finish()  # type: ignore[arg-type]
+    text = result.text
+    runs = [text[k : k + n] for k in range(len(text) - n + 1)]
+    assert len(set(runs)) == len(runs)
+    assert {*"ab"} <= {*text} and result.tokens == 40  # all that may be of the two, and then others
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_a_text_is_as_long_as_is_asked_in_tokens_and_characters(kind: str) -> None:
+    tokenizer, model = TOKENIZERS[kind], trigram(kind)
+    ends = (("<eos>", 50.0),)
+    short = Sampling(temperature=1.0, bias=ends, min_tokens=7)
+    assert [one.tokens for some in generate_all(model, tokenizer, [""] * 5, short) for one in some] == [8] * 5
+    long = Sampling(temperature=1.0, bias=(("<eos>", -50.0),), max_characters=5)
+    for (one,) in generate_all(model, tokenizer, ["", "却说", "the"], long):
+        assert len(one.text) == 5 and one.finished == "eos"
+    both = Rules(tokenizer, Sampling(min_tokens=50, max_characters=5, no_repeat_ngram_size=2))
+    for result in next(continuations(model, tokenizer, [""], num_beams=3, rules=both)):
+        assert len(result.text) == 5
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import langue
-from langue import api
 from langue.base.errors import LangueError
 from langue.interop import kenlm
 from langue.interop.convert import read_text, train_text
@@ -42,8 +41,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("agreement")
     (folder / "text").write_bytes("".join(f"{line}\n" for line in LINES * 4 + LINES[:2]).encode())
     train_text(NGramConfig(order=3), folder / "text", folder / "model")
-    api.export_model(folder / "model", folder / "model.arpa")
-    api.import_model(folder / "model.arpa", folder / "imported")
+    langue.export_model(folder / "model", folder / "model.arpa")
+    langue.import_model(folder / "model.arpa", folder / "imported")
     return folder
 
 
@@ -64,7 +63,7 @@ def test_all_that_score_agree(models: Path, tmp_path: Path) -> None:
         assert sums / math.log(10) == pytest.approx(expected, abs=1e-4)
         assert tokens.tolist() == list(map(len, words))
         assert unknowns.tolist() == [sum(oov for *_, oov in line) for line in words]
-        queried = api.query(models / name, tmp_path / "text")
+        queried = langue.query(models / name, tmp_path / "text")
         assert queried.total == pytest.approx(sum(expected), abs=1e-3)
         assert queried.tokens == sum(map(len, words))
         assert queried.oovs == sum(oov for line in words for *_, oov in line)
@@ -107,10 +106,35 @@ def test_packed_texts_and_records_are_the_text(models: Path, tmp_path: Path) -> 
     (tmp_path / "packed").write_bytes(gzip.compress(text))
     records = [json.dumps({"text": line}) + "\n" for line in text.decode().removesuffix("\n").split("\n")]
     (tmp_path / "text.jsonl").write_text("".join(records))
-    expected = api.query(models / "model", models / "text")
+    expected = langue.query(models / "model", models / "text")
     assert expected.oovs == 4
     for name in ("packed", "text.jsonl"):
-        assert api.query(models / "model", tmp_path / name) == expected
+        assert langue.query(models / "model", tmp_path / name) == expected
+
+
+def test_a_text_is_cut_into_lines_alike_by_all(tmp_path: Path) -> None:
+    """As by an old Macintosh, behind a byte-order mark, and in files of a folder that end in no line end."""
+    lines = ["the cat sat", "the cat ran", "the dog sat"]
+    (tmp_path / "usual").write_bytes("".join(f"{line}\n" for line in lines).encode())
+    (tmp_path / "old").write_bytes("".join(f"{line}\r" for line in lines).encode())
+    (tmp_path / "packed").write_bytes(gzip.compress("\r".join(lines).encode()))
+    (tmp_path / "marked").write_bytes("\ufeff".encode() + (tmp_path / "usual").read_bytes())
+    (tmp_path / "folder").mkdir()
+    for number, line in enumerate(lines):
+        (tmp_path / "folder" / f"{number}.txt").write_text(line)
+    train_text(NGramConfig(order=2), tmp_path / "usual", tmp_path / "model")
+    expected = langue.query(tmp_path / "model", tmp_path / "usual")
+    for name in ("old", "packed", "marked"):
+        train_text(NGramConfig(order=2), tmp_path / name, tmp_path / f"{name}-model")
+        assert langue.query(tmp_path / f"{name}-model", tmp_path / name) == expected
+    for name in ("old", "packed", "marked", "folder"):
+        assert langue.query(tmp_path / "model", tmp_path / name) == expected
+        scored = list(langue.score(tmp_path / "model", tmp_path / name))
+        assert [text.text for text in scored] == lines
+        assert sum(text.log10 for text in scored) == pytest.approx(expected.total, abs=1e-4)
+        if name != "folder":
+            measured: Any = langue.evaluate(tmp_path / "model", tmp_path / name)
+            assert measured.scores.tokens == expected.tokens
 
 
 def test_the_names_of_the_module_are_there(models: Path) -> None:

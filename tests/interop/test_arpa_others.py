@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 import langue
-from langue import api
 from langue.base.errors import LangueError
 from langue.interop import arpa, kenlm
 
@@ -95,7 +94,7 @@ def test_what_kenlm_refuses_is_refused_by_name(tmp_path: Path, old: str, new: st
     with pytest.raises((OSError, RuntimeError)):
         peer.Model(str(path))
     with pytest.raises(LangueError) as error:
-        api.import_model(path, tmp_path / "m")
+        langue.import_model(path, tmp_path / "m")
     assert message in str(error.value)
     assert not (tmp_path / "m").exists()
 
@@ -117,7 +116,7 @@ def test_a_gzip_file_that_is_cut_is_told(tmp_path: Path, size: int) -> None:
     path = tmp_path / "cut.arpa.gz"
     path.write_bytes(gzip.compress(PLAIN.encode())[:size])
     with pytest.raises(LangueError) as error:
-        api.import_model(path, tmp_path / "m")
+        langue.import_model(path, tmp_path / "m")
     assert "cut short" in str(error.value)
     assert "line 0" not in str(error.value)
 
@@ -129,28 +128,28 @@ def words_of(path: Path) -> list[str]:
 
 def test_exports_hold_the_words_and_no_padding(tmp_path: Path) -> None:
     """Of an imported file, of a text with `<unk>` and without; a word `<pad>` is one like others."""
-    api.import_model(written(tmp_path, PLAIN), tmp_path / "m")
-    export = api.export_model(tmp_path / "m", tmp_path / "again.arpa")
+    langue.import_model(written(tmp_path, PLAIN), tmp_path / "m")
+    export = langue.export_model(tmp_path / "m", tmp_path / "again.arpa")
     assert sorted(words_of(export.path)) == sorted(["<unk>", "<s>", "</s>", "a", "b", "word"])
     assert export.size == {"ngrams": 10}
     assert peer.Model(str(export.path)).score("a b") == pytest.approx(-0.9, abs=1e-5)
     for more in ("", " <unk>"):
         (tmp_path / "text").write_text(f"a b{more}\nb a\n" * 9)
         langue.train("ngram", tmp_path / "text", tmp_path / "t", order=2, overwrite=True)
-        api.export_model(tmp_path / "t", tmp_path / "t.arpa", overwrite=True)
+        langue.export_model(tmp_path / "t", tmp_path / "t.arpa", overwrite=True)
         assert sorted(words_of(tmp_path / "t.arpa")) == sorted(["<unk>", "<s>", "</s>", "a", "b"])
         ours, theirs = kenlm.Model(tmp_path / "t"), peer.Model(str(tmp_path / "t.arpa"))
         for sentence in ("a b", "b", "<unk> a"):
             assert ours.score(sentence) == pytest.approx(theirs.score(sentence), abs=1e-5)
     padded = PLAIN.replace("word", "<pad>")
     for text in (padded, padded.replace("-0.5\t<pad> a", "-0.5\tb a")):
-        api.import_model(written(tmp_path, text), tmp_path / "p", overwrite=True)
-        api.export_model(tmp_path / "p", tmp_path / "p.arpa", overwrite=True)
+        langue.import_model(written(tmp_path, text), tmp_path / "p", overwrite=True)
+        langue.export_model(tmp_path / "p", tmp_path / "p.arpa", overwrite=True)
         assert sorted(words_of(tmp_path / "p.arpa")) == sorted(["<unk>", "<s>", "</s>", "a", "b", "<pad>"])
 
 
 def test_a_model_that_was_imported_says_so(tmp_path: Path) -> None:
-    model: Any = api.import_model(written(tmp_path, PLAIN), tmp_path / "m")
+    model: Any = langue.import_model(written(tmp_path, PLAIN), tmp_path / "m")
     assert "imported (arpa other.arpa)" in model.summary()
     assert "trained" not in model.summary()
     assert math.isfinite(model.score("a b").total_bits)
@@ -158,10 +157,10 @@ def test_a_model_that_was_imported_says_so(tmp_path: Path) -> None:
 
 def test_scores_that_do_not_sum_to_one_are_no_probabilities(tmp_path: Path, caplog: Any) -> None:
     """The file is read, asked as KenLM asks it, and known for what it is."""
-    api.import_model(written(tmp_path, PLAIN), tmp_path / "m")
+    langue.import_model(written(tmp_path, PLAIN), tmp_path / "m")
     assert "does not sum to one" in caplog.text
     (tmp_path / "text").write_text("a b\nb a zz\n")
-    assert math.isfinite(api.query(tmp_path / "m", tmp_path / "text").perplexity)
+    assert math.isfinite(langue.query(tmp_path / "m", tmp_path / "text").perplexity)
     assert langue.load(tmp_path / "m").info()["config"]["smoothing"] == "arpa"
     with pytest.raises(LangueError, match=r"ARPA file that do not sum to one.*are no probabilities"):
         langue.evaluate(tmp_path / "m", tmp_path / "text", check=True)
@@ -170,9 +169,9 @@ def test_scores_that_do_not_sum_to_one_are_no_probabilities(tmp_path: Path, capl
     assert "m has no bits/byte: the numbers of an ARPA file" in str(compared)
     (tmp_path / "train").write_text("a b\nb a\n" * 9)
     langue.train("ngram", tmp_path / "train", tmp_path / "t", order=2)
-    api.export_model(tmp_path / "t", tmp_path / "t.arpa")
+    langue.export_model(tmp_path / "t", tmp_path / "t.arpa")
     caplog.clear()
-    again = api.import_model(tmp_path / "t.arpa", tmp_path / "again")
+    again = langue.import_model(tmp_path / "t.arpa", tmp_path / "again")
     assert again.info()["config"]["smoothing"] != "arpa"
     assert not caplog.text
     assert math.isfinite(langue.evaluate(again, tmp_path / "text", check=True).perplexity)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import langue
-from langue import api
 from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.interop import formats
 from langue.interop.formats import Export, Format, ImportedModel
@@ -60,10 +59,10 @@ def test_a_format_of_another_package(
     pointer: None, small_models: dict[str, Path], small_store: Path, tmp_path: Path, caplog: Any
 ) -> None:
     file = tmp_path / "gpt2.pointer"
-    export = api.export_model(small_models["gpt2"], file, format="pointer")
+    export = langue.export_model(small_models["gpt2"], file, format="pointer")
     assert json.loads(json.dumps(export.to_json()))["format"] == "pointer"
     assert str(export).startswith(f"{file}: ")
-    back: Any = api.import_model(file, tmp_path / "back")
+    back: Any = langue.import_model(file, tmp_path / "back")
     assert "left out: nothing but air" in caplog.text
     ours: Any = langue.load(small_models["gpt2"])
     assert np.array_equal(back.score("the king").bits, ours.score("the king").bits)
@@ -78,14 +77,14 @@ def test_what_no_format_holds_is_told(small_store: Path, tmp_path: Path) -> None
     with pytest.raises(
         Unsupported, match=r"is a markov, .* langue writes huggingface: gpt2, .*; arpa: ngram"
     ):
-        api.export_model(tmp_path / "m", tmp_path / "x")
+        langue.export_model(tmp_path / "m", tmp_path / "x")
     with pytest.raises(LangueError, match=r"of no format that langue reads. It reads .*; arpa: "):
-        api.import_model(tmp_path, tmp_path / "x")
+        langue.import_model(tmp_path, tmp_path / "x")
     with pytest.raises(InvalidSetting, match="there is a format arpa already"):
         formats.register(Format(name="arpa", summary="", families=(), recognizes=recognizes))
 
 
 def test_the_old_name_still_works(small_models: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.warns(FutureWarning, match="export_encoder is now export_model"):
-        api.export_encoder(small_models["gpt2"], tmp_path / "hf")
+    with pytest.warns(FutureWarning, match=r"langue\.export_encoder is now langue\.export_model"):
+        langue.export_encoder(small_models["gpt2"], tmp_path / "hf")
     assert (tmp_path / "hf" / "config.json").is_file()

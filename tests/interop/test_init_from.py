@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import langue
-from langue import api
 from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.models.encoders.albert import Albert, AlbertConfig
@@ -100,7 +99,7 @@ def test_what_cannot_be_taken_over_is_told(
 def test_a_folder_of_hugging_face_is_a_start_too(trained: Any, small_store: Path, tmp_path: Path) -> None:
     """By way of transformers' form, with nothing imported by hand."""
     family, folder, _ = trained
-    api.export_model(folder, tmp_path / "hf")
+    langue.export_model(folder, tmp_path / "hf")
     langue.train(family, small_store, tmp_path / "m", init_from=str(tmp_path / "hf"), **STILL)
     one, other = langue.load(folder), langue.load(tmp_path / "m")
     assert one.fill("The [MASK] is", k=8).to_json() == other.fill("The [MASK] is", k=8).to_json()

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import langue
-from langue import api
 from langue.interop import kenlm
 
 FIGURES = json.loads((Path(__file__).parent / "data" / "lmplz.json").read_text())
@@ -26,8 +25,8 @@ def run(
     order, *prune = [int(part) for part in request.param["options"] if part.isdigit()]
     settings: dict[str, Any] = {"prune": prune} if prune else {}
     langue.train("ngram", folder / "train", folder / "model", order=order, **settings)
-    api.export_model(folder / "model", folder / "model.arpa")
-    api.import_model(folder / "model.arpa", folder / "imported")
+    langue.export_model(folder / "model", folder / "model.arpa")
+    langue.import_model(folder / "model.arpa", folder / "imported")
     return request.param, folder
 
 
@@ -49,7 +48,7 @@ def test_every_word_has_the_probability_that_query_prints(
             line
         )
         assert [word[0] for word in words] == pytest.approx([word[0] for word in expected], abs=2e-5), line
-    queried = api.query(folder / name, folder / "test")
+    queried = langue.query(folder / name, folder / "test")
     assert queried.tokens == printed["summary"]["Tokens"]
     assert queried.oovs == printed["summary"]["OOVs"]
     assert queried.perplexity == pytest.approx(printed["summary"]["Perplexity including OOVs"], rel=1e-5)
@@ -71,7 +70,7 @@ def test_both_spellings_of_the_unknown_word_in_a_file_of_lmplz(tmp_path: Path) -
     is counted so."""
     printed = FIGURES["capital"]
     (tmp_path / "capital.arpa").write_text(printed["arpa"])
-    api.import_model(tmp_path / "capital.arpa", tmp_path / "imported")
+    langue.import_model(tmp_path / "capital.arpa", tmp_path / "imported")
     lines = [line.replace("<Unk>", "<UNK>") for line in FIGURES["train"]]
     (tmp_path / "text").write_bytes("".join(f"{line}\n" for line in lines).encode())
     langue.train("ngram", tmp_path / "text", tmp_path / "trained", order=3)

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 import langue
-from langue import api
 from langue.models.family import Family
 from langue.models.registry import family
 from langue.nn import device, machine_class
@@ -45,7 +44,7 @@ def test_what_was_chosen_and_why_is_said_and_recorded(
     described = json.loads((tmp_path / "m" / "model.json").read_text())
     chosen = described["recipe"]["chosen"]
     assert chosen["reason"] in caplog.text
-    assert chosen["circumstances"]["tokens"] == api.info(small_store)["splits"]["train"]["tokens"]
+    assert chosen["circumstances"]["tokens"] == langue.info(small_store)["splits"]["train"]["tokens"]
     assert model.folder.model.config.position == "rotary"
     plain: Any = langue.train("gpt2", small_store, tmp_path / "p", **SHORT, size="tiny", layers=1)
     assert "chosen" not in json.loads((tmp_path / "p" / "model.json").read_text())["recipe"]

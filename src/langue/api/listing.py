@@ -143,8 +143,9 @@ def _sections_of_all() -> dict[str, type[Config]]:
     from langue.corpus.tagged import TaggedConfig
     from langue.generation.masked import MaskedSampling
     from langue.generation.sample import Sampling
+    from langue.tasks.classify import ClassifyConfig
+    from langue.tasks.span import SpanConfig
     from langue.tasks.tag import TagConfig
-    from langue.tasks.task import FinetuneConfig
     from langue.tokens.train import TokenizerConfig
     from langue.training.config import TaggerRunConfig, TrainingConfig
 
@@ -156,8 +157,9 @@ def _sections_of_all() -> dict[str, type[Config]]:
         "Training a neural tagger: `[training]`": TaggerRunConfig,
         "Reading a labeled file: `[data]` of a tagger": TaggedConfig,
         "Reading documents and summaries: `[data]` of a ranker": SummaryDataConfig,
-        "Fine-tuning: `langue finetune`": FinetuneConfig,
+        "Fine-tuning: `langue finetune`": ClassifyConfig,
         "Fine-tuning a tagger: `langue finetune --task tag`": TagConfig,
+        "Fine-tuning on questions: `langue finetune --task span`": SpanConfig,
         "Sampling: `langue generate`": Sampling,
         "Writing with a masked model: `langue generate`": MaskedSampling,
     }

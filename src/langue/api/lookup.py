@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from langue.api.models import MaskedModel
+    from langue.api.models.span import SpanModel
     from langue.generation.embed import Pooling
+    from langue.models.folder import ModelFolder
+    from langue.protocols import SpanPredictor
     from langue.tasks.answers.answer import Answers
     from langue.tasks.answers.measure import AnswerEvaluation
     from langue.tasks.retrieval.passages import Passages
@@ -24,9 +27,14 @@ if TYPE_CHECKING:
 
 
 def answer(
-    question: str, texts: str | Sequence[str] | Passages, *, k: int = 1, threshold: float | None = None
+    question: str,
+    texts: str | Sequence[str] | Passages,
+    *,
+    model: PathLike | SpanModel | None = None,
+    k: int = 1,
+    threshold: float | None = None,
 ) -> Answers:
-    """The sentence of some texts that answers a question, with its offsets and score; or that none does.
+    """What of some texts answers a question, with its offsets and score; or that nothing does.
 
         langue.answer("Who wrote it?", ["Jane Austen wrote Emma.", "It appeared in 1815."])
         held = langue.Passages.read("novels")
@@ -34,27 +42,38 @@ def answer(
 
     Args:
         texts: a text, several, or `Passages`, which keep their index from question to question.
-        k: sentences to give, at most, the likeliest first.
-        threshold: of the probability below which the answer is that there is none; None: the shipped one.
+        model: one that was fine-tuned on `span`, which gives the span that answers; None: a sentence, by the
+            words of both.
+        k: sentences or spans to give, at most, the likeliest first.
+        threshold: of the probability below which the answer is that there is none; None: the shipped one, or
+            the model's.
 
     Raises:
         LangueError: there is no text.
     """
-    from langue.tasks.answers.answer import answer as run
+    from langue.tasks.answers.answer import answer as by_words
+    from langue.tasks.answers.spans import answer_by_span
 
-    held = _passages(texts)
+    held, most = _passages(texts), check_count("k", k, least=1)
     _check_threshold(threshold)
-    return run(_asked("question", question), held, k=check_count("k", k, least=1), threshold=threshold)
+    _asked("question", question)
+    if model is None:
+        return by_words(question, held, k=most, threshold=threshold)
+    return answer_by_span(question, held, _span_folder(model), k=most, threshold=threshold)
 
 
 def answer_squad(
-    path: PathLike, texts: str | Sequence[str] | Passages | None = None, *, threshold: float | None = None
+    path: PathLike,
+    texts: str | Sequence[str] | Passages | None = None,
+    *,
+    model: PathLike | SpanModel | None = None,
+    threshold: float | None = None,
 ) -> AnswerEvaluation:
     """Answer every question of a file in the format of SQuAD or CMRC 2018, and measure EM and F1.
 
     Args:
         texts: look there; None: each question in its own paragraph.
-        threshold: as `answer` takes it.
+        model, threshold: as `answer` takes them.
 
     Raises:
         LangueError: the file is of another format, or there is no text.
@@ -62,7 +81,14 @@ def answer_squad(
     from langue.tasks.answers.measure import answer_squad as run
 
     _check_threshold(threshold)
-    return run(Path(path), None if texts is None else _passages(texts), threshold=threshold)
+    by = None if model is None else _span_folder(model)
+    return run(Path(path), None if texts is None else _passages(texts), threshold=threshold, by=by)
+
+
+def _span_folder(model: PathLike | SpanModel) -> ModelFolder[SpanPredictor]:
+    from langue.api.models.span import SpanModel
+
+    return (model if isinstance(model, SpanModel) else SpanModel.load(model)).folder
 
 
 def _asked(name: str, text: str) -> str:

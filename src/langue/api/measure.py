@@ -14,7 +14,7 @@ from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.models.folder import ModelFolder
 from langue.models.folder import load as load_folder
 from langue.nn.quantized import Quantize
-from langue.protocols import Causal, Classifier, Masked, SentenceRanker, Tagger
+from langue.protocols import Causal, Classifier, Masked, SentenceRanker, Seq2Seq, SpanPredictor, Tagger
 
 BY = ("line", "document")
 FORMATS = ("auto", "conll", "conllu", "jsonl")
@@ -47,7 +47,8 @@ def evaluate(
     """Measure a model: bits per byte with a 95 % interval, perplexities, and with `check` the self-tests.
 
     A tagger is measured in precision, recall and F1 instead; a model that reads in both directions on
-    hidden tokens; a ranker of sentences by ROUGE on documents with summaries.
+    hidden tokens; a ranker of sentences by ROUGE on documents with summaries, and what writes summaries too,
+    where it is given a file of them; a model of spans by EM and F1 on questions in the format of SQuAD.
 
     Args:
         data: a token store, of which `split` is measured, or text files, of which all is; for a tagger or
@@ -74,9 +75,7 @@ def evaluate(
         options = {"split": split, "documents": documents, "format": format, "train": train, **fields}
         return _evaluate_quantized(path, data, options, check=check, how=quantize)
     folder = load_folder(model) if isinstance(model, str | Path) else model.folder
-    _check_baselines(folder, train)
-    if adaptive and not isinstance(folder.model, Causal):
-        raise Unsupported(f"{folder.path} gives texts no probability, beside which counts could learn")
+    _check_options(folder, train, adaptive=adaptive)
     if isinstance(folder.model, Tagger | Classifier | SentenceRanker) or "task" in folder.description.recipe:
         if check:
             what = folder.family.makes.__name__
@@ -88,6 +87,8 @@ def evaluate(
         return _evaluate_labeled(folder, data, check_choice("format", format, FORMATS), train)
     if format != "auto":
         raise InvalidSetting(f"format says what the labeled file of a tagger is, and {folder.path} is none")
+    if (pairs := _summaries_of(folder, data, documents)) is not None:
+        return _evaluate_abstractive(folder, pairs, fields, refused=check or adaptive)
     from langue.evaluation.documents import open_documents, usual_reading
 
     measured_on = open_documents(
@@ -104,6 +105,34 @@ def evaluate(
     if not evaluation.scored:
         raise Unsupported(f"{folder.path}: {evaluation.reason}")
     return evaluation
+
+
+def _summaries_of(
+    folder: ModelFolder[Any], data: PathLike | Sequence[PathLike], documents: str | None
+) -> Path | None:
+    """The file of documents and summaries that a model which writes summaries is compared with, where it is
+    given one and no rule that asks for bits."""
+    if folder.description.documents != "summaries" or documents is not None:
+        return None
+    if not isinstance(folder.model, Seq2Seq) or not isinstance(data, str | Path):
+        return None
+    return None if Path(data).is_dir() else Path(data)
+
+
+def _evaluate_abstractive(
+    folder: ModelFolder[Any], pairs: Path, fields: dict[str, str | None], *, refused: bool
+) -> EvaluationResult:
+    """Compare the summaries that a model writes with those of a file."""
+    from langue.corpus.summary_pairs import SummaryDataConfig
+    from langue.tasks.summaries import evaluate_abstractive
+
+    if refused or fields["text_field"] is not None:
+        raise InvalidSetting(
+            f"{folder.path} writes summaries, which are compared with those of {pairs} by ROUGE; its bits "
+            "are measured on a store, or with --documents summaries"
+        )
+    layout = SummaryDataConfig(document_field=fields["source_field"], summary_field=fields["target_field"])
+    return evaluate_abstractive(folder, pairs, layout)
 
 
 def _evaluate_quantized(
@@ -137,7 +166,9 @@ def _evaluate_quantized(
     return QuantizedEvaluation(int8, float32, figures)
 
 
-def _check_baselines(folder: ModelFolder[Any], train: PathLike | None) -> None:
+def _check_options(folder: ModelFolder[Any], train: PathLike | None, *, adaptive: bool) -> None:
+    if adaptive and not isinstance(folder.model, Causal):
+        raise Unsupported(f"{folder.path} gives texts no probability, beside which counts could learn")
     if train is not None and folder.family.makes not in (Classifier, Tagger):
         raise InvalidSetting(
             f"baselines stand beside classifiers and taggers, and {folder.path} is neither; leave out --train"
@@ -150,10 +181,16 @@ def _evaluate_labeled(
     """Measure a model of labeled data on a file."""
     if not isinstance(data, str | Path):
         raise InvalidSetting(f"{folder.path} is measured on one labeled file, not on several")
+    if format != "auto" and not isinstance(folder.model, Tagger):
+        raise InvalidSetting(f"format says what the labeled file of a tagger is, and {folder.path} is none")
     if isinstance(folder.model, SentenceRanker):
         from langue.tasks.summaries import evaluate_ranker
 
         return evaluate_ranker(folder, Path(data))
+    if isinstance(folder.model, SpanPredictor):
+        from langue.tasks.answers.measure import evaluate_spans
+
+        return evaluate_spans(folder, Path(data))
     if folder.family.makes not in (Tagger, Classifier):
         from langue.tasks.evaluate import evaluate_task, task_of
 
@@ -162,8 +199,6 @@ def _evaluate_labeled(
         from langue.tasks.tagging import evaluate_tagger
 
         return evaluate_tagger(folder, Path(data), format, Path(train) if train is not None else None)
-    if format != "auto":
-        raise InvalidSetting(f"format says what the labeled file of a tagger is, and {folder.path} is none")
     from langue.tasks.classification import evaluate_classifier
 
     return evaluate_classifier(folder, Path(data), Path(train) if train is not None else None)

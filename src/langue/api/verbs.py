@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from langue.api.models import Model, PathLike, load
 from langue.api.settings import Setting, merge_sections, takes_assignments
 from langue.base.config import Config, decode, override
-from langue.base.deprecated import warn_renamed
 from langue.base.errors import LangueError
 from langue.base.extras import needs_torch
 from langue.base.files import refuse_same
@@ -57,12 +56,14 @@ def finetune(
     Args:
         model: folder of a model that reads in both directions.
         data: `text<TAB>label`, or JSON lines with `text` and `label`; of pairs, two texts; for `tag` a
-            labeled file as `train` takes.
+            labeled file as `train` takes; for `span` questions in the format of SQuAD or CMRC 2018.
         task: what has a label: `classify` a text, `pair` two texts together, `tag` each token of a sentence;
-            or one that was registered (`langue.tasks.registry`).
+            `span`: which part of a text answers a question; or one that was registered
+            (`langue.tasks.registry`).
         valid: chooses the epoch and the seed; without it, a tenth of `data` does.
         test: measured at the end; nothing is chosen by it.
-        training: how it is learned: a `langue.configs.FinetuneConfig`, for `tag` a `TagConfig`.
+        training: how it is learned: a `langue.configs.ClassifyConfig`, for `tag` a `TagConfig`, for `span` a
+            `SpanConfig`; what all have in common is `FinetuneConfig`.
         layout: how the labeled file is read, where the task has a choice: for `tag` a `TaggedConfig`.
         resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
         settings: of these two by name, `epochs=5`, which change them.
@@ -320,12 +321,6 @@ def export_model(
     from langue.interop.formats import export_model as run
 
     return run(Path(model), Path(output), format=format, overwrite=overwrite)
-
-
-def export_encoder(model: PathLike, output: PathLike, *, overwrite: bool = False) -> None:
-    """The old name of `export_model`."""
-    warn_renamed("export_encoder", "export_model")
-    export_model(model, output, overwrite=overwrite)
 
 
 def doctor(folder: PathLike = ".") -> Iterator[Finding]:

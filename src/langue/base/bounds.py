@@ -7,6 +7,7 @@ import msgspec
 NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0.0)]
+Finite = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0.0)]
 Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Fraction = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]  # a part of something, but not all of it

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
@@ -72,9 +72,9 @@ class Kept(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """What is kept for a signature; None where nothing is, or what is there cannot be used."""
-        # What loaded code calls. `target_context.refresh()`, which numba has here, also registers what types
-        # are inferred by and code is generated with: a third of a command's start, for compiling only.
-        _numba.core.runtime.rtsys.initialize(target_context)
+        # numba has `target_context.refresh()` here, which also registers what types are inferred by and code
+        # is generated with: a third of a command's start, for compiling only.
+        _tell_runtime()
         key = self._key(sig, target_context.codegen())
         try:
             content = read_own(cache_folder() / self._file_name(key))
@@ -182,13 +182,26 @@ def _tell_waiting() -> None:
 
 
 @cache
+def _tell_runtime() -> None:
+    """Tell LLVM where the functions of numba's runtime are that loaded code calls.
+
+    `rtsys.initialize` does so too, and compiles those that count references, which kept code has within it.
+    """
+    for name, address in _numba.core.runtime._nrt_python.c_helpers.items():
+        binding.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
+
+
+@cache
 def stamp() -> str:
     """A digest of all files of the package that have compiled functions."""
     digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        text = path.read_bytes()
-        if b"njit" in text:
-            digest.update(text)
+    for folder, folders, names in os.walk(PACKAGE):  # every command waits for it
+        folders.sort()
+        for name in sorted(name for name in names if name.endswith(".py")):
+            with Path(folder, name).open("rb", buffering=0) as file:
+                text = file.read()
+            if b"njit" in text:
+                digest.update(text)
     return digest.hexdigest()
 
 

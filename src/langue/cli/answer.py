@@ -1,8 +1,9 @@
-"""`langue answer`: the sentence that answers a question, out of texts; or all questions of a file."""
+"""`langue answer`: what answers a question, out of texts; or all questions of a file."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
+import langue
 from langue.base.errors import LangueError
 from langue.cli.options import (
     MOST,
@@ -42,7 +43,14 @@ def command(
             "questions in the format of SQuAD, the paragraph of each.",
         ),
     ] = None,
-    top: Annotated[int, Option(min=1, max=MOST, help="Sentences to show for each question.")] = 1,
+    model: Annotated[
+        str | None,
+        Option(
+            metavar="FOLDER",
+            help="Model fine-tuned on spans, which gives the words that answer; left out: a sentence.",
+        ),
+    ] = None,
+    top: Annotated[int, Option(min=1, max=MOST, help="Answers to show for each question.")] = 1,
     threshold: Annotated[
         float | None,
         Option(
@@ -63,9 +71,10 @@ def command(
 ) -> None:
     """Answer a question by a sentence of a text, with its offset and how sure that is, or by "no answer".
 
-    By the words that both share and the kind of answer asked for, English or Chinese; no model is needed.
+    By the words that both share and the kind of answer asked for, English or Chinese; no model is needed. One
+    that was fine-tuned on spans gives the words that answer.
     """
-    from langue.api.lookup import answer
+    from langue.api.models.span import SpanModel
     from langue.tasks.retrieval.passages import Passages
 
     names = texts or []
@@ -75,7 +84,7 @@ def command(
     if question == "-" and "-" in names:
         raise LangueError("standard input can be read only once; put the questions or the text in a file")
     if from_file and Path(question).suffix.lower() == ".json":
-        _answer_squad(question, names, passages, text_field, threshold, predictions, json, overwrite)
+        _answer_squad(question, names, passages, text_field, model, threshold, predictions, json, overwrite)
         return
     if predictions is not None:
         raise LangueError("--predictions is of questions in the format of SQuAD (.json); others have --json")
@@ -86,8 +95,9 @@ def command(
     asked = [line for line in read_lines(question) if line.strip()] if from_file else [str(text_of(question))]
     if not asked:
         raise LangueError(f"{question} holds no question; write one a line")
+    opened = SpanModel.load(model) if model is not None else None
     held = Passages.read(names, cut=passages, text_field=text_field)
-    given = (answer(one, held, k=top, threshold=threshold) for one in asked)
+    given = (langue.answer(one, held, model=opened, k=top, threshold=threshold) for one in asked)
     if json:
         tables = [one.to_json() for one in given]
         print_json(tables if from_file else tables[0])
@@ -101,6 +111,7 @@ def _answer_squad(
     names: list[str],
     cut: Cut,
     text_field: str | None,
+    model: str | None,
     threshold: float | None,
     predictions: Path | None,
     json: bool,
@@ -108,7 +119,6 @@ def _answer_squad(
 ) -> None:
     """Answer and measure the questions of a file in the format of SQuAD."""
     from langue.base.files import atomic_file, check_file_free, refuse_same
-    from langue.tasks.answers.measure import answer_squad
     from langue.tasks.answers.squad import predictions_json
     from langue.tasks.retrieval.passages import Passages
 
@@ -116,7 +126,7 @@ def _answer_squad(
         refuse_same(predictions, [file, *names])
         check_file_free(predictions, overwrite=overwrite)
     held = Passages.read(names, cut=cut, text_field=text_field) if names else None
-    measured = answer_squad(Path(file), held, threshold=threshold)
+    measured = langue.answer_squad(file, held, model=model, threshold=threshold)
     if predictions is not None:
         with atomic_file(predictions) as output:
             output.write(predictions_json(measured.predictions).encode())

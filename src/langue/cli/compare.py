@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import langue
 from langue.cli.options import (
     DocumentsRule,
     Json,
@@ -30,9 +31,7 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Rank models of any tokenizers in bits per byte, and say which differences are real."""
-    from langue import api
-
-    comparison = api.compare(
+    comparison = langue.compare(
         models,
         on,
         split=split,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import langue
 from langue.cli.options import MOST, Json, Quiet, TextField, print_json, read_lines
 from langue.cli.parameters import Argument, Option
 
@@ -17,9 +18,7 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Say how much of a text, such as a generated one, was copied from the training text."""
-    from langue import api
-
-    copied = api.InfiniGramModel.load(model).copied(
+    copied = langue.InfiniGramModel.load(model).copied(
         "\n".join(read_lines(text, text_field)), min_bytes=min_bytes, limit=limit
     )
     if json:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import langue
 from langue.cli.options import Json, Overwrite, Quiet, print_json
 from langue.cli.parameters import Option
 
@@ -18,8 +19,6 @@ def command(
 ) -> None:
     """Train unigram, bigram, trigram, 5-gram, GPT-2 and a mixture in English and Chinese, compare, and let
     each talk; then train a BERT in Chinese and let it fill gaps."""
-    from langue import api
-
-    results = api.demo(output, minutes=minutes, overwrite=overwrite, show=not json)
+    results = langue.demo(output, minutes=minutes, overwrite=overwrite, show=not json)
     if json:
         print_json(results)

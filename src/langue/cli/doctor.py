@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import langue
 from langue.cli.options import Json, Quiet, print_json
 from langue.cli.parameters import Argument
 
@@ -14,10 +15,8 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Look at processor, memory, disk, compiler and extras, and say what to do. Exit code 1: unfit."""
-    from langue import api
-
     findings = []
-    for finding in api.doctor(folder):
+    for finding in langue.doctor(folder):
         findings.append(finding)
         if not json:
             print(finding, flush=True)

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
+import langue
 from langue.cli.options import Json, Quiet, TextField, print_items, read_line_batches
 from langue.cli.parameters import Argument, Option
 
@@ -27,13 +28,12 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Make a vector of each line: to a .npy file, or as numbers between tabs."""
-    from langue import api
     from langue.base.files import atomic_file, check_file_free, refuse_same
 
     if output is not None:  # before the work, not after it
         refuse_same(output, [text, model])
         check_file_free(output, overwrite=overwrite)
-    held = api.MaskedModel.load(model)
+    held = langue.MaskedModel.load(model)
     lines = read_line_batches(text, text_field)
     if whiten:  # by the mean and the covariance of all of them
         lines = iter([[line for batch in lines for line in batch]])

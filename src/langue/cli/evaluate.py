@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import langue
 from langue.base.errors import LangueError
 from langue.cli.options import (
     DocumentsRule,
@@ -69,10 +70,8 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Measure a model in bits per byte and perplexity, or a tagger in precision, recall and F1."""
-    from langue import api
-
     if format == "kenlm":
-        _tell(api.query(model, on), json=json)
+        _tell(langue.query(model, on), json=json)
         return
     if format not in ("report", *LABELED):
         raise LangueError(
@@ -81,10 +80,10 @@ def command(
     if similarity:
         if check or adaptive or quantize or train:
             raise LangueError("--similarity measures vectors alone; leave the other measurements out")
-        _tell(api.MaskedModel.load(model).evaluate_similarity(on), json=json)
+        _tell(langue.MaskedModel.load(model).evaluate_similarity(on), json=json)
         return
     labeled = format if format in LABELED else "auto"
-    result = api.evaluate(
+    result = langue.evaluate(
         model,
         on,
         split=split,

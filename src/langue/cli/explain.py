@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import langue
 from langue.cli.options import MOST, Json, Quiet, print_json, text_of
 from langue.cli.parameters import Argument, Option
 
@@ -19,8 +20,6 @@ def command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Tell why a token of a text is as likely as it is: by counts, passages, states, attention or parts."""
-    from langue import api
-
-    explained = api.CausalModel.load(model).explain(text, token, k=top, layer=layer)
+    """Tell why a token of a text is as likely as it is: by counts, states, attention and the like."""
+    explained = langue.CausalModel.load(model).explain(text, token, k=top, layer=layer)
     print_json(explained.to_json()) if json else print(explained)

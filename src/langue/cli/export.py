@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import langue
 from langue.cli.options import Json, Quiet, print_json
 from langue.cli.parameters import Argument, Option
 
@@ -22,9 +23,7 @@ def command(
     """Write an n-gram model as an ARPA file, which KenLM and SRILM load; a GPT-2, BERT, ALBERT, the
     discriminator of ELECTRA, a classifier or a tagger of one as a folder, which transformers loads; a GPT-2
     as a file .gguf, which llama.cpp and Ollama run."""
-    from langue import api
-
-    export = api.export_model(model, output, format=format, overwrite=overwrite)
+    export = langue.export_model(model, output, format=format, overwrite=overwrite)
     if json:
         print_json(export.to_json())
     elif not quiet:

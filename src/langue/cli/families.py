@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import langue
 from langue.cli.options import Json, Quiet, print_json
 from langue.cli.parameters import Argument
 
@@ -12,9 +13,7 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """List the families; with a name, every setting of that family, its default and the reason for it."""
-    from langue import api
-
-    entries = api.families(name)
+    entries = langue.families(name)
     if json:
         print_json([entry.to_json() for entry in entries])
         return

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import langue
 from langue.cli.options import MOST, Json, Quiet, Seed, print_json, text_of
 from langue.cli.parameters import Argument, Option
 
@@ -24,9 +25,7 @@ def command(
     """Fill the gaps of a text from both sides: "The capital of [MASK] is Paris", "床前明月[MASK]"."""
     from rich.cells import cell_len
 
-    from langue import api
-
-    filled = api.MaskedModel.load(model).fill(
+    filled = langue.MaskedModel.load(model).fill(
         text, k=top, num_masks=num_masks, rounds=rounds, temperature=temperature, seed=seed
     )
     if json:

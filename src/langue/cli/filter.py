@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
+import langue
 from langue.base.errors import LangueError
 from langue.base.progress import is_terminal
 from langue.cli.options import Json, Quiet, TextField, print_json
@@ -60,8 +61,6 @@ def command(
 
     What was read, dropped for which reason and kept is reported: on standard error where texts are printed.
     """
-    import langue
-
     if output is None and format == "parquet" and is_terminal(sys.stdout):
         raise LangueError("Parquet is no text for a terminal; name a file: -o NAME.parquet")
     report = langue.filter(

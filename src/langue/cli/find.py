@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import langue
 from langue.cli.options import MOST, Json, Quiet, print_json, text_of
 from langue.cli.parameters import Argument, Option
 
@@ -15,9 +16,7 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Count a string of any length in the training text (the train split), and show where it stands."""
-    from langue import api
-
-    matches = api.InfiniGramModel.load(model).find(text, limit=limit)
+    matches = langue.InfiniGramModel.load(model).find(text, limit=limit)
     if json:
         print_json(matches.to_json())
     else:

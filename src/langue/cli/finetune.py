@@ -1,8 +1,9 @@
-"""`langue finetune`: a trained encoder and labeled texts in, a classifier or a tagger out."""
+"""`langue finetune`: a trained encoder and labeled texts in, a model of a task out."""
 
 from pathlib import Path
 from typing import Annotated
 
+import langue
 from langue.base.progress import is_first
 from langue.cli.options import Json, Output, Overwrite, Quiet, Resume, print_json, read_settings
 from langue.cli.parameters import Argument, Option
@@ -12,12 +13,15 @@ def command(
     model: Annotated[str, Argument(help="Folder of a model that reads in both directions.")],
     data: Annotated[
         Path,
-        Argument(help="text TAB label a line, or JSON lines; pairs: two texts; tag: as train crf."),
+        Argument(help="text TAB label, or JSON lines; pair: two texts; tag: as train crf; span: as SQuAD."),
     ],
     output: Output,
     task: Annotated[
         str,
-        Option(help="What has a label: classify: a text; pair: two together; tag: each token of a sentence."),
+        Option(
+            help="What is learned: classify: the label of a text; pair: of two together; tag: of each token; "
+            "span: the part of a text that answers a question."
+        ),
     ] = "classify",
     valid: Annotated[
         Path | None, Option(help="File that chooses epoch and seed; else a tenth of DATA.")
@@ -32,10 +36,8 @@ def command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Teach an encoder to tell texts apart, or to tag tokens; the figures are those of several seeds."""
-    from langue import api
-
-    result = api.finetune(
+    """Teach an encoder to tell texts apart, tag tokens or find answers; the figures are of several seeds."""
+    result = langue.finetune(
         model,
         data,
         output,
@@ -44,7 +46,7 @@ def command(
         test=test,
         overwrite=overwrite,
         resume=resume,
-        **read_settings(settings, api.finetune),
+        **read_settings(settings, langue.finetune),
     )
     if not is_first():  # of the processes of torchrun one speaks
         return

@@ -8,6 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import langue
 from langue.base.errors import LangueError
 from langue.cli.generate_masked import is_masked, left_whole, tell_speed, write_masked
 from langue.cli.options import (
@@ -32,7 +33,8 @@ MOST_BEAMS = 1000  # each is a text that is held
 MOST_TEXTS = 1_000_000
 # What says how texts are drawn, which beam search does not do.
 OF_DRAWING = (
-    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed", "best_of", "bias",
+    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty",
+    "frequency_penalty", "stop", "seed", "best_of", "bias",
 )  # fmt: skip
 
 
@@ -54,6 +56,14 @@ def command(
         Option(min=0.0, max=1.0, help="Drop tokens below this share of the best."),
     ] = 0.0,
     repetition_penalty: Annotated[float, Option(min=0.01, help="Above 1, makes repeats less likely.")] = 1.0,
+    presence_penalty: Annotated[
+        float,
+        Option(min=-100.0, max=100.0, help="Makes what was written less likely, once."),
+    ] = 0.0,
+    frequency_penalty: Annotated[
+        float,
+        Option(min=-100.0, max=100.0, help="The same, each time that it was."),
+    ] = 0.0,
     stop: Annotated[
         list[str] | None, Option(callback=texts_of, help="End before this text; may be repeated.")
     ] = None,
@@ -75,6 +85,10 @@ def command(
         str,
         Option(callback=text_of, help="Write JSON that this schema allows: a file, or the schema."),
     ] = "",
+    min_tokens: Annotated[int, Option(min=0, max=MOST_TOKENS, help="End no text before so many.")] = 0,
+    no_repeat_ngram_size: Annotated[
+        int, Option(min=0, max=MOST, help="Write no so many tokens in a row twice; 0: as often as likely.")
+    ] = 0,
     seed: Seed = 0,
     n: Annotated[int, Option("-n", min=1, max=MOST_TEXTS, help="Texts after each prompt.")] = 1,
     best_of: Annotated[
@@ -148,8 +162,14 @@ def command(
             "read in both directions (the length of its texts: --max-tokens)"
         )
     asked = _Asked(model, prompt, source, prompts, sources, text_field, quantize=quantize)
+    rules = {
+        "ban": ban or (),
+        "regex": regex,
+        "json_schema": _schema_of(json_schema),
+        "min_tokens": min_tokens,
+        "no_repeat_ngram_size": no_repeat_ngram_size,
+    }
     if num_beams:
-        rules = {"ban": ban or (), "regex": regex, "json_schema": _schema_of(json_schema)}
         searched = asked.search(num_beams, max_tokens, rules)
         if asked.one and json:  # as an earlier version printed it
             print_json([asked.table(asked.text, result) for result in next(searched)])
@@ -163,12 +183,12 @@ def command(
         "top_p": top_p,
         "min_p": min_p,
         "repetition_penalty": repetition_penalty,
+        "presence_penalty": presence_penalty,
+        "frequency_penalty": frequency_penalty,
         "stop": stop or (),
-        "ban": ban or (),
         "bias": dict(map(_bias_of, bias or ())),
-        "regex": regex,
-        "json_schema": _schema_of(json_schema),
         "seed": seed,
+        **rules,
     }
     if asked.one and n == 1 and not best_of:
         _stream(asked, settings, json=json)
@@ -242,16 +262,14 @@ class _Asked:
         *,
         quantize: Literal["int8"] | None,
     ) -> None:
-        from langue import api
-
         self.of_pairs = source is not None or sources is not None
         self.one = prompts is None and sources is None
         self.name = "source" if self.of_pairs else "prompt"
         self.text = prompt if source is None else source
         self.read: deque[str] = deque()  # of the file, and not yet written after
         self._file, self._text_field = prompts or sources, text_field
-        self.pairs = api.Seq2SeqModel.load(model, quantize=quantize) if self.of_pairs else None
-        self.model = self.pairs or api.CausalModel.load(model, quantize=quantize)
+        self.pairs = langue.Seq2SeqModel.load(model, quantize=quantize) if self.of_pairs else None
+        self.model = self.pairs or langue.CausalModel.load(model, quantize=quantize)
 
     def texts(self) -> Iterator[str]:
         if self._file is None:

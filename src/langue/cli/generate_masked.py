@@ -7,6 +7,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import langue
 from langue.base.errors import LangueError
 from langue.base.progress import log
 from langue.cli.options import option_name
@@ -15,6 +16,8 @@ from langue.cli.options import option_name
 NOT_OF_MASKED = {
     "max_tokens": "say how many --tokens it writes",
     "repetition_penalty": "it sees what stands behind, too",
+    "presence_penalty": "it sees what stands behind, too",
+    "frequency_penalty": "it sees what stands behind, too",
     "stop": "its length is given by --tokens",
     "ban": "its tokens do not come in a row",
     "bias": "its tokens do not come in a row",
@@ -61,9 +64,7 @@ def write_masked(
     if names := [name for name in NOT_OF_MASKED if name in given]:
         reasons = "; ".join(f"leave out {option_name(name)}: {NOT_OF_MASKED[name]}" for name in names)
         raise LangueError(f"{model} reads in both directions; {reasons}")
-    from langue import api
-
-    held = api.MaskedModel.load(model)
+    held = langue.MaskedModel.load(model)
     texts: list[str] = []  # read, and not yet written after
 
     def read() -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import langue
 from langue.cli.options import MOST, Json, Quiet, SplitName, print_json
 from langue.cli.parameters import Argument, Option
 
@@ -15,9 +16,7 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Show the gradient of a token's loss by distance in time: the vanishing gradient, measured."""
-    from langue import api
-
-    gradients = api.gradients(model, on, split=split, distance=distance)
+    gradients = langue.gradients(model, on, split=split, distance=distance)
     if json:
         print_json(gradients.to_json())
     else:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import langue
 from langue.cli.options import Json, Output, Overwrite, Quiet, print_json
 from langue.cli.parameters import Argument
 
@@ -21,9 +22,7 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Read a model of KenLM, SRILM or another maker and write it as a model folder."""
-    from langue import api
-
-    model = api.import_model(path, output, overwrite=overwrite)
+    model = langue.import_model(path, output, overwrite=overwrite)
     if json:
         print_json(model.info())
     elif not quiet:

@@ -4,6 +4,7 @@ import json as jsonlib
 from pathlib import Path
 from typing import Annotated
 
+import langue
 from langue.cli.options import Json, Quiet, print_json
 from langue.cli.parameters import Argument, Option
 
@@ -19,9 +20,7 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Say what a model folder or a token store holds."""
-    from langue import api
-
-    facts = api.info(path, verify=verify)
+    facts = langue.info(path, verify=verify)
     if json:
         print_json(facts)
         return

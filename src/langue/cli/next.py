@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import langue
 from langue.cli.options import MOST, Json, Quiet, print_json, text_of
 from langue.cli.parameters import Argument, Option
 
@@ -20,9 +21,7 @@ def command(
     """Show the likeliest next tokens after a text."""
     from rich.cells import cell_len
 
-    from langue import api
-
-    tokens = api.CausalModel.load(model).next_tokens(context, k=top)
+    tokens = langue.CausalModel.load(model).next_tokens(context, k=top)
     if json:
         print_json([{"token": token, "probability": probability} for token, probability in tokens])
         return

@@ -31,7 +31,8 @@ DocumentsRule = Annotated[
     Option(
         "--documents",
         metavar="RULE",
-        help="How texts are cut: line, blank-line, form-feed, file, auto, pairs; left out: as in training.",
+        help="How texts are cut: line, blank-line, form-feed, file, auto, pairs, summaries; left out: as "
+        "in training.",
     ),
 ]
 TextField = Annotated[

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+import langue
 from langue.cli.options import (
     Json,
     Output,
@@ -32,11 +33,19 @@ def command(
     ] = None,
     documents: Annotated[
         str | None,
-        Option(help="Where documents end: auto, file, line, blank-line, form-feed; or pairs of texts."),
+        Option(help="Where documents end: auto, file, line, blank-line, form-feed; pairs; summaries."),
     ] = None,
     text_field: TextField = None,
     source_field: SourceField = None,
     target_field: TargetField = None,
+    gap_sentences: Annotated[
+        float | None,
+        Option(
+            metavar="SHARE",
+            help="Make pairs of texts: such a share of the sentences, those that share most with the rest, "
+            "is to be written from the others; 0.25 is usual.",
+        ),
+    ] = None,
     invalid: Annotated[
         str | None, Option(help="Invalid UTF-8, and records without text: error, skip or replace.")
     ] = None,
@@ -60,8 +69,6 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Read text, clean it, split it, and write it as token ids: a store every family trains on."""
-    from langue import api
-
     normalization = {"form": "NFKC" if nfkc else "NFC", "fold_width": fold_width}
     kind, file = (None, tokenizer) if tokenizer and tokenizer.endswith(".json") else (tokenizer, None)
     flags = {
@@ -69,6 +76,7 @@ def command(
         "data.text_field": text_field,
         "data.source_field": source_field,
         "data.target_field": target_field,
+        "data.gap_sentences": gap_sentences,
         "data.invalid": invalid,
         "data.duplicates": duplicates,
         "data.near_duplicates": near_duplicates,
@@ -78,7 +86,7 @@ def command(
         "tokenizer.vocabulary": vocabulary,
     }
     given: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
-    report = api.prepare(
+    report = langue.prepare(
         inputs,
         output,
         recipe=recipe,
@@ -86,7 +94,7 @@ def command(
         test=test or (),
         dropped=dropped,
         overwrite=overwrite,
-        **read_settings(settings, api.prepare) | given,
+        **read_settings(settings, langue.prepare) | given,
     )
     if json:
         print_json(report.to_json())

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
+import langue
 from langue.base.errors import LangueError
 from langue.base.progress import is_terminal
 from langue.cli.options import Json, Quiet, TextField
@@ -38,12 +39,10 @@ def command(
     Scores come as texts are read, in their order, whatever the size of the files. A model that reads in both
     directions has no probability of a text: it gives pseudo-bits.
     """
-    from langue import api
-
     if format == "parquet" and is_terminal(sys.stdout):
         raise LangueError("Parquet is no text for a terminal; write it to a file: > scores.parquet")
     write(
-        api.write_scores(
+        langue.write_scores(
             model,
             text,
             format="json" if json else format,

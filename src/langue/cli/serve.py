@@ -33,7 +33,10 @@ def command(
     ] = 120.0,
     corpus: Annotated[
         Path | None,
-        Option(metavar="STORE", help="Token store in which the page looks for what was copied."),
+        Option(
+            metavar="STORE",
+            help="Token store to look in for answers, for the similar, for what was copied.",
+        ),
     ] = None,
     base_path: Annotated[
         str, Option(metavar="PATH", help="What stands before every path, behind a proxy: /langue.")

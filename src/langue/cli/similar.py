@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
+import langue
 from langue.cli.answer import PassageCut
 from langue.cli.options import MOST, Json, Quiet, TextField, print_json, text_of
 from langue.cli.parameters import Argument, Option
@@ -34,14 +35,13 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Show the passages nearest to a query, by the vectors of a model or by the words they share."""
-    from langue import api
     from langue.base.files import refuse_same
     from langue.tasks.retrieval.passages import Passages
 
     if index is not None:
         refuse_same(index, [*texts, *([model] if model else [])])
     held = Passages.read(texts, cut=passages, text_field=text_field)
-    result = api.similar(
+    result = langue.similar(
         query,
         held,
         model=model,

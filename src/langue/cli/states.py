@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import langue
 from langue.cli.options import MOST, Json, Quiet, print_json, some_text
 from langue.cli.parameters import Argument, Option
 
@@ -16,9 +17,7 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Print the likeliest words of each hidden state and draw transitions, or the states behind a text."""
-    from langue import api
-
-    hmm = api.HMMModel.load(model)
+    hmm = langue.HMMModel.load(model)
     if text is None:
         picture = hmm.states(k=top)
         print_json(picture.to_json()) if json else print(picture)

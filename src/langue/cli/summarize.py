@@ -1,11 +1,13 @@
-"""`langue summarize`: the sentences of documents that say most of them."""
+"""`langue summarize`: the sentences of documents that say most of them, or summaries that a model writes."""
 
 import json as jsonlib
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from langue.base.errors import LangueError
 from langue.cli.options import MOST, Json, Quiet, TextField
 from langue.cli.parameters import Argument, Option
+
+MOST_BEAMS = 1000  # each is a text that is held
 
 if TYPE_CHECKING:
     from langue.api.summaries import SummarizedDocument
@@ -20,11 +22,19 @@ def command(
         ),
     ],
     method: Annotated[
-        Literal["lexrank", "textrank", "centroid", "lead", "ranker"] | None,
-        Option(help="lexrank, textrank, centroid, lead, or ranker with a model; left out: lexrank."),
+        Literal["lexrank", "textrank", "centroid", "lead", "ranker", "abstractive"] | None,
+        Option(
+            help="lexrank, textrank, centroid, lead, or with a model ranker or abstractive; left out: that "
+            "of the model, or lexrank."
+        ),
     ] = None,
     model: Annotated[
-        str | None, Option(metavar="FOLDER", help="A trained ranker: langue train ranker PAIRS.")
+        str | None,
+        Option(
+            metavar="FOLDER",
+            help="A ranker (langue train ranker PAIRS), or a model that writes summaries (langue train "
+            "transformer).",
+        ),
     ] = None,
     sentences: Annotated[
         int | None, Option(min=1, max=MOST, help="So many of them; without a length, three.")
@@ -36,6 +46,21 @@ def command(
         Literal["sentence", "clause", "line"] | None,
         Option(help="What is chosen: sentence, clause, or line, such as the turn of a dialogue."),
     ] = None,
+    num_beams: Annotated[
+        int | None, Option(min=1, max=MOST_BEAMS, help="Of abstractive: hypotheses held; left out: 4.")
+    ] = None,
+    min_tokens: Annotated[int | None, Option(min=0, max=MOST, help="Of abstractive: no fewer.")] = None,
+    max_tokens: Annotated[
+        int | None, Option(min=1, max=MOST, help="Of abstractive: no more; left out: 100.")
+    ] = None,
+    length_penalty: Annotated[
+        float | None,
+        Option(help="Of abstractive: above 0.6, which is usual, longer ones."),
+    ] = None,
+    no_repeat_ngram_size: Annotated[
+        int | None,
+        Option(min=0, max=MOST, help="Of abstractive: no so many tokens twice; left out: 3, 0: any."),
+    ] = None,
     text_field: TextField = None,
     title_field: Annotated[
         str | None, Option(help="Field of records that holds a title, which a ranker looks at.")
@@ -46,7 +71,8 @@ def command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Summarize documents by their own sentences, English or Chinese: no download, no training needed.
+    """Summarize documents by their own sentences, English or Chinese: no download, no training needed; or in
+    other words, by a model that was trained to write.
 
     A text file is a document, and so is each record. Of records, and with --json, what is printed is a record
     in each line: the fields that were read, and the summary.
@@ -55,6 +81,14 @@ def command(
 
     if ratio == 0:
         raise LangueError("--ratio 0 leaves nothing; give a part above 0, at most 1")
+    of_writing = {
+        "num_beams": num_beams,
+        "min_tokens": min_tokens,
+        "max_tokens": max_tokens,
+        "length_penalty": length_penalty,
+        "no_repeat_ngram_size": no_repeat_ngram_size,
+    }
+    writing: Any = {name: value for name, value in of_writing.items() if value is not None}
     documents = summarize_files(
         files,
         method=method,
@@ -67,6 +101,7 @@ def command(
         explain=explain,
         text_field=text_field,
         title_field=title_field,
+        **writing,
     )
     printed = False
     for document in documents:
@@ -95,4 +130,6 @@ def _explained(document: "SummarizedDocument") -> str:
         f"{sentence.end}; rank {sentence.rank}, score {sentence.score:.3f}; {'; '.join(sentence.reasons)}"
         for sentence in summary.sentences
     ]
+    if summary.copied is not None:
+        return f"{summary.text}\nby {summary.method}, {summary.copied:.0%} of it copied"
     return "\n".join([*lines, f"by {summary.method}"])

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import langue
 from langue.base.errors import LangueError
 from langue.base.progress import is_first
 from langue.cli.options import Json, Overwrite, Quiet, Resume, Settings, print_json, read_settings
@@ -45,17 +46,15 @@ def command(
 
     Ctrl-C writes a checkpoint and the best model so far.
     """
-    from langue import api
-
     assignments = [*(settings or ()), *([f"memory={memory}"] if memory is not None else [])]
-    chosen = read_settings(assignments, api.train)
+    chosen = read_settings(assignments, langue.train)
     if dry_run:
-        estimate = api.estimate(recipe, data, **chosen)
+        estimate = langue.estimate(recipe, data, **chosen)
         print_json(estimate.to_json()) if json else print(estimate)
         return
     if output is None:
         raise LangueError("name the folder to write: -o MODEL")
-    model = api.train(
+    model = langue.train(
         recipe,
         data,
         output,

@@ -5,14 +5,15 @@ a field more.
 """
 
 import csv
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from langue.base.errors import LangueError
 from langue.base.files import parse_json
-from langue.corpus.lines import BOM, LARGEST
-from langue.corpus.records import kind_of
-from langue.corpus.sources import HEAD, Source, open_source
+from langue.corpus.lines import LARGEST
+from langue.corpus.records import dialect_of, kind_of
+from langue.corpus.sources import HEAD, Source, open_source, read_lines
 
 Record = dict[str, Any]
 
@@ -56,9 +57,10 @@ def read_fields(source: Source) -> Iterator[Located]:
     if source.suffix in (".csv", ".tsv"):
         yield from _rows(source)
         return
-    for where, line in _lines(source):
+    for number, line in read_lines(source):
         if not line.strip():
             continue
+        where = f"{source.name}, line {number}"
         record = parse_json(line, where)
         if not isinstance(record, dict):
             raise LangueError(f"{where} is no object but {line.strip()[:40]}; write a record in each line")
@@ -67,13 +69,12 @@ def read_fields(source: Source) -> Iterator[Located]:
 
 def _rows(source: Source) -> Iterator[Located]:
     csv.field_size_limit(LARGEST)
-    texts = (line for _, line in _lines(source))
-    if source.suffix == ".tsv":
-        rows = csv.reader(texts, delimiter="\t", quoting=csv.QUOTE_NONE)
-    else:
-        rows = csv.reader(texts, strict=True)  # a quote that is never closed would swallow the rest
-    columns: Sequence[str] = next(rows, [])
+    texts = (line for _, line in read_lines(source))
+    header = next(texts, "")
+    # Strict, for a quote that is never closed would swallow the rest.
+    rows = csv.reader(itertools.chain([header], texts), strict=True, **dialect_of(source.suffix, header))
     try:
+        columns: Sequence[str] = next(rows, [])
         for row in rows:
             where = f"{source.name}, line {rows.line_num}"
             if not row:
@@ -83,13 +84,3 @@ def _rows(source: Source) -> Iterator[Located]:
             yield Located(dict(zip(columns, row, strict=True)), where)
     except csv.Error as error:
         raise LangueError(f"{source.name}, line {rows.line_num} is no row of a table: {error}") from None
-
-
-def _lines(source: Source) -> Iterator[tuple[str, str]]:
-    with open_source(source) as file:
-        for number, line in enumerate(file, 1):
-            where = f"{source.name}, line {number}"
-            try:
-                yield where, (line.removeprefix(BOM) if number == 1 else line).decode()
-            except UnicodeDecodeError as error:
-                raise LangueError(f"{where} is not UTF-8: byte {error.start}; convert the file") from None

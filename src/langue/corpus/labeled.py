@@ -5,14 +5,14 @@ Tab-separated: the text, then its label; of pairs, two texts and the label. JSON
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from langue.base.errors import LangueError
 from langue.base.files import parse_json
 from langue.base.progress import log
-from langue.corpus.sources import Source, collect, no_file, open_source
+from langue.corpus.sources import Source, collect, no_file, read_lines
 
 JSON_LINES = (".jsonl", ".ndjson")
 
@@ -43,7 +43,8 @@ def _read(source: Source, texts: int) -> list[Example]:
     examples: list[Example] = []
     empty = 0
     parse: Callable[[str, int, str], Example] | None = None
-    for number, line in enumerate(_lines(source), 1):
+    for number, ended in read_lines(source):
+        line = ended.rstrip("\r\n")
         if not line.strip():
             empty += 1
             continue
@@ -59,16 +60,6 @@ def _read(source: Source, texts: int) -> list[Example]:
     if empty:
         log.warning("%s: passed over %d empty lines", path, empty)
     return examples
-
-
-def _lines(source: Source) -> Iterator[str]:
-    path = source.name
-    with open_source(source) as file:
-        for number, line in enumerate(file, 1):
-            try:
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                raise LangueError(f"{path}, line {number} is not UTF-8: byte {error.start}") from None
 
 
 def _columns(line: str, texts: int, location: str) -> Example:

@@ -8,6 +8,7 @@ from langue.base.progress import log
 from langue.corpus.document import Document
 
 Split = str
+FEW = 64  # different texts: of so many, a twentieth that none falls into is rare (4 %)
 
 
 class Ledger:
@@ -20,6 +21,7 @@ class Ledger:
         self.changed = Counter[str]()
         self.leaks = Counter[str]()
         self.rules: dict[str, str] = {}  # source → where its documents ended
+        self.different: set[int] = set()  # hashes of the first `FEW` different texts that were kept
         self.lines = 0  # read whole, of text and JSON lines
         self.near_duplicates: int | None = None  # None: not counted
         self._file: BinaryIO | None = None
@@ -49,6 +51,8 @@ class Ledger:
         counter = self.kept.setdefault(split, Counter())
         counter["documents"] += 1
         counter["bytes"] += document_size(document)
+        if len(self.different) < FEW:
+            self.different.add(hash(document.text))
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -2,9 +2,10 @@
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
-from langue.base.errors import LangueError
+from langue.base.errors import Damaged
 from langue.base.progress import log
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
@@ -13,6 +14,28 @@ from langue.corpus.ledger import Ledger
 LARGEST = 16 << 20  # bytes of one document: a few of them in flight stay far below 500 MB
 READ_BYTES = 1 << 18  # read at a time, where lines are taken in blocks
 BOM = b"\xef\xbb\xbf"
+
+
+class Malformed(Damaged):
+    """A text or record is wrong; preparing a corpus can pass it over, other verbs are given no choice.
+
+    Args:
+        choices: values of `--invalid` that help.
+    """
+
+    def __init__(self, message: str, *choices: str) -> None:
+        super().__init__(message)
+        self.choices = choices
+
+
+@contextmanager
+def naming_choices() -> Iterator[None]:
+    """Of whoever has `--invalid`: name it where something is malformed."""
+    try:
+        yield
+    except Malformed as error:
+        choices = " or ".join(f"--invalid={choice}" for choice in error.choices)
+        raise Damaged(f"{error.message}, or pass {choices}") from None
 
 
 class Lines:
@@ -26,7 +49,7 @@ class Lines:
         self._file = file
         self._head = head
         self._ledger = ledger
-        if b"\r" in head and b"\n" not in head:
+        if has_old_line_ends(head):
             self._head = head.replace(b"\r", b"\n")
             self._file = cast(BinaryIO, io.BufferedReader(_OldLineEnds(file), 1 << 16))
 
@@ -71,6 +94,11 @@ class Lines:
             held, searched, size = held[end:], 0, next(sizes)
         if held:
             yield held
+
+
+def has_old_line_ends(head: bytes) -> bool:
+    """Whether lines end in `\\r` alone, by the first bytes of a file."""
+    return b"\r" in head and b"\n" not in head
 
 
 class _OldLineEnds(io.RawIOBase):
@@ -135,11 +163,12 @@ def decode(name: str, offset: int, data: bytes, config: DataConfig, ledger: Ledg
         text = data.decode(errors="replace")
         wrong, reason = (nul, "NUL byte") if 0 <= nul < error.start else (error.start, "invalid UTF-8")
     if config.invalid == "error":
-        raise LangueError(
-            binary(name, offset + wrong)
-            if reason == "NUL byte"
-            else f"{name}: byte {offset + wrong} is not UTF-8; convert the file, "
-            "or pass --invalid skip or --invalid replace"
+        if reason == "NUL byte":
+            raise binary(name, offset + wrong)
+        raise Malformed(
+            f"{name}: byte {offset + wrong} is not UTF-8; convert the file, for example with iconv",
+            "skip",
+            "replace",
         )
     if config.invalid == "skip":
         log.warning("%s: byte %d is wrong: the document is skipped", name, offset + wrong)
@@ -150,9 +179,11 @@ def decode(name: str, offset: int, data: bytes, config: DataConfig, ledger: Ledg
     return text.replace("\0", "\ufffd")
 
 
-def binary(name: str, byte: int) -> str:
+def binary(name: str, byte: int) -> Malformed:
     """What to tell of a file with a NUL byte."""
-    return (
-        f"{name} is binary (a NUL byte at {byte}); if it is UTF-16, convert it; "
-        "if it is text, pass --invalid skip or --invalid replace"
+    return Malformed(
+        f"{name} is binary (a NUL byte at {byte}); if it is UTF-16, convert it; if it is text, take its NUL "
+        "bytes out",
+        "skip",
+        "replace",
     )

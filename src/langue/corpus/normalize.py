@@ -9,6 +9,8 @@ only lone surrogates, which no file holds, are changed.
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from langue.base.config import Config
@@ -24,6 +26,13 @@ _FOLD = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
 class Normalized(NamedTuple):
     text: str
     removed: int  # control characters taken out or replaced
+
+
+class Aligned(NamedTuple):
+    """A normalized text, and for each of its characters and its end where that stood before."""
+
+    text: str
+    origins: Sequence[int]
 
 
 class Normalization(Config, frozen=True):
@@ -59,6 +68,32 @@ class Normalization(Config, frozen=True):
         if not unicodedata.is_normalized(self.form, text):
             text = unicodedata.normalize(self.form, text)
         return Normalized(text, removed)
+
+    def aligned(self, text: str) -> Aligned:
+        """The normalized text, and where its characters come from.
+
+        Characters that change each other are taken together; a byte-order mark goes wherever it stands.
+        """
+        if self.apply(text) == text:
+            return Aligned(text, range(len(text) + 1))
+        begins = [0]
+        for index in range(1, len(text)):
+            if not self._joined(text[begins[-1] : index], text[index]):
+                begins.append(index)
+        pieces: list[str] = []
+        origins: list[int] = []
+        for begin, end in pairwise([*begins, len(text)]):
+            piece = self.apply(text[begin:end])
+            same = len(piece) == end - begin  # else all of it comes from where it begins
+            pieces.append(piece)
+            origins += [begin + index * same for index in range(len(piece))]
+        return Aligned("".join(pieces), [*origins, len(text)])
+
+    def _joined(self, before: str, character: str) -> bool:
+        """Whether a character changes what stands before it, or is changed by that."""
+        if unicodedata.combining(character):
+            return True
+        return self.apply(before + character) != self.apply(before) + self.apply(character)
 
     def _fold(self, text: str) -> str:
         return text.translate(_FOLD) if self.fold_width else text

@@ -12,7 +12,8 @@ from langue.base.wording import counted
 from langue.corpus import duplicates
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
-from langue.corpus.ledger import Ledger, document_size
+from langue.corpus.gap_sentences import gap_sentences
+from langue.corpus.ledger import FEW, Ledger, document_size
 from langue.corpus.read import LONG, read
 from langue.corpus.sources import Source
 from langue.corpus.split import assign
@@ -55,7 +56,10 @@ def assign_splits(
     with closing(Repeats(config, ledger, by_files=bool(given))) as repeats:
         # Train first, so that a repeat found later in a given file is a leak, and named as one.
         for split in ("train", "valid", "test"):
-            for document in normalize_documents(read(sources.get(split, ()), config, ledger), config, ledger):
+            documents = normalize_documents(read(sources.get(split, ()), config, ledger), config, ledger)
+            if config.gap_sentences:
+                documents = gap_sentences(documents, config, ledger)
+            for document in documents:
                 target = split
                 if split == "train" and len(given) < 2:
                     drawn = assign(document.text, config)  # pairs of one source land together
@@ -143,6 +147,9 @@ def _remedy(ledger: Ledger, total: int, dropped: int) -> str:
     size = sum(counter["bytes"] for counter in ledger.kept.values()) // total
     if dropped > total:
         return "Most of what was read is gone: keep what repeats (--duplicates=keep), give other text, "
+    if len(ledger.different) < FEW and 2 * len(ledger.different) <= total:
+        texts = counted(len(ledger.different), "text")
+        return f"They are {texts} again and again, and equal ones share a split: give other text, "
     if "pairs" in ledger.rules.values():
         return "Give more pairs, "
     if 0 < ledger.lines <= ledger.read["files"] + ledger.changed["lines cut for their length"]:

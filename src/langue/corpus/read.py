@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from langue.base.errors import LangueError
 from langue.base.progress import log
-from langue.corpus.config import DataConfig
+from langue.corpus.config import PAIRS, DataConfig
 from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger
 from langue.corpus.lines import LARGEST, Lines, binary, decode, whole_characters
@@ -151,7 +151,7 @@ def read_opened(
         several, total: how many files there are, and their bytes, by which texts are cut.
     """
     name = source.name
-    pairs = config.documents == "pairs"
+    pairs = config.documents in PAIRS
     ledger.rules[name] = "pairs" if pairs else "record"
     if pairs and source.suffix == ".tsv" and not config.named_field:
         kind = "table" if has_field(source.suffix, head, config) else "text"  # with a header, or without
@@ -161,7 +161,7 @@ def read_opened(
         return
     refuse_others(name, head)
     if config.invalid == "error" and b"\0" in head:
-        raise LangueError(binary(name, head.index(0)))
+        raise binary(name, head.index(0))
     if kind == "json":
         yield from read_json(name, config, ledger, head, file)
         return

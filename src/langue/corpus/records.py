@@ -14,10 +14,10 @@ from typing import Any, BinaryIO, Literal
 
 from langue.base.errors import Damaged, LangueError, MissingExtra
 from langue.base.files import parse_json
-from langue.corpus.config import DataConfig
+from langue.corpus.config import DOCUMENT_FIELDS, SUMMARY_FIELDS, DataConfig
 from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger
-from langue.corpus.lines import BOM, LARGEST, Lines, decode
+from langue.corpus.lines import BOM, LARGEST, Lines, Malformed, decode
 
 Kind = Literal["text", "lines", "json", "table", "parquet"]
 
@@ -65,8 +65,10 @@ def has_field(suffix: str, head: bytes, config: DataConfig) -> bool:
     kind = kind_of(suffix, head, config.named_field)
     if kind == "table":
         header = head.removeprefix(BOM).partition(b"\n")[0].rstrip(b"\r").decode(errors="replace")
-        return not set(config.fields).isdisjoint(next(csv.reader([header], **_dialect(suffix, header)), []))
-    named = "|".join(map(re.escape, config.fields)).encode()
+        columns = next(csv.reader([header], **dialect_of(suffix, header)), [])
+        return not set(config.for_fields(columns).fields).isdisjoint(columns)
+    usual = (*DOCUMENT_FIELDS, *SUMMARY_FIELDS) if config.documents == "summaries" else ()
+    named = "|".join(map(re.escape, (*config.fields, *usual))).encode()
     return kind in ("lines", "json") and re.search(rb'"(?:%b)"\s*:' % named, head) is not None
 
 
@@ -97,7 +99,7 @@ def read_json_line(
         if config.invalid == "skip":
             ledger.miss(Document(decoded, where, name), "invalid JSON")
             return []
-        raise Damaged(f"{error}; put it right, or pass --invalid skip") from None
+        raise Malformed(f"{error.message}; put it right", "skip") from None
     texts = _texts(record, f"{name}: line {number}", config)
     if not texts:
         ledger.miss(Document(decoded, where, name), "no text")
@@ -118,6 +120,8 @@ def _document(texts: Sequence[str], where: str, name: str) -> Document:
 def _texts(record: Any, where: str, config: DataConfig) -> list[str]:
     """The text of a record, or the two of a pair; none where one is missing and it is to be skipped."""
     texts = []
+    if isinstance(record, dict):
+        config = config.for_fields(record)
     for field, option in config.fields.items():
         text = record.get(field) if isinstance(record, dict) else None
         if isinstance(text, str):
@@ -126,9 +130,8 @@ def _texts(record: Any, where: str, config: DataConfig) -> list[str]:
         if config.invalid == "skip":
             return []
         if isinstance(record, dict) and field in record:
-            raise LangueError(
-                f"{where}: field {field!r} is no text but {json.dumps(text)[:40]}; "
-                "put it right, or pass --invalid skip"
+            raise Malformed(
+                f"{where}: field {field!r} is no text but {json.dumps(text)[:40]}; put it right", "skip"
             )
         known = ", ".join(record) if isinstance(record, dict) else "no fields"
         raise LangueError(f"{where} has no text in field {field!r} ({known}); pass {option}")
@@ -213,9 +216,10 @@ class _Values:
         try:
             return self._utf8.decode(data, final=ended)
         except UnicodeDecodeError as error:
-            raise LangueError(
-                f"{self._name}: byte {begin + error.start} is not UTF-8; "
-                "convert the file, or pass --invalid replace"
+            raise Malformed(
+                f"{self._name}: byte {begin + error.start} is not UTF-8; convert the file, for example with "
+                "iconv",
+                "replace",
             ) from None
 
 
@@ -227,11 +231,12 @@ def read_table(
     texts = _noted(_lines_of(name, config, ledger, lines), lines_read)
     header = next(texts, "")
     csv.field_size_limit(LARGEST)
-    dialect = _dialect(suffix, header)
+    dialect = dialect_of(suffix, header)
     rows = csv.reader(itertools.chain([header], texts), **dialect)
     columns = next(rows, [])
     if not header.strip():
         raise LangueError(f"{name} has no columns: its first line is empty")
+    config = config.for_fields(columns)
     _check_columns(name, columns, config)
     chosen = [columns.index(field) for field in config.fields]
     while True:
@@ -248,9 +253,10 @@ def read_table(
         where = f"{name}:{rows.line_num}"
         if _is_open(raw, dialect):
             if config.invalid != "skip":
-                raise LangueError(
-                    f"{name}: a quote of the row that begins in line {begin} is never closed, and "
-                    "takes all that follows into it; put it right, or pass --invalid skip"
+                raise Malformed(
+                    f"{name}: a quote of the row that begins in line {begin} is never closed, and takes all "
+                    "that follows into it; put it right",
+                    "skip",
                 )
             ledger.miss(Document(raw, where, name), "no text")
         elif len(row) == len(columns):
@@ -258,9 +264,9 @@ def read_table(
         elif config.invalid == "skip":
             ledger.miss(Document(" ".join(row), where, name), "no text")
         else:
-            raise LangueError(
-                f"{name}: line {rows.line_num} has {len(row)} columns, not {len(columns)}; "
-                "put it right, or pass --invalid skip"
+            raise Malformed(
+                f"{name}: line {rows.line_num} has {len(row)} columns, not {len(columns)}; put it right",
+                "skip",
             )
 
 
@@ -285,9 +291,10 @@ def read_columns(name: str, config: DataConfig, ledger: Ledger, lines: Lines) ->
         elif config.invalid == "skip":
             ledger.miss(Document(text, where, name), "no pair")
         else:
-            raise LangueError(
+            raise Malformed(
                 f"{name}: line {number} has {len(columns)} columns between tabs, not 2 (source, target); put "
-                "it right, give pairs with tabs in them as JSON lines, or pass --invalid skip"
+                "it right, or give pairs with tabs in them as JSON lines",
+                "skip",
             )
 
 
@@ -317,7 +324,8 @@ def _is_open(raw: str, dialect: Mapping[str, Any]) -> bool:
     return False
 
 
-def _dialect(suffix: str, header: str) -> dict[str, Any]:
+def dialect_of(suffix: str, header: str) -> dict[str, Any]:
+    """How the columns of a table are told apart, by its first row."""
     if suffix == ".tsv":
         return {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
     delimiter = next((mark for mark in ",;\t" if mark in header), ",")
@@ -338,9 +346,7 @@ def read_parquet(name: str, path: Path, config: DataConfig, ledger: Ledger) -> I
             elif config.invalid == "skip":
                 ledger.miss(Document(" ".join(map(str, texts)), where, name), "no text")
             else:
-                raise LangueError(
-                    f"{name}: row {number} of {wrong[0]!r} is not text; put it right, or pass --invalid skip"
-                )
+                raise Malformed(f"{name}: row {number} of {wrong[0]!r} is not text; put it right", "skip")
 
 
 def read_rows(name: str, path: Path, config: DataConfig, columns: list[str] | None = None) -> Iterator[Any]:

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+from langue.base.scripts import HAN
+
 LONGEST = 4000  # characters: what has no end for so long is no sentence, and is cut
 MARGIN = 1024  # characters on either side that decide on an end: two lines of wrapped text
 BLOCK = 1 << 16  # characters of a stream that are looked at together

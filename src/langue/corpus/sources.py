@@ -20,6 +20,7 @@ from langue.base.errors import Damaged, LangueError, MissingExtra, NotFound
 from langue.base.progress import log
 from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger
+from langue.corpus.lines import BOM, Lines
 from langue.corpus.pipes import (
     BLOCK,
     Pipe,
@@ -239,6 +240,23 @@ def read_head(source: Source, file: BinaryIO) -> bytes:
     while len(head) < HEAD and b"\n" not in head and (block := reader.read1(HEAD - len(head))):
         head += block
     return head
+
+
+def read_lines(source: Source) -> Iterator[tuple[int, str]]:
+    """The lines of a file with their numbers, from 1 on, each with its end.
+
+    Raises:
+        LangueError: the file is missing or damaged, or a line is not UTF-8.
+    """
+    with open_source(source) as file:
+        for number, line in enumerate(Lines(file, read_head(source, file), Ledger()), 1):
+            try:
+                yield number, line.removeprefix(BOM if number == 1 else b"").decode()
+            except UnicodeDecodeError as error:
+                raise LangueError(
+                    f"{source.name}, line {number}: byte {error.start} is not UTF-8; convert the file, for "
+                    "example with iconv"
+                ) from None
 
 
 def _unpacked(source: Source, raw: io.BufferedReader) -> BinaryIO:

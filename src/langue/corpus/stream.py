@@ -115,7 +115,7 @@ def _batches(
         if kind == "lines" or (kind == "text" and by == "line"):
             refuse_others(source.name, head)
             if b"\0" in head:
-                raise LangueError(binary(source.name, head.index(0)))
+                raise binary(source.name, head.index(0))
             blocks = Lines(file, head, ledger).blocks(sizes, waits)
             read = _of_json_lines if kind == "lines" else _of_lines
             yield from read(source.name, blocks, config, ledger, waits)

@@ -8,11 +8,10 @@ import msgspec
 
 from langue.base.config import Config
 from langue.base.errors import LangueError
+from langue.corpus.config import DOCUMENT_FIELDS, SUMMARY_FIELDS
 from langue.corpus.fields import Located, read_fields
 from langue.corpus.sources import collect, no_file
 
-DOCUMENT_FIELDS = ("text", "document", "article", "dialogue")  # as data sets call it; the first that is there
-SUMMARY_FIELDS = ("summary", "highlights", "abstract")
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 

@@ -21,7 +21,7 @@ from langue.base.errors import LangueError
 from langue.base.files import parse_json
 from langue.base.progress import log
 from langue.corpus.schemes import UNKNOWN, usual
-from langue.corpus.sources import Source, collect, open_source
+from langue.corpus.sources import Source, collect, read_lines
 
 Format = Literal["conll", "conllu", "jsonl"]
 CHARACTERS = 0.9  # share of tokens of one character from which on all count as characters
@@ -163,7 +163,7 @@ def read_tagged(path: Path, config: TaggedConfig | None = None, *, tags: bool = 
         )
     with collect([str(path)]) as sources:
         (source,) = sources
-        lines = list(_lines(source))
+        lines = [line.rstrip("\r\n") for _, line in read_lines(source)]
     format = format_of(source, config, lines)
     columns = (
         config.columns
@@ -210,21 +210,6 @@ def format_of(source: Source, config: TaggedConfig, lines: Sequence[str]) -> For
     if numbered and all(map(is_conllu_column, config.columns)):
         return "conllu"
     return "conll"
-
-
-def _lines(source: Source) -> Iterator[str]:
-    """Lines of a file without their ends."""
-    with open_source(source) as file:
-        for number, line in enumerate(file, 1):
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            try:
-                yield line.decode().rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                raise LangueError(
-                    f"{source.name}: line {number}: byte {error.start} is not UTF-8; convert the file, "
-                    "for example with iconv"
-                ) from None
 
 
 def split_row(line: str) -> list[str]:

@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from langue.corpus.sentences import HAN, SentenceSpan, split_sentences, stripped
+from langue.base.scripts import HAN
+from langue.corpus.sentences import SentenceSpan, split_sentences, stripped
 
 Unit = Literal["sentence", "clause", "line"]
 LONGEST_HEADING = 120  # characters
 _CLAUSE = re.compile(rf"[，；：;]|,(?=\s|[{HAN}])|(?<=[{HAN}])[,:]")
+_TOKEN = re.compile(rf"[{HAN}]|[^\W_{HAN}]+")
 _LINE = re.compile(r"[^\n]+")
 # A line that ends with none of these is a heading, not a sentence.
 _ENDS = tuple("。！？｡….!?」』”’）】》\"')];；:：,，")
@@ -25,6 +27,11 @@ class DocumentUnits(NamedTuple):
     @property
     def sentences(self) -> list[str]:
         return [self.text[begin:end] for begin, end in self.spans]
+
+
+def tokens_of(text: str) -> list[str]:
+    """What summaries are compared by: characters of Chinese, words of other scripts, without marks."""
+    return _TOKEN.findall(text.lower())
 
 
 def split_document(text: str, title: str = "", unit: Unit = "sentence") -> DocumentUnits:

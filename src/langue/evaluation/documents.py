@@ -17,7 +17,7 @@ import numpy as np
 from langue.base.arguments import check_choice
 from langue.base.arrays import Ids
 from langue.base.errors import InvalidSetting, LangueError, Mismatch, NotFound
-from langue.corpus.config import DOCUMENTS, DataConfig
+from langue.corpus.config import DOCUMENTS, PAIRS, DataConfig
 from langue.corpus.ledger import Ledger, size
 from langue.corpus.normalize import Normalization
 from langue.corpus.read import read
@@ -174,7 +174,7 @@ class TextDocuments(Documents):
         self.cut = f"all of {self.name}, documents = {rule}"
         check_text_field(self.sources, self.data)
         self.normalization = self.data.normalization
-        self.pairs = rule == "pairs"
+        self.pairs = rule in PAIRS
 
     def __iter__(self) -> Iterator[Document]:
         for document in read(self.sources, self.data, Ledger()):

@@ -15,7 +15,7 @@ from langue.generation.continuation import Generation as Generation  # for who a
 from langue.generation.rules import Rules
 from langue.generation.sample import Sampling
 from langue.protocols import Causal
-from langue.tokens.tokenizer import Tokenizer
+from langue.tokens.tokenizer import EOS, Tokenizer
 
 ROWS = 16  # texts side by side: with more, a small network gains little, and each holds a cache
 
@@ -165,8 +165,12 @@ def context_of(tokenizer: Tokenizer, prompt: str | Ids, *, lines: bool) -> Ids:
 def shown(tokenizer: Tokenizer, id: int) -> str:
     """A token for human eyes: line ends and tabs escaped, blanks alone as ␣, half a character as \\x…"""
     if id == tokenizer.eos:
-        return "<eos>"
+        return EOS
     text = tokenizer.token_bytes(id).decode(errors="backslashreplace")
-    if text and not text.strip(" "):
+    if not text:  # of padding and other marks
+        return tokenizer.name(id)
+    if text.rstrip(" ") == EOS:  # where words stand between blanks, it may be one
+        return f"\\{text}"
+    if not text.strip(" "):
         return "␣" * len(text)
     return text.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")

@@ -1,16 +1,18 @@
 """What may not be written, and what has to be: banned texts, biases, regular expressions, JSON schemas.
 
-All of them speak of bytes, so they hold with every vocabulary, of bytes, pieces or characters. Regular
-expressions and schemas are llguidance's, which tells of each token whether it can stand next.
+Penalties are biases that grow with what is written. All but these speak of bytes, so they hold with every
+vocabulary, of bytes, pieces or characters. Regular expressions and schemas are llguidance's, which tells of
+each token whether it can stand next.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from langue.base.arrays import BoolArray, Float64Array, Floats
+from langue.base.arrays import BoolArray, Float64Array, Floats, Int64Array
 from langue.base.errors import InvalidSetting, MissingExtra, Unsupported
 from langue.generation.sample import Sampling
 from langue.tokens.tokenizer import EOS, Tokenizer
@@ -115,13 +117,31 @@ class _Vocabulary:
         return [int(id) for id in self._tokenizer.encode(text)]
 
 
+class Penalties(NamedTuple):
+    """What is taken from the log-probability of a token that was written, as OpenAI's interface has it."""
+
+    presence: float  # once
+    frequency: float  # each time
+
+
 class Rules:
-    """What the settings of sampling ask of every text, made once for all of them."""
+    """What the settings of sampling ask of every text, made once for all of them.
+
+    Attributes:
+        stop_ids: tokens with which a text ends, which are its last.
+    """
 
     def __init__(self, tokenizer: Tokenizer, sampling: Sampling) -> None:
         self.ban = Ban(tokenizer, sampling.ban) if sampling.ban else None
         self.bias = _bias(tokenizer, sampling.bias) if sampling.bias else None
         self.grammar = Grammar.of(tokenizer, sampling) if sampling.regex or sampling.json_schema else None
+        self.eos = tokenizer.eos
+        self.min_tokens, self.no_repeat = sampling.min_tokens, sampling.no_repeat_ngram_size
+        self.most = sampling.max_characters
+        self.characters = _characters(tokenizer) if self.most else None
+        penalties = Penalties(sampling.presence_penalty, sampling.frequency_penalty)
+        self.penalties = penalties if any(penalties) else None
+        self.stop_ids: frozenset[int] = frozenset()
 
     def begin(self) -> "Written":
         return Written(self)
@@ -134,11 +154,16 @@ class Written:
         self.rules = rules
         self.grammar = rules.grammar and rules.grammar.copy()
         self._tail = b""
+        self._ids: tuple[int, ...] = ()
+        self._room = rules.most  # characters that may still be written
+        self._counts: Counter[int] = Counter()  # of the tokens written, where there are penalties
+        self._last: int | None = None
 
     def copy(self) -> "Written":
         """The same text, that can go on in another way."""
         other = Written(self.rules)
-        other._tail = self._tail
+        other._tail, other._ids, other._room = self._tail, self._ids, self._room
+        other._counts, other._last = self._counts.copy(), self._last
         if self.grammar is not None:
             other.grammar = self.grammar.copy()
         return other
@@ -147,21 +172,56 @@ class Written:
         """Log-probabilities `(V,)` with the biases, and -∞ where a token may not stand next."""
         if self.rules.bias is not None:
             log_probs = (log_probs + self.rules.bias).astype(np.float32)
+        if self.rules.penalties is not None and self._counts:
+            presence, frequency = self.rules.penalties
+            ids, counts = np.array([*self._counts.items()]).T
+            log_probs = log_probs.copy()
+            log_probs[ids] -= (presence + frequency * counts).astype(np.float32)
         if self.rules.ban is not None:
             log_probs = np.where(self.rules.ban.forbidden(self._tail), np.float32(-np.inf), log_probs)
         if self.grammar is not None:
             log_probs = np.where(self.grammar.allowed(), log_probs, np.float32(-np.inf))
+        if self.rules.characters is not None:
+            log_probs = np.where(self.rules.characters > self._room, np.float32(-np.inf), log_probs)
+        never = self._repeats()
+        if len(self._ids) < self.rules.min_tokens and (self._room or not self.rules.most):
+            never.append(self.rules.eos)
+        if never:
+            log_probs = log_probs.copy()
+            log_probs[never] = -np.inf
         return log_probs
 
+    def _repeats(self) -> list[int]:
+        """The tokens that would end an n-gram which is written already."""
+        n, ids = self.rules.no_repeat, self._ids
+        if not n or len(ids) < n:
+            return []
+        last = ids[len(ids) - n + 1 :]
+        return [ids[k + n - 1] for k in range(len(ids) - n + 1) if ids[k : k + n - 1] == last]
+
     def push(self, token: int, spelling: bytes) -> None:
+        self._last = token
+        if self.rules.penalties is not None:
+            self._counts[token] += 1
         if self.rules.ban is not None and self.rules.ban.longest:
             self._tail = (self._tail + spelling)[-self.rules.ban.longest :]
         if self.grammar is not None:
             self.grammar.push(token)
+        if self.rules.no_repeat or self.rules.min_tokens:
+            self._ids = (*self._ids, token)
+        if self.rules.characters is not None:
+            self._room -= int(self.rules.characters[token])
 
     @property
     def complete(self) -> bool:
+        if self._last in self.rules.stop_ids:
+            return True
         return self.grammar is not None and self.grammar.complete
+
+
+def _characters(tokenizer: Tokenizer) -> Int64Array:
+    """Characters that begin in each token `(V,)`: bytes of UTF-8 that do not go on with one."""
+    return np.array([sum(byte & 0xC0 != 0x80 for byte in token) for token in tokenizer.spellings()])
 
 
 def _bias(tokenizer: Tokenizer, by_text: tuple[tuple[str, float], ...]) -> Float64Array:

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from langue.base.arrays import Array
-from langue.base.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat, Probability
+from langue.base.bounds import Finite, NonNegativeFloat, NonNegativeInt, PositiveFloat, Probability
 from langue.base.config import Config
 
 
@@ -19,11 +19,16 @@ class Sampling(Config, frozen=True):
     top_p: Probability = 0.95  # nucleus (Holtzman et al. 2020)
     min_p: Probability = 0.0  # share of the likeliest token's probability
     repetition_penalty: PositiveFloat = 1.0  # of CTRL (Keskar et al. 2019)
+    presence_penalty: Finite = 0.0  # taken from the log-probability of each token written before
+    frequency_penalty: Finite = 0.0  # the same, as often as it was written
     stop: tuple[str, ...] = ()
     ban: tuple[str, ...] = ()  # texts that are never written
     bias: tuple[tuple[str, float], ...] = ()  # added to the log-probability of tokens, each by its text
     regex: str = ""  # what is written matches all of it
     json_schema: str = ""  # what is written is a JSON value that it allows
+    min_tokens: NonNegativeInt = 0  # before which no text ends
+    max_characters: NonNegativeInt = 0  # at which each ends; 0: as many as the tokens have
+    no_repeat_ngram_size: NonNegativeInt = 0  # so many tokens in a row are written once (Paulus et al. 2018)
     seed: int = 0
 
     def check(self) -> None:
@@ -39,6 +44,9 @@ class RuleSettings(TypedDict, total=False):
     ban: Sequence[str]
     regex: str
     json_schema: str | Mapping[str, Any]
+    min_tokens: int
+    max_characters: int
+    no_repeat_ngram_size: int
 
 
 class SamplingSettings(RuleSettings, total=False):
@@ -50,6 +58,8 @@ class SamplingSettings(RuleSettings, total=False):
     top_p: float
     min_p: float
     repetition_penalty: float
+    presence_penalty: float
+    frequency_penalty: float
     stop: Sequence[str]
     bias: Mapping[str, float]
     seed: int

@@ -4,10 +4,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from langue.base.arrays import UInt8Array
 from langue.base.files import writing
+from langue.corpus.lines import BOM, has_old_line_ends
 from langue.corpus.normalize import Normalization
 from langue.corpus.pipes import BLOCK
 from langue.corpus.read import read_source, refuse_others
@@ -18,8 +18,9 @@ from langue.interop.words import check_utf8, map_bytes
 
 @contextmanager
 def map_text(name: Path) -> Iterator[UInt8Array]:
-    """The bytes of a text. A file is mapped; what is packed, comes through a pipe (`-` is standard input) or
-    holds records, whose texts are taken, is put into a temporary file first.
+    """The bytes of a text, which is put into a temporary file unless it lies there as it is: what is packed,
+    comes through a pipe (`-` is standard input) or holds records, of which the texts are taken; and without a
+    byte-order mark, and with line feeds where lines end in `\\r` alone.
 
     Raises:
         LangueError: it is missing, no text, damaged, or not UTF-8.
@@ -30,7 +31,9 @@ def map_text(name: Path) -> Iterator[UInt8Array]:
         else:
             path = Path(file.name)
             for source in sources:
-                _copy(source, file.file)
+                for block in _blocks(source):
+                    with writing(path):
+                        file.write(block)
             with writing(path):
                 file.flush()
         data = map_bytes(path)
@@ -43,22 +46,26 @@ def _as_it_is(source: Source) -> bool:
     with source.path.open("rb") as raw, open_source(source) as file:
         head = file.read(HEAD)
         refuse_others(source.name, head)
-        return raw.read(HEAD) == head and kind_of(source.suffix, head, None) == "text"
+        if raw.read(HEAD) != head or kind_of(source.suffix, head, None) != "text":
+            return False
+        return not head.startswith(BOM) and not has_old_line_ends(head)
 
 
-def _copy(source: Source, file: IO[bytes]) -> None:
-    """Append the text of a file to another."""
-    with open_source(source) as packed:
-        head = packed.read(HEAD)
+def _blocks(source: Source) -> Iterator[bytes]:
+    """The text of a file, its last line ended."""
+    with open_source(source) as file:
+        head = file.read(HEAD)
         refuse_others(source.name, head)
         if kind_of(source.suffix, head, None) == "text":
-            block = head
+            old, block = has_old_line_ends(head), head.removeprefix(BOM)
+            last = b"\n"
             while block:
-                with writing(Path(file.name)):
-                    file.write(block)
-                block = packed.read(BLOCK)
+                block = block.replace(b"\r", b"\n") if old else block
+                yield block
+                last, block = block[-1:], file.read(BLOCK)
+            if last != b"\n":
+                yield b"\n"
             return
     spelling = Normalization(form="none")
     for text in read_source(source):
-        with writing(Path(file.name)):
-            file.write(f"{spelling.apply(text)}\n".encode())
+        yield f"{spelling.apply(text)}\n".encode()

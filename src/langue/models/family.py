@@ -5,6 +5,8 @@ A family is generic over the protocol that its models follow (`langue.protocols`
 a user gets.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 import msgspec
 
 from langue.base.config import Config
-from langue.corpus.tagged import Sentence
 from langue.protocols import Saved, Vocabulary
 from langue.tokens.batches import Batches, BatchSource
 from langue.tokens.store import TOKENIZER, Split, TokenStore
 
 if TYPE_CHECKING:
+    from langue.corpus.tagged import Sentence
     from langue.models.taggers.labels import Labels
     from langue.tokens.tokenizer import Tokenizer
 
@@ -44,7 +46,7 @@ class TaggerInputs(NamedTuple):
     """What a network that tags is built for."""
 
     columns: Sequence[str]
-    labels: "Labels"
+    labels: Labels
     sentences: Sequence[Sentence]  # of the training data, whose words and characters it numbers
 
 
@@ -56,7 +58,7 @@ class Pretrained:
     family: str
     config: Any  # of that family
     weights: Callable[[], dict[str, Any]]  # its tensors by their names, without a head that was not trained
-    tokenizer: "Tokenizer"
+    tokenizer: Tokenizer
 
 
 class InitFrom(NamedTuple):
@@ -88,6 +90,7 @@ class Circumstances(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vocabulary: int
     minutes: float  # to learn in
     machine: str  # its class, a value of `nn.machine_class.MachineClass`
+    summaries: bool = False  # whether they are documents with summaries, or with their gap sentences
 
 
 class Choice(NamedTuple):

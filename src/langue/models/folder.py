@@ -40,6 +40,7 @@ from langue.protocols import (
     Saved,
     Searchable,
     SentenceRanker,
+    SpanPredictor,
     Tagger,
     Vocabulary,
 )
@@ -135,11 +136,13 @@ class ModelFolder(Generic[M]):
 # What is said of a model that reads labeled data, and of another where such a one is wanted.
 NO_LANGUAGE_MODELS: dict[type[Any], str] = {
     Classifier: "is a classifier, not a language model; use langue classify",
+    SpanPredictor: "finds spans that answer questions, and is no language model; use langue answer --model",
     SentenceRanker: "is a ranker of sentences, not a language model; use langue summarize --model",
 }
 HOW_TO_MAKE: dict[type[Any], str] = {
     Tagger: "is not a tagger; train one: langue train crf TAGGED -o MODEL",
     Classifier: "is no classifier; make one of an encoder: langue finetune MODEL DATA --task classify",
+    SpanPredictor: "marks no answers; make one that does: langue finetune MODEL SQUAD --task span",
     SentenceRanker: "is no ranker of sentences; train one: langue train ranker PAIRS -o MODEL",
 }
 

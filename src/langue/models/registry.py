@@ -39,6 +39,7 @@ MODULES = {
     "rnn-tagger": "langue.models.taggers.rnn_tagger",
     "encoder-tagger": "langue.models.taggers.encoder_tagger",
     "classifier": "langue.models.encoders.classifier",
+    "span": "langue.models.encoders.span",
     "ranker": "langue.models.summarizers.ranker",
 }
 ENTRY_POINTS = "langue.families"  # of entry points

@@ -8,8 +8,9 @@ Letters: B batch, T time, S time of a memory, C channels, H heads, V vocabulary.
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,15 +18,20 @@ from langue.base.arrays import Ids
 from langue.base.checked import ArraySpec, damaged
 from langue.base.deprecated import warn_renamed
 from langue.base.errors import LangueError
-from langue.nn.attention import Mask, attend
+from langue.nn.attended import explanation_of, last_weights, own_weights, weights_of
+from langue.nn.attention import Attention, Mask, attend
 from langue.nn.cache import KeysValues, Past
 from langue.nn.cross_entropy import linear_cross_entropy
+from langue.nn.parts_decoder import Mixed, PartsDecoder, part_at
+from langue.nn.pointer import CHUNK_ROWS, Pointed, Pointer, log_probs_of, target_log_probs
+from langue.nn.scores import Rule
 from langue.nn.weights import WEIGHTS, saved_tensor
 from langue.nn.windowed import Windowed
-from langue.nn.windowed_decoder import Piece, WindowedDecoder
 from langue.protocols import Seq2Seq, Vocabulary
+from langue.protocols.explanation import CrossAttentionExplanation
 from langue.tokens.batch import Batch
-from langue.tokens.batches import Batches, WholeDocuments
+from langue.tokens.batches import Batches, BatchSource, WholeDocuments
+from langue.tokens.pairs import PairBatch, PairBatches
 from langue.tokens.store import Split, TokenStore
 
 
@@ -52,6 +58,11 @@ class Cross(nn.Module):
         y = attend(self._heads(self.query(x)), k, v, mask)  # (B, H, T, D)
         return self.project(y.transpose(1, 2).flatten(2))
 
+    def weights(self, x: torch.Tensor, memory: torch.Tensor, *rest: Any) -> torch.Tensor:
+        """Where the heads look from the last position of one row, `(H, S)`."""
+        keys, _ = self.key_value(memory).chunk(2, -1)
+        return weights_of(self._heads(self.query(x)), self._heads(keys))
+
     def _heads(self, x: torch.Tensor) -> torch.Tensor:
         return x.unflatten(-1, (self.H, -1)).transpose(1, 2)
 
@@ -59,26 +70,47 @@ class Cross(nn.Module):
 SEPARATORS = ArraySpec("int64", ("n",), below="V")
 
 
+class Decoded(NamedTuple):
+    """Hidden states, and what they were decoded from."""
+
+    hidden: torch.Tensor  # (B, T, C)
+    memory: torch.Tensor  # (B, S, C)
+    ids: torch.Tensor  # (B, S) of the memory
+    mask: torch.Tensor  # (B, T, S) or (B, 1, S), True where a target looks at it
+
+
 class EncoderDecoder(Windowed, Seq2Seq):
     """A `Seq2Seq` model, once a family adds these.
 
-    forward(ids, positions, documents): hidden states `(B, T, C)` of whole rows
-    decode(ids, positions, mask, memory, memory_mask, past): those `(B, T, C)` of targets `(B, T)`
-    memory(read, start): of one document, `(1, S, C)` of the source of the part that begins at a position
+    read_rows(ids, positions, documents): hidden states `(B, T, C)` of whole rows, and their memory
+    encode(ids, positions, mask): the memory `(B, S, C)` of sources `(B, S)` that begin with `<eos>`
+    decode(ids, positions, mask, memory, memory_mask, past): hidden states `(B, T, C)` of targets `(B, T)`
+    source_mask(S): which of its tokens a source sees, `(S, S)`; None: all
+    source_ids(read, start): of one document, those of the source of the part that begins at a position
+    decoding: the layers of the decoder
     head, bias: matrix `(V, C)` and bias `(V,)`, or None, of the logits
 
     Args:
         part: tokens of a part.
         separators: ids `(n,)` of which the first in a document ends its source, as `vocabulary.sep` of pairs;
             none: `part` cuts it.
+        copies: channels C of a model that copies from the source (`nn.pointer`); None: it does not.
     """
 
     separators: torch.Tensor
+    decoding: nn.ModuleList
     config: Any  # of the family, with its `separator`
 
-    def __init__(self, vocabulary: Vocabulary, part: int, separators: torch.Tensor | None) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        part: int,
+        separators: torch.Tensor | None,
+        copies: int | None = None,
+    ) -> None:
         super().__init__(vocabulary, window=2 * part)  # a part and its source; it moves on by one part
         self.part = part
+        self.pointer = Pointer(copies) if copies is not None else None
         self.register_buffer("separators", torch.empty(0).long() if separators is None else separators)
         if len(self.separators):
             self.window = self.stride = None  # all of a source and of a target is seen
@@ -95,7 +127,30 @@ class EncoderDecoder(Windowed, Seq2Seq):
     ) -> torch.Tensor: ...
 
     @abstractmethod
-    def memory(self, read: list[int], start: int) -> torch.Tensor: ...
+    def encode(self, ids: torch.Tensor, positions: torch.Tensor, mask: Mask) -> torch.Tensor: ...
+
+    @abstractmethod
+    def read_rows(
+        self, ids: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | str = "causal"
+    ) -> Decoded:
+        """Of inputs `(B, T)`, in parts that are the sources of the next.
+
+        Args:
+            positions: `(T,)` or `(B, T)`, of each token in its document.
+            documents: `(B, T)`, which one; "causal": all of a row is one.
+        """
+
+    @abstractmethod
+    def source_mask(self, S: int) -> torch.Tensor | None: ...
+
+    @abstractmethod
+    def source_ids(self, read: list[int], start: int) -> list[int]: ...
+
+    def forward(
+        self, ids: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | str = "causal"
+    ) -> torch.Tensor:
+        """The hidden states of `read_rows`."""
+        return self.read_rows(ids, positions, documents).hidden
 
     @property
     def bias(self) -> torch.Tensor | None:
@@ -108,6 +163,10 @@ class EncoderDecoder(Windowed, Seq2Seq):
     @property
     def source_ends(self) -> frozenset[int]:
         return frozenset(self.separators.tolist())
+
+    @property
+    def longest_source(self) -> int:
+        return self.part
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         logits = super().logits(hidden)
@@ -125,13 +184,82 @@ class EncoderDecoder(Windowed, Seq2Seq):
         second = count > 0
         return second.long(), torch.where(second, index - last, positions)
 
-    def loss(self, batch: Batch) -> torch.Tensor:
-        """Sum of the cross-entropies, in nats, of the targets of a packed batch."""
-        inputs, targets, positions, documents = (torch.from_numpy(part).to(self.device) for part in batch)
-        x = self(inputs, positions, documents)
-        return linear_cross_entropy(x.flatten(0, 1), self.head, targets.flatten(), self.bias)
+    @torch.inference_mode()
+    def explain(self, context: Ids, id: int) -> CrossAttentionExplanation:
+        """Where each head of each layer of the decoder looks when it predicts what comes after a context."""
+        self.vocabulary.check(context, [id])
+        read = [self.vocabulary.eos, *np.asarray(context).tolist()]
+        start, _ = part_at(read, len(read) - 1, self.part, self.source_ends)
+        ids = torch.tensor([read[start:]], device=self.device)
+        source = self.source_ids(read, start)
+        memory = self.memory(source)
+        with (
+            last_weights(self.decoding, Attention, own_weights) as own,
+            last_weights(self.decoding, Cross, Cross.weights) as crossed,
+        ):
+            self.decode(ids, torch.arange(ids.shape[1], device=ids.device), "causal", memory)
+        return CrossAttentionExplanation(
+            explanation_of(np.array(source), crossed), explanation_of(np.array(read[start:]), own)
+        )
 
-    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "PartsDecoder":
+    def loss(self, batch: Batch | PairBatch) -> torch.Tensor:
+        """Sum of the cross-entropies, in nats, of the targets of a batch: of packed rows, or of pairs."""
+        if isinstance(batch, PairBatch):
+            return self._loss_of_pairs(batch)
+        inputs, targets, positions, documents = (torch.from_numpy(part).to(self.device) for part in batch)
+        if self.pointer is None:
+            x = self(inputs, positions, documents)
+            return linear_cross_entropy(x.flatten(0, 1), self.head, targets.flatten(), self.bias)
+        return self._loss_of(self.read_rows(inputs, positions, documents), targets, targets >= 0)
+
+    def _loss_of_pairs(self, batch: PairBatch) -> torch.Tensor:
+        sources, lengths, inputs, targets, ends = (torch.from_numpy(part).to(self.device) for part in batch)
+        S, T = sources.shape[1], inputs.shape[1]
+        step = torch.arange(max(S, T), device=self.device)
+        there, rule = step[:S] < lengths[:, None], self.source_mask(S)
+        seen = there[:, None] if rule is None else there[:, None] & rule
+        memory = self.encode(sources, step[:S], seen[:, None])
+        hidden = self.decode(inputs, step[:T], "causal", memory, there[:, None, None])
+        kept = step[:T] < ends[:, None]
+        return self._loss_of(Decoded(hidden, memory, sources, there[:, None]), targets, kept)
+
+    def _loss_of(self, decoded: Decoded, targets: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+        """Of the targets `(B, T)` that are kept."""
+        hidden = decoded.hidden[kept]
+        if self.pointer is None:
+            return linear_cross_entropy(hidden, self.head, targets[kept], self.bias)
+        generated = torch.zeros(targets.shape, device=targets.device)
+        generated[kept] = log_probs_of(hidden, self.head, self.bias, targets[kept])
+        scores = target_log_probs(self._pointed(decoded), generated, targets)
+        return -scores[kept].sum()
+
+    def _pointed(self, decoded: Decoded) -> Pointed:
+        assert self.pointer is not None
+        keys = self.pointer.key(decoded.memory)
+        mask = decoded.mask & self.copied(decoded.ids)[:, None]
+        pointed: Pointed = self.pointer(decoded.hidden, keys, mask, decoded.ids)
+        return pointed
+
+    def memory(self, source: list[int]) -> torch.Tensor:
+        """Of the ids of one source, `(1, S, C)`."""
+        ids, rule = torch.tensor([source], device=self.device), self.source_mask(len(source))
+        step = torch.arange(len(source), device=self.device)
+        return self.encode(ids, step, None if rule is None else rule[None, None])
+
+    def copied(self, ids: torch.Tensor) -> torch.Tensor:
+        """Whether ids of a source may be copied: all but its ends."""
+        return (ids != self.vocabulary.eos) & ~torch.isin(ids, self.separators)
+
+    def _token_scores(self, inputs: torch.Tensor, targets: torch.Tensor, rule: Rule) -> torch.Tensor:
+        if self.pointer is None:
+            return super()._token_scores(inputs, targets, rule)
+        decoded = self.read_rows(inputs, torch.arange(inputs.shape[1], device=self.device))
+        mixed = Mixed(self, decoded.hidden, self._pointed(decoded))
+        B, T = targets.shape
+        parts = [(row, slice(t, t + CHUNK_ROWS)) for row in range(B) for t in range(0, T, CHUNK_ROWS)]
+        return torch.cat([rule(mixed[part], targets[part]) for part in parts], 1).view(-1, B, T)
+
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> PartsDecoder:
         return PartsDecoder(self, prompts)
 
 
@@ -141,44 +269,6 @@ def within(apart: torch.Tensor, documents: torch.Tensor | str) -> torch.Tensor:
     if isinstance(documents, str):
         return apart
     return apart & (documents[:, :, None] == documents[:, None, :])
-
-
-class PartsDecoder(WindowedDecoder):
-    """Documents that grow: the window of a row is the part at hand, beside the memory of the part before."""
-
-    model: EncoderDecoder
-
-    def __init__(self, model: EncoderDecoder, prompts: Sequence[Ids]) -> None:
-        self.separators = set(model.separators.tolist())
-        self.memory: dict[int, int] = {}  # positions of the memory that stands in a slot
-        super().__init__(model, prompts)
-
-    def select(self, rows: Sequence[int]) -> None:
-        before = [self.memory.get(self.cache.slots[row], 0) for row in rows]
-        super().select(rows)
-        self.memory = dict(zip(self.cache.slots, before, strict=True))
-
-    def window_of(self, row: int, position: int) -> tuple[int, int]:
-        if not self.separators:
-            start = position - position % self.model.part
-            return start, start + self.model.part
-        ids = self.ids[row]
-        first = next((index for index, id in enumerate(ids) if index and id in self.separators), len(ids))
-        return (0, first) if position < first else (first, len(ids))
-
-    def forward(self, group: Sequence[Piece], ids: torch.Tensor) -> torch.Tensor:
-        memory = ids.new_empty(0)
-        if not group[0].begin:
-            memories = [self.model.memory(self.ids[piece.row], piece.start)[0] for piece in group]
-            self.memory.update((piece.slot, len(x)) for piece, x in zip(group, memories, strict=True))
-            memory = nn.utils.rnn.pad_sequence(memories, batch_first=True)
-        lengths = [self.memory[piece.slot] for piece in group]
-        past = self.past(group, ids.shape[1], max(lengths))
-        mask: Mask = None
-        if min(lengths) < max(lengths):
-            ends = torch.tensor(lengths, device=ids.device)
-            mask = (torch.arange(max(lengths), device=ids.device) < ends[:, None])[:, None, None]
-        return self.model.decode(ids, past.positions, past.mask, memory, mask, past)
 
 
 def separators_of(separator: str, vocabulary: Vocabulary) -> torch.Tensor:
@@ -219,12 +309,32 @@ def saved_separators(folder: Path, separator: str, vocabulary: Vocabulary) -> to
 
 
 def begin(model: EncoderDecoder, store: TokenStore) -> None:
-    """Warn of documents that are cut by a separator, as an earlier version had it."""
+    """Warn of documents that are cut by a separator, as an earlier version had it.
+
+    Raises:
+        LangueError: targets alone are to be learned of a store that has none.
+    """
+    if not model.config.source_loss and store.sep is None:
+        raise LangueError(
+            f"source_loss = false learns targets alone, and {store.path} holds texts without any; leave it "
+            "out, or prepare pairs (--documents pairs or summaries, or --gap-sentences)"
+        )
     if model.separator:
         warn_renamed("separator", "a store of pairs (langue prepare PAIRS --documents pairs)")
 
 
-def batches(split: Split, vocabulary: Vocabulary, config: Any, rows: int, context: int, seed: int) -> Batches:
-    """Rows of packed documents; whole ones, if they are pairs."""
+def batches(
+    split: Split, vocabulary: Vocabulary, config: Any, rows: int, context: int, seed: int
+) -> BatchSource:
+    """Rows of packed documents; whole ones, if they are pairs; pairs, if their targets alone are learned."""
+    if not config.source_loss and vocabulary.sep is not None:
+        return PairBatches(
+            split,
+            tokens=rows * context,
+            longest=context // 2,
+            eos=vocabulary.eos,
+            sep=vocabulary.sep,
+            seed=seed,
+        )
     kind = WholeDocuments if config.separator or vocabulary.sep is not None else Batches
     return kind(split, rows=rows, context=context, eos=vocabulary.eos, seed=seed)

@@ -17,10 +17,13 @@ from langue.base.arrays import Floats, Ids
 from langue.inference.decoding import StateDecoder
 from langue.nn.fast.compiled_step import CompiledForm
 from langue.nn.recurrent import Recurrent
+from langue.nn.saliency import saliency
 from langue.nn.scores import Rule, Scored
 from langue.nn.weights import save_tied_weights
 from langue.protocols import Decoder, RecurrentCausal, Trainable, Vocabulary
+from langue.protocols.explanation import SaliencyExplanation
 
+SALIENT = 256  # last tokens read that an explanation goes back to
 CHUNK_TOKENS = 1 << 13  # tokens read at a time when scoring: logits of 1,024 of them are held at once
 
 
@@ -113,6 +116,20 @@ class Stateful(nn.Module, Scored, CompiledForm, RecurrentCausal, Trainable):
         gradient = torch.autograd.grad(nats, x)[0]
         norms: Floats = gradient.norm(dim=2).mean(0).flip(0).cpu().numpy()
         return norms
+
+    def explain(self, context: Ids, id: int) -> SaliencyExplanation:
+        """What each of the last tokens read does for a token; those before stand in the state."""
+        self.vocabulary.check(context, [id])
+        read = np.r_[self.vocabulary.eos, np.asarray(context, np.int64)]
+        begin = max(len(read) - SALIENT, 0)
+        state = self.recurrent.start(1)
+        with torch.no_grad():  # what inference_mode makes, no gradient may go through
+            for *_, after in self.read([read[:begin]]) if begin else ():
+                state = after
+        x = self.embedding(torch.from_numpy(read[None, begin:]).to(self.device))[0].detach().requires_grad_()
+        y, _ = self.recurrent(x[None], state)
+        log_probs = F.log_softmax(self.head(y[0, -1]), -1)
+        return SaliencyExplanation(read[begin:].astype(np.uint32), saliency(x, log_probs[id]))
 
     def size(self) -> dict[str, int]:
         return {"parameters": sum(parameter.numel() for parameter in self.parameters())}

@@ -129,11 +129,15 @@ class WindowRows(ABC):
 class WindowedDecoder(WindowRows):
     """A `Decoder` that remembers all it reads, by torch."""
 
-    last: torch.Tensor  # (B, C) hidden states
+    last: torch.Tensor  # (B, C) hidden states, or (B, V) log-probabilities of a model that copies
 
     def __init__(self, model: "Windowed", prompts: Sequence[Ids]) -> None:
         self.cache = Cache(model.context)
-        super().__init__(model, prompts, self.cache, model.head.new_zeros(0, model.head.shape[1]))
+        super().__init__(model, prompts, self.cache, model.head.new_zeros(0, self.width(model)))
+
+    def width(self, model: "Windowed") -> int:
+        """Of what is known after a row."""
+        return model.head.shape[1]
 
     def distributions(self, last: torch.Tensor) -> Floats:
         return self.model.distributions(last)
@@ -141,11 +145,10 @@ class WindowedDecoder(WindowRows):
     def grow(self, rows: int) -> None:
         self.last = torch.cat([self.last, self.last.new_zeros(rows, self.last.shape[1])])
 
-    def forward(self, group: Sequence[Piece], ids: torch.Tensor) -> torch.Tensor:
-        """Hidden states `(B, T, C)` of ids `(B, T)`, those of pieces."""
+    def forward(self, group: Sequence[Piece], ids: torch.Tensor) -> Any:
+        """Hidden states of ids `(B, T)`, those of pieces: indexed by rows and positions, `(…, C)`."""
         past = self.past(group, ids.shape[1])
-        hidden: torch.Tensor = self.model(ids, past.positions, past.mask, past)
-        return hidden
+        return self.model(ids, past.positions, past.mask, past)
 
     def past(self, group: Sequence[Piece], T: int, memory: int = 0) -> Past:
         slots, begins = [piece.slot for piece in group], [piece.begin for piece in group]

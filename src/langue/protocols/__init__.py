@@ -6,6 +6,8 @@ family conditions its first token on (`<s>`, the `<eos>` of the document before)
 The end of a document is the id `vocabulary.eos`, and an ordinary event that has a probability.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -15,13 +17,13 @@ import numpy.typing as npt
 
 from langue.base.arrays import Array, Floats, Ids
 from langue.base.errors import Mismatch
-from langue.corpus.tagged import Sentence
-from langue.corpus.units import DocumentUnits, Unit
-from langue.protocols.explanation import Explanation
 
 if TYPE_CHECKING:
     import torch
 
+    from langue.corpus.tagged import Sentence
+    from langue.corpus.units import DocumentUnits, Unit
+    from langue.protocols.explanation import Explanation
     from langue.tokens.masked_batch import SentencePairs, Specials
 
 
@@ -216,6 +218,11 @@ class Seq2Seq(Causal, Protocol):
         trained on documents without pairs."""
         ...
 
+    @property
+    def longest_source(self) -> int:
+        """Tokens of a source that training showed, at most."""
+        ...
+
 
 @runtime_checkable
 class Searchable(Causal, Protocol):
@@ -244,9 +251,9 @@ class Masked(Saved, Protocol):
     """
 
     vocabulary: Vocabulary
-    specials: "Specials"
+    specials: Specials
     window: int  # tokens it can see at once, special ones included
-    sentence_pairs: "SentencePairs"  # what it was taught about two parts of a text
+    sentence_pairs: SentencePairs  # what it was taught about two parts of a text
     no_mlm_head: bool = (
         False  # whether it has no head that predicts hidden tokens: it embeds and is fine-tuned
     )
@@ -291,12 +298,12 @@ class Trainable(Protocol):
 
     # What a recurrent model remembers of the batch before, detached; rows are the first dimension.
     # `loss` reads it (empty: nothing remembered) and leaves the new one. Others leave it empty.
-    carry: "dict[str, torch.Tensor]"
+    carry: dict[str, torch.Tensor]
 
     @property
-    def device(self) -> "torch.device": ...
+    def device(self) -> torch.device: ...
 
-    def loss(self, batch: Any) -> "torch.Tensor":
+    def loss(self, batch: Any) -> torch.Tensor:
         """The SUM of nats over the `targets_count` targets of the batch: a float32 scalar."""
         ...
 
@@ -345,11 +352,30 @@ class Classifier(Saved, Protocol):
     labels: tuple[str, ...]
     texts: int  # of an example: 1, or 2 of a pair
     window: int  # tokens it can see at once, special ones included
-    specials: "Specials"
+    specials: Specials
+    temperature: float  # that its logits are divided by, so that probabilities are true
 
     def log_probs(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> Floats:
         """Natural-log probabilities of the labels, `(sequences, labels)`. Sequences are framed by `[CLS]`
         and `[SEP]`; types are 0 in a first part, 1 in a second."""
+
+
+@runtime_checkable
+class SpanPredictor(Saved, Protocol):
+    """An encoder with a head that marks the span of a text which answers a question.
+
+    It reads `[CLS] question [SEP] text [SEP]`; a text that is longer than `window` is read in several.
+    """
+
+    window: int  # tokens that are read at once, special ones included
+    overlap: int  # tokens that two windows of a long text share
+    max_answer_tokens: int
+    threshold: float  # probability of an answer below which there is none
+    specials: Specials
+
+    def span_logits(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> list[Floats]:
+        """Logits that the answer begins at a token and that it ends there, `(tokens, 2)` for each sequence;
+        of no answer, both are those of `[CLS]`."""
 
 
 @runtime_checkable

@@ -1,7 +1,8 @@
 """Why a model gives a token the probability that it has: what each kind of family can say.
 
-An explanation is exact: the probability of the token is made of the figures in it; attention alone says where
-a network looked, not what came of it. They speak token ids; texts are put to them in `evaluation.explain`.
+An explanation is exact: the probability of the token is made of the figures in it. Attention and saliency
+alone say where a network looked and what it hangs on, not what came of it. They speak token ids; texts are
+put to them in `evaluation.reasons`.
 """
 
 from dataclasses import dataclass
@@ -34,6 +35,40 @@ class NGramExplanation:
     """By n-grams, from the shortest to the longest context that is known; the longest seen decides."""
 
     orders: tuple[NGramOrder, ...]
+
+
+class WordClass(NamedTuple):
+    """A class of words."""
+
+    number: int
+    words: tuple[tuple[int, float], ...]  # the most frequent, with p(word | class)
+
+
+@dataclass(frozen=True)
+class ClassExplanation:
+    """By the classes of words: p = p(class of the token | classes before it) · share."""
+
+    word_class: WordClass  # of the token
+    share: float  # p(token | class)
+    context: tuple[WordClass, ...]  # the classes of the last tokens before it, as far as any n-gram reaches
+    ngrams: NGramExplanation  # of the classes, which say how likely the class is
+
+
+class FeatureWeight(NamedTuple):
+    """A feature that the context has: tokens, the last of which stands `back` places before the next."""
+
+    tokens: tuple[int, ...]
+    back: int
+    weight: float | None  # of the feature and the token; None: training never showed the two together
+
+
+@dataclass(frozen=True)
+class FeatureExplanation:
+    """By weighed features: log p = bias + Σ weight - log Z, natural logs."""
+
+    bias: float  # of the token
+    features: tuple[FeatureWeight, ...]
+    log_z: float
 
 
 class Passage(NamedTuple):
@@ -83,6 +118,26 @@ class AttentionExplanation:
     weights: Floats  # (layers, heads, T), each head's sum to one
 
 
+@dataclass(frozen=True)
+class CrossAttentionExplanation:
+    """By where the decoder looks: at the source, and at what of the target stands before."""
+
+    source: AttentionExplanation
+    target: AttentionExplanation
+
+
+@dataclass(frozen=True)
+class SaliencyExplanation:
+    """By what the token hangs on: gradient times input (Li et al. 2016; Shrikumar et al. 2017).
+
+    The saliency of a token read is x · ∂ log p / ∂x, of the vector x that stands for it: what log p gains as
+    that vector begins to grow, over the part by which it does.
+    """
+
+    ids: Ids  # what was read last, `<eos>` for the beginning of a document: (T,)
+    saliency: Floats  # (T,)
+
+
 class PartShare(NamedTuple):
     """One model of a mixture."""
 
@@ -100,5 +155,13 @@ class MixtureExplanation:
 
 
 Explanation: TypeAlias = (
-    NGramExplanation | MatchExplanation | StateExplanation | AttentionExplanation | MixtureExplanation
+    NGramExplanation
+    | ClassExplanation
+    | FeatureExplanation
+    | MatchExplanation
+    | StateExplanation
+    | AttentionExplanation
+    | CrossAttentionExplanation
+    | SaliencyExplanation
+    | MixtureExplanation
 )

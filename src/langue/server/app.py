@@ -17,7 +17,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route as Path_
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from langue.server import chat, completions, embeddings, own, status, why
+from langue.server import chat, completions, embeddings, lookup, own, status, summaries, why
+from langue.server.corpus import Corpus
 from langue.server.errors import Refused
 from langue.server.guard import Guard, answered, error_response
 from langue.server.limits import Settings
@@ -34,6 +35,8 @@ ROUTES: tuple[Route, ...] = (
     *own.ROUTES,
     *status.ROUTES,
     *why.ROUTES,
+    *summaries.ROUTES,
+    *lookup.ROUTES,
 )
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 GONE = 499  # as nginx has it: the client left, and nobody reads the answer
@@ -48,6 +51,7 @@ class Server:
         self.settings = settings
         self.models = Models(paths, settings)
         self.metrics = Metrics(self.models)
+        self.corpus = None if settings.corpus is None else Corpus(settings.corpus)
         self.draining = False
 
 
@@ -60,7 +64,7 @@ def create_app(
         models: their folders, by name or named by their folders.
 
     Raises:
-        LangueError: no model can be read.
+        LangueError: no model can be read, or there is no corpus.
     """
     settings = settings or Settings()
     paths = models if isinstance(models, Mapping) else {Path(path).name: Path(path) for path in models}

@@ -46,7 +46,7 @@ DEFAULT_TOKENS = 256
 
 def prompt_of(messages: Sequence[Message]) -> str:
     """The text that a model goes on with."""
-    lines = [f"{NAMES[message.role]}: {message.content}" for message in messages]
+    lines = [f"{NAMES[message.role]}: {message.text}" for message in messages]
     return "\n".join([*lines, "Assistant:"])
 
 
@@ -69,7 +69,10 @@ async def chat(server: Server, body: ChatRequest) -> ChatCompletion | Stream:
 
 
 async def _chat(server: Server, held: Held, body: ChatRequest, max_tokens: int) -> ChatCompletion | Stream:
-    reads = await read_prompts(held.face, prompt_of(body.messages), param="messages")
+    # A model of pairs knows one source and its target: what was said last.
+    pairs = body.add_special_tokens and hasattr(held.face, "source_ids")
+    prompt = body.messages[-1].text if pairs else prompt_of(body.messages)
+    reads = await read_prompts(held.face, prompt, param="messages", sources=pairs)
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
     bent = msgspec.structs.replace(body, stop=[*stop, *STOPS])
     top = (body.top_logprobs or 0) if body.logprobs else None

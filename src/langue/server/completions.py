@@ -15,6 +15,7 @@ import numpy as np
 from langue.generation.rules import Rules
 from langue.generation.sample import Sampling
 from langue.server import limits
+from langue.server.constraints import constraint_of
 from langue.server.errors import Refused
 from langue.server.models import Held
 from langue.server.prompt_scores import prompt_scores
@@ -44,6 +45,7 @@ def sampling_of(body: SamplingRequest, max_tokens: int) -> Sampling:
     """How the texts of a request are drawn; fields that are null have their defaults."""
     temperature = 1.0 if body.temperature is None else body.temperature
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
+    constraint = constraint_of(body)
     sampling = copy(
         _checked(
             max_tokens=max_tokens,
@@ -52,9 +54,12 @@ def sampling_of(body: SamplingRequest, max_tokens: int) -> Sampling:
             top_p=1.0 if body.top_p is None else body.top_p,
             min_p=body.min_p or 0.0,
             repetition_penalty=body.repetition_penalty or 1.0,
+            presence_penalty=body.presence_penalty or 0.0,
+            frequency_penalty=body.frequency_penalty or 0.0,
             stop=tuple(stop),
-            regex=body.regex or "",
-            json_schema="" if body.json_schema is None else msgspec.json.encode(body.json_schema).decode(),
+            ban=tuple(body.bad_words or ()),
+            regex=constraint.regex,
+            json_schema=constraint.json_schema,
         )
     )
     seed = secrets.randbelow(limits.SEED) if body.seed is None else body.seed % limits.SEED
@@ -69,24 +74,38 @@ def _checked(**settings: Any) -> Sampling:
 
 
 def rules_of(tokenizer: Tokenizer, sampling: Sampling, body: SamplingRequest) -> Rules:
-    """What may be written, with the biases of token ids.
+    """What may be written, with what a request says of token ids.
 
     Raises:
         Refused: an id is of no token.
     """
     rules = Rules(tokenizer, sampling)
+    V = tokenizer.vocab_size
+    rules.stop_ids = frozenset(_known("stop_token_ids", body.stop_token_ids or (), V))
+    bias = np.zeros(V)
+    if body.allowed_token_ids is not None:
+        bias[:] = -np.inf
+        bias[_known("allowed_token_ids", body.allowed_token_ids, V)] = 0.0
     if body.logit_bias:
-        ids = [int(id) if len(id) < 11 else tokenizer.vocab_size for id in body.logit_bias]
-        if max(ids) >= tokenizer.vocab_size:
-            raise Refused(
-                400,
-                f"logit_bias: a key is no token id; they run to {tokenizer.vocab_size - 1}",
-                param="logit_bias",
-            )
-        rules.bias = np.zeros(tokenizer.vocab_size)
+        ids = _known("logit_bias", [int(id) if len(id) < 11 else V for id in body.logit_bias], V)
         values = np.array(list(body.logit_bias.values()))
-        rules.bias[ids] = np.where(values <= -100, -np.inf, values)  # OpenAI's way to forbid a token
+        bias[ids] += np.where(values <= -100, -np.inf, values)  # OpenAI's way to forbid a token
+    if body.ignore_eos:
+        bias[tokenizer.eos] = -np.inf
+    if bias.any():
+        rules.bias = bias
     return rules
+
+
+def _known(param: str, ids: Sequence[int], vocab_size: int) -> list[int]:
+    """Ids of tokens.
+
+    Raises:
+        Refused: one is of none.
+    """
+    if ids and max(ids) >= vocab_size:
+        raise Refused(400, f"{param}: {max(ids)} is no token id; they run to {vocab_size - 1}", param=param)
+    return list(ids)
 
 
 def most_tokens(server: Server, asked: int | None, default: int, param: str) -> int:
@@ -161,7 +180,7 @@ async def _complete(server: Server, held: Held, body: CompletionRequest) -> Comp
     best_of = body.best_of or n
     _check(body, n, best_of)
     max_tokens = most_tokens(server, body.max_tokens, 16, "max_tokens")
-    reads = await read_prompts(held.face, body.prompt)
+    reads = await read_prompts(held.face, body.prompt, sources=body.add_special_tokens)
     echoes = await _echoes(held, body, reads) if body.echo else [None] * len(reads)
     order = order_of(server, held, body, reads, count=best_of, max_tokens=max_tokens, top=body.logprobs)
     reply = _Reply(held, body, reads, echoes, per_prompt=best_of)

@@ -1,6 +1,6 @@
 """What requests and answers are made of: strict types; what is unknown or of another type is refused."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -55,10 +55,13 @@ Stops = Stop | Annotated[list[Stop], Meta(max_length=limits.STOPS)]
 Seed = Annotated[int, Meta(ge=-limits.SEED, le=limits.SEED)]
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Bias = dict[Annotated[str, Meta(pattern="^[0-9]+$")], Annotated[float, Meta(ge=-100, le=100)]]
-Neutral = Annotated[
-    float, Meta(ge=0, le=0)
-]  # a field of OpenAI's that no model here has, where it asks nothing
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
 JSONObject = dict[str, Any]
+Regex = Annotated[str, Meta(max_length=limits.REGEX)]
+Choices = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=limits.STOP_LENGTH)]],
+    Meta(min_length=1, max_length=limits.CHOICES),
+]
 
 
 class Usage(Answer, frozen=True, kw_only=True):
@@ -69,6 +72,37 @@ class Usage(Answer, frozen=True, kw_only=True):
 
 class StreamOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     include_usage: bool = False
+
+
+class Format(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+    """Of what is written, as OpenAI's interface asks for it."""
+
+
+class TextFormat(Format, frozen=True, kw_only=True, tag="text"):
+    pass
+
+
+class JSONFormat(Format, frozen=True, kw_only=True, tag="json_object"):
+    pass
+
+
+class NamedSchema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: str
+    schema: JSONObject
+    description: str | None = None
+    strict: bool | None = None  # it always is
+
+
+class SchemaFormat(Format, frozen=True, kw_only=True, tag="json_schema"):
+    json_schema: NamedSchema
+
+
+class StructuredOutputs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same in vLLM's words; one of them."""
+
+    json: JSONObject | str | None = None
+    regex: Regex | None = None
+    choice: Choices | None = None
 
 
 class SamplingRequest(Request, frozen=True, kw_only=True):
@@ -85,10 +119,19 @@ class SamplingRequest(Request, frozen=True, kw_only=True):
     logit_bias: Bias | None = None
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    presence_penalty: Neutral | None = 0.0
-    frequency_penalty: Neutral | None = 0.0
+    presence_penalty: Penalty | None = 0.0
+    frequency_penalty: Penalty | None = 0.0
+    response_format: TextFormat | JSONFormat | SchemaFormat | None = None
     user: str | None = None  # no answer depends on it
-    regex: Annotated[str, Meta(max_length=10_000)] | None = None
+    # vLLM's
+    stop_token_ids: Annotated[list[Id], Meta(max_length=limits.STOPS)] | None = None
+    ignore_eos: bool | None = False
+    bad_words: Annotated[list[Stop], Meta(max_length=limits.STOPS)] | None = None
+    allowed_token_ids: Annotated[list[Id], Meta(min_length=1, max_length=limits.PROMPT_TOKENS)] | None = None
+    structured_outputs: StructuredOutputs | None = None
+    add_special_tokens: bool = True  # of a model of pairs: whether the source ends with the prompt
+    # Our own
+    regex: Regex | None = None
     json_schema: JSONObject | None = None
 
 
@@ -129,10 +172,21 @@ class Completion(Answer, frozen=True, kw_only=True):
     usage: Usage | None = None
 
 
+class TextPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    type: Literal["text"]
+    text: str
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     role: Annotated[str, Meta(pattern="^(system|developer|user|assistant)$")]
-    content: str
+    content: str | Annotated[list[TextPart], Meta(min_length=1, max_length=limits.PROMPTS)]
     name: str | None = None
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text for part in self.content)
 
 
 class ChatRequest(SamplingRequest, frozen=True, kw_only=True):

@@ -40,11 +40,13 @@ class ModelCard(Answer, frozen=True, kw_only=True):
 
 class ModelList(Answer, frozen=True, kw_only=True):
     data: list[ModelCard]
+    corpus: str | None  # what `/v1/answer`, `/v1/similar` and `/v1/copied` look in
     object: str = "list"
 
 
 async def list_models(server: Server) -> ModelList:
-    return ModelList(data=[_card(one) for one in server.models.all.values()])
+    cards = [_card(one) for one in server.models.all.values()]
+    return ModelList(data=cards, corpus=server.corpus.name if server.corpus else None)
 
 
 async def show_model(server: Server, model: str | None) -> ModelCard:
@@ -97,7 +99,7 @@ async def metrics(server: Server) -> str:
 
 class TokenizeRequest(Request, frozen=True, kw_only=True):
     prompt: str
-    add_special_tokens: bool = True  # there are none to add
+    add_special_tokens: bool = True  # of a model of pairs, the end of a source; there are no others
     return_token_strs: bool | None = False
 
 
@@ -113,7 +115,7 @@ async def tokenize(server: Server, body: TokenizeRequest) -> TokenizeResponse:
         if body.prompt == EOS:  # so clients ask for the id of the end; within a text it is text
             ids = [held.face.tokenizer.eos]
         else:
-            (read,) = await read_prompts(held.face, body.prompt)
+            (read,) = await read_prompts(held.face, body.prompt, sources=body.add_special_tokens)
             ids = [int(id) for id in read.ids]
         strings = [api_token(held.face.tokenizer, id) for id in ids] if body.return_token_strs else None
         return TokenizeResponse(

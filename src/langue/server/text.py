@@ -31,8 +31,14 @@ class Read(NamedTuple):
         return self.ids[int(np.flatnonzero(self.ids == eos)[-1]) + 1 :]
 
 
-async def read_prompts(face: Any, prompt: str | Sequence[Any], *, param: str = "prompt") -> list[Read]:
+async def read_prompts(
+    face: Any, prompt: str | Sequence[Any], *, param: str = "prompt", sources: bool = False
+) -> list[Read]:
     """The prompts of a request.
+
+    Args:
+        sources: to a model of pairs a text is a source, whose end stands after it, and what is written its
+            target.
 
     Raises:
         Refused: they are mixed, empty, too many or too long, or an id is of no token.
@@ -45,7 +51,8 @@ async def read_prompts(face: Any, prompt: str | Sequence[Any], *, param: str = "
             400, f"{param}: {len(prompts):,} prompts; at most {limits.PROMPTS} a request", param=param
         )
     if all(isinstance(one, str) for one in prompts):
-        reads = await beside(sum(map(len, prompts)), _read_texts, face, prompts)
+        read = _read_sources if sources and hasattr(face, "source_ids") else _read_texts
+        reads = await beside(sum(map(len, prompts)), read, face, prompts)
     elif all(isinstance(one, list) and _is_ids(one) for one in prompts):
         check_size(sum(map(len, prompts)), param)
         reads = [_read_ids(face.tokenizer, one, param) for one in prompts]
@@ -60,9 +67,9 @@ async def beside(size: int, function: Any, *arguments: Any) -> Any:
     return await asyncio.to_thread(function, *arguments) if size > LONG else function(*arguments)
 
 
-def check_size(tokens: int, param: str, most: int = limits.PROMPT_TOKENS) -> None:
-    if tokens > most:
-        raise Refused(400, f"{param}: {tokens:,} tokens; at most {most:,} a request", param=param)
+def check_size(size: int, param: str, most: int = limits.PROMPT_TOKENS, what: str = "tokens") -> None:
+    if size > most:
+        raise Refused(400, f"{param}: {size:,} {what}; at most {most:,} a request", param=param)
 
 
 def _is_ids(prompt: Sequence[Any]) -> bool:
@@ -74,6 +81,10 @@ def _read_texts(face: Any, texts: Sequence[str]) -> list[Read]:
     return [
         Read(text, ids) for text, ids in zip(normalized, face.tokenizer.encode_batch(normalized), strict=True)
     ]
+
+
+def _read_sources(face: Any, texts: Sequence[str]) -> list[Read]:
+    return [Read(face.normalization.apply(text), face.source_ids(text)) for text in texts]
 
 
 def _read_ids(tokenizer: Tokenizer, ids: Sequence[int], param: str) -> Read:

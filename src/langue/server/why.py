@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from langue.evaluation.explain import Explained
     from langue.evaluation.verbatim import Copied
     from langue.server.app import Server
+    from langue.tokens.store import TokenStore
 
 LAYERS = 1 << 10  # no network here has more
 SPANS = 200  # told of one text
@@ -97,10 +97,9 @@ class CopiedResponse(Answer, frozen=True, kw_only=True):
 
 async def copied(server: Server, body: CopiedRequest) -> CopiedResponse:
     check_size(len(body.text.encode()), "text", limits.SCORED_BYTES)
-    corpus = server.settings.corpus
-    if corpus is not None:
-        source = corpus.name
-        told = await asyncio.to_thread(_copied_from_store, corpus, body)
+    if server.corpus is not None:
+        source = server.corpus.name
+        told = await asyncio.to_thread(_copied_from_store, server.corpus.store, body)
     else:
         keeps = next((one for one in server.models.all.values() if _keeps_text(one)), None)
         if keeps is None:
@@ -123,13 +122,12 @@ def _keeps_text(served: Any) -> bool:
     return served.description is not None and served.description.family == "infinigram"
 
 
-def _copied_from_store(path: Path, body: CopiedRequest) -> Copied:
+def _copied_from_store(store: TokenStore, body: CopiedRequest) -> Copied:
     from langue.evaluation.verbatim import copied_from
-    from langue.tokens.store import TOKENIZER, TokenStore
+    from langue.tokens.store import TOKENIZER
     from langue.tokens.tokenizer import Tokenizer
 
-    store = TokenStore(path)
-    spelled = Tokenizer.load(path / TOKENIZER).spellings()
+    spelled = Tokenizer.load(store.path / TOKENIZER).spellings()
     documents = (b"".join([spelled[id] for id in ids.tolist()]) for ids in store.split("train").documents())
     return copied_from(documents, body.text, min_bytes=body.min_bytes, limit=SPANS)
 

@@ -16,6 +16,7 @@ from langue.evaluation.bootstrap import Ratio
 from langue.models.folder import ModelFolder
 from langue.protocols import Classifier, Masked
 from langue.tasks.baselines.baselines import Comparison, measure_baselines, percent, share
+from langue.tasks.calibration import Calibration, calibration
 from langue.tokens.tokenizer import Tokenizer
 
 Read = tuple[Int64Array, Int64Array]  # ids and types, with special tokens
@@ -97,6 +98,7 @@ class ClassifierEvaluation:
     name: str
     scores: Scores
     accuracy: Ratio  # that of the scores, with its interval
+    calibration: Calibration
     truncated: int
     seconds: float
     baselines: Comparison | None = None  # where a training file is given
@@ -105,6 +107,7 @@ class ClassifierEvaluation:
     def to_json(self) -> dict[str, Any]:
         interval = self.accuracy.to_json()["interval"]
         facts = {"model": self.name, **self.scores._asdict(), "accuracy_interval": interval}
+        facts["calibration"] = self.calibration.to_json()
         facts |= {"truncated": self.truncated, "seconds": round(self.seconds, 3)}
         return facts | (self.baselines.to_json() if self.baselines else {})
 
@@ -113,6 +116,7 @@ class ClassifierEvaluation:
         return (
             f"accuracy         {percent(self.accuracy)}\n{beside}"
             f"F1               {self.scores.macro_f1:.2%} macro, {self.scores.micro_f1:.2%} micro\n"
+            f"probabilities    {self.calibration}\n"
             f"measured on      {self.scores.examples:,} examples, {self.truncated:,} too long and cut\n"
             "no bits per byte: a classifier says what a text is about, not how likely it is"
         )
@@ -133,7 +137,8 @@ def evaluate_classifier(
     training = read_labeled(train, texts=model.texts) if train is not None else None
     answers = numbers(examples, model.labels)
     sequences = reader.read(examples)
-    guesses = model.log_probs([ids for ids, _ in sequences], [types for _, types in sequences]).argmax(-1)
+    log_probs = model.log_probs([ids for ids, _ in sequences], [types for _, types in sequences])
+    guesses = log_probs.argmax(-1)
     right = guesses == answers
     beside = None
     if training is not None and train is not None:
@@ -142,6 +147,7 @@ def evaluate_classifier(
         folder.path.name,
         measure(guesses, answers),
         share(right),
+        calibration(log_probs, answers, model.temperature),
         reader.truncated,
         time.perf_counter() - started,
         beside,

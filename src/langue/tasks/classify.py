@@ -1,23 +1,32 @@
 """The task `classify`: what is a text?"""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from langue.base.arrays import Int64Array
+from langue.base.arrays import Floats, Int64Array
 from langue.base.errors import LangueError
 from langue.corpus.labeled import Example, read_labeled
 from langue.models.encoders.classifier import FAMILY, ClassifierConfig, EncoderClassifier, build
 from langue.models.folder import ModelFolder
 from langue.protocols import Masked, Vocabulary
+from langue.tasks.calibration import best_temperature
 from langue.tasks.classification import Reader, Scores, measure, numbers
 from langue.tasks.task import FinetuneConfig, Head, Labeled, Task, encoder_table, start_encoder
 from langue.tokens.masked import pack_examples
+
+
+class ClassifyConfig(FinetuneConfig, frozen=True):
+    """The `--set` of `langue finetune --task classify` and `pair`."""
+
+    # balanced: a rare label counts as much as a common one, all its examples together
+    class_weights: Literal["none", "balanced"] = "none"
 
 
 class Text(NamedTuple):
@@ -26,6 +35,7 @@ class Text(NamedTuple):
     ids: Int64Array
     types: Int64Array
     label: int
+    weight: float = 1.0  # in the loss
 
 
 def read(path: Path, layout: object, *, texts: int) -> Labeled[Example]:
@@ -36,7 +46,7 @@ def head(
     encoder: ModelFolder[Masked],
     all_examples: Sequence[Example],
     training: Sequence[Example],
-    settings: FinetuneConfig,
+    settings: ClassifyConfig,
     *,
     task: str,
 ) -> Head[Example, Text, EncoderClassifier]:
@@ -68,10 +78,12 @@ def head(
             model.initialize(seed)  # the pooler is the encoder's
         return model
 
+    weights = class_weights(training, labels, settings)
+
     def encode(examples: Sequence[Example]) -> list[Text]:
         answers = numbers(examples, labels)
         pairs = zip(reader.read(examples), answers, strict=True)
-        return [Text(ids, types, int(answer)) for (ids, types), answer in pairs]
+        return [Text(ids, types, int(answer), weights[answer]) for (ids, types), answer in pairs]
 
     return Head(
         config=config,
@@ -87,16 +99,40 @@ def head(
     )
 
 
+def class_weights(
+    training: Sequence[Example], labels: Sequence[str], settings: ClassifyConfig
+) -> Sequence[float]:
+    """Of each label; over the training examples their mean is 1."""
+    if settings.class_weights == "none":
+        return [1.0] * len(labels)
+    counts = Counter(example.label for example in training)
+    return [len(training) / (len(counts) * max(counts[label], 1)) for label in labels]
+
+
 def loss(model: EncoderClassifier, examples: Sequence[Text]) -> torch.Tensor:
-    """Σ -log p(label | text)."""
-    logits = model(pack_examples([(ids, types) for ids, types, _ in examples], model.encoder.window)).float()
-    answers = torch.tensor([example.label for example in examples], device=logits.device)
-    return F.cross_entropy(logits, answers, reduction="sum")
+    """Σ -log p(label | text), each by the weight of its label."""
+    batch = pack_examples([(one.ids, one.types) for one in examples], model.encoder.window)
+    logits = model(batch).float()
+    answers = torch.tensor([one.label for one in examples], device=logits.device)
+    weights = torch.tensor([one.weight for one in examples], device=logits.device)
+    return (F.cross_entropy(logits, answers, reduction="none") * weights).sum()
+
+
+def _predicted(model: EncoderClassifier, examples: Sequence[Text]) -> tuple[Floats, Int64Array]:
+    """Log-probabilities and right labels."""
+    log_probs = model.log_probs([one.ids for one in examples], [one.types for one in examples])
+    return log_probs, np.array([one.label for one in examples])
 
 
 def metric(model: EncoderClassifier, examples: Sequence[Text]) -> Scores:
-    scores = model.log_probs([ids for ids, _, _ in examples], [types for _, types, _ in examples])
-    return measure(np.argmax(scores, -1), np.array([label for _, _, label in examples]))
+    log_probs, answers = _predicted(model, examples)
+    return measure(np.argmax(log_probs, -1), answers)
+
+
+def calibrate(model: EncoderClassifier, examples: Sequence[Text]) -> None:
+    """Set the temperature by which the labels of these examples are likeliest."""
+    model.set_temperature(1.0)
+    model.set_temperature(best_temperature(*_predicted(model, examples)))
 
 
 def classification(name: str, summary: str, texts: int) -> Task[Any, Any, Any]:
@@ -111,7 +147,9 @@ def classification(name: str, summary: str, texts: int) -> Task[Any, Any, Any]:
         head=partial(head, task=name),
         loss=loss,
         metric=metric,
+        calibrate=calibrate,
         figure="accuracy",
+        settings=ClassifyConfig,
         tokens=lambda example: len(example.ids),
         use="langue classify MODEL TEXT",
     )

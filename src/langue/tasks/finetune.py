@@ -107,6 +107,7 @@ def _finetune(
         training=head.encode(training),
         validation=head.encode(watch),
         test=head.encode(tested),
+        calibrate=task.calibrate,
         by_length=task.by_length,
         all_used=False,  # what an encoder predicts hidden tokens by has no part in it
     )
@@ -174,7 +175,7 @@ def _save(
         save,
         model=learned.model,
         family=task.family,
-        config=head.config,
+        config=learned.model.config if task.calibrate is not None else head.config,
         preprocessing=encoder.preprocessing if head.reads_ids else None,
         vocabulary=encoder.model.vocabulary if head.reads_ids else None,
         data=facts,

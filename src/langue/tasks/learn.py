@@ -56,6 +56,8 @@ class Settings(Protocol):
     @property
     def weight_decay(self) -> float: ...
     @property
+    def patience(self) -> int: ...  # epochs that are no better, after which a seed stops; 0: it goes on
+    @property
     def seeds(self) -> int: ...
     @property
     def seed(self) -> int: ...  # the first
@@ -74,6 +76,7 @@ class Problem(Generic[E, N]):
     training: Sequence[E]
     validation: Sequence[E]
     test: Sequence[E] = ()
+    calibrate: Callable[[N, Sequence[E]], None] | None = None  # what is set by the validation examples
     by_length: bool = False  # batches are to hold examples of like length
     all_used: bool = True  # every parameter of the network has a part in the loss
 
@@ -116,7 +119,7 @@ def learn(
     with Stop() as stop:
         for seed in range(settings.seed, settings.seed + settings.seeds):
             config, own = training_of(settings, run, seed), folder / f"seed-{seed}"
-            network, ledger = _train_seed(problem, config, settings.batch_size, own, world, resume=resume)
+            network, ledger = _train_seed(problem, settings, config, own, world, resume=resume)
             if ledger["validation"]:
                 results.append(_result(problem, network, seed, ledger))
                 figure = getattr(results[-1].valid, problem.figure)
@@ -134,6 +137,8 @@ def learn(
 
 def _result(problem: Problem[E, N], network: N, seed: int, ledger: dict[str, Any]) -> SeedResult:
     figures = [point[problem.figure] for point in ledger["validation"]]
+    if problem.calibrate is not None:
+        problem.calibrate(network, problem.validation)
     valid = problem.metric(network, problem.validation)
     test = problem.metric(network, problem.test) if problem.test else None
     return SeedResult(seed, figures.index(max(figures)) + 1, valid, test, ledger)
@@ -158,7 +163,13 @@ def training_of(settings: Settings, run: RunConfig, seed: int) -> TrainingConfig
 
 
 def _train_seed(
-    problem: Problem[E, N], config: TrainingConfig, rows: int, folder: Path, world: World, *, resume: bool
+    problem: Problem[E, N],
+    settings: Settings,
+    config: TrainingConfig,
+    folder: Path,
+    world: World,
+    *,
+    resume: bool,
 ) -> tuple[N, dict[str, Any]]:
     """The network of a seed with the weights of its best epoch, and what was measured."""
     torch.manual_seed(derive(config.seed, "weights") % 2**63)  # of a network that leaves them to PyTorch
@@ -174,7 +185,7 @@ def _train_seed(
         problem.targets,
         problem.tokens,
         by_length=problem.by_length,
-        rows=rows,
+        rows=settings.batch_size,
         seed=config.seed,
     )
 
@@ -183,7 +194,7 @@ def _train_seed(
         return float(getattr(problem.metric(network, problem.validation), problem.figure))
 
     trainer = Trainer(config, model, source, world, all_used=problem.all_used)
-    validation = Validation(measure, problem.figure, larger_is_better=True)
+    validation = Validation(measure, problem.figure, larger_is_better=True, patience=settings.patience)
     if world.first:
         (folder / RESULT).mkdir(parents=True, exist_ok=True)
     world.wait()

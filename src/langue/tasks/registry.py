@@ -23,6 +23,7 @@ MODULES = {
     "classify": "langue.tasks.classify",
     "pair": "langue.tasks.pair",
     "tag": "langue.tasks.tag",
+    "span": "langue.tasks.span",
 }
 ENTRY_POINTS = "langue.tasks"  # of entry points
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from langue.base.arrays import Array, Float64Array, Ids, Int64Array
 from langue.base.parallel import parallel_imap
-from langue.corpus.config import DataConfig
+from langue.corpus.config import PAIRS, DataConfig
 from langue.corpus.ledger import size
 from langue.corpus.stream import Batch, By, read_batches
 from langue.evaluation.pseudo import PseudoScore, pseudo_score_texts
@@ -156,7 +156,7 @@ def _as_lines(batch: Batch) -> bytes | None:
 def config_of(folder: ModelFolder[Any], by: By, text_field: str | None) -> DataConfig:
     """How files are read for a model: by document, they are cut as the text that it was trained on."""
     rule = folder.description.documents
-    usual = by == "document" and rule not in (None, "line", "pairs")
+    usual = by == "document" and rule not in (None, "line", *PAIRS)
     return DataConfig(documents=rule if usual else "auto", text_field=text_field)  # type: ignore[arg-type]
 
 

@@ -10,15 +10,20 @@ from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.base.files import check_free
 from langue.base.progress import bar, log
+from langue.base.wording import counted
+from langue.corpus.sentences import sentences_of
 from langue.corpus.summary_pairs import SummaryDataConfig, SummaryPair, read_summary_pairs
+from langue.corpus.units import Unit
 from langue.models.folder import DESCRIPTION, ModelFolder, save
-from langue.protocols import SentenceRanker
+from langue.protocols import SentenceRanker, Seq2Seq
+from langue.tasks.abstractive import METHOD as ABSTRACTIVE
+from langue.tasks.abstractive import AbstractiveSummarizer
 from langue.tasks.summarize import DEFAULT, Length, Method, Summarizer
 from langue.tasks.summary_scores import ROUGE, SummaryScores, score_summaries
 from langue.training.recipe import Recipe
 from langue.training.run_folder import only_writer
 
-BASELINES: tuple[Method, ...] = (DEFAULT, "lead")  # which are measured beside a ranker
+BASELINES: tuple[Method, ...] = (DEFAULT, "lead")  # which are measured beside a model
 
 
 def train_ranker(
@@ -69,32 +74,35 @@ def _card(documents: int, measured: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class RankerEvaluation:
-    """A ranker measured on documents with summaries, beside methods without training, all of one length."""
+class SummaryEvaluation:
+    """A model measured on documents with summaries, beside methods without training."""
 
     name: str
-    ratio: float  # of the sentences: what a summary is made of
-    scores: dict[str, SummaryScores]  # by method; the ranker's first
+    system: str  # the method of the model, whose scores come first
+    length: str  # what summaries are made of
+    scores: dict[str, SummaryScores]  # by method
     seconds: float
+    ratio: float | None = None  # of the sentences, where that is the length
     passed: bool = True  # it has no self-tests of scores
 
     def to_json(self) -> dict[str, Any]:
         return {
             "model": self.name,
-            "ratio": self.ratio,
-            **self.scores["ranker"].to_json(),
+            "method": self.system,
+            **({} if self.ratio is None else {"ratio": self.ratio}),
+            **self.scores[self.system].to_json(),
             "baselines": {
-                method: scores.to_json() for method, scores in self.scores.items() if method != "ranker"
+                method: scores.to_json() for method, scores in self.scores.items() if method != self.system
             },
             "seconds": round(self.seconds, 3),
         }
 
     def __str__(self) -> str:
-        own = self.scores["ranker"]
+        own = self.scores[self.system]
         names = [name for name in ROUGE if name in own.rouge]
         unit = " of characters" if own.characters else ""
         lines = [
-            f"{'':9} " + " ".join(f"{label(name):>22}" for name in names) + "   chrF   BLEU  copied",
+            f"{'':11} " + " ".join(f"{label(name):>22}" for name in names) + "   chrF   BLEU  copied",
         ]
         for method, scores in self.scores.items():
             cells = []
@@ -103,18 +111,17 @@ class RankerEvaluation:
                 shown = f" [{bounds[0]:.2f}, {bounds[1]:.2f}]" if bounds else ""
                 cells.append(f"{f'{scores.mean(name):.2f}{shown}':>22}")
             lines.append(
-                f"{method:9} {' '.join(cells)} {scores.chrf:6.2f} {scores.bleu:6.2f} {scores.copied:6.1f}%"
+                f"{method:11} {' '.join(cells)} {scores.chrf:6.2f} {scores.bleu:6.2f} {scores.copied:6.1f}%"
             )
         for method in BASELINES:
             bounds = own.above(self.scores[method], names[0])
             if bounds is not None:
                 verdict = "better" if bounds[0] > 0 else "worse" if bounds[1] < 0 else "can't tell"
-                lines.append(
-                    f"ranker − {method}: {label(names[0])} {bounds[0]:+.2f} to {bounds[1]:+.2f}, {verdict}"
-                )
+                span = f"{bounds[0]:+.2f} to {bounds[1]:+.2f}"
+                lines.append(f"{self.system} − {method}: {label(names[0])} {span}, {verdict}")
         lines.append(
             f"{own.documents:,} documents; ROUGE is F1{unit} in per cent with 95 % intervals; summaries are "
-            f"{self.ratio:.1%} of the sentences, as in training"
+            f"{self.length}"
         )
         return "\n".join(lines)
 
@@ -124,7 +131,7 @@ def label(name: str) -> str:
     return name.replace("rouge", "ROUGE-")
 
 
-def evaluate_ranker(folder: ModelFolder[SentenceRanker], path: Path) -> RankerEvaluation:
+def evaluate_ranker(folder: ModelFolder[SentenceRanker], path: Path) -> SummaryEvaluation:
     """Measure a ranker on a file of pairs, with the methods that need no training beside it.
 
     Raises:
@@ -134,14 +141,42 @@ def evaluate_ranker(folder: ModelFolder[SentenceRanker], path: Path) -> RankerEv
     layout = decode(SummaryDataConfig, folder.description.recipe.get("data", {}), "data")
     pairs = list(read_summary_pairs(path, layout))
     ratio = min(max(float(folder.description.measured.get("share", 0.0)), 1e-6), 1.0)
-    length = Length(ratio=ratio)
     started = time.perf_counter()
-    unit = folder.model.unit
-    systems = {"ranker": Summarizer("ranker", length, folder.model, unit)} | {
-        method: Summarizer(method, length, unit=unit) for method in BASELINES
-    }
-    scores = {name: _measure(system, pairs) for name, system in systems.items()}
-    return RankerEvaluation(folder.path.name, ratio, scores, time.perf_counter() - started)
+    ranker = Summarizer("ranker", Length(ratio=ratio), folder.model, folder.model.unit)
+    scores = {"ranker": _measure(ranker, pairs), **_baselines(pairs, ranker.length, ranker.unit)}
+    length = f"{ratio:.1%} of the sentences, as in training"
+    seconds = time.perf_counter() - started
+    return SummaryEvaluation(folder.path.name, "ranker", length, scores, seconds, ratio)
+
+
+def evaluate_abstractive(
+    folder: ModelFolder[Seq2Seq], path: Path, layout: SummaryDataConfig
+) -> SummaryEvaluation:
+    """Measure a model that writes summaries on a file of pairs, with methods that choose sentences beside it:
+    of each document as many as the summaries of people have in the mean.
+
+    Raises:
+        LangueError: the file is not of its form.
+        MissingExtra: rouge-score or sacrebleu is not installed.
+    """
+    pairs = list(read_summary_pairs(path, layout))
+    sentences = sum(len(sentences_of(pair.summary)) for pair in pairs)
+    number = max(1, round(sentences / len(pairs)))
+    started = time.perf_counter()
+    written = AbstractiveSummarizer(folder).summarize_all(pair.text for pair in pairs)
+    summaries = []
+    with bar(ABSTRACTIVE, len(pairs)) as progress:
+        for summary in written:
+            summaries.append("\n".join(sentences_of(summary.text)))
+            progress.advance()
+    scores = {ABSTRACTIVE: _scores(summaries, pairs), **_baselines(pairs, Length(sentences=number))}
+    seconds = time.perf_counter() - started
+    length = f"as long as the model writes them; {counted(number, 'sentence')} by the other methods"
+    return SummaryEvaluation(folder.path.name, ABSTRACTIVE, length, scores, seconds)
+
+
+def _baselines(pairs: list[SummaryPair], length: Length, unit: Unit = "sentence") -> dict[str, SummaryScores]:
+    return {method: _measure(Summarizer(method, length, unit=unit), pairs) for method in BASELINES}
 
 
 def _measure(system: Summarizer, pairs: list[SummaryPair]) -> SummaryScores:
@@ -151,4 +186,8 @@ def _measure(system: Summarizer, pairs: list[SummaryPair]) -> SummaryScores:
             chosen = system.summarize(pair.text, title=pair.title).sentences
             summaries.append("\n".join(sentence.text for sentence in chosen))
             progress.advance()
+    return _scores(summaries, pairs)
+
+
+def _scores(summaries: list[str], pairs: list[SummaryPair]) -> SummaryScores:
     return score_summaries(summaries, [[pair.summary] for pair in pairs], [pair.text for pair in pairs])

@@ -11,7 +11,7 @@ from langue.base.arguments import check_choice, check_count, check_text
 from langue.base.arrays import Float64Array
 from langue.base.errors import InvalidSetting
 from langue.base.progress import log
-from langue.corpus.sentences import HAN
+from langue.base.scripts import HAN
 from langue.corpus.units import DocumentUnits, Unit, split_document
 from langue.models.summarizers.salience import SentenceTerms, centroid, lead, lexrank, textrank
 from langue.models.summarizers.terms import own_background
@@ -93,17 +93,19 @@ class Summary:
     """The summary of a document."""
 
     text: str
-    sentences: tuple[ChosenSentence, ...]  # in the order of the document
+    sentences: tuple[ChosenSentence, ...]  # in the order of the document; none of one that was written
     method: str
     total: int  # sentences that the document has
+    copied: float | None = None  # of one that was written: the share that stands in the document, in runs
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        table = {
             "summary": self.text,
             "method": self.method,
             "sentences": [sentence.to_json() for sentence in self.sentences],
             "total": self.total,
         }
+        return table if self.copied is None else table | {"copied": round(self.copied, 4)}
 
     def __str__(self) -> str:
         return self.text

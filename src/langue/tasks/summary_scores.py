@@ -4,7 +4,6 @@ English words are stemmed, as published figures are; Chinese is compared by char
 How much of a summary is copied stands beside them: of n-grams of its document, however good it is.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +12,12 @@ import numpy as np
 
 from langue.base.arrays import Float64Array
 from langue.base.errors import MissingExtra
-from langue.corpus.sentences import HAN
+from langue.corpus.units import tokens_of
 from langue.evaluation.bootstrap import Interval, interval, resampled_ratios
 
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 COPIED = 3  # tokens in a row
 MOSTLY = 0.3  # of letters: so many Han characters make a text Chinese
-_TOKEN = re.compile(rf"[{HAN}]|[^\W_{HAN}]+")
 
 
 class Characters:
@@ -27,11 +25,6 @@ class Characters:
 
     def tokenize(self, text: str) -> list[str]:
         return tokens_of(text)
-
-
-def tokens_of(text: str) -> list[str]:
-    """Characters of Chinese, words of other scripts, without marks."""
-    return _TOKEN.findall(text.lower())
 
 
 def is_chinese(texts: Sequence[str]) -> bool:

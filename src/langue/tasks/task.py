@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 import torch
 from torch import nn
 
-from langue.base.bounds import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+from langue.base.bounds import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from langue.base.config import Config, encode
 from langue.models.family import Family
 from langue.models.folder import ModelFolder
@@ -33,6 +33,7 @@ class FinetuneConfig(RunConfig, frozen=True):
     RENAMED_VALUES: ClassVar[Mapping[str, Mapping[str, str]]] = {"init": {"encoder": "pretrained"}}
 
     epochs: PositiveInt = 3  # Devlin et al. 2019, appendix A.3: 2 to 4
+    patience: NonNegativeInt = 0  # epochs in a row that are no better, after which a seed ends; 0: none
     batch_size: PositiveInt = 32  # examples
     learning_rate: PositiveFloat = 1e-4  # 2e-5 to 5e-5 for the size of BERT base
     weight_decay: NonNegativeFloat = 0.01
@@ -86,6 +87,9 @@ class Task(Generic[R, E, N]):
     # A NamedTuple of figures of examples; those that are `float` are shares.
     metric: Callable[[N, Sequence[E]], Any]
     figure: str  # of the metric, by which epoch and seed are chosen: the larger, the better
+    # (network of the best epoch, validation examples): sets what its `config` holds that is not learned by
+    # gradient, as a threshold or a temperature
+    calibrate: Callable[[N, Sequence[E]], None] | None = None
     # (folder of a finished model, examples): how `langue evaluate` reads them
     encode: Callable[[ModelFolder[Any], Sequence[R]], list[E]] | None = None
     # Of an example: each is to be learned, so what alone has one is not held out.

@@ -24,6 +24,7 @@ from langue.base.wording import counted
 from langue.corpus.config import DataConfig
 from langue.corpus.document import UNIT_SEPARATOR, Document
 from langue.corpus.ledger import Ledger, document_size
+from langue.corpus.lines import naming_choices
 from langue.corpus.pipeline import Assigned, assign_splits, check_splits
 from langue.corpus.sources import Source, check_text_field, collect
 from langue.tokens.store import MANIFEST, SPLITS, TOKENIZER, StoreWriter
@@ -126,7 +127,7 @@ def prepare(
             ready = train_tokenizer(tokenizer, _spool(documents, spool))
             documents = _unspool(spool)
         sep: int | None = None
-        if data.documents == "pairs":
+        if data.are_pairs:
             ready, sep = ready.with_separator()
         with StoreWriter(folder, vocabulary_size=ready.vocab_size, eos=ready.eos, sep=sep) as writer:
             _write(documents, ready, writer, sep)
@@ -151,7 +152,7 @@ def prepare(
 
 def _read(sources: dict[str, list[Source]], data: DataConfig, ledger: Ledger) -> Iterator[Assigned]:
     """Every document that is kept, under a progress bar."""
-    with bar("reading") as progress:
+    with bar("reading") as progress, naming_choices():
         for number, (split, document) in enumerate(assign_splits(sources, data, ledger), 1):
             if number % 1000 == 0:
                 progress.note(f"{number:,} documents, {ledger.read['bytes'] / 1e6:,.0f} MB")

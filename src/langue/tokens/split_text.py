@@ -10,7 +10,8 @@ import re
 import unicodedata
 from functools import cache
 
-from langue.tokens.words import HAN, segment
+from langue.base.scripts import HAN
+from langue.tokens.words import segment
 
 _KANA = "\u3041-\u309f", "\u30a0-\u30ff\u31f0-\u31ff\uff66-\uff9f"
 _HAN = re.compile(f"[{HAN}]")

@@ -194,6 +194,12 @@ class TokenStore:
             self._rule(),
         )
 
+    @property
+    def of_summaries(self) -> bool:
+        """Whether its pairs are documents with summaries, or with sentences that stand for one."""
+        data = self.manifest["data"]
+        return data.get("documents") == "summaries" or bool(data.get("gap_sentences"))
+
     def _rule(self) -> str | None:
         """How its texts were cut into documents: as asked for, or as was found best for all of them."""
         asked: str | None = self.manifest["data"].get("documents")

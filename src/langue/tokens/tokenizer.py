@@ -24,8 +24,9 @@ from langue.base.arrays import Ids, Int64Array
 from langue.base.errors import LangueError
 from langue.base.files import atomic_file
 from langue.base.groups import group_by_size
+from langue.base.scripts import HAN
 from langue.tokens.utf8 import WellFormed
-from langue.tokens.words import HAN, segment
+from langue.tokens.words import segment
 
 EOS, PAD, UNK, SEP = "<eos>", "<pad>", "<unk>", "<sep>"
 # What other makers call the end of a document and padding; the first that a file has is taken.
@@ -169,9 +170,13 @@ class Tokenizer:
         never = self._specials - {self.eos}
         return WellFormed([None if id in never else token for id, token in enumerate(self.spellings())])
 
+    def name(self, id: int) -> str:
+        """An entry of the vocabulary, spelled as `tokenizer.json` spells it."""
+        return self._hf.id_to_token(id) or f"<{id}>"
+
     def names(self) -> list[str]:
-        """The entries of the vocabulary by id, spelled as `tokenizer.json` spells them."""
-        return [self._hf.id_to_token(id) or f"<{id}>" for id in range(self.vocab_size)]
+        """`name` of every id."""
+        return [self.name(id) for id in range(self.vocab_size)]
 
     def spellings(self) -> list[bytes]:
         """`token_bytes` of every id."""

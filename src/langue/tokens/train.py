@@ -19,6 +19,7 @@ from tokenizers import Tokenizer as HFTokenizer
 from langue.base.bounds import PositiveInt
 from langue.base.config import Config
 from langue.base.errors import LangueError
+from langue.base.scripts import HAN
 from langue.base.seeds import derive
 from langue.tokens.tokenizer import (
     BEGIN,
@@ -35,7 +36,6 @@ from langue.tokens.tokenizer import (
     cut,
     words_of,
 )
-from langue.tokens.words import HAN
 
 Kind = Literal["bpe", "unigram", "wordpiece", "words", "chars", "bytes", "whitespace"]
 

@@ -6,7 +6,7 @@ segmenter (jieba's dictionary and HMM).
 
 import re
 
-from langue.corpus.sentences import HAN as HAN  # for those who read words
+from langue.base.scripts import HAN
 
 _HAN_RUN = re.compile(f"[{HAN}]+")
 _MARKED = bytes(ord(" " if chr(code).isspace() else "x") for code in range(128)) + bytes(128)

@@ -85,6 +85,7 @@ class Defaults:
             vocabulary=store.vocabulary_size,
             minutes=float(training["minutes"]) if budget == "minutes" else self.minutes,
             machine=machine_class(best_device()).value,
+            summaries=store.of_summaries,
         )
 
 

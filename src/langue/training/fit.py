@@ -100,7 +100,7 @@ class Session:
         trainer, state = self.trainer, self.trainer.state
         with bar(name, total=1.0) as shown:
             shown.advance(trainer.progress)
-            while (progress := trainer.progress) < 1:
+            while (progress := trainer.progress) < 1 and not self.best.exhausted:
                 done = trainer.step(detailed=(state.step + 1) % self.config.log_every == 0)
                 state.seconds, asked = self._agree(stop.asked)
                 self._show(done, shown)
@@ -111,6 +111,9 @@ class Session:
                     self._checkpoint()
                 if asked:
                     return True
+            if self.best.exhausted:
+                rule = self.best.validation
+                log.info("%s was no better %d times in a row: stopped early", rule.figure, rule.patience)
             if not state.curve or state.curve[-1]["step"] != state.step:
                 self._measure()
         return False

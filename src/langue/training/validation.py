@@ -22,6 +22,7 @@ class Validation(NamedTuple):
     measure: Callable[[int], float]  # of the weights as they stand, at most so many rows at a time
     figure: str = "loss"  # what it is
     larger_is_better: bool = False
+    patience: int = 0  # points in a row that are no better, after which training stops; 0: it goes on
 
     def best(self, curve: list[dict[str, float]]) -> float:
         """The best figure of a curve that has points."""
@@ -66,6 +67,12 @@ class Best:
         curve, figure = self.state.curve, self.validation.figure
         best = self.validation.best(curve)
         return next(index for index, point in enumerate(curve) if point[figure] == best)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether so many points were no better that it is time to stop (early stopping)."""
+        curve, patience = self.state.curve, self.validation.patience
+        return bool(patience and curve) and len(curve) - 1 - self.point >= patience
 
     def measure(self) -> float:
         """Add a point to the curve, and keep the weights if none before were as good.

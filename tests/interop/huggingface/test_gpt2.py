@@ -38,9 +38,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_transformers_predicts_the_same(model: Any, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
-    from langue import api
+    import langue
 
-    export = api.export_model(model.path, tmp_path / "exported")
+    export = langue.export_model(model.path, tmp_path / "exported")
     count = export.size["parameters"]
     assert count == model.folder.model.size()["parameters"]
     assert export.to_json()["format"] == "huggingface"
@@ -118,7 +118,7 @@ def test_a_gpt2_of_others_is_imported_and_predicts_the_same(
 def test_a_gpt2_that_fits_not_is_refused(
     released: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from langue import api
+    import langue
 
     folder = tmp_path / "hf"
     shutil.copytree(released, folder)
@@ -127,7 +127,7 @@ def test_a_gpt2_that_fits_not_is_refused(
     def refused(message: str, **changed: Any) -> None:
         (folder / "config.json").write_text(json.dumps(table | changed))
         with pytest.raises(LangueError, match=message):
-            api.import_model(folder, tmp_path / "out")
+            langue.import_model(folder, tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
     refused("activation_function = relu", activation_function="relu")
@@ -147,28 +147,28 @@ def test_a_gpt2_that_fits_not_is_refused(
     }
     save_file(longer, folder / "model.safetensors", {"format": "pt"})
     (folder / "config.json").write_text(json.dumps(table | {"vocab_size": table["vocab_size"] + 4}))
-    api.import_model(folder, tmp_path / "padded")
+    langue.import_model(folder, tmp_path / "padded")
     assert "4 rows of the embedding are no token's" in caplog.text
-    api.import_model(released, tmp_path / "whole")
+    langue.import_model(released, tmp_path / "whole")
     one, other = langue.load(tmp_path / "padded"), langue.load(tmp_path / "whole")
     assert np.array_equal(one.score(TEXT).bits, other.score(TEXT).bits)
 
 
 def test_a_gpt2_goes_out_and_comes_back(model: Any, tmp_path: Path) -> None:
-    from langue import api
+    import langue
 
-    api.export_model(model.path, tmp_path / "exported")
-    back = api.import_model(tmp_path / "exported", tmp_path / "back")
+    langue.export_model(model.path, tmp_path / "exported")
+    back = langue.import_model(tmp_path / "exported", tmp_path / "back")
     assert np.array_equal(back.score(TEXT).bits, model.score(TEXT).bits)
 
 
 def test_other_families_and_an_output_in_the_way_are_refused(model: Any, tmp_path: Path) -> None:
-    from langue import api
+    import langue
 
     (tmp_path / "precious").write_text("years of work")
     with pytest.raises(LangueError, match="holds other files"):
-        api.export_model(model.path, tmp_path, overwrite=True)
-    api.export_model(model.path, tmp_path / "exported")
+        langue.export_model(model.path, tmp_path, overwrite=True)
+    langue.export_model(model.path, tmp_path / "exported")
     with pytest.raises(LangueError, match="already exists"):
-        api.export_model(model.path, tmp_path / "exported")
-    api.export_model(model.path, tmp_path / "exported", overwrite=True)
+        langue.export_model(model.path, tmp_path / "exported")
+    langue.export_model(model.path, tmp_path / "exported", overwrite=True)

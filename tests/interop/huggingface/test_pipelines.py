@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import langue
-from langue import api, cli
+from langue import cli
 from langue.base.errors import LangueError
 
 transformers = pytest.importorskip("transformers")
@@ -32,7 +32,7 @@ def exported(
         store = folder / "store"
         langue.prepare(small_text, store, kind="wordpiece", vocabulary=600, documents="blank-line")
     langue.train(family, store, folder / "m", **TINY)
-    export = api.export_model(folder / "m", folder / "hf")
+    export = langue.export_model(folder / "m", folder / "hf")
     assert export.format == "huggingface"
     assert (folder / "hf" / "README.md").read_text().startswith("---")
     return family, folder / "m", folder / "hf"
@@ -101,14 +101,14 @@ def test_gaps_are_filled_as_by_langue(exported: tuple[str, Path, Path]) -> None:
 
 def test_an_exported_model_comes_back(exported: tuple[str, Path, Path], tmp_path: Path) -> None:
     family, folder, hf = exported
-    back: Any = api.import_model(hf, tmp_path / "back")
+    back: Any = langue.import_model(hf, tmp_path / "back")
     np.testing.assert_allclose(back.embed(TEXTS), langue.load(folder).embed(TEXTS), atol=1e-6)  # type: ignore[attr-defined]
     assert "imported (huggingface hf)" in back.summary()
     assert "trained" not in back.summary()
     if family == "electra":
         with pytest.raises(LangueError, match="came without the head"):
             back.fill("The [MASK]")
-        export = api.export_model(tmp_path / "back", tmp_path / "again")
+        export = langue.export_model(tmp_path / "back", tmp_path / "again")
         assert export.left_out == ()
         one, other = (
             transformers.AutoModelForPreTraining.from_pretrained(path) for path in (hf, tmp_path / "again")
@@ -126,7 +126,7 @@ def test_classifiers_tell_the_same(family: str, task: str, small_store: Path, tm
     (tmp_path / "data.tsv").write_text("\n".join(rows), encoding="utf-8")
     settings = {"epochs": 1, "seeds": 1, "batch_size": 8, "pooling": "cls"}
     langue.finetune(tmp_path / "m", tmp_path / "data.tsv", tmp_path / "c", task=task, **settings)
-    api.export_model(tmp_path / "c", tmp_path / "hf")
+    langue.export_model(tmp_path / "c", tmp_path / "hf")
     pipeline = transformers.pipeline("text-classification", str(tmp_path / "hf"), device="cpu", top_k=None)
     model: Any = langue.load(tmp_path / "c")
     for text in TEXTS:

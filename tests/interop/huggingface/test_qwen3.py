@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import langue
-from langue import api
 from langue.base.errors import LangueError
 from langue.models.networks.config import qwen3
 
@@ -29,7 +28,7 @@ def store(folder: Path, tokenizer: str) -> Path:
     for name in ("train", "valid", "test"):
         (folder / name).write_text("".join(f"{text}{name}{n}\n" for n in range(60)), encoding="utf-8")
     valid, test = [folder / "valid"], [folder / "test"]
-    api.prepare(folder / "train", folder / "store", documents="line", valid=valid, test=test, **settings)  # type: ignore[arg-type]
+    langue.prepare(folder / "train", folder / "store", documents="line", valid=valid, test=test, **settings)  # type: ignore[arg-type]
     return folder / "store"
 
 
@@ -55,7 +54,7 @@ def log_probs(folder: Path, ids: Any) -> Any:
 )
 def test_transformers_predicts_the_same(tokenizer: str, settings: dict[str, Any], tmp_path: Path) -> None:
     model = trained(tmp_path, tokenizer, **settings)
-    export = api.export_model(model.path, tmp_path / "exported")
+    export = langue.export_model(model.path, tmp_path / "exported")
     assert export.size["parameters"] == model.folder.model.size()["parameters"]
     text = TOKENIZERS[tokenizer][0][:20]
     ids = transformers.AutoTokenizer.from_pretrained(tmp_path / "exported")(text)["input_ids"]
@@ -64,7 +63,7 @@ def test_transformers_predicts_the_same(tokenizer: str, settings: dict[str, Any]
     ours = np.stack([model.folder.model.next_log_probs([ids[1:end]])[0] for end in range(1, len(ids) + 1)])
     np.testing.assert_allclose(ours, expected, atol=1e-4)
     # And back: what was written is read as what it was.
-    again: Any = api.import_model(tmp_path / "exported", tmp_path / "again")
+    again: Any = langue.import_model(tmp_path / "exported", tmp_path / "again")
     assert again.folder.model.config == model.folder.model.config
     for name, part in model.folder.model.state_dict().items():
         assert torch.equal(part, again.folder.model.state_dict()[name]), name
@@ -73,7 +72,7 @@ def test_transformers_predicts_the_same(tokenizer: str, settings: dict[str, Any]
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 def test_a_qwen3_of_others_is_imported_and_predicts_the_same(tied: bool, tmp_path: Path) -> None:
     exported = tmp_path / "exported"
-    api.export_model(trained(tmp_path).path, exported)  # for its tokenizer
+    langue.export_model(trained(tmp_path).path, exported)  # for its tokenizer
     shape = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "head_dim": 6}
     vocabulary = json.loads((exported / "config.json").read_text())["vocab_size"]
     rope = {"rope_type": "default", "rope_theta": 1_000_000.0}
@@ -87,7 +86,7 @@ def test_a_qwen3_of_others_is_imported_and_predicts_the_same(tied: bool, tmp_pat
         torch.nn.init.normal_(parameter, std=0.3)
     (exported / "model.safetensors").unlink()
     peer.save_pretrained(exported)
-    model: Any = api.import_model(exported, tmp_path / "read")
+    model: Any = langue.import_model(exported, tmp_path / "read")
     assert model.folder.model.config.rope_theta == 1e6
     ids = [model.tokenizer.eos, *model.tokenizer.encode("The king went back.").tolist()]
     # Of its table two rows are no token's, which softmax counts there and not here.
@@ -101,7 +100,7 @@ def test_a_qwen3_of_others_is_imported_and_predicts_the_same(tied: bool, tmp_pat
     (exported / "config.json").write_text(
         json.dumps(table | {"rope_theta": 1_000_000.0, "rope_scaling": None})
     )
-    older: Any = api.import_model(exported, tmp_path / "older")
+    older: Any = langue.import_model(exported, tmp_path / "older")
     assert older.folder.model.config == model.folder.model.config
 
 
@@ -112,7 +111,7 @@ def test_what_qwen3_has_not_is_refused_by_name(tmp_path: Path) -> None:
         match="Qwen3 has no norm = layer, activation = relu2, bias = true; train with norm=rms "
         "activation=swiglu bias=false",
     ):
-        api.export_model(model.path, tmp_path / "exported")
+        langue.export_model(model.path, tmp_path / "exported")
     assert not (tmp_path / "exported").exists()
 
 
@@ -121,18 +120,18 @@ def test_two_epsilons_are_refused(tmp_path: Path) -> None:
     settings = {name: value for name, value in qwen3(1, 8, 2, 48).items() if name != "norm_eps"}
     model = langue.train("gpt2", store(tmp_path, "bytes"), tmp_path / "model", **settings, steps=1)
     with pytest.raises(LangueError, match=r"Qwen3 has no norm_eps = 0\.0; train with norm_eps=1e-06"):
-        api.export_model(model.path, tmp_path / "exported")
+        langue.export_model(model.path, tmp_path / "exported")
 
 
 def test_a_qwen3_that_the_family_cannot_hold_is_refused(tmp_path: Path) -> None:
     exported = tmp_path / "exported"
-    api.export_model(trained(tmp_path, steps=1).path, exported)
+    langue.export_model(trained(tmp_path, steps=1).path, exported)
     table = json.loads((exported / "config.json").read_text())
 
     def refused(message: str, **changed: Any) -> None:
         (exported / "config.json").write_text(json.dumps(table | changed))
         with pytest.raises(LangueError, match=message):
-            api.import_model(exported, tmp_path / "out")
+            langue.import_model(exported, tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
     refused("head_dim = 16; langue knows hidden_size / num_attention_heads = 8", head_dim=16)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import langue
-from langue import api, cli
+from langue import cli
 from langue.models.taggers.encoder_tagger import spaced
 
 transformers = pytest.importorskip("transformers")
@@ -59,7 +59,7 @@ def test_transformers_gives_the_same_tags(
     family: str, language: str, encoders: dict[str, Path], tmp_path: Path
 ) -> None:
     folder = tagger(encoders[family], language, tmp_path / "m", constraints=False, encoding="given")
-    api.export_model(folder, tmp_path / "hf")
+    langue.export_model(folder, tmp_path / "hf")
     hf, told = transformers.AutoModelForTokenClassification.from_pretrained(
         tmp_path / "hf", output_loading_info=True
     )
@@ -109,7 +109,7 @@ def test_constraints_are_told_to_be_left_out(
     model: Any = langue.load(folder)
     assert "S-LOC" in model.folder.model.labels
     assert set(table["id2label"].values()) == {"O", "B-PER", "I-PER", "B-LOC", "I-LOC"}
-    back = api.import_model(tmp_path / "hf", tmp_path / "back")  # the encoder, to be fine-tuned anew
+    back = langue.import_model(tmp_path / "hf", tmp_path / "back")  # the encoder, to be fine-tuned anew
     assert back.folder.family.name == "bert"
     for name, number in table["label2id"].items():
         assert model.folder.model.outer[number] == name

@@ -13,7 +13,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import langue
-from langue import api
 from langue.base.errors import LangueError
 
 transformers = pytest.importorskip("transformers")
@@ -22,6 +21,7 @@ V = len(WORDS)
 IDS = [2, 5, 6, 4, 8, 9, 3]
 SHAPE = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 48}
 SHAPE |= {"vocab_size": V, "max_position_embeddings": 24}
+MODELS = Path(__file__).parents[2] / "compat" / "data" / "models"
 KINDS = {
     "bert": ("Bert", SHAPE),
     "albert": ("Albert", SHAPE | {"embedding_size": 16}),
@@ -89,7 +89,7 @@ def test_the_first_berts_load(tmp_path: Path) -> None:
         return renamed | {"bert.embeddings.position_ids": torch.arange(24)[None]}
 
     change(hf, old)
-    model: Any = api.import_model(hf, tmp_path / "m")
+    model: Any = langue.import_model(hf, tmp_path / "m")
     np.testing.assert_allclose(hidden(tmp_path / "m"), states(peer), atol=1e-5)
     said = model.folder.model.masked_log_probs([np.array(IDS)], [np.array([3])])[0]
     with torch.no_grad():
@@ -101,15 +101,15 @@ def test_the_first_berts_load(tmp_path: Path) -> None:
 def test_an_output_matrix_of_its_own_is_refused(kind: str, root: str, tmp_path: Path) -> None:
     make(tmp_path / "hf", kind, "ForMaskedLM", tie_word_embeddings=False)
     with pytest.raises(LangueError, match=rf"{root}\.decoder\.weight differs from {kind}\.embeddings\.word"):
-        api.import_model(tmp_path / "hf", tmp_path / "m")
+        langue.import_model(tmp_path / "hf", tmp_path / "m")
     tied = tmp_path / "tied"
     make(tied, kind, "ForMaskedLM")
     change(tied, lambda weights: weights.__setitem__(f"{root}.decoder.bias", torch.ones(V)))
     with pytest.raises(LangueError, match=rf"{root}\.decoder\.bias differs from {root}\.bias"):
-        api.import_model(tied, tmp_path / "m")
+        langue.import_model(tied, tmp_path / "m")
     # A bias that stands there under one of its two names alone is that bias.
     change(tied, lambda weights: weights.pop(f"{root}.bias") is None)
-    api.import_model(tied, tmp_path / "m")
+    langue.import_model(tied, tmp_path / "m")
     assert langue.load(tmp_path / "m").folder.model.prediction.bias.tolist() == [1.0] * V
 
 
@@ -121,7 +121,7 @@ def test_half_a_head_is_none(kind: str, lost: str, tmp_path: Path, caplog: pytes
     hf = tmp_path / "hf"
     peer = make(hf, kind, "ForMaskedLM")
     change(hf, lambda weights: weights.pop(lost) is None)
-    model: Any = api.import_model(hf, tmp_path / "m")
+    model: Any = langue.import_model(hf, tmp_path / "m")
     assert "as the rest of its head is missing" in caplog.text
     with pytest.raises(LangueError, match="came without the head"):
         model.fill("the [MASK]")
@@ -134,11 +134,11 @@ def test_a_pooler_without_its_task_is_kept_and_says_nothing_of_pairs(tmp_path: P
     change(
         hf, lambda weights: [weights.pop(f"cls.seq_relationship.{kind}") for kind in ("weight", "bias")][:0]
     )
-    model: Any = api.import_model(hf, tmp_path / "m")
+    model: Any = langue.import_model(hf, tmp_path / "m")
     assert model.info()["config"]["sentence_pairs"] == "none"
     assert torch.equal(model.folder.model.pooler.weight, peer.bert.pooler.dense.weight)
     assert model.folder.model.relation is None
-    api.export_model(tmp_path / "m", tmp_path / "again")
+    langue.export_model(tmp_path / "m", tmp_path / "again")
     assert torch.equal(
         load_file(tmp_path / "again" / "model.safetensors")["bert.pooler.dense.weight"],
         peer.bert.pooler.dense.weight,
@@ -154,13 +154,13 @@ def test_the_encoder_of_a_fine_tuned_model_is_read(
 ) -> None:
     hf = tmp_path / "hf"
     peer = make(hf, kind, head)
-    model: Any = api.import_model(hf, tmp_path / "m")
+    model: Any = langue.import_model(hf, tmp_path / "m")
     assert ("a head of another task" in caplog.text) == (head != "Model")
     np.testing.assert_allclose(hidden(tmp_path / "m"), states(peer), atol=1e-5)
     with pytest.raises(LangueError, match="came without the head"):
         model.fill("the [MASK]")
     # It goes out as it came: without a head, and with nothing that was drawn at random.
-    api.export_model(tmp_path / "m", tmp_path / "again")
+    langue.export_model(tmp_path / "m", tmp_path / "again")
     table = json.loads((tmp_path / "again" / "config.json").read_text())
     assert table["architectures"] == [f"{KINDS[kind][0]}Model"]
     written = load_file(tmp_path / "again" / "model.safetensors")
@@ -177,7 +177,7 @@ def test_the_encoder_of_a_fine_tuned_model_is_read(
 
 def test_a_discriminator_is_read(tmp_path: Path) -> None:
     peer = make(tmp_path / "hf", "electra", "ForPreTraining")
-    model: Any = api.import_model(tmp_path / "hf", tmp_path / "m")
+    model: Any = langue.import_model(tmp_path / "hf", tmp_path / "m")
     with torch.no_grad():
         theirs = peer(torch.tensor([IDS])).logits[0]
     ours = model.folder.model.replaced_log_odds([np.array(IDS)])[0]
@@ -186,7 +186,7 @@ def test_a_discriminator_is_read(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "hf")
         make(tmp_path / "hf", "electra", head)
         with pytest.raises(LangueError, match=r"discriminator_predictions|generator_"):
-            api.import_model(tmp_path / "hf", tmp_path / "x")
+            langue.import_model(tmp_path / "hf", tmp_path / "x")
 
 
 def test_shards_are_read_by_their_index(tmp_path: Path) -> None:
@@ -195,18 +195,28 @@ def test_shards_are_read_by_their_index(tmp_path: Path) -> None:
     peer.save_pretrained(hf, max_shard_size="10KB")
     write_tokenizer(hf)
     assert not (hf / "model.safetensors").exists()
-    api.import_model(hf, tmp_path / "m")
+    langue.import_model(hf, tmp_path / "m")
     np.testing.assert_allclose(hidden(tmp_path / "m"), states(peer), atol=1e-5)
     index = hf / "model.safetensors.index.json"
     table = json.loads(index.read_text())
+    # A tensor that the index forgets is read, as transformers reads it.
+    bias = "bert.encoder.layer.1.output.dense.bias"
+    forgetful = {name: file for name, file in table["weight_map"].items() if name != bias}
+    index.write_text(json.dumps({"weight_map": forgetful}))
+    langue.import_model(hf, tmp_path / "m", overwrite=True)
+    np.testing.assert_allclose(hidden(tmp_path / "m"), states(peer), atol=1e-5)
+    files = sorted(set(forgetful.values()))
+    shutil.copy(hf / files[0], hf / "twice.safetensors")
     for wrong, message in (
+        ({"weight_map": forgetful | {bias: "twice.safetensors"}}, "has no bert.encoder.layer.1"),
+        ({"weight_map": {name: name for name in (files[0], "twice.safetensors")}}, "has no"),
         ({"weight_map": {"a": "../one/model.safetensors"}}, "which model.safetensors.index.json|in which"),
         ({"weight_map": {"a": min(table["weight_map"].values())}}, "has no a"),
         ([], "no weight_map"),
     ):
         index.write_text(json.dumps(wrong))
         with pytest.raises(LangueError, match=message):
-            api.import_model(hf, tmp_path / "x")
+            langue.import_model(hf, tmp_path / "x")
 
 
 @pytest.mark.parametrize(
@@ -217,7 +227,7 @@ def test_a_setting_that_is_missing_is_named(kind: str, key: str, tmp_path: Path)
     for value in (..., None, "many", -1, True, [3]):
         configure(tmp_path / "hf", **{key: value})
         with pytest.raises(LangueError, match=f"no number for {key}"):
-            api.import_model(tmp_path / "hf", tmp_path / "x")
+            langue.import_model(tmp_path / "hf", tmp_path / "x")
 
 
 @pytest.mark.parametrize(
@@ -227,7 +237,7 @@ def test_numbers_that_are_not_the_files_take_no_memory(key: str, tmp_path: Path)
     make(tmp_path / "hf", "bert", "ForMaskedLM")
     configure(tmp_path / "hf", **{key: 2**20})
     with pytest.raises(LangueError, match=r"does not fit the model|fewer tensors"):
-        api.import_model(tmp_path / "hf", tmp_path / "x")
+        langue.import_model(tmp_path / "hf", tmp_path / "x")
 
 
 def test_what_a_folder_lacks_is_told_with_what_to_do(tmp_path: Path) -> None:
@@ -236,7 +246,7 @@ def test_what_a_folder_lacks_is_told_with_what_to_do(tmp_path: Path) -> None:
 
     def refused(message: str) -> None:
         with pytest.raises(LangueError, match=message):
-            api.import_model(hf, tmp_path / "x")
+            langue.import_model(hf, tmp_path / "x")
         assert not (tmp_path / "x").exists()
 
     configure(hf, is_decoder=True)
@@ -253,8 +263,27 @@ def test_what_a_folder_lacks_is_told_with_what_to_do(tmp_path: Path) -> None:
     (hf / "vocab.txt").unlink()
     refused("has no tokenizer.json; fetch it again")
     write_tokenizer(hf)
+    (hf / "adapter_config.json").write_text("{}")
+    refused("merge it with peft")
+    (hf / "adapter_config.json").unlink()
     (hf / "model.safetensors").rename(hf / "pytorch_model.bin")
     refused("they can run code. Write it with transformers")
+
+
+def test_texts_are_given_as_they_stand(tmp_path: Path) -> None:
+    """As transformers gives them; those of a model of langue's in its normalization, which comes back."""
+    hf = tmp_path / "hf"
+    make(hf, "bert", "ForMaskedLM")
+    model: Any = langue.import_model(hf, tmp_path / "m")
+    text = "\u095c\u093e cafe\u0301\r\n\ufb01"
+    assert model.normalization.apply(text) == text
+    langue.export_model(MODELS / "bert", tmp_path / "out")
+    again: Any = langue.import_model(tmp_path / "out", tmp_path / "again")
+    assert again.normalization.apply(text) == langue.load(MODELS / "bert").normalization.apply(text) != text
+    for wrong in ([], {"form": "NFX"}, {"shape": "NFC"}):
+        configure(tmp_path / "out", langue_normalization=wrong)
+        with pytest.raises(LangueError, match="langue_normalization"):
+            langue.import_model(tmp_path / "out", tmp_path / "x")
 
 
 def gpt2(folder: Path, tied: bool = True, **settings: Any) -> Any:
@@ -295,7 +324,7 @@ def test_texts_begin_as_the_model_has_it(told: str, tied: bool, tmp_path: Path) 
     if told == "by the tokenizer":
         path = hf / "tokenizer.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"post_processor": TEMPLATE}))
-    model: Any = api.import_model(hf, tmp_path / "m")
+    model: Any = langue.import_model(hf, tmp_path / "m")
     text = [5, 6, 9, 10]
     with torch.no_grad():
         rows = peer(torch.tensor([[2, *text]])).logits[0].log_softmax(-1).numpy()
@@ -303,7 +332,7 @@ def test_texts_begin_as_the_model_has_it(told: str, tied: bool, tmp_path: Path) 
     np.testing.assert_allclose(scores, rows[range(5), [*text, 3]], atol=1e-5)
     np.testing.assert_allclose(model.folder.model.next_log_probs([np.array(text)])[0], rows[-1], atol=1e-5)
     # And it goes out so that transformers, with the tokenizer beside it, predicts the same.
-    api.export_model(tmp_path / "m", tmp_path / "again")
+    langue.export_model(tmp_path / "m", tmp_path / "again")
     again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "again").eval()
     read = transformers.AutoTokenizer.from_pretrained(tmp_path / "again")("the king 天 下")["input_ids"]
     assert read[1:] == text
@@ -315,7 +344,7 @@ def test_texts_begin_as_the_model_has_it(told: str, tied: bool, tmp_path: Path) 
 def test_another_end_than_the_tokenizer_says_is_refused(tmp_path: Path) -> None:
     gpt2(tmp_path / "hf", bos_token_id=2, eos_token_id=8)
     with pytest.raises(LangueError, match=r"texts end with dead, and langue would end them with \[SEP\]"):
-        api.import_model(tmp_path / "hf", tmp_path / "m")
+        langue.import_model(tmp_path / "hf", tmp_path / "m")
 
 
 def test_an_output_matrix_of_a_gpt2_is_used_whatever_the_configuration_says(tmp_path: Path) -> None:
@@ -324,13 +353,13 @@ def test_an_output_matrix_of_a_gpt2_is_used_whatever_the_configuration_says(tmp_
     gpt2(hf, bos_token_id=3, eos_token_id=3)
     matrix = torch.randn(V, 32)
     change(hf, lambda weights: weights.__setitem__("lm_head.weight", matrix))
-    model: Any = api.import_model(hf, tmp_path / "m")
+    model: Any = langue.import_model(hf, tmp_path / "m")
     assert torch.equal(model.folder.model.head, matrix)
     peer = transformers.AutoModelForCausalLM.from_pretrained(hf).eval()
     with torch.no_grad():
         row = peer(torch.tensor([[3, 5, 6]])).logits[0, -1].log_softmax(-1)
     np.testing.assert_allclose(model.folder.model.next_log_probs([np.array([5, 6])])[0], row, atol=1e-5)
-    api.export_model(tmp_path / "m", tmp_path / "again")
+    langue.export_model(tmp_path / "m", tmp_path / "again")
     assert json.loads((tmp_path / "again" / "config.json").read_text())["tie_word_embeddings"] is False
     again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "again")
     assert torch.equal(again.lm_head.weight, matrix)
@@ -342,4 +371,4 @@ def test_a_gpt2_that_lacks_a_tensor_is_told_by_its_name(tmp_path: Path) -> None:
     gpt2(hf, bos_token_id=3, eos_token_id=3)
     change(hf, lambda weights: weights.pop("transformer.ln_f.bias") is None)
     with pytest.raises(LangueError, match=r"does not fit the model: it has no ln_f\.bias$"):
-        api.import_model(hf, tmp_path / "m")
+        langue.import_model(hf, tmp_path / "m")

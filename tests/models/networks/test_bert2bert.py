@@ -124,7 +124,7 @@ def test_both_sides_begin_as_one_bert_with_one_embedding() -> None:
     ids = [3, 4, 5, 6]
     hidden = source.hidden([np.array([model.cls, *ids, model.sep])])[0]
     with torch.no_grad():
-        memory = model.memory([0, *ids, SEPARATOR, 7, 8], 5)[0]
+        memory = model.memory(model.source_ids([0, *ids, SEPARATOR, 7, 8], 5))[0]
     np.testing.assert_allclose(memory.numpy(), hidden, atol=1e-5)
 
 

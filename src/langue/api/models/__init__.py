@@ -23,6 +23,7 @@ from langue.protocols import (
     Searchable,
     SentenceRanker,
     Seq2Seq,
+    SpanPredictor,
     Tagger,
 )
 
@@ -82,6 +83,10 @@ def of_folder(folder: ModelFolder[Any]) -> Model[Any]:
         from langue.api.models.classifier import ClassifierModel
 
         return ClassifierModel(folder)
+    if isinstance(model, SpanPredictor):
+        from langue.api.models.span import SpanModel
+
+        return SpanModel(folder)
     if isinstance(model, SentenceRanker):
         from langue.api.models.ranker import RankerModel
 

@@ -65,7 +65,8 @@ class CausalModel(Model[Causal]):
         return next_tokens(folder.model, folder.tokenizer, text, k, lines=folder.lines)
 
     def explain(self, text: str, index: int = -1, *, k: int = 10, layer: int | None = None) -> Explained:
-        """Why a token of a text is as likely as it is: by counts, passages, states, attention or parts.
+        """Why a token of a text is as likely as it is: by counts, classes, weights, passages, states,
+        attention, what it hangs on, or parts; docs/page.md has what each family says.
 
         Args:
             index: of the token, as in `score(text).tokens`; -1 is the end of the document, -2 the last token
@@ -94,6 +95,8 @@ class CausalModel(Model[Causal]):
             top_p: 0.95; keeps the likeliest tokens up to this mass (Holtzman et al. 2020).
             min_p: drops tokens below this share of the likeliest one's probability.
             repetition_penalty: above 1, makes repeats less likely (Keskar et al. 2019).
+            presence_penalty: taken from the log-probability of each token that was written before.
+            frequency_penalty: the same, as often as it was written.
             stop: texts before which it ends.
             ban: texts that are never written.
             bias: by the text of a token, what is added to its log-probability; "<eos>" is the end.

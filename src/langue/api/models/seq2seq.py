@@ -70,7 +70,7 @@ class Seq2SeqModel(CausalModel):
 
         text = self._normalize("target", target)
         if not self.separator:
-            return score_target(self.folder.model, self.folder.tokenizer, self._prompt(source), text)
+            return score_target(self.folder.model, self.folder.tokenizer, self.source_ids(source), text)
         # The tokens of all of it: those of its parts may be others.
         prompt = self._prefix(source)
         whole = self.score(prompt + text)
@@ -89,7 +89,7 @@ class Seq2SeqModel(CausalModel):
         from langue.generation.generate import generate
 
         sampling = sampling_of(settings)
-        return generate(self.folder.model, self.folder.tokenizer, self._prompt(source), sampling)
+        return generate(self.folder.model, self.folder.tokenizer, self.source_ids(source), sampling)
 
     def generate_target(self, source: str, **settings: Unpack[SamplingSettings]) -> Generation:
         """Write a target, whole: `stream_target` run to its end."""
@@ -107,7 +107,7 @@ class Seq2SeqModel(CausalModel):
         """The targets of many sources side by side; see `generate_all`."""
         if isinstance(sources, str):
             check_texts("sources", sources)
-        prompts = (self._prompt(source) for source in sources)
+        prompts = (self.source_ids(source) for source in sources)
         return self._write_all(prompts, n, best_of, batch_size, sampling_of(settings), lines=False)
 
     def beam_search_target(
@@ -131,10 +131,10 @@ class Seq2SeqModel(CausalModel):
         **rules: Unpack[RuleSettings],
     ) -> Iterator[list[Generation]]:
         """`beam_search_target` of many sources side by side, in their order."""
-        prompts = [self._prompt(source) for source in check_texts("sources", sources)]
+        prompts = [self.source_ids(source) for source in check_texts("sources", sources)]
         return self._search(prompts, num_beams, max_tokens, length_penalty, rules, lines=False)
 
-    def _prompt(self, source: str) -> Ids:
+    def source_ids(self, source: str) -> Ids:
         """The normalized source and its end in ids, as the beginning of a document.
 
         Raises:

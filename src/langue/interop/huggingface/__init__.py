@@ -31,6 +31,7 @@ FAMILIES = {
     "albert": "langue.interop.huggingface.albert",
     "electra": "langue.interop.huggingface.electra",
     "classifier": "langue.interop.huggingface.classifier",
+    "span": "langue.interop.huggingface.span",
     "encoder-tagger": "langue.interop.huggingface.tagger",
 }
 MARKS = ("config.json", "tokenizer.json", "model.safetensors", "pytorch_model.bin")

@@ -75,6 +75,7 @@ def read_as_gpt2(
         model=model,
         tokenizer_json=folder.tokenizer_json,
         fingerprint=tokenizer.fingerprint,
+        normalization=folder.normalization,
     )
 
 

@@ -47,8 +47,9 @@ def write(source: ModelFolder[Any]) -> HFModel:
     table, weights = import_module(module).to_hf(model.encoder)
     prefix: str = import_module(module).ENCODER.prefix
     weights = {name: part for name, part in weights.items() if name.startswith(prefix)}
-    for name, layer in ((pooler, model.pool), ("classifier", model.out)):
-        weights |= {f"{name}.weight": layer.weight.detach(), f"{name}.bias": layer.bias.detach()}
+    scale = 1 / model.config.temperature  # which transformers has not, and a linear layer can hold
+    for name, layer, by in ((pooler, model.pool, 1.0), ("classifier", model.out, scale)):
+        weights |= {f"{name}.weight": by * layer.weight.detach(), f"{name}.bias": by * layer.bias.detach()}
     table |= {
         "architectures": [architecture],
         "problem_type": "single_label_classification",

@@ -112,6 +112,7 @@ def read(encoder: Encoder, folder: HFFolder, more: dict[str, Any]) -> ImportedMo
         model=model.eval(),
         tokenizer_json=folder.tokenizer_json,
         fingerprint=tokenizer.fingerprint,
+        normalization=folder.normalization,
         left_out=tuple(left_out),
     )
 

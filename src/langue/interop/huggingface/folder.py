@@ -13,8 +13,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from langue.base.config import decode
 from langue.base.errors import Damaged, LangueError, NotFound, Unsupported
 from langue.base.files import atomic_folder, read_bytes, read_json, write_json
+from langue.corpus.normalize import Normalization
 from langue.interop.formats import Export
 from langue.interop.huggingface.names import Weights
 from langue.interop.huggingface.tokenizer import SpecialTokens, write_tokenizer
@@ -24,6 +26,8 @@ from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+ADAPTER = "adapter_config.json"  # of PEFT
+NORMALIZATION = "langue_normalization"  # of config.json, where langue wrote it
 # What an older folder has in the place of a tokenizer.json.
 VOCABULARIES = ("vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model")
 LARGEST = 1 << 24  # of a number in config.json: more would not fit any memory
@@ -68,25 +72,33 @@ class HFFolder:
                 raise Unsupported(f"{self.config_path} has {key} = {value}; langue knows {allowed[0]} only")
 
     def weights(self) -> Weights:
-        """Every tensor.
+        """Every tensor, those too that an index forgets.
 
         Raises:
-            LangueError: a file is missing, damaged, or in a form that can hold code.
+            LangueError: a file is missing, damaged, or in a form that can hold code; there is an adapter.
         """
+        if (self.path / ADAPTER).is_file():
+            raise Unsupported(
+                f"{self.path} has an adapter ({ADAPTER}), which changes the weights; merge it with peft: "
+                "model.merge_and_unload().save_pretrained(FOLDER)"
+            )
         tensors: Weights = {}
         for file, names in self._shards():
             with _opened(self.path / file) as opened:
                 there = set(opened.keys())
-                for name in sorted(there if names is None else names):
-                    if name not in there:
-                        raise Damaged(f"{self.path / file} has no {name}, which {INDEX} says; fetch it again")
-                    tensors[name] = opened.get_tensor(name)
+                if missing := sorted(set(names) - there):
+                    raise Damaged(
+                        f"{self.path / file} has no {missing[0]}, which {INDEX} says; fetch it again"
+                    )
+                if twice := sorted(there & tensors.keys()):
+                    raise Damaged(f"{self.path} has {twice[0]} in two files; fetch it again")
+                tensors |= {name: opened.get_tensor(name) for name in sorted(there)}
         return tensors
 
-    def _shards(self) -> Iterator[tuple[str, list[str] | None]]:
-        """The files of the weights, and which tensors of each; None: all."""
+    def _shards(self) -> Iterator[tuple[str, list[str]]]:
+        """The files of the weights, and tensors that each must have."""
         if (self.path / WEIGHTS).is_file():
-            yield WEIGHTS, None
+            yield WEIGHTS, []
             return
         if not (self.path / INDEX).is_file():
             raise NotFound(
@@ -139,6 +151,14 @@ class HFFolder:
                 "not of one model"
             )
 
+    @property
+    def normalization(self) -> Normalization:
+        """What is done to a text before the tokenizer: nothing, unless it is a model of langue's."""
+        given = self.table.get(NORMALIZATION, {"form": "none"})
+        if not isinstance(given, dict):
+            raise Damaged(f"{self.config_path} is damaged: {NORMALIZATION} is no table; export it again")
+        return decode(Normalization, given, f"{self.config_path}: {NORMALIZATION}")
+
     @contextmanager
     def named(self) -> Iterator[None]:
         """Say of which folder an error speaks."""
@@ -185,7 +205,8 @@ def write_folder(model: HFModel, source: ModelFolder[Any], output: Path, *, over
     with atomic_folder(output, marker=CONFIG, overwrite=overwrite) as folder:
         write_tensors(folder / WEIGHTS, weights, {"format": "pt"})
         ids = write_tokenizer(source, folder, model.special, model.window)
-        write_json(folder / CONFIG, {**model.config, **ids, "dtype": "float32"})
+        table = {**model.config, **ids, "dtype": "float32"}
+        write_json(folder / CONFIG, table | {NORMALIZATION: source.description.normalization or {}})
         card = _card(source, model, size["parameters"], left_out)
         (folder / "README.md").write_text(card, encoding="utf-8")
     return Export(output, "huggingface", size, left_out)

@@ -13,9 +13,9 @@ from tokenizers.processors import TemplateProcessing
 
 from langue.base.errors import Mismatch
 from langue.base.files import write_json
+from langue.base.scripts import HAN
 from langue.models.folder import ModelFolder
 from langue.tokens.store import TOKENIZER
-from langue.tokens.words import HAN
 
 UNKNOWN = ("[UNK]", "<unk>")
 

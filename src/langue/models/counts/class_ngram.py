@@ -24,7 +24,10 @@ from langue.models.counts.ngram.model import NGram, NGramDecoder
 from langue.models.counts.ngram.trie import TOLERANCE, load_tables
 from langue.models.family import Family
 from langue.protocols import Causal, Vocabulary
+from langue.protocols.explanation import ClassExplanation, WordClass
 from langue.tokens.store import TokenStore
+
+SHOWN = 8  # words of a class that an explanation names
 
 
 class ClassNGramConfig(Config, frozen=True):
@@ -76,6 +79,26 @@ class ClassNGram(Causal):
         self.vocabulary.check(*prompts)
         inner = self.inner.decoder([self.classes.of[ids] for ids in prompts], depth=depth)
         return ClassNGramDecoder(self.vocabulary, self.classes, inner)
+
+    def explain(self, context: Ids, id: int) -> ClassExplanation:
+        """The class of a token, what n-grams of classes say of it, and its share of the class."""
+        self.vocabulary.check(context, [id])
+        before = self.classes.of[context]
+        number = int(self.classes.of[id])
+        ngrams = self.inner.explain(before, number)
+        reach = min(max(step.order for step in ngrams.orders) - 1, len(before))
+        return ClassExplanation(
+            self._class(number),
+            float(np.exp(self.classes.log_share[id])),
+            tuple(self._class(int(one)) for one in before[len(before) - reach :]),
+            ngrams,
+        )
+
+    def _class(self, number: int) -> WordClass:
+        words = np.flatnonzero(self.classes.of == number)
+        shares = np.exp(self.classes.log_share[words])
+        best = np.argsort(-shares, kind="stable")[:SHOWN]
+        return WordClass(number, tuple((int(words[index]), float(shares[index])) for index in best))
 
     def size(self) -> dict[str, int]:
         return {"classes": self.inner.vocabulary.size, **self.inner.size()}

@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
+from msgspec import structs
 from torch import nn
 
 from langue.base.arrays import Floats, Ids
-from langue.base.bounds import Fraction
+from langue.base.bounds import Fraction, PositiveFloat
 from langue.base.config import Config
 from langue.base.seeds import derive
 from langue.models.encoders.base import MaskedModel, marked_positions
@@ -40,6 +41,7 @@ class ClassifierConfig(Config, frozen=True):
     labels: tuple[str, ...]
     dropout: Fraction = 0.1  # of the pooled state, as in the paper
     pooling: Pooling = "cls"
+    temperature: PositiveFloat = 1.0  # that logits are divided by (Guo et al. 2017)
 
 
 class EncoderClassifier(nn.Module, Classifier):
@@ -52,6 +54,7 @@ class EncoderClassifier(nn.Module, Classifier):
         self.labels = config.labels
         self.texts = 2 if config.task == "pair" else 1
         self.window = encoder.window
+        self.temperature = config.temperature
         self.specials = encoder.specials
         self.encoder = encoder
         self.pool = nn.Linear(C, C)
@@ -95,8 +98,13 @@ class EncoderClassifier(nn.Module, Classifier):
         for first in range(0, len(order), CHUNK_EXAMPLES):
             chosen = order[first : first + CHUNK_EXAMPLES]
             logits = self(pack_examples([(sequences[index], types[index]) for index in chosen], self.window))
-            scores[chosen] = F.log_softmax(logits.double(), -1).cpu().numpy()
+            scores[chosen] = F.log_softmax(logits.double() / self.temperature, -1).cpu().numpy()
         return scores
+
+    def set_temperature(self, temperature: float) -> None:
+        """Divide logits by this, which makes probabilities true and changes no answer."""
+        self.temperature = temperature
+        self.config = structs.replace(self.config, temperature=temperature)
 
     def size(self) -> dict[str, int]:
         return {"parameters": sum(parameter.numel() for parameter in self.parameters())}

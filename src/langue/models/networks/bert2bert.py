@@ -26,11 +26,13 @@ from langue.base.config import Config
 from langue.models.encoders import bert
 from langue.models.encoders.init_from import check_family, shape_of, transfer_weights
 from langue.models.family import Family, InitFrom, Pretrained
+from langue.models.networks.choose import choose_bert2bert
 from langue.nn.attention import Attention, Mask, causal_mask
 from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import (
     Cross,
+    Decoded,
     EncoderDecoder,
     batches,
     begin,
@@ -64,6 +66,8 @@ class Bert2BertConfig(Config, frozen=True):
     context: NonNegativeInt = 0  # positions of a source, and of a target; a longer one stays at the last
     d_ff: NonNegativeInt = 0
     separator: str = ""  # of an earlier version, text between source and target: prepare pairs instead
+    copy_attention: bool = False  # a pointer-generator, which copies from the source (See et al. 2017)
+    source_loss: bool = True  # learn the sources of pairs too; without them a network learns targets faster
     dropout: Fraction = 0.0  # 0.1 in the paper
     special_ids: tuple[int, ...] = ()  # [CLS], [SEP], [MASK]; none: after the text
 
@@ -126,7 +130,7 @@ class Bert2Bert(EncoderDecoder):
         self, config: Bert2BertConfig, vocabulary: Vocabulary, separators: torch.Tensor | None = None
     ) -> None:
         L, C, H, T, d_ff = config.shape
-        super().__init__(vocabulary, T, separators)
+        super().__init__(vocabulary, T, separators, C if config.copy_attention else None)
         self.config = config
         self.cls, self.sep, _ = config.bert.specials(vocabulary)
         V = config.bert.rows(vocabulary)
@@ -188,15 +192,9 @@ class Bert2Bert(EncoderDecoder):
             x = layer(x, mask, memory, memory_mask, past)
         return self.prediction(x)
 
-    def forward(
+    def read_rows(
         self, ids: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | str = "causal"
-    ) -> torch.Tensor:
-        """What logits are made of, `(B, T, C)`, of inputs `(B, T)`; each part is the source of the next.
-
-        Args:
-            positions: `(T,)` or `(B, T)`, of each token in its document.
-            documents: `(B, T)`, which one; "causal": all of a row is one.
-        """
+    ) -> Decoded:
         B, T = ids.shape
         positions = positions.expand(B, T)
         part, offset = self.parts(ids, positions)
@@ -210,19 +208,20 @@ class Bert2Bert(EncoderDecoder):
         seen = F.pad(alike, (1, 0, 1, 0))
         seen[:, 0, 0] = True
         eos = ids.new_full((B, 1), self.vocabulary.eos)
-        memory = self.encode(torch.cat([eos, ids], 1), F.pad(spot, (1, 0)), seen[:, None])
+        read = torch.cat([eos, ids], 1)
+        memory = self.encode(read, F.pad(spot, (1, 0)), seen[:, None])
         looked_at = torch.cat([(part == 0)[:, :, None], before], 2)
         own = within(part[:, :, None] == part[:, None, :], documents) & causal_mask(T, ids.device)
-        return self.decode(ids, offset, own[:, None], memory, looked_at[:, None])
+        hidden = self.decode(ids, offset, own[:, None], memory, looked_at[:, None])
+        return Decoded(hidden, memory, read, looked_at)
 
-    def memory(self, read: list[int], start: int) -> torch.Tensor:
-        """Of the part before the one that begins at a position."""
+    def source_mask(self, S: int) -> None:
+        return None
+
+    def source_ids(self, read: list[int], start: int) -> list[int]:
         if start and len(self.separators):
-            source = read[: start + 1]
-        else:
-            source = read[max(start - self.part, 0) : start] or read[:1]
-        ids = torch.tensor([source], device=self.device)
-        return self.encode(ids, torch.arange(len(source), device=self.device), None)
+            return read[: start + 1]
+        return read[max(start - self.part, 0) : start] or read[:1]
 
     def flops_per_token(self) -> float:
         """Of one training step: 6 for each weight that multiplies; 12 S C for each attention of a layer, half
@@ -287,4 +286,5 @@ FAMILY = Family(
     begin=begin,
     reads_spellings=True,  # to find a separator
     init_from=InitFrom(complete, transfer),
+    choose=choose_bert2bert,
 )

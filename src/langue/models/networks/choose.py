@@ -1,4 +1,5 @@
-"""What a `gpt2` or an `rnn` is where its user says nothing: as large as the time allows."""
+"""What a network is where its user says nothing: a `gpt2` or an `rnn` as large as the time allows; one that
+writes summaries, such that it copies."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +20,7 @@ LADDER = [
 ]
 RNN_LADDER = [Rung(2, 200, 1, 35), Rung(2, 650, 1, 35)]  # the small and the medium one of Zaremba et al. 2014
 RATE = 12e-3
+DOCUMENT = 512  # tokens that are read of a document; a longer one is summarized by its beginning
 # Of [model]. Where another is given the network is the user's own: what is left out of it is as in 2019.
 FREE = {*Rung._fields, "d_ff", "dropout", "tied", "z_loss", "key_value_heads"}
 FREE_IN_RNN = {"layers", "width", "context", "dropout", "tied", "variational_dropout", "weight_drop"}
@@ -60,3 +62,24 @@ def by_descent(rung: Rung, tokens: float) -> dict[str, Any]:
         "batch_tokens": 20 * rung.context, "optimizer": "sgd", "learning_rate": 20.0, "clip": 0.25,
         "weight_decay": 0.0, "schedule": "wsd", "warmup": 0.002, "decay": 0.6, "min_lr_ratio": 0.02,
     }  # fmt: skip
+
+
+def choose_transformer(model: Mapping[str, Any], training: Mapping[str, Any], by: Circumstances) -> Choice:
+    """What `Family.choose` is of `transformer`: norms that need no warm-up, for summaries."""
+    return _for_summaries({"norm": "pre", "context": DOCUMENT}, by)
+
+
+def choose_bert2bert(model: Mapping[str, Any], training: Mapping[str, Any], by: Circumstances) -> Choice:
+    """The same of `bert2bert`."""
+    return _for_summaries({}, by)
+
+
+def _for_summaries(settings: dict[str, Any], by: Circumstances) -> Choice:
+    if not by.summaries:
+        return Choice({})
+    settings |= {"copy_attention": True, "source_loss": False}
+    return Choice(
+        {f"model.{name}": value for name, value in settings.items()},
+        "of summaries it copies from the document, and learns the summaries alone. "
+        "--set copy_attention=false --set source_loss=true learns them as any pairs",
+    )

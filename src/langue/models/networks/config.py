@@ -100,6 +100,7 @@ def qwen3(layers: int, width: int, heads: int, context: int) -> dict[str, Any]:
 
 
 class TransformerConfig(Config, frozen=True):
+    init_from: str = ""  # another transformer: a model folder, as one that learned gap sentences
     size: Literal["tiny", "small", "base"] = "tiny"
     layers: NonNegativeInt = 0  # of the encoder, and as many of the decoder
     width: NonNegativeInt = 0
@@ -107,6 +108,8 @@ class TransformerConfig(Config, frozen=True):
     context: NonNegativeInt = 0  # tokens of a part of a document
     separator: str = ""  # of an earlier version, text between source and target: prepare pairs instead
     norm: Literal["post", "pre"] = "post"  # the paper's; "pre" learns without a warm-up (Xiong et al. 2020)
+    copy_attention: bool = False  # a pointer-generator, which copies from the source (See et al. 2017)
+    source_loss: bool = True  # learn the sources of pairs too; without them a network learns targets faster
     dropout: Fraction = 0.0  # the paper's 0.1 is for many epochs
 
     def check(self) -> None:

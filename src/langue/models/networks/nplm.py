@@ -24,9 +24,11 @@ from langue.models.family import Family
 from langue.models.networks.config import NPLMConfig
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.dropout import drop
+from langue.nn.saliency import saliency
 from langue.nn.scores import Rule, Scored
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Causal, Trainable, Vocabulary
+from langue.protocols.explanation import SaliencyExplanation
 from langue.tokens.contexts import ContextBatches, Contexts, contexts_of
 from langue.tokens.store import Split
 
@@ -66,7 +68,11 @@ class NPLM(nn.Module, Scored, Causal, Trainable):
 
     def forward(self, before: torch.Tensor) -> torch.Tensor:
         """What the head reads, `(B, h)` or `(B, h + (n-1) m)`, of contexts `(B, n - 1)`."""
-        x = self._drop(self.embedding(before).flatten(1))  # (B, (n-1) m)
+        return self._read(self.embedding(before))
+
+    def _read(self, vectors: torch.Tensor) -> torch.Tensor:
+        """`forward` of the vectors `(B, n - 1, m)` of a context."""
+        x = self._drop(vectors.flatten(1))  # (B, (n-1) m)
         a = self._drop(torch.tanh(self.hidden(x)))  # (B, h)
         return torch.cat([a, x], 1) if self.config.direct else a
 
@@ -114,6 +120,14 @@ class NPLM(nn.Module, Scored, Causal, Trainable):
 
     def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "NPLMDecoder":
         return NPLMDecoder(self, prompts, depth)
+
+    def explain(self, context: Ids, id: int) -> SaliencyExplanation:
+        """What each token of the context does for a token."""
+        self.vocabulary.check(context, [id])
+        before = contexts_of(np.asarray(context), self.order, self.vocabulary.eos)[-1]
+        x = self.embedding(torch.from_numpy(before.copy()).to(self.device)).detach().requires_grad_()
+        log_probs = F.log_softmax(self.head(self._read(x[None])), -1)[0]
+        return SaliencyExplanation(before.astype(np.uint32), saliency(x, log_probs[id]))
 
     def size(self) -> dict[str, int]:
         return {"parameters": sum(parameter.numel() for parameter in self.parameters())}

@@ -23,12 +23,15 @@ from torch import nn
 
 from langue.base.seeds import derive
 from langue.models.family import Family
+from langue.models.networks.choose import choose_transformer
 from langue.models.networks.config import TransformerConfig
+from langue.models.networks.init_from import INIT_TRANSFORMER
 from langue.nn.attention import Attention, Mask, causal_mask
 from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import (
     Cross,
+    Decoded,
     EncoderDecoder,
     batches,
     begin,
@@ -87,7 +90,7 @@ class Transformer(EncoderDecoder):
         self, config: TransformerConfig, vocabulary: Vocabulary, separators: torch.Tensor | None = None
     ) -> None:
         L, C, _, T = config.shape
-        super().__init__(vocabulary, T, separators)
+        super().__init__(vocabulary, T, separators, C if config.copy_attention else None)
         self.config = config
         self.embedding = nn.Embedding(vocabulary.size, C)
         self.encoder = nn.ModuleList(Layer(config, decodes=False) for _ in range(L))
@@ -103,6 +106,8 @@ class Transformer(EncoderDecoder):
         for name, parameter in self.named_parameters():
             if parameter.ndim < 2:
                 parameter.fill_(1.0 if name.endswith("weight") else 0.0)  # the gain of a norm; a bias
+            elif "gate" in name:
+                parameter.fill_(0.0)  # written as often as copied
             elif name == "embedding.weight":
                 parameter.copy_(torch.randn(parameter.shape, generator=draw) * parameter.shape[1] ** -0.5)
             else:
@@ -139,15 +144,9 @@ class Transformer(EncoderDecoder):
             x = layer(x, mask, memory, memory_mask, past)
         return self.last[1](x)
 
-    def forward(
+    def read_rows(
         self, ids: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | str = "causal"
-    ) -> torch.Tensor:
-        """Hidden states `(B, T, C)` of inputs `(B, T)`, in parts that are the sources of the next.
-
-        Args:
-            positions: `(T,)` or `(B, T)`, of each token in its document.
-            documents: `(B, T)`, which one; "causal": all of a row is one.
-        """
+    ) -> Decoded:
         B, T = ids.shape
         part, offset = self.parts(ids, positions.expand(B, T))
         apart = part[:, :, None] - part[:, None, :]
@@ -157,18 +156,23 @@ class Transformer(EncoderDecoder):
         sources = F.pad(1 + offset[:, :-1], (1, 0))
         seen = F.pad(own[:, :-1, :-1], (1, 0, 1, 0))  # `<eos>` sees itself alone
         seen[:, :, 0] = True
-        memory = self.encode(torch.cat([eos, ids[:, 1:]], 1), sources, seen[:, None])
+        read = torch.cat([eos, ids[:, 1:]], 1)
+        memory = self.encode(read, sources, seen[:, None])
         looked_at = F.pad(before[:, :, :-1], (1, 0), value=True)
         targets = own & causal_mask(T, ids.device)
-        return self.decode(ids, offset, targets[:, None], memory, looked_at[:, None])
+        hidden = self.decode(ids, offset, targets[:, None], memory, looked_at[:, None])
+        return Decoded(hidden, memory, read, looked_at)
 
-    def memory(self, read: list[int], start: int) -> torch.Tensor:
+    def source_mask(self, S: int) -> torch.Tensor:
+        """`<eos>` sees itself alone, as in a row of many documents, where it belongs to every part."""
+        mask = torch.ones(S, S, dtype=torch.bool, device=self.device)
+        mask[0, 1:] = False
+        return mask
+
+    def source_ids(self, read: list[int], start: int) -> list[int]:
         """Of the part before; its tokens are one further along in what was read."""
         first = 0 if len(self.separators) else max(start - self.part, 0)
-        ids = torch.tensor([[read[0], *read[first + 1 : start + 1]]], device=self.device)
-        mask = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool, device=ids.device)
-        mask[0, 1:] = False  # as in a row of many documents, where `<eos>` belongs to every part
-        return self.encode(ids, torch.arange(ids.shape[1], device=ids.device), mask[None, None])
+        return [read[0], *read[first + 1 : start + 1]]
 
     def flops_per_token(self) -> float:
         """Of one training step: 6 for each weight that multiplies; 12 S C for each attention of a layer,
@@ -209,4 +213,6 @@ FAMILY = Family(
     batches=batches,
     begin=begin,
     reads_spellings=True,
+    init_from=INIT_TRANSFORMER,
+    choose=choose_transformer,
 )

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.base.arrays import Float64Array
-from langue.tokens.words import HAN, segment
+from langue.base.scripts import HAN
+from langue.tokens.words import segment
 
 _WORD = re.compile(rf"([{HAN}]+)|[^\W_{HAN}]+(?:['’][^\W\d_{HAN}]+)?")
 _ENDINGS = (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", "e"), ("s", ""))

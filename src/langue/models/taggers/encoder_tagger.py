@@ -18,6 +18,7 @@ import torch
 from langue.base.arrays import Int64Array
 from langue.base.bounds import Fraction
 from langue.base.config import Config, decode
+from langue.base.scripts import HAN
 from langue.base.seeds import derive
 from langue.corpus.normalize import Normalization
 from langue.corpus.schemes import Scheme
@@ -34,7 +35,6 @@ from langue.protocols import Tagger, Vocabulary
 from langue.tokens.masked import pack_examples
 from langue.tokens.store import MOST_IDS, TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
-from langue.tokens.words import HAN
 
 _HAN = re.compile(f"[{HAN}]")
 

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from langue.base.bounds import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+from langue.base.bounds import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from langue.base.config import Config, read_struct
 from langue.base.errors import Damaged
 from langue.base.seeds import derive
@@ -60,6 +60,7 @@ class RNNTaggerConfig(Config, frozen=True):
     encoding: Encoding = "BIOES"  # of spans, inside
     constraints: bool = True  # only tag sequences that spell spans
     epochs: PositiveInt = 15
+    patience: NonNegativeInt = 0  # epochs in a row that are no better, after which a seed ends; 0: none
     batch_size: PositiveInt = 16  # sentences
     learning_rate: PositiveFloat = 3e-3
     weight_decay: NonNegativeFloat = 0.01

@@ -5,11 +5,15 @@ const WORDS = {
   en: {
     skip: "Skip to content", other: "中文", views: "Views",
     surprise: "Surprise", write: "Write", fill: "Fill", tag: "Tag", classify: "Classify", ladder: "Ladder",
+    summarize: "Summarize", answer: "Answer", similar: "Similar",
     surpriseLead: "How many bits each piece of a text costs a model. The warmer, the less it was expected.",
     writeLead: "Watch a model choose, token by token; take another road wherever you like.",
     fillLead: "Write [MASK] where something is missing. The model reads both sides.",
     tagLead: "A label for every word, and the names they spell.",
     classifyLead: "How likely each label is for a text.",
+    summarizeLead: "The sentences that say most of a text, marked where they stand.",
+    answerLead: "A question, and the sentence that answers it, or word that none does.",
+    similarLead: "The passages nearest to a query, by the words they share or by the vectors of a model.",
     ladderLead: "All models of this server on one text, in bits per byte: the fewer, the better.",
     text: "Text", prompt: "Beginning", model: "Model", against: "Compared with", none: "nothing",
     measure: "Measure", go: "Write", stop: "Stop", more: "Go on", clear: "Start over", gap: "Insert a gap", run: "Run",
@@ -35,6 +39,14 @@ const WORDS = {
     branches: "Earlier roads", back: "road {n}", copied: "{share} of it stands word for word in the training text.",
     copiedNone: "Nothing of it stands word for word in the training text.",
     finished: "The model ended the text.", empty: "nothing yet", gapName: "gap {n}",
+    method: "Method", sentences: "Sentences", byLength: "{n} of {total} sentences", score: "score",
+    question: "Question", query: "Query", where: "Where to look", corpus: "Where to look (left empty: {name})", by: "Near by",
+    noAnswer: "No sentence answers it: the best does with probability {p}, below {threshold}.", answers: "answers with probability {p}",
+    nothingNear: "No passage shares a word with it.", words: "words they share",
+    ofClass: "The token is {share} of its class {name}:", classes: "How likely the class is, by n-grams of classes",
+    feature: "feature", adds: "adds to ln p", skipped: "{n} back", bias: "bias of the token", logZ: "− log Z", neverTogether: "never seen together",
+    source: "In the source", target: "In what is written", hangs: "What it hangs on: blue makes the token likelier, warm less likely.",
+    lessLikely: "less likely", moreLikely: "likelier",
     noGap: "There is no [MASK] in the text.", noModels: "No model of this server can do that.",
     serves: "{n} models", broken: "cannot be loaded", key: "Key of this server", enter: "Enter",
     interval0: "Bar: bits per byte; line: 95 % interval.", perplexity: "perplexity", tokens: "tokens",
@@ -45,11 +57,15 @@ const WORDS = {
   zh: {
     skip: "跳到正文", other: "English", views: "页面",
     surprise: "意外", write: "写作", fill: "填空", tag: "标注", classify: "分类", ladder: "排行",
+    summarize: "摘要", answer: "问答", similar: "相似",
     surpriseLead: "文本的每一处让模型付出多少比特。颜色越暖，越出乎意料。",
     writeLead: "看模型逐个词元地选择；随处都可以换一条路。",
     fillLead: "在缺字处写 [MASK]，模型会看两边的文字。",
     tagLead: "每个词一个标签，以及它们拼出的名称。",
     classifyLead: "每个标签对一段文本的可能性。",
+    summarizeLead: "最能概括一段文本的句子，在原处标出。",
+    answerLead: "提一个问题，找出回答它的句子，或者说没有。",
+    similarLead: "与一句话最近的段落，按共有的词，或按一个模型的向量。",
     ladderLead: "本服务器的所有模型在同一段文本上，以每字节比特数计：越少越好。",
     text: "文本", prompt: "开头", model: "模型", against: "对照", none: "无",
     measure: "测量", go: "写", stop: "停止", more: "继续", clear: "重来", gap: "插入空格", run: "运行",
@@ -75,6 +91,14 @@ const WORDS = {
     branches: "走过的路", back: "第 {n} 条", copied: "其中 {share} 与训练文本逐字相同。",
     copiedNone: "没有与训练文本逐字相同的地方。",
     finished: "模型结束了文本。", empty: "还没有内容", gapName: "第 {n} 空",
+    method: "方法", sentences: "句数", byLength: "{total} 句中的 {n} 句", score: "得分",
+    question: "问题", query: "查询", where: "在哪里找", corpus: "在哪里找（留空：{name}）", by: "按什么找",
+    noAnswer: "没有句子回答它：最好的一句只有 {p} 的概率，低于 {threshold}。", answers: "回答的概率 {p}",
+    nothingNear: "没有段落与它有共同的词。", words: "共有的词",
+    ofClass: "这个词元在它的类 {name} 中占 {share}：", classes: "这个类有多可能，由类的 n 元组得出",
+    feature: "特征", adds: "对 ln p 的贡献", skipped: "往前第 {n} 个", bias: "词元的偏置", logZ: "− log Z", neverTogether: "没有同时见过",
+    source: "在源文中", target: "在已写的文字中", hangs: "它取决于什么：蓝色使词元更可能，暖色使它更不可能。",
+    lessLikely: "更不可能", moreLikely: "更可能",
     noGap: "文本里没有 [MASK]。", noModels: "本服务器没有能做这件事的模型。",
     serves: "{n} 个模型", broken: "无法载入", key: "服务器密钥", enter: "确定",
     interval0: "条：比特/字节；线：95 % 区间。", perplexity: "困惑度", tokens: "词元",
@@ -83,8 +107,9 @@ const WORDS = {
     promptSample: "话说", maskSample: "天下大势，分久必[MASK]。", tagSample: "李明住在北京。", classifySample: "这部电影很好看。",
   },
 };
+// Each with what a model has to be able to do; null: it needs none.
 const VIEWS = [["surprise", "score"], ["write", "complete"], ["fill", "fill"], ["tag", "tag"], ["classify", "classify"],
-  ["ladder", "score"]];
+  ["summarize", null], ["answer", null], ["similar", null], ["ladder", "score"]];
 const FULL = 14; // bits of the warmest colour
 const BLOCK = 80; // bytes of a stretch that the bootstrap draws
 const SHOWN = 10; // likeliest tokens
@@ -94,6 +119,7 @@ const strict = new TextDecoder("utf-8", { fatal: true });
 
 let state = {};
 let models = [];
+let corpus = null; // the name of what the server looks in
 let language = "en";
 let running = null; // what can be stopped: the requests of the view
 let memory = {}; // answers of a view, kept while another is looked at
@@ -212,6 +238,7 @@ function keep(values, { push = false } = {}) {
 }
 
 const able = (what) => models.filter((model) => model.capabilities.includes(what));
+const shows = (view) => { const [, what] = VIEWS.find(([one]) => one === view); return what === null || able(what).length > 0; };
 const modelOf = (name) => models.find((model) => model.id === name);
 
 function chosen(what, name = "a") {
@@ -476,7 +503,7 @@ function whySection(asked, now) {
 
 function reasonNodes(reason, again) {
   if (!reason) return [el("p", { class: "quiet" }, t("noWhy"))];
-  return { ngram: ngramReason, match: matchReason, states: statesReason, attention: attentionReason, mixture: mixtureReason }[reason.kind](reason, again);
+  return REASONS[reason.kind](reason, again);
 }
 
 /** Orders from the longest: what each gives of the probability, through the weights of those above it. */
@@ -518,7 +545,7 @@ function attentionReason(reason, again) {
   const draw = (weights) => {
     const most = Math.max(...weights, 1e-9);
     text.replaceChildren(...reason.tokens.map((token, index) => el("span", { "--s": (0.9 * weights[index] / most).toFixed(3), title: percent(weights[index]) },
-      token === "<eos>" && !index ? [el("span", { class: "mark" }, `⟨${t("start")}⟩`)] : named(token.replace("␣", " ")))));
+      readToken(reason.tokens, index))));
     requestAnimationFrame(() => { text.scrollTop = text.scrollHeight; });
   };
   const layers = el("select", { onchange: () => again(Number(layers.value)), "aria-label": t("layer") },
@@ -529,10 +556,46 @@ function attentionReason(reason, again) {
   return [el("p", { class: "quiet" }, t("looks")), el("div", { class: "chips" }, layers, heads), text];
 }
 
+/** The class of a token, its share of it, and what n-grams of classes say of the class. */
+function classesReason(reason, again) {
+  return [el("p", { class: "quiet" }, t("ofClass", { share: percent(reason.share), name: reason.class })), bars(reason.words),
+    el("h3", {}, t("classes")), ...ngramReason(reason.ngrams, again)];
+}
+
+/** What each feature of the context adds to the logarithm of the probability. */
+function featuresReason(reason) {
+  const row = (name, value) => el("tr", {}, el("td", { class: "gram" }, name), el("td", { class: "n" }, value));
+  const gram = (one) => [one.tokens.flatMap((token) => named(token)), one.back > 1 && el("span", { class: "quiet" }, ` (${t("skipped", { n: one.back })})`)];
+  return [el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("feature")), el("th", { scope: "col", class: "n" }, t("adds")))),
+    el("tbody", {}, reason.features.map((one) => row(gram(one), one.weight === null ? t("neverTogether") : signed(one.weight, 2))),
+      row(t("bias"), signed(reason.bias, 2)), row(t("logZ"), signed(-reason.log_z, 2))))];
+}
+
+/** Gradient times input of each token read, in two colours. */
+function saliencyReason(reason) {
+  const most = Math.max(...reason.saliency.map(Math.abs), 1e-9);
+  const text = el("div", { class: "look", tabindex: "0", role: "group", "aria-label": t("hangs") }, reason.tokens.map((token, index) =>
+    el("span", { class: reason.saliency[index] > 0 ? "better" : "worse", "--s": (0.9 * Math.abs(reason.saliency[index]) / most).toFixed(3), title: signed(reason.saliency[index], 3) }, readToken(reason.tokens, index))));
+  requestAnimationFrame(() => { text.scrollTop = text.scrollHeight; });
+  return [el("p", { class: "quiet" }, t("hangs")), text,
+    el("p", { class: "legend" }, t("moreLikely"), el("span", { class: "scale both" }), t("lessLikely"))];
+}
+
+/** A token of what a network read; the ends that stand before a document are its beginning. */
+const readToken = (tokens, index) => (tokens.slice(0, index + 1).every((token) => token === "<eos>")
+  ? [el("span", { class: "mark" }, `⟨${t("start")}⟩`)] : named(tokens[index].replace("␣", " ")));
+
+function crossAttentionReason(reason, again) {
+  return ["source", "target"].flatMap((part) => [el("h3", {}, t(part)), ...attentionReason(reason[part], again)]);
+}
+
 function mixtureReason(reason, again) {
   return reason.parts.flatMap((part) => [el("h3", {}, t("parts", { name: part.name, weight: percent(part.weight) })),
     bars([{ token: t("probability"), probability: part.probability }]), ...(part.reason ? reasonNodes(part.reason, again) : [])]);
 }
+
+const REASONS = { ngram: ngramReason, classes: classesReason, features: featuresReason, match: matchReason, states: statesReason,
+  attention: attentionReason, "cross-attention": crossAttentionReason, saliency: saliencyReason, mixture: mixtureReason };
 
 // ---- write
 
@@ -808,6 +871,102 @@ function classifyView() {
   });
 }
 
+// ---- summarize, answer, similar
+
+/** A control that keeps its value in the link. */
+function chooser(key, name, values, onchange) {
+  const select = el("select", { id: `pick-${name}`, onchange: () => { keep({ [name]: select.value }); onchange(); } },
+    values.map(([value, label]) => el("option", { value, selected: value === state[name] }, label)));
+  return field(key, select);
+}
+
+function summarizeView() {
+  const ways = [...["lexrank", "textrank", "centroid", "lead"].map((name) => [name, name]), ...able("summarize").map((model) => [`ranker:${model.id}`, model.id])];
+  const results = el("div", {});
+  const [label, area] = textarea("text", "text", t("sample"), () => run());
+  const count = el("input", { type: "number", min: 1, max: 1000, value: state.sentences ?? 3, onchange: () => { keep({ sentences: count.value }); run(); } });
+  const run = async () => {
+    if (!count.checkValidity()) return;
+    const signal = afresh();
+    keep({ text: area.value });
+    const [method, ...name] = (state.method ?? "lexrank").split(":");
+    const body = { text: area.value, method, sentences: Number(count.value), explain: true, ...(name.length ? { model: name.join(":") } : {}) };
+    main.setAttribute("aria-busy", "true");
+    try { results.replaceChildren(...summary(area.value, await ask("v1/summarize", body, signal))); } catch (error) { tell(error); } finally { main.removeAttribute("aria-busy"); }
+  };
+  main.replaceChildren(...heading("summarize"), label, el("div", { class: "row" }, chooser("method", "method", ways, run), field("sentences", count),
+    el("button", { type: "button", class: "main", id: "run", onclick: run }, t("run"))), results);
+  if (state.text !== undefined) run();
+}
+
+/** A text with the sentences of its summary marked where they stand; each can be asked why. */
+function summary(text, answer) {
+  const detail = detailCard();
+  const characters = [...text];
+  let at = 0;
+  const between = [];
+  const items = answer.sentences.map((one) => {
+    between.push(characters.slice(at, one.begin).join(""));
+    at = one.end;
+    return { nodes: visible(characters.slice(one.begin, one.end).join("")), class: "chosen", label: one.text };
+  });
+  const view = pieces(items, t("summarize"), (index) => {
+    const one = answer.sentences[index];
+    detail.show(el("p", { class: "words" }, one.text), facts([["rank", number(one.rank)], ["score", number(one.score, 2)]]),
+      one.reasons.length && [el("h3", {}, t("why")), el("ul", { class: "quotes" }, one.reasons.map((reason) => el("li", {}, reason)))]);
+  });
+  [...view.children].forEach((node, index) => node.before(el("span", {}, visible(between[index]))));
+  view.append(el("span", {}, visible(characters.slice(at).join(""))));
+  return [el("div", { class: "split" }, el("section", { class: "card" }, el("header", {}, el("h2", {}, answer.model ?? answer.method),
+    el("p", { class: "total" }, el("span", {}, t("byLength", { n: number(items.length), total: number(answer.total) })))), view), detail)];
+}
+
+/** A view of a question, and of texts to look in: those that are given, or the corpus of the server. */
+function lookupView(view, key, controls, look) {
+  const results = el("div", { class: "pair" });
+  const input = el("input", { type: "text", maxlength: 500, id: `${view}-query`, value: state[key] ?? "", oninput: () => keep({ [key]: input.value }),
+    onkeydown: (event) => { if (event.key === "Enter") run(); } });
+  const [label, area] = textarea("where", "where", corpus ? "" : t("sample"), () => run());
+  if (corpus) label.firstChild.textContent = t("corpus", { name: corpus });
+  const run = async () => {
+    if (!input.value.trim()) { input.focus(); return; }
+    const signal = afresh();
+    keep({ [key]: input.value, where: area.value });
+    const body = { [key]: input.value, ...(area.value || !corpus ? { texts: area.value } : {}) };
+    main.setAttribute("aria-busy", "true");
+    try { results.replaceChildren(...(await look(body, signal))); } catch (error) { tell(error); } finally { main.removeAttribute("aria-busy"); }
+  };
+  const asked = field(key, input);
+  asked.classList.add("long");
+  main.replaceChildren(...heading(view), label, el("div", { class: "row" }, asked, controls(run) ?? "", el("button", { type: "button", class: "main", id: "run", onclick: run }, t("run"))), results);
+  if (state[key]) run();
+}
+
+function answerView() {
+  lookupView("answer", "question", () => null, async (body, signal) => {
+    const answer = await ask("v1/answer", { ...body, k: 3 }, signal);
+    if (!answer.candidates.length) return [el("p", { class: "quiet" }, t("nothingNear"))];
+    const none = answer.answer === null ? [el("p", { role: "status" }, t("noAnswer", { p: percent(answer.answerable), threshold: percent(answer.threshold) }))] : [];
+    return [...none, ...answer.candidates.map((one) => passageCard(one.passage, one.text, one.source, t("answers", { p: percent(one.score) })))];
+  });
+}
+
+function similarView() {
+  const ways = [["", t("words")], ...able("embed").map((model) => [model.id, model.id])];
+  lookupView("similar", "query", (run) => (ways.length > 1 ? chooser("by", "by", ways, run) : null), async (body, signal) => {
+    const answer = await ask("v1/similar", { ...body, ...(ways.some(([id]) => id && id === state.by) ? { model: state.by } : {}) }, signal);
+    if (!answer.passages.length) return [el("p", { class: "quiet" }, t("nothingNear"))];
+    return answer.passages.map((one) => passageCard(one.text, "", one.source, `${t("score")} ${number(one.score, 3)}`));
+  });
+}
+
+/** A passage, with the sentence in it that is meant. */
+function passageCard(passage, sentence, source, note) {
+  const at = sentence ? passage.indexOf(sentence) : -1;
+  const shown = at < 0 ? [visible(passage)] : [visible(passage.slice(0, at)), el("mark", {}, visible(sentence)), visible(passage.slice(at + sentence.length))];
+  return el("section", { class: "card" }, el("header", {}, el("h2", {}, source), el("p", { class: "total" }, el("span", {}, note))), el("div", { class: "text passage", tabindex: "0", role: "group", "aria-label": source }, shown));
+}
+
 // ---- ladder
 
 function ladderView() {
@@ -849,7 +1008,8 @@ function ladder(answers) {
 
 // ---- the whole
 
-const DRAW = { surprise: surpriseView, write: writeView, fill: fillView, tag: tagView, classify: classifyView, ladder: ladderView };
+const DRAW = { surprise: surpriseView, write: writeView, fill: fillView, tag: tagView, classify: classifyView,
+  summarize: summarizeView, answer: answerView, similar: similarView, ladder: ladderView };
 
 function render() {
   running?.abort();
@@ -863,20 +1023,20 @@ function render() {
   const nav = document.getElementById("views");
   nav.setAttribute("aria-label", t("views"));
   const go = (view) => (event) => { if (event.ctrlKey || event.metaKey || event.shiftKey) return; event.preventDefault(); keep({ view }, { push: true }); render(); main.focus({ preventScroll: true }); };
-  nav.replaceChildren(...VIEWS.filter(([, what]) => able(what).length).map(([view]) =>
+  nav.replaceChildren(...VIEWS.filter(([view]) => shows(view)).map(([view]) =>
     el("a", { href: `#view=${view}`, "aria-current": view === state.view ? "page" : null, onclick: go(view) }, t(view))));
   document.title = `${t(state.view)} – langue`;
   document.getElementById("about").textContent = t("serves", { n: models.length });
   main.removeAttribute("aria-busy");
-  if (able(VIEWS.find(([view]) => view === state.view)[1]).length) DRAW[state.view]();
+  if (shows(state.view)) DRAW[state.view]();
   else main.replaceChildren(...heading(state.view), el("p", { class: "quiet" }, t("noModels")));
 }
 
 async function begin() {
   read();
   language = WORDS[state.lang] ? state.lang : localStorage.getItem("lang") ?? (navigator.language.startsWith("zh") ? "zh" : "en");
-  try { models = (await ask("v1/models")).data; } catch (error) { tell(error); if (error.status !== 401) main.replaceChildren(el("p", { class: "quiet" }, t("offline"))); return; }
-  if (!new URLSearchParams(location.hash.slice(1)).has("view")) state.view = VIEWS.find(([, what]) => able(what).length)?.[0] ?? "surprise";
+  try { ({ data: models, corpus } = await ask("v1/models")); } catch (error) { tell(error); if (error.status !== 401) main.replaceChildren(el("p", { class: "quiet" }, t("offline"))); return; }
+  if (!new URLSearchParams(location.hash.slice(1)).has("view")) state.view = VIEWS.find(([view]) => shows(view))[0];
   render();
 }
 

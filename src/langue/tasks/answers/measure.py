@@ -1,19 +1,25 @@
-"""Answering all questions of a file, and how well: the sentence, EM and F1, and "no answer"."""
+"""Answering all questions of a file, and how well: the sentence or span, EM and F1, and "no answer"."""
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from langue.base.progress import bar
 from langue.evaluation.bootstrap import Ratio, ratio
+from langue.models.folder import ModelFolder
+from langue.protocols import SpanPredictor
 from langue.tasks.answers.answer import Answers, answer
-from langue.tasks.answers.squad import Asked, Paragraph, exact_match, f1, read_squad
+from langue.tasks.answers.spans import answer_by_span
+from langue.tasks.answers.squad import Asked, exact_match, f1, read_squad
 from langue.tasks.retrieval.passages import Passages, Text
 from langue.tasks.retrieval.terms import is_han
+
+Unit = Literal["sentence", "span"]
 
 
 class NoAnswer(NamedTuple):
@@ -31,13 +37,16 @@ class AnswerEvaluation:
 
     name: str
     questions: int
-    sentence: Ratio | None  # whose best sentence has an answer, of the answerable, whatever the threshold
+    sentence: Ratio | None  # whose best sentence has an answer, of the answerable, whatever the threshold;
+    # None also of spans, which are not to hold an answer but to be one
     exact: Ratio  # of what is answered, all questions
     f1: Ratio
     no_answer: NoAnswer | None  # where some questions cannot be answered
     chinese: bool  # EM and F1 as CMRC's script counts
     seconds: float
     predictions: dict[str, str] = field(repr=False)  # by the id of a question; empty: no answer
+    unit: Unit = "sentence"  # what is given as an answer
+    baseline: "AnswerEvaluation | None" = None  # beside a model: what is reached without one
     passed: bool = True  # it has no self-tests
 
     def to_json(self) -> dict[str, Any]:
@@ -49,7 +58,9 @@ class AnswerEvaluation:
             "f1": self.f1.to_json(),
             "no_answer": self.no_answer._asdict() if self.no_answer else None,
             "counted_as": "cmrc2018" if self.chinese else "squad",
+            "unit": self.unit,
             "seconds": round(self.seconds, 3),
+            **({"baseline": self.baseline.to_json()} if self.baseline else {}),
         }
 
     def __str__(self) -> str:
@@ -58,7 +69,7 @@ class AnswerEvaluation:
             lines.append(f"sentence   {_percent(self.sentence)}  the best sentence has an answer in it")
         script = "CMRC" if self.chinese else "SQuAD"
         lines += [
-            f"EM         {_percent(self.exact)}  sentences as answers, counted as by {script}'s script",
+            f"EM         {_percent(self.exact)}  {self.unit}s as answers, counted as by {script}'s script",
             f"F1         {_percent(self.f1)}",
         ]
         if self.no_answer:
@@ -67,7 +78,11 @@ class AnswerEvaluation:
                 f"no answer  {told.f1:7.2%}  F1; precision {told.precision:.2%}, recall {told.recall:.2%} of "
                 f"{told.unanswerable:,} unanswerable"
             )
-        return "\n".join([*lines, f"measured on {self.questions:,} questions of {self.name}"])
+        lines.append(f"measured on {self.questions:,} questions of {self.name}")
+        if self.baseline:
+            exact, overlap = self.baseline.exact.value, self.baseline.f1.value
+            lines.append(f"baseline   EM {exact:.2%}, F1 {overlap:.2%}: the best sentence, without a model")
+        return "\n".join(lines)
 
 
 def _percent(figure: Ratio) -> str:
@@ -76,14 +91,24 @@ def _percent(figure: Ratio) -> str:
     return f"{figure.value:7.2%}  [{figure.interval[0]:.2%}, {figure.interval[1]:.2%}]"
 
 
+def evaluate_spans(folder: ModelFolder[SpanPredictor], path: Path) -> AnswerEvaluation:
+    """Measure a model of spans on the questions of a file, beside what is reached without one."""
+    return replace(answer_squad(path, by=folder), baseline=answer_squad(path))
+
+
 def answer_squad(
-    path: Path, elsewhere: Passages | None = None, *, threshold: float | None = None
+    path: Path,
+    elsewhere: Passages | None = None,
+    *,
+    threshold: float | None = None,
+    by: ModelFolder[SpanPredictor] | None = None,
 ) -> AnswerEvaluation:
-    """Answer every question of a file in the format of SQuAD or CMRC 2018 by a sentence, and measure.
+    """Answer every question of a file in the format of SQuAD or CMRC 2018, and measure.
 
     Args:
         elsewhere: look here; None: each question in its own paragraph.
         threshold: as `answer` takes it.
+        by: a model that gives spans; None: sentences, without one.
 
     Raises:
         LangueError: as `read_squad`.
@@ -93,6 +118,7 @@ def answer_squad(
     texts = (Text(f"{path.name}: paragraph {number}", one.text) for number, one in enumerate(paragraphs))
     passages = elsewhere or Passages.of(texts, "text")
     numbers = {passages.spans[number].text: number for number in range(len(passages))}
+    say = partial(answer_by_span, folder=by) if by is not None else answer
     asked: list[Asked] = []
     given: list[Answers] = []
     with bar("answering", len(paragraphs)) as shown:
@@ -100,23 +126,25 @@ def answer_squad(
             among = [numbers[number]] if elsewhere is None and number in numbers else None
             for one in paragraph.questions:
                 asked.append(one)
-                given.append(answer(one.question, passages, threshold=threshold, among=among))
+                given.append(say(one.question, passages, threshold=threshold, among=among))
             shown.advance()
-    return _measured(path, paragraphs, asked, given, own=elsewhere is None, started=started)
+    unit: Unit = "span" if by is not None else "sentence"
+    return _measured(path, asked, given, unit=unit, own=elsewhere is None, started=started)
 
 
 def _measured(
     path: Path,
-    paragraphs: Sequence[Paragraph],
     asked: Sequence[Asked],
     given: Sequence[Answers],
     *,
+    unit: Unit,
     own: bool,
     started: float,
 ) -> AnswerEvaluation:
     chinese = is_han("".join(one.question for one in asked[:100]))
     answers = [[gold.text for gold in one.answers] for one in asked]
-    held = [_holds(one, said, own=own) for one, said in zip(asked, given, strict=True) if one.answers]
+    both = zip(asked, given, strict=True)
+    held = [_holds(one, said, own=own) for one, said in both if one.answers and unit == "sentence"]
     pairs = list(zip(given, answers, strict=True))
     exact = [exact_match(said.text, right, chinese=chinese) for said, right in pairs]
     overlap = [f1(said.text, right, chinese=chinese) for said, right in pairs]
@@ -130,6 +158,7 @@ def _measured(
         chinese,
         time.perf_counter() - started,
         {one.id: said.text for one, said in zip(asked, given, strict=True)},
+        unit,
     )
 
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from langue.base.errors import LangueError
 from langue.base.files import parse_json
+from langue.base.scripts import HAN
 from langue.corpus.sources import collect, no_file, open_source
-from langue.tokens.words import HAN
 
 
 class Gold(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.base.arrays import Float64Array, Int64Array
-from langue.tokens.words import HAN
+from langue.base.scripts import HAN
 
 _UNIT = re.compile(rf"[{HAN}]|[^\W{HAN}]+(?:['’][^\W{HAN}]+)?|[^\w\s]")
 LONGEST = 6  # characters of an n-gram of characters: a word, or a word of Chinese and what is around it

@@ -89,6 +89,12 @@ class VectorIndex:
     vectors: Vectors  # (passages, directions), in memory or mapped
     whitening: Whitening | None
 
+    @classmethod
+    def of(cls, vectors: Vectors, *, whiten: bool) -> "VectorIndex":
+        """Vectors as the encoder gave them."""
+        whitening = Whitening.of(vectors) if whiten else None
+        return cls(_unit(whitening.apply(vectors) if whitening else vectors), whitening)
+
     def scores(self, vector: Vectors) -> Float64Array:
         """The cosine of every passage with a vector of the encoder."""
         query = _unit(self.whitening.apply(vector[None]) if self.whitening else vector[None])[0]
@@ -112,9 +118,7 @@ def index_passages(passages: Passages, embed: Embed, *, whiten: bool) -> VectorI
             numbers = range(begin, min(begin + AT_ONCE, len(passages)))
             parts.append(embed([passages.passage(number) for number in numbers]))
             shown.advance(len(numbers))
-    vectors = np.concatenate(parts)
-    whitening = Whitening.of(vectors) if whiten else None
-    return VectorIndex(_unit(whitening.apply(vectors) if whitening else vectors), whitening)
+    return VectorIndex.of(np.concatenate(parts), whiten=whiten)
 
 
 def kept_index(

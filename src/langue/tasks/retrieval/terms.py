@@ -7,7 +7,7 @@ Chinese is looked up by characters and pairs of neighbors, as is usual where no 
 import re
 from functools import lru_cache
 
-from langue.tokens.words import HAN
+from langue.base.scripts import HAN
 
 _TERM = re.compile(rf"[{HAN}]+|\d+(?:[.,]\d+)*|[^\W\d_{HAN}]+(?:['’][a-z]+)?")
 _HAN = re.compile(f"[{HAN}]")

@@ -14,6 +14,7 @@ from langue.base.compiled import njit
 from langue.inference.decoding import ContextDecoder
 from langue.models.counts.loglinear.features import Weights, count_of, hashes
 from langue.protocols import Causal, Vocabulary
+from langue.protocols.explanation import FeatureExplanation, FeatureWeight
 from langue.tokens.contexts import contexts_of
 
 
@@ -46,6 +47,34 @@ class LogLinear(Causal):
 
     def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "LogLinearDecoder":
         return LogLinearDecoder(self, prompts, depth)
+
+    def explain(self, context: Ids, id: int) -> FeatureExplanation:
+        """The weight that each feature of a context gives a token, and Z."""
+        self.vocabulary.check(context, [id])
+        before = contexts_of(np.asarray(context), self.order, self.vocabulary.eos)[-1]
+        rows = rows_of(self.weights, self.features, before)
+        scores = np.array(self.weights.bias, np.float64)
+        _add_rows(self.weights, rows, scores)
+        features = []
+        for number, row in enumerate(rows.tolist()):
+            begin, end = self.weights.starts[row : row + 2].tolist()
+            entry = begin + int(np.searchsorted(self.weights.word[begin:end], id))
+            known = entry < end and int(self.weights.word[entry]) == id
+            features.append(
+                FeatureWeight(
+                    *self._feature(before, number), float(self.weights.weight[entry]) if known else None
+                )
+            )
+        log_z = float(np.logaddexp.reduce(scores))
+        return FeatureExplanation(float(self.weights.bias[id]), tuple(features), log_z)
+
+    def _feature(self, before: Int64Array, number: int) -> tuple[tuple[int, ...], int]:
+        """The tokens of a feature, in the order of `hashes`, and how far back the last of them stands."""
+        reach = len(before)
+        if number < reach:
+            return tuple(before[reach - number - 1 :].tolist()), 1
+        back = number - reach + 2
+        return (int(before[reach - back]),), back
 
     def size(self) -> dict[str, int]:
         used = np.count_nonzero(self.weights.weight)

@@ -26,9 +26,9 @@ from typing import NamedTuple
 
 from langue.base.config import nearest
 from langue.base.errors import LangueError
+from langue.base.scripts import HAN
 from langue.models.taggers.crf.document import ELSEWHERE
 from langue.models.taggers.crf.segments import SEGMENTED
-from langue.tokens.words import HAN
 
 _PART = re.compile(r"([A-Za-z_]+\d*)(?:\[([+-]?\d+)(?:\.\.([+-]?\d+))?\])?")
 _HAN = re.compile(f"[{HAN}]")
