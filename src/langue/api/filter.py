@@ -91,7 +91,7 @@ def filter(  # noqa: A001  # the verb's name
     if isinstance(output, str | Path):
         refuse_same(Path(output), [name for name in names if name != "-"])
         check_file_free(Path(output), overwrite=overwrite)
-    with _opened(output) as file:
+    with _opened(output, overwrite=overwrite) as file:
         return filter_files(
             names,
             OUTPUTS[chosen](file),
@@ -123,9 +123,9 @@ def _format_of(names: Sequence[str], output: Path | None) -> OutputFormat:
 
 
 @contextmanager
-def _opened(output: PathLike | BinaryIO) -> Iterator[BinaryIO]:
+def _opened(output: PathLike | BinaryIO, *, overwrite: bool) -> Iterator[BinaryIO]:
     if isinstance(output, str | Path):
-        with atomic_file(Path(output)) as file:
+        with atomic_file(Path(output), overwrite=overwrite) as file:
             yield file
     else:
         yield output

@@ -128,7 +128,7 @@ def _answer_squad(
     held = Passages.read(names, cut=cut, text_field=text_field) if names else None
     measured = langue.answer_squad(file, held, model=model, threshold=threshold)
     if predictions is not None:
-        with atomic_file(predictions) as output:
+        with atomic_file(predictions, overwrite=overwrite) as output:
             output.write(predictions_json(measured.predictions).encode())
     if json:
         print_json(measured.to_json())

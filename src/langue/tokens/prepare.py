@@ -120,7 +120,7 @@ def prepare(
         if dropped is not None:  # opened after the store's folder, so written before it: no store without it
             refuse_same(dropped, read)
             check_file_free(dropped, overwrite=overwrite)
-            ledger.write_dropped(stack.enter_context(atomic_file(dropped)))
+            ledger.write_dropped(stack.enter_context(atomic_file(dropped, overwrite=overwrite)))
         documents: Iterator[Assigned] = _read(sources, data, ledger)
         if ready is None:
             spool = folder / SPOOL
