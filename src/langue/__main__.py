@@ -15,6 +15,8 @@ try:
 
     from langue.base import signals
 except KeyboardInterrupt:
+    if sys.stderr is not None:
+        sys.stderr.write("langue: interrupted\n")
     sys.exit(130)
 
 TYPE_CHECKING = False  # importing `typing` takes longer than all that stands here

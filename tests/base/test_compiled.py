@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -222,3 +223,20 @@ def trap(path: Path) -> bytes:
 def lay_a_trap(kept: Path, path: Path) -> None:
     content = trap(path)
     kept.write_bytes(hashlib.sha256(content).digest() + content)
+
+
+def test_code_that_is_lost_to_an_interrupt_is_not_kept_and_no_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LLVM calls back with the code; what Ctrl-C raises there Python drops, and numba has no code then."""
+
+    class Lost:
+        library = SimpleNamespace(has_dynamic_globals=False)
+        lifted = ()
+
+        def _reduce(self) -> None:
+            raise RuntimeError("no compiled object yet")
+
+    monkeypatch.setattr(compiled, "cache_folder", lambda: tmp_path)
+    compiled.Kept(test_code_that_is_lost_to_an_interrupt_is_not_kept_and_no_bug).save_overload((), Lost())
+    assert not list(tmp_path.iterdir())

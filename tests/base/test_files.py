@@ -1,11 +1,39 @@
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from langue.base import files
 from langue.base.errors import LangueError
+from langue.base.files import atomic_file, check_file_free
+
+
+def test_a_file_that_another_process_writes_is_refused(tmp_path: Path) -> None:
+    """At the start where it is being written, at the end where it was written meanwhile."""
+    path = tmp_path / "kept.txt"
+    script = (
+        "import sys; from pathlib import Path; from langue.base.files import atomic_file\n"
+        "with atomic_file(Path(sys.argv[1])) as file: print(flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdin is not None and other.stdout is not None
+        other.stdout.readline()
+        for overwrite in (False, True):
+            with pytest.raises(LangueError, match="being written by another process"):
+                check_file_free(path, overwrite=overwrite)
+        other.stdin.close()
+    assert other.returncode
+    check_file_free(path, overwrite=False)
+    with pytest.raises(LangueError, match="already exists"), atomic_file(path, overwrite=False) as file:
+        file.write(b"second")
+        path.write_bytes(b"first")
+    assert path.read_bytes() == b"first"
+    assert [one.name for one in tmp_path.iterdir()] == ["kept.txt"]
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:

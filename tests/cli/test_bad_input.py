@@ -267,6 +267,7 @@ explain {kn}
 explain {kn} {bad}
 explain {kn} x --token 99
 explain {kn} x --top 0
+explain {kn} x --layer 1
 explain {bert} x
 fill {kn} x[MASK]
 fill {bert} {bad}
@@ -302,11 +303,14 @@ tag {crf} {bad}
 tag {crf} {conll} --format nonsense
 tag {crf} {conll} --to nonsense
 tag {crf} {empty}
+tag {crf} ''
+tag {crf} ' ' --json
 tag {crf} x --n-best -1
 tag {crf} x --n-best 3 --marginals
 tag {crf} x --json --to conllu
 states {kn}
 states {hmm} {bad}
+states {hmm} ''
 states {hmm} --top 0
 inspect {kn}
 inspect {crf} --top 0
@@ -344,10 +348,13 @@ serve {kn} --base-path lm
 serve {kn} --base-path /a?b
 serve {kn} --timeout nan
 serve {kn} --queue 0
+serve {kn} --cors ''
+serve {kn} --cors localhost
 serve {kn} --corpus {none}
 serve {kn} --corpus {kn}
 serve {kn} --memory 0
 classify {crf} x
+classify {cls} ''
 classify {cls} nowhere.tsv
 classify {cls} nowhere.jsonl
 evaluate {cls} {tsv} --train nowhere.tsv
@@ -373,6 +380,11 @@ filter {ok} --good {kn} -o {mine}
 filter {ok} --good {kn} --text-field text
 filter {ok} --other {kn}
 filter {ok} --good {kn} --max-symbols 2
+filter {ok} --good {kn} --max-symbols nan
+filter {ok} --max-repeated nan
+filter {ok} --min-bytes 10 --max-bytes 5
+filter {ok} --good {kn} --score-field text
+filter {ok} --good {kn} -o new.jsonl --format parquet
 answer
 answer 'Who?'
 answer 'Who?' nowhere.txt
@@ -389,6 +401,8 @@ answer 'Who?' {ok} --passages page
 answer 'Who?' {ok} --text-field body
 answer 'Who?' {store} --text-field body
 answer 'Who?' {ok} --predictions new
+answer '' {ok}
+answer {blank} {ok}
 answer 'Who?' {ok} --model nowhere
 answer 'Who?' {ok} --model {bert}
 similar x
@@ -397,6 +411,8 @@ similar x nowhere.txt
 similar x {blank}
 similar x {ok} --top 0
 similar x {ok} --whiten
+similar x {ok} --pooling cls
+similar ' ' {ok}
 similar x {ok} --index new
 similar x {ok} --model {kn}
 similar x {ok} --model {bert} --index {mine}

@@ -126,6 +126,22 @@ def test_without_a_standard_error_or_output(small_store: Path, tmp_path: Path) -
         assert langue.load(tmp_path / "model")
 
 
+def test_one_closed_stream_is_not_taken_for_another(small_models: dict[str, Path], tmp_path: Path) -> None:
+    """What is filtered goes to standard output, its report to standard error, or nowhere; never to a file."""
+    (tmp_path / "text").write_text("a\nThe king is dead.\n")
+    filtered = f"{sys.executable} -m langue filter text --min-bytes 3"
+    for script, expected in (
+        (f"{filtered} 2>&-", "The king is dead.\n"),
+        (f"{filtered} <&- >kept 2>&-; cat kept", "The king is dead.\n"),
+        (f"{filtered} 2>/dev/null >&-", ""),
+        (f"{sys.executable} -m langue score {small_models['trigram']} text >&-", ""),
+    ):
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
+
+
 def test_a_closed_standard_input_is_told(small_models: dict[str, Path], tmp_path: Path) -> None:
     for verb in (f"score {small_models['trigram']} -", "prepare - -o store"):
         done = subprocess.run(

@@ -83,15 +83,20 @@ def filter(  # noqa: A001  # the verb's name
     if good is None and rules == Rules():
         raise InvalidSetting("there is nothing to filter by: name a model (good), or rules")
     chosen = format or _format_of(names, None if not isinstance(output, str | Path) else Path(output))
+    check_choice("format", chosen, tuple(OUTPUTS))
+    if isinstance(output, str | Path) and ENDINGS.get(Path(output).suffix.lower(), chosen) != chosen:
+        raise InvalidSetting(f"{output} is named like another format than {chosen}; choose one of the two")
     usual = DIFFERENCE if other is not None else "bits_per_byte"
     field = usual if score_field is None else check_text("score_field", score_field)
+    if field == (text_field or "text") and good is not None:
+        raise InvalidSetting(f"score_field = {field!r} is the field of the text; the score would replace it")
     if isinstance(output, str | Path):
         refuse_same(Path(output), [name for name in names if name != "-"])
         check_file_free(Path(output), overwrite=overwrite)
-    with _opened(output) as file:
+    with _opened(output, overwrite=overwrite) as file:
         return filter_files(
             names,
-            OUTPUTS[check_choice("format", chosen, tuple(OUTPUTS))](file),
+            OUTPUTS[chosen](file),
             Judge(_folder(good), _folder(other), rules),
             ranked_by=usual.replace("_", " ") if good is not None else "",
             config=DataConfig(text_field=text_field),
@@ -120,9 +125,9 @@ def _format_of(names: Sequence[str], output: Path | None) -> OutputFormat:
 
 
 @contextmanager
-def _opened(output: PathLike | BinaryIO) -> Iterator[BinaryIO]:
+def _opened(output: PathLike | BinaryIO, *, overwrite: bool) -> Iterator[BinaryIO]:
     if isinstance(output, str | Path):
-        with atomic_file(Path(output)) as file:
+        with atomic_file(Path(output), overwrite=overwrite) as file:
             yield file
     else:
         yield output

@@ -56,7 +56,7 @@ def answer(
 
     held, most = _passages(texts), check_count("k", k, least=1)
     _check_threshold(threshold)
-    check_text("question", question)
+    _asked("question", question)
     if model is None:
         return by_words(question, held, k=most, threshold=threshold)
     return answer_by_span(question, held, _span_folder(model), k=most, threshold=threshold)
@@ -91,6 +91,12 @@ def _span_folder(model: PathLike | SpanModel) -> ModelFolder[SpanPredictor]:
     return (model if isinstance(model, SpanModel) else SpanModel.load(model)).folder
 
 
+def _asked(name: str, text: str) -> str:
+    if not check_text(name, text).strip():
+        raise InvalidSetting(f"the {name} is empty: there is nothing to look for")
+    return text
+
+
 def _check_threshold(threshold: float | None) -> None:
     if threshold is not None:
         check_number("threshold", threshold, least=0, most=1)
@@ -112,7 +118,7 @@ def similar(
     *,
     model: PathLike | MaskedModel | None = None,
     k: int = 5,
-    pooling: Pooling = "mean",
+    pooling: Pooling | None = None,
     whiten: bool = False,
     index: PathLike | None = None,
     overwrite: bool = False,
@@ -122,7 +128,7 @@ def similar(
     Args:
         texts: a text, several, or `Passages`, which keep their index of words from query to query.
         model: one that reads in both directions; None: BM25.
-        pooling: of the states of its tokens, as `MaskedModel.embed` takes it.
+        pooling: of the states of its tokens, as `MaskedModel.embed` takes it; None: their mean.
         whiten: spread the vectors of the passages (Su et al. 2021).
         index: folder that keeps the vectors, and is read if it holds those of the same passages and model.
         overwrite: replace an index of others.
@@ -133,13 +139,14 @@ def similar(
     from langue.tasks.retrieval.similar import by_vectors, by_words, index_passages, kept_index
 
     held, most = _passages(texts), check_count("k", k, least=1)
-    check_text("query", query)
+    _asked("query", query)
     if model is None:
-        if whiten or index is not None:
+        if whiten or index is not None or pooling is not None:
             raise InvalidSetting("vectors are of a model, which is to be named, too: --model FOLDER")
         return by_words(query, held, most)
     from langue.api.models import MaskedModel
 
+    pooling = pooling or "mean"
     encoder = model if isinstance(model, MaskedModel) else MaskedModel.load(model)
 
     def embed(some: Sequence[str]) -> npt.NDArray[np.float32]:

@@ -102,8 +102,11 @@ class Kept(FunctionCache):
         """Keep what was compiled; a disk that refuses costs the next process the time, and no more."""
         if data.library.has_dynamic_globals or any(not part.can_cache for part in data.lifted):
             return
+        try:
+            *parts, environments = data._reduce()
+        except RuntimeError:  # Ctrl-C came while LLVM handed the code over: it is lost, and Ctrl-C sent again
+            return
         key = self._key(sig, data.codegen)
-        *parts, environments = data._reduce()
         # An environment holds the constants of a function called, and loading it imports the module that the
         # function stands in: for numba's own of arrays that is scipy, where it is installed. Most are empty.
         filled = tuple(each for each in environments if each.consts)

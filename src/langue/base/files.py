@@ -54,14 +54,18 @@ def _is_there(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
     """Open `path` for writing bytes; it appears, whole, only when the block ends without error.
 
     A link stays one, and what it leads to is written. A device or a pipe is written straight into. A file
     that is mounted, as containers have them, cannot be replaced: what was written whole is copied into it.
 
+    Args:
+        overwrite: whether a file may be replaced that another process wrote meanwhile; see `check_file_free`.
+
     Raises:
-        LangueError: the disk is full, the folder is missing or not writable, a folder has that name.
+        LangueError: the disk is full, the folder is missing or not writable, a folder has that name; there is
+            a file that may not be replaced.
     """
     with writing(path):
         mode = _mode(path)
@@ -82,6 +86,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
                 handle.flush()
                 os.fsync(handle.fileno())
             temporary.chmod(0o666 & ~_umask())
+            if not overwrite:
+                _refuse_file(path)
             if os.name == "nt":  # which renames no open file
                 os.close(descriptor)
                 descriptor = -1
@@ -171,8 +177,25 @@ def check_file_free(path: Path, *, overwrite: bool) -> None:
             trial.unlink()
         elif stat.S_ISDIR(mode):
             raise LangueError(f"{path} is a folder; give the name of a file to write")
-        elif stat.S_ISREG(mode) and not overwrite:
-            raise LangueError(f"{path} already exists; choose another name, or pass --overwrite")
+        elif not overwrite:
+            _refuse_file(path)
+    target = staging.resolve(path)
+    _refuse_writers(target, target.parent, target.name)
+
+
+def _refuse_file(path: Path) -> None:
+    if path.is_file():
+        raise LangueError(f"{path} already exists; choose another name, or pass --overwrite")
+
+
+def _refuse_writers(target: Path, parent: Path, name: str) -> None:
+    """Raise a `LangueError` where another process writes what will be `target`; what a dead one left goes."""
+    for other in staging.sweep(parent, name):
+        if other.kind == "new" and not (other.local and other.pid == os.getpid()):
+            raise LangueError(
+                f"{target} is being written by another process ({other.pid}); wait for it, or choose "
+                "another name"
+            )
 
 
 @contextlib.contextmanager
@@ -184,12 +207,7 @@ def _staged(target: Path) -> Iterator[tuple[Path, bool]]:
             within = target.is_dir() and staging.cannot_be_renamed(target)
             made = _make_parents(target.parent)
         parent, name = (target, staging.WITHIN) if within else (target.parent, target.name)
-        for other in staging.sweep(parent, name):
-            if other.kind == "new" and not (other.local and other.pid == os.getpid()):
-                raise LangueError(
-                    f"{target} is being written by another process ({other.pid}); wait for it, or choose "
-                    "another name"
-                )
+        _refuse_writers(target, parent, name)
         with _trying(target, parent):
             target.is_symlink()  # a name that is too long is refused here
             temporary, lock = staging.make_folder(parent, name)

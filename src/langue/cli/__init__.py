@@ -8,6 +8,7 @@ import contextlib
 import gc
 import importlib
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -102,6 +103,7 @@ def run_process(arguments: list[str]) -> int:
     """`run`, in a process that does nothing else."""
     # Modules are many objects, and none of them is garbage: looking so often costs a twelfth of the start.
     gc.set_threshold(10_000)
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what an old locale or Windows cannot write becomes a ?
             stream.reconfigure(errors="replace")
@@ -118,6 +120,17 @@ def run_process(arguments: list[str]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     return code
+
+
+def _open_what_is_closed() -> None:
+    """Let what is written to a closed standard output or error go nowhere. Otherwise `print` takes the one
+    for the other, and the next file that is opened has its number, by which libraries in C write to it."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  # no path
 
 
 class NoteHandler(logging.StreamHandler[TextIO]):

@@ -10,7 +10,6 @@ from langue.cli.options import (
     Json,
     Quiet,
     TextField,
-    finite,
     is_input,
     is_named_like_a_file,
     no_such_input,
@@ -60,7 +59,6 @@ def command(
         Option(
             min=0,
             max=1,
-            callback=finite,
             help="Probability below which there is no answer; left out: as tuned.",
         ),
     ] = None,
@@ -103,6 +101,8 @@ def command(
             "there is nothing to look in; name a text file or a store: langue answer QUESTION FILE"
         )
     asked = [line for line in read_lines(question) if line.strip()] if from_file else [str(text_of(question))]
+    if not asked:
+        raise LangueError(f"{question} holds no question; write one a line")
     opened = langue.SpanModel.load(model) if model is not None else None
     held = Passages.read(names, cut=passages, text_field=text_field)
     given = (langue.answer(one, held, model=opened, k=top, threshold=threshold) for one in asked)
@@ -120,7 +120,7 @@ def _tell(measured: "AnswerEvaluation", predictions: Path | None, *, json: bool)
     from langue.tasks.answers.squad import predictions_json
 
     if predictions is not None:
-        with atomic_file(predictions) as output:
+        with atomic_file(predictions, overwrite=overwrite) as output:
             output.write(predictions_json(measured.predictions).encode())
     if json:
         print_json(measured.to_json())

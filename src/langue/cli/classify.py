@@ -15,6 +15,7 @@ from langue.cli.options import (
     no_such_input,
     print_items,
     read_line_batches,
+    some_text,
     text_of,
 )
 from langue.cli.parameters import Argument, Option
@@ -54,7 +55,7 @@ def command(
     elif is_named_like_a_file(text):
         raise no_such_input(text, "classify")
     else:
-        text_of(text)
+        some_text(text)
         batches = [[text.split("\t")]]
     rows = _classified(held, model, batches, top)
     if json:

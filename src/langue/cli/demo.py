@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import langue
-from langue.cli.options import Json, Overwrite, Quiet, finite, print_json
+from langue.cli.options import Json, Overwrite, Quiet, print_json
 from langue.cli.parameters import Option
 
 
@@ -12,7 +12,7 @@ def command(
     output: Annotated[Path, Option("-o", "--output", help="Folder for the stores and models.")] = Path(
         "demo"
     ),
-    minutes: Annotated[float, Option(min=0.01, callback=finite, help="Training time of each GPT-2.")] = 2.5,
+    minutes: Annotated[float, Option(min=0.01, help="Training time of each GPT-2.")] = 2.5,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,

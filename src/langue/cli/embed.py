@@ -42,7 +42,7 @@ def command(
         import numpy as np
 
         vectors = np.concatenate(list(batches))
-        with atomic_file(output) as file:
+        with atomic_file(output, overwrite=overwrite) as file:
             np.save(file, vectors)
         print(f"{output}: {vectors.shape[0]:,} vectors of {vectors.shape[1]:,} numbers")
     elif json:

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import langue
-from langue.cli.options import MOST, Json, Quiet, Seed, finite, print_json, text_of
+from langue.cli.options import MOST, Json, Quiet, Seed, print_json, text_of
 from langue.cli.parameters import Argument, Option
 
 BAR = 40  # columns of a bar of probability 1
@@ -17,9 +17,7 @@ def command(
     rounds: Annotated[
         int, Option(min=1, max=MOST, help="Rounds in which doubtful gaps are filled again.")
     ] = 10,
-    temperature: Annotated[
-        float, Option(min=0.0, callback=finite, help="0 always takes the likeliest token.")
-    ] = 0.0,
+    temperature: Annotated[float, Option(min=0.0, help="0 always takes the likeliest token.")] = 0.0,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import langue
 from langue.base.errors import LangueError
 from langue.base.progress import is_terminal
-from langue.cli.options import Json, Quiet, TextField, finite, print_json
+from langue.cli.options import Json, Quiet, TextField, print_json
 from langue.cli.parameters import Argument, Option
 
 
@@ -24,9 +24,7 @@ def command(
         Option(metavar="MODEL", help="Model of other text: rank by the difference of the two."),
     ] = None,
     keep: Annotated[str | None, Option(metavar="SHARE", help="Keep the best share, such as 30%.")] = None,
-    below: Annotated[
-        float | None, Option(metavar="BITS", callback=finite, help="Keep what scores no more than this.")
-    ] = None,
+    below: Annotated[float | None, Option(metavar="BITS", help="Keep what scores no more than this.")] = None,
     buckets: Annotated[
         bool, Option("--buckets", help="Tell in a field whether a text is of the head, middle or tail third.")
     ] = False,

@@ -18,7 +18,6 @@ from langue.cli.options import (
     Quiet,
     Seed,
     TextField,
-    finite,
     option_name,
     print_json,
     text_of,
@@ -46,28 +45,24 @@ def command(
         str, Argument(help="Text to continue; empty for a new document.", callback=text_of)
     ] = "",
     max_tokens: Annotated[int, Option(min=0, max=MOST_TOKENS, help="Stop after this many tokens.")] = 100,
-    temperature: Annotated[
-        float, Option(min=0.0, callback=finite, help="0 always takes the likeliest token.")
-    ] = 0.8,
+    temperature: Annotated[float, Option(min=0.0, help="0 always takes the likeliest token.")] = 0.8,
     top_k: Annotated[int, Option(min=0, help="Keep the k likeliest tokens; 0 keeps all.")] = 0,
     top_p: Annotated[
         float,
-        Option(min=0.0, max=1.0, callback=finite, help="Keep the likeliest tokens up to this mass."),
+        Option(min=0.0, max=1.0, help="Keep the likeliest tokens up to this mass."),
     ] = 0.95,
     min_p: Annotated[
         float,
-        Option(min=0.0, max=1.0, callback=finite, help="Drop tokens below this share of the best."),
+        Option(min=0.0, max=1.0, help="Drop tokens below this share of the best."),
     ] = 0.0,
-    repetition_penalty: Annotated[
-        float, Option(min=0.01, callback=finite, help="Above 1, makes repeats less likely.")
-    ] = 1.0,
+    repetition_penalty: Annotated[float, Option(min=0.01, help="Above 1, makes repeats less likely.")] = 1.0,
     presence_penalty: Annotated[
         float,
-        Option(min=-100.0, max=100.0, callback=finite, help="Makes what was written less likely, once."),
+        Option(min=-100.0, max=100.0, help="Makes what was written less likely, once."),
     ] = 0.0,
     frequency_penalty: Annotated[
         float,
-        Option(min=-100.0, max=100.0, callback=finite, help="The same, each time that it was."),
+        Option(min=-100.0, max=100.0, help="The same, each time that it was."),
     ] = 0.0,
     stop: Annotated[
         list[str] | None, Option(callback=texts_of, help="End before this text; may be repeated.")

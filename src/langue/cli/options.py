@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -86,13 +85,6 @@ def option_name(name: str) -> str:
     return f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
 
 
-def finite(value: float | None) -> float | None:
-    """A number that is one: refuses infinity and NaN, which the bounds of an option let pass."""
-    if value is not None and not math.isfinite(value):
-        raise LangueError(f"{value} is no number to work with; give one that is finite")
-    return value
-
-
 def text_of(value: str | None) -> str | None:
     """An argument that is text: refuses bytes that are not UTF-8, which file names may have."""
     try:
@@ -103,6 +95,13 @@ def text_of(value: str | None) -> str | None:
             "for example with iconv"
         ) from None
     return value
+
+
+def some_text(value: str | None) -> str | None:
+    """`text_of` that refuses an empty one, of which nothing can be made: a variable of the shell, not set."""
+    if value is not None and not value.strip():
+        raise LangueError("the text is empty; give one, or a file")
+    return text_of(value)
 
 
 def texts_of(values: list[str] | None) -> list[str] | None:

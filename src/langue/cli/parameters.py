@@ -116,6 +116,8 @@ class Parameter(NamedTuple):
         except ValueError:
             kind = "a whole number" if self.type is int else "a number"
             raise argparse.ArgumentTypeError(f"{text!r} is not {kind}") from None
+        if self.type is float and not math.isfinite(value):  # NaN lies within all bounds
+            raise argparse.ArgumentTypeError(f"{text} is no number to work with; give one that is finite")
         if isinstance(self.declared, Option) and self.type in (int, float):
             low, high = self.declared.min, self.declared.max
             if value < low or value > high:

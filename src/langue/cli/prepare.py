@@ -16,7 +16,6 @@ from langue.cli.options import (
     TargetField,
     TextField,
     Workers,
-    finite,
     print_json,
     read_settings,
 )
@@ -46,7 +45,6 @@ def command(
         float | None,
         Option(
             metavar="SHARE",
-            callback=finite,
             help="Make pairs of texts: such a share of the sentences, those that share most with the rest, "
             "is to be written from the others; 0.25 is usual.",
         ),

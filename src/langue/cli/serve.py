@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from langue.base.errors import LangueError
-from langue.cli.options import Quantize, Quiet, finite
+from langue.cli.options import Quantize, Quiet
 from langue.cli.parameters import Argument, Option
 
 MB = 1 << 20
@@ -29,7 +29,7 @@ def command(
     queue: Annotated[int, Option(min=1, max=100_000, help="Requests that wait for one model at most.")] = 64,
     timeout: Annotated[
         float,
-        Option(min=0.1, max=86_400, callback=finite, metavar="SECONDS", help="What one request may take."),
+        Option(min=0.1, max=86_400, metavar="SECONDS", help="What one request may take."),
     ] = 120.0,
     corpus: Annotated[
         Path | None,

@@ -21,7 +21,9 @@ def command(
     ] = None,
     top: Annotated[int, Option(min=1, max=MOST, help="How many passages to show.")] = 5,
     passages: PassageCut = "auto",
-    pooling: Annotated[Literal["mean", "cls"], Option(help="Over all tokens, or [CLS] alone.")] = "mean",
+    pooling: Annotated[
+        Literal["mean", "cls"] | None, Option(help="Over all tokens (mean, the default), or [CLS] alone.")
+    ] = None,
     whiten: Annotated[bool, Option("--whiten", help="Spread the vectors of the passages.")] = False,
     index: Annotated[
         Path | None,

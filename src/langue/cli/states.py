@@ -3,14 +3,14 @@
 from typing import Annotated
 
 import langue
-from langue.cli.options import MOST, Json, Quiet, print_json, text_of
+from langue.cli.options import MOST, Json, Quiet, print_json, some_text
 from langue.cli.parameters import Argument, Option
 
 
 def command(
     model: Annotated[str, Argument(help="Model folder of an hmm or a neural-hmm.")],
     text: Annotated[
-        str | None, Argument(callback=text_of, help="Show the states behind this text instead.")
+        str | None, Argument(callback=some_text, help="Show the states behind this text instead.")
     ] = None,
     top: Annotated[int, Option(min=1, max=MOST, help="Words to show of each state.")] = 10,
     json: Json = False,

@@ -4,7 +4,7 @@ import json as jsonlib
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from langue.base.errors import LangueError
-from langue.cli.options import MOST, Json, Quiet, TextField, finite
+from langue.cli.options import MOST, Json, Quiet, TextField
 from langue.cli.parameters import Argument, Option
 
 MOST_BEAMS = 1000  # each is a text that is held
@@ -41,9 +41,7 @@ def command(
     ] = None,
     characters: Annotated[int | None, Option(min=1, help="At most so many.")] = None,
     words: Annotated[int | None, Option(min=1, help="At most so many, of Chinese too.")] = None,
-    ratio: Annotated[
-        float | None, Option(min=0.0, max=1.0, callback=finite, help="Such a part of the sentences.")
-    ] = None,
+    ratio: Annotated[float | None, Option(min=0.0, max=1.0, help="Such a part of the sentences.")] = None,
     unit: Annotated[
         Literal["sentence", "clause", "line"] | None,
         Option(help="What is chosen: sentence, clause, or line, such as the turn of a dialogue."),
@@ -57,7 +55,7 @@ def command(
     ] = None,
     length_penalty: Annotated[
         float | None,
-        Option(callback=finite, help="Of abstractive: above 0.6, which is usual, longer ones."),
+        Option(help="Of abstractive: above 0.6, which is usual, longer ones."),
     ] = None,
     no_repeat_ngram_size: Annotated[
         int | None,

@@ -15,6 +15,7 @@ from langue.cli.options import (
     no_such_input,
     print_items,
     read_line_batches,
+    some_text,
     text_of,
 )
 from langue.cli.parameters import Argument, Option
@@ -98,7 +99,7 @@ def _read(tagger: "TaggerModel", text: str, format: str) -> "Iterator[Tagged]":
             raise no_such_input(text, "tag")
         yield tagger.read(Path(text), format)
     else:
-        text_of(text)
+        some_text(text)
         yield tagger.plain([text])
 
 

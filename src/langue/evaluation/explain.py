@@ -12,7 +12,7 @@ import numpy as np
 
 from langue.base.arrays import Ids
 from langue.base.errors import InvalidSetting
-from langue.evaluation.reasons import lines_of, spelled
+from langue.evaluation.reasons import LAYERED, lines_of, spelled
 from langue.evaluation.score import finite
 from langue.generation.generate import shown
 from langue.models.folder import ModelFolder
@@ -67,6 +67,9 @@ def explain(
     index %= len(ids)
     context = context_at(folder, ids, index)
     row, id = model.next_log_probs([context])[0], int(ids[index])
+    explanation = model.explain(context, id) if isinstance(model, Explainable) else None
+    if layer is not None and not isinstance(explanation, LAYERED):
+        raise InvalidSetting("only networks with attention have layers to look into; leave layer out")
     best = np.argsort(-row, kind="stable")[:k].tolist()
     return Explained(
         shown(tokenizer, id),
@@ -76,9 +79,7 @@ def explain(
         int(np.count_nonzero(row > row[id])) + 1,
         float(entropy(row[None])[0]) / math.log(2),
         [(shown(tokenizer, other), float(np.exp(row[other]))) for other in best],
-        spelled(model.explain(context, id), tokenizer, context, layer)
-        if isinstance(model, Explainable)
-        else None,
+        None if explanation is None else spelled(explanation, tokenizer, context, layer),
     )
 
 

@@ -25,6 +25,8 @@ from langue.protocols.explanation import (
 from langue.tokens.tokenizer import Tokenizer
 
 CONTEXT = 8  # tokens of a context that a line of text shows
+# Those in which a layer can be looked into.
+LAYERED = (AttentionExplanation, CrossAttentionExplanation, MixtureExplanation)
 OF_CLASS = "~"  # behind a word: the class whose most frequent word it is
 
 

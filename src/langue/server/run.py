@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import sys
 from collections.abc import Iterable, Mapping
@@ -12,20 +13,23 @@ from typing import TYPE_CHECKING, Any
 from langue.base.errors import InvalidSetting, LangueError, MissingExtra
 from langue.base.progress import log
 from langue.server.limits import Settings
+from langue.tokens.store import TokenStore
 
 if TYPE_CHECKING:
     import uvicorn
 
 PACKAGES = ("uvicorn", "httptools", "starlette", "prometheus_client")  # of the extra `serve`
 BACKLOG = 512  # connections that wait to be taken
+ORIGIN = re.compile(r"https?://[^/?#\s]+")  # of a site
 SWITCH = 0.0005  # seconds after which a thread lets another one go on: a model's would keep the loop waiting
 
 
 def check(settings: Settings) -> None:
-    """See that an address that others can reach asks for a key.
+    """See that an address that others can reach asks for a key, and that other sites and a corpus are such.
 
     Raises:
-        InvalidSetting: it does not.
+        InvalidSetting: it does not; a site is none.
+        LangueError: there is no such token store.
     """
     from langue.server.guard import is_loopback
 
@@ -34,6 +38,13 @@ def check(settings: Settings) -> None:
             f"{settings.host} can be reached from elsewhere: give --api-key-file with a key a line, "
             "or leave --host out"
         )
+    for origin in settings.origins:
+        if not ORIGIN.fullmatch(origin):
+            raise InvalidSetting(
+                f"--cors {origin}: give a site as browsers name it, such as https://host:8443"
+            )
+    if settings.corpus is not None:
+        TokenStore(settings.corpus)
 
 
 def serve(models: Mapping[str, Path] | Iterable[Path | str], settings: Settings | None = None) -> None:

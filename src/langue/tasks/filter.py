@@ -51,6 +51,10 @@ class Rules:
         for name, share in (("max_repeated", self.max_repeated), ("max_symbols", self.max_symbols)):
             if share is not None:
                 check_number(name, share, least=0, most=1)
+        if self.min_bytes is not None and self.max_bytes is not None and self.min_bytes > self.max_bytes:
+            raise InvalidSetting(
+                f"min_bytes = {self.min_bytes} and max_bytes = {self.max_bytes} leave no text between them"
+            )
 
     def broken(self, text: str) -> str | None:
         """The first rule that a text breaks."""

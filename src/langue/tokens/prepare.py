@@ -142,7 +142,7 @@ def prepare(
         if dropped is not None:  # opened after the store's folder, so written before it: no store without it
             refuse_same(dropped, read)
             check_file_free(dropped, overwrite=overwrite)
-            ledger.write_dropped(stack.enter_context(atomic_file(dropped)))
+            ledger.write_dropped(stack.enter_context(atomic_file(dropped, overwrite=overwrite)))
         size = sum(source.size * (UNPACKED if _is_packed(source) else 1) for source in listed)
         count = workers or (default_workers() if size >= LARGE or on is not None else 1)
         no_sample = tokenizer.file or tokenizer.kind == "whitespace"
