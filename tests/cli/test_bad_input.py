@@ -348,6 +348,9 @@ classify {cls} nowhere.jsonl
 evaluate {cls} {tsv} --train nowhere.tsv
 evaluate {cls} {tsv} --train {empty}
 evaluate {kn} {ok} --train {tsv}
+evaluate {bert} {tsv} --probe nowhere.tsv
+evaluate {bert} {tsv} --probe {tsv} --similarity
+evaluate {kn} {tsv} --probe {tsv}
 filter
 filter {ok}
 filter nowhere.txt --good {kn}
@@ -407,6 +410,10 @@ finetune {bert} {nulls} -o new
 finetune {bert} {lists} -o new
 finetune {bert} {tsv} -o new --task nonsense
 finetune {bert} {tsv} -o new --task span
+finetune {bert} {ok} -o new --task multilabel
+finetune {bert} {nulls} -o new --task multilabel
+finetune {bert} {empty} -o new --task simcse
+finetune {bert} {tsv} -o new --task simcse --set dropout=0
 finetune {bert} {json} -o new --task span
 finetune {bert} {tsv} -o new --set epochs=0
 finetune {bert} {tsv} -o new --set learning_rate=inf
@@ -414,6 +421,8 @@ finetune {bert} {tsv} -o new --set learning_rate=1e15 --set seeds=1
 finetune {bert} {tsv} -o new --set seeds=0
 finetune {bert} {tsv} -o new --set seed=-1
 finetune {bert} {tsv} -o new --set init=middle
+finetune {bert} {tsv} -o new --set patience=-1
+finetune {bert} {tsv} -o new --set class_weights=rare
 finetune {bert} {tsv} -o new --valid nowhere
 evaluate
 evaluate {kn}

@@ -328,13 +328,28 @@ def test_a_chat(server: Any, served_models: dict[str, Path], model: str) -> None
     assert bad.status == 400
 
 
+def test_every_token_is_counted_however_it_is_written(server: Any, model: str) -> None:
+    def counted() -> float:
+        lines = server.ask("/metrics").content.decode().splitlines()
+        (line,) = [
+            one for one in lines if one.startswith(f'langue_generated_tokens_total{{model="{model}"}}')
+        ]
+        return float(line.split()[-1])
+
+    complete(server, model=model, prompt="The", max_tokens=1)
+    for asked in ({"max_tokens": 5, "n": 3}, {"max_tokens": 60, "stop": ["e"]}, {"max_tokens": 200, "n": 4}):
+        before = counted()
+        usage = complete(server, model=model, prompt="The", seed=1, **asked)["usage"]
+        assert counted() - before == usage["completion_tokens"]
+
+
 def test_a_client_that_reads_slowly_gets_more_at_a_time() -> None:
     from langue.server.writing import UNREAD, Order
 
     order = Order(streams=True, seconds=60)
     for _ in range(UNREAD):
         assert order.keeps_up
-        order.tell([])
+        order.tell(order.news())
     assert not order.keeps_up
     asyncio.run(order.hear())
     assert order.keeps_up and not Order(streams=False, seconds=60).keeps_up

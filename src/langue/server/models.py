@@ -267,6 +267,8 @@ class Models:
 def _open(path: Path, *, quantize: bool) -> Model[Any]:
     """A model, and what it compiles or reads when it is first used."""
     from langue.api.models import load
+    from langue.generation.generate import generate
+    from langue.generation.sample import Sampling
 
     try:
         face = load(path, quantize="int8" if quantize else None)
@@ -278,6 +280,5 @@ def _open(path: Path, *, quantize: bool) -> Model[Any]:
     if isinstance(model, Causal | Masked | Classifier):
         _ = face.tokenizer.encode("a"), face.normalization
     if isinstance(model, Causal):
-        _ = face.tokenizer.well_formed
-        model.decoder([face.tokenizer.encode("a")]).log_probs()
+        generate(model, face.tokenizer, "a", Sampling(max_tokens=2)).finish()
     return face
