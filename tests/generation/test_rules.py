@@ -275,3 +275,14 @@ def test_without_llguidance_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(__import__("sys").modules, "llguidance", None)
     with pytest.raises(LangueError, match=r"langue\[constrain\]"):
         Rules(BYTES, Sampling(regex="a"))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"ban": ("a",)}, {"bias": (("a", 1.0),)}, {"min_tokens": 1}, {"max_characters": 5},
+     {"no_repeat_ngram_size": 2}, {"presence_penalty": 0.5}, {"frequency_penalty": -0.5}],
+)  # fmt: skip
+def test_whatever_bends_a_distribution_says_so(asked: dict[str, Any]) -> None:
+    """Else tokens are drawn in compiled code, which knows no rules."""
+    assert Rules(BYTES, Sampling(**asked)).begin().bend
+    assert not Rules(BYTES, Sampling(stop=("a",))).begin().bend

@@ -165,7 +165,8 @@ class Written:
     def bend(self) -> bool:
         """Whether they ask anything of a distribution at all."""
         rules = self.rules
-        return rules.bias is not None or rules.ban is not None or rules.grammar is not None
+        tables = rules.bias, rules.ban, rules.grammar, rules.characters, rules.penalties
+        return any(one is not None for one in tables) or bool(rules.min_tokens or rules.no_repeat)
 
     def copy(self) -> "Written":
         """The same text, that can go on in another way."""

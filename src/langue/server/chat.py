@@ -32,7 +32,7 @@ from langue.server.schema import (
     Usage,
 )
 from langue.server.streams import Stream
-from langue.server.text import read_prompts
+from langue.server.text import is_of_pairs, read_prompts
 from langue.server.tokens import api_token
 from langue.server.writing import REASONS, Order, Piece, TokenScore
 
@@ -70,7 +70,7 @@ async def chat(server: Server, body: ChatRequest) -> ChatCompletion | Stream:
 
 async def _chat(server: Server, held: Held, body: ChatRequest, max_tokens: int) -> ChatCompletion | Stream:
     # A model of pairs knows one source and its target: what was said last.
-    pairs = body.add_special_tokens and hasattr(held.face, "source_ids")
+    pairs = body.add_special_tokens and is_of_pairs(held.face)
     prompt = body.messages[-1].text if pairs else prompt_of(body.messages)
     reads = await read_prompts(held.face, prompt, param="messages", sources=pairs)
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or []

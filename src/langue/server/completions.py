@@ -34,6 +34,7 @@ from langue.server.tokens import api_token
 from langue.server.writing import REASONS, Order, Piece, TokenScore, Writing
 
 if TYPE_CHECKING:
+    from langue.base.arrays import Float64Array
     from langue.server.app import Server
     from langue.tokens.tokenizer import Tokenizer
 
@@ -81,8 +82,15 @@ def rules_of(tokenizer: Tokenizer, sampling: Sampling, body: SamplingRequest) ->
         Refused: an id is of no token.
     """
     rules = Rules(tokenizer, sampling)
+    rules.stop_ids = frozenset(_known("stop_token_ids", body.stop_token_ids or (), tokenizer.vocab_size))
+    if body.logit_bias or body.ignore_eos or body.allowed_token_ids is not None:
+        rules.bias = _bias_of(tokenizer, body)
+    return rules
+
+
+def _bias_of(tokenizer: Tokenizer, body: SamplingRequest) -> Float64Array:
+    """What is added to the log-probability of each token `(V,)`."""
     V = tokenizer.vocab_size
-    rules.stop_ids = frozenset(_known("stop_token_ids", body.stop_token_ids or (), V))
     bias = np.zeros(V)
     if body.allowed_token_ids is not None:
         bias[:] = -np.inf
@@ -93,9 +101,7 @@ def rules_of(tokenizer: Tokenizer, sampling: Sampling, body: SamplingRequest) ->
         bias[ids] += np.where(values <= -100, -np.inf, values)  # OpenAI's way to forbid a token
     if body.ignore_eos:
         bias[tokenizer.eos] = -np.inf
-    if bias.any():
-        rules.bias = bias
-    return rules
+    return bias
 
 
 def _known(param: str, ids: Sequence[int], vocab_size: int) -> list[int]:

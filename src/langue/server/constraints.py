@@ -52,5 +52,11 @@ def _structured(outputs: StructuredOutputs) -> dict[str, Constraint]:
 
 
 def _schema(schema: Mapping[str, Any] | str) -> Constraint:
-    text = schema if isinstance(schema, str) else msgspec.json.encode(schema).decode()
-    return Constraint(json_schema=text)
+    if isinstance(schema, str):
+        try:
+            schema = msgspec.json.decode(schema, type=dict[str, Any])
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise Refused(
+                400, f"structured_outputs.json is no schema: {error}", param="structured_outputs"
+            ) from None
+    return Constraint(json_schema=msgspec.json.encode(schema).decode())

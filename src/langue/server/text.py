@@ -50,7 +50,7 @@ async def read_prompts(
             400, f"{param}: {len(prompts):,} prompts; at most {limits.PROMPTS} a request", param=param
         )
     if all(isinstance(one, str) for one in prompts):
-        read = _read_sources if sources and hasattr(face, "source_ids") else _read_texts
+        read = _read_sources if sources and is_of_pairs(face) else _read_texts
         reads = await beside(sum(map(len, prompts)), read, face, prompts)
     elif all(isinstance(one, list) and _is_ids(one) for one in prompts):
         check_size(sum(map(len, prompts)), param)
@@ -59,6 +59,13 @@ async def read_prompts(
         raise Refused(400, f"{param} is neither a text, texts, ids nor lists of ids, none empty", param=param)
     check_size(sum(len(read.ids) for read in reads), param)
     return reads
+
+
+def is_of_pairs(face: Any) -> bool:
+    """Whether a text is a source to a model, which it writes the target of."""
+    from langue.api.models import Seq2SeqModel
+
+    return isinstance(face, Seq2SeqModel)
 
 
 async def beside(size: int, function: Any, *arguments: Any) -> Any:
