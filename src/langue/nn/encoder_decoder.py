@@ -8,7 +8,7 @@ Letters: B batch, T time, S time of a memory, C channels, H heads, V vocabulary.
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -155,6 +155,10 @@ class EncoderDecoder(Windowed, Seq2Seq):
     @property
     def bias(self) -> torch.Tensor | None:
         return None
+
+    def read_in(self, how: Literal["int8"]) -> bool:
+        """The compiled step, which alone has int8, knows no memory."""
+        return False
 
     @property
     def separator(self) -> str:
