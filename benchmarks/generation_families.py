@@ -24,8 +24,6 @@ import torch
 
 import langue
 from langue.corpus.sample import sample_path
-from langue.nn.stateful import StatefulDecoder
-from langue.nn.windowed_decoder import WindowedDecoder
 from turns import cpu
 
 PROMPT, NEW, BATCHES = 32, 96, (1, 8)  # tokens, tokens, rows
@@ -34,6 +32,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "GRU, 2 x 512": {"family": "rnn", "cell": "gru", "layers": 2, "width": 512},
     "LSTM, 2 x 512": {"family": "rnn", "cell": "lstm", "layers": 2, "width": 512},
     "Character CNN and LSTM, 2 x 256": {"family": "charcnn", "layers": 2, "width": 256},
+    "NPLM, order 5, 512 hidden": {"family": "nplm", "order": 5, "width": 100, "hidden": 512},
     "GPT-2, 4 x 256": {"family": "gpt2", "layers": 4, "width": 256, "heads": 4, "context": 608},
 }
 Make = Callable[..., Any]  # prompts to a decoder
@@ -46,10 +45,7 @@ def forms(path: Path) -> dict[str, Make]:
         model = langue.CausalModel.load(path, quantize="int8" if "int8" in name else None).folder.model
         if name == "torch":
             for part in getattr(model, "models", [model]):
-                if hasattr(part, "recurrent"):
-                    part.decoder = lambda prompts, depth=0, part=part: StatefulDecoder(part, prompts, depth)
-                elif hasattr(part, "head"):
-                    part.decoder = lambda prompts, depth=0, part=part: WindowedDecoder(part, prompts)
+                part.compiled = lambda: None
         result[name] = model.decoder
     return result
 
@@ -93,7 +89,7 @@ def main() -> None:
             paths[name] = folder / shape.get("cell", family)
             if not paths[name].exists():
                 settings: dict[str, Any] = {key: shape[key] for key in shape if key != "family"}
-                settings |= {"steps": 10, "batch_tokens": 1024} if "layers" in shape else {}
+                settings |= {"steps": 10, "batch_tokens": 1024} if "width" in shape else {}
                 langue.train(family, store, paths[name], **settings)
         del paths["n-gram"]
         ids = langue.CausalModel.load(folder / "ngram").tokenizer.encode(text.read_text(encoding="utf-8"))

@@ -92,7 +92,7 @@ def command(
             check_file_free(predictions, overwrite=overwrite)
         looked_in = Passages.read(names, cut=passages, text_field=text_field) if names else None
         measured = langue.answer_squad(question, looked_in, model=model, threshold=threshold)
-        _tell(measured, predictions, json=json)
+        _tell(measured, predictions, json=json, overwrite=overwrite)
         return
     if predictions is not None:
         raise LangueError("--predictions is of questions in the format of SQuAD (.json); others have --json")
@@ -114,7 +114,7 @@ def command(
         print(f"{one.question}\n{one}\n" if from_file else one, flush=True)
 
 
-def _tell(measured: "AnswerEvaluation", predictions: Path | None, *, json: bool) -> None:
+def _tell(measured: "AnswerEvaluation", predictions: Path | None, *, json: bool, overwrite: bool) -> None:
     """Print what was measured on a file in the format of SQuAD, and write the answers."""
     from langue.base.files import atomic_file
     from langue.tasks.answers.squad import predictions_json

@@ -8,7 +8,7 @@ Letters: B batch, T time, S time of a memory, C channels, H heads, V vocabulary.
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -147,6 +147,10 @@ class EncoderDecoder(Windowed, Seq2Seq):
     @property
     def bias(self) -> torch.Tensor | None:
         return None
+
+    def read_in(self, how: Literal["int8"]) -> bool:
+        """The compiled step, which alone has int8, knows no memory."""
+        return False
 
     @property
     def separator(self) -> str:

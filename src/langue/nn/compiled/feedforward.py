@@ -50,7 +50,7 @@ def _step(table, matrix, scales, biases, before, hidden, inputs, given, a, y):
         y: `(N, width of the head)`, zeros.
     """
     N, words = before.shape
-    m, units = table.shape[1], len(biases)
+    m, units, zero = table.shape[1], len(biases), np.int64(0)
     x, h = np.zeros(N * inputs, np.float32), np.empty(N * units, np.float32)
     a_scales = np.empty(N, np.float32)
     for n in range(N):
@@ -58,9 +58,8 @@ def _step(table, matrix, scales, biases, before, hidden, inputs, given, a, y):
         for word in range(words):
             row[word * m : (word + 1) * m] = table[before[n, word]]
         a_scales[n] = quantize_vector(row, a[n * inputs : (n + 1) * inputs])
-    multiply(
-        matrix, 0, units // ROWS, ROWS * inputs, inputs, scales, 0, a, 0, inputs, a_scales, N, h, 0, units
-    )
+    multiply(matrix, zero, units // ROWS, ROWS * inputs, inputs, scales, zero, a, zero, inputs, a_scales, N,
+             h, zero, units)  # fmt: skip
     for n in range(N):
         row = h[n * units : (n + 1) * units]
         add(row, biases)

@@ -34,12 +34,14 @@ class CompiledHead:
 
 @njit
 def _step(matrix, scales, biases, x, N, V, a, y):
-    Vw = len(biases)
+    Vw, zero = len(biases), np.int64(0)
     width = len(x) // N
     a_scales = np.empty(N, np.float32)
     for n in range(N):
         a_scales[n] = quantize_vector(x[n * width : (n + 1) * width], a[n * width : (n + 1) * width])
-    multiply(matrix, 0, Vw // ROWS, ROWS * width, width, scales, 0, a, 0, width, a_scales, N, y, 0, Vw)
+    multiply(
+        matrix, zero, Vw // ROWS, ROWS * width, width, scales, zero, a, zero, width, a_scales, N, y, zero, Vw
+    )
     for n in range(N):
         row = y[n * Vw : n * Vw + V]
         add(row, biases[:V])

@@ -285,6 +285,8 @@ def multiply(matrix, offset, panels, stride, inputs, scales, first_scale, x, x_o
              columns, y, y_offset, y_stride):  # fmt: skip
     """Products of panels of a matrix and of `columns` vectors.
 
+    Callers write `np.int64(0)`: of a literal numba compiles it once more, which takes seconds.
+
     Args:
         matrix: flat; its panels begin at `offset` and every `stride` numbers.
         inputs: padded to a multiple of PIECE.

@@ -45,7 +45,7 @@ def step(shape, table, matrices, scales, vectors, state, ids, rows, a, y):
         y: flat `(N, Cw)`: the hidden states of the last layer.
     """
     L, cell, G, parts, inputs, Iw, Cw = shape
-    most = min(len(ids), AT_ONCE)
+    most, zero = min(len(ids), AT_ONCE), np.int64(0)
     wide, gates = max(Iw, Cw), G * Cw
     x, read, carried = np.zeros(most * wide, F), np.empty(most * gates, F), np.empty(most * gates, F)
     a_scales = np.ones(most, F)
@@ -58,8 +58,8 @@ def step(shape, table, matrices, scales, vectors, state, ids, rows, a, y):
             scale = bias = 2 * layer * gates
             for n in range(N):
                 a_scales[n] = quantize_vector(x[n * width : (n + 1) * width], a[n * width : (n + 1) * width])
-            multiply(matrices, matrix, gates // ROWS, ROWS * width, width, scales, scale, a, 0, width,
-                     a_scales, N, read, 0, gates)  # fmt: skip
+            multiply(matrices, matrix, gates // ROWS, ROWS * width, width, scales, scale, a, zero, width,
+                     a_scales, N, read, zero, gates)  # fmt: skip
             matrix, scale = matrix + gates * width, scale + gates
             first = 0
             while first < N:
@@ -70,7 +70,7 @@ def step(shape, table, matrices, scales, vectors, state, ids, rows, a, y):
                     h = (rows[begin + n] * L + layer) * parts * Cw
                     k = n - first
                     a_scales[k] = quantize_vector(state[h : h + Cw], a[k * Cw : (k + 1) * Cw])
-                multiply(matrices, matrix, gates // ROWS, ROWS * Cw, Cw, scales, scale, a, 0, Cw, a_scales,
+                multiply(matrices, matrix, gates // ROWS, ROWS * Cw, Cw, scales, scale, a, zero, Cw, a_scales,
                          end - first, carried, first * gates, gates)  # fmt: skip
                 for n in range(first, end):
                     own, before = read[n * gates : (n + 1) * gates], carried[n * gates : (n + 1) * gates]

@@ -68,7 +68,7 @@ def step(  # noqa: PLR0915  # the layers of one network
         a: room for what is multiplied, in the type that it is multiplied in.
     """
     L, C, H, G, D, V, rms, activation, rotary, qk_norm, Cw, Dw, Tw, Vw, mixed, read, inner, up = shape
-    most = min(len(ids), AT_ONCE)
+    most, zero = min(len(ids), AT_ONCE), np.int64(0)
     x, h = np.zeros(most * Cw, F), np.zeros(most * Cw, F)
     qkv, mixture, m = np.empty(most * read, F), np.zeros(most * mixed, F), np.empty(most * up, F)
     h_up = np.empty(inner, F)
@@ -92,8 +92,8 @@ def step(  # noqa: PLR0915  # the layers of one network
             gains = vectors[bias + rows_of_layer : bias + rows_of_layer + 2 * Dw]
 
             _normalize(x, N, C, Cw, rms, eps[0], vectors[norms:], h, a, a_scales)
-            multiply(matrices, matrix, read // ROWS, ROWS * Cw, Cw, scales, scale, a, 0, Cw, a_scales, N,
-                     qkv, 0, read)  # fmt: skip
+            multiply(matrices, matrix, read // ROWS, ROWS * Cw, Cw, scales, scale, a, zero, Cw, a_scales, N,
+                     qkv, zero, read)  # fmt: skip
             for n in range(N):
                 row = qkv[n * read : (n + 1) * read]
                 add(row, vectors[bias : bias + read])
@@ -105,22 +105,22 @@ def step(  # noqa: PLR0915  # the layers of one network
             for n in range(N):
                 a_scales[n] = quantize_vector(mixture[n * mixed : (n + 1) * mixed], a[n * mixed :])
             matrix, scale, bias = matrix + read * Cw, scale + read, bias + read
-            multiply(matrices, matrix, Cw // ROWS, ROWS * mixed, mixed, scales, scale, a, 0, mixed, a_scales,
-                     N, h, 0, Cw)  # fmt: skip
+            multiply(matrices, matrix, Cw // ROWS, ROWS * mixed, mixed, scales, scale, a, zero, mixed,
+                     a_scales, N, h, zero, Cw)  # fmt: skip
             _add(x, N, C, Cw, h, vectors[bias : bias + Cw])
 
             _normalize(x, N, C, Cw, rms, eps[0], vectors[norms + 2 * Cw :], h, a, a_scales)
             matrix, scale, bias = matrix + mixed * Cw, scale + Cw, bias + Cw
-            multiply(matrices, matrix, up // ROWS, ROWS * Cw, Cw, scales, scale, a, 0, Cw, a_scales, N,
-                     m, 0, up)  # fmt: skip
+            multiply(matrices, matrix, up // ROWS, ROWS * Cw, Cw, scales, scale, a, zero, Cw, a_scales, N,
+                     m, zero, up)  # fmt: skip
             for n in range(N):
                 row = m[n * up : (n + 1) * up]
                 add(row, vectors[bias : bias + up])
                 activate(row[:inner], row[up - inner :], activation, h_up)
                 a_scales[n] = quantize_vector(h_up, a[n * inner :])
             matrix, scale, bias = matrix + up * Cw, scale + up, bias + up
-            multiply(matrices, matrix, Cw // ROWS, ROWS * inner, inner, scales, scale, a, 0, inner, a_scales,
-                     N, h, 0, Cw)  # fmt: skip
+            multiply(matrices, matrix, Cw // ROWS, ROWS * inner, inner, scales, scale, a, zero, inner,
+                     a_scales, N, h, zero, Cw)  # fmt: skip
             _add(x, N, C, Cw, h, vectors[bias : bias + Cw])
 
         last = done
@@ -129,8 +129,8 @@ def step(  # noqa: PLR0915  # the layers of one network
             x[k * Cw : (k + 1) * Cw] = x[n * Cw : (n + 1) * Cw]  # k <= n
             last += 1
         _normalize(x, last - done, C, Cw, rms, eps[0], vectors[L * vectors_of_layer :], h, a, a_scales)
-        multiply(matrices, L * weights_of_layer, Vw // ROWS, ROWS * Cw, Cw, scales, L * rows_of_layer, a, 0,
-                 Cw, a_scales, last - done, log_probs, done * Vw, Vw)  # fmt: skip
+        multiply(matrices, L * weights_of_layer, Vw // ROWS, ROWS * Cw, Cw, scales, L * rows_of_layer, a,
+                 zero, Cw, a_scales, last - done, log_probs, done * Vw, Vw)  # fmt: skip
         for k in range(done, last):
             log_softmax(log_probs[k * Vw : k * Vw + V])
         done = last
@@ -186,7 +186,7 @@ def _remember(x, G, Dw, Tw, keys, values, offset, position):
 def _attend(qkv, read, H, G, Dw, Tw, keys, values, offset, rows, at, begin, N, scores, totals, scales,
             a_scales, y, mixed):  # fmt: skip
     """softmax(q kᵀ) v of N tokens, those of a row at once."""
-    first = 0
+    first, zero = 0, np.int64(0)
     while first < N:
         row, end = rows[begin + first], first + 1
         while end < N and rows[begin + end] == row:
@@ -194,12 +194,12 @@ def _attend(qkv, read, H, G, Dw, Tw, keys, values, offset, rows, at, begin, N, s
         seen = (at[begin + end - 1] + ROWS) // ROWS * ROWS  # positions, in whole panels
         for head in range(H):
             lies = offset + (row * G + head // (H // G)) * Tw * Dw
-            multiply(keys, lies, seen // ROWS, ROWS * Dw, Dw, scales, 0, qkv, first * read + head * Dw, read,
-                     a_scales, end - first, scores, first * Tw, Tw)  # fmt: skip
+            multiply(keys, lies, seen // ROWS, ROWS * Dw, Dw, scales, zero, qkv, first * read + head * Dw,
+                     read, a_scales, end - first, scores, first * Tw, Tw)  # fmt: skip
             for n in range(first, end):
                 totals[n] = exponentiate(scores[n * Tw : n * Tw + seen], at[begin + n] + 1)
-            multiply(values, lies, Dw // ROWS, ROWS * Tw, seen, scales, 0, scores, first * Tw, Tw, a_scales,
-                     end - first, y, first * mixed + head * Dw, mixed)  # fmt: skip
+            multiply(values, lies, Dw // ROWS, ROWS * Tw, seen, scales, zero, scores, first * Tw, Tw,
+                     a_scales, end - first, y, first * mixed + head * Dw, mixed)  # fmt: skip
             for n in range(first, end):
                 part = n * mixed + head * Dw
                 multiply_by(y[part : part + Dw], F(1) / totals[n])
