@@ -161,6 +161,12 @@ class Written:
         self._counts: Counter[int] = Counter()  # of the tokens written, where there are penalties
         self._last: int | None = None
 
+    @property
+    def bend(self) -> bool:
+        """Whether they ask anything of a distribution at all."""
+        rules = self.rules
+        return rules.bias is not None or rules.ban is not None or rules.grammar is not None
+
     def copy(self) -> "Written":
         """The same text, that can go on in another way."""
         other = Written(self.rules)
