@@ -19,8 +19,6 @@ from torch import Tensor, nn
 
 CHUNK_ROWS = 1024  # of logits at a time
 LEAST = 1e-30  # of a probability whose logarithm is taken: what is not there has no gradient
-
-
 GOES_ON = (4.0, 3.0)  # at first: of two hundred places the one where a copy goes on has most of the weight
 
 
