@@ -212,6 +212,8 @@ generate {kn} x --top-p nan
 generate {kn} x --min-p nan
 generate {kn} x --repetition-penalty inf
 generate {kn} x --repetition-penalty 0
+generate {kn} x --presence-penalty nan
+generate {kn} x --frequency-penalty 101
 generate {kn} x --seed -1
 generate {kn} x --seed 12345678901234567890123
 generate {kn} x --seed one
@@ -337,6 +339,8 @@ serve {kn} --base-path lm
 serve {kn} --base-path /a?b
 serve {kn} --timeout nan
 serve {kn} --queue 0
+serve {kn} --corpus {none}
+serve {kn} --corpus {kn}
 serve {kn} --memory 0
 classify {crf} x
 classify {cls} nowhere.tsv

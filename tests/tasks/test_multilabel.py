@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import langue
-from langue import api, cli
+from langue import cli
 from langue.base.errors import LangueError
 from langue.corpus.labeled import read_label_sets
 from langue.tasks.multilabel import decisions, micro_f1, score_sets
@@ -74,7 +74,7 @@ def test_figures_are_those_of_scikit_learn() -> None:
 
 def test_transformers_says_the_same(tuned: Any, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
-    api.export_model(tuned[0], tmp_path / "hf")
+    langue.export_model(tuned[0], tmp_path / "hf")
     pipe = transformers.pipeline("text-classification", str(tmp_path / "hf"), top_k=None)
     theirs = {one["label"]: one["score"] for one in pipe(["She saw number 5 and good."])[0]}
     ours = dict(langue.ClassifierModel.load(tuned[0]).classify("She saw number 5 and good."))
