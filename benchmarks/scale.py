@@ -109,7 +109,7 @@ def measure(megabytes: Sequence[int], workers: Sequence[int]) -> list[dict[str, 
                 prepared = run("prepare", folder / "corpus.txt", own, count)
                 counted = run("ngram", folder / "corpus.txt", own, count)
                 store = sum(file.stat().st_size for file in (own / "store").iterdir()) / read_bytes
-                ngrams = langue.load(own / "model").folder.model.size["ngrams"] / read_bytes
+                ngrams = langue.load(own / "model").folder.model.size()["ngrams"] / read_bytes
                 print(
                     f"{read_bytes / 1e6:6.1f} {count:8} {prepared['seconds']:10.1f} "
                     f"{prepared['peak_mb']:8.0f} {counted['seconds']:9.1f} {counted['peak_mb']:8.0f}  "

@@ -167,7 +167,7 @@ class Ray:
         more = {} if known else {"num_cpus": workers, "include_dashboard": False}
         try:
             ray.init(known, log_to_driver=False, logging_level=logging.ERROR, **more)
-        except Exception as error:  # of its own kinds, by what was wrong
+        except (Exception, SystemExit) as error:  # of its own kinds, by what was wrong; some exit
             raise LangueError(f"Ray did not start{f' at {known}' if known else ''}: {error}") from error
         self._work = ray.remote(num_cpus=1, max_retries=RETRIES)(work)
 
