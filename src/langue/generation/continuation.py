@@ -21,7 +21,8 @@ class Generation:
 
     text: str
     tokens: int
-    # "eos", "stop", "length", "complete" (a regular expression or schema lets nothing follow), or "stuck" (no
+    # "eos", "stop", "length", "complete" (a regular expression, schema or number of characters lets nothing
+    # follow), or "stuck" (no
     # token that may stand next has a probability).
     finished: str
     log_prob: float = field(default=0.0, compare=False)  # natural log of the probability of its tokens

@@ -15,7 +15,7 @@ from langue.base.errors import LangueError, Unsupported
 from langue.base.progress import log
 from langue.models.folder import Description, describe
 from langue.models.registry import family as lookup
-from langue.protocols import Causal, Classifier, Masked, SentenceRanker, Tagger
+from langue.protocols import Causal, Classifier, Masked, SentenceRanker, SpanPredictor, Tagger
 from langue.server.engine import Engine
 from langue.server.errors import Refused, refusal, report
 from langue.server.limits import Settings
@@ -31,6 +31,7 @@ CAPABILITIES: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (Masked, ("fill", "embed", "score")),
     (Tagger, ("tag",)),
     (Classifier, ("classify",)),
+    (SpanPredictor, ("answer",)),
     (SentenceRanker, ("summarize",)),
 )
 INSTEAD = {
@@ -42,6 +43,7 @@ INSTEAD = {
     "embed": "makes no vectors of texts",
     "tag": "is not a tagger",
     "classify": "is no classifier",
+    "answer": "answers no questions",
     "summarize": "chooses no sentences",
     "tokenize": "reads no token ids",
 }
