@@ -83,9 +83,8 @@ class Tokenizer:
     """
 
     def __init__(self, hf: HFTokenizer) -> None:
-        self.vocab_size = hf.get_vocab_size(with_added_tokens=True)
-        ids = hf.get_vocab(with_added_tokens=True).values()
-        if max(ids, default=-1) >= self.vocab_size:  # up to which the library counts when it writes itself
+        self.vocab_size = hf.get_vocab_size(with_added_tokens=True)  # what writes it counts up to the last id
+        if max(hf.get_vocab(with_added_tokens=True).values(), default=-1) >= self.vocab_size:
             raise LangueError(f"its ids do not run from 0 to {self.vocab_size - 1}")
         hf.no_padding()
         hf.no_truncation()
