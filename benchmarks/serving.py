@@ -3,11 +3,12 @@
     python benchmarks/serving.py [--seconds 5] [--requests 10000] [--models FOLDER] [--output FILE.md]
 
 The models are trained for a moment on the embedded sample, or those of a folder, `ngram` and `gpt2`; the
-server is a process of its own on loopback. wrk (Debian's package) asks for completions of 16 tokens over 16
-connections; left out where it is not installed. A client of asyncio asks for streams, 1, 4, 16 and 64 at a
-time: tokens a second beside what `generate_all` writes in a process of its own, time to the first token,
-errors. Then so many completions: what the server's memory does. The clients share the processors with the
-server. CPU time of the server is told beside each figure, for on a machine with other work the wall is
+server is a process of its own on loopback, and the clients share the processors with it. wrk (Debian's
+package), which has to be there, asks for completions of 16 tokens over 16 connections; then for streams, 1,
+4, 16 and 64 at a time: tokens a second, by the server's own counter, beside what `generate_all` writes in a
+process of its own; then for completions of the n-gram while it has the GPT write. A client of asyncio asks
+for two streams each to tell the time to the first token. Then so many completions: what the server's memory
+does. CPU time of the server is told beside each figure, for on a machine with other work the wall is
 another's too.
 """
 
@@ -24,7 +25,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,7 +47,12 @@ local count = 0
 request = function()
   count = count + 1
   return wrk.format(nil, "/v1/completions", nil,
-    '{"model":"%s","prompt":"To be, or","max_tokens":%d,"seed":' .. count .. '}')
+    '{"model":"%s","prompt":"To be, or","max_tokens":%d,"stream":%s,"seed":' .. count .. '}')
+end
+done = function(summary, latency, requests)
+  local errors = summary.errors
+  io.write("told ", summary.requests, " ", summary.duration / 1e6, " ", latency:percentile(50) / 1e3, " ",
+    latency:percentile(95) / 1e3, " ", errors.connect + errors.read + errors.write + errors.status, "\\n")
 end
 """
 
@@ -76,6 +84,15 @@ class Server:
         """Seconds of processors so far."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def written(self, model: str) -> float:
+        """Tokens of a model so far."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics") as answer:
+            counter = re.search(
+                rf'langue_generated_tokens_total{{model="{model}"}} (\S+)', answer.read().decode()
+            )
+        assert counter is not None
+        return float(counter[1])
 
     def memory(self) -> float:
         """MB that it holds."""
@@ -142,27 +159,38 @@ def centile(values: Sequence[float], share: float) -> float:
     return sorted(values)[min(int(len(values) * share), len(values) - 1)]
 
 
-def by_wrk(server: Server, model: str, seconds: float) -> str:
+class Load(NamedTuple):
+    """What wrk tells, and the server of it."""
+
+    requests: int
+    seconds: float
+    p50: float  # milliseconds
+    p95: float
+    errors: int
+    tokens: float
+    cpu: float  # seconds of the server
+
+
+def by_wrk(
+    server: Server, model: str, seconds: float, *, connections: int, tokens: int, stream: bool = False
+) -> Load:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(SCRIPT % (model, TOKENS))
+        script.write(SCRIPT % (model, tokens, json.dumps(stream)))
         script.flush()
-        before = server.cpu()
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--latency", "-s", script.name]
+        written, used = server.written(model), server.cpu()
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "60s", "-s", script.name]
         told = subprocess.run(
             [*command, f"http://127.0.0.1:{server.port}"], capture_output=True, text=True, check=True
         ).stdout
-        used = server.cpu() - before
-    count, rate = re.search(r"(\d+) requests", told), re.search(r"Requests/sec:\s+([\d.]+)", told)
-    assert count is not None and rate is not None
-    failed = re.search(r"Non-2xx.*?(\d+)", told)
-    return (
-        f"| {model} | {float(rate[1]):,.0f} | {1000 * used / max(int(count[1]), 1):.2f} | "
-        f"{failed[1] if failed else 0} |"
-    )
+        written, used = server.written(model) - written, server.cpu() - used
+    figures = re.search(r"told (\d+) (\S+) (\S+) (\S+) (\d+)", told)
+    assert figures is not None
+    requests, passed, p50, p95, errors = figures.groups()
+    return Load(int(requests), float(passed), float(p50), float(p95), int(errors), written, used)
 
 
 def own_speed(path: Path) -> tuple[float, float]:
-    """Tokens a second that the engine writes, of one text and of 16 at a time, in a process of its own."""
+    """Tokens a second that the engine writes in a process of its own: of one text, of many 16 at a time."""
     code = f"""
 import time, langue
 model = langue.CausalModel.load({str(path)!r})
@@ -172,7 +200,7 @@ def speed(count):
     written = sum(one.tokens for some in texts for one in some)
     return written / (time.perf_counter() - began)
 speed(1)
-print(max(speed(1) for _ in range(5)), max(speed(16) for _ in range(3)))
+print(max(speed(1) for _ in range(5)), max(speed(64) for _ in range(2)))
 """
     told = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -184,29 +212,28 @@ def streams(server: Server, models: dict[str, Path], seconds: float) -> Iterator
     for name, path in models.items():
         alone, together = own_speed(path)
         for clients in CLIENTS:
-            each = max(int(seconds * (alone if clients == 1 else together) / STREAMED / clients), 1)
-            began, used = time.perf_counter(), server.cpu()
-            answers = asyncio.run(many(server.port, name, STREAMED, clients=clients, each=each, stream=True))
-            passed, used = time.perf_counter() - began, server.cpu() - used
-            tokens = sum(answer.tokens for answer in answers)
+            load = by_wrk(server, name, seconds, connections=clients, tokens=STREAMED, stream=True)
+            answers = asyncio.run(many(server.port, name, STREAMED, clients=clients, each=2, stream=True))
             firsts = [1000 * answer.first for answer in answers]
             p50, p95 = statistics.median(firsts), centile(firsts, 0.95)
             own = alone if clients == 1 else together
+            speed = load.tokens / load.seconds
             yield (
-                f"| {name} | {clients} | {tokens / passed:,.0f} | {own:,.0f} | {tokens / passed / own:.2f} | "
-                f"{1e6 * used / tokens:.0f} | {p50:.1f} | {p95:.1f} | "
-                f"{sum(not answer.ok for answer in answers)} |"
+                f"| {name} | {clients} | {speed:,.0f} | {own:,.0f} | {speed / own:.2f} | "
+                f"{1e6 * load.cpu / load.tokens:.0f} | {p50:.1f} | {p95:.1f} | "
+                f"{load.errors + sum(not answer.ok for answer in answers)} |"
             )
 
 
-async def beside(port: int, seconds: float) -> list[Answer]:
+def beside(server: Server, seconds: float) -> Load:
     """Completions of the n-gram, one after another, while a GPT writes."""
-    writing = asyncio.create_task(complete(port, "gpt2", 4096, stream=True))
-    until, answers = time.perf_counter() + seconds, []
-    while time.perf_counter() < until and not writing.done():
-        answers.append(await complete(port, "ngram", TOKENS, stream=False, seed=len(answers)))
-    writing.cancel()
-    return answers
+    with ThreadPoolExecutor() as pool:
+        writing = pool.submit(
+            by_wrk, server, "gpt2", seconds + 1, connections=1, tokens=STREAMED, stream=True
+        )
+        load = by_wrk(server, "ngram", seconds, connections=1, tokens=TOKENS)
+        assert writing.result().tokens
+    return load
 
 
 def memory(server: Server, requests: int) -> Iterator[str]:
@@ -224,19 +251,20 @@ def lines(seconds: float, requests: int, ready: Path | None) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         models = {name: ready / name for name in ("ngram", "gpt2")} if ready else train(Path(folder))
         with serving(models) as server:
-            if shutil.which("wrk"):
-                yield f"Completions of {TOKENS} tokens over {CONNECTIONS} connections, by wrk:\n"
-                yield "| model | a second | CPU ms each, of the server | errors |\n|---|---|---|---|"
-                yield by_wrk(server, "ngram", seconds)
+            yield f"Completions of {TOKENS} tokens over {CONNECTIONS} connections:\n"
+            yield "| model | a second | CPU ms each, of the server | errors |\n|---|---|---|---|"
+            load = by_wrk(server, "ngram", seconds, connections=CONNECTIONS, tokens=TOKENS)
+            rate, each = load.requests / load.seconds, 1000 * load.cpu / load.requests
+            yield f"| ngram | {rate:,.0f} | {each:.2f} | {load.errors} |"
             yield f"\nStreams of {STREAMED} tokens:\n"
             yield (
                 "| model | clients | tokens/s | the engine's own | ratio | CPU µs a token "
                 "| first token ms, p50 | p95 | errors |\n|---|---|---|---|---|---|---|---|---|"
             )
             yield from streams(server, models, seconds)
-            times = [1000 * answer.seconds for answer in asyncio.run(beside(server.port, seconds))]
+            load = beside(server, seconds)
             yield f"\nThe n-gram's answers of {TOKENS} tokens while the GPT writes, milliseconds: "
-            yield f"p50 {statistics.median(times):.1f}, p95 {centile(times, 0.95):.1f}.\n"
+            yield f"p50 {load.p50:.1f}, p95 {load.p95:.1f}; {load.errors} errors.\n"
             yield "| completions | memory MB | errors |\n|---|---|---|"
             yield from memory(server, requests)
 
@@ -248,6 +276,8 @@ def main() -> None:
     parser.add_argument("--models", type=Path)
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
+    if not shutil.which("wrk"):
+        sys.exit("wrk, the client, is not installed: `apt install wrk`")
     written = []
     for line in lines(given.seconds, given.requests, given.models):
         print(line, flush=True)

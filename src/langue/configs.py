@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from langue.models.taggers.hmm_tagger import HMMTaggerConfig
     from langue.models.taggers.rnn_tagger import RNNTaggerConfig
     from langue.tasks.classify import ClassifyConfig
+    from langue.tasks.simcse import SimCSEConfig
     from langue.tasks.span import SpanConfig
     from langue.tasks.tag import TagConfig
     from langue.tasks.task import FinetuneConfig
@@ -80,6 +81,7 @@ _HOMES = {
     "RNNTaggerConfig": "models.taggers.rnn_tagger",
     "RankerConfig": "models.summarizers.ranker",
     "Sampling": "generation.sample",
+    "SimCSEConfig": "tasks.simcse",
     "SpanConfig": "tasks.span",
     "SummaryDataConfig": "corpus.summary_pairs",
     "TagConfig": "tasks.tag",
@@ -96,8 +98,8 @@ __all__ = [
     "EncoderTaggerConfig", "FinetuneConfig", "GPT2Config", "HMMConfig", "HMMTaggerConfig", "InfiniGramConfig",
     "LogLinearConfig", "MarkovConfig", "MaskedSampling", "MixtureConfig", "NGramConfig", "NPLMConfig",
     "NeuralHMMConfig", "Normalization", "RNNConfig", "RNNTaggerConfig", "RankerConfig", "Sampling",
-    "SpanConfig", "SummaryDataConfig", "TagConfig", "TaggedConfig", "TaggerRunConfig", "TokenizerConfig",
-    "TrainingConfig", "TransformerConfig",
+    "SimCSEConfig", "SpanConfig", "SummaryDataConfig", "TagConfig", "TaggedConfig", "TaggerRunConfig",
+    "TokenizerConfig", "TrainingConfig", "TransformerConfig",
 ]  # fmt: skip
 
 

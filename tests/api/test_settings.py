@@ -62,7 +62,8 @@ def test_assignments_of_an_earlier_version_still_set(small_store: Path, tmp_path
 
 def test_no_setting_hides_behind_an_argument_of_a_verb() -> None:
     trainable = [family(name).config for name in MODULES if name != "classifier"]
-    labeled: list[type] = [configs.FinetuneConfig, configs.TagConfig, configs.TaggedConfig]
+    tasks = [configs.ClassifyConfig, configs.SimCSEConfig, configs.SpanConfig, configs.TagConfig]
+    labeled: list[type] = [*tasks, configs.TaggedConfig]
     sections = {
         langue.train: [*trainable, configs.TrainingConfig, configs.TaggedConfig],
         langue.estimate: [*trainable, configs.TrainingConfig],
@@ -79,7 +80,7 @@ def test_every_section_has_a_public_name() -> None:
     assert set(dir(configs)) == set(configs.__all__)
     for name in MODULES:
         assert family(name).config in public
-        if name not in ("mixture", "encoder-tagger", "classifier"):  # which name models or labels
+        if name not in ("mixture", "encoder-tagger", "classifier", "span"):  # which name models or labels
             assert family_of(family(name).config()).name == name
     with pytest.raises(langue.InvalidSetting, match="Sampling is the configuration of no family"):
         family_of(configs.Sampling())

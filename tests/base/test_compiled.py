@@ -105,6 +105,47 @@ def test_code_is_kept_in_the_cache_of_the_user_and_not_beside_the_package(tmp_pa
     assert not list(tmp_path.glob("*.nb?")) and not list(tmp_path.glob("__pycache__/*.nb?"))
 
 
+@pytest.mark.parametrize("home", ["file/home", "read-only"])
+def test_where_the_home_cannot_be_written_code_is_kept_among_temporary_files(
+    tmp_path: Path, home: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "read-only").mkdir(mode=0o500)
+    if home == "read-only" and (as_root() or os.name != "posix"):
+        pytest.skip("rights do not bind this user")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = {
+        "NUMBA_CACHE_DIR": None,
+        "XDG_CACHE_HOME": None,
+        "HOME": str(tmp_path / home),
+        "TMPDIR": str(temporary),
+    }
+    for hits in (0, 1):
+        done = use(tmp_path, **environment)
+        assert done.stdout == f"[0, 2, 4] {hits}\n"
+        assert "cannot be kept" not in done.stderr
+    (folder,) = temporary.glob("langue*")
+    assert folder.stat().st_mode & 0o77 == 0 or os.name != "posix"
+    if os.name == "posix":
+        folder.chmod(0o777)
+        done = use(tmp_path, **environment)
+        assert done.stdout == "[0, 2, 4] 0\n"
+        assert done.stderr.count("may be written by others") == 1
+
+
+def test_code_that_came_with_a_home_that_is_read_only_is_used(tmp_path: Path) -> None:
+    kept = {"NUMBA_CACHE_DIR": None, "XDG_CACHE_HOME": str(tmp_path / "mine"), "TMPDIR": str(tmp_path)}
+    assert use(tmp_path, **kept).stdout == "[0, 2, 4] 0\n"
+    (folder,) = (tmp_path / "mine" / "langue").iterdir()
+    for path in (folder.parent, folder):
+        path.chmod(0o500)
+    assert use(tmp_path, **kept).stdout == "[0, 2, 4] 1\n"
+    assert not list(tmp_path.glob("langue-*"))
+    for path in (folder, folder.parent):
+        path.chmod(0o700)
+
+
 def test_a_switch_for_debuggers_is_refused_in_a_sentence(tmp_path: Path) -> None:
     script = (
         "from langue.base.errors import LangueError\ntry:\n import langue.base.compiled\n"

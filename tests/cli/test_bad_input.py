@@ -212,6 +212,8 @@ generate {kn} x --top-p nan
 generate {kn} x --min-p nan
 generate {kn} x --repetition-penalty inf
 generate {kn} x --repetition-penalty 0
+generate {kn} x --presence-penalty nan
+generate {kn} x --frequency-penalty 101
 generate {kn} x --seed -1
 generate {kn} x --seed 12345678901234567890123
 generate {kn} x --seed one
@@ -344,6 +346,7 @@ serve {kn} --queue 0
 serve {kn} --cors ''
 serve {kn} --cors localhost
 serve {kn} --corpus nowhere
+serve {kn} --corpus {none}
 serve {kn} --corpus {kn}
 serve {kn} --memory 0
 classify {crf} x
@@ -353,6 +356,9 @@ classify {cls} nowhere.jsonl
 evaluate {cls} {tsv} --train nowhere.tsv
 evaluate {cls} {tsv} --train {empty}
 evaluate {kn} {ok} --train {tsv}
+evaluate {bert} {tsv} --probe nowhere.tsv
+evaluate {bert} {tsv} --probe {tsv} --similarity
+evaluate {kn} {tsv} --probe {tsv}
 filter
 filter {ok}
 filter nowhere.txt --good {kn}
@@ -421,6 +427,10 @@ finetune {bert} {nulls} -o new
 finetune {bert} {lists} -o new
 finetune {bert} {tsv} -o new --task nonsense
 finetune {bert} {tsv} -o new --task span
+finetune {bert} {ok} -o new --task multilabel
+finetune {bert} {nulls} -o new --task multilabel
+finetune {bert} {empty} -o new --task simcse
+finetune {bert} {tsv} -o new --task simcse --set dropout=0
 finetune {bert} {json} -o new --task span
 finetune {bert} {tsv} -o new --set epochs=0
 finetune {bert} {tsv} -o new --set learning_rate=inf
@@ -428,6 +438,8 @@ finetune {bert} {tsv} -o new --set learning_rate=1e15 --set seeds=1
 finetune {bert} {tsv} -o new --set seeds=0
 finetune {bert} {tsv} -o new --set seed=-1
 finetune {bert} {tsv} -o new --set init=middle
+finetune {bert} {tsv} -o new --set patience=-1
+finetune {bert} {tsv} -o new --set class_weights=rare
 finetune {bert} {tsv} -o new --valid nowhere
 evaluate
 evaluate {kn}

@@ -122,7 +122,7 @@ def test_a_text_is_as_long_as_is_asked_in_tokens_and_characters(kind: str) -> No
     assert [one.tokens for some in generate_all(model, tokenizer, [""] * 5, short) for one in some] == [8] * 5
     long = Sampling(temperature=1.0, bias=(("<eos>", -50.0),), max_characters=5)
     for (one,) in generate_all(model, tokenizer, ["", "却说", "the"], long):
-        assert len(one.text) == 5 and one.finished == "eos"
+        assert len(one.text) == 5 and one.finished == "complete"
     both = Rules(tokenizer, Sampling(min_tokens=50, max_characters=5, no_repeat_ngram_size=2))
     for result in next(continuations(model, tokenizer, [""], num_beams=3, rules=both)):
         assert len(result.text) == 5

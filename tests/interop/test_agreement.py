@@ -101,6 +101,12 @@ def test_marks_of_sentences_are_no_words(tmp_path: Path) -> None:
         read_text(tmp_path / "text", NGramConfig())
 
 
+def test_a_word_that_would_be_cut_elsewhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"a " * 600_000 + b"a" * (18 << 20))
+    with pytest.raises(LangueError, match=r"has a word of over 16 MB: .* train on the store"):
+        read_text(tmp_path / "text", NGramConfig())
+
+
 def test_packed_texts_and_records_are_the_text(models: Path, tmp_path: Path) -> None:
     text = (models / "text").read_bytes()
     (tmp_path / "packed").write_bytes(gzip.compress(text))

@@ -162,7 +162,18 @@ def test_biases_of_ids(server: Any, model: str) -> None:
         ({"stop": ["a"] * 10_000}, "stop"),
         ({"logprobs": 10**6}, "logprobs"),
         ({"max_tokens": 10**9}, "at most"),
-        ({"presence_penalty": 0.5}, "presence_penalty"),
+        ({"presence_penalty": 2.5}, "presence_penalty"),
+        ({"frequency_penalty": "1"}, "frequency_penalty"),
+        ({"stop": [5]}, "stop"),
+        ({"stop_token_ids": [10**6]}, "is no token id"),
+        ({"allowed_token_ids": [10**6]}, "is no token id"),
+        ({"allowed_token_ids": []}, "allowed_token_ids"),
+        ({"response_format": {"type": "xml"}}, "response_format"),
+        ({"response_format": {"type": "json_schema"}}, "json_schema"),
+        ({"structured_outputs": {"grammar": "a"}}, "grammar"),
+        ({"structured_outputs": {"choice": []}}, "choice"),
+        ({"regex": "a", "json_schema": {}}, "one of regex and json_schema"),
+        ({"regex": "a", "response_format": {"type": "json_object"}}, "one of regex and response_format"),
         ({"suffix": "x"}, "suffix"),
         ({"unheard_of": 1}, "unheard_of"),
         ({"prompt": ["a"] * 10_000}, "10,000 prompts"),
@@ -187,6 +198,97 @@ def test_what_is_wrong_is_named(server: Any, asked: dict[str, Any], said: str) -
 )  # fmt: skip
 def test_what_asks_nothing_is_taken(server: Any, asked: dict[str, Any]) -> None:
     assert len(complete(server, **({"model": "trigram", "prompt": "a"} | asked))["choices"]) == 1
+
+
+# What the interfaces of OpenAI and vLLM have, and models here do not: a request that asks for it is told so.
+FOREIGN = (
+    "audio", "cache_salt", "continuous_usage_stats", "function_call", "functions", "guided_grammar",
+    "include_stop_str_in_output", "kv_transfer_params", "length_penalty", "logits_processors", "metadata",
+    "mm_processor_kwargs", "modalities", "parallel_tool_calls", "prediction", "priority",
+    "prompt_logprobs", "reasoning_effort", "request_id", "return_token_ids", "service_tier",
+    "skip_special_tokens", "spaces_between_special_tokens", "store", "tool_choice", "tools",
+    "truncate_prompt_tokens", "use_beam_search", "verbosity", "web_search_options",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("route", ["completions", "chat/completions"])
+def test_what_others_have_is_refused_by_name(server: Any, route: str) -> None:
+    asked = {"prompt": "a"} if route == "completions" else {"messages": [{"role": "user", "content": "a"}]}
+    for name in FOREIGN:
+        reply = server.ask(f"/v1/{route}", {"model": "trigram", name: 1} | asked)
+        assert reply.status == 400 and f"`{name}`" in reply.error
+
+
+def test_penalties(server: Any, served_models: dict[str, Path], model: str) -> None:
+    asked = {"model": model, "prompt": "The king", "max_tokens": 20, "temperature": 0}
+    plain = complete(server, logprobs=0, **asked)["choices"][0]["logprobs"]["token_ids"]
+    for penalties in ({"frequency_penalty": 2.0}, {"presence_penalty": -2.0, "frequency_penalty": 0.5}):
+        told = complete(server, logprobs=0, **asked, **penalties)["choices"][0]
+        ids = told["logprobs"]["token_ids"]
+        loaded = CausalModel.load(served_models[model])
+        own = loaded.generate("The king", max_tokens=20, temperature=0.0, **penalties)
+        assert told["text"] == own.text
+        # By hand: what was written counts, what was asked does not.
+        context = loaded.tokenizer.encode("The king").tolist()
+        spellings = loaded.tokenizer.spellings()
+        whole = [id for id, spelling in enumerate(spellings) if spelling.decode(errors="replace").isascii()]
+        assert whole.count(ids[0]) == 1
+        for at, id in enumerate(ids):
+            row = loaded.folder.model.next_log_probs([np.array([*context, *ids[:at]], np.uint32)])[0].copy()
+            for other in set(ids[:at]):
+                row[other] -= penalties.get("presence_penalty", 0.0)
+                row[other] -= penalties["frequency_penalty"] * ids[:at].count(other)
+            if id in whole:  # those that break a character off may not stand
+                assert row[id] == pytest.approx(row[whole].max(), abs=1e-4)
+        assert len(set(ids)) >= len(set(plain)) or "presence_penalty" in penalties
+
+
+def test_ids_that_end_and_ids_that_may_stand(server: Any, model: str) -> None:
+    asked = {"model": model, "prompt": "The", "max_tokens": 12, "seed": 3, "logprobs": 0}
+    whole = complete(server, **asked)["choices"][0]["logprobs"]
+    end = whole["token_ids"][4]
+    for stream in (False, True):
+        if stream:
+            events = server.ask("/v1/completions", asked | {"stop_token_ids": [end], "stream": True}).events
+            ids = [id for one in events for id in one["choices"][0]["logprobs"]["token_ids"]]
+            reason = events[-1]["choices"][0]["finish_reason"]
+        else:
+            cut = complete(server, stop_token_ids=[end], **asked)["choices"][0]
+            ids, reason = cut["logprobs"]["token_ids"], cut["finish_reason"]
+        first = whole["token_ids"].index(end)
+        assert (ids, reason) == (whole["token_ids"][: first + 1], "stop")
+    tokens = server.ask("/tokenize", {"model": model, "prompt": "e a"}).json["tokens"]
+    kept = complete(server, allowed_token_ids=tokens, **asked)["choices"][0]["logprobs"]["token_ids"]
+    assert len(kept) == 12 and set(kept) <= set(tokens)
+    eos = server.ask(f"/tokenizer_info?model={model}").json["eos_token_id"]
+    bent = {str(eos): 100}
+    assert complete(server, logit_bias=bent, **asked)["choices"][0]["text"] == ""
+    assert len(complete(server, ignore_eos=True, **asked)["choices"][0]["logprobs"]["tokens"]) == 12
+    least = complete(server, logit_bias=bent, min_tokens=5, **asked)["choices"][0]["logprobs"]["token_ids"]
+    assert len(least) == 6 and least[5] == eos
+    assert "e" not in complete(server, bad_words=["e"], **asked)["choices"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "n", "schema": {"enum": [7, 8]}},
+            }
+        },
+        {"structured_outputs": {"json": {"enum": [7, 8]}}},
+        {"structured_outputs": {"regex": "[78]"}},
+        {"structured_outputs": {"choice": ["7", "8"]}},
+    ],
+)
+def test_forms_by_other_names(server: Any, form: dict[str, Any]) -> None:
+    pytest.importorskip("llguidance")
+    assert complete(server, model="gpt2", prompt="In ", **form)["choices"][0]["text"] in ("7", "8")
+    chat = {"model": "gpt2", "messages": [{"role": "user", "content": [{"type": "text", "text": "One?"}]}]}
+    told = server.ask("/v1/chat/completions", chat | form).json
+    assert told["choices"][0]["message"]["content"] in ("7", "8")
 
 
 def test_a_regular_expression(server: Any) -> None:
@@ -224,13 +326,28 @@ def test_a_chat(server: Any, served_models: dict[str, Path], model: str) -> None
     assert bad.status == 400
 
 
+def test_every_token_is_counted_however_it_is_written(server: Any, model: str) -> None:
+    def counted() -> float:
+        lines = server.ask("/metrics").content.decode().splitlines()
+        (line,) = [
+            one for one in lines if one.startswith(f'langue_generated_tokens_total{{model="{model}"}}')
+        ]
+        return float(line.split()[-1])
+
+    complete(server, model=model, prompt="The", max_tokens=1)
+    for asked in ({"max_tokens": 5, "n": 3}, {"max_tokens": 60, "stop": ["e"]}, {"max_tokens": 200, "n": 4}):
+        before = counted()
+        usage = complete(server, model=model, prompt="The", seed=1, **asked)["usage"]
+        assert counted() - before == usage["completion_tokens"]
+
+
 def test_a_client_that_reads_slowly_gets_more_at_a_time() -> None:
     from langue.server.writing import UNREAD, Order
 
     order = Order(streams=True, seconds=60)
     for _ in range(UNREAD):
         assert order.keeps_up
-        order.tell([])
+        order.tell(order.news())
     assert not order.keeps_up
     asyncio.run(order.hear())
     assert order.keeps_up and not Order(streams=False, seconds=60).keeps_up

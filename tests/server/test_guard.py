@@ -1,6 +1,8 @@
 """Who may ask a server, and what it bears."""
 
+import gc
 import json
+import resource
 import socket
 import time
 from collections.abc import Callable
@@ -77,7 +79,7 @@ def body(content: bytes, *, length: int | None = None) -> bytes:
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
-        (body(b"x" * (limits.BODY + 1)), b"413"),
+        (body(b"x" * (64 << 20)), b"413"),
         (body(b"", length=1 << 40), b"413"),
         (b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
          + (b"100000\r\n" + b" " * (1 << 20) + b"\r\n") * 5, b"413"),
@@ -99,16 +101,37 @@ def test_hostile_bytes(server: Any, sent: bytes, status: bytes) -> None:
     assert server.ask("/health").status == 200
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"null", b"[]", b"{", b"[" * 100_000, b'{"model":' * 50_000, b'{"prompt": NaN}',
-     b"\xff\xfe", b'{"prompt": 1e999}',
-     b'{"prompt":"a","json_schema":' + b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"}",
-     b'{"prompt":"a","max_tokens":1' + b"0" * 10_000 + b"}"],
+NO_REQUESTS = (
+    b"", b"null", b"[]", b"{", b"[" * 100_000, b'{"model":' * 50_000, b'{"prompt": NaN}', b"\xff\xfe",
+    b'{"prompt": 1e999}', b'{"prompt":"a","json_schema":' + b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"}",
+    b'{"prompt":"a","max_tokens":1' + b"0" * 10_000 + b"}", b'{"prompt":"a","n":1000000000}',
+    b'{"prompt":"a","temperature":true}', b'{"prompt":[99999999]}',
+    json.dumps({"prompt": ["a"] * 10_000}).encode(),
+    json.dumps({"prompt": "a", "stop": ["a"] * 10_000}).encode(),
+    json.dumps({"prompt": [[0] * 50_000] * 10}).encode(),
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("content", NO_REQUESTS)
 def test_what_is_no_request(server: Any, content: bytes) -> None:
     reply = server.ask("/v1/completions", content)
     assert reply.status == 400 and reply.error
+
+
+def test_memory_is_flat_under_them(serve: Callable[..., Any], served_models: dict[str, Path]) -> None:
+    def resident() -> int:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize()
+
+    with serve({"trigram": served_models["trigram"]}) as address:
+        sizes = []
+        for _ in range(4):
+            for content in NO_REQUESTS:
+                assert address.ask("/v1/completions", content).status == 400
+            gc.collect()
+            sizes.append(resident())
+        assert sizes[-1] - sizes[1] < 16 << 20
+        assert address.ask("/v1/completions", ASKED).status == 200
 
 
 def test_a_slow_sender_is_left(

@@ -1,5 +1,6 @@
 """`/v1/answer` and `/v1/similar` say what Python says, of texts that are given and of the corpus."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,24 @@ def test_the_corpus_is_what_is_looked_in(address: Address, small_store: Path) ->
     assert address.ask("/v1/similar", asked).json == near  # of the vectors that are kept
 
 
+def test_a_model_of_spans_answers(small_store: Path, tmp_path: Path) -> None:
+    tiny = {"layers": 1, "width": 16, "heads": 2, "context": 48, "steps": 1, "batch_tokens": 256}
+    langue.train("bert", small_store, tmp_path / "bert", **tiny)
+    asked = {"id": "0", "question": "Who?", "answers": [{"text": "king", "answer_start": 4}]}
+    paragraphs = [{"context": "The king left.", "qas": [asked | {"id": str(k)}]} for k in range(8)]
+    squad = tmp_path / "squad.json"
+    squad.write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
+    langue.finetune(
+        tmp_path / "bert", squad, tmp_path / "span", task="span", valid=squad, test=squad, seeds=1, epochs=1
+    )
+    with running({"span": tmp_path / "span"}) as address:
+        assert address.ask("/v1/models").json["data"][0]["capabilities"][0] == "answer"
+        body = {"question": "Who left?", "texts": TEXTS[0], "k": 2, "threshold": 0.0}
+        told = address.ask("/v1/answer", body | {"model": "span"}).json
+        own = langue.answer("Who left?", TEXTS[0], model=tmp_path / "span", k=2, threshold=0.0).to_json()
+        assert {name: told[name] for name in own} == own
+
+
 @pytest.mark.parametrize("whiten", [False, True])
 def test_similar_among_texts(address: Address, whiten: bool) -> None:
     texts = ["the king is dead", "a queen lives", "皇上驾到", "the king was old"]
@@ -81,7 +100,7 @@ def test_similar_among_texts(address: Address, whiten: bool) -> None:
     [
         ("answer", {"question": "Who?", "texts": []}, "texts"),
         ("answer", {"question": "Who?", "texts": "  \n"}, "holds no text"),
-        ("answer", {"question": "Who?", "texts": "a", "model": "ngram"}, "without one; leave it out"),
+        ("answer", {"question": "Who?", "texts": "a", "model": "ngram"}, "answers no questions"),
         ("answer", {"question": "Who?", "texts": "a", "threshold": 2}, "threshold"),
         ("answer", {"question": "?" * (limits.QUERY + 1), "texts": "a"}, "question"),
         ("answer", {"question": "Who?", "texts": "a" * (limits.SCORED_BYTES + 1)}, "131,073 bytes"),

@@ -80,9 +80,11 @@ def test_an_error_within_a_model_ends_what_it_wrote(
             def fail(*arguments: object) -> None:
                 raise RuntimeError(asked["prompt"])
 
-            patch.setattr(NGramDecoder, "distributions", fail)
-            reply = address.ask("/v1/completions", asked)
-            assert reply.status == 500 and "secret" not in reply.error
+            for name in ("draw", "distributions"):
+                patch.setattr(NGramDecoder, name, fail)
+            for long in ({}, {"max_tokens": 4000}):  # in the event loop, and on the thread of the model
+                reply = address.ask("/v1/completions", asked | long)
+                assert reply.status == 500 and "secret" not in reply.error
             *_, last = address.ask("/v1/completions", asked | {"stream": True}).events
             assert last["error"]["type"] == "server_error"
             assert address.ask("/v1/next", {"context": "a secret of mine"}).status == 500

@@ -18,7 +18,11 @@ from tests.server.conftest import Address, running
 import langue
 
 MODELS = Path(__file__).parents[1] / "compat" / "data" / "models"
-SERVED = ("ngram", "gpt2", "infinigram", "hmm", "mixture", "bert", "hmm-tagger", "classifier")
+SERVED = (
+    "ngram", "gpt2", "infinigram", "hmm", "mixture", "bert", "hmm-tagger", "classifier", "class-ngram",
+    "nplm", "transformer",
+)  # fmt: skip
+NEWS = "The council met on Monday. It rained. The council voted for the bridge, which costs two million."
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -135,7 +139,15 @@ def test_surprise(visit: Open, address: Address) -> None:
 
 @pytest.mark.parametrize(
     ("model", "inside"),
-    [("infinigram", ".quotes li"), ("hmm", ".why .bars"), ("gpt2", ".look span"), ("mixture", ".why table")],
+    [
+        ("infinigram", ".quotes li"),
+        ("hmm", ".why .bars"),
+        ("gpt2", ".look span"),
+        ("mixture", ".why table"),
+        ("class-ngram", ".why .bars"),
+        ("nplm", ".look .better, .look .worse"),
+        ("transformer", ".look + h3 + .quiet + .chips + .look"),
+    ],
 )
 def test_each_kind_of_family_says_why(visit: Open, model: str, inside: str) -> None:
     page = visit(view="surprise", a=model, text="the king")
@@ -188,7 +200,9 @@ def test_compare(visit: Open) -> None:
 
 
 def test_on_a_phone_nothing_is_wider_than_it(visit: Open) -> None:
-    for view in ("surprise", "write", "fill", "tag", "classify", "ladder"):
+    for view in (
+        "surprise", "write", "fill", "tag", "classify", "summarize", "answer", "similar", "ladder",
+    ):  # fmt: skip
         page = visit(view=view, phone=True, dark=view == "write")
         page.wait_for_selector("main h1")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
@@ -202,6 +216,47 @@ def test_fill_tag_and_classify(visit: Open) -> None:
     page.wait_for_selector(".word small")
     page = visit(view="classify", **{"classify-text": "<b>the king</b>"})
     page.wait_for_selector(".bars li")
+    check_accessible(page)
+
+
+def test_summarize(visit: Open) -> None:
+    text = f"🙂 {NEWS} <b>Bread</b> is dear."
+    page = visit(view="summarize", text=text, sentences=2)
+    page.wait_for_selector(".tok.chosen")
+    chosen = [one.text for one in langue.summarize(text, sentences=2).sentences]
+    assert page.locator(".tok.chosen").all_inner_texts() == chosen
+    assert page.locator(".text").inner_text() == text
+    page.keyboard.press("Tab")
+    page.locator(".tok.chosen").first.focus()
+    page.keyboard.press("Enter")
+    page.locator(".detail .facts").wait_for()
+    page.keyboard.press("ArrowRight")
+    until(page, "text => document.querySelector('.detail .words').innerText === text", chosen[1])
+    page.locator("#pick-method").select_option("lead")
+    until(page, "location.hash.includes('method=lead') && !document.querySelector('[aria-busy]')")
+    assert page.locator(".tok.chosen").first.inner_text().startswith("🙂 The council met")
+    check_accessible(page)
+
+
+def test_answer_and_similar(visit: Open) -> None:
+    page = visit(view="answer", where=NEWS, language="zh-CN")
+    assert page.locator("h1").inner_text() == "问答"
+    page.locator("#answer-query").fill("What does the bridge cost?")
+    page.keyboard.press("Enter")
+    page.locator(".passage mark").first.wait_for()
+    expected = langue.answer("What does the bridge cost?", NEWS, k=3)
+    sentences = "marks => marks.map((one) => one.firstChild.textContent)"
+    marks = page.locator(".passage mark").evaluate_all(sentences)
+    assert sorted(marks) == sorted(one.text for one in expected.candidates)
+    check_accessible(page)
+    page.locator("#answer-query").fill("zyx")
+    page.keyboard.press("Enter")
+    page.get_by_text("没有段落与它有共同的词").wait_for()
+    page = visit(view="similar", query="the bridge", where=NEWS, phone=True)
+    page.locator(".passage").wait_for()
+    page.locator("#pick-by").select_option("bert")
+    until(page, "location.hash.includes('by=bert') && !document.querySelector('[aria-busy]')")
+    assert page.locator(".passage").inner_text() == NEWS
     check_accessible(page)
 
 

@@ -16,7 +16,9 @@ from langue import cli
 from langue.corpus.labeled import Example
 from langue.models.encoders.classifier import EncoderClassifier
 from langue.models.folder import describe, load
+from langue.tasks.calibration import best_temperature
 from langue.tasks.classification import Reader, measure
+from langue.tasks.classify import ClassifyConfig, Text, class_weights, loss
 from langue.tokens.masked import NONE, pack_examples
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
@@ -441,3 +443,56 @@ def test_only_encoders_are_fine_tuned(
 ) -> None:
     with pytest.raises(langue.LangueError, match="reads from left to right"):
         langue.finetune(small_models["gpt2"], files["train"], tmp_path / "m")
+
+
+def test_patience_ends_a_seed_that_gets_no_better(
+    encoder: Path, files: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a network that does not move every epoch is as good as the first."""
+    still = {"seeds": 1, "epochs": 9, "learning_rate": 1e-30, "weight_decay": 0.0}
+    with caplog.at_level("INFO"):
+        langue.finetune(encoder, files["valid"], tmp_path / "early", patience=2, **still)
+    ledger = describe(tmp_path / "early").measured["runs"][0]
+    assert len(ledger["validation"]) == 3
+    assert "accuracy was no better 2 times in a row: stopped early" in caplog.text
+
+
+def test_class_weights_give_rare_labels_their_due(encoder: Path, tmp_path: Path) -> None:
+    """Texts that say nothing: the answer is the commoner label, or either where they weigh alike."""
+    rows = [("The king saw a film.", "no" if number % 10 else "yes") for number in range(120)]
+    path = write(tmp_path / "rare.tsv", rows)
+    shares = {}
+    for weights in ("none", "balanced"):
+        langue.finetune(encoder, path, tmp_path / weights, valid=path, seeds=1, class_weights=weights, **FAST)
+        model: Any = langue.load(tmp_path / weights)
+        model.folder.model.set_temperature(1.0)
+        shares[weights] = dict(model.classify("The king saw a film."))["yes"]
+    assert shares["none"] + 0.1 < shares["balanced"] == pytest.approx(0.5, abs=0.12)
+    examples = [Example((text,), label, "") for text, label in rows]
+    balanced = class_weights(examples, ["no", "yes"], ClassifyConfig(class_weights="balanced"))
+    assert balanced == pytest.approx([120 / (2 * 108), 120 / (2 * 12)])  # as scikit-learn's
+    network = model.folder.model
+    one = [Text(np.array([1, 9, 2]), np.zeros(3, np.int64), label, 1.0) for label in (0, 1)]
+    with torch.no_grad():
+        alone = [float(loss(network, [text])) for text in one]
+        both = float(loss(network, [text._replace(weight=balanced[text.label]) for text in one]))
+    assert both == pytest.approx(sum(w * nats for w, nats in zip(balanced, alone, strict=True)), rel=1e-5)
+
+
+def test_probabilities_are_calibrated_on_what_was_held_out(tuned: Any, files: dict[str, Path]) -> None:
+    folder, result = tuned
+    model: Any = load(folder).model
+    assert model.temperature == model.config.temperature != 1
+    told = langue.evaluate(folder, files["test"])
+    assert told.calibration.temperature == model.temperature
+    assert told.to_json()["calibration"].keys() == {"ece", "nats", "ece_before", "temperature"}
+    assert "ECE" in str(told)
+    # The temperature changes no answer, and none makes the held-out labels likelier.
+    model.set_temperature(1.0)
+    reader = Reader(model, load(folder).tokenizer, load(folder).normalization)
+    examples = [Example((text,), label, "") for text, label in texts(60, 1)]
+    read = reader.read(examples)
+    log_probs = model.log_probs([ids for ids, _ in read], [types for _, types in read])
+    answers = np.array([model.labels.index(example.label) for example in examples])
+    assert told.calibration.temperature == pytest.approx(best_temperature(log_probs, answers), rel=1e-3)
+    assert measure(log_probs.argmax(-1), answers) == result.valid[result.best]

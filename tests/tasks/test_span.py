@@ -14,7 +14,7 @@ from langue.base.errors import LangueError
 from langue.corpus.normalize import Normalization
 from langue.models.folder import load
 from langue.protocols import SpanPredictor
-from langue.tasks.answers.spans import SpanReader, find
+from langue.tasks.answers.spans import SpanReader, read_spans
 from langue.tasks.span import TASK, encode
 
 ENGLISH = "The king saw a {} film, and its number was {}."
@@ -173,12 +173,12 @@ def test_the_best_span_of_all_windows_is_that_of_trying_all(tuned: Any) -> None:
                 score = scores[window.first + first, 0] + scores[window.first + last, 1]
                 span = int(window.spans[first, 0]), int(window.spans[last, 1])
                 tried[span] = max(tried.get(span, -np.inf), float(score))
-    (found,) = find(model, [windows])
-    assert len(windows) > 3 and len(found.spans) == 20
+    (reading,) = read_spans(model, [windows])
+    assert len(windows) > 3 and len(reading.spans) == 20
     best = sorted(tried.values(), reverse=True)[:20]
-    assert [span.score for span in found.spans] == pytest.approx(best)
-    assert all(tried[span.begin, span.end] == pytest.approx(span.score) for span in found.spans)
-    assert found.nothing == pytest.approx(min(float(scores[0].sum()) for scores in logits))
+    assert [span.score for span in reading.spans] == pytest.approx(best)
+    assert all(tried[span.begin, span.end] == pytest.approx(span.score) for span in reading.spans)
+    assert reading.nothing == pytest.approx(min(float(scores[0].sum()) for scores in logits))
 
 
 def test_offsets_are_of_the_text_as_it_was_given(tuned: Any) -> None:

@@ -32,6 +32,12 @@ def test_the_cache_of_compiled_code_is_named(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
     assert str(tmp_path / "cache") in doctor._kept_code().value
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file" / "none"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert f"kept in {tmp_path}/langue" in doctor._kept_code().value
     (tmp_path / "file").touch()
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "file"))
     finding = doctor._kept_code()

@@ -144,6 +144,7 @@ def _sections_of_all() -> dict[str, type[Config]]:
     from langue.generation.masked import MaskedSampling
     from langue.generation.sample import Sampling
     from langue.tasks.classify import ClassifyConfig
+    from langue.tasks.simcse import SimCSEConfig
     from langue.tasks.span import SpanConfig
     from langue.tasks.tag import TagConfig
     from langue.tokens.train import TokenizerConfig
@@ -160,6 +161,7 @@ def _sections_of_all() -> dict[str, type[Config]]:
         "Fine-tuning: `langue finetune`": ClassifyConfig,
         "Fine-tuning a tagger: `langue finetune --task tag`": TagConfig,
         "Fine-tuning on questions: `langue finetune --task span`": SpanConfig,
+        "Vectors from texts without labels: `langue finetune --task simcse`": SimCSEConfig,
         "Sampling: `langue generate`": Sampling,
         "Writing with a masked model: `langue generate`": MaskedSampling,
     }

@@ -76,7 +76,8 @@ def evaluate(
         return _evaluate_quantized(path, data, options, check=check, how=quantize)
     folder = load_folder(model) if isinstance(model, str | Path) else model.folder
     _check_options(folder, train, adaptive=adaptive)
-    if isinstance(folder.model, Tagger | Classifier | SentenceRanker) or "task" in folder.description.recipe:
+    of_task = "task" in folder.description.recipe and not isinstance(folder.model, Masked)
+    if of_task or isinstance(folder.model, Tagger | Classifier | SentenceRanker):
         if check:
             what = folder.family.makes.__name__
             raise Unsupported(f"{folder.path} is a {what}; the self-tests are of language models' scores")
@@ -199,6 +200,11 @@ def _evaluate_labeled(
         from langue.tasks.tagging import evaluate_tagger
 
         return evaluate_tagger(folder, Path(data), format, Path(train) if train is not None else None)
+    training = Path(train) if train is not None else None
+    if folder.model.multilabel:
+        from langue.tasks.multilabel import evaluate_multilabel
+
+        return evaluate_multilabel(folder, Path(data), training)
     from langue.tasks.classification import evaluate_classifier
 
     return evaluate_classifier(folder, Path(data), Path(train) if train is not None else None)

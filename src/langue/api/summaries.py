@@ -176,8 +176,8 @@ def _summarizer(
         )
     if writing:
         raise InvalidSetting(
-            f"{' and '.join(writing)} are of summaries that are written, by a model; "
-            f"{method or DEFAULT} takes sentences of the document"
+            f"{method or DEFAULT} takes sentences of the document and has no {' or '.join(writing)}; name a "
+            "model that writes summaries, or leave that out"
         )
     if opened is None:
         return Summarizer(method or DEFAULT, length, unit=unit or "sentence")

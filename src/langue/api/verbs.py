@@ -55,15 +55,17 @@ def finetune(
 
     Args:
         model: folder of a model that reads in both directions.
-        data: `text<TAB>label`, or JSON lines with `text` and `label`; of pairs, two texts; for `tag` a
-            labeled file as `train` takes; for `span` questions in the format of SQuAD or CMRC 2018.
-        task: what has a label: `classify` a text, `pair` two texts together, `tag` each token of a sentence;
-            `span`: which part of a text answers a question; or one that was registered
+        data: `text<TAB>label`, or JSON lines with `text` and `label`; of pairs, two texts; for `multilabel`
+            a column for each label, or a list `labels`; for `tag` a labeled file as `train` takes; for
+            `span` questions in the format of SQuAD or CMRC 2018; for `simcse` a text a line.
+        task: what has a label: `classify` a text, `multilabel` a text that may have several or none, `pair`
+            two texts together, `tag` each token of a sentence; `span`: what of a text answers a question;
+            `simcse`: vectors that rank, from texts without labels; or one that was registered
             (`langue.tasks.registry`).
         valid: chooses the epoch and the seed; without it, a tenth of `data` does.
         test: measured at the end; nothing is chosen by it.
         training: how it is learned: a `langue.configs.ClassifyConfig`, for `tag` a `TagConfig`, for `span` a
-            `SpanConfig`; what all have in common is `FinetuneConfig`.
+            `SpanConfig`, for `simcse` a `SimCSEConfig`; what all have in common is `FinetuneConfig`.
         layout: how the labeled file is read, where the task has a choice: for `tag` a `TaggedConfig`.
         resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
         settings: of these two by name, `epochs=5`, which change them.

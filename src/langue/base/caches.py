@@ -1,8 +1,9 @@
-"""The folder of this user where langue keeps what can be made again, and who else may have written there."""
+"""Where langue keeps what can be made again for this user, and who else may have written there."""
 
 import os
 import stat
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -10,14 +11,25 @@ class Foreign(OSError):
     """A folder or file that another user made, or may write: what it holds may be anything."""
 
 
-def user_cache() -> Path:
-    """The cache folder of this user, or NUMBA_CACHE_DIR.
+def user_cache(name: str) -> Path:
+    """A folder below NUMBA_CACHE_DIR, or else below the cache of this user; where it is not there, and cannot
+    be made (no home, or one that is read only), below a folder of this user among temporary files.
 
     Raises:
-        RuntimeError: this user has no home folder.
+        Foreign: another user made the last of these, or may write there.
+        OSError: there is no folder for temporary files.
     """
     if os.environ.get("NUMBA_CACHE_DIR"):
-        return Path(os.environ["NUMBA_CACHE_DIR"])
+        return Path(os.environ["NUMBA_CACHE_DIR"]) / name
+    try:
+        above = _usual()
+    except RuntimeError:  # no home
+        return _among_temporary() / name
+    kept = (above / name).is_dir() or _can_be_written(above)
+    return (above if kept else _among_temporary()) / name
+
+
+def _usual() -> Path:
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]) / "langue"
     if sys.platform == "darwin":
@@ -25,6 +37,23 @@ def user_cache() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", "~")).expanduser() / "langue" / "Cache"
     return Path("~/.cache/langue").expanduser()
+
+
+def _can_be_written(path: Path) -> bool:
+    """Whether this user can make a folder, or files in one that is there."""
+    try:
+        there = next(folder for folder in (path, *path.parents) if folder.exists())
+    except PermissionError:
+        return False
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
+def _among_temporary() -> Path:
+    user = f"-{os.geteuid()}" if os.name == "posix" else ""  # elsewhere each has such a folder of his own
+    folder = Path(tempfile.gettempdir()) / f"langue{user}"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    check_own(folder, folder.lstat())
+    return folder
 
 
 def check_own(path: Path, status: os.stat_result) -> None:

@@ -5,8 +5,9 @@ another file would go on with that one's old machine code when only the other fi
 upgrade: wrong numbers, or a crash. So here a function is kept for as long as all compiled files of the
 package are the same.
 
-The code is kept in the user's cache folder, or in NUMBA_CACHE_DIR. What cannot be read there, or is not what
-was written, is compiled anew; what cannot be written is compiled by each process.
+The code is kept where `caches.py` says: NUMBA_CACHE_DIR, the user's cache folder, or one among temporary
+files. What cannot be read there, or is not what was written, is compiled anew; what cannot be written is
+compiled by each process.
 
 It is the one thing that langue unpickles, for numba has it in no other form; and machine code runs whatever
 it says, in any form. So what counts is who wrote it: a folder or file that belongs to another user (root, who
@@ -68,7 +69,11 @@ class Kept(FunctionCache):
 
     @property
     def cache_path(self) -> str:
-        return str(cache_folder())
+        """Of what numba tells of itself."""
+        try:
+            return str(cache_folder())
+        except OSError:
+            return ""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """What is kept for a signature; None where nothing is, or what is there cannot be used."""
@@ -108,7 +113,7 @@ class Kept(FunctionCache):
         content = _numba.core.serialize.dumps((key, (*parts, filled)))
         try:
             self._write(cache_folder(), self._file_name(key), hashlib.sha256(content).digest() + content)
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             _tell(str(error))
 
     def flush(self) -> None:
@@ -147,12 +152,12 @@ def cache_folder() -> Path:
     """Where machine code of this very package folder is kept.
 
     Raises:
-        RuntimeError: this user has no home folder.
+        OSError: nowhere.
     """
-    above = Path(_numba.config.CACHE_DIR) if _numba.config.CACHE_DIR else user_cache()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     made_for = hashlib.sha256(f"{PACKAGE}\n{numba.__version__}\n{version}".encode()).hexdigest()
-    return above / f"compiled-{made_for[:16]}"
+    name = f"compiled-{made_for[:16]}"
+    return Path(_numba.config.CACHE_DIR) / name if _numba.config.CACHE_DIR else user_cache(name)
 
 
 def read_own(path: Path) -> bytes:

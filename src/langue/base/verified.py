@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
-from langue.base.caches import Foreign, check_own, user_cache
+from langue.base.caches import check_own, user_cache
 
 LEAST_BYTES = 1 << 22  # less is read in the time that noting it takes
 SETTLED = 2.0  # seconds since the last change, from which on another one would have another time
@@ -72,7 +72,7 @@ def _version() -> str:
 
 
 def _folder() -> Path:
-    return user_cache() / "verified"
+    return user_cache("verified")
 
 
 def _is_noted(name: str) -> bool:
@@ -80,14 +80,14 @@ def _is_noted(name: str) -> bool:
         folder = _folder()
         check_own(folder, folder.stat())
         check_own(folder / name, (folder / name).lstat())
-    except (OSError, RuntimeError, Foreign):
+    except OSError:
         return False
     return True
 
 
 def _note(name: str) -> None:
     """A disk that refuses costs the next opening the time, and no more."""
-    with suppress(OSError, RuntimeError, Foreign):
+    with suppress(OSError):
         folder = _folder()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         check_own(folder, folder.stat())

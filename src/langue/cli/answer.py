@@ -1,7 +1,7 @@
 """`langue answer`: what answers a question, out of texts; or all questions of a file."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import langue
 from langue.base.errors import LangueError
@@ -18,6 +18,9 @@ from langue.cli.options import (
     text_of,
 )
 from langue.cli.parameters import Argument, Option
+
+if TYPE_CHECKING:
+    from langue.tasks.answers.measure import AnswerEvaluation
 
 Cut = Literal["auto", "line", "blank-line", "text"]
 PassageCut = Annotated[
@@ -74,7 +77,7 @@ def command(
     By the words that both share and the kind of answer asked for, English or Chinese; no model is needed. One
     that was fine-tuned on spans gives the words that answer.
     """
-    from langue.api.models.span import SpanModel
+    from langue.base.files import check_file_free, refuse_same
     from langue.tasks.retrieval.passages import Passages
 
     names = texts or []
@@ -84,7 +87,12 @@ def command(
     if question == "-" and "-" in names:
         raise LangueError("standard input can be read only once; put the questions or the text in a file")
     if from_file and Path(question).suffix.lower() == ".json":
-        _answer_squad(question, names, passages, text_field, model, threshold, predictions, json, overwrite)
+        if predictions is not None:  # before the work, not after it
+            refuse_same(predictions, [question, *names])
+            check_file_free(predictions, overwrite=overwrite)
+        looked_in = Passages.read(names, cut=passages, text_field=text_field) if names else None
+        measured = langue.answer_squad(question, looked_in, model=model, threshold=threshold)
+        _tell(measured, predictions, json=json, overwrite=overwrite)
         return
     if predictions is not None:
         raise LangueError("--predictions is of questions in the format of SQuAD (.json); others have --json")
@@ -95,7 +103,7 @@ def command(
     asked = [line for line in read_lines(question) if line.strip()] if from_file else [str(text_of(question))]
     if not asked:
         raise LangueError(f"{question} holds no question; write one a line")
-    opened = SpanModel.load(model) if model is not None else None
+    opened = langue.SpanModel.load(model) if model is not None else None
     held = Passages.read(names, cut=passages, text_field=text_field)
     given = (langue.answer(one, held, model=opened, k=top, threshold=threshold) for one in asked)
     if json:
@@ -106,27 +114,11 @@ def command(
         print(f"{one.question}\n{one}\n" if from_file else one, flush=True)
 
 
-def _answer_squad(
-    file: str,
-    names: list[str],
-    cut: Cut,
-    text_field: str | None,
-    model: str | None,
-    threshold: float | None,
-    predictions: Path | None,
-    json: bool,
-    overwrite: bool,
-) -> None:
-    """Answer and measure the questions of a file in the format of SQuAD."""
-    from langue.base.files import atomic_file, check_file_free, refuse_same
+def _tell(measured: "AnswerEvaluation", predictions: Path | None, *, json: bool, overwrite: bool) -> None:
+    """Print what was measured on a file in the format of SQuAD, and write the answers."""
+    from langue.base.files import atomic_file
     from langue.tasks.answers.squad import predictions_json
-    from langue.tasks.retrieval.passages import Passages
 
-    if predictions is not None:  # before the work, not after it
-        refuse_same(predictions, [file, *names])
-        check_file_free(predictions, overwrite=overwrite)
-    held = Passages.read(names, cut=cut, text_field=text_field) if names else None
-    measured = langue.answer_squad(file, held, model=model, threshold=threshold)
     if predictions is not None:
         with atomic_file(predictions, overwrite=overwrite) as output:
             output.write(predictions_json(measured.predictions).encode())

@@ -43,6 +43,7 @@ def command(
     """Tell what a text is.
 
     Of a file of pairs, each line is two texts with a tab between them, or a record has `text` and `second`.
+    Where a text may have several labels, all that are likelier than not are told.
     """
     from langue.api.models.classifier import ClassifierModel
 
@@ -78,7 +79,8 @@ def _classified(
                 what = "one text" if held.texts == 1 else "two texts with a tab between them"
                 raise LangueError(f"line {number} is not {what}, which {model} reads, but {len(example)}")
         for example, row in zip(examples, held.classify_all(examples), strict=True):
-            yield example, row[:top]
+            several = sum(share >= 0.5 for _, share in row) if held.multilabel else 0
+            yield example, row[: max(top, several)]
         sys.stdout.flush()
         before += len(examples)
 

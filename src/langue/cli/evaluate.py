@@ -66,6 +66,14 @@ def command(
             help="Of an encoder, on a labeled file of pairs: how well its vectors rank them by their number.",
         ),
     ] = False,
+    probe: Annotated[
+        Path | None,
+        Option(
+            metavar="TRAIN",
+            help="Of an encoder, on a labeled file: what a linear classifier, learned from this one, reads "
+            "off each layer as it is.",
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -77,10 +85,12 @@ def command(
         raise LangueError(
             f"unknown format {format}; there are report and kenlm, and of labeled files {', '.join(LABELED)}"
         )
-    if similarity:
-        if check or adaptive or quantize or train:
-            raise LangueError("--similarity measures vectors alone; leave the other measurements out")
-        _tell(langue.MaskedModel.load(model).evaluate_similarity(on), json=json)
+    if similarity or probe:
+        if check or adaptive or quantize or train or (similarity and probe):
+            which = "--probe" if probe else "--similarity"
+            raise LangueError(f"{which} measures vectors alone; leave the other measurements out")
+        encoder = langue.MaskedModel.load(model)
+        _tell(encoder.probe(probe, on) if probe else encoder.evaluate_similarity(on), json=json)
         return
     labeled = format if format in LABELED else "auto"
     result = langue.evaluate(

@@ -19,8 +19,8 @@ def command(
     task: Annotated[
         str,
         Option(
-            help="What is learned: classify: the label of a text; pair: of two together; tag: of each token; "
-            "span: the part of a text that answers a question."
+            help="What is learned: classify: the label of a text; multilabel: its labels; pair: of two "
+            "together; tag: of each token; span: what answers a question; simcse: vectors, without labels."
         ),
     ] = "classify",
     valid: Annotated[

@@ -78,7 +78,8 @@ class Normalization(Config, frozen=True):
             return Aligned(text, range(len(text) + 1))
         begins = [0]
         for index in range(1, len(text)):
-            if not self._joined(text[begins[-1] : index], text[index]):
+            marks = unicodedata.combining(text[index])
+            if not marks and not self._joined(text[begins[-1] : index], text[index]):
                 begins.append(index)
         pieces: list[str] = []
         origins: list[int] = []
@@ -91,8 +92,6 @@ class Normalization(Config, frozen=True):
 
     def _joined(self, before: str, character: str) -> bool:
         """Whether a character changes what stands before it, or is changed by that."""
-        if unicodedata.combining(character):
-            return True
         return self.apply(before + character) != self.apply(before) + self.apply(character)
 
     def _fold(self, text: str) -> str:

@@ -1,12 +1,13 @@
 """One text in the making: it chooses its tokens and spells them, in whole characters, until it ends."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from langue.base.arrays import Floats, Ids
+from langue.base.arrays import Float64Array, Floats, Ids
 from langue.base.seeds import generator
 from langue.generation.rules import Rules
 from langue.generation.sample import Sampling, choose
@@ -20,7 +21,8 @@ class Generation:
 
     text: str
     tokens: int
-    # "eos", "stop", "length", "complete" (a regular expression or schema lets nothing follow), or "stuck" (no
+    # "eos", "stop", "length", "complete" (a regular expression, schema or number of characters lets nothing
+    # follow), or "stuck" (no
     # token that may stand next has a probability).
     finished: str
     log_prob: float = field(default=0.0, compare=False)  # natural log of the probability of its tokens
@@ -68,11 +70,13 @@ class Continuation:
         self._sampling = sampling
         self._ids = [int(id) for id in prompt]
         self._stream = tokenizer.stream(after)
-        self._ends = lines or not tokenizer.closed
+        self.settings = sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p
+        self.well_formed = tokenizer.well_formed
+        self.end = tokenizer.eos if lines or not tokenizer.closed else -1  # the token that ends it; -1: none
         # Of the prompt too: texts after many prompts would else be drawn alike.
         spelled = np.asarray(prompt, np.uint32).tobytes().hex()
         self._draw = generator(sampling.seed, "sampling", number, spelled)
-        self._state = utf8.START
+        self.state = utf8.START  # of `well_formed`
         self._rules = rules.begin()
         self._text, self._shown, self._ready = "", 0, 0
         self._tokens, self._log_prob = 0, 0.0
@@ -89,30 +93,71 @@ class Continuation:
         """Its time begins."""
         self._began = perf_counter()
 
+    @property
+    def unconstrained(self) -> bool:
+        """Whether tokens can be drawn for it by its settings alone, which `numbers` and `extend` are for."""
+        return self._sampling.repetition_penalty == 1.0 and not self._rules.bend
+
+    def numbers(self, most: int) -> Float64Array:
+        """What its next tokens are drawn by: numbers in [0, 1), so many or as many as it may still have."""
+        return self._draw.random(min(most, self._sampling.max_tokens - self._tokens))
+
+    def extend(self, ids: Sequence[int], log_probs: Sequence[float], *, stuck: bool = False) -> None:
+        """Take tokens that were drawn for it, up to its end; `stuck`: nothing can follow them."""
+        if self.finished:
+            return
+        if self._sampling.stop:
+            for token, log_prob in zip(ids, log_probs, strict=True):
+                if not self.finished:
+                    self._append(token, log_prob)
+        else:
+            self._append_all(ids, log_probs)
+        if stuck and not self.finished:
+            self._finish("stuck")
+
     def step(self, log_probs: Floats) -> int | None:
         """Choose the next token by log-probabilities `(V,)`; None: it has ended."""
-        well_formed = self._tokenizer.well_formed
-        masked = np.where(well_formed.allowed(self._state), log_probs, np.float32(-np.inf))
+        masked = np.where(self.well_formed.allowed(self.state), log_probs, np.float32(-np.inf))
         masked = self._rules.apply(masked)
         if masked.max() == -np.inf:
             self._finish("stuck")
             return None
         seen = np.array(self._ids if self._sampling.repetition_penalty != 1.0 else [], np.int64)
         token = choose(masked, seen, self._sampling, self._draw)
-        self._tokens += 1
-        self._log_prob += float(log_probs[token])
-        if token == self._tokenizer.eos and self._ends:
+        self._append(token, float(log_probs[token]))
+        return None if self.finished else token
+
+    def _append_all(self, ids: Sequence[int], log_probs: Sequence[float]) -> None:
+        """`_append` each, where neither rules nor stop strings look at what it becomes."""
+        self._tokens += len(ids)
+        self._log_prob = sum(log_probs, self._log_prob)
+        ended = self.end in ids[-1:]
+        if ended:
+            ids = ids[:-1]
+        self._ids += ids
+        for id in ids:
+            self.state = self.well_formed.after(self.state, id)
+        self._text += self._stream.push_all(ids)
+        self._ready = len(self._text)
+        if ended:
             self._finish("eos")
-            return None
+        elif self._tokens == self._sampling.max_tokens:
+            self._finish("length")
+
+    def _append(self, token: int, log_prob: float) -> None:
+        self._tokens += 1
+        self._log_prob += log_prob
+        if token == self.end:
+            self._finish("eos")
+            return
         self._ids.append(token)
-        self._state = well_formed.after(self._state, token)
+        self.state = self.well_formed.after(self.state, token)
         self._rules.push(token, self._tokenizer.token_bytes(token))
         self._write(self._stream.push(token))
         if not self.finished and self._rules.complete:
             self._finish("complete")
         elif not self.finished and self._tokens == self._sampling.max_tokens:
             self._finish("length")  # without the first bytes of a character that it cut short
-        return None if self.finished else token
 
     def take(self) -> str:
         """The text that came since it was asked for, but for what may be the beginning of a stop string."""

@@ -14,7 +14,9 @@ from langue.generation.continuation import Continuation
 from langue.generation.continuation import Generation as Generation  # for who asks for it with a `Writer`
 from langue.generation.rules import Rules
 from langue.generation.sample import Sampling
-from langue.protocols import Causal
+from langue.generation.unconstrained import draw_each, draw_run
+from langue.protocols import Causal, Decoder
+from langue.protocols.drawing import DrawingDecoder
 from langue.tokens.tokenizer import EOS, Tokenizer
 
 ROWS = 16  # texts side by side: with more, a small network gains little, and each holds a cache
@@ -108,7 +110,7 @@ def _kept(written: list[Generation], n: int, best_of: int) -> list[Generation]:
 def write_all(model: Causal, continuations: Iterable[Continuation], *, rows: int) -> Iterator[Continuation]:
     """Write texts to their ends, at most so many side by side; each is given whenever it has moved on."""
     waiting = iter(continuations)
-    decoder = None
+    decoder = drawing = None
     writing: list[Continuation] = []
     while True:
         for one in (fresh := list(islice(waiting, rows - len(writing)))):
@@ -116,27 +118,45 @@ def write_all(model: Causal, continuations: Iterable[Continuation], *, rows: int
             if one.finished:
                 yield one
         if fresh := [one for one in fresh if not one.finished]:
-            # Texts after one prompt read it once.
-            prompts = [one.prompt for index, one in enumerate(fresh) if not _reads_as(fresh, index)]
-            if decoder is None:
-                decoder = model.decoder(prompts)
-            else:
-                decoder.add(prompts)
-            if len(prompts) < len(fresh):
-                numbers = np.cumsum([not _reads_as(fresh, index) for index in range(len(fresh))])
-                decoder.select([*range(len(writing)), *(len(writing) + numbers - 1).tolist()])
+            decoder = _take_in(model, decoder, len(writing), fresh)
+            drawing = decoder if isinstance(decoder, DrawingDecoder) else None
             writing += fresh
         elif not writing:
             return
         assert decoder is not None
-        tokens = [one.step(row) for one, row in zip(writing, decoder.log_probs(), strict=True)]
+        tokens = _move_on(decoder, drawing, writing)
         yield from writing
-        on = [row for row, token in enumerate(tokens) if token is not None]
+        on = [row for row, one in enumerate(writing) if not one.finished]
         if len(on) < len(writing):
             decoder.select(on)
             writing = [writing[row] for row in on]
-        if on:
+        if on and tokens:
             decoder.extend(np.array([tokens[row] for row in on], np.int64)[:, None])
+
+
+def _take_in(model: Causal, decoder: Decoder | None, rows: int, fresh: Sequence[Continuation]) -> Decoder:
+    """Read the prompts of more texts, behind the rows there are; texts after one prompt read it once."""
+    prompts = [one.prompt for index, one in enumerate(fresh) if not _reads_as(fresh, index)]
+    if decoder is None:
+        decoder = model.decoder(prompts)
+    else:
+        decoder.add(prompts)
+    if len(prompts) < len(fresh):
+        numbers = np.cumsum([not _reads_as(fresh, index) for index in range(len(fresh))])
+        decoder.select([*range(rows), *(rows + numbers - 1).tolist()])
+    return decoder
+
+
+def _move_on(
+    decoder: Decoder, drawing: DrawingDecoder | None, writing: Sequence[Continuation]
+) -> Sequence[int | None]:
+    """Move each text on; returns the tokens that the decoder has yet to read, one of each that goes on."""
+    if not all(one.unconstrained for one in writing):
+        return [one.step(row) for one, row in zip(writing, decoder.log_probs(), strict=True)]
+    if drawing is None:
+        return draw_each(decoder, writing)
+    draw_run(drawing, writing)
+    return ()
 
 
 def _reads_as(fresh: Sequence[Continuation], index: int) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from langue.base.arrays import BoolArray, Float64Array, Floats, Int64Array
 from langue.base.errors import InvalidSetting, MissingExtra, Unsupported
 from langue.generation.sample import Sampling
+from langue.tokens import utf8
 from langue.tokens.tokenizer import EOS, Tokenizer
 
 
@@ -139,6 +140,7 @@ class Rules:
         self.min_tokens, self.no_repeat = sampling.min_tokens, sampling.no_repeat_ngram_size
         self.most = sampling.max_characters
         self.characters = _characters(tokenizer) if self.most else None
+        self.well_formed = tokenizer.well_formed
         penalties = Penalties(sampling.presence_penalty, sampling.frequency_penalty)
         self.penalties = penalties if any(penalties) else None
         self.stop_ids: frozenset[int] = frozenset()
@@ -155,14 +157,21 @@ class Written:
         self.grammar = rules.grammar and rules.grammar.copy()
         self._tail = b""
         self._ids: tuple[int, ...] = ()
-        self._room = rules.most  # characters that may still be written
+        self._room, self._state = rules.most, utf8.START  # characters that may still be written; within one
         self._counts: Counter[int] = Counter()  # of the tokens written, where there are penalties
         self._last: int | None = None
+
+    @property
+    def bend(self) -> bool:
+        """Whether they ask anything of a distribution at all."""
+        rules = self.rules
+        return rules.bias is not None or rules.ban is not None or rules.grammar is not None
 
     def copy(self) -> "Written":
         """The same text, that can go on in another way."""
         other = Written(self.rules)
-        other._tail, other._ids, other._room = self._tail, self._ids, self._room
+        other._tail, other._ids = self._tail, self._ids
+        other._room, other._state = self._room, self._state
         other._counts, other._last = self._counts.copy(), self._last
         if self.grammar is not None:
             other.grammar = self.grammar.copy()
@@ -184,7 +193,7 @@ class Written:
         if self.rules.characters is not None:
             log_probs = np.where(self.rules.characters > self._room, np.float32(-np.inf), log_probs)
         never = self._repeats()
-        if len(self._ids) < self.rules.min_tokens and (self._room or not self.rules.most):
+        if len(self._ids) < self.rules.min_tokens:
             never.append(self.rules.eos)
         if never:
             log_probs = log_probs.copy()
@@ -211,10 +220,13 @@ class Written:
             self._ids = (*self._ids, token)
         if self.rules.characters is not None:
             self._room -= int(self.rules.characters[token])
+            self._state = self.rules.well_formed.after(self._state, token)
 
     @property
     def complete(self) -> bool:
-        if self._last in self.rules.stop_ids:
+        """Whether nothing can follow: of a grammar, or for want of room, when the last character is whole."""
+        full = self.rules.characters is not None and self._room <= 0 and self._state == utf8.START
+        if full or self._last in self.rules.stop_ids:
             return True
         return self.grammar is not None and self.grammar.complete
 

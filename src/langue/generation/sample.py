@@ -80,7 +80,7 @@ def choose(log_probs: Array, seen: Array, sampling: Sampling, draw: np.random.Ge
         logits[np.unique(seen)] *= sampling.repetition_penalty
     if sampling.temperature == 0:
         return int(logits.argmax())
-    from langue.generation.choice import draw as draw_by  # numba takes long to import
+    from langue.nn.compiled.choice import draw as draw_by  # numba takes long to import
 
     kept = sampling.top_k, sampling.top_p, sampling.min_p
     return int(draw_by(logits, sampling.temperature, *kept, draw.random()))

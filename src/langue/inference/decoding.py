@@ -85,12 +85,16 @@ class StateDecoder(ABC, Generic[State]):
             self.state, log_probs = self.read_every(self.state, list(ids))
         else:
             self.state = self.read(self.state, list(ids))
+        self.remember(ids)
+        return log_probs
+
+    def remember(self, ids: Sequence[Ids] | Ids) -> None:
+        """Keep what the state has just read of each row, where it may have to be taken back."""
         if self._kept:
             for tail, some in zip(self.tails, ids, strict=True):
                 tail.extend(map(int, some))
             if max(map(len, self.tails), default=0) > 2 * self._kept + 1:
                 self._forget()
-        return log_probs
 
     def truncate(self, counts: Sequence[int]) -> None:
         check_counts(counts, [len(tail) for tail in self.tails] or [0] * len(counts), self.depth)

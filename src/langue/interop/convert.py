@@ -24,7 +24,7 @@ from langue.interop import arpa
 from langue.interop.formats import Export, Format, ImportedModel, save_imported
 from langue.interop.kenlm import names_of, padding_of
 from langue.interop.texts import map_text
-from langue.interop.words import BLANK, Words, after_line, check_utf8, learn
+from langue.interop.words import BLANK, Words, after_line, check_lengths, check_utf8, learn
 from langue.models.counts.ngram import FAMILY, NGramConfig, arrays_of, levels_of, model_of, tables_of
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.out_of_core import MEGABYTE
@@ -75,6 +75,7 @@ def read_text(text: Path, config: NGramConfig) -> tuple[Words, Array]:
 
 
 def _read(data: UInt8Array, text: Path, config: NGramConfig) -> tuple[Words, Array]:
+    check_lengths(data, text)
     room = config.memory * MEGABYTE // 2  # of tables of words; the rest is for what is made of them
     aliases = {CAPITAL_UNK.encode(): UNKNOWN}  # in an ARPA file it would be that
     words, stream = learn(data, STOP, SPECIALS, aliases=aliases, memory=room, new=arrays_of(config))

@@ -5,6 +5,7 @@ Words are known by their hashes (`word_slots.py`), and texts never become Python
 """
 
 import codecs
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
@@ -17,11 +18,13 @@ from langue.base.arrays import Array, UInt8Array
 from langue.base.compiled import njit, prefetch
 from langue.base.errors import LangueError
 from langue.base.parallel import parallel_map
+from langue.corpus.lines import LARGEST
 from langue.interop.word_slots import hash_word, hashes_of, id_in, look_up, put, slot_of, slots_of
 from langue.models.counts.ngram.counts import New, scratch
 
 BLANK = np.zeros(256, bool)
 BLANK[[0, 9, 10, 11, 12, 13, 32]] = True
+_A_BLANK = re.compile(b"[%b]" % re.escape(bytes(np.flatnonzero(BLANK).tolist())))
 NEWLINE = np.uint8(10)
 EMPTY = np.uint32(0xFFFFFFFF)
 CHUNK_BYTES = 1 << 20  # checked at a time
@@ -112,6 +115,20 @@ def check_utf8(data: UInt8Array, path: Path) -> None:
             raise LangueError(
                 f"{path} is not UTF-8: {position}; convert it, for example with iconv"
             ) from None
+
+
+def check_lengths(data: UInt8Array, path: Path) -> None:
+    """Raise a `LangueError` unless the words of a text are shorter than what other verbs cut lines to: a
+    longer one would be read otherwise than it was counted, and be held several times over."""
+    without = 0
+    for begin in range(0, len(data), CHUNK_BYTES):
+        chunk = data[begin : begin + CHUNK_BYTES].tobytes()
+        without = 0 if _A_BLANK.search(chunk) else without + len(chunk)
+        if without >= LARGEST:
+            raise LangueError(
+                f"{path} has a word of over {LARGEST >> 20} MB: words stand between blanks; cut the text "
+                "into tokens (langue prepare TEXT -o STORE), and train on the store"
+            )
 
 
 def learn(

@@ -8,10 +8,11 @@ Letters: B batch, T time, S time of a memory, C channels, H heads, V vocabulary.
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from langue.base.arrays import Ids
@@ -23,7 +24,7 @@ from langue.nn.attention import Attention, Mask, attend
 from langue.nn.cache import KeysValues, Past
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.parts_decoder import Mixed, PartsDecoder, part_at
-from langue.nn.pointer import CHUNK_ROWS, Pointed, Pointer, log_probs_of, target_log_probs
+from langue.nn.pointer import CHUNK_ROWS, Decoded, Pointed, Pointer, log_probs_of, target_log_probs
 from langue.nn.scores import Rule
 from langue.nn.weights import WEIGHTS, saved_tensor
 from langue.nn.windowed import Windowed
@@ -70,19 +71,10 @@ class Cross(nn.Module):
 SEPARATORS = ArraySpec("int64", ("n",), below="V")
 
 
-class Decoded(NamedTuple):
-    """Hidden states, and what they were decoded from."""
-
-    hidden: torch.Tensor  # (B, T, C)
-    memory: torch.Tensor  # (B, S, C)
-    ids: torch.Tensor  # (B, S) of the memory
-    mask: torch.Tensor  # (B, T, S) or (B, 1, S), True where a target looks at it
-
-
 class EncoderDecoder(Windowed, Seq2Seq):
     """A `Seq2Seq` model, once a family adds these.
 
-    read_rows(ids, positions, documents): hidden states `(B, T, C)` of whole rows, and their memory
+    read_rows(ids, positions, documents): hidden states of whole rows, and the memory `(B, S, C)`
     encode(ids, positions, mask): the memory `(B, S, C)` of sources `(B, S)` that begin with `<eos>`
     decode(ids, positions, mask, memory, memory_mask, past): hidden states `(B, T, C)` of targets `(B, T)`
     source_mask(S): which of its tokens a source sees, `(S, S)`; None: all
@@ -132,8 +124,8 @@ class EncoderDecoder(Windowed, Seq2Seq):
     @abstractmethod
     def read_rows(
         self, ids: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | str = "causal"
-    ) -> Decoded:
-        """Of inputs `(B, T)`, in parts that are the sources of the next.
+    ) -> tuple[Decoded, torch.Tensor]:
+        """Of inputs `(B, T)`, in parts that are the sources of the next; and the memory `(B, S, C)`.
 
         Args:
             positions: `(T,)` or `(B, T)`, of each token in its document.
@@ -150,7 +142,7 @@ class EncoderDecoder(Windowed, Seq2Seq):
         self, ids: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | str = "causal"
     ) -> torch.Tensor:
         """The hidden states of `read_rows`."""
-        return self.read_rows(ids, positions, documents).hidden
+        return self.read_rows(ids, positions, documents)[0].hidden
 
     @property
     def bias(self) -> torch.Tensor | None:
@@ -210,7 +202,7 @@ class EncoderDecoder(Windowed, Seq2Seq):
         if self.pointer is None:
             x = self(inputs, positions, documents)
             return linear_cross_entropy(x.flatten(0, 1), self.head, targets.flatten(), self.bias)
-        return self._loss_of(self.read_rows(inputs, positions, documents), targets, targets >= 0)
+        return self._loss_of(*self.read_rows(inputs, positions, documents), targets, targets >= 0)
 
     def _loss_of_pairs(self, batch: PairBatch) -> torch.Tensor:
         sources, lengths, inputs, targets, ends = (torch.from_numpy(part).to(self.device) for part in batch)
@@ -221,23 +213,25 @@ class EncoderDecoder(Windowed, Seq2Seq):
         memory = self.encode(sources, step[:S], seen[:, None])
         hidden = self.decode(inputs, step[:T], "causal", memory, there[:, None, None])
         kept = step[:T] < ends[:, None]
-        return self._loss_of(Decoded(hidden, memory, sources, there[:, None]), targets, kept)
+        decoded = Decoded(hidden, inputs, shifted(inputs), sources, there[:, None])
+        return self._loss_of(decoded, memory, targets, kept)
 
-    def _loss_of(self, decoded: Decoded, targets: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    def _loss_of(
+        self, decoded: Decoded, memory: torch.Tensor, targets: torch.Tensor, kept: torch.Tensor
+    ) -> torch.Tensor:
         """Of the targets `(B, T)` that are kept."""
         hidden = decoded.hidden[kept]
         if self.pointer is None:
             return linear_cross_entropy(hidden, self.head, targets[kept], self.bias)
         generated = torch.zeros(targets.shape, device=targets.device)
         generated[kept] = log_probs_of(hidden, self.head, self.bias, targets[kept])
-        scores = target_log_probs(self._pointed(decoded), generated, targets)
+        scores = target_log_probs(self._pointed(decoded, memory), generated, targets)
         return -scores[kept].sum()
 
-    def _pointed(self, decoded: Decoded) -> Pointed:
+    def _pointed(self, decoded: Decoded, memory: torch.Tensor) -> Pointed:
         assert self.pointer is not None
-        keys = self.pointer.key(decoded.memory)
         mask = decoded.mask & self.copied(decoded.ids)[:, None]
-        pointed: Pointed = self.pointer(decoded.hidden, keys, mask, decoded.ids)
+        pointed: Pointed = self.pointer(decoded._replace(mask=mask), self.pointer.key(memory))
         return pointed
 
     def memory(self, source: list[int]) -> torch.Tensor:
@@ -253,14 +247,19 @@ class EncoderDecoder(Windowed, Seq2Seq):
     def _token_scores(self, inputs: torch.Tensor, targets: torch.Tensor, rule: Rule) -> torch.Tensor:
         if self.pointer is None:
             return super()._token_scores(inputs, targets, rule)
-        decoded = self.read_rows(inputs, torch.arange(inputs.shape[1], device=self.device))
-        mixed = Mixed(self, decoded.hidden, self._pointed(decoded))
+        decoded, memory = self.read_rows(inputs, torch.arange(inputs.shape[1], device=self.device))
+        mixed = Mixed(self, decoded.hidden, self._pointed(decoded, memory))
         B, T = targets.shape
         parts = [(row, slice(t, t + CHUNK_ROWS)) for row in range(B) for t in range(0, T, CHUNK_ROWS)]
         return torch.cat([rule(mixed[part], targets[part]) for part in parts], 1).view(-1, B, T)
 
     def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> PartsDecoder:
         return PartsDecoder(self, prompts)
+
+
+def shifted(ids: torch.Tensor) -> torch.Tensor:
+    """What stands before each of ids `(B, T)`; before the first, -1."""
+    return F.pad(ids[:, :-1], (1, 0), value=-1)
 
 
 def within(apart: torch.Tensor, documents: torch.Tensor | str) -> torch.Tensor:

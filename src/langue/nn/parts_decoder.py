@@ -12,7 +12,7 @@ from torch import nn
 
 from langue.base.arrays import Floats, Ids
 from langue.nn.cache import KeysValues
-from langue.nn.pointer import Pointed, mix
+from langue.nn.pointer import Decoded, Pointed, mix
 from langue.nn.windowed_decoder import Piece, WindowedDecoder
 
 if TYPE_CHECKING:
@@ -105,4 +105,11 @@ class PartsDecoder(WindowedDecoder):
         rows = [torch.tensor(source) for source in sources]
         copied = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(ids.device)
         seen = (there & self.model.copied(copied))[:, None]
-        return Mixed(self.model, x, pointer(x, keys, seen, copied))
+        first = [self._before(piece) for piece in group]
+        before = torch.cat([torch.tensor(first, device=ids.device)[:, None], ids[:, :-1]], 1)
+        return Mixed(self.model, x, pointer(Decoded(x, ids, before, copied, seen), keys))
+
+    def _before(self, piece: Piece) -> int:
+        """What was read before the first token of a piece; -1: nothing."""
+        begin = piece.start + piece.begin
+        return self.ids[piece.row][begin - 1] if begin else -1

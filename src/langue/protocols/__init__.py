@@ -1,9 +1,9 @@
 """What models can do, by protocol. Language models speak token ids only.
 
-Texts, bytes, sampling and reports are written once, above; a family sees arrays of ids and
-returns natural-log probabilities. A sequence always starts at the beginning of a document: what a
-family conditions its first token on (`<s>`, the `<eos>` of the document before) is its own affair.
-The end of a document is the id `vocabulary.eos`, and an ordinary event that has a probability.
+Texts, bytes, sampling and reports are written once, above; a family sees arrays of ids and returns natural-
+log probabilities. A sequence always starts at the beginning of a document: what a family conditions its
+first token on (`<s>`, the `<eos>` of the document before) is its own affair. The end of a document is the
+id `vocabulary.eos`, and an ordinary event that has a probability.
 """
 
 from __future__ import annotations
@@ -254,9 +254,7 @@ class Masked(Saved, Protocol):
     specials: Specials
     window: int  # tokens it can see at once, special ones included
     sentence_pairs: SentencePairs  # what it was taught about two parts of a text
-    no_mlm_head: bool = (
-        False  # whether it has no head that predicts hidden tokens: it embeds and is fine-tuned
-    )
+    no_mlm_head: bool = False  # whether no head predicts hidden tokens: it embeds and is fine-tuned
 
     def hidden(self, sequences: Sequence[Ids], types: Sequence[Ids] | None = None) -> list[Floats]:
         """Hidden states of the last layer, `(tokens, C)` for each sequence; types are 0 in a first
@@ -351,6 +349,7 @@ class Classifier(Saved, Protocol):
 
     labels: tuple[str, ...]
     texts: int  # of an example: 1, or 2 of a pair
+    multilabel: bool  # whether a text may have several labels, each with a probability of its own, or none
     window: int  # tokens it can see at once, special ones included
     specials: Specials
     temperature: float  # that its logits are divided by, so that probabilities are true
@@ -397,6 +396,5 @@ class SentenceRanker(Saved, Protocol):
 def entropy(log_probs: Floats) -> Floats:
     """Entropies in nats of distributions `(rows, V)`: `(rows,)`."""
     p = np.exp(log_probs)
-    return (
-        -np.where(p > 0, p * np.maximum(log_probs, -1e30), 0.0).sum(-1, dtype=np.float64).astype(np.float32)
-    )
+    terms = np.where(p > 0, p * np.maximum(log_probs, -1e30), 0.0)
+    return (-terms.sum(-1, dtype=np.float64)).astype(np.float32)

@@ -56,6 +56,7 @@ def sampling_of(body: SamplingRequest, max_tokens: int) -> Sampling:
             repetition_penalty=body.repetition_penalty or 1.0,
             presence_penalty=body.presence_penalty or 0.0,
             frequency_penalty=body.frequency_penalty or 0.0,
+            min_tokens=body.min_tokens or 0,
             stop=tuple(stop),
             ban=tuple(body.bad_words or ()),
             regex=constraint.regex,

@@ -22,6 +22,7 @@ TOLD_TOKENS = 1 << 12  # scored tokens of a request whose likeliest alternatives
 QUERY = 500  # characters of a question, or of what passages are to be near to
 NEAR = 100  # sentences or passages that are told
 SENTENCE = 1 << 14  # characters of a sentence to tag
+AT_ONCE = 1 << 18  # numbers of distributions: texts that are drawn from fewer take two milliseconds or so
 ROWS = 16  # texts that one model writes side by side
 SEED = 2**53  # the largest
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from msgspec import Meta
@@ -17,6 +17,7 @@ from langue.server.text import check_size
 
 if TYPE_CHECKING:
     from langue.server.app import Server
+    from langue.tasks.answers.answer import Answers
     from langue.tasks.retrieval.passages import Passages
 
 Query = Annotated[str, Meta(max_length=limits.QUERY)]
@@ -50,15 +51,21 @@ class AnswerResponse(Answer, frozen=True, kw_only=True):
 
 
 async def answer(server: Server, body: AnswerRequest) -> AnswerResponse:
-    from langue.tasks.answers.answer import answer as run
-
-    if body.model is not None:
-        raise Refused(400, "model: questions are answered without one; leave it out", param="model")
     passages = await _passages(server, body.texts)
-    given = await asyncio.to_thread(run, body.question, passages, k=body.k, threshold=body.threshold)
+    if body.model is None:
+        given = await asyncio.to_thread(_answer, body, passages)
+    else:
+        async with server.models.held(body.model, "answer") as held:
+            given = await held.call(lambda face: _answer(body, passages, face))
     told = given.to_json()
     candidates = [AnswerCandidate(**one) for one in told.pop("candidates")]
     return AnswerResponse(candidates=candidates, **told)
+
+
+def _answer(body: AnswerRequest, passages: Passages, model: Any = None) -> Answers:
+    from langue.api.lookup import answer as run
+
+    return run(body.question, passages, model=model, k=body.k, threshold=body.threshold)
 
 
 class SimilarRequest(Request, frozen=True, kw_only=True):

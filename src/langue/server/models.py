@@ -15,7 +15,7 @@ from langue.base.errors import LangueError, Unsupported
 from langue.base.progress import log
 from langue.models.folder import Description, describe
 from langue.models.registry import family as lookup
-from langue.protocols import Causal, Classifier, Masked, SentenceRanker, Tagger
+from langue.protocols import Causal, Classifier, Masked, SentenceRanker, SpanPredictor, Tagger
 from langue.server.engine import Engine
 from langue.server.errors import Refused, refusal, report
 from langue.server.limits import Settings
@@ -31,6 +31,7 @@ CAPABILITIES: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (Masked, ("fill", "embed", "score")),
     (Tagger, ("tag",)),
     (Classifier, ("classify",)),
+    (SpanPredictor, ("answer",)),
     (SentenceRanker, ("summarize",)),
 )
 INSTEAD = {
@@ -42,6 +43,7 @@ INSTEAD = {
     "embed": "makes no vectors of texts",
     "tag": "is not a tagger",
     "classify": "is no classifier",
+    "answer": "answers no questions",
     "summarize": "chooses no sentences",
     "tokenize": "reads no token ids",
 }
@@ -265,6 +267,8 @@ class Models:
 def _open(path: Path, *, quantize: bool) -> Model[Any]:
     """A model, and what it compiles or reads when it is first used."""
     from langue.api.models import load
+    from langue.generation.generate import generate
+    from langue.generation.sample import Sampling
 
     try:
         face = load(path, quantize="int8" if quantize else None)
@@ -276,6 +280,5 @@ def _open(path: Path, *, quantize: bool) -> Model[Any]:
     if isinstance(model, Causal | Masked | Classifier):
         _ = face.tokenizer.encode("a"), face.normalization
     if isinstance(model, Causal):
-        _ = face.tokenizer.well_formed
-        model.decoder([face.tokenizer.encode("a")]).log_probs()
+        generate(model, face.tokenizer, "a", Sampling(max_tokens=2)).finish()
     return face

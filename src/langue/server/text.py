@@ -37,8 +37,7 @@ async def read_prompts(
     """The prompts of a request.
 
     Args:
-        sources: to a model of pairs a text is a source, whose end stands after it, and what is written its
-            target.
+        sources: to a model of pairs a text is a source, with its end: what is written is the target.
 
     Raises:
         Refused: they are mixed, empty, too many or too long, or an id is of no token.

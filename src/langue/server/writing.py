@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +15,7 @@ from langue.generation.rules import Rules
 from langue.server.errors import Refused
 
 if TYPE_CHECKING:
-    from langue.base.arrays import Floats, Ids
+    from langue.base.arrays import Float64Array, Floats, Ids
     from langue.generation.sample import Sampling
     from langue.tokens.tokenizer import Tokenizer
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 REASONS = {"eos": "stop", "stop": "stop", "complete": "stop", "stuck": "stop", "length": "length"}
 
 
-UNREAD = 32  # news that wait for a client at most
+NONE = np.empty(0)
+UNREAD = 2  # news that wait for a client at most: what comes then is told with the next
 TOOK_TOO_LONG = Refused(504, "this took too long; ask for less, or start the server with a larger --timeout")
 
 
@@ -81,9 +83,26 @@ class Writing(Continuation):
         super().__init__(tokenizer, prompt, sampling, rules=rules, after=after, number=number, lines=lines)
         self.order = order
         self.index = index
+        self.most = sampling.max_tokens
         self._top = top
         self.told = False  # that it ended
+        self.counted = 0  # tokens, by the engine
         self._scores: list[TokenScore] = []  # not yet told
+
+    @property
+    def tokens(self) -> int:
+        """So far."""
+        return self._tokens
+
+    @property
+    def unconstrained(self) -> bool:
+        return self._top is None and super().unconstrained
+
+    def numbers(self, most: int) -> Float64Array:
+        if self.order.stopped:
+            self._finish("stopped")
+            return NONE
+        return super().numbers(most)
 
     def step(self, log_probs: Floats) -> int | None:
         if self.order.stopped:
@@ -128,13 +147,21 @@ class Order:
         self.writings: list[Writing] = []
         self.left = 0
         self._gone = False
-        self._unread = 0  # news
+        self._told = self._heard = 0  # news; the first is counted where texts are written
         self._until = monotonic() + seconds
+        self._timer: asyncio.TimerHandle | None = None
         self._news: asyncio.Queue[list[Piece] | BaseException] = asyncio.Queue()
 
     def add(self, writings: Sequence[Writing]) -> None:
         self.writings += writings
         self.left = len(self.writings)
+
+    @property
+    def numbers(self) -> float:
+        """Numbers that its distributions have at most; ∞ where more than a draw from them is asked."""
+        if self.streams or not all(one.unconstrained for one in self.writings):
+            return math.inf
+        return sum(one.most * one.well_formed.leads.shape[1] for one in self.writings)
 
     @property
     def stopped(self) -> bool:
@@ -146,9 +173,12 @@ class Order:
     def leave(self) -> None:
         """Nobody waits for it any more."""
         self._gone = True
+        if self._timer is not None:
+            self._timer.cancel()
 
     def news(self) -> list[Piece] | BaseException:
         """Of all texts that moved on since they were asked; called where they are written."""
+        self._told += 1
         if self.error is not None:
             return self.error
         pieces = [one.piece() for one in self.writings if not one.told]
@@ -159,11 +189,10 @@ class Order:
     @property
     def keeps_up(self) -> bool:
         """Whether news are to be told each step: of a stream whose client reads what it is sent. One that
-        does not gets more at a time, for news that wait take far more memory than their text."""
-        return self.streams and self._unread < UNREAD
+        does not, or that the event loop has no time for, gets more at a time."""
+        return self.streams and self._told - self._heard < UNREAD
 
     def tell(self, news: list[Piece] | BaseException) -> None:
-        self._unread += 1
         self._news.put_nowait(news)
 
     async def hear(self) -> list[Piece]:
@@ -172,15 +201,11 @@ class Order:
         Raises:
             Exception: what went wrong.
         """
-        if self.streams:
-            try:
-                async with asyncio.timeout(self._until - monotonic()):
-                    news = await self._news.get()
-            except TimeoutError:
-                raise TOOK_TOO_LONG from None
-        else:  # whoever answers sees to the time
-            news = await self._news.get()
-        self._unread -= 1
+        if self.streams and self._timer is None:  # else whoever answers sees to the time
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._until - monotonic(), self.tell, TOOK_TOO_LONG)
+        news = await self._news.get()
+        self._heard += 1
         if isinstance(news, BaseException):
             raise news
         return news

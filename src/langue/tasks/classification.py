@@ -48,6 +48,12 @@ class Reader:
         encoded = iter(self.tokenizer.encode_batch(texts) if texts else [])
         return [self._framed([next(encoded) for _ in example.texts]) for example in examples]
 
+    def remark(self) -> str:
+        """What a user is to know of what was read."""
+        if not self.truncated:
+            return ""
+        return f"{self.truncated} texts are longer than the window and were cut at its end"
+
     def _framed(self, parts: Sequence[Ids]) -> Read:
         """`[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`; the longer part is cut first."""
         room = self.window - 1 - len(parts)

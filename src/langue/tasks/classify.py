@@ -1,7 +1,7 @@
 """The task `classify`: what is a text?"""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -14,6 +14,7 @@ from langue.base.arrays import Floats, Int64Array
 from langue.base.errors import LangueError
 from langue.corpus.labeled import Example, read_labeled
 from langue.models.encoders.classifier import FAMILY, ClassifierConfig, EncoderClassifier, build
+from langue.models.encoders.pooling import Pooling
 from langue.models.folder import ModelFolder
 from langue.protocols import Masked, Vocabulary
 from langue.tasks.calibration import best_temperature
@@ -42,13 +43,42 @@ def read(path: Path, layout: object, *, texts: int) -> Labeled[Example]:
     return Labeled(read_labeled(path, texts=texts))
 
 
+Kind = Literal["classify", "pair", "multilabel"]
+
+
+def on_encoder(
+    encoder: ModelFolder[Masked], labels: Sequence[str], settings: FinetuneConfig, task: Kind
+) -> tuple[ClassifierConfig, Callable[[int], EncoderClassifier]]:
+    """The configuration of a classifier, and the network of a seed."""
+    says: Pooling = (
+        "cls" if encoder.model.sentence_pairs != "none" else "mean"
+    )  # an untrained [CLS] says little
+    config = ClassifierConfig(
+        task=task,
+        encoder=encoder.family.name,
+        encoder_config=encoder_table(encoder),
+        labels=tuple(labels),
+        dropout=settings.dropout,
+        pooling=settings.pooling if settings.pooling != "auto" else says,
+    )
+
+    def network(seed: int) -> EncoderClassifier:
+        known = encoder.model.vocabulary
+        model = build(config, Vocabulary(known.size, known.eos), seed)
+        if start_encoder(model.encoder, encoder, settings):
+            model.initialize(seed)  # the pooler is the encoder's
+        return model
+
+    return config, network
+
+
 def head(
     encoder: ModelFolder[Masked],
     all_examples: Sequence[Example],
     training: Sequence[Example],
     settings: ClassifyConfig,
     *,
-    task: str,
+    task: Kind,
 ) -> Head[Example, Text, EncoderClassifier]:
     """A pooled state, and a linear layer on it.
 
@@ -61,23 +91,7 @@ def head(
         raise LangueError(f"{where} has one label only, {labels[0]}: there is nothing to tell apart")
     measure(np.arange(2), np.arange(2))  # a package that is missing is missed now, not after training
     reader = Reader(encoder.model, encoder.tokenizer, encoder.normalization)
-    says = "cls" if encoder.model.sentence_pairs != "none" else "mean"  # an untrained [CLS] says little
-    config = ClassifierConfig(
-        task=task,  # type: ignore[arg-type]  # one of its two
-        encoder=encoder.family.name,
-        encoder_config=encoder_table(encoder),
-        labels=labels,
-        dropout=settings.dropout,
-        pooling=settings.pooling if settings.pooling != "auto" else says,  # type: ignore[arg-type]
-    )
-
-    def network(seed: int) -> EncoderClassifier:
-        known = encoder.model.vocabulary
-        model = build(config, Vocabulary(known.size, known.eos), seed)
-        if start_encoder(model.encoder, encoder, settings):
-            model.initialize(seed)  # the pooler is the encoder's
-        return model
-
+    config, network = on_encoder(encoder, labels, settings, task)
     weights = class_weights(training, labels, settings)
 
     def encode(examples: Sequence[Example]) -> list[Text]:
@@ -91,11 +105,7 @@ def head(
         encode=encode,
         facts={"examples": len(training), "labels": list(labels)},
         truncated=lambda: reader.truncated,
-        remark=lambda: (
-            f"{reader.truncated} texts are longer than the window and were cut at its end"
-            if reader.truncated
-            else ""
-        ),
+        remark=reader.remark,
     )
 
 
@@ -135,7 +145,7 @@ def calibrate(model: EncoderClassifier, examples: Sequence[Text]) -> None:
     model.set_temperature(best_temperature(*_predicted(model, examples)))
 
 
-def classification(name: str, summary: str, texts: int) -> Task[Any, Any, Any]:
+def classification(name: Literal["classify", "pair"], summary: str, texts: int) -> Task[Any, Any, Any]:
     """The task on so many texts at a time."""
     return Task(
         name=name,

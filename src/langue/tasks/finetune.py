@@ -75,7 +75,7 @@ def _finetune(
         "encoder": {"path": encoder.path.name, "sha256": sha256(encoder.path / DESCRIPTION)},
         "files": {name: sha256(path) for name, path in files.items() if path and path.is_file()},
         "task": task.name,
-        "family": task.family.name,
+        "family": (task.family or encoder.family).name,
         "training": encode(config),
     }
 
@@ -170,11 +170,12 @@ def _save(
     run: Path,
 ) -> None:
     assert learned.model is not None
+    family = task.family or encoder.family
     ledgers = {"interrupted": learned.interrupted, "runs": [seed.ledger for seed in learned.seeds]}
     write = partial(
         save,
         model=learned.model,
-        family=task.family,
+        family=family,
         config=learned.model.config if task.calibrate is not None else head.config,
         preprocessing=encoder.preprocessing if head.reads_ids else None,
         vocabulary=encoder.model.vocabulary if head.reads_ids else None,
@@ -183,7 +184,7 @@ def _save(
         measured={"seconds": round(result.seconds, 3)}
         | task.measured(result, learned.model, validation)
         | ledgers,
-        card=f"# {task.family.name}: {encoder.family.name} fine-tuned on {facts['file']}\n\n"
+        card=f"# {family.name}: {encoder.family.name} fine-tuned on {facts['file']}\n\n"
         f"```\n{result}\n```\n\nMade with langue. Use it: `{task.use}`.\n",
     )
     save_or_keep(output, write, overwrite=overwrite, run=run)

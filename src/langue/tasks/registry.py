@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 MODULES = {
     "classify": "langue.tasks.classify",
     "pair": "langue.tasks.pair",
+    "multilabel": "langue.tasks.multilabel",
     "tag": "langue.tasks.tag",
     "span": "langue.tasks.span",
+    "simcse": "langue.tasks.simcse",
 }
 ENTRY_POINTS = "langue.tasks"  # of entry points
 
@@ -38,9 +40,9 @@ def register(task: "Task[Any, Any, Any]") -> None:
     """
     if task.name in MODULES or _registered.get(task.name, task) is not task:
         raise InvalidSetting(f"there is a task {task.name} already; give yours another name")
-    name = task.family.name
-    if not (families.is_family(name) and families.family(name) is task.family):
-        families.register(task.family)
+    own = task.family
+    if own is not None and not (families.is_family(own.name) and families.family(own.name) is own):
+        families.register(own)
     _registered[task.name] = task
 
 

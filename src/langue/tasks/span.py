@@ -13,7 +13,7 @@ from langue.corpus.sentences import SentenceSpan, stripped
 from langue.models.encoders.span import FAMILY, EncoderSpanConfig, EncoderSpanPredictor, build
 from langue.models.folder import ModelFolder
 from langue.protocols import Masked
-from langue.tasks.answers.spans import SpanReader, Window, answer_of, answerable, find
+from langue.tasks.answers.spans import SpanReader, Window, answer_of, answerable, read_spans
 from langue.tasks.answers.squad import Asked, exact_match, f1, read_squad
 from langue.tasks.retrieval.terms import is_han
 from langue.tasks.task import FinetuneConfig, Head, Labeled, Task, encoder_table, start_encoder
@@ -149,8 +149,8 @@ def loss(model: EncoderSpanPredictor, examples: Sequence[SpanExample]) -> torch.
 
 def metric(model: EncoderSpanPredictor, examples: Sequence[SpanExample]) -> SpanScores:
     """EM and F1, with "no answer" below the threshold of the model."""
-    found = find(model, [one.windows for one in examples])
-    given = [answer_of(some, one.text, model.threshold) for some, one in zip(found, examples, strict=True)]
+    readings = read_spans(model, [one.windows for one in examples])
+    given = [answer_of(some, one.text, model.threshold) for some, one in zip(readings, examples, strict=True)]
     return _scores(given, examples)
 
 
@@ -170,11 +170,11 @@ def calibrate(model: EncoderSpanPredictor, examples: Sequence[SpanExample]) -> N
     if all(one.answers for one in examples):
         return
     chinese = is_han("".join(one.question for one in examples[:SAMPLE]))
-    found = find(model, [one.windows for one in examples])
-    likely = np.array([answerable(some) for some in found])
+    readings = read_spans(model, [one.windows for one in examples])
+    likely = np.array([answerable(some) for some in readings])
     if_said = [
         f1(answer_of(some, one.text, 0.0), one.answers, chinese=chinese)
-        for some, one in zip(found, examples, strict=True)
+        for some, one in zip(readings, examples, strict=True)
     ]
     gain = np.array(if_said) - np.array([float(not one.answers) for one in examples])
     order = np.argsort(-likely, kind="stable")

@@ -77,7 +77,8 @@ class Task(Generic[R, E, N]):
 
     name: str
     summary: str  # one line, for help
-    family: Family[Any]  # of the models that it makes: how they are written and read, which face they have
+    # Of the models that it makes: how they are written and read, which face they have; None: the encoder's.
+    family: Family[Any] | None
     # The reader: (file, layout), the layout that of the training file, or for that the section `data`.
     read: Callable[[Path, Any], Labeled[R]]
     text: Callable[[R], Sequence[str]]  # by which an example is told from its copies, to hold some out

@@ -5,7 +5,6 @@ Each is a Hugging Face `tokenizer.json` over the byte-level alphabet (Radford et
 is `whitespace`, a closed vocabulary with `<unk>` for published perplexities.
 """
 
-import codecs
 import hashlib
 import json
 import re
@@ -25,6 +24,7 @@ from langue.base.errors import LangueError
 from langue.base.files import atomic_file
 from langue.base.groups import group_by_size
 from langue.base.scripts import HAN
+from langue.tokens.stream_decoder import StreamDecoder
 from langue.tokens.utf8 import WellFormed
 from langue.tokens.words import segment
 
@@ -192,7 +192,7 @@ class Tokenizer:
         """The ids of text that stand for whole characters: a token alone that may be shown."""
         return np.array([id for id in self.ordinary if _is_utf8(self._token_bytes[id])], np.uint32)
 
-    def stream(self, after: str = "") -> "StreamDecoder":
+    def stream(self, after: str = "") -> StreamDecoder:
         """A decoder for ids that come one at a time, and continue a text."""
         return StreamDecoder(self, after)
 
@@ -237,9 +237,9 @@ class Tokenizer:
             return token.encode() + b" "
         if match := re.fullmatch("<0x([0-9A-F]{2})>", token):  # byte fallback
             return bytes.fromhex(match[1])
-        blank, inner, last = self._marks
+        blank, inner, last, alone = self._marks
         word = token.removeprefix(inner).removesuffix(last)
-        before = " " if inner and not token.startswith(inner) else ""
+        before = " " if alone or (inner and not token.startswith(inner)) else ""
         after = " " if last and token.endswith(last) else ""
         return (word if _NO_BLANK.fullmatch(word) else before + word.replace(blank, " ") + after).encode()
 
@@ -264,18 +264,17 @@ class _Marks(NamedTuple):
     blank: str  # stands for one: `▁king`
     inner: str  # what begins a piece within a word, `##s`; nothing: no such mark
     last: str  # what ends the last piece of a word, `s</w>`; nothing: no such mark
+    alone: bool  # no mark tells, and nothing joins: the library puts one between all
 
 
 def _marks(hf: HFTokenizer) -> _Marks:
     table = json.loads(hf.to_str())
     model = table["model"]
     parts = [part for name in ("pre_tokenizer", "decoder") for part in _parts(table[name])]
-    blanks = [part["replacement"] for part in parts if part["type"] == "Metaspace"]
-    return _Marks(
-        next(iter(blanks), "▁"),
-        model.get("continuing_subword_prefix") or "",
-        model.get("end_of_word_suffix") or "",
-    )
+    blank = next((part["replacement"] for part in parts if part["type"] == "Metaspace"), None)
+    inner, last = model.get("continuing_subword_prefix") or "", model.get("end_of_word_suffix") or ""
+    alone = table["decoder"] is None and not (blank or inner or last)
+    return _Marks(blank or "▁", inner, last, alone)
 
 
 def _parts(part: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
@@ -298,31 +297,6 @@ def encode_texts(tokenizer: Tokenizer, documents: Sequence[tuple[str, ...]], sep
             ids = np.concatenate([ids, np.array([sep], np.uint32), next(encoded)])
         joined.append(ids)
     return joined
-
-
-class StreamDecoder:
-    """Text of ids as they come: a character appears once all its bytes are there, never broken.
-
-    Words between blanks have theirs before them, for the text that they continue may end in none.
-    """
-
-    def __init__(self, tokenizer: Tokenizer, after: str = "") -> None:
-        self._tokenizer = tokenizer
-        self._in_line = bool(after) and not after[-1].isspace()
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-
-    def push(self, id: int) -> str:
-        """The text that is complete with this token."""
-        text = self._decoder.decode(self._tokenizer.token_bytes(id))
-        if self._tokenizer.kind != "whitespace" or not text:
-            return text
-        before = " " if self._in_line and text != "\n" else ""
-        self._in_line = text != "\n"
-        return before + text.removesuffix(" ")
-
-    def flush(self) -> str:
-        """Text still held at the end; the bytes of an unfinished character become U+FFFD."""
-        return self._decoder.decode(b"", final=True)
 
 
 def words_of(text: str, splitter: Any) -> list[str]:

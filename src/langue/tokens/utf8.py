@@ -52,6 +52,9 @@ class WellFormed:
     Args:
         tokens: the bytes of every token. One with no bytes may stand only between characters, and
             None, for a token that is no text, nowhere.
+
+    Attributes:
+        leads: `(states, tokens)`, the state that each token leads to; `REJECT`: it may not stand next.
     """
 
     def __init__(self, tokens: Sequence[bytes | None]) -> None:
@@ -66,7 +69,7 @@ class WellFormed:
             states[:, longer] = table[states[:, longer], bytes_here]
         states[1:, lengths == 0] = REJECT
         states[:, [token is None for token in tokens]] = REJECT
-        self._states = states  # (states, tokens): where each token leads
+        self.leads = states
         self._allowed = states != REJECT
 
     def allowed(self, state: int) -> BoolArray:
@@ -76,4 +79,4 @@ class WellFormed:
 
     def after(self, state: int, token: int) -> int:
         """The state once `token` is added."""
-        return int(self._states[state, token])
+        return int(self.leads[state, token])

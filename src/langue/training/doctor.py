@@ -100,7 +100,7 @@ def _kept_code() -> Finding:
             size += status.st_size
     except LangueError as error:
         return Finding("compiled", "fail", str(error))
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         return Finding(
             "compiled",
             "note",

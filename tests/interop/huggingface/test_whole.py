@@ -230,6 +230,25 @@ def test_a_setting_that_is_missing_is_named(kind: str, key: str, tmp_path: Path)
             langue.import_model(tmp_path / "hf", tmp_path / "x")
 
 
+@pytest.mark.parametrize("type", [torch.int8, torch.bool, torch.complex64])
+@pytest.mark.parametrize("kind", ["bert", "gpt2"])
+def test_weights_that_are_codes_are_refused(kind: str, type: torch.dtype, tmp_path: Path) -> None:
+    hf = tmp_path / "hf"
+    if kind == "gpt2":
+        gpt2(hf, bos_token_id=3, eos_token_id=3)
+    else:
+        make(hf, kind, "ForMaskedLM")
+    name = "transformer.ln_f.weight" if kind == "gpt2" else "bert.embeddings.LayerNorm.weight"
+    change(hf, lambda weights: weights.__setitem__(name, weights[name].to(type)))
+    with pytest.raises(
+        LangueError, match=rf"{name.removeprefix('transformer.')} holds .*, no weights as they"
+    ):
+        langue.import_model(hf, tmp_path / "x")
+    configure(hf, quantization_config={"load_in_8bit": True})
+    with pytest.raises(LangueError, match="its weights are codes"):
+        langue.import_model(hf, tmp_path / "x")
+
+
 @pytest.mark.parametrize(
     "key", ["num_hidden_layers", "hidden_size", "intermediate_size", "max_position_embeddings", "vocab_size"]
 )

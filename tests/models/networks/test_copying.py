@@ -71,8 +71,13 @@ def test_a_pair_is_scored_as_written_out(kind: str) -> None:
         generated = model.logits(hidden).softmax(-1).numpy()
         scores = (model.pointer.query(hidden) @ model.pointer.key(memory)[0].T).numpy() / math.sqrt(C)
         gate = torch.sigmoid(model.pointer.gate(hidden))[:, 0].numpy()
+        one, two = model.pointer.goes_on.tolist()
     expected = []
     for t, target in enumerate(TARGET):
+        read = [SEP, *TARGET][: t + 1]
+        for s in range(1, len(SOURCE)):  # where the copy of one token, and of two, goes on
+            scores[t, 1 + s] += one * (SOURCE[s - 1] == read[-1])
+            scores[t, 1 + s] += two * (s > 1 and SOURCE[s - 2 : s] == read[-2:])
         weights = np.exp(scores[t, 1:-1])  # neither `<eos>` before the source nor what ends it
         copied = weights[[id == target for id in SOURCE]].sum() / weights.sum()
         expected.append(math.log(gate[t] * generated[t, target] + (1 - gate[t]) * copied))

@@ -26,7 +26,7 @@ def matrix() -> SentenceTerms:
 
 def test_terms_of_both_languages() -> None:
     assert terms_of("The King's cities, studies & houses weren’t 3.5!") == [
-        "the", "king", "city", "study", "house", "weren't", "3", "5"
+        "the", "king", "city", "study", "hous", "weren't", "3", "5"
     ]  # fmt: skip
     assert terms_of("国王病了，Paris很大") == ["国王", "病", "了", "pari", "很大"] or "国王" in terms_of(
         "国王病了"

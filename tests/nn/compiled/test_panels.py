@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from langue.nn.compiled.panels import LANES, PIECE, ROWS, multiply, pack, padded, quantize, quantize_vector
+from langue.nn.compiled.panels import PIECE, ROWS, multiply, pack, padded, quantize, quantize_vector
 
 
 def products(matrix, scales, x, x_scales, inputs):
@@ -15,21 +15,21 @@ def products(matrix, scales, x, x_scales, inputs):
     return y
 
 
-@pytest.mark.parametrize(("outputs", "inputs"), [(8, 16), (40, 272), (16, 1024)])
+@pytest.mark.parametrize(("outputs", "inputs"), [(16, 16), (80, 272), (144, 1024)])
 def test_float32_products_are_those_of_numpy_and_do_not_depend_on_the_vectors_beside(outputs, inputs):
     draw = np.random.default_rng(0)
     matrix = draw.normal(size=(outputs, inputs)).astype(np.float32)
-    x, ones = draw.normal(size=(9, inputs)).astype(np.float32), np.ones(outputs, np.float32)
-    every = products(pack(matrix), ones, x, np.ones(9, np.float32), inputs)
+    x, ones = draw.normal(size=(13, inputs)).astype(np.float32), np.ones(outputs, np.float32)
+    every = products(pack(matrix), ones, x, np.ones(13, np.float32), inputs)
     np.testing.assert_allclose(every, x.astype(float) @ matrix.T.astype(float), atol=1e-6 * inputs)
-    for count in range(1, 9):
+    for count in range(1, 13):
         some = products(pack(matrix), ones, x[:count].copy(), np.ones(count, np.float32), inputs)
         np.testing.assert_array_equal(some, every[:count])
 
 
 def test_products_of_int8_are_exact():
     draw = np.random.default_rng(1)
-    matrix, scales = quantize(draw.normal(size=(24, 2048)).astype(np.float32))
+    matrix, scales = quantize(draw.normal(size=(96, 2048)).astype(np.float32))
     matrix[0], extreme = 127, np.full((1, 2048), 127, np.int16)  # the largest sum there is
     x = np.concatenate([extreme, draw.integers(-127, 128, size=(6, 2048)).astype(np.int16)])
     x_scales = draw.uniform(0.1, 1, size=7).astype(np.float32)
@@ -41,7 +41,7 @@ def test_products_of_int8_are_exact():
 def test_rows_and_columns_are_padded_with_zeros():
     packed = pack(np.ones((3, 5), np.float32))
     assert packed.shape == (ROWS * PIECE,) and packed.sum() == 15
-    assert padded(9, LANES) == 16 and padded(8, LANES) == 8
+    assert padded(17, ROWS) == 32 and padded(16, ROWS) == 16
 
 
 def test_quantized_numbers_are_within_half_a_step():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from langue.tasks.retrieval.bm25 import ELSEWHERE, K1, B, Index, best, bm25
-from langue.tasks.retrieval.terms import STOP_WEIGHT, is_han, is_stop, stem, terms_of
+from langue.tasks.retrieval.terms import STOP_WEIGHT, is_han, is_stop, terms_of
+from langue.tokens.stem import stem
 
 TEXTS = ["the cat sat on the mat", "a dog and a cat", "rain", "the dog barked at the dog", "猫坐在垫子上"]
 

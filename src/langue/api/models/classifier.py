@@ -32,6 +32,11 @@ class ClassifierModel(Model[Classifier]):
         """Of each example: 1, or 2 for pairs."""
         return self.folder.model.texts
 
+    @property
+    def multilabel(self) -> bool:
+        """Whether a text may have several labels, or none: each probability is of its label alone."""
+        return self.folder.model.multilabel
+
     @cached_property
     def reader(self) -> Reader:
         """What turns texts into ids, and counts those it had to cut."""

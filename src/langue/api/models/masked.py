@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from langue.generation.embed import Pooling
     from langue.generation.fill import Filled
     from langue.generation.masked import MaskedGeneration, MaskedSamplingSettings
+    from langue.tasks.probing import Probing
     from langue.tasks.retrieval.similarity import SimilarityEvaluation
 
 
@@ -160,6 +161,19 @@ class MaskedModel(Model[Masked]):
         return evaluate_similarity(
             str(self.path), lambda texts: self.embed(texts, pooling=pooling), Path(path)
         )
+
+    def probe(self, train: PathLike, test: PathLike) -> Probing:
+        """What a linear classifier reads off the states of each layer, of which nothing is learned.
+
+        Args:
+            train, test: labeled files of texts, as of `finetune`.
+
+        Raises:
+            LangueError: a file is not of its format, or has a label that `train` has not.
+        """
+        from langue.tasks.probing import probe
+
+        return probe(self.folder, Path(train), Path(test))
 
     def pseudo_score(self, text: str) -> PseudoScore:
         """Pseudo-bits of a text: each token hidden in turn. No probability; see docs/masked.md."""

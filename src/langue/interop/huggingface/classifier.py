@@ -52,7 +52,7 @@ def write(source: ModelFolder[Any]) -> HFModel:
         weights |= {f"{name}.weight": by * layer.weight.detach(), f"{name}.bias": by * layer.bias.detach()}
     table |= {
         "architectures": [architecture],
-        "problem_type": "single_label_classification",
+        "problem_type": f"{'multi' if model.multilabel else 'single'}_label_classification",
         "id2label": {str(id): label for id, label in enumerate(model.labels)},
         "label2id": {label: id for id, label in enumerate(model.labels)},
         dropout: model.config.dropout,

@@ -75,12 +75,18 @@ class HFFolder:
         """Every tensor, those too that an index forgets.
 
         Raises:
-            LangueError: a file is missing, damaged, or in a form that can hold code; there is an adapter.
+            LangueError: a file is missing, damaged, or in a form that can hold code; there is an adapter, or
+                the weights are quantized.
         """
         if (self.path / ADAPTER).is_file():
             raise Unsupported(
                 f"{self.path} has an adapter ({ADAPTER}), which changes the weights; merge it with peft: "
                 "model.merge_and_unload().save_pretrained(FOLDER)"
+            )
+        if self.table.get("quantization_config"):
+            raise Unsupported(
+                f"{self.config_path} has a quantization_config: its weights are codes; write them as numbers "
+                "with transformers: model.dequantize().save_pretrained(FOLDER)"
             )
         tensors: Weights = {}
         for file, names in self._shards():

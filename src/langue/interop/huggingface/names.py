@@ -111,7 +111,7 @@ def rename_to_hf(names: Names, state: Mapping[str, torch.Tensor]) -> Weights:
 def check_whole(
     expected: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor], names: Names
 ) -> None:
-    """Raise `Damaged` unless weights, by langue's names, are those that a model has, each of its shape.
+    """Raise a `LangueError` unless weights, by langue's names, are those that a model has, each of its shape.
 
     Args:
         expected: of the model; tensors without memory (`meta`) will do.
@@ -129,3 +129,6 @@ def check_whole(
                 f"the file does not fit the model: {told} is of shape {shapes[0]}, "
                 f"and its configuration says {shapes[1]}"
             )
+        if not weights[name].is_floating_point():
+            type = str(weights[name].dtype).removeprefix("torch.")
+            raise Unsupported(f"{told} holds {type}, no weights as they were trained")

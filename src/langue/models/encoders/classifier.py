@@ -19,8 +19,9 @@ from langue.base.arrays import Floats, Ids
 from langue.base.bounds import Fraction, PositiveFloat
 from langue.base.config import Config
 from langue.base.seeds import derive
-from langue.models.encoders.base import MaskedModel, marked_positions
+from langue.models.encoders.base import MaskedModel
 from langue.models.encoders.build import build_encoder
+from langue.models.encoders.pooling import Pooling, pooled
 from langue.models.family import Family
 from langue.nn.dropout import Dropout
 from langue.nn.weights import load_weights, save_weights
@@ -29,13 +30,12 @@ from langue.tokens.masked import pack_examples
 from langue.tokens.masked_batch import MaskedBatch
 
 CHUNK_EXAMPLES = 64  # read at a time without gradients
-Pooling = Literal["cls", "mean"]
 
 
 class ClassifierConfig(Config, frozen=True):
     RENAMED: ClassVar[Mapping[str, str]] = {"pool": "pooling"}
 
-    task: Literal["classify", "pair"]
+    task: Literal["classify", "pair", "multilabel"]
     encoder: str  # family
     encoder_config: dict[str, Any]
     labels: tuple[str, ...]
@@ -53,6 +53,7 @@ class EncoderClassifier(nn.Module, Classifier):
         self.config = config
         self.labels = config.labels
         self.texts = 2 if config.task == "pair" else 1
+        self.multilabel = config.task == "multilabel"
         self.window = encoder.window
         self.temperature = config.temperature
         self.specials = encoder.specials
@@ -74,20 +75,8 @@ class EncoderClassifier(nn.Module, Classifier):
 
     def forward(self, batch: MaskedBatch) -> torch.Tensor:
         """Logits `(examples, labels)`, in the order of their numbers."""
-        states = self._mean(batch) if self.config.pooling == "mean" else self._first(batch)
+        states = pooled(self.encoder, batch, self.config.pooling)
         return self.out(self.drop(torch.tanh(self.pool(states))))
-
-    def _first(self, batch: MaskedBatch) -> torch.Tensor:
-        """The states of `[CLS]`: `(examples, C)`."""
-        numbers, _ = self.encoder.marked(batch.pairs)
-        return self.encoder.read(batch, marked_positions(batch.pairs))[numbers.argsort()]
-
-    def _mean(self, batch: MaskedBatch) -> torch.Tensor:
-        """The means of the states of all tokens, `[CLS]` and `[SEP]` among them: `(examples, C)`."""
-        owner, indices = self.encoder.marked(batch.segments)
-        states = self.encoder.read(batch).flatten(0, 1)[indices].float()  # (tokens, C)
-        counts = owner.bincount()
-        return states.new_zeros(len(counts), self.encoder.width).index_add(0, owner, states) / counts[:, None]
 
     @torch.no_grad()
     def log_probs(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> Floats:
@@ -98,7 +87,9 @@ class EncoderClassifier(nn.Module, Classifier):
         for first in range(0, len(order), CHUNK_EXAMPLES):
             chosen = order[first : first + CHUNK_EXAMPLES]
             logits = self(pack_examples([(sequences[index], types[index]) for index in chosen], self.window))
-            scores[chosen] = F.log_softmax(logits.double() / self.temperature, -1).cpu().numpy()
+            scaled = logits.double() / self.temperature
+            log_probs = F.logsigmoid(scaled) if self.multilabel else F.log_softmax(scaled, -1)
+            scores[chosen] = log_probs.cpu().numpy()
         return scores
 
     def set_temperature(self, temperature: float) -> None:

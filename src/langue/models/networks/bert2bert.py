@@ -32,15 +32,16 @@ from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import (
     Cross,
-    Decoded,
     EncoderDecoder,
     batches,
     begin,
     saved_separators,
     separators_of,
+    shifted,
     within,
 )
 from langue.nn.initial import normal_weights
+from langue.nn.pointer import Decoded
 from langue.nn.weights import load_weights
 from langue.protocols import Causal, Vocabulary
 
@@ -194,7 +195,7 @@ class Bert2Bert(EncoderDecoder):
 
     def read_rows(
         self, ids: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | str = "causal"
-    ) -> Decoded:
+    ) -> tuple[Decoded, torch.Tensor]:
         B, T = ids.shape
         positions = positions.expand(B, T)
         part, offset = self.parts(ids, positions)
@@ -213,7 +214,7 @@ class Bert2Bert(EncoderDecoder):
         looked_at = torch.cat([(part == 0)[:, :, None], before], 2)
         own = within(part[:, :, None] == part[:, None, :], documents) & causal_mask(T, ids.device)
         hidden = self.decode(ids, offset, own[:, None], memory, looked_at[:, None])
-        return Decoded(hidden, memory, read, looked_at)
+        return Decoded(hidden, ids, shifted(ids), read, looked_at), memory
 
     def source_mask(self, S: int) -> None:
         return None
@@ -225,8 +226,11 @@ class Bert2Bert(EncoderDecoder):
 
     def flops_per_token(self) -> float:
         """Of one training step: 6 for each weight that multiplies; 12 S C for each attention of a layer, half
-        of it where it is causal."""
+        of it where it is causal. Where targets alone are learned, most tokens are of sources, which the
+        encoder alone reads."""
         L, C, _, T, _ = self.config.shape
+        if not self.config.source_loss:
+            return 6.0 * sum(parameter.numel() for parameter in self.encoder.parameters()) + 12.0 * L * C * T
         weights = sum(parameter.numel() for parameter in self.parameters() if parameter.ndim == 2)
         positions = sum(side.position.weight.numel() for side in (self.reads, self.writes))
         return 6.0 * (weights - positions) + 30.0 * L * C * T
@@ -240,6 +244,8 @@ def build(config: Bert2BertConfig, vocabulary: Vocabulary, seed: int) -> Bert2Be
     """
     model = Bert2Bert(config, vocabulary, separators_of(config.separator, vocabulary))
     normal_weights(model, seed)
+    if model.pointer is not None:
+        model.pointer.initialize()
     return model
 
 

@@ -11,6 +11,7 @@ Letters: B predictions, n order, m width of a word vector, h hidden units, V voc
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from langue.models.family import Family
 from langue.models.networks.config import NPLMConfig
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.dropout import drop
+from langue.nn.fast.compiled_step import CompiledForm
 from langue.nn.saliency import saliency
 from langue.nn.scores import Rule, Scored
 from langue.nn.weights import load_weights, save_weights
@@ -35,7 +37,7 @@ from langue.tokens.store import Split
 CHUNK_PREDICTIONS = 1024  # predictions at a time: logits of 1,024 x 10,000 are 40 MB
 
 
-class NPLM(nn.Module, Scored, Causal, Trainable):
+class NPLM(nn.Module, Scored, CompiledForm, Causal, Trainable):
     """A `Causal` model; its window moves on with every token, so no stride is involved."""
 
     window: int | None = None
@@ -103,17 +105,28 @@ class NPLM(nn.Module, Scored, Causal, Trainable):
             torch.split(torch.from_numpy(np.concatenate(sequences).astype(np.int64)), CHUNK_PREDICTIONS),
             strict=True,
         )
-        scores = torch.cat(
-            [rule(self.head(self(x.to(self.device))), y.to(self.device)).cpu() for x, y in pieces], 1
-        )
+        step = None if self.quantize is None else self.compiled()
+        scores = torch.cat([rule(self._logits(x, step), y.to(self.device)).cpu() for x, y in pieces], 1)
         return np.split(scores.numpy(), np.cumsum([len(ids) for ids in sequences])[:-1], axis=1)
+
+    def _logits(self, before: torch.Tensor, step: Any) -> torch.Tensor:
+        """`(B, V)` after contexts `(B, n - 1)`; of the compiled step, log-probabilities."""
+        if step is not None:
+            return torch.from_numpy(step.log_probs(before.numpy()))
+        logits: torch.Tensor = self.head(self(before.to(self.device)))
+        return logits
 
     @torch.inference_mode()
     def distributions(self, before: Int64Array) -> Floats:
         """Log-probabilities of every next token `(B, V)` after contexts `(B, n - 1)`."""
-        logits = self.head(self(torch.from_numpy(before).to(self.device)))
+        logits = self._logits(torch.from_numpy(before), None)
         scores: Floats = F.log_softmax(logits, -1).cpu().numpy()
         return scores
+
+    def lay_out(self, *, int8: bool) -> Any:
+        from langue.nn.compiled.feedforward import CompiledFeedForward  # numba takes long to import
+
+        return CompiledFeedForward(self, int8=int8)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
@@ -140,11 +153,12 @@ class NPLMDecoder(ContextDecoder):
     """The last n - 1 tokens of each sequence."""
 
     def __init__(self, model: NPLM, prompts: Sequence[Ids], depth: int) -> None:
-        self.model = model
+        step = model.compiled()
+        self._log_probs = model.distributions if step is None else step.log_probs
         super().__init__(model.vocabulary, model.order, prompts, depth)
 
     def distributions(self, state: Int64Array) -> Floats:
-        return self.model.distributions(state)
+        return self._log_probs(state)
 
 
 def build(config: NPLMConfig, vocabulary: Vocabulary, seed: int) -> NPLM:

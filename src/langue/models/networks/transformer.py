@@ -31,14 +31,15 @@ from langue.nn.cache import Past
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import (
     Cross,
-    Decoded,
     EncoderDecoder,
     batches,
     begin,
     saved_separators,
     separators_of,
+    shifted,
     within,
 )
+from langue.nn.pointer import Decoded
 from langue.nn.weights import load_weights
 from langue.protocols import Causal, Vocabulary
 
@@ -106,13 +107,13 @@ class Transformer(EncoderDecoder):
         for name, parameter in self.named_parameters():
             if parameter.ndim < 2:
                 parameter.fill_(1.0 if name.endswith("weight") else 0.0)  # the gain of a norm; a bias
-            elif "gate" in name:
-                parameter.fill_(0.0)  # written as often as copied
             elif name == "embedding.weight":
                 parameter.copy_(torch.randn(parameter.shape, generator=draw) * parameter.shape[1] ** -0.5)
             else:
                 fans = (5 if "feed" in name else 2) * min(parameter.shape)  # inputs and outputs of one matrix
                 parameter.copy_((torch.rand(parameter.shape, generator=draw) * 2 - 1) * math.sqrt(6 / fans))
+        if self.pointer is not None:
+            self.pointer.initialize()
 
     @property
     def head(self) -> torch.Tensor:
@@ -146,7 +147,7 @@ class Transformer(EncoderDecoder):
 
     def read_rows(
         self, ids: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | str = "causal"
-    ) -> Decoded:
+    ) -> tuple[Decoded, torch.Tensor]:
         B, T = ids.shape
         part, offset = self.parts(ids, positions.expand(B, T))
         apart = part[:, :, None] - part[:, None, :]
@@ -161,7 +162,7 @@ class Transformer(EncoderDecoder):
         looked_at = F.pad(before[:, :, :-1], (1, 0), value=True)
         targets = own & causal_mask(T, ids.device)
         hidden = self.decode(ids, offset, targets[:, None], memory, looked_at[:, None])
-        return Decoded(hidden, memory, read, looked_at)
+        return Decoded(hidden, ids, shifted(ids), read, looked_at), memory
 
     def source_mask(self, S: int) -> torch.Tensor:
         """`<eos>` sees itself alone, as in a row of many documents, where it belongs to every part."""
@@ -176,8 +177,11 @@ class Transformer(EncoderDecoder):
 
     def flops_per_token(self) -> float:
         """Of one training step: 6 for each weight that multiplies; 12 S C for each attention of a layer,
-        half of it where it is causal."""
+        half of it where it is causal. Where targets alone are learned, most tokens are of sources, which the
+        encoder alone reads."""
         L, C, _, T = self.config.shape
+        if not self.config.source_loss:
+            return 6.0 * sum(parameter.numel() for parameter in self.encoder.parameters()) + 12.0 * L * C * T
         return 6.0 * sum(parameter.numel() for parameter in self.parameters()) + 30.0 * L * C * T
 
 

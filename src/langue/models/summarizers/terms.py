@@ -1,14 +1,14 @@
 """Terms: the words of a sentence as counts compare them, and how rare each is in other texts.
 
-English words in small letters and without the commonest endings; runs of Han characters cut into words. A
-`Background` knows in how many documents each term occurs: of that a term has a weight (idf) and a surprise.
+Stems of English words; runs of Han characters cut into words. A `Background` knows in how many documents each
+term occurs: of that a term has a weight (idf) and a surprise.
 """
 
 import gzip
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -16,10 +16,10 @@ import numpy as np
 
 from langue.base.arrays import Float64Array
 from langue.base.scripts import HAN
+from langue.tokens.stem import stem
 from langue.tokens.words import segment
 
 _WORD = re.compile(rf"([{HAN}]+)|[^\W_{HAN}]+(?:['’][^\W\d_{HAN}]+)?")
-_ENDINGS = (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", "e"), ("s", ""))
 TABLES = ("english", "chinese")
 
 
@@ -32,16 +32,6 @@ def terms_of(text: str) -> list[str]:
         else:
             terms.append(stem(match[0].lower()))
     return terms
-
-
-@lru_cache(1 << 16)
-def stem(word: str) -> str:
-    """A word in small letters without an ending of the plural, of a verb or of possession."""
-    word = word.replace("’", "'").removesuffix("'s")
-    for ending, instead in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
-            return word[: -len(ending)] + instead
-    return word
 
 
 class Background(NamedTuple):

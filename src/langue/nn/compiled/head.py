@@ -6,7 +6,7 @@ from torch import nn
 from langue.base.arrays import Floats
 from langue.base.compiled import njit
 from langue.nn.compiled.layout import Layout, room_for
-from langue.nn.compiled.panels import LANES, PIECE, ROWS, multiply, padded, quantize_vector
+from langue.nn.compiled.panels import PIECE, ROWS, multiply, padded, quantize_vector
 from langue.nn.compiled.rows import add, log_softmax
 
 
@@ -15,8 +15,8 @@ class CompiledHead:
 
     def __init__(self, linear: nn.Linear, *, int8: bool) -> None:
         self.V, C = linear.weight.shape
-        self.width, self.int8 = padded(C, PIECE), int8
-        layout, rows = Layout(int8=int8), (1, self.V, padded(self.V, LANES))
+        self.inputs, self.width, self.int8 = C, padded(C, PIECE), int8
+        layout, rows = Layout(int8=int8), (1, self.V, padded(self.V, ROWS))
         layout.add_matrix(linear.weight, rows, (1, C, self.width))
         layout.add_vector(linear.bias, rows)
         self.matrix, self.scales, self.biases = layout.matrices, layout.scales, layout.vectors
@@ -24,6 +24,8 @@ class CompiledHead:
     def log_probs(self, hidden: Floats) -> Floats:
         """`(N, V)` after hidden states `(N, width)`, padded with zeros."""
         result = np.empty((len(hidden), len(self.biases)), np.float32)
+        if not len(hidden):
+            return result[:, : self.V]
         a = room_for(hidden.size, int8=self.int8)
         flat = np.ascontiguousarray(hidden).reshape(-1)
         _step(self.matrix, self.scales, self.biases, flat, len(hidden), self.V, a, result.reshape(-1))
@@ -33,7 +35,7 @@ class CompiledHead:
 @njit
 def _step(matrix, scales, biases, x, N, V, a, y):
     Vw = len(biases)
-    width = len(x) // max(N, 1)
+    width = len(x) // N
     a_scales = np.empty(N, np.float32)
     for n in range(N):
         a_scales[n] = quantize_vector(x[n * width : (n + 1) * width], a[n * width : (n + 1) * width])

@@ -31,6 +31,14 @@ class RecurrentModules(Protocol):
     head: nn.Linear
 
 
+class FeedForwardModules(Protocol):
+    """A network that is named as `models.networks.nplm` is."""
+
+    embedding: nn.Embedding
+    hidden: nn.Linear
+    head: nn.Linear
+
+
 class Block(NamedTuple):
     """Modules of a layer: norms and linear layers."""
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids
 from langue.nn.compiled.layout import Layout, array_of, room_for
-from langue.nn.compiled.panels import LANES, PIECE, padded
+from langue.nn.compiled.panels import PIECE, ROWS, padded
 from langue.nn.compiled.plan import Plan
 from langue.nn.compiled.rows import GELU, RELU2, SWIGLU
 from langue.nn.compiled.transformer_step import AT_ONCE, Shape, step
@@ -20,7 +20,7 @@ class CompiledTransformer:
     def __init__(self, plan: Plan, *, int8: bool = False) -> None:
         (V, C), H, G = plan.table.shape, plan.heads, plan.groups
         D = C // H
-        Cw, Dw, Tw, Vw = padded(C, PIECE), padded(D, LANES), padded(plan.window, PIECE), padded(V, LANES)
+        Cw, Dw, Tw, Vw = padded(C, PIECE), padded(D, ROWS), padded(plan.window, PIECE), padded(V, ROWS)
         gated = plan.activation == "swiglu"
         inner = plan.blocks[0].down.in_features
         wide = padded(inner, PIECE)

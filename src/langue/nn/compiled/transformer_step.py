@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.base.compiled import njit
-from langue.nn.compiled.panels import LANES, ROWS, multiply, quantize_vector
+from langue.nn.compiled.panels import ROWS, multiply, quantize_vector
 from langue.nn.compiled.rows import (
     activate,
     add,
@@ -173,16 +173,13 @@ def _turn(x, H, G, D, Dw, qk_norm, eps, gains, rotary, angles):
 @njit
 def _remember(x, G, Dw, Tw, keys, values, offset, position):
     """Put the keys and values of a position, which x has one after the other, into the panels of a row."""
-    key = position // ROWS * ROWS * Dw + position % ROWS * LANES  # a panel has 8 positions
-    value = position // LANES * ROWS * LANES + position % LANES  # a panel has 8 channels
+    key = position // ROWS * ROWS * Dw + position % ROWS  # a panel has 16 positions
+    value = position * ROWS  # a panel has 16 channels
     for g in range(G):
         begin = offset + g * Tw * Dw
-        for piece in range(Dw // LANES):
-            first = g * Dw + piece * LANES
-            to_key, to_value = begin + key + piece * ROWS * LANES, begin + value + piece * ROWS * Tw
-            for lane in range(LANES):
-                keys[to_key + lane] = x[first + lane]
-                values[to_value + lane * LANES] = x[G * Dw + first + lane]
+        for d in range(Dw):
+            keys[begin + key + d * ROWS] = x[g * Dw + d]
+            values[begin + value + d // ROWS * ROWS * Tw + d % ROWS] = x[(G + g) * Dw + d]
 
 
 @njit

@@ -30,7 +30,7 @@ const WORDS = {
     decided: "The longest n-gram seen has {n} tokens.", undecided: "No n-gram of this context was seen.",
     order: "n", context: "after", count: "count", weight: "gives", start: "start",
     distinct: "counts of lower orders are of different tokens before", uniform: "any token alike",
-    matched: "After {length} tokens that the corpus has too, {count} of {total} times it goes on with this token.",
+    matched: "After a match of length {length} in the corpus, {count} of {total} times this token follows.",
     passage: "document {document}, token {offset}",
     states: "Hidden states, before and after the token is read", state: "state {state}", cutOff: "cut by top-p or temperature",
     layer: "Layer", head: "Head", mean: "mean of all", looks: "Where it looks",
@@ -908,15 +908,15 @@ function summary(text, answer) {
   const items = answer.sentences.map((one) => {
     between.push(characters.slice(at, one.begin).join(""));
     at = one.end;
-    return { nodes: visible(characters.slice(one.begin, one.end).join("")), class: "chosen", label: one.text };
+    return { nodes: one.text, class: "chosen", label: one.text };
   });
   const view = pieces(items, t("summarize"), (index) => {
     const one = answer.sentences[index];
     detail.show(el("p", { class: "words" }, one.text), facts([["rank", number(one.rank)], ["score", number(one.score, 2)]]),
       one.reasons.length && [el("h3", {}, t("why")), el("ul", { class: "quotes" }, one.reasons.map((reason) => el("li", {}, reason)))]);
   });
-  [...view.children].forEach((node, index) => node.before(el("span", {}, visible(between[index]))));
-  view.append(el("span", {}, visible(characters.slice(at).join(""))));
+  [...view.children].forEach((node, index) => node.before(between[index]));
+  view.append(characters.slice(at).join(""));
   return [el("div", { class: "split" }, el("section", { class: "card" }, el("header", {}, el("h2", {}, answer.model ?? answer.method),
     el("p", { class: "total" }, el("span", {}, t("byLength", { n: number(items.length), total: number(answer.total) })))), view), detail)];
 }
@@ -943,28 +943,41 @@ function lookupView(view, key, controls, look) {
 }
 
 function answerView() {
-  lookupView("answer", "question", () => null, async (body, signal) => {
-    const answer = await ask("v1/answer", { ...body, k: 3 }, signal);
+  const ways = [["", t("words")], ...able("answer").map((model) => [model.id, model.id])];
+  lookupView("answer", "question", (run) => (ways.length > 1 ? chooser("by", "by", ways, run) : null), async (body, signal) => {
+    const answer = await ask("v1/answer", { ...body, k: 3, ...byModel(ways) }, signal);
     if (!answer.candidates.length) return [el("p", { class: "quiet" }, t("nothingNear"))];
     const none = answer.answer === null ? [el("p", { role: "status" }, t("noAnswer", { p: percent(answer.answerable), threshold: percent(answer.threshold) }))] : [];
-    return [...none, ...answer.candidates.map((one) => passageCard(one.passage, one.text, one.source, t("answers", { p: percent(one.score) })))];
+    const passages = new Map();
+    for (const one of answer.candidates) passages.set(one.source + one.passage, [...(passages.get(one.source + one.passage) ?? []), one]);
+    return [...none, ...[...passages.values()].map((some) => passageCard(some[0].passage, some.map((one) => [one.text, percent(one.score)]), some[0].source, t("answers", { p: percent(some[0].score) })))];
   });
 }
+
+/** The model of the ways to look that is chosen, if one is. */
+const byModel = (ways) => (ways.some(([id]) => id && id === state.by) ? { model: state.by } : {});
 
 function similarView() {
   const ways = [["", t("words")], ...able("embed").map((model) => [model.id, model.id])];
   lookupView("similar", "query", (run) => (ways.length > 1 ? chooser("by", "by", ways, run) : null), async (body, signal) => {
-    const answer = await ask("v1/similar", { ...body, ...(ways.some(([id]) => id && id === state.by) ? { model: state.by } : {}) }, signal);
+    const answer = await ask("v1/similar", { ...body, ...byModel(ways) }, signal);
     if (!answer.passages.length) return [el("p", { class: "quiet" }, t("nothingNear"))];
-    return answer.passages.map((one) => passageCard(one.text, "", one.source, `${t("score")} ${number(one.score, 3)}`));
+    return answer.passages.map((one) => passageCard(one.text, [], one.source, `${t("score")} ${number(one.score, 3)}`));
   });
 }
 
-/** A passage, with the sentence in it that is meant. */
-function passageCard(passage, sentence, source, note) {
-  const at = sentence ? passage.indexOf(sentence) : -1;
-  const shown = at < 0 ? [visible(passage)] : [visible(passage.slice(0, at)), el("mark", {}, visible(sentence)), visible(passage.slice(at + sentence.length))];
-  return el("section", { class: "card" }, el("header", {}, el("h2", {}, source), el("p", { class: "total" }, el("span", {}, note))), el("div", { class: "text passage", tabindex: "0", role: "group", "aria-label": source }, shown));
+/** A passage, with the sentences in it that are meant, each with a note. */
+function passageCard(passage, marks, source, note) {
+  let at = 0;
+  const nodes = marks.map(([sentence, label]) => ({ sentence, label, begin: passage.indexOf(sentence) })).filter((one) => one.begin >= 0)
+    .sort((one, other) => one.begin - other.begin).flatMap(({ sentence, label, begin }) => {
+      const before = passage.slice(at, begin);
+      at = begin + sentence.length;
+      return [before, el("mark", {}, sentence, el("small", {}, label))];
+    });
+  const name = source.startsWith("text ") ? t("text") : source;
+  return el("section", { class: "card" }, el("header", {}, el("h2", {}, name), el("p", { class: "total" }, el("span", {}, note))),
+    el("div", { class: "text passage", tabindex: "0", role: "group", "aria-label": name }, nodes, passage.slice(at)));
 }
 
 // ---- ladder
@@ -981,7 +994,8 @@ function ladderView() {
         if (error.name === "AbortError") return;
         answers.push({ name: model.id, pseudo: !model.capabilities.includes("next"), bits_per_byte: null, reason: error.message });
       }
-      results.replaceChildren(...ladder(answers));
+      const all = able("score").length;
+      results.replaceChildren(...ladder(answers), answers.length < all ? el("p", { class: "quiet", role: "status" }, `${number(answers.length)} / ${number(all)} …`) : "");
     }
   };
   main.replaceChildren(...heading("ladder"), label, el("div", { class: "row" }, el("button", { type: "button", class: "main", id: "run", onclick: run }, t("measure"))), results);
@@ -1025,6 +1039,7 @@ function render() {
   const go = (view) => (event) => { if (event.ctrlKey || event.metaKey || event.shiftKey) return; event.preventDefault(); keep({ view }, { push: true }); render(); main.focus({ preventScroll: true }); };
   nav.replaceChildren(...VIEWS.filter(([view]) => shows(view)).map(([view]) =>
     el("a", { href: `#view=${view}`, "aria-current": view === state.view ? "page" : null, onclick: go(view) }, t(view))));
+  nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   document.title = `${t(state.view)} – langue`;
   document.getElementById("about").textContent = t("serves", { n: models.length });
   main.removeAttribute("aria-busy");

@@ -3,7 +3,8 @@
 import re
 from typing import NamedTuple
 
-from langue.tasks.retrieval.terms import is_han, stem
+from langue.tasks.retrieval.terms import is_han
+from langue.tokens.stem import stem
 
 TYPES = ("many", "when", "who", "where", "why", "how", "what")  # the first that fits; what: any other
 

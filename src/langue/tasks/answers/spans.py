@@ -50,7 +50,7 @@ class Span(NamedTuple):
     score: float  # the sum of the logits of its ends
 
 
-class Found(NamedTuple):
+class Reading(NamedTuple):
     """What the windows of a text say."""
 
     spans: list[Span]  # the best first
@@ -116,14 +116,14 @@ class SpanReader:
         return ids, np.stack([origins[begins], np.maximum(origins[ends], origins[begins])], 1)
 
 
-def find(model: SpanPredictor, windows: Sequence[Sequence[Window]]) -> list[Found]:
+def read_spans(model: SpanPredictor, windows: Sequence[Sequence[Window]]) -> list[Reading]:
     """What a model says of texts, each of which is given by its windows."""
     every = [window for some in windows for window in some]
     logits = iter(model.span_logits([one.ids for one in every], [one.types for one in every]))
-    return [_found(some, [next(logits) for _ in some], model.max_answer_tokens) for some in windows]
+    return [_reading(some, [next(logits) for _ in some], model.max_answer_tokens) for some in windows]
 
 
-def _found(windows: Sequence[Window], logits: Sequence[Floats], longest: int) -> Found:
+def _reading(windows: Sequence[Window], logits: Sequence[Floats], longest: int) -> Reading:
     spans: dict[tuple[int, int], float] = {}  # the best score of the same characters in two windows
     nothing = np.inf
     for window, scores in zip(windows, logits, strict=True):
@@ -132,7 +132,7 @@ def _found(windows: Sequence[Window], logits: Sequence[Floats], longest: int) ->
             characters = int(window.spans[begin, 0]), int(window.spans[end, 1])
             spans[characters] = max(score, spans.get(characters, -np.inf))
     ordered = sorted(spans.items(), key=lambda item: (-item[1], item[0]))[:MOST_SPANS]
-    return Found([Span(*characters, score) for characters, score in ordered], nothing)
+    return Reading([Span(*characters, score) for characters, score in ordered], nothing)
 
 
 def _best_spans(logits: Floats, longest: int) -> Iterator[tuple[int, int, float]]:
@@ -151,18 +151,18 @@ def _best_spans(logits: Floats, longest: int) -> Iterator[tuple[int, int, float]
             yield begin, begin + behind, float(table[behind, begin])
 
 
-def answerable(found: Found) -> float:
+def answerable(reading: Reading) -> float:
     """The probability that the best span answers, beside that nothing does."""
-    if not found.spans:
+    if not reading.spans:
         return 0.0
-    return float(1 / (1 + np.exp(np.clip(found.nothing - found.spans[0].score, -50.0, 50.0))))
+    return float(1 / (1 + np.exp(np.clip(reading.nothing - reading.spans[0].score, -50.0, 50.0))))
 
 
-def answer_of(found: Found, text: str, threshold: float) -> str:
+def answer_of(reading: Reading, text: str, threshold: float) -> str:
     """The best span of a text; nothing where that is likelier."""
-    if answerable(found) < threshold or not found.spans:
+    if answerable(reading) < threshold or not reading.spans:
         return ""
-    return text[found.spans[0].begin : found.spans[0].end].strip()
+    return text[reading.spans[0].begin : reading.spans[0].end].strip()
 
 
 def answer_by_span(
@@ -187,13 +187,13 @@ def answer_by_span(
         among = [number for number in best(scores, CANDIDATES) if scores[number] > 0]
     if not among:
         return Answers(question, [], 0.0, limit)
-    found = find(model, [reader.windows(question, passages.passage(number)) for number in among])
-    spans = [(span, number) for number, some in zip(among, found, strict=True) for span in some.spans]
+    readings = read_spans(model, [reader.windows(question, passages.passage(number)) for number in among])
+    spans = [(span, number) for number, some in zip(among, readings, strict=True) for span in some.spans]
     spans.sort(key=lambda one: -one[0].score)
     spans = spans[:MOST_SPANS]
     if not spans:
         return Answers(question, [], 0.0, limit)
-    likely = answerable(Found([spans[0][0]], min(some.nothing for some in found)))
+    likely = answerable(Reading([spans[0][0]], min(some.nothing for some in readings)))
     shares = np.exp([span.score - spans[0][0].score for span, _ in spans])
     shares *= likely / shares.sum()
     chosen = [

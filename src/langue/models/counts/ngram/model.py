@@ -9,9 +9,11 @@ import numpy as np
 from langue.base.arrays import Array, Floats, Ids, Int64Array
 from langue.base.errors import Mismatch
 from langue.inference.decoding import StateDecoder
-from langue.models.counts.ngram.score import distribution, line_totals, score, score_marks, step
+from langue.models.counts.ngram.draw import draw
+from langue.models.counts.ngram.score import distribution, line_totals, read, score, score_marks, step
 from langue.models.counts.ngram.tables import Tables
 from langue.protocols import Causal, Vocabulary
+from langue.protocols.drawing import DrawingDecoder, Draws
 from langue.protocols.explanation import NGramExplanation
 
 
@@ -92,14 +94,14 @@ class NGram(Causal):
         if self.reach > 1 and ids and all(len(some) == 1 for some in ids):  # a step of generation
             after, _, lengths = self.advance(states.nodes, np.array(ids, np.int64)[:, 0])
             return States(after, lengths.astype(np.int64))
-        nodes, lengths = states.nodes.copy(), states.lengths.copy()
+        last = [np.asarray(some)[max(0, len(some) - self.reach) :] for some in ids if len(some)]
         counts = np.array([len(some) for some in ids], np.int64)
+        words = np.concatenate(last) if last else np.empty(0, np.int64)
+        self._check(words)
+        self._check_states(states.nodes)
+        nodes, lengths = states.nodes.copy(), states.lengths.copy()
         nodes[(counts >= self.reach) & (counts > 0)] = -1
-        last = [np.asarray(some)[max(0, len(some) - self.reach) :] for some in ids]
-        for t in range(min(int(counts.max(initial=0)), self.reach)):
-            rows = np.flatnonzero(np.minimum(counts, self.reach) > t)
-            words = np.array([last[row][t] for row in rows])
-            nodes[rows], _, lengths[rows] = self.advance(nodes[rows], words)
+        read(self.tables, nodes, lengths, words.astype(np.int64), np.minimum(counts, self.reach))
         return States(nodes, lengths)
 
     def advance(self, states: Array, ids: Ids) -> tuple[Array, Floats, Array]:
@@ -147,7 +149,7 @@ class States(NamedTuple):
     lengths: Int64Array  # (B,) of the last n-gram that was found
 
 
-class NGramDecoder(StateDecoder[States]):
+class NGramDecoder(StateDecoder[States], DrawingDecoder):
     """One context for each sequence, and the length of its last n-gram."""
 
     def __init__(self, model: NGram, prompts: Sequence[Ids], depth: int) -> None:
@@ -176,6 +178,17 @@ class NGramDecoder(StateDecoder[States]):
         for node, row in zip(state.nodes, rows, strict=True):
             distribution(self.model.tables, int(node), row)
         return rows
+
+    def draw(self, draws: Draws) -> tuple[list[Ids], list[Floats]]:
+        self.model._check_states(self.state.nodes)
+        nodes, lengths = (part.copy() for part in self.state)
+        ids, log_probs = np.empty(draws.numbers.shape, np.int64), np.empty(draws.numbers.shape, np.float32)
+        counts = draws.counts.copy()
+        draw(self.model.tables, nodes, lengths, *draws._replace(counts=counts), ids, log_probs)
+        self.state = States(nodes, lengths)
+        drawn = [row[:count] for row, count in zip(ids, counts, strict=True)]
+        self.remember(drawn)
+        return drawn, [row[:count] for row, count in zip(log_probs, counts, strict=True)]
 
     def match_lengths(self) -> Array:
         return np.minimum(self.state.lengths, self.model.longest_match)

@@ -255,6 +255,19 @@ def step(tables, states, words, log_probs, lengths):
 
 
 @njit
+def read(tables, states, lengths, words, counts):
+    """Read on in each state `(B,)` as many of the words as `counts` `(B,)` has; `lengths` `(B,)` are those of
+    the last n-grams."""
+    log_prob, length = np.empty(1, np.float32), np.empty(1, np.uint8)
+    begin = 0
+    for row in range(len(states)):
+        for at in range(begin, begin + counts[row]):
+            step(tables, states[row : row + 1], words[at : at + 1], log_prob, length)
+            lengths[row] = length[0]
+        begin += counts[row]
+
+
+@njit
 def _shortest(tables, node, length):
     """The shortest context that stands for one of `length` words: as long as no n-gram begins with it and its
     backoff is 0, nothing is lost without its first word."""

@@ -1,13 +1,48 @@
-"""A token drawn from a distribution in one compiled function; `sample.py` says what its settings mean."""
+"""A token drawn from a distribution in compiled code; `generation/sample.py` says what its settings mean."""
 
 import numpy as np
 
 from langue.base.compiled import njit
 from langue.nn.compiled.numbers import bits_of_float, exp, float_of_bits
 from langue.nn.compiled.panels import FAST
+from langue.tokens.utf8 import REJECT
 
 F = np.float32
 REACHED = 1 - 1e-6  # share of a sum from which on it is taken for reached: what rounding makes of one
+
+
+@njit
+def choose_each(log_probs, leads, states, settings, numbers, ids):
+    """Fill `ids` `(B,)` by `choose` from distributions `(B, V)`, each in a state of its own."""
+    for row in range(len(ids)):
+        ids[row] = choose(log_probs[row], leads[states[row]], settings[row], numbers[row])
+
+
+@njit
+def choose(log_probs, leads, settings, number):
+    """The token that a number in [0, 1) stands for among those that keep a text well-formed.
+
+    Args:
+        log_probs: `(V,)` float32.
+        leads: `(V,)`, the state of `tokens.utf8.WellFormed` that each token leads to.
+        settings: `(4,)`: temperature (0: the likeliest is taken), top k, top p, min p.
+
+    Returns:
+        -1 where none of them has a probability.
+    """
+    V = len(log_probs)
+    kept = np.empty(V, F)
+    for id in range(V):
+        kept[id] = log_probs[id] if leads[id] != REJECT else F(-np.inf)
+    most = _largest(kept)
+    if most == -np.inf:
+        return -1
+    if settings[0] > 0:
+        return draw(kept, settings[0], np.int64(settings[1]), settings[2], settings[3], number)
+    likeliest = 0
+    while kept[likeliest] < most:
+        likeliest += 1
+    return likeliest
 
 
 @njit
@@ -34,28 +69,29 @@ def draw(log_probs, temperature, top_k, top_p, min_p, number):
     if least < min_p:
         least, last = F(min_p), V
     # In the order of ids, for that of equal weights is a matter of rounding, which a batch may change.
-    total = 0.0
+    upto, total = np.empty(V), 0.0
     for id in range(V):
         if weights[id] > least or (weights[id] == least and id <= last):
             total += np.float64(weights[id])
-    upto, token = 0.0, -1
-    for id in range(V):
-        if weights[id] > 0 and (weights[id] > least or (weights[id] == least and id <= last)):
-            upto += np.float64(weights[id])
-            token = id
-            if upto > number * total:
-                break
-    return token
+        upto[id] = total
+    # The product may be rounded up to the total, which no sum is above.
+    return np.searchsorted(upto, min(number * total, np.nextafter(total, 0.0)), side="right")
 
 
 @njit(fastmath=FAST, error_model="numpy")
 def _weigh(log_probs, factor, weights):
     """e^(difference to the largest, times a factor)."""
-    most = log_probs[0]
-    for i in range(len(log_probs)):
-        most = max(most, log_probs[i])
+    most = _largest(log_probs)
     for i in range(len(log_probs)):
         weights[i] = exp((log_probs[i] - most) * factor)
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def _largest(numbers):
+    most = numbers[0]
+    for i in range(len(numbers)):
+        most = max(most, numbers[i])
+    return most
 
 
 @njit

@@ -1,0 +1,60 @@
+"""Texts drawn in compiled code, many tokens at a time, are those that are chosen step by step."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import langue
+from langue.generation.unconstrained import RUN
+from langue.protocols.drawing import Draws
+from langue.tokens.utf8 import REJECT
+
+
+@pytest.mark.parametrize("name", ["trigram", "gpt2"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"temperature": 1.0, "top_p": 1.0},
+        {"temperature": 0.7, "top_k": 20, "top_p": 0.9},
+        {"temperature": 1.3, "min_p": 0.02, "stop": ["e", "king"]},
+        {"temperature": 0.0},
+    ],
+)
+def test_drawn_as_step_by_step(small_models: dict[str, Path], name: str, settings: dict[str, Any]) -> None:
+    model = langue.CausalModel.load(small_models[name])
+    asked = {"max_tokens": 2 * RUN + 3, **settings}
+    rules = {"bias": {"<eos>": 0.0}}  # changes nothing, but each distribution is looked at for it
+    for seed in range(3):
+        drawn = model.generate("The king", seed=seed, **asked)
+        stepped = model.generate("The king", seed=seed, **asked, **rules)
+        assert drawn == stepped and drawn.log_prob == pytest.approx(stepped.log_prob, rel=1e-6)
+    prompts = ["The king", "", "却说"]
+    together = [list(model.generate_all(prompts, n=2, **asked, **some)) for some in ({}, rules)]
+    assert together[0] == together[1]
+
+
+def test_a_decoder_has_read_what_it_drew(small_models: dict[str, Path]) -> None:
+    face = langue.CausalModel.load(small_models["trigram"])
+    model, leads = face.folder.model, face.tokenizer.well_formed.leads
+    prompt = face.tokenizer.encode("The king")
+    decoder = model.decoder([prompt, prompt[:0]], depth=3)
+    plain, none = np.array([[1.0, 0, 1, 0]] * 2), np.array([-1, -1])
+    numbers, states = np.random.default_rng(1).random((2, 5)), np.zeros(2, np.int64)
+    draws = Draws(numbers, np.array([5, 2]), plain, leads, states, none)
+    ids, log_probs = decoder.draw(draws)
+    assert [len(row) for row in ids] == [len(row) for row in log_probs] == [5, 2]
+    whole = [np.concatenate([prompt, ids[0]]), ids[1]]
+    for row, scores, said in zip(whole, model.log_probs(whole), log_probs, strict=True):
+        assert np.allclose(scores[len(row) - len(said) :], said, atol=1e-5)
+    assert np.array_equal(decoder.log_probs(), model.decoder(whole).log_probs())
+    decoder.truncate([3, 1])
+    fewer = model.decoder([whole[0][:-3], whole[1][:-1]])
+    assert np.array_equal(decoder.log_probs(), fewer.log_probs())
+    # A token that ends a row is the last; where none may stand next, none is drawn.
+    likeliest = np.where(leads[0] != REJECT, decoder.log_probs(), -np.inf).argmax(1)
+    greedy = draws._replace(settings=plain * 0, ends=likeliest)
+    assert [row.tolist() for row in fewer.draw(greedy)[0]] == [[int(id)] for id in likeliest]
+    barred = draws._replace(leads=np.full_like(leads, REJECT))
+    assert [len(row) for row in decoder.draw(barred)[0]] == [0, 0]
