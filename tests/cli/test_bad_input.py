@@ -350,6 +350,7 @@ serve {kn} --timeout nan
 serve {kn} --queue 0
 serve {kn} --cors ''
 serve {kn} --cors localhost
+serve {kn} --corpus nowhere
 serve {kn} --corpus {none}
 serve {kn} --corpus {kn}
 serve {kn} --memory 0

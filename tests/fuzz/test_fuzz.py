@@ -1,10 +1,15 @@
 """A small campaign, seconds long; the whole one is `make fuzz`."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 from tests.fuzz.campaign import ARTEFACTS, DATA, campaign, changed, prepared
-from tests.fuzz.edits import edit
+from tests.fuzz.edits import edit, make_right
+
+import langue
+from langue.base.errors import LangueError
 
 FEW = 12  # edits of each kind
 QUICK = ("ngram", "markov", "loglinear", "crf", "hmm-tagger", "store-words", "recipes")
@@ -31,3 +36,19 @@ def test_an_edit_is_a_function_of_its_seed(tmp_path: Path, consistent: bool) -> 
 def test_no_edit_crashes_hangs_or_goes_unseen() -> None:
     bad = [found for found in campaign(list(QUICK), FEW) if found.outcome not in ("fine", "refused")]
     assert not bad, "\n".join(map(str, bad))
+
+
+@pytest.mark.parametrize("kind", ["an id beyond all", "a token more"])
+def test_a_tokenizer_that_is_not_the_models_is_refused(
+    small_models: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    """Its hashes made right. The library would count up to such an id whenever it writes a tokenizer."""
+    folder = shutil.copytree(small_models["trigram"], tmp_path / "model")
+    path = folder / "tokenizer.json"
+    table = json.loads(path.read_text())
+    vocab = table["model"]["vocab"]
+    vocab |= {"ab": 2**31} if kind == "an id beyond all" else {"no such token": len(vocab)}
+    path.write_text(json.dumps(table))
+    make_right(folder)
+    with pytest.raises(LangueError, match=r"ids do not run|that of another model"):
+        langue.CausalModel.load(folder).score("The king")

@@ -104,7 +104,13 @@ class ModelFolder(Generic[M]):
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """Read when it is first needed: of a large vocabulary, that takes as long as training an n-gram."""
-        return Tokenizer.load(self.path / TOKENIZER)
+        tokenizer, known = Tokenizer.load(self.path / TOKENIZER), self.description.vocabulary
+        if known is not None and tokenizer.vocab_size > known.size:
+            raise Damaged(
+                f"{self.path / TOKENIZER} has {tokenizer.vocab_size:,} tokens, and the model knows "
+                f"{known.size:,}: it is that of another model"
+            )
+        return tokenizer
 
     @cached_property
     def normalization(self) -> Normalization:

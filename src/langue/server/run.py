@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from langue.base.errors import InvalidSetting, LangueError, MissingExtra
 from langue.base.progress import log
 from langue.server.limits import Settings
-from langue.tokens.store import TokenStore
 
 if TYPE_CHECKING:
     import uvicorn
@@ -25,11 +24,10 @@ SWITCH = 0.0005  # seconds after which a thread lets another one go on: a model'
 
 
 def check(settings: Settings) -> None:
-    """See that an address that others can reach asks for a key, and that other sites and a corpus are such.
+    """See that an address that others can reach asks for a key, and that other sites are such.
 
     Raises:
         InvalidSetting: it does not; a site is none.
-        LangueError: there is no such token store.
     """
     from langue.server.guard import is_loopback
 
@@ -43,8 +41,6 @@ def check(settings: Settings) -> None:
             raise InvalidSetting(
                 f"--cors {origin}: give a site as browsers name it, such as https://host:8443"
             )
-    if settings.corpus is not None:
-        TokenStore(settings.corpus)
 
 
 def serve(models: Mapping[str, Path] | Iterable[Path | str], settings: Settings | None = None) -> None:

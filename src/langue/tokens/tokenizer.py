@@ -83,6 +83,9 @@ class Tokenizer:
     """
 
     def __init__(self, hf: HFTokenizer) -> None:
+        self.vocab_size = hf.get_vocab_size(with_added_tokens=True)  # what writes it counts up to the last id
+        if max(hf.get_vocab(with_added_tokens=True).values(), default=-1) >= self.vocab_size:
+            raise LangueError(f"its ids do not run from 0 to {self.vocab_size - 1}")
         hf.no_padding()
         hf.no_truncation()
         hf.encode_special_tokens = True
@@ -91,9 +94,6 @@ class Tokenizer:
         # GPT-2's has none: an id more would be one that its model has no row for.
         self.pad = _find_id(hf, PAD_NAMES, self.eos)
         self.kind = _kind(hf)
-        self.vocab_size = hf.get_vocab_size(with_added_tokens=True)
-        if max(hf.get_vocab(with_added_tokens=True).values(), default=-1) >= self.vocab_size:
-            raise LangueError(f"its ids do not run from 0 to {self.vocab_size - 1}")
         self.begin: int | None = None
         if self.kind == "whitespace" and _special_id(hf, (BEGIN,)) == self.vocab_size - 1:
             self.begin = self.vocab_size = self.vocab_size - 1

@@ -166,6 +166,8 @@ class HMMTagger(Tagger):
         weighed = []
         for word, scores in self.lexicon.items():
             p = float(prior @ np.exp(scores))
+            if not p:  # none of its tags ever occurs
+                continue
             for k in np.flatnonzero(scores > -np.inf):
                 weight = float(scores[k]) - math.log(p)
                 weighed.append((prior[k] * math.exp(scores[k]) * weight, word, int(k), weight))
