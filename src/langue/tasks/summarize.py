@@ -183,10 +183,8 @@ class Summarizer:
             return self.model.sentence_reasons(document, chosen)
         if self.method == "lead":
             return [[f"sentence {index + 1} of {matrix.N}"] for index in chosen]
-        shared = (_shared(matrix, index) for index in chosen)
-        return [
-            [f"shares with others: {', '.join(terms)}"] if terms else ["stands early"] for terms in shared
-        ]
+        shared = (", ".join(_shared(matrix, index)) for index in chosen)
+        return [[f"shares with others: {terms}" if terms else "shares no term"] for terms in shared]
 
 
 def early(number: int) -> Float64Array:
