@@ -12,6 +12,7 @@ import pytest
 import torch
 from tests.compat import figures
 from tests.compat.test_compat import DATA, EXPECTED, copied
+from tests.tasks.test_span import questions, write
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -87,7 +88,7 @@ def step_of(name: str, data: Path, **settings: Any) -> Watch:
 
 def test_every_family_is_watched() -> None:
     watched = {EXPECTED["models"][name]["family"] for name in (*TRAINED, *FINETUNED)} | WITHOUT_TENSORS
-    assert {figures.RENAMED.get(name, name) for name in watched} == set(MODULES)
+    assert {figures.RENAMED.get(name, name) for name in watched} | {"span"} == set(MODULES)
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -103,6 +104,14 @@ def test_fine_tuning(name: str, data: Path, machine: Any) -> None:
         langue.finetune(
             "models/bert", DATA / "texts" / on, data / "model", task=task, epochs=1, seeds=1, batch_size=32
         )
+    assert not watch.halves and watch.count
+
+
+def test_spans(data: Path, machine: Any) -> None:
+    on = write(data / "questions.json", questions(40, 0))
+    with Watch() as watch:
+        langue.finetune("models/bert", on, data / "model", task="span", epochs=1, seeds=1, batch_size=32)
+        langue.evaluate(data / "model", on)
     assert not watch.halves and watch.count
 
 

@@ -451,7 +451,7 @@ def test_patience_ends_a_seed_that_gets_no_better(
 ) -> None:
     """Of a network that does not move every epoch is as good as the first."""
     still = {"seeds": 1, "epochs": 9, "learning_rate": 1e-30, "weight_decay": 0.0}
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", "langue"):
         langue.finetune(encoder, files["valid"], tmp_path / "early", patience=2, **still)
     ledger = describe(tmp_path / "early").measured["runs"][0]
     assert len(ledger["validation"]) == 3

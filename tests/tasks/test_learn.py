@@ -22,6 +22,7 @@ class Settings(NamedTuple):
     weight_decay: float = 0.0
     seeds: int = 2
     seed: int = 5
+    patience: int = 0
 
 
 class Scores(NamedTuple):

@@ -1,12 +1,14 @@
 """Spans that answer: learned, kept with their threshold, read in windows, and equal to transformers' head."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests.models.test_checked_arrays import arrays_in, assert_refused
 
 import langue
 from langue import cli
@@ -199,6 +201,14 @@ def test_answers_that_do_not_stand_in_their_text_are_not_learned(tuned: Any, tmp
     (begin, end), (window,) = other.spans[0], other.windows
     words = window.spans[begin - window.first : end - window.first + 1]
     assert other.text[words[0][0] : words[-1][1]].strip() == other.answers[0]
+
+
+def test_a_head_that_is_not_what_it_must_be_is_named(tuned: Any, tmp_path: Path) -> None:
+    folder = shutil.copytree(tuned[0], tmp_path / "span")
+    heads = [one for one in arrays_in(folder) if one[1].startswith("out.")]
+    assert len(heads) == 2
+    for path, name, array in heads:
+        assert_refused(folder, path, name, array)
 
 
 def test_verbs(

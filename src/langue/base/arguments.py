@@ -1,6 +1,8 @@
 """Arguments that a person gives to a function, checked where they come in, and named by what is refused."""
 
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from langue.base.config import nearest
@@ -18,6 +20,17 @@ def check_text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise InvalidSetting(f"{name} is to be one text (a str), not {_spell(value)}")
     return value
+
+
+def check_path(name: str, value: object) -> Path:
+    """The path.
+
+    Raises:
+        InvalidSetting: it is none.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise InvalidSetting(f"{name} is to be a path (a str or a Path), not {_spell(value)}")
+    return Path(value)
 
 
 def check_several(name: str, values: Iterable[T]) -> Iterable[T]:

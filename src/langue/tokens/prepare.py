@@ -41,7 +41,7 @@ from langue.corpus.split import SPLITS
 from langue.tokens.encoding import CODING, LOST, Coding, append_parts, encode
 from langue.tokens.store import MANIFEST, TOKENIZER, StoreWriter
 from langue.tokens.tokenizer import Tokenizer
-from langue.tokens.train import Sample, TokenizerConfig, train_tokenizer
+from langue.tokens.train import Sample, TokenizerConfig, size_of_vocabulary, train_tokenizer
 
 LARGE = 64 << 20  # bytes of text from which on several processes are worth their start
 UNPACKED = 4  # times its size that a packed file holds, roughly
@@ -127,6 +127,8 @@ def prepare(
     started = time.perf_counter()
     check_free(output, marker=MANIFEST, overwrite=overwrite)
     ready = Tokenizer.load(Path(tokenizer.file)) if tokenizer.file else None
+    if ready is None:
+        size_of_vocabulary(tokenizer)  # what it refuses, it refuses before anything is read
     with ExitStack() as stack:
         ledger = Ledger()
         named = {"train": inputs, "valid": valid, "test": test}

@@ -125,6 +125,23 @@ class Sample(Generic[T]):
         return [text for _, _, text in sorted(self._heap, reverse=True)]
 
 
+def size_of_vocabulary(config: TokenizerConfig) -> int:
+    """How many tokens there are to be; 0: every word.
+
+    Raises:
+        LangueError: that has no room for the byte alphabet, or for a word.
+    """
+    size = VOCABULARY[config.kind] if config.vocabulary == "auto" else config.vocabulary
+    if config.kind == "whitespace":
+        if 0 < size <= len(SPECIALS) + 1:
+            raise LangueError(f"a vocabulary of {size} has room for no word, besides <eos>, <pad> and <unk>")
+    elif size < SMALLEST:
+        raise LangueError(
+            f"a vocabulary of {size} is too small: bytes and special tokens alone take {SMALLEST}"
+        )
+    return size
+
+
 def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
     """Train a tokenizer of a kind on texts.
 
@@ -133,17 +150,11 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
             (`whitespace` learns every word of all of them).
 
     Raises:
-        LangueError: the vocabulary asked for does not hold the byte alphabet.
+        LangueError: see `size_of_vocabulary`.
     """
-    size = VOCABULARY[config.kind] if config.vocabulary == "auto" else config.vocabulary
+    size = size_of_vocabulary(config)
     if config.kind == "whitespace":
-        if 0 < size <= len(SPECIALS) + 1:
-            raise LangueError(f"a vocabulary of {size} has room for no word, besides <eos>, <pad> and <unk>")
         return Tokenizer(_whitespace(size, texts))
-    if size < SMALLEST:
-        raise LangueError(
-            f"a vocabulary of {size} is too small: bytes and special tokens alone take {SMALLEST}"
-        )
     sample = Sample[str](config.sample_bytes)
     for text in texts:
         sample.add(derive(config.seed, text), len(text.encode()), text)

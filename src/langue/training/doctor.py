@@ -24,6 +24,7 @@ EXTRAS = {
     "eval": ("seqeval", "metrics of taggers and classifiers"),
     "export": ("gguf", "writing GGUF files, which llama.cpp and Ollama run"),
     "hf": ("transformers", "tests beside Hugging Face's library; models go in and out without it"),
+    "ray": ("ray", "preparing corpora on a cluster"),
     "serve": ("uvicorn", "serving models"),
     "tensorboard": ("tensorboard", "curves in TensorBoard"),
 }

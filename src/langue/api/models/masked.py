@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from langue.api.models.base import Model, PathLike
-from langue.base.arguments import check_choice, check_count, check_several, check_text, check_texts
+from langue.base.arguments import (
+    check_choice,
+    check_count,
+    check_path,
+    check_several,
+    check_text,
+    check_texts,
+)
 from langue.base.deprecated import renamed_keywords
 from langue.base.errors import InvalidSetting
 from langue.protocols import Masked
@@ -159,7 +165,7 @@ class MaskedModel(Model[Masked]):
         from langue.tasks.retrieval.similarity import evaluate_similarity
 
         return evaluate_similarity(
-            str(self.path), lambda texts: self.embed(texts, pooling=pooling), Path(path)
+            str(self.path), lambda texts: self.embed(texts, pooling=pooling), check_path("path", path)
         )
 
     def probe(self, train: PathLike, test: PathLike) -> Probing:
@@ -173,7 +179,7 @@ class MaskedModel(Model[Masked]):
         """
         from langue.tasks.probing import probe
 
-        return probe(self.folder, Path(train), Path(test))
+        return probe(self.folder, check_path("train", train), check_path("test", test))
 
     def pseudo_score(self, text: str) -> PseudoScore:
         """Pseudo-bits of a text: each token hidden in turn. No probability; see docs/masked.md."""
