@@ -345,13 +345,19 @@ def test_every_token_is_counted_however_it_is_written(server: Any, model: str) -
         assert counted() - before == usage["completion_tokens"]
 
 
-def test_a_client_that_reads_slowly_gets_more_at_a_time() -> None:
-    from langue.server.writing import UNREAD, Order
+def test_a_client_gets_news_as_quickly_as_it_reads_and_no_quicker_than_a_screen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from langue.server import writing
 
-    order = Order(streams=True, seconds=60)
-    for _ in range(UNREAD):
+    now = [100.0]
+    monkeypatch.setattr(writing, "monotonic", lambda: now[0])
+    order = writing.Order(streams=True, seconds=60)
+    for _ in range(writing.UNREAD):
         assert order.keeps_up
         order.tell(order.news())
+        assert not order.keeps_up
+        now[0] += writing.FRAME * 1.01
     assert not order.keeps_up
     asyncio.run(order.hear())
-    assert order.keeps_up and not Order(streams=False, seconds=60).keeps_up
+    assert order.keeps_up and not writing.Order(streams=False, seconds=60).keeps_up

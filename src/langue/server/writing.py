@@ -25,6 +25,7 @@ REASONS = {"eos": "stop", "stop": "stop", "complete": "stop", "stuck": "stop", "
 
 NONE = np.empty(0)
 UNREAD = 2  # news that wait for a client at most: what comes then is told with the next
+FRAME = 1 / 60  # seconds between news: a screen shows no more, and each costs as much as some tokens
 TOOK_TOO_LONG = Refused(504, "this took too long; ask for less, or start the server with a larger --timeout")
 
 
@@ -137,7 +138,7 @@ class Order:
     """The texts of one request, and where news of them go.
 
     Args:
-        streams: news come once a step; else once, when all is written.
+        streams: news come while it is written; else once, when all is.
         seconds: that it may take.
     """
 
@@ -148,6 +149,7 @@ class Order:
         self.left = 0
         self._gone = False
         self._told = self._heard = 0  # news; the first is counted where texts are written
+        self._last = -math.inf  # when they were told
         self._until = monotonic() + seconds
         self._timer: asyncio.TimerHandle | None = None
         self._news: asyncio.Queue[list[Piece] | BaseException] = asyncio.Queue()
@@ -179,6 +181,7 @@ class Order:
     def news(self) -> list[Piece] | BaseException:
         """Of all texts that moved on since they were asked; called where they are written."""
         self._told += 1
+        self._last = monotonic()
         if self.error is not None:
             return self.error
         pieces = [one.piece() for one in self.writings if not one.told]
@@ -188,9 +191,10 @@ class Order:
 
     @property
     def keeps_up(self) -> bool:
-        """Whether news are to be told each step: of a stream whose client reads what it is sent. One that
-        does not, or that the event loop has no time for, gets more at a time."""
-        return self.streams and self._told - self._heard < UNREAD
+        """Whether news are to be told after a step: of a stream whose client reads what it is sent. One that
+        does not, that the event loop has no time for, or that runs faster than a screen, gets more at a time.
+        """
+        return self.streams and self._told - self._heard < UNREAD and monotonic() - self._last >= FRAME
 
     def tell(self, news: list[Piece] | BaseException) -> None:
         self._news.put_nowait(news)
