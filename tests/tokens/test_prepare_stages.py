@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from langue.base import executors, stages
-from langue.base.errors import Interrupted, LangueError
+from langue.base.errors import Interrupted, LangueError, Mismatch
 from langue.base.executors import InProcess
 from langue.base.stages import Task
 from langue.corpus.config import DataConfig
@@ -162,6 +162,15 @@ def test_bad_input_is_told_as_ever_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(LangueError, match=r"bad\.txt is binary \(a NUL byte at 4\).*invalid=.replace.$"):
         prepare([str(tmp_path / "bad.txt")], tmp_path / "store", **given)
     assert [path.name for path in tmp_path.iterdir()] == ["bad.txt"]
+
+
+def test_nothing_is_kept_of_too_little_text(tmp_path: Path) -> None:
+    """Other text would be another job."""
+    (tmp_path / "empty.txt").touch()
+    given: Any = {"data": DataConfig(), "tokenizer": TokenizerConfig(), "workers": 2}
+    with pytest.raises(Mismatch, match=r"^there is no text to prepare; give files that hold some$"):
+        prepare([str(tmp_path / "empty.txt")], tmp_path / "store", **given)
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.txt"]
 
 
 def test_a_full_disk_is_one_sentence_and_what_is_done_stays(

@@ -16,11 +16,20 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from langue.base import staging
-from langue.base.errors import Interrupted, LangueError
+from langue.base.errors import (
+    Damaged,
+    Interrupted,
+    InvalidSetting,
+    LangueError,
+    Mismatch,
+    NotFound,
+    Unsupported,
+)
 from langue.base.files import atomic_file, read_bytes, writing
 from langue.base.progress import bar, log
 from langue.base.verified import langue_version
 
+OF_INPUT = (NotFound, Mismatch, Unsupported, Damaged, InvalidSetting)  # other input is another job
 JOB = "job"  # holds the digest of what a folder is for
 
 
@@ -141,7 +150,7 @@ def resumable_folder(output: Path, scratch: Path | None, job: bytes, *, needed: 
         except Interrupted:
             raise
         except LangueError as error:
-            if not is_begun(folder):
+            if not is_begun(folder) or isinstance(error, OF_INPUT):
                 staging.remove(folder)
                 raise
             error.args = (f"{error.message} ({on_the_way})",)

@@ -12,7 +12,7 @@ from zlib import crc32
 
 import numpy as np
 
-from langue.base.errors import LangueError
+from langue.base.errors import Mismatch
 from langue.base.groups import group_by_size
 from langue.base.progress import log
 from langue.base.seeds import derive
@@ -308,11 +308,11 @@ def check_splits(ledger: Ledger, config: DataConfig) -> None:
     dropped = {reason: counter["documents"] for reason, counter in ledger.dropped.items()}
     why = "; dropped: " + ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
     if total == 0:
-        raise LangueError(f"there is no text to prepare{why if dropped else ''}; give files that hold some")
+        raise Mismatch(f"there is no text to prepare{why if dropped else ''}; give files that hold some")
     shares = {"valid": config.valid_fraction, "test": config.test_fraction, "train": 1.0}
     empty = [split for split, count in documents.items() if count == 0 and shares[split] > 0]
     if empty:
-        raise LangueError(
+        raise Mismatch(
             f"not enough text for a split: of {counted(total, 'document')} none came to {' and '.join(empty)}"
             f"{why if dropped else ''}. {_remedy(ledger, total, sum(dropped.values()))}name files "
             "(--valid FILE --test FILE), or raise the shares (--set data.valid_fraction=0.2 "
