@@ -4,6 +4,7 @@ A table of command lines. `{name}` stands for a file or folder of the fixture `g
 """
 
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -587,6 +588,7 @@ def test_bad_input(
     assert code == 2, printed
     assert printed.out == ""
     assert "Traceback" not in printed.err
+    assert not re.search(r"\blangue\.\w+\(", printed.err), "in the words of Python"
     said = printed.err.strip().splitlines()
     assert (len(said) == 1 and said[0].startswith("langue: ")) or "─ Error ─" in printed.err, printed.err
     assert not list(tmp_path.iterdir())

@@ -23,7 +23,7 @@ def test_what_is_wrong_is_said(
     (tmp_path / "keys").write_text("\n")
     for arguments, said in [
         ([], "no model to serve"),
-        ([str(tmp_path / "none")], "is not a model folder"),
+        ([str(tmp_path / "none")], "make one: langue train FAMILY STORE -o"),
         ([trigram, trigram], "two models are named trigram"),
         (["--name", "trigram"], "write NAME=PATH"),
         ([trigram, "--host", "0.0.0.0"], "--api-key-file"),

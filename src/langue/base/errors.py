@@ -35,6 +35,11 @@ class LangueError(Exception):
         return in_python(self.message)
 
 
+def message_of(error: Exception) -> str:
+    """What an error says, as the command line says it: for another error to repeat."""
+    return error.message if isinstance(error, LangueError) else str(error)
+
+
 class NotFound(LangueError):
     """No file, folder, model or store of that name."""
 

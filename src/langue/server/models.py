@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from langue.base.errors import LangueError, Unsupported
+from langue.base.errors import LangueError, Unsupported, message_of
 from langue.base.progress import log
 from langue.models.folder import Description, describe
 from langue.models.registry import family as lookup
@@ -80,7 +80,7 @@ class Served:
             known = describe(self.path)
             made = lookup(known.family).makes
         except (LangueError, OSError) as error:
-            self.problem = str(error)
+            self.problem = message_of(error)
             return
         self.description, self.problem = known, None
         self.bytes = sum(file.bytes for file in known.files.values())

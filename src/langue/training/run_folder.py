@@ -25,7 +25,7 @@ import msgspec
 from langue.base import staging
 from langue.base.checksums import verify_files
 from langue.base.config import Config, with_new_names
-from langue.base.errors import Damaged, LangueError
+from langue.base.errors import Damaged, LangueError, message_of
 from langue.base.files import atomic_folder, check_free, claimed, read_json, write_json
 from langue.base.progress import is_first, log, silence
 from langue.base.stop import Stop
@@ -221,7 +221,7 @@ def save_or_keep(
                 except (LangueError, OSError):
                     continue
                 how = "move it where you want it"
-                raise LangueError(f"{error}. The model is whole in {folder}: {how}") from error
+                raise LangueError(f"{message_of(error)}. The model is whole in {folder}: {how}") from error
             raise
 
 
