@@ -30,14 +30,19 @@ class AnswerRequest(Request, frozen=True, kw_only=True):
     threshold: Probability | None = None
 
 
-class AnswerCandidate(Answer, frozen=True, kw_only=True):
+class Located(Answer, frozen=True, kw_only=True):
+    """A stretch of a text that was looked in."""
+
     text: str
     score: float
     source: str
-    begin: int
+    begin: int  # characters
     end: int
-    begin_byte: int
+    begin_byte: int  # the same in UTF-8
     end_byte: int
+
+
+class AnswerCandidate(Located, frozen=True, kw_only=True):
     passage: str
 
 
@@ -76,14 +81,8 @@ class SimilarRequest(Request, frozen=True, kw_only=True):
     whiten: bool = False
 
 
-class SimilarPassage(Answer, frozen=True, kw_only=True):
-    text: str
-    score: float
-    source: str
-    begin: int
-    end: int
-    begin_byte: int
-    end_byte: int
+class SimilarPassage(Located, frozen=True, kw_only=True):
+    """A passage near to a query."""
 
 
 class SimilarResponse(Answer, frozen=True, kw_only=True):

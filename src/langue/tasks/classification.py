@@ -72,14 +72,19 @@ class Reader:
         return ids.astype(np.int64), types
 
 
+def unknown_label(label: str, location: str, labels: Sequence[str]) -> LangueError:
+    """What to say of a label that training had not."""
+    return LangueError(
+        f"{location}: the label {label} is not in the training file, so no model can predict it; "
+        f"known: {', '.join(labels[:12])}{' …' if len(labels) > 12 else ''}"
+    )
+
+
 def numbers(examples: Sequence[Example], labels: Sequence[str]) -> Int64Array:
     number = {label: index for index, label in enumerate(labels)}
     for example in examples:
         if example.label not in number:
-            raise LangueError(
-                f"{example.location}: the label {example.label} is not in the training file, so no model can "
-                f"predict it; known: {', '.join(labels[:12])}{' …' if len(labels) > 12 else ''}"
-            )
+            raise unknown_label(example.label, example.location, labels)
     return np.array([number[example.label] for example in examples], np.int64)
 
 

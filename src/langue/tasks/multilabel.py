@@ -23,7 +23,7 @@ from langue.models.folder import ModelFolder
 from langue.protocols import Classifier, Masked
 from langue.tasks.baselines.baselines import percent, share, words
 from langue.tasks.calibration import Calibration, best_temperature, calibration
-from langue.tasks.classification import Reader
+from langue.tasks.classification import Reader, unknown_label
 from langue.tasks.classify import on_encoder
 from langue.tasks.task import FinetuneConfig, Head, Labeled, Task
 from langue.tokens.masked import pack_examples
@@ -76,10 +76,7 @@ def table_of(examples: Sequence[LabelSet], labels: Sequence[str]) -> BoolArray:
     for row, example in enumerate(examples):
         for label in example.labels:
             if label not in number:
-                raise LangueError(
-                    f"{example.location}: the label {label} is not in the training file, so no model can "
-                    f"predict it; known: {', '.join(labels[:12])}{' …' if len(labels) > 12 else ''}"
-                )
+                raise unknown_label(label, example.location, labels)
             table[row, number[label]] = True
     return table
 

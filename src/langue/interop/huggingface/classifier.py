@@ -1,6 +1,5 @@
 """Fine-tuned encoders that tell texts apart: `BertForSequenceClassification` and ALBERT's."""
 
-from importlib import import_module
 from typing import Any
 
 from langue.base.errors import Unsupported
@@ -44,9 +43,7 @@ def write(source: ModelFolder[Any]) -> HFModel:
             "with --set pooling=cls"
         )
     module, architecture, pooler, dropout = KINDS[model.config.encoder]
-    table, weights = import_module(module).to_hf(model.encoder)
-    prefix: str = import_module(module).ENCODER.prefix
-    weights = {name: part for name, part in weights.items() if name.startswith(prefix)}
+    table, weights = encoders.encoder_to_hf(module, model.encoder, pooler=True)
     scale = 1 / model.config.temperature  # which transformers has not, and a linear layer can hold
     for name, layer, by in ((pooler, model.pool, 1.0), ("classifier", model.out, scale)):
         weights |= {f"{name}.weight": by * layer.weight.detach(), f"{name}.bias": by * layer.bias.detach()}

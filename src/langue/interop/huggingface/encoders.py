@@ -6,6 +6,7 @@ fine-tuned, and fills no gaps; nothing that was drawn at random ever answers.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -185,6 +186,24 @@ def to_hf(
     if not model.no_mlm_head:
         weights |= {tied: weights[twin] for tied, twin in encoder.tied}
     return table, weights
+
+
+def encoder_to_hf(module: str, model: MaskedModel, *, pooler: bool) -> tuple[dict[str, Any], Weights]:
+    """The configuration and the weights of an encoder that another head stands on, without its own.
+
+    Args:
+        module: of its kind, with `to_hf` and `ENCODER`.
+        pooler: whether the layer behind `[CLS]` is a part of it.
+    """
+    kind = import_module(module)
+    table, weights = kind.to_hf(model)
+    prefix: str = kind.ENCODER.prefix
+    kept = {
+        name: part
+        for name, part in weights.items()
+        if name.startswith(prefix) and (pooler or not name.startswith(f"{prefix}pooler."))
+    }
+    return table, kept
 
 
 def use_of(model: MaskedModel) -> str:

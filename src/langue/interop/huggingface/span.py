@@ -1,6 +1,5 @@
 """Fine-tuned encoders that mark answers: `BertForQuestionAnswering`, ALBERT's and ELECTRA's."""
 
-from importlib import import_module
 from typing import Any
 
 from langue.base.errors import Unsupported
@@ -30,13 +29,7 @@ def write(source: ModelFolder[Any]) -> HFModel:
             f"{', '.join(KINDS)} have"
         )
     module, architecture = KINDS[model.config.encoder]
-    table, weights = import_module(module).to_hf(model.encoder)
-    prefix: str = import_module(module).ENCODER.prefix
-    weights = {
-        name: part
-        for name, part in weights.items()
-        if name.startswith(prefix) and not name.startswith(f"{prefix}pooler.")
-    }
+    table, weights = encoders.encoder_to_hf(module, model.encoder, pooler=False)
     weights |= {
         "qa_outputs.weight": model.out.weight.detach(),
         "qa_outputs.bias": model.out.bias.detach(),

@@ -6,10 +6,10 @@ head, read at the first piece of each token. What else a tagger does is told as 
 """
 
 from dataclasses import replace
-from importlib import import_module
 from typing import Any
 
 from langue.base.errors import Unsupported
+from langue.interop.huggingface import encoders
 from langue.interop.huggingface.folder import HFModel
 from langue.interop.huggingface.tokenizer import encoder_tokens
 from langue.models.folder import ModelFolder
@@ -46,13 +46,7 @@ def write(source: ModelFolder[Any]) -> HFModel:
             f"{', '.join(KINDS)} have"
         )
     module, architecture, dropout = KINDS[model.config.encoder]
-    table, weights = import_module(module).to_hf(model.encoder)
-    prefix: str = import_module(module).ENCODER.prefix
-    weights = {
-        name: part
-        for name, part in weights.items()
-        if name.startswith(prefix) and not name.startswith(f"{prefix}pooler.")
-    }
+    table, weights = encoders.encoder_to_hf(module, model.encoder, pooler=False)
     score = model.head.score
     weights |= {"classifier.weight": score.weight.detach(), "classifier.bias": score.bias.detach()}
     table |= {"architectures": [architecture], **_label_table(model), dropout: model.config.dropout}

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from msgspec import structs
@@ -86,14 +85,12 @@ class EncoderSpanPredictor(nn.Module, SpanPredictor):
     @torch.no_grad()
     def span_logits(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> list[Floats]:
         self.eval()
-        logits: dict[int, Floats] = {}
-        order = np.argsort([len(ids) for ids in sequences], kind="stable").tolist()  # so that rows are full
-        for first in range(0, len(order), CHUNK_EXAMPLES):
-            chosen = order[first : first + CHUNK_EXAMPLES]
-            states = self.encoder.hidden([sequences[n] for n in chosen], [types[n] for n in chosen])
-            for number, some in zip(chosen, states, strict=True):
-                logits[number] = self.out(torch.from_numpy(some).to(self.out.weight)).cpu().numpy()
-        return [logits[number] for number in range(len(sequences))]
+        logits: list[Floats] = []
+        for first in range(0, len(sequences), CHUNK_EXAMPLES):  # states of all at once would be many
+            some = slice(first, first + CHUNK_EXAMPLES)
+            hidden = self.encoder.hidden(sequences[some], types[some])
+            logits += [self.out(torch.from_numpy(one).to(self.out.weight)).cpu().numpy() for one in hidden]
+        return logits
 
     def set_threshold(self, threshold: float) -> None:
         """Below this probability of an answer there is none."""
