@@ -40,14 +40,6 @@ def english(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("tagged") / "english.conll", SENTENCES * 4)
 
 
-@pytest.fixture(scope="module")
-def encoder(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("encoder") / "bert"
-    tiny = {"layers": 1, "width": 32, "heads": 2, "context": 32, "steps": 5, "batch_tokens": 256}
-    langue.train("bert", small_store, folder, **tiny)
-    return folder
-
-
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command; what it printed, or the message where it must fail."""

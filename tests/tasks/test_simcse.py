@@ -20,14 +20,6 @@ ENDS = ("saw a film.", "went home.", "笑道：好。", "was cold in April.", "�
 
 
 @pytest.fixture(scope="module")
-def encoder(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("encoder") / "bert"
-    tiny = {"layers": 1, "width": 32, "heads": 2, "context": 32, "steps": 5, "batch_tokens": 256}
-    langue.train("bert", small_store, folder, **tiny)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("lines") / "lines.txt"
     every = [f"{one} {end} {number}" for number in range(6) for one in SUBJECTS for end in ENDS]
