@@ -126,7 +126,7 @@ class Seq2SeqCache(Slots):
 
     def room(self, positions: int) -> tuple[Panels, Panels]:
         """For all rows, and so many positions."""
-        rows = len(self.slots)
+        rows = max(self.slots, default=-1) + 1
         self.own = self.own.grown(rows, max(positions, POSITIONS))
         self.memory = self.memory.grown(rows, POSITIONS)
         if len(self.embedded) < self.own.positions:
@@ -145,7 +145,7 @@ class Seq2SeqCache(Slots):
         """Make keys and values of the memory `(S, C)` of a source."""
         S = len(memory)
         self.room(POSITIONS)
-        self.memory = self.memory.grown(len(self.slots), S)
+        self.memory = self.memory.grown(0, S)
         self.looked_at[slot] = S
         shape = self.step.shape
         for layer, block in enumerate(self.step.plan.blocks):

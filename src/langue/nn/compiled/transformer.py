@@ -93,7 +93,7 @@ class CompiledCache(Slots):
     @property
     def parts(self) -> tuple[Floats, Floats]:
         """With room for all rows."""
-        held, rows = self._parts[0].shape[1], len(self.slots)
+        held, rows = self._parts[0].shape[1], max(self.slots, default=-1) + 1
         if rows > held:
             whole = self._empty(max(rows, 2 * held))
             for new, old in zip(whole, self._parts, strict=True):
