@@ -65,11 +65,16 @@ def write(make: Make, prompts: list[Any]) -> None:
 
 @numba.njit(fastmath=True)
 def total(x: Any) -> Any:
-    """The sum of an array, at the pace that one thread reads at."""
-    result = np.float32(0)
-    for i in range(len(x)):
-        result += x[i]
-    return result
+    """The sum of an array, at the pace that one thread reads at: of four parts abreast, which is the quickest."""
+    size = len(x) // 4
+    one, two, three, four = x[:size], x[size : 2 * size], x[2 * size : 3 * size], x[3 * size : 4 * size]
+    a = b = c = d = np.float32(0)
+    for i in range(size):
+        a += one[i]
+        b += two[i]
+        c += three[i]
+        d += four[i]
+    return a + b + c + d
 
 
 def weight_bytes(network: Any) -> int:
