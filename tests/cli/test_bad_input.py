@@ -62,6 +62,8 @@ prepare {texts} -o new --dropped {texts}/a.txt --overwrite
 prepare {texts} -o {texts} --overwrite
 prepare {ok} -o new --dropped {spare}
 prepare {ok} -o new --dropped nowhere/dropped
+prepare what://bucket/corpus -o new
+prepare {ok} -o what://bucket/store
 prepare {ok} -o new --workers 0
 prepare {ok} -o new --workers many
 prepare {ok} -o new --workers 2 --scratch {ok}
@@ -113,6 +115,12 @@ train ngram {store} -o {loop}
 train ngram {store} -o {long}
 train gpt2 {store} -o {long}
 train gpt2 {store} -o {longish}
+train ngram what://bucket/store -o new
+train ngram {store} -o what://bucket/model
+train ngram {store} -o new --workers 0
+train ngram {store} -o new --on clouds
+train ngram {store} -o new --workers 2 --scratch {ok}
+train markov {store} -o new --workers 2
 train ngram {store} -o new --valid {ok}
 train ngram {store} -o new --memory -1
 train ngram {store} -o new --memory much
@@ -281,6 +289,8 @@ fill {bert} x[MASK] --temperature nan
 fill {bert} x[MASK] --seed -1
 score {kn}
 score {kn} nowhere.txt
+score {kn} what://bucket/text
+score what://bucket/model {ok}
 score {kn} {empty}
 score {kn} {latin}
 score {crf} {ok}
@@ -481,6 +491,7 @@ import /dev/zero -o new
 export nowhere -o new.arpa
 export {kn}
 export {kn} -o {spare}
+export {kn} -o s3://bucket/model
 export {kn} -o {kn} --overwrite
 export {kn} -o {kn}/model.json --overwrite
 export {bert} -o {bert} --overwrite

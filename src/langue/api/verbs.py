@@ -11,9 +11,11 @@ from langue.api.models import Model, PathLike, load
 from langue.api.settings import Setting, merge_sections, takes_assignments
 from langue.base.arguments import check_count
 from langue.base.config import Config, decode, override
-from langue.base.errors import LangueError
+from langue.base.errors import LangueError, Unsupported
 from langue.base.extras import needs_torch
 from langue.base.files import refuse_same
+from langue.base.remote import local, made_there
+from langue.base.urls import url_of
 from langue.corpus.sources import check_kept
 from langue.models.folder import DESCRIPTION, describe
 from langue.models.folder import load as load_folder
@@ -23,6 +25,7 @@ from langue.protocols import Masked, SentenceRanker, Tagger
 from langue.tokens.store import MANIFEST, TokenStore, read_manifest
 
 if TYPE_CHECKING:
+    from langue.base.executors import Distribution
     from langue.corpus.config import DataConfig
     from langue.corpus.tagged import TaggedConfig
     from langue.interop.formats import Export
@@ -114,6 +117,9 @@ def train(
     layout: TaggedConfig | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    workers: int | None = None,
+    on: str | None = None,
+    scratch: PathLike | None = None,
     **settings: Setting,
 ) -> Model[Any]:
     """Train a model and write its folder.
@@ -131,6 +137,10 @@ def train(
         training: how a model learns by gradient; of a neural tagger a `TaggerRunConfig`.
         layout: how the labeled file of a tagger is read.
         resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
+        workers: processes that share the work, of an `ngram`: the model is the same for any number of them.
+            With this or one of the next two, the same call goes on after a stop.
+        on: who does the work: "processes", or "ray" or "ray://HOST:PORT" on a cluster.
+        scratch: a folder, of all machines, for what is written on the way.
         settings: of the model, of `training` and of `layout` by name, `order=5`, which change what is given
             otherwise; a dotted name is passed as `**{"training.minutes": 3}`. docs/settings.md lists them.
 
@@ -140,9 +150,34 @@ def train(
         Interrupted: Ctrl-C or SIGTERM; the message says what was saved.
     """
     given = merge_sections(settings, training=training, data=layout)
+    distribution = _distribution(workers, on, scratch)
+    between = None if scratch is None else Path(scratch)
+    with made_there(output, marker=DESCRIPTION, overwrite=overwrite, scratch=between) as made:
+        replacing = overwrite or url_of(output) is not None
+        _train(recipe, data, made, given, valid, distribution, overwrite=replacing, resume=resume)
+    return load(output)
+
+
+def _train(
+    recipe: PathLike | Config,
+    data: PathLike,
+    output: Path,
+    given: Mapping[str, Setting],
+    valid: PathLike | None,
+    distribution: Distribution | None,
+    *,
+    overwrite: bool,
+    resume: bool,
+) -> None:
+    data = local(data)
     resolved = _resolved(recipe, data, given, output, resume=resume)
     started_from = getattr(resolved.model, "init_from", "")
-    refuse_same(Path(output), [path for path in (data, valid, started_from) if path])
+    refuse_same(output, [path for path in (data, valid, started_from) if path])
+    if distribution is not None and resolved.family.by_stages is None:
+        raise Unsupported(
+            f"{resolved.family.name} is not trained by stages: leave --workers, --on and --scratch out; they "
+            "are for ngram (a network learns on several devices by torchrun: docs/clusters.md)"
+        )
     if resolved.family.makes is Tagger:
         from langue.tasks.tagging import train_tagger
 
@@ -150,14 +185,14 @@ def train(
         for path in (Path(data), watch):
             if path is not None:
                 check_kept(path)
-        train_tagger(resolved, Path(data), Path(output), valid=watch, overwrite=overwrite, resume=resume)
+        train_tagger(resolved, Path(data), output, valid=watch, overwrite=overwrite, resume=resume)
     elif resolved.family.makes is SentenceRanker:
         from langue.tasks.summaries import train_ranker
 
         if valid is not None:
             raise LangueError("a ranker chooses nothing by --valid; measure it: langue evaluate MODEL PAIRS")
         check_kept(Path(data))
-        train_ranker(resolved, Path(data), Path(output), overwrite=overwrite, resume=resume)
+        train_ranker(resolved, Path(data), output, overwrite=overwrite, resume=resume)
     elif valid is not None:
         raise LangueError(
             f"{resolved.family.name} is measured on the valid split of its store; leave --valid out"
@@ -165,12 +200,25 @@ def train(
     elif resolved.family.reads_text and _is_text(data):
         from langue.interop.convert import train_text
 
-        train_text(resolved.model, Path(data), Path(output), overwrite=overwrite)
+        train_text(resolved.model, Path(data), output, overwrite=overwrite, distribution=distribution)
     else:
         from langue.training.train import train as run
 
-        run(resolved, TokenStore(data), Path(output), overwrite=overwrite, resume=resume)
-    return load(output)
+        store = TokenStore(data)
+        run(resolved, store, output, overwrite=overwrite, resume=resume, distribution=distribution)
+
+
+def _distribution(workers: int | None, on: str | None, scratch: PathLike | None) -> Distribution | None:
+    """What a user says of it; None: nothing."""
+    if workers is None and on is None and scratch is None:
+        return None
+    from langue.base.executors import Distribution
+
+    return Distribution(
+        None if workers is None else check_count("workers", workers, least=1, most=4096),
+        on,
+        None if scratch is None else Path(scratch),
+    )
 
 
 def _is_text(data: PathLike) -> bool:
@@ -271,19 +319,22 @@ def prepare(
     from langue.training.recipe import read_data
 
     reading, vocabulary = read_data(recipe, (), merge_sections(settings, data=data, tokenizer=tokenizer))
-    return run(
-        _listed(inputs),
-        Path(output),
-        data=reading,
-        tokenizer=vocabulary,
-        valid=_listed(valid),
-        test=_listed(test),
-        dropped=Path(dropped) if dropped is not None else None,
-        overwrite=overwrite,
-        workers=None if workers is None else check_count("workers", workers, least=1, most=4096),
-        on=on,
-        scratch=None if scratch is None else Path(scratch),
-    )
+    between = None if scratch is None else Path(scratch)
+    with made_there(output, marker=MANIFEST, overwrite=overwrite, scratch=between) as made:
+        report = run(
+            _listed(inputs),
+            made,
+            data=reading,
+            tokenizer=vocabulary,
+            valid=_listed(valid),
+            test=_listed(test),
+            dropped=Path(dropped) if dropped is not None else None,
+            overwrite=overwrite or url_of(output) is not None,
+            workers=None if workers is None else check_count("workers", workers, least=1, most=4096),
+            on=on,
+            scratch=between,
+        )
+    return replace(report, path=url_of(output) or report.path)
 
 
 def _listed(paths: PathLike | Sequence[PathLike]) -> list[str]:
@@ -359,7 +410,7 @@ def info(path: PathLike, *, verify: bool = False) -> dict[str, Any]:
     Raises:
         Damaged: a file is missing, cut or altered.
     """
-    path = Path(path)
+    path = local(path)
     if verify and (path / MANIFEST).is_file():
         TokenStore(path, verify=True)
     elif verify:
