@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class CompiledCache(Slots):
     """Keys and values, `(L, slots, numbers of a row)` each."""
 
+    first = False  # the step reads any
+
     def __init__(self, step: CompiledTransformer) -> None:
         super().__init__()
         self.step = step
@@ -25,7 +27,7 @@ class CompiledCache(Slots):
     @property
     def parts(self) -> tuple[Floats, Floats]:
         """With room for all rows."""
-        held, rows = self._parts[0].shape[1], len(self.slots)
+        held, rows = self._parts[0].shape[1], max(self.slots, default=-1) + 1
         if rows > held:
             whole = self.step.cache(max(rows, 2 * held))
             for new, old in zip(whole, self._parts, strict=True):
