@@ -164,7 +164,7 @@ class Held:
             results: list[R] = []
             for begin in range(0, len(items), limits.PART):
                 go_on()
-                results += function(face, items[begin : begin + limits.PART])
+                results.extend(function(face, items[begin : begin + limits.PART]))
             return results
 
         return await self.call_while_wanted(in_parts)
