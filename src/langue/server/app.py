@@ -13,7 +13,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route as Path_
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -83,10 +83,12 @@ def create_app(
     endpoints.append(Path_(base + "/openapi.json", _static(document, "application/json")))
     page = _page()
     endpoints += [Path_(base + path, _static(content, kind)) for path, (content, kind) in page.items()]
+    if base:  # what the page asks for stands beside it
+        endpoints.append(Path_(base, _redirect(base + "/")))
     app = Starlette(routes=endpoints, lifespan=lifespan, exception_handlers={HTTPException: _http_error})
     app.router.redirect_slashes = False
     app.state.server = server
-    free = {route.path for route in ROUTES if route.free} | page.keys()
+    free = {route.path for route in ROUTES if route.free} | page.keys() | {""}
 
     def observe(scope: Scope, status: int, seconds: float) -> None:
         server.metrics.answered(scope.get("route"), status, seconds)
@@ -208,6 +210,13 @@ def _page() -> dict[str, tuple[bytes, str]]:
 def _static(content: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
+
+    return endpoint
+
+
+def _redirect(path: str) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        return RedirectResponse(path)
 
     return endpoint
 

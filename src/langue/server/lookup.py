@@ -44,6 +44,7 @@ class Located(Answer, frozen=True, kw_only=True):
 
 class AnswerCandidate(Located, frozen=True, kw_only=True):
     passage: str
+    passage_begin: int  # characters of its text
 
 
 class AnswerResponse(Answer, frozen=True, kw_only=True):

@@ -97,6 +97,7 @@ class Summary:
     method: str
     total: int  # sentences that the document has
     copied: float | None = None  # of one that was written: the share that stands in the document, in runs
+    cut: bool = False  # whether the document was longer than what the model that wrote it reads
 
     def to_json(self) -> dict[str, Any]:
         table = {
@@ -105,7 +106,9 @@ class Summary:
             "sentences": [sentence.to_json() for sentence in self.sentences],
             "total": self.total,
         }
-        return table if self.copied is None else table | {"copied": round(self.copied, 4)}
+        if self.copied is not None:
+            table |= {"copied": round(self.copied, 4), "cut": self.cut}
+        return table
 
     def __str__(self) -> str:
         return self.text

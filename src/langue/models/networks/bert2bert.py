@@ -44,7 +44,7 @@ from langue.nn.encoder_decoder import (
 from langue.nn.initial import normal_weights
 from langue.nn.pointer import Decoded
 from langue.nn.weights import load_weights
-from langue.protocols import Causal, Vocabulary
+from langue.protocols import Seq2Seq, Vocabulary
 
 
 class Shape(NamedTuple):
@@ -126,7 +126,7 @@ class DecoderBlock(nn.Module):
 
 
 class Bert2Bert(EncoderDecoder):
-    """A `Causal` model."""
+    """A `Seq2Seq` model."""
 
     def __init__(
         self, config: Bert2BertConfig, vocabulary: Vocabulary, separators: torch.Tensor | None = None
@@ -315,7 +315,7 @@ def load(folder: Path, config: Bert2BertConfig, vocabulary: Vocabulary) -> Bert2
 FAMILY = Family(
     name="bert2bert",
     summary="encoder and decoder that begin as one BERT (Rothe et al. 2020)",
-    makes=Causal,
+    makes=Seq2Seq,
     config=Bert2BertConfig,
     estimated_by="gradient",
     load=load,

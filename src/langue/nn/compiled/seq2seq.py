@@ -112,6 +112,8 @@ class Panels(NamedTuple):
 class Seq2SeqCache(Slots):
     """What rows have read, and the memories of their sources."""
 
+    first = False  # the step reads any
+
     def __init__(self, step: CompiledSeq2Seq) -> None:
         super().__init__()
         self.step = step
@@ -126,7 +128,7 @@ class Seq2SeqCache(Slots):
 
     def room(self, positions: int) -> tuple[Panels, Panels]:
         """For all rows, and so many positions."""
-        rows = len(self.slots)
+        rows = self.needed
         self.own = self.own.grown(rows, max(positions, POSITIONS))
         self.memory = self.memory.grown(rows, POSITIONS)
         if len(self.embedded) < self.own.positions:
@@ -145,7 +147,7 @@ class Seq2SeqCache(Slots):
         """Make keys and values of the memory `(S, C)` of a source."""
         S = len(memory)
         self.room(POSITIONS)
-        self.memory = self.memory.grown(len(self.slots), S)
+        self.memory = self.memory.grown(self.needed, S)
         self.looked_at[slot] = S
         shape = self.step.shape
         for layer, block in enumerate(self.step.plan.blocks):

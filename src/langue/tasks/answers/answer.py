@@ -28,6 +28,7 @@ class Answer(NamedTuple):
     begin_byte: int  # the same in UTF-8
     end_byte: int
     passage: str  # around it
+    passage_begin: int  # characters from the beginning of its text
 
 
 @dataclass(frozen=True)
@@ -149,4 +150,5 @@ def answer(
 def _answer(passages: Passages, row: Candidate, span: tuple[int, int], score: float) -> Answer:
     text = passages.texts[passages.spans[row.number].text].text
     where = location(text, *span)
-    return Answer(text[slice(*span)], score, passages.name(row.number), *where, passages.passage(row.number))
+    around = passages.passage(row.number), passages.spans[row.number].begin
+    return Answer(text[slice(*span)], score, passages.name(row.number), *where, *around)

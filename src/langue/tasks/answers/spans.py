@@ -208,4 +208,4 @@ def _answer(passages: Passages, number: int, span: Span, score: float) -> Answer
     whole = passages.texts[text].text
     begin, end = stripped(whole, SentenceSpan(offset + span.begin, offset + span.end))
     where = location(whole, begin, end)
-    return Answer(whole[begin:end], score, passages.name(number), *where, passages.passage(number))
+    return Answer(whole[begin:end], score, passages.name(number), *where, passages.passage(number), offset)
