@@ -364,6 +364,9 @@ evaluate {cls} {tsv} --train {empty}
 evaluate {kn} {ok} --train {tsv}
 evaluate {bert} {tsv} --probe nowhere.tsv
 evaluate {bert} {tsv} --probe {tsv} --similarity
+evaluate {bert} {tsv} --probe {tsv} --labels 0
+evaluate {bert} {tsv} --labels 5
+evaluate {cls} {tsv} --labels 5
 evaluate {kn} {tsv} --probe {tsv}
 filter
 filter {ok}

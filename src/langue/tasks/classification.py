@@ -93,7 +93,7 @@ def measure(guesses: Int64Array, answers: Int64Array) -> Scores:
     try:
         from sklearn.metrics import accuracy_score, f1_score
     except ImportError:
-        raise MissingExtra("scikit-learn", "eval", "langue finetune") from None
+        raise MissingExtra("scikit-learn", "eval", "the F1 of labels") from None
     return Scores(
         float(accuracy_score(answers, guesses)),
         float(f1_score(answers, guesses, average="macro", zero_division=0.0)),
