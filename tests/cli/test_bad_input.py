@@ -435,6 +435,7 @@ finetune {bert} {mine} -o new
 finetune {bert} {nulls} -o new
 finetune {bert} {lists} -o new
 finetune {bert} {tsv} -o new --task nonsense
+finetune {bert} {tsv} -o new --task summarize
 finetune {bert} {tsv} -o new --task span
 finetune {bert} {ok} -o new --task multilabel
 finetune {bert} {nulls} -o new --task multilabel

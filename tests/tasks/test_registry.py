@@ -357,3 +357,8 @@ def test_names_are_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidSetting, match="there is a task vowels already"):
         registry.register(Task(**vars(TASK)))
     assert set(registry.names()) >= {"classify", "pair", "tag", "vowels"}
+
+
+def test_what_is_no_task_says_how_it_is_learned() -> None:
+    with pytest.raises(InvalidSetting, match="what chooses sentences is trained by"):
+        registry.task("summarize")

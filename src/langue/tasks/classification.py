@@ -20,6 +20,8 @@ from langue.tasks.calibration import Calibration, calibration
 from langue.tokens.tokenizer import Tokenizer
 
 Read = tuple[Int64Array, Int64Array]  # ids and types, with special tokens
+# What stands in the place of baselines where there is nothing that they could learn from.
+ASK_FOR_BASELINES = "baselines        name the training file, too: --train FILE"
 
 
 class Scores(NamedTuple):
@@ -123,9 +125,9 @@ class ClassifierEvaluation:
         return facts | (self.baselines.to_json() if self.baselines else {})
 
     def __str__(self) -> str:
-        beside = f"{self.baselines}\n" if self.baselines else ""
+        beside = self.baselines or ASK_FOR_BASELINES
         return (
-            f"accuracy         {percent(self.accuracy)}\n{beside}"
+            f"accuracy         {percent(self.accuracy)}\n{beside}\n"
             f"F1               {self.scores.macro_f1:.2%} macro, {self.scores.micro_f1:.2%} micro\n"
             f"probabilities    {self.calibration}\n"
             f"measured on      {self.scores.examples:,} examples, {self.truncated:,} too long and cut\n"
