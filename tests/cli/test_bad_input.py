@@ -374,6 +374,9 @@ evaluate {cls} {tsv} --train {empty}
 evaluate {kn} {ok} --train {tsv}
 evaluate {bert} {tsv} --probe nowhere.tsv
 evaluate {bert} {tsv} --probe {tsv} --similarity
+evaluate {bert} {tsv} --probe {tsv} --labels 0
+evaluate {bert} {tsv} --labels 5
+evaluate {cls} {tsv} --labels 5
 evaluate {kn} {tsv} --probe {tsv}
 filter
 filter {ok}
@@ -442,6 +445,7 @@ finetune {bert} {mine} -o new
 finetune {bert} {nulls} -o new
 finetune {bert} {lists} -o new
 finetune {bert} {tsv} -o new --task nonsense
+finetune {bert} {tsv} -o new --task summarize
 finetune {bert} {tsv} -o new --task span
 finetune {bert} {ok} -o new --task multilabel
 finetune {bert} {nulls} -o new --task multilabel
