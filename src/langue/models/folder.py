@@ -363,6 +363,8 @@ def _read_table(path: Path) -> dict[str, Any]:
 def _described(table: dict[str, Any], path: Path) -> Description:
     description = convert(Description, table, path / DESCRIPTION)
     description.family = RENAMED_FAMILIES.get(description.family, description.family)
-    if description.vocabulary is None and lookup(description.family).makes not in WITHOUT_IDS:
-        raise Damaged(f"{path / DESCRIPTION} is damaged: vocabulary is missing; make it again")
+    reads_ids = description.vocabulary is not None or lookup(description.family).makes not in WITHOUT_IDS
+    for name in ("vocabulary", "tokenizer", "normalization"):
+        if reads_ids and getattr(description, name) is None:
+            raise Damaged(f"{path / DESCRIPTION} is damaged: {name} is missing; make it again")
     return description

@@ -108,12 +108,12 @@ class TaggerModel(Model[Tagger]):
     @property
     def columns(self) -> tuple[str, ...]:
         """What it reads of each token, the word first, and the tag."""
-        return tuple(data_of(self.folder)["columns"])
+        return data_of(self.folder).columns
 
     @property
     def unit(self) -> str:
         """What the tokens it was trained on are: characters or words."""
-        return str(data_of(self.folder)["unit"])
+        return data_of(self.folder).unit
 
     def tag(self, text: Text) -> list[tuple[str, str]]:
         """The tokens of one sentence with their tags; a list is taken for its tokens."""
