@@ -181,7 +181,8 @@ def kept_index(
 
 def _open(folder: Path, passages: int, *, whiten: bool) -> VectorIndex:
     specs = VECTORS | (WHITENING if whiten else {})
-    arrays = {name: read_array(folder / f"{name}.npy") for name in specs}
+    # A matrix lies there column after column; vectors stay mapped.
+    arrays = {name: np.ascontiguousarray(read_array(folder / f"{name}.npy")) for name in specs}
     check(arrays, folder, specs, passages=passages)
     whitening = Whitening(arrays["mean"], arrays["matrix"]) if whiten else None
     return VectorIndex(arrays["vectors"], whitening)
