@@ -37,6 +37,8 @@ prepare {blank} -o new
 prepare {binary} -o new
 prepare {latin} -o new
 prepare {ok} -o new --documents nonsense
+prepare '' -o new
+prepare {ok} -o ''
 prepare {ok} -o new --documents ''
 prepare {ok} -o new --text-field ''
 prepare {ok} -o new --gap-sentences 1.5
@@ -93,6 +95,9 @@ prepare {ok} -o new --unknown
 """
 
 TRAIN = """
+train ngram '' -o new
+train ngram {store} -o ''
+train '' {store} -o new
 train
 train ngram
 train ngram {store}
@@ -207,6 +212,11 @@ train crf {conll} -o new --set 'templates=["wrd"]'
 """
 
 USE = """
+info ''
+score {kn} ''
+score '' {ok}
+evaluate {kn} ''
+export {kn} -o ''
 generate
 generate nowhere x
 generate {store} x

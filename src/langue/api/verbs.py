@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from langue.api.models import Model, PathLike, load
 from langue.api.settings import Setting, merge_sections, takes_assignments
-from langue.base.arguments import check_count
+from langue.base.arguments import check_count, check_path, check_path_or_none, check_paths
 from langue.base.config import Config, decode, override
 from langue.base.errors import LangueError, Unsupported
 from langue.base.extras import needs_torch
@@ -83,10 +83,12 @@ def finetune(
 
     with needs_torch("langue finetune"):
         from langue.tasks.finetune import finetune as run
-    refuse_same(Path(output), [model, data, *(path for path in (valid, test) if path is not None)])
-    for path in (data, valid, test):
-        if path is not None:
-            check_kept(Path(path))
+    model, data, output = check_path("model", model), check_path("data", data), check_path("output", output)
+    valid, test = check_path_or_none("valid", valid), check_path_or_none("test", test)
+    labeled = [path for path in (data, valid, test) if path is not None]
+    refuse_same(output, [model, *labeled])
+    for path in labeled:
+        check_kept(path)
     chosen_task = lookup(task)
     sections: dict[str, type[Config]] = {"finetune": chosen_task.settings}
     if chosen_task.data is not None:
@@ -94,13 +96,13 @@ def finetune(
     chosen = override({}, (), sections, merge_sections(settings, finetune=training, data=layout))
     return run(
         load_folder(model).require(Masked),
-        Path(data),
-        Path(output),
+        data,
+        output,
         task=chosen_task,
         config=decode(chosen_task.settings, chosen.get("finetune", {}), "finetune"),
         layout=decode(chosen_task.data, chosen.get("data", {}), "data") if chosen_task.data else None,
-        valid=Path(valid) if valid is not None else None,
-        test=Path(test) if test is not None else None,
+        valid=valid,
+        test=test,
         overwrite=overwrite,
         resume=resume,
     )
@@ -149,9 +151,11 @@ def train(
         LangueError: data that does not open, an output folder in the way.
         Interrupted: Ctrl-C or SIGTERM; the message says what was saved.
     """
+    data, output = check_path("data", data), check_path("output", output)
+    valid = check_path_or_none("valid", valid)
     given = merge_sections(settings, training=training, data=layout)
     distribution = _distribution(workers, on, scratch)
-    between = None if scratch is None else Path(scratch)
+    between = check_path_or_none("scratch", scratch)
     with made_there(output, marker=DESCRIPTION, overwrite=overwrite, scratch=between) as made:
         replacing = overwrite or url_of(output) is not None
         _train(recipe, data, made, given, valid, distribution, overwrite=replacing, resume=resume)
@@ -160,10 +164,10 @@ def train(
 
 def _train(
     recipe: PathLike | Config,
-    data: PathLike,
+    data: Path,
     output: Path,
     given: Mapping[str, Setting],
-    valid: PathLike | None,
+    valid: Path | None,
     distribution: Distribution | None,
     *,
     overwrite: bool,
@@ -181,18 +185,17 @@ def _train(
     if resolved.family.makes is Tagger:
         from langue.tasks.tagging import train_tagger
 
-        watch = Path(valid) if valid is not None else None
-        for path in (Path(data), watch):
+        for path in (data, valid):
             if path is not None:
                 check_kept(path)
-        train_tagger(resolved, Path(data), output, valid=watch, overwrite=overwrite, resume=resume)
+        train_tagger(resolved, data, output, valid=valid, overwrite=overwrite, resume=resume)
     elif resolved.family.makes is SentenceRanker:
         from langue.tasks.summaries import train_ranker
 
         if valid is not None:
             raise LangueError("a ranker chooses nothing by --valid; measure it: langue evaluate MODEL PAIRS")
-        check_kept(Path(data))
-        train_ranker(resolved, Path(data), output, overwrite=overwrite, resume=resume)
+        check_kept(data)
+        train_ranker(resolved, data, output, overwrite=overwrite, resume=resume)
     elif valid is not None:
         raise LangueError(
             f"{resolved.family.name} is measured on the valid split of its store; leave --valid out"
@@ -200,7 +203,7 @@ def _train(
     elif resolved.family.reads_text and _is_text(data):
         from langue.interop.convert import train_text
 
-        train_text(resolved.model, Path(data), output, overwrite=overwrite, distribution=distribution)
+        train_text(resolved.model, data, output, overwrite=overwrite, distribution=distribution)
     else:
         from langue.training.train import train as run
 
@@ -217,13 +220,13 @@ def _distribution(workers: int | None, on: str | None, scratch: PathLike | None)
     return Distribution(
         None if workers is None else check_count("workers", workers, least=1, most=4096),
         on,
-        None if scratch is None else Path(scratch),
+        check_path_or_none("scratch", scratch),
     )
 
 
-def _is_text(data: PathLike) -> bool:
+def _is_text(data: Path) -> bool:
     """Whether data is a text and no token store, which is a folder."""
-    return str(data) == "-" or (Path(data).exists() and not Path(data).is_dir())
+    return str(data) == "-" or (data.exists() and not data.is_dir())
 
 
 @takes_assignments
@@ -241,6 +244,7 @@ def estimate(
     """
     from langue.training.estimate import estimate as run
 
+    store = check_path("store", store)
     resolved = _resolved(recipe, store, merge_sections(settings, training=training))
     if resolved.family.makes is Tagger or resolved.family.build is None:
         raise LangueError(
@@ -252,9 +256,9 @@ def estimate(
 
 def _resolved(
     recipe: PathLike | Config,
-    data: PathLike,
+    data: Path,
     settings: Mapping[str, Setting],
-    output: PathLike | None = None,
+    output: Path | None = None,
     *,
     resume: bool = False,
 ) -> Recipe:
@@ -264,11 +268,12 @@ def _resolved(
     from langue.training.defaults import Defaults
     from langue.training.recipe import Tables, read_recipe
 
-    name = str(recipe)
     if isinstance(recipe, Config):
         name, settings = family_of(recipe).name, merge_sections(settings, model=recipe)
-    setting = InitFromSetting(Path(data))
-    defaults = Defaults(Path(data), Path(output) if output is not None else None, resume=resume)
+    else:
+        name = str(check_path("recipe", recipe))
+    setting = InitFromSetting(data)
+    defaults = Defaults(data, output, resume=resume)
 
     def complete(family: Family[Any], tables: Tables) -> Tables:
         return defaults.complete(family, tables | {"model": setting.complete(family, tables["model"])})
@@ -318,27 +323,25 @@ def prepare(
     from langue.tokens.prepare import prepare as run
     from langue.training.recipe import read_data
 
-    reading, vocabulary = read_data(recipe, (), merge_sections(settings, data=data, tokenizer=tokenizer))
-    between = None if scratch is None else Path(scratch)
+    reading, vocabulary = read_data(
+        check_path_or_none("recipe", recipe), (), merge_sections(settings, data=data, tokenizer=tokenizer)
+    )
+    output, between = check_path("output", output), check_path_or_none("scratch", scratch)
     with made_there(output, marker=MANIFEST, overwrite=overwrite, scratch=between) as made:
         report = run(
-            _listed(inputs),
+            check_paths("inputs", inputs),
             made,
             data=reading,
             tokenizer=vocabulary,
-            valid=_listed(valid),
-            test=_listed(test),
-            dropped=Path(dropped) if dropped is not None else None,
+            valid=check_paths("valid", valid),
+            test=check_paths("test", test),
+            dropped=check_path_or_none("dropped", dropped),
             overwrite=overwrite or url_of(output) is not None,
             workers=None if workers is None else check_count("workers", workers, least=1, most=4096),
             on=on,
             scratch=between,
         )
     return replace(report, path=url_of(output) or report.path)
-
-
-def _listed(paths: PathLike | Sequence[PathLike]) -> list[str]:
-    return [str(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
 
 
 def demo(
@@ -352,7 +355,12 @@ def demo(
     """
     from langue.api.demonstration import demo as run
 
-    return run(Path(output), minutes=minutes, overwrite=overwrite, show=print if show else lambda text: None)
+    return run(
+        check_path("output", output),
+        minutes=minutes,
+        overwrite=overwrite,
+        show=print if show else lambda text: None,
+    )
 
 
 def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -> Model[Any]:
@@ -365,7 +373,8 @@ def import_model(path: PathLike, output: PathLike, *, overwrite: bool = False) -
     """
     from langue.interop.formats import import_model as run
 
-    run(Path(path), Path(output), overwrite=overwrite)
+    output = check_path("output", output)
+    run(check_path("path", path), output, overwrite=overwrite)
     return load(output)
 
 
@@ -385,7 +394,7 @@ def export_model(
     """
     from langue.interop.formats import export_model as run
 
-    return run(Path(model), Path(output), format=format, overwrite=overwrite)
+    return run(check_path("model", model), check_path("output", output), format=format, overwrite=overwrite)
 
 
 def doctor(folder: PathLike = ".") -> Iterator[Finding]:
@@ -396,9 +405,10 @@ def doctor(folder: PathLike = ".") -> Iterator[Finding]:
     """
     from langue.training.doctor import diagnose
 
-    if not Path(folder).is_dir():
+    folder = check_path("folder", folder)
+    if not folder.is_dir():
         raise LangueError(f"{folder} is no folder; name one that exists")
-    return diagnose(Path(folder))
+    return diagnose(folder)
 
 
 def info(path: PathLike, *, verify: bool = False) -> dict[str, Any]:
@@ -410,7 +420,7 @@ def info(path: PathLike, *, verify: bool = False) -> dict[str, Any]:
     Raises:
         Damaged: a file is missing, cut or altered.
     """
-    path = local(path)
+    path = local(check_path("path", path))
     if verify and (path / MANIFEST).is_file():
         TokenStore(path, verify=True)
     elif verify:

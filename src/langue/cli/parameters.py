@@ -111,6 +111,8 @@ class Parameter(NamedTuple):
             if text not in get_args(self.type):
                 raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(get_args(self.type))}")
             return text
+        if self.type is Path and not text:  # which would be the folder one stands in
+            raise argparse.ArgumentTypeError("'' is the name of no file or folder")
         try:
             value = self.type(text)
         except ValueError:

@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from langue.api.models.base import Model, PathLike
-from langue.base.arguments import check_count, check_number, check_several, check_text, check_texts
+from langue.base.arguments import (
+    check_count,
+    check_number,
+    check_path,
+    check_several,
+    check_text,
+    check_texts,
+)
 from langue.base.deprecated import renamed_keywords, renamed_method
 from langue.base.errors import InvalidSetting
 from langue.protocols import Causal, HiddenMarkov, Searchable
@@ -261,7 +268,7 @@ class CausalModel(Model[Causal]):
         from langue.tokens.store import TokenStore
 
         check_count("distance", distance, least=1)
-        return measure(self.folder, TokenStore(store), split=split, distance=distance)
+        return measure(self.folder, TokenStore(check_path("store", store)), split=split, distance=distance)
 
     def _normalize(self, name: str, text: str) -> str:
         return self.folder.normalization.apply(check_text(name, text))

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from langue.base.arguments import check_choice
+from langue.base.arguments import check_choice, check_paths
 from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger
@@ -88,8 +88,7 @@ class Passages:
             NotFound: there is nothing of a name.
             LangueError: a file is empty, binary, damaged or not UTF-8; a record has no such field.
         """
-        names = [data] if isinstance(data, str | Path) else data
-        return cls.of(read_texts(names, text_field), cut)
+        return cls.of(read_texts(check_paths("data", data), text_field), cut)
 
     def __len__(self) -> int:
         return len(self.spans)
