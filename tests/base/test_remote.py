@@ -118,17 +118,25 @@ def test_a_folder_that_did_not_arrive_whole_is_none(
     corpus: str, bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The marker comes last, and the next call takes the place of what is there."""
-    files, _ = fsspec.url_to_fs(bucket)
-    put_file = type(files).put_file
 
-    def refuse(self: Any, local: str, name: str, *others: Any, **given: Any) -> Any:
-        if name.endswith("manifest.json"):
-            raise OSError("the line was cut")
-        return put_file(self, local, name, *others, **given)
+    class Cut:
+        """A file system whose line is cut before the last file."""
 
+        def __init__(self, files: Any) -> None:
+            self.files = files
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.files, name)
+
+        def put_file(self, path: str, name: str) -> None:
+            if name.endswith("manifest.json"):
+                raise OSError("the line was cut")
+            self.files.put_file(path, name)
+
+    store_of = remote._store_of
     given: dict[str, Any] = {"documents": "line", "kind": "chars"}
     with monkeypatch.context() as patch:
-        patch.setattr(type(files), "put_file", refuse)
+        patch.setattr(remote, "_store_of", lambda url: store_of(url)._replace(files=Cut(store_of(url).files)))
         with pytest.raises(LangueError, match=r"the line was cut.*\(what was made is whole in .*store\)"):
             langue.prepare(corpus, f"{bucket}/store", **given)
     partial = there(f"{bucket}/store")
@@ -159,7 +167,13 @@ def test_bad_input_is_a_sentence(corpus: str, bucket: str, tmp_path: Path) -> No
 def test_an_object_store_that_nobody_knows_or_reads_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LangueError, match=r"^what://x/y is of no object store that fsspec knows"):
         langue.load("what://x/y")
-    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(LangueError, match=r"^gs://x/y: .*gcsfs"):
+        langue.load("gs://x/y")
+
+    def absent(*given: Any, **named: Any) -> None:
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr(fsspec, "url_to_fs", absent)
     with pytest.raises(MissingExtra, match=r"needs the package s3fs: pip install 'langue\[remote\]'"):
         langue.load("s3://x/y")
 

@@ -123,8 +123,9 @@ def _store_of(url: str) -> _Store:
 
         files, name = fsspec.url_to_fs(url, use_listings_cache=False)
     except ImportError as error:
-        package = error.name or ("fsspec" if scheme != "s3" else "s3fs")
-        raise MissingExtra(package, "remote", f"{url}") from None
+        if error.name == "fsspec" or scheme in ("s3", "s3a"):
+            raise MissingExtra("s3fs", "remote", f"opening {url}") from None
+        raise LangueError(f"{url}: {error}") from None  # which says what to install
     except ValueError as error:
         raise LangueError(f"{url} is of no object store that fsspec knows ({error})") from None
     return _Store(files, name.rstrip("/"))
