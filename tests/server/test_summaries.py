@@ -67,7 +67,7 @@ def test_a_ranker(tmp_path: Path) -> None:
         ({"text": "a", "sentences": 1, "words": 3}, "choose one of"),
         ({"text": "a", "sentences": 0}, "sentences"),
         ({"text": "a", "ratio": 0}, "ratio"),
-        ({"text": "a", "method": "best"}, "method"),
+        ({"text": "a", "method": "best"}, "method: choose one of abstractive, centroid, lead, lexrank,"),
         ({"text": "a", "method": "ranker"}, "no model of this server can rank"),
         ({"text": "a", "model": "ngram"}, "makes no summaries"),
         ({"text": "a", "method": "abstractive"}, "no model of this server can abstract"),

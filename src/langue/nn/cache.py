@@ -1,7 +1,7 @@
 """Keys and values that attention has read, kept so that a text that grows is not read anew each time.
 
-There is room from the start. Rows stand in slots, in some order: one that begins takes that of one that ended,
-and nothing is copied but where a row goes two ways, or where slots are to be the first ones.
+There is room from the start. Rows stand in slots, in some order: a new one takes that of one that ended.
+Nothing is copied but where a row goes two ways, or where slots are to be the first ones.
 Letters: B rows, G heads of keys and values, T tokens read, S positions, D head width.
 """
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import msgspec.inspect
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -178,12 +179,23 @@ def _decode(decoder: msgspec.json.Decoder[Any], content: bytes) -> Any:
     try:
         return decoder.decode(content)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$")
-        param = where.removesuffix("`").lstrip(".") or None
+        what, _, where = str(error).partition(" - at `")
+        param = where.removeprefix("key` in `").removeprefix("$").removesuffix("`").lstrip(".") or None
+        if what.startswith("Invalid enum value") and (words := _choices(decoder.type, param)):
+            what = f"choose one of {', '.join(words)}"
         raise Refused(400, f"{param}: {what}" if param else what, param=param) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Refused(400, f"the body is no JSON: {reason}") from None
+
+
+def _choices(body: type[msgspec.Struct], param: str | None) -> list[str]:
+    """The words that a field of a request may be; none of what lies deeper."""
+    read = msgspec.inspect.type_info(body)
+    assert isinstance(read, msgspec.inspect.StructType)
+    known = [field.type for field in read.fields if field.name == param]
+    kinds = known[0].types if known and isinstance(known[0], msgspec.inspect.UnionType) else known
+    return [str(word) for one in kinds if isinstance(one, msgspec.inspect.LiteralType) for word in one.values]
 
 
 def _response(answer: Any) -> Response:
