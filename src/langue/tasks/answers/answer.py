@@ -11,7 +11,7 @@ from langue.tasks.answers.features import features
 from langue.tasks.answers.questions import Question
 from langue.tasks.answers.ranker import Ranker, log_softmax, ranker
 from langue.tasks.retrieval.bm25 import best
-from langue.tasks.retrieval.passages import Passages, location
+from langue.tasks.retrieval.passages import Passages
 from langue.tasks.retrieval.terms import terms_of
 
 CANDIDATES = 10  # passages whose sentences are looked at: BM25 has the right one among them nearly always
@@ -151,7 +151,7 @@ def answer(
 
 
 def _answer(passages: Passages, row: Candidate, span: tuple[int, int], score: float) -> Answer:
-    text = passages.texts[passages.spans[row.number].text].text
-    where = location(text, *span)
-    around = passages.passage(row.number), passages.spans[row.number].begin
-    return Answer(text[slice(*span)], score, passages.name(row.number), *where, *around)
+    whole = passages.texts[passages.spans[row.number].text]
+    around = passages.passage(row.number), passages.location(row.number)[0]
+    sentence = whole.text[slice(*span)]
+    return Answer(sentence, score, passages.name(row.number), *whole.location(*span), *around)

@@ -17,7 +17,7 @@ from langue.models.folder import ModelFolder
 from langue.protocols import SpanPredictor
 from langue.tasks.answers.answer import CANDIDATES, Answer, Answers
 from langue.tasks.retrieval.bm25 import best
-from langue.tasks.retrieval.passages import Passages, location
+from langue.tasks.retrieval.passages import Passages
 from langue.tasks.retrieval.terms import terms_of
 from langue.tokens.tokenizer import Tokenizer
 
@@ -205,7 +205,8 @@ def answer_by_span(
 
 def _answer(passages: Passages, number: int, span: Span, score: float) -> Answer:
     text, offset, _ = passages.spans[number]
-    whole = passages.texts[text].text
-    begin, end = stripped(whole, SentenceSpan(offset + span.begin, offset + span.end))
-    where = location(whole, begin, end)
-    return Answer(whole[begin:end], score, passages.name(number), *where, passages.passage(number), offset)
+    whole = passages.texts[text]
+    begin, end = stripped(whole.text, SentenceSpan(offset + span.begin, offset + span.end))
+    around = passages.passage(number), passages.location(number)[0]
+    where = whole.location(begin, end)
+    return Answer(whole.text[begin:end], score, passages.name(number), *where, *around)
