@@ -101,7 +101,8 @@ def test_int8_is_near_to_float32_and_scores_what_it_writes(pairs):
     assert 1e-4 < np.abs(np.exp(coarse) - np.exp(whole)).max() < 0.1
     for ids, before, after in zip(prompts, scores, model.log_probs(prompts), strict=True):
         assert np.abs(before - after).max() < 1.0 and np.abs(before - after).mean() < 0.1
-        assert after[-1] == model.decoder([ids[:-1]]).log_probs()[0, ids[-1]]
+        written = model.decoder([ids[:-1]]).log_probs()[0, ids[-1]]
+        np.testing.assert_allclose(after[-1], written, atol=1e-5)
 
 
 def test_a_model_that_copies_is_read_by_torch():

@@ -5,8 +5,8 @@ for them in compiled code; what a helper has not begun when the caller has done 
 as well. So nobody waits for a thread that the system keeps waiting, unless it stopped amid a share. Whoever
 does a share, it has the same bits.
 
-A helper that is offered nothing for some milliseconds ends, and the next call starts another, in a process
-that was forked too; one that ends sends them away.
+A helper that is offered nothing for some milliseconds ends, and the next call starts another, in a forked
+process too; one that ends sends them away.
 
 The state of a crew is one array: how many helpers it has, and whether they are to go; a line for each, with
 what it does and which share it has; a task, the numbers that tell what the shares are of.

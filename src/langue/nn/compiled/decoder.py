@@ -31,7 +31,9 @@ class CompiledDecoder(WindowRows):
 
     def read(self, *, every: bool = False) -> Sequence[Floats]:
         """In one call of the step for all rows, or, of windows that have moved on in between, a few."""
-        if self.ids and not every and self._read_one_each():
+        if not (rows := self.unread()):
+            return [self.last[:0] for _ in self.ids] if every else []
+        if len(rows) == len(self.ids) and not every and self._read_one_each():
             return []
         after: list[list[Floats]] = [[self.last[:0]] for _ in self.ids] if every else []
         while rows := self.unread():
@@ -63,7 +65,7 @@ class CompiledDecoder(WindowRows):
                 return False
             ids.append(read[-1])
             at.append(position - start)
-        given = (np.array(numbers, np.int64) for numbers in (ids, self.cache.slots, at, range(len(ids))))
+        given = np.array((ids, self.cache.slots, at, range(len(ids))), np.int64)
         self.last = self.step.read(self.cache, self.room, *given)
         self.length = [count + 1 for count in self.length]
         self.done = [count + 1 for count in self.done]

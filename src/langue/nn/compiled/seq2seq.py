@@ -147,7 +147,7 @@ class Seq2SeqCache(Slots):
         """Make keys and values of the memory `(S, C)` of a source."""
         S = len(memory)
         self.room(POSITIONS)
-        self.memory = self.memory.grown(self.needed, S)
+        self.memory = self.memory.grown(0, S)
         self.looked_at[slot] = S
         shape = self.step.shape
         for layer, block in enumerate(self.step.plan.blocks):
