@@ -44,7 +44,8 @@ class Corpus:
 
         # Where it lies is nothing to tell whoever asks.
         texts = (
-            Text(name.replace(str(self.path), self.name, 1), text) for name, text in read_texts([self.path])
+            Text(text.name.replace(str(self.path), self.name, 1), text.text)
+            for text in read_texts([self.path])
         )
         passages = Passages.of(texts)
         _ = passages.index
