@@ -47,6 +47,7 @@ def test_old_line_ends_end_lines(tmp_path: Path) -> None:
         ("a.jsonl", b'{"text": "a", "label": ["neg"]}\n', "the label is neither"),
         ("a.jsonl", b'{"text": "a", "label": {"a": 1}}\n', "the label is neither"),
         ("a.jsonl", b'{"text": "a", "label": true}\n', "the label is neither"),
+        ("a.jsonl", b'{"text": "a", "label": NaN}\n', "the label is neither text nor a number but NaN"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:

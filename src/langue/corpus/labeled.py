@@ -6,6 +6,7 @@ Tab-separated: the text, then its label; of pairs, two texts and the label. JSON
 """
 
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -137,7 +138,8 @@ def _check_fields(record: Any, location: str, texts: Sequence[str], label: str) 
 
 
 def _label(value: Any, location: str) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    missing = isinstance(value, float) and not math.isfinite(value)  # how tables write that there is none
+    if missing or isinstance(value, bool) or not isinstance(value, str | int | float):
         raise LangueError(
             f"{location}: the label is neither text nor a number but {json.dumps(value)[:40]}; "
             "several of a text are for --task multilabel, as `labels`"

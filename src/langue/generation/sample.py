@@ -34,6 +34,10 @@ class Sampling(Config, frozen=True):
     def check(self) -> None:
         if self.regex and self.json_schema:
             raise ValueError("give a regular expression or a JSON schema, not both")
+        if "" in self.stop:
+            raise ValueError(
+                "--stop '' would end every text before its first token; give some text, or leave it out"
+            )
         if "" in self.ban:
             raise ValueError("--ban '' would forbid every text; give some text, or leave it out")
 

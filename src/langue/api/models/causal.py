@@ -39,9 +39,12 @@ def sampling_of(settings: SamplingSettings | RuleSettings) -> Sampling:
     for name in given.keys() & {"stop", "ban"}:
         given[name] = tuple(check_texts(name, given[name]))
     if isinstance(given.get("bias"), Mapping):
-        given["bias"] = tuple((text, float(value)) for text, value in given["bias"].items())
+        given["bias"] = tuple(given["bias"].items())
     if isinstance(given.get("json_schema"), Mapping):
-        given["json_schema"] = json.dumps(given["json_schema"])
+        try:
+            given["json_schema"] = json.dumps(given["json_schema"])
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidSetting(f"json_schema is no JSON: {error}") from None
     return Sampling(**given)
 
 
