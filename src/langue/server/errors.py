@@ -4,6 +4,7 @@ import traceback
 
 from langue.base.errors import LangueError, is_out_of_memory
 from langue.base.progress import log
+from langue.base.wording import in_requests
 from langue.server.schema import ErrorBody, ErrorResponse
 
 KINDS = {
@@ -40,13 +41,16 @@ class Refused(LangueError):
         self.param = param
         self.code = code
 
+    def __str__(self) -> str:
+        return self.message  # it is read in an answer, not in Python
+
 
 def refusal(error: BaseException) -> Refused:
     """Any error as one to answer with; a bug of ours tells nothing of itself."""
     if isinstance(error, Refused):
         return error
     if isinstance(error, LangueError):
-        return Refused(400, str(error))
+        return Refused(400, in_requests(error.message))
     if is_out_of_memory(error):
         return Refused(503, "not enough memory for this; ask for less, or later")
     return Refused(500, "an error of the server's own; its log has where")

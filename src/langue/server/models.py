@@ -233,7 +233,7 @@ class Models:
         except BaseException as error:
             served.engine, served.failed = None, monotonic()
             report(error)
-            served.problem = str(refusal(error))
+            served.problem = error.message if isinstance(error, LangueError) else str(refusal(error))
             log.warning("%s cannot be loaded: %s: %s", served.name, type(error).__name__, served.problem)
             raise Refused(503, f"{served.name} cannot be loaded: {served.problem}") from None
 
