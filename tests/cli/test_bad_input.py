@@ -528,6 +528,48 @@ demo -o new --minutes 0
 demo -o new --minutes inf
 demo -o new --minutes nan
 families nonsense
+prepare {kn} -o new
+prepare {store} -o new
+prepare {ok} -o new --split train
+train gpt2 {store} -o new --set context=99999999999
+train ngram {store} {store} -o new
+generate {kn} x --regex ''
+generate {kn} x --json-schema ''
+generate {kn} x --num-beams 2 -n 3
+generate {kn} x --min-tokens 10 --max-tokens 5
+generate {kn} x --min-tokens 101
+generate {kn} x --rounds 3
+generate {bert} x --stop y
+generate {kn} x y
+score {kn} {kn}
+score {kn} {ok} --text-field ''
+embed {bert} {ok} --overwrite
+embed {bert} {mine}
+classify {cls} x --text-field text
+classify {cls} {mine}
+tag {crf} {mine}
+tag {crf} {conll} --format conllu
+explain {kn} ''
+summarize {ok} --title-field title
+summarize {ok} --method lexrank --num-beams 3
+summarize {ok} --sentences 1 --words 5
+answer 'Who?' {ok} --overwrite
+answer 'Who?' {ok} --threshold 2
+similar x {ok} --overwrite
+similar x {kn}
+filter {ok} --good {kn} --overwrite
+filter {ok} --good {kn} --buckets
+filter {ok} --good {kn} --score-field score --format text
+filter {ok} --keep 0.5
+filter {ok} --good {kn} --keep ''
+filter {ok} --good {kn} --min-bytes 99999999999999999999
+filter {ok} --good {kn} -o {none}
+evaluate {kn} {store} --documents line
+evaluate {kn} {store} --split ''
+evaluate {crf} {conll} --check
+compare {kn} {kn} --on {store} --on {ok}
+import {kn} -o new
+finetune {bert} {tsv} -o new --task ''
 nonsense
 --nonsense
 """

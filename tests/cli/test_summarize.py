@@ -85,7 +85,7 @@ def test_from_pairs_to_a_summary(langue: Any, tmp_path: Path) -> None:
         ("summarize {a} --method ranker", "train ranker PAIRS"),
         ("summarize {a} --ratio 0", "--ratio 0"),
         ("summarize {a} --sentences 0", "sentences"),
-        ("summarize {a} --sentences 1 --words 5", "sentences and words"),
+        ("summarize {a} --sentences 1 --words 5", "--sentences and --words"),
         ("summarize {a} --model nowhere", "nowhere is not a model folder"),
         ("summarize {a} --text-field body", "body"),
         ("summarize {empty}", "is empty"),

@@ -72,7 +72,9 @@ def command(
         Path | None,
         Option(help="JSON file to write, of questions in the format of SQuAD: an answer by each id."),
     ] = None,
-    overwrite: Annotated[bool, Option("--overwrite", help="Replace the file if it exists.")] = False,
+    overwrite: Annotated[
+        bool, Option("--overwrite", beside="predictions", help="Replace the file if it exists.")
+    ] = False,
     text_field: TextField = None,
     json: Json = False,
     quiet: Quiet = False,

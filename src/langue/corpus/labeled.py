@@ -142,6 +142,6 @@ def _label(value: Any, location: str) -> str:
     if missing or isinstance(value, bool) or not isinstance(value, str | int | float):
         raise LangueError(
             f"{location}: the label is neither text nor a number but {json.dumps(value)[:40]}; "
-            "several of a text are for --task multilabel, as `labels`"
+            "several of a text are for --task=multilabel, as `labels`"
         )
     return str(value).strip()

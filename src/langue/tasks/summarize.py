@@ -53,7 +53,9 @@ class Length(NamedTuple):
             if value is not None
         }
         if len(given) > 1:
-            raise InvalidSetting(f"a summary has one length: choose one of {' and '.join(given)}")
+            raise InvalidSetting(
+                f"a summary has one length: choose one of {' and '.join(f'--{name}' for name in given)}"
+            )
         if not given:
             return cls(sentences=SENTENCES)
         for name, value in given.items():

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from langue.base.bounds import Fraction, NonNegativeInt
+from langue.base.bounds import Fraction, NonNegativeInt, Tokens
 from langue.base.config import Config
 from langue.models.encoders import bert
 from langue.models.encoders.init_from import check_family, shape_of, transfer_weights
@@ -65,7 +65,7 @@ class Bert2BertConfig(Config, frozen=True):
     layers: NonNegativeInt = 0
     width: NonNegativeInt = 0
     heads: NonNegativeInt = 0
-    context: NonNegativeInt = 0  # positions of a source, and of a target; a longer one stays at the last
+    context: Tokens = 0  # positions of a source, and of a target; a longer one stays at the last
     d_ff: NonNegativeInt = 0
     separator: str = ""  # of an earlier version, text between source and target: prepare pairs instead
     copy_attention: bool = False  # a pointer-generator, which copies from the source (See et al. 2017)
