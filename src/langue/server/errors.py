@@ -3,7 +3,7 @@
 import re
 import traceback
 
-from langue.base.errors import LangueError, is_out_of_memory, message_of
+from langue.base.errors import LangueError, is_out_of_memory
 from langue.base.progress import log
 from langue.base.wording import in_requests
 from langue.server.schema import ErrorBody, ErrorResponse
