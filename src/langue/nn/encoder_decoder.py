@@ -345,7 +345,7 @@ def begin(model: EncoderDecoder, store: TokenStore) -> None:
     if not model.config.source_loss and store.sep is None:
         raise LangueError(
             f"source_loss = false learns targets alone, and {store.path} holds texts without any; leave it "
-            "out, or prepare pairs (--documents pairs or summaries, or --gap-sentences)"
+            "out, or prepare pairs (--documents=pairs or summaries, or --gap-sentences)"
         )
     if model.separator:
         warn_renamed("separator", "a store of pairs (langue prepare PAIRS --documents pairs)")

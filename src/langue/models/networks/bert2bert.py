@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from langue.base.bounds import Fraction, NonNegativeInt
+from langue.base.bounds import Fraction, NonNegativeInt, Tokens
 from langue.base.config import Config
 from langue.models.encoders import bert
 from langue.models.encoders.init_from import check_family, shape_of, transfer_weights
@@ -44,7 +44,7 @@ from langue.nn.encoder_decoder import (
 from langue.nn.initial import normal_weights
 from langue.nn.pointer import Decoded
 from langue.nn.weights import load_weights
-from langue.protocols import Causal, Vocabulary
+from langue.protocols import Seq2Seq, Vocabulary
 
 
 class Shape(NamedTuple):
@@ -65,7 +65,7 @@ class Bert2BertConfig(Config, frozen=True):
     layers: NonNegativeInt = 0
     width: NonNegativeInt = 0
     heads: NonNegativeInt = 0
-    context: NonNegativeInt = 0  # positions of a source, and of a target; a longer one stays at the last
+    context: Tokens = 0  # positions of a source, and of a target; a longer one stays at the last
     d_ff: NonNegativeInt = 0
     separator: str = ""  # of an earlier version, text between source and target: prepare pairs instead
     copy_attention: bool = False  # a pointer-generator, which copies from the source (See et al. 2017)
@@ -126,7 +126,7 @@ class DecoderBlock(nn.Module):
 
 
 class Bert2Bert(EncoderDecoder):
-    """A `Causal` model."""
+    """A `Seq2Seq` model."""
 
     def __init__(
         self, config: Bert2BertConfig, vocabulary: Vocabulary, separators: torch.Tensor | None = None
@@ -315,7 +315,7 @@ def load(folder: Path, config: Bert2BertConfig, vocabulary: Vocabulary) -> Bert2
 FAMILY = Family(
     name="bert2bert",
     summary="encoder and decoder that begin as one BERT (Rothe et al. 2020)",
-    makes=Causal,
+    makes=Seq2Seq,
     config=Bert2BertConfig,
     estimated_by="gradient",
     load=load,

@@ -43,7 +43,7 @@ from langue.nn.encoder_decoder import (
 )
 from langue.nn.pointer import Decoded
 from langue.nn.weights import load_weights
-from langue.protocols import Causal, Vocabulary
+from langue.protocols import Seq2Seq, Vocabulary
 
 
 def sinusoids(positions: torch.Tensor, C: int) -> torch.Tensor:
@@ -87,7 +87,7 @@ class Layer(nn.Module):
 
 
 class Transformer(EncoderDecoder):
-    """A `Causal` model."""
+    """A `Seq2Seq` model."""
 
     def __init__(
         self, config: TransformerConfig, vocabulary: Vocabulary, separators: torch.Tensor | None = None
@@ -242,7 +242,7 @@ def load(folder: Path, config: TransformerConfig, vocabulary: Vocabulary) -> Tra
 FAMILY = Family(
     name="transformer",
     summary="encoder and decoder (Vaswani et al. 2017)",
-    makes=Causal,
+    makes=Seq2Seq,
     config=TransformerConfig,
     estimated_by="gradient",
     load=load,

@@ -111,6 +111,8 @@ class Panels(NamedTuple):
 class Seq2SeqCache(Slots):
     """What rows have read, and the memories of their sources."""
 
+    first = False  # the step reads any
+
     def __init__(self, step: CompiledSeq2Seq) -> None:
         super().__init__()
         self.step = step
@@ -125,7 +127,7 @@ class Seq2SeqCache(Slots):
 
     def room(self, positions: int) -> tuple[Panels, Panels]:
         """For all rows, and so many positions."""
-        rows = max(self.slots, default=-1) + 1
+        rows = self.needed
         self.own = self.own.grown(rows, max(positions, POSITIONS))
         self.memory = self.memory.grown(rows, POSITIONS)
         if len(self.embedded) < self.own.positions:

@@ -79,6 +79,8 @@ class CompiledTransformer:
 class CompiledCache(Slots):
     """Keys and values, `(L, slots, numbers of a row)` each."""
 
+    first = False  # the step reads any
+
     def __init__(self, step: CompiledTransformer, rows: int = 0) -> None:
         super().__init__()
         self.step = step
@@ -93,7 +95,7 @@ class CompiledCache(Slots):
     @property
     def parts(self) -> tuple[Floats, Floats]:
         """With room for all rows."""
-        held, rows = self._parts[0].shape[1], max(self.slots, default=-1) + 1
+        held, rows = self._parts[0].shape[1], self.needed
         if rows > held:
             whole = self._empty(max(rows, 2 * held))
             for new, old in zip(whole, self._parts, strict=True):
