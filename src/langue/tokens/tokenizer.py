@@ -83,8 +83,7 @@ class Tokenizer:
 
     def __init__(self, hf: HFTokenizer) -> None:
         self.vocab_size = hf.get_vocab_size(with_added_tokens=True)  # what writes it counts up to the last id
-        if max(hf.get_vocab(with_added_tokens=True).values(), default=-1) >= self.vocab_size:
-            raise LangueError(f"its ids do not run from 0 to {self.vocab_size - 1}")
+        self._names = _names(hf, self.vocab_size)
         hf.no_padding()
         hf.no_truncation()
         hf.encode_special_tokens = True
@@ -184,7 +183,12 @@ class Tokenizer:
 
     def name(self, id: int) -> str:
         """An entry of the vocabulary, spelled as `tokenizer.json` spells it."""
-        return self._hf.id_to_token(id) or f"<{id}>"
+        return (self._names[id] if 0 <= id < len(self._names) else "") or f"<{id}>"
+
+    def id(self, name: str) -> int:
+        """The id of an entry, by its `name`; -1: there is none."""
+        id = self._hf.token_to_id(name)
+        return -1 if id is None else int(id)
 
     def names(self) -> list[str]:
         """`name` of every id."""
@@ -236,7 +240,7 @@ class Tokenizer:
         return self._hf.encode_batch_fast(words, is_pretokenized=True, add_special_tokens=False)
 
     def _spell(self, id: int) -> bytes:
-        token = self._hf.id_to_token(id) or ""
+        token = self._names[id]
         if id in self._specials:
             if self.kind == "whitespace" and id != self.pad and not token.startswith(SEP[:-1]):
                 return b"\n" if id == self.eos else token.encode() + b" "
@@ -347,6 +351,21 @@ def cut(text: str, *, marks: bool = True) -> Iterator[str]:
         yield text[start:end]
         start = end
     yield text[start:]
+
+
+def _names(hf: HFTokenizer, size: int) -> list[str]:
+    """How the file spells each id, `(size,)`.
+
+    Raises:
+        LangueError: an id is not below that.
+    """
+    names = [""] * size
+    for name, id in hf.get_vocab(with_added_tokens=True).items():
+        if id >= size:
+            raise LangueError(f"its ids do not run from 0 to {size - 1}")
+        names[id] = name
+    # Where two entries have one id another has none, and the library knows which of the two it takes.
+    return [hf.id_to_token(id) or "" for id in range(size)] if "" in names else names
 
 
 def _special(hf: HFTokenizer, names: Sequence[str]) -> int:
