@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from langue.base.errors import Damaged, LangueError, MissingExtra, NotFound
+from langue.base.errors import Damaged, LangueError, Mismatch, MissingExtra, NotFound
 from langue.base.progress import log
 from langue.base.remote import Copied, copied_here
 from langue.base.urls import url_of
@@ -41,6 +41,10 @@ PACKED = (".gz", ".zst", ".xz", ".bz2")
 MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"\xfd7zXZ\x00": ".xz"}
 BZIP2 = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # four bytes in; what stands before begins texts too
 ZSTANDARD = 1 << 8  # packed bytes at a time: four of them may hold 128 KB, and all is unpacked at once
+OURS = {  # what langue writes beside a README.md, by a file of it and what that begins with
+    "model.json": ("a model", b'"family"'),
+    "manifest.json": ("a token store", b'"fingerprint"'),
+}
 NAMED = 5  # files passed over that a warning lists
 
 
@@ -165,6 +169,9 @@ def check_kept(path: Path) -> None:
 
 
 def _walk(folder: Path, ledger: Ledger | None, config: DataConfig) -> list[Source]:
+    for name, (what, mark) in OURS.items():
+        if (folder / name).is_file() and mark in (folder / name).read_bytes()[:200]:
+            raise Mismatch(f"{folder} is {what}, and no text; name text files, or a folder of them")
     taken: list[Source] = []
     others: list[str] = []
     for path in sorted(folder.rglob("*")):
