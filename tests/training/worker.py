@@ -4,9 +4,7 @@ python worker.py STORE OUTPUT FAMILY [--resume] SETTING… [-- OUTPUT FAMILY …
 """
 
 import logging
-import os
 import sys
-from itertools import count
 from pathlib import Path
 
 import torch
@@ -31,10 +29,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     store, *rest = sys.argv[1:]
     try:
-        for turn in count():
-            if not rest:
-                break
-            os.environ["TORCHELASTIC_RESTART_COUNT"] = str(turn)  # by which processes find each other anew
+        while rest:
             end = rest.index("--") if "--" in rest else len(rest)
             run(store, *rest[:end])
             rest = rest[end + 1 :]
