@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 ENCODER := .venv/.encoder
 LM_EVAL := .venv/.lm-eval
 
-.PHONY: setup demo test checks lint light packages bench kills fuzz draws gpu serve-proof ray
+.PHONY: setup demo test checks lint light packages bench kills fuzz draws gpu serve-proof ray nodes object-store
 
 setup: $(STAMP)
 
@@ -68,7 +68,16 @@ kills: setup
 # The stages on a cluster of this machine, a worker of it killed: Ray takes 240 MB.
 ray: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
-	$(BIN)/pytest -p no:xdist tests/tokens/test_prepare_stages.py -k ray
+	$(BIN)/pytest -p no:xdist tests/tokens/test_prepare_stages.py tests/models/counts/test_ngram_stages.py -k ray
+
+# A corpus from an S3-like server of this machine, a store and a model back to it: 100 MB of packages.
+object-store: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[remote]' 'moto[server]'
+	$(BIN)/pytest -p no:xdist tests/base/test_remote.py
+
+# Two nodes under torchrun on this machine, one of them killed: a minute.
+nodes: setup
+	LANGUE_NODES=1 OMP_NUM_THREADS=1 $(BIN)/pytest -p no:xdist tests/training/test_nodes.py
 
 bench: setup
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

@@ -175,6 +175,8 @@ def test_biases_of_ids(server: Any, model: str) -> None:
         ({"structured_outputs": {"grammar": "a"}}, "grammar"),
         ({"structured_outputs": {"choice": []}}, "choice"),
         ({"structured_outputs": {"json": "{"}}, "is no schema"),
+        ({"structured_outputs": {"json": "[" * 100_000}}, "is no schema"),
+        ({"structured_outputs": {"json": '"\\ud800"'}}, "is no schema"),
         ({"json_schema": {"type": 7}}, "json_schema"),
         ({"regex": "a", "json_schema": {}}, "one of regex and json_schema"),
         ({"regex": "a", "response_format": {"type": "json_object"}}, "one of regex and response_format"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import shutil
 import threading
 import time
@@ -59,6 +60,8 @@ def test_a_broken_model_fails_alone(
         for name in broken:
             reply = address.ask("/v1/completions", {"model": name, "prompt": "a"})
             assert reply.status == 503 and "cannot be loaded" in reply.error
+            assert not re.search(r"langue\.\w+\(", reply.error)  # its owner typed a command
+        assert "langue train FAMILY STORE -o" in reply.error
         assert states(address)["cut"] == "broken"
         assert address.ask("/v1/completions", {"model": "trigram", "prompt": "a"}).status == 200
         assert address.ask("/health").status == 200

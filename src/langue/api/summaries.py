@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, Unpack
 
-from langue.base.arguments import check_text
+from langue.base.arguments import check_path, check_paths, check_text
 from langue.base.errors import InvalidSetting, Unsupported
 from langue.corpus.units import Unit
 from langue.protocols import Seq2Seq
@@ -121,7 +120,7 @@ def summarize_files(
 
     lengths = (sentences, characters, words, ratio)
     summarizer = _summarizer(method, model, lengths, unit, writing)
-    documents = read_documents(files, text_field, title_field)
+    documents = read_documents(check_paths("files", files), text_field, title_field)
     if not isinstance(summarizer, Summarizer):
         yield from _written(summarizer, documents)
         return
@@ -153,10 +152,10 @@ def _summarizer(
     unit: Unit | None,
     writing: WritingSettings,
 ) -> Summarizer | AbstractiveSummarizer:
-    from langue.api.models import Seq2SeqModel, load
+    from langue.api.models import Model, Seq2SeqModel, load
 
     length = Length.of(*lengths)
-    opened = load(model) if isinstance(model, str | Path) else model
+    opened = model if model is None or isinstance(model, Model) else load(check_path("model", model))
     if isinstance(opened, Seq2SeqModel) and method in (None, "abstractive"):
         from langue.tasks.abstractive import AbstractiveSummarizer, Writing
 
@@ -175,9 +174,10 @@ def _summarizer(
             "-o STORE --documents summaries, langue train transformer STORE -o MODEL"
         )
     if writing:
+        options = " and ".join(f"--{name.replace('_', '-')}" for name in writing)
         raise InvalidSetting(
-            f"{method or DEFAULT} takes sentences of the document and has no {' or '.join(writing)}; name a "
-            "model that writes summaries, or leave that out"
+            f"{method or DEFAULT} takes sentences of the document; name a model that writes summaries, or "
+            f"leave {options} out"
         )
     if opened is None:
         return Summarizer(method or DEFAULT, length, unit=unit or "sentence")
@@ -185,7 +185,7 @@ def _summarizer(
 
     if not isinstance(opened, RankerModel):
         raise Unsupported(
-            f"{model} makes no summaries; train what does: langue train ranker PAIRS, or langue train "
+            f"{model} makes no summaries; train what does: langue train ranker PAIRS -o MODEL, or a "
             "transformer on documents with summaries"
         )
     return Summarizer(method or "ranker", length, opened.folder.model, unit or opened.unit)

@@ -29,6 +29,11 @@ class Slots(ABC):
     def __init__(self) -> None:
         self.slots: list[int] = []
 
+    @property
+    def needed(self) -> int:
+        """How many slots there must be room for."""
+        return max(self.slots, default=-1) + 1
+
     def add(self, rows: int) -> None:
         self.slots += list(islice(_free(self.slots), rows))
 

@@ -3,9 +3,9 @@
 import re
 import traceback
 
-from langue.base.errors import LangueError, is_out_of_memory, message_of
+from langue.base.errors import LangueError, is_out_of_memory
 from langue.base.progress import log
-from langue.base.wording import in_python
+from langue.base.wording import in_requests
 from langue.server.schema import ErrorBody, ErrorResponse
 
 KINDS = {
@@ -43,10 +43,13 @@ class Refused(LangueError):
         self.param = param
         self.code = code
 
+    def __str__(self) -> str:
+        return self.message  # it is read in an answer, not in Python
+
 
 def in_http(message: str) -> str:
     """A message of the command line as whoever asks a server reads it: options are fields."""
-    return in_python(_COMMAND.sub("", message))
+    return in_requests(_COMMAND.sub("", message))
 
 
 def refusal(error: BaseException) -> Refused:
@@ -54,7 +57,7 @@ def refusal(error: BaseException) -> Refused:
     if isinstance(error, Refused):
         return error
     if isinstance(error, LangueError):
-        return Refused(400, in_http(message_of(error)))
+        return Refused(400, in_http(error.message))
     if is_out_of_memory(error):
         return Refused(503, "not enough memory for this; ask for less, or later")
     return Refused(500, "an error of the server's own; its log has where")

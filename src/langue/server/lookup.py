@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -52,6 +53,7 @@ class AnswerResponse(Answer, frozen=True, kw_only=True):
     answer: str | None
     answerable: float
     threshold: float
+    by: str  # the model, or what langue has of its own
     candidates: list[AnswerCandidate]
     object: str = "answer"
 
@@ -62,7 +64,7 @@ async def answer(server: Server, body: AnswerRequest) -> AnswerResponse:
         given = await asyncio.to_thread(_answer, body, passages)
     else:
         async with server.models.held(body.model, "answer") as held:
-            given = await held.call(lambda face: _answer(body, passages, face))
+            given = replace(await held.call(lambda face: _answer(body, passages, face)), by=held.name)
     told = given.to_json()
     candidates = [AnswerCandidate(**one) for one in told.pop("candidates")]
     return AnswerResponse(candidates=candidates, **told)
