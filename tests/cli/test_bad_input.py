@@ -64,6 +64,8 @@ prepare {texts} -o new --dropped {texts}/a.txt --overwrite
 prepare {texts} -o {texts} --overwrite
 prepare {ok} -o new --dropped {spare}
 prepare {ok} -o new --dropped nowhere/dropped
+prepare what://bucket/corpus -o new
+prepare {ok} -o what://bucket/store
 prepare {ok} -o new --workers 0
 prepare {ok} -o new --workers many
 prepare {ok} -o new --workers 2 --scratch {ok}
@@ -118,6 +120,12 @@ train ngram {store} -o {loop}
 train ngram {store} -o {long}
 train gpt2 {store} -o {long}
 train gpt2 {store} -o {longish}
+train ngram what://bucket/store -o new
+train ngram {store} -o what://bucket/model
+train ngram {store} -o new --workers 0
+train ngram {store} -o new --on clouds
+train ngram {store} -o new --workers 2 --scratch {ok}
+train markov {store} -o new --workers 2
 train ngram {store} -o new --valid {ok}
 train ngram {store} -o new --memory -1
 train ngram {store} -o new --memory much
@@ -291,6 +299,8 @@ fill {bert} x[MASK] --temperature nan
 fill {bert} x[MASK] --seed -1
 score {kn}
 score {kn} nowhere.txt
+score {kn} what://bucket/text
+score what://bucket/model {ok}
 score {kn} {empty}
 score {kn} {latin}
 score {crf} {ok}
@@ -374,6 +384,9 @@ evaluate {cls} {tsv} --train {empty}
 evaluate {kn} {ok} --train {tsv}
 evaluate {bert} {tsv} --probe nowhere.tsv
 evaluate {bert} {tsv} --probe {tsv} --similarity
+evaluate {bert} {tsv} --probe {tsv} --labels 0
+evaluate {bert} {tsv} --labels 5
+evaluate {cls} {tsv} --labels 5
 evaluate {kn} {tsv} --probe {tsv}
 filter
 filter {ok}
@@ -442,6 +455,7 @@ finetune {bert} {mine} -o new
 finetune {bert} {nulls} -o new
 finetune {bert} {lists} -o new
 finetune {bert} {tsv} -o new --task nonsense
+finetune {bert} {tsv} -o new --task summarize
 finetune {bert} {tsv} -o new --task span
 finetune {bert} {ok} -o new --task multilabel
 finetune {bert} {nulls} -o new --task multilabel
@@ -491,6 +505,7 @@ import /dev/zero -o new
 export nowhere -o new.arpa
 export {kn}
 export {kn} -o {spare}
+export {kn} -o s3://bucket/model
 export {kn} -o {kn} --overwrite
 export {kn} -o {kn}/model.json --overwrite
 export {bert} -o {bert} --overwrite
@@ -513,6 +528,48 @@ demo -o new --minutes 0
 demo -o new --minutes inf
 demo -o new --minutes nan
 families nonsense
+prepare {kn} -o new
+prepare {store} -o new
+prepare {ok} -o new --split train
+train gpt2 {store} -o new --set context=99999999999
+train ngram {store} {store} -o new
+generate {kn} x --regex ''
+generate {kn} x --json-schema ''
+generate {kn} x --num-beams 2 -n 3
+generate {kn} x --min-tokens 10 --max-tokens 5
+generate {kn} x --min-tokens 101
+generate {kn} x --rounds 3
+generate {bert} x --stop y
+generate {kn} x y
+score {kn} {kn}
+score {kn} {ok} --text-field ''
+embed {bert} {ok} --overwrite
+embed {bert} {mine}
+classify {cls} x --text-field text
+classify {cls} {mine}
+tag {crf} {mine}
+tag {crf} {conll} --format conllu
+explain {kn} ''
+summarize {ok} --title-field title
+summarize {ok} --method lexrank --num-beams 3
+summarize {ok} --sentences 1 --words 5
+answer 'Who?' {ok} --overwrite
+answer 'Who?' {ok} --threshold 2
+similar x {ok} --overwrite
+similar x {kn}
+filter {ok} --good {kn} --overwrite
+filter {ok} --good {kn} --buckets
+filter {ok} --good {kn} --score-field score --format text
+filter {ok} --keep 0.5
+filter {ok} --good {kn} --keep ''
+filter {ok} --good {kn} --min-bytes 99999999999999999999
+filter {ok} --good {kn} -o {none}
+evaluate {kn} {store} --documents line
+evaluate {kn} {store} --split ''
+evaluate {crf} {conll} --check
+compare {kn} {kn} --on {store} --on {ok}
+import {kn} -o new
+finetune {bert} {tsv} -o new --task ''
 nonsense
 --nonsense
 """

@@ -45,6 +45,13 @@ def test_files_standard_input_and_explanations(
     assert table["document"] == str(a) and table["total"] == 5 and len(table["sentences"]) == 3
 
 
+def test_it_says_by_what(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "langue")
+    (tmp_path / "a.txt").write_text("天气很好。国王访问巴黎。巴黎看见国王。", "utf-8")
+    assert cli.run(["summarize", str(tmp_path / "a.txt")]) == 0
+    assert "summarized by lexrank, which needs no model" in caplog.text
+
+
 def test_records_keep_their_fields(langue: Any, tmp_path: Path) -> None:
     news = tmp_path / "news.jsonl"
     news.write_text("".join(json.dumps({"id": k, "body": TEXT, "head": "Rain"}) + "\n" for k in range(2)))
@@ -78,7 +85,7 @@ def test_from_pairs_to_a_summary(langue: Any, tmp_path: Path) -> None:
         ("summarize {a} --method ranker", "train ranker PAIRS"),
         ("summarize {a} --ratio 0", "--ratio 0"),
         ("summarize {a} --sentences 0", "sentences"),
-        ("summarize {a} --sentences 1 --words 5", "sentences and words"),
+        ("summarize {a} --sentences 1 --words 5", "--sentences and --words"),
         ("summarize {a} --model nowhere", "nowhere is not a model folder"),
         ("summarize {a} --text-field body", "body"),
         ("summarize {empty}", "is empty"),

@@ -83,6 +83,9 @@ def filter(  # noqa: A001  # the verb's name
         raise InvalidSetting("there is nothing to filter by: name a model (good), or rules")
     chosen = format or _format_of(names, path)
     check_choice("format", chosen, tuple(OUTPUTS))
+    if chosen == "text" and (buckets or score_field):
+        option = "--buckets" if buckets else "--score-field"
+        raise InvalidSetting(f"lines of text have no fields; leave {option} out, or write JSON lines")
     if path is not None and ENDINGS.get(path.suffix.lower(), chosen) != chosen:
         raise InvalidSetting(f"{path} is named like another format than {chosen}; choose one of the two")
     usual = DIFFERENCE if other is not None else "bits_per_byte"

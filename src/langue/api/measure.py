@@ -135,7 +135,7 @@ def _evaluate_abstractive(
     if refused or fields["text_field"] is not None:
         raise InvalidSetting(
             f"{folder.path} writes summaries, which are compared with those of {pairs} by ROUGE; its bits "
-            "are measured on a store, or with --documents summaries"
+            "are measured on a store, or with --documents=summaries"
         )
     layout = SummaryDataConfig(document_field=fields["source_field"], summary_field=fields["target_field"])
     return evaluate_abstractive(folder, pairs, layout)

@@ -174,9 +174,10 @@ def _summarizer(
             "-o STORE --documents summaries, langue train transformer STORE -o MODEL"
         )
     if writing:
+        options = " and ".join(f"--{name.replace('_', '-')}" for name in writing)
         raise InvalidSetting(
-            f"{method or DEFAULT} takes sentences of the document and has no {' or '.join(writing)}; name a "
-            "model that writes summaries, or leave that out"
+            f"{method or DEFAULT} takes sentences of the document; name a model that writes summaries, or "
+            f"leave {options} out"
         )
     if opened is None:
         return Summarizer(method or DEFAULT, length, unit=unit or "sentence")
@@ -184,7 +185,7 @@ def _summarizer(
 
     if not isinstance(opened, RankerModel):
         raise Unsupported(
-            f"{model} makes no summaries; train what does: langue train ranker PAIRS, or langue train "
+            f"{model} makes no summaries; train what does: langue train ranker PAIRS -o MODEL, or a "
             "transformer on documents with summaries"
         )
     return Summarizer(method or "ranker", length, opened.folder.model, unit or opened.unit)

@@ -1,12 +1,30 @@
-"""How things are said: numbers with what they count; an error to whoever typed it, spelled as Python does."""
+"""How things are said: numbers with what they count; an error in the words of whoever called."""
 
 import re
 
+_FUNCTIONS = {
+    "import": "import_model",
+    "export": "export_model",
+    **{
+        name: name
+        for name in (
+            "answer", "compare", "demo", "doctor", "evaluate", "families", "filter", "finetune", "gradients",
+            "info", "prepare", "recipes", "score", "similar", "summarize", "train",
+        )
+    },
+}  # fmt: skip
+_METHODS = {  # of a loaded model
+    "inspect": "weights",
+    "next": "next_tokens",
+    "states": "states_of",
+    **{name: name for name in ("classify", "copied", "embed", "explain", "fill", "find", "generate", "tag")},
+}
 # A verb with what it is given, or an option that stands alone. A value that is a word in small letters, which
 # might as well be the next word of the sentence, is written `--invalid=skip`.
 _SPOKEN = re.compile(
-    r"\blangue (?P<verb>train|prepare|finetune|evaluate)\b"
-    r"(?P<given>(?: (?:-o [^\s;,)]+|--[a-z-]+(?: [a-z]+\b)?|[A-Z]+\b|[a-z0-9-]+(?= (?:[A-Z]|-))))*)"
+    rf"\blangue (?P<verb>{'|'.join([*_FUNCTIONS, *_METHODS])})\b"
+    r"(?P<given>(?: (?:-o [^\s;,)]+|--[a-z-]+(?:[ =][a-z0-9]+\b| [A-Z]+\b)?|[A-Z]+\b"
+    r"|[a-z0-9-]+(?= (?:[A-Z]|-))|[^\s;,)]+(?= -)))*)"
     r"|(?<!\S)(?P<opening>[('`]*)(?:--set (?P<quote>'?)(?P<setting>[\w.]+)=(?P<to>\[[^]]*]|[\w.]+)(?P=quote)"
     r"|--(?P<option>[a-z][a-z-]*)(?:=(?P<word>[a-z]+)| (?P<value>[A-Z]+|\d+)\b)?)"
 )
@@ -20,12 +38,15 @@ def counted(number: int, what: str) -> str:
 
 def in_python(message: str) -> str:
     """A message with options and verbs as whoever calls langue from Python writes them."""
-    return _SPOKEN.sub(_spell, message)
+    return _SPOKEN.sub(lambda match: _call(match) if match["verb"] else _argument(match), message)
 
 
-def _spell(match: re.Match[str]) -> str:
-    if match["verb"]:
-        return f"langue.{match['verb']}{_spell_call(match['given'].split())}"
+def in_requests(message: str) -> str:
+    """A message with options as fields of a request; verbs stay, which are for whoever runs the server."""
+    return _SPOKEN.sub(lambda match: match[0] if match["verb"] else _argument(match), message)
+
+
+def _argument(match: re.Match[str]) -> str:
     if match["setting"]:  # a keyword; its section goes before it only where several have it
         spelled = f"{match['setting'].rpartition('.')[2]}={match['to']}"
     else:
@@ -35,15 +56,20 @@ def _spell(match: re.Match[str]) -> str:
     return match["opening"] + spelled
 
 
-def _spell_call(words: list[str]) -> str:
-    """The words after a verb as the arguments of a call; with none, nothing."""
+def _call(match: re.Match[str]) -> str:
+    """A verb with what is given to it as a call; with nothing, the name alone."""
     arguments = []
-    rest = iter(words)
+    rest = iter(match["given"].split())
     for word in rest:
         if word.startswith("--"):
-            name, value = word[2:].replace("-", "_"), next(rest, "…")
-            arguments.append(f'{name}="{value}"')
+            name, _, value = word[2:].partition("=")
+            arguments.append(f'{name.replace("-", "_")}="{value or next(rest, "…")}"')
         else:
             value = next(rest) if word == "-o" else word
             arguments.append(f'"{value}"')
-    return f"({', '.join(arguments)})" if words else ""
+    if match["verb"] in _METHODS:
+        model = arguments.pop(0) if arguments else "…"
+        called = f"langue.load({model}).{_METHODS[match['verb']]}"
+    else:
+        called = f"langue.{_FUNCTIONS[match['verb']]}"
+    return f"{called}({', '.join(arguments)})" if match["given"] else called

@@ -54,6 +54,8 @@ def command(
         batches = _read(text, held.texts, text_field)
     elif is_named_like_a_file(text):
         raise no_such_input(text, "classify")
+    elif text_field is not None:
+        raise LangueError("--text-field is of a file of records; leave it out, or name one")
     else:
         some_text(text)
         batches = [[text.split("\t")]]

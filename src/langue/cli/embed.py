@@ -18,7 +18,9 @@ def command(
         ),
     ],
     output: Annotated[Path | None, Option("-o", "--output", help="NumPy file to write.")] = None,
-    overwrite: Annotated[bool, Option("--overwrite", help="Replace the file if it exists.")] = False,
+    overwrite: Annotated[
+        bool, Option("--overwrite", beside="output", help="Replace the file if it exists.")
+    ] = False,
     pooling: Annotated[Literal["mean", "cls"], Option(help="Over all tokens, or [CLS] alone.")] = "mean",
     whiten: Annotated[
         bool, Option("--whiten", help="Give the vectors the mean zero and the covariance one.")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import langue
 from langue.base.errors import LangueError
 from langue.base.progress import is_terminal
+from langue.base.values import LARGEST
 from langue.cli.options import Json, Quiet, TextField, print_json
 from langue.cli.parameters import Argument, Option
 
@@ -21,15 +22,26 @@ def command(
     ] = None,
     other: Annotated[
         str | None,
-        Option(metavar="MODEL", help="Model of other text: rank by the difference of the two."),
+        Option(
+            metavar="MODEL", beside="good", help="Model of other text: rank by the difference of the two."
+        ),
     ] = None,
-    keep: Annotated[str | None, Option(metavar="SHARE", help="Keep the best share, such as 30%.")] = None,
-    below: Annotated[float | None, Option(metavar="BITS", help="Keep what scores no more than this.")] = None,
+    keep: Annotated[
+        str | None, Option(metavar="SHARE", beside="good", help="Keep the best share, such as 30%.")
+    ] = None,
+    below: Annotated[
+        float | None, Option(metavar="BITS", beside="good", help="Keep what scores no more than this.")
+    ] = None,
     buckets: Annotated[
-        bool, Option("--buckets", help="Tell in a field whether a text is of the head, middle or tail third.")
+        bool,
+        Option(
+            "--buckets",
+            beside="good",
+            help="Tell in a field whether a text is of the head, middle or tail third.",
+        ),
     ] = False,
-    min_bytes: Annotated[int | None, Option(min=0, help="Drop shorter texts.")] = None,
-    max_bytes: Annotated[int | None, Option(min=0, help="Drop longer texts.")] = None,
+    min_bytes: Annotated[int | None, Option(min=0, max=LARGEST, help="Drop shorter texts.")] = None,
+    max_bytes: Annotated[int | None, Option(min=0, max=LARGEST, help="Drop longer texts.")] = None,
     max_repeated: Annotated[
         float | None,
         Option(min=0, max=1, metavar="SHARE", help="Drop texts with more in lines that stand above."),
@@ -51,9 +63,12 @@ def command(
     ] = None,
     text_field: TextField = None,
     score_field: Annotated[
-        str | None, Option(metavar="NAME", help="Field for the score; an empty name: none.")
+        str | None,
+        Option(metavar="NAME", beside="good", empty=True, help="Field for the score; an empty name: none."),
     ] = None,
-    overwrite: Annotated[bool, Option("--overwrite", help="Replace the file if it exists.")] = False,
+    overwrite: Annotated[
+        bool, Option("--overwrite", beside="output", help="Replace the file if it exists.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -147,6 +147,11 @@ def command(
     A model that reads in both directions writes so many --tokens after a text, all of them together.
     """
     _refuse_what_does_not_go_together(given.names, prompt, num_beams=num_beams, n=n)
+    for name, rule in {"regex": regex, "json_schema": json_schema}.items():
+        if name in given.names and not rule:
+            raise LangueError(
+                f"{option_name(name)} '' allows no text; say what may be written, or leave it out"
+            )
     if is_masked(model):
         drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "seed": seed}
         masked = drawing | {"tokens": tokens, "suffix": suffix, "method": method, "rounds": rounds}
@@ -201,6 +206,8 @@ def _refuse_what_does_not_go_together(given: frozenset[str], prompt: str, *, num
         # Beam search draws nothing: what says how to draw would be passed over.
         options = ", ".join(option_name(name) for name in drawing)
         raise LangueError(f"--num-beams takes the likeliest texts and draws nothing; leave out {options}")
+    if 0 < num_beams < n:
+        raise LangueError(f"-n {n} texts are more than the {num_beams} that --num-beams {num_beams} holds")
     begins = [name for name in ("source", "prompts", "sources") if name in given]
     if prompt and begins:
         raise LangueError(

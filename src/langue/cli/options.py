@@ -174,6 +174,8 @@ def is_named_like_a_file(text: str) -> bool:
 
 def no_such_input(text: str, verb: str) -> NotFound:
     """What to say of an argument that looks like a file and is none."""
+    if Path(text).is_dir():
+        return NotFound(f"{text} is no file but a folder; name a file in it")
     return NotFound(
         f"no file {text}; a text that looks like one is read with: echo TEXT | langue {verb} MODEL -"
     )

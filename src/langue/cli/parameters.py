@@ -43,6 +43,8 @@ class Option:
         names: with their dashes; left out, that of the parameter.
         min, max: bounds of a number.
         metavar: of its value in the help; left out, by its type.
+        beside: the parameter without which nothing reads it.
+        empty: whether an empty text is a value.
         callback: what its value passes through.
     """
 
@@ -53,6 +55,8 @@ class Option:
         min: float = -math.inf,
         max: float = math.inf,
         metavar: str = "",
+        beside: str = "",
+        empty: bool = False,
         callback: Callable[[Any], Any] | None = None,
     ) -> None:
         self.names = names
@@ -60,6 +64,8 @@ class Option:
         self.min = min
         self.max = max
         self.metavar = metavar
+        self.beside = beside
+        self.empty = empty
         self.callback = callback
 
 
@@ -113,6 +119,9 @@ class Parameter(NamedTuple):
             return text
         if self.type is Path and not text:  # which would be the folder one stands in
             raise argparse.ArgumentTypeError("'' is the name of no file or folder")
+        named = isinstance(self.declared, Option) and not (self.declared.empty or self.declared.callback)
+        if named and self.type is str and not text:
+            raise argparse.ArgumentTypeError("'' says nothing; give a value, or leave it out")
         try:
             value = self.type(text)
         except ValueError:
@@ -124,7 +133,7 @@ class Parameter(NamedTuple):
             low, high = self.declared.min, self.declared.max
             if value < low or value > high:
                 bounds = [f"at least {low:g}"] if low > -math.inf else []
-                bounds += [f"at most {high:.15g}"] if high < math.inf else []
+                bounds += [f"at most {high:.16g}"] if high < math.inf else []
                 raise argparse.ArgumentTypeError(f"{text} is out of bounds; give {' and '.join(bounds)}")
         return value
 

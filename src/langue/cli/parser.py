@@ -4,11 +4,11 @@ import argparse
 import inspect
 import shutil
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, NoReturn
 
 from langue.base.errors import LangueError
-from langue.cli.parameters import Argument, Given, Parameter, given_name, parameters_of
+from langue.cli.parameters import Argument, Given, Option, Parameter, given_name, parameters_of
 
 HELP = ("-h", "--help")
 WIDEST = 100  # columns of a help: longer lines are hard to read
@@ -26,8 +26,8 @@ def parse(verb: str, command: Callable[..., None], arguments: Sequence[str]) -> 
 
     Raises:
         SystemExit: an option asks for help, which was printed.
-        LangueError: an option is unknown (the nearest is named), a value is missing or none of its type,
-            there are too few arguments or too many.
+        LangueError: an option is unknown (the nearest is named), or read only beside another, which is not
+            there; a value is missing or none of its type; there are too few arguments or too many.
     """
     parameters = parameters_of(command)
     parser = parser_of(verb, command, parameters)
@@ -35,11 +35,24 @@ def parse(verb: str, command: Callable[..., None], arguments: Sequence[str]) -> 
     if unknown:
         raise LangueError(_unknown(verb, unknown[0].partition("=")[0], parameters))
     given = vars(typed)
+    _refuse_unread(given, parameters)
     values = {one.name: _value(one, given) for one in parameters}
     asking = given_name(command)
     if asking is not None:
         values[asking] = Given(frozenset(given))
     return values
+
+
+def _refuse_unread(given: Container[str], parameters: Sequence[Parameter]) -> None:
+    """Raise a `LangueError` for an option that nothing reads without another."""
+    names = {one.name: one.names[-1] for one in parameters if isinstance(one.declared, Option)}
+    for one in parameters:
+        beside = one.declared.beside if isinstance(one.declared, Option) else ""
+        if beside and one.name in given and beside not in given:
+            raise LangueError(
+                f"{names[one.name]} is read beside {names[beside]} alone; give that, too, or leave "
+                f"{names[one.name]} out"
+            )
 
 
 def parser_of(verb: str, command: Callable[..., None], parameters: Sequence[Parameter]) -> Parser:

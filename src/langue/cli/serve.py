@@ -39,7 +39,8 @@ def command(
         ),
     ] = None,
     base_path: Annotated[
-        str, Option(metavar="PATH", help="What stands before every path, behind a proxy: /langue.")
+        str,
+        Option(metavar="PATH", empty=True, help="What stands before every path, behind a proxy: /langue."),
     ] = "",
     cors: Annotated[
         list[str] | None,

@@ -29,7 +29,9 @@ def command(
         Path | None,
         Option(help="Folder that keeps the vectors, and is read if it holds those of the same passages."),
     ] = None,
-    overwrite: Annotated[bool, Option("--overwrite", help="Replace an index of other passages.")] = False,
+    overwrite: Annotated[
+        bool, Option("--overwrite", beside="index", help="Replace an index of other passages.")
+    ] = False,
     text_field: TextField = None,
     json: Json = False,
     quiet: Quiet = False,

@@ -333,5 +333,5 @@ def _remedy(ledger: Ledger, total: int, dropped: int) -> str:
     if 0 < ledger.lines <= ledger.read["files"] + ledger.changed["lines cut for their length"]:
         return f"The text is one line, documents are {size:,} bytes long: cut it into lines first, "
     if size > LONG:
-        return f"Documents are {size:,} bytes long: say where they end (--documents line or blank-line), "
-    return "Give more text, say where documents end (--documents line), "
+        return f"Documents are {size:,} bytes long: say where they end (--documents=line or blank-line), "
+    return "Give more text, say where documents end (--documents=line), "

@@ -16,8 +16,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from langue.base.errors import Damaged, LangueError, MissingExtra, NotFound
+from langue.base.errors import Damaged, LangueError, Mismatch, MissingExtra, NotFound
 from langue.base.progress import log
+from langue.base.remote import Copied, copied_here
+from langue.base.urls import url_of
 from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger
 from langue.corpus.lines import BOM, Lines
@@ -39,6 +41,10 @@ PACKED = (".gz", ".zst", ".xz", ".bz2")
 MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"\xfd7zXZ\x00": ".xz"}
 BZIP2 = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # four bytes in; what stands before begins texts too
 ZSTANDARD = 1 << 8  # packed bytes at a time: four of them may hold 128 KB, and all is unpacked at once
+OURS = {  # what langue writes beside a README.md, by a file of it and what that begins with
+    "model.json": ("a model", b'"family"'),
+    "manifest.json": ("a token store", b'"fingerprint"'),
+}
 NAMED = 5  # files passed over that a warning lists
 
 
@@ -79,19 +85,26 @@ def collect(
     *,
     config: DataConfig | None = None,
     live: bool = False,
+    scratch: Path | None = None,
 ) -> Iterator[list[Source]]:
-    """`find`, where `-` is standard input; that, and a pipe, is put into a temporary file first.
+    """`find`, where `-` is standard input; that, a pipe, and what an object store holds is put into temporary
+    files first.
 
     Args:
+        scratch: the folder of files that are copied from an object store; None: that of temporary files.
         live: it is read as it comes instead, by whoever opens its source once and reads in order.
 
     Raises:
-        LangueError: as `find`; standard input is closed, nothing writes to a pipe.
+        LangueError: as `find`; standard input is closed, nothing writes to a pipe, an object store does not
+            answer.
     """
     with ExitStack() as stack:
         sources: list[Source] = []
         for name in names:
             blocks: Iterator[bytes] | None = None
+            if (url := url_of(name)) is not None:
+                sources += _copied(stack.enter_context(copied_here(url, scratch)), ledger, config)
+                continue
             if name == "-":
                 blocks, descriptor = read_standard_input(), descriptor_of_input()
             elif Path(name).is_fifo():
@@ -129,6 +142,16 @@ def find(
     return sources
 
 
+def _copied(copy: Copied, ledger: Ledger | None, config: DataConfig | None) -> list[Source]:
+    """The files of what was copied from an object store, under the names that they have there."""
+    try:
+        sources = find([str(copy.path)], ledger, config=config)
+    except LangueError as error:
+        error.args = (error.message.replace(str(copy.path), copy.url),)
+        raise
+    return [source._replace(name=source.name.replace(str(copy.path), copy.url, 1)) for source in sources]
+
+
 def no_file(path: Path) -> LangueError:
     """What to say of a path that is to be a file, and is none."""
     if path.is_dir():
@@ -146,6 +169,9 @@ def check_kept(path: Path) -> None:
 
 
 def _walk(folder: Path, ledger: Ledger | None, config: DataConfig) -> list[Source]:
+    for name, (what, mark) in OURS.items():
+        if (folder / name).is_file() and mark in (folder / name).read_bytes()[:200]:
+            raise Mismatch(f"{folder} is {what}, and no text; name text files, or a folder of them")
     taken: list[Source] = []
     others: list[str] = []
     for path in sorted(folder.rglob("*")):

@@ -37,6 +37,8 @@ def read_documents(
     empty = True
     with collect(names, config=config) as sources:
         check_text_field(sources, config)
+        if title_field and not any(holds_records(source, text_field) for source in sources):
+            raise LangueError(f"{', '.join(names)}: plain text has no titles; leave --title-field out")
         for source in sources:
             if not holds_records(source, text_field):
                 for document in read([source], config, Ledger()):

@@ -61,7 +61,7 @@ def _as_conll(sentence: Sentence, tags: Sequence[str], columns: Sequence[str], d
             if "\t" in word or "\n" in word or not word.strip():
                 raise LangueError(
                     f"{sentence.location}: {word!r} cannot stand in columns, which are separated by tabs; "
-                    "write JSON lines (--to jsonl)"
+                    "write JSON lines (--to=jsonl)"
                 )
     rows = zip(*sentence.columns, tags, strict=True)
     return "".join("\t".join(row) + "\n" for row in rows) + "\n"
@@ -105,7 +105,7 @@ def _bare(sentence: Sentence) -> Iterator[str]:
         if "\t" in word or "\n" in word:
             raise LangueError(
                 f"{sentence.location}: {word!r} cannot stand in CoNLL-U, whose columns tabs separate; "
-                "write JSON lines (--to jsonl)"
+                "write JSON lines (--to=jsonl)"
             )
         yield "\t".join([str(number), word, *"_" * 8])
 

@@ -213,7 +213,7 @@ def open_documents(
             raise LangueError(f"{stores[0]} is a token store, which is measured on alone; leave the rest out")
         if rule is not None:
             raise LangueError(
-                f"{stores[0]} is a token store: its documents are cut already; leave documents out"
+                f"{stores[0]} is a token store: its documents are cut already; leave --documents out"
             )
         if any((fields or {}).values()):
             raise LangueError(f"{stores[0]} is a token store and has no fields; leave them out")

@@ -12,6 +12,7 @@ import numpy as np
 
 from langue.base.arrays import Ids
 from langue.base.errors import InvalidSetting
+from langue.base.wording import counted
 from langue.evaluation.reasons import LAYERED, lines_of, spelled
 from langue.evaluation.score import finite
 from langue.generation.generate import shown
@@ -63,13 +64,15 @@ def explain(
     ids = np.append(tokenizer.encode(text) if isinstance(text, str) else text, tokenizer.eos)
     model.vocabulary.check(ids)
     if not -len(ids) <= index < len(ids):
-        raise InvalidSetting(f"the text has {len(ids)} tokens, its end included; there is none at {index}")
+        raise InvalidSetting(
+            f"the text has {counted(len(ids), 'token')}, its end included; there is none at {index}"
+        )
     index %= len(ids)
     context = context_at(folder, ids, index)
     row, id = model.next_log_probs([context])[0], int(ids[index])
     explanation = model.explain(context, id) if isinstance(model, Explainable) else None
     if layer is not None and not isinstance(explanation, LAYERED):
-        raise InvalidSetting("only networks with attention have layers to look into; leave layer out")
+        raise InvalidSetting("only networks with attention have layers to look into; leave --layer out")
     best = np.argsort(-row, kind="stable")[:k].tolist()
     return Explained(
         shown(tokenizer, id),

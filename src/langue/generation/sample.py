@@ -38,6 +38,8 @@ class Sampling(Config, frozen=True):
             raise ValueError(
                 "--stop '' would end every text before its first token; give some text, or leave it out"
             )
+        if self.min_tokens > self.max_tokens:
+            raise ValueError(f"--min-tokens {self.min_tokens} is above --max-tokens {self.max_tokens}")
         if "" in self.ban:
             raise ValueError("--ban '' would forbid every text; give some text, or leave it out")
 

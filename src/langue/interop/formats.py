@@ -155,6 +155,8 @@ def recognize(path: Path) -> Format:
         raise NotFound(f"cannot read {path}: No such file or directory")
     if not (path.is_file() or path.is_dir()):
         raise Unsupported(f"{path} is a device, a socket or a pipe; give a file, or a folder")
+    if (path / DESCRIPTION).is_file():
+        raise Unsupported(f"{path} is a model of langue already; it is used as it is")
     readable = [format for format in formats() if format.read is not None]
     for format in readable:
         if format.recognizes(path):

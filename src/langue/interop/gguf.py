@@ -136,7 +136,7 @@ def _merges(source: ModelFolder[Any]) -> list[str]:
     what = f"a tokenizer {kind}" if kind != "bpe" else "a BPE that cuts words otherwise than GPT-2"
     raise Unsupported(
         f"llama.cpp has no like of {what}; GGUF is written of models over langue's own bpe and bytes: "
-        "langue prepare TEXT -o STORE --set tokenizer.kind=bpe"
+        "langue prepare TEXT -o STORE --tokenizer bpe"
     )
 
 

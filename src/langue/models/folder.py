@@ -26,6 +26,7 @@ from langue.base.config import Config, convert, decode, encode
 from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, InvalidSetting, NotFound, Unsupported
 from langue.base.files import atomic_folder, read_json, write_json
+from langue.base.remote import local
 from langue.base.verified import verifying_whole
 from langue.corpus.normalize import Normalization
 from langue.models.family import Family
@@ -293,7 +294,7 @@ def load(
         Unsupported: it is to be quantized, and cannot be.
         InvalidSetting: the device or type is unknown, or the model is no network and has neither.
     """
-    path = Path(path)
+    path = local(path)
     table = _read_table(path)
     description = _described(table, path)
     verify_files(path, description.files, hashes=verify)

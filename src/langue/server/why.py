@@ -63,16 +63,12 @@ async def why(server: Server, body: WhyRequest) -> WhyResponse:
 
 
 def _explain(face: Any, body: WhyRequest) -> Explained:
-    from langue.base.errors import LangueError
     from langue.evaluation.explain import explain
 
-    try:
-        if body.text is not None:
-            return face.explain(body.text, body.index, k=body.k, layer=body.layer)
-        ids = np.array(body.ids, np.uint32)
-        return explain(face.folder, ids, body.index, k=body.k, layer=body.layer)
-    except LangueError as error:
-        raise Refused(400, str(error)) from error
+    if body.text is not None:
+        return face.explain(body.text, body.index, k=body.k, layer=body.layer)
+    ids = np.array(body.ids, np.uint32)
+    return explain(face.folder, ids, body.index, k=body.k, layer=body.layer)
 
 
 class CopiedRequest(Request, frozen=True, kw_only=True):
@@ -104,7 +100,7 @@ async def copied(server: Server, body: CopiedRequest) -> CopiedResponse:
         keeps = next((one for one in server.models.all.values() if _keeps_text(one)), None)
         if keeps is None:
             raise Refused(
-                400, "no training text to compare with: start the server with --corpus STORE or an infinigram"
+                400, "no training text to compare with: this server has no corpus, and no infinigram"
             )
         async with server.models.held(keeps.name, "score") as held:
             source = held.name

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import msgspec
 
-from langue.base.bounds import Fraction, NonNegativeInt
+from langue.base.bounds import Fraction, NonNegativeInt, Tokens
 from langue.base.config import Config
 from langue.protocols import Vocabulary
 from langue.tokens.masked_batch import SentencePairs, Specials
@@ -43,7 +43,7 @@ class MaskedConfig(Config, frozen=True):
     layers: NonNegativeInt = 0
     width: NonNegativeInt = 0
     heads: NonNegativeInt = 0
-    context: NonNegativeInt = 0
+    context: Tokens = 0
     d_ff: NonNegativeInt = 0  # width within a feed-forward layer; 0: four times the width
     dropout: Fraction = 0.0  # 0.1 helps after many epochs
     masking: Masking = "whole-word"  # what is hidden at a time: a part of a word gives the rest away

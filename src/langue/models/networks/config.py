@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
-from langue.base.bounds import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from langue.base.bounds import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Tokens
 from langue.base.config import Config
 from langue.nn.recurrent import Cell
 
@@ -35,7 +35,7 @@ class GPT2Config(Config, frozen=True):
     layers: NonNegativeInt = 0
     width: NonNegativeInt = 0
     heads: NonNegativeInt = 0
-    context: NonNegativeInt = 0
+    context: Tokens = 0
     dropout: Fraction = 0.0  # 0.1 helps after many epochs
     # Not of the paper; each is off as in the published model.
     position: Literal["learned", "rotary"] = "learned"  # Su et al. 2021
@@ -105,7 +105,7 @@ class TransformerConfig(Config, frozen=True):
     layers: NonNegativeInt = 0  # of the encoder, and as many of the decoder
     width: NonNegativeInt = 0
     heads: NonNegativeInt = 0
-    context: NonNegativeInt = 0  # tokens of a part of a document
+    context: Tokens = 0  # tokens of a part of a document
     separator: str = ""  # of an earlier version, text between source and target: prepare pairs instead
     norm: Literal["post", "pre"] = "post"  # the paper's; "pre" learns without a warm-up (Xiong et al. 2020)
     copy_attention: bool = False  # a pointer-generator, which copies from the source (See et al. 2017)
@@ -149,7 +149,7 @@ class RNNConfig(Config, frozen=True):
     cell: Cell = "lstm"  # elman shows the vanishing gradient; gru is a quarter smaller
     layers: NonNegativeInt = 0
     width: NonNegativeInt = 0
-    context: NonNegativeInt = 0  # tokens the gradient goes back through; the state itself has no bound
+    context: Tokens = 0  # tokens the gradient goes back through; the state itself has no bound
     dropout: Fraction = 0.0  # many epochs over little text want 0.5
     variational_dropout: bool = False
     weight_drop: Fraction = 0.0
