@@ -199,6 +199,9 @@ def main() -> None:
         print(f"skipped: {DATA} is absent")
         return
     rows = measure(chosen.megabytes, chosen.workers)
+    if len({row["bytes"] for row in rows}) < 2 or max(chosen.workers) < 2:
+        print("growth, and what more would cost, is told from two sizes and two workers on")
+        return
     print(f"\ngrowth with size: prepare {exponent(rows, 'prepare')}, 5-gram {exponent(rows, 'ngram')}")
     simulate(rows)
 
