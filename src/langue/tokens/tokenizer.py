@@ -104,7 +104,8 @@ class Tokenizer:
         self._specials = {self.eos, self.pad, *(id for id, token in added.items() if token.special)}
         self._added = {id: token.content for id, token in added.items() if id not in self._specials}
         self._token_bytes = [self._spell(id) for id in range(self.vocab_size + (self.begin is not None))]
-        self.closed = self.kind == "whitespace" or self.decode(self.encode(_PROBE)) != _PROBE
+        probed = self.decode(self.encode(_PROBE))  # which some can't: their unknown word is no word of theirs
+        self.closed = self.kind == "whitespace" or probed != _PROBE
 
     def with_separator(self) -> "tuple[Tokenizer, int]":
         """The tokenizer with an id that ends the source of a pair, which no text can have; and that id."""
