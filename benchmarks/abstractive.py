@@ -1,11 +1,12 @@
 """Titles of CSL's abstracts, written: gap sentences without labels, then a thousand pairs of the dev part.
 
-    python benchmarks/abstractive.py FOLDER --pretraining 10 --minutes 10     # writes results/abstractive.md
+    python benchmarks/abstractive.py FOLDER [--pretraining 6000] [--steps 1000]
 
 Gap sentences are those of all Chinese text at hand that has sentences in a row: CMRC's passages, the
 abstracts of CSL's dev part, three novels; in passages about as long as an abstract. Nothing of CSL's test
 part is learned from. Settings are those of one small network, fixed beforehand; the validation split, a
-twentieth of either, chooses the weights. FOLDER keeps stores and models: what is there is not made again.
+twentieth of either, chooses the weights. FOLDER keeps stores and models: what is there is not made again,
+and a training that was stopped goes on. It writes results/abstractive.md.
 """
 
 import argparse
@@ -64,7 +65,7 @@ def pairs(folder: Path, part: str) -> Path:
     return write(folder / f"{part}.jsonl", rows)
 
 
-def make(folder: Path, pretraining: float, minutes: float) -> None:
+def make(folder: Path, pretraining: int, steps: int) -> None:
     """Stores and models that are not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
     gaps, csl = folder / "gaps", folder / "csl"
@@ -86,7 +87,8 @@ def make(folder: Path, pretraining: float, minutes: float) -> None:
             "transformer",
             gaps,
             folder / "pretrained",
-            minutes=pretraining,
+            steps=pretraining,
+            resume=True,
             learning_rate=RATES[0],
             **NETWORK,
             **TRAINING,
@@ -97,7 +99,8 @@ def make(folder: Path, pretraining: float, minutes: float) -> None:
             csl,
             folder / "model",
             init_from=str(folder / "pretrained"),
-            minutes=minutes,
+            steps=steps,
+            resume=True,
             learning_rate=RATES[1],
             dropout=0.1,
             **TRAINING,
@@ -107,10 +110,10 @@ def make(folder: Path, pretraining: float, minutes: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pretraining", type=float, default=10.0, help="minutes")
-    parser.add_argument("--minutes", type=float, default=10.0, help="of the thousand pairs")
+    parser.add_argument("--pretraining", type=int, default=6000, help="steps on gap sentences")
+    parser.add_argument("--steps", type=int, default=1000, help="on the thousand pairs")
     given = parser.parse_args()
-    make(given.folder, given.pretraining, given.minutes)
+    make(given.folder, given.pretraining, given.steps)
     measured = langue.evaluate(given.folder / "model", pairs(given.folder, "test"))
     model = langue.load(given.folder / "model")
     before = langue.load(given.folder / "pretrained").info()["measured"]

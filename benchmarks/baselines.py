@@ -1,10 +1,12 @@
-"""Telling texts apart without a network: the baselines of `langue evaluate --train` on SST-2 and THUCNews.
+"""Telling texts apart without a network: the baselines of `langue evaluate --train` on texts and on pairs.
 
-    python benchmarks/baselines.py [sst2 thucnews]
+    python benchmarks/baselines.py [sst2 thucnews mrpc afqmc lcqmc]
 
-Each learns from the whole training file and is measured on the whole test file; nothing is chosen by either.
-Beside them, where the package `fasttext` is installed (any build of it), fastText's own program on the same
-texts, words or characters between blanks, with the best by the dev part of six settings.
+Each learns from the whole training file and is measured on the whole test file; nothing is chosen by
+either. LCQMC's dev part is learned from, AFQMC's is measured on. Of each, how far it lies above the words
+(of pairs: the words that both texts have, and those that one has) is told with a paired interval. Beside
+them, of texts, where the package `fasttext` is installed (any build of it), fastText's own program on the
+same texts, words or characters between blanks, with the best by the dev part of six settings.
 """
 
 import argparse
@@ -15,21 +17,27 @@ from pathlib import Path
 import numpy as np
 
 from langue.corpus.labeled import Example
-from langue.tasks.baselines.baselines import BASELINES, measure_baselines, percent, share
+from langue.tasks.baselines.baselines import BASELINES, OF_PAIRS, measure_baselines, percent, share
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SETTINGS = [(rate, epochs, grams) for rate in (0.1, 0.5) for epochs, grams in ((5, 2), (25, 2), (25, 3))]
 
 
+PAIRS = {"mrpc": ("train", "test"), "afqmc": ("train", "dev"), "lcqmc": ("dev", "test")}
+
+
 def examples(name: str, split: str) -> list[Example]:
-    ending = "tsv" if name == "thucnews" else "txt"
-    lines = (DATA / name / f"{split}.{ending}").read_text(encoding="utf-8").splitlines()
-    if name == "thucnews":
-        pairs = [line.rsplit("\t", 1) for line in lines]
+    ending = "txt" if name == "sst2" else "tsv"
+    lines = (DATA / name / f"{split}.{ending}").read_text(encoding="utf-8-sig").splitlines()
+    if name == "sst2":
+        rows = [line.split(" ", 1)[::-1] for line in lines]
+    elif name == "mrpc":
+        rows = [[*columns[3:5], columns[0]] for columns in (line.split("\t") for line in lines[1:])]
     else:
-        pairs = [line.split(" ", 1)[::-1] for line in lines]
+        rows = [line.rsplit("\t", 2 if name in PAIRS else 1) for line in lines]
     return [
-        Example((text,), label, f"{split}, line {number}") for number, (text, label) in enumerate(pairs, 1)
+        Example(tuple(texts), label, f"{split}, line {number}")
+        for number, (*texts, label) in enumerate(rows, 1)
     ]
 
 
@@ -69,21 +77,29 @@ def fasttext(name: str, parts: dict[str, list[Example]]) -> None:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    options.add_argument("sets", nargs="*", default=["sst2", "thucnews"])
+    options.add_argument("sets", nargs="*", default=["sst2", "thucnews", *PAIRS])
     for name in options.parse_args().sets:
         if not (DATA / name).is_dir():
             print(f"{name}: not in {DATA}, skipped")
             continue
-        parts = {split: examples(name, split) for split in ("train", "dev", "test")}
+        splits = PAIRS.get(name, ("train", "dev", "test"))
+        learned, measured = splits[0], splits[-1]
+        parts = {split: examples(name, split) for split in splits}
         print(
-            f"{name}: {len(parts['train']):,} to learn from, {len(parts['test']):,} to measure on", flush=True
+            f"{name}: {len(parts[learned]):,} to learn from, {len(parts[measured]):,} to measure on",
+            flush=True,
         )
-        for baseline in BASELINES:
+        words = np.zeros(1)
+        for baseline in [*BASELINES, *(OF_PAIRS if name in PAIRS else [])]:
             started = time.process_time()
-            (result,) = measure_baselines(parts["train"], parts["test"], [baseline])
+            (result,) = measure_baselines(parts[learned], parts[measured], [baseline])
             seconds = time.process_time() - started
-            print(f"  {baseline:14} {percent(result.accuracy)}   {seconds:.0f} s", flush=True)
-        fasttext(name, parts)
+            right = result.right.astype(np.float64)
+            words = right if baseline == "words" else words
+            above = f"   above words {percent(share(right - words))}" if len(words) > 1 else ""
+            print(f"  {baseline:14} {percent(result.accuracy)}   {seconds:.0f} s{above}", flush=True)
+        if name not in PAIRS:
+            fasttext(name, parts)
 
 
 if __name__ == "__main__":

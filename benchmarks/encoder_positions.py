@@ -34,7 +34,7 @@ def store_of(folder: Path) -> TokenStore:
             for ids in some:
                 writer.add(split, ids.astype(np.uint16), bytes=len(ids), words=len(ids))
         train_tokenizer(TokenizerConfig(kind="bytes"), ["a"]).save(folder / "tokenizer.json")
-        writer.finish(tokenizer={}, normalization={})
+        writer.finish(tokenizer={"fingerprint": "random ids", "closed": False}, normalization={})
     return TokenStore(folder)
 
 

@@ -1,12 +1,14 @@
 """What a generated token costs: langue by torch, compiled, in int8; transformers, CTranslate2, llama.cpp.
 
-    python benchmarks/generation.py [--turns 3] [--shapes TEXT] [--isa avx2] [--output FILE.md]
+    python benchmarks/generation.py [--turns 3] [--shapes TEXT …] [--engines TEXT …] [--threads 1 2]
+        [--batches 1 8 32] [--isa avx2] [--output FILE.md]
 
 Every engine has the same weights, those of a network trained for a moment on the embedded sample, reads the
-same prompts and takes the likeliest token each time. They take turns in one process, on one thread; of each
-the cheapest turn counts, in microseconds of CPU time a token, the prompt's included. langue is called as its
-users do, text in and text out, the others with ids. Last, langue writes after 64 prompts of 8 to 512 tokens,
-one by one and side by side, where one that ends makes room for the next; the texts have to be the same.
+same prompts and takes the likeliest token each time. They take turns in one process; of each the cheapest
+turn counts, in microseconds a token, the prompt's included: of CPU time on one thread, of time on several,
+which wants a machine without other work. langue is called as its users do, text in and text out, the others
+with ids. Last, langue writes after 64 prompts of 8 to 512 tokens, one by one and side by side, where one that
+ends makes room for the next; the texts have to be the same.
 
 CTranslate2 (`pip install ctranslate2`) is left out where it is not installed, llama.cpp where `LLAMA_CPP_LIB`
 does not say where it lies (`llama_cpp.py`), each of shapes that it does not know; that is told. With
@@ -20,7 +22,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +45,33 @@ from turns import cpu
 
 PROMPT, NEW = 32, 96  # tokens
 FIRST = 512  # tokens of the long prompt, of whose first token the time is told
-MODERN = {
+MODERN = {  # of Qwen3
     "position": "rotary", "norm": "rms", "activation": "swiglu", "qk_norm": True, "bias": False,
     "norm_eps": 1e-6,
 }  # fmt: skip
-SHAPES: dict[str, dict[str, Any]] = {
-    "GPT-2, 4 x 256, V 4,096": {"size": "tiny", "layers": 4, "width": 256, "heads": 4, "vocabulary": 4096},
-    "GPT-2, 6 x 384, V 8,192": {"size": "tiny", "layers": 6, "width": 384, "heads": 6, "vocabulary": 8192},
-    "Qwen3, 4 x 256, V 4,096": {
-        "layers": 4,
-        "width": 256,
-        "heads": 4,
-        "d_ff": 704,
-        "vocabulary": 4096,
-        **MODERN,
-    },
-}
+# Layers, width, inner width of an MLP with gates, vocabulary: 2.6, 4.2, 13.8, 29.4, 119.9 million parameters.
+SIZES = (
+    (4, 192, 512, 4096),
+    (4, 256, 704, 4096),
+    (6, 384, 1024, 8192),
+    (8, 512, 1376, 8192),
+    (16, 768, 2048, 8192),
+)
+
+
+def shapes() -> dict[str, dict[str, Any]]:
+    """Of every size GPT-2's shape and that of Qwen3, by name."""
+    result: dict[str, dict[str, Any]] = {}
+    for form, more in (("GPT-2", {}), ("Qwen3", MODERN)):
+        for layers, width, gated, vocabulary in SIZES:
+            shape = {"layers": layers, "width": width, "heads": width // 64, "vocabulary": vocabulary, **more}
+            if more:
+                shape["d_ff"] = gated
+            result[f"{form}, {layers} x {width}, V {vocabulary:,}"] = shape
+    return result
+
+
+LARGE = 512  # width from which on a moment of training is one step
 BATCHES = (1, 8, 32)
 MANY, LENGTHS, TOGETHER = 64, (8, 512), 16  # prompts, their tokens at least and at most, and at a time
 Engine = Callable[[Sequence[Any], int], int]  # prompts and new tokens of each to tokens written
@@ -73,11 +86,16 @@ def trained(folder: Path, shape: dict[str, Any]) -> Path:
         with gzip.open(sample_path("english"), "rt", encoding="utf-8") as file:
             text.write_text(file.read(), encoding="utf-8")
         langue.prepare(text, store, vocabulary=vocabulary, documents="blank-line")
-    langue.train("gpt2", store, model, context=FIRST + NEW, steps=10, batch_tokens=1024, **settings)
+    steps = 1 if settings["width"] >= LARGE else 10
+    langue.train("gpt2", store, model, context=FIRST + NEW, steps=steps, batch_tokens=1024, **settings)
     return model
 
 
-def engines(path: Path, folder: Path, isa: str) -> dict[str, Engine]:
+def engines(
+    path: Path, exported: Path, folder: Path, asked: argparse.Namespace, threads: int
+) -> dict[str, Engine]:
+    os.environ["LANGUE_THREADS"] = str(threads)  # which a network asks when it is laid out
+    torch.set_num_threads(threads)
     result: dict[str, Engine] = {}
     for name, quantize in (("langue, compiled float32", None), ("langue, compiled int8", "int8")):
         result[name] = own(langue.CausalModel.load(path, quantize=quantize))
@@ -85,10 +103,8 @@ def engines(path: Path, folder: Path, isa: str) -> dict[str, Engine]:
     network = plain.folder.model
     network.decoder = lambda prompts, depth=0: WindowedDecoder(network, prompts)
     result["langue, torch"] = own(plain)
-    exported = folder / f"{path.name}-hf"
-    langue.export_model(path, exported)
     result["transformers"] = transformers_of(exported)
-    return result | ctranslate2_of(exported, folder) | llama_cpp_of(path, folder, isa)
+    return result | ctranslate2_of(exported, folder, threads) | llama_cpp_of(path, folder, asked, threads)
 
 
 def own(model: langue.CausalModel) -> Engine:
@@ -117,7 +133,7 @@ def transformers_of(exported: Path) -> Engine:
     return run
 
 
-def ctranslate2_of(exported: Path, folder: Path) -> dict[str, Engine]:
+def ctranslate2_of(exported: Path, folder: Path, threads: int) -> dict[str, Engine]:
     try:
         import ctranslate2
         from ctranslate2.converters import TransformersConverter
@@ -137,7 +153,7 @@ def ctranslate2_of(exported: Path, folder: Path) -> dict[str, Engine]:
         config = {name: value for name, value in config.items() if value is not None}  # it refuses null
         config |= dict.fromkeys(("bos_token", "eos_token", "unk_token"), tokens[0])
         (output / "config.json").write_text(json.dumps(config), encoding="utf-8")
-        generator = ctranslate2.Generator(str(output), intra_threads=1, compute_type=kind)
+        generator = ctranslate2.Generator(str(output), intra_threads=threads, compute_type=kind)
 
         def run(prompts: Sequence[Any], new: int, generator: Any = generator, tokens: Any = tokens) -> int:
             results = generator.generate_batch(
@@ -150,11 +166,11 @@ def ctranslate2_of(exported: Path, folder: Path) -> dict[str, Engine]:
     return result
 
 
-def llama_cpp_of(path: Path, folder: Path, isa: str) -> dict[str, Engine]:
+def llama_cpp_of(path: Path, folder: Path, asked: argparse.Namespace, threads: int) -> dict[str, Engine]:
     if llama_cpp.folder() is None:
         print("llama.cpp is left out: LLAMA_CPP_LIB names no folder with its library")
         return {}
-    kernels = "haswell" if isa == "avx2" else ""
+    kernels = "haswell" if asked.isa == "avx2" else ""
     whole = folder / f"{path.name}.gguf"
     try:
         langue.export_model(path, whole)
@@ -164,7 +180,9 @@ def llama_cpp_of(path: Path, folder: Path, isa: str) -> dict[str, Engine]:
     coarse = llama_cpp.quantize(whole, whole.with_suffix(".q8_0.gguf"), kernels)
     result: dict[str, Engine] = {}
     for name, file in (("float32", whole), ("Q8_0", coarse)):
-        model = llama_cpp.Model(file, context=FIRST + NEW, rows=max(BATCHES), isa=kernels)
+        model = llama_cpp.Model(
+            file, context=FIRST + NEW, rows=max(asked.batches), threads=threads, isa=kernels
+        )
 
         def run(prompts: Sequence[Any], new: int, model: llama_cpp.Model = model) -> int:
             return sum(map(len, model.continue_all(prompts, new)))
@@ -199,15 +217,44 @@ def side_by_side(path: Path, ids: Any, turns: int) -> list[str]:
 
 
 def cheapest(engines: dict[str, Engine], prompts: Sequence[Any], new: int, turns: int) -> dict[str, float]:
-    """Microseconds of CPU time a token written."""
+    """Microseconds a token written: of CPU time on one thread, of time on several."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     best: dict[str, float] = {}
     for _ in range(turns):
         for name, run in engines.items():
-            started = time.process_time()
+            started = clock()
             tokens = run(prompts, new)
-            spent = 1e6 * (time.process_time() - started) / max(tokens, 1)
+            spent = 1e6 * (clock() - started) / max(tokens, 1)
             best[name] = min(best.get(name, spent), spent)
     return best
+
+
+def measure(name: str, shape: dict[str, Any], folder: Path, asked: argparse.Namespace) -> Iterator[list[str]]:
+    """A table of a shape for each number of threads."""
+    path = trained(folder, shape)
+    exported = folder / f"{path.name}-hf"
+    langue.export_model(path, exported)
+    tokenizer = langue.CausalModel.load(path).tokenizer
+    with gzip.open(sample_path("english"), "rt", encoding="utf-8") as file:
+        ids = tokenizer.encode(file.read(200_000))
+    for threads in asked.threads:
+        runs = {
+            engine: run
+            for engine, run in engines(path, exported, folder, asked, threads).items()
+            if any(text in engine for text in asked.engines)
+        }
+        columns = {}
+        for batch in asked.batches:
+            prompts = [ids[row * 100 : row * 100 + PROMPT] for row in range(batch)]
+            columns[f"batch {batch}"] = cheapest(runs, prompts, NEW, asked.turns)
+        columns[f"first of {FIRST}"] = cheapest(runs, [ids[:FIRST]], 1, asked.turns)
+        told = "one thread" if threads == 1 else f"{threads} threads"
+        lines = [f"| {name}, {told} | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
+        for engine in runs:
+            figures = " | ".join(f"{column[engine]:,.0f}" for column in columns.values())
+            lines.append(f"| {engine} | {figures} |")
+        many = side_by_side(path, ids, asked.turns) if asked.batches == BATCHES else []
+        yield [*lines, "", *many, ""]
 
 
 def main() -> None:
@@ -215,36 +262,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--output", type=Path)
-    parser.add_argument("--shapes", default="", help="only those with this in their names")
+    parser.add_argument("--shapes", nargs="+", default=[""], help="those with one of these in their names")
+    parser.add_argument("--engines", nargs="+", default=[""], help="the same of engines")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument(
         "--batches", type=int, nargs="+", default=BATCHES, help="fewer leave many prompts out"
     )
     parser.add_argument("--isa", choices=("native", "avx2"), default="native")
     asked = parser.parse_args()
-    torch.set_num_threads(1)
-    lines = [f"{cpu()}, one thread; CPU microseconds a token, {PROMPT} + {NEW} tokens", ""]
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        for name, shape in SHAPES.items():
-            if asked.shapes not in name:
-                continue
-            path = trained(folder, shape)
-            runs = engines(path, folder, asked.isa)
-            tokenizer = langue.CausalModel.load(path).tokenizer
-            with gzip.open(sample_path("english"), "rt", encoding="utf-8") as file:
-                ids = tokenizer.encode(file.read(200_000))
-            columns = {}
-            for batch in asked.batches:
-                prompts = [ids[row * 100 : row * 100 + PROMPT] for row in range(batch)]
-                columns[f"batch {batch}"] = cheapest(runs, prompts, NEW, asked.turns)
-            columns[f"first of {FIRST}"] = cheapest(runs, [ids[:FIRST]], 1, asked.turns)
-            lines += [f"| {name} | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
-            for engine in runs:
-                figures = " | ".join(f"{column[engine]:,.0f}" for column in columns.values())
-                lines.append(f"| {engine} | {figures} |")
-            many = side_by_side(path, ids, asked.turns) if asked.batches == BATCHES else []
-            lines += ["", *many, ""]
-            print("\n".join(lines[-len(runs) - 4 - len(many) :]), flush=True)
+    told = "CPU microseconds a token on one thread, microseconds on more"
+    lines = [f"{cpu()}; {told}, {PROMPT} + {NEW} tokens", ""]
+    for name, shape in shapes().items():
+        if any(text in name for text in asked.shapes):
+            with tempfile.TemporaryDirectory() as scratch:
+                for table in measure(name, shape, Path(scratch), asked):
+                    print("\n".join(table), flush=True)
+                    lines += table
     if asked.output:
         asked.output.write_text("\n".join(["# What a generated token costs", "", *lines]), encoding="utf-8")
 

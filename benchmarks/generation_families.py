@@ -6,6 +6,9 @@ Each is trained for a moment on the embedded sample and reads and writes through
 token each time, on one thread; forms of one network take turns, and of each the cheapest turn counts, in
 microseconds of CPU time a token written, the prompt's included. A folder keeps what was trained, for another
 time. `generation.py` has GPT-2 beside others.
+
+A second table says how near a step of one row comes to what the machine can read: the bytes of weights that
+it multiplies by its time, beside a loop that only adds up as many bytes of an array, in the same turns.
 """
 
 import argparse
@@ -19,11 +22,14 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 
+import numba
 import numpy as np
 import torch
 
 import langue
 from langue.corpus.sample import sample_path
+from langue.nn.compiled.recurrent import CompiledRecurrent
+from langue.nn.compiled.transformer import CompiledTransformer
 from turns import cpu
 
 PROMPT, NEW, BATCHES = 32, 96, (1, 8)  # tokens, tokens, rows
@@ -35,6 +41,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "NPLM, order 5, 512 hidden": {"family": "nplm", "order": 5, "width": 100, "hidden": 512},
     "GPT-2, 4 x 256": {"family": "gpt2", "layers": 4, "width": 256, "heads": 4, "context": 608},
 }
+AGAIN = 8  # times that an array is added up in a turn
 Make = Callable[..., Any]  # prompts to a decoder
 
 
@@ -56,6 +63,84 @@ def write(make: Make, prompts: list[Any]) -> None:
         decoder.extend(decoder.log_probs().argmax(1)[:, None])
 
 
+@numba.njit(fastmath=True)
+def total(x: Any) -> Any:
+    """The sum of an array, at the pace that one thread reads at."""
+    result = np.float32(0)
+    for i in range(len(x)):
+        result += x[i]
+    return result
+
+
+def weight_bytes(network: Any) -> int:
+    """Of the matrices, all of which a token is multiplied by."""
+    step = network.compiled()
+    if isinstance(step, CompiledTransformer):
+        return int(step.weights[4].nbytes)
+    own = step.matrices if isinstance(step, CompiledRecurrent) else step.matrix
+    return int(own.nbytes + step.head.matrix.nbytes)
+
+
+def pace(name: str, network: Any, prompt: Any, turns: int) -> str:
+    """A row of the table of bytes a second."""
+    size = weight_bytes(network)
+    array = np.ones(size // 4, np.float32)
+    total(array)
+    decoder, best = network.decoder([prompt]), [np.inf, np.inf]
+    for _ in range(turns):
+        started = time.process_time()
+        for _ in range(NEW):
+            decoder.extend(decoder.log_probs().argmax(1)[:, None])
+        between = time.process_time()
+        for _ in range(AGAIN):
+            total(array)
+        spent = (between - started) / NEW, (time.process_time() - between) / AGAIN
+        best = [min(pair) for pair in zip(best, spent, strict=True)]
+    step, read = (size / 1e9 / seconds for seconds in best)
+    return (
+        f"| {name} | {size / 1e6:.1f} | {1e6 * best[0]:,.0f} | {step:.1f} | {read:.1f} | {step / read:.0%} |"
+    )
+
+
+def models(folder: Path) -> tuple[dict[str, Path], Any]:
+    """Model folders by the names of their shapes, and ids to begin with."""
+    folder.mkdir(exist_ok=True)
+    text, store = folder / "text.txt", folder / "store"
+    if not store.exists():
+        with gzip.open(sample_path("english"), "rt", encoding="utf-8") as file:
+            text.write_text(file.read(), encoding="utf-8")
+        langue.prepare(text, store, vocabulary=4096, documents="blank-line")
+    mixed = [str(folder / "ngram"), str(folder / "gpt2")]
+    shapes = SHAPES | {
+        "n-gram": {"family": "ngram"},
+        "That GPT-2 and an n-gram": {"family": "mixture", "models": mixed},
+    }
+    paths = {}
+    for name, shape in shapes.items():
+        family = shape["family"]
+        paths[name] = folder / shape.get("cell", family)
+        if not paths[name].exists():
+            settings: dict[str, Any] = {key: shape[key] for key in shape if key != "family"}
+            settings |= {"steps": 10, "batch_tokens": 1024} if "width" in shape else {}
+            langue.train(family, store, paths[name], **settings)
+    ngram = langue.CausalModel.load(paths.pop("n-gram"))
+    return paths, ngram.tokenizer.encode(text.read_text(encoding="utf-8"))
+
+
+def costs(path: Path, ids: Any, turns: int) -> list[float]:
+    """Of each form, for each size of a batch."""
+    made, best = forms(path), {}
+    for batch in BATCHES:
+        prompts = [ids[row * 100 : row * 100 + PROMPT] for row in range(batch)]
+        for _ in range(turns):
+            for form, make in made.items():
+                started = time.process_time()
+                write(make, prompts)
+                spent = 1e6 * (time.process_time() - started) / (NEW * batch)
+                best[form, batch] = min(best.get((form, batch), np.inf), spent)
+    return [best[form, batch] for batch in BATCHES for form in made]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -70,46 +155,21 @@ def main() -> None:
         f"{cpu()}, one thread; CPU microseconds a token, {PROMPT} + {NEW} tokens, vocabulary 4,096", "",
         f"| | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}",
     ]  # fmt: skip
+    read = ["", "| | MB a token | microseconds | GB/s | GB/s of reading | share |", f"|---|{'---:|' * 5}"]
     with tempfile.TemporaryDirectory() as scratch:
-        folder = asked.folder or Path(scratch)
-        folder.mkdir(exist_ok=True)
-        text, store = folder / "text.txt", folder / "store"
-        if not store.exists():
-            with gzip.open(sample_path("english"), "rt", encoding="utf-8") as file:
-                text.write_text(file.read(), encoding="utf-8")
-            langue.prepare(text, store, vocabulary=4096, documents="blank-line")
-        mixed = [str(folder / "ngram"), str(folder / "gpt2")]
-        shapes = SHAPES | {
-            "n-gram": {"family": "ngram"},
-            "That GPT-2 and an n-gram": {"family": "mixture", "models": mixed},
-        }
-        paths = {}
-        for name, shape in shapes.items():
-            family = shape["family"]
-            paths[name] = folder / shape.get("cell", family)
-            if not paths[name].exists():
-                settings: dict[str, Any] = {key: shape[key] for key in shape if key != "family"}
-                settings |= {"steps": 10, "batch_tokens": 1024} if "width" in shape else {}
-                langue.train(family, store, paths[name], **settings)
-        del paths["n-gram"]
-        ids = langue.CausalModel.load(folder / "ngram").tokenizer.encode(text.read_text(encoding="utf-8"))
+        paths, ids = models(asked.folder or Path(scratch))
         for name, path in paths.items():
-            made, best = forms(path), {}
-            for batch in BATCHES:
-                prompts = [ids[row * 100 : row * 100 + PROMPT] for row in range(batch)]
-                for _ in range(asked.turns):
-                    for form, make in made.items():
-                        started = time.process_time()
-                        write(make, prompts)
-                        spent = 1e6 * (time.process_time() - started) / (NEW * batch)
-                        best[form, batch] = min(best.get((form, batch), np.inf), spent)
-            figures = [best[form, batch] for batch in BATCHES for form in made]
-            lines.append(f"| {name} | {' | '.join(f'{figure:,.0f}' for figure in figures)} |")
+            figures = " | ".join(f"{figure:,.0f}" for figure in costs(path, ids, asked.turns))
+            lines.append(f"| {name} | {figures} |")
             print(lines[-1], flush=True)
+            for quantize in (None, "int8"):
+                network = langue.CausalModel.load(path, quantize=quantize).folder.model
+                if not hasattr(network, "models"):
+                    read.append(pace(f"{name}, {quantize or 'float32'}", network, ids[:PROMPT], asked.turns))
+                    print(read[-1], flush=True)
     if asked.output:
-        asked.output.write_text(
-            "\n".join(["# What a token costs in other families", "", *lines, ""]), encoding="utf-8"
-        )
+        title = "# What a token costs in other families"
+        asked.output.write_text("\n".join([title, "", *lines, *read, ""]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def store_of(folder: Path, texts: list[np.ndarray]) -> TokenStore:
             for ids in some:
                 writer.add(split, ids, bytes=len(ids), words=len(ids))
         train_tokenizer(TokenizerConfig(kind="bytes"), ["a"]).save(folder / "tokenizer.json")
-        writer.finish(tokenizer={}, normalization={})
+        writer.finish(tokenizer={"fingerprint": "random ids", "closed": False}, normalization={})
     return TokenStore(folder)
 
 

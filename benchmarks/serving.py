@@ -103,10 +103,10 @@ class Server:
 
 
 @contextmanager
-def serving(models: dict[str, Path]) -> Iterator[Server]:
+def serving(models: dict[str, Path], *, warm: bool = True) -> Iterator[Server]:
     server = Server(models)
     try:
-        for name in models:  # loaded and compiled
+        for name in models if warm else ():  # loaded and compiled
             asyncio.run(complete(server.port, name, 4, stream=False))
         yield server
     finally:

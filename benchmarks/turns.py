@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,3 +72,13 @@ def cpu() -> str:
     lines = described.read_text().splitlines() if described.exists() else []
     models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor()
+
+
+def multiplied_fast(contenders: Iterable[str]) -> list[str]:
+    """Those whose type the processor multiplies: all, or without those named after bfloat16."""
+    import torch
+
+    from langue.nn.machine_class import machine_class
+
+    fast = machine_class(torch.device("cuda" if torch.cuda.is_available() else "cpu")).fast_dtype
+    return [name for name in contenders if fast == torch.bfloat16 or "bfloat16" not in name]

@@ -9,11 +9,21 @@ from pathlib import Path
 
 import pytest
 
-WITHOUT = "import sys; sys.modules['torch'] = None; from langue.cli import run; sys.exit(run(sys.argv[1:]))"
+WITHOUT = """
+import sys
+sys.modules["torch"] = None
+from langue.cli import run
+for line in sys.argv[1:]:
+    if code := run(line.split()):
+        print("does not end well:", line)
+        sys.exit(code)
+"""
 TEXT = "".join(f"the king of {place} is {how}\n" for place in ("rome", "spain", "here") for how in "abcdefgh")
-WORKS = """
+MADE = """
 prepare {folder}/text.txt -o {folder}/words --documents line --tokenizer whitespace
 train ngram {folder}/words -o {folder}/ngram --set order=2
+""".strip().splitlines()
+WORKS = """
 train class-ngram {folder}/words -o {folder}/classes --set classes=3
 train mixture {folder}/words -o {folder}/mixture --set models=["{folder}/ngram","{folder}/classes"]
 train infinigram {folder}/words -o {folder}/infinigram
@@ -45,39 +55,41 @@ REFUSED = {
 }
 
 
-def without_torch(line: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    arguments = line.format(folder=folder).split()
+def without_torch(folder: Path, *lines: str) -> "subprocess.CompletedProcess[str]":
+    """Commands in one process, up to the first that does not end well, which is named."""
+    commands = [line.format(folder=folder) for line in lines]
     return subprocess.run(
-        [sys.executable, "-c", WITHOUT, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-c", WITHOUT, *commands], capture_output=True, text=True, check=False
     )
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One that every command is run on in turn."""
+    """One with what is asked of."""
     folder = tmp_path_factory.mktemp("light")
     (folder / "text.txt").write_text(TEXT)
     (folder / "tagged.tsv").write_text("the\tD\nking\tN\nis\tV\ndead\tA\n\na\tD\nqueen\tN\nlives\tV\n\n" * 9)
     (folder / "config.json").write_text('{"model_type": "gpt2"}')
-    for line in WORKS:
-        done = without_torch(line, folder)
-        assert done.returncode == 0, f"{line}: {done.stderr}"
+    done = without_torch(folder, *MADE)
+    assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
 
 @pytest.mark.slow
 def test_what_counts_works_without_torch(folder: Path) -> None:
+    done = without_torch(folder, *WORKS)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert (folder / "ngram.arpa").exists() and (folder / "mixture").is_dir()
-    listed = without_torch("families", folder).stdout
+    listed = without_torch(folder, "families").stdout
     assert "interpolated modified Kneser-Ney" in listed
     assert "gpt2            a network: pip install 'langue[neural]'" in listed
-    found = without_torch("doctor", folder).stdout
+    found = without_torch(folder, "doctor").stdout
     assert "no networks: pip install 'langue[neural]' (without a GPU, install torch's CPU build" in found
 
 
 @pytest.mark.parametrize("line", REFUSED)
 def test_what_needs_torch_says_what_to_type(line: str, folder: Path) -> None:
-    done = without_torch(line, folder)
+    done = without_torch(folder, line)
     assert done.returncode == 2
     (message,) = done.stderr.splitlines()
     assert message.startswith(f"langue: {REFUSED[line]}")

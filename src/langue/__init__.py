@@ -41,17 +41,8 @@ if TYPE_CHECKING:
     from langue.api.models.span import SpanModel
     from langue.api.models.tagger import TaggerModel
     from langue.api.summaries import summarize
-    from langue.api.verbs import (
-        demo,
-        doctor,
-        estimate,
-        export_model,
-        finetune,
-        import_model,
-        info,
-        prepare,
-        train,
-    )
+    from langue.api.training import estimate, finetune, train
+    from langue.api.verbs import demo, doctor, export_model, import_model, info, prepare
     from langue.base.errors import (
         Damaged,
         Interrupted,
@@ -77,6 +68,7 @@ _HOMES = {  # of the public names; those that are not named here stand in langue
     "langue.api.models.span": ("SpanModel",),
     "langue.api.models.tagger": ("TaggerModel",),
     "langue.api.summaries": ("summarize",),
+    "langue.api.training": ("estimate", "finetune", "train"),
     "langue.base.errors": (
         "Damaged", "Interrupted", "InvalidSetting", "LangueError", "Mismatch", "MissingExtra", "NotFound",
         "Unsupported",

@@ -16,7 +16,7 @@ from langue.base.errors import LangueError
 MODELS = Path(__file__).parents[1] / "compat" / "data" / "models"  # one of each kind of face
 BAD = (None, 3, -1, True, 10**30, math.nan, math.inf, "", "\ud800", "a\0b", b"x", object())
 BAD += ([], [3], [[3]], [b"x"], ["a", None], ["\ud800"], ("a",), {"a": 1}, iter(["a"]))
-# Those of paths and of what other methods return are checked by types.
+# Those of paths have a test of their own; what other methods return is checked by types.
 PATHS = {"model", "inputs", "output", "good", "other", "index", "overwrite"}
 TYPED = {"save", "load", "read", "tags", "write", "evaluate", "evaluate_similarity", "gradients"}
 
@@ -87,3 +87,50 @@ def test_every_argument_of_functions_of_texts(function: Any, tmp_path: Path) -> 
             for value in (math.nan, math.inf, -1e30, "x", [3]):
                 with pytest.raises(LangueError):
                     langue.filter(**{**usual, "keep": None, key: value})
+
+
+NO_PATHS = (3, 1.5, True, b"x", object(), {"a": 1}, [3], [None], [b"x"], "", "a\0b", "\ud800")
+USUAL: dict[str, Any] = {"question": "Who?", "query": "king", "texts": ["The king."], "text": "One. Two."}
+USUAL |= {"good": MODELS / "ngram", "models": [MODELS / "ngram"]}
+
+
+def seams() -> Iterator[tuple[str, Any]]:
+    """Every public function, and every method of a public class, that is given paths."""
+    for name in langue.__all__:
+        home = getattr(langue, name)
+        if inspect.isfunction(home):
+            yield name, home
+        elif inspect.isclass(home) and home.__module__.startswith("langue."):
+            yield from ((f"{name}.{key}", getattr(home, key)) for key in vars(home) if key[0] != "_")
+
+
+def models_of(face: str) -> Any:
+    """A model of a face, for its methods."""
+    return langue.load(MODELS / {"MaskedModel": "bert", "TaggerModel": "crf"}.get(face, "ngram"))
+
+
+def test_what_is_no_path_is_refused_by_its_name_wherever_a_path_is_taken() -> None:
+    """In every public function and method, whichever argument it is of: found by their types."""
+    tried = set()
+    for name, seam in seams():
+        if not callable(seam):
+            continue
+        parameters = inspect.signature(seam).parameters
+        paths = {key: one for key, one in parameters.items() if "Path" in str(one.annotation)}
+        if not paths:
+            continue
+        tried.add(name)
+        face, _, method = name.partition(".")
+        function = getattr(models_of(face), method) if "self" in parameters else seam
+        usual = {key: "nowhere" for key, one in paths.items() if one.default is one.empty}
+        usual |= {key: USUAL[key] for key in USUAL.keys() & parameters.keys()}
+        for key, one in paths.items():
+            bad = NO_PATHS if one.default is None else (*NO_PATHS, None)
+            for value in bad:
+                if value == {"a": 1} and "Sequence" in str(one.annotation):
+                    continue  # which is a list of its keys
+                with pytest.raises(LangueError) as refused:
+                    function(**usual | {key: value})
+                assert key in str(refused.value), f"{name}({key}={value!r}): {refused.value}"
+    assert {"train", "prepare", "load", "Passages.read", "MaskedModel.probe", "TaggerModel.read"} <= tried
+    assert len(tried) > 20

@@ -2,13 +2,17 @@
 
 import io
 import json
+import os
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from langue import cli
+from langue.cli.answer import read_questions
 
 TEXT = "Jane Austen wrote Emma. It appeared in 1815.\n\n《西游记》的作者是吴承恩。全书一百回。\n"
 
@@ -57,8 +61,37 @@ def test_questions_of_a_file_and_of_standard_input(
     printed = langue("answer", tmp_path / "questions.txt", text)
     assert "Who wrote Emma?\nJane Austen wrote Emma." in printed and "吴承恩" in printed
     give(monkeypatch, "Who wrote Emma?\n")
-    assert len(json.loads(langue("answer", "-", text, "--json"))) == 1
+    (told,) = json.loads(langue("answer", "-", text, "--json"))
+    assert told["by"] == "BM25 and langue's ranker of English sentences"
+    give(monkeypatch, "\n")
+    assert "holds no question" in langue("answer", "-", text, code=2)
     assert "only once" in langue("answer", "-", "-", code=2)
+
+
+def test_it_says_what_answered(text: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "langue")
+    assert cli.run(["answer", "《西游记》的作者是谁？", str(text)]) == 0
+    assert "answered by BM25 and langue's ranker of Chinese sentences" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_questions_are_read_as_they_come(tmp_path: Path) -> None:
+    pipe, asked = tmp_path / "pipe", threading.Event()
+    os.mkfifo(pipe)
+
+    def ask() -> None:
+        with pipe.open("w") as file:
+            print("Who wrote Emma?", file=file, flush=True)
+            assert asked.wait(30)
+            print("And when?", file=file)
+
+    with ThreadPoolExecutor(1) as others:
+        asking = others.submit(ask)
+        questions = read_questions(str(pipe))
+        assert next(questions) == "Who wrote Emma?"
+        asked.set()
+        assert list(questions) == ["And when?"]
+        asking.result()
 
 
 def test_questions_in_the_format_of_squad(langue: Any, text: Path, tmp_path: Path) -> None:

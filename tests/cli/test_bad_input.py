@@ -37,6 +37,8 @@ prepare {blank} -o new
 prepare {binary} -o new
 prepare {latin} -o new
 prepare {ok} -o new --documents nonsense
+prepare '' -o new
+prepare {ok} -o ''
 prepare {ok} -o new --documents ''
 prepare {ok} -o new --text-field ''
 prepare {ok} -o new --gap-sentences 1.5
@@ -62,6 +64,8 @@ prepare {texts} -o new --dropped {texts}/a.txt --overwrite
 prepare {texts} -o {texts} --overwrite
 prepare {ok} -o new --dropped {spare}
 prepare {ok} -o new --dropped nowhere/dropped
+prepare what://bucket/corpus -o new
+prepare {ok} -o what://bucket/store
 prepare {ok} -o new --workers 0
 prepare {ok} -o new --workers many
 prepare {ok} -o new --workers 2 --scratch {ok}
@@ -91,6 +95,9 @@ prepare {ok} -o new --unknown
 """
 
 TRAIN = """
+train ngram '' -o new
+train ngram {store} -o ''
+train '' {store} -o new
 train
 train ngram
 train ngram {store}
@@ -113,6 +120,12 @@ train ngram {store} -o {loop}
 train ngram {store} -o {long}
 train gpt2 {store} -o {long}
 train gpt2 {store} -o {longish}
+train ngram what://bucket/store -o new
+train ngram {store} -o what://bucket/model
+train ngram {store} -o new --workers 0
+train ngram {store} -o new --on clouds
+train ngram {store} -o new --workers 2 --scratch {ok}
+train markov {store} -o new --workers 2
 train ngram {store} -o new --valid {ok}
 train ngram {store} -o new --memory -1
 train ngram {store} -o new --memory much
@@ -199,6 +212,11 @@ train crf {conll} -o new --set 'templates=["wrd"]'
 """
 
 USE = """
+info ''
+score {kn} ''
+score '' {ok}
+evaluate {kn} ''
+export {kn} -o ''
 generate
 generate nowhere x
 generate {store} x
@@ -281,6 +299,8 @@ fill {bert} x[MASK] --temperature nan
 fill {bert} x[MASK] --seed -1
 score {kn}
 score {kn} nowhere.txt
+score {kn} what://bucket/text
+score what://bucket/model {ok}
 score {kn} {empty}
 score {kn} {latin}
 score {crf} {ok}
@@ -364,6 +384,9 @@ evaluate {cls} {tsv} --train {empty}
 evaluate {kn} {ok} --train {tsv}
 evaluate {bert} {tsv} --probe nowhere.tsv
 evaluate {bert} {tsv} --probe {tsv} --similarity
+evaluate {bert} {tsv} --probe {tsv} --labels 0
+evaluate {bert} {tsv} --labels 5
+evaluate {cls} {tsv} --labels 5
 evaluate {kn} {tsv} --probe {tsv}
 filter
 filter {ok}
@@ -432,6 +455,7 @@ finetune {bert} {mine} -o new
 finetune {bert} {nulls} -o new
 finetune {bert} {lists} -o new
 finetune {bert} {tsv} -o new --task nonsense
+finetune {bert} {tsv} -o new --task summarize
 finetune {bert} {tsv} -o new --task span
 finetune {bert} {ok} -o new --task multilabel
 finetune {bert} {nulls} -o new --task multilabel
@@ -481,6 +505,7 @@ import /dev/zero -o new
 export nowhere -o new.arpa
 export {kn}
 export {kn} -o {spare}
+export {kn} -o s3://bucket/model
 export {kn} -o {kn} --overwrite
 export {kn} -o {kn}/model.json --overwrite
 export {bert} -o {bert} --overwrite

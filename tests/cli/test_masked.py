@@ -78,6 +78,27 @@ def test_similar_by_vectors_and_a_kept_index(
     assert "no whole index" in run(*arguments, *whitened, code=2)
 
 
+def test_an_index_that_is_not_what_it_must_be_is_named(
+    run: Any, encoder: Path, small_text: Path, tmp_path: Path
+) -> None:
+    index = tmp_path / "index"
+    arguments = ["similar", "the king", small_text, "--model", encoder, "--whiten", "--index", index]
+    first = run(*arguments)
+    for name in ("vectors", "mean", "matrix"):
+        array = np.load(index / f"{name}.npy")
+        for wrong in (array[:-1], array[None], array.astype(np.int64), np.full_like(array, np.nan)):
+            np.save(index / f"{name}.npy", wrong)
+            assert name in run(*arguments, code=2)
+        np.save(index / f"{name}.npy", array)
+    np.save(index / "mean.npy", np.load(index / "mean.npy")[:3])  # of a narrower model, consistently
+    np.save(index / "matrix.npy", np.load(index / "matrix.npy")[:3])
+    assert "vectors of 3 numbers" in run(*arguments, code=2)
+    for wrong_json in ("[]", "null", '{"fingerprint": 3}', "[" * 100_000, '{"passages": 1e999}'):
+        (index / "index.json").write_text(wrong_json)
+        assert "no whole index" in run(*arguments, code=2)
+    assert run(*arguments, "--overwrite") == first
+
+
 def test_fill(run: Any, encoder: Path) -> None:
     shown = run("fill", encoder, "The capital of [MASK] is Paris", "--top", "3")
     assert shown.count("%") == 3

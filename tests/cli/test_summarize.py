@@ -45,6 +45,13 @@ def test_files_standard_input_and_explanations(
     assert table["document"] == str(a) and table["total"] == 5 and len(table["sentences"]) == 3
 
 
+def test_it_says_by_what(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "langue")
+    (tmp_path / "a.txt").write_text("天气很好。国王访问巴黎。巴黎看见国王。", "utf-8")
+    assert cli.run(["summarize", str(tmp_path / "a.txt")]) == 0
+    assert "summarized by lexrank, which needs no model" in caplog.text
+
+
 def test_records_keep_their_fields(langue: Any, tmp_path: Path) -> None:
     news = tmp_path / "news.jsonl"
     news.write_text("".join(json.dumps({"id": k, "body": TEXT, "head": "Rain"}) + "\n" for k in range(2)))

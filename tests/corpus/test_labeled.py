@@ -47,6 +47,7 @@ def test_old_line_ends_end_lines(tmp_path: Path) -> None:
         ("a.jsonl", b'{"text": "a", "label": ["neg"]}\n', "the label is neither"),
         ("a.jsonl", b'{"text": "a", "label": {"a": 1}}\n', "the label is neither"),
         ("a.jsonl", b'{"text": "a", "label": true}\n', "the label is neither"),
+        ("a.jsonl", b'{"text": "a", "label": NaN}\n', "the label is neither text nor a number but NaN"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -55,3 +56,20 @@ def test_what_is_wrong_is_named(tmp_path: Path, name: str, content: bytes, messa
         read_labeled(tmp_path / name, texts=1)
     with pytest.raises(LangueError, match="no file"):
         read_labeled(tmp_path / "missing", texts=1)
+
+
+def test_a_file_says_whether_it_has_pairs(tmp_path: Path) -> None:
+    for name, text, texts in (
+        ("a.tsv", "a\tx\nb\ty\n", 1),
+        ("b.tsv", "a\tb\tx\n", 2),
+        ("c.jsonl", '{"text": "a", "label": 1}\n', 1),
+        ("d.jsonl", '{"text": "a", "second": "b", "label": 1}\n', 2),
+    ):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        assert len(read_labeled(tmp_path / name, texts=None)[0].texts) == texts
+    (tmp_path / "e.tsv").write_text("a\tx\na\tb\tx\n", encoding="utf-8")
+    with pytest.raises(LangueError, match=r"e\.tsv, line 2: .* 1 in .*e\.tsv, line 1, 2 here"):
+        read_labeled(tmp_path / "e.tsv", texts=None)
+    (tmp_path / "f.tsv").write_text("a\tb\tc\tx\n", encoding="utf-8")
+    with pytest.raises(LangueError, match="4 columns between tabs"):
+        read_labeled(tmp_path / "f.tsv", texts=None)

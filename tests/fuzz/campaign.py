@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.fuzz.edits import DESCRIPTIONS, edit, make_right
+from tests.models.made import MADE, make
 
 DATA = Path(__file__).parents[1] / "compat" / "data"
 PATIENCE = 120.0  # seconds for one folder; the longest honest one takes two
@@ -38,7 +39,7 @@ STORES = ("bpe", "words", "whitespace", "bytes", "unigram", "wordpiece", "chars"
 
 
 class Artefact(NamedTuple):
-    kind: str  # what the worker does with it
+    kind: str  # what the worker does with it; "made": a model that is not kept, but trained for this
     name: str
 
     @property
@@ -58,6 +59,7 @@ class Result(NamedTuple):
 ARTEFACTS = {
     **{name: Artefact("model", name) for name in MODELS},
     **{f"store-{name}": Artefact("store", name) for name in STORES},
+    **{name: Artefact("made", name) for name in MADE},
     "recipes": Artefact("recipe", "all"),
 }
 
@@ -110,7 +112,9 @@ class Worker:
 
 def prepared(artefact: Artefact, to: Path) -> Path:
     """A copy with nothing packed, and with the digests of today."""
-    folder = Path(shutil.copytree(artefact.folder, to))
+    folder = (
+        make(artefact.name, to) if artefact.kind == "made" else Path(shutil.copytree(artefact.folder, to))
+    )
     for path in folder.rglob("*.gz"):
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
         path.unlink()

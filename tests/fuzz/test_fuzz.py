@@ -16,7 +16,7 @@ QUICK = ("ngram", "markov", "loglinear", "crf", "hmm-tagger", "store-words", "re
 
 
 def test_every_kind_of_artefact_is_edited() -> None:
-    names = {artefact.folder for artefact in ARTEFACTS.values()}
+    names = {artefact.folder for artefact in ARTEFACTS.values() if artefact.kind != "made"}
     assert all(folder.is_dir() for folder in names)
     assert {path.name for path in (DATA / "stores").iterdir()} >= {
         artefact.name for artefact in ARTEFACTS.values() if artefact.kind == "store"

@@ -22,7 +22,7 @@ from langue import info
 from langue.base.errors import LangueError
 from langue.corpus.tagged import Sentence
 from langue.models import folder as folders
-from langue.protocols import Causal, Classifier, Masked, Tagger
+from langue.protocols import Causal, Classifier, Masked, SentenceRanker, SpanPredictor, Tagger
 from langue.tokens.store import TokenStore
 from langue.training.recipe import read_recipe
 
@@ -39,6 +39,7 @@ class NoDistribution(Exception):
 def use_model(path: Path) -> None:
     info(path)
     model: Any = langue.load(path)
+    repr(model)
     inner = folders.load(path).model
     if isinstance(inner, Tagger):
         sentences = [Sentence(tuple(words for _ in inner.columns)) for words in WORDS]
@@ -47,6 +48,10 @@ def use_model(path: Path) -> None:
             see(rows)
         inner.best(sentences[0], 2)
         inner.strongest(3)
+    elif isinstance(inner, SpanPredictor):
+        model.answer("What?", "The old fox saw a small bird. 国王跟着老狐狸。")
+    elif isinstance(inner, SentenceRanker):
+        langue.summarize("The old fox saw a bird. It was small. 国王跟着老狐狸。", model=model, sentences=1)
     elif isinstance(inner, Classifier):
         model.classify("The old fox", *TEXTS[: getattr(model, "texts", 1) - 1])
     elif isinstance(inner, Causal):
@@ -86,7 +91,7 @@ def use_recipe(path: Path) -> None:
         read_recipe(str(file))
 
 
-USES = {"model": use_model, "store": use_store, "recipe": use_recipe}
+USES = {"model": use_model, "made": use_model, "store": use_store, "recipe": use_recipe}
 
 
 def main() -> None:

@@ -255,6 +255,9 @@ def allows(schema: dict[str, Any], value: Any) -> bool:
         ({"regex": "(a"}, "regex cannot be used: unclosed group"),
         ({"regex": r"(a)\1"}, "regex cannot be used: backreferences are not supported"),
         ({"json_schema": '{"type": "nope"}'}, "json_schema cannot be used"),
+        ({"json_schema": "{"}, "json_schema cannot be used"),
+        ({"json_schema": "[" * 100_000}, "json_schema cannot be used"),
+        ({"json_schema": "3"}, "json_schema cannot be used"),
     ],
 )
 def test_what_cannot_be_read_is_told_in_a_line(settings: dict[str, Any], message: str) -> None:

@@ -36,7 +36,8 @@ def test_draws_from_the_distribution_as_it_is() -> None:
 def test_temperature_raises_probabilities_to_a_power() -> None:
     expected = PROBABILITIES**2
     assert close(frequencies(Sampling(temperature=0.5, top_p=1.0)), expected / expected.sum())
-    assert frequencies(Sampling(temperature=0.0))[0] == 1
+    for next_to_nothing in (0.0, 1e-5, 1e-40, 1e-320):  # by which no difference of logits can be divided
+        assert frequencies(Sampling(temperature=next_to_nothing))[0] == 1
 
 
 @pytest.mark.parametrize(
@@ -150,3 +151,8 @@ def test_settings_out_of_bounds_are_refused_by_name() -> None:
         decode(Sampling, {"top_p": 1.5}, "sampling")
     with pytest.raises(LangueError, match="did you mean temperature"):
         decode(Sampling, {"temprature": 1.0}, "sampling")
+
+
+def test_a_stop_string_that_ends_every_text_is_refused() -> None:
+    with pytest.raises(LangueError, match="would end every text"):
+        Sampling(stop=("a", ""))

@@ -87,7 +87,7 @@ def test_pruned_contexts_and_suffixes_are_put_back(tmp_path: Path) -> None:
         ("ngram 1=5", "ngram 1=4", 10, "expected \\2-grams:"),
         ("ngram 2=3", "ngram 2=4", 16, "expected 4 2-grams"),
         ("ngram 2=3", "ngram 2=2", 15, "expected \\end\\"),
-        ("-0.6\ta", "nan\ta", 9, "no log-probability"),
+        ("-0.6\ta", "nan\ta", 9, "holds no number"),
         ("-0.6\ta", "0.6\ta", 9, "no log-probability"),
         ("-0.7\tb", "-0.7\ta", 10, "second time"),
         ("-0.3\ta b", "nan\ta b", 14, "does not begin with a log-probability"),

@@ -1,6 +1,8 @@
 """ARPA files of others, beside KenLM: what it reads is read, and what it refuses is refused by name."""
 
+import bz2
 import gzip
+import lzma
 import math
 from pathlib import Path
 from typing import Any
@@ -83,6 +85,9 @@ def test_what_kenlm_reads_is_read_with_its_scores(tmp_path: Path, old: str, new:
             "a file of KenLM's build_binary",
         ),
         ("-0.4\ta b", "0.1\ta b", "line 15: '0.1\\ta b' has a log-probability above 0"),
+        ("-0.7\ta", "-0_7\ta", "line 9: '-0_7 a -0.3' holds no number"),  # which Python reads as -7
+        ("-0.7\ta", "-0.7\ta\t1_0", "line 9: "),
+        ("\n", "\r", "it has no \\data\\; its lines end in \\r alone"),
         ("-0.7\ta\t-0.3", "-0.7\ta\t-inf", "line 9: -0.7 and -inf are no log-probability and backoff"),
     ],
 )
@@ -119,6 +124,24 @@ def test_a_gzip_file_that_is_cut_is_told(tmp_path: Path, size: int) -> None:
         langue.import_model(path, tmp_path / "m")
     assert "cut short" in str(error.value)
     assert "line 0" not in str(error.value)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_file_is_unpacked_by_its_first_bytes_whatever_its_name(tmp_path: Path, pack: Any) -> None:
+    plain = arpa.read(written(tmp_path, PLAIN))
+    for name in ("model.arpa", "model.arpa.gz"):
+        path = tmp_path / name
+        path.write_bytes(pack(PLAIN.encode()))
+        assert arpa.read(path).words == plain.words
+    path.write_bytes(PLAIN.encode())
+    assert arpa.read(path).words == plain.words
+
+
+def test_another_encoding_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "wide.arpa"
+    path.write_bytes(PLAIN.encode("utf-16"))
+    with pytest.raises(LangueError, match="it is UTF-16: convert it"):
+        arpa.read(path)
 
 
 def words_of(path: Path) -> list[str]:

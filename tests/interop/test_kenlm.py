@@ -74,6 +74,22 @@ def test_states_step_as_in_the_module(pair: tuple[kenlm.Model, kenlm.Model]) -> 
     assert same != kenlm.State()
 
 
+def test_what_is_no_text_state_or_path_is_refused_in_a_sentence(
+    pair: tuple[kenlm.Model, kenlm.Model],
+) -> None:
+    ours = pair[0]
+    for no_text in (None, 3, ["w1"], "\ud800"):
+        for method in (ours.score, ours.perplexity, ours.__contains__):
+            with pytest.raises(LangueError, match="what is to be scored"):
+                method(no_text)
+    for no_state in (None, 3):
+        with pytest.raises(LangueError, match="the state is one of another model"):
+            ours.BaseScore(no_state, "w1", kenlm.State())
+    for no_path in (None, 3, [], "", b"", "a\0b"):
+        with pytest.raises(LangueError, match="path"):
+            kenlm.Model(no_path)
+
+
 def test_a_state_of_another_model_is_refused(pair: tuple[kenlm.Model, kenlm.Model], tmp_path: Path) -> None:
     """It would be read as a place in other tables: wrong numbers, or the end of the process."""
     ours = pair[0]

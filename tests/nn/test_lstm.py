@@ -28,14 +28,15 @@ def test_each_step_is_torchs_cell() -> None:
 
 def test_every_kernel_has_its_case() -> None:
     one, several = torch.zeros(B, 1, INPUTS), torch.zeros(B, T, INPUTS)
-    assert lstm_kernel(one) == lstm_kernel(several) == "torch"
+    assert lstm_kernel(one, False) == lstm_kernel(several, False) == "torch"
+    assert lstm_kernel(several, True) == "rows"
     with torch.autocast("cpu", torch.bfloat16):
-        assert lstm_kernel(one) == lstm_kernel(several) == "stepwise"
+        assert lstm_kernel(one, False) == lstm_kernel(several, True) == "columns"
     with torch.no_grad():
-        assert lstm_kernel(several) == "torch"
-        assert lstm_kernel(one) == "plain"
+        assert lstm_kernel(several, False) == lstm_kernel(several, True) == "torch"
+        assert lstm_kernel(one, False) == "plain"
         with torch.autocast("cpu", torch.bfloat16):
-            assert lstm_kernel(one) == "torch"
+            assert lstm_kernel(one, False) == "torch"
 
 
 @pytest.mark.parametrize("begins", [None, torch.tensor([[True], [False], [True]])])
@@ -57,6 +58,6 @@ def test_a_step_of_a_stack_is_the_same_by_the_formula_and_by_torch(
     run: Callable[[], object] = torch.no_grad()(lambda: stack(x, state, begins))
     plain = run()
     assert used == ["plain", "plain"]
-    monkeypatch.setattr(recurrent, "lstm_kernel", lambda x: "torch")
+    monkeypatch.setattr(recurrent, "lstm_kernel", lambda x, resets: "torch")
     torch.testing.assert_close(plain, run())
     assert used == ["plain", "plain"]

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import socket
 import threading
 import time
@@ -32,10 +33,12 @@ class Reply:
 
     @property
     def error(self) -> str:
-        """The message of an error in OpenAI's shape."""
+        """The message of an error in OpenAI's shape, in words of HTTP."""
         assert set(self.json) == {"error"}
         assert set(self.json["error"]) == {"message", "type", "param", "code"}
-        return str(self.json["error"]["message"])
+        message = str(self.json["error"]["message"])
+        assert not re.search(r"\blangue[ .]\w+[ (]|(?<!\w)--[a-z]|=True|/tmp/", message), message
+        return message
 
     @property
     def events(self) -> list[Any]:
@@ -142,6 +145,19 @@ def served_models(
         "bert": folder / "bert",
         "crf": folder / "crf",
     }
+
+
+@pytest.fixture(scope="session")
+def pair_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of sources and targets that has hardly learned."""
+    folder = tmp_path_factory.mktemp("pairs")
+    lines = [json.dumps({"source": a, "target": b}) + "\n" for a, b in [("one", "eins"), ("two", "zwei")]]
+    (folder / "pairs.jsonl").write_text("".join(lines * 20))
+    held = [folder / "pairs.jsonl"]
+    langue.prepare(held[0], folder / "store", documents="pairs", kind="chars", valid=held, test=held)
+    tiny = {"layers": 1, "width": 16, "heads": 2, "context": 16, "steps": 2, "batch_tokens": 128}
+    langue.train("bert2bert", folder / "store", folder / "model", **tiny)
+    return folder / "model"
 
 
 @pytest.fixture(scope="session")

@@ -165,6 +165,8 @@ def test_biases_of_ids(server: Any, model: str) -> None:
         ({"presence_penalty": 2.5}, "presence_penalty"),
         ({"frequency_penalty": "1"}, "frequency_penalty"),
         ({"stop": [5]}, "stop"),
+        ({"min_tokens": 10**18}, "min_tokens: Expected"),
+        ({"logit_bias": {"a": 1}}, "logit_bias: Expected"),
         ({"stop_token_ids": [10**6]}, "is no token id"),
         ({"allowed_token_ids": [10**6]}, "is no token id"),
         ({"allowed_token_ids": []}, "allowed_token_ids"),
@@ -173,6 +175,8 @@ def test_biases_of_ids(server: Any, model: str) -> None:
         ({"structured_outputs": {"grammar": "a"}}, "grammar"),
         ({"structured_outputs": {"choice": []}}, "choice"),
         ({"structured_outputs": {"json": "{"}}, "is no schema"),
+        ({"structured_outputs": {"json": "[" * 100_000}}, "is no schema"),
+        ({"structured_outputs": {"json": '"\\ud800"'}}, "is no schema"),
         ({"json_schema": {"type": 7}}, "json_schema"),
         ({"regex": "a", "json_schema": {}}, "one of regex and json_schema"),
         ({"regex": "a", "response_format": {"type": "json_object"}}, "one of regex and response_format"),
@@ -326,8 +330,12 @@ def test_a_chat(server: Any, served_models: dict[str, Path], model: str) -> None
     deltas = [event["choices"][0]["delta"] for event in events]
     assert deltas[0]["role"] == "assistant"
     assert "".join(delta.get("content", "") for delta in deltas) == message["content"]
-    bad = server.ask("/v1/chat/completions", asked | {"messages": [{"role": "tool", "content": "x"}]})
-    assert bad.status == 400
+    for message in (
+        {"role": "tool", "content": "x"},
+        {"role": "user", "content": [{"type": "x", "text": ""}]},
+    ):
+        bad = server.ask("/v1/chat/completions", asked | {"messages": [message]})
+        assert bad.status == 400 and "messages[0]" in bad.error
 
 
 def test_every_token_is_counted_however_it_is_written(server: Any, model: str) -> None:

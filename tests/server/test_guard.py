@@ -49,6 +49,8 @@ def test_keys_and_other_origins(serve: Callable[..., Any], served_models: dict[s
         known = {"Authorization": "Bearer other", "Host": "models.example"}
         assert address.ask("/lm/v1/completions", ASKED, headers=known).status == 200
         assert address.ask("/lm/health").status == 200
+        bare = address.ask("/lm")
+        assert (bare.status, bare.headers["location"]) == (307, "/lm/")
         assert address.ask("/v1/completions", ASKED, headers=known).status == 404  # not under the base
         friend = known | {"Origin": "https://friend.example"}
         reply = address.ask("/lm/v1/models", headers=friend)

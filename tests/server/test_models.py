@@ -4,6 +4,8 @@ import asyncio
 import logging
 import re
 import shutil
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -130,3 +132,29 @@ async def _faces(models: Models) -> list[Any]:
     await models.close()
     assert all(one.state == "cold" for one in models.all.values())
     return told
+
+
+def test_work_that_nobody_waits_for_ends_at_its_next_part(served_models: dict[str, Path]) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def endless(face: Any, go_on: Any) -> None:
+        begun.set()
+        try:
+            while True:
+                go_on()
+                time.sleep(0.001)
+        finally:
+            ended.set()
+
+    async def leave() -> Any:
+        models = Models({"trigram": served_models["trigram"]}, Settings())
+        async with models.held("trigram", "score") as held:
+            task = asyncio.create_task(held.call_while_wanted(endless))
+            await asyncio.to_thread(begun.wait, 60)
+            task.cancel()
+            await asyncio.to_thread(ended.wait, 60)
+            told = await held.call_on(range(100), lambda face, some: [10 * item for item in some])
+        await models.close()
+        return told
+
+    assert asyncio.run(leave()) == [10 * item for item in range(100)]

@@ -20,7 +20,7 @@ import langue
 MODELS = Path(__file__).parents[1] / "compat" / "data" / "models"
 SERVED = (
     "ngram", "gpt2", "infinigram", "hmm", "mixture", "bert", "hmm-tagger", "classifier", "class-ngram",
-    "nplm", "transformer",
+    "nplm", "transformer", "classifier-pair",
 )  # fmt: skip
 NEWS = "The council met on Monday. It rained. The council voted for the bridge, which costs two million."
 FLAGS = [
@@ -44,9 +44,9 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[Address]:
+def address(pair_model: Path) -> Iterator[Address]:
     chromium()
-    with running({name: MODELS / name for name in SERVED}) as address:
+    with running({name: MODELS / name for name in SERVED} | {"pairs": pair_model}) as address:
         yield address
 
 
@@ -216,6 +216,29 @@ def test_fill_tag_and_classify(visit: Open) -> None:
     page.wait_for_selector(".word small")
     page = visit(view="classify", **{"classify-text": "<b>the king</b>"})
     page.wait_for_selector(".bars li")
+    check_accessible(page)
+
+
+def test_pairs_are_classified(visit: Open) -> None:
+    page = visit(view="classify", **{"classify-text": "the king", "classify-second": "a queen"})
+    page.wait_for_selector(".bars li")
+    assert page.locator("#text-classify-second").is_hidden()
+    page.locator("#pick-a").select_option("classifier-pair")
+    until(page, "location.hash.includes('a=classifier-pair') && !document.querySelector('[aria-busy]')")
+    label, probability = langue.load(MODELS / "classifier-pair").classify("the king", "a queen")[0]
+    first = page.locator(".bars li").first
+    assert first.locator(".what").inner_text() == label
+    assert first.locator(".num").inner_text().startswith(f"{100 * probability:.0f}")
+    assert page.locator("#text-classify-second").is_visible()
+    check_accessible(page)
+
+
+def test_a_summary_is_written(visit: Open, pair_model: Path) -> None:
+    page = visit(view="summarize", text="one " * 20, method="model:pairs", length=6)
+    page.get_by_text("The text is longer than the model reads").wait_for()
+    written = langue.summarize("one " * 20, model=pair_model, max_tokens=6)
+    assert page.locator(".card .text").inner_text() == written.text
+    assert page.locator("#field-sentences").is_hidden()
     check_accessible(page)
 
 

@@ -29,6 +29,7 @@ def test_summarize(address: Address) -> None:
         told = address.ask("/v1/summarize", {"text": TEXT} | asked).json
         own = langue.summarize(TEXT, **asked).to_json()  # type: ignore[arg-type]
         assert (told.pop("object"), told.pop("model")) == ("summary", None)
+        assert (told.pop("copied"), told.pop("cut")) == (None, False)
         if not asked.get("explain"):
             assert [one.pop("reasons") for one in told["sentences"]] == [[]] * len(told["sentences"])
         assert told == own
@@ -66,9 +67,10 @@ def test_a_ranker(tmp_path: Path) -> None:
         ({"text": "a", "sentences": 1, "words": 3}, "choose one of"),
         ({"text": "a", "sentences": 0}, "sentences"),
         ({"text": "a", "ratio": 0}, "ratio"),
-        ({"text": "a", "method": "best"}, "method"),
-        ({"text": "a", "method": "ranker"}, "no model of this server can summarize"),
-        ({"text": "a", "model": "ngram"}, "chooses no sentences"),
+        ({"text": "a", "method": "best"}, "method: choose one of abstractive, centroid, lead, lexrank,"),
+        ({"text": "a", "method": "ranker"}, "no model of this server can rank"),
+        ({"text": "a", "model": "ngram"}, "makes no summaries"),
+        ({"text": "a", "method": "abstractive"}, "no model of this server can abstract"),
         ({"text": "a" * 200_000}, "at most 131,072"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 import langue
 from langue import cli
 from langue.base.errors import InvalidSetting, LangueError, Unsupported
+from langue.tasks.abstractive import AbstractiveSummarizer
 
 CITIES = ["Rome", "Paris", "Oslo", "Bern", "Kyiv", "Baku", "Lima", "Cairo", "Quito", "Sofia", "Riga", "Minsk"]
 TINY: dict[str, Any] = {"layers": 1, "width": 48, "heads": 4, "batch_tokens": 512, "learning_rate": 6e-3}
@@ -132,3 +133,19 @@ def test_what_does_not_go_together_is_told(made: Path, small_store: Path) -> Non
         langue.summarize("A text.", model=KN)
     with pytest.raises(LangueError, match="source_loss = false learns targets alone"):
         langue.train("transformer", small_store, made / "new", source_loss=False, steps=1, **TINY)
+
+
+def test_a_long_document_is_said_to_be_cut_and_whoever_waits_can_leave(made: Path) -> None:
+    model = langue.load(made / "model")
+    longest = model.folder.model.longest_source
+    for text in ("Rain. " * longest, document("Riga", 4)):
+        told = langue.summarize(text, model=model, max_tokens=3)
+        assert told.cut == told.to_json()["cut"] == (len(text) > longest)
+    steps = iter(range(3))
+
+    def before_step() -> None:
+        if next(steps) == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        AbstractiveSummarizer(model.folder, before_step=before_step).summarize(document("Riga", 4))

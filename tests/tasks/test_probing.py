@@ -12,6 +12,7 @@ from langue.base.errors import LangueError
 from langue.corpus.labeled import Example
 from langue.models.folder import load
 from langue.tasks.classification import Reader
+from langue.tasks.learning_curve import exceeds
 from langue.tasks.probing import layer_states
 
 GOOD, BAD = ("good", "great", "天下"), ("bad", "awful", "宝玉")
@@ -61,10 +62,55 @@ def test_a_probe_reads_what_a_word_says(encoder: Path, tmp_path: Path) -> None:
     assert told.to_json()["layers"][0].keys() >= {"value"}
 
 
+def write_pairs(path: Path, count: int, seed: int) -> Path:
+    """Pairs that are alike where they have one word."""
+    draw = np.random.default_rng(seed)
+    rows = []
+    for _ in range(count):
+        first, other = (GOOD + BAD)[draw.integers(6)], (GOOD + BAD)[draw.integers(6)]
+        same = bool(draw.integers(2)) or first == other
+        rows.append(f"The king saw {first}.\tThe king saw {first if same else other}.\t{int(same)}\n")
+    path.write_text("".join(rows), encoding="utf-8")
+    return path
+
+
+def test_a_probe_of_pairs_reads_how_they_differ(encoder: Path, tmp_path: Path) -> None:
+    train, test = write_pairs(tmp_path / "train.tsv", 150, 0), write_pairs(tmp_path / "test.tsv", 60, 1)
+    told = langue.MaskedModel.load(encoder).probe(train, test)
+    assert told.examples == 60 and told.baselines["majority"].value < 0.8
+    assert all(one.value > 0.95 for one in told.layers)  # |u - v| is 0 where they are one text
+    single = write(tmp_path / "single.tsv", 20, 0)
+    with pytest.raises(LangueError, match=r"2 columns between tabs, not 3"):
+        langue.MaskedModel.load(encoder).probe(train, single)
+
+
+def test_a_learning_curve(encoder: Path, tmp_path: Path) -> None:
+    train, test = write(tmp_path / "train.tsv", 120, 0), write(tmp_path / "test.tsv", 80, 1)
+    told = langue.MaskedModel.load(encoder).learning_curve(train, test, [500, 8], draws=4)
+    few, all_labels = told.points
+    assert (few.labels, all_labels.labels) == (8, 120)  # no more than there are
+    assert len(few.pretrained) == len(few.random) == len(few.baselines["words"]) == 4
+    assert len({one.accuracy for one in few.pretrained}) > 1  # each draw has labels of its own
+    assert len({one.accuracy for one in all_labels.pretrained}) == 1  # there is one draw of all
+    mean = [np.mean([one.accuracy for one in point.pretrained]) for point in told.points]
+    assert mean[0] < mean[1] and mean[1] > 0.9
+    assert not all_labels.worth()  # six words stand apart by random weights, too
+    assert "mean ± standard deviation of 4 draws" in str(told) and str(told).count("\n") == 3
+    assert told.to_json()["points"][0]["labels"] == 8
+
+
+def test_a_verdict_needs_more_than_the_spread() -> None:
+    assert exceeds([0.8, 0.82], [0.7, 0.72]) and not exceeds([0.8, 0.82], [0.7, 0.9])
+    assert exceeds([0.8], [0.7]) and not exceeds([0.7], [0.7])
+
+
 def test_verb(encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train, test = write(tmp_path / "train.tsv", 60, 0), write(tmp_path / "test.tsv", 20, 1)
     assert cli.run(["evaluate", str(encoder), str(test), "--probe", str(train)]) == 0
     assert "linear probe on 20 examples" in capsys.readouterr().out
+    several = ["--probe", str(train), "--labels", "5", "--labels", "30"]
+    assert cli.run(["evaluate", str(encoder), str(test), *several]) == 0
+    assert "above random" in capsys.readouterr().out
     (tmp_path / "other.tsv").write_text("A text.\tmaybe\n", encoding="utf-8")
     with pytest.raises(LangueError, match="the label maybe is not in the training file"):
         langue.MaskedModel.load(encoder).probe(train, tmp_path / "other.tsv")

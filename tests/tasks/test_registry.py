@@ -299,7 +299,14 @@ def test_a_task_of_another_package(encoder: Path, words: Path, tmp_path: Path) -
     assert model.family == "vowels" and "parameters" in model.size()
     assert langue.evaluate(tmp_path / "m", words).scores == result.test[result.best]
     assert "within-one" in str(langue.evaluate(model, words))
-    assert json.loads(json.dumps(langue.evaluate(model, words).to_json()))["within_one"] > 0.8
+    told = json.loads(json.dumps(langue.evaluate(model, words).to_json()))
+    low, high = told["intervals"]["within_one"]
+    assert told["within_one"] > 0.8 and low <= told["within_one"] <= high < low + 0.2
+    few = tmp_path / "few.txt"
+    few.write_text(
+        "".join(words.read_text(encoding="utf-8").splitlines(keepends=True)[:30]), encoding="utf-8"
+    )
+    assert langue.evaluate(model, few).intervals == {}
     with pytest.raises(LangueError, match="did you mean hidden"):
         langue.finetune(encoder, words, tmp_path / "n", task="vowels", hiden=16)
 
@@ -350,3 +357,8 @@ def test_names_are_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidSetting, match="there is a task vowels already"):
         registry.register(Task(**vars(TASK)))
     assert set(registry.names()) >= {"classify", "pair", "tag", "vowels"}
+
+
+def test_what_is_no_task_says_how_it_is_learned() -> None:
+    with pytest.raises(InvalidSetting, match="what chooses sentences is trained by"):
+        registry.task("summarize")

@@ -85,6 +85,13 @@ def test_odd_texts_have_short_summaries(text: str) -> None:
     assert len(langue.summarize(text, explain=True).text) <= len(text)
 
 
+def test_the_same_words_are_said_once() -> None:
+    text = "The king saw Paris. The king saw Paris. He ate. The king saw Paris. The king of Paris ate."
+    summary = langue.summarize(text, sentences=3)
+    assert summary.text == "The king saw Paris. He ate. The king of Paris ate."
+    assert len(langue.summarize(text, sentences=5).sentences) == 3
+
+
 def test_clauses_and_lines_are_joined_as_such() -> None:
     assert (
         langue.summarize(CHINESE, method="lead", unit="clause", sentences=2).text

@@ -74,9 +74,9 @@ def test_the_class_its_paths_and_its_peak_are_named(
     if kind is MachineClass.AVX2:
         assert values["class"] == "AVX2; products are made in float32"
         assert values["products"].startswith("float32 131 GFLOP/s")  # no word of what is emulated
-        assert "stepwise LSTM (needs bfloat16 on a processor)" in missing
+        assert "LSTM by columns (needs bfloat16 on a processor)" in missing
     else:
         assert values["class"] == "AMX; products are made in bfloat16"
         assert values["products"].startswith("float32 131, bfloat16 131 GFLOP/s")
-        assert "stepwise LSTM" in values["paths"]
-        assert missing == "not taken: Muon by Gram matrices (needs float32)"
+        assert "LSTM by columns" in values["paths"]
+        assert "Muon by Gram matrices (needs float32)" in missing

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from langue.api.models import Model, PathLike
-from langue.base.arguments import check_choice, check_number, check_text
+from langue.api.models import Model, PathLike, folder_of
+from langue.base.arguments import check_choice, check_number, check_path, check_paths, check_text
 from langue.base.errors import InvalidSetting
 from langue.base.files import atomic_file, check_file_free, refuse_same
-from langue.models.folder import ModelFolder
-from langue.models.folder import load as load_folder
 
 if TYPE_CHECKING:
     from langue.corpus.stream import By
@@ -73,7 +71,8 @@ def filter(  # noqa: A001  # the verb's name
     from langue.tasks.filter_files import filter_files
     from langue.tasks.filter_output import OUTPUTS
 
-    names = [str(path) for path in ([inputs] if isinstance(inputs, str | Path) else inputs)]
+    names = check_paths("inputs", inputs)
+    path = None if hasattr(output, "write") else check_path("output", output)
     check_choice("by", by, ("line", "document"))
     if good is None and (other is not None or keep is not None or below is not None or buckets):
         raise InvalidSetting("texts are ranked by a model of good text: name one (good)")
@@ -82,25 +81,33 @@ def filter(  # noqa: A001  # the verb's name
     rules = Rules(min_bytes, max_bytes, max_repeated, max_symbols)
     if good is None and rules == Rules():
         raise InvalidSetting("there is nothing to filter by: name a model (good), or rules")
-    chosen = format or _format_of(names, None if not isinstance(output, str | Path) else Path(output))
+    chosen = format or _format_of(names, path)
     check_choice("format", chosen, tuple(OUTPUTS))
     if chosen == "text" and (buckets or score_field):
         option = "--buckets" if buckets else "--score-field"
         raise InvalidSetting(f"lines of text have no fields; leave {option} out, or write JSON lines")
-    if isinstance(output, str | Path) and ENDINGS.get(Path(output).suffix.lower(), chosen) != chosen:
-        raise InvalidSetting(f"{output} is named like another format than {chosen}; choose one of the two")
+    if path is not None and ENDINGS.get(path.suffix.lower(), chosen) != chosen:
+        raise InvalidSetting(f"{path} is named like another format than {chosen}; choose one of the two")
     usual = DIFFERENCE if other is not None else "bits_per_byte"
     field = usual if score_field is None else check_text("score_field", score_field)
     if field == (text_field or "text") and good is not None:
         raise InvalidSetting(f"score_field = {field!r} is the field of the text; the score would replace it")
-    if isinstance(output, str | Path):
-        refuse_same(Path(output), [name for name in names if name != "-"])
-        check_file_free(Path(output), overwrite=overwrite)
-    with _opened(output, overwrite=overwrite) as file:
+    if path is not None:
+        refuse_same(path, [name for name in names if name != "-"])
+        check_file_free(path, overwrite=overwrite)
+    with (
+        nullcontext(cast(BinaryIO, output))
+        if path is None
+        else atomic_file(path, overwrite=overwrite) as file
+    ):
         return filter_files(
             names,
             OUTPUTS[chosen](file),
-            Judge(_folder(good), _folder(other), rules),
+            Judge(
+                None if good is None else folder_of("good", good),
+                None if other is None else folder_of("other", other),
+                rules,
+            ),
             ranked_by=usual.replace("_", " ") if good is not None else "",
             config=DataConfig(text_field=text_field),
             by=by,
@@ -111,12 +118,6 @@ def filter(  # noqa: A001  # the verb's name
         )
 
 
-def _folder(model: PathLike | Model[Any] | None) -> ModelFolder[Any] | None:
-    if model is None:
-        return None
-    return load_folder(model) if isinstance(model, str | Path) else model.folder
-
-
 def _format_of(names: Sequence[str], output: Path | None) -> OutputFormat:
     """By the name of the output, else by that of the first input."""
     from langue.corpus.sources import Source
@@ -125,12 +126,3 @@ def _format_of(names: Sequence[str], output: Path | None) -> OutputFormat:
         return ENDINGS[output.suffix.lower()]
     suffix = Source(names[0], Path(names[0])).suffix if names else ""
     return ENDINGS.get(suffix, "text")
-
-
-@contextmanager
-def _opened(output: PathLike | BinaryIO, *, overwrite: bool) -> Iterator[BinaryIO]:
-    if isinstance(output, str | Path):
-        with atomic_file(Path(output), overwrite=overwrite) as file:
-            yield file
-    else:
-        yield output

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from langue.base.arguments import check_count, check_number, check_text, check_texts
+from langue.base.arguments import (
+    check_count,
+    check_number,
+    check_path,
+    check_path_or_none,
+    check_text,
+    check_texts,
+)
 from langue.base.errors import InvalidSetting
 
 if TYPE_CHECKING:
@@ -82,13 +89,15 @@ def answer_squad(
 
     _check_threshold(threshold)
     by = None if model is None else _span_folder(model)
-    return run(Path(path), None if texts is None else _passages(texts), threshold=threshold, by=by)
+    file = check_path("path", path)
+    return run(file, None if texts is None else _passages(texts), threshold=threshold, by=by)
 
 
 def _span_folder(model: PathLike | SpanModel) -> ModelFolder[SpanPredictor]:
     from langue.api.models.span import SpanModel
 
-    return (model if isinstance(model, SpanModel) else SpanModel.load(model)).folder
+    opened = model if isinstance(model, SpanModel) else SpanModel.load(check_path("model", model))
+    return opened.folder
 
 
 def _asked(name: str, text: str) -> str:
@@ -139,6 +148,7 @@ def similar(
     from langue.tasks.retrieval.similar import by_vectors, by_words, index_passages, kept_index
 
     held, most = _passages(texts), check_count("k", k, least=1)
+    folder = check_path_or_none("index", index)
     _asked("query", query)
     if model is None:
         if whiten or index is not None or pooling is not None:
@@ -147,14 +157,14 @@ def similar(
     from langue.api.models import MaskedModel
 
     pooling = pooling or "mean"
-    encoder = model if isinstance(model, MaskedModel) else MaskedModel.load(model)
+    encoder = model if isinstance(model, MaskedModel) else MaskedModel.load(check_path("model", model))
 
     def embed(some: Sequence[str]) -> npt.NDArray[np.float32]:
         return encoder.embed(some, pooling=pooling)
 
-    if index is None:
+    if folder is None:
         vectors = index_passages(held, embed, whiten=whiten)
     else:
         known = f"{encoder.folder.description.digest}\x1f{pooling}"
-        vectors = kept_index(Path(index), held, embed, model=known, whiten=whiten, overwrite=overwrite)
+        vectors = kept_index(folder, held, embed, model=known, whiten=whiten, overwrite=overwrite)
     return by_vectors(query, held, vectors, embed, most, str(encoder.path))

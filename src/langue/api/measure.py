@@ -8,8 +8,14 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from langue.api.models import CausalModel, Model, PathLike
-from langue.base.arguments import check_choice
+from langue.api.models import CausalModel, Model, PathLike, folder_of
+from langue.base.arguments import (
+    check_choice,
+    check_path,
+    check_path_or_none,
+    check_paths,
+    check_several,
+)
 from langue.base.errors import InvalidSetting, LangueError, Unsupported
 from langue.models.folder import ModelFolder
 from langue.models.folder import load as load_folder
@@ -68,14 +74,15 @@ def evaluate(
         Unsupported: the model's scores are no probabilities; self-tests of what has no scores of texts.
     """
     fields = {"text_field": text_field, "source_field": source_field, "target_field": target_field}
+    paths, training = check_paths("data", data), check_path_or_none("train", train)
     if quantize is not None:
         if adaptive:
             raise InvalidSetting("adaptive counts and int8 are measured one at a time; leave one out")
-        path = Path(model) if isinstance(model, str | Path) else model.path
+        path = model.path if isinstance(model, Model) else check_path("model", model)
         options = {"split": split, "documents": documents, "format": format, "train": train, **fields}
-        return _evaluate_quantized(path, data, options, check=check, how=quantize)
-    folder = load_folder(model) if isinstance(model, str | Path) else model.folder
-    _check_options(folder, train, adaptive=adaptive)
+        return _evaluate_quantized(path, paths, options, check=check, how=quantize)
+    folder = folder_of("model", model)
+    _check_options(folder, training, adaptive=adaptive)
     of_task = "task" in folder.description.recipe and not isinstance(folder.model, Masked)
     if of_task or isinstance(folder.model, Tagger | Classifier | SentenceRanker):
         if check:
@@ -85,15 +92,15 @@ def evaluate(
             raise InvalidSetting(
                 f"{folder.path} reads labeled files, whose fields have their names; leave them out"
             )
-        return _evaluate_labeled(folder, data, check_choice("format", format, FORMATS), train)
+        return _evaluate_labeled(folder, paths, check_choice("format", format, FORMATS), training)
     if format != "auto":
         raise InvalidSetting(f"format says what the labeled file of a tagger is, and {folder.path} is none")
-    if (pairs := _summaries_of(folder, data, documents)) is not None:
+    if (pairs := _summaries_of(folder, paths, documents)) is not None:
         return _evaluate_abstractive(folder, pairs, fields, refused=check or adaptive)
     from langue.evaluation.documents import open_documents, usual_reading
 
     measured_on = open_documents(
-        data, split=split, rule=documents, usual=usual_reading([folder]), fields=fields
+        paths, split=split, rule=documents, usual=usual_reading([folder]), fields=fields
     )
     if isinstance(folder.model, Masked):
         from langue.evaluation.masked import evaluate_masked
@@ -108,16 +115,14 @@ def evaluate(
     return evaluation
 
 
-def _summaries_of(
-    folder: ModelFolder[Any], data: PathLike | Sequence[PathLike], documents: str | None
-) -> Path | None:
+def _summaries_of(folder: ModelFolder[Any], paths: Sequence[str], documents: str | None) -> Path | None:
     """The file of documents and summaries that a model which writes summaries is compared with, where it is
     given one and no rule that asks for bits."""
     if folder.description.documents != "summaries" or documents is not None:
         return None
-    if not isinstance(folder.model, Seq2Seq) or not isinstance(data, str | Path):
+    if not isinstance(folder.model, Seq2Seq) or len(paths) != 1:
         return None
-    return None if Path(data).is_dir() else Path(data)
+    return None if Path(paths[0]).is_dir() else Path(paths[0])
 
 
 def _evaluate_abstractive(
@@ -138,7 +143,7 @@ def _evaluate_abstractive(
 
 def _evaluate_quantized(
     path: Path,
-    data: PathLike | Sequence[PathLike],
+    data: Sequence[str],
     options: dict[str, Any],
     *,
     check: bool,
@@ -167,7 +172,7 @@ def _evaluate_quantized(
     return QuantizedEvaluation(int8, float32, figures)
 
 
-def _check_options(folder: ModelFolder[Any], train: PathLike | None, *, adaptive: bool) -> None:
+def _check_options(folder: ModelFolder[Any], train: Path | None, *, adaptive: bool) -> None:
     if adaptive and not isinstance(folder.model, Causal):
         raise Unsupported(f"{folder.path} gives texts no probability, beside which counts could learn")
     if train is not None and folder.family.makes not in (Classifier, Tagger):
@@ -177,37 +182,37 @@ def _check_options(folder: ModelFolder[Any], train: PathLike | None, *, adaptive
 
 
 def _evaluate_labeled(
-    folder: ModelFolder[Any], data: PathLike | Sequence[PathLike], format: str, train: PathLike | None
+    folder: ModelFolder[Any], paths: Sequence[str], format: str, train: Path | None
 ) -> EvaluationResult:
     """Measure a model of labeled data on a file."""
-    if not isinstance(data, str | Path):
-        raise InvalidSetting(f"{folder.path} is measured on one labeled file, not on several")
+    if len(paths) != 1:
+        raise InvalidSetting(f"{folder.path} is measured on one labeled file, not on {len(paths)}")
+    data = Path(paths[0])
     if format != "auto" and not isinstance(folder.model, Tagger):
         raise InvalidSetting(f"format says what the labeled file of a tagger is, and {folder.path} is none")
     if isinstance(folder.model, SentenceRanker):
         from langue.tasks.summaries import evaluate_ranker
 
-        return evaluate_ranker(folder, Path(data))
+        return evaluate_ranker(folder, data)
     if isinstance(folder.model, SpanPredictor):
         from langue.tasks.answers.measure import evaluate_spans
 
-        return evaluate_spans(folder, Path(data))
+        return evaluate_spans(folder, data)
     if folder.family.makes not in (Tagger, Classifier):
         from langue.tasks.evaluate import evaluate_task, task_of
 
-        return evaluate_task(folder, task_of(folder), Path(data))
+        return evaluate_task(folder, task_of(folder), data)
     if isinstance(folder.model, Tagger):
         from langue.tasks.tagging import evaluate_tagger
 
-        return evaluate_tagger(folder, Path(data), format, Path(train) if train is not None else None)
-    training = Path(train) if train is not None else None
+        return evaluate_tagger(folder, data, format, train)
     if folder.model.multilabel:
         from langue.tasks.multilabel import evaluate_multilabel
 
-        return evaluate_multilabel(folder, Path(data), training)
+        return evaluate_multilabel(folder, data, train)
     from langue.tasks.classification import evaluate_classifier
 
-    return evaluate_classifier(folder, Path(data), Path(train) if train is not None else None)
+    return evaluate_classifier(folder, data, train)
 
 
 def score(
@@ -234,8 +239,7 @@ def score(
     """
     from langue.tasks.scoring import score_batches
 
-    folder = load_folder(model) if isinstance(model, str | Path) else model.folder
-    names = _listed(inputs)
+    names, folder = check_paths("inputs", inputs), folder_of("model", model)
     check_choice("by", by, BY)
     return chain.from_iterable(score_batches(folder, names, iter, by=by, text_field=text_field))
 
@@ -261,10 +265,9 @@ def write_scores(
     from langue.tasks.score_formats import format_of
     from langue.tasks.scoring import score_batches, score_tokens
 
-    folder = load_folder(model) if isinstance(model, str | Path) else model.folder
+    names, folder = check_paths("inputs", inputs), folder_of("model", model)
     pseudo = isinstance(folder.model, Masked)
     written = format_of(format, pseudo=pseudo, per_token=per_token)
-    names = _listed(inputs)
     check_choice("by", by, BY)
     if pseudo or per_token:
         pieces = score_tokens(folder, names, written.rows, by=by, text_field=text_field)
@@ -275,10 +278,6 @@ def write_scores(
     else:
         pieces = score_batches(folder, names, written.rows, by=by, text_field=text_field)
     return written.whole(pieces)
-
-
-def _listed(inputs: PathLike | Sequence[PathLike]) -> list[str]:
-    return [str(path) for path in ([inputs] if isinstance(inputs, str | Path) else inputs)]
 
 
 def query(model: PathLike, text: PathLike) -> Query:
@@ -294,8 +293,9 @@ def query(model: PathLike, text: PathLike) -> Query:
     from langue.interop.kenlm import Model as KenLM
     from langue.interop.texts import map_text
 
-    with map_text(Path(text)) as data:
-        result = KenLM(model).query(data)
+    path = check_path("model", model)
+    with map_text(check_path("text", text)) as data:
+        result = KenLM(path).query(data)
     if not result.tokens:
         raise LangueError(f"{text} is empty: there is nothing to measure on")
     return result
@@ -305,8 +305,9 @@ def gradients(
     model: PathLike | CausalModel, data: PathLike, *, split: str = "test", distance: int = 100
 ) -> Gradients:
     """`CausalModel.gradients` of a model or its folder."""
-    causal = model if isinstance(model, CausalModel) else CausalModel.load(model)
-    return causal.gradients(data, split=split, distance=distance)
+    store = check_path("data", data)
+    causal = model if isinstance(model, CausalModel) else CausalModel.load(check_path("model", model))
+    return causal.gradients(store, split=split, distance=distance)
 
 
 def compare(
@@ -337,9 +338,11 @@ def compare(
 
     if isinstance(models, str | Path | Model):
         raise InvalidSetting(f"models is to be a list of models, not one; write [{str(models)!r}]")
+    paths = check_paths("on", on)
     scorers = [
-        ModelScorer(model.folder if isinstance(model, Model) else load_folder(model)) for model in models
+        ModelScorer(folder_of(f"models[{index}]", model))
+        for index, model in enumerate(check_several("models", models))
     ]
     usual = usual_reading([scorer.folder for scorer in scorers])
     fields = {"text_field": text_field, "source_field": source_field, "target_field": target_field}
-    return run(scorers, open_documents(on, split=split, rule=documents, usual=usual, fields=fields))
+    return run(scorers, open_documents(paths, split=split, rule=documents, usual=usual, fields=fields))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, Unpack
 
-from langue.base.arguments import check_text
+from langue.base.arguments import check_path, check_paths, check_text
 from langue.base.errors import InvalidSetting, Unsupported
 from langue.corpus.units import Unit
 from langue.protocols import Seq2Seq
@@ -121,7 +120,7 @@ def summarize_files(
 
     lengths = (sentences, characters, words, ratio)
     summarizer = _summarizer(method, model, lengths, unit, writing)
-    documents = read_documents(files, text_field, title_field)
+    documents = read_documents(check_paths("files", files), text_field, title_field)
     if not isinstance(summarizer, Summarizer):
         yield from _written(summarizer, documents)
         return
@@ -153,10 +152,10 @@ def _summarizer(
     unit: Unit | None,
     writing: WritingSettings,
 ) -> Summarizer | AbstractiveSummarizer:
-    from langue.api.models import Seq2SeqModel, load
+    from langue.api.models import Model, Seq2SeqModel, load
 
     length = Length.of(*lengths)
-    opened = load(model) if isinstance(model, str | Path) else model
+    opened = model if model is None or isinstance(model, Model) else load(check_path("model", model))
     if isinstance(opened, Seq2SeqModel) and method in (None, "abstractive"):
         from langue.tasks.abstractive import AbstractiveSummarizer, Writing
 

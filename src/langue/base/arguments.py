@@ -28,9 +28,38 @@ def check_path(name: str, value: object) -> Path:
     Raises:
         InvalidSetting: it is none.
     """
-    if not isinstance(value, str | os.PathLike):
+    path = os.fspath(value) if isinstance(value, str | os.PathLike) else value
+    if not isinstance(path, str):
         raise InvalidSetting(f"{name} is to be a path (a str or a Path), not {_spell(value)}")
-    return Path(value)
+    try:
+        is_name = bool(path) and b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:  # half of a character
+        is_name = False
+    if not is_name:
+        raise InvalidSetting(f"{name} = {path!r} is the name of no file or folder")
+    return Path(path)
+
+
+def check_path_or_none(name: str, value: object) -> Path | None:
+    """As `check_path`, of an argument that may be left out."""
+    return None if value is None else check_path(name, value)
+
+
+def check_paths(name: str, values: object) -> list[str]:
+    """The paths as they were given, one or several.
+
+    Raises:
+        InvalidSetting: one is none.
+    """
+    if isinstance(values, str | os.PathLike):
+        check_path(name, values)
+        return [os.fspath(values)]
+    if isinstance(values, bytes) or not isinstance(values, Iterable):
+        raise InvalidSetting(f"{name} is to be a path (a str or a Path) or a list, not {_spell(values)}")
+    paths = list(values)
+    for index, path in enumerate(paths):
+        check_path(f"{name}[{index}]", path)
+    return [os.fspath(path) for path in paths]
 
 
 def check_several(name: str, values: Iterable[T]) -> Iterable[T]:

@@ -65,6 +65,8 @@ def decode(kind: type[C], table: Mapping[str, Any], where: str, *, stored: bool 
     Raises:
         InvalidSetting: a key is unknown (the nearest is named), a value has the wrong type or bounds.
     """
+    if not isinstance(table, Mapping):
+        raise InvalidSetting(f"{where} is to be a table, not {str(table)[:40]} ({type(table).__name__})")
     table = with_new_names(kind, table, None if stored else where)
     types = field_types(kind)
     for key, value in table.items():

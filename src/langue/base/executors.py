@@ -13,16 +13,17 @@ import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from platform import node
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 from langue.base.errors import InvalidSetting, LangueError, MissingExtra
 from langue.base.limits import ONE_THREAD
+from langue.base.parallel import default_workers
 from langue.base.progress import log
-from langue.base.stages import Executor, Task, run_task
+from langue.base.stages import Executor, Task, passing_folder, resumable_folder, run_task
 from langue.base.worker import Outcome, work
 
 RETRIES = 2  # times that a task is done again whose process was killed: by then it is the task that kills
@@ -45,6 +46,35 @@ def make_executor(on: str | None, workers: int) -> Executor:
     if on == "ray" or on.startswith("ray://"):
         return Ray(None if on == "ray" else on, workers)
     raise InvalidSetting(f"tasks run on processes, ray or ray://HOST:PORT, not on {on!r}; name one (--on)")
+
+
+class Distribution(NamedTuple):
+    """How tasks are shared out, as a user says.
+
+    workers: how many at a time; None: one for each processor
+    on: who does them: see `make_executor`
+    scratch: the folder, of all machines, for what is written on the way; None: that of the output
+    """
+
+    workers: int | None = None
+    on: str | None = None
+    scratch: Path | None = None
+
+    @contextmanager
+    def begin(self, output: Path, job: bytes | None, needed: int) -> Iterator[tuple[Path, Executor]]:
+        """A folder for the stages that make `output`, and who does their tasks.
+
+        Args:
+            job: what tells this job from every other; None: another call could not go on with it.
+            needed: bytes that are written there, roughly.
+        """
+        with ExitStack() as stack:
+            if job is None:
+                folder = stack.enter_context(passing_folder(self.scratch or output.parent, output.name))
+            else:
+                folder = stack.enter_context(resumable_folder(output, self.scratch, job, needed=needed))
+            workers = self.workers or default_workers()
+            yield folder, stack.enter_context(closing(make_executor(self.on, workers)))
 
 
 class InProcess:

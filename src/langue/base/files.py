@@ -7,6 +7,7 @@ or Ctrl-C leaves what stood there before, and no half of what was coming.
 import contextlib
 import errno
 import json
+import math
 import os
 import shutil
 import stat
@@ -324,14 +325,17 @@ def parse_json(text: str | bytes, where: Path | str, *, constants: bool = True) 
     """The value that a JSON text stands for.
 
     Args:
-        constants: whether NaN and infinity are read, which JSON does not know and others write.
+        constants: whether NaN and infinity are read, which JSON does not know and others write, and a number
+            that is too large for a float as one.
 
     Raises:
         Damaged: it is not JSON, or is made to break its reader: brackets too deep, a number too long.
             `where` and the line of the text are named.
     """
     try:
-        return json.loads(text, parse_constant=None if constants else _no_constant)
+        if constants:
+            return json.loads(text)
+        return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except UnicodeDecodeError as error:
         raise Damaged(f"{where} is not UTF-8: byte {error.start}") from error
     except json.JSONDecodeError as error:
@@ -346,6 +350,13 @@ def parse_json(text: str | bytes, where: Path | str, *, constants: bool = True) 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"JSON knows no {name}")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number[:40]} is too large a number")
+    return value
 
 
 def read_bytes(path: Path) -> bytes:

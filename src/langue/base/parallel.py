@@ -41,6 +41,11 @@ def default_workers() -> int:
     return min(processors(), int(openmp)) if openmp.isdecimal() and int(openmp) else processors()
 
 
+def in_worker() -> bool:
+    """Whether this is a thread of a map, which fills the machine: it is best to start no others."""
+    return getattr(_local, "is_worker", False)
+
+
 def processors() -> int:
     """Processors this process may use: those of its affinity, as far as the quota of its cgroup goes."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -153,7 +158,7 @@ def _run(
     window: int,
     flush: Callable[[T], bool] | None = None,
 ) -> Iterator[R]:
-    if getattr(_local, "is_worker", False) or (count < 2 and initializer is None):
+    if in_worker() or (count < 2 and initializer is None):
         if initializer is not None:
             initializer()
         yield from map(function, items)

@@ -103,8 +103,8 @@ def run_stage(stage: Stage, folder: Path, executor: Executor) -> None:
 
 
 def is_begun(folder: Path) -> bool:
-    """Whether a task of a folder is done."""
-    return any(True for _ in folder.glob("*.done/*"))
+    """Whether a task of a folder, or of one in it, is done."""
+    return any(True for pattern in ("*.done/*", "*/*.done/*") for _ in folder.glob(pattern))
 
 
 def _marks(stage: str, folder: Path) -> Path:

@@ -27,6 +27,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from langue.base.errors import LangueError
+from langue.base.urls import url_of
+
 if sys.platform != "win32":
     import fcntl
 
@@ -51,7 +54,16 @@ class Leftover(NamedTuple):
 
 
 def resolve(path: Path) -> Path:
-    """Where a link leads: what is written stands there, and the link stays. Other paths as they are."""
+    """Where a link leads: what is written stands there, and the link stays. Other paths as they are.
+
+    Raises:
+        LangueError: it is of an object store.
+    """
+    if (url := url_of(path)) is not None:
+        raise LangueError(
+            f"{url} is of an object store, where langue writes what prepare and train make; write to this "
+            "machine, and copy it"
+        )
     if path.is_symlink() or path.name in ("", ".."):
         return Path(os.path.realpath(path))
     return path

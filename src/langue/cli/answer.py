@@ -1,10 +1,13 @@
 """`langue answer`: what answers a question, out of texts; or all questions of a file."""
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import langue
 from langue.base.errors import LangueError
+from langue.base.progress import log
 from langue.cli.options import (
     MOST,
     Json,
@@ -13,13 +16,15 @@ from langue.cli.options import (
     is_input,
     is_named_like_a_file,
     no_such_input,
+    print_items,
     print_json,
-    read_lines,
+    read_line_batches,
     text_of,
 )
 from langue.cli.parameters import Argument, Option
 
 if TYPE_CHECKING:
+    from langue.tasks.answers.answer import Answers
     from langue.tasks.answers.measure import AnswerEvaluation
 
 Cut = Literal["auto", "line", "blank-line", "text"]
@@ -102,18 +107,37 @@ def command(
         raise LangueError(
             "there is nothing to look in; name a text file or a store: langue answer QUESTION FILE"
         )
-    asked = [line for line in read_lines(question) if line.strip()] if from_file else [str(text_of(question))]
-    if not asked:
-        raise LangueError(f"{question} holds no question; write one a line")
+    asked = read_questions(question) if from_file else iter([str(text_of(question))])
     opened = langue.SpanModel.load(model) if model is not None else None
     held = Passages.read(names, cut=passages, text_field=text_field)
     given = (langue.answer(one, held, model=opened, k=top, threshold=threshold) for one in asked)
-    if json:
-        tables = [one.to_json() for one in given]
-        print_json(tables if from_file else tables[0])
+    _show(given, several=from_file, json=json)
+
+
+def _show(given: "Iterator[Answers]", *, several: bool, json: bool) -> None:
+    if json and several:
+        print_items(one.to_json() for one in given)
         return
-    for one in given:
-        print(f"{one.question}\n{one}\n" if from_file else one, flush=True)
+    for number, one in enumerate(given):
+        if json:
+            print_json(one.to_json())
+            continue
+        if not number:
+            log.info("answered by %s", one.by)
+        print(f"{one.question}\n{one}\n" if several else one, flush=True)
+
+
+def read_questions(name: str) -> Iterator[str]:
+    """The lines of a file, as they come.
+
+    Raises:
+        LangueError: there is none.
+    """
+    lines = (line for batch in read_line_batches(name) for line in batch if line.strip())
+    first = next(lines, None)
+    if first is None:
+        raise LangueError(f"{name} holds no question; write one a line")
+    return chain([first], lines)
 
 
 def _tell(measured: "AnswerEvaluation", predictions: Path | None, *, json: bool, overwrite: bool) -> None:

@@ -74,6 +74,15 @@ def command(
             "off each layer as it is.",
         ),
     ] = None,
+    labels: Annotated[
+        list[int] | None,
+        Option(
+            "--labels",
+            min=1,
+            help="With --probe: learn from so many labels, three draws of them, off the last layer; may be "
+            "repeated, for a learning curve.",
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -85,12 +94,19 @@ def command(
         raise LangueError(
             f"unknown format {format}; there are report and kenlm, and of labeled files {', '.join(LABELED)}"
         )
+    if labels and not probe:
+        raise LangueError(
+            "--labels says how many labels --probe learns from; give the training file: --probe TRAIN"
+        )
     if similarity or probe:
         if check or adaptive or quantize or train or (similarity and probe):
             which = "--probe" if probe else "--similarity"
             raise LangueError(f"{which} measures vectors alone; leave the other measurements out")
         encoder = langue.MaskedModel.load(model)
-        _tell(encoder.probe(probe, on) if probe else encoder.evaluate_similarity(on), json=json)
+        if probe and labels:
+            _tell(encoder.learning_curve(probe, on, labels), json=json)
+        else:
+            _tell(encoder.probe(probe, on) if probe else encoder.evaluate_similarity(on), json=json)
         return
     labeled = format if format in LABELED else "auto"
     result = langue.evaluate(

@@ -146,7 +146,7 @@ def command(
 
     A model that reads in both directions writes so many --tokens after a text, all of them together.
     """
-    _refuse_what_does_not_go_together(given.names, prompt, stop, num_beams=num_beams, n=n)
+    _refuse_what_does_not_go_together(given.names, prompt, num_beams=num_beams, n=n)
     for name, rule in {"regex": regex, "json_schema": json_schema}.items():
         if name in given.names and not rule:
             raise LangueError(
@@ -201,13 +201,7 @@ def command(
         _print_all(asked, asked.write(settings, n=n, best_of=best_of, batch_size=batch_size), json=json)
 
 
-def _refuse_what_does_not_go_together(
-    given: frozenset[str], prompt: str, stop: list[str] | None, *, num_beams: int, n: int
-) -> None:
-    if "" in (stop or ()):
-        raise LangueError(
-            "--stop '' would end every text before its first token; give some text, or leave it out"
-        )
+def _refuse_what_does_not_go_together(given: frozenset[str], prompt: str, *, num_beams: int, n: int) -> None:
     if num_beams and (drawing := [name for name in OF_DRAWING if name in given]):
         # Beam search draws nothing: what says how to draw would be passed over.
         options = ", ".join(option_name(name) for name in drawing)

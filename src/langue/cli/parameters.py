@@ -117,6 +117,8 @@ class Parameter(NamedTuple):
             if text not in get_args(self.type):
                 raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(get_args(self.type))}")
             return text
+        if self.type is Path and not text:  # which would be the folder one stands in
+            raise argparse.ArgumentTypeError("'' is the name of no file or folder")
         named = isinstance(self.declared, Option) and not (self.declared.empty or self.declared.callback)
         if named and self.type is str and not text:
             raise argparse.ArgumentTypeError("'' says nothing; give a value, or leave it out")

@@ -4,6 +4,7 @@ import json as jsonlib
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from langue.base.errors import LangueError
+from langue.base.progress import log
 from langue.cli.options import MOST, Json, Quiet, TextField
 from langue.cli.parameters import Argument, Option
 
@@ -104,7 +105,9 @@ def command(
         **writing,
     )
     printed = False
-    for document in documents:
+    for number, document in enumerate(documents):
+        if not number:
+            log.info("summarized by %s, %s", document.summary.method, model or "which needs no model")
         if json or document.record is not None:
             print(jsonlib.dumps(_record(document, full=json or explain), ensure_ascii=False), flush=True)
             continue

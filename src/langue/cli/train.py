@@ -6,7 +6,18 @@ from typing import Annotated
 import langue
 from langue.base.errors import LangueError
 from langue.base.progress import is_first
-from langue.cli.options import Json, Overwrite, Quiet, Resume, Settings, print_json, read_settings
+from langue.cli.options import (
+    Json,
+    On,
+    Overwrite,
+    Quiet,
+    Resume,
+    Scratch,
+    Settings,
+    Workers,
+    print_json,
+    read_settings,
+)
 from langue.cli.parameters import Argument, Option
 
 
@@ -34,6 +45,9 @@ def command(
         int | None,
         Option(metavar="MB", help="Ceiling of memory for ngram: what is larger goes to disk."),
     ] = None,
+    workers: Workers = None,
+    on: On = None,
+    scratch: Scratch = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
     dry_run: Annotated[
@@ -61,6 +75,9 @@ def command(
         valid=valid,
         overwrite=overwrite,
         resume=resume,
+        workers=workers,
+        on=on,
+        scratch=scratch,
         **chosen,
     )
     if not is_first():  # of the processes of torchrun one speaks

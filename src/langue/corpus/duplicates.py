@@ -17,8 +17,8 @@ from langue.base.errors import MissingExtra
 from langue.base.seeds import generator
 
 SKETCH = 64  # numbers of a sketch, each equal in two texts as often as their runs are shared
-BANDS, ROWS = 12, 2  # made of the first of them; texts meet in one with 97 % at a Jaccard index of 0.5
-ENOUGH = 24  # equal numbers: an index of 0.375, where each text shares more than half of its runs
+BANDS, ROWS = 16, 2  # made of the first of them; texts meet in one with 99 % at a Jaccard index of 0.5
+ENOUGH = 21  # equal numbers: an index of 1/3, where each of two like texts shares half of its runs
 RUN = 3  # words that are compared together: one word changed of ten leaves most as they were
 RUNS = 256  # that stand for a text
 PART = 1 << 16  # characters whose words are held at a time

@@ -6,6 +6,7 @@ Tab-separated: the text, then its label; of pairs, two texts and the label. JSON
 """
 
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -35,17 +36,20 @@ class LabelSet(NamedTuple):
     location: str  # file and line
 
 
-def read_labeled(path: Path, *, texts: int) -> list[Example]:
+def read_labeled(path: Path, *, texts: int | None) -> list[Example]:
     """The examples of a file; empty lines are passed over, and their number is told.
 
     Args:
-        texts: of each example: 1, or 2 for pairs.
+        texts: of each example: 1, or 2 for pairs; None: as many as the first one has.
 
     Raises:
         LangueError: the file is missing, not UTF-8, or empty; a line has other columns or no label.
     """
     examples = _read(path, partial(_columns, texts=texts), partial(_record, texts=texts))
     for example in examples:
+        if len(example.texts) != len(examples[0].texts):
+            both = f"{len(examples[0].texts)} in {examples[0].location}, {len(example.texts)} here"
+            raise LangueError(f"{example.location}: a file has texts, or pairs of them: {both}")
         if not example.label:
             raise LangueError(f"{example.location} has no label")
     return examples
@@ -86,17 +90,19 @@ def _read(path: Path, columns: Callable[[str, str], E], record: Callable[[str, s
     return examples
 
 
-def _columns(line: str, location: str, *, texts: int) -> Example:
+def _columns(line: str, location: str, *, texts: int | None) -> Example:
     columns = line.split("\t")
+    texts = texts or (2 if len(columns) == 3 else 1)
     if len(columns) != texts + 1:
         wanted = "text, label" if texts == 1 else "text, text, label"
         raise LangueError(f"{location}: {len(columns)} columns between tabs, not {texts + 1} ({wanted})")
     return Example(tuple(columns[:-1]), columns[-1].strip(), location)
 
 
-def _record(line: str, location: str, *, texts: int) -> Example:
-    names = ("text", "second")[:texts]
-    record = _fields(line, location, names, "label")
+def _record(line: str, location: str, *, texts: int | None) -> Example:
+    record = parse_json(line, location)
+    names = ("text", "second")[: texts or (2 if isinstance(record, dict) and "second" in record else 1)]
+    _check_fields(record, location, names, "label")
     return Example(tuple(record[name] for name in names), _label(record["label"], location), location)
 
 
@@ -110,7 +116,8 @@ def _columns_of_set(line: str, location: str) -> LabelSet:
 
 
 def _record_of_set(line: str, location: str) -> LabelSet:
-    record = _fields(line, location, ("text",), "labels")
+    record = parse_json(line, location)
+    _check_fields(record, location, ("text",), "labels")
     if not isinstance(record["labels"], list):
         raise LangueError(f"{location}: labels is no list but {json.dumps(record['labels'])[:40]}")
     return LabelSet(record["text"], _distinct(_label(one, location) for one in record["labels"]), location)
@@ -120,21 +127,19 @@ def _distinct(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(label for label in labels if label))
 
 
-def _fields(line: str, location: str, texts: Sequence[str], label: str) -> dict[str, Any]:
-    """A record that has these texts, and something as its label."""
-    record = parse_json(line, location)
+def _check_fields(record: Any, location: str, texts: Sequence[str], label: str) -> None:
+    """That a record has these texts, and something as its label."""
     missing = [name for name in (*texts, label) if not isinstance(record, dict) or name not in record]
     if missing:
         raise LangueError(f"{location} has no {missing[0]}; write {', '.join((*texts, label))}")
     wrong = [name for name in texts if not isinstance(record[name], str)]
     if wrong:
         raise LangueError(f"{location}: {wrong[0]} is no text but {json.dumps(record[wrong[0]])[:40]}")
-    fields: dict[str, Any] = record
-    return fields
 
 
 def _label(value: Any, location: str) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    missing = isinstance(value, float) and not math.isfinite(value)  # how tables write that there is none
+    if missing or isinstance(value, bool) or not isinstance(value, str | int | float):
         raise LangueError(
             f"{location}: the label is neither text nor a number but {json.dumps(value)[:40]}; "
             "several of a text are for --task=multilabel, as `labels`"

@@ -18,6 +18,8 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from langue.base.errors import Damaged, LangueError, Mismatch, MissingExtra, NotFound
 from langue.base.progress import log
+from langue.base.remote import Copied, copied_here
+from langue.base.urls import url_of
 from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger
 from langue.corpus.lines import BOM, Lines
@@ -83,19 +85,26 @@ def collect(
     *,
     config: DataConfig | None = None,
     live: bool = False,
+    scratch: Path | None = None,
 ) -> Iterator[list[Source]]:
-    """`find`, where `-` is standard input; that, and a pipe, is put into a temporary file first.
+    """`find`, where `-` is standard input; that, a pipe, and what an object store holds is put into temporary
+    files first.
 
     Args:
+        scratch: the folder of files that are copied from an object store; None: that of temporary files.
         live: it is read as it comes instead, by whoever opens its source once and reads in order.
 
     Raises:
-        LangueError: as `find`; standard input is closed, nothing writes to a pipe.
+        LangueError: as `find`; standard input is closed, nothing writes to a pipe, an object store does not
+            answer.
     """
     with ExitStack() as stack:
         sources: list[Source] = []
         for name in names:
             blocks: Iterator[bytes] | None = None
+            if (url := url_of(name)) is not None:
+                sources += _copied(stack.enter_context(copied_here(url, scratch)), ledger, config)
+                continue
             if name == "-":
                 blocks, descriptor = read_standard_input(), descriptor_of_input()
             elif Path(name).is_fifo():
@@ -131,6 +140,16 @@ def find(
         else:
             raise no_file(path)
     return sources
+
+
+def _copied(copy: Copied, ledger: Ledger | None, config: DataConfig | None) -> list[Source]:
+    """The files of what was copied from an object store, under the names that they have there."""
+    try:
+        sources = find([str(copy.path)], ledger, config=config)
+    except LangueError as error:
+        error.args = (error.message.replace(str(copy.path), copy.url),)
+        raise
+    return [source._replace(name=source.name.replace(str(copy.path), copy.url, 1)) for source in sources]
 
 
 def no_file(path: Path) -> LangueError:

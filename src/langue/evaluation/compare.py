@@ -157,7 +157,7 @@ def _row(scorer: TextScorer, evaluation: Evaluation) -> Row:
         return Row(evaluation, {}, 0, None)
     folder = scorer.folder
     disk = sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file())
-    return Row(evaluation, folder.description.size, disk, float(folder.description.measured["seconds"]))
+    return Row(evaluation, folder.description.size, disk, folder.description.figures().seconds)
 
 
 def _group(evaluation: Evaluation) -> tuple[int, str]:

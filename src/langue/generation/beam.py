@@ -4,7 +4,7 @@ Hypotheses compete by log p / ((5 + n) / 6)^α, n tokens long (Wu et al. 2016, e
 coverage penalty): α = 0 compares probabilities, which favors short ones.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol
@@ -58,6 +58,7 @@ def continuations(
     length_penalty: float = 0.6,
     rules: Rules | None = None,
     lines: bool = False,
+    before_step: Callable[[], None] | None = None,
 ) -> Iterator[list[Generation]]:
     """The likeliest continuations of each prompt (normalized, or ids), best first; never half a character in
     one that ends by itself. Prompts are searched side by side, as many as `ROWS` hypotheses are.
@@ -65,6 +66,7 @@ def continuations(
     Args:
         rules: what may be written.
         lines: a document is one line (`ModelFolder.lines`).
+        before_step: called before each token; what it raises ends the search.
     """
     together = max(ROWS // num_beams, 1)
     for begin in range(0, len(prompts), together):
@@ -77,6 +79,7 @@ def continuations(
             num_beams=num_beams,
             max_tokens=max_tokens,
             length_penalty=length_penalty,
+            before_step=before_step,
         )
         seconds = perf_counter() - began
         for prompt, hypotheses in zip(some, searched, strict=True):
@@ -157,15 +160,19 @@ def beam_search_all(
     num_beams: int,
     max_tokens: int,
     length_penalty: float,
+    before_step: Callable[[], None] | None = None,
 ) -> list[list[Hypothesis]]:
     """`beam_search` of each row of a decoder, all of them side by side.
 
     Args:
         constraints: of each row.
+        before_step: as `continuations` takes it.
     """
     searches = [Search(one, eos, num_beams, max_tokens, length_penalty) for one in constraints]
     going = searches if max_tokens else []
     while going:
+        if before_step is not None:
+            before_step()
         ends = np.cumsum([len(search.alive) for search in going])
         parts = np.split(decoder.log_probs(), ends[:-1])
         rows, tokens = [], []

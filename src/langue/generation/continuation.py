@@ -77,6 +77,7 @@ class Continuation:
         self._draw = generator(sampling.seed, "sampling", number, spelled)
         self.state = utf8.START  # of `well_formed`
         self._rules = rules.begin()
+        self._free = sampling.repetition_penalty == 1.0 and not self._rules.bend
         self._text, self._shown, self._ready = "", 0, 0
         self._tokens, self._log_prob = 0, 0.0
         self._began = perf_counter()
@@ -95,7 +96,7 @@ class Continuation:
     @property
     def unconstrained(self) -> bool:
         """Whether tokens can be drawn for it by its settings alone, which `numbers` and `extend` are for."""
-        return self._sampling.repetition_penalty == 1.0 and not self._rules.bend
+        return self._free
 
     def numbers(self, most: int) -> Float64Array:
         """What its next tokens are drawn by: numbers in [0, 1), so many or as many as it may still have."""

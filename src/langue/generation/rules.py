@@ -65,13 +65,16 @@ class Grammar:
             raise Unsupported("words between blanks spell no text that a regular expression or schema is of")
         wrapper = TokenizerWrapper(_Vocabulary(tokenizer))
         vocabulary = LLTokenizer(wrapper, n_vocab=tokenizer.vocab_size, eos_token=tokenizer.eos)
-        if sampling.regex:
-            name, grammar = "regex", LLMatcher.grammar_from_regex(sampling.regex)
-        else:
-            # Of blanks between its parts a model of little text would write without end.
-            name, tight = "json_schema", {"whitespace_flexible": False}
-            as_grammar: Any = LLMatcher.grammar_from_json_schema
-            grammar = as_grammar(sampling.json_schema, tight)
+        name = "regex" if sampling.regex else "json_schema"
+        as_grammar: Any = LLMatcher.grammar_from_json_schema
+        try:
+            if sampling.regex:
+                grammar = LLMatcher.grammar_from_regex(sampling.regex)
+            else:
+                # Of blanks between its parts a model of little text would write without end.
+                grammar = as_grammar(sampling.json_schema, {"whitespace_flexible": False})
+        except ValueError as error:
+            raise InvalidSetting(f"{name} cannot be used: {error}") from None
         matcher = LLMatcher(vocabulary, grammar, log_level=0)
         if matcher.is_error():
             raise InvalidSetting(f"{name} cannot be used: {_reason(matcher.get_error())}")

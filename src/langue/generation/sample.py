@@ -34,6 +34,10 @@ class Sampling(Config, frozen=True):
     def check(self) -> None:
         if self.regex and self.json_schema:
             raise ValueError("give a regular expression or a JSON schema, not both")
+        if "" in self.stop:
+            raise ValueError(
+                "--stop '' would end every text before its first token; give some text, or leave it out"
+            )
         if self.min_tokens > self.max_tokens:
             raise ValueError(f"--min-tokens {self.min_tokens} is above --max-tokens {self.max_tokens}")
         if "" in self.ban:

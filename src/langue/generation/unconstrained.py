@@ -17,7 +17,7 @@ RUN = 16  # tokens of each row in one call: whoever comes meanwhile waits
 
 def draw_run(decoder: DrawingDecoder, writing: Sequence[Continuation]) -> None:
     """Draw the next tokens of each text, which the decoder has read."""
-    draws = _draws(writing, RUN)
+    draws = _draws(writing)
     for one, count, ids, log_probs in zip(writing, draws.counts, *decoder.draw(draws), strict=True):
         one.extend(ids.tolist(), log_probs.tolist(), stuck=len(ids) < count)
 
@@ -26,23 +26,24 @@ def draw_each(decoder: Decoder, writing: Sequence[Continuation]) -> list[int]:
     """Draw the next token of each text, which the decoder has yet to read."""
     from langue.nn.compiled.choice import choose_each  # numba takes long to import
 
-    draws, rows = _draws(writing, 1), decoder.log_probs()
-    ids = np.empty(len(writing), np.int64)
-    choose_each(rows, draws.leads, draws.states, draws.settings, draws.numbers[:, 0], ids)
+    rows, ids = decoder.log_probs(), np.empty(len(writing), np.int64)
+    states = np.array([one.state for one in writing], np.int64)
+    settings = np.array([one.settings for one in writing], np.float64)
+    numbers = np.array([one.numbers(1).sum() for one in writing])  # one that was stopped has none
+    choose_each(rows, writing[0].well_formed.leads, states, settings, numbers, ids)
     tokens: list[int] = ids.tolist()
-    log_probs = rows[np.arange(len(ids)), ids].tolist()
-    for one, token, log_prob in zip(writing, tokens, log_probs, strict=True):
+    for row, (one, token) in enumerate(zip(writing, tokens, strict=True)):
         if token < 0:
             one.extend([], [], stuck=True)
         else:
-            one.extend([token], [log_prob])
+            one.extend([token], [rows.item(row, token)])
     return tokens
 
 
-def _draws(writing: Sequence[Continuation], most: int) -> Draws:
-    numbers = [one.numbers(most) for one in writing]
+def _draws(writing: Sequence[Continuation]) -> Draws:
+    numbers = [one.numbers(RUN) for one in writing]
     counts = np.array([len(some) for some in numbers], np.int64)
-    padded = np.zeros((len(writing), most))
+    padded = np.zeros((len(writing), RUN))
     for row, some in zip(padded, numbers, strict=True):
         row[: len(some)] = some
     return Draws(

@@ -1,4 +1,4 @@
-"""ARPA files, the format every n-gram toolkit reads and writes, gzipped or not.
+"""ARPA files, the format every n-gram toolkit reads and writes, packed or not.
 
     \\data\\
     ngram 1=4
@@ -15,17 +15,22 @@ the value they back off to. Whatever is wrong is named with its line, and what K
 refused. Both ways, compiled code does a line at a time (`arpa_lines.py`).
 """
 
+import codecs
 import gzip
+import lzma
 import math
 import re
 import zlib
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from langue.base.errors import Damaged, LangueError, Unsupported
 from langue.base.files import atomic_file
+from langue.corpus.lines import has_old_line_ends
+from langue.corpus.sources import Source, open_source
 from langue.interop.arpa_lines import FAULTS, ROUNDING, read_rows, write_rows
 from langue.interop.arpa_trie import Section, tables_of
 from langue.interop.words import Words
@@ -40,6 +45,7 @@ BOM = b"\xef\xbb\xbf"
 BINARY = b"mmap lm http://kheafield.com/code"  # how a file of `build_binary` begins
 INTERMEDIATE = b"iARPA"  # how a file of IRSTLM begins whose numbers are other ones
 BLANKS = re.compile(rb"[ \t\r]+")  # a vertical tab and a form feed are letters of a word
+NUMBER = re.compile(rb"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[iI][nN][fF])")  # Python reads more
 MISSING = -100 * math.log(10)  # what KenLM gives unknown words where a model has no <unk>
 CHUNK_BYTES = 1 << 24  # bytes read at a time
 MAX_LINE_BYTES = 1 << 16  # bytes of a line that is no n-gram
@@ -93,20 +99,15 @@ class _Source:
         self.number = 0
         self.data = b""
         self.at = 0
-        try:
-            raw = path.open("rb")
-        except OSError as error:
-            raise LangueError(f"cannot read {path}: {error.strerror or error}") from error
-        zipped = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        self._file: Any = gzip.GzipFile(fileobj=raw) if zipped else raw
-        self._raw = raw
+        self._open = ExitStack()
+        # How it is packed is told by its first bytes alone.
+        self._file = self._open.enter_context(open_source(Source(path.stem, path)))
 
     def __enter__(self) -> "_Source":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._raw.close()
+        self._open.close()
 
     def error(self, message: str) -> LangueError:
         line = f", line {self.number:,}" if self.number else ""
@@ -116,8 +117,8 @@ class _Source:
         """Read on, so that at least one whole line lies ahead; False where nothing is left."""
         try:
             read = self._file.read(CHUNK_BYTES)
-        except (OSError, EOFError, zlib.error) as error:
-            what = "the gzip file is cut short" if isinstance(error, EOFError) else f"cannot read on: {error}"
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            what = "it is packed and cut short" if isinstance(error, EOFError) else f"cannot read on: {error}"
             raise self.error(what) from error
         self.data, self.at = self.data[self.at :] + read, 0
         if not read and self.data and not self.data.endswith(b"\n"):
@@ -156,7 +157,7 @@ def _shown(line: bytes) -> str:
 
 def _header(source: _Source) -> list[int]:
     """How many n-grams of each order the file says it has."""
-    line = source.line().removeprefix(BOM)
+    head = line = source.line().removeprefix(BOM)
     if line.startswith(BINARY):
         raise Unsupported(
             f"{source.path} is a file of KenLM's build_binary, which is not read; give the ARPA file that it "
@@ -173,8 +174,18 @@ def _header(source: _Source) -> list[int]:
         try:
             line = source.line()
         except LangueError:
-            raise LangueError(f"{source.path} is not an ARPA file: it has no \\data\\") from None
+            hint = _why_unread(head)
+            raise LangueError(f"{source.path} is not an ARPA file: it has no \\data\\{hint}") from None
     return _counts(source)
+
+
+def _why_unread(head: bytes) -> str:
+    """What keeps a file from being read as text, by its first line."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "; it is UTF-16: convert it, for example with iconv"
+    if has_old_line_ends(head):
+        return "; its lines end in \\r alone: write \\n instead"
+    return ""
 
 
 def _counts(source: _Source) -> list[int]:
@@ -207,10 +218,10 @@ def _unigrams(source: _Source, count: int, *, highest: bool) -> tuple[list[bytes
         seen.add(word)
         if word == CAPITAL_UNKNOWN:  # where both stand there, the later counts, as for KenLM
             word = UNKNOWN
-        try:
-            log_prob, backoff = float(fields[0]), float(fields[2]) if len(fields) == 3 else 0.0
-        except ValueError:
-            raise source.error(f"{_shown(b' '.join(fields))} holds no number where one belongs") from None
+        numbers = [fields[0], *fields[2:]]
+        if not all(map(NUMBER.fullmatch, numbers)):
+            raise source.error(f"{_shown(b' '.join(fields))} holds no number where one belongs")
+        log_prob, backoff = float(numbers[0]), float(numbers[1]) if len(numbers) == 2 else 0.0
         if not log_prob <= ROUNDING or not math.isfinite(backoff):
             raise source.error(f"{log_prob} and {backoff} are no log-probability and backoff")
         if highest and backoff:

@@ -8,6 +8,7 @@ does in one pass over the bytes: nothing is normalized, nothing dropped, a blank
 import json
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,26 @@ import msgspec
 from langue.base.arrays import Array, UInt8Array
 from langue.base.config import Config
 from langue.base.errors import LangueError, Unsupported
+from langue.base.executors import Distribution
 from langue.base.files import check_free
 from langue.base.progress import bar, log
+from langue.base.stages import Executor
 from langue.corpus.normalize import Normalization
 from langue.interop import arpa
 from langue.interop.formats import Export, Format, ImportedModel, save_imported
 from langue.interop.kenlm import names_of, padding_of
 from langue.interop.texts import map_text
 from langue.interop.words import BLANK, Words, after_line, check_lengths, check_utf8, learn
-from langue.models.counts.ngram import FAMILY, NGramConfig, arrays_of, levels_of, model_of, tables_of
+from langue.models.counts.ngram import (
+    FAMILY,
+    NGramConfig,
+    arrays_of,
+    levels_of,
+    model_of,
+    tables_by_stages,
+    tables_of,
+)
+from langue.models.counts.ngram.by_stages import scratch_bytes
 from langue.models.counts.ngram.model import NGram
 from langue.models.counts.ngram.out_of_core import MEGABYTE
 from langue.models.counts.ngram.tables import Tables
@@ -39,10 +51,18 @@ from langue.training.run_folder import only_writer, save_or_keep
 STOP, ABSENT, UNKNOWN = 0, 1, 2  # ids of `</s>`, of padding, and of `<unk>`, as the tokenizer has them
 SPECIALS = [LINE_END.encode(), BLANK_PAD.encode(), UNK.encode()]  # by id; the first two are no words
 _SPACES = bytes(32 if blank else byte for byte, blank in enumerate(BLANK))
+BYTES_A_WORD = 5  # of a text, roughly: of English 5 to 6
 CHUNK_ENTRIES = 1 << 14  # of a vocabulary, written at a time
 
 
-def train_text(config: Config, text: Path, output: Path, *, overwrite: bool = False) -> None:
+def train_text(
+    config: Config,
+    text: Path,
+    output: Path,
+    *,
+    overwrite: bool = False,
+    distribution: Distribution | None = None,
+) -> None:
     """Count a text and estimate, and write the model folder.
 
     Raises:
@@ -50,11 +70,16 @@ def train_text(config: Config, text: Path, output: Path, *, overwrite: bool = Fa
             written at the end (the message says where the model was kept).
     """
     assert isinstance(config, NGramConfig)
-    with only_writer(output):
+    with only_writer(output), ExitStack() as stack:
         check_free(output, marker=DESCRIPTION, overwrite=overwrite)
         started = time.perf_counter()
-        with bar("counting (ngram)"):
-            words, tables = estimated(text, config)
+        if distribution is not None:
+            job, needed = _job(text, config)
+            folder, executor = stack.enter_context(distribution.begin(output, job, needed))
+            words, tables = estimated_by_stages(text, config, folder, executor)
+        else:
+            with bar("counting (ngram)"):
+                words, tables = estimated(text, config)
         log.info(
             "%s: a sentence a line, words between blanks, nothing held out; such a model has perplexities "
             "and no bits per byte",
@@ -108,8 +133,32 @@ def estimated(text: Path, config: NGramConfig) -> tuple[Words, Tables]:
     words, stream = read_text(text, config)
     levels = levels_of(config, stream, len(words))
     del stream  # which the estimate would hold in memory beside its own
-    absent = None if levels.count[UNKNOWN] else ABSENT
-    return words, tables_of(config, levels, Vocabulary(len(words), STOP), absent)
+    vocabulary = Vocabulary(len(words), STOP)
+    return words, tables_of(config, levels, vocabulary, _absent(levels.count))
+
+
+def _job(text: Path, config: NGramConfig) -> tuple[bytes | None, int]:
+    """What tells the estimate of a text by stages from every other, if it can be read again, and the bytes
+    that are written on the way."""
+    if not text.is_file():
+        return None, 0
+    status = text.stat()
+    job = [str(text.absolute()), status.st_size, status.st_mtime_ns, config]
+    return msgspec.msgpack.encode(job), scratch_bytes(config.order, status.st_size // BYTES_A_WORD)
+
+
+def estimated_by_stages(
+    text: Path, config: NGramConfig, folder: Path, executor: Executor
+) -> tuple[Words, Tables]:
+    """`estimated`, by tasks over files of a folder; the words are looked up here."""
+    words, stream = read_text(text, config)
+    vocabulary = Vocabulary(len(words), STOP)
+    return words, tables_by_stages(config, lambda: stream, vocabulary, folder, executor, _absent)
+
+
+def _absent(counts: Array) -> int | None:
+    """The id that no text holds: padding stands for the unknown where `<unk>` is a word."""
+    return None if counts[UNKNOWN] else ABSENT
 
 
 def read_arpa(path: Path) -> ImportedModel:

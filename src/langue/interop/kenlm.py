@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from langue.base.arguments import check_path, check_text
 from langue.base.arrays import Array, Float64Array, UInt8Array
-from langue.base.errors import LangueError, Mismatch
+from langue.base.errors import InvalidSetting, LangueError, Mismatch
 from langue.base.parallel import parallel_map
 from langue.evaluation.score import finite
 from langue.interop import arpa
@@ -140,9 +141,9 @@ class Model:
     """
 
     def __init__(self, path: Path | str | bytes, config: "Config | None" = None) -> None:
-        self._path = Path(os.fsdecode(path))
+        self._path = check_path("path", os.fsdecode(path) if isinstance(path, bytes) else path)
         # As the module has it, whose users decode it.
-        self.path = os.path.abspath(os.fsencode(path))  # noqa: PTH100  # Path knows no bytes
+        self.path = os.path.abspath(os.fsencode(self._path))  # noqa: PTH100  # Path knows no bytes
         if (self._path / DESCRIPTION).is_file():
             self._take(load(self._path, verify=False))  # as the module: mapped, and ready at once
         elif self._path.is_dir():
@@ -266,7 +267,7 @@ class Model:
         """`BaseScore` with the length of the n-gram found."""
         id = self.vocabulary.id(_as_bytes(word))
         id = id if id >= 0 else self.unknown
-        if in_state.model != (self._number if in_state.node != -1 else 0):
+        if not isinstance(in_state, State) or in_state.model != (self._number if in_state.node != -1 else 0):
             raise Mismatch("the state is one of another model; begin with BeginSentenceWrite of this one")
         after, log_probs, lengths = self._model.advance(np.array([in_state.node]), np.array([id]))
         self._become(out_state, int(after[0]))
@@ -305,7 +306,10 @@ LanguageModel = Model  # by which the examples of the module call it
 
 
 def _as_bytes(text: str | bytes) -> bytes:
-    return text if isinstance(text, bytes) else text.encode()
+    try:
+        return text if isinstance(text, bytes) else check_text("what is to be scored", text).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidSetting(f"what is to be scored has half of a character at {error.start}") from None
 
 
 def padding_of(folder: ModelFolder[Any]) -> int | None:

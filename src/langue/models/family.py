@@ -20,6 +20,7 @@ from langue.tokens.batches import Batches, BatchSource
 from langue.tokens.store import TOKENIZER, Split, TokenStore
 
 if TYPE_CHECKING:
+    from langue.base.stages import Executor
     from langue.corpus.tagged import Sentence
     from langue.models.taggers.labels import Labels
     from langue.tokens.tokenizer import Tokenizer
@@ -111,6 +112,17 @@ class Composition(NamedTuple):
     compose: Callable[[Any, Sequence[str]], Config]
 
 
+class ByStages(NamedTuple):
+    """How models of a family are estimated by tasks over files, on several processes or machines.
+
+    estimate: as that of the family, in a folder of stages that must be there until the model is saved
+    needed: bytes that are written there, from the configuration and the number of tokens, roughly
+    """
+
+    estimate: Callable[[Any, TokenStore, Path, Executor], Any]
+    needed: Callable[[Any, int], int]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family(Generic[M]):
     """One kind of model.
@@ -129,6 +141,7 @@ class Family(Generic[M]):
     estimated_by: Literal["counts", "em", "optimization", "gradient"]
     # (config, data): a `TokenStore`, or `TaggedData` of a tagger
     estimate: Callable[[Any, Any], M] | None = None
+    by_stages: ByStages | None = None
     # (config, vocabulary, seed): a `Vocabulary`, or `TaggerInputs` of a tagger
     build: Callable[[Any, Any, int], Any] | None = None
     batches: Callable[[Split, Vocabulary, Any, int, int, int], BatchSource] = packed

@@ -20,12 +20,13 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
-from langue.base.bounds import NonNegativeInt
+from langue.base.bounds import NonNegativeFloat, NonNegativeInt, Probability
 from langue.base.checksums import FileRecords, check_seal, describe_files, sealed, verify_files
 from langue.base.config import Config, convert, decode, encode
 from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, InvalidSetting, NotFound, Unsupported
 from langue.base.files import atomic_folder, read_json, write_json
+from langue.base.remote import local
 from langue.base.verified import verifying_whole
 from langue.corpus.normalize import Normalization
 from langue.models.family import Family
@@ -70,6 +71,20 @@ class VocabularyRecord(msgspec.Struct, omit_defaults=True):
                 raise ValueError(f"{name} is {id}, and ids run to {self.size - 1}")
 
 
+class ValidFigures(msgspec.Struct):
+    """Of a tagger on held-out sentences."""
+
+    f1: NonNegativeFloat
+
+
+class Figures(msgspec.Struct):
+    """What all that reads a folder takes from `measured`, where each way of training writes more."""
+
+    seconds: NonNegativeFloat
+    share: Probability = 0.0  # of a ranker: sentences that a summary has
+    valid: ValidFigures | list[Any] | None = None
+
+
 class Description(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The fields of `model.json`."""
 
@@ -77,7 +92,7 @@ class Description(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     family: str
     config: dict[str, Any]
     recipe: dict[str, Any]
-    measured: dict[str, Any]  # training seconds, steps, validation figures
+    measured: dict[str, Any]  # training seconds, steps, validation figures: `Figures` and more
     size: dict[str, int]
     files: FileRecords
     # Of a model that reads token ids:
@@ -89,6 +104,15 @@ class Description(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     # Of a model trained on labeled data:
     data: dict[str, Any] | None = None  # the file: its form and fingerprint
     digest: str | None = None  # of all else that stands here; what earlier versions wrote has none
+
+    def __post_init__(self) -> None:
+        try:
+            self.figures()
+        except msgspec.ValidationError as error:
+            raise ValueError(f"measured: {error}") from None
+
+    def figures(self) -> Figures:
+        return msgspec.convert(self.measured, Figures)
 
 
 @dataclass(frozen=True)
@@ -270,7 +294,7 @@ def load(
         Unsupported: it is to be quantized, and cannot be.
         InvalidSetting: the device or type is unknown, or the model is no network and has neither.
     """
-    path = Path(path)
+    path = local(path)
     table = _read_table(path)
     description = _described(table, path)
     verify_files(path, description.files, hashes=verify)
@@ -340,6 +364,8 @@ def _read_table(path: Path) -> dict[str, Any]:
 def _described(table: dict[str, Any], path: Path) -> Description:
     description = convert(Description, table, path / DESCRIPTION)
     description.family = RENAMED_FAMILIES.get(description.family, description.family)
-    if description.vocabulary is None and lookup(description.family).makes not in WITHOUT_IDS:
-        raise Damaged(f"{path / DESCRIPTION} is damaged: vocabulary is missing; make it again")
+    reads_ids = description.vocabulary is not None or lookup(description.family).makes not in WITHOUT_IDS
+    for name in ("vocabulary", "tokenizer", "normalization"):
+        if reads_ids and getattr(description, name) is None:
+            raise Damaged(f"{path / DESCRIPTION} is damaged: {name} is missing; make it again")
     return description

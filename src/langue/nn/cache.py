@@ -1,12 +1,13 @@
 """Keys and values that attention has read, kept so that a text that grows is not read anew each time.
 
-There is room from the start. Rows stand in slots, always the first ones, in some order: what one that ends
-leaves free another takes, and nothing is copied but where a row goes two ways.
+There is room from the start. Rows stand in slots, in some order: a new one takes that of one that ended.
+Nothing is copied but where a row goes two ways, or where slots are to be the first ones.
 Letters: B rows, G heads of keys and values, T tokens read, S positions, D head width.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, islice
 from typing import Literal
 
 import torch
@@ -19,23 +20,31 @@ class Slots(ABC):
     """Where what rows have read is kept.
 
     Attributes:
-        slots: of each row, always the first ones.
+        slots: of each row.
+        first: whether these are always the first ones, so that all rows are one slice.
     """
+
+    first = True
 
     def __init__(self) -> None:
         self.slots: list[int] = []
 
+    @property
+    def needed(self) -> int:
+        """How many slots there must be room for."""
+        return max(self.slots, default=-1) + 1
+
     def add(self, rows: int) -> None:
-        self.slots += range(len(self.slots), len(self.slots) + rows)
+        self.slots += list(islice(_free(self.slots), rows))
 
     def select(self, rows: Sequence[int]) -> None:
         """Go on with these rows, in this order."""
         wanted = [self.slots[row] for row in rows]
-        free = iter(sorted(set(range(len(wanted))) - set(wanted)))
+        free = _free(wanted)
         self.slots.clear()
         leave, enter = [], []
         for slot in wanted:
-            stays = slot < len(wanted) and slot not in self.slots
+            stays = (slot < len(wanted) or not self.first) and slot not in self.slots
             self.slots.append(slot if stays else next(free))
             if not stays:
                 leave.append(slot)
@@ -46,6 +55,12 @@ class Slots(ABC):
     @abstractmethod
     def copy(self, leave: list[int], enter: list[int]) -> None:
         """Put into some slots what others have."""
+
+
+def _free(slots: Sequence[int]) -> Iterator[int]:
+    """Those that are none of these, the first ones first."""
+    taken = set(slots)
+    return (slot for slot in count() if slot not in taken)
 
 
 class Cache(Slots):

@@ -15,19 +15,21 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from langue.base.arrays import Ids
+from langue.base.arrays import Floats, Ids
 from langue.base.checked import ArraySpec, damaged
 from langue.base.deprecated import warn_renamed
 from langue.base.errors import LangueError
 from langue.nn.attended import explanation_of, last_weights, own_weights, weights_of
 from langue.nn.attention import Attention, Mask, attend
 from langue.nn.cache import KeysValues, Past
+from langue.nn.compiled.plan import DecoderPlan
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.parts_decoder import Mixed, PartsDecoder, part_at
 from langue.nn.pointer import CHUNK_ROWS, Decoded, Pointed, Pointer, log_probs_of, target_log_probs
 from langue.nn.scores import Rule
 from langue.nn.weights import WEIGHTS, saved_tensor
 from langue.nn.windowed import Windowed
+from langue.nn.windowed_decoder import WindowRows
 from langue.protocols import Seq2Seq, Vocabulary
 from langue.protocols.explanation import CrossAttentionExplanation
 from langue.tokens.batch import Batch
@@ -77,6 +79,7 @@ class EncoderDecoder(Windowed, Seq2Seq):
     read_rows(ids, positions, documents): hidden states of whole rows, and the memory `(B, S, C)`
     encode(ids, positions, mask): the memory `(B, S, C)` of sources `(B, S)` that begin with `<eos>`
     decode(ids, positions, mask, memory, memory_mask, past): hidden states `(B, T, C)` of targets `(B, T)`
+    decoder_plan(): the same layers, as they are compiled
     source_mask(S): which of its tokens a source sees, `(S, S)`; None: all
     source_ids(read, start): of one document, those of the source of the part that begins at a position
     decoding: the layers of the decoder
@@ -119,6 +122,9 @@ class EncoderDecoder(Windowed, Seq2Seq):
     ) -> torch.Tensor: ...
 
     @abstractmethod
+    def decoder_plan(self) -> DecoderPlan: ...
+
+    @abstractmethod
     def encode(self, ids: torch.Tensor, positions: torch.Tensor, mask: Mask) -> torch.Tensor: ...
 
     @abstractmethod
@@ -149,8 +155,16 @@ class EncoderDecoder(Windowed, Seq2Seq):
         return None
 
     def read_in(self, how: Literal["int8"]) -> bool:
-        """The compiled step, which alone has int8, knows no memory."""
-        return False
+        """The compiled step, which alone has int8, does not copy."""
+        return self.pointer is None and super().read_in(how)
+
+    def compiled(self) -> Any:
+        return super().compiled() if self.pointer is None else None
+
+    def lay_out(self, *, int8: bool) -> Any:
+        from langue.nn.compiled.seq2seq import CompiledSeq2Seq  # numba takes long to import
+
+        return CompiledSeq2Seq(self.decoder_plan(), int8=int8)
 
     @property
     def separator(self) -> str:
@@ -257,7 +271,18 @@ class EncoderDecoder(Windowed, Seq2Seq):
         parts = [(row, slice(t, t + CHUNK_ROWS)) for row in range(B) for t in range(0, T, CHUNK_ROWS)]
         return torch.cat([rule(mixed[part], targets[part]) for part in parts], 1).view(-1, B, T)
 
-    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> PartsDecoder:
+    def scores(self, sequences: Sequence[Ids], rule: Rule, figures: int) -> list[Floats]:
+        if self.quantize is None or self.compiled() is None:
+            return super().scores(sequences, rule, figures)
+        from langue.nn.compiled.score import decoder_scores  # numba takes long to import
+
+        return decoder_scores(self, sequences, rule, figures=figures)
+
+    def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> WindowRows:
+        if (step := self.compiled()) is not None:
+            from langue.nn.compiled.parts import CompiledParts  # numba takes long to import
+
+            return CompiledParts(self, step, prompts)
         return PartsDecoder(self, prompts)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from langue.base.bounds import PositiveFloat
 from langue.base.config import convert
 from langue.base.errors import InvalidSetting, Unsupported
 from langue.base.files import read_json, write_json
@@ -26,8 +27,8 @@ class Measured(msgspec.Struct, forbid_unknown_fields=True):
     quantize: Quantize
     of: str | None  # digest of the description of the folder
     measured_on: str
-    bits_per_byte: float
-    float32_bits_per_byte: float
+    bits_per_byte: PositiveFloat
+    float32_bits_per_byte: PositiveFloat
 
     @property
     def rise(self) -> float:

@@ -1,7 +1,7 @@
 """Recurrent layers over streams: the cells, dropout between them, and a fresh state where a document begins.
 
-The kernels are torch's own (oneDNN, cuDNN), one call a layer; of an LSTM there are two more, its formula and
-a fast one for bfloat16 on a CPU (`fast/choices.py`). Letters: B batch, T time, C width.
+The kernels are torch's own (oneDNN, cuDNN), one call a layer; of an LSTM there are three more, its formula
+and two that are faster on a CPU (`fast/choices.py`). Letters: B batch, T time, C width.
 """
 
 from typing import Any, Literal
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from langue.nn.dropout import drop
 from langue.nn.fast.choices import lstm_kernel
-from langue.nn.fast.lstm import StepwiseLSTM
+from langue.nn.fast.lstm_columns import ColumnsLSTM
+from langue.nn.fast.lstm_rows import RowsLSTM
 from langue.nn.lstm import lstm
 from langue.nn.packing import Runs, pack_runs
 
@@ -52,8 +53,10 @@ class Layer(nn.Module):
         if kernel == "plain":
             y, *after_both = lstm(x, state[0], state[1], resets, *weights)
         else:
-            x = x.to(torch.get_autocast_dtype(x.device.type))
-            y, *after_both = StepwiseLSTM.apply(x, *state.float(), resets, *weights)  # type: ignore
+            fast: type[RowsLSTM | ColumnsLSTM] = RowsLSTM
+            if kernel == "columns":
+                fast, x, state = ColumnsLSTM, x.to(torch.get_autocast_dtype(x.device.type)), state.float()
+            y, *after_both = fast.apply(x, *state, resets, *weights)  # type: ignore
         return y, torch.stack(after_both)
 
     def _torch(
@@ -116,9 +119,11 @@ class Recurrent(nn.Module):
         Returns:
             Hidden states `(B, T, C)`, and the state after the last step.
         """
-        kernel = lstm_kernel(x) if self.cell == "lstm" else "torch"
+        if begins is not None and not begins.any():
+            begins = None
+        kernel = lstm_kernel(x, begins is not None) if self.cell == "lstm" else "torch"
         resets: Resets = None
-        if begins is not None and begins.any():
+        if begins is not None:
             resets = pack_runs(begins) if kernel == "torch" else ~begins.T
         after = []
         for index, layer in enumerate(self.layers):

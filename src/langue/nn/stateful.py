@@ -71,7 +71,9 @@ class Stateful(nn.Module, Scored, CompiledForm, RecurrentCausal, Trainable):
         self.vocabulary.check(*sequences)
         result = [np.empty((figures, len(ids)), np.float32) for ids in sequences]
         inputs = [np.r_[self.vocabulary.eos, ids[:-1]][: len(ids)] for ids in sequences]
-        if self.quantize is not None and (network := self.compiled()) is not None:
+        # Words made of their spellings are made once for the compiled step, by torch for each batch.
+        spelled = not isinstance(self.embedding, nn.Embedding)
+        if (self.quantize is not None or spelled) and (network := self.compiled()) is not None:
             from langue.nn.compiled.score import stream_scores  # numba takes long to import
 
             return stream_scores(network, inputs, sequences, rule, figures=figures)

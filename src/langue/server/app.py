@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import msgspec.inspect
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route as Path_
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -83,10 +84,12 @@ def create_app(
     endpoints.append(Path_(base + "/openapi.json", _static(document, "application/json")))
     page = _page()
     endpoints += [Path_(base + path, _static(content, kind)) for path, (content, kind) in page.items()]
+    if base:  # what the page asks for stands beside it
+        endpoints.append(Path_(base, _redirect(base + "/")))
     app = Starlette(routes=endpoints, lifespan=lifespan, exception_handlers={HTTPException: _http_error})
     app.router.redirect_slashes = False
     app.state.server = server
-    free = {route.path for route in ROUTES if route.free} | page.keys()
+    free = {route.path for route in ROUTES if route.free} | page.keys() | {""}
 
     def observe(scope: Scope, status: int, seconds: float) -> None:
         server.metrics.answered(scope.get("route"), status, seconds)
@@ -176,12 +179,23 @@ def _decode(decoder: msgspec.json.Decoder[Any], content: bytes) -> Any:
     try:
         return decoder.decode(content)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$")
-        param = where.removesuffix("`").lstrip(".") or None
+        what, _, where = str(error).partition(" - at `")
+        param = where.removeprefix("key` in `").removeprefix("$").removesuffix("`").lstrip(".") or None
+        if what.startswith("Invalid enum value") and (words := _choices(decoder.type, param)):
+            what = f"choose one of {', '.join(words)}"
         raise Refused(400, f"{param}: {what}" if param else what, param=param) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Refused(400, f"the body is no JSON: {reason}") from None
+
+
+def _choices(body: type[msgspec.Struct], param: str | None) -> list[str]:
+    """The words that a field of a request may be; none of what lies deeper."""
+    read = msgspec.inspect.type_info(body)
+    assert isinstance(read, msgspec.inspect.StructType)
+    known = [field.type for field in read.fields if field.name == param]
+    kinds = known[0].types if known and isinstance(known[0], msgspec.inspect.UnionType) else known
+    return [str(word) for one in kinds if isinstance(one, msgspec.inspect.LiteralType) for word in one.values]
 
 
 def _response(answer: Any) -> Response:
@@ -208,6 +222,13 @@ def _page() -> dict[str, tuple[bytes, str]]:
 def _static(content: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
+
+    return endpoint
+
+
+def _redirect(path: str) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        return RedirectResponse(path)
 
     return endpoint
 

@@ -219,7 +219,7 @@ async def _echoes(
     top = body.logprobs
     if top is None:
         return [None] * len(reads)
-    return await held.call(lambda face: [prompt_scores(face, read, top) for read in reads])
+    return await held.call_on(reads, lambda face, some: [prompt_scores(face, read, top) for read in some])
 
 
 class _Reply:

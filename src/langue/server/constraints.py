@@ -55,7 +55,7 @@ def _schema(schema: Mapping[str, Any] | str) -> Constraint:
     if isinstance(schema, str):
         try:
             schema = msgspec.json.decode(schema, type=dict[str, Any])
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        except (msgspec.DecodeError, RecursionError) as error:  # brackets too deep
             raise Refused(
                 400, f"structured_outputs.json is no schema: {error}", param="structured_outputs"
             ) from None

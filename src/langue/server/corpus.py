@@ -40,13 +40,13 @@ class Corpus:
         return await asyncio.shield(self._reading)
 
     def _read(self) -> Passages:
-        from langue.tasks.retrieval.passages import Passages, Text, read_texts
+        from langue.tasks.retrieval.passages import Passages, read_texts
 
         # Where it lies is nothing to tell whoever asks.
-        texts = (
-            Text(name.replace(str(self.path), self.name, 1), text) for name, text in read_texts([self.path])
+        passages = Passages.of(
+            text._replace(name=text.name.replace(str(self.path), self.name, 1))
+            for text in read_texts([self.path])
         )
-        passages = Passages.of(texts)
         _ = passages.index
         return passages
 

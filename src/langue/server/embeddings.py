@@ -42,7 +42,7 @@ async def embed(server: Server, body: EmbeddingRequest) -> EmbeddingResponse:
         if any(not len(read.ids) for read in reads):
             raise Refused(400, "input: a text is empty", param="input")
         texts = [read.text for read in reads]
-        vectors = await held.call(lambda face: face.embed(texts, pooling=body.pooling))
+        vectors = await held.call_on(texts, lambda face, some: face.embed(some, pooling=body.pooling))
     tokens = sum(len(read.ids) for read in reads)
     return EmbeddingResponse(
         data=[

@@ -11,7 +11,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -27,22 +27,32 @@ if TYPE_CHECKING:
     from langue.api.models import Model
 
 T = TypeVar("T")
+GoOn = Callable[[], None]  # raises where nobody waits for what is computed
 NOTHING = np.empty(0, np.uint32)
 
 
 class Call(Generic[T]):
-    """What is asked of a model besides writing."""
+    """What is asked of a model besides writing.
 
-    def __init__(self, function: Callable[[Any], T]) -> None:
+    Attributes:
+        left: whether nobody waits for it any more; told by the event loop.
+    """
+
+    def __init__(self, function: Callable[[Any, GoOn], T]) -> None:
         self.function = function
         self.future: Future[T] = Future()
+        self.left = False
 
     def run(self, face: Any) -> None:
         if self.future.set_running_or_notify_cancel():
             try:
-                self.future.set_result(self.function(face))
+                self.future.set_result(self.function(face, self._go_on))
             except BaseException as error:
                 self.future.set_exception(error)
+
+    def _go_on(self) -> None:
+        if self.left:
+            raise CancelledError
 
 
 class Engine:
@@ -102,8 +112,11 @@ class Engine:
         self._written_at_once += sum(one.tokens for one in order.writings)
         order.tell(order.news())
 
-    async def call(self, function: Callable[[Any], T]) -> T:
+    async def call(self, function: Callable[[Any, GoOn], T]) -> T:
         """What a function says of the model, which nobody else uses meanwhile.
+
+        Args:
+            function: what has several parts calls the second argument between them.
 
         Raises:
             Refused: too many wait.
@@ -111,7 +124,10 @@ class Engine:
         self._admit()
         call = Call(function)
         self._inbox.put(call)
-        return await asyncio.wrap_future(call.future)
+        try:
+            return await asyncio.wrap_future(call.future)
+        finally:
+            call.left = True
 
     def _admit(self) -> None:
         if self._closed:

@@ -1,5 +1,6 @@
 """Errors as OpenAI's clients read them."""
 
+import re
 import traceback
 
 from langue.base.errors import LangueError, is_out_of_memory
@@ -21,6 +22,7 @@ KINDS = {
     503: "unavailable_error",
     504: "timeout_error",
 }
+_COMMAND = re.compile(r"; [^;]*\blangue [a-z]+ [^;]*")  # is for whoever has the machine to type
 RETRY = 1  # seconds after which a client that is refused for now may ask again
 
 
@@ -45,12 +47,17 @@ class Refused(LangueError):
         return self.message  # it is read in an answer, not in Python
 
 
+def in_http(message: str) -> str:
+    """A message of the command line as whoever asks a server reads it: options are fields."""
+    return in_requests(_COMMAND.sub("", message))
+
+
 def refusal(error: BaseException) -> Refused:
     """Any error as one to answer with; a bug of ours tells nothing of itself."""
     if isinstance(error, Refused):
         return error
     if isinstance(error, LangueError):
-        return Refused(400, in_requests(error.message))
+        return Refused(400, in_http(error.message))
     if is_out_of_memory(error):
         return Refused(503, "not enough memory for this; ask for less, or later")
     return Refused(500, "an error of the server's own; its log has where")

@@ -128,7 +128,7 @@ class Guard:
             )
         origin = headers.get("origin")
         if origin is not None and origin not in self.settings.origins and urlsplit(origin).netloc != host:
-            return error_response(Refused(403, "requests from pages of other sites are refused; see --cors"))
+            return error_response(Refused(403, "requests from pages of other sites are refused"))
         if scope["method"] == "OPTIONS" and origin in self.settings.origins:
             allowed = {
                 "access-control-allow-methods": METHODS,

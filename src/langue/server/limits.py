@@ -20,10 +20,12 @@ PROMPT_TOKENS = 1 << 16  # of all prompts of a request
 SCORED_BYTES = 1 << 17
 TOLD_TOKENS = 1 << 12  # scored tokens of a request whose likeliest alternatives are told
 QUERY = 500  # characters of a question, or of what passages are to be near to
+BEAMS = 16  # hypotheses of a summary that is written
 NEAR = 100  # sentences or passages that are told
 SENTENCE = 1 << 14  # characters of a sentence to tag
 AT_ONCE = 1 << 18  # numbers of distributions: texts that are drawn from fewer take two milliseconds or so
 ROWS = 16  # texts that one model writes side by side
+PART = 16  # texts of a request that a model reads before it looks whether anyone still waits
 SEED = 2**53  # the largest
 
 

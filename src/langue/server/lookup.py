@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -44,6 +45,7 @@ class Located(Answer, frozen=True, kw_only=True):
 
 class AnswerCandidate(Located, frozen=True, kw_only=True):
     passage: str
+    passage_begin: int  # characters of its text
 
 
 class AnswerResponse(Answer, frozen=True, kw_only=True):
@@ -51,6 +53,7 @@ class AnswerResponse(Answer, frozen=True, kw_only=True):
     answer: str | None
     answerable: float
     threshold: float
+    by: str  # the model, or what langue has of its own
     candidates: list[AnswerCandidate]
     object: str = "answer"
 
@@ -61,7 +64,7 @@ async def answer(server: Server, body: AnswerRequest) -> AnswerResponse:
         given = await asyncio.to_thread(_answer, body, passages)
     else:
         async with server.models.held(body.model, "answer") as held:
-            given = await held.call(lambda face: _answer(body, passages, face))
+            given = replace(await held.call(lambda face: _answer(body, passages, face)), by=held.name)
     told = given.to_json()
     candidates = [AnswerCandidate(**one) for one in told.pop("candidates")]
     return AnswerResponse(candidates=candidates, **told)

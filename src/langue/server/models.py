@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -15,15 +15,17 @@ from langue.base.errors import LangueError, Unsupported, message_of
 from langue.base.progress import log
 from langue.models.folder import Description, describe
 from langue.models.registry import family as lookup
-from langue.protocols import Causal, Classifier, Masked, SentenceRanker, SpanPredictor, Tagger
-from langue.server.engine import Engine
-from langue.server.errors import Refused, refusal, report
+from langue.protocols import Causal, Classifier, Masked, SentenceRanker, Seq2Seq, SpanPredictor, Tagger
+from langue.server import limits
+from langue.server.engine import Engine, GoOn
+from langue.server.errors import Refused, in_http, refusal, report
 from langue.server.limits import Settings
 
 if TYPE_CHECKING:
     from langue.api.models import Model
 
 T = TypeVar("T")
+R = TypeVar("R")
 State = Literal["cold", "loading", "ready", "broken"]
 # What models of each kind can do.
 CAPABILITIES: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
@@ -32,8 +34,9 @@ CAPABILITIES: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (Tagger, ("tag",)),
     (Classifier, ("classify",)),
     (SpanPredictor, ("answer",)),
-    (SentenceRanker, ("summarize",)),
+    (SentenceRanker, ("summarize", "rank")),
 )
+OF_PAIRS = ("summarize", "abstract")  # what was trained on pairs can besides
 INSTEAD = {
     "complete": "continues no text",
     "next": "foretells no next token",
@@ -44,7 +47,9 @@ INSTEAD = {
     "tag": "is not a tagger",
     "classify": "is no classifier",
     "answer": "answers no questions",
-    "summarize": "chooses no sentences",
+    "summarize": "makes no summaries",
+    "rank": "ranks no sentences",
+    "abstract": "writes no summaries",
     "tokenize": "reads no token ids",
 }
 AGAIN = 10.0  # seconds after which a model that could not be loaded is tried again
@@ -87,6 +92,13 @@ class Served:
         self.capabilities = next((some for kind, some in CAPABILITIES if kind in made.__mro__), ())
         if known.vocabulary is not None:
             self.capabilities += ("tokenize",)
+            if known.vocabulary.sep is not None and Seq2Seq in made.__mro__:
+                self.capabilities += OF_PAIRS
+
+    @property
+    def reason(self) -> str | None:
+        """Why it cannot be loaded, to whoever asks: where it lies is nothing to tell them."""
+        return None if self.problem is None else in_http(self.problem).replace(str(self.path), self.name)
 
     @property
     def state(self) -> State:
@@ -103,6 +115,16 @@ class Served:
             window: int | None = getattr(self.face.folder.model, "window", None)
             return window
         return self.description.config.get("context") if self.description else None
+
+    @property
+    def texts(self) -> int | None:
+        """Of an example of a classifier; None of any other model."""
+        if "classify" not in self.capabilities or self.description is None:
+            return None
+        if self.face is not None:
+            texts: int = self.face.folder.model.texts
+            return texts
+        return 2 if self.description.config.get("task") == "pair" else 1
 
     def require(self, capability: str) -> None:
         """Raise a `Refused` where it cannot do something."""
@@ -127,7 +149,25 @@ class Held:
 
     async def call(self, function: Callable[[Any], T]) -> T:
         """What a function says of the model's face, on the model's own thread."""
+        return await self.engine.call(lambda face, go_on: function(face))
+
+    async def call_while_wanted(self, function: Callable[[Any, GoOn], T]) -> T:
+        """`call` of a function that asks between the parts of its work whether to go on."""
         return await self.engine.call(function)
+
+    async def call_on(
+        self, items: Sequence[T], function: Callable[[Any, Sequence[T]], Iterable[R]]
+    ) -> list[R]:
+        """What a function says of items, which it is given some at a time, while anyone waits."""
+
+        def in_parts(face: Any, go_on: GoOn) -> list[R]:
+            results: list[R] = []
+            for begin in range(0, len(items), limits.PART):
+                go_on()
+                results.extend(function(face, items[begin : begin + limits.PART]))
+            return results
+
+        return await self.call_while_wanted(in_parts)
 
 
 class Models:
@@ -217,7 +257,7 @@ class Models:
 
     async def _open(self, served: Served) -> None:
         if served.problem and monotonic() - served.failed < AGAIN:
-            raise Refused(503, f"{served.name} cannot be loaded: {served.problem}")
+            raise Refused(503, f"{served.name} cannot be loaded: {served.reason}")
         if served.description is None:  # it may have been put right
             served.look()
         await self._make_room(served)
@@ -233,9 +273,9 @@ class Models:
         except BaseException as error:
             served.engine, served.failed = None, monotonic()
             report(error)
-            served.problem = error.message if isinstance(error, LangueError) else str(refusal(error))
+            served.problem = message_of(error if isinstance(error, LangueError) else refusal(error))
             log.warning("%s cannot be loaded: %s: %s", served.name, type(error).__name__, served.problem)
-            raise Refused(503, f"{served.name} cannot be loaded: {served.problem}") from None
+            raise Refused(503, f"{served.name} cannot be loaded: {served.reason}") from None
 
     async def _make_room(self, wanted: Served) -> None:
         """Put out models that nobody uses, the longest unused first, until the memory suffices."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -73,13 +74,13 @@ async def score(server: Server, body: ScoreRequest) -> ScoreResponse:
         check_size(sum(len(text.encode()) for text in texts), "text", limits.SCORED_BYTES)
         if pseudo:
             check_size(sum(map(len, texts)), "text", limits.TOLD_TOKENS)
-            scores = await held.call(lambda face: _pseudo_scores(face, texts))
+            scores = await held.call_on(texts, _pseudo_scores)
         else:
-            scores = await held.call(lambda face: _scores(face, texts, body.top))
+            scores = await held.call_on(texts, partial(_scores, body.top))
     return ScoreResponse(model=held.name, pseudo=pseudo, scores=scores)
 
 
-def _scores(face: Any, texts: Sequence[str], top: int) -> list[TextScore]:
+def _scores(top: int, face: Any, texts: Sequence[str]) -> list[TextScore]:
     from langue.evaluation.score import finite
 
     results = []
@@ -259,7 +260,7 @@ async def tag(server: Server, body: TagRequest) -> TagResponse:
     texts = [body.text] if isinstance(body.text, str) else body.text
     check_size(sum(map(len, texts)), "text", limits.SENTENCE)
     async with server.models.held(body.model, "tag") as held:
-        sentences = await held.call(lambda face: [_tagged(face, text) for text in texts])
+        sentences = await held.call_on(texts, lambda face, some: [_tagged(face, text) for text in some])
     return TagResponse(model=held.name, sentences=sentences)
 
 
@@ -293,6 +294,7 @@ class Label(Answer, frozen=True, kw_only=True):
 
 class ClassifyResponse(Answer, frozen=True, kw_only=True):
     model: str
+    multilabel: bool  # whether a text may have several labels, or none: their probabilities sum to anything
     results: list[list[Label]]
     object: str = "classify"
 
@@ -302,9 +304,13 @@ async def classify(server: Server, body: ClassifyRequest) -> ClassifyResponse:
     examples = [[one] if isinstance(one, str) else one for one in given]
     check_size(sum(len(text) for one in examples for text in one), "text", limits.SCORED_BYTES)
     async with server.models.held(body.model, "classify") as held:
-        results = await held.call(lambda face: face.classify_all(examples))
+        most = held.face.texts
+        if any(len(one) != most for one in examples):
+            what = "pairs of texts" if most == 2 else "single texts"
+            raise Refused(400, f"text: {held.name} reads {what}", param="text")
+        results = await held.call_on(examples, lambda face, some: face.classify_all(some))
     told = [[Label(label=label, probability=min(p, 1.0)) for label, p in labels] for labels in results]
-    return ClassifyResponse(model=held.name, results=told)
+    return ClassifyResponse(model=held.name, multilabel=held.face.multilabel, results=told)
 
 
 ROUTES = (

@@ -126,7 +126,7 @@ class SamplingRequest(Request, frozen=True, kw_only=True):
     # vLLM's
     stop_token_ids: Annotated[list[Id], Meta(max_length=limits.STOPS)] | None = None
     ignore_eos: bool | None = False
-    min_tokens: Annotated[int, Meta(ge=0)] | None = 0
+    min_tokens: Annotated[int, Meta(ge=0, le=limits.PROMPT_TOKENS)] | None = 0
     bad_words: Annotated[list[Stop], Meta(max_length=limits.STOPS)] | None = None
     allowed_token_ids: Annotated[list[Id], Meta(min_length=1, max_length=limits.PROMPT_TOKENS)] | None = None
     structured_outputs: StructuredOutputs | None = None

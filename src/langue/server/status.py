@@ -32,6 +32,7 @@ class ModelCard(Answer, frozen=True, kw_only=True):
     size: dict[str, int]
     vocabulary: int | None
     labels: list[str] | None
+    texts: int | None  # of an example of a classifier: 1, or 2 of pairs
     state: State
     reason: str | None
     object: str = "model"
@@ -70,8 +71,9 @@ def _card(served: Served) -> ModelCard:
         size=known.size if known else {},
         vocabulary=known.vocabulary.size if known and known.vocabulary else None,
         labels=list(labels) if labels is not None else None,
+        texts=served.texts,
         state=served.state,
-        reason=served.problem,
+        reason=served.reason,
     )
 
 

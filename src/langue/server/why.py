@@ -100,7 +100,7 @@ async def copied(server: Server, body: CopiedRequest) -> CopiedResponse:
         keeps = next((one for one in server.models.all.values() if _keeps_text(one)), None)
         if keeps is None:
             raise Refused(
-                400, "no training text to compare with: start the server with --corpus STORE or an infinigram"
+                400, "no training text to compare with: this server has no corpus, and no infinigram"
             )
         async with server.models.held(keeps.name, "score") as held:
             source = held.name

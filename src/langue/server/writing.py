@@ -26,7 +26,7 @@ REASONS = {"eos": "stop", "stop": "stop", "complete": "stop", "stuck": "stop", "
 NONE = np.empty(0)
 UNREAD = 2  # news that wait for a client at most: what comes then is told with the next
 FRAME = 1 / 60  # seconds between news: a screen shows no more, and each costs as much as some tokens
-TOOK_TOO_LONG = Refused(504, "this took too long; ask for less, or start the server with a larger --timeout")
+TOOK_TOO_LONG = Refused(504, "this took longer than this server lets a request take; ask for less")
 
 
 class TokenScore(NamedTuple):

@@ -1,6 +1,6 @@
 """Abstractive summaries: written by a model of documents and summaries, in words of its own or copied."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated
 
 import msgspec
@@ -42,11 +42,20 @@ class Writing(Config, frozen=True):
 class AbstractiveSummarizer:
     """A model, ready for any number of documents.
 
+    Args:
+        before_step: called before each token is written; what it raises ends the writing.
+
     Raises:
         Unsupported: the model was not trained on pairs.
     """
 
-    def __init__(self, folder: ModelFolder[Seq2Seq], writing: Writing = Writing()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        folder: ModelFolder[Seq2Seq],
+        writing: Writing = Writing(),  # noqa: B008
+        *,
+        before_step: Callable[[], None] | None = None,
+    ) -> None:
         sep = folder.model.vocabulary.sep
         if sep is None:
             raise Unsupported(
@@ -54,6 +63,7 @@ class AbstractiveSummarizer:
                 "--documents summaries, langue train transformer STORE -o MODEL"
             )
         self.folder, self.writing, self._sep = folder, writing, np.uint32(sep)
+        self._before_step = before_step
         self._rules = Rules(
             folder.tokenizer,
             Sampling(
@@ -72,26 +82,33 @@ class AbstractiveSummarizer:
         """Those of many texts, side by side and in their order: as many are read as are written together."""
         writing = self.writing
         for some in group_by_size(texts, lambda text: 1, max(ROWS // writing.num_beams, 1)):
+            ids = [self._read(check_text("text", text)) for text in some]
             written = continuations(
                 self.folder.model,
                 self.folder.tokenizer,
-                [self._prompt(check_text("text", text)) for text in some if text.strip()],
+                [self._prompt(one) for text, one in zip(some, ids, strict=True) if text.strip()],
                 num_beams=writing.num_beams,
                 max_tokens=writing.max_tokens,
                 length_penalty=writing.length_penalty,
                 rules=self._rules,
+                before_step=self._before_step,
             )
-            for text in some:
+            for text, one in zip(some, ids, strict=True):
                 hypotheses = next(written) if text.strip() else []
                 summary = hypotheses[0].text.strip() if hypotheses else ""
                 total = sum(bool(text[begin:end].strip()) for begin, end in split_sentences(text))
-                yield Summary(summary, (), METHOD, total, copied_share([summary], [text]))
+                yield Summary(summary, (), METHOD, total, copied_share([summary], [text]), self._is_cut(one))
 
-    def _prompt(self, text: str) -> Ids:
-        """The beginning of a document that the model was shown in training, and what ends it."""
+    def _read(self, text: str) -> Ids:
+        return self.folder.tokenizer.encode(self.folder.normalization.apply(text))
+
+    def _is_cut(self, ids: Ids) -> bool:
+        return len(ids) > self.folder.model.longest_source
+
+    def _prompt(self, ids: Ids) -> Ids:
+        """The beginning of a document, as much as the model was shown in training, and what ends it."""
         longest = self.folder.model.longest_source
-        ids = self.folder.tokenizer.encode(self.folder.normalization.apply(text))
-        if len(ids) > longest and not self._told:
+        if self._is_cut(ids) and not self._told:
             self._told = True
             log.warning(
                 "%s reads %d tokens of a document; what is longer is summarized by its beginning",

@@ -20,6 +20,8 @@ from langue.tasks.calibration import Calibration, calibration
 from langue.tokens.tokenizer import Tokenizer
 
 Read = tuple[Int64Array, Int64Array]  # ids and types, with special tokens
+# What stands in the place of baselines where there is nothing that they could learn from.
+ASK_FOR_BASELINES = "baselines        name the training file, too: --train FILE"
 
 
 class Scores(NamedTuple):
@@ -93,7 +95,7 @@ def measure(guesses: Int64Array, answers: Int64Array) -> Scores:
     try:
         from sklearn.metrics import accuracy_score, f1_score
     except ImportError:
-        raise MissingExtra("scikit-learn", "eval", "langue finetune") from None
+        raise MissingExtra("scikit-learn", "eval", "the F1 of labels") from None
     return Scores(
         float(accuracy_score(answers, guesses)),
         float(f1_score(answers, guesses, average="macro", zero_division=0.0)),
@@ -123,9 +125,9 @@ class ClassifierEvaluation:
         return facts | (self.baselines.to_json() if self.baselines else {})
 
     def __str__(self) -> str:
-        beside = f"{self.baselines}\n" if self.baselines else ""
+        beside = self.baselines or ASK_FOR_BASELINES
         return (
-            f"accuracy         {percent(self.accuracy)}\n{beside}"
+            f"accuracy         {percent(self.accuracy)}\n{beside}\n"
             f"F1               {self.scores.macro_f1:.2%} macro, {self.scores.micro_f1:.2%} micro\n"
             f"probabilities    {self.calibration}\n"
             f"measured on      {self.scores.examples:,} examples, {self.truncated:,} too long and cut\n"

@@ -23,7 +23,7 @@ from langue.models.folder import ModelFolder
 from langue.protocols import Classifier, Masked
 from langue.tasks.baselines.baselines import percent, share, words
 from langue.tasks.calibration import Calibration, best_temperature, calibration
-from langue.tasks.classification import Reader, unknown_label
+from langue.tasks.classification import ASK_FOR_BASELINES, Reader, unknown_label
 from langue.tasks.classify import on_encoder
 from langue.tasks.task import FinetuneConfig, Head, Labeled, Task
 from langue.tokens.masked import pack_examples
@@ -172,9 +172,9 @@ class MultilabelEvaluation:
         return facts | ({"baselines": {"words": self.words.to_json()}} if self.words else {})
 
     def __str__(self) -> str:
-        beside = f"baseline         {percent(self.words)} micro-F1 of words\n" if self.words else ""
+        words = f"baseline         {percent(self.words)} micro-F1 of words" if self.words else ""
         return (
-            f"micro-F1         {percent(self.micro_f1)}\n{beside}"
+            f"micro-F1         {percent(self.micro_f1)}\n{words or ASK_FOR_BASELINES}\n"
             f"macro-F1         {self.scores.macro_f1:.2%}\n"
             f"all right        {percent(self.exact)}\n"
             f"probabilities    {self.calibration}\n"

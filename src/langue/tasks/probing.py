@@ -1,23 +1,24 @@
 """Probing: what a linear classifier reads off the frozen states of each layer (Alain and Bengio 2016).
 
-The states of a text, averaged over its tokens, go to a logistic regression; nothing of the encoder is
-learned. Beside each layer stands the same of random weights: what of it is the probe's alone.
+The states of a text, averaged over its tokens, go to a logistic regression; of a pair, how its two texts
+differ and agree, |u - v| and u * v (Conneau and Kiela 2018, SentEval). Nothing of the encoder is learned.
+Beside each layer stands the same of random weights: what of it is the probe's alone.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
-from langue.base.arrays import BoolArray, Float64Array, Int64Array
+from langue.base.arrays import Float64Array, Int64Array
 from langue.base.config import encode
 from langue.base.errors import Unsupported
 from langue.base.progress import bar
-from langue.corpus.labeled import read_labeled
+from langue.corpus.labeled import Example, read_labeled
 from langue.evaluation.bootstrap import Ratio
 from langue.models.encoders.base import MaskedModel
 from langue.models.encoders.bert import PostNorm
@@ -64,49 +65,88 @@ class Probing:
         return "\n".join(lines)
 
 
+class ProbeData(NamedTuple):
+    """What a probe learns from, and what it is measured on."""
+
+    learned: list[Example]
+    measured: list[Example]
+    targets: Int64Array  # labels of those that are learned from, by number
+    answers: Int64Array
+    classes: int
+
+    @classmethod
+    def read(cls, train: Path, test: Path) -> "ProbeData":
+        learned = read_labeled(train, texts=None)
+        measured = read_labeled(test, texts=len(learned[0].texts))
+        labels = sorted({example.label for example in learned})
+        return cls(learned, measured, numbers(learned, labels), numbers(measured, labels), len(labels))
+
+
+class Features(NamedTuple):
+    """What a probe reads of each example: `(examples, width)`."""
+
+    learned: Float64Array
+    measured: Float64Array
+
+    def guesses(self, given: ProbeData, rows: Int64Array | slice = slice(None)) -> Int64Array:
+        """The labels that are likeliest by a logistic regression on these rows of what is learned from."""
+        table = self.learned[rows]
+        mean, scale = table.mean(0), np.maximum(table.std(0), 1e-6)
+        labels = given.targets[rows]
+        weights = learn(_dense((table - mean) / scale), labels, given.classes, penalty=PENALTY)
+        guesses: Int64Array = log_probs(_dense((self.measured - mean) / scale), weights).argmax(-1)
+        return guesses
+
+
 def probe(folder: ModelFolder[Masked], train: Path, test: Path) -> Probing:
-    """Probe every layer of an encoder with labeled texts.
+    """Probe every layer of an encoder with labeled texts, or pairs of them.
 
     Raises:
         LangueError: a file is not of its format, or has a label that the training file has not.
         Unsupported: it is no encoder of langue's.
     """
+    given = ProbeData.read(train, test)
+    layers, random = (
+        [share(layer.guesses(given) == given.answers) for layer in some] for some in both(folder, given)
+    )
+    baselines = {
+        one.name: one.accuracy for one in measure_baselines(given.learned, given.measured, BASELINES)
+    }
+    return Probing(folder.path.name, layers, random, baselines, len(given.measured))
+
+
+def both(folder: ModelFolder[Masked], given: ProbeData) -> tuple[list[Features], list[Features]]:
+    """Of each layer, what an encoder makes of the examples, and what the same of random weights does.
+
+    Raises:
+        Unsupported: it is no encoder of langue's.
+    """
     model = folder.model
     if not isinstance(model, MaskedModel):
         raise Unsupported(f"{folder.path} ({folder.family.name}) has no layers to look into")
-    learned, measured = (read_labeled(path, texts=1) for path in (train, test))
-    labels = sorted({example.label for example in learned})
-    targets, answers = (numbers(some, labels) for some in (learned, measured))
     reader = Reader(model, folder.tokenizer, folder.normalization)
-    read = reader.read(learned), reader.read(measured)
     config = encode(folder.config) | {"init_from": ""}
     untrained = build_encoder(folder.family.name, config, model.vocabulary, 0).to(model.device)
-    layers, random = (_right(some, read, targets, answers, len(labels)) for some in (model, untrained))
-    baselines = {one.name: one.accuracy for one in measure_baselines(learned, measured, BASELINES)}
-    return Probing(
-        folder.path.name,
-        [share(right) for right in layers],
-        [share(right) for right in random],
-        baselines,
-        len(measured),
-    )
+    learned, measured = (_read_apart(reader, some) for some in (given.learned, given.measured))
+    told = []
+    for some in (model, untrained):
+        sides = (_features(some, learned), _features(some, measured))
+        told.append([Features(*tables) for tables in zip(*sides, strict=True)])
+    return told[0], told[1]
 
 
-def _right(
-    model: MaskedModel,
-    read: tuple[Sequence[Read], Sequence[Read]],
-    targets: Int64Array,
-    answers: Int64Array,
-    classes: int,
-) -> list[BoolArray]:
-    """Of each layer, which answers are right."""
-    of_train, of_test = (layer_states(model, some) for some in read)
-    right = []
-    for train, test in zip(of_train, of_test, strict=True):
-        mean, scale = train.mean(0), np.maximum(train.std(0), 1e-6)
-        weights = learn(_dense((train - mean) / scale), targets, classes, penalty=PENALTY)
-        right.append(log_probs(_dense((test - mean) / scale), weights).argmax(-1) == answers)
-    return right
+def _read_apart(reader: Reader, examples: Sequence[Example]) -> list[list[Read]]:
+    """The first texts of all examples, and of pairs the second ones, each by itself."""
+    sides = range(len(examples[0].texts))
+    return [reader.read([one._replace(texts=(one.texts[side],)) for one in examples]) for side in sides]
+
+
+def _features(model: MaskedModel, sides: Sequence[Sequence[Read]]) -> list[Float64Array]:
+    """Of each layer."""
+    states = [layer_states(model, side) for side in sides]
+    if len(states) == 1:
+        return states[0]
+    return [np.concatenate([np.abs(u - v), u * v], 1) for u, v in zip(*states, strict=True)]
 
 
 def _dense(table: Float64Array) -> Matrix:

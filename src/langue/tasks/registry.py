@@ -28,6 +28,11 @@ MODULES = {
     "simcse": "langue.tasks.simcse",
 }
 ENTRY_POINTS = "langue.tasks"  # of entry points
+# What is no head on an encoder, and how it is learned instead.
+ELSEWHERE = {
+    "summarize": "what chooses sentences is trained by langue train ranker PAIRS -o MODEL, and what writes, "
+    "from an encoder too, on a store of pairs: langue prepare PAIRS -o STORE --documents summaries",
+}
 
 _registered: "dict[str, Task[Any, Any, Any]]" = {}
 
@@ -67,6 +72,8 @@ def task(name: str) -> "Task[Any, Any, Any]":
         return own
     if name in points_of(ENTRY_POINTS):
         return _load(points_of(ENTRY_POINTS)[name])
+    if name in ELSEWHERE:
+        raise InvalidSetting(f"{name} is no task of an encoder that is fine-tuned: {ELSEWHERE[name]}")
     raise InvalidSetting(f"unknown task {name}{nearest(name, names())}")
 
 

@@ -140,7 +140,7 @@ def evaluate_ranker(folder: ModelFolder[SentenceRanker], path: Path) -> SummaryE
     """
     layout = decode(SummaryDataConfig, folder.description.recipe.get("data", {}), "data")
     pairs = list(read_summary_pairs(path, layout))
-    ratio = min(max(float(folder.description.measured.get("share", 0.0)), 1e-6), 1.0)
+    ratio = min(max(folder.description.figures().share, 1e-6), 1.0)
     started = time.perf_counter()
     ranker = Summarizer("ranker", Length(ratio=ratio), folder.model, folder.model.unit)
     scores = {"ranker": _measure(ranker, pairs), **_baselines(pairs, ranker.length, ranker.unit)}

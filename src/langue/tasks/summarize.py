@@ -99,6 +99,7 @@ class Summary:
     method: str
     total: int  # sentences that the document has
     copied: float | None = None  # of one that was written: the share that stands in the document, in runs
+    cut: bool = False  # whether the document was longer than what the model that wrote it reads
 
     def to_json(self) -> dict[str, Any]:
         table = {
@@ -107,7 +108,9 @@ class Summary:
             "sentences": [sentence.to_json() for sentence in self.sentences],
             "total": self.total,
         }
-        return table if self.copied is None else table | {"copied": round(self.copied, 4)}
+        if self.copied is not None:
+            table |= {"copied": round(self.copied, 4), "cut": self.cut}
+        return table
 
     def __str__(self) -> str:
         return self.text
@@ -148,7 +151,7 @@ class Summarizer:
         matrix = SentenceTerms(document.sentences)
         scores = self._scores(document, matrix)
         ranked = np.argsort(-scores, kind="stable").tolist()
-        chosen = sorted(_choose(document, ranked, self.length))
+        chosen = sorted(_choose(document, _distinct(document, ranked), self.length))
         if ranked and not chosen:
             log.warning("no sentence is so short: the summary is empty; give it more room")
         reasons = self._reasons(document, matrix, chosen) if explain else [[] for _ in chosen]
@@ -202,6 +205,14 @@ def _shared(matrix: SentenceTerms, row: int) -> list[str]:
     terms = [(weights[k] * (total[matrix.columns[k]] - weights[k]), k) for k in range(begin, end)]
     strongest = sorted(terms, key=lambda pair: -pair[0])[:TERMS]
     return [matrix.terms[matrix.columns[k]] for pull, k in strongest if pull > 0]
+
+
+def _distinct(document: DocumentUnits, ranked: Sequence[int]) -> list[int]:
+    """Those that no better one says word for word, as a book says "He went on." many times."""
+    sentences, best = document.sentences, dict[str, int]()
+    for index in ranked:
+        best.setdefault(sentences[index].strip(), index)
+    return list(best.values())
 
 
 def _choose(document: DocumentUnits, ranked: Sequence[int], length: Length) -> list[int]:

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from langue.base.checksums import sha256
-from langue.base.errors import Damaged, Interrupted, LangueError
+from langue.base.config import convert
+from langue.base.errors import Interrupted, LangueError
 from langue.base.files import check_free
 from langue.base.progress import log
 from langue.base.staging import discard
@@ -224,7 +227,7 @@ def evaluate_tagger(
     started = time.perf_counter()
     training = read_tagged(train, layout(loaded, train, format)) if train is not None else None
     right, predicted = known_tags(tagged.sentences, loaded.model.tag(tagged.sentences))
-    scores = score_tags(right, predicted, data_of(loaded)["tags"], unit_of_scores(loaded.model))
+    scores = score_tags(right, predicted, data_of(loaded).tags, unit_of_scores(loaded.model))
     own, beside = F1.of(right, predicted, scores.unit), None
     if training is not None:
         guesses = known_tags(tagged.sentences, WordTags(training.sentences).tag(tagged.sentences))[1]
@@ -233,23 +236,30 @@ def evaluate_tagger(
     return TaggerEvaluation(loaded.path.name, scores, time.perf_counter() - started, own.ratio(), beside)
 
 
-def data_of(loaded: ModelFolder[Tagger]) -> dict[str, Any]:
+class TrainingFile(msgspec.Struct):
+    """What is read of the labeled file that a tagger was trained on; its folder tells more."""
+
+    columns: tuple[str, ...]
+    unit: Literal["words", "characters"]
+    tags: tuple[str, ...]
+    file: str = ""
+    asked_format: str = "auto"  # which older models do not tell
+
+
+def data_of(loaded: ModelFolder[Tagger]) -> TrainingFile:
     """What the folder tells of the file it was trained on.
 
     Raises:
-        Damaged: nothing.
+        Damaged: nothing, or something else; it is named.
     """
-    if loaded.description.data is None:
-        raise Damaged(f"{loaded.path / DESCRIPTION} says nothing of the data it was trained on")
-    return loaded.description.data
+    return convert(TrainingFile, loaded.description.data, loaded.path / DESCRIPTION)
 
 
 def layout(loaded: ModelFolder[Tagger], path: Path, format: str = "auto") -> TaggedConfig:
     """How a file for this model is read."""
     data = data_of(loaded)
-    trained = Path(str(data.get("file", "")))
-    asked = str(data.get("asked_format", "auto"))  # which older models do not tell
-    return Layout(tuple(data["columns"]), asked, Source(trained.name, trained).suffix).config(path, format)
+    trained = Path(data.file)
+    return Layout(data.columns, data.asked_format, Source(trained.name, trained).suffix).config(path, format)
 
 
 def _card(family: Family[Any], model: Tagger, facts: dict[str, Any], measured: dict[str, Any]) -> str:

@@ -54,7 +54,7 @@ Chosen = tuple[int, int, int]  # a text of the sample: number of the part, of th
 class Report:
     """Report of a preparation: what was read, dropped, kept and encoded."""
 
-    path: Path
+    path: Path | str  # a URL of an object store
     ledger: dict[str, Any]  # what was read, changed, dropped, kept, leaked
     splits: dict[str, dict[str, int]]  # documents, tokens, bytes, words of each split
     tokenizer: dict[str, Any]
@@ -133,7 +133,8 @@ def prepare(
         ledger = Ledger()
         named = {"train": inputs, "valid": valid, "test": test}
         sources = {
-            split: stack.enter_context(collect(names, ledger, config=data)) for split, names in named.items()
+            split: stack.enter_context(collect(names, ledger, config=data, scratch=scratch))
+            for split, names in named.items()
         }
         listed = [source for files in sources.values() for source in files]
         check_text_field(listed, data)

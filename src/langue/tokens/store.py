@@ -32,6 +32,7 @@ from langue.base.config import convert, decode
 from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, LangueError
 from langue.base.files import read_json, write_json
+from langue.base.remote import local
 from langue.base.verified import verifying_whole
 from langue.corpus.config import DOCUMENTS
 from langue.corpus.normalize import Normalization
@@ -154,7 +155,7 @@ class TokenStore:
     """A store opened for reading.
 
     Args:
-        path: the folder `langue prepare` wrote.
+        path: the folder `langue prepare` wrote; of an object store, what is read is a copy.
         verify: read every file whole and compare its hash; None: those that were touched since they last
             were. Without it, only sizes are compared.
 
@@ -164,7 +165,7 @@ class TokenStore:
     """
 
     def __init__(self, path: Path | str, *, verify: bool | None = None) -> None:
-        self.path = Path(path)
+        self.path = local(path)
         if not (self.path / MANIFEST).is_file():
             what = f"is not a token store (no {MANIFEST})" if self.path.exists() else "does not exist"
             raise LangueError(f"{self.path} {what}; make a token store: langue prepare TEXT -o STORE")

@@ -79,7 +79,6 @@ class Tokenizer:
         eos: id of the end of a document; never the id of text, even of a literal "<eos>".
         pad: id that never occurs in text; `eos`, where the file has none.
         closed: the vocabulary is closed or the tokenizer loses text, so there are no bits per byte.
-        fingerprint: changes with any change of the tokenizer.
     """
 
     def __init__(self, hf: HFTokenizer) -> None:
@@ -97,15 +96,28 @@ class Tokenizer:
         self.begin: int | None = None
         if self.kind == "whitespace" and _special_id(hf, (BEGIN,)) == self.vocab_size - 1:
             self.begin = self.vocab_size = self.vocab_size - 1
-        self.fingerprint = hashlib.sha256(hf.to_str().encode()).hexdigest()
         self._byte_level = _is_byte_level(hf)
         self._marks = _marks(hf)
         added = hf.get_added_tokens_decoder()
         self._specials = {self.eos, self.pad, *(id for id, token in added.items() if token.special)}
         self._added = {id: token.content for id, token in added.items() if id not in self._specials}
-        self._token_bytes = [self._spell(id) for id in range(self.vocab_size + (self.begin is not None))]
-        probed = self.decode(self.encode(_PROBE))  # which some can't: their unknown word is no word of theirs
-        self.closed = self.kind == "whitespace" or probed != _PROBE
+        # Each is tried: some can read no text, for their unknown word is none of their words.
+        self.closed = self._loses_text() or self.kind == "whitespace"
+
+    def _loses_text(self) -> bool:
+        spelled = b"".join(self._spell(id) for id in self.encode(_PROBE).tolist())
+        return spelled.decode(errors="replace") != _PROBE
+
+    # What takes a large vocabulary as long as to read it is made when it is asked for.
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """It changes with any change of the tokenizer."""
+        return hashlib.sha256(self._hf.to_str().encode()).hexdigest()
+
+    @cached_property
+    def _token_bytes(self) -> list[bytes]:
+        return [self._spell(id) for id in range(self.vocab_size + (self.begin is not None))]
 
     def with_separator(self) -> "tuple[Tokenizer, int]":
         """The tokenizer with an id that ends the source of a pair, which no text can have; and that id."""
@@ -269,13 +281,18 @@ class _Marks(NamedTuple):
 
 
 def _marks(hf: HFTokenizer) -> _Marks:
-    table = json.loads(hf.to_str())
-    model = table["model"]
-    parts = [part for name in ("pre_tokenizer", "decoder") for part in _parts(table[name])]
+    parts = [part for component in (hf.pre_tokenizer, hf.decoder) for part in _parts(_table(component))]
     blank = next((part["replacement"] for part in parts if part["type"] == "Metaspace"), None)
-    inner, last = model.get("continuing_subword_prefix") or "", model.get("end_of_word_suffix") or ""
-    alone = table["decoder"] is None and not (blank or inner or last)
+    inner, last = (
+        getattr(hf.model, name, None) or "" for name in ("continuing_subword_prefix", "end_of_word_suffix")
+    )
+    alone = hf.decoder is None and not (blank or inner or last)
     return _Marks(blank or "▁", inner, last, alone)
+
+
+def _table(component: Any) -> dict[str, Any] | None:
+    """A component of a tokenizer as its file has it, without the vocabulary; None: there is none."""
+    return None if component is None else json.loads(component.__getstate__())
 
 
 def _parts(part: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
@@ -365,7 +382,7 @@ def _kind(hf: HFTokenizer) -> str:
 
 
 def _first_pattern(hf: HFTokenizer) -> str | None:
-    parts = (json.loads(hf.to_str())["pre_tokenizer"] or {}).get("pretokenizers") or [{}]
+    parts = (_table(hf.pre_tokenizer) or {}).get("pretokenizers") or [{}]
     return parts[0].get("pattern", {}).get("Regex")
 
 

@@ -24,7 +24,8 @@ EXTRAS = {
     "eval": ("seqeval", "metrics of taggers and classifiers"),
     "export": ("gguf", "writing GGUF files, which llama.cpp and Ollama run"),
     "hf": ("transformers", "tests beside Hugging Face's library; models go in and out without it"),
-    "ray": ("ray", "preparing corpora on a cluster"),
+    "ray": ("ray", "preparing corpora and counting n-grams on a cluster"),
+    "remote": ("s3fs", "corpora, stores and models in an object store (s3://)"),
     "serve": ("uvicorn", "serving models"),
     "tensorboard": ("tensorboard", "curves in TensorBoard"),
 }

@@ -81,6 +81,7 @@ class Session:
             else None
         )
         self.before = (state.seconds, self.tokens)
+        self.devices_before = state.device_seconds
         self.started = time.perf_counter()
         self.written = state.seconds  # when the last checkpoint was
 
@@ -92,6 +93,7 @@ class Session:
         now, state = self.trainer.state, msgspec.convert(rename_keys(checkpoint[0], RENAMED), State)
         if state.micro_batch_tokens != self.config.micro_batch_tokens:
             state.micro_batch_rows, state.micro_batch_tokens = now.micro_batch_rows, now.micro_batch_tokens
+        state.device_seconds = state.device_seconds or state.seconds  # which earlier versions did not write
         self.trainer.state, self.trainer.model.carry = state, checkpoint[1]
         log.info("going on from step %d", state.step)
 
@@ -103,6 +105,9 @@ class Session:
             while (progress := trainer.progress) < 1 and not self.best.exhausted:
                 done = trainer.step(detailed=(state.step + 1) % self.config.log_every == 0)
                 state.seconds, asked = self._agree(stop.asked)
+                state.device_seconds = self.devices_before + self.world.size * (
+                    state.seconds - self.before[0]
+                )
                 self._show(done, shown)
                 shown.advance(trainer.progress - progress)
                 if trainer.progress >= (len(state.curve) + 1) / self.config.evaluations:
@@ -197,7 +202,7 @@ class Session:
             "tokens": self.tokens,
             "seconds": round(state.seconds, 3),
             "devices": self.world.size,
-            "device_seconds": round(state.seconds * self.world.size, 3),
+            "device_seconds": round(state.device_seconds, 3),
             "flops": flops * self.tokens if flops else None,
             "tokens_per_second": round(self.tokens / max(state.seconds, 1e-9), 1),
             "share_of_peak": self.figures.share_of_peak(self.speed),

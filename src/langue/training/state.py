@@ -10,6 +10,7 @@ class State(msgspec.Struct):
 
     step: int = 0
     seconds: float = 0.0  # training, over all its sessions
+    device_seconds: float = 0.0  # the same of each device, whose number may change from one to the next
     sessions: int = 0
     micro_batch_rows: int = 0  # of a batch that pass at a time, on each process
     micro_batch_tokens: int = 0  # the setting that this began from

@@ -7,8 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from langue.base.config import Config, encode_changes
 from langue.base.errors import Interrupted, InvalidSetting
+from langue.base.executors import Distribution
 from langue.base.progress import bar
 from langue.base.staging import discard
 from langue.base.stop import Stop
@@ -44,11 +47,18 @@ NETWORK_SHARE = 0.9  # of a budget in minutes, where a model is made of networks
 
 
 def train(
-    recipe: Recipe, store: TokenStore, output: Path, *, overwrite: bool = False, resume: bool = False
+    recipe: Recipe,
+    store: TokenStore,
+    output: Path,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    distribution: Distribution | None = None,
 ) -> None:
     """Train and save.
 
     Args:
+        distribution: of a family that is estimated by stages, who does their tasks.
         resume: go on from the last checkpoint of the run that was to make `output`, if there is one; where
             the model of this recipe and store is there already, there is nothing to do.
 
@@ -59,10 +69,18 @@ def train(
         Interrupted: Ctrl-C, SIGTERM or SIGHUP, after a checkpoint of a run by gradient.
     """
     with only_writer(output):
-        _train(recipe, store, output, overwrite=overwrite, resume=resume)
+        _train(recipe, store, output, overwrite=overwrite, resume=resume, distribution=distribution)
 
 
-def _train(recipe: Recipe, store: TokenStore, output: Path, *, overwrite: bool, resume: bool) -> None:
+def _train(
+    recipe: Recipe,
+    store: TokenStore,
+    output: Path,
+    *,
+    overwrite: bool,
+    resume: bool,
+    distribution: Distribution | None = None,
+) -> None:
     now = identity(recipe, store)
 
     def is_same(model: Description) -> bool:
@@ -75,11 +93,10 @@ def _train(recipe: Recipe, store: TokenStore, output: Path, *, overwrite: bool, 
         _by_parts(recipe, store, output, parts, overwrite=overwrite, resume=resume)
         return
     if recipe.family.build is None:
-        model, measured = _by_counts(recipe, store)
-        _save(recipe, store, output, model, measured, overwrite=overwrite)
+        interrupted = _estimate(recipe, store, output, distribution, overwrite=overwrite)
         if (run / KEPT).exists():  # of an earlier call
             discard(run)
-        if measured["interrupted"]:  # of families that estimate in passes
+        if interrupted:  # of families that estimate in passes
             raise Interrupted(f"interrupted; the best model so far is in {output}")
         return
     from langue.training import distributed  # torch, which families by counts do without
@@ -200,6 +217,28 @@ def _save(
         card=_card(recipe, model, store, measured),
     )
     save_or_keep(output, write, overwrite=overwrite, run=run)
+
+
+def _estimate(
+    recipe: Recipe, store: TokenStore, output: Path, distribution: Distribution | None, *, overwrite: bool
+) -> bool:
+    """Estimate and save; returns whether it was interrupted.
+
+    By tasks over files, it is saved while the folder of these files is there.
+    """
+    if distribution is None:
+        model, measured = _by_counts(recipe, store)
+        _save(recipe, store, output, model, measured, overwrite=overwrite)
+        return bool(measured["interrupted"])
+    assert recipe.family.by_stages is not None
+    started = time.perf_counter()
+    job = msgspec.msgpack.encode(identity(recipe, store))
+    needed = recipe.family.by_stages.needed(recipe.model, store.manifest["splits"]["train"]["tokens"])
+    with distribution.begin(output, job, needed) as (folder, executor):
+        model = recipe.family.by_stages.estimate(recipe.model, store, folder, executor)
+        measured = {"seconds": round(time.perf_counter() - started, 3), "interrupted": False}
+        _save(recipe, store, output, model, measured | dict(model.learned), overwrite=overwrite)
+    return False
 
 
 def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal | Masked, dict[str, Any]]:

@@ -43,6 +43,20 @@ def test_a_model_goes_to_hugging_face_and_back(encoder: Path, tmp_path: Path) ->
     assert np.array_equal(again.embed(["天下"]), ours.embed(["天下"]))
 
 
+def test_an_encoder_keeps_its_dropout(encoder: Path, tmp_path: Path) -> None:
+    folder = released(tmp_path / "hf", encoder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"hidden_dropout_prob": 0.25}))
+    langue.import_model(folder, tmp_path / "m")
+    assert langue.info(tmp_path / "m")["config"]["dropout"] == 0.25
+    assert json.loads((released(tmp_path / "again", tmp_path / "m") / "config.json").read_text())[
+        "hidden_dropout_prob"
+    ] == pytest.approx(0.25)
+    (folder / "config.json").write_text(json.dumps(config | {"hidden_dropout_prob": 1.5}))
+    with pytest.raises(LangueError, match="dropout"):
+        langue.import_model(folder, tmp_path / "n")
+
+
 def released(folder: Path, encoder: Path) -> Path:
     langue.export_model(encoder, folder)
     return folder

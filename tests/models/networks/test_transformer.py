@@ -174,9 +174,3 @@ def test_learns_to_turn_sequences_round(make_store: Callable[..., TokenStore]) -
         best, *_ = beam_search(model.decoder([prompt]), eos=0, num_beams=3, max_tokens=8)
         right += best.ids == (*ids[::-1], 0)
     assert right >= 0.9 * len(fresh)
-
-
-def test_it_has_no_form_in_int8_and_does_not_say_so() -> None:
-    model = model_of()
-    assert not model.read_in("int8")
-    assert model.quantize is None

@@ -131,3 +131,17 @@ def test_what_was_returned_stays():
     kept = before.copy()
     decoder.extend(np.array([[1], [2]]))
     np.testing.assert_array_equal(before, kept)
+
+
+def test_what_ends_leaves_its_room_to_others_and_nothing_is_copied(monkeypatch):
+    model = model_of()
+    one, two, three, four = prompts_of(3, 9, 5, 7)
+    decoder = model.decoder([one, two, three])
+    monkeypatch.setattr(decoder.cache, "copy", lambda leave, enter: pytest.fail("a row is copied"))
+    decoder.select([1, 2])
+    decoder.add([four])
+    assert sorted(decoder.cache.slots) == [0, 1, 2]
+    decoder.select([2, 0])
+    decoder.extend(np.array([[4], [5]]))
+    expected = model.decoder([np.append(four, 4), np.append(two, 5)]).log_probs()
+    np.testing.assert_array_equal(decoder.log_probs(), expected)

@@ -106,6 +106,19 @@ def test_int8_is_near_to_float32_and_scores_what_it_says(name):
         np.testing.assert_allclose(scores, said[np.arange(len(text)), text], atol=1e-5)
 
 
+def test_words_made_of_spellings_are_scored_by_the_step_as_torch_scores_them(monkeypatch):
+    model = model_of("charcnn")
+    texts = prompts_of(1, 40, 0, 300, 25, 120)
+    fast = model.log_probs(texts)
+    written = model.decoder([texts[1][:-1]]).log_probs()[0, texts[1][-1]]
+    np.testing.assert_allclose(fast[1][-1], written, atol=1e-5)
+    monkeypatch.setattr(model, "compiled", lambda: None)
+    slow = model.log_probs(texts)
+    for one, other in zip(fast, slow, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+    assert abs(np.concatenate(fast).mean() - np.concatenate(slow).mean()) < 1e-6  # nats a token
+
+
 def test_other_types_and_training_take_torch():
     model = model_of("gru")
     assert isinstance(model.train().decoder(prompts_of(2)), StatefulDecoder)

@@ -1,13 +1,17 @@
-"""The stepwise LSTM against the formula and torch's kernel, and its gradient against differences."""
+"""The fast LSTMs against the formula and torch's kernel, and its gradient against differences."""
+
+from collections.abc import Callable
 
 import pytest
 import torch
 
-from langue.nn.fast.lstm import StepwiseLSTM
+from langue.nn.fast.lstm_columns import ColumnsLSTM
+from langue.nn.fast.lstm_rows import RowsLSTM
 from langue.nn.lstm import lstm
 from langue.nn.recurrent import Recurrent
 
-stepwise = StepwiseLSTM.apply
+both = pytest.mark.parametrize("fast_lstm", [RowsLSTM.apply, ColumnsLSTM.apply], ids=["rows", "columns"])
+FastLSTM = Callable[..., tuple[torch.Tensor, ...]]
 
 B, T, INPUTS, C = 3, 6, 4, 5
 
@@ -28,9 +32,10 @@ def of_torch(
     return y, h[0], c[0]
 
 
-def test_equals_torch_forward_and_backward(given: list[torch.Tensor]) -> None:
+@both
+def test_equals_torch_forward_and_backward(given: list[torch.Tensor], fast_lstm: FastLSTM) -> None:
     x, h, c, *weights = given
-    ours, theirs = stepwise(x, h, c, None, *weights), of_torch(x, h, c, *weights)
+    ours, theirs = fast_lstm(x, h, c, None, *weights), of_torch(x, h, c, *weights)
     torch.testing.assert_close(ours, theirs)
     into = [torch.randn_like(part) for part in ours]
     torch.testing.assert_close(
@@ -38,11 +43,14 @@ def test_equals_torch_forward_and_backward(given: list[torch.Tensor]) -> None:
     )
 
 
+@both
 @pytest.mark.parametrize("documents", [False, True])
-def test_equals_the_formula_forward_and_backward(given: list[torch.Tensor], documents: bool) -> None:
+def test_equals_the_formula_forward_and_backward(
+    given: list[torch.Tensor], documents: bool, fast_lstm: FastLSTM
+) -> None:
     x, h, c, *weights = given
     keep = torch.rand(T, B) < 0.6 if documents else None
-    fast, plain = stepwise(x, h, c, keep, *weights), lstm(x, h, c, keep, *weights)
+    fast, plain = fast_lstm(x, h, c, keep, *weights), lstm(x, h, c, keep, *weights)
     torch.testing.assert_close(fast, plain)
     into = [torch.randn_like(part) for part in plain]
     torch.testing.assert_close(
@@ -50,12 +58,15 @@ def test_equals_the_formula_forward_and_backward(given: list[torch.Tensor], docu
     )
 
 
-def test_gradient_equals_differences_where_the_state_is_reset(given: list[torch.Tensor]) -> None:
+@both
+def test_gradient_equals_differences_where_the_state_is_reset(
+    given: list[torch.Tensor], fast_lstm: FastLSTM
+) -> None:
     keep = torch.ones(T, B, dtype=torch.float64)
     keep[0, 1] = keep[2, 0] = keep[5, 2] = 0
     x, h, c, *weights = given
     assert torch.autograd.gradcheck(
-        lambda x, h, c, *weights: stepwise(x, h, c, keep, *weights), (x, h, c, *weights)
+        lambda x, h, c, *weights: fast_lstm(x, h, c, keep, *weights), (x, h, c, *weights)
     )
 
 
@@ -67,14 +78,14 @@ def test_a_stack_in_bfloat16_is_near_the_kernel_in_float32(documents: bool, widt
     for parameter in stack.parameters():
         torch.nn.init.uniform_(parameter, -0.2, 0.2)
     x, state = torch.randn(4, 12, 16), torch.randn(2, 2, 4, width)
-    begins = torch.rand(4, 12) < 0.2 if documents else None
+    begins = torch.rand(4, 12) < 0.2 if documents else None  # by `RowsLSTM` where there are any
     expected, expected_after = stack(x, state, begins)
     expected.square().sum().backward()
     gradients = [parameter.grad.clone() for parameter in stack.parameters() if parameter.grad is not None]
     stack.zero_grad()
     with torch.autocast("cpu", torch.bfloat16):
         y, after = stack(x, state, begins)
-    assert y.dtype == torch.bfloat16  # the stepwise form, not torch's kernel: it alone is asked for it
+    assert y.dtype == torch.bfloat16  # `ColumnsLSTM`, not torch's kernel: it alone is asked for it
     y.float().square().sum().backward()
     torch.testing.assert_close(y.float(), expected, atol=0.02, rtol=0.05)
     torch.testing.assert_close(after, expected_after, atol=0.02, rtol=0.05)

@@ -10,6 +10,7 @@ from langue.corpus.labeled import Example
 from langue.tasks.baselines import ngrams
 from langue.tasks.baselines.baselines import BASELINES, Comparison, measure_baselines
 from langue.tasks.baselines.bayes import EOS, Bayes
+from langue.tasks.baselines.likeness import likeness
 from langue.tasks.baselines.logistic import learn, log_probs, log_ratios
 
 GOOD, BAD = "a fine and moving film", "a dull and tedious film"
@@ -42,6 +43,36 @@ def test_pairs_are_told_by_what_both_texts_have() -> None:
     results = measure_baselines(examples(80, seed=0, texts=2), examples(40, seed=1, texts=2), ["words"])
     assert results[0].accuracy.value > 0.95
     assert list(ngrams.words(["a b", "b c"], 1)) == ["=b", "-a", "-c", "overlap 3"]
+
+
+def test_likeness_sees_the_order_of_words() -> None:
+    draw = np.random.default_rng(0)
+    rows = []
+    for number in range(160):
+        words = list(draw.permutation(list("abcdefgh")))
+        label = number % 2
+        other = words if label else [*words[4:], *words[:4]]
+        rows.append(Example((" ".join(words), " ".join(other)), str(label), "here"))
+    shares = {one.name: one.accuracy.value for one in measure_baselines(rows[:120], rows[120:])}
+    assert shares["words"] < 0.8 and shares["likeness"] == 1.0
+
+
+def test_likeness_of_a_pair() -> None:
+    told = set(likeness(["I have 3 cats", "I have 4 cats now"]))
+    assert told >= {
+        "length: 8",  # 4 of 5
+        "in order: 6",  # I have … cats
+        "in order, of the shorter: 8",
+        "runs of 1: 5",  # three of six
+        "runs of 2, of the shorter: 3",  # "I have" of three
+        "only 1: 1 2",
+        "begin alike: 2",
+        "end alike: 0",
+        "numbers: True True False",
+    }
+    assert set(likeness(["天气好", "天气很好"])) >= {"in order: 8", "end alike: 1"}
+    assert "length: 10" in set(likeness(["", ""]))
+    assert "in order: 10" in set(likeness(["a " * 5000, "a " * 5000]))
 
 
 def test_a_label_that_was_never_seen_is_wrong() -> None:

@@ -1,5 +1,6 @@
 """Passages: cut, named, and told where they stand."""
 
+import gzip
 import io
 import json
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 import langue
 from langue.base.errors import LangueError, NotFound
+from langue.tasks.retrieval import passages
 from langue.tasks.retrieval.passages import LONG, SHORT, Passages, Text
 
 
@@ -59,6 +61,32 @@ def test_files_records_and_stores_are_read(
 def stored_splits(path: Path) -> list[range]:
     splits = json.loads((path / "manifest.json").read_text("utf-8"))["splits"]
     return [range(splits[name]["documents"]) for name in ("train", "valid", "test")]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_text_that_is_read_in_parts_has_the_offsets_of_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: bytes
+) -> None:
+    monkeypatch.setattr(passages, "LARGEST", 1000)
+    monkeypatch.setattr(passages, "HEAD", 100)
+    lines = [f"第{k}段 says {k} things. It says so{'!' * k}" for k in range(60)]
+    text = "\n\n".join(lines) + "\n\n" + "ab国" * 700  # and one line that is longer than a part
+    for name, pack in (("a.txt.gz", gzip.compress), ("a.txt", bytes)):
+        (tmp_path / name).write_bytes(pack(mark + text.encode()))
+        held = Passages.read(tmp_path / name, cut="blank-line")
+        assert len(held.texts) > 3
+        for number in range(len(held)):
+            begin, end, begin_byte, end_byte = held.location(number)
+            assert text[begin:end] == held.passage(number)
+            assert text.encode()[begin_byte:end_byte].decode() == held.passage(number)
+        assert [held.passage(number) for number in range(60)] == lines
+
+
+def test_old_line_ends_end_passages_too(tmp_path: Path) -> None:
+    (tmp_path / "old.txt").write_bytes(b"one\rtwo\r\rthree")
+    held = Passages.read(tmp_path / "old.txt", cut="line")
+    assert [held.passage(number) for number in range(len(held))] == ["one", "two", "three"]
+    assert held.location(2) == (9, 14, 9, 14)
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from langue.api.models.base import Model, PathLike
+from langue.api.models.base import Model, PathLike, folder_of
 from langue.api.models.causal import CausalModel, HMMModel, InfiniGramModel
 from langue.api.models.masked import MaskedModel
 from langue.api.models.seq2seq import Seq2SeqModel
+from langue.base.arguments import check_path
 from langue.models.folder import DType, ModelFolder
 from langue.models.folder import load as load_folder
 from langue.nn.quantized import Quantize
@@ -28,8 +29,8 @@ from langue.protocols import (
 )
 
 __all__ = [
-    "CausalModel", "HMMModel", "InfiniGramModel", "MaskedModel", "Model", "PathLike", "Seq2SeqModel", "load",
-    "of_folder",
+    "CausalModel", "HMMModel", "InfiniGramModel", "MaskedModel", "Model", "PathLike", "Seq2SeqModel",
+    "folder_of", "load", "of_folder",
 ]  # fmt: skip
 
 
@@ -58,7 +59,8 @@ def load(
         Damaged: a file is missing, cut or altered.
         InvalidSetting: the device or type is unknown, or the model is no network and has neither.
     """
-    return of_folder(load_folder(path, verify=verify, device=device, dtype=dtype, quantize=quantize))
+    folder = check_path("path", path)
+    return of_folder(load_folder(folder, verify=verify, device=device, dtype=dtype, quantize=quantize))
 
 
 def of_folder(folder: ModelFolder[Any]) -> Model[Any]:

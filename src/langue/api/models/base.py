@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
+from langue.base.arguments import check_path
 from langue.base.deprecated import renamed_property
-from langue.models.folder import DType, ModelFolder
+from langue.models.folder import DType, ModelFolder, ValidFigures
 from langue.models.folder import load as load_folder
 from langue.nn.quantized import Quantize
 from langue.protocols import Masked, Saved
@@ -61,7 +62,9 @@ class Model(Generic[M]):
             Unsupported: it is of another kind.
             InvalidSetting: the device or type is unknown, or the model is no network and has neither.
         """
-        folder = load_folder(path, verify=verify, device=device, dtype=dtype, quantize=quantize)
+        folder = load_folder(
+            check_path("path", path), verify=verify, device=device, dtype=dtype, quantize=quantize
+        )
         folder.require(cls.protocol)
         return cls(folder)
 
@@ -107,12 +110,15 @@ class Model(Generic[M]):
     def summary(self) -> str:
         """Family, size, training time or origin, and where it was measured the figure, in a line."""
         size = ", ".join(f"{count:,} {what}" for what, count in self.size().items())
-        measured = self.folder.description.measured
-        valid = measured.get("valid")
-        figure = f", F1 {valid['f1']:.2%} on held-out sentences" if isinstance(valid, dict) else ""
-        if "imported" in measured:
+        figures = self.folder.description.figures()
+        figure = (
+            f", F1 {figures.valid.f1:.2%} on held-out sentences"
+            if isinstance(figures.valid, ValidFigures)
+            else ""
+        )
+        if "imported" in self.folder.description.measured:
             return f"{self.family}, {size}, imported ({self.folder.description.store})"
-        return f"{self.family}, {size}, trained in {measured['seconds']:,} s{figure}"
+        return f"{self.family}, {size}, trained in {figures.seconds:,} s{figure}"
 
     def evaluate(
         self,
@@ -129,3 +135,12 @@ class Model(Generic[M]):
 
     def __repr__(self) -> str:
         return f"<langue {type(self).__name__} {self.path}: {self.summary()}>"
+
+
+def folder_of(name: str, model: PathLike | Model[Any]) -> ModelFolder[Any]:
+    """That of a model which is open, or which lies at a path.
+
+    Args:
+        name: of the argument, for messages.
+    """
+    return model.folder if isinstance(model, Model) else load_folder(check_path(name, model))

@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from langue.api.models.base import Model, PathLike
-from langue.base.arguments import check_count, check_number, check_several, check_text, check_texts
+from langue.base.arguments import (
+    check_count,
+    check_number,
+    check_path,
+    check_several,
+    check_text,
+    check_texts,
+)
 from langue.base.deprecated import renamed_keywords, renamed_method
 from langue.base.errors import InvalidSetting
 from langue.protocols import Causal, HiddenMarkov, Searchable
@@ -32,9 +39,12 @@ def sampling_of(settings: SamplingSettings | RuleSettings) -> Sampling:
     for name in given.keys() & {"stop", "ban"}:
         given[name] = tuple(check_texts(name, given[name]))
     if isinstance(given.get("bias"), Mapping):
-        given["bias"] = tuple((text, float(value)) for text, value in given["bias"].items())
+        given["bias"] = tuple(given["bias"].items())
     if isinstance(given.get("json_schema"), Mapping):
-        given["json_schema"] = json.dumps(given["json_schema"])
+        try:
+            given["json_schema"] = json.dumps(given["json_schema"])
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidSetting(f"json_schema is no JSON: {error}") from None
     return Sampling(**given)
 
 
@@ -261,7 +271,7 @@ class CausalModel(Model[Causal]):
         from langue.tokens.store import TokenStore
 
         check_count("distance", distance, least=1)
-        return measure(self.folder, TokenStore(store), split=split, distance=distance)
+        return measure(self.folder, TokenStore(check_path("store", store)), split=split, distance=distance)
 
     def _normalize(self, name: str, text: str) -> str:
         return self.folder.normalization.apply(check_text(name, text))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from langue.generation.embed import Pooling
     from langue.generation.fill import Filled
     from langue.generation.masked import MaskedGeneration, MaskedSamplingSettings
+    from langue.tasks.learning_curve import LearningCurve
     from langue.tasks.probing import Probing
     from langue.tasks.retrieval.similarity import SimilarityEvaluation
 
@@ -172,7 +173,7 @@ class MaskedModel(Model[Masked]):
         """What a linear classifier reads off the states of each layer, of which nothing is learned.
 
         Args:
-            train, test: labeled files of texts, as of `finetune`.
+            train, test: labeled files of texts or of pairs, as of `finetune`.
 
         Raises:
             LangueError: a file is not of its format, or has a label that `train` has not.
@@ -180,6 +181,25 @@ class MaskedModel(Model[Masked]):
         from langue.tasks.probing import probe
 
         return probe(self.folder, check_path("train", train), check_path("test", test))
+
+    def learning_curve(
+        self, train: PathLike, test: PathLike, labels: Sequence[int] = (50, 500, 5000), *, draws: int = 3
+    ) -> LearningCurve:
+        """What the last layer is worth with so many labels, beside random weights and what needs no network.
+
+        Args:
+            train, test: labeled files of texts or of pairs, as of `finetune`.
+            labels: how many of `train` are learned from; one above what it has stands for all of it.
+            draws: how often they are drawn: the spread is told.
+
+        Raises:
+            LangueError: a file is not of its format, or has a label that `train` has not.
+        """
+        from langue.tasks.learning_curve import learning_curve
+
+        return learning_curve(
+            self.folder, check_path("train", train), check_path("test", test), labels, draws=draws
+        )
 
     def pseudo_score(self, text: str) -> PseudoScore:
         """Pseudo-bits of a text: each token hidden in turn. No probability; see docs/masked.md."""

@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from langue.api.models.base import Model, PathLike
-from langue.base.arguments import check_choice, check_count, check_several, check_text, check_texts
+from langue.base.arguments import (
+    check_choice,
+    check_count,
+    check_path,
+    check_several,
+    check_text,
+    check_texts,
+)
 from langue.base.arrays import Array, Floats
 from langue.base.errors import InvalidSetting, Mismatch
 from langue.base.progress import log
@@ -102,12 +108,12 @@ class TaggerModel(Model[Tagger]):
     @property
     def columns(self) -> tuple[str, ...]:
         """What it reads of each token, the word first, and the tag."""
-        return tuple(data_of(self.folder)["columns"])
+        return data_of(self.folder).columns
 
     @property
     def unit(self) -> str:
         """What the tokens it was trained on are: characters or words."""
-        return str(data_of(self.folder)["unit"])
+        return data_of(self.folder).unit
 
     def tag(self, text: Text) -> list[tuple[str, str]]:
         """The tokens of one sentence with their tags; a list is taken for its tokens."""
@@ -177,7 +183,8 @@ class TaggerModel(Model[Tagger]):
     def read(self, path: PathLike, format: str = "auto") -> Tagged:
         """The sentences of a file of the columns this model reads; its tag column may be missing."""
         check_choice("format", format, ("auto", "conll", "conllu", "jsonl"))
-        tagged = read_tagged(Path(path), layout(self.folder, Path(path), format), tags=False)
+        file = check_path("path", path)
+        tagged = read_tagged(file, layout(self.folder, file, format), tags=False)
         if self.unit == "characters" and unit_of(tagged.sentences) != self.unit:
             log.warning(
                 "%s has tokens of several characters, and %s was trained on single ones; "

@@ -81,6 +81,7 @@ def read(encoder: Encoder, folder: HFFolder, more: dict[str, Any]) -> ImportedMo
         "heads": folder.integer("num_attention_heads"),
         "d_ff": folder.integer("intermediate_size"),
         "context": folder.integer("max_position_embeddings"),
+        "dropout": folder.table.get("hidden_dropout_prob", 0.0),  # by which it is fine-tuned
         "padded_vocab_size": rows,
         "special_ids": _special_ids(folder, rows),
         **more,

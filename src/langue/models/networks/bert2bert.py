@@ -13,7 +13,7 @@ embedding is in the positions.
 Letters: B batch, T time, C channels, H heads, V vocabulary.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -29,6 +29,7 @@ from langue.models.family import Family, InitFrom, Pretrained
 from langue.models.networks.choose import choose_bert2bert
 from langue.nn.attention import Attention, Mask, causal_mask
 from langue.nn.cache import Past
+from langue.nn.compiled.plan import CrossBlock, DecoderPlan
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import (
     Cross,
@@ -43,7 +44,7 @@ from langue.nn.encoder_decoder import (
 from langue.nn.initial import normal_weights
 from langue.nn.pointer import Decoded
 from langue.nn.weights import load_weights
-from langue.protocols import Causal, Vocabulary
+from langue.protocols import Seq2Seq, Vocabulary
 
 
 class Shape(NamedTuple):
@@ -125,7 +126,7 @@ class DecoderBlock(nn.Module):
 
 
 class Bert2Bert(EncoderDecoder):
-    """A `Causal` model."""
+    """A `Seq2Seq` model."""
 
     def __init__(
         self, config: Bert2BertConfig, vocabulary: Vocabulary, separators: torch.Tensor | None = None
@@ -216,6 +217,37 @@ class Bert2Bert(EncoderDecoder):
         hidden = self.decode(ids, offset, own[:, None], memory, looked_at[:, None])
         return Decoded(hidden, ids, shifted(ids), read, looked_at), memory
 
+    def decoder_plan(self) -> DecoderPlan:
+        ends, embedded = [self.vocabulary.eos, *self.source_ends], self.writes.position.weight
+        layers: Iterable[Any] = self.decoding
+        return DecoderPlan(
+            table=self.word.weight,
+            positions=lambda T: embedded[torch.arange(T).clamp(max=len(embedded) - 1)],
+            first=dict.fromkeys(ends, self.cls),
+            embedding_norm=self.writes.norm,
+            heads=self.config.shape.heads,
+            pre=False,
+            activation="gelu",
+            eps=bert.EPSILON,
+            blocks=[
+                CrossBlock(
+                    norms=(layer.norm_1, layer.norm_cross, layer.norm_2),
+                    c_attn=layer.attn.c_attn,
+                    c_proj=layer.attn.c_proj,
+                    query=layer.cross.query,
+                    project=layer.cross.project,
+                    key_value=layer.cross.key_value,
+                    up=layer.c_fc,
+                    down=layer.c_proj,
+                )
+                for layer in layers
+            ],
+            prediction=self.prediction.dense,
+            last=self.prediction.norm,
+            head=self.head,
+            bias=self.bias,
+        )
+
     def source_mask(self, S: int) -> None:
         return None
 
@@ -283,7 +315,7 @@ def load(folder: Path, config: Bert2BertConfig, vocabulary: Vocabulary) -> Bert2
 FAMILY = Family(
     name="bert2bert",
     summary="encoder and decoder that begin as one BERT (Rothe et al. 2020)",
-    makes=Causal,
+    makes=Seq2Seq,
     config=Bert2BertConfig,
     estimated_by="gradient",
     load=load,

@@ -14,8 +14,9 @@ Letters: B batch, T time, S time of the source (its `<eos>` included), C channel
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,7 @@ from langue.models.networks.config import TransformerConfig
 from langue.models.networks.init_from import INIT_TRANSFORMER
 from langue.nn.attention import Attention, Mask, causal_mask
 from langue.nn.cache import Past
+from langue.nn.compiled.plan import CrossBlock, DecoderPlan
 from langue.nn.dropout import Dropout
 from langue.nn.encoder_decoder import (
     Cross,
@@ -41,7 +43,7 @@ from langue.nn.encoder_decoder import (
 )
 from langue.nn.pointer import Decoded
 from langue.nn.weights import load_weights
-from langue.protocols import Causal, Vocabulary
+from langue.protocols import Seq2Seq, Vocabulary
 
 
 def sinusoids(positions: torch.Tensor, C: int) -> torch.Tensor:
@@ -85,7 +87,7 @@ class Layer(nn.Module):
 
 
 class Transformer(EncoderDecoder):
-    """A `Causal` model."""
+    """A `Seq2Seq` model."""
 
     def __init__(
         self, config: TransformerConfig, vocabulary: Vocabulary, separators: torch.Tensor | None = None
@@ -164,6 +166,37 @@ class Transformer(EncoderDecoder):
         hidden = self.decode(ids, offset, targets[:, None], memory, looked_at[:, None])
         return Decoded(hidden, ids, shifted(ids), read, looked_at), memory
 
+    def decoder_plan(self) -> DecoderPlan:
+        C, pre = self.embedding.embedding_dim, self.config.norm == "pre"
+        layers: Iterable[Any] = self.decoding
+        return DecoderPlan(
+            table=self.embedding.weight * math.sqrt(C),
+            positions=lambda T: sinusoids(torch.arange(T), C),
+            first={},
+            embedding_norm=None,
+            heads=self.config.shape.heads,
+            pre=pre,
+            activation="relu",
+            eps=self.encoder[0].norms[0].eps,
+            blocks=[
+                CrossBlock(
+                    norms=layer.norms,
+                    c_attn=layer.attention.c_attn,
+                    c_proj=layer.attention.c_proj,
+                    query=layer.cross.query,
+                    project=layer.cross.project,
+                    key_value=layer.cross.key_value,
+                    up=layer.feed[0],
+                    down=layer.feed[2],
+                )
+                for layer in layers
+            ],
+            prediction=None,
+            last=self.last[1] if pre else None,
+            head=self.head,
+            bias=None,
+        )
+
     def source_mask(self, S: int) -> torch.Tensor:
         """`<eos>` sees itself alone, as in a row of many documents, where it belongs to every part."""
         mask = torch.ones(S, S, dtype=torch.bool, device=self.device)
@@ -209,7 +242,7 @@ def load(folder: Path, config: TransformerConfig, vocabulary: Vocabulary) -> Tra
 FAMILY = Family(
     name="transformer",
     summary="encoder and decoder (Vaswani et al. 2017)",
-    makes=Causal,
+    makes=Seq2Seq,
     config=TransformerConfig,
     estimated_by="gradient",
     load=load,

@@ -34,6 +34,7 @@ TERMS = "terms.txt"
 STEPS = 25  # of Newton's method, which needs about eight
 SMOOTHING = 5.0  # occurrences of a cue word that count for nothing
 REASONS = 3
+LARGEST, MOST_DOCUMENTS = 1e6, 1e9  # of what is read from a folder: training stays far below
 
 
 class RankerConfig(Config, frozen=True):
@@ -47,13 +48,14 @@ class RankerConfig(Config, frozen=True):
 class Weights(NamedTuple):
     """The arrays of a ranker: `F` features, `T` terms."""
 
-    weights: Annotated[Array, ArraySpec("float64", ("F",))]
-    means: Annotated[Array, ArraySpec("float64", ("F",))]
-    scales: Annotated[Array, ArraySpec("float64", ("F",))]
-    bias: Annotated[Array, ArraySpec("float64", (1,))]
-    documents: Annotated[Array, ArraySpec("float64", (1,))]  # that it was trained on
-    frequencies: Annotated[Array, ArraySpec("float64", ("T",))]  # documents with each term
-    cues: Annotated[Array, ArraySpec("float64", ("T",))]  # log-odds of each term in a summary
+    weights: Annotated[Array, ArraySpec("float64", ("F",), least=-LARGEST, most=LARGEST)]
+    means: Annotated[Array, ArraySpec("float64", ("F",), least=-LARGEST, most=LARGEST)]
+    scales: Annotated[Array, ArraySpec("float64", ("F",), least=0, most=LARGEST)]
+    bias: Annotated[Array, ArraySpec("float64", (1,), least=-LARGEST, most=LARGEST)]
+    documents: Annotated[Array, ArraySpec("float64", (1,), least=0, most=MOST_DOCUMENTS)]
+    # In how many of these documents each term stands, and its log-odds of being in a summary.
+    frequencies: Annotated[Array, ArraySpec("float64", ("T",), least=0, most=MOST_DOCUMENTS)]
+    cues: Annotated[Array, ArraySpec("float64", ("T",), least=-LARGEST, most=LARGEST)]
 
 
 class Ranker(SentenceRanker):

@@ -8,6 +8,7 @@ from langue.nn.compiled.panels import FAST
 from langue.tokens.utf8 import REJECT
 
 F = np.float32
+STEEPEST = 1e30  # factor of differences of logits, of which the smallest is 1e-7: the likeliest alone is left
 REACHED = 1 - 1e-6  # share of a sum from which on it is taken for reached: what rounding makes of one
 
 
@@ -57,7 +58,7 @@ def draw(log_probs, temperature, top_k, top_p, min_p, number):
     """
     V = len(log_probs)
     weights = np.empty(V, F)
-    _weigh(log_probs, F(1 / temperature), weights)
+    _weigh(log_probs, F(min(1 / temperature, STEEPEST)), weights)
     # What is kept: heavier than `least`, or of its weight and no further than `last`.
     least, last, whole = F(0), V, np.inf
     if top_k > 0:

@@ -1,41 +1,15 @@
 """A decoder of a model that sees a window, by the compiled step: all rows in one call, whatever they read."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from langue.base.arrays import Floats, Ids
-from langue.nn.cache import Slots
-from langue.nn.compiled.transformer import CompiledTransformer
 from langue.nn.windowed_decoder import Piece, WindowRows
 
 if TYPE_CHECKING:
     from langue.nn.windowed import Windowed
-
-
-class CompiledCache(Slots):
-    """Keys and values, `(L, slots, numbers of a row)` each."""
-
-    def __init__(self, step: CompiledTransformer) -> None:
-        super().__init__()
-        self.step = step
-        self._parts = step.cache(0)
-
-    @property
-    def parts(self) -> tuple[Floats, Floats]:
-        """With room for all rows."""
-        held, rows = self._parts[0].shape[1], len(self.slots)
-        if rows > held:
-            whole = self.step.cache(max(rows, 2 * held))
-            for new, old in zip(whole, self._parts, strict=True):
-                new[:, :held] = old
-            self._parts = whole
-        return self._parts
-
-    def copy(self, leave: list[int], enter: list[int]) -> None:
-        for part in self.parts:
-            part[:, enter] = part[:, leave]
 
 
 class CompiledDecoder(WindowRows):
@@ -43,9 +17,9 @@ class CompiledDecoder(WindowRows):
 
     last: Floats  # (B, V) log-probabilities
 
-    def __init__(self, model: "Windowed", step: CompiledTransformer, prompts: Sequence[Ids]) -> None:
+    def __init__(self, model: "Windowed", step: Any, prompts: Sequence[Ids], cache: Any) -> None:
         self.step = step
-        self.cache = CompiledCache(step)
+        self.cache = cache
         self.room = step.room()
         super().__init__(model, prompts, self.cache, np.empty((0, model.vocabulary.size), np.float32))
 
@@ -57,7 +31,9 @@ class CompiledDecoder(WindowRows):
 
     def read(self, *, every: bool = False) -> Sequence[Floats]:
         """In one call of the step for all rows, or, of windows that have moved on in between, a few."""
-        if self.ids and not every and self._read_one_each():
+        if not (rows := self.unread()):
+            return [self.last[:0] for _ in self.ids] if every else []
+        if len(rows) == len(self.ids) and not every and self._read_one_each():
             return []
         after: list[list[Floats]] = [[self.last[:0]] for _ in self.ids] if every else []
         while rows := self.unread():
@@ -84,13 +60,13 @@ class CompiledDecoder(WindowRows):
         for row, read in enumerate(self.ids):
             position = len(read) - 1
             start = self.start[row]
-            goes_on = self.done[row] == position == start + self.length[row]
-            if not goes_on or self.model.window_start(position) != start:
+            goes_on = self.done[row] == position == start + self.length[row] > start
+            if not goes_on or self.window_of(row, position)[0] != start:
                 return False
             ids.append(read[-1])
             at.append(position - start)
-        given = (np.array(numbers, np.int64) for numbers in (ids, self.cache.slots, at, range(len(ids))))
-        self.last = self.step.read(self.cache.parts, self.room, *given)
+        given = np.array((ids, self.cache.slots, at, range(len(ids))), np.int64)
+        self.last = self.step.read(self.cache, self.room, *given)
         self.length = [count + 1 for count in self.length]
         self.done = [count + 1 for count in self.done]
         return True
@@ -107,4 +83,5 @@ class CompiledDecoder(WindowRows):
             at += range(piece.begin, piece.begin + len(piece.ids))
             wanted += range(len(ids) - piece.new, len(ids))
         given = (np.array(numbers, np.int64) for numbers in (ids, slots, at, wanted))
-        return self.step.read(self.cache.parts, self.room, *given)
+        log_probs: Floats = self.step.read(self.cache, self.room, *given)
+        return log_probs

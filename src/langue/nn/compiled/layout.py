@@ -1,5 +1,7 @@
 """The weights of a network in the order that a compiled step reads them in."""
 
+from typing import Any
+
 import numpy as np
 from torch import Tensor
 
@@ -54,6 +56,12 @@ class Layout:
         count, width, _ = parts
         given = np.zeros(count * width) if vector is None else array_of(vector)
         self._vectors.append(pieces(given[:, None], parts)[:, 0])
+
+
+def add_norm(layout: Layout, norm: Any, parts: Parts) -> None:
+    """Its gains and its biases, which an RMSNorm has none of; zeros of one that is None."""
+    layout.add_vector(getattr(norm, "weight", None), parts)
+    layout.add_vector(getattr(norm, "bias", None), parts)
 
 
 def room_for(numbers: int, *, int8: bool) -> Array:

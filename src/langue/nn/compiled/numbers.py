@@ -87,3 +87,17 @@ def sigmoid(x):
 @njit(fastmath=FAST, error_model="numpy", inline="always")
 def tanh(x):
     return F(1) - F(2) / (F(1) + exp(F(2) * x))
+
+
+@njit(fastmath=FAST, error_model="numpy", inline="always")
+def erf(x):
+    """The error function (Abramowitz and Stegun 1964, 7.1.26)."""
+    positive = abs(x)
+    t = F(1) / (F(1) + F(0.3275911) * positive)
+    p = F(1.061405429)
+    p = p * t - F(1.453152027)
+    p = p * t + F(1.421413741)
+    p = p * t - F(0.284496736)
+    p = p * t + F(0.254829592)
+    beyond = F(1) - p * t * exp(-positive * positive)
+    return beyond if x >= F(0) else -beyond

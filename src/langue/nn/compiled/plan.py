@@ -1,6 +1,6 @@
 """What the compiled step has to know of a network, and how it is read off one with the modules of GPT-2."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -49,6 +49,37 @@ class Block(NamedTuple):
     up: Any  # of the MLP
     down: Any
     qk_norms: Sequence[Any]  # of queries and keys, or none
+
+
+class CrossBlock(NamedTuple):
+    """Modules of a layer of a decoder that looks at a memory: norms and linear layers."""
+
+    norms: Sequence[Any]  # of attention, of that to the memory, of the MLP
+    c_attn: Any
+    c_proj: Any
+    query: Any  # of the attention to the memory
+    project: Any
+    key_value: Any
+    up: Any  # of the MLP
+    down: Any
+
+
+class DecoderPlan(NamedTuple):
+    """The decoder of an encoder–decoder with post- or pre-layer norm."""
+
+    table: Tensor  # (V, C)
+    positions: Callable[[int], Tensor]  # (T, C), of the first T
+    first: Mapping[int, int]  # what an id is read as at the beginning of a part, where it is not itself
+    embedding_norm: Any  # or None
+    heads: int
+    pre: bool
+    activation: str
+    eps: float
+    blocks: Sequence[CrossBlock]
+    prediction: Any  # a linear layer before the last norm, or None
+    last: Any  # a norm, or None
+    head: Tensor
+    bias: Tensor | None  # of the head
 
 
 class Plan(NamedTuple):

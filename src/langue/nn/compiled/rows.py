@@ -7,11 +7,11 @@ vectors, for numba takes one below 0 from the end.
 import numpy as np
 
 from langue.base.compiled import njit
-from langue.nn.compiled.numbers import exp, sigmoid
+from langue.nn.compiled.numbers import erf, exp, sigmoid
 from langue.nn.compiled.panels import FAST
 
 F = np.float32
-GELU, RELU2, SWIGLU = 0, 1, 2
+GELU, RELU2, SWIGLU, RELU, GELU_BY_ERF = range(5)
 
 
 @njit(fastmath=FAST, error_model="numpy")
@@ -58,6 +58,13 @@ def add(x, y):
         x[i] += y[i]
 
 
+@njit
+def copy(x, y):
+    """y = x; numba's own assignment of slices takes a second to compile."""
+    for i in range(len(x)):
+        y[i] = x[i]
+
+
 @njit(fastmath=FAST, error_model="numpy")
 def multiply_by(x, factor):
     for i in range(len(x)):
@@ -75,10 +82,17 @@ def activate(x, other, kind, y):
         for i in range(len(x)):
             v = max(x[i], F(0))
             y[i] = v * v
-    else:
+    elif kind == SWIGLU:
         for i in range(len(x)):
             v = x[i]
             y[i] = v * sigmoid(v) * other[i]
+    elif kind == RELU:
+        for i in range(len(x)):
+            y[i] = max(x[i], F(0))
+    else:
+        for i in range(len(x)):
+            v = x[i]
+            y[i] = F(0.5) * v * (F(1) + erf(v * F(0.7071067811865476)))
 
 
 @njit(fastmath=FAST, error_model="numpy")

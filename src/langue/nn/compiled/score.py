@@ -10,8 +10,9 @@ from torch import Tensor
 from langue.base.arrays import Floats, Ids
 from langue.base.parallel import parallel_map
 from langue.nn.compiled.recurrent import CompiledRecurrent, by_steps
-from langue.nn.compiled.transformer import CompiledTransformer
+from langue.nn.compiled.transformer import CompiledCache, CompiledTransformer
 from langue.nn.scores import Rule
+from langue.protocols import Causal
 
 LOG_PROBS = 1 << 22  # held at once by a thread: 16 MB
 ROWS = 16  # texts side by side, whose steps are read at once
@@ -31,13 +32,33 @@ def window_scores(
     pieces = max(LOG_PROBS // step.shape.V, 1)
 
     def score(row: int) -> None:
-        cache, room = step.cache(1), step.room()
+        cache, room = CompiledCache(step, rows=1), step.room()
         for begin in range(0, lengths[row], pieces):
             at = np.arange(begin, min(begin + pieces, lengths[row]))
             log_probs = step.read(cache, room, inputs[row].numpy()[at], at * 0, at, at - begin)
             result[:, row, at] = _apply(rule, log_probs, targets[row, at])
 
     parallel_map(score, range(len(lengths)))
+    return result
+
+
+def decoder_scores(model: Causal, sequences: Sequence[Ids], rule: Rule, *, figures: int) -> list[Floats]:
+    """The figures of each token of texts, `(figures, tokens)`, as their decoder predicts it."""
+    result = [np.empty((figures, len(ids)), np.float32) for ids in sequences]
+    pieces = max(LOG_PROBS // model.vocabulary.size, 1)
+
+    def score(text: int) -> None:
+        ids, decoder = sequences[text], model.decoder([[]])
+        for begin in range(0, len(ids), pieces):
+            targets = ids[begin : begin + pieces]
+            before = decoder.log_probs()
+            after = decoder.extend([targets], every=True)[0]
+            log_probs = np.concatenate([before, after[:-1]])
+            result[text][:, begin : begin + pieces] = _apply(
+                rule, log_probs, torch.from_numpy(targets.astype(np.int64))
+            )
+
+    parallel_map(score, range(len(sequences)))
     return result
 
 

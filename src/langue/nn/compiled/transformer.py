@@ -1,15 +1,16 @@
 """The weights of a causal Transformer as the compiled step reads them."""
 
-from typing import Any
-
 import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids
-from langue.nn.compiled.layout import Layout, array_of, room_for
+from langue.nn.cache import Slots
+from langue.nn.compiled.crew import Crew
+from langue.nn.compiled.layout import Layout, add_norm, array_of, room_for
 from langue.nn.compiled.panels import PIECE, ROWS, padded
 from langue.nn.compiled.plan import Plan
 from langue.nn.compiled.rows import GELU, RELU2, SWIGLU
-from langue.nn.compiled.transformer_step import AT_ONCE, Shape, step
+from langue.nn.compiled.shares import AT_ONCE
+from langue.nn.compiled.transformer_step import Shape, step
 
 ACTIVATIONS = {"gelu": GELU, "relu2": RELU2, "swiglu": SWIGLU}
 
@@ -38,7 +39,7 @@ class CompiledTransformer:
         one, each, split = (1, C, Cw), (H + 2 * G, D, Dw), (2 if gated else 1, inner, wide)
         for block in plan.blocks:
             for norm in (block.ln_1, block.ln_2):
-                _add_norm(layout, norm, one)
+                add_norm(layout, norm, one)
             layout.add_matrix(block.c_attn.weight, each, one)
             layout.add_vector(block.c_attn.bias, each)
             layout.add_matrix(block.c_proj.weight, one, (H, D, Dw), width=self.shape.mixed)
@@ -50,34 +51,58 @@ class CompiledTransformer:
             for index in range(2):
                 gains = block.qk_norms[index].weight if len(block.qk_norms) else np.ones(D)
                 layout.add_vector(gains, (1, D, Dw))
-        _add_norm(layout, plan.last, one)
+        add_norm(layout, plan.last, one)
         layout.add_matrix(plan.head, (1, V, Vw), one)
-        self.matrices, self.scales, self.vectors = layout.matrices, layout.scales, layout.vectors
-
-    def cache(self, rows: int) -> tuple[Floats, Floats]:
-        """Room for the keys and values of so many rows: `(L, rows, numbers of one)` each."""
-        shape = self.shape
-        size = (shape.L, rows, shape.G * shape.T_whole * shape.D_whole)
-        return np.zeros(size, np.float32), np.zeros(size, np.float32)
+        self.weights = (
+            self.sizes, self.eps, self.table, self.positions, layout.matrices, layout.scales, layout.vectors,
+        )  # fmt: skip
+        ids = np.empty(0, np.int64)
+        none = np.empty(0, np.float32)
+        nothing = (*self.weights, none, none, ids, ids, ids, ids, self.room(), none)
+        self.crew = Crew(step, nothing, largest=Cw * max(Vw, self.shape.up))
 
     def room(self) -> Array:
         """What is multiplied stands there; each caller needs his own."""
         width = max(self.shape.C_whole, self.shape.mixed, self.shape.inner)
         return room_for(AT_ONCE * width, int8=self.int8)
 
-    def read(
-        self, cache: tuple[Floats, Floats], room: Array, ids: Ids, slots: Ids, at: Ids, wanted: Ids
-    ) -> Floats:
+    def read(self, cache: "CompiledCache", room: Array, ids: Ids, slots: Ids, at: Ids, wanted: Ids) -> Floats:
         """Read tokens, those of a row one after another; log-probabilities after those wanted: `(W, V)`."""
         log_probs = np.empty((len(wanted), self.shape.V_whole), np.float32)
-        step(
-            self.sizes, self.eps, self.table, self.positions, self.matrices, self.scales, self.vectors,
-            *(part.reshape(-1) for part in cache), ids, slots, at, wanted, room, log_probs.reshape(-1),
+        self.crew.call(
+            *self.weights, *(part.reshape(-1) for part in cache.parts), ids, slots, at, wanted, room,
+            log_probs.reshape(-1),
         )  # fmt: skip
         return log_probs[:, : self.shape.V]
 
 
-def _add_norm(layout: Layout, norm: Any, parts: tuple[int, int, int]) -> None:
-    """Its gains, and its biases, which an RMSNorm has none of."""
-    layout.add_vector(norm.weight, parts)
-    layout.add_vector(getattr(norm, "bias", None), parts)
+class CompiledCache(Slots):
+    """Keys and values, `(L, slots, numbers of a row)` each."""
+
+    first = False  # the step reads any
+
+    def __init__(self, step: CompiledTransformer, rows: int = 0) -> None:
+        super().__init__()
+        self.step = step
+        self._parts = self._empty(rows)
+        self.add(rows)
+
+    def _empty(self, rows: int) -> tuple[Floats, Floats]:
+        shape = self.step.shape
+        size = (shape.L, rows, shape.G * shape.T_whole * shape.D_whole)
+        return np.zeros(size, np.float32), np.zeros(size, np.float32)
+
+    @property
+    def parts(self) -> tuple[Floats, Floats]:
+        """With room for all rows."""
+        held, rows = self._parts[0].shape[1], self.needed
+        if rows > held:
+            whole = self._empty(max(rows, 2 * held))
+            for new, old in zip(whole, self._parts, strict=True):
+                new[:, :held] = old
+            self._parts = whole
+        return self._parts
+
+    def copy(self, leave: list[int], enter: list[int]) -> None:
+        for part in self.parts:
+            part[:, enter] = part[:, leave]

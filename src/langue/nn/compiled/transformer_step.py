@@ -11,20 +11,21 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.base.compiled import njit
-from langue.nn.compiled.panels import ROWS, multiply, quantize_vector
+from langue.nn.compiled.crew import gather
+from langue.nn.compiled.panels import quantize_vector
 from langue.nn.compiled.rows import (
     activate,
     add,
-    exponentiate,
+    copy,
     log_softmax,
     multiply_by,
     normalize,
     normalize_head,
     rotate,
 )
+from langue.nn.compiled.shares import AT_ONCE, assist, attend, product, remember
 
 F = np.float32
-AT_ONCE = 48  # tokens: what they need between the layers stays in the cache
 
 
 class Shape(NamedTuple):
@@ -51,12 +52,13 @@ class Shape(NamedTuple):
 
 
 @njit
-def step(  # noqa: PLR0915  # the layers of one network
-    shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at, wanted, a,
-         log_probs):  # fmt: skip
-    """Read tokens.
+def step(  # noqa: C901, PLR0915  # the layers of one network
+    crew, helper, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
+         wanted, a, log_probs):  # fmt: skip
+    """Read tokens; or, with the number of a helper, help whoever does, by these weights alone.
 
     Args:
+        crew: whom products and attention are shared with. helper: 0 of the caller.
         shape: numbers of `Shape`. eps: `(2,)`, of the norms, of those of queries and keys.
         table: `(V, C)`, embeddings. positions: `(T, C)`, or angles `(T, D)`: cosines, then sines.
         matrices: of a layer, in panels: q k v, c_proj, c_fc, c_proj; behind the layers the head. scales: of
@@ -67,6 +69,10 @@ def step(  # noqa: PLR0915  # the layers of one network
         wanted: `(W,)`, rising, the tokens after which distributions are wanted. log_probs: `(W, V)`, flat.
         a: room for what is multiplied, in the type that it is multiplied in.
     """
+    if helper:
+        assist(crew, helper, matrices, scales, a, shape[16])
+        return
+    gather(crew)
     L, C, H, G, D, V, rms, activation, rotary, qk_norm, Cw, Dw, Tw, Vw, mixed, read, inner, up = shape
     most, zero = min(len(ids), AT_ONCE), np.int64(0)
     x, h = np.zeros(most * Cw, F), np.zeros(most * Cw, F)
@@ -77,12 +83,14 @@ def step(  # noqa: PLR0915  # the layers of one network
     rows_of_layer = read + Cw + up + Cw
     vectors_of_layer = 4 * Cw + rows_of_layer + 2 * Dw
     cached = len(keys) // L  # of a layer
+    seen = np.empty(most, np.int64)
     done = 0  # of wanted
     for begin in range(0, len(ids), AT_ONCE):
         N = min(len(ids) - begin, AT_ONCE)
         for n in range(N):
+            seen[n] = at[begin + n] + 1
             row = x[n * Cw : n * Cw + C]
-            row[:] = table[ids[begin + n]]
+            copy(table[ids[begin + n]], row)
             if not rotary:
                 add(row, positions[at[begin + n]])
         for layer in range(L):
@@ -92,45 +100,43 @@ def step(  # noqa: PLR0915  # the layers of one network
             gains = vectors[bias + rows_of_layer : bias + rows_of_layer + 2 * Dw]
 
             _normalize(x, N, C, Cw, rms, eps[0], vectors[norms:], h, a, a_scales)
-            multiply(matrices, matrix, read // ROWS, ROWS * Cw, Cw, scales, scale, a, zero, Cw, a_scales, N,
-                     qkv, zero, read)  # fmt: skip
+            product(crew, matrices, matrix, read, Cw, scales, scale, a, a_scales, N, qkv, zero, scores,
+                    totals)  # fmt: skip
             for n in range(N):
                 row = qkv[n * read : (n + 1) * read]
                 add(row, vectors[bias : bias + read])
                 _turn(row, H, G, D, Dw, qk_norm, eps[1], gains, rotary, positions[at[begin + n]])
                 first = layer * cached + rows[begin + n] * G * Tw * Dw
-                _remember(row[H * Dw :], G, Dw, Tw, keys, values, first, at[begin + n])
-            _attend(qkv, read, H, G, Dw, Tw, keys, values, layer * cached, rows, at, begin, N, scores, totals,
-                    scales, a_scales, mixture, mixed)  # fmt: skip
+                remember(row[H * Dw :], G, Dw, Tw, keys, values, first, at[begin + n])
+            attend(crew, qkv, read, H, G, Dw, Tw, keys, values, layer * cached, rows[begin : begin + N],
+                   seen, N, matrices, scales, a, scores, totals, mixture, mixed)  # fmt: skip
             for n in range(N):
                 a_scales[n] = quantize_vector(mixture[n * mixed : (n + 1) * mixed], a[n * mixed :])
             matrix, scale, bias = matrix + read * Cw, scale + read, bias + read
-            multiply(matrices, matrix, Cw // ROWS, ROWS * mixed, mixed, scales, scale, a, zero, mixed,
-                     a_scales, N, h, zero, Cw)  # fmt: skip
+            product(crew, matrices, matrix, Cw, mixed, scales, scale, a, a_scales, N, h, zero, scores, totals)
             _add(x, N, C, Cw, h, vectors[bias : bias + Cw])
 
             _normalize(x, N, C, Cw, rms, eps[0], vectors[norms + 2 * Cw :], h, a, a_scales)
             matrix, scale, bias = matrix + mixed * Cw, scale + Cw, bias + Cw
-            multiply(matrices, matrix, up // ROWS, ROWS * Cw, Cw, scales, scale, a, zero, Cw, a_scales, N,
-                     m, zero, up)  # fmt: skip
+            product(crew, matrices, matrix, up, Cw, scales, scale, a, a_scales, N, m, zero, scores, totals)
             for n in range(N):
                 row = m[n * up : (n + 1) * up]
                 add(row, vectors[bias : bias + up])
                 activate(row[:inner], row[up - inner :], activation, h_up)
                 a_scales[n] = quantize_vector(h_up, a[n * inner :])
             matrix, scale, bias = matrix + up * Cw, scale + up, bias + up
-            multiply(matrices, matrix, Cw // ROWS, ROWS * inner, inner, scales, scale, a, zero, inner,
-                     a_scales, N, h, zero, Cw)  # fmt: skip
+            product(crew, matrices, matrix, Cw, inner, scales, scale, a, a_scales, N, h, zero, scores, totals)
             _add(x, N, C, Cw, h, vectors[bias : bias + Cw])
 
         last = done
         while last < len(wanted) and wanted[last] < begin + N:
             n, k = wanted[last] - begin, last - done
-            x[k * Cw : (k + 1) * Cw] = x[n * Cw : (n + 1) * Cw]  # k <= n
+            copy(x[n * Cw : (n + 1) * Cw], x[k * Cw : (k + 1) * Cw])  # k <= n
             last += 1
         _normalize(x, last - done, C, Cw, rms, eps[0], vectors[L * vectors_of_layer :], h, a, a_scales)
-        multiply(matrices, L * weights_of_layer, Vw // ROWS, ROWS * Cw, Cw, scales, L * rows_of_layer, a,
-                 zero, Cw, a_scales, last - done, log_probs, done * Vw, Vw)  # fmt: skip
+        matrix, scale = L * weights_of_layer, L * rows_of_layer
+        product(crew, matrices, matrix, Vw, Cw, scales, scale, a, a_scales, last - done, log_probs, done * Vw,
+                scores, totals)  # fmt: skip
         for k in range(done, last):
             log_softmax(log_probs[k * Vw : k * Vw + V])
         done = last
@@ -168,39 +174,3 @@ def _turn(x, H, G, D, Dw, qk_norm, eps, gains, rotary, angles):
             multiply_by(part, own)
         if rotary:
             rotate(part[: D // 2], part[D // 2 :], angles[: D // 2], angles[D // 2 :])
-
-
-@njit
-def _remember(x, G, Dw, Tw, keys, values, offset, position):
-    """Put the keys and values of a position, which x has one after the other, into the panels of a row."""
-    key = position // ROWS * ROWS * Dw + position % ROWS  # a panel has 16 positions
-    value = position * ROWS  # a panel has 16 channels
-    for g in range(G):
-        begin = offset + g * Tw * Dw
-        for d in range(Dw):
-            keys[begin + key + d * ROWS] = x[g * Dw + d]
-            values[begin + value + d // ROWS * ROWS * Tw + d % ROWS] = x[(G + g) * Dw + d]
-
-
-@njit
-def _attend(qkv, read, H, G, Dw, Tw, keys, values, offset, rows, at, begin, N, scores, totals, scales,
-            a_scales, y, mixed):  # fmt: skip
-    """softmax(q kᵀ) v of N tokens, those of a row at once."""
-    first, zero = 0, np.int64(0)
-    while first < N:
-        row, end = rows[begin + first], first + 1
-        while end < N and rows[begin + end] == row:
-            end += 1
-        seen = (at[begin + end - 1] + ROWS) // ROWS * ROWS  # positions, in whole panels
-        for head in range(H):
-            lies = offset + (row * G + head // (H // G)) * Tw * Dw
-            multiply(keys, lies, seen // ROWS, ROWS * Dw, Dw, scales, zero, qkv, first * read + head * Dw,
-                     read, a_scales, end - first, scores, first * Tw, Tw)  # fmt: skip
-            for n in range(first, end):
-                totals[n] = exponentiate(scores[n * Tw : n * Tw + seen], at[begin + n] + 1)
-            multiply(values, lies, Dw // ROWS, ROWS * Tw, seen, scales, zero, scores, first * Tw, Tw,
-                     a_scales, end - first, y, first * mixed + head * Dw, mixed)  # fmt: skip
-            for n in range(first, end):
-                part = n * mixed + head * Dw
-                multiply_by(y[part : part + Dw], F(1) / totals[n])
-        first = end

@@ -28,13 +28,13 @@ def use_chunked_cross_entropy() -> bool:
     return torch.is_grad_enabled()
 
 
-def lstm_kernel(x: Tensor) -> Literal["torch", "stepwise", "plain"]:
-    """What reads `(B, T, inputs)`. On a CPU `fast/lstm.py` learns faster in bfloat16, and the formula takes
-    one step 2 to 16 times as fast as torch, which lays out weights anew (`benchmarks/lstm_step.py`)."""
-    half, learns = torch.is_autocast_enabled("cpu"), torch.is_grad_enabled()
-    if x.device.type == "cpu" and half and learns:
-        return "stepwise"
-    return "plain" if x.device.type == "cpu" and x.shape[1] == 1 and not (half or learns) else "torch"
+def lstm_kernel(x: Tensor, resets: bool) -> Literal["torch", "rows", "columns", "plain"]:
+    """What reads `(B, T, inputs)`. On a CPU `lstm_columns.py` learns faster in bfloat16, `lstm_rows.py` where
+    a document begins within a row; torch lays out weights anew for one step (`benchmarks/lstm_step.py`)."""
+    cpu, half = x.device.type == "cpu", torch.is_autocast_enabled("cpu")
+    if cpu and torch.is_grad_enabled():
+        return "columns" if half else "rows" if resets else "torch"
+    return "plain" if cpu and x.shape[1] == 1 and not half else "torch"
 
 
 def rows_per_chunk(V: int) -> int:

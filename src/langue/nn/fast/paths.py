@@ -24,7 +24,10 @@ def fast_paths(device: torch.device) -> list[FastPath]:
     return [
         FastPath("products in bfloat16", "a machine that is fast in it", half),
         FastPath("attention by its formula", short, on_cpu and half),
-        FastPath("stepwise LSTM", "bfloat16 on a processor", on_cpu and half),
+        FastPath("LSTM by columns", "bfloat16 on a processor", on_cpu and half),
+        FastPath(
+            "LSTM by rows where documents begin within them", "float32 on a processor", on_cpu and not half
+        ),
         FastPath("padded widths", "bfloat16 on a processor", on_cpu and half),
         FastPath("LSTM step without a layout", "a processor", on_cpu),
         FastPath("compiled step of generation", "a processor, float32 or int8", on_cpu),

@@ -39,6 +39,9 @@ const WORDS = {
     branches: "Earlier roads", back: "road {n}", copied: "{share} of it stands word for word in the training text.",
     copiedNone: "Nothing of it stands word for word in the training text.",
     finished: "The model ended the text.", empty: "nothing yet", gapName: "gap {n}",
+    second: "Second text", several: "A text may have several of these labels, or none: those that are likelier than not are bold.",
+    written: "written by the model; {share} of it stands in the text word for word", readCut: "The text is longer than the model reads: this is of its beginning.",
+    shares: "shares with others: {shared}", sharesNone: "shares no term", position: "sentence {number} of {total}",
     method: "Method", sentences: "Sentences", byLength: "{n} of {total} sentences", score: "score",
     question: "Question", query: "Query", where: "Where to look", corpus: "Where to look (left empty: {name})", by: "Near by",
     noAnswer: "No sentence answers it: the best does with probability {p}, below {threshold}.", answers: "answers with probability {p}",
@@ -91,6 +94,9 @@ const WORDS = {
     branches: "走过的路", back: "第 {n} 条", copied: "其中 {share} 与训练文本逐字相同。",
     copiedNone: "没有与训练文本逐字相同的地方。",
     finished: "模型结束了文本。", empty: "还没有内容", gapName: "第 {n} 空",
+    second: "第二段文本", several: "一段文本可以有几个标签，也可以没有：可能性过半的加粗。",
+    written: "由模型写成；其中 {share} 与原文逐字相同", readCut: "文本比模型读得的长，这只是开头的摘要。",
+    shares: "与其他句子共有：{shared}", sharesNone: "与其他句子没有共有的词", position: "{total} 句中的第 {number} 句",
     method: "方法", sentences: "句数", byLength: "{total} 句中的 {n} 句", score: "得分",
     question: "问题", query: "查询", where: "在哪里找", corpus: "在哪里找（留空：{name}）", by: "按什么找",
     noAnswer: "没有句子回答它：最好的一句只有 {p} 的概率，低于 {threshold}。", answers: "回答的概率 {p}",
@@ -214,6 +220,9 @@ function spelled(bytes) {
 /** A token by itself: a blank at its head is seen. */
 const alone = (bytes) => (bytes[0] === 0x20 ? [el("span", { class: "mark", "aria-hidden": "true" }, "␣"), spelled(bytes.subarray(1))] : spelled(bytes));
 
+/** The same of one that is known by its text. */
+const lone = (token) => (/^ +\S/.test(token) ? [el("span", { class: "mark", "aria-hidden": "true" }, "␣"), named(token.slice(1))] : named(token));
+
 /** Text with its line ends to be seen. */
 function visible(text) {
   return text.split("\n").flatMap((line, index) => (index ? [el("span", { class: "mark", "aria-hidden": "true" }, "↵"), "\n", line] : [line]));
@@ -332,7 +341,7 @@ function grouped(tokens, data) {
 
 function bars(rows) {
   // A token of no text, such as padding, has its number for a name.
-  const name = (row) => (row.bytes?.length ? alone(Uint8Array.from(row.bytes)) : named(row.token || `#${row.id}`));
+  const name = (row) => (row.bytes?.length ? alone(Uint8Array.from(row.bytes)) : lone(row.token || `#${row.id}`));
   return el("ul", { class: "bars" }, rows.map((row) =>
     el("li", { class: `${row.off ? "off" : ""} ${row.now ? "this" : ""}` },
       row.pick ? el("button", { type: "button", class: "what", onclick: row.pick }, name(row)) : el("span", { class: "what", title: row.token }, name(row)),
@@ -810,7 +819,7 @@ async function lookForCopies(held, draw, note) {
 // ---- fill, tag, classify
 
 /** A view of one text and one answer. */
-function simpleView(view, what, sample, answer, extra = () => []) {
+function simpleView(view, what, sample, answer, { extra = () => [], below = [] } = {}) {
   const results = el("div", { class: "split" });
   const [label, area] = textarea("text", `${view}-text`, t(sample), () => run());
   const run = async () => {
@@ -819,7 +828,7 @@ function simpleView(view, what, sample, answer, extra = () => []) {
     main.setAttribute("aria-busy", "true");
     try { results.replaceChildren(...(await answer(area.value, signal))); } catch (error) { tell(error); } finally { main.removeAttribute("aria-busy"); }
   };
-  main.replaceChildren(...heading(view), label, el("div", { class: "row" }, picker("model", what, "a", run),
+  main.replaceChildren(...heading(view), label, ...below, el("div", { class: "row" }, picker("model", what, "a", run),
     el("button", { type: "button", class: "main", id: "run", onclick: run }, t("run")), ...extra(area)), results);
   if (state[`${view}-text`] !== undefined) run();
 }
@@ -840,7 +849,7 @@ function fillView() {
     view.append(el("span", {}, visible(around.at(-1))));
     show(0);
     return [el("section", { class: "card" }, view), detail];
-  }, insert);
+  }, { extra: insert });
 }
 
 function tagView() {
@@ -865,10 +874,15 @@ function entities(text, spans) {
 }
 
 function classifyView() {
+  const ofPairs = () => modelOf(chosen("classify"))?.texts === 2;
+  const [label, second] = textarea("second", "classify-second", "", () => document.getElementById("run").click());
+  label.hidden = !ofPairs();
   simpleView("classify", "classify", "classifySample", async (text, signal) => {
-    const answer = await ask("v1/classify", { model: chosen("classify"), text }, signal);
-    return [el("section", { class: "card" }, bars(answer.results[0].map((one) => ({ token: one.label, probability: one.probability }))))];
-  });
+    label.hidden = !ofPairs();
+    const answer = await ask("v1/classify", { model: chosen("classify"), text: ofPairs() ? [[text, second.value]] : text }, signal);
+    const rows = answer.results[0].map((one) => ({ token: one.label, probability: one.probability, now: answer.multilabel && one.probability >= 0.5 }));
+    return [el("section", { class: "card" }, bars(rows), answer.multilabel && el("p", { class: "quiet" }, t("several")))];
+  }, { below: [label] });
 }
 
 // ---- summarize, answer, similar
@@ -881,26 +895,40 @@ function chooser(key, name, values, onchange) {
 }
 
 function summarizeView() {
-  const ways = [...["lexrank", "textrank", "centroid", "lead"].map((name) => [name, name]), ...able("summarize").map((model) => [`ranker:${model.id}`, model.id])];
+  const ways = [...["lexrank", "textrank", "centroid", "lead"].map((name) => [name, name]), ...able("summarize").map((model) => [`model:${model.id}`, model.id])];
+  const writes = () => able("abstract").some((model) => state.method === `model:${model.id}`);
   const results = el("div", {});
   const [label, area] = textarea("text", "text", t("sample"), () => run());
-  const count = el("input", { type: "number", min: 1, max: 1000, value: state.sentences ?? 3, onchange: () => { keep({ sentences: count.value }); run(); } });
+  const counter = (key, name, standard) => {
+    const input = el("input", { type: "number", min: 1, max: 1000, value: state[name] ?? standard, onchange: () => { keep({ [name]: input.value }); run(); } });
+    return [field(key, input), input];
+  };
+  const [sentences, count] = counter("sentences", "sentences", 3);
+  const [tokens, most] = counter("length", "length", 100);
+  const show = () => { sentences.hidden = writes(); tokens.hidden = !writes(); };
   const run = async () => {
-    if (!count.checkValidity()) return;
+    show();
+    if (!(writes() ? most : count).checkValidity()) return;
     const signal = afresh();
     keep({ text: area.value });
-    const [method, ...name] = (state.method ?? "lexrank").split(":");
-    const body = { text: area.value, method, sentences: Number(count.value), explain: true, ...(name.length ? { model: name.join(":") } : {}) };
+    const way = ways.some(([value]) => value === state.method) ? state.method : "lexrank";
+    const body = { text: area.value, ...(way.startsWith("model:") ? { model: way.slice(6) } : { method: way }),
+      ...(writes() ? { max_tokens: Number(most.value) } : { sentences: Number(count.value), explain: true }) };
     main.setAttribute("aria-busy", "true");
     try { results.replaceChildren(...summary(area.value, await ask("v1/summarize", body, signal))); } catch (error) { tell(error); } finally { main.removeAttribute("aria-busy"); }
   };
-  main.replaceChildren(...heading("summarize"), label, el("div", { class: "row" }, chooser("method", "method", ways, run), field("sentences", count),
+  main.replaceChildren(...heading("summarize"), label, el("div", { class: "row" }, chooser("method", "method", ways, run), sentences, tokens,
     el("button", { type: "button", class: "main", id: "run", onclick: run }, t("run"))), results);
+  show();
   if (state.text !== undefined) run();
 }
 
-/** A text with the sentences of its summary marked where they stand; each can be asked why. */
+/** A text with the sentences of its summary marked where they stand; each can be asked why. One that a model wrote stands alone. */
 function summary(text, answer) {
+  if (answer.copied !== null) {
+    return [el("section", { class: "card" }, el("header", {}, el("h2", {}, answer.model), el("p", { class: "total" }, el("span", {}, t("written", { share: percent(answer.copied) })))),
+      el("p", { class: "text" }, answer.summary || t("empty")), answer.cut && el("p", { class: "quiet" }, t("readCut")))];
+  }
   const detail = detailCard();
   const characters = [...text];
   let at = 0;
@@ -913,12 +941,19 @@ function summary(text, answer) {
   const view = pieces(items, t("summarize"), (index) => {
     const one = answer.sentences[index];
     detail.show(el("p", { class: "words" }, one.text), facts([["rank", number(one.rank)], ["score", number(one.score, 2)]]),
-      one.reasons.length && [el("h3", {}, t("why")), el("ul", { class: "quotes" }, one.reasons.map((reason) => el("li", {}, reason)))]);
+      one.reasons.length && [el("h3", {}, t("why")), el("ul", { class: "quotes" }, one.reasons.map((reason) => el("li", {}, reasonOf(reason))))]);
   });
   [...view.children].forEach((node, index) => node.before(between[index]));
   view.append(characters.slice(at).join(""));
   return [el("div", { class: "split" }, el("section", { class: "card" }, el("header", {}, el("h2", {}, answer.model ?? answer.method),
     el("p", { class: "total" }, el("span", {}, t("byLength", { n: number(items.length), total: number(answer.total) })))), view), detail)];
+}
+
+/** What the server says of a sentence, in the language of the page where it is one of these. */
+function reasonOf(reason) {
+  const [, shared, number, total] = reason.match(/^shares with others: (.*)$|^sentence (\d+) of (\d+)$/) ?? [];
+  if (shared) return t("shares", { shared });
+  return number ? t("position", { number, total }) : reason === "shares no term" ? t("sharesNone") : reason;
 }
 
 /** A view of a question, and of texts to look in: those that are given, or the corpus of the server. */
@@ -944,13 +979,13 @@ function lookupView(view, key, controls, look) {
 
 function answerView() {
   const ways = [["", t("words")], ...able("answer").map((model) => [model.id, model.id])];
-  lookupView("answer", "question", (run) => (ways.length > 1 ? chooser("by", "by", ways, run) : null), async (body, signal) => {
+  lookupView("answer", "question", (run) => (ways.length > 1 ? chooser("method", "by", ways, run) : null), async (body, signal) => {
     const answer = await ask("v1/answer", { ...body, k: 3, ...byModel(ways) }, signal);
     if (!answer.candidates.length) return [el("p", { class: "quiet" }, t("nothingNear"))];
     const none = answer.answer === null ? [el("p", { role: "status" }, t("noAnswer", { p: percent(answer.answerable), threshold: percent(answer.threshold) }))] : [];
     const passages = new Map();
     for (const one of answer.candidates) passages.set(one.source + one.passage, [...(passages.get(one.source + one.passage) ?? []), one]);
-    return [...none, ...[...passages.values()].map((some) => passageCard(some[0].passage, some.map((one) => [one.text, percent(one.score)]), some[0].source, t("answers", { p: percent(some[0].score) })))];
+    return [...none, ...[...passages.values()].map((some) => passageCard(some[0].passage, some.map((one) => [one.begin - one.passage_begin, one.end - one.passage_begin, percent(one.score)]), some[0].source, t("answers", { p: percent(some[0].score) })))];
   });
 }
 
@@ -966,18 +1001,19 @@ function similarView() {
   });
 }
 
-/** A passage, with the sentences in it that are meant, each with a note. */
+/** A passage, with what is meant in it: characters from one to another, each with a note. Of what overlaps, the first is marked. */
 function passageCard(passage, marks, source, note) {
+  const characters = [...passage];
+  const apart = marks.filter(([begin, end], index) => marks.slice(0, index).every(([from, to]) => end <= from || begin >= to));
   let at = 0;
-  const nodes = marks.map(([sentence, label]) => ({ sentence, label, begin: passage.indexOf(sentence) })).filter((one) => one.begin >= 0)
-    .sort((one, other) => one.begin - other.begin).flatMap(({ sentence, label, begin }) => {
-      const before = passage.slice(at, begin);
-      at = begin + sentence.length;
-      return [before, el("mark", {}, sentence, el("small", {}, label))];
-    });
+  const nodes = apart.sort(([one], [other]) => one - other).flatMap(([begin, end, label]) => {
+    const before = characters.slice(at, begin).join("");
+    at = end;
+    return [before, el("mark", {}, characters.slice(begin, end).join(""), el("small", {}, label))];
+  });
   const name = source.startsWith("text ") ? t("text") : source;
   return el("section", { class: "card" }, el("header", {}, el("h2", {}, name), el("p", { class: "total" }, el("span", {}, note))),
-    el("div", { class: "text passage", tabindex: "0", role: "group", "aria-label": name }, nodes, passage.slice(at)));
+    el("div", { class: "text passage", tabindex: "0", role: "group", "aria-label": name }, nodes, characters.slice(at).join("")));
 }
 
 // ---- ladder

@@ -11,7 +11,7 @@ from langue.tasks.answers.features import features
 from langue.tasks.answers.questions import Question
 from langue.tasks.answers.ranker import Ranker, log_softmax, ranker
 from langue.tasks.retrieval.bm25 import best
-from langue.tasks.retrieval.passages import Passages, location
+from langue.tasks.retrieval.passages import Passages
 from langue.tasks.retrieval.terms import terms_of
 
 CANDIDATES = 10  # passages whose sentences are looked at: BM25 has the right one among them nearly always
@@ -28,6 +28,7 @@ class Answer(NamedTuple):
     begin_byte: int  # the same in UTF-8
     end_byte: int
     passage: str  # around it
+    passage_begin: int  # characters from the beginning of its text
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Answers:
     candidates: list[Answer]
     answerable: float  # the probability that the first does answer
     threshold: float
+    by: str  # what answered: the package's own ranker, or the name of a model
 
     @property
     def answered(self) -> bool:
@@ -55,6 +57,7 @@ class Answers:
             "answer": self.text or None,
             "answerable": round(self.answerable, 4),
             "threshold": self.threshold,
+            "by": self.by,
             "candidates": [one._asdict() | {"score": round(one.score, 4)} for one in self.candidates],
         }
 
@@ -122,9 +125,10 @@ def answer(
     asked = Question(question)
     by = by or ranker(han=asked.han)
     limit = by.threshold if threshold is None else threshold
+    told = f"BM25 and langue's ranker of {'Chinese' if asked.han else 'English'} sentences"
     rows = candidates(asked, passages, among)
     if not rows:
-        return Answers(question, [], 0.0, limit)
+        return Answers(question, [], 0.0, limit, told)
     scores = [row.table @ by.sentence for row in rows]
     of_passage = by.passages([row.bm25 for row in rows], scores)
     joint = np.concatenate(
@@ -143,10 +147,11 @@ def answer(
         )
         for row, line in order
     ]
-    return Answers(question, chosen, likely, limit)
+    return Answers(question, chosen, likely, limit, told)
 
 
 def _answer(passages: Passages, row: Candidate, span: tuple[int, int], score: float) -> Answer:
-    text = passages.texts[passages.spans[row.number].text].text
-    where = location(text, *span)
-    return Answer(text[slice(*span)], score, passages.name(row.number), *where, passages.passage(row.number))
+    whole = passages.texts[passages.spans[row.number].text]
+    around = passages.passage(row.number), passages.location(row.number)[0]
+    sentence = whole.text[slice(*span)]
+    return Answer(sentence, score, passages.name(row.number), *whole.location(*span), *around)

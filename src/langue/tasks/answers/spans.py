@@ -17,7 +17,7 @@ from langue.models.folder import ModelFolder
 from langue.protocols import SpanPredictor
 from langue.tasks.answers.answer import CANDIDATES, Answer, Answers
 from langue.tasks.retrieval.bm25 import best
-from langue.tasks.retrieval.passages import Passages, location
+from langue.tasks.retrieval.passages import Passages
 from langue.tasks.retrieval.terms import terms_of
 from langue.tokens.tokenizer import Tokenizer
 
@@ -186,13 +186,13 @@ def answer_by_span(
         scores = passages.index.scores(passages.index.weights(terms_of(question)))
         among = [number for number in best(scores, CANDIDATES) if scores[number] > 0]
     if not among:
-        return Answers(question, [], 0.0, limit)
+        return Answers(question, [], 0.0, limit, folder.path.name)
     readings = read_spans(model, [reader.windows(question, passages.passage(number)) for number in among])
     spans = [(span, number) for number, some in zip(among, readings, strict=True) for span in some.spans]
     spans.sort(key=lambda one: -one[0].score)
     spans = spans[:MOST_SPANS]
     if not spans:
-        return Answers(question, [], 0.0, limit)
+        return Answers(question, [], 0.0, limit, folder.path.name)
     likely = answerable(Reading([spans[0][0]], min(some.nothing for some in readings)))
     shares = np.exp([span.score - spans[0][0].score for span, _ in spans])
     shares *= likely / shares.sum()
@@ -200,12 +200,13 @@ def answer_by_span(
         _answer(passages, number, span, float(share))
         for (span, number), share in list(zip(spans, shares, strict=True))[:k]
     ]
-    return Answers(question, chosen, likely, limit)
+    return Answers(question, chosen, likely, limit, folder.path.name)
 
 
 def _answer(passages: Passages, number: int, span: Span, score: float) -> Answer:
     text, offset, _ = passages.spans[number]
-    whole = passages.texts[text].text
-    begin, end = stripped(whole, SentenceSpan(offset + span.begin, offset + span.end))
-    where = location(whole, begin, end)
-    return Answer(whole[begin:end], score, passages.name(number), *where, passages.passage(number))
+    whole = passages.texts[text]
+    begin, end = stripped(whole.text, SentenceSpan(offset + span.begin, offset + span.end))
+    around = passages.passage(number), passages.location(number)[0]
+    where = whole.location(begin, end)
+    return Answer(whole.text[begin:end], score, passages.name(number), *where, *around)

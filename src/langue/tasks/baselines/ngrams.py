@@ -40,10 +40,16 @@ def characters(texts: Sequence[str], longest: int = LONGEST) -> Iterator[str]:
     yield from _told_apart([set(_characters(text, longest)) for text in texts])
 
 
+def units(text: str) -> list[str]:
+    """Words, numbers and marks; of Chinese, characters. Lower case."""
+    parts: list[str] = _UNIT.findall(text.lower())
+    return parts
+
+
 def _words(text: str, longest: int) -> Iterator[str]:
-    units = _UNIT.findall(text.lower())
+    parts = units(text)
     for size in range(1, longest + 1):
-        yield from (" ".join(units[begin : begin + size]) for begin in range(len(units) - size + 1))
+        yield from (" ".join(parts[begin : begin + size]) for begin in range(len(parts) - size + 1))
 
 
 def _characters(text: str, longest: int) -> Iterator[str]:

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
-from langue.base.arguments import check_choice
+from langue.base.arguments import check_choice, check_paths
 from langue.base.errors import LangueError
 from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger
-from langue.corpus.lines import decode
+from langue.corpus.lines import BOM, LARGEST, decode, has_old_line_ends, whole_characters
 from langue.corpus.read import read_source
 from langue.corpus.records import kind_of
 from langue.corpus.sentences import SentenceSpan, split_sentences, stripped
@@ -37,10 +37,18 @@ _LINE_END = re.compile(r"\n")
 
 
 class Text(NamedTuple):
-    """A text that passages are cut from."""
+    """A text that passages are cut from, or a part of one that is too long to be held in one."""
 
     name: str  # `notes.txt`, `news.jsonl:3`, `store: train 12`
     text: str
+    begin: int = 0  # where a part begins: characters
+    begin_byte: int = 0
+
+    def location(self, begin: int, end: int) -> tuple[int, int, int, int]:
+        """Where characters of it begin and end in the whole text, and the same in bytes of UTF-8."""
+        begin_byte = self.begin_byte + len(self.text[:begin].encode())
+        end_byte = begin_byte + len(self.text[begin:end].encode())
+        return self.begin + begin, self.begin + end, begin_byte, end_byte
 
 
 class Passage(NamedTuple):
@@ -88,8 +96,7 @@ class Passages:
             NotFound: there is nothing of a name.
             LangueError: a file is empty, binary, damaged or not UTF-8; a record has no such field.
         """
-        names = [data] if isinstance(data, str | Path) else data
-        return cls.of(read_texts(names, text_field), cut)
+        return cls.of(read_texts(check_paths("data", data), text_field), cut)
 
     def __len__(self) -> int:
         return len(self.spans)
@@ -105,7 +112,7 @@ class Passages:
     def location(self, number: int) -> tuple[int, int, int, int]:
         """Where a passage begins and ends in its text: in characters, and in bytes of UTF-8."""
         text, begin, end = self.spans[number]
-        return location(self.texts[text].text, begin, end)
+        return self.texts[text].location(begin, end)
 
     @cached_property
     def index(self) -> Index:
@@ -122,12 +129,6 @@ class Passages:
             SentenceSpan(begin + span.begin, begin + span.end) for span in spans if span.end > span.begin
         ]
         return self._sentences[number]
-
-
-def location(text: str, begin: int, end: int) -> tuple[int, int, int, int]:
-    """Where some characters begin and end, and the same in bytes of UTF-8."""
-    begin_byte = len(text[:begin].encode())
-    return begin, end, begin_byte, begin_byte + len(text[begin:end].encode())
 
 
 def _cut(text: str, cut: Cut) -> Iterator[tuple[int, int]]:
@@ -209,12 +210,36 @@ def _of_source(source: Source, config: DataConfig) -> Iterator[Text]:
     with open_source(source) as file:
         head = file.read(HEAD)
         if kind_of(source.suffix, head, config.named_field) == "text":
-            text = decode(source.name, 0, head + file.read(), config, Ledger())
-            assert text is not None  # what is wrong is an error
-            yield Text(source.name, text)
+            marked = len(BOM) if head.startswith(BOM) else 0
+            begin = begin_byte = 0
+            for part in _parts(head[marked:], file):
+                text = decode(source.name, marked + begin_byte, part, config, Ledger())
+                assert text is not None  # what is wrong is an error
+                yield Text(source.name, text, begin, begin_byte)
+                begin, begin_byte = begin + len(part.decode()), begin_byte + len(part)
             return
     for number, text in enumerate(read_source(source, config.text_field), 1):
         yield Text(f"{source.name}:{number}", text)
+
+
+def _parts(head: bytes, file: BinaryIO) -> Iterator[bytes]:
+    """The bytes of a text, a bounded number at a time: cut behind a paragraph, else behind a line, else
+    between characters. Lines end in `\\n`, those of old Macintoshes, too."""
+    old, held = has_old_line_ends(head), head
+    while True:
+        read = file.read(LARGEST - len(held))
+        held = (held + read).replace(b"\r", b"\n") if old else held + read
+        if read and len(held) < LARGEST:
+            continue
+        end = len(held)
+        if read:
+            ends = (held.rfind(b"\n\n") + 1, held.rfind(b"\n") + 1, len(whole_characters(held)[0]))
+            end = next(filter(None, ends))
+        if end:
+            yield held[:end]
+        held = held[end:]
+        if not read:
+            return
 
 
 def _of_store(store: TokenStore) -> Iterator[Text]:

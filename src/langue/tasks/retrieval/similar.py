@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from langue.base.arrays import Float64Array
+from langue.base.checked import ArraySpec, check, read_array
+from langue.base.config import read_struct
 from langue.base.errors import Damaged
-from langue.base.files import atomic_folder, check_free, read_json, write_json
+from langue.base.files import atomic_folder, check_free, write_json
 from langue.base.progress import bar
 from langue.tasks.retrieval.bm25 import best
 from langue.tasks.retrieval.passages import Passages
@@ -27,7 +30,19 @@ Embed = Callable[[Sequence[str]], Vectors]
 AT_ONCE = 256  # passages that are embedded at a time
 COMPARED = 1 << 16  # vectors that are read at a time
 INDEX = "index.json"  # of a kept index, which tells what it is of
-VECTORS = "vectors.npy"
+# The arrays beside it; the second of one that is whitened.
+VECTORS = {"vectors": ArraySpec("float32", ("passages", "directions"))}
+WHITENING = {
+    "mean": ArraySpec("float64", ("width",)),
+    "matrix": ArraySpec("float64", ("width", "directions")),
+}
+
+
+class KeptIndex(msgspec.Struct):
+    """The contents of `index.json`."""
+
+    fingerprint: str
+    passages: int
 
 
 class Near(NamedTuple):
@@ -96,7 +111,17 @@ class VectorIndex:
         return cls(_unit(whitening.apply(vectors) if whitening else vectors), whitening)
 
     def scores(self, vector: Vectors) -> Float64Array:
-        """The cosine of every passage with a vector of the encoder."""
+        """The cosine of every passage with a vector of the encoder.
+
+        Raises:
+            Damaged: those of the passages, as a folder kept them, are of another width.
+        """
+        width = len(self.whitening.mean) if self.whitening else self.vectors.shape[1]
+        if len(vector) != width:
+            raise Damaged(
+                f"the index holds vectors of {width} numbers, and the model gives {len(vector)}; make it "
+                "again: --overwrite"
+            )
         query = _unit(self.whitening.apply(vector[None]) if self.whitening else vector[None])[0]
         scores = np.empty(len(self.vectors))
         for begin in range(0, len(scores), COMPARED):
@@ -134,33 +159,33 @@ def kept_index(
         Damaged: a file of it is cut or altered.
     """
     fingerprint = _fingerprint(passages, model, whiten=whiten)
-    if (folder / INDEX).is_file() and read_json(folder / INDEX).get("fingerprint") == fingerprint:
-        return _open(folder, len(passages), whiten=whiten)
+    if (folder / INDEX).is_file():
+        try:
+            if read_struct(KeptIndex, folder / INDEX).fingerprint == fingerprint:
+                return _open(folder, len(passages), whiten=whiten)
+        except Damaged as error:
+            if not overwrite:
+                raise Damaged(
+                    f"{folder} is no whole index ({error.message}); remove it, or make it again: --overwrite"
+                ) from None
     check_free(folder, marker=INDEX, overwrite=overwrite)
     index = index_passages(passages, embed, whiten=whiten)
     with atomic_folder(folder, marker=INDEX, overwrite=overwrite) as written:
-        np.save(written / VECTORS, index.vectors)
+        np.save(written / "vectors.npy", index.vectors)
         if index.whitening is not None:
             np.save(written / "mean.npy", index.whitening.mean)
             np.save(written / "matrix.npy", index.whitening.matrix)
-        write_json(written / INDEX, {"fingerprint": fingerprint, "passages": len(passages)})
+        write_json(written / INDEX, msgspec.to_builtins(KeptIndex(fingerprint, len(passages))))
     return index
 
 
 def _open(folder: Path, passages: int, *, whiten: bool) -> VectorIndex:
-    try:
-        vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
-        whitening = None
-        if whiten:
-            parts = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("mean", "matrix"))
-            whitening = Whitening(*parts)
-    except (OSError, ValueError) as error:
-        raise Damaged(
-            f"{folder} is no whole index ({error}); remove it, or make it again: --overwrite"
-        ) from None
-    if vectors.ndim != 2 or len(vectors) != passages or vectors.dtype != np.float32:
-        raise Damaged(f"{folder / VECTORS} holds other vectors than {INDEX} says; make it again: --overwrite")
-    return VectorIndex(vectors, whitening)
+    specs = VECTORS | (WHITENING if whiten else {})
+    # A matrix lies there column after column; vectors stay mapped.
+    arrays = {name: np.ascontiguousarray(read_array(folder / f"{name}.npy")) for name in specs}
+    check(arrays, folder, specs, passages=passages)
+    whitening = Whitening(arrays["mean"], arrays["matrix"]) if whiten else None
+    return VectorIndex(arrays["vectors"], whitening)
 
 
 def _fingerprint(passages: Passages, model: str, *, whiten: bool) -> str:

@@ -6,7 +6,8 @@ counts what does not fit memory. Deviates from the paper where discounts cannot 
 KenLM (Heafield et al. 2013) to the precision of its 32-bit floats.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -18,6 +19,8 @@ from langue.base.arrays import Array
 from langue.base.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat
 from langue.base.config import Config
 from langue.base.errors import InvalidSetting
+from langue.base.stages import Executor
+from langue.models.counts.ngram.by_stages import estimate_by_stages, scratch_bytes
 from langue.models.counts.ngram.counts import Levels, New, count, stream_of
 from langue.models.counts.ngram.estimate import Smoothing, estimate_tables
 from langue.models.counts.ngram.model import NGram
@@ -26,7 +29,7 @@ from langue.models.counts.ngram.prune import prune
 from langue.models.counts.ngram.quantize import quantize
 from langue.models.counts.ngram.tables import Tables
 from langue.models.counts.ngram.trie import load_tables
-from langue.models.family import Family
+from langue.models.family import ByStages, Family
 from langue.protocols import Causal, Vocabulary
 from langue.tokens.store import TokenStore
 
@@ -73,6 +76,16 @@ def estimate(config: NGramConfig, store: TokenStore) -> NGram:
     return model_of(config, vocabulary, tables_of(config, levels, vocabulary))
 
 
+def estimate_distributed(config: NGramConfig, store: TokenStore, folder: Path, executor: Executor) -> NGram:
+    """`estimate` by the stages of a folder, which must be there until the model is saved."""
+    vocabulary = Vocabulary(store.vocabulary_size, store.eos, sep=store.sep)
+    new = partial(map_array, folder=folder)
+    tables = tables_by_stages(
+        config, lambda: stream_of(store.split("train"), vocabulary.size, new), vocabulary, folder, executor
+    )
+    return model_of(config, vocabulary, tables)
+
+
 def arrays_of(config: NGramConfig) -> New:
     """Allocator of arrays that grow with the corpus: in memory or, under a ceiling, in mapped files."""
     return map_array if config.memory else np.empty
@@ -93,14 +106,47 @@ def tables_of(
     Raises:
         InvalidSetting: the smoothing is that of a file.
     """
+    tables = estimate_tables(levels, smoothing_of(config), k=config.alpha, prune=config.prune, absent=absent)
+    return smaller(config, tables, vocabulary, levels.new)
+
+
+def tables_by_stages(
+    config: NGramConfig,
+    stream: Callable[[], Array],
+    vocabulary: Vocabulary,
+    folder: Path,
+    executor: Executor,
+    absent: Callable[[Array], int | None] = lambda counts: None,
+) -> Tables:
+    """`tables_of`, by tasks over files of a folder: see `estimate_by_stages`."""
+    tables = estimate_by_stages(
+        stream,
+        vocabulary.size,
+        config.order,
+        folder,
+        executor,
+        smoothing=smoothing_of(config),
+        k=config.alpha,
+        prune=config.prune,
+        absent=absent,
+        memory=config.memory,
+    )
+    return smaller(config, tables, vocabulary, partial(map_array, folder=folder))
+
+
+def smoothing_of(config: NGramConfig) -> Smoothing:
     if config.smoothing == "arpa":
         raise InvalidSetting("smoothing = arpa is what imported files have; estimate with another")
-    tables = estimate_tables(levels, config.smoothing, k=config.alpha, prune=config.prune, absent=absent)
+    return config.smoothing
+
+
+def smaller(config: NGramConfig, tables: Tables, vocabulary: Vocabulary, new: New) -> Tables:
+    """Tables pruned by entropy, quantized and made narrow, as far as the configuration says so."""
     if config.prune_entropy:
-        tables = prune(tables, config.prune_entropy, vocabulary.eos, levels.new)
+        tables = prune(tables, config.prune_entropy, vocabulary.eos, new)
     if config.quantize:
-        tables = quantize(tables, levels.new)
-    return tables.narrow(levels.new)
+        tables = quantize(tables, new)
+    return tables.narrow(new)
 
 
 def load(folder: Path, config: NGramConfig, vocabulary: Vocabulary) -> NGram:
@@ -120,5 +166,6 @@ FAMILY = Family(
     estimated_by="counts",
     load=load,
     estimate=estimate,
+    by_stages=ByStages(estimate_distributed, lambda config, tokens: scratch_bytes(config.order, tokens)),
     reads_text=True,
 )

@@ -49,8 +49,7 @@ class Levels:
     new: New = np.empty  # makes arrays that grow with the corpus
 
     def __post_init__(self) -> None:
-        if self.first[-1] > MOST:
-            raise LangueError(f"{self.first[-1]:,} n-grams are more than langue numbers; take a lower order")
+        check_numbered(int(self.first[-1]))
 
     @property
     def order(self) -> int:
@@ -59,6 +58,12 @@ class Levels:
     def level(self, n: int) -> slice:
         """The nodes of the n-grams of `n` words."""
         return slice(int(self.first[n - 1]), int(self.first[n]))
+
+
+def check_numbered(ngrams: int) -> None:
+    """Raise a `LangueError` if there are more n-grams than 32 bits number."""
+    if ngrams > MOST:
+        raise LangueError(f"{ngrams:,} n-grams are more than langue numbers; take a lower order")
 
 
 def scratch(size: int, dtype: npt.DTypeLike) -> Array:

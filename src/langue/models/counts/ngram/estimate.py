@@ -8,6 +8,7 @@ to one. A smoothing says what a, D and e are (Chen and Goodman 1999, sections 2 
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from typing import Literal, NamedTuple, get_args
 
@@ -65,23 +66,30 @@ def estimate_tables(
     lower = np.full(1, 1.0 / words)  # p of the order before, by suffix
     rules = np.zeros((levels.order, RULE))
     for n in range(1, levels.order + 1):
-        rule = _RULES[smoothing](levels, suffix, n, k)
-        rules[n - 1] = _rule_row(rule, n)
-        lower = _order(levels, suffix, n, rule, _threshold(prune, n), lower, log_prob, log_backoff)
+        counts = adjusted_counts(levels, suffix, n) if adjusts(smoothing) else raw_counts(levels, n)
+        rule = rule_of(smoothing, counts, n, levels, k)
+        rules[n - 1] = rule_row(rule, n)
+        lower = _order(levels, suffix, n, rule, threshold_of(prune, n), lower, log_prob, log_backoff)
         if n == 1 and absent is not None:
             log_prob[absent] = -np.inf
     log_prob[levels.first[1] - 1] = 0  # `<s>` is given, not foretold: it costs nothing, as in files of lmplz
-    tables = Tables(levels.first, suffix, log_prob, log_backoff, levels.children, slots).freeze()
+    tables = Tables(levels.first, suffix, log_prob, log_backoff, levels.children, slots)
+    return prune_counts(levels, tables, rules, prune)
+
+
+def prune_counts(levels: Levels, tables: Tables, rules: Array, prune: tuple[int, ...]) -> Tables:
+    """Leave out the n-grams that occur too seldom; tables of all of them say by which `rules` they came."""
     if not any(prune):
         return tables._replace(rules=rules if rules.any() else NO_RULES).freeze()
-    kept = levels.new(len(suffix), bool)
+    tables.freeze()
+    kept = levels.new(len(tables.suffix), bool)
     kept[: levels.first[1]] = True
     for n in range(2, levels.order + 1):
-        np.greater(levels.count[levels.level(n)], _threshold(prune, n), out=kept[levels.level(n)])
+        np.greater(levels.count[levels.level(n)], threshold_of(prune, n), out=kept[levels.level(n)])
     return tables.keep(kept, levels.new)
 
 
-def _rule_row(rule: Rule, n: int) -> Array:
+def rule_row(rule: Rule, n: int) -> Array:
     """What tells counts from probabilities, `(RULE,)`: D of 1, 2 and 3, e by child and beside, gamma of no
     context at all, and whether counts are of different words; of relative frequencies, nothing."""
     if rule.backoff:
@@ -94,36 +102,34 @@ def _rule_row(rule: Rule, n: int) -> Array:
     return np.array([*rule.discount[1:], rule.extra_per_child, rule.extra, gamma, rule.distinct])
 
 
-def _kneser_ney(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
-    adjusted = adjusted_counts(levels, suffix, n)
-    return Rule(adjusted, (0.0, *discounts(adjusted, n)), distinct=n < levels.order)
+def _kneser_ney(counts: Array, n: int, levels: Levels, k: float) -> Rule:
+    return Rule(counts, (0.0, *discounts(counts, n)), distinct=n < levels.order)
 
 
-def _absolute(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
+def _absolute(counts: Array, n: int, levels: Levels, k: float) -> Rule:
     """One discount for every count (Ney, Essen and Kneser 1994)."""
-    counts = _raw(levels, n)
     t1, t2, *_ = counts_of_counts(counts)
     discount = t1 / (t1 + 2 * t2) if t1 and t2 else FALLBACK[0]
     return Rule(counts, (0.0, discount, discount, discount))
 
 
-def _witten_bell(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
+def _witten_bell(counts: Array, n: int, levels: Levels, k: float) -> Rule:
     """As many extra counts as different words were seen: what is new tends to be followed by the new."""
-    return Rule(_raw(levels, n), (0.0, 0.0, 0.0, 0.0), extra_per_child=1.0)
+    return Rule(counts, (0.0, 0.0, 0.0, 0.0), extra_per_child=1.0)
 
 
-def _add_k(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
+def _add_k(counts: Array, n: int, levels: Levels, k: float) -> Rule:
     """k counts for every word, spread as the order below predicts (MacKay and Peto 1995); at order 1
     evenly, which is the add-k of the textbooks."""
-    return Rule(_raw(levels, n), (0.0, 0.0, 0.0, 0.0), extra=k * _vocabulary_size(levels))
+    return Rule(counts, (0.0, 0.0, 0.0, 0.0), extra=k * _vocabulary_size(levels))
 
 
-def _stupid_backoff(levels: Levels, suffix: Array, n: int, k: float) -> Rule:
+def _stupid_backoff(counts: Array, n: int, levels: Levels, k: float) -> Rule:
     """Relative frequencies, and one weight for every step down: scores that sum to more than one."""
-    return Rule(_raw(levels, n), (0.0, 0.0, 0.0, 0.0), backoff=STUPID)
+    return Rule(counts, (0.0, 0.0, 0.0, 0.0), backoff=STUPID)
 
 
-_RULES: dict[Smoothing, Callable[[Levels, Array, int, float], Rule]] = {
+_RULES: dict[Smoothing, Callable[[Array, int, Levels, float], Rule]] = {
     "modified-kneser-ney": _kneser_ney,
     "absolute": _absolute,
     "witten-bell": _witten_bell,
@@ -132,19 +138,34 @@ _RULES: dict[Smoothing, Callable[[Levels, Array, int, float], Rule]] = {
 }
 
 
+def rule_of(smoothing: Smoothing, counts: Array, n: int, levels: Levels, k: float) -> Rule:
+    """How order n is smoothed.
+
+    Args:
+        counts: `raw_counts`, or `adjusted_counts` where the smoothing `adjusts`.
+        k: the count that `add-k` adds.
+    """
+    return _RULES[smoothing](counts, n, levels, k)
+
+
+def adjusts(smoothing: Smoothing) -> bool:
+    """Whether lower orders are estimated from the number of different words before an n-gram."""
+    return smoothing == "modified-kneser-ney"
+
+
 def adjusted_counts(levels: Levels, suffix: Array, n: int) -> Array:
     """How many different words stand before an n-gram; at the highest order, and for what begins with
     `<s>`, before which no word can stand, how often it occurs."""
-    counts = _raw(levels, n)
+    counts = raw_counts(levels, n)
     if n == levels.order:
         return counts
-    starts = _starts_at(levels, n)
+    starts = starts_at(levels, n)
     counts[:starts] = 0
     longer, first = suffix[levels.level(n + 1)], int(levels.first[n - 1])
     # All read all suffixes, and each counts for some n-grams: where one is counted is what takes time.
     ranges = min(default_workers(), len(longer) // CHUNK_NGRAMS + 1)
     edges = np.linspace(0, starts, ranges + 1).astype(np.int64)
-    parallel_map(lambda part: _tally(longer, first, *part, counts), pairwise(edges.tolist()))
+    parallel_map(lambda part: tally(longer, first, *part, counts[slice(*part)]), pairwise(edges.tolist()))
     return counts
 
 
@@ -175,7 +196,7 @@ def _vocabulary_size(levels: Levels) -> int:
     return int(levels.first[1]) - 1
 
 
-def _raw(levels: Levels, n: int) -> Array:
+def raw_counts(levels: Levels, n: int) -> Array:
     counts = levels.new(int(levels.first[n] - levels.first[n - 1]), np.uint32)
     counts[:] = levels.count[levels.level(n)]
     if n == 1:
@@ -183,7 +204,7 @@ def _raw(levels: Levels, n: int) -> Array:
     return counts
 
 
-def _starts_at(levels: Levels, n: int) -> int:
+def starts_at(levels: Levels, n: int) -> int:
     """Place in level n of the first n-gram that begins with `<s>`: the largest first word, so the last."""
     node = _vocabulary_size(levels)
     for _ in range(n - 1):
@@ -191,7 +212,7 @@ def _starts_at(levels: Levels, n: int) -> int:
     return node - int(levels.first[n - 1])
 
 
-def _threshold(prune: tuple[int, ...], n: int) -> int:
+def threshold_of(prune: tuple[int, ...], n: int) -> int:
     # Words stay, whatever is asked: a vocabulary is not a matter of the model.
     return prune[min(n, len(prune)) - 1] if prune and n > 1 else -1
 
@@ -201,31 +222,36 @@ def _suffixes(levels: Levels) -> Array:
     suffix = levels.new(len(levels.word), np.uint32)
     suffix[: levels.first[min(2, levels.order)]] = levels.word[: levels.first[min(2, levels.order)]]
     for n in range(3, levels.order + 1):
-        parallel_map(lambda contexts: _link(levels.children, levels.word, suffix, *contexts), _cut(levels, n))
+        parallel_map(partial(link_contexts, levels, suffix), cut_contexts(levels, n))
     return suffix
 
 
-def _cut(levels: Levels, n: int) -> Iterator[tuple[int, int]]:
-    """Ranges of the contexts of order n, with about `CHUNK_NGRAMS` in each."""
+def link_contexts(levels: Levels, suffix: Array, contexts: tuple[int, int]) -> None:
+    low, high = contexts
+    linked = suffix[int(levels.children[low]) : int(levels.children[high])]
+    link(levels.children, levels.word, suffix[low:high], low, high, linked)
+
+
+def cut_contexts(levels: Levels, n: int, size: int | None = None) -> Iterator[tuple[int, int]]:
+    """Ranges of the contexts of order n, with about `size` n-grams in each; unless given, `CHUNK_NGRAMS`."""
     contexts = levels.level(n - 1)
-    parts = int(levels.first[n] - levels.first[n - 1]) // CHUNK_NGRAMS + 1
+    parts = int(levels.first[n] - levels.first[n - 1]) // (size or CHUNK_NGRAMS) + 1
     # In the type of what is searched, which numpy would copy otherwise.
     wanted = np.linspace(levels.first[n - 1], levels.first[n], parts + 1)[1:-1].astype(np.uint32)
     cuts = contexts.start + np.searchsorted(levels.children[contexts], wanted)
     return pairwise([contexts.start, *cuts.tolist(), contexts.stop])
 
 
-class _Order(NamedTuple):
+class Order(NamedTuple):
     """The n-grams of one order; what is numbered from its first node is `(n-grams of the order,)`."""
 
-    children: Array  # of all contexts, and the suffixes of all nodes, as in `Tables`
-    suffix: Array
+    children: Array  # of all contexts, as in `Tables`
+    suffix: Array  # numbered from its first node; and so are raw and, from the first below, lower
     first: int  # its first node
     first_below: int  # that of the order below
     raw: Array  # how often each occurs
     threshold: int  # n-grams that occur at most so often are left out
-    lower: Array  # p of the order below, from its first node on
-    p: Array  # to be filled in
+    lower: Array  # p of the order below
 
 
 def _order(
@@ -236,46 +262,62 @@ def _order(
     here, raw = levels.level(n), levels.count[levels.level(n)]
     p = levels.new(len(raw), np.float64)
     if n == 1:
-        edges, nothing = np.array([0, here.stop], np.uint32), np.zeros(here.stop, np.uint32)
-        _interpolate(_Order(edges, nothing, 0, 0, raw, threshold, lower, p), rule, 0, 1, np.empty(1))
-        with np.errstate(divide="ignore"):
-            np.log(p, out=log_prob[here], casting="same_kind")
+        interpolate(order_of_words(raw, threshold, lower), rule, 0, 1, p, log_prob[here], np.empty(1, "f4"))
         return p
     below = levels.level(n - 1)
-    order = _Order(levels.children, suffix, here.start, below.start, raw, threshold, lower, p)
+    order = Order(levels.children, suffix[here], here.start, below.start, raw, threshold, lower)
 
-    def piece(low: int, high: int) -> None:
-        gamma = np.empty(high - low)
-        _interpolate(order, rule, low, high, gamma)
-        part = slice(int(levels.children[low]), int(levels.children[high]))
-        seen = p[part.start - here.start : part.stop - here.start]
-        with np.errstate(divide="ignore"):
-            np.log(seen, out=log_prob[part], casting="same_kind")
-            np.log(gamma, out=log_backoff[low:high], casting="same_kind")
-
-    def interpolate(contexts: tuple[int, int]) -> None:
+    def fill(contexts: tuple[int, int]) -> None:
         low, high = contexts
-        for begin in range(low, high, CHUNK_CONTEXTS):
-            piece(begin, min(begin + CHUNK_CONTEXTS, high))
+        part = slice(int(levels.children[low]), int(levels.children[high]))
+        own = slice(part.start - here.start, part.stop - here.start)
+        interpolate(order, rule, low, high, p[own], log_prob[part], log_backoff[low:high])
 
-    parallel_map(interpolate, _cut(levels, n))
+    parallel_map(fill, cut_contexts(levels, n))
     return p
 
 
+def order_of_words(raw: Array, threshold: int, lower: Array) -> Order:
+    """The unigrams: children of one context, of no words."""
+    edges, nothing = np.array([0, len(raw)], np.uint32), np.zeros(len(raw), np.uint32)
+    return Order(edges, nothing, 0, 0, raw, threshold, lower)
+
+
+def interpolate(
+    order: Order, rule: Rule, low: int, high: int, p: Array, log_prob: Array, log_backoff: Array
+) -> None:
+    """Fill in what follows from contexts [low, high): p and log p of their n-grams, and log gamma of each."""
+    first = int(order.children[low])
+    for begin in range(low, high, CHUNK_CONTEXTS):
+        end = min(begin + CHUNK_CONTEXTS, high)
+        gamma = np.empty(end - begin)
+        part = slice(int(order.children[begin]) - first, int(order.children[end]) - first)
+        _interpolate(order, rule, begin, end, p[part], gamma)
+        with np.errstate(divide="ignore"):
+            np.log(p[part], out=log_prob[part], casting="same_kind")
+            np.log(gamma, out=log_backoff[begin - low : end - low], casting="same_kind")
+
+
 @njit
-def _tally(suffix, first, begin, end, counts):
-    """Count the words that stand before each of the n-grams [begin, end)."""
+def tally(suffix, first, begin, end, counts):
+    """Count the words that stand before each of the n-grams [begin, end), `(end - begin,)`."""
     for index in range(len(suffix)):
         ngram = np.int64(suffix[index]) - first
         if begin <= ngram < end:
-            counts[ngram] += np.uint32(1)
+            counts[ngram - begin] += np.uint32(1)
 
 
 @njit
-def _link(children, word, suffix, begin, end):
-    """The suffix of every child of contexts [begin, end), found among the children of their suffix."""
+def link(children, word, suffix, begin, end, linked):
+    """The suffix of every child of contexts [begin, end), found among the children of their suffix.
+
+    Args:
+        suffix: `(end - begin,)` of the contexts.
+        linked: to be filled in, from the first child of the first context on.
+    """
+    origin = np.int64(children[begin])
     for context in range(begin, end):
-        shorter = np.int64(suffix[context])
+        shorter = np.int64(suffix[context - begin])
         low, last = np.int64(children[shorter]), np.int64(children[shorter + 1])
         for child in range(np.int64(children[context]), np.int64(children[context + 1])):
             target, high = word[child], last
@@ -285,13 +327,14 @@ def _link(children, word, suffix, begin, end):
                     low = middle
                 else:
                     high = middle
-            suffix[child] = low
+            linked[child - origin] = low
 
 
 @njit
-def _interpolate(order, rule, begin, end, gamma):
-    """The equation above for contexts [begin, end), whose `gamma` `(end - begin,)` is filled in, and p."""
-    children, suffix, first, first_below, raw, threshold, lower, p = order
+def _interpolate(order, rule, begin, end, p, gamma):
+    """The equation above for contexts [begin, end): fills in p of their n-grams, and gamma of each."""
+    children, suffix, first, first_below, raw, threshold, lower = order
+    origin = np.int64(children[begin]) - first
     counts, discount, per_child, extra, backoff, _ = rule
     seen = np.zeros(4, np.int64)
     for context in range(begin, end):
@@ -315,5 +358,5 @@ def _interpolate(order, rule, begin, end, gamma):
             below = 0.0
         for child in range(low, high):
             a = np.int64(counts[child])
-            shorter = np.int64(suffix[child + first]) - first_below
-            p[child] = (a - discount[min(a, np.int64(3))]) * share + below * lower[shorter]
+            shorter = np.int64(suffix[child]) - first_below
+            p[child - origin] = (a - discount[min(a, np.int64(3))]) * share + below * lower[shorter]

@@ -8,6 +8,8 @@ that grow with the corpus are mapped files, which the system holds in memory onl
 
 import ctypes
 import os
+from collections.abc import Iterable
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NamedTuple
 
@@ -25,15 +27,18 @@ WORD_BYTES = 64  # bytes that counting and estimating hold for each word of the 
 OTHER_BYTES = 8 * MEGABYTE  # what does not depend on the corpus: stacks, buffers, pieces of arrays
 
 
-def map_array(size: int, dtype: npt.DTypeLike) -> Array:
+def map_array(size: int, dtype: npt.DTypeLike, folder: Path | None = None) -> Array:
     """An array in a temporary file, which goes when the array does.
+
+    Args:
+        folder: that the file stands in; None: that of temporary files.
 
     Raises:
         LangueError: the disk has no room for it.
     """
     if not size:
         return np.empty(0, dtype)
-    with TemporaryFile() as file:
+    with TemporaryFile(dir=folder) as file:
         try:
             if hasattr(
                 os, "posix_fallocate"
@@ -42,7 +47,8 @@ def map_array(size: int, dtype: npt.DTypeLike) -> Array:
             else:
                 file.truncate(size * np.dtype(dtype).itemsize)
         except OSError as error:
-            reason = f"{error.strerror or error}; set TMPDIR to a folder on a larger disk"
+            larger = "set TMPDIR to a folder" if folder is None else "name a folder (--scratch)"
+            reason = f"{error.strerror or error}; {larger} on a larger disk"
             raise LangueError(f"cannot write temporary files: {reason}") from error
         return np.asarray(np.memmap(file, dtype, "r+", shape=(size,)))
 
@@ -78,22 +84,43 @@ def count_in_blocks(
     Raises:
         LangueError: not even the vocabulary can be held in so little.
     """
+    block = block_positions(memory, vocabulary_size, order)
+    give_back()
+    size = len(stream) - 1
+    blocks = (
+        count_block(stream, begin, block, vocabulary_size, order, new) for begin in range(0, size, block)
+    )
+    return merge_all(blocks, new)
+
+
+def block_positions(memory: int, vocabulary_size: int, order: int) -> int:
+    """Positions that can be counted at once in so many megabytes.
+
+    Raises:
+        LangueError: not even the vocabulary can be held in so little.
+    """
     least = least_memory(vocabulary_size, order)
     if memory < least:
         raise LangueError(
             f"{vocabulary_size:,} words at order {order} cannot be counted in {memory} MB; "
             f"give at least --memory {least}"
         )
-    give_back()
-    block = (memory * MEGABYTE - OTHER_BYTES - WORD_BYTES * vocabulary_size) // _position(order)
+    return (memory * MEGABYTE - OTHER_BYTES - WORD_BYTES * vocabulary_size) // _position(order)
+
+
+def count_block(stream: Array, begin: int, block: int, vocabulary_size: int, order: int, new: New) -> Levels:
+    """The levels of the n-grams that begin at `block` positions of a stream, from `begin` on."""
     size = len(stream) - 1
-    waiting: list[tuple[int, Levels]] = []  # how many blocks are in it
-    for begin in range(0, size, block):
-        end = min(begin + block, size)
-        part = stream[begin : min(end + order, size + 1)]
-        positions = end - begin
-        counted = count(part, vocabulary_size, order, positions=positions, new=new)
-        waiting.append((1, counted))
+    end = min(begin + block, size)
+    part = stream[begin : min(end + order, size + 1)]
+    return count(part, vocabulary_size, order, positions=end - begin, new=new)
+
+
+def merge_all(parts: Iterable[Levels], new: New) -> Levels:
+    """The levels of all parts of a corpus together; there is at least one."""
+    waiting: list[tuple[int, Levels]] = []  # how many parts are in it
+    for part in parts:
+        waiting.append((1, part))
         while len(waiting) > 1 and waiting[-2][0] <= waiting[-1][0]:
             _merge_last(waiting, new)
     while len(waiting) > 1:

@@ -1,0 +1,76 @@
+"""The LSTM of `nn/lstm.py` step by step, with a backward pass of its own: in float32 on a CPU.
+
+The products of a row's steps that do not wait for one another are one matrix product, forward and
+backward; only the recurrent ones go step by step, and the state can be set to zero in the middle of a row.
+torch's kernel is at the machine's peak in float32, but wants documents that begin within a row packed, and
+takes 1.4 times as long for a packed batch. This keeps to the peak (`benchmarks/lstm_training.py`).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+class RowsLSTM(torch.autograd.Function):
+    """`lstm` of `nn/lstm.py`, of the same arguments, all of one type."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        h: Tensor,
+        c: Tensor,
+        keep: Tensor | None,
+        weight_ih: Tensor,
+        weight_hh: Tensor,
+        bias: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        (B, T, N), C = x.shape, h.shape[1]
+        keep = None if keep is None else keep.to(x.dtype)[..., None]
+        x = x.transpose(0, 1).reshape(T * B, N)
+        gates = torch.addmm(bias, x, weight_ih.T).view(T, B, 4 * C)
+        hs, cs = x.new_empty(T + 1, B, C), x.new_empty(T + 1, B, C)  # hs[t], cs[t]: before step t
+        hs[0], cs[0] = h, c
+        across = weight_hh.T.contiguous()
+        for t in range(T):
+            h, c = hs[t], cs[t]
+            if keep is not None:
+                h, c = h * keep[t], c * keep[t]
+            i, f, g, o = gates[t].addmm_(h, across).chunk(4, -1)
+            gates[t, :, : 2 * C].sigmoid_()
+            torch.addcmul(i * g.tanh_(), f, c, out=cs[t + 1])
+            torch.mul(o.sigmoid_(), cs[t + 1].tanh(), out=hs[t + 1])
+        ctx.save_for_backward(x, keep, weight_ih, weight_hh, gates, hs, cs)
+        return hs[1:].transpose(0, 1).contiguous(), hs[T].clone(), cs[T].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> tuple[Tensor | None, ...]:
+        x, keep, weight_ih, weight_hh, gates, hs, cs = ctx.saved_tensors
+        T, B, C = gates.shape[0], *dh.shape
+        h, c = (hs[:-1], cs[:-1]) if keep is None else (hs[:-1] * keep, cs[:-1] * keep)
+        i, f, g, o = gates.chunk(4, -1)
+        tanh_c = cs[1:].tanh()
+        # What a gate's preactivation changes: i, f and g change c_t, o changes h_t; c_t changes h_t.
+        d = torch.empty_like(gates)
+        d_i, d_f, d_g, d_o = d.chunk(4, -1)
+        torch.mul(g * i, 1 - i, out=d_i)
+        torch.mul(c * f, 1 - f, out=d_f)
+        torch.mul(i, 1 - g * g, out=d_g)
+        torch.mul(tanh_c * o, 1 - o, out=d_o)
+        c_into_h = o * (1 - tanh_c * tanh_c)
+        dy = dy.transpose(0, 1)
+        for t in reversed(range(T)):
+            dh = dh + dy[t]
+            dc = torch.addcmul(dc, dh, c_into_h[t])
+            d[t].view(B, 4, C)[:, :3] *= dc[:, None]
+            d_o[t] *= dh
+            dc = dc * f[t]
+            dh = d[t] @ weight_hh
+            if keep is not None:
+                dc, dh = dc * keep[t], dh * keep[t]
+        d = d.view(T * B, 4 * C)
+        dx = (d @ weight_ih).view(T, B, -1).transpose(0, 1)
+        return dx, dh, dc, None, d.T @ x, d.T @ h.reshape(T * B, C), d.sum(0)

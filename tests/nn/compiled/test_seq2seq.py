@@ -1,0 +1,112 @@
+"""The compiled step of encoder–decoders against torch: parts and pairs, post- and pre-layer norm, in int8."""
+
+import numpy as np
+import pytest
+import torch
+
+from langue.models.networks import bert2bert, transformer
+from langue.models.networks.bert2bert import Bert2BertConfig
+from langue.models.networks.config import TransformerConfig
+from langue.nn.compiled.parts import CompiledParts
+from langue.nn.parts_decoder import PartsDecoder
+from langue.protocols import Vocabulary
+
+V, SEP = 90, 89
+SHAPE = {"layers": 2, "width": 60, "heads": 3, "context": 20}
+FAMILIES = {
+    "post": (transformer, TransformerConfig, {}),
+    "pre": (transformer, TransformerConfig, {"norm": "pre"}),
+    "bert2bert": (bert2bert, Bert2BertConfig, {"d_ff": 100}),
+}
+
+
+def model_of(name, *, pairs=False):
+    """A model with weights that make its distributions narrow."""
+    family, config, settings = FAMILIES[name]
+    vocabulary = Vocabulary(V, 0, [b"", *(bytes([33 + id]) for id in range(1, V))], SEP if pairs else None)
+    model = family.build(config(**(SHAPE | settings)), vocabulary, seed=1).eval()
+    draw = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            spread = 0.2 if name == "bert2bert" else 0.1
+            parameter += torch.randn(parameter.shape, generator=draw) * spread
+    return model
+
+
+def prompts_of(*lengths):
+    draw = np.random.default_rng(3)
+    return [draw.integers(1, SEP, size=length) for length in lengths]
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_says_what_torch_says_from_part_to_part(name, pairs):
+    model = model_of(name, pairs=pairs)
+    prompts = prompts_of(0, 1, 7, 19, 20, 45)
+    if pairs:
+        prompts = [*prompts[:3], *(np.r_[prompt[:-3], SEP, prompt[-3:]] for prompt in prompts[3:])]
+    fast, slow = model.decoder(prompts), PartsDecoder(model, prompts)
+    assert isinstance(fast, CompiledParts)
+    assert slow.log_probs().max() > np.log(10 / V)  # far from uniform
+    for step in range(70 if pairs else 25):  # beyond the room that there is at first
+        np.testing.assert_allclose(fast.log_probs(), slow.log_probs(), atol=1e-4)
+        ids = slow.log_probs().argmax(1)[:, None]
+        if pairs and step == 4:
+            ids[1] = SEP
+        fast.extend(ids)
+        slow.extend(ids)
+
+
+@pytest.mark.parametrize("quantize", [None, "int8"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_row_has_the_same_bits_alone_in_a_batch_and_read_at_once(name, quantize):
+    model = model_of(name)
+    model.quantize = quantize
+    prompts = prompts_of(3, 0, 22, 19, 40)
+    together = model.decoder(prompts)
+    alone = [model.decoder([prompt]) for prompt in prompts]
+    draw = np.random.default_rng(4)
+    for step in range(6):
+        ids = [draw.integers(1, V, size=(row + step) % 4) for row in range(len(prompts))]
+        every = together.extend(ids, every=True)
+        for row, decoder in enumerate(alone):
+            one_by_one = [
+                decoder.extend([ids[row][at : at + 1]], every=True)[0] for at in range(len(ids[row]))
+            ]
+            np.testing.assert_array_equal(every[row], np.concatenate([every[row][:0], *one_by_one]))
+            np.testing.assert_array_equal(together.log_probs()[row], decoder.log_probs()[0])
+
+
+def test_rows_come_and_go_and_take_back_what_they_read():
+    model = model_of("bert2bert", pairs=True)
+    source = np.r_[prompts_of(8)[0], SEP]
+    decoder = model.decoder([*prompts_of(3), np.r_[source, 4, 5], source])
+    decoder.select([2, 1, 2])
+    decoder.extend([np.array([5, 6]), np.array([7]), np.array([8, SEP, 10])])
+    decoder.truncate([1, 2, 5])  # of the last a part of the source as well
+    decoder.add([np.r_[source[:3], SEP, 1]])
+    decoder.extend(np.full((4, 1), 4))
+    texts = [np.r_[source, 5], np.r_[source, 4], source[:-2], np.r_[source[:3], SEP, 1]]
+    expected = model.decoder([np.r_[text, 4] for text in texts]).log_probs()
+    np.testing.assert_array_equal(decoder.log_probs(), expected)
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_int8_is_near_to_float32_and_scores_what_it_writes(pairs):
+    model = model_of("pre", pairs=pairs)
+    prompts = [prompt if not pairs else np.r_[prompt, SEP, prompt[:3]] for prompt in prompts_of(10, 25)]
+    whole, scores = model.decoder(prompts).log_probs(), model.log_probs(prompts)
+    assert model.read_in("int8")
+    coarse = model.decoder(prompts).log_probs()
+    assert 1e-4 < np.abs(np.exp(coarse) - np.exp(whole)).max() < 0.1
+    for ids, before, after in zip(prompts, scores, model.log_probs(prompts), strict=True):
+        assert np.abs(before - after).max() < 1.0 and np.abs(before - after).mean() < 0.1
+        written = model.decoder([ids[:-1]]).log_probs()[0, ids[-1]]
+        np.testing.assert_allclose(after[-1], written, atol=1e-5)
+
+
+def test_a_model_that_copies_is_read_by_torch():
+    config = TransformerConfig(**SHAPE, copy_attention=True)
+    model = transformer.build(config, Vocabulary(V, 0, sep=SEP), seed=1).eval()
+    assert not model.read_in("int8")
+    assert type(model.decoder([[1]])) is PartsDecoder
