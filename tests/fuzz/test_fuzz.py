@@ -78,3 +78,16 @@ def test_a_tokenizer_whose_unknown_word_is_none_of_its_words_is_refused(tmp_path
     make_right(folder)
     with pytest.raises(LangueError, match=r"is not a tokenizer\.json: .*UNK"):
         langue.train("ngram", folder, tmp_path / "model", order=2).score("no such words")
+
+
+@pytest.mark.parametrize(("part", "value"), [("report", -1), ("report", ["line"]), ("data", ["line"])])
+def test_a_store_that_tells_no_rule_of_its_documents_is_refused(
+    tmp_path: Path, part: str, value: object
+) -> None:
+    folder = prepared(ARTEFACTS["store-chars"], tmp_path / "store")
+    table = json.loads((folder / "manifest.json").read_text())
+    table[part]["documents"] = value
+    (folder / "manifest.json").write_text(json.dumps(table))
+    make_right(folder)
+    with pytest.raises(LangueError, match="how its texts were cut"):
+        langue.train("ngram", folder, tmp_path / "model", order=2)
