@@ -99,7 +99,8 @@ class Tokenizer:
         added = hf.get_added_tokens_decoder()
         self._specials = {self.eos, self.pad, *(id for id, token in added.items() if token.special)}
         self._added = {id: token.content for id, token in added.items() if id not in self._specials}
-        self.closed = self.kind == "whitespace" or self._loses_text()
+        # Each is tried: some can read no text, for their unknown word is none of their words.
+        self.closed = self._loses_text() or self.kind == "whitespace"
 
     def _loses_text(self) -> bool:
         spelled = b"".join(self._spell(id) for id in self.encode(_PROBE).tolist())
