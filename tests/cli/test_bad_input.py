@@ -528,6 +528,9 @@ demo -o new --minutes 0
 demo -o new --minutes inf
 demo -o new --minutes nan
 families nonsense
+states {hmm} nowhere.txt
+states {hmm} {empty}
+states {hmm} {mine}
 prepare {kn} -o new
 prepare {store} -o new
 prepare {ok} -o new --split train

@@ -116,7 +116,12 @@ def test_a_tag_column_may_be_missing_only_where_that_is_said(write: Callable[[st
     [
         ("a.conll", "John NNP B-PER\nsleeps O\n", r"a.conll: line 2 has 2 columns, not 3"),
         ("a.conll", "John B-PER\n\nde la O\n", "line 3 has 3 columns, not 2"),
-        ("a.conll", "John\t\tB-PER\n", "line 1 has 2 columns, not 3"),
+        ("a.conll", "John\t\tB-PER\n", r"line 1 has 3 columns \(one is empty\), not 3"),
+        (
+            "a.conll",
+            "John\tB-PER\nlives\tO\t\n",
+            r"line 2 has 3 columns \(one is empty\), not 2",
+        ),
         ("a.conll", "\n \n\n", "holds no sentence"),
         ("a.conll", "", "holds no sentence"),
         ("a.conllu", "1\tJohn\tPROPN\n", "line 1 has 3 columns, not the 10 of CoNLL-U"),

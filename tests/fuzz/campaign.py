@@ -28,6 +28,7 @@ from tests.models.made import MADE, make
 
 DATA = Path(__file__).parents[1] / "compat" / "data"
 PATIENCE = 120.0  # seconds for one folder; the longest honest one takes two
+COMPILING = 1200.0  # for the first of a kind, for which code is compiled
 MEGABYTES = 4096  # of a worker, beyond what it has when it begins
 MODELS = (
     "ngram", "ngram-quantised", "ngram-entropy", "class-ngram", "markov", "infinigram", "loglinear", "hmm",
@@ -70,7 +71,7 @@ class Worker:
         self.process: subprocess.Popen[str] | None = None
         self.megabytes = 0
 
-    def use(self, kind: str, path: Path) -> tuple[str, str]:
+    def use(self, kind: str, path: Path, patience: float = PATIENCE) -> tuple[str, str]:
         if self.process is None:
             command = [sys.executable, "-m", "tests.fuzz.worker"]
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
@@ -83,9 +84,9 @@ class Worker:
         assert process.stdin and process.stdout
         process.stdin.write(f"{kind} {path}\n")
         process.stdin.flush()
-        if not select.select([process.stdout], [], [], PATIENCE)[0]:
+        if not select.select([process.stdout], [], [], patience)[0]:
             self.stop()
-            return "no end", f"nothing within {PATIENCE:.0f} seconds"
+            return "no end", f"nothing within {patience:.0f} seconds"
         line = process.stdout.readline()
         if not line:
             code = process.wait()
@@ -146,7 +147,7 @@ def campaign(names: list[str], edits: int, first: int = 0) -> Iterator[Result]:
         for name in names:
             artefact = ARTEFACTS[name]
             original = prepared(artefact, Path(scratch) / name)
-            outcome, message = worker.use(artefact.kind, original)
+            outcome, message = worker.use(artefact.kind, original, COMPILING)
             if outcome != "fine":
                 yield Result(name, -1, True, "nothing", f"{outcome} as it is", message)
                 continue

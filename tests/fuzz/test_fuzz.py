@@ -52,3 +52,42 @@ def test_a_tokenizer_that_is_not_the_models_is_refused(
     make_right(folder)
     with pytest.raises(LangueError, match=r"ids do not run|that of another model"):
         langue.CausalModel.load(folder).score("The king")
+
+
+@pytest.mark.parametrize(("name", "value"), [("layers", 10**15), ("width", 10**12), ("d_ff", 10**15)])
+def test_a_network_that_no_memory_holds_is_refused(
+    small_models: dict[str, Path], tmp_path: Path, name: str, value: int
+) -> None:
+    """Layer by layer it would be built without end."""
+    folder = shutil.copytree(small_models["gpt2"], tmp_path / "model")
+    table = json.loads((folder / "model.json").read_text())
+    table["config"][name] = value
+    (folder / "model.json").write_text(json.dumps(table))
+    make_right(folder)
+    with pytest.raises(
+        LangueError, match=r"layers: Expected `int` <= 1024|of more than any memory|has the shape"
+    ):
+        langue.CausalModel.load(folder)
+
+
+def test_a_tokenizer_whose_unknown_word_is_none_of_its_words_is_refused(tmp_path: Path) -> None:
+    folder = prepared(ARTEFACTS["store-whitespace"], tmp_path / "store")
+    table = json.loads((folder / "tokenizer.json").read_text())
+    table["model"]["unk_token"] = "x"
+    (folder / "tokenizer.json").write_text(json.dumps(table))
+    make_right(folder)
+    with pytest.raises(LangueError, match=r"is not a tokenizer\.json: .*UNK"):
+        langue.train("ngram", folder, tmp_path / "model", order=2).score("no such words")
+
+
+@pytest.mark.parametrize(("part", "value"), [("report", -1), ("report", ["line"]), ("data", ["line"])])
+def test_a_store_that_tells_no_rule_of_its_documents_is_refused(
+    tmp_path: Path, part: str, value: object
+) -> None:
+    folder = prepared(ARTEFACTS["store-chars"], tmp_path / "store")
+    table = json.loads((folder / "manifest.json").read_text())
+    table[part]["documents"] = value
+    (folder / "manifest.json").write_text(json.dumps(table))
+    make_right(folder)
+    with pytest.raises(LangueError, match="how its texts were cut"):
+        langue.train("ngram", folder, tmp_path / "model", order=2)

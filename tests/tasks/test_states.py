@@ -1,5 +1,6 @@
 """The picture of what an HMM has learned."""
 
+import io
 import json
 from itertools import product
 from pathlib import Path
@@ -38,6 +39,22 @@ def test_the_states_behind_a_text(model: Path, capsys: pytest.CaptureFixture[str
     assert "".join(row["token"] for row in rows).startswith("the")
     assert all(0 <= row["state"] < 8 and 0 <= row["posterior"] <= 1.000001 for row in rows)
     assert cli.run(["states", str(model), ""]) == 2
+
+
+def test_the_states_behind_each_line_of_a_file(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["the king", "第一回 the queen"]
+    (tmp_path / "lines.txt").write_text("\n".join(lines))
+    alone = [langue.HMMModel.load(model).states_of(line) for line in lines]
+    for given in (str(tmp_path / "lines.txt"), "-"):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\n".join(lines).encode())))
+        assert cli.run(["states", str(model), given, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == alone
+    assert cli.run(["states", str(model), str(tmp_path / "lines.txt")]) == 0
+    assert "\n\n" in capsys.readouterr().out
+    assert cli.run(["states", str(model), "no-such.txt"]) == 2
+    assert "no file no-such.txt" in capsys.readouterr().err
 
 
 def test_other_families_have_no_states(

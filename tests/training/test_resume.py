@@ -277,8 +277,12 @@ def test_resume_with_nothing_to_resume_begins_and_ends_where_the_model_is_whole(
     caplog.set_level("INFO", logger="langue")
     recipe, output = read_recipe("gpt2", [*SMALL, "steps=2"]), tmp_path / "model"
     train(recipe, store, output, resume=True)
+    # As a kill leaves a run while it is removed.
+    dying = tmp_path / f".model.run.{staging.HOST}-99999999.0a1b2c3d.gone"
+    (dying / "step-00000002").mkdir(parents=True)
     train(recipe, store, output, resume=True)
     assert "is there and whole: nothing is left to do" in caplog.text
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith((".", "model"))] == ["model"]
     with pytest.raises(LangueError, match="already exists"):
         train(recipe, store, output)
     with pytest.raises(LangueError, match="already exists"):

@@ -1,16 +1,34 @@
 """`langue states`: what the hidden states of an HMM have learned."""
 
+import sys
+from collections.abc import Iterator
 from typing import Annotated
 
 import langue
-from langue.cli.options import MOST, Json, Quiet, print_json, some_text
+from langue.cli.options import (
+    MOST,
+    Json,
+    Quiet,
+    is_input,
+    is_named_like_a_file,
+    no_such_input,
+    print_items,
+    print_json,
+    read_line_batches,
+    some_text,
+)
 from langue.cli.parameters import Argument, Option
 
 
 def command(
     model: Annotated[str, Argument(help="Model folder of an hmm or a neural-hmm.")],
     text: Annotated[
-        str | None, Argument(callback=some_text, help="Show the states behind this text instead.")
+        str | None,
+        Argument(
+            metavar="TEXT|FILE",
+            callback=some_text,
+            help="Show the states behind this text instead; of a file, of each line; - for standard input.",
+        ),
     ] = None,
     top: Annotated[int, Option(min=1, max=MOST, help="Words to show of each state.")] = 10,
     json: Json = False,
@@ -22,9 +40,21 @@ def command(
         picture = hmm.states(k=top)
         print_json(picture.to_json()) if json else print(picture)
         return
-    rows = hmm.states_of(text)
+    is_file = is_input(text)
+    if not is_file and is_named_like_a_file(text):
+        raise no_such_input(text, "states")
+    behind = map(hmm.states_of, _lines(text) if is_file else [text])
     if json:
-        print_json(rows)
+        print_items(behind) if is_file else print_json(next(behind))
         return
-    for row in rows:
-        print(f"{row['state']:4} {row['posterior']:7.1%}  {row['token']}")
+    for number, rows in enumerate(behind):
+        if number:
+            print()
+        for row in rows:
+            print(f"{row['state']:4} {row['posterior']:7.1%}  {row['token']}")
+        sys.stdout.flush()
+
+
+def _lines(name: str) -> Iterator[str]:
+    for batch in read_line_batches(name):
+        yield from batch

@@ -20,6 +20,7 @@ from langue.base.config import Config, decode
 from langue.base.errors import LangueError
 from langue.base.files import parse_json
 from langue.base.progress import log
+from langue.base.wording import counted
 from langue.corpus.schemes import UNKNOWN, usual
 from langue.corpus.sources import Source, collect, read_lines
 
@@ -248,7 +249,8 @@ def _conll(
         if row and not begins and not (not rows and _COMMENT.match(line)):
             if len(row) not in widths or "" in row:
                 raise LangueError(
-                    f"{name}: line {number} has {_columns(sum(map(bool, row)))}, not "
+                    f"{name}: line {number} has {counted(len(row), 'column')}"
+                    f"{' (one is empty)' if '' in row else ''}, not "
                     f"{' or '.join(map(str, sorted(widths)))} ({', '.join(columns)})"
                     + ("" if tags else "; plain text is read with --format=text")
                 )
@@ -264,10 +266,6 @@ def _conll(
                 yield document, sentence()
             document += begins
             rows, kept, numbers = [], [], []
-
-
-def _columns(count: int) -> str:
-    return f"{count} column{'' if count == 1 else 's'}"
 
 
 def _sentence(rows: list[list[str]], columns: tuple[str, ...], location: str) -> Sentence:
@@ -311,7 +309,9 @@ def _conllu(
             document += BEGINS.match(line) is not None
             fields = line.split("\t")
             if not line.startswith("#") and len(fields) != len(CONLLU):
-                raise LangueError(f"{name}: line {number} has {_columns(len(fields))}, not the 10 of CoNLL-U")
+                raise LangueError(
+                    f"{name}: line {number} has {counted(len(fields), 'column')}, not the 10 of CoNLL-U"
+                )
             kept.append((number, line))
         elif kept:
             rows = [(at, one.split("\t")) for at, one in kept if is_word(one)]

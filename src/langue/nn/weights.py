@@ -11,7 +11,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from langue.base.checked import ArraySpec, check, damaged
-from langue.base.errors import Damaged, LangueError
+from langue.base.errors import Damaged, LangueError, is_out_of_memory
 
 M = TypeVar("M", bound=nn.Module)
 WEIGHTS = "weights.safetensors"
@@ -47,6 +47,12 @@ def load_weights(
         model, weights = build(), load_file(path)
     except (SafetensorError, OSError) as error:
         raise Damaged(f"cannot read {path}: {error}") from None
+    except RuntimeError as error:
+        if not is_out_of_memory(error):  # torch has no shapes either of what no machine could hold
+            raise
+        raise Damaged(
+            f"{path} does not fit the model, whose description is of more than any memory"
+        ) from None
     own = model.state_dict()
     for name in names:
         tensor = weights[name]

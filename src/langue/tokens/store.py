@@ -100,6 +100,12 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             raise ValueError(f"eos is {self.eos}, and ids run to {self.vocabulary_size - 1}")
         if self.sep is not None and (self.sep >= self.vocabulary_size or self.sep == self.eos):
             raise ValueError(f"sep is {self.sep}: eos is {self.eos}, ids run to {self.vocabulary_size - 1}")
+        # Of what is told of the texts alone, this is gone by.
+        asked, taken = self.data.get("documents"), self.report.get("documents", {})
+        if not isinstance(asked, str | None) or not isinstance(taken, dict):
+            raise ValueError(
+                "how its texts were cut into documents is told by no rule, or by no table of them"
+            )
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

@@ -164,6 +164,7 @@ def finish(
     run = run_folder(output)
     kept, done = _is_done(run / KEPT, is_same), _is_done(output, is_same)
     if is_first():
+        staging.sweep(run.parent, run.name)  # a kill while it was removed: all else is done then
         if kept and not done:
             with atomic_folder(output, marker=DESCRIPTION, overwrite=resume) as folder:
                 shutil.copytree(run / KEPT, folder, dirs_exist_ok=True)

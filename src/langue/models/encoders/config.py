@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import msgspec
 
-from langue.base.bounds import Fraction, NonNegativeInt, Tokens
+from langue.base.bounds import Fraction, Layers, NonNegativeInt, Tokens
 from langue.base.config import Config
 from langue.protocols import Vocabulary
 from langue.tokens.masked_batch import SentencePairs, Specials
@@ -40,7 +40,7 @@ class MaskedConfig(Config, frozen=True):
 
     init_from: str = ""  # what it was initialized from: a model folder, or what langue imports
     size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
-    layers: NonNegativeInt = 0
+    layers: Layers = 0
     width: NonNegativeInt = 0
     heads: NonNegativeInt = 0
     context: Tokens = 0

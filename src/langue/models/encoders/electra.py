@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from langue.base.arrays import Floats, Ids
-from langue.base.bounds import NonNegativeInt, PositiveFloat
+from langue.base.bounds import Layers, NonNegativeInt, PositiveFloat
 from langue.models.encoders.base import MaskedModel, marked_positions
 from langue.models.encoders.bert import (
     Block,
@@ -65,7 +65,7 @@ class ElectraConfig(MaskedConfig, frozen=True):
     }
 
     embedding_sharing: EmbeddingSharing = "embedding"
-    generator_layers: NonNegativeInt = 0  # 0: as many
+    generator_layers: Layers = 0  # 0: as many
     generator_heads: NonNegativeInt = 0  # as wide as the discriminator's; 0: a quarter of them (figure 3)
     embedding_size: NonNegativeInt = 0  # width of the embedding; 0: of the discriminator
     discriminator_weight: PositiveFloat = 50.0  # of a judgement (appendix A)

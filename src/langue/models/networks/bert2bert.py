@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from langue.base.bounds import Fraction, NonNegativeInt, Tokens
+from langue.base.bounds import Fraction, Layers, NonNegativeInt, Tokens
 from langue.base.config import Config
 from langue.models.encoders import bert
 from langue.models.encoders.init_from import check_family, shape_of, transfer_weights
@@ -62,7 +62,7 @@ class Bert2BertConfig(Config, frozen=True):
 
     init_from: str = ""  # the BERT that it was initialized from: a model folder, or what langue imports
     size: Literal["tiny", "small", "base"] = "tiny"
-    layers: NonNegativeInt = 0
+    layers: Layers = 0
     width: NonNegativeInt = 0
     heads: NonNegativeInt = 0
     context: Tokens = 0  # positions of a source, and of a target; a longer one stays at the last

@@ -7,7 +7,15 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
-from langue.base.bounds import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Tokens
+from langue.base.bounds import (
+    Fraction,
+    Layers,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Tokens,
+)
 from langue.base.config import Config
 from langue.nn.recurrent import Cell
 
@@ -32,7 +40,7 @@ class Shape(NamedTuple):
 class GPT2Config(Config, frozen=True):
     init_from: str = ""  # what it was initialized from: a model folder, or what langue imports
     size: Literal["tiny", "small", "base"] = "tiny"  # learns a megabyte in minutes on two cores
-    layers: NonNegativeInt = 0
+    layers: Layers = 0
     width: NonNegativeInt = 0
     heads: NonNegativeInt = 0
     context: Tokens = 0
@@ -102,7 +110,7 @@ def qwen3(layers: int, width: int, heads: int, context: int) -> dict[str, Any]:
 class TransformerConfig(Config, frozen=True):
     init_from: str = ""  # another transformer: a model folder, as one that learned gap sentences
     size: Literal["tiny", "small", "base"] = "tiny"
-    layers: NonNegativeInt = 0  # of the encoder, and as many of the decoder
+    layers: Layers = 0  # of the encoder, and as many of the decoder
     width: NonNegativeInt = 0
     heads: NonNegativeInt = 0
     context: Tokens = 0  # tokens of a part of a document
@@ -147,7 +155,7 @@ class RNNConfig(Config, frozen=True):
 
     size: Literal["small", "medium", "large"] = "small"
     cell: Cell = "lstm"  # elman shows the vanishing gradient; gru is a quarter smaller
-    layers: NonNegativeInt = 0
+    layers: Layers = 0
     width: NonNegativeInt = 0
     context: Tokens = 0  # tokens the gradient goes back through; the state itself has no bound
     dropout: Fraction = 0.0  # many epochs over little text want 0.5
@@ -177,7 +185,7 @@ class CharCNNShape(NamedTuple):
 
 class CharCNNConfig(Config, frozen=True):
     size: Literal["small", "large"] = "small"
-    layers: NonNegativeInt = 0
+    layers: Layers = 0
     width: NonNegativeInt = 0
     context: PositiveInt = 35  # tokens the gradient goes back through
     characters: PositiveInt = 15  # width of a character's vector

@@ -148,8 +148,8 @@ def spell_labels(sentences: Sequence[Sentence], encoding: Encoding) -> tuple[Lab
         slips = [one.location for one, tags in zip(sentences, given, strict=True) if not obeys(tags, scheme)]
         if slips:
             log.warning(
-                "%d sentences have tags that do not spell %s; read as conlleval does (%s)",
-                len(slips),
+                "the tags of %s do not spell %s; read as conlleval does (%s)",
+                counted(len(slips), "sentence"),
                 scheme,
                 some_of(slips),
             )

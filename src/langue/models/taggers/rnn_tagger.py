@@ -55,7 +55,7 @@ class RNNTaggerConfig(Config, frozen=True):
     word_width: PositiveInt = 100
     character_width: PositiveInt = 30  # of an embedding, and of what is made of all, as in Ma and Hovy 2016
     width: PositiveInt = 200  # of the LSTM in each direction, as there
-    layers: PositiveInt = 1
+    layers: Annotated[int, msgspec.Meta(ge=1, le=1 << 10)] = 1
     dropout: Fraction = 0.5  # of what the LSTM reads and writes, as there
     encoding: Encoding = "BIOES"  # of spans, inside
     constraints: bool = True  # only tag sequences that spell spans
