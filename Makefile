@@ -9,11 +9,10 @@ LM_EVAL := .venv/.lm-eval
 
 setup: $(STAMP)
 
-# Only a change of what is installed installs again. pip, not uv: uv ignores the local torch build. Of the thousands
-# of files of bytecode few are ever read: Python makes these when it first imports them.
+# Only a change of what is installed installs again. pip, not uv: uv ignores the local torch build.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
 demo: setup
