@@ -173,7 +173,7 @@ def llama_cpp_of(path: Path, folder: Path, asked: argparse.Namespace, threads: i
     kernels = "haswell" if asked.isa == "avx2" else ""
     whole = folder / f"{path.name}.gguf"
     try:
-        langue.export_model(path, whole)
+        langue.export_model(path, whole, overwrite=True)
     except LangueError as error:
         print(f"llama.cpp is left out: {error}")
         return {}

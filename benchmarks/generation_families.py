@@ -29,6 +29,7 @@ import torch
 import langue
 from langue.corpus.sample import sample_path
 from langue.nn.compiled.recurrent import CompiledRecurrent
+from langue.nn.compiled.seq2seq import CompiledSeq2Seq
 from langue.nn.compiled.transformer import CompiledTransformer
 from turns import cpu
 
@@ -39,6 +40,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "LSTM, 2 x 512": {"family": "rnn", "cell": "lstm", "layers": 2, "width": 512},
     "Character CNN and LSTM, 2 x 256": {"family": "charcnn", "layers": 2, "width": 256},
     "NPLM, order 5, 512 hidden": {"family": "nplm", "order": 5, "width": 100, "hidden": 512},
+    "Transformer, 4 x 256": {"family": "transformer", "layers": 4, "width": 256, "heads": 4, "context": 128},
+    "BERT to BERT, 4 x 256": {"family": "bert2bert", "layers": 4, "width": 256, "heads": 4, "context": 128},
     "GPT-2, 4 x 256": {"family": "gpt2", "layers": 4, "width": 256, "heads": 4, "context": 608},
 }
 AGAIN = 8  # times that an array is added up in a turn
@@ -65,11 +68,16 @@ def write(make: Make, prompts: list[Any]) -> None:
 
 @numba.njit(fastmath=True)
 def total(x: Any) -> Any:
-    """The sum of an array, at the pace that one thread reads at."""
-    result = np.float32(0)
-    for i in range(len(x)):
-        result += x[i]
-    return result
+    """The sum of an array, at the pace that one thread reads at: four parts abreast are the quickest."""
+    size = len(x) // 4
+    one, two, three, four = x[:size], x[size : 2 * size], x[2 * size : 3 * size], x[3 * size : 4 * size]
+    a = b = c = d = np.float32(0)
+    for i in range(size):
+        a += one[i]
+        b += two[i]
+        c += three[i]
+        d += four[i]
+    return a + b + c + d
 
 
 def weight_bytes(network: Any) -> int:
@@ -77,6 +85,8 @@ def weight_bytes(network: Any) -> int:
     step = network.compiled()
     if isinstance(step, CompiledTransformer):
         return int(step.weights[4].nbytes)
+    if isinstance(step, CompiledSeq2Seq):
+        return int(step.weights[3].nbytes)
     own = step.matrices if isinstance(step, CompiledRecurrent) else step.matrix
     return int(own.nbytes + step.head.matrix.nbytes)
 

@@ -2,15 +2,16 @@
 
     python benchmarks/scale.py [--megabytes 1 4 16] [--workers 1 2 3 7]
 
-Measured: `langue prepare` and a 5-gram on growing parts of the English text of ../shared/data, each in a
-process of its own, by processor seconds (those of its workers included), so that other work on the machine is
-no matter; the hash of the stores, which is the same for any number of workers; and the exponents of growth,
-least squares on logarithms, with 95 % intervals.
+Measured: `langue prepare` and a 5-gram, both by stages, on growing parts of the English text of
+../shared/data, each in a process of its own, by processor seconds (those of its workers included), so that
+other work on the machine is no matter; the 5-gram without stages beside them (0 workers); peak memory, of the
+process that has most; the hashes of the stores and of the tables, which are the same for any number of
+workers; and the exponents of growth, least squares on logarithms, with 95 % intervals.
 
 Simulated: the same stages at those rates on the machines stated below; the bytes that are written and read
-are counted from the files of the largest measured run. A 5-gram is counted on one machine, and has as many
-n-grams as 32 bits number: beyond, there is no figure. Not simulated: that machines fail, wait for each other,
-or share a disk that is slower than stated.
+are counted from the files of the largest measured run. A 5-gram has as many n-grams as 32 bits number:
+beyond, there is no figure. Not simulated: that machines fail, wait for each other, or share a disk that is
+slower than stated.
 """
 
 import argparse
@@ -49,6 +50,7 @@ VOCABULARY = 30.0  # seconds, of a sample of 16 MB however large the corpus
 FLOP_A_TOKEN, DEVICE, DEVICE_DOLLARS, DEVICES = 6 * 124e6, 4.0e14, 3.5, 8
 BYTES_A_TOKEN = 4.0
 NGRAMS = 2**32  # that langue numbers
+NODE, VALUES = 12, 16  # bytes of an n-gram in a trie of counts; of its suffix, p, log p and backoff
 MACHINES = (1, 10, 100)
 SIZES = (1e9, 1e10, 1e11, 1e12, 1e13)
 
@@ -75,12 +77,13 @@ def write_corpus(path: Path, size: int) -> int:
 def child(what: str, corpus: Path, folder: Path, workers: int) -> None:
     """One measured run; its figures as JSON on standard output."""
     if what == "prepare":
-        langue.prepare(corpus, folder / "store", documents="form-feed", workers=workers)
+        langue.prepare(corpus, folder / "store", documents="form-feed", workers=workers or 1)
     else:
-        langue.train("ngram", folder / "store", folder / "model", order=5)
+        langue.train("ngram", folder / "store", folder / "model", order=5, workers=workers or None)
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    peaks = [usage.ru_maxrss for usage in used]
     seconds = [usage.ru_utime + usage.ru_stime for usage in used]
-    print(json.dumps({"seconds": sum(seconds), "peak_mb": used[0].ru_maxrss / 1024}))
+    print(json.dumps({"seconds": sum(seconds), "own": seconds[0], "peak_mb": max(peaks) / 1024}))
 
 
 def run(what: str, corpus: Path, folder: Path, workers: int) -> dict[str, float]:
@@ -89,35 +92,39 @@ def run(what: str, corpus: Path, folder: Path, workers: int) -> dict[str, float]
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def digest(folder: Path) -> str:
-    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.iterdir())]
+def digest(folder: Path, names: str = "*") -> str:
+    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.glob(names))]
     return hashlib.sha256("".join(hashes).encode()).hexdigest()[:12]
 
 
 def measure(megabytes: Sequence[int], workers: Sequence[int]) -> list[dict[str, float]]:
     rows = []
     print(
-        "    MB  workers  prepare s  peak MB  5-gram s  peak MB  store         store / text  n-grams / byte"
+        "    MB  workers  prepare s  peak MB  5-gram s  peak MB  store         tables        store / text  "
+        "n-grams / byte"
     )
     for size in megabytes:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             read_bytes = write_corpus(folder / "corpus.txt", size * 1_000_000)
-            for count in workers:
+            for count in (0, *workers):
                 own = folder / str(count)
                 own.mkdir()
                 prepared = run("prepare", folder / "corpus.txt", own, count)
                 counted = run("ngram", folder / "corpus.txt", own, count)
                 store = sum(file.stat().st_size for file in (own / "store").iterdir()) / read_bytes
                 ngrams = langue.load(own / "model").folder.model.size()["ngrams"] / read_bytes
+                hashes = digest(own / "store"), digest(own / "model", "*.npy")
                 print(
                     f"{read_bytes / 1e6:6.1f} {count:8} {prepared['seconds']:10.1f} "
                     f"{prepared['peak_mb']:8.0f} {counted['seconds']:9.1f} {counted['peak_mb']:8.0f}  "
-                    f"{digest(own / 'store')}  {store:10.2f} {ngrams:13.2f}",
+                    f"{'  '.join(hashes)}  {store:12.2f} {ngrams:15.2f}",
                     flush=True,
                 )
                 row = {"bytes": read_bytes, "prepare": prepared["seconds"], "ngram": counted["seconds"]}
-                rows.append(row | {"store": store, "ngrams": ngrams})
+                row |= {"workers": count, "own": counted["own"]}
+                if count:
+                    rows.append(row | {"store": store, "ngrams": ngrams})
     return rows
 
 
@@ -131,9 +138,17 @@ def exponent(rows: Sequence[dict[str, float]], what: str) -> str:
     return f"{slope:.2f} ± {1.96 * error:.2f}"
 
 
+def join_seconds(rows: Sequence[dict[str, float]]) -> float:
+    """What an n-gram costs the one process that joins parts and writes the model: the slope over sizes."""
+    shared = [row for row in rows if row["workers"] > 1]
+    ngrams = [row["ngrams"] * row["bytes"] for row in shared]
+    return max(float(np.polyfit(ngrams, [row["own"] for row in shared], 1)[0]), 0.0)
+
+
 def simulate(rows: Sequence[dict[str, float]]) -> None:
     """Times and costs at the rates of the largest measured run."""
-    last = max(rows, key=lambda row: row["bytes"])
+    last, join = max(rows, key=lambda row: row["bytes"]), join_seconds(rows)
+    print(f"one process joins parts and writes the model: {join * 1e9:.0f} ns of an n-gram")
     print("\n    size  machines   prepare            5-gram             124M, one pass over it")
     for size in SIZES:
         for machines in MACHINES:
@@ -143,9 +158,13 @@ def simulate(rows: Sequence[dict[str, float]]) -> None:
             slowest = max(slowest, moved / NETWORK if machines > 1 else 0.0)
             prepare = START + slowest / machines + size * SELECT + VOCABULARY + size * last["store"] / DISK
             cells = [cell(prepare, machines * CORES * DOLLARS)]
-            counted = machines == 1 and size * last["ngrams"] < NGRAMS
-            count = size * last["ngram"] / last["bytes"] / CORES
-            cells.append(cell(count, CORES * DOLLARS) if counted else f"{'–':>18}")
+            # Blocks are written and read, merged and read, and joined; then numbers of each n-gram, twice.
+            ngrams = size * last["ngrams"]
+            through = ngrams * (5 * NODE + 4 * VALUES)
+            slowest = max(size * last["ngram"] / last["bytes"] / CORES, through / DISK)
+            slowest = max(slowest, through / NETWORK if machines > 1 else 0.0)
+            count = START + slowest / machines + ngrams * (NODE + VALUES) / DISK + ngrams * join
+            cells.append(cell(count, machines * CORES * DOLLARS) if ngrams < NGRAMS else f"{'–':>19}")
             train = size / BYTES_A_TOKEN * FLOP_A_TOKEN / DEVICE / DEVICES / machines
             cells.append(cell(train, machines * DEVICES * DEVICE_DOLLARS))
             print(f"{spell(size):>8} {machines:9}" + " ".join(cells))
@@ -180,6 +199,9 @@ def main() -> None:
         print(f"skipped: {DATA} is absent")
         return
     rows = measure(chosen.megabytes, chosen.workers)
+    if len({row["bytes"] for row in rows}) < 2 or max(chosen.workers) < 2:
+        print("growth, and what more would cost, is told from two sizes and two workers on")
+        return
     print(f"\ngrowth with size: prepare {exponent(rows, 'prepare')}, 5-gram {exponent(rows, 'ngram')}")
     simulate(rows)
 

@@ -164,6 +164,12 @@ def test_bad_input_is_a_sentence(corpus: str, bucket: str, tmp_path: Path) -> No
         langue.load(f"{bucket}/model")
 
 
+def test_processes_of_torchrun_meet_in_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(LangueError, match="processes of torchrun meet in a folder"):
+        langue.train("ngram", "store", "memory://bucket/model")
+
+
 def test_an_object_store_that_nobody_knows_or_reads_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LangueError, match=r"^what://x/y is of no object store that fsspec knows"):
         langue.load("what://x/y")

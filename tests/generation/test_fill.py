@@ -8,6 +8,7 @@ import pytest
 
 from langue.base.arrays import Floats, Ids
 from langue.base.errors import LangueError
+from langue.generation import embed as embedding
 from langue.generation.embed import embed
 from langue.generation.fill import fill, read
 from langue.protocols import Vocabulary
@@ -122,3 +123,16 @@ def test_a_long_text_is_read_in_parts(tokenizer: Tokenizer) -> None:
     framed = np.concatenate([np.r_[model.specials.cls, part, model.specials.sep] for part in parts])
     found = embed(model, tokenizer, [text])
     np.testing.assert_allclose(found[0], [framed.mean(), (framed**2).mean()], rtol=1e-5)
+
+
+def test_the_states_of_a_long_text_are_not_held_together(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model: Any = Knows(tokenizer, CHINESE)
+    texts = [ENGLISH * 8, "", CHINESE]
+    for pooling in ("mean", "cls"):
+        whole = embed(model, tokenizer, texts, pooling=pooling)  # type: ignore[arg-type]
+        with monkeypatch.context() as few:
+            few.setattr(embedding, "AT_ONCE", 2)
+            parts = embed(model, tokenizer, texts, pooling=pooling)  # type: ignore[arg-type]
+        np.testing.assert_allclose(parts, whole, rtol=1e-6)

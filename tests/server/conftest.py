@@ -63,7 +63,7 @@ class Address:
         self, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None, method: str = ""
     ) -> Reply:
         """`body` is sent as JSON, bytes as they are; without one, it is a GET."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         try:
             connection.request(

@@ -353,19 +353,30 @@ def test_every_token_is_counted_however_it_is_written(server: Any, model: str) -
         assert counted() - before == usage["completion_tokens"]
 
 
-def test_a_client_gets_news_as_quickly_as_it_reads_and_no_quicker_than_a_screen(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_client_gets_news_as_quickly_as_it_reads() -> None:
     from langue.server import writing
 
-    now = [100.0]
-    monkeypatch.setattr(writing, "monotonic", lambda: now[0])
     order = writing.Order(streams=True, seconds=60)
+    assert order.fresh
     for _ in range(writing.UNREAD):
         assert order.keeps_up
         order.tell(order.news())
-        assert not order.keeps_up
-        now[0] += writing.FRAME * 1.01
-    assert not order.keeps_up
+    assert not order.keeps_up and not order.fresh
     asyncio.run(order.hear())
     assert order.keeps_up and not writing.Order(streams=False, seconds=60).keeps_up
+
+
+def test_news_come_no_quicker_than_a_screen_and_of_many_streams_more_seldom(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from langue.server import engine
+
+    now = [100.0]
+    monkeypatch.setattr(engine, "monotonic", lambda: now[0])
+    for streams, frames in ((1, 1), (engine.FULL_RATE, 1), (4 * engine.FULL_RATE, 4)):
+        rows = engine._Rows(None, None)  # type: ignore[arg-type]
+        assert rows._is_due(streams) and not rows._is_due(streams)
+        now[0] += engine.FRAME * (frames - 0.01)
+        assert not rows._is_due(streams)
+        now[0] += engine.FRAME * 0.02
+        assert rows._is_due(streams)

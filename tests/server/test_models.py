@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 import shutil
 import threading
 import time
@@ -48,7 +47,10 @@ def test_memory_is_kept(serve: Callable[..., Any], served_models: dict[str, Path
 
 
 def test_a_broken_model_fails_alone(
-    serve: Callable[..., Any], served_models: dict[str, Path], tmp_path: Path
+    serve: Callable[..., Any],
+    served_models: dict[str, Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     shutil.copytree(served_models["gpt2"], tmp_path / "cut")
     shutil.copytree(served_models["gpt2"], tmp_path / "odd")
@@ -60,8 +62,8 @@ def test_a_broken_model_fails_alone(
         for name in broken:
             reply = address.ask("/v1/completions", {"model": name, "prompt": "a"})
             assert reply.status == 503 and "cannot be loaded" in reply.error
-            assert not re.search(r"langue\.\w+\(", reply.error)  # its owner typed a command
-        assert "langue train FAMILY STORE -o" in reply.error
+        assert "langue train FAMILY STORE -o" in caplog.text  # which its owner reads, and can type
+        assert "langue train" not in reply.error and str(tmp_path) not in reply.error
         assert states(address)["cut"] == "broken"
         assert address.ask("/v1/completions", {"model": "trigram", "prompt": "a"}).status == 200
         assert address.ask("/health").status == 200

@@ -231,7 +231,7 @@ def test_a_fault_of_ours_is_not_said_to_be_one_of_the_file(
     tmp_path: Path, trained: dict[str, Tokenizer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained["bytes"].save(tmp_path / "tokenizer.json")
-    monkeypatch.setattr(module, "_kind", lambda hf: 1 // 0)
+    monkeypatch.setattr(module, "kind_of", lambda hf: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         Tokenizer.load(tmp_path / "tokenizer.json")
     monkeypatch.undo()

@@ -44,11 +44,9 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "
 TORCHRUN += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]  # a free port
 
 
-def two_processes(store: TokenStore, *runs: list[str]) -> None:
-    """Several runs, one after another: to start two processes takes longer than these do."""
-    command = [*TORCHRUN, str(Path(__file__).with_name("worker.py")), str(store.path)]
-    given = [part for run in runs for part in ("--", *run)][1:]
-    done = subprocess.run([*command, *given], capture_output=True, text=True, timeout=300)
+def two_processes(store: TokenStore, output: Path, family: str, *settings: str) -> None:
+    command = [*TORCHRUN, str(Path(__file__).with_name("worker.py")), str(store.path), str(output), family]
+    done = subprocess.run([*command, *RUNS[family], *settings], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
 
 
@@ -60,37 +58,31 @@ def assert_close(one: Path, other: Path) -> None:
         torch.testing.assert_close(found[name], tensor, rtol=2e-3, atol=3e-4)
 
 
-WAYS = {
-    "DDP": ("gpt2", ["micro_batch_tokens=32", "ema_decay=0.5", OFTEN]),
-    "FSDP": ("gpt2", ["micro_batch_tokens=32", "ema_decay=0.5", "fsdp=true", OFTEN]),
-    "recurrent": ("recurrent", [OFTEN]),
-}
-
-
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        ("gpt2", ["micro_batch_tokens=32", "ema_decay=0.5"]),
+        ("gpt2", ["micro_batch_tokens=32", "ema_decay=0.5", "fsdp=true"]),
+        ("recurrent", []),
+    ],
+    ids=["DDP", "FSDP", "recurrent"],
+)
 def test_two_processes_are_one_and_go_on_from_each_others_checkpoints(
-    store: TokenStore, tmp_path: Path
+    store: TokenStore, tmp_path: Path, family: str, settings: list[str]
 ) -> None:
-    # What a recurrent model carries is cut as rows are, the other way round too.
-    others = {way: given for way, given in WAYS.items() if way != "recurrent"}
-    for way, (family, settings) in WAYS.items():
-        train(recipe(family, *settings, "steps=6"), store, tmp_path / way / "one")
-        if way in others:
-            train(recipe(family, *settings, "steps=3"), store, tmp_path / way / "other")
-    begun = [
-        [str(tmp_path / way / "two"), family, *RUNS[family], *settings, "steps=3"]
-        for way, (family, settings) in WAYS.items()
-    ]
-    ended = [
-        [str(tmp_path / way / "other"), family, *RUNS[family], *settings, "steps=6", "--resume"]
-        for way, (family, settings) in others.items()
-    ]
-    two_processes(store, *begun, *ended)
-    for way in others:  # one began, and two ended it
-        assert_close(tmp_path / way / "one", tmp_path / way / "other")
-    for way, (family, settings) in WAYS.items():  # two began, and one ends it
-        train(recipe(family, *settings, "steps=6"), store, tmp_path / way / "two", resume=True)
-        assert_close(tmp_path / way / "one", tmp_path / way / "two")
+    settings = [*settings, OFTEN]
+    train(recipe(family, *settings, "steps=6"), store, tmp_path / "one")
+    # Two begin and one ends it.
+    two_processes(store, tmp_path / "two", family, *settings, "steps=3")
+    train(recipe(family, *settings, "steps=6"), store, tmp_path / "two", resume=True)
+    assert_close(tmp_path / "one", tmp_path / "two")
+    if family == "recurrent":  # what it carries is cut as rows are, the other way round too
+        return
+    # One begins and two end it.
+    train(recipe(family, *settings, "steps=3"), store, tmp_path / "other")
+    two_processes(store, tmp_path / "other", family, *settings, "steps=6", "--resume")
+    assert_close(tmp_path / "one", tmp_path / "other")
 
 
 @pytest.mark.slow

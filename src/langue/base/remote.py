@@ -6,6 +6,7 @@ reader before that has come; one that is replaced loses its marker first.
 """
 
 import atexit
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -83,6 +84,11 @@ def made_there(path: Path | str, *, marker: str, overwrite: bool, scratch: Path 
     if url is None:
         yield Path(path)
         return
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise LangueError(
+            f"{url} is of an object store, and the processes of torchrun meet in a folder; name one that all "
+            "machines have, and copy it"
+        )
     with _asking(url):
         there = _store_of(url)
         if there.files.isfile(there.name):

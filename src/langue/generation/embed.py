@@ -11,6 +11,7 @@ from langue.tokens.masked import add_special_tokens, chunks
 from langue.tokens.tokenizer import Tokenizer
 
 Pooling = Literal["mean", "cls"]
+AT_ONCE = 1024  # parts of texts whose states are held at a time
 
 
 def embed(
@@ -26,13 +27,19 @@ def embed(
         pooling: "mean" over all that is read, special tokens included (Reimers and Gurevych 2019,
             section 3); "cls": the state of `[CLS]`.
     """
-    parts = [chunks(ids, model.window) for ids in tokenizer.encode_batch(texts)]
-    states = iter(
-        model.hidden([add_special_tokens(piece, model.specials) for some in parts for piece in some])
-    )
-    vectors = []
-    for some in parts:
-        read = [next(states) for _ in some]  # (tokens, C) each
-        chosen = np.concatenate(read) if pooling == "mean" else np.stack([part[0] for part in read])
-        vectors.append(chosen.mean(0, dtype=np.float64))
-    return np.array(vectors, np.float32)
+    pieces = [
+        (index, piece)
+        for index, ids in enumerate(tokenizer.encode_batch(texts))
+        for piece in chunks(ids, model.window)
+    ]
+    sums: dict[int, npt.NDArray[np.float64]] = {}
+    counts = np.zeros((len(texts), 1), np.int64)
+    for begin in range(0, len(pieces), AT_ONCE):  # the states of a long text are many times its size
+        some = pieces[begin : begin + AT_ONCE]
+        states = model.hidden([add_special_tokens(piece, model.specials) for _, piece in some])
+        for (index, _), state in zip(some, states, strict=True):  # (tokens, C)
+            chosen = state if pooling == "mean" else state[:1]
+            sums[index] = sums.get(index, 0) + chosen.sum(0, dtype=np.float64)
+            counts[index] += len(chosen)
+    vectors: npt.NDArray[np.float32] = (np.array(list(sums.values())) / counts).astype(np.float32)
+    return vectors

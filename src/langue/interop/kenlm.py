@@ -13,7 +13,7 @@ import math
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from functools import total_ordering
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +35,7 @@ from langue.protocols import Vocabulary
 from langue.tokens.tokenizer import UNK, Tokenizer
 
 BREAKS = re.compile("[\x00\t\n\r ]")  # what ends a word in an ARPA file; other white space does not
+CHUNK_NAMES = 1 << 12  # of a vocabulary, looked at together
 CHUNK_BYTES = 1 << 17  # bytes of text scored at a time: what is made of them stays in the cache
 PART_BYTES = 4 * CHUNK_BYTES  # of text that one thread scores: it takes the room for a chunk only once
 
@@ -334,9 +335,11 @@ def names_of(tokenizer: Tokenizer) -> list[bytes]:
     unknown = names.index(UNK) if tokenizer.kind == "whitespace" else tokenizer.pad
     reserved = {name.decode() for name in (arpa.BEGIN, arpa.END, arpa.UNKNOWN, arpa.CAPITAL_UNKNOWN)}
     taken = reserved | set(names)
-    for id, name in enumerate(names):
-        if id in (tokenizer.eos, unknown):
-            names[id] = (arpa.END if id == tokenizer.eos else arpa.UNKNOWN).decode()
+    special = {unknown: arpa.UNKNOWN.decode(), tokenizer.eos: arpa.END.decode()}
+    for id in _to_look_at(names, reserved | {names[id] for id in special}):
+        name = names[id]
+        if id in special:
+            names[id] = special[id]
         elif name in reserved or BREAKS.search(name):
             changed = BREAKS.sub(lambda match: f"\\u{ord(match[0]):04x}", name)
             while changed in taken:
@@ -344,6 +347,14 @@ def names_of(tokenizer: Tokenizer) -> list[bytes]:
             taken.add(changed)
             names[id] = changed
     return [name.encode() for name in names]
+
+
+def _to_look_at(names: Sequence[str], rare: Set[str]) -> Iterator[int]:
+    """The ids of names among which may be one of the rare ones or with white space: of most there is none."""
+    for begin in range(0, len(names), CHUNK_NAMES):
+        chunk = names[begin : begin + CHUNK_NAMES]
+        if not rare.isdisjoint(chunk) or BREAKS.search("".join(chunk)):
+            yield from range(begin, begin + len(chunk))
 
 
 def _in_parts(

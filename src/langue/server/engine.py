@@ -8,11 +8,13 @@ What takes less time than that way is written in the event loop.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 GoOn = Callable[[], None]  # raises where nobody waits for what is computed
 NOTHING = np.empty(0, np.uint32)
+FRAME = 1 / 60  # seconds between events of a stream: a screen shows no more
+FULL_RATE = 4  # streams that come so often; of more, each comes as much more seldom
 
 
 class Call(Generic[T]):
@@ -191,6 +195,7 @@ class _Rows:
         self.face = face
         self.active: list[Writing] = []
         self._seen = 0  # of them, in this step
+        self._told = -math.inf  # when streams were told what is new
 
     def __iter__(self) -> Iterator[Writing]:
         return self
@@ -225,9 +230,23 @@ class _Rows:
             one.counted = one.tokens
             one.order.left -= bool(one.finished)
         self.active = [one for one in self.active if not one.finished]
-        told = [order for order in orders if order.keeps_up or order.error or not order.left]
+        due = self._is_due(len(orders))
+        told = [
+            order
+            for order in orders
+            if order.error or not order.left or (order.keeps_up and (due or order.fresh))
+        ]
         if told:
             self.engine._loop.call_soon_threadsafe(_tell, [(order, order.news()) for order in told])
+
+    def _is_due(self, streams: int) -> bool:
+        """Whether so many streams are told what is new after this step: all at once, for each time the loop
+        is woken, and each event, costs as much as some tokens."""
+        now = monotonic()
+        if now - self._told < FRAME * max(1.0, streams / FULL_RATE):
+            return False
+        self._told = now
+        return True
 
     def orders(self) -> list[Order]:
         return list(dict.fromkeys(one.order for one in self.active))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -98,7 +99,10 @@ class Served:
     @property
     def reason(self) -> str | None:
         """Why it cannot be loaded, to whoever asks: where it lies is nothing to tell them."""
-        return None if self.problem is None else in_http(self.problem).replace(str(self.path), self.name)
+        if self.problem is None:
+            return None
+        path = rf"(?<![\w/]){re.escape(str(self.path))}(?![\w-])"
+        return re.sub(path, lambda _: self.name, in_http(self.problem))
 
     @property
     def state(self) -> State:

@@ -304,9 +304,8 @@ async def classify(server: Server, body: ClassifyRequest) -> ClassifyResponse:
     examples = [[one] if isinstance(one, str) else one for one in given]
     check_size(sum(len(text) for one in examples for text in one), "text", limits.SCORED_BYTES)
     async with server.models.held(body.model, "classify") as held:
-        most = held.face.texts
-        if any(len(one) != most for one in examples):
-            what = "pairs of texts" if most == 2 else "single texts"
+        if any(len(one) != held.face.texts for one in examples):
+            what = "pairs of texts" if held.face.texts == 2 else "single texts"
             raise Refused(400, f"text: {held.name} reads {what}", param="text")
         results = await held.call_on(examples, lambda face, some: face.classify_all(some))
     told = [[Label(label=label, probability=min(p, 1.0)) for label, p in labels] for labels in results]

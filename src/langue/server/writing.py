@@ -25,7 +25,6 @@ REASONS = {"eos": "stop", "stop": "stop", "complete": "stop", "stuck": "stop", "
 
 NONE = np.empty(0)
 UNREAD = 2  # news that wait for a client at most: what comes then is told with the next
-FRAME = 1 / 60  # seconds between news: a screen shows no more, and each costs as much as some tokens
 TOOK_TOO_LONG = Refused(504, "this took longer than this server lets a request take; ask for less")
 
 
@@ -149,7 +148,6 @@ class Order:
         self.left = 0
         self._gone = False
         self._told = self._heard = 0  # news; the first is counted where texts are written
-        self._last = -math.inf  # when they were told
         self._until = monotonic() + seconds
         self._timer: asyncio.TimerHandle | None = None
         self._news: asyncio.Queue[list[Piece] | BaseException] = asyncio.Queue()
@@ -181,7 +179,6 @@ class Order:
     def news(self) -> list[Piece] | BaseException:
         """Of all texts that moved on since they were asked; called where they are written."""
         self._told += 1
-        self._last = monotonic()
         if self.error is not None:
             return self.error
         pieces = [one.piece() for one in self.writings if not one.told]
@@ -191,10 +188,14 @@ class Order:
 
     @property
     def keeps_up(self) -> bool:
-        """Whether news are to be told after a step: of a stream whose client reads what it is sent. One that
-        does not, that the event loop has no time for, or that runs faster than a screen, gets more at a time.
-        """
-        return self.streams and self._told - self._heard < UNREAD and monotonic() - self._last >= FRAME
+        """Whether it is a stream whose client reads what it is sent. One that does not, or that the event
+        loop has no time for, gets more at a time."""
+        return self.streams and self._told - self._heard < UNREAD
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing of it was told yet."""
+        return not self._told
 
     def tell(self, news: list[Piece] | BaseException) -> None:
         self._news.put_nowait(news)

@@ -98,7 +98,7 @@ class BatchScorer:
             if isinstance(self.model, NGram) and self.tokenizer.begin is not None and self._as_it_is
             else None
         )
-        self._unknown = self.tokenizer.names().index(UNK) if self.tokenizer.kind == "whitespace" else -1
+        self._unknown = self.tokenizer.id(UNK) if self.tokenizer.kind == "whitespace" else -1
 
     @property
     def workers(self) -> int | None:

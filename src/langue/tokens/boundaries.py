@@ -10,7 +10,8 @@ from tokenizers.pre_tokenizers import Split
 
 from langue.base.arrays import BoolArray, Ids, Int64Array
 from langue.corpus.sentences import split_sentences
-from langue.tokens.tokenizer import WORDS, Tokenizer, words_of
+from langue.tokens.tokenizer import Tokenizer, words_of
+from langue.tokens.tokenizer_parts import WORDS
 
 # Bytes that are no UTF-8, as at the edges of a row, become a character of one byte.
 _ONE_BYTE = {0xDC00 + byte: "\x00" for byte in range(0x80, 0x100)}

@@ -6,13 +6,12 @@ is `whitespace`, a closed vocabulary with `<unk>` for published perplexities.
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,15 @@ from langue.base.files import atomic_file
 from langue.base.groups import group_by_size
 from langue.base.scripts import HAN
 from langue.tokens.stream_decoder import StreamDecoder
+from langue.tokens.tokenizer_parts import (
+    find_id,
+    find_special,
+    find_special_id,
+    is_byte_level,
+    kind_of,
+    marks_of,
+    names_of,
+)
 from langue.tokens.utf8 import WellFormed
 from langue.tokens.words import segment
 
@@ -35,15 +43,6 @@ LINE_END, BLANK_PAD = "\n", f"{PAD} "
 BEGIN, END = "<s>", "</s>"  # the marks of KenLM
 EOS_NAMES = (EOS, "<|endoftext|>", END, "<|end_of_text|>", "<|im_end|>", "[SEP]", LINE_END)
 PAD_NAMES = (PAD, "<|padding|>", "[PAD]", "<|finetune_right_pad_id|>", BLANK_PAD)
-
-# `words`: a word with the space before it, so that nothing is lost; a run of Han characters is cut
-# further by the segmenter. `chars`: one character.
-WORDS = (
-    r"\p{Han}+"
-    r"| ?[[\p{L}\p{M}]&&[^\p{Han}]]+(?:['’][[\p{L}\p{M}]&&[^\p{Han}]]+)*"
-    r"| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]|\s+(?!\S)|\s"
-)
-CHARS = r"[\s\S]"
 
 CHUNK_CHARACTERS = 1 << 18  # characters encoded at a time: some 150 bytes a token are held meanwhile
 WINDOW = 1 << 16  # characters further in which a place to cut is looked for
@@ -83,21 +82,20 @@ class Tokenizer:
 
     def __init__(self, hf: HFTokenizer) -> None:
         self.vocab_size = hf.get_vocab_size(with_added_tokens=True)  # what writes it counts up to the last id
-        if max(hf.get_vocab(with_added_tokens=True).values(), default=-1) >= self.vocab_size:
-            raise LangueError(f"its ids do not run from 0 to {self.vocab_size - 1}")
+        self._names = names_of(hf, self.vocab_size)
         hf.no_padding()
         hf.no_truncation()
         hf.encode_special_tokens = True
         self._hf = hf
-        self.eos = _special(hf, EOS_NAMES)
+        self.eos = find_special(hf, EOS_NAMES)
         # GPT-2's has none: an id more would be one that its model has no row for.
-        self.pad = _find_id(hf, PAD_NAMES, self.eos)
-        self.kind = _kind(hf)
+        self.pad = find_id(hf, PAD_NAMES, self.eos)
+        self.kind = kind_of(hf)
         self.begin: int | None = None
-        if self.kind == "whitespace" and _special_id(hf, (BEGIN,)) == self.vocab_size - 1:
+        if self.kind == "whitespace" and find_special_id(hf, (BEGIN,)) == self.vocab_size - 1:
             self.begin = self.vocab_size = self.vocab_size - 1
-        self._byte_level = _is_byte_level(hf)
-        self._marks = _marks(hf)
+        self._byte_level = is_byte_level(hf)
+        self._marks = marks_of(hf)
         added = hf.get_added_tokens_decoder()
         self._specials = {self.eos, self.pad, *(id for id, token in added.items() if token.special)}
         self._added = {id: token.content for id, token in added.items() if id not in self._specials}
@@ -123,11 +121,11 @@ class Tokenizer:
         """The tokenizer with an id that ends the source of a pair, which no text can have; and that id."""
         names = chain([SEP], (f"{SEP[:-1]} {number}>" for number in count(2)))
         name = next(name for name in names if self._hf.get_vocab(with_added_tokens=False).get(name) is None)
-        if (id := _find_id(self._hf, [name], -1)) in self._specials:
+        if (id := find_id(self._hf, [name], -1)) in self._specials:
             return self, id
         hf = HFTokenizer.from_str(self._hf.to_str())
         hf.add_special_tokens([name])
-        return Tokenizer(hf), _find_id(hf, [name], -1)
+        return Tokenizer(hf), find_id(hf, [name], -1)
 
     def encode(self, text: str) -> Ids:
         """Ids of a text, `(tokens,)`, with no `<eos>` added."""
@@ -185,7 +183,13 @@ class Tokenizer:
 
     def name(self, id: int) -> str:
         """An entry of the vocabulary, spelled as `tokenizer.json` spells it."""
-        return self._hf.id_to_token(id) or f"<{id}>"
+        known = 0 <= id < len(self._names)  # else it may be one that was added here
+        return (self._names[id] if known else self._hf.id_to_token(id)) or f"<{id}>"
+
+    def id(self, name: str) -> int:
+        """The id of an entry, by its `name`; -1: there is none."""
+        id = self._hf.token_to_id(name)
+        return -1 if id is None else int(id)
 
     def names(self) -> list[str]:
         """`name` of every id."""
@@ -237,7 +241,7 @@ class Tokenizer:
         return self._hf.encode_batch_fast(words, is_pretokenized=True, add_special_tokens=False)
 
     def _spell(self, id: int) -> bytes:
-        token = self._hf.id_to_token(id) or ""
+        token = self._names[id]
         if id in self._specials:
             if self.kind == "whitespace" and id != self.pad and not token.startswith(SEP[:-1]):
                 return b"\n" if id == self.eos else token.encode() + b" "
@@ -269,39 +273,6 @@ def _is_of_the_file(error: BaseException) -> bool:
     if isinstance(error, Exception):
         return type(error) is Exception or isinstance(error, LangueError | UnicodeDecodeError)
     return not isinstance(error, KeyboardInterrupt | SystemExit)
-
-
-class _Marks(NamedTuple):
-    """How the entries of a vocabulary tell where blanks are."""
-
-    blank: str  # stands for one: `▁king`
-    inner: str  # what begins a piece within a word, `##s`; nothing: no such mark
-    last: str  # what ends the last piece of a word, `s</w>`; nothing: no such mark
-    alone: bool  # no mark tells, and nothing joins: the library puts one between all
-
-
-def _marks(hf: HFTokenizer) -> _Marks:
-    parts = [part for component in (hf.pre_tokenizer, hf.decoder) for part in _parts(_table(component))]
-    blank = next((part["replacement"] for part in parts if part["type"] == "Metaspace"), None)
-    inner, last = (
-        getattr(hf.model, name, None) or "" for name in ("continuing_subword_prefix", "end_of_word_suffix")
-    )
-    alone = hf.decoder is None and not (blank or inner or last)
-    return _Marks(blank or "▁", inner, last, alone)
-
-
-def _table(component: Any) -> dict[str, Any] | None:
-    """A component of a tokenizer as its file has it, without the vocabulary; None: there is none."""
-    return None if component is None else json.loads(component.__getstate__())
-
-
-def _parts(part: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-    """A part of a `tokenizer.json`, or the parts of a sequence."""
-    if part is None:
-        return
-    yield part
-    for inner in (*part.get("pretokenizers", ()), *part.get("decoders", ())):
-        yield from _parts(inner)
 
 
 def encode_texts(tokenizer: Tokenizer, documents: Sequence[tuple[str, ...]], sep: int | None) -> list[Ids]:
@@ -348,45 +319,3 @@ def cut(text: str, *, marks: bool = True) -> Iterator[str]:
         yield text[start:end]
         start = end
     yield text[start:]
-
-
-def _special(hf: HFTokenizer, names: Sequence[str]) -> int:
-    """The first of these special tokens that a file has; if it has none, the first is added."""
-    if (id := _find_id(hf, names, -1)) >= 0:
-        return id
-    hf.add_special_tokens([names[0]])
-    return _special(hf, names)
-
-
-def _find_id(hf: HFTokenizer, names: Sequence[str], otherwise: int) -> int:
-    ids = (hf.token_to_id(name) for name in names)
-    named = next((int(id) for id in ids if id is not None), otherwise)
-    return _special_id(hf, names, named)  # else it may be a word
-
-
-def _special_id(hf: HFTokenizer, names: Sequence[str], otherwise: int = -1) -> int:
-    special = {token.content: id for id, token in hf.get_added_tokens_decoder().items() if token.special}
-    return next((special[name] for name in names if name in special), otherwise)
-
-
-def _kind(hf: HFTokenizer) -> str:
-    """Kind of a tokenizer, told by its parts: the file has no room for a name."""
-    model, parts = type(hf.model).__name__, repr(hf.pre_tokenizer)
-    if model == "WordLevel":
-        return "whitespace"
-    if model == "BPE" and _first_pattern(hf) == WORDS:
-        return "words"
-    if model == "BPE" and _first_pattern(hf) == CHARS:
-        return "bytes" if hf.get_vocab_size(with_added_tokens=False) <= 258 else "chars"
-    return {"BPE": "bpe", "Unigram": "unigram", "WordPiece": "wordpiece"}.get(model, parts)
-
-
-def _first_pattern(hf: HFTokenizer) -> str | None:
-    parts = (_table(hf.pre_tokenizer) or {}).get("pretokenizers") or [{}]
-    return parts[0].get("pattern", {}).get("Regex")
-
-
-def _is_byte_level(hf: HFTokenizer) -> bool:
-    """Whether tokens are spelled in the byte-level alphabet: by the parts, for a vocabulary may lack some."""
-    parts = (hf.decoder, hf.pre_tokenizer)
-    return any(part is not None and b'"ByteLevel"' in part.__getstate__() for part in parts)

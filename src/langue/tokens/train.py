@@ -25,17 +25,16 @@ from langue.tokens.tokenizer import (
     BEGIN,
     BLANK_PAD,
     BYTE_OF,
-    CHARS,
     END,
     EOS,
     LINE_END,
     PAD,
     UNK,
-    WORDS,
     Tokenizer,
     cut,
     words_of,
 )
+from langue.tokens.tokenizer_parts import CHARS, WORDS
 
 Kind = Literal["bpe", "unigram", "wordpiece", "words", "chars", "bytes", "whitespace"]
 

@@ -110,3 +110,14 @@ def test_a_model_that_copies_is_read_by_torch():
     model = transformer.build(config, Vocabulary(V, 0, sep=SEP), seed=1).eval()
     assert not model.read_in("int8")
     assert type(model.decoder([[1]])) is PartsDecoder
+
+
+def test_a_separator_that_was_taken_back_begins_no_part():
+    model = model_of("post", pairs=True)
+    source = prompts_of(6)[0]
+    decoder = model.decoder([np.r_[source, SEP, 4, 5]])
+    decoder.truncate([4])
+    decoder.extend([np.array([7, 8, 9, 10, 11])])
+    read = np.r_[source[:-1], 7, 8, 9, 10, 11]
+    np.testing.assert_array_equal(decoder.log_probs(), model.decoder([read]).log_probs())
+    np.testing.assert_allclose(decoder.log_probs(), PartsDecoder(model, [read]).log_probs(), atol=1e-4)

@@ -14,7 +14,7 @@ Letters: B batch, T time, S time of the source (its `<eos>` included), C channel
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,7 @@ class Transformer(EncoderDecoder):
 
     def decoder_plan(self) -> DecoderPlan:
         C, pre = self.embedding.embedding_dim, self.config.norm == "pre"
-        layers: Iterable[Any] = self.decoding
+        layers: Any = self.decoding
         return DecoderPlan(
             table=self.embedding.weight * math.sqrt(C),
             positions=lambda T: sinusoids(torch.arange(T), C),
@@ -177,7 +177,7 @@ class Transformer(EncoderDecoder):
             heads=self.config.shape.heads,
             pre=pre,
             activation="relu",
-            eps=self.encoder[0].norms[0].eps,
+            eps=layers[0].norms[0].eps,
             blocks=[
                 CrossBlock(
                     norms=layer.norms,

@@ -208,6 +208,7 @@ def load(folder: Path, config: EncoderTaggerConfig, vocabulary: Vocabulary | Non
         LangueError: the weights are not those of this configuration.
     """
     tokenizer = Tokenizer.load(folder / TOKENIZER)
+    Labels(config.labels, config.scheme, config.encoding).check(folder / "model.json: config")
     return load_weights(lambda: build(config, tokenizer, 0), folder)
 
 

@@ -20,9 +20,10 @@ from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
 from typing import Any
 
+import numba
 import numpy as np
 from llvmlite import ir
-from numba import carray, types
+from numba import types
 from numba.extending import intrinsic
 
 from langue.base.arrays import Int64Array
@@ -38,7 +39,8 @@ KEPT = -1  # of a share that was cut for a helper who went just then
 TASK = 32  # numbers of a task, at most
 SPINS = 4_000  # looks of some 20 ns, after which others may run between two
 PATIENCE, PUNCTUAL = SPINS + 4_000, SPINS + 50  # looks for a share; for one that is coming
-YIELD = types.ExternalFunction("sched_yield", types.int32()) if os.name == "posix" else None
+_numba: Any = numba  # which has no types
+carray = _numba.carray
 
 
 class Crew:
@@ -254,7 +256,7 @@ def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 def _addressing(context: Any, address: Any, like: Any) -> Any:
     """A pointer to numbers of the type of an array."""
-    pointer = types.CPointer(like.dtype)
+    pointer = _numba.types.CPointer(like.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], context.get_value_type(pointer))
@@ -275,15 +277,8 @@ def array_at(begin, size, like):
     return carray(address(begin, like), size)
 
 
-if YIELD is None:
-
-    @njit
-    def rest(spins):
-        """Wait for a moment, the longer, the more often it was waited; the number of times."""
-        pause()
-        return spins + 1
-
-else:
+if os.name == "posix":
+    let_run = types.ExternalFunction("sched_yield", types.int32())
 
     @njit
     def rest(spins):
@@ -291,5 +286,13 @@ else:
         if spins < SPINS:
             pause()
         else:
-            YIELD()
+            let_run()
+        return spins + 1
+
+else:
+
+    @njit
+    def rest(spins):
+        """Wait for a moment; the number of times."""
+        pause()
         return spins + 1

@@ -31,6 +31,12 @@ class CompiledParts(CompiledDecoder):
             return start, len(self.ids[row])
         return part_at(self.ids[row], position, self.model.part, self.separators)
 
+    def truncate(self, counts: Sequence[int]) -> None:
+        super().truncate(counts)
+        for row, read in enumerate(self.ids):
+            if len(read) <= self.start[row]:  # what begins the part was taken back too
+                self.start[row] = self.length[row] = 0
+
     def _read(self, pieces: Sequence[Piece]) -> Floats:
         return super()._read([piece if piece.begin else self._begin(piece) for piece in pieces])
 

@@ -48,7 +48,8 @@ def decoder_scores(model: Causal, sequences: Sequence[Ids], rule: Rule, *, figur
     pieces = max(LOG_PROBS // model.vocabulary.size, 1)
 
     def score(text: int) -> None:
-        ids, decoder = sequences[text], model.decoder([[]])
+        ids = sequences[text]
+        decoder = model.decoder([ids[:0]])
         for begin in range(0, len(ids), pieces):
             targets = ids[begin : begin + pieces]
             before = decoder.log_probs()

@@ -3,7 +3,6 @@
 A source is encoded by torch, once; here stand the keys and values that the decoder makes of its memory.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from langue.base.arrays import Array, Floats, Ids
 from langue.nn.cache import Slots
 from langue.nn.compiled.crew import Crew
-from langue.nn.compiled.layout import Layout, add_norm, array_of, room_for
+from langue.nn.compiled.layout import Layout, Parts, add_norm, array_of, room_for
 from langue.nn.compiled.panels import PIECE, ROWS, padded
 from langue.nn.compiled.plan import DecoderPlan
 from langue.nn.compiled.rows import GELU_BY_ERF, RELU
@@ -166,8 +165,6 @@ def _padded(x: Floats, positions: int, width: int) -> Floats:
     return np.pad(x, ((0, positions - x.shape[0]), (0, 0), (0, width - x.shape[2])))
 
 
-def _add_linear(
-    layout: Layout, linear: Any, rows: Sequence[int], columns: Sequence[int], width: int = 0
-) -> None:
+def _add_linear(layout: Layout, linear: Any, rows: Parts, columns: Parts, width: int = 0) -> None:
     layout.add_matrix(linear.weight, rows, columns, width=width)
     layout.add_vector(linear.bias, rows)

@@ -31,8 +31,8 @@ def likeness(texts: Sequence[str]) -> Iterator[str]:
         yield f"only {size}: {min(len(one - other), MOST)} {min(len(other - one), MOST)}"
     yield f"begin alike: {_alike(first, second)}"
     yield f"end alike: {_alike(first[::-1], second[::-1])}"
-    one, other = ({word for word in words if any(map(str.isdigit, word))} for words in (first, second))
-    yield f"numbers: {len(one) > 0} {len(other) > 0} {one == other}"
+    numbers, others = ({word for word in words if any(map(str.isdigit, word))} for words in (first, second))
+    yield f"numbers: {len(numbers) > 0} {len(others) > 0} {numbers == others}"
 
 
 def _tenth(name: str, share: float) -> str:
