@@ -81,7 +81,7 @@ nodes: setup
 bench: setup
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
-# 300 edits of every kind of artefact: hours on two processors. The tests have a small form.
+# 300 edits of every kind of artefact: a quarter of an hour on one processor. The tests have a small form.
 fuzz: setup
 	$(BIN)/python -m tests.fuzz.campaign
 
