@@ -75,12 +75,12 @@ def filter(  # noqa: A001  # the verb's name
     path = None if hasattr(output, "write") else check_path("output", output)
     check_choice("by", by, ("line", "document"))
     if good is None and (other is not None or keep is not None or below is not None or buckets):
-        raise InvalidSetting("texts are ranked by a model of good text: name one (good)")
+        raise InvalidSetting("texts are ranked by a model of good text: name one (--good)")
     if below is not None:
         check_number("below", below, least=-1e9, most=1e9)
     rules = Rules(min_bytes, max_bytes, max_repeated, max_symbols)
     if good is None and rules == Rules():
-        raise InvalidSetting("there is nothing to filter by: name a model (good), or rules")
+        raise InvalidSetting("there is nothing to filter by: name a model (--good), or rules")
     chosen = format or _format_of(names, path)
     check_choice("format", chosen, tuple(OUTPUTS))
     if chosen == "text" and (buckets or score_field):
