@@ -24,7 +24,7 @@ CALLER = (
 def test_machine_code_of_another_version_is_not_run(tmp_path: Path) -> None:
     package = tmp_path / "langue"
     (package / "base").mkdir(parents=True)
-    for name in ("caches", "compiled", "errors", "progress", "staging", "wording"):
+    for name in ("caches", "compiled", "errors", "progress", "staging", "urls", "wording"):
         shutil.copyfile(Path(compiled.__file__).with_name(f"{name}.py"), package / "base" / f"{name}.py")
     for folder in (package, package / "base"):
         (folder / "__init__.py").touch()

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from langue.base.arguments import check_count
+from langue.base.errors import InvalidSetting
 from langue.base.progress import bar
 from langue.base.seeds import generator
 from langue.models.folder import ModelFolder
@@ -107,9 +108,12 @@ def learning_curve(
         labels: numbers of them; one above what the file has stands for all of it.
 
     Raises:
+        InvalidSetting: a number is none, or below 1.
         LangueError: a file is not of its format, or has a label that the training file has not.
         Unsupported: it is no encoder of langue's.
     """
+    if isinstance(labels, str) or not isinstance(labels, Sequence) or not labels:
+        raise InvalidSetting("labels is to be a list of numbers, as [50, 500]")
     for number in labels:
         check_count("labels", number, least=1)
     check_count("draws", draws, least=1)
