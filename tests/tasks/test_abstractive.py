@@ -125,7 +125,7 @@ def test_what_does_not_go_together_is_told(made: Path, small_store: Path) -> Non
         langue.summarize("A text.", model=model, sentences=2)
     with pytest.raises(InvalidSetting, match="takes a model that writes"):
         langue.summarize("A text.", method="abstractive")
-    with pytest.raises(InvalidSetting, match="lexrank takes sentences of the document; .* leave num_beams out"):
+    with pytest.raises(InvalidSetting, match="lexrank takes sentences of the document; name a model"):
         langue.summarize("A text.", num_beams=3)
     with pytest.raises(InvalidSetting, match="num_beams"):
         langue.summarize("A text.", model=model, num_beams=0)
