@@ -43,6 +43,11 @@ def test_the_bits_are_those_of_one_thread(monkeypatch, quantize, options):
             np.testing.assert_array_equal(written(helped), expected)
 
 
+def test_helpers_have_room_for_every_position(monkeypatch):
+    expected = written(laid_out(monkeypatch, 1, context=4096))
+    np.testing.assert_array_equal(written(laid_out(monkeypatch, 2, context=4096)), expected)
+
+
 def test_helpers_do_shares(monkeypatch):
     model = laid_out(monkeypatch, 2)
     step = model.compiled()

@@ -59,7 +59,7 @@ def step(  # noqa: C901, PLR0915  # the layers of one network
         a: room for what is multiplied, in the type that it is multiplied in.
     """
     if helper:
-        assist(crew, helper, matrices, scales, a, max(sizes[0], sizes[1]))
+        assist(crew, helper, matrices, scales, a)
         return
     gather(crew)
     L, C, H, D, V, pre, activation, embedding_norm, prediction, Cw, Dw, Vw, mixed, inner = shape

@@ -19,15 +19,18 @@ GROUP = ABREAST * ROWS  # outputs that are read abreast
 
 
 @njit
-def assist(crew, helper, matrices, scales, a, Tw):
+def assist(crew, helper, matrices, scales, a):
     """Do shares until none comes any more.
 
     Args:
-        matrices, scales: of all products. a: of the type of what they multiply. Tw: positions at most.
+        matrices, scales: of all products. a: of the type of what they multiply.
     """
-    scores, totals = np.empty(AT_ONCE * Tw, F), np.empty(AT_ONCE, F)
+    scores, totals = np.empty(0, F), np.empty(AT_ONCE, F)
     while await_share(crew, helper):
         begin, end = share_of(crew, helper)
+        task = task_of(crew)
+        if task[0] == ATTENTION and len(scores) < AT_ONCE * task[4]:
+            scores = np.empty(AT_ONCE * task[4], F)  # of as many positions as this caller has
         _do(crew, begin, end, matrices, scales, a, scores, totals)
 
 

@@ -70,7 +70,7 @@ def step(  # noqa: C901, PLR0915  # the layers of one network
         a: room for what is multiplied, in the type that it is multiplied in.
     """
     if helper:
-        assist(crew, helper, matrices, scales, a, shape[16])
+        assist(crew, helper, matrices, scales, a)
         return
     gather(crew)
     L, C, H, G, D, V, rms, activation, rotary, qk_norm, Cw, Dw, Tw, Vw, mixed, read, inner, up = shape
