@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 VARIABLE = "LANGUE_THREADS"
 OPENMP = "OMP_NUM_THREADS"  # what torch, BLAS and batch systems go by
-_local = threading.local()  # `is_worker` in those of a map
+_local = threading.local()  # `is_worker` in those of a map; `is_alone` in those that stay so
 
 
 def default_workers() -> int:
@@ -44,6 +44,16 @@ def default_workers() -> int:
 def in_worker() -> bool:
     """Whether this is a thread of a map, which fills the machine: it is best to start no others."""
     return getattr(_local, "is_worker", False)
+
+
+def stay_alone() -> None:
+    """Say that others need the processors while this thread works: a step that it computes gets no helpers."""
+    _local.is_alone = True
+
+
+def is_alone() -> bool:
+    """Whether what this thread computes is best not shared."""
+    return in_worker() or getattr(_local, "is_alone", False)
 
 
 def processors() -> int:

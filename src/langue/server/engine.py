@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
+from langue.base.parallel import stay_alone
 from langue.protocols import Causal
 from langue.protocols.drawing import DrawingDecoder
 from langue.server import limits
@@ -147,6 +148,7 @@ class Engine:
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
+        stay_alone()  # the event loop and other models need the processors
         try:
             face = self._load()
         except BaseException as error:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tests.nn.compiled.test_decoder import QWEN3, model_of, prompts_of
 
+from langue.base.parallel import stay_alone
 from langue.nn.compiled.crew import FREE, GONE, LINE, Crew, state_of
 
 LARGE = {"width": 64, "heads": 2, "d_ff": 1100, "context": 64}  # whose MLP has shares for two
@@ -55,6 +56,14 @@ def test_helpers_do_shares(monkeypatch):
     wrong = tuple(-part if part is step.weights[4] else part for part in step.crew.nothing)
     step.crew = Crew(step.crew.step, wrong, largest=1 << 16)  # one that sees other weights than the caller
     assert any(not np.array_equal(written(model), expected) for _ in range(200))
+
+
+def test_a_thread_that_stays_alone_has_none(monkeypatch):
+    model = laid_out(monkeypatch, 2)
+    thread = threading.Thread(target=lambda: (stay_alone(), written(model)))
+    thread.start()
+    thread.join()
+    assert model.compiled().crew.state[LINE] == GONE  # as it was at first: nobody came
 
 
 def test_a_network_of_little_work_has_no_helpers(monkeypatch):

@@ -28,7 +28,7 @@ from numba.extending import intrinsic
 
 from langue.base.arrays import Int64Array
 from langue.base.compiled import njit
-from langue.base.parallel import default_workers, in_worker
+from langue.base.parallel import default_workers, is_alone
 
 LEAST = 1 << 15  # multiplications of a share: with fewer, handing it over costs as much as doing it
 LINE = 16  # numbers of a helper: two cache lines; what the caller writes is in the second
@@ -61,7 +61,7 @@ class Crew:
         self._lock, self._process = allocate_lock(), os.getpid()
 
     def call(self, *arguments: Any) -> None:
-        if not self._states or in_worker() or not self._lock.acquire(blocking=False):
+        if not self._states or is_alone() or not self._lock.acquire(blocking=False):
             self.step(self.alone, 0, *arguments)
             return
         try:
