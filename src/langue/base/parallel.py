@@ -47,7 +47,7 @@ def in_worker() -> bool:
 
 
 def stay_alone() -> None:
-    """Say that others need the processors while this thread works: a step that it computes gets no helpers."""
+    """Say that others need the processors while this thread works: what it computes gets no helpers."""
     _local.is_alone = True
 
 
