@@ -112,7 +112,8 @@ def learning_curve(
         LangueError: a file is not of its format, or has a label that the training file has not.
         Unsupported: it is no encoder of langue's.
     """
-    if isinstance(labels, str) or not isinstance(labels, Sequence) or not labels:
+    given_labels: object = labels
+    if not isinstance(given_labels, Sequence) or not given_labels:
         raise InvalidSetting("labels is to be a list of numbers, as [50, 500]")
     for number in labels:
         check_count("labels", number, least=1)

@@ -11,7 +11,7 @@ from tests.nn.compiled.test_decoder import QWEN3, model_of, prompts_of
 from langue.base.parallel import stay_alone
 from langue.nn.compiled.crew import FREE, GONE, LINE, Crew, state_of
 
-LARGE = {"width": 64, "heads": 2, "d_ff": 1100, "context": 64}  # whose MLP has shares for two
+LARGE = {"width": 64, "heads": 2, "d_ff": 8400, "context": 64}  # whose MLP has shares for two
 
 
 def laid_out(monkeypatch, threads, quantize=None, **settings):
@@ -54,7 +54,7 @@ def test_helpers_do_shares(monkeypatch):
     step = model.compiled()
     expected = written(model)
     wrong = tuple(-part if part is step.weights[4] else part for part in step.crew.nothing)
-    step.crew = Crew(step.crew.step, wrong, largest=1 << 16)  # one that sees other weights than the caller
+    step.crew = Crew(step.crew.step, wrong, largest=1 << 20)  # one that sees other weights than the caller
     assert any(not np.array_equal(written(model), expected) for _ in range(200))
 
 

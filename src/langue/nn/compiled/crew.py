@@ -30,7 +30,7 @@ from langue.base.arrays import Int64Array
 from langue.base.compiled import njit
 from langue.base.parallel import default_workers, is_alone
 
-LEAST = 1 << 15  # multiplications of a share: with fewer, handing it over costs as much as doing it
+LEAST = 1 << 18  # multiplications of a share: with fewer, handing it over takes too much of the gain
 LINE = 16  # numbers of a helper: two cache lines; what the caller writes is in the second
 LEAVE = 1  # whether all are to go
 STATE, GIVEN, BEGIN, END = 0, 8, 9, 10  # what it does; whether it has a share; of which to which unit
