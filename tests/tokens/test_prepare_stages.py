@@ -5,17 +5,15 @@ import hashlib
 import json
 import os
 import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.executors import Stopping, killing_a_ray_worker, left_over
 
 from langue.base import executors, stages
 from langue.base.errors import Interrupted, LangueError, Mismatch
-from langue.base.executors import InProcess
 from langue.base.stages import Task
 from langue.corpus.config import DataConfig
 from langue.tokens import prepare as driver
@@ -56,10 +54,6 @@ def run(corpus: list[str], tmp_path: Path) -> Prepare:
         return {what: hashlib.sha256(file.read_bytes()).hexdigest() for what, file in files.items()}
 
     return run
-
-
-def left_over(tmp_path: Path) -> list[str]:
-    return sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("."))
 
 
 def test_the_bytes_are_the_same_for_any_number_of_workers(run: Prepare, tmp_path: Path) -> None:
@@ -110,27 +104,12 @@ def test_a_task_that_kills_every_worker_is_named_and_the_rest_stays_done(
     assert not left_over(tmp_path)
 
 
-class Stopping(InProcess):
-    """Runs tasks until one, and notes them."""
-
-    def __init__(self, stage: str, error: BaseException | None = None) -> None:
-        self.stage, self.error = stage, error
-        self.done: list[str] = []
-
-    def run(self, tasks: Sequence[Task]) -> Iterator[Task]:
-        for task in super().run(tasks):
-            self.done.append(task.stage)
-            yield task
-            if task.stage == self.stage and self.error is not None:
-                raise self.error
-
-
 @pytest.mark.parametrize("stage", ["reading", "cleaning", "encoding"])
 def test_a_run_that_was_stopped_goes_on(
     run: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     expected = run("alone")
-    first, second = Stopping(stage, KeyboardInterrupt()), Stopping("")
+    first, second = Stopping(stage), Stopping()
     running = iter([first, second])
     monkeypatch.setattr(driver, "make_executor", lambda *_: next(running))
     with pytest.raises(Interrupted, match="the same command goes on from there"):
@@ -140,7 +119,7 @@ def test_a_run_that_was_stopped_goes_on(
     assert work.startswith(".stopped.") and work.endswith(".work")
     assert run("stopped", workers=2) == expected
     assert not left_over(tmp_path)
-    both = first.done + second.done
+    both = [name for name, _ in first.done + second.done]
     assert {one: both.count(one) for one in both} == {"reading": 3, "cleaning": 8, "encoding": 8}
 
 
@@ -148,7 +127,7 @@ def test_what_was_done_for_another_corpus_is_not_gone_on_with(
     run: Prepare, corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(driver, "make_executor", lambda *_: Stopping("cleaning", KeyboardInterrupt()))
+        patch.setattr(driver, "make_executor", lambda *_: Stopping("cleaning"))
         with pytest.raises(Interrupted):
             run("stopped", scratch=tmp_path)
     (Path(corpus[0]) / "c0.txt").write_text("Another text stands here now, of another length.\n")
@@ -199,22 +178,6 @@ def test_ray_gives_the_same_bytes_while_a_worker_is_killed(run: Prepare, tmp_pat
     """`make ray` installs it, 240 MB: a cluster of this machine, shared folder and all."""
     pytest.importorskip("ray", reason="Ray is not installed: make ray")
     expected = run("alone")
-    killed: list[int] = []
-    over = threading.Event()
-
-    def kill() -> None:
-        while not killed and not over.wait(0.002):
-            for status in Path("/proc").glob("[0-9]*/cmdline"):
-                with suppress(OSError):
-                    if status.read_bytes().startswith(b"ray::cleaning"):
-                        os.kill(int(status.parent.name), signal.SIGKILL)
-                        killed.append(int(status.parent.name))
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    try:
+    with killing_a_ray_worker("cleaning") as killed:
         assert run("ray", on="ray", workers=2, scratch=tmp_path / "scratch") == expected
-    finally:
-        over.set()
-        thread.join()
     assert killed and not list((tmp_path / "scratch").iterdir())

@@ -13,9 +13,7 @@ from langue.cli.options import (
     Json,
     Quiet,
     TextField,
-    is_input,
-    is_named_like_a_file,
-    no_such_input,
+    names_input,
     print_items,
     print_json,
     read_line_batches,
@@ -88,9 +86,7 @@ def command(
     from langue.tasks.retrieval.passages import Passages
 
     names = texts or []
-    from_file = is_input(question)
-    if not from_file and is_named_like_a_file(question):
-        raise no_such_input(question, "answer")
+    from_file = names_input(question, "answer")
     if question == "-" and "-" in names:
         raise LangueError("standard input can be read only once; put the questions or the text in a file")
     if from_file and Path(question).suffix.lower() == ".json":

@@ -10,9 +10,7 @@ from langue.cli.options import (
     Json,
     Quiet,
     TextField,
-    is_input,
-    is_named_like_a_file,
-    no_such_input,
+    names_input,
     print_items,
     read_line_batches,
     some_text,
@@ -50,10 +48,8 @@ def command(
     held = ClassifierModel.load(model)
     if second is not None:
         batches: Iterable[list[list[str]]] = [[[text, second]]]
-    elif is_input(text):
+    elif names_input(text, "classify"):
         batches = _read(text, held.texts, text_field)
-    elif is_named_like_a_file(text):
-        raise no_such_input(text, "classify")
     elif text_field is not None:
         raise LangueError("--text-field is of a file of records; leave it out, or name one")
     else:

@@ -172,6 +172,19 @@ def is_named_like_a_file(text: str) -> bool:
     return text.startswith(("/", "./", "../", "~/")) or ("/" in text and path.parent.is_dir())
 
 
+def names_input(text: str, verb: str) -> bool:
+    """Whether an argument that may be a text names what is there to be read.
+
+    Raises:
+        NotFound: it looks like a file and is none.
+    """
+    if is_input(text):
+        return True
+    if is_named_like_a_file(text):
+        raise no_such_input(text, verb)
+    return False
+
+
 def no_such_input(text: str, verb: str) -> NotFound:
     """What to say of an argument that looks like a file and is none."""
     if Path(text).is_dir():

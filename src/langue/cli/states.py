@@ -9,9 +9,7 @@ from langue.cli.options import (
     MOST,
     Json,
     Quiet,
-    is_input,
-    is_named_like_a_file,
-    no_such_input,
+    names_input,
     print_items,
     print_json,
     read_line_batches,
@@ -40,9 +38,7 @@ def command(
         picture = hmm.states(k=top)
         print_json(picture.to_json()) if json else print(picture)
         return
-    is_file = is_input(text)
-    if not is_file and is_named_like_a_file(text):
-        raise no_such_input(text, "states")
+    is_file = names_input(text, "states")
     behind = map(hmm.states_of, _lines(text) if is_file else [text])
     if json:
         print_items(behind) if is_file else print_json(next(behind))

@@ -23,9 +23,6 @@ from langue.tasks.classification import Scores, measure
 from langue.tasks.learn import spread
 from langue.tasks.probing import BASELINES, ProbeData, both
 
-LABELS = (50, 500, 5000)
-DRAWS = 3
-
 
 class Point(NamedTuple):
     """What is reached with so many labels, of each draw of them."""
@@ -98,9 +95,9 @@ def learning_curve(
     folder: ModelFolder[Masked],
     train: Path,
     test: Path,
-    labels: Sequence[int] = LABELS,
+    labels: Sequence[int],
     *,
-    draws: int = DRAWS,
+    draws: int,
 ) -> LearningCurve:
     """Probe the last layer of an encoder with so many labels of a training file, drawn several times.
 

@@ -236,8 +236,7 @@ def _estimate(
     needed = recipe.family.by_stages.needed(recipe.model, store.manifest["splits"]["train"]["tokens"])
     with distribution.begin(output, job, needed) as (folder, executor):
         model = recipe.family.by_stages.estimate(recipe.model, store, folder, executor)
-        measured = {"seconds": round(time.perf_counter() - started, 3), "interrupted": False}
-        _save(recipe, store, output, model, measured | dict(model.learned), overwrite=overwrite)
+        _save(recipe, store, output, model, _measured(model, started), overwrite=overwrite)
     return False
 
 
@@ -246,8 +245,13 @@ def _by_counts(recipe: Recipe, store: TokenStore) -> tuple[Causal | Masked, dict
     started = time.perf_counter()
     with bar(f"estimating ({recipe.family.name})"), Stop(listen=False) as stop:
         model = recipe.family.estimate(recipe.model, store)
-    measured = {"seconds": round(time.perf_counter() - started, 3), "interrupted": stop.asked}
-    return model, measured | dict(model.learned)
+    return model, _measured(model, started, interrupted=stop.asked)
+
+
+def _measured(model: Causal | Masked, started: float, *, interrupted: bool = False) -> dict[str, Any]:
+    """What the folder of an estimated model tells of its training."""
+    seconds = round(time.perf_counter() - started, 3)
+    return {"seconds": seconds, "interrupted": interrupted} | dict(model.learned)
 
 
 def _by_gradient(

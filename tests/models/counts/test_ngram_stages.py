@@ -3,14 +3,13 @@
 import hashlib
 import os
 import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.executors import Stopping, killing_a_ray_worker, left_over
 
 import langue
 from langue.base import executors
@@ -114,10 +113,6 @@ def train(make_store: Callable[..., TokenStore], tmp_path: Path, small_tasks: No
     return train
 
 
-def left_over(tmp_path: Path) -> list[str]:
-    return sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("."))
-
-
 def test_files_are_the_same_for_several_workers_one_of_which_is_killed(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -136,21 +131,6 @@ def test_files_are_the_same_for_several_workers_one_of_which_is_killed(
     assert train("by-3", workers=3, scratch=tmp_path / "scratch") == expected
     assert caplog.text.count("the process that worked on it was killed (SIGKILL)") == 1
     assert not list((tmp_path / "scratch").iterdir()) and not left_over(tmp_path)
-
-
-class Stopping(InProcess):
-    """Runs tasks until one of a stage is done, and notes them."""
-
-    def __init__(self, stage: str = "") -> None:
-        self.stage = stage
-        self.done: list[tuple[str, int]] = []
-
-    def run(self, tasks: Sequence[Task]) -> Iterator[Task]:
-        for task in super().run(tasks):
-            self.done.append((task.stage, task.number))
-            yield task
-            if task.stage == self.stage:
-                raise KeyboardInterrupt
 
 
 STAGES = ["counting n-grams", "adjusting 2-grams", "interpolating 4-grams"]
@@ -218,22 +198,6 @@ def test_ray_gives_the_same_files_while_a_worker_is_killed(train: Train, tmp_pat
     """`make ray` installs it, 240 MB: a cluster of this machine, shared folder and all."""
     pytest.importorskip("ray", reason="Ray is not installed: make ray")
     expected = train("alone")
-    killed: list[int] = []
-    over = threading.Event()
-
-    def kill() -> None:
-        while not killed and not over.wait(0.002):
-            for status in Path("/proc").glob("[0-9]*/cmdline"):
-                with suppress(OSError):
-                    if status.read_bytes().startswith(b"ray::merging"):
-                        os.kill(int(status.parent.name), signal.SIGKILL)
-                        killed.append(int(status.parent.name))
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    try:
+    with killing_a_ray_worker("merging") as killed:
         assert train("ray", on="ray", workers=2, scratch=tmp_path / "scratch") == expected
-    finally:
-        over.set()
-        thread.join()
     assert killed and not list((tmp_path / "scratch").iterdir())

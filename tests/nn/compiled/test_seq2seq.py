@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from tests.nn.compiled.decoders import check_rows_alone_and_together
 
 from langue.models.networks import bert2bert, transformer
 from langue.models.networks.bert2bert import Bert2BertConfig
@@ -63,18 +64,7 @@ def test_a_row_has_the_same_bits_alone_in_a_batch_and_read_at_once(name, quantiz
     model = model_of(name)
     model.quantize = quantize
     prompts = prompts_of(3, 0, 22, 19, 40)
-    together = model.decoder(prompts)
-    alone = [model.decoder([prompt]) for prompt in prompts]
-    draw = np.random.default_rng(4)
-    for step in range(6):
-        ids = [draw.integers(1, V, size=(row + step) % 4) for row in range(len(prompts))]
-        every = together.extend(ids, every=True)
-        for row, decoder in enumerate(alone):
-            one_by_one = [
-                decoder.extend([ids[row][at : at + 1]], every=True)[0] for at in range(len(ids[row]))
-            ]
-            np.testing.assert_array_equal(every[row], np.concatenate([every[row][:0], *one_by_one]))
-            np.testing.assert_array_equal(together.log_probs()[row], decoder.log_probs()[0])
+    check_rows_alone_and_together(model, prompts, steps=6)
 
 
 def test_rows_come_and_go_and_take_back_what_they_read():
