@@ -6,6 +6,7 @@ alone. A document that is lost stays in its part with the reason, so that losses
 which they were read.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -13,6 +14,7 @@ import msgspec
 
 from langue.base.errors import Damaged
 from langue.base.files import atomic_file, read_bytes
+from langue.base.groups import group_by_size
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger
@@ -62,6 +64,18 @@ class SourceTask(msgspec.Struct):
             Source(unpack(name), Path(unpack(path)))
             for name, path in zip(self.names, self.paths, strict=True)
         ]
+
+
+def source_tasks(sources: Iterable[Source], split: str, part_bytes: int) -> list[SourceTask]:
+    """Files in tasks: some small ones together, a large one alone."""
+    return [
+        SourceTask(
+            split,
+            [pack(source.name) for source in group],
+            [pack(str(source.path.absolute())) for source in group],
+        )
+        for group in group_by_size(sources, lambda source: source.size, part_bytes)
+    ]
 
 
 class Job(msgspec.Struct):

@@ -10,7 +10,6 @@ from pathlib import Path
 from zlib import crc32
 
 from langue.base.errors import Mismatch
-from langue.base.groups import group_by_size
 from langue.base.progress import log
 from langue.base.seeds import derive
 from langue.base.stages import Executor, Stage, run_stage
@@ -34,9 +33,9 @@ from langue.corpus.parts import (
     RepeatRule,
     Row,
     SourceTask,
-    pack,
     part_names,
     read_part,
+    source_tasks,
     unpack,
     write_part,
 )
@@ -77,15 +76,7 @@ def make_job(
             without files is cut from `train` by hash.
         sample_seed: of the sample of texts that a vocabulary is learned from; None: there is none.
     """
-    tasks = [
-        SourceTask(
-            split,
-            [pack(source.name) for source in group],
-            [pack(str(source.path.absolute())) for source in group],
-        )
-        for split in SPLITS
-        for group in group_by_size(sources.get(split, ()), lambda source: source.size, PART_BYTES)
-    ]
+    tasks = [task for split in SPLITS for task in source_tasks(sources.get(split, ()), split, PART_BYTES)]
     return Job(
         config,
         given=[split for split, files in sources.items() if files and split != "train"],

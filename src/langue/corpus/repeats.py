@@ -49,13 +49,12 @@ def write_hashes(folder: Path, name: str, hashes: Sequence[RowHashes], rule: Rep
         splits = np.array([SPLITS.index(one.split) for one in hashes], np.uint64)
         _write_sorted(_file(folder, KEYS, name), high, rows, low, splits)
     if rule.near != "ignore":
-        sketched = [one for one in hashes if one.sketch is not None]
-        sketches = np.zeros((max((one.row + 1 for one in sketched), default=0), SKETCH), np.uint32)
-        for one in sketched:
-            sketches[one.row] = one.sketch
-        rows = np.array([one.row for one in sketched], np.int64)
-        bands = bands_of(sketches[rows])
-        repeated = np.repeat(rows.astype(np.uint64), bands.shape[1])
+        own = {one.row: one.sketch for one in hashes if one.sketch is not None}
+        sketches = np.zeros((max(own, default=-1) + 1, SKETCH), np.uint32)
+        for row, sketch in own.items():
+            sketches[row] = sketch
+        bands = bands_of(sketches[list(own)])
+        repeated = np.repeat(np.array(list(own), np.uint64), bands.shape[1])
         _write_sorted(_file(folder, BANDS, name), bands.ravel(), repeated)
         write_array(_file(folder, SKETCHES, name), sketches.ravel())
 
