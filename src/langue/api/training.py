@@ -133,8 +133,8 @@ def train(
         training: how a model learns by gradient; of a neural tagger a `TaggerRunConfig`.
         layout: how the labeled file of a tagger is read.
         resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
-        workers: processes that share the work, of an `ngram`: the model is the same for any number of them.
-            With this or one of the next two, the same call goes on after a stop.
+        workers: processes that share the work, of an `ngram` or `infinigram`: the model is the same for any
+            number of them. With this or one of the next two, the same call goes on after a stop.
         on: who does the work: "processes", or "ray" or "ray://HOST:PORT" on a cluster.
         scratch: a folder, of all machines, for what is written on the way.
         settings: of the model, of `training` and of `layout` by name, `order=5`, which change what is given
@@ -176,7 +176,7 @@ def _train(
     if distribution is not None and resolved.family.by_stages is None:
         raise Unsupported(
             f"{resolved.family.name} is not trained by stages: leave --workers, --on and --scratch out; they "
-            "are for ngram (a network learns on several devices by torchrun: docs/clusters.md)"
+            "are for ngram and infinigram (a network learns on several devices by torchrun: docs/clusters.md)"
         )
     if resolved.family.makes is Tagger:
         from langue.tasks.tagging import train_tagger

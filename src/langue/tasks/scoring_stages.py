@@ -113,12 +113,12 @@ def staged_texts(
         identity = msgspec.msgpack.encode([named, config, by, whole, job, versions_of(read)])
         goes_on = (output is not None or distribution.scratch is not None) and not read_once(sources)
         name = f"scores-{hashlib.sha256(identity).hexdigest()[:8]}"
-        place = output or (distribution.scratch or Path(tempfile.gettempdir())) / name
+        target = output or (distribution.scratch or Path(tempfile.gettempdir())) / name
         if (
             distribution.on is None
         ):  # one worker, too, is a process of one thread: threads may tell other bits
             distribution = distribution._replace(on="processes")
-        begun = distribution.begin(place, identity if goes_on else None, ON_THE_WAY * unpacked_size(sources))
+        begun = distribution.begin(target, identity if goes_on else None, ON_THE_WAY * unpacked_size(sources))
         folder, executor = stack.enter_context(begun)
         of = write_batches(folder, sources, config, executor, by=by, whole=whole)
         write_part(folder / JOB, job)
