@@ -81,9 +81,11 @@ def child(what: str, corpus: Path, folder: Path, workers: int) -> None:
     else:
         langue.train("ngram", folder / "store", folder / "model", order=5, workers=workers or None)
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    peaks = [usage.ru_maxrss for usage in used]
     seconds = [usage.ru_utime + usage.ru_stime for usage in used]
-    print(json.dumps({"seconds": sum(seconds), "own": seconds[0], "peak_mb": max(peaks) / 1024}))
+    # Of this process `getrusage` would say its parent's peak, where that had more.
+    own = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+    peak = max(own, used[1].ru_maxrss) / 1024
+    print(json.dumps({"seconds": sum(seconds), "own": seconds[0], "peak_mb": peak}))
 
 
 def run(what: str, corpus: Path, folder: Path, workers: int) -> dict[str, float]:
