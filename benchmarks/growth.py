@@ -2,12 +2,12 @@
 
     python benchmarks/growth.py [--kenlm DIR] [--ceiling 256] [ptb wikitext-2 rfc english synthetic]
 
-Text in, a model on disk that is ready to score out: of langue in a warm process, of KenLM by `lmplz -S 1G`
-and `build_binary`, in turn, `--runs` times, medians; ratios of CPU time hold on a busy machine too. `english`
-is all English text of ../shared/data. `synthetic` (--synthetic MB) walks through that text: mostly from a word
-to the next, now and then from another place where the same word stands, and each 500th word is new, so that
-vocabulary and n-grams grow with the text. The last columns are what counting holds of its own beside mapped
-files, without and with a ceiling of so many MB.
+Text in, a model on disk that is ready to score out: of langue in a warm process, of KenLM by `lmplz -S
+1G` and `build_binary`, in turn, `--runs` times, medians; ratios of CPU time hold on a busy machine too.
+`english` is all English text of ../shared/data. `synthetic` (--synthetic MB) walks through that text:
+mostly from word to word, now and then on from another place where the same word stands, and each 500th
+word is new, so that vocabulary and n-grams grow with the text. The last columns are what counting holds
+of its own beside mapped files, without and with a ceiling of so many MB.
 """
 
 import argparse
