@@ -9,8 +9,8 @@ other work on the machine is no matter; the 5-gram without stages beside them (0
 process that has most; the hashes of the stores and of the tables, which are the same for any number of
 workers; and the exponents of growth, least squares on logarithms, with 95 % intervals.
 
-With `--profile`: where the time of one worker goes in preparing so many megabytes, by processor seconds of one
-thread, and how much shorter it can get on several: what stays with one process stays as long.
+With `--profile`: where the time of one worker goes in preparing so many megabytes, by processor seconds of
+one thread, and how much shorter it can get on several: what stays with one process stays as long.
 
 Simulated: the same stages at those rates on the machines stated below; the bytes that are written and read
 are counted from the files of the largest measured run. A 5-gram has as many n-grams as 32 bits number:
