@@ -212,7 +212,7 @@ def simulate(rows: Sequence[dict[str, float]]) -> None:
             cells.append(cell(count, machines * CORES * DOLLARS) if ngrams < NGRAMS else f"{'–':>19}")
             train = size / BYTES_A_TOKEN * FLOP_A_TOKEN / DEVICE / DEVICES / machines
             cells.append(cell(train, machines * DEVICES * DEVICE_DOLLARS))
-            print(f"{spell(size):>8} {machines:9}" + " ".join(cells))
+            print(f"{spell(size):>8} {machines:9} " + " ".join(cells))
 
 
 def cell(seconds: float, dollars_an_hour: float) -> str:
