@@ -36,7 +36,7 @@ APPLY = (
 
 @pytest.fixture
 def tests() -> Path:
-    """The folder of llama.cpp's tests, or a skip without the wheel, which `LANGUE_CLIENTS=required` asks for."""
+    """The folder of llama.cpp's tests; a skip without the wheel, or an error (`LANGUE_CLIENTS=required`)."""
     spec = find_spec(PACKAGE)
     for location in (spec and spec.submodule_search_locations) or ():
         if (folder := Path(location) / TESTS).is_dir():
