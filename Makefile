@@ -71,7 +71,8 @@ kills: setup
 # The stages on a cluster of this machine, a worker of it killed: Ray takes 240 MB.
 ray: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
-	$(BIN)/pytest -p no:xdist tests/tokens/test_prepare_stages.py tests/models/counts/test_ngram_stages.py -k ray
+	$(BIN)/pytest -p no:xdist tests/tokens/test_prepare_stages.py tests/models/counts/test_ngram_stages.py \
+		tests/models/counts/test_infinigram.py tests/tasks/test_scoring_stages.py -k ray
 
 # A corpus from an S3-like server of this machine, a store and a model back to it: 100 MB of packages.
 object-store: setup
