@@ -103,7 +103,7 @@ def test_a_table_of_pairs_and_one_in_parquet(tmp_path: Path) -> None:
         ("a.csv", "text,label\n1\n", "line 2 has 1 column"),
         ("a.csv", 'text,label\n"1,2\n', "is no row of a table"),
         ("a.json", '[{"text": "a", "label": 1}', "cut short|is not JSON"),
-        ("a.json", "[1]", "has no text"),
+        ("a.json", "[1]", "line 1 is no object but 1"),
         ("a.json", "", "holds no labeled text"),
         ("a.tsv", "sentence\tlabel\n", "holds no labeled text"),
         ("a.tsv", "sentence\tlabel\na\tb\tc\n", "line 2 has 3 columns, not 2 as the first line"),

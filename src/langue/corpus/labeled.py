@@ -19,8 +19,8 @@ from langue.base.progress import log
 from langue.base.wording import counted
 from langue.corpus.config import DataConfig
 from langue.corpus.fields import read_fields
-from langue.corpus.records import read_rows, read_values
-from langue.corpus.sources import Source, collect, no_file, open_source, read_head, read_lines
+from langue.corpus.records import read_rows
+from langue.corpus.sources import Source, collect, no_file, read_lines
 
 JSON_LINES = (".jsonl", ".ndjson")
 HEADS = ("label", "labels")  # what the last column of a table is called, in its first line
@@ -114,12 +114,8 @@ class _Columns(list[str]):
 
 def _contents(source: Source) -> Iterator[tuple[Any, str]]:
     """Records, or `_Columns`, and where each stands."""
-    if source.suffix == ".csv":
+    if source.suffix in (".csv", ".json"):
         yield from read_fields(source)
-    elif source.suffix == ".json":
-        with open_source(source) as file:
-            for value, number in read_values(source.name, read_head(source, file), file):
-                yield value, f"{source.name}, line {number}"
     elif source.suffix == ".parquet":
         rows = (
             row for batch in read_rows(source.name, source.path, DataConfig()) for row in batch.to_pylist()
