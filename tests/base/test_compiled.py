@@ -1,5 +1,6 @@
 """Compiled functions are kept, and compiled anew when what they call has changed or a file is damaged."""
 
+import errno
 import hashlib
 import os
 import pickle
@@ -95,6 +96,12 @@ def test_without_a_place_for_it_code_runs_and_is_told_once(tmp_path: Path) -> No
     done = use(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "file"))
     assert done.stdout == "[0, 2, 4] 0\n"
     assert done.stderr.count("set NUMBA_CACHE_DIR") == 1
+
+
+def test_it_is_told_once_for_all_functions(caplog: pytest.LogCaptureFixture) -> None:
+    for name in "ab":
+        compiled._tell(OSError(errno.EROFS, "Read-only file system", name))
+    assert len([one for one in caplog.records if "Read-only file system" in one.message]) == 1
 
 
 def test_code_is_kept_in_the_cache_of_the_user_and_not_beside_the_package(tmp_path: Path) -> None:

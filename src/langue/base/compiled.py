@@ -137,7 +137,7 @@ class Kept(FunctionCache):
                 else None
             )
         except Foreign as error:
-            _tell(str(error))
+            _tell(error)
             return None
         except Exception:  # not there, or of another numba: whatever it is, compiling helps
             _tell_waiting()
@@ -159,7 +159,7 @@ class Kept(FunctionCache):
         try:
             self._write(cache_folder(), self._file_name(key), hashlib.sha256(content).digest() + content)
         except OSError as error:
-            _tell(str(error))
+            _tell(error)
 
     def flush(self) -> None:
         for path in cache_folder().glob(f"{self._name}-*{SUFFIX}"):
@@ -219,8 +219,12 @@ def read_own(path: Path) -> bytes:
         return file.read()
 
 
-@cache
-def _tell(reason: str) -> None:
+def _tell(error: OSError) -> None:
+    _tell_why(str(error) if isinstance(error, Foreign) or error.strerror is None else error.strerror)
+
+
+@cache  # once, not for every function
+def _tell_why(reason: str) -> None:
     log.warning(
         "compiled code cannot be kept (%s), so every call compiles anew, which takes seconds; set "
         "NUMBA_CACHE_DIR to a folder that you, and nobody else, may write",
