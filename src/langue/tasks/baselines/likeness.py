@@ -35,7 +35,7 @@ def edited(texts: Texts, labels: Int64Array, classes: int) -> Predict:
 def likeness(texts: Texts, labels: Int64Array, classes: int) -> Predict:
     parts = [part(texts, labels, classes) for part in (_weighted, _averaged, _alike)]
     seen = np.array([derive(0, "votes", pair[0]) % APART > 0 for pair in texts], np.bool_)
-    learned, apart = np.flatnonzero(seen), np.flatnonzero(~seen)
+    learned, apart = np.flatnonzero(seen).tolist(), np.flatnonzero(~seen).tolist()
     if len(apart) < ENOUGH or len(set(labels[learned].tolist())) < classes:
         return added(parts)
     some = [texts[row] for row in learned], labels[learned], classes
