@@ -31,7 +31,7 @@ def methods(model: Any) -> Iterator[Any]:
             yield getattr(model, name)
 
 
-@pytest.mark.parametrize("name", ["ngram", "bert", "classifier-pair", "crf"])
+@pytest.mark.parametrize("name", ["ngram", "bert", "classifier-pair", "hmm-tagger", "bert2bert", "mixture"])
 def test_every_argument_of_every_method(name: str) -> None:
     model = langue.load(MODELS / name)
     tried = 0
