@@ -31,7 +31,7 @@ def methods(model: Any) -> Iterator[Any]:
             yield getattr(model, name)
 
 
-@pytest.mark.parametrize("name", ["ngram", "bert", "classifier-pair", "hmm-tagger", "bert2bert", "mixture"])
+@pytest.mark.parametrize("name", ["ngram", "bert", "classifier-pair", "hmm-tagger", "mixture"])
 def test_every_argument_of_every_method(name: str) -> None:
     model = langue.load(MODELS / name)
     tried = 0
@@ -134,6 +134,12 @@ def test_what_is_no_path_is_refused_by_its_name_wherever_a_path_is_taken() -> No
                 assert key in str(refused.value), f"{name}({key}={value!r}): {refused.value}"
     assert {"train", "prepare", "load", "Passages.read", "MaskedModel.probe", "TaggerModel.read"} <= tried
     assert len(tried) > 20
+
+
+@pytest.mark.parametrize("value", [None, 3, "a b", b"x", [None], [b"x"]])
+def test_what_are_no_sources_is_refused(value: Any) -> None:
+    with pytest.raises(LangueError, match="source"):
+        list(langue.load(MODELS / "bert2bert").generate_target_all(value))
 
 
 @pytest.mark.parametrize("value", [3, math.nan, b"ray", [], [3], {"a": 1}, iter(["a"]), int])

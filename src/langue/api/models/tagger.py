@@ -197,7 +197,7 @@ class TaggerModel(Model[Tagger]):
     def plain(self, texts: Sequence[Text], *, before: int = 0) -> Tagged:
         """Plain texts as if they had been read from a file, of which `before` came before these."""
         columns = tuple(column for column in self.columns if column != SKIP)
-        return Tagged("text", "conll", columns, self.sentences(texts, before=check_count("before", before)))
+        return Tagged("text", "conll", columns, self.sentences(texts, before=before))
 
     def sentences(self, texts: Sequence[Text], *, before: int = 0) -> list[Sentence]:
         """Sentences of texts: one that is a list holds the tokens, another is cut into the kind of token the
@@ -214,7 +214,7 @@ class TaggerModel(Model[Tagger]):
             )
         return [
             Sentence((tuple(_tokens(index, text, self.unit)),), location=f"text {index + 1}")
-            for index, text in enumerate(check_several("texts", texts), before)
+            for index, text in enumerate(check_several("texts", texts), check_count("before", before))
         ]
 
     def tags(self, tagged: Tagged) -> list[dict[str, list[str]]]:
