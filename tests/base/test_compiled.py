@@ -247,3 +247,23 @@ def test_code_that_is_lost_to_an_interrupt_is_not_kept_and_no_bug(
     monkeypatch.setattr(compiled, "cache_folder", lambda: tmp_path)
     compiled.Kept(test_code_that_is_lost_to_an_interrupt_is_not_kept_and_no_bug).save_overload((), Lost())
     assert not list(tmp_path.iterdir())
+
+
+def test_calls_stay_within_what_was_compiled_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shared name is called in the copy that a process has first: other last digits in another order."""
+    monkeypatch.setattr(compiled._numba.config, "CACHE_DIR", str(tmp_path))
+
+    @compiled.njit
+    def inner(x):
+        return inner(x - 1) + 1 if x > 0 else 0.5
+
+    @compiled.njit
+    def outer(x):
+        return inner(x) + inner(x + 1)
+
+    assert outer(3.0) == 8.0
+    (kept,) = outer.overloads.values()
+    copies = [one for one in kept.library.get_defined_functions() if "inner" in one.name]
+    assert copies and {one.linkage.name for one in copies} == {"internal"}

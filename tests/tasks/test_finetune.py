@@ -228,6 +228,9 @@ def test_packing_holds_every_example_once() -> None:
         assert batch.types[here].tolist() == types.tolist()
         assert batch.positions[here].tolist() == list(range(len(ids)))
         assert batch.pairs[here].tolist() == [number] + [NONE] * (len(ids) - 1)
+    # Attention takes the square of a row's length: a long window makes no row of short texts longer.
+    assert pack_examples(examples * 9, 1000).inputs.shape[1] <= 64
+    assert pack_examples([*examples, (np.zeros(90), np.zeros(90))], 1000).inputs.shape[1] == 90
 
 
 def test_figures_are_those_of_the_definitions() -> None:

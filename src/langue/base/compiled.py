@@ -27,6 +27,9 @@ import numba
 from llvmlite import binding, ir
 from numba import types
 from numba.core.caching import FunctionCache
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase
+from numba.core.compiler_machinery import LoweringPass
 from numba.extending import intrinsic
 
 from langue.base.caches import Foreign, user_cache
@@ -54,9 +57,51 @@ def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     if function is None:
         return lambda function: njit(function, **options)
-    dispatcher = numba.njit(nogil=True, **options)(function)
+    dispatcher = numba.njit(nogil=True, pipeline_class=Compiler, **options)(function)
     dispatcher._cache = Kept(function)  # numba has no official way; a test holds it to this one
     return dispatcher
+
+
+class Library(JITCodeLibrary):
+    """Machine code whose calls stay within it.
+
+    numba optimizes a copy of every function called together with the caller, but leaves the copy's name to
+    be shared: what is called is then whichever copy the process made or loaded first, and the last digits of
+    a sum hang on the order in which functions were compiled.
+    """
+
+    def _optimize_final_module(self) -> None:
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == binding.Linkage.linkonce_odr:
+                function.linkage = binding.Linkage.internal
+        whole: Any = super()
+        whole._optimize_final_module()
+
+
+@_numba.core.compiler_machinery.register_pass(mutates_CFG=False, analysis_only=True)
+class MakeLibrary(LoweringPass):
+    """Make the library that code is generated into."""
+
+    _name = "make_library"
+
+    def __init__(self) -> None:
+        """Abstract in numba."""
+
+    def run_pass(self, state: Any) -> bool:
+        library: Any = Library
+        state.library = library(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
+        return False
+
+
+class Compiler(CompilerBase):
+    """numba's own, but for the library."""
+
+    def define_pipelines(self) -> list[Any]:
+        passes = _numba.core.compiler.DefaultPassBuilder.define_nopython_pipeline(self.state)
+        passes.add_pass_after(MakeLibrary, _numba.core.typed_passes.AnnotateTypes)
+        passes.finalize()
+        return [passes]
 
 
 class Kept(FunctionCache):

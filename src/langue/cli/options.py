@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from langue.base.errors import InvalidSetting, LangueError, NotFound
+from langue.base.limits import MOST_WORKERS
 from langue.base.progress import silence
 from langue.cli.parameters import Option
 
@@ -55,10 +56,9 @@ TargetField = Annotated[
 ]
 
 
-MOST_WORKERS = 4096  # more is a slip of the finger
 Workers = Annotated[
     int | None,
-    Option("--workers", min=1, max=MOST_WORKERS, help="Processes; left out: one a processor, for much text."),
+    Option("--workers", min=1, max=MOST_WORKERS, help="Share the work among so many processes."),
 ]
 On = Annotated[
     str | None,

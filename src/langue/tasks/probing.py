@@ -93,8 +93,8 @@ class Features(NamedTuple):
         table = self.learned[rows]
         mean, scale = table.mean(0), np.maximum(table.std(0), 1e-6)
         labels = given.targets[rows]
-        weights = learn(_dense((table - mean) / scale), labels, given.classes, penalty=PENALTY)
-        guesses: Int64Array = log_probs(_dense((self.measured - mean) / scale), weights).argmax(-1)
+        weights = learn(Matrix.dense((table - mean) / scale), labels, given.classes, penalty=PENALTY)
+        guesses: Int64Array = log_probs(Matrix.dense((self.measured - mean) / scale), weights).argmax(-1)
         return guesses
 
 
@@ -147,13 +147,6 @@ def _features(model: MaskedModel, sides: Sequence[Sequence[Read]]) -> list[Float
     if len(states) == 1:
         return states[0]
     return [np.concatenate([np.abs(u - v), u * v], 1) for u, v in zip(*states, strict=True)]
-
-
-def _dense(table: Float64Array) -> Matrix:
-    """A table, and the bias behind it, as sparse rows that lack nothing."""
-    rows, width = table.shape[0], table.shape[1] + 1
-    values = np.concatenate([table, np.ones((rows, 1))], 1).ravel()
-    return Matrix(np.arange(rows + 1) * width, np.tile(np.arange(width), rows), values, width)
 
 
 @torch.no_grad()

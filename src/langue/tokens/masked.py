@@ -22,6 +22,7 @@ from langue.tokens.store import TOKENIZER, Split
 from langue.tokens.tokenizer import Tokenizer
 
 SHORT = 0.1  # of the examples are shorter than there is room for (Devlin et al. 2019, appendix A.2)
+SHORTEST_ROW = 64  # slots: attention takes little beside the products of so few
 SHORTEST = 16  # slots of a row that a further example is worth
 SHORTEST_PAIR = 5  # slots: two tokens, and [CLS] and [SEP] around them
 ALIKE = 8  # passages of other documents looked at for one of several sentences, or of one, as the first is
@@ -41,9 +42,11 @@ def chunks(ids: Array, window: int) -> list[Array]:
 def pack_examples(examples: Sequence[tuple[Array, Array]], context: int) -> MaskedBatch:
     """Examples, ids with special tokens and types of each, in as few rows as first fit finds, longest first.
 
-    At the beginning of each stands its number, in `pairs`.
+    Rows are as long as the longest example, though not below `SHORTEST_ROW`: attention takes the square of
+    their length. At the beginning of each example stands its number, in `pairs`.
     """
     order = sorted(range(len(examples)), key=lambda number: -len(examples[number][0]))
+    context = min(context, max([SHORTEST_ROW, *(len(ids) for ids, _ in examples)]))
     used: list[int] = []
     taken = []  # number, row, slot
     for number in order:

@@ -7,13 +7,13 @@ n-grams       the same on words and pairs of them, averaged: what fastText reads
 naive Bayes   two logistic regressions, on words and pairs of them and on stretches of characters, each
               feature weighted by its naive Bayes ratio (Wang and Manning 2012); their votes are added
 bits          an n-gram model of the texts of each label; the label under which a text costs fewest bits
-likeness      of pairs: two logistic regressions, on how alike both texts are, and on that with the words and
-              pairs of words that both have or one; their votes are added
+edits         of pairs: two logistic regressions, on the words that both texts have or one, and on these and
+              what is edited between them, averaged; their votes are added
+likeness      of pairs: these, and one on how alike both texts are; weighed by what they are worth
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,18 +23,12 @@ from langue.base.progress import bar
 from langue.corpus.labeled import Example
 from langue.evaluation.bootstrap import Ratio, ratio
 from langue.tasks.baselines import bayes, ngrams
-from langue.tasks.baselines.likeness import likeness as alike
-from langue.tasks.baselines.logistic import learn, log_probs, log_ratios
+from langue.tasks.baselines.likeness import edited, likeness
+from langue.tasks.baselines.logistic import PENALTY, Predict, Texts, added, learn_grams
 from langue.tasks.retrieval.terms import is_han
 
-Texts = Sequence[Sequence[str]]
-Predict = Callable[[Texts], Float64Array]  # of texts, the score of every label: `(texts, labels)`
-Grams = Callable[[Sequence[str]], Iterable[str]]
-
-PENALTY = 1.0  # the usual C = 1
 AVERAGED_PENALTY = 1e-3  # rows that sum to one have weights that are larger by their length
 CHARACTERS_PENALTY = 10.0  # they are ten times as many; of 1, 3 and 10 the best on SST-2's dev part
-LIKENESS_PENALTY = 3.0  # of 1 and 3 the better one on folds of the training parts of MRPC, LCQMC and AFQMC
 LEAST = 2  # texts that a stretch of characters stands in: those of one alone are most of them, and say little
 SAMPLE = 200  # texts by which the script is told
 
@@ -45,29 +39,21 @@ def majority(texts: Texts, labels: Int64Array, classes: int) -> Predict:
 
 
 def words(texts: Texts, labels: Int64Array, classes: int) -> Predict:
-    return _logistic(texts, labels, classes, _unigrams, penalty=PENALTY)
+    return learn_grams(texts, labels, classes, ngrams.unigrams, penalty=PENALTY)
 
 
 def averaged_ngrams(texts: Texts, labels: Int64Array, classes: int) -> Predict:
-    return _logistic(texts, labels, classes, _bigrams, penalty=AVERAGED_PENALTY, averaged=True)
+    return learn_grams(texts, labels, classes, ngrams.bigrams, penalty=AVERAGED_PENALTY, averaged=True)
 
 
 def naive_bayes(texts: Texts, labels: Int64Array, classes: int) -> Predict:
     parts = (
-        _logistic(texts, labels, classes, _bigrams, penalty=PENALTY, weighted=True),
-        _logistic(
+        learn_grams(texts, labels, classes, ngrams.bigrams, penalty=PENALTY, weighted=True),
+        learn_grams(
             texts, labels, classes, ngrams.characters, penalty=CHARACTERS_PENALTY, weighted=True, least=LEAST
         ),
     )
-    return lambda texts: np.sum([predict(texts) for predict in parts], axis=0)
-
-
-def likeness(texts: Texts, labels: Int64Array, classes: int) -> Predict:
-    parts = (
-        _logistic(texts, labels, classes, alike, penalty=PENALTY),
-        _logistic(texts, labels, classes, _alike_and_bigrams, penalty=LIKENESS_PENALTY),
-    )
-    return lambda texts: np.sum([predict(texts) for predict in parts], axis=0)
+    return added(parts)
 
 
 def bits(texts: Texts, labels: Int64Array, classes: int) -> Predict:
@@ -83,42 +69,7 @@ BASELINES: dict[str, Callable[[Texts, Int64Array, int], Predict]] = {
     "naive Bayes": naive_bayes,
     "bits": bits,
 }
-OF_PAIRS = {"likeness": likeness}  # further ones
-
-
-def _unigrams(texts: Sequence[str]) -> Iterable[str]:
-    return ngrams.words(texts, 1)
-
-
-def _bigrams(texts: Sequence[str]) -> Iterable[str]:
-    return ngrams.words(texts, 2)
-
-
-def _alike_and_bigrams(texts: Sequence[str]) -> Iterable[str]:
-    return chain(_bigrams(texts), alike(texts))
-
-
-def _logistic(
-    texts: Texts,
-    labels: Int64Array,
-    classes: int,
-    grams: Grams,
-    *,
-    penalty: float,
-    averaged: bool = False,
-    weighted: bool = False,
-    least: int = 1,
-) -> Predict:
-    columns = ngrams.Columns(map(grams, texts), least)
-
-    def matrix_of(some: Texts) -> ngrams.Matrix:
-        matrix = columns.matrix(map(grams, some))
-        return ngrams.averaged(matrix) if averaged else matrix
-
-    matrix = matrix_of(texts)
-    ratios = log_ratios(matrix, labels, classes) if weighted else None
-    weights = learn(matrix, labels, classes, penalty=penalty, ratios=ratios)
-    return lambda texts: log_probs(matrix_of(texts), weights)
+OF_PAIRS = {"edits": edited, "likeness": likeness}  # further ones
 
 
 class Result(NamedTuple):

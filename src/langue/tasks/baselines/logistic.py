@@ -1,14 +1,58 @@
 """Logistic regression on sparse rows by L-BFGS, and with features weighted as by a naive Bayes classifier."""
 
+from collections.abc import Callable, Iterable, Sequence
+
 import numpy as np
 
 from langue.base.arrays import Float64Array, Int64Array
 from langue.base.compiled import njit
 from langue.models.taggers.crf.minimize import minimize
-from langue.tasks.baselines.ngrams import Matrix
+from langue.tasks.baselines.ngrams import Columns, Matrix
+from langue.tasks.baselines.ngrams import averaged as averaged_rows
 
+Texts = Sequence[Sequence[str]]
+Predict = Callable[[Texts], Float64Array]  # of texts, the score of every label: `(texts, labels)`
+Grams = Callable[[Sequence[str]], Iterable[str]]
+
+PENALTY = 1.0  # the usual C = 1
 STEPS = 100
 TOLERANCE = 1e-4  # of the loss, over ten steps: what is gained beyond is no accuracy
+
+
+def learn_grams(
+    texts: Texts,
+    labels: Int64Array,
+    classes: int,
+    grams: Grams,
+    *,
+    penalty: float,
+    averaged: bool = False,
+    weighted: bool = False,
+    least: int = 1,
+) -> Predict:
+    """A logistic regression on which features each text has.
+
+    Args:
+        grams: features of a text, or of a pair.
+        averaged: those of a text sum to one.
+        weighted: by their naive Bayes ratios.
+        least: texts that a feature stands in, to be kept.
+    """
+    columns = Columns(map(grams, texts), least)
+
+    def matrix_of(some: Texts) -> Matrix:
+        matrix = columns.matrix(map(grams, some))
+        return averaged_rows(matrix) if averaged else matrix
+
+    matrix = matrix_of(texts)
+    ratios = log_ratios(matrix, labels, classes) if weighted else None
+    weights = learn(matrix, labels, classes, penalty=penalty, ratios=ratios)
+    return lambda texts: log_probs(matrix_of(texts), weights)
+
+
+def added(parts: Sequence[Predict]) -> Predict:
+    """The votes of several."""
+    return lambda texts: np.sum([predict(texts) for predict in parts], axis=0)
 
 
 def learn(

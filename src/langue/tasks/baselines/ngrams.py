@@ -26,6 +26,13 @@ class Matrix(NamedTuple):
     def rows(self) -> int:
         return len(self.starts) - 1
 
+    @classmethod
+    def dense(cls, table: Float64Array) -> "Matrix":
+        """A table, and a column of ones behind it, for the bias: rows that lack nothing."""
+        rows, width = table.shape[0], table.shape[1] + 1
+        values = np.concatenate([table, np.ones((rows, 1))], 1).ravel()
+        return cls(np.arange(rows + 1) * width, np.tile(np.arange(width), rows), values, width)
+
 
 def words(texts: Sequence[str], longest: int) -> Iterator[str]:
     """N-grams of words, numbers and marks up to a length; of Chinese, of characters. Lower case.
@@ -33,6 +40,14 @@ def words(texts: Sequence[str], longest: int) -> Iterator[str]:
     Of a pair: the n-grams that stand in both texts, and those that stand in one, are told apart.
     """
     yield from _told_apart([set(_words(text, longest)) for text in texts])
+
+
+def unigrams(texts: Sequence[str]) -> Iterator[str]:
+    return words(texts, 1)
+
+
+def bigrams(texts: Sequence[str]) -> Iterator[str]:
+    return words(texts, 2)
 
 
 def characters(texts: Sequence[str], longest: int = LONGEST) -> Iterator[str]:
