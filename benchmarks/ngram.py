@@ -143,11 +143,7 @@ class Bench:
             "as a process": lambda: subprocess.run(command, check=True),
         }
         if self.tools["lmplz"] and self.tools["build_binary"]:
-            sides["kenlm"] = lambda: subprocess.run(
-                f"{self.tools['lmplz']} -o {self.order} -S 1G -T {self.folder}/ < {self.train} | "
-                f"{self.tools['build_binary']} probing /dev/stdin {self.binary}",
-                shell=True, check=True, capture_output=True,
-            )  # fmt: skip
+            sides["kenlm"] = self.by_kenlm
         seconds = alternate(sides, self.runs)
         with tempfile.TemporaryDirectory() as cache:
             fresh = {**os.environ, "NUMBA_CACHE_DIR": cache}
@@ -157,6 +153,13 @@ class Bench:
             ratio = took.against(theirs) if theirs and side != "kenlm" else ""
             print(f"build      {side:13} {took.wall:7.2f} s, CPU {took.cpu:6.2f} s  {ratio}")
         print(f"build      the first time of all, nothing compiled: {cold.wall:.2f} s, CPU {cold.cpu:.2f} s")
+
+    def by_kenlm(self) -> None:
+        subprocess.run(
+            f"{self.tools['lmplz']} -o {self.order} -S 1G -T {self.folder}/ < {self.train} | "
+            f"{self.tools['build_binary']} probing /dev/stdin {self.binary}",
+            shell=True, check=True, capture_output=True,
+        )  # fmt: skip
 
     def pruned(self) -> None:
         """N-grams left and perplexity, pruned by counts, against `lmplz --prune`."""

@@ -1,12 +1,16 @@
 """What a corpus of any size costs: rates measured here, and a simulation up to 10 TB and 100 machines.
 
     python benchmarks/scale.py [--megabytes 1 4 16] [--workers 1 2 3 7]
+    python benchmarks/scale.py --profile 30
 
 Measured: `langue prepare` and a 5-gram, both by stages, on growing parts of the English text of
 ../shared/data, each in a process of its own, by processor seconds (those of its workers included), so that
 other work on the machine is no matter; the 5-gram without stages beside them (0 workers); peak memory, of the
 process that has most; the hashes of the stores and of the tables, which are the same for any number of
 workers; and the exponents of growth, least squares on logarithms, with 95 % intervals.
+
+With `--profile`: where the time of one worker goes in preparing so many megabytes, by processor seconds of
+one thread, and how much shorter it can get on several: what stays with one process stays as long.
 
 Simulated: the same stages at those rates on the machines stated below; the bytes that are written and read
 are counted from the files of the largest measured run. A 5-gram has as many n-grams as 32 bits number:
@@ -18,22 +22,29 @@ import argparse
 import hashlib
 import json
 import math
+import os
 import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import langue
+from langue.base import executors
+from langue.base.limits import ONE_THREAD
 from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger
 from langue.corpus.read import read
 from langue.corpus.sources import find
+from langue.tokens import prepare as preparing
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+ALONE = ("_select", "train_tokenizer", "append_parts")  # of `tokens/prepare.py`: what one process does
 CORPORA = ("rfc", "linux-doc", "wikitext-2", "shakespeare")
 
 # A machine of the simulation, as clouds rent them, and its price.
@@ -42,9 +53,7 @@ DISK = 1.0e9  # bytes a second, read or written, all cores together
 NETWORK = 1.25e9  # bytes a second of each: 10 Gbit, for the folder that all share
 DOLLARS = 0.04  # for a core and an hour
 START = 30.0  # seconds until processes on all machines run
-SELECT = (
-    2e-8  # seconds a byte of the one process that decides what repeats: 0.13 s for 6.9 MB, by numbers alone
-)
+SELECT = 2e-9  # seconds a byte of the one process that decides which documents are kept: 0.04 s for 29 MB
 VOCABULARY = 30.0  # seconds, of a sample of 16 MB however large the corpus
 # A network of 124 million parameters: FLOP a token, and what a device gives (40 % of the peak of an H200).
 FLOP_A_TOKEN, DEVICE, DEVICE_DOLLARS, DEVICES = 6 * 124e6, 4.0e14, 3.5, 8
@@ -81,9 +90,45 @@ def child(what: str, corpus: Path, folder: Path, workers: int) -> None:
     else:
         langue.train("ngram", folder / "store", folder / "model", order=5, workers=workers or None)
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    peaks = [usage.ru_maxrss for usage in used]
     seconds = [usage.ru_utime + usage.ru_stime for usage in used]
-    print(json.dumps({"seconds": sum(seconds), "own": seconds[0], "peak_mb": max(peaks) / 1024}))
+    # Of this process `getrusage` would say its parent's peak, where that had more.
+    own = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+    peak = max(own, used[1].ru_maxrss) / 1024
+    print(json.dumps({"seconds": sum(seconds), "own": seconds[0], "peak_mb": peak}))
+
+
+def profile(megabytes: int) -> None:
+    """Seconds of each stage of one worker that has one thread, and what more workers leave of them."""
+    seconds: dict[str, float] = {}
+
+    def timed(name: Callable[..., str], function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            begun = time.process_time()
+            try:
+                return function(*given, **named)
+            finally:
+                what = name(*given)
+                seconds[what] = seconds.get(what, 0.0) + time.process_time() - begun
+
+        return call
+
+    executors.run_task = timed(lambda task: task.stage, executors.run_task)
+    for step in ALONE:
+        setattr(preparing, step, timed(lambda *_, step=step: step, getattr(preparing, step)))
+    with tempfile.TemporaryDirectory() as name:
+        size = write_corpus(Path(name) / "corpus.txt", megabytes * 1_000_000)
+        begun = time.process_time()
+        langue.prepare(Path(name) / "corpus.txt", Path(name) / "store", documents="form-feed", workers=1)
+        total = time.process_time() - begun
+    print(f"{size / 1e6:.1f} MB, {total:.1f} s of one thread:")
+    shared = 0.0
+    for what, took in sorted(seconds.items(), key=lambda item: -item[1]):
+        # One file is read by one task; `train_tokenizer` has threads of its own, which are not counted on.
+        is_shared = what not in (*ALONE, "reading")
+        shared += took if is_shared else 0.0
+        print(f"  {what:26} {took:7.2f} s  {'shared' if is_shared else 'by one process'}")
+    for workers in (2, 4, 8, 16):
+        print(f"  {workers} workers: at most {total / (total - shared + shared / workers):.2f} times as fast")
 
 
 def run(what: str, corpus: Path, folder: Path, workers: int) -> dict[str, float]:
@@ -167,7 +212,7 @@ def simulate(rows: Sequence[dict[str, float]]) -> None:
             cells.append(cell(count, machines * CORES * DOLLARS) if ngrams < NGRAMS else f"{'–':>19}")
             train = size / BYTES_A_TOKEN * FLOP_A_TOKEN / DEVICE / DEVICES / machines
             cells.append(cell(train, machines * DEVICES * DEVICE_DOLLARS))
-            print(f"{spell(size):>8} {machines:9}" + " ".join(cells))
+            print(f"{spell(size):>8} {machines:9} " + " ".join(cells))
 
 
 def cell(seconds: float, dollars_an_hour: float) -> str:
@@ -189,6 +234,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--megabytes", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 3, 7])
+    parser.add_argument("--profile", type=int, metavar="MB")
     parser.add_argument("--child", nargs=4, metavar=("WHAT", "CORPUS", "FOLDER", "WORKERS"))
     chosen = parser.parse_args()
     if chosen.child:
@@ -197,6 +243,12 @@ def main() -> None:
         return
     if not any((DATA / name).is_dir() for name in CORPORA):
         print(f"skipped: {DATA} is absent")
+        return
+    if chosen.profile:
+        if "RAYON_NUM_THREADS" not in os.environ:  # which the library reads as it is loaded
+            done = subprocess.run([sys.executable, *sys.argv], env=os.environ | ONE_THREAD, check=False)
+            raise SystemExit(done.returncode)
+        profile(chosen.profile)
         return
     rows = measure(chosen.megabytes, chosen.workers)
     if len({row["bytes"] for row in rows}) < 2 or max(chosen.workers) < 2:

@@ -5,7 +5,9 @@
 MODEL is an n-gram of words between blanks (`langue train ngram TEXT -o MODEL`), `--binary` the same of KenLM
 (`lmplz`, `build_binary`); without them, one is made of the embedded English text. Starts are excluded: of
 langue by a line that is scored before, of `query` by its time for one line. CPU seconds, for a machine may
-have other work; with two threads, what the calling thread alone has to do bounds the time from below.
+have other work; with two threads, what the calling thread alone has to do bounds the time from below. Memory
+is told of the first 4,000 lines, of all, and of the text over and over, up to --lines; and of the whole
+command, how long it takes to print its first line.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import cycle, islice
 from pathlib import Path
 
 from langue.corpus.sample import sample_path
@@ -71,6 +74,7 @@ def main() -> None:
     parser.add_argument("text", nargs="?")
     parser.add_argument("--query")
     parser.add_argument("--binary")
+    parser.add_argument("--lines", type=int, default=4_000_000)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.inside:
@@ -78,6 +82,7 @@ def main() -> None:
         return
     if given.text:
         compare(given.model, given.text, given.query, given.binary)
+        memory(given.model, given.text, given.lines)
         return
     import langue
 
@@ -87,6 +92,29 @@ def main() -> None:
             text.write_text(file.read().replace("\f", ""), encoding="utf-8")
         langue.train("ngram", text, model)
         compare(str(model), str(text), given.query, given.binary)
+        memory(str(model), str(text), given.lines)
+
+
+def memory(model: str, text: str, most: int) -> None:
+    """Megabytes more than on one line, for texts of more and more lines; and the wait for the first score."""
+    with Path(text).open("rb") as file, tempfile.TemporaryDirectory() as folder:
+        lines = file.readlines()
+        for count in dict.fromkeys(min(count, most) for count in (4000, len(lines), most)):
+            some = Path(folder) / "some.txt"
+            with some.open("wb") as other:
+                other.writelines(islice(cycle(lines), count))
+            _, _, grown = by_langue(model, str(some), 2)
+            print(f"memory: {count:,} lines, {grown:.0f} MB more than one", flush=True)
+        begun = time.perf_counter()
+        command = [sys.executable, "-m", "langue", "score", model, str(some)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            waited = time.perf_counter() - begun
+            usage = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            used = (int(usage[11]) + int(usage[12])) / os.sysconf("SC_CLK_TCK")
+            process.kill()
+        print(f"the first line after {waited:.2f} s, {used:.2f} s of CPU")
 
 
 def compare(model: str, text: str, query: str | None, binary: str | None) -> None:

@@ -1,5 +1,6 @@
 """Compiled functions are kept, and compiled anew when what they call has changed or a file is damaged."""
 
+import errno
 import hashlib
 import os
 import pickle
@@ -95,6 +96,12 @@ def test_without_a_place_for_it_code_runs_and_is_told_once(tmp_path: Path) -> No
     done = use(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "file"))
     assert done.stdout == "[0, 2, 4] 0\n"
     assert done.stderr.count("set NUMBA_CACHE_DIR") == 1
+
+
+def test_it_is_told_once_for_all_functions(caplog: pytest.LogCaptureFixture) -> None:
+    for name in "ab":
+        compiled._tell(OSError(errno.EROFS, "Read-only file system", name))
+    assert len([one for one in caplog.records if "Read-only file system" in one.message]) == 1
 
 
 def test_code_is_kept_in_the_cache_of_the_user_and_not_beside_the_package(tmp_path: Path) -> None:
@@ -240,3 +247,23 @@ def test_code_that_is_lost_to_an_interrupt_is_not_kept_and_no_bug(
     monkeypatch.setattr(compiled, "cache_folder", lambda: tmp_path)
     compiled.Kept(test_code_that_is_lost_to_an_interrupt_is_not_kept_and_no_bug).save_overload((), Lost())
     assert not list(tmp_path.iterdir())
+
+
+def test_calls_stay_within_what_was_compiled_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shared name is called in the copy that a process has first: other last digits in another order."""
+    monkeypatch.setattr(compiled._numba.config, "CACHE_DIR", str(tmp_path))
+
+    @compiled.njit
+    def inner(x):
+        return inner(x - 1) + 1 if x > 0 else 0.5
+
+    @compiled.njit
+    def outer(x):
+        return inner(x) + inner(x + 1)
+
+    assert outer(3.0) == 8.0
+    (kept,) = outer.overloads.values()
+    copies = [one for one in kept.library.get_defined_functions() if "inner" in one.name]
+    assert copies and {one.linkage.name for one in copies} == {"internal"}

@@ -315,6 +315,32 @@ def test_without_locks_the_process_number_tells(tmp_path: Path, monkeypatch: pyt
     assert sorted([ours.name, foreign.name]) == names(tmp_path)
 
 
+def test_a_full_disk_is_told_of_the_output_not_of_what_stands_beside_it(tmp_path: Path) -> None:
+    """As a stage has it that writes within the folder that is to be the output, and as numpy tells it."""
+    with (
+        pytest.raises(
+            LangueError, match=f"cannot write {tmp_path / 'out'}: the disk is full, or .*9 request"
+        ),
+        files.atomic_folder(tmp_path / "out", marker="m") as folder,
+        files.writing(folder / "raw" / "0"),
+    ):
+        raise OSError("9 requested and 1 written")
+    assert staging.output_of(tmp_path / "out" / "x") == tmp_path / "out" / "x"
+
+
+def test_a_copy_is_this_users_whatever_the_rights_of_the_folder_were(tmp_path: Path) -> None:
+    (tmp_path / "old" / "0").mkdir(parents=True)
+    (tmp_path / "old" / "0" / "weights").write_text("x")
+    for path in (tmp_path / "old" / "0" / "weights", tmp_path / "old" / "0", tmp_path / "old"):
+        path.chmod(0o444 if path.is_file() else 0o555)
+    files.copy_folder(tmp_path / "old", tmp_path / "new")
+    assert (tmp_path / "new" / "0" / "weights").read_text() == "x"
+    usual = tmp_path / "usual"
+    usual.mkdir()
+    for path in (tmp_path / "new", tmp_path / "new" / "0"):
+        assert path.stat().st_mode == usual.stat().st_mode
+
+
 def test_parents_made_for_an_output_that_fails_are_removed(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), files.atomic_folder(tmp_path / "a" / "b" / "model", marker="m"):
         raise RuntimeError

@@ -207,6 +207,8 @@ def is_whole(path: Path) -> bool:
             from langue.tokens.store import TokenStore
 
             TokenStore(path)
+        elif (path / "index.json").exists():
+            return len(np.load(path / "vectors.npy")) >= 200
         elif path.is_dir():
             return (path / "config.json").exists() and (path / "model.safetensors").exists()
         elif path.read_bytes().startswith(b"\x93NUMPY"):

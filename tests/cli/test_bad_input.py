@@ -126,6 +126,7 @@ train ngram {store} -o new --workers 0
 train ngram {store} -o new --on clouds
 train ngram {store} -o new --workers 2 --scratch {ok}
 train markov {store} -o new --workers 2
+train infinigram {store} -o new --set shard=0
 train ngram {store} -o new --valid {ok}
 train ngram {store} -o new --memory -1
 train ngram {store} -o new --memory much
@@ -309,6 +310,9 @@ score {kn} {ok} --format kenlm --per-token
 score {bert} {ok} --format kenlm
 score nowhere {ok} --format kenlm
 score {kn} {empty} --format kenlm
+score {kn} {ok} --workers 0
+score {kn} {ok} --on the-moon
+score {kn} {latin} --workers 1 --scratch {ok}
 embed {kn} {ok}
 embed {bert} nowhere.txt
 embed {bert} {empty}
@@ -394,6 +398,9 @@ filter nowhere.txt --good {kn}
 filter {empty} --good {kn}
 filter {binary} --good {kn}
 filter {ok} --good nowhere
+filter {ok} --good {kn} -o new --workers 0
+filter {ok} --good {kn} -o new --on the-moon
+filter {ok} --good {kn} -o new --workers 1 --scratch {ok}
 filter {ok} --good {crf}
 filter {ok} --good {bert}
 filter {ok} --good {kn} --keep 0

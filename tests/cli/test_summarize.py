@@ -64,6 +64,15 @@ def test_records_keep_their_fields(langue: Any, tmp_path: Path) -> None:
     assert json.loads(row)["sentences"][0]["reasons"]
 
 
+def test_a_summary_that_records_have_is_told_to_be_replaced(
+    langue: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    news = tmp_path / "news.jsonl"
+    news.write_text("".join(json.dumps({"text": TEXT, "summary": "Rain."}) + "\n" for _ in range(2)))
+    langue("summarize", news)
+    assert caplog.text.count("records have the field summary") == 1
+
+
 def test_from_pairs_to_a_summary(langue: Any, tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text(

@@ -116,6 +116,15 @@ def test_an_output_that_is_not_utf8(small_models: dict[str, Path], encoding: str
         assert done.stdout and not done.stderr
 
 
+def test_a_locale_without_characters_for_a_text(small_models: dict[str, Path]) -> None:
+    """Its bytes are UTF-8 whatever Python takes them for."""
+    plain = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "utf-8"}
+    done = command("score", "--json", small_models["trigram"], "-", env=plain, input="国王")
+    assert done.returncode == 0 and "国王" in done.stdout
+    usual = command("next", small_models["trigram"], "国王").stdout
+    assert command("next", small_models["trigram"], "国王", env=plain).stdout == usual != ""
+
+
 def test_without_a_standard_error_or_output(small_store: Path, tmp_path: Path) -> None:
     for closed in ("2>&-", ">&-", "<&-", "<&- >&- 2>&-"):
         train = f"{sys.executable} -m langue train ngram {small_store} -o model --overwrite {closed}"

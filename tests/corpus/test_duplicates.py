@@ -1,22 +1,42 @@
 """Near-duplicates, in English and in Chinese, from a headline to a long text, and what is none."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from langue.corpus.duplicates import NearDuplicates, sketch_of
+from langue.base.executors import InProcess
+from langue.corpus import repeats
+from langue.corpus.duplicates import key_of, sketch_of
+from langue.corpus.parts import PARTS, RepeatRule, write_part
+from langue.corpus.repeats import Repeats, RowHashes
 
 WORDS = [f"{a}{b}{c}" for a in "bcdfgklm" for b in "aeiou" for c in "nrstp"]
 CHARACTERS = [chr(code) for code in range(0x4E00, 0x4E00 + 2000)]
 
 
+Near = Callable[[list[str]], list[bool]]
+
+
 @pytest.fixture
-def near() -> Iterator[NearDuplicates]:
+def near(tmp_path: Path) -> Near:
+    """Of each text, whether it is much like an earlier one; they are of two parts, and of some ranges."""
     pytest.importorskip("rensa")
-    seen = NearDuplicates()
-    yield seen
-    seen.close()
+
+    def near(texts: list[str]) -> list[bool]:
+        rule, middle = RepeatRule("ignore", "count"), len(texts) // 2
+        parts = {"one": texts[:middle], "two": texts[middle:]}
+        repeats.make_folders(tmp_path)
+        write_part(tmp_path / PARTS, list(parts))
+        for name, own in parts.items():
+            rows = [RowHashes(row, "train", b"", sketch_of(text)) for row, text in enumerate(own)]
+            repeats.write_hashes(tmp_path, name, rows, rule)
+        repeats.find_repeats(tmp_path, rule, InProcess())
+        known = Repeats(tmp_path)
+        return [row in known.near(part) for part, own in enumerate(parts.values()) for row in range(len(own))]
+
+    return near
 
 
 def sentence(draw: random.Random, *, chinese: bool) -> str:
@@ -28,20 +48,22 @@ def sentence(draw: random.Random, *, chinese: bool) -> str:
 @pytest.mark.parametrize("chinese", [False, True])
 @pytest.mark.parametrize("count", [3, 5, 10, 40])
 def test_one_sentence_changed_is_found_and_another_text_is_not(
-    near: NearDuplicates, chinese: bool, count: int
+    near: Near, monkeypatch: pytest.MonkeyPatch, chinese: bool, count: int
 ) -> None:
+    monkeypatch.setattr(repeats, "HASHES", 500)
+    monkeypatch.setattr(repeats, "PAIRS", 50)
     draw = random.Random(count)
-    found = changed = others = 0
+    texts = []
     for _ in range(60):
         text = [sentence(draw, chinese=chinese) for _ in range(count)]
-        others += near.add(sketch_of(" ".join(text)))
         place = draw.randrange(count)
         edited, other = text.copy(), text.copy()
         edited[place] = text[place][:-8] + "1859" + text[place][-4:]
         other[place] = sentence(draw, chinese=chinese)
-        found += near.add(sketch_of(" ".join(edited)))
-        changed += near.add(sketch_of(" ".join(other)))
-    assert (found, others) == (60, 0)
+        texts += [" ".join(sentences) for sentences in (text, edited, other)]
+    are_near = near(texts)
+    first, edited_too, changed = (sum(are_near[which::3]) for which in range(3))
+    assert (first, edited_too) == (0, 60)
     assert changed >= (60 if count >= 5 else 40)
 
 
@@ -57,15 +79,38 @@ def test_one_sentence_changed_is_found_and_another_text_is_not(
         ("two words", "Two, words"),
     ],
 )  # fmt: skip
-def test_what_is_nearly_the_same_is_found(near: NearDuplicates, text: str, other: str) -> None:
-    assert not near.add(sketch_of(text))
-    assert near.add(sketch_of(other))
-    assert not near.add(sketch_of("quite another text that has nothing in common with it"))
-    assert not near.add(sketch_of("…!?"))
+def test_what_is_nearly_the_same_is_found(near: Near, text: str, other: str) -> None:
+    texts = [text, other, "quite another text that has nothing in common with it", "…!?"]
+    assert near(texts) == [False, True, False, False]
 
 
-def test_a_long_text_is_like_itself_wherever_it_is_cut(near: NearDuplicates) -> None:
+def test_a_long_text_is_like_itself_wherever_it_is_cut(near: Near) -> None:
     draw = random.Random(0)
     text = " ".join(sentence(draw, chinese=False) for _ in range(4000))
-    assert not near.add(sketch_of(text))
-    assert near.add(sketch_of("   " + text.replace(". ", ".\n\n") + sentence(draw, chinese=False)))
+    other = "   " + text.replace(". ", ".\n\n") + sentence(draw, chinese=False)
+    assert near([text, other]) == [False, True]
+
+
+def test_a_repeat_is_told_with_the_split_of_the_first_across_parts_and_ranges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repeats, "HASHES", 7)
+    draw = random.Random(1)
+    splits = draw.choices(["train", "valid"], k=75)
+    parts = [[(split, str(draw.randrange(40))) for split in splits[part::3]] for part in range(3)]
+    rule = RepeatRule("count", "ignore")
+    repeats.make_folders(tmp_path)
+    write_part(tmp_path / PARTS, list("abc"))
+    first: dict[str, str] = {}  # of each text the split of its first
+    expected: list[dict[int, str]] = [{}, {}, {}]
+    for name, part, repeated in zip("abc", parts, expected, strict=True):
+        rows = [RowHashes(row, split, key_of(text), None) for row, (split, text) in enumerate(part)]
+        repeats.write_hashes(tmp_path, name, rows, rule)
+        for row, (split, text) in enumerate(part):
+            if text in first:
+                repeated[row] = first[text]
+            first.setdefault(text, split)
+    repeats.find_repeats(tmp_path, rule, InProcess())
+    known = Repeats(tmp_path)
+    assert len(list((tmp_path / repeats.DUPLICATES).iterdir())) > 10
+    assert [known.duplicates(number) for number in range(3)] == expected

@@ -1,6 +1,7 @@
 """Readers and writers of labeled files: what they accept, what they refuse, and that nothing is lost."""
 
 import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,33 @@ def test_what_is_passed_over_comes_back(write: Callable[[str, str], Path]) -> No
     layout = TaggedConfig(columns=("-", "word", "tag"))
     (sentence,) = read_tagged(bare, layout, tags=False).sentences
     assert "".join(write_tagged([sentence], [("A",)], "conll", layout.columns)) == "1\tJohn\tA\n\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-DOCSTART-\t-DOCSTART-\tO\nJohn\tN\tP\n\nlives\tV\tO\n\n-DOCSTART-\t-DOCSTART-\tO\n\n\nMary\tN\tP\n\n",
+        "-DOCSTART-\t-X-\tO\n\nJohn\tN\tP\n\n-DOCSTART-\t(7)\tO\n# id 8\nMary\tN\tP\n\n",
+        "-DOCSTART-\nJohn\tN\tP\n\n-DOCSTART-\t-X-\tO\n\nMary\tN\tP\n\n",
+    ],
+)
+def test_marks_of_documents_come_back_as_they_stood(write: Callable[[str, str], Path], text: str) -> None:
+    found = read_tagged(write("a.conll", text))
+    tags = [sentence.tags for sentence in found.sentences]
+    assert "".join(write_tagged(found.sentences, tags, "conll", found.columns)) == text
+
+
+def test_other_fields_of_json_lines_come_back(write: Callable[[str, str], Path]) -> None:
+    text = (
+        '{"id": 7, "tokens": ["北"], "document": "d-17", "meta": {"by": null}}\n'
+        '{"id": 8, "tokens": ["b"], "tags": ["O"], "document": "d-17"}\n'
+        '{"tokens": ["c"], "tags": ["O"], "document": "d-18"}\n'
+    )
+    found = read_tagged(write("a.jsonl", text), tags=False)
+    assert [len(one.document) for one in found.sentences] == [2, 2, 1]
+    copy = "".join(write_tagged(found.sentences, [("X",)] * 3, "jsonl", found.columns))
+    expected = [json.loads(line) | {"tags": ["X"]} for line in text.splitlines()]
+    assert [json.loads(line) for line in copy.splitlines()] == expected
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ def test_a_text_file_is_a_document_and_so_is_each_record(tmp_path: Path) -> None
     (tmp_path / "c.csv").write_text('id,text\n3,"Five,\nsix."\n')
     (tmp_path / "d.tsv").write_text('id\ttext\n4\tA "quote.\n')
     (tmp_path / "e.csv").write_text("id;text\r5;Seven, eight.\r")
-    names = [str(tmp_path / name) for name in ("a.txt", "b.jsonl", "c.csv", "d.tsv", "e.csv")]
+    (tmp_path / "f.json").write_text('[{"id": 5, "text": "Nine."},\n {"id": 6, "text": "Ten."}]')
+    names = [str(tmp_path / name) for name in ("a.txt", "b.jsonl", "c.csv", "d.tsv", "e.csv", "f.json")]
     documents = list(read_documents(names))
     assert [one.text.strip() for one in documents] == [
         "One.\n\nTwo.",
@@ -24,8 +25,10 @@ def test_a_text_file_is_a_document_and_so_is_each_record(tmp_path: Path) -> None
         "Five,\nsix.",
         'A "quote.',
         "Seven, eight.",
+        "Nine.",
+        "Ten.",
     ]
-    assert [one.record and one.record["id"] for one in documents] == [None, 1, 2, "3", "4", "5"]
+    assert [one.record and one.record["id"] for one in documents] == [None, 1, 2, "3", "4", "5", 5, 6]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,8 @@ def test_pairs_have_the_names_that_data_sets_give_them(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"article": "A b.", "highlights": "b", "head": "t"}\n')
     (pair,) = read_summary_pairs(tmp_path / "a.jsonl", SummaryDataConfig())
     assert pair == ("A b.", "b", "")
+    (tmp_path / "a.json").write_text('[{"article": "A b.",\n "highlights": "b"}]')
+    assert list(read_summary_pairs(tmp_path / "a.json", SummaryDataConfig())) == [pair]
     (pair,) = read_summary_pairs(tmp_path / "a.jsonl", SummaryDataConfig(title_field="head"))
     assert pair.title == "t"
     with pytest.raises(LangueError, match="summary_field=NAME"):

@@ -88,6 +88,7 @@ def test_a_token_whose_tag_is_not_known_is_left_out() -> None:
     model: Any = Guesser()
     scores = measure(model, some)
     assert (scores.tokens, scores.right, scores.unit) == (3, 2, "entity")
+    assert (scores.sentences, scores.right_sentences) == (2, 1)  # one of which nothing is known is not right
     assert scores.rows["micro"][:3] == pytest.approx((2 / 3, 1, 4 / 5))
     assert measure(model, some[1:2]).tokens == 0
 

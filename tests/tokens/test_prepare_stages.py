@@ -14,9 +14,9 @@ from tests.executors import Stopping, killing_a_ray_worker, left_over
 
 from langue.base import executors, stages
 from langue.base.errors import Interrupted, LangueError, Mismatch
+from langue.base.executors import Distribution, distribution_of
 from langue.base.stages import Task
 from langue.corpus.config import DataConfig
-from langue.tokens import prepare as driver
 from langue.tokens.prepare import prepare
 from langue.tokens.train import TokenizerConfig
 
@@ -45,11 +45,20 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def run(corpus: list[str], tmp_path: Path) -> Prepare:
     """Prepare the corpus; the SHA-256 of every file that comes out."""
 
-    def run(name: str, **given: Any) -> dict[str, str]:
+    def run(
+        name: str, *, workers: int | None = None, on: str | None = None, scratch: Path | None = None
+    ) -> dict[str, str]:
         data = DataConfig(documents="blank-line", invalid="skip")
         tokenizer = TokenizerConfig(vocabulary=300)
         output, dropped = tmp_path / name, tmp_path / f"{name}.dropped"
-        prepare(corpus, output, data=data, tokenizer=tokenizer, dropped=dropped, **given)
+        prepare(
+            corpus,
+            output,
+            data=data,
+            tokenizer=tokenizer,
+            dropped=dropped,
+            distribution=distribution_of(workers, on, scratch),
+        )
         files = {file.name: file for file in output.iterdir()} | {"dropped": dropped}
         return {what: hashlib.sha256(file.read_bytes()).hexdigest() for what, file in files.items()}
 
@@ -104,14 +113,14 @@ def test_a_task_that_kills_every_worker_is_named_and_the_rest_stays_done(
     assert not left_over(tmp_path)
 
 
-@pytest.mark.parametrize("stage", ["reading", "cleaning", "encoding"])
+@pytest.mark.parametrize("stage", ["reading", "cleaning", "finding duplicates", "encoding"])
 def test_a_run_that_was_stopped_goes_on(
     run: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     expected = run("alone")
     first, second = Stopping(stage), Stopping()
     running = iter([first, second])
-    monkeypatch.setattr(driver, "make_executor", lambda *_: next(running))
+    monkeypatch.setattr(executors, "make_executor", lambda *_: next(running))
     with pytest.raises(Interrupted, match="the same command goes on from there"):
         run("stopped", workers=2)
     assert not (tmp_path / "stopped").exists()
@@ -120,14 +129,15 @@ def test_a_run_that_was_stopped_goes_on(
     assert run("stopped", workers=2) == expected
     assert not left_over(tmp_path)
     both = [name for name, _ in first.done + second.done]
-    assert {one: both.count(one) for one in both} == {"reading": 3, "cleaning": 8, "encoding": 8}
+    repeats = {"finding duplicates": 1, "finding near-duplicates": 1}
+    assert {one: both.count(one) for one in both} == {"reading": 3, "cleaning": 8, "encoding": 8, **repeats}
 
 
 def test_what_was_done_for_another_corpus_is_not_gone_on_with(
     run: Prepare, corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(driver, "make_executor", lambda *_: Stopping("cleaning"))
+        patch.setattr(executors, "make_executor", lambda *_: Stopping("cleaning"))
         with pytest.raises(Interrupted):
             run("stopped", scratch=tmp_path)
     (Path(corpus[0]) / "c0.txt").write_text("Another text stands here now, of another length.\n")
@@ -137,7 +147,7 @@ def test_what_was_done_for_another_corpus_is_not_gone_on_with(
 
 def test_bad_input_is_told_as_ever_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "bad.txt").write_bytes(b"\x7fELF\0\0")
-    given: Any = {"data": DataConfig(), "tokenizer": TokenizerConfig(), "workers": 2}
+    given: Any = {"data": DataConfig(), "tokenizer": TokenizerConfig(), "distribution": Distribution(2)}
     with pytest.raises(LangueError, match=r"bad\.txt is binary \(a NUL byte at 4\).*invalid=.replace.$"):
         prepare([str(tmp_path / "bad.txt")], tmp_path / "store", **given)
     assert [path.name for path in tmp_path.iterdir()] == ["bad.txt"]
@@ -146,7 +156,7 @@ def test_bad_input_is_told_as_ever_and_leaves_nothing(tmp_path: Path) -> None:
 def test_nothing_is_kept_of_too_little_text(tmp_path: Path) -> None:
     """Other text would be another job."""
     (tmp_path / "empty.txt").touch()
-    given: Any = {"data": DataConfig(), "tokenizer": TokenizerConfig(), "workers": 2}
+    given: Any = {"data": DataConfig(), "tokenizer": TokenizerConfig(), "distribution": Distribution(2)}
     with pytest.raises(Mismatch, match=r"^there is no text to prepare; give files that hold some$"):
         prepare([str(tmp_path / "empty.txt")], tmp_path / "store", **given)
     assert [path.name for path in tmp_path.iterdir()] == ["empty.txt"]
@@ -158,7 +168,7 @@ def test_a_full_disk_is_one_sentence_and_what_is_done_stays(
     expected = run("alone")
     full = LangueError(f"cannot write ids/1: {os.strerror(errno.ENOSPC)}; nothing was changed there")
     with monkeypatch.context() as patch:
-        patch.setattr(driver, "make_executor", lambda *_: Stopping("encoding", full))
+        patch.setattr(executors, "make_executor", lambda *_: Stopping("encoding", full))
         with pytest.raises(LangueError, match=r"No space left.*\(what is done is kept in .*\.work: the same"):
             run("full", scratch=tmp_path)
     assert run("full", scratch=tmp_path) == expected

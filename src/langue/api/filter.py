@@ -39,6 +39,9 @@ def filter(  # noqa: A001  # the verb's name
     score_field: str | None = None,
     format: OutputFormat | None = None,
     overwrite: bool = False,
+    workers: int | None = None,
+    on: str | None = None,
+    scratch: PathLike | None = None,
 ) -> FilterReport:
     """Keep the texts of some files that a model of good text finds likely, in the form they came in.
 
@@ -60,12 +63,18 @@ def filter(  # noqa: A001  # the verb's name
         score_field: the field that is added to records; None: bits_per_byte, bits_per_byte_difference with
             `other`; "": none.
         format: "text", "jsonl" or "parquet"; None: by the name of the output, else that of the first input.
+        workers: processes that share the scoring, each of one thread, with models that they open themselves:
+            what is kept is the same for any number of them. None: the threads of this process.
+        on: who shares it: "processes", or "ray" or "ray://HOST:PORT" on a cluster.
+        scratch: a folder, of all machines, for what is written on the way. With one of these three, the same
+            call goes on after a stop where the output is a file, or scratch is named.
 
     Raises:
         InvalidSetting: there is nothing to filter by, or a share is none.
         Unsupported: a model has no bits per byte.
         LangueError: a file is missing, binary, damaged or not UTF-8; the output is in the way.
     """
+    from langue.base.executors import distribution_of
     from langue.corpus.config import DataConfig
     from langue.tasks.filter import Judge, Rules, share_of
     from langue.tasks.filter_files import filter_files
@@ -88,6 +97,7 @@ def filter(  # noqa: A001  # the verb's name
         raise InvalidSetting(f"lines of text have no fields; leave {option} out, or write JSON lines")
     if path is not None and ENDINGS.get(path.suffix.lower(), chosen) != chosen:
         raise InvalidSetting(f"{path} is named like another format than {chosen}; choose one of the two")
+    distribution = distribution_of(workers, on, scratch)
     usual = DIFFERENCE if other is not None else "bits_per_byte"
     field = usual if score_field is None else check_text("score_field", score_field)
     if field == (text_field or "text") and good is not None:
@@ -115,6 +125,8 @@ def filter(  # noqa: A001  # the verb's name
             below=below,
             buckets=buckets,
             score_field=field if good is not None and field else None,
+            distribution=distribution,
+            path=path,
         )
 
 

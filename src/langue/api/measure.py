@@ -252,16 +252,26 @@ def write_scores(
     by: By = "line",
     per_token: bool = False,
     text_field: str | None = None,
+    workers: int | None = None,
+    on: str | None = None,
+    scratch: PathLike | None = None,
 ) -> Iterator[str | bytes]:
     """`score` as the pieces of a file, of a model that reads in both directions too.
 
     Args:
         format: "tsv", "jsonl", "json", "kenlm" (what its `query -v sentence` prints) or "parquet".
         per_token: tell the bits of every token too.
+        workers: processes that share the work, each of one thread, with a model that it opens itself: the
+            pieces are the same for any number of them, and come when all is scored. None: the threads of
+            this process, and pieces come by the stream.
+        on: who shares it: "processes", or "ray" or "ray://HOST:PORT" on a cluster.
+        scratch: a folder, of all machines, for what is written on the way; with it, the same call goes on
+            after a stop.
 
     Raises:
         Unsupported: the format has no room for these scores.
     """
+    from langue.base.executors import distribution_of
     from langue.tasks.score_formats import format_of
     from langue.tasks.scoring import score_batches, score_tokens
 
@@ -269,6 +279,12 @@ def write_scores(
     pseudo = isinstance(folder.model, Masked)
     written = format_of(format, pseudo=pseudo, per_token=per_token)
     check_choice("by", by, BY)
+    if (distribution := distribution_of(workers, on, scratch)) is not None:
+        from langue.tasks.scoring_stages import score_by_stages
+
+        return score_by_stages(
+            folder, names, format, distribution, per_token=per_token, by=by, text_field=text_field
+        )
     if pseudo or per_token:
         pieces = score_tokens(folder, names, written.rows, by=by, text_field=text_field)
     elif written.in_order:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from langue.api.models import Model, PathLike, load
 from langue.api.settings import Setting, merge_sections, takes_assignments
-from langue.base.arguments import check_count, check_path, check_path_or_none
+from langue.base.arguments import check_path, check_path_or_none
 from langue.base.config import Config, decode, override
 from langue.base.errors import LangueError, Unsupported
 from langue.base.extras import needs_torch
@@ -133,8 +133,8 @@ def train(
         training: how a model learns by gradient; of a neural tagger a `TaggerRunConfig`.
         layout: how the labeled file of a tagger is read.
         resume: go on from the last checkpoint of the run that was to make `output`, if there is one.
-        workers: processes that share the work, of an `ngram`: the model is the same for any number of them.
-            With this or one of the next two, the same call goes on after a stop.
+        workers: processes that share the work, of an `ngram` or `infinigram`: the model is the same for any
+            number of them. With this or one of the next two, the same call goes on after a stop.
         on: who does the work: "processes", or "ray" or "ray://HOST:PORT" on a cluster.
         scratch: a folder, of all machines, for what is written on the way.
         settings: of the model, of `training` and of `layout` by name, `order=5`, which change what is given
@@ -145,11 +145,13 @@ def train(
         LangueError: data that does not open, an output folder in the way.
         Interrupted: Ctrl-C or SIGTERM; the message says what was saved.
     """
+    from langue.base.executors import distribution_of
+
     data, output = check_path("data", data), check_path("output", output)
     valid = check_path_or_none("valid", valid)
     given = merge_sections(settings, training=training, data=layout)
-    distribution = _distribution(workers, on, scratch)
-    between = check_path_or_none("scratch", scratch)
+    distribution = distribution_of(workers, on, scratch)
+    between = distribution.scratch if distribution else None
     with made_there(output, marker=DESCRIPTION, overwrite=overwrite, scratch=between) as made:
         replacing = overwrite or url_of(output) is not None
         _train(recipe, data, made, given, valid, distribution, overwrite=replacing, resume=resume)
@@ -174,7 +176,7 @@ def _train(
     if distribution is not None and resolved.family.by_stages is None:
         raise Unsupported(
             f"{resolved.family.name} is not trained by stages: leave --workers, --on and --scratch out; they "
-            "are for ngram (a network learns on several devices by torchrun: docs/clusters.md)"
+            "are for ngram and infinigram (a network learns on several devices by torchrun: docs/clusters.md)"
         )
     if resolved.family.makes is Tagger:
         from langue.tasks.tagging import train_tagger
@@ -203,19 +205,6 @@ def _train(
 
         store = TokenStore(data)
         run(resolved, store, output, overwrite=overwrite, resume=resume, distribution=distribution)
-
-
-def _distribution(workers: int | None, on: str | None, scratch: PathLike | None) -> Distribution | None:
-    """What a user says of it; None: nothing."""
-    if workers is None and on is None and scratch is None:
-        return None
-    from langue.base.executors import Distribution
-
-    return Distribution(
-        None if workers is None else check_count("workers", workers, least=1, most=4096),
-        on,
-        check_path_or_none("scratch", scratch),
-    )
 
 
 def _is_text(data: Path) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from langue.api.models import Model, PathLike, load
 from langue.api.settings import Setting, merge_sections, takes_assignments
-from langue.base.arguments import check_count, check_path, check_path_or_none, check_paths
+from langue.base.arguments import check_path, check_path_or_none, check_paths
 from langue.base.errors import LangueError
 from langue.base.remote import local, made_there
 from langue.base.urls import url_of
@@ -62,13 +62,15 @@ def prepare(
         InvalidSetting: an unknown setting (the nearest is named), or a value out of its bounds.
         LangueError: a file is missing, empty, binary or not UTF-8; too little text for a split.
     """
+    from langue.base.executors import distribution_of
     from langue.tokens.prepare import prepare as run
     from langue.training.recipe import read_data
 
     reading, vocabulary = read_data(
         check_path_or_none("recipe", recipe), (), merge_sections(settings, data=data, tokenizer=tokenizer)
     )
-    output, between = check_path("output", output), check_path_or_none("scratch", scratch)
+    output, distribution = check_path("output", output), distribution_of(workers, on, scratch)
+    between = distribution.scratch if distribution else None
     with made_there(output, marker=MANIFEST, overwrite=overwrite, scratch=between) as made:
         report = run(
             check_paths("inputs", inputs),
@@ -79,9 +81,7 @@ def prepare(
             test=check_paths("test", test),
             dropped=check_path_or_none("dropped", dropped),
             overwrite=overwrite or url_of(output) is not None,
-            workers=None if workers is None else check_count("workers", workers, least=1, most=4096),
-            on=on,
-            scratch=between,
+            distribution=distribution,
         )
     return replace(report, path=url_of(output) or report.path)
 

@@ -27,6 +27,9 @@ import numba
 from llvmlite import binding, ir
 from numba import types
 from numba.core.caching import FunctionCache
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase
+from numba.core.compiler_machinery import LoweringPass
 from numba.extending import intrinsic
 
 from langue.base.caches import Foreign, user_cache
@@ -54,9 +57,51 @@ def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     if function is None:
         return lambda function: njit(function, **options)
-    dispatcher = numba.njit(nogil=True, **options)(function)
+    dispatcher = numba.njit(nogil=True, pipeline_class=Compiler, **options)(function)
     dispatcher._cache = Kept(function)  # numba has no official way; a test holds it to this one
     return dispatcher
+
+
+class Library(JITCodeLibrary):
+    """Machine code whose calls stay within it.
+
+    numba optimizes a copy of every function called together with the caller, but leaves the copy's name to
+    be shared: what is called is then whichever copy the process made or loaded first, and the last digits of
+    a sum hang on the order in which functions were compiled.
+    """
+
+    def _optimize_final_module(self) -> None:
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == binding.Linkage.linkonce_odr:
+                function.linkage = binding.Linkage.internal
+        whole: Any = super()
+        whole._optimize_final_module()
+
+
+@_numba.core.compiler_machinery.register_pass(mutates_CFG=False, analysis_only=True)
+class MakeLibrary(LoweringPass):
+    """Make the library that code is generated into."""
+
+    _name = "make_library"
+
+    def __init__(self) -> None:
+        """Abstract in numba."""
+
+    def run_pass(self, state: Any) -> bool:
+        library: Any = Library
+        state.library = library(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
+        return False
+
+
+class Compiler(CompilerBase):
+    """numba's own, but for the library."""
+
+    def define_pipelines(self) -> list[Any]:
+        passes = _numba.core.compiler.DefaultPassBuilder.define_nopython_pipeline(self.state)
+        passes.add_pass_after(MakeLibrary, _numba.core.typed_passes.AnnotateTypes)
+        passes.finalize()
+        return [passes]
 
 
 class Kept(FunctionCache):
@@ -92,7 +137,7 @@ class Kept(FunctionCache):
                 else None
             )
         except Foreign as error:
-            _tell(str(error))
+            _tell(error)
             return None
         except Exception:  # not there, or of another numba: whatever it is, compiling helps
             _tell_waiting()
@@ -114,7 +159,7 @@ class Kept(FunctionCache):
         try:
             self._write(cache_folder(), self._file_name(key), hashlib.sha256(content).digest() + content)
         except OSError as error:
-            _tell(str(error))
+            _tell(error)
 
     def flush(self) -> None:
         for path in cache_folder().glob(f"{self._name}-*{SUFFIX}"):
@@ -174,8 +219,12 @@ def read_own(path: Path) -> bytes:
         return file.read()
 
 
-@cache
-def _tell(reason: str) -> None:
+def _tell(error: OSError) -> None:
+    _tell_why(str(error) if isinstance(error, Foreign) or error.strerror is None else error.strerror)
+
+
+@cache  # once, not for every function
+def _tell_why(reason: str) -> None:
     log.warning(
         "compiled code cannot be kept (%s), so every call compiles anew, which takes seconds; set "
         "NUMBA_CACHE_DIR to a folder that you, and nobody else, may write",

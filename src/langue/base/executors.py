@@ -19,8 +19,9 @@ from platform import node
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
+from langue.base.arguments import check_count, check_path_or_none
 from langue.base.errors import InvalidSetting, LangueError, MissingExtra
-from langue.base.limits import ONE_THREAD
+from langue.base.limits import MOST_WORKERS, ONE_THREAD
 from langue.base.parallel import default_workers
 from langue.base.progress import log
 from langue.base.stages import Executor, Task, passing_folder, resumable_folder, run_task
@@ -75,6 +76,21 @@ class Distribution(NamedTuple):
                 folder = stack.enter_context(resumable_folder(output, self.scratch, job, needed=needed))
             workers = self.workers or default_workers()
             yield folder, stack.enter_context(closing(make_executor(self.on, workers)))
+
+
+def distribution_of(workers: int | None, on: str | None, scratch: str | Path | None) -> Distribution | None:
+    """What a user says of it; None: nothing.
+
+    Raises:
+        InvalidSetting: a number of workers that is none.
+    """
+    if workers is None and on is None and scratch is None:
+        return None
+    return Distribution(
+        None if workers is None else check_count("workers", workers, least=1, most=MOST_WORKERS),
+        on,
+        check_path_or_none("scratch", scratch),
+    )
 
 
 class InProcess:

@@ -9,6 +9,7 @@ import errno
 import json
 import math
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
@@ -26,7 +27,10 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise LangueError(f"cannot write {path}: {reason}; nothing was changed there") from error
+        if re.fullmatch(r"\d+ requested and \d+ written", reason):  # all that numpy says
+            reason = f"the disk is full, or files may not be that large ({reason} bytes)"
+        output = staging.output_of(path)  # which a user knows, unlike what stands beside it for a while
+        raise LangueError(f"cannot write {output}: {reason}; nothing was changed there") from error
 
 
 def refuse_same(output: Path, inputs: Iterable[Path | str]) -> None:
@@ -293,6 +297,14 @@ def _make_parents(folder: Path) -> list[Path]:
     for one in reversed(made):
         one.mkdir(exist_ok=True)
     return made
+
+
+def copy_folder(source: Path, to: Path) -> None:
+    """Copy what a folder holds, for this user as he makes files: not the rights that its owner gave them."""
+    to.mkdir(parents=True, exist_ok=True)
+    for path in source.iterdir():
+        copy = copy_folder if path.is_dir() else shutil.copyfile
+        copy(path, to / path.name)
 
 
 def _folder_mode(temporary: Path, path: Path) -> int:

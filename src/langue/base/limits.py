@@ -28,6 +28,7 @@ OF_LIBRARIES = 1 << 30
 OF_TORCH = 768 << 20  # bytes of addresses; with fewer its loader ends the process, and no exception tells
 PLENTY = 64  # times as many: nobody needs to try
 UNLIMITED = 1 << 60  # bytes: version 1 says so by the largest number of pages
+MOST_WORKERS = 4096  # processes that share work: more is a slip of the finger
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",  # torch
     "OPENBLAS_NUM_THREADS": "1",  # NumPy

@@ -82,6 +82,14 @@ def new_name(name: str, kind: str) -> str:
     return f".{staged_name(name)}.{HOST}-{os.getpid()}.{secrets.token_hex(4)}.{kind}"
 
 
+def output_of(path: Path) -> Path:
+    """The output that a path within something of `new_name` is for; another path as it is."""
+    for above in reversed((path, *path.parents)):
+        if match := _OWN.fullmatch(above.name):
+            return above.parent if match["name"] == WITHIN else above.with_name(match["name"])
+    return path
+
+
 def make_folder(parent: Path, name: str) -> tuple[Path, int | None]:
     """An empty folder for what will be `name`, and its lock (None where the file system has none)."""
     while True:

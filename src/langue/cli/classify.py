@@ -53,8 +53,7 @@ def command(
     elif text_field is not None:
         raise LangueError("--text-field is of a file of records; leave it out, or name one")
     else:
-        some_text(text)
-        batches = [[text.split("\t")]]
+        batches = [[str(some_text(text)).split("\t")]]
     rows = _classified(held, model, batches, top)
     if json:
         print_items(

@@ -8,7 +8,7 @@ import langue
 from langue.base.errors import LangueError
 from langue.base.progress import is_terminal
 from langue.base.values import LARGEST
-from langue.cli.options import Json, Quiet, TextField, print_json
+from langue.cli.options import Json, On, Quiet, Scratch, TextField, Workers, print_json
 from langue.cli.parameters import Argument, Option
 
 
@@ -69,6 +69,9 @@ def command(
     overwrite: Annotated[
         bool, Option("--overwrite", beside="output", help="Replace the file if it exists.")
     ] = False,
+    workers: Workers = None,
+    on: On = None,
+    scratch: Scratch = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -95,6 +98,9 @@ def command(
         score_field=score_field,
         format=format,
         overwrite=overwrite,
+        workers=workers,
+        on=on,
+        scratch=scratch,
     )
     if output is not None:
         print_json(report.to_json()) if json else print(report)

@@ -110,4 +110,5 @@ def left_whole(end: Callable[[], None]) -> Iterator[None]:
 def tell_speed(tokens: int, seconds: float) -> None:
     """As the last line on standard error."""
     if tokens and seconds:
-        log.info("%s tokens, %s tokens/s", f"{tokens:,}", f"{tokens / seconds:,.0f}")
+        rate = tokens / seconds
+        log.info("%s tokens, %s tokens/s", f"{tokens:,}", f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}")

@@ -2,11 +2,13 @@
 
 import inspect
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from langue.base.errors import InvalidSetting, LangueError, NotFound
+from langue.base.limits import MOST_WORKERS
 from langue.base.progress import silence
 from langue.cli.parameters import Option
 
@@ -54,10 +56,9 @@ TargetField = Annotated[
 ]
 
 
-MOST_WORKERS = 4096  # more is a slip of the finger
 Workers = Annotated[
     int | None,
-    Option("--workers", min=1, max=MOST_WORKERS, help="Processes; left out: one a processor, for much text."),
+    Option("--workers", min=1, max=MOST_WORKERS, help="Share the work among so many processes."),
 ]
 On = Annotated[
     str | None,
@@ -90,10 +91,13 @@ def text_of(value: str | None) -> str | None:
     try:
         (value or "").encode()
     except UnicodeEncodeError as error:
-        raise LangueError(
-            f"{value!r} is not UTF-8: character {error.start + 1}; put the text in a file and convert it, "
-            "for example with iconv"
-        ) from None
+        try:  # bytes that the locale, `LC_ALL=POSIX` for one, has no characters for
+            return os.fsencode(value or "").decode()
+        except UnicodeError:
+            raise LangueError(
+                f"{value!r} is not UTF-8: character {error.start + 1}; put the text in a file and convert "
+                "it, for example with iconv"
+            ) from None
     return value
 
 
@@ -105,9 +109,7 @@ def some_text(value: str | None) -> str | None:
 
 
 def texts_of(values: list[str] | None) -> list[str] | None:
-    for value in values or ():
-        text_of(value)
-    return values
+    return None if values is None else [str(text_of(value)) for value in values]
 
 
 def read_settings(assignments: list[str] | None, verb: Callable[..., object]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import langue
 from langue.base.errors import LangueError
 from langue.base.progress import is_terminal
-from langue.cli.options import Json, Quiet, TextField
+from langue.cli.options import Json, On, Quiet, Scratch, TextField, Workers
 from langue.cli.parameters import Argument, Option
 
 
@@ -31,6 +31,9 @@ def command(
     ] = "tsv",
     per_token: Annotated[bool, Option("--per-token", help="Show the bits of every token too.")] = False,
     text_field: TextField = None,
+    workers: Workers = None,
+    on: On = None,
+    scratch: Scratch = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -49,6 +52,9 @@ def command(
             by=by,
             per_token=per_token,
             text_field=text_field,
+            workers=workers,
+            on=on,
+            scratch=scratch,
         )
     )
 

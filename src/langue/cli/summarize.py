@@ -105,11 +105,20 @@ def command(
         **writing,
     )
     printed = False
+    told: set[str] = set()  # fields that are replaced
     for number, document in enumerate(documents):
         if not number:
             log.info("summarized by %s, %s", document.summary.method, model or "which needs no model")
         if json or document.record is not None:
-            print(jsonlib.dumps(_record(document, full=json or explain), ensure_ascii=False), flush=True)
+            fields = _fields(document, full=json or explain)
+            record = document.record if document.record is not None else {"document": document.name}
+            if replaced := [name for name in fields if name in record and name not in told]:
+                told.update(replaced)
+                log.warning(
+                    "%s: records have the field %s, which is another in what is written here",
+                    document.name, " and ".join(replaced),
+                )  # fmt: skip
+            print(jsonlib.dumps({**record, **fields}, ensure_ascii=False), flush=True)
             continue
         if printed:
             print()
@@ -119,11 +128,10 @@ def command(
         print(_explained(document) if explain else document.summary.text, flush=True)
 
 
-def _record(document: "SummarizedDocument", *, full: bool) -> dict[str, object]:
-    """What is written of a document: its fields, and those of the summary."""
+def _fields(document: "SummarizedDocument", *, full: bool) -> dict[str, object]:
+    """What is written of a document beside its own fields."""
     summary = document.summary.to_json()
-    fields = summary if full else {"summary": summary["summary"]}
-    return {**(document.record if document.record is not None else {"document": document.name}), **fields}
+    return summary if full else {"summary": summary["summary"]}
 
 
 def _explained(document: "SummarizedDocument") -> str:

@@ -99,8 +99,7 @@ def _read(tagger: "TaggerModel", text: str, format: str) -> "Iterator[Tagged]":
             raise no_such_input(text, "tag")
         yield tagger.read(Path(text), format)
     else:
-        some_text(text)
-        yield tagger.plain([text])
+        yield tagger.plain([str(some_text(text))])
 
 
 def _plain(tagger: "TaggerModel", batches: "Iterable[Sequence[Text]]") -> "Iterator[Tagged]":

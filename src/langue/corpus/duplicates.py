@@ -1,18 +1,17 @@
-"""Which texts were seen before: exactly, by hash, or nearly, by MinHash (Broder 1997).
+"""What tells whether texts are the same: a hash, or nearly the same: a MinHash sketch (Broder 1997).
 
-What was seen is kept in a temporary SQLite database, which spills to disk: memory stays bounded
-however many documents there are.
+Texts that meet in a band of their sketches are candidates; of those the sketches tell how much is shared.
 """
 
 import hashlib
 import re
-import sqlite3
 import zlib
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
+from langue.base.arrays import BoolArray
 from langue.base.errors import MissingExtra
 from langue.base.seeds import generator
 
@@ -27,40 +26,13 @@ _CJK = "\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0
 _WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
 Hashes = npt.NDArray[np.uint64]
-Sketch = npt.NDArray[np.uint32]
-
-
-def _database(table: str) -> sqlite3.Connection:
-    """A private temporary database of one table, which spills to disk and is gone when closed."""
-    database = sqlite3.connect("", isolation_level=None)
-    database.execute("PRAGMA journal_mode = OFF")
-    database.execute("PRAGMA synchronous = OFF")
-    database.execute(f"CREATE TABLE {table}")
-    database.execute("BEGIN")
-    return database
+Sketch = npt.NDArray[np.uint32]  # `(SKETCH,)`
+Sketches = npt.NDArray[np.uint32]  # `(texts, SKETCH)`
 
 
 def key_of(text: str) -> bytes:
     """128 bits: equal for equal texts, and for no two others in any real corpus."""
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
-
-
-class Seen:
-    """The texts seen so far, by hash, each with a label."""
-
-    def __init__(self) -> None:
-        self._database = _database("seen (key BLOB PRIMARY KEY, label TEXT) WITHOUT ROWID")
-
-    def add(self, key: bytes, label: str) -> str | None:
-        """Remember the key of a text; the label it was first seen with, or None if it is new."""
-        new = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, label)).rowcount
-        if new:
-            return None
-        row = self._database.execute("SELECT label FROM seen WHERE key = ?", (key,)).fetchone()
-        return str(row[0])
-
-    def close(self) -> None:
-        self._database.close()
 
 
 def available() -> bool:
@@ -127,41 +99,22 @@ def check_available() -> None:
         raise MissingExtra("rensa", "data", "finding near-duplicates")
 
 
-class NearDuplicates:
-    """Texts that share more than half of what they say with an earlier one, single sentences included.
+def bands_of(sketches: Sketches) -> Hashes:
+    """A hash of each band of sketches, `(texts, BANDS)`.
 
-    Texts that meet in a band of their sketches are candidates (Broder 1997); of those the sketches tell how
-    much is shared.
+    Multilinear, modulo 2^64 (Lemire and Kaser 2014), with multipliers of each band's own.
     """
+    bands = sketches[:, : BANDS * ROWS].astype(np.uint64).reshape(-1, BANDS, ROWS)
+    return np.asarray((bands * _of_band()).sum(2, dtype=np.uint64))
 
-    def __init__(self) -> None:
-        self._database = _database("bands (key INTEGER PRIMARY KEY, document INTEGER)")
-        self._database.execute("CREATE TABLE sketches (document INTEGER PRIMARY KEY, sketch BLOB)")
-        self._count = 0
-        random = generator(0, "bands")
-        random.integers(2**64, size=RUN, dtype=np.uint64)  # those of `_of_run`
-        self._of_band = random.integers(2**64, size=(BANDS, ROWS), dtype=np.uint64)
 
-    def add(self, sketch: Sketch | None) -> bool:
-        """Remember the sketch of a text; whether one much like it was seen before."""
-        if sketch is None:
-            return False
-        # Multilinear hashing, modulo 2^64 (Lemire and Kaser 2014), with multipliers of each band's own.
-        bands = sketch[: BANDS * ROWS].astype(np.uint64).reshape(BANDS, ROWS)
-        keys = (bands * self._of_band).sum(1, dtype=np.uint64).view(np.int64).tolist()
-        near = self._meets(keys, sketch)
-        rows = [(key, self._count) for key in keys]
-        self._database.executemany("INSERT OR IGNORE INTO bands VALUES (?, ?)", rows)
-        self._database.execute("INSERT INTO sketches VALUES (?, ?)", (self._count, sketch.tobytes()))
-        self._count += 1
-        return near
+@cache
+def _of_band() -> Hashes:
+    random = generator(0, "bands")
+    random.integers(2**64, size=RUN, dtype=np.uint64)  # those of `_of_run`
+    return random.integers(2**64, size=(BANDS, ROWS), dtype=np.uint64)
 
-    def _meets(self, keys: list[int], sketch: Sketch) -> bool:
-        """Whether one of the texts in these bands shares enough with a sketch."""
-        marks = ",".join("?" * len(keys))
-        met = f"SELECT document FROM bands WHERE key IN ({marks})"
-        rows = self._database.execute(f"SELECT sketch FROM sketches WHERE document IN ({met})", keys)
-        return any(np.count_nonzero(np.frombuffer(other, np.uint32) == sketch) >= ENOUGH for (other,) in rows)
 
-    def close(self) -> None:
-        self._database.close()
+def are_alike(some: Sketches, others: Sketches) -> BoolArray:
+    """Whether the texts of each two sketches share more than half of what they say, `(pairs,)`."""
+    return np.asarray(np.count_nonzero(some == others, axis=1) >= ENOUGH)

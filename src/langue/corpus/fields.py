@@ -1,4 +1,4 @@
-"""Records with all of their fields: JSON lines, and tables whose first row names the columns.
+"""Records with all of their fields: JSON lines, JSON, and tables whose first row names the columns.
 
 Where `langue.corpus.read` gives the text of each record, this gives the record, for what is written back with
 a field more.
@@ -6,14 +6,15 @@ a field more.
 
 import csv
 import itertools
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from langue.base.errors import LangueError
 from langue.base.files import parse_json
 from langue.corpus.lines import LARGEST
-from langue.corpus.records import dialect_of, kind_of
-from langue.corpus.sources import HEAD, Source, open_source, read_lines
+from langue.corpus.records import dialect_of, kind_of, read_values
+from langue.corpus.sources import HEAD, Source, open_source, read_head, read_lines
 
 Record = dict[str, Any]
 
@@ -39,13 +40,14 @@ class Located(NamedTuple):
 
 
 def holds_records(source: Source, text_field: str | None = None) -> bool:
-    """Whether a file holds records whose fields can be kept: JSON lines, or a table.
+    """Whether a file holds records whose fields can be kept: JSON lines, a `.json`, or a table.
 
     Args:
         text_field: if one was asked for, a file of any name may hold them.
     """
     with open_source(source) as file:
-        return kind_of(source.suffix, file.read(HEAD), text_field) in ("lines", "table")
+        kind = kind_of(source.suffix, file.read(HEAD), text_field)
+    return kind in ("lines", "table") or (kind == "json" and source.suffix == ".json")
 
 
 def read_fields(source: Source) -> Iterator[Located]:
@@ -57,14 +59,24 @@ def read_fields(source: Source) -> Iterator[Located]:
     if source.suffix in (".csv", ".tsv"):
         yield from _rows(source)
         return
-    for number, line in read_lines(source):
-        if not line.strip():
-            continue
-        where = f"{source.name}, line {number}"
-        record = parse_json(line, where)
+    for record, where in _values(source):
         if not isinstance(record, dict):
-            raise LangueError(f"{where} is no object but {line.strip()[:40]}; write a record in each line")
+            shown = json.dumps(record, ensure_ascii=False)[:40]
+            raise LangueError(f"{where} is no object but {shown}; write a record in each line")
         yield Located(record, where)
+
+
+def _values(source: Source) -> Iterator[tuple[Any, str]]:
+    """What stands in JSON or in JSON lines, and where."""
+    if source.suffix == ".json":
+        with open_source(source) as file:
+            for value, number in read_values(source.name, read_head(source, file), file):
+                yield value, f"{source.name}, line {number}"
+        return
+    for number, line in read_lines(source):
+        if line.strip():
+            where = f"{source.name}, line {number}"
+            yield parse_json(line, where), where
 
 
 def _rows(source: Source) -> Iterator[Located]:

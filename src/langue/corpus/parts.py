@@ -1,11 +1,12 @@
 """Parts of a corpus on disk, between the stages that make a store of it.
 
-`raw` parts hold documents as they were read, `texts` the same in one spelling, `facts` what is to be known of
-them without their texts. Where a part ends is a matter of the corpus alone. A document that is lost stays in
-its part with the reason, so that losses are told in the order in which they were read.
+`raw` parts hold documents as they were read, `texts` the same in one spelling, `facts` what is to be known
+of them without their texts; `repeats.py` keeps their hashes. Where a part ends is a matter of the corpus
+alone. A document that is lost stays in its part with the reason, so that losses are told in the order in
+which they were read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -13,6 +14,7 @@ import msgspec
 
 from langue.base.errors import Damaged
 from langue.base.files import atomic_file, read_bytes
+from langue.base.groups import group_by_size
 from langue.corpus.config import DataConfig
 from langue.corpus.document import Document
 from langue.corpus.ledger import Ledger
@@ -64,6 +66,18 @@ class SourceTask(msgspec.Struct):
         ]
 
 
+def source_tasks(sources: Iterable[Source], split: str, part_bytes: int) -> list[SourceTask]:
+    """Files in tasks: some small ones together, a large one alone."""
+    return [
+        SourceTask(
+            split,
+            [pack(source.name) for source in group],
+            [pack(str(source.path.absolute())) for source in group],
+        )
+        for group in group_by_size(sources, lambda source: source.size, part_bytes)
+    ]
+
+
 class Job(msgspec.Struct):
     """What is read, and how."""
 
@@ -111,8 +125,6 @@ class Fact(NamedTuple):
     size: int  # UTF-8 bytes
     split: str = ""
     text_hash: int = 0  # of its text, of a pair its source
-    key: bytes = b""  # of its text, unless repeats are ignored
-    sketch: bytes = b""  # where near-duplicates are looked for, and it has words
     sample: tuple[tuple[int, int], ...] = ()  # hash and size of each text, where there is a sample
 
 
@@ -163,8 +175,3 @@ def read_part(path: Path, kind: type[T]) -> T:
 
 def part_names(folder: Path) -> list[str]:
     return read_part(folder / PARTS, list[str])
-
-
-def read_all_facts(folder: Path) -> Iterator[Facts]:
-    for name in part_names(folder):
-        yield read_part(folder / "facts" / name, Facts)

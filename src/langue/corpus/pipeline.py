@@ -1,19 +1,15 @@
 """The way of a document into a corpus: read, normalize, drop what repeats, split.
 
-Three stages: `cut` reads files into parts, `clean` brings the documents of a part to one spelling and notes
-what is to be known of them, `select` decides by those notes, in the order in which they were read. The first
-two are tasks over files (`base/stages.py`); the third wants to see all, and reads no text.
+`cut` reads files into parts, `clean` brings the documents of a part to one spelling and notes what is to be
+known of them, `repeats.py` finds those that stand there twice: tasks over files (`base/stages.py`). `select`
+decides by those notes, in the order in which documents were read: it wants to see all, and reads no text.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from zlib import crc32
 
-import numpy as np
-
 from langue.base.errors import Mismatch
-from langue.base.groups import group_by_size
 from langue.base.progress import log
 from langue.base.seeds import derive
 from langue.base.stages import Executor, Stage, run_stage
@@ -37,15 +33,18 @@ from langue.corpus.parts import (
     RepeatRule,
     Row,
     SourceTask,
-    pack,
     part_names,
     read_part,
+    source_tasks,
     unpack,
     write_part,
 )
 from langue.corpus.read import LONG, read
+from langue.corpus.repeats import Repeats, RowHashes, find_repeats, make_folders, write_hashes
 from langue.corpus.sources import Source
 from langue.corpus.split import SPLITS, assign
+
+NO_REPEATS = RepeatRule("ignore", "ignore")
 
 
 def normalize_documents(
@@ -77,15 +76,7 @@ def make_job(
             without files is cut from `train` by hash.
         sample_seed: of the sample of texts that a vocabulary is learned from; None: there is none.
     """
-    tasks = [
-        SourceTask(
-            split,
-            [pack(source.name) for source in group],
-            [pack(str(source.path.absolute())) for source in group],
-        )
-        for split in SPLITS
-        for group in group_by_size(sources.get(split, ()), lambda source: source.size, PART_BYTES)
-    ]
+    tasks = [task for split in SPLITS for task in source_tasks(sources.get(split, ()), split, PART_BYTES)]
     return Job(
         config,
         given=[split for split, files in sources.items() if files and split != "train"],
@@ -98,7 +89,7 @@ def make_job(
 
 
 def read_corpus(folder: Path, job: Job, executor: Executor) -> Callable[[int], str]:
-    """The documents of a job in one spelling, as parts in a folder of stages.
+    """The documents of a job in one spelling, as parts in a folder of stages, and which of them repeat.
 
     Returns:
         The name of the file that a part begins with, for people.
@@ -108,6 +99,7 @@ def read_corpus(folder: Path, job: Job, executor: Executor) -> Callable[[int], s
     """
     for name in ("raw", "texts", "facts", "kept", "ids"):
         (folder / name).mkdir(exist_ok=True)
+    make_folders(folder)
     write_part(folder / CORPUS, job)
 
     def of(number: int) -> str:
@@ -124,6 +116,7 @@ def read_corpus(folder: Path, job: Job, executor: Executor) -> Callable[[int], s
         return of(int(names[number].partition("-")[0]))
 
     run_stage(Stage("cleaning", clean, len(names), of_part), folder, executor)
+    find_repeats(folder, read_part(folder / RULE, RepeatRule), executor)
     return of_part
 
 
@@ -165,20 +158,21 @@ def clean(number: int, folder: Path) -> None:
     raw = folder / "raw" / name
     if not raw.exists() and (folder / "facts" / name).exists():
         return  # it was stopped between the end of the work and its mark
-    rows, facts = clean_part(
-        _raw(folder, name), read_part(folder / CORPUS, Job), read_part(folder / RULE, RepeatRule)
-    )
+    rule = read_part(folder / RULE, RepeatRule)
+    rows, facts, hashes = clean_part(_raw(folder, name), read_part(folder / CORPUS, Job), rule)
     write_part(folder / "texts" / name, rows)
+    write_hashes(folder, name, hashes, rule)
     write_part(folder / "facts" / name, facts)
     raw.unlink()
 
 
-def clean_part(part: RawPart, job: Job, rule: RepeatRule) -> tuple[list[Row], Facts]:
-    """The rows of a part in one spelling, and what is to be known of each."""
+def clean_part(part: RawPart, job: Job, rule: RepeatRule) -> tuple[list[Row], Facts, list[RowHashes]]:
+    """The rows of a part in one spelling, what is to be known of each, and what tells it from others."""
     ledger = PartLedger()
     part.counts.add_to(ledger)
     rows = ledger.rows  # what is lost on the way is put there by the ledger
     facts: list[Fact] = []
+    hashes: list[RowHashes] = []
 
     def documents() -> Iterator[Document]:
         for row in part.rows:
@@ -195,25 +189,31 @@ def clean_part(part: RawPart, job: Job, rule: RepeatRule) -> tuple[list[Row], Fa
         normalized = gap_sentences(normalized, job.data, ledger)
     for document in normalized:
         note_lost()
+        split = _split_of(document, part.split, job)
+        if rule != NO_REPEATS:
+            hashes.append(_hashes_of(document, len(rows), split, rule))
         rows.append(Row.of(document))
-        facts.append(_fact_of(document, _split_of(document, part.split, job), job.sample_seed, rule))
+        facts.append(_fact_of(document, split, job.sample_seed))
     note_lost()
-    return rows, Facts(ledger.take(), facts)
+    return rows, Facts(ledger.take(), facts), hashes
 
 
-def _fact_of(document: Document, split: str, sample_seed: int | None, rule: RepeatRule) -> Fact:
-    sketch = duplicates.sketch_of(document.joined) if rule.near != "ignore" else None
+def _fact_of(document: Document, split: str, sample_seed: int | None) -> Fact:
     return Fact(
         "",
         document_size(document),
         split,
         crc32(document.text.encode()),
-        duplicates.key_of(document.joined) if rule.exact != "ignore" else b"",
-        b"" if sketch is None else sketch.tobytes(),
         ()
         if sample_seed is None
         else tuple((derive(sample_seed, text), size(text)) for text in document.texts),
     )
+
+
+def _hashes_of(document: Document, row: int, split: str, rule: RepeatRule) -> RowHashes:
+    text = document.joined
+    key = duplicates.key_of(text) if rule.exact != "ignore" else b""
+    return RowHashes(row, split, key, duplicates.sketch_of(text) if rule.near != "ignore" else None)
 
 
 def _split_of(document: Document, split: str, job: Job) -> str:
@@ -247,55 +247,49 @@ def repeat_rule(parts: Iterable[RawPart], job: Job) -> RepeatRule:
 def select(folder: Path, rule: RepeatRule, ledger: Ledger) -> Iterator[tuple[str, list[Fact], list[bool]]]:
     """Of each part its name, the facts, and which of its rows are kept; what is not is told the ledger.
 
-    Train comes first, so that a repeat found later in a given file is a leak, and named as one.
+    Train comes first, so that a repeat in a given file is a leak, and named as one.
     """
-    with closing(Repeats(rule, ledger)) as repeats:
-        for name in part_names(folder):
-            facts = read_part(folder / "facts" / name, Facts)
-            facts.counts.add_to(ledger)
-            lost = [fact.lost or repeats.lost(fact) for fact in facts.rows]
-            if any(lost) and ledger.writes_dropped:
-                rows = read_part(folder / "texts" / name, list[Row])
-                for row, reason in zip(rows, lost, strict=True):
-                    if reason:
-                        ledger.drop(row.document, reason)
-            for fact, reason in zip(facts.rows, lost, strict=True):
-                if not reason:
-                    ledger.keep(fact.split, fact.size, fact.text_hash)
-                elif not ledger.writes_dropped:
-                    ledger.count_dropped(fact.size, reason)
-            yield name, facts.rows, [not reason for reason in lost]
+    repeats = Repeats(folder)
+    if rule.near != "ignore":
+        ledger.near_duplicates = 0
+    for part, name in enumerate(part_names(folder)):
+        facts = read_part(folder / "facts" / name, Facts)
+        facts.counts.add_to(ledger)
+        lost = _lost(facts.rows, repeats.duplicates(part), repeats.near(part), rule, ledger)
+        if any(lost) and ledger.writes_dropped:
+            rows = read_part(folder / "texts" / name, list[Row])
+            for row, reason in zip(rows, lost, strict=True):
+                if reason:
+                    ledger.drop(row.document, reason)
+        for fact, reason in zip(facts.rows, lost, strict=True):
+            if not reason:
+                ledger.keep(fact.split, fact.size, fact.text_hash)
+            elif not ledger.writes_dropped:
+                ledger.count_dropped(fact.size, reason)
+        yield name, facts.rows, [not reason for reason in lost]
 
 
-class Repeats:
-    """Finds repeated documents, and held-out ones that stand in train."""
+def _lost(
+    facts: Sequence[Fact], repeated: Mapping[int, str], near: Set[int], rule: RepeatRule, ledger: Ledger
+) -> list[str]:
+    """Why each document of a part is dropped; "" where it is not.
 
-    def __init__(self, rule: RepeatRule, ledger: Ledger) -> None:
-        self._rule = rule
-        self._ledger = ledger
-        self._seen = duplicates.Seen()
-        self._near: duplicates.NearDuplicates | None = None
-        if rule.near != "ignore":
-            self._near = duplicates.NearDuplicates()
-            ledger.near_duplicates = 0
-
-    def lost(self, fact: Fact) -> str:
-        """Why a document is dropped; "" if it is not."""
-        if self._rule.exact != "ignore":
-            first = self._seen.add(fact.key, fact.split)
-            if first == "train" and fact.split != "train":
-                self._ledger.leaks[fact.split] += 1
-            if first is not None and self._rule.exact == "drop":
-                return "duplicate"
-        if self._near is None or not fact.sketch or not self._near.add(np.frombuffer(fact.sketch, np.uint32)):
-            return ""
-        self._ledger.near_duplicates = (self._ledger.near_duplicates or 0) + 1
-        return "near-duplicate" if self._rule.near == "drop" else ""
-
-    def close(self) -> None:
-        self._seen.close()
-        if self._near is not None:
-            self._near.close()
+    Args:
+        repeated: the rows of texts that were there before, with the split that the first of these is of.
+        near: the rows that are much like an earlier one.
+    """
+    lost = [fact.lost for fact in facts]
+    for row, split in repeated.items():
+        if split == "train" and facts[row].split != "train":
+            ledger.leaks[facts[row].split] += 1
+        if rule.exact == "drop":
+            lost[row] = "duplicate"
+    for row in near:
+        if not lost[row]:
+            ledger.near_duplicates = (ledger.near_duplicates or 0) + 1
+            if rule.near == "drop":
+                lost[row] = "near-duplicate"
+    return lost
 
 
 def check_splits(ledger: Ledger, config: DataConfig) -> None:

@@ -150,6 +150,15 @@ def read_json(
             ledger.miss(Document(json.dumps(record, ensure_ascii=False), f"{name}:{number}", name), "no text")
 
 
+def read_values(name: str, head: bytes, file: BinaryIO) -> Iterator[tuple[Any, int]]:
+    """The values of a list, or those of a file one after another, each with the line that it begins in.
+
+    Raises:
+        LangueError: it is not JSON, or not UTF-8.
+    """
+    yield from _Values(name, "error", head, file)
+
+
 class _Values:
     """Each value of a list, or of a file of values, and the line that it begins in; one is held at a time."""
 

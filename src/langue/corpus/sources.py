@@ -38,6 +38,7 @@ from langue.corpus.records import TEXT, has_field, kind_of
 HEAD = 1 << 16  # bytes looked at to tell what a file is, and to find form feeds
 RECORDS = (".jsonl", ".ndjson", ".parquet")  # of a folder, besides what begins with records
 PACKED = (".gz", ".zst", ".xz", ".bz2")
+UNPACKED = 4  # times its size that a packed file holds, roughly
 MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"\xfd7zXZ\x00": ".xz"}
 BZIP2 = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # four bytes in; what stands before begins texts too
 ZSTANDARD = 1 << 8  # packed bytes at a time: four of them may hold 128 KB, and all is unpacked at once
@@ -150,6 +151,20 @@ def _copied(copy: Copied, ledger: Ledger | None, config: DataConfig | None) -> l
         error.args = (error.message.replace(str(copy.path), copy.url),)
         raise
     return [source._replace(name=source.name.replace(str(copy.path), copy.url, 1)) for source in sources]
+
+
+def unpacked_size(sources: Sequence[Source]) -> int:
+    """Bytes of files, of what is packed roughly."""
+    return sum(source.size * (UNPACKED if _is_packed(source) else 1) for source in sources)
+
+
+def _is_packed(source: Source) -> bool:
+    return Path(source.name).suffix.lower() in (*PACKED, ".parquet")
+
+
+def read_once(sources: Sequence[Source]) -> bool:
+    """Whether one of them was put aside: a pipe, which the same command cannot read again, or a copy."""
+    return any(str(source.path) != source.name for source in sources)
 
 
 def no_file(path: Path) -> LangueError:

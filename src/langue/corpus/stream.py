@@ -67,18 +67,41 @@ def read_batches(
             nothing in any.
     """
     ledger = ledger or Ledger()
-    sizes = _sizes()
     empty = True
     with collect(names, ledger, config=config, live=True) as sources:
         check_text_field(sources, config)
         total = sum(source.size for source in sources)
-        for source in sources:
-            ledger.read["files"] += 1
-            for batch in _batches(source, config, ledger, by, sizes, len(sources), total, whole):
-                empty = False
-                yield batch
+        for batch in read_sources(
+            sources, config, by=by, whole=whole, several=len(sources), total=total, sizes=_sizes(),
+            ledger=ledger,
+        ):  # fmt: skip
+            empty = False
+            yield batch
     if empty:
         raise LangueError(f"{', '.join(names)} is empty; name a file that holds text")
+
+
+def read_sources(
+    sources: Sequence[Source],
+    config: DataConfig,
+    *,
+    by: By,
+    whole: bool,
+    several: int,
+    total: int,
+    sizes: Iterator[int],
+    ledger: Ledger | None = None,
+) -> Iterator[Batch]:
+    """The batches of some of the files of a corpus; see `read_batches`.
+
+    Args:
+        several, total: how many files the corpus has, and their bytes: by which documents are cut.
+        sizes: bytes of each batch in turn.
+    """
+    ledger = ledger or Ledger()
+    for source in sources:
+        ledger.read["files"] += 1
+        yield from _batches(source, config, ledger, by, sizes, several, total, whole)
 
 
 def read_text_batches(name: str, text_field: str | None = None) -> Iterator[list[str]]:

@@ -70,6 +70,7 @@ class Sentence(NamedTuple):
     lines: tuple[str, ...] = ()  # CoNLL-U, and columns that hold more than is read: as it stood
     document: tuple[Columns, ...] = ()  # all sentences of its document; () if it stands alone
     numbers: tuple[int, ...] = ()  # the line of each token, () where one line has all
+    record: str = ""  # JSON lines that hold more than is read: the line as it stood
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -240,7 +241,8 @@ def _conll(
 
     def sentence() -> Sentence:
         location = f"{name}: line {numbers[0]}"
-        as_it_stood = () if plain and len(kept) == len(rows) else tuple(kept)
+        before = [split_row(line) for line in kept[: -len(rows)]]
+        as_it_stood = () if plain and before in ([], [usual_mark(len(columns)), []]) else tuple(kept)
         return _sentence(rows, columns, location)._replace(lines=as_it_stood, numbers=tuple(numbers))
 
     for number, line in enumerate([*lines, ""], 1):
@@ -265,7 +267,19 @@ def _conll(
             if rows:
                 yield document, sentence()
             document += begins
-            rows, kept, numbers = [], [], []
+            # A mark, and blank lines behind it, stay with the first sentence that follows.
+            marked = [line] if begins else [*kept, line] if not rows and is_mark(*kept[:1]) else []
+            rows, kept, numbers = [], marked, []
+
+
+def usual_mark(width: int) -> list[str]:
+    """The row between documents of so many columns, as CoNLL-2003 has it."""
+    return [DOCUMENT_START, *["-X-"] * (width - 2), "O"]
+
+
+def is_mark(line: str = "") -> bool:
+    """Whether a document begins at this line of columns."""
+    return DOCUMENT_START in split_row(line)[:1]
 
 
 def _sentence(rows: list[list[str]], columns: tuple[str, ...], location: str) -> Sentence:
@@ -363,13 +377,13 @@ def _json(
             raise LangueError(f"{location}: the lists differ in length: {sizes}")
         if tagged:
             values[-1] = tuple(value.strip(" ") or value for value in values[-1])
+        tags_of = values.pop() if tagged else ()
+        more = record.keys() - {FIELDS.get(column, column) for column in wanted}
+        sentence = Sentence(tuple(values), tags_of, location, record=line if more else "")
         belongs = record.get("document")
         document += belongs is not None and belongs != before
         before = belongs
-        yield (
-            document if belongs is not None else 0,
-            Sentence(tuple(values[:-1] if tagged else values), values[-1] if tagged else (), location),
-        )
+        yield document if belongs is not None else 0, sentence
 
 
 def _list(record: dict[str, Any], field: str, location: str) -> tuple[str, ...]:

@@ -8,15 +8,16 @@ from langue.base.errors import LangueError
 from langue.corpus.tagged import (
     BEGINS,
     CONLLU,
-    DOCUMENT_START,
     FIELDS,
     Format,
     Sentence,
     feature_columns,
     is_conllu_column,
+    is_mark,
     is_word,
     split_row,
     tag_column,
+    usual_mark,
 )
 
 
@@ -27,7 +28,7 @@ def write_tagged(
 
     Args:
         columns: names as in `Tagged.columns`. A sentence of the same format keeps its other columns and its
-            comments.
+            comments, or its other fields.
 
     Raises:
         LangueError: a token cannot stand in columns.
@@ -39,18 +40,17 @@ def write_tagged(
         begins = bool(sentence.document) and sentence.document is not before
         before = sentence.document
         document += begins
-        told = _says_document(sentence, format)
-        if begins and not told and format == "conll":
-            yield "\t".join([DOCUMENT_START, *("-X-" for _ in sentence.columns[1:]), "O"]) + "\n\n"
-        if begins and not told and format == "conllu":
-            yield "# newdoc\n"
+        if begins and format != "jsonl" and not _says_document(sentence, format):
+            mark = "\t".join(usual_mark(len(sentence.columns) + 1)) + "\n"
+            yield f"{mark}\n" if format == "conll" else "# newdoc\n"
         yield write(sentence, chosen, columns, document if sentence.document else 0)
 
 
 def _says_document(sentence: Sentence, format: Format) -> bool:
-    """Whether the comments that are written with a sentence say that a document begins."""
-    as_it_stood = format == ("conllu" if _is_conllu(sentence) else "conll")
-    return as_it_stood and any(map(BEGINS.match, sentence.lines))
+    """Whether what is written with a sentence, as it stood before it, says that a document begins."""
+    if _is_conllu(sentence):
+        return format == "conllu" and any(map(BEGINS.match, sentence.lines))
+    return format == "conll" and any(BEGINS.match(line) or is_mark(line) for line in sentence.lines)
 
 
 def _as_conll(sentence: Sentence, tags: Sequence[str], columns: Sequence[str], document: int) -> str:
@@ -74,13 +74,13 @@ def _is_conllu(sentence: Sentence) -> bool:
 def _with_tags(sentence: Sentence, tags: Sequence[str], column: int, width: int) -> str:
     """Columns as they stood, comments and all that is passed over, with other tags."""
     remaining = iter(tags)
-    written = []
-    comments = len(sentence.lines) - len(tags)
-    for line in sentence.lines[comments:]:
+    first = len(sentence.lines) - len(tags)  # before it are comments, and the mark of a document
+    written = ["\t".join(split_row(line)) if is_mark(line) else line for line in sentence.lines[:first]]
+    for line in sentence.lines[first:]:
         row = split_row(line)
         row[column : column + (len(row) == width)] = [next(remaining)]
-        written.append("\t".join(row) + "\n")
-    return "".join([*(f"{line}\n" for line in sentence.lines[:comments]), *written]) + "\n"
+        written.append("\t".join(row))
+    return "".join(f"{line}\n" for line in written) + "\n"
 
 
 def _as_conllu(sentence: Sentence, tags: Sequence[str], columns: Sequence[str], document: int) -> str:
@@ -124,5 +124,9 @@ def _as_json(sentence: Sentence, tags: Sequence[str], columns: Sequence[str], do
     order = [*feature_columns(columns), tag_column(columns)]
     names = [FIELDS.get(columns[index], columns[index]) for index in order]
     values = [list(values) for values in (*sentence.columns, tags)]
-    known = {"document": document} if document else {}
-    return json.dumps(dict(zip(names, values, strict=True)) | known, ensure_ascii=False) + "\n"
+    written: dict[str, Any] = dict(zip(names, values, strict=True))
+    if sentence.record:  # with its own name of the document
+        written = json.loads(sentence.record) | written
+    elif document:
+        written["document"] = document
+    return json.dumps(written, ensure_ascii=False) + "\n"

@@ -25,7 +25,7 @@ from langue.base.checksums import FileRecords, check_seal, describe_files, seale
 from langue.base.config import Config, convert, decode, encode
 from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, InvalidSetting, NotFound, Unsupported
-from langue.base.files import atomic_folder, read_json, write_json
+from langue.base.files import atomic_folder, copy_folder, read_json, write_json
 from langue.base.remote import local
 from langue.base.verified import verifying_whole
 from langue.corpus.normalize import Normalization
@@ -242,7 +242,7 @@ def save(
         for name, record in (records or {}).items():
             (folder / name).parent.mkdir(exist_ok=True)
             if record.is_dir():
-                shutil.copytree(record, folder / name)
+                copy_folder(record, folder / name)
             else:
                 shutil.copyfile(record, folder / name)
         (folder / "README.md").write_text(card, encoding="utf-8")

@@ -4,19 +4,23 @@ import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from langue.base.arrays import Array
+from langue.base.executors import Distribution
 from langue.base.files import writing
 from langue.base.progress import bar
+from langue.corpus.batch_parts import read_all_batches
 from langue.corpus.config import DataConfig
 from langue.corpus.pipes import put_aside, read_standard_input
-from langue.corpus.stream import By, read_batches
+from langue.corpus.stream import Batch, By, read_batches
 from langue.tasks.filter import BUCKETS, FilterReport, Histogram, Judge, Judged, Near, Spool, cut_at
 from langue.tasks.filter_output import Output, rows_of, values_of
+from langue.tasks.scoring_stages import StagedScores, judge_by_stages, judge_job, staged_texts
 
 BUCKET = "bucket"
 
@@ -33,6 +37,8 @@ def filter_files(
     below: float | None = None,
     buckets: bool = False,
     score_field: str | None = None,
+    distribution: Distribution | None = None,
+    path: Path | None = None,
 ) -> FilterReport:
     """Write the texts of some files that pass, in their order.
 
@@ -43,25 +49,39 @@ def filter_files(
         below: the score up to which a text is kept.
         buckets: tell of each text in which third it is, in a field `bucket`.
         score_field: the field in which its score is told; None: in none.
+        distribution: who scores the texts, by stages; None: this process.
+        path: the file that is written, where it is one.
 
     Raises:
         LangueError: as `read_batches`; the output has no room for what is read.
     """
     with ExitStack() as stack:
-        spool = None
-        histogram, edges, cut = Histogram(), (math.nan, math.nan), math.inf if below is None else below
-        if keep is not None or buckets:
+        spool: Spool | StagedScores | None = None
+        edges, cut = (math.nan, math.nan), math.inf if below is None else below
+        batches = partial(read_batches, names, config, by=by, whole=True)
+        if distribution is not None:
+            staged = stack.enter_context(
+                staged_texts(names, config, judge_job(judge), distribution, by=by, whole=True, output=path)
+            )
+            judge_by_stages(staged)
+            spool, batches = StagedScores(staged.folder), partial(read_all_batches, staged.folder)
+        elif keep is not None or buckets:
             names = [_seekable(name, stack) for name in names]
+            batches = partial(read_batches, names, config, by=by, whole=True)
             file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="langue-"))
             spool = Spool(file.file)
-            _first_pass(names, judge, spool, histogram, Path(file.name), config, by)
+            _first_pass(batches(), judge, spool, Path(file.name))
+        if spool is not None and (keep is not None or buckets):
+            histogram = Histogram()
+            for scores in spool.parts():
+                histogram.add(scores)
             if keep is not None:
                 cut = min(cut, cut_at(keep, histogram, spool.parts))
             edges = (cut_at(1 / 3, histogram, spool.parts), cut_at(2 / 3, histogram, spool.parts))
             spool.rewind()
         report = FilterReport(ranked_by, cut, Histogram(), Near(cut))
         with bar("filtering") as progress:
-            for judged in _judged(names, judge, spool, config, by):
+            for judged in _judged(batches(), judge, spool):
                 kept = judged.scores <= cut
                 report.count(judged, kept)
                 report.histogram.add(judged.scores)
@@ -86,28 +106,16 @@ def _seekable(name: str, stack: ExitStack) -> str:
     return str(stack.enter_context(put_aside(name, read_standard_input())))
 
 
-def _first_pass(
-    names: Sequence[str],
-    judge: Judge,
-    spool: Spool,
-    histogram: Histogram,
-    path: Path,
-    config: DataConfig,
-    by: By,
-) -> None:
+def _first_pass(batches: Iterator[Batch], judge: Judge, spool: Spool, path: Path) -> None:
     with bar("scoring") as progress:
-        for judged in judge.judge(read_batches(names, config, by=by, whole=True)):
+        for judged in judge.judge(batches):
             with writing(path):
                 spool.write(judged.scores)
-            histogram.add(judged.scores)
             progress.advance(len(judged.scores))
 
 
-def _judged(
-    names: Sequence[str], judge: Judge, spool: Spool | None, config: DataConfig, by: By
-) -> Iterator[Judged]:
-    """Batches with their scores: those of the first pass, or new ones."""
-    batches = read_batches(names, config, by=by, whole=True)
+def _judged(batches: Iterator[Batch], judge: Judge, spool: Spool | StagedScores | None) -> Iterator[Judged]:
+    """Batches with their scores: those of a first pass, or new ones."""
     if spool is None:
         yield from judge.judge(batches)
         return

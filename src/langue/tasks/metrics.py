@@ -38,7 +38,7 @@ class TagScores:
     """Predicted tags against the right ones."""
 
     tokens: int
-    sentences: int
+    sentences: int  # in which some tag is known
     right: int  # tokens
     right_sentences: int
     unit: Literal["entity", "tag"]  # what rows count
@@ -116,18 +116,17 @@ def score_tags(
     Raises:
         MissingExtra: the tags spell spans, and seqeval is not installed.
     """
-    pairs = [
-        pair for gold, tags in zip(right, predicted, strict=True) for pair in zip(gold, tags, strict=True)
-    ]
+    judged = [pair for pair in zip(right, predicted, strict=True) if pair[0]]  # of others nothing is known
+    pairs = [pair for gold, tags in judged for pair in zip(gold, tags, strict=True)]
     confusion: dict[str, dict[str, int]] = {}
     for (true, guess), count in sorted(Counter(pairs).items()):
         confusion.setdefault(true, {})[guess] = count
     unit = unit or ("entity" if scheme_of(right) else "tag")
     return TagScores(
         tokens=len(pairs),
-        sentences=len(right),
+        sentences=len(judged),
         right=sum(true == guess for true, guess in pairs),
-        right_sentences=sum(tuple(gold) == tuple(tags) for gold, tags in zip(right, predicted, strict=True)),
+        right_sentences=sum(tuple(gold) == tuple(tags) for gold, tags in judged),
         unit=unit,
         rows=_entities(right, predicted) if unit == "entity" else _tags(confusion),
         confusion=confusion,

@@ -4,6 +4,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -102,22 +103,18 @@ class JsonList(JsonLines):
     """One list of the same records, an item after another."""
 
     head = "["
-    in_order = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._begun = False
 
     def close(self) -> str:
         return "\n]\n"
 
     def rows(self, scores: Rows) -> str:
-        items = []
-        for table in self.tables(scores):
-            shown = json.dumps(table, ensure_ascii=False, indent=2, allow_nan=False)
-            items.append((",\n  " if self._begun else "\n  ") + shown.replace("\n", "\n  "))
-            self._begun = True
-        return "".join(items)
+        tables = (json.dumps(t, ensure_ascii=False, indent=2, allow_nan=False) for t in self.tables(scores))
+        return ",".join("\n  " + shown.replace("\n", "\n  ") for shown in tables)
+
+    def whole(self, rows: Iterable[str | bytes]) -> Iterator[str | bytes]:
+        """Rows with commas between those of two batches."""
+        pieces = (piece for piece in rows if piece)
+        return super().whole(chain(islice(pieces, 1), chain.from_iterable((",", piece) for piece in pieces)))
 
 
 class KenLM(Format):

@@ -199,13 +199,15 @@ def score_tokens(
 ) -> Iterator[R]:
     """`score_batches` with a score of each token; of a model that reads in both directions too, of which
     every token is a reading of the whole text, so that texts come one by one."""
-    model = folder.model if isinstance(folder.model, Masked) else folder.require(Causal).model
     for batch in read_batches(names, config_of(folder, by, text_field), by=by):
-        if isinstance(model, Masked):
-            for text in batch.texts:
-                yield render(pseudo_score_texts(model, folder.tokenizer, folder.normalization, [text]))
-        else:
-            scores = score_texts(
-                model, folder.tokenizer, folder.normalization, batch.texts, lines=folder.lines
-            )
-            yield render(scores)
+        yield from map(render, token_scores(folder, batch))
+
+
+def token_scores(folder: ModelFolder[Any], batch: Batch) -> Iterator[Sequence[Score | PseudoScore]]:
+    """The scores of the texts of a batch, some at a time."""
+    model = folder.model if isinstance(folder.model, Masked) else folder.require(Causal).model
+    if isinstance(model, Masked):
+        for text in batch.texts:
+            yield pseudo_score_texts(model, folder.tokenizer, folder.normalization, [text])
+    else:
+        yield score_texts(model, folder.tokenizer, folder.normalization, batch.texts, lines=folder.lines)

@@ -8,7 +8,7 @@ it.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -17,11 +17,10 @@ from typing import Any
 import msgspec
 
 from langue.base.config import encode as as_table
-from langue.base.executors import make_executor
+from langue.base.executors import Distribution
 from langue.base.files import atomic_file, atomic_folder, check_file_free, check_free, refuse_same
-from langue.base.parallel import default_workers
 from langue.base.progress import bar, log
-from langue.base.stages import Executor, Stage, passing_folder, resumable_folder, run_stage
+from langue.base.stages import Executor, Stage, run_stage, versions_of
 from langue.base.wording import counted
 from langue.corpus.config import DataConfig
 from langue.corpus.ledger import Ledger
@@ -36,7 +35,7 @@ from langue.corpus.parts import (
     write_part,
 )
 from langue.corpus.pipeline import check_splits, make_job, read_corpus, select
-from langue.corpus.sources import PACKED, Source, check_text_field, collect
+from langue.corpus.sources import Source, check_text_field, collect, read_once, unpacked_size
 from langue.corpus.split import SPLITS
 from langue.tokens.encoding import CODING, LOST, Coding, append_parts, encode
 from langue.tokens.store import MANIFEST, TOKENIZER, StoreWriter
@@ -44,8 +43,7 @@ from langue.tokens.tokenizer import Tokenizer
 from langue.tokens.train import Sample, TokenizerConfig, size_of_vocabulary, train_tokenizer
 
 LARGE = 64 << 20  # bytes of text from which on several processes are worth their start
-UNPACKED = 4  # times its size that a packed file holds, roughly
-ON_THE_WAY = 3  # bytes that are written for each byte of text: as it was read, cleaned, encoded
+ON_THE_WAY = 3  # bytes that are written for each byte of text: as it was read, cleaned, hashed, encoded
 
 Chosen = tuple[int, int, int]  # a text of the sample: number of the part, of the row, of the text in it
 
@@ -106,25 +104,22 @@ def prepare(
     test: Sequence[str] = (),
     dropped: Path | None = None,
     overwrite: bool = False,
-    workers: int | None = None,
-    on: str | None = None,
-    scratch: Path | None = None,
+    distribution: Distribution | None = None,
 ) -> Report:
     """Write a token store from files, folders and `-` for standard input.
 
     Args:
         valid, test: files of those splits; a split without files is cut from `inputs` by hash.
         dropped: JSON-lines file that receives every dropped document with its reason.
-        workers: processes; None: one for each processor, where there is much text.
-        on: who runs the stages: `processes`, `ray` or `ray://HOST:PORT`; None: as many workers.
-        scratch: folder for what is written on the way. With it, or where there are several workers, a run
-            that was stopped is gone on with by the same call.
+        distribution: who does the tasks; None: a process for each processor, where there is much text, else
+            this one. What several do, or do in a scratch folder, the same call goes on with after a stop.
 
     Raises:
         LangueError: a file is missing, empty, binary, damaged or not UTF-8; too little text for a
             split; the output is in the way; the disk is full, or has too little room.
     """
     started = time.perf_counter()
+    scratch = distribution.scratch if distribution else None
     check_free(output, marker=MANIFEST, overwrite=overwrite)
     ready = Tokenizer.load(Path(tokenizer.file)) if tokenizer.file else None
     if ready is None:
@@ -146,17 +141,15 @@ def prepare(
             refuse_same(dropped, read)
             check_file_free(dropped, overwrite=overwrite)
             ledger.write_dropped(stack.enter_context(atomic_file(dropped, overwrite=overwrite)))
-        size = sum(source.size * (UNPACKED if _is_packed(source) else 1) for source in listed)
-        count = workers or (default_workers() if size >= LARGE or on is not None else 1)
+        size = unpacked_size(listed)
+        staged = distribution or Distribution()
+        if staged.workers is None and staged.on is None and size < LARGE:
+            staged = staged._replace(workers=1)
+        goes_on = staged != Distribution(1) and not read_once(listed)
         no_sample = tokenizer.file or tokenizer.kind == "whitespace"
         job = make_job(sources, data, sample_seed=None if no_sample else tokenizer.seed)
-        with ExitStack() as while_staged:
-            folder = while_staged.enter_context(
-                resumable_folder(output, scratch, _identity(job, tokenizer, listed), needed=ON_THE_WAY * size)
-                if (count > 1 or on is not None or scratch is not None) and not _passes(listed)
-                else passing_folder(store if scratch is None else scratch, output.name)
-            )
-            executor = while_staged.enter_context(closing(make_executor(on, count)))
+        identity = _identity(job, tokenizer, listed) if goes_on else None
+        with staged.begin(output, identity, ON_THE_WAY * size) as (folder, executor):
             ready, sep = _run_stages(folder, job, tokenizer, ready, ledger, executor)
             writer = stack.enter_context(
                 StoreWriter(store, vocabulary_size=ready.vocab_size, eos=ready.eos, sep=sep)
@@ -180,20 +173,10 @@ def prepare(
     return Report(output, ledger.to_json(), totals, described, time.perf_counter() - started)
 
 
-def _is_packed(source: Source) -> bool:
-    return Path(source.name).suffix.lower() in (*PACKED, ".parquet")
-
-
-def _passes(sources: Sequence[Source]) -> bool:
-    """Whether one of them is a pipe, which the same command cannot read again."""
-    return any(str(source.path) != source.name for source in sources)
-
-
 def _identity(job: Job, tokenizer: TokenizerConfig, sources: Sequence[Source]) -> bytes:
     """What tells a preparation from every other: the store that comes out is a function of it."""
     read = [source.path for source in sources] + ([Path(tokenizer.file)] if tokenizer.file else [])
-    versions = [(status.st_size, status.st_mtime_ns) for status in (path.stat() for path in read)]
-    return msgspec.msgpack.encode([job, tokenizer, versions])
+    return msgspec.msgpack.encode([job, tokenizer, versions_of(read)])
 
 
 def _run_stages(

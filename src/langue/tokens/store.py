@@ -17,7 +17,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal
 
@@ -155,6 +155,17 @@ class Split:
         """Ids of every document in order."""
         for index in range(len(self)):
             yield self.document(index)
+
+    def part(self, begin: int, end: int) -> "Split":
+        """The documents [begin, end)."""
+        first, last = int(self.offsets[begin]), int(self.offsets[end])
+        return replace(
+            self,
+            tokens=self.tokens[first:last],
+            offsets=self.offsets[begin : end + 1] - np.uint64(first),
+            bytes=self.bytes[begin:end],
+            words=self.words[begin:end],
+        )
 
 
 class TokenStore:

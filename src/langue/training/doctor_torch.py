@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 
 from langue.base.parallel import cgroup_quota, processors
+from langue.base.wording import counted
 from langue.nn.device import best_device, measured_flops
 from langue.nn.fast.paths import fast_paths
 from langue.nn.machine_class import machine_class
@@ -21,7 +22,7 @@ def diagnose_torch() -> Iterator[Finding]:
 def _processor() -> Finding:
     used = torch.get_num_threads()
     allowed, quota = processors(), cgroup_quota()
-    value = f"torch {torch.__version__}, {used} threads on {allowed} processors"
+    value = f"torch {torch.__version__}, {counted(used, 'thread')} on {counted(allowed, 'processor')}"
     if math.isfinite(quota):
         value += f", the time of {quota:g} in this container"
     if used > allowed:

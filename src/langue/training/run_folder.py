@@ -13,7 +13,6 @@ Of an output that is a mount point, such as the volume of a container, it is `la
 """
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -26,7 +25,7 @@ from langue.base import staging
 from langue.base.checksums import verify_files
 from langue.base.config import Config, with_new_names
 from langue.base.errors import Damaged, LangueError, message_of
-from langue.base.files import atomic_folder, check_free, claimed, read_json, write_json
+from langue.base.files import atomic_folder, check_free, claimed, copy_folder, read_json, write_json
 from langue.base.progress import is_first, log, silence
 from langue.base.stop import Stop
 from langue.models.folder import DESCRIPTION, Description, describe
@@ -167,7 +166,7 @@ def finish(
         staging.sweep(run.parent, run.name)  # a kill while it was removed: all else is done then
         if kept and not done:
             with atomic_folder(output, marker=DESCRIPTION, overwrite=resume) as folder:
-                shutil.copytree(run / KEPT, folder, dirs_exist_ok=True)
+                copy_folder(run / KEPT, folder)
             log.info("%s: written from %s", output, run / KEPT)
         if kept or (done and _is_run_of(run, now)):
             staging.discard(run)

@@ -3,12 +3,16 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.executors import Stopping, left_over
 
+import langue
+from langue.base import executors
 from langue.models.counts.infinigram import InfiniGramConfig, estimate, load
 from langue.models.counts.suffix_array import matching_statistics, suffix_array
 from langue.protocols import Vocabulary
@@ -45,11 +49,16 @@ def by_hand(corpus: list[list[int]], context: list[int], alpha: float) -> list[f
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(corpus=CORPUS, text=st.lists(st.integers(0, 4), max_size=8), alpha=st.sampled_from([0.0, 0.5]))
+@given(
+    corpus=CORPUS,
+    text=st.lists(st.integers(0, 4), max_size=8),
+    alpha=st.sampled_from([0.0, 0.5]),
+    shard=st.sampled_from([1, 12, 1000]),
+)
 def test_equals_searching_by_hand(
-    make_store: Callable[..., TokenStore], corpus: list[list[int]], text: list[int], alpha: float
+    make_store: Callable[..., TokenStore], corpus: list[list[int]], text: list[int], alpha: float, shard: int
 ) -> None:
-    model = estimate(InfiniGramConfig(alpha=alpha), make_store(corpus, vocabulary=V))
+    model = estimate(InfiniGramConfig(alpha=alpha, shard=shard), make_store(corpus, vocabulary=V))
     scores = model.log_probs([np.array([*text, 0])])[0]
     rows = model.next_log_probs([np.array(text[:place], np.uint32) for place in range(len(text) + 1)])
     decoder = model.decoder([np.array([], np.uint32)])
@@ -62,10 +71,16 @@ def test_equals_searching_by_hand(
         decoder.extend(np.array([word])[:, None])
 
 
-def test_keeps_its_documents(make_store: Callable[..., TokenStore]) -> None:
-    documents = [[1, 2, 1, 2], [3], [2, 1, 2]]
-    model = estimate(InfiniGramConfig(), make_store(documents, vocabulary=V))
+@pytest.mark.parametrize(("shard", "shards"), [(1, 4), (7, 2), (1000, 1)])
+def test_keeps_its_documents(make_store: Callable[..., TokenStore], shard: int, shards: int) -> None:
+    documents = [[1, 2, 1, 2], [3], [2, 1, 2], []]
+    model = estimate(InfiniGramConfig(shard=shard), make_store(documents, vocabulary=V))
+    assert len(model.shards) == shards
     assert [ids.tolist() for ids in model.documents()] == documents
+    explained = model.explain(np.array([3, 1]), 2)
+    assert (explained.length, explained.count, explained.total) == (1, 3, 3)
+    shown = {(passage.document, passage.offset) for passage in explained.passages}
+    assert shown == {(0, 0), (0, 2), (2, 1)}
 
 
 @settings(max_examples=100)
@@ -88,8 +103,9 @@ def test_matching_statistics_are_those_of_trying_every_place(before: list[int], 
             assert stream[here : here + most].tolist() == text[begin : begin + most]
 
 
-def test_save_and_load_are_exact(make_store: Callable[..., TokenStore], tmp_path: Path) -> None:
-    config = InfiniGramConfig(alpha=0.1)
+@pytest.mark.parametrize("shard", [1, 1000])
+def test_save_and_load_are_exact(make_store: Callable[..., TokenStore], tmp_path: Path, shard: int) -> None:
+    config = InfiniGramConfig(alpha=0.1, shard=shard)
     model = estimate(config, make_store([[1, 2, 3], [1, 2, 2]], vocabulary=V))
     model.save(tmp_path)
     loaded = load(tmp_path, config, Vocabulary(V, 0))
@@ -97,3 +113,34 @@ def test_save_and_load_are_exact(make_store: Callable[..., TokenStore], tmp_path
     for one, other in zip(model.log_probs(text), loaded.log_probs(text), strict=True):
         assert np.array_equal(one, other)
     assert loaded.size() == model.size()
+
+
+def test_stages_make_the_same_files(
+    make_store: Callable[..., TokenStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(3)
+    documents = [generator.integers(1, V, size).tolist() for size in generator.integers(0, 60, 40)]
+    store = make_store(documents, vocabulary=V)
+    given: Any = {"shard": 200}
+    langue.train("infinigram", store.path, tmp_path / "one", **given)
+    first, second = Stopping("sorting suffixes"), Stopping()
+    running = iter([first, second])
+    monkeypatch.setattr(executors, "make_executor", lambda *_: next(running))
+    with pytest.raises(langue.Interrupted, match="the same command goes on from there"):
+        langue.train("infinigram", store.path, tmp_path / "staged", workers=2, **given)
+    langue.train("infinigram", store.path, tmp_path / "staged", workers=2, **given)
+    assert (len(first.done), len(second.done)) == (1, 6)
+    for file in (tmp_path / "one").glob("*.npy"):
+        assert (tmp_path / "staged" / file.name).read_bytes() == file.read_bytes()
+    assert len(list((tmp_path / "staged").glob("*.npy"))) == 14
+    assert not left_over(tmp_path)
+
+
+def test_ray_sorts_the_same(make_store: Callable[..., TokenStore], tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: make ray")
+    store = make_store([[1, 2, 3, 1, 2]] * 20, vocabulary=V)
+    given: Any = {"shard": 30}
+    langue.train("infinigram", store.path, tmp_path / "one", **given)
+    langue.train("infinigram", store.path, tmp_path / "ray", on="ray", workers=2, scratch=tmp_path, **given)
+    for file in (tmp_path / "one").glob("*.npy"):
+        assert (tmp_path / "ray" / file.name).read_bytes() == file.read_bytes()

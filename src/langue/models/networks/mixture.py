@@ -6,7 +6,6 @@ models of any family with one tokenizer: n-grams of two corpora, or an n-gram an
 different things and are better together than either. The folder holds a copy of each, so it is all one needs.
 """
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +17,7 @@ from langue.base.arrays import Array, Float64Array, Floats, Ids
 from langue.base.checked import check
 from langue.base.config import Config, convert
 from langue.base.errors import Damaged, LangueError, Mismatch, Unsupported
-from langue.base.files import read_json, write_json
+from langue.base.files import copy_folder, read_json, write_json
 from langue.base.progress import log
 from langue.models.family import Composition, Family, Part
 from langue.models.folder import ModelFolder
@@ -130,7 +129,7 @@ class Mixture(Causal):
             folder / WEIGHTS, {"table": self.weights.table.tolist(), "knots": self.weights.knots.tolist()}
         )
         for index, part in enumerate(self.parts):
-            shutil.copytree(part.path, folder / str(index))
+            copy_folder(part.path, folder / str(index))
 
 
 class MixtureDecoder:

@@ -985,7 +985,7 @@ function answerView() {
     const none = answer.answer === null ? [el("p", { role: "status" }, t("noAnswer", { p: percent(answer.answerable), threshold: percent(answer.threshold) }))] : [];
     const passages = new Map();
     for (const one of answer.candidates) passages.set(one.source + one.passage, [...(passages.get(one.source + one.passage) ?? []), one]);
-    return [...none, ...[...passages.values()].map((some) => passageCard(some[0].passage, some.map((one) => [one.begin - one.passage_begin, one.end - one.passage_begin, percent(one.score)]), some[0].source, t("answers", { p: percent(some[0].score) })))];
+    return [...none, ...[...passages.values()].map((some) => passageCard(some[0].passage, some.map((one) => [one.begin - one.passage_begin, one.end - one.passage_begin, percent(one.score), one === answer.candidates[0] ? "likeliest" : ""]), some[0].source, t("answers", { p: percent(some[0].score) })))];
   });
 }
 
@@ -1001,15 +1001,15 @@ function similarView() {
   });
 }
 
-/** A passage, with what is meant in it: characters from one to another, each with a note. Of what overlaps, the first is marked. */
+/** A passage, with what is meant in it: characters from one to another, each with a note and a class. Of what overlaps, the first is marked. */
 function passageCard(passage, marks, source, note) {
   const characters = [...passage];
   const apart = marks.filter(([begin, end], index) => marks.slice(0, index).every(([from, to]) => end <= from || begin >= to));
   let at = 0;
-  const nodes = apart.sort(([one], [other]) => one - other).flatMap(([begin, end, label]) => {
+  const nodes = apart.sort(([one], [other]) => one - other).flatMap(([begin, end, label, kind]) => {
     const before = characters.slice(at, begin).join("");
     at = end;
-    return [before, el("mark", {}, characters.slice(begin, end).join(""), el("small", {}, label))];
+    return [before, el("mark", { class: kind }, characters.slice(begin, end).join(""), el("small", {}, label))];
   });
   const name = source.startsWith("text ") ? t("text") : source;
   return el("section", { class: "card" }, el("header", {}, el("h2", {}, name), el("p", { class: "total" }, el("span", {}, note))),

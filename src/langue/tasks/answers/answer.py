@@ -21,7 +21,7 @@ class Answer(NamedTuple):
     """A sentence that may answer, and where it stands."""
 
     text: str
-    score: float  # the probability that it answers, as the ranker has it
+    score: float  # of the first the probability that it answers; of another as much less as it is less likely
     source: str  # file, record or document
     begin: int  # characters from the beginning of its text
     end: int
@@ -138,13 +138,9 @@ def answer(
     order = [owners[index] for index in best(joint, k)]
     first, line = order[0]
     likely = by.answerable(rows[first].table[line], scores[first], rows[first].bm25)
+    beside = np.exp(joint - joint.max())  # how likely each is beside the first
     chosen = [
-        _answer(
-            passages,
-            rows[row],
-            rows[row].spans[line],
-            likely * float(np.exp(joint[owners.index((row, line))])),
-        )
+        _answer(passages, rows[row], rows[row].spans[line], likely * float(beside[owners.index((row, line))]))
         for row, line in order
     ]
     return Answers(question, chosen, likely, limit, told)

@@ -16,16 +16,14 @@ import msgspec
 import numpy as np
 
 from langue.base import staging
+from langue.base.array_files import map_file, write_array, write_joined
 from langue.base.arrays import Array
 from langue.base.stages import Executor, Stage, run_stage
 from langue.corpus.parts import read_part, write_part
 from langue.models.counts.ngram.array_files import (
     branch_of,
     join_branches,
-    map_file,
     map_levels,
-    write_array,
-    write_joined,
     write_levels,
 )
 from langue.models.counts.ngram.counts import Levels, New
