@@ -149,6 +149,8 @@ def main() -> None:
             lines = "".join(
                 json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in gathered(good_held)
             )
+            pool.write_text(lines, encoding="utf-8")  # what is compiled, is compiled by this
+            langue.filter(pool, out, good=folder / "good", other=folder / "other", below=2.0, overwrite=True)
             pool.write_text(lines * (SPEED_BYTES // len(lines.encode()) + 1), encoding="utf-8")
             good_model, other_model = langue.load(folder / "good"), langue.load(folder / "other")
             for how, models in (("one model", {}), ("difference", {"other": other_model})):
