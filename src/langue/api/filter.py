@@ -80,6 +80,7 @@ def filter(  # noqa: A001  # the verb's name
     from langue.tasks.filter_files import filter_files
     from langue.tasks.filter_output import OUTPUTS
 
+    distribution = distribution_of(workers, on, scratch)
     names = check_paths("inputs", inputs)
     path = None if hasattr(output, "write") else check_path("output", output)
     check_choice("by", by, ("line", "document"))
@@ -97,7 +98,6 @@ def filter(  # noqa: A001  # the verb's name
         raise InvalidSetting(f"lines of text have no fields; leave {option} out, or write JSON lines")
     if path is not None and ENDINGS.get(path.suffix.lower(), chosen) != chosen:
         raise InvalidSetting(f"{path} is named like another format than {chosen}; choose one of the two")
-    distribution = distribution_of(workers, on, scratch)
     usual = DIFFERENCE if other is not None else "bits_per_byte"
     field = usual if score_field is None else check_text("score_field", score_field)
     if field == (text_field or "text") and good is not None:

@@ -275,11 +275,12 @@ def write_scores(
     from langue.tasks.score_formats import format_of
     from langue.tasks.scoring import score_batches, score_tokens
 
+    distribution = distribution_of(workers, on, scratch)
     names, folder = check_paths("inputs", inputs), folder_of("model", model)
     pseudo = isinstance(folder.model, Masked)
     written = format_of(format, pseudo=pseudo, per_token=per_token)
     check_choice("by", by, BY)
-    if (distribution := distribution_of(workers, on, scratch)) is not None:
+    if distribution is not None:
         from langue.tasks.scoring_stages import score_by_stages
 
         return score_by_stages(

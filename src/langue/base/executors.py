@@ -42,7 +42,6 @@ def make_executor(on: str | None, workers: int) -> Executor:
     """
     if on is None:
         return Processes(workers) if workers > 1 else InProcess()
-    check_text("on", on)
     if on == "processes":
         return Processes(workers)
     if on == "ray" or on.startswith("ray://"):
@@ -89,7 +88,7 @@ def distribution_of(workers: int | None, on: str | None, scratch: str | Path | N
         return None
     return Distribution(
         None if workers is None else check_count("workers", workers, least=1, most=MOST_WORKERS),
-        on,
+        None if on is None else check_text("on", on),
         check_path_or_none("scratch", scratch),
     )
 
