@@ -7,8 +7,8 @@ A small BERT of each language learns from text at hand without labels: English f
 texts of SST-2 and MRPC, Chinese from those of THUCNews, AFQMC and LCQMC, training parts only. It is
 fine-tuned on so many labels, and so is the same network from random weights; mean and standard deviation
 over the seeds, each the epoch that is best on a validation part no larger than the training part. With
---frozen nothing of it is tuned: `langue evaluate --probe --labels`, a linear probe on the mean of the layers,
-with as many draws of the labels, out of at most 10,000. Beside them stand the baselines without a network on
+--frozen nothing of it is tuned: `langue evaluate --probe --labels`, a linear probe on the last layer, with
+as many draws of the labels, out of at most 10,000. Beside them stand the baselines without a network on
 the same labels (of which the best is told by the test part: in their favor). All are measured on the same
 examples of the test part, at most `--test`. AFQMC and MRPC have 69 and 67 of a hundred examples of one
 label, so that of few labels the best accuracy is to say it always: macro-F1 stands beside it. MRPC has

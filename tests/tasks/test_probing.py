@@ -13,7 +13,7 @@ from langue.corpus.labeled import Example
 from langue.models.folder import load
 from langue.tasks.classification import Reader
 from langue.tasks.learning_curve import exceeds
-from langue.tasks.probing import ProbeData, both, layer_states
+from langue.tasks.probing import layer_states
 
 GOOD, BAD = ("good", "great", "天下"), ("bad", "awful", "宝玉")
 
@@ -48,15 +48,6 @@ def test_states_are_those_of_the_layers(encoder: Path) -> None:
     assert [layer.shape for layer in states] == [(3, 32)] * 3  # embeddings and two layers
     np.testing.assert_allclose(states[-1], langue.load(encoder).embed(texts), atol=1e-4)
     assert not np.allclose(states[0], states[1]) and not np.allclose(states[1], states[2])
-
-
-def test_a_mixed_probe_reads_the_mean_of_the_layers(encoder: Path, tmp_path: Path) -> None:
-    folder: Any = load(encoder)
-    file = write(tmp_path / "train.tsv", 12, 0)
-    given = ProbeData.read(file, file)
-    (mixed,), _ = both(folder, given, mixed=True)
-    layers, _ = both(folder, given)
-    np.testing.assert_allclose(mixed.learned, np.mean([one.learned for one in layers], 0), atol=1e-12)
 
 
 def test_a_probe_reads_what_a_word_says(encoder: Path, tmp_path: Path) -> None:

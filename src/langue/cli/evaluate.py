@@ -79,8 +79,8 @@ def command(
         Option(
             "--labels",
             min=1,
-            help="With --probe: learn from so many labels, three draws of them, off the mean of the "
-            "layers; may be repeated, for a learning curve.",
+            help="With --probe: learn from so many labels, three draws of them, off the last layer; may be "
+            "repeated, for a learning curve.",
         ),
     ] = None,
     json: Json = False,

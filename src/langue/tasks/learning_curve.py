@@ -1,8 +1,8 @@
 """Learning curves: what an encoder is worth with few labels and with many, before it is tuned.
 
-A linear probe on the mean of its layers learns from so many labels, drawn several times; so do the same on
-random weights, and the baselines that need no network. Pretraining was worth it where it gains more than the
-draws differ. The last layer alone is made to tell hidden words, and says less of pairs than those before it.
+A linear probe on its last layer learns from so many labels, drawn several times; so do the same on random
+weights, and the baselines that need no network. Pretraining was worth it where it gains more than the draws
+differ.
 """
 
 from collections.abc import Sequence
@@ -99,7 +99,7 @@ def learning_curve(
     *,
     draws: int,
 ) -> LearningCurve:
-    """Probe the mean of the layers of an encoder with so many labels of a training file, drawn several times.
+    """Probe the last layer of an encoder with so many labels of a training file, drawn several times.
 
     Args:
         labels: numbers of them; one above what the file has stands for all of it.
@@ -116,7 +116,7 @@ def learning_curve(
         check_count("labels", number, least=1)
     check_count("draws", draws, least=1)
     given = ProbeData.read(train, test)
-    (trained,), (random,) = both(folder, given, mixed=True)
+    trained, random = (layers[-1] for layers in both(folder, given))
     numbers = sorted({min(number, len(given.learned)) for number in labels})
     points = []
     with bar("labels", len(numbers) * draws) as shown:

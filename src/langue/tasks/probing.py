@@ -115,13 +115,8 @@ def probe(folder: ModelFolder[Masked], train: Path, test: Path) -> Probing:
     return Probing(folder.path.name, layers, random, baselines, len(given.measured))
 
 
-def both(
-    folder: ModelFolder[Masked], given: ProbeData, *, mixed: bool = False
-) -> tuple[list[Features], list[Features]]:
+def both(folder: ModelFolder[Masked], given: ProbeData) -> tuple[list[Features], list[Features]]:
     """Of each layer, what an encoder makes of the examples, and what the same of random weights does.
-
-    Args:
-        mixed: of the mean of all layers instead (Peters et al. 2018).
 
     Raises:
         Unsupported: it is no encoder of langue's.
@@ -135,7 +130,7 @@ def both(
     learned, measured = (_read_apart(reader, some) for some in (given.learned, given.measured))
     told = []
     for some in (model, untrained):
-        sides = (_features(some, learned, mixed=mixed), _features(some, measured, mixed=mixed))
+        sides = (_features(some, learned), _features(some, measured))
         told.append([Features(*tables) for tables in zip(*sides, strict=True)])
     return told[0], told[1]
 
@@ -146,11 +141,9 @@ def _read_apart(reader: Reader, examples: Sequence[Example]) -> list[list[Read]]
     return [reader.read([one._replace(texts=(one.texts[side],)) for one in examples]) for side in sides]
 
 
-def _features(model: MaskedModel, sides: Sequence[Sequence[Read]], *, mixed: bool) -> list[Float64Array]:
-    """Of each layer, or of their mean."""
+def _features(model: MaskedModel, sides: Sequence[Sequence[Read]]) -> list[Float64Array]:
+    """Of each layer."""
     states = [layer_states(model, side) for side in sides]
-    if mixed:
-        states = [[np.mean(layers, 0)] for layers in states]
     if len(states) == 1:
         return states[0]
     return [np.concatenate([np.abs(u - v), u * v], 1) for u, v in zip(*states, strict=True)]

@@ -185,7 +185,7 @@ class MaskedModel(Model[Masked]):
     def learning_curve(
         self, train: PathLike, test: PathLike, labels: Sequence[int] = (50, 500, 5000), *, draws: int = 3
     ) -> LearningCurve:
-        """What the mean of the layers is worth with so many labels, beside random weights and baselines.
+        """What the last layer is worth with so many labels, beside random weights and what needs no network.
 
         Args:
             train, test: labeled files of texts or of pairs, as of `finetune`.
