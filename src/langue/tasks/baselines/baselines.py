@@ -24,10 +24,9 @@ from langue.corpus.labeled import Example
 from langue.evaluation.bootstrap import Ratio, ratio
 from langue.tasks.baselines import bayes, ngrams
 from langue.tasks.baselines.likeness import edited, likeness
-from langue.tasks.baselines.logistic import PENALTY, Predict, Texts, added, learn_grams
+from langue.tasks.baselines.logistic import AVERAGED_PENALTY, PENALTY, Predict, Texts, added, learn_grams
 from langue.tasks.retrieval.terms import is_han
 
-AVERAGED_PENALTY = 1e-3  # rows that sum to one have weights that are larger by their length
 CHARACTERS_PENALTY = 10.0  # they are ten times as many; of 1, 3 and 10 the best on SST-2's dev part
 LEAST = 2  # texts that a stretch of characters stands in: those of one alone are most of them, and say little
 SAMPLE = 200  # texts by which the script is told

@@ -18,12 +18,20 @@ import numpy as np
 
 from langue.base.arrays import Float64Array, Int64Array
 from langue.base.seeds import derive
-from langue.tasks.baselines.logistic import PENALTY, Predict, Texts, added, learn, learn_grams, log_probs
+from langue.tasks.baselines.logistic import (
+    AVERAGED_PENALTY,
+    PENALTY,
+    Predict,
+    Texts,
+    added,
+    learn,
+    learn_grams,
+    log_probs,
+)
 from langue.tasks.baselines.ngrams import Matrix, bigrams, units
 
 LONGEST = 200  # words of a text that are compared: their order takes time that grows with the square
 MOST = 6  # of what is counted; more is the same
-AVERAGED_PENALTY = 1e-3  # rows that sum to one have weights that are larger by their length
 APART = 5  # of so many examples one shows what a vote is worth
 ENOUGH = 200  # examples that do; of fewer, all votes are worth the same
 

@@ -15,6 +15,7 @@ Predict = Callable[[Texts], Float64Array]  # of texts, the score of every label:
 Grams = Callable[[Sequence[str]], Iterable[str]]
 
 PENALTY = 1.0  # the usual C = 1
+AVERAGED_PENALTY = 1e-3  # rows that sum to one have weights that are larger by their length
 STEPS = 100
 TOLERANCE = 1e-4  # of the loss, over ten steps: what is gained beyond is no accuracy
 
