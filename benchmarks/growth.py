@@ -13,7 +13,7 @@ of its own beside mapped files, without and with a ceiling of so many MB.
 import argparse
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numba
@@ -47,21 +47,29 @@ def english(folder: Path) -> Path:
 
 def synthetic(source: Path, path: Path, size: int) -> None:
     """A walk through the words of a text, of about so many bytes."""
+    written = 0
+    with path.open("w", encoding="utf-8") as file:
+        for lines in walk(source):
+            written += file.write("\n".join(lines) + "\n")
+            if written >= size:
+                break
+
+
+def walk(source: Path) -> Iterator[list[str]]:
+    """Lines of a walk through the words of a text that does not end, so many at a time."""
     words = source.read_text(encoding="utf-8").split()
     spelled, ids = np.unique(np.array(words, object), return_inverse=True)
     order = np.argsort(ids, kind="stable")
     begins = np.searchsorted(ids[order], np.arange(len(spelled) + 1))
-    draw, at, new, written = np.random.default_rng(0), 0, 0, 0
-    with path.open("w", encoding="utf-8") as file:
-        while written < size:
-            walked = np.empty(BLOCK, np.int64)
-            at = _walk(ids, order, begins, at, draw.random(BLOCK), draw.random(BLOCK), walked)
-            texts = [spelled[id] for id in walked.tolist()]
-            for index in np.flatnonzero(draw.random(BLOCK) < NEW).tolist():
-                texts[index] = f"{texts[index]}{new}"
-                new += 1
-            lines = [" ".join(texts[begin : begin + LINE]) for begin in range(0, BLOCK, LINE)]
-            written += file.write("\n".join(lines) + "\n")
+    draw, at, new = np.random.default_rng(0), 0, 0
+    while True:
+        walked = np.empty(BLOCK, np.int64)
+        at = _walk(ids, order, begins, at, draw.random(BLOCK), draw.random(BLOCK), walked)
+        texts = [spelled[id] for id in walked.tolist()]
+        for index in np.flatnonzero(draw.random(BLOCK) < NEW).tolist():
+            texts[index] = f"{texts[index]}{new}"
+            new += 1
+        yield [" ".join(texts[begin : begin + LINE]) for begin in range(0, BLOCK, LINE)]
 
 
 @numba.njit

@@ -1,13 +1,14 @@
 """What a corpus of any size costs: rates measured here, and a simulation up to 10 TB and 100 machines.
 
-    python benchmarks/scale.py [--megabytes 1 4 16] [--workers 1 2 3 7]
+    python benchmarks/scale.py [--megabytes 1 4 16] [--workers 0 1 2 3 7]
     python benchmarks/scale.py --profile 30
 
 Measured: `langue prepare` and a 5-gram, both by stages, on growing parts of the English text of
-../shared/data, each in a process of its own, by processor seconds (those of its workers included), so that
-other work on the machine is no matter; the 5-gram without stages beside them (0 workers); peak memory, of the
-process that has most; the hashes of the stores and of the tables, which are the same for any number of
-workers; and the exponents of growth, least squares on logarithms, with 95 % intervals.
+../shared/data, beyond its end of a walk through it (`growth.py`), each in a process of its own, by processor
+seconds (those of its workers included), so that other work on the machine is no matter; with 0 workers the
+5-gram is made without stages; peak memory, of the process that has most; the hashes of the stores and of
+the tables, which are the same for any number of workers; and the exponents of growth, least squares on
+logarithms, with 95 % intervals.
 
 With `--profile`: where the time of one worker goes in preparing so many megabytes, by processor seconds of
 one thread, and how much shorter it can get on several: what stays with one process stays as long.
@@ -29,12 +30,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import langue
+from growth import english, walk
 from langue.base import executors
 from langue.base.limits import ONE_THREAD
 from langue.corpus.config import DataConfig
@@ -71,11 +74,18 @@ def texts() -> Iterator[str]:
                 yield document.text
 
 
+def more_texts(folder: Path) -> Iterator[str]:
+    """A walk through the English text at hand (`growth.py`), in documents of a hundred lines."""
+    for lines in walk(english(folder)):
+        for begin in range(0, len(lines), 100):
+            yield "\n".join(lines[begin : begin + 100])
+
+
 def write_corpus(path: Path, size: int) -> int:
-    """So many bytes of text, or all there are; returns how many."""
+    """So many bytes of text, of a walk through it beyond what there is; returns how many."""
     written = 0
     with path.open("w", encoding="utf-8") as file:
-        for text in texts():
+        for text in chain(texts(), more_texts(path.parent)):
             written += len(text.encode()) + 2
             file.write(text + "\n\f\n")
             if written >= size:
@@ -152,7 +162,7 @@ def measure(megabytes: Sequence[int], workers: Sequence[int]) -> list[dict[str, 
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             read_bytes = write_corpus(folder / "corpus.txt", size * 1_000_000)
-            for count in (0, *workers):
+            for count in workers:
                 own = folder / str(count)
                 own.mkdir()
                 prepared = run("prepare", folder / "corpus.txt", own, count)
@@ -233,7 +243,7 @@ def clock(seconds: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--megabytes", type=int, nargs="+", default=[1, 4, 16])
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 3, 7])
+    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2, 3, 7])
     parser.add_argument("--profile", type=int, metavar="MB")
     parser.add_argument("--child", nargs=4, metavar=("WHAT", "CORPUS", "FOLDER", "WORKERS"))
     chosen = parser.parse_args()
