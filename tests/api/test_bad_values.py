@@ -11,7 +11,7 @@ import pytest
 
 import langue
 from langue.base.deprecated import RenamedWarning
-from langue.base.errors import LangueError
+from langue.base.errors import InvalidSetting, LangueError
 
 MODELS = Path(__file__).parents[1] / "compat" / "data" / "models"  # one of each kind of face
 BAD = (None, 3, -1, True, 10**30, math.nan, math.inf, "", "\ud800", "a\0b", b"x", object())
@@ -31,7 +31,7 @@ def methods(model: Any) -> Iterator[Any]:
             yield getattr(model, name)
 
 
-@pytest.mark.parametrize("name", ["ngram", "bert", "classifier-pair", "crf"])
+@pytest.mark.parametrize("name", ["ngram", "bert", "classifier-pair", "hmm-tagger", "mixture"])
 def test_every_argument_of_every_method(name: str) -> None:
     model = langue.load(MODELS / name)
     tried = 0
@@ -134,3 +134,26 @@ def test_what_is_no_path_is_refused_by_its_name_wherever_a_path_is_taken() -> No
                 assert key in str(refused.value), f"{name}({key}={value!r}): {refused.value}"
     assert {"train", "prepare", "load", "Passages.read", "MaskedModel.probe", "TaggerModel.read"} <= tried
     assert len(tried) > 20
+
+
+@pytest.mark.parametrize("value", [None, 3, "a b", b"x", [None], [b"x"]])
+def test_what_are_no_sources_is_refused(value: Any) -> None:
+    with pytest.raises(LangueError, match="source"):
+        list(langue.load(MODELS / "bert2bert").generate_target_all(value))
+
+
+@pytest.mark.parametrize("value", [3, math.nan, b"ray", [], [3], {"a": 1}, iter(["a"]), int])
+def test_what_is_no_name_is_refused_by_the_name_of_its_argument(value: Any, tmp_path: Path) -> None:
+    """Of what runs tasks, a task, a format, and a section of settings."""
+    model, text = MODELS / "bert", tmp_path / "x.txt"
+    text.write_text("The king is dead.\n")
+    for key, call in (
+        ("on", lambda: langue.prepare(text, tmp_path / "new", on=value)),
+        ("task", lambda: langue.finetune(model, text, tmp_path / "new", task=value)),
+        ("format", lambda: langue.export_model(model, tmp_path / "new", format=value)),
+        ("tokenizer", lambda: langue.prepare(text, tmp_path / "new", tokenizer=value)),
+        ("training", lambda: langue.train("gpt2", text, tmp_path / "new", training=value)),
+    ):
+        with pytest.raises(InvalidSetting, match=key):
+            call()
+    assert not (tmp_path / "new").exists()

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import resource
+import sys
 
 import numpy as np
 import pytest
@@ -68,3 +70,18 @@ def test_ten_thousand_steps() -> None:
     found = posteriors2(chain, 30 * rng.normal(size=(10_000, 3)), offsets_of([10_000]))
     assert np.isfinite(found.log_z).all()
     assert found.states.sum(1) == pytest.approx(1, abs=1e-6)
+
+
+def test_memory_is_that_of_the_states_that_positions_may_have() -> None:
+    """A book without blank lines: of every pair of states 3 GB would be kept."""
+    rng = np.random.default_rng(0)
+    T, K = 50_000, 60
+    chain = Chain2(rng.normal(size=(K + 1, K + 1, K)), rng.normal(size=(K + 1, K)))
+    unary = np.full((T, K), -np.inf)
+    unary[np.arange(T)[:, None], rng.integers(0, K, size=(T, 2))] = 0.0
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    best, sums = viterbi2(chain, unary, offsets_of([T])), posteriors2(chain, unary, offsets_of([T]))
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before  # KB, or bytes on a Mac
+    assert grown < 300_000 or sys.platform == "darwin"
+    assert best.scores[0] <= sums.log_z[0] and np.isfinite(sums.log_z).all()
+    assert (unary[np.arange(T), best.states] == 0.0).all()

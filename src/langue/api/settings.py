@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from langue.base.config import Config, encode_changes, read_assignments
 from langue.base.deprecated import warn_renamed
+from langue.base.errors import InvalidSetting
 
 Setting: TypeAlias = "str | int | float | bool | Sequence[Setting] | Mapping[str, Setting]"
 
@@ -21,10 +22,18 @@ def merge_sections(settings: Mapping[str, Setting], **sections: Config | None) -
     Args:
         settings: by name, `steps` or `training.steps`.
         sections: by name, `training`; None where it was not given.
+
+    Raises:
+        InvalidSetting: a section is no object of settings.
     """
     merged: dict[str, Setting] = {}
     for name, section in sections.items():
         if section is not None:
+            if not isinstance(section, Config):
+                raise InvalidSetting(
+                    f"{name} takes an object with all settings of the section, not {section!a}; give single "
+                    "settings by their names"
+                )
             merged |= {f"{name}.{key}": value for key, value in encode_changes(section).items()}
     return merged | dict(settings)
 

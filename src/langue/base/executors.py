@@ -19,7 +19,7 @@ from platform import node
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from langue.base.arguments import check_count, check_path_or_none
+from langue.base.arguments import check_count, check_path_or_none, check_text
 from langue.base.errors import InvalidSetting, LangueError, MissingExtra
 from langue.base.limits import MOST_WORKERS, ONE_THREAD
 from langue.base.parallel import default_workers
@@ -42,6 +42,7 @@ def make_executor(on: str | None, workers: int) -> Executor:
     """
     if on is None:
         return Processes(workers) if workers > 1 else InProcess()
+    check_text("on", on)
     if on == "processes":
         return Processes(workers)
     if on == "ray" or on.startswith("ray://"):

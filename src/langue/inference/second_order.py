@@ -2,7 +2,8 @@
 
 A path has the score Σ unary[t, yₜ] + Σ transition[yₜ₋₂, yₜ₋₁, yₜ] + end[y_T₋₁, y_T]; K, one more than the
 last state, stands for the places before the first. States whose unary score is -inf are passed over, so
-the work is that of the states a token may have, not of all K³. Everything is in log space.
+the work is that of the states a token may have, not of all K³, and what is kept of each position is of the
+pairs of states that it and the one before may have. Everything is in log space.
 """
 
 import math
@@ -81,6 +82,15 @@ def _lists(unary):
 
 
 @njit
+def _begins(counts):
+    """Where the pairs of states of each position begin, of those kept one after another: `(T + 1,)`."""
+    begins = np.zeros(len(counts) - 1, np.int64)
+    for t in range(len(begins) - 1):
+        begins[t + 1] = begins[t] + counts[t + 1] * counts[t + 2]
+    return begins
+
+
+@njit
 def _add(total, score):
     """log(exp(total) + exp(score))."""
     if score == -np.inf:
@@ -99,25 +109,29 @@ def _posteriors(transition, end, unary, offsets, first, last, log_z, states):
 
 @njit
 def _sentence(transition, end, unary, states):
-    T, K = unary.shape
+    T = len(unary)
     if T == 0:
         return 0.0
     lists, counts = _lists(unary)
-    alpha = np.full((T, K + 1, K), -np.inf)
+    begins = _begins(counts)
+    alpha = np.empty(begins[T])
     for t in range(T):
-        _forward(transition, unary[t], alpha, t, lists, counts)
+        _forward(transition, unary[t], alpha, begins, t, lists, counts)
     beta = end.copy()
-    total = -np.inf
+    total, at = -np.inf, begins[T - 1]
     for i in lists[T, : counts[T]]:
         for j in lists[T + 1, : counts[T + 1]]:
-            total = _add(total, alpha[T - 1, i, j] + beta[i, j])
+            total = _add(total, alpha[at] + beta[i, j])
+            at += 1
     if total == -np.inf:
         return total
     before = np.empty_like(beta)
     for t in range(T - 1, -1, -1):
+        at = begins[t]
         for i in lists[t + 1, : counts[t + 1]]:
             for j in lists[t + 2, : counts[t + 2]]:
-                states[t, j] += math.exp(alpha[t, i, j] + beta[i, j] - total)
+                states[t, j] += math.exp(alpha[at] + beta[i, j] - total)
+                at += 1
         if t > 0:
             _backward(transition, unary[t], beta, before, t, lists, counts)
             beta, before = before, beta
@@ -125,15 +139,17 @@ def _sentence(transition, end, unary, states):
 
 
 @njit
-def _forward(transition, scores, alpha, t, lists, counts):
-    """Messages of position t, alpha[t, i, j] of all paths that end in i, j."""
-    for j in lists[t + 2, : counts[t + 2]]:
-        for i in lists[t + 1, : counts[t + 1]]:
+def _forward(transition, scores, alpha, begins, t, lists, counts):
+    """Messages of position t, of all paths that end in each pair of states."""
+    for b in range(counts[t + 2]):
+        j = lists[t + 2, b]
+        for a in range(counts[t + 1]):
+            i = lists[t + 1, a]
             total = -np.inf
-            for h in lists[t, : counts[t]]:
-                before = 0.0 if t == 0 else alpha[t - 1, h, i]
-                total = _add(total, before + transition[h, i, j])
-            alpha[t, i, j] = total + scores[j]
+            for c in range(counts[t]):
+                before = 0.0 if t == 0 else alpha[begins[t - 1] + c * counts[t + 1] + a]
+                total = _add(total, before + transition[lists[t, c], i, j])
+            alpha[begins[t] + a * counts[t + 2] + b] = total + scores[j]
 
 
 @njit
@@ -166,25 +182,22 @@ def _n_best(transition, end, unary, states, scores):
     T, K = unary.shape
     n = len(scores)
     lists, counts = _lists(unary)
-    best = np.full((T, K + 1, K, n), -np.inf)
-    came_from = np.zeros((T, K + 1, K, n), np.int64)  # state two before × n + rank
+    begins = _begins(counts)
+    came_from = np.zeros((begins[T], n), np.int32)  # state two before × n + rank
+    best = np.full((2, K + 1, K, n), -np.inf)  # of the last two positions
     next_rank = np.zeros(K + 1, np.int64)
     opening = np.full((K + 1, n), -np.inf)
     opening[K, 0] = 0.0
     for t in range(T):
+        now, at = best[t % 2], begins[t]
         for i in lists[t + 1, : counts[t + 1]]:
             for j in lists[t + 2, : counts[t + 2]]:
-                ahead = opening if t == 0 else best[t - 1, :, i]
-                _merge(
-                    ahead,
-                    transition[:, i, j],
-                    lists[t, : counts[t]],
-                    next_rank,
-                    best[t, i, j],
-                    came_from[t, i, j],
-                )
-                best[t, i, j] += unary[t, j]
-    _trace(best, came_from, end, lists, counts, states, scores)
+                ahead = opening if t == 0 else best[(t - 1) % 2, :, i]
+                now[i, j] = -np.inf
+                _merge(ahead, transition[:, i, j], lists[t, : counts[t]], next_rank, now[i, j], came_from[at])
+                now[i, j] += unary[t, j]
+                at += 1
+    _trace(best[(T - 1) % 2], came_from, begins, end, lists, counts, states, scores)
 
 
 @njit
@@ -207,17 +220,18 @@ def _merge(ahead, added, chosen, next_rank, scores, came_from):
 
 
 @njit
-def _trace(best, came_from, end, lists, counts, states, scores):
+def _trace(best, came_from, begins, end, lists, counts, states, scores):
     """Choose the n best ends, and follow each back."""
-    T, _, K, n = best.shape
+    T = len(begins) - 1
+    _, K, n = best.shape
     next_rank = np.zeros((K + 1, K), np.int64)
     for rank in range(n):
         scores[rank] = -np.inf
         before, state = 0, 0
         for i in lists[T, : counts[T]]:
             for j in lists[T + 1, : counts[T + 1]]:
-                if next_rank[i, j] < n and best[T - 1, i, j, next_rank[i, j]] + end[i, j] > scores[rank]:
-                    scores[rank] = best[T - 1, i, j, next_rank[i, j]] + end[i, j]
+                if next_rank[i, j] < n and best[i, j, next_rank[i, j]] + end[i, j] > scores[rank]:
+                    scores[rank] = best[i, j, next_rank[i, j]] + end[i, j]
                     before, state = i, j
         if scores[rank] == -np.inf:
             continue
@@ -225,5 +239,7 @@ def _trace(best, came_from, end, lists, counts, states, scores):
         next_rank[before, state] += 1
         for t in range(T - 1, -1, -1):
             states[rank, t] = state
-            source = came_from[t, before, state, entry]
+            a = np.searchsorted(lists[t + 1, : counts[t + 1]], before)
+            b = np.searchsorted(lists[t + 2, : counts[t + 2]], state)
+            source = came_from[begins[t] + a * counts[t + 2] + b, entry]
             state, before, entry = before, source // n, source % n

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from langue.base.arguments import check_text
 from langue.base.config import Config, encode, nearest
 from langue.base.entry_points import load_point, points_of
 from langue.base.errors import InvalidSetting, NotFound, Unsupported
@@ -243,7 +244,7 @@ def export_model(model: Path, output: Path, *, format: str | None = None, overwr
     refuse_same(output, [model])
     family = describe(model).family
     writable = [each for each in formats() if each.write is not None]
-    if format is not None and format not in [each.name for each in writable]:
+    if format is not None and check_text("format", format) not in [each.name for each in writable]:
         known = [each.name for each in writable]
         raise InvalidSetting(f"no format {format} is written{nearest(format, known)}")
     if format is None:

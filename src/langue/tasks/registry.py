@@ -9,6 +9,7 @@ import importlib
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
+from langue.base.arguments import check_text
 from langue.base.config import nearest
 from langue.base.entry_points import load_point, points_of
 from langue.base.errors import InvalidSetting
@@ -64,7 +65,7 @@ def task(name: str) -> "Task[Any, Any, Any]":
         MissingExtra: torch is not installed.
         LangueError: its package is broken.
     """
-    if name in _registered:
+    if check_text("task", name) in _registered:
         return _registered[name]
     if name in MODULES:
         with needs_torch(f"the task {name}"):

@@ -13,7 +13,7 @@ import numpy as np
 
 from langue.api.models.base import PathLike
 from langue.api.models.causal import CausalModel, sampling_of
-from langue.base.arguments import check_texts
+from langue.base.arguments import check_several, check_texts
 from langue.base.arrays import Ids
 from langue.base.errors import InvalidSetting, Unsupported
 from langue.models.folder import DType
@@ -105,9 +105,7 @@ class Seq2SeqModel(CausalModel):
         **settings: Unpack[SamplingSettings],
     ) -> Iterator[list[Generation]]:
         """The targets of many sources side by side; see `generate_all`."""
-        if isinstance(sources, str):
-            check_texts("sources", sources)
-        prompts = (self.source_ids(source) for source in sources)
+        prompts = (self.source_ids(source) for source in check_several("sources", sources))
         return self._write_all(prompts, n, best_of, batch_size, sampling_of(settings), lines=False)
 
     def beam_search_target(

@@ -214,7 +214,7 @@ class TaggerModel(Model[Tagger]):
             )
         return [
             Sentence((tuple(_tokens(index, text, self.unit)),), location=f"text {index + 1}")
-            for index, text in enumerate(check_several("texts", texts), before)
+            for index, text in enumerate(check_several("texts", texts), check_count("before", before))
         ]
 
     def tags(self, tagged: Tagged) -> list[dict[str, list[str]]]:

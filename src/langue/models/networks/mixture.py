@@ -87,9 +87,11 @@ class Mixture(Causal):
         self.stride: int | None = narrowest.stride if narrowest else None
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
+        if not sequences:
+            return []
         logs, lengths, entropies = contexts_of(self.models, sequences)
         scores = mixed(logs, self.weights.at(lengths, entropies))
-        return np.split(scores, np.cumsum([len(ids) for ids in sequences])[:-1]) if sequences else []
+        return np.split(scores, np.cumsum([len(ids) for ids in sequences])[:-1])
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()
@@ -234,19 +236,15 @@ def contexts_of(models: Sequence[Causal], sequences: Sequence[Ids]) -> tuple[Flo
     for model in models:
         if isinstance(model, WithEntropies):
             rows, own = model.log_probs_and_entropies(sequences)
-            entropies.append(joined(own))
+            entropies.append(np.concatenate(own))
         elif isinstance(model, Matching):
             rows, matches = model.log_probs_and_matches(sequences)
-            lengths.append(joined(matches))
+            lengths.append(np.concatenate(matches))
         else:
             rows = model.log_probs(sequences)
-        logs.append(joined(rows))
+        logs.append(np.concatenate(rows))
     tokens = len(logs[0])
     return np.stack(logs), longest(lengths, tokens), mean(entropies, tokens)
-
-
-def joined(rows: Sequence[Array]) -> Array:
-    return np.concatenate(rows) if rows else np.empty(0, np.float32)
 
 
 def longest(lengths: Sequence[Array], count: int) -> Array:
