@@ -8,6 +8,7 @@ cut where white space begins, which no word reaches over, and what lies between 
 import json
 import re
 from collections.abc import Sequence
+from functools import cache
 from itertools import chain
 
 import numpy as np
@@ -16,11 +17,6 @@ from tokenizers import Tokenizer as HFTokenizer
 from langue.base.arrays import Ids
 
 _SPACE = r"\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # `\s` of `re` has more
-_WORD = re.compile(
-    rf"[{_SPACE}]+(?=[{_SPACE}][^{_SPACE}])"  # white space, but for its last, which may belong to a word
-    rf"|[{_SPACE}]?[\x00-\x08\x0e-\x1f!-\x7f]*+[^\x00-\x7f{_SPACE}][^{_SPACE}]*"  # what is not all ASCII
-    rf"|'(?:[stmd]|re|ve|ll)| ?[A-Za-z]+| ?[0-9]+| ?[^A-Za-z0-9{_SPACE}]+|[{_SPACE}]+"
-)
 PATTERN = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
 LEAST = 1 << 13  # characters of some texts from which on words are looked up
 MOST_WORDS = 1 << 17  # that are kept: some 30 MB
@@ -40,6 +36,16 @@ def goes_by_words(hf: HFTokenizer) -> bool:
     )
 
 
+@cache
+def _word() -> re.Pattern[str]:
+    """Compiled when it is first asked for: it takes milliseconds, which a short command would wait for."""
+    return re.compile(
+        rf"[{_SPACE}]+(?=[{_SPACE}][^{_SPACE}])"  # white space, but for its last, which may belong to a word
+        rf"|[{_SPACE}]?[\x00-\x08\x0e-\x1f!-\x7f]*+[^\x00-\x7f{_SPACE}][^{_SPACE}]*"  # what is not all ASCII
+        rf"|'(?:[stmd]|re|ve|ll)| ?[A-Za-z]+| ?[0-9]+| ?[^A-Za-z0-9{_SPACE}]+|[{_SPACE}]+"
+    )
+
+
 class KnownWords:
     """The ids of words, in bytes, for any number of threads."""
 
@@ -52,7 +58,7 @@ class KnownWords:
         size = sum(map(len, texts))
         if size < LEAST:
             return None
-        words = [_WORD.findall(text) for text in texts]
+        words = [_word().findall(text) for text in texts]
         if FEW * sum(map(len, words)) < size:
             return None
         known = self._known
