@@ -1,6 +1,6 @@
 """Titles of CSL's abstracts, written: gap sentences without labels, then a thousand pairs of the dev part.
 
-    python benchmarks/abstractive.py FOLDER [--pretraining 6000] [--steps 1000]
+    python benchmarks/abstractive.py FOLDER [--pretraining 800] [--steps 500]
 
 Gap sentences are those of all Chinese text at hand that has sentences in a row: CMRC's passages, the
 abstracts of CSL's dev part, three novels; in passages about as long as an abstract. Nothing of CSL's test
@@ -110,8 +110,8 @@ def make(folder: Path, pretraining: int, steps: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pretraining", type=int, default=6000, help="steps on gap sentences")
-    parser.add_argument("--steps", type=int, default=1000, help="on the thousand pairs")
+    parser.add_argument("--pretraining", type=int, default=800, help="steps on gap sentences")
+    parser.add_argument("--steps", type=int, default=500, help="on the thousand pairs")
     given = parser.parse_args()
     make(given.folder, given.pretraining, given.steps)
     measured = langue.evaluate(given.folder / "model", pairs(given.folder, "test"))
@@ -125,7 +125,8 @@ def main() -> None:
     lines = [
         "# Titles that are written",
         "",
-        "Written by `python benchmarks/abstractive.py` on",
+        f"Written by `python benchmarks/abstractive.py FOLDER --pretraining {given.pretraining} "
+        f"--steps {given.steps}` on",
         PROCESSOR + ".",
         "",
         f"CSL, test (1,000): {model.summary()}. Gap sentences: {before['tokens']:,} tokens in "

@@ -1,6 +1,6 @@
 """Telling texts apart without a network: the baselines of `langue evaluate --train` on texts and on pairs.
 
-    python benchmarks/baselines.py [sst2 thucnews mrpc afqmc lcqmc]
+    python benchmarks/baselines.py [sst2 thucnews mrpc afqmc lcqmc] [--only edits likeness]
 
 Each learns from the whole training file and is measured on the whole test file; nothing is chosen by
 either. LCQMC's dev part is learned from, AFQMC's is measured on. Of each, how far it lies above the words
@@ -78,7 +78,9 @@ def fasttext(name: str, parts: dict[str, list[Example]]) -> None:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("sets", nargs="*", default=["sst2", "thucnews", *PAIRS])
-    for name in options.parse_args().sets:
+    options.add_argument("--only", nargs="+", help="of the baselines these, beside the words")
+    given = options.parse_args()
+    for name in given.sets:
         if not (DATA / name).is_dir():
             print(f"{name}: not in {DATA}, skipped")
             continue
@@ -91,6 +93,8 @@ def main() -> None:
         )
         words = np.zeros(1)
         for baseline in [*BASELINES, *(OF_PAIRS if name in PAIRS else [])]:
+            if given.only and baseline not in ("words", *given.only):
+                continue
             started = time.process_time()
             (result,) = measure_baselines(parts[learned], parts[measured], [baseline])
             seconds = time.process_time() - started
@@ -98,7 +102,7 @@ def main() -> None:
             words = right if baseline == "words" else words
             above = f"   above words {percent(share(right - words))}" if len(words) > 1 else ""
             print(f"  {baseline:14} {percent(result.accuracy)}   {seconds:.0f} s{above}", flush=True)
-        if name not in PAIRS:
+        if name not in PAIRS and not given.only:
             fasttext(name, parts)
 
 

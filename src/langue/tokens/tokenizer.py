@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Encoding
 from tokenizers import Tokenizer as HFTokenizer
 
 from langue.base.arrays import Ids, Int64Array
@@ -23,6 +22,7 @@ from langue.base.errors import LangueError
 from langue.base.files import atomic_file
 from langue.base.groups import group_by_size
 from langue.base.scripts import HAN
+from langue.tokens.known_words import KnownWords, goes_by_words
 from langue.tokens.stream_decoder import StreamDecoder
 from langue.tokens.tokenizer_parts import (
     find_id,
@@ -95,6 +95,7 @@ class Tokenizer:
         if self.kind == "whitespace" and find_special_id(hf, (BEGIN,)) == self.vocab_size - 1:
             self.begin = self.vocab_size = self.vocab_size - 1
         self._byte_level = is_byte_level(hf)
+        self._known_words = KnownWords(hf) if goes_by_words(hf) else None
         self._marks = marks_of(hf)
         added = hf.get_added_tokens_decoder()
         self._specials = {self.eos, self.pad, *(id for id, token in added.items() if token.special)}
@@ -136,9 +137,8 @@ class Tokenizer:
         parts_of: list[list[Ids]] = [[] for _ in texts]
         pieces = ((owner, piece) for owner, text in enumerate(texts) for piece in self.pieces(text))
         for batch in group_by_size(pieces, lambda owned: len(owned[1]), CHUNK_CHARACTERS):
-            encodings = self._encode([piece for _, piece in batch])
-            for (owner, _), encoding in zip(batch, encodings, strict=True):
-                parts_of[owner].append(np.array(encoding.ids, np.uint32))
+            for (owner, _), ids in zip(batch, self._encode([piece for _, piece in batch]), strict=True):
+                parts_of[owner].append(ids)
         return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in parts_of]
 
     def pieces(self, text: str) -> Iterator[str]:
@@ -233,12 +233,16 @@ class Tokenizer:
                 raise
             raise LangueError(f"{path} is not a tokenizer.json: {error}") from error
 
-    def _encode(self, texts: list[str]) -> list[Encoding]:
+    def _encode(self, texts: list[str]) -> list[Ids]:
+        if self._known_words is not None and (known := self._known_words.encode(texts)) is not None:
+            return known
         if self.kind != "words":
-            return self._hf.encode_batch_fast(texts, add_special_tokens=False)
-        splitter = self._hf.pre_tokenizer[0]
-        words = [words_of(text, splitter) for text in texts]
-        return self._hf.encode_batch_fast(words, is_pretokenized=True, add_special_tokens=False)
+            encodings = self._hf.encode_batch_fast(texts, add_special_tokens=False)
+        else:
+            splitter = self._hf.pre_tokenizer[0]
+            words = [words_of(text, splitter) for text in texts]
+            encodings = self._hf.encode_batch_fast(words, is_pretokenized=True, add_special_tokens=False)
+        return [np.array(encoding.ids, np.uint32) for encoding in encodings]
 
     def _spell(self, id: int) -> bytes:
         token = self._names[id]

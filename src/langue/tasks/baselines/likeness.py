@@ -35,12 +35,11 @@ def edited(texts: Texts, labels: Int64Array, classes: int) -> Predict:
 def likeness(texts: Texts, labels: Int64Array, classes: int) -> Predict:
     parts = [part(texts, labels, classes) for part in (_weighted, _averaged, _alike)]
     seen = np.array([derive(0, "votes", pair[0]) % APART > 0 for pair in texts], np.bool_)
-    learned, apart = np.flatnonzero(seen).tolist(), np.flatnonzero(~seen).tolist()
-    if len(apart) < ENOUGH or len(set(labels[learned].tolist())) < classes:
+    if (~seen).sum() < ENOUGH or len(set(labels[seen].tolist())) < classes:
         return added(parts)
-    some = [texts[row] for row in learned], labels[learned], classes
-    votes = _votes([part(*some) for part in (_weighted, _averaged, _alike)], [texts[row] for row in apart])
-    worth = learn(Matrix.dense(votes), labels[apart], classes, penalty=PENALTY)
+    some, apart = ([texts[row] for row in np.flatnonzero(rows).tolist()] for rows in (seen, ~seen))
+    first = [part(some, labels[seen], classes) for part in (_weighted, _averaged, _alike)]
+    worth = learn(Matrix.dense(_votes(first, apart)), labels[~seen], classes, penalty=PENALTY)
     return lambda texts: log_probs(Matrix.dense(_votes(parts, texts)), worth)
 
 
