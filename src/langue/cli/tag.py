@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from langue.base.errors import LangueError
+from langue.base.groups import group_by_size
+from langue.base.progress import log
 from langue.cli.options import (
     MOST,
     Json,
@@ -23,6 +25,9 @@ from langue.cli.parameters import Argument, Option
 if TYPE_CHECKING:
     from langue.api.models.tagger import TaggerModel, Text
     from langue.corpus.tagged import Tagged
+
+LONGEST = 1 << 16  # characters, or tokens, of a plain text that is tagged as one sentence
+AT_ONCE = 1 << 19  # of such texts
 
 
 def command(
@@ -105,5 +110,21 @@ def _read(tagger: "TaggerModel", text: str, format: str) -> "Iterator[Tagged]":
 def _plain(tagger: "TaggerModel", batches: "Iterable[Sequence[Text]]") -> "Iterator[Tagged]":
     before = 0
     for texts in batches:
-        yield tagger.plain(texts, before=before)
-        before += len(texts)
+        pieces = (piece for text in texts for piece in _cut(text))
+        for group in group_by_size(pieces, len, AT_ONCE):
+            yield tagger.plain(group, before=before)
+            before += len(group)
+
+
+def _cut(text: "Text") -> "Iterator[Text]":
+    """A text in pieces of at most `LONGEST`, at blanks where it has some: memory grows with a sentence."""
+    begin = 0
+    while len(text) - begin > LONGEST:
+        end = begin + LONGEST
+        if isinstance(text, str):
+            end = text.rfind(" ", begin, end) + 1 or end
+        yield text[begin:end]
+        begin = end
+    if begin:
+        log.info("a text of over %s characters is tagged in pieces", f"{LONGEST:,}")
+    yield text[begin:]
