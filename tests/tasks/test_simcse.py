@@ -79,6 +79,8 @@ def test_verbs_and_bad_input(tuned: Any, encoder: Path, lines: Path, tmp_path: P
     pairs.write_text("The king went.\tThe king went home.\t5\nMy dog\t黛玉笑道。\t0\n", encoding="utf-8")
     assert cli.run(["evaluate", folder, str(pairs), "--similarity"]) == 0
     assert cli.run(["similar", "The king", str(lines), "--model", folder]) == 0
+    with pytest.raises(LangueError, match="has no head that predicts"):  # of another encoder than this now is
+        langue.MaskedModel.load(folder).fill("The [MASK] went.")
     (tmp_path / "one.txt").write_text("a text alone", encoding="utf-8")
     with pytest.raises(LangueError, match="has fewer than two texts"):
         langue.finetune(encoder, tmp_path / "one.txt", tmp_path / "m", task="simcse")

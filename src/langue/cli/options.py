@@ -3,13 +3,13 @@
 import inspect
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from langue.base.errors import InvalidSetting, LangueError, NotFound
 from langue.base.limits import MOST_WORKERS
-from langue.base.progress import silence
+from langue.base.progress import log, silence
 from langue.cli.parameters import Option
 
 # Of files that hold tagged or plain sentences, packed or not.
@@ -21,6 +21,7 @@ Json = Annotated[bool, Option("--json", help="Print the result as JSON, for mach
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace the output folder if it exists.")]
 Output = Annotated[Path, Option("-o", "--output", help="Folder to write.")]
 LARGEST_SEED = 2**53  # as of any setting
+LONGEST = 1 << 16  # characters, or tokens, of a plain text that is read as one sentence
 MOST = 1_000_000  # of rows to show, or tokens to look back: more is a slip of the finger
 Seed = Annotated[int, Option("--seed", min=0, max=LARGEST_SEED, help="Same seed, same machine, same result.")]
 Settings = Annotated[
@@ -147,6 +148,26 @@ def read_line_batches(path: Path | str, text_field: str | None = None) -> Iterat
     from langue.corpus.stream import read_text_batches
 
     return read_text_batches(str(path), text_field)
+
+
+def pieces_of(text: str | Sequence[str], done: str) -> Iterator[str | Sequence[str]]:
+    """A plain text, or its tokens, in pieces of at most `LONGEST`, cut at blanks where it has some.
+
+    Memory grows with a sentence, and what has no line ends would be one.
+
+    Args:
+        done: what is done with it, for the message.
+    """
+    begin = 0
+    while len(text) - begin > LONGEST:
+        end = begin + LONGEST
+        if isinstance(text, str):
+            end = text.rfind(" ", begin, end) + 1 or end
+        yield text[begin:end]
+        begin = end
+    if begin:
+        log.info("a text of over %s characters is %s in pieces", f"{LONGEST:,}", done)
+    yield text[begin:]
 
 
 def print_items(items: Iterable[Any]) -> None:

@@ -10,6 +10,7 @@ from langue.cli.options import (
     Json,
     Quiet,
     names_input,
+    pieces_of,
     print_items,
     print_json,
     read_line_batches,
@@ -53,4 +54,5 @@ def command(
 
 def _lines(name: str) -> Iterator[str]:
     for batch in read_line_batches(name):
-        yield from batch
+        for text in batch:
+            yield from map(str, pieces_of(text, "read"))

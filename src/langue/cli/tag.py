@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from langue.base.errors import LangueError
 from langue.base.groups import group_by_size
-from langue.base.progress import log
 from langue.cli.options import (
     MOST,
     Json,
@@ -15,6 +14,7 @@ from langue.cli.options import (
     is_input,
     is_named_like_a_file,
     no_such_input,
+    pieces_of,
     print_items,
     read_line_batches,
     some_text,
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from langue.api.models.tagger import TaggerModel, Text
     from langue.corpus.tagged import Tagged
 
-LONGEST = 1 << 16  # characters, or tokens, of a plain text that is tagged as one sentence
-AT_ONCE = 1 << 19  # of such texts
+AT_ONCE = 1 << 19  # characters, or tokens, of plain texts
 
 
 def command(
@@ -110,21 +109,7 @@ def _read(tagger: "TaggerModel", text: str, format: str) -> "Iterator[Tagged]":
 def _plain(tagger: "TaggerModel", batches: "Iterable[Sequence[Text]]") -> "Iterator[Tagged]":
     before = 0
     for texts in batches:
-        pieces = (piece for text in texts for piece in _cut(text))
+        pieces = (piece for text in texts for piece in pieces_of(text, "tagged"))
         for group in group_by_size(pieces, len, AT_ONCE):
             yield tagger.plain(group, before=before)
             before += len(group)
-
-
-def _cut(text: "Text") -> "Iterator[Text]":
-    """A text in pieces of at most `LONGEST`, at blanks where it has some: memory grows with a sentence."""
-    begin = 0
-    while len(text) - begin > LONGEST:
-        end = begin + LONGEST
-        if isinstance(text, str):
-            end = text.rfind(" ", begin, end) + 1 or end
-        yield text[begin:end]
-        begin = end
-    if begin:
-        log.info("a text of over %s characters is tagged in pieces", f"{LONGEST:,}")
-    yield text[begin:]

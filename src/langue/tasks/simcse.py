@@ -80,7 +80,8 @@ def head(
     """
     if not settings.dropout:
         raise InvalidSetting("simcse tells texts apart by dropout alone; set dropout above 0")
-    table = encoder_table(encoder) | {"dropout": settings.dropout}
+    # What predicts hidden tokens no longer fits the encoder that is tuned.
+    table = encoder_table(encoder) | {"dropout": settings.dropout, "no_mlm_head": True}
     config = decode(encoder.family.config, table, "encoder", stored=True)
     pooling: Pooling = "cls" if settings.pooling == "cls" else "mean"  # what `embed` does by default
     window, truncated = encoder.model.window - 2, 0

@@ -106,7 +106,7 @@ def test_an_exported_model_comes_back(exported: tuple[str, Path, Path], tmp_path
     assert "imported (huggingface hf)" in back.summary()
     assert "trained" not in back.summary()
     if family == "electra":
-        with pytest.raises(LangueError, match="came without the head"):
+        with pytest.raises(LangueError, match="has no head that predicts"):
             back.fill("The [MASK]")
         export = langue.export_model(tmp_path / "back", tmp_path / "again")
         assert export.left_out == ()

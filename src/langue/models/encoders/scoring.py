@@ -66,7 +66,7 @@ class MaskedScoring(nn.Module, Masked, ABC):
         """Natural-log probabilities of every token at these positions: `(positions, V)` for each sequence."""
         if self.no_mlm_head:
             raise LangueError(
-                "this encoder came without the head that predicts hidden tokens: it embeds (langue embed) "
+                "this encoder has no head that predicts hidden tokens: it embeds (langue embed) "
                 "and is fine-tuned (langue finetune), and fills no gaps"
             )
         log_probs = []
