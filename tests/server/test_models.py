@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import langue
 from langue.base.errors import LangueError
+from langue.server import models as served
 from langue.server.app import create_app
 from langue.server.errors import Refused, report
 from langue.server.limits import Settings
@@ -126,6 +128,18 @@ def test_models_are_found_by_name_and_by_what_they_can(served_models: dict[str, 
     with pytest.raises(LangueError, match="no model"):
         Models({}, Settings())
     assert asyncio.run(_faces(models)) == [langue.CausalModel, "TaggerModel"]
+
+
+def test_an_encoder_without_a_head_embeds_alone(
+    served_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = served.describe(served_models["bert"])
+    headless = msgspec.structs.replace(known, config=known.config | {"no_mlm_head": True})
+    monkeypatch.setattr(served, "describe", lambda path: headless)
+    held = Models({"bert": served_models["bert"]}, Settings())
+    with pytest.raises(Refused, match="fills no gaps"):
+        held.find("bert", "fill")
+    assert held.find(None, "embed").name == "bert"
 
 
 async def _faces(models: Models) -> list[Any]:

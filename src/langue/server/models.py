@@ -37,6 +37,7 @@ CAPABILITIES: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (SpanPredictor, ("answer",)),
     (SentenceRanker, ("summarize", "rank")),
 )
+WITHOUT_HEAD = ("embed",)  # of an encoder that does not predict hidden tokens
 OF_PAIRS = ("summarize", "abstract")  # what was trained on pairs can besides
 INSTEAD = {
     "complete": "continues no text",
@@ -91,6 +92,8 @@ class Served:
         self.description, self.problem = known, None
         self.bytes = sum(file.bytes for file in known.files.values())
         self.capabilities = next((some for kind, some in CAPABILITIES if kind in made.__mro__), ())
+        if Masked in made.__mro__ and known.config.get("no_mlm_head"):
+            self.capabilities = WITHOUT_HEAD
         if known.vocabulary is not None:
             self.capabilities += ("tokenize",)
             if known.vocabulary.sep is not None and Seq2Seq in made.__mro__:
