@@ -1,8 +1,10 @@
 """A server on loopback in a thread of the tests, and how to ask it."""
 
+import gc
 import http.client
 import json
 import re
+import resource
 import socket
 import threading
 import time
@@ -85,6 +87,12 @@ class Address:
             except TimeoutError:
                 pass
             return received
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds, once what nobody needs is gone."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 @contextmanager

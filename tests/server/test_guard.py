@@ -1,8 +1,6 @@
 """Who may ask a server, and what it bears."""
 
-import gc
 import json
-import resource
 import socket
 import time
 from collections.abc import Callable
@@ -10,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.server.conftest import resident
 
 from langue.base.errors import InvalidSetting
 from langue.server import limits
@@ -121,16 +120,11 @@ def test_what_is_no_request(server: Any, content: bytes) -> None:
 
 
 def test_memory_is_flat_under_them(serve: Callable[..., Any], served_models: dict[str, Path]) -> None:
-    def resident() -> int:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * resource.getpagesize()
-
     with serve({"trigram": served_models["trigram"]}) as address:
         sizes = []
         for _ in range(4):
             for content in NO_REQUESTS:
                 assert address.ask("/v1/completions", content).status == 400
-            gc.collect()
             sizes.append(resident())
         assert sizes[-1] - sizes[1] < 16 << 20
         assert address.ask("/v1/completions", ASKED).status == 200

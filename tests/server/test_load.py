@@ -1,13 +1,12 @@
 """1 to 64 clients at a time: no error, the text of a seed, flat memory. Figures: `make serve-proof`."""
 
-import gc
-import resource
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.server.conftest import resident
 
 
 def texts(server: Any, model: str, seeds: range, clients: int) -> list[str]:
@@ -32,10 +31,6 @@ def test_a_text_does_not_hang_on_how_many_ask(server: Any, model: str) -> None:
 
 
 def test_memory_stays_under_load(serve: Callable[..., Any], served_models: dict[str, Path]) -> None:
-    def resident() -> int:
-        gc.collect()
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
     with serve({"trigram": served_models["trigram"]}) as address:
         sizes = []
         for _ in range(4):

@@ -114,9 +114,7 @@ def staged_texts(
         goes_on = (output is not None or distribution.scratch is not None) and not read_once(sources)
         name = f"scores-{hashlib.sha256(identity).hexdigest()[:8]}"
         target = output or (distribution.scratch or Path(tempfile.gettempdir())) / name
-        if (
-            distribution.on is None
-        ):  # one worker, too, is a process of one thread: threads may tell other bits
+        if distribution.on is None:  # one worker is a process of one thread, too: threads may tell other bits
             distribution = distribution._replace(on="processes")
         begun = distribution.begin(target, identity if goes_on else None, ON_THE_WAY * unpacked_size(sources))
         folder, executor = stack.enter_context(begun)

@@ -135,14 +135,14 @@ def answer(
         [score + log_softmax(some) for score, some in zip(of_passage, scores, strict=True)]
     )
     owners = [(row, line) for row, some in enumerate(scores) for line in range(len(some))]
-    order = [owners[index] for index in best(joint, k)]
-    first, line = order[0]
+    order = best(joint, k)
+    first, line = owners[order[0]]
     likely = by.answerable(rows[first].table[line], scores[first], rows[first].bm25)
-    beside = np.exp(joint - joint.max())  # how likely each is beside the first
-    chosen = [
-        _answer(passages, rows[row], rows[row].spans[line], likely * float(beside[owners.index((row, line))]))
-        for row, line in order
-    ]
+    beside = np.exp(joint - joint[order[0]])  # how likely each is beside the first
+    chosen = []
+    for index in order:
+        row, line = owners[index]
+        chosen.append(_answer(passages, rows[row], rows[row].spans[line], likely * float(beside[index])))
     return Answers(question, chosen, likely, limit, told)
 
 
