@@ -1,14 +1,19 @@
 """The weights of a network in the order that a compiled step reads them in."""
 
+import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 from torch import Tensor
 
 from langue.base.arrays import Array, Floats
+from langue.nn.compiled import isa
 from langue.nn.compiled.panels import pack, quantize
 
 Parts = tuple[int, int, int]  # of rows or columns: how many, their width, and that padded with zeros
+
+LINE = 64  # bytes
 
 
 class Layout:
@@ -26,7 +31,10 @@ class Layout:
 
     @property
     def matrices(self) -> Array:
-        return np.concatenate(self._matrices)
+        sizes = [len(matrix) for matrix in self._matrices]
+        whole = aligned((sum(sizes),), self._matrices[0].dtype)
+        np.concatenate(self._matrices, out=whole)
+        return whole
 
     @property
     def scales(self) -> Floats:
@@ -64,9 +72,17 @@ def add_norm(layout: Layout, norm: Any, parts: Parts) -> None:
     layout.add_vector(getattr(norm, "bias", None), parts)
 
 
+def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """Zeros that begin with a cache line: else each part of a panel would lie in two."""
+    count, size = math.prod(shape), np.dtype(dtype).itemsize
+    room = np.zeros(count * size + LINE, np.uint8)
+    skip = -room.ctypes.data % LINE
+    return room[skip : skip + count * size].view(dtype).reshape(shape)
+
+
 def room_for(numbers: int, *, int8: bool) -> Array:
     """Where that many numbers stand that are multiplied; each caller needs his own."""
-    return np.zeros(numbers, np.int16 if int8 else np.float32)
+    return aligned((numbers,), isa.ROOM if int8 else np.float32)
 
 
 def array_of(tensor: Tensor | Array) -> Array:

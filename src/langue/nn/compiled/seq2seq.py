@@ -11,7 +11,7 @@ import torch
 from langue.base.arrays import Array, Floats, Ids
 from langue.nn.cache import Slots
 from langue.nn.compiled.crew import Crew
-from langue.nn.compiled.layout import Layout, Parts, add_norm, array_of, room_for
+from langue.nn.compiled.layout import Layout, Parts, add_norm, aligned, array_of, room_for
 from langue.nn.compiled.panels import PIECE, ROWS, padded
 from langue.nn.compiled.plan import DecoderPlan
 from langue.nn.compiled.rows import GELU_BY_ERF, RELU
@@ -101,8 +101,8 @@ class Panels(NamedTuple):
         slots = held if slots <= held else max(slots, 2 * held)
         positions = self.positions if positions <= self.positions else max(positions, 2 * self.positions)
         panels = padded(positions, ROWS) // ROWS
-        keys = np.zeros((L, slots, H, panels, D, ROWS), np.float32)
-        values = np.zeros((L, slots, H, D // ROWS, panels * ROWS, ROWS), np.float32)
+        keys = aligned((L, slots, H, panels, D, ROWS), np.float32)
+        values = aligned((L, slots, H, D // ROWS, panels * ROWS, ROWS), np.float32)
         keys[:, :held, :, :before] = self.keys
         values[:, :held, :, :, : self.positions] = self.values
         return Panels(keys, values)

@@ -5,7 +5,7 @@ import numpy as np
 from langue.base.arrays import Array, Floats, Ids
 from langue.nn.cache import Slots
 from langue.nn.compiled.crew import Crew
-from langue.nn.compiled.layout import Layout, add_norm, array_of, room_for
+from langue.nn.compiled.layout import Layout, add_norm, aligned, array_of, room_for
 from langue.nn.compiled.panels import PIECE, ROWS, padded
 from langue.nn.compiled.plan import Plan
 from langue.nn.compiled.rows import GELU, RELU2, SWIGLU
@@ -90,7 +90,7 @@ class CompiledCache(Slots):
     def _empty(self, rows: int) -> tuple[Floats, Floats]:
         shape = self.step.shape
         size = (shape.L, rows, shape.G * shape.T_whole * shape.D_whole)
-        return np.zeros(size, np.float32), np.zeros(size, np.float32)
+        return aligned(size, np.float32), aligned(size, np.float32)
 
     @property
     def parts(self) -> tuple[Floats, Floats]:
