@@ -1,8 +1,18 @@
 import numpy as np
 import pytest
+import torch
 
 from langue.nn.compiled import isa
-from langue.nn.compiled.panels import PIECE, ROWS, multiply, pack, padded, quantize, quantize_vector
+from langue.nn.compiled.panels import (
+    PIECE,
+    ROWS,
+    bfloat16,
+    multiply,
+    pack,
+    padded,
+    quantize,
+    quantize_vector,
+)
 
 BYTES = np.int8 if isa.DOT == 128 else np.uint8  # without the instruction by plain arithmetic
 RAISED = 0 if isa.DOT == 128 else 128
@@ -30,6 +40,20 @@ def test_float32_products_are_those_of_numpy_and_do_not_depend_on_the_vectors_be
     for count in range(1, 30):
         some = products(pack(matrix), ones, x[:count].copy(), np.ones(count, np.float32), inputs)
         np.testing.assert_array_equal(some, every[:count])
+
+
+def test_products_of_bfloat16_are_bit_for_bit_those_of_the_rounded_weights_in_float32():
+    draw = np.random.default_rng(4)
+    matrix = draw.normal(size=(80, 272)).astype(np.float32)
+    # Halfway between two: to the even one.
+    matrix[:2] = np.float32(1) + np.float32(2**-8) * np.array([[1], [3]])
+    rounded = torch.from_numpy(matrix).bfloat16()
+    np.testing.assert_array_equal(bfloat16(matrix), rounded.view(torch.uint16).numpy())
+    x, ones = draw.normal(size=(30, 272)).astype(np.float32), np.ones(80, np.float32)
+    for count in (1, 2, 7, 30):
+        given = (ones, x[:count].copy(), np.ones(count, np.float32), 272)
+        expected = products(pack(rounded.float().numpy()), *given)
+        np.testing.assert_array_equal(products(pack(bfloat16(matrix)), *given), expected)
 
 
 def test_products_of_int8_are_exact_and_the_same_by_every_instruction():

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from langue.base.arrays import Array, Floats
 from langue.nn.compiled import isa
-from langue.nn.compiled.panels import pack, quantize
+from langue.nn.compiled.panels import bfloat16, pack, quantize
+from langue.nn.fast.compiled_step import Weights
 
 Parts = tuple[int, int, int]  # of rows or columns: how many, their width, and that padded with zeros
 
@@ -20,11 +21,11 @@ class Layout:
     """Matrices in panels, the scales of their rows, and vectors, each kind one after another.
 
     Args:
-        int8: whether matrices are quantized.
+        weights: what matrices are kept in; None: float32.
     """
 
-    def __init__(self, *, int8: bool) -> None:
-        self.int8 = int8
+    def __init__(self, weights: Weights | None) -> None:
+        self.kind = weights
         self._matrices: list[Array] = []
         self._scales: list[Floats] = []
         self._vectors: list[Floats] = []
@@ -54,9 +55,12 @@ class Layout:
         if width:
             whole = np.pad(whole, ((0, 0), (0, width - whole.shape[1])))
         scales = np.ones(len(whole), np.float32)
-        if self.int8:
-            whole, scales = quantize(whole)
-        self._matrices.append(pack(whole))
+        packed = whole
+        if self.kind == "int8":
+            packed, scales = quantize(whole)
+        elif self.kind == "bfloat16":
+            packed = bfloat16(whole)
+        self._matrices.append(pack(packed))
         self._scales.append(scales)
 
     def add_vector(self, vector: Tensor | Array | None, parts: Parts) -> None:
@@ -80,9 +84,9 @@ def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     return room[skip : skip + count * size].view(dtype).reshape(shape)
 
 
-def room_for(numbers: int, *, int8: bool) -> Array:
+def room_for(numbers: int, *, weights: Weights | None) -> Array:
     """Where that many numbers stand that are multiplied; each caller needs his own."""
-    return aligned((numbers,), isa.ROOM if int8 else np.float32)
+    return aligned((numbers,), isa.ROOM if weights == "int8" else np.float32)
 
 
 def array_of(tensor: Tensor | Array) -> Array:

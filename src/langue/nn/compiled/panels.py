@@ -10,6 +10,8 @@ A sum is made in one order, however many vectors there are: so the products of a
 beside it. In float32 it is made of those of 256 products each, which is closer, and what is read stays in the
 cache.
 
+Weights of bfloat16 are multiplied as the float32 that they are the first half of.
+
 W8A8: weights are int8 with a scale for each row, a vector is int8 with a scale of its own (largest magnitude
 127), kept in the type that the instruction takes, and products are summed in int32, exactly. Letters: O
 outputs, I inputs.
@@ -22,7 +24,7 @@ from numba import types
 from numba.extending import overload
 from numba.np.numpy_support import as_dtype
 
-from langue.base.arrays import Array
+from langue.base.arrays import Array, Floats
 from langue.base.compiled import njit
 from langue.nn.compiled import isa
 from langue.nn.compiled.products import ROWS as ROWS
@@ -47,17 +49,23 @@ def padded(size: int, multiple: int) -> int:
 
 
 def pack(matrix: Array, room: type[np.generic] = isa.ROOM) -> Array:
-    """A matrix `(O, I)` of float32 or int8 in panels, flat.
+    """A matrix `(O, I)` of float32, bfloat16 or int8 in panels, flat.
 
     Args:
         room: of what int8 is multiplied by.
     """
     outputs, inputs = matrix.shape
-    together = 1 if matrix.dtype == np.float32 else 4 if np.dtype(room).itemsize == 1 else 2
+    together = 1 if matrix.dtype != np.int8 else 4 if np.dtype(room).itemsize == 1 else 2
     whole = np.zeros((padded(outputs, ROWS), padded(inputs, PIECE)), matrix.dtype)
     whole[:outputs, :inputs] = matrix
     panels = whole.reshape(len(whole) // ROWS, ROWS, -1, together).swapaxes(1, 2)
     return np.ascontiguousarray(panels).reshape(-1)
+
+
+def bfloat16(matrix: Floats) -> Array:
+    """A float32 matrix as the bits of bfloat16, rounded to the nearest, of two to the even one; uint16."""
+    bits = matrix.view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
 
 
 def quantize(matrix: Array) -> tuple[Array, Array]:
@@ -128,7 +136,7 @@ def multiply(matrix, offset, panels, stride, inputs, scales, first_scale, x, x_o
         x: flat; vectors begin at `x_offset` and every `x_stride` numbers, padded with zeros.
         y: flat float32; the products of vector c go to y_offset + c * y_stride.
     """
-    block = BLOCK if matrix.itemsize == 4 else inputs
+    block = BLOCK if matrix.itemsize != 1 else inputs
     wide = isa.WIDE and x.itemsize != 2  # pairs of int16 are taken apart and put together in registers
     panel = 0
     while panel < panels:

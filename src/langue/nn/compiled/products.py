@@ -58,7 +58,7 @@ def products_of(panels: int, columns: int) -> Any:
                 name: context.make_array(signature.args[at])(context, builder, arguments[at]).data
                 for name, at in (("matrix", 0), ("x", 3), ("scales", 7), ("x_scales", 9), ("y", 11))
             }
-            whole = signature.args[0].dtype == types.float32
+            whole = signature.args[0].dtype != types.int8
             offsets = [_times(builder, offset, stride, panel) for panel in range(panels)]
             begins = [_times(builder, x_offset, x_stride, column) for column in range(columns)]
             loop = (
@@ -134,6 +134,16 @@ def _loop(builder: Any, inputs: Any, step: int, sums: list[Any], add: Any) -> li
     return grown
 
 
+def _load_float(builder: Any, matrix: Any, index: Any) -> Any:
+    """Numbers of each row of a panel; bfloat16 is the first half of a float32."""
+    if matrix.type.pointee == ir.FloatType():
+        return _load(builder, matrix, index, ir.FloatType(), ROWS)
+    wide = ir.VectorType(ir.IntType(32), ROWS)
+    bits = builder.zext(_load(builder, matrix, index, ir.IntType(16), ROWS), wide)
+    bits = builder.shl(bits, ir.Constant(wide, [16] * ROWS))
+    return builder.bitcast(bits, ir.VectorType(ir.FloatType(), ROWS))
+
+
 def _float_sums(
     builder: Any, matrix: Any, offsets: list[Any], x: Any, begins: list[Any], inputs: Any
 ) -> list[Any]:
@@ -145,7 +155,7 @@ def _float_sums(
 
     def add(at: Any, sums: list[Any]) -> list[Any]:
         begin = builder.mul(at, ir.Constant(at.type, ROWS))
-        weights = [_load(builder, matrix, builder.add(offset, begin), number, ROWS) for offset in offsets]
+        weights = [_load_float(builder, matrix, builder.add(offset, begin)) for offset in offsets]
         grown = []
         for column, first in enumerate(begins):
             pointer = builder.gep(x, [builder.add(first, at)])
