@@ -14,6 +14,7 @@ from langue.nn.compiled import isa
 
 ROWS = 16  # of a panel
 UNROLLED = 4  # steps of a loop
+SPARING = 16  # sums of float32, beyond which a loop has one step
 FORESEEN = 3  # vectors, up to which nothing is fetched ahead
 
 
@@ -129,7 +130,9 @@ def _fetch(builder: Any, data: Any, offsets: list[Any], begin: Any, ahead: Any) 
         builder.call(function, [pointer, integer(0), integer(3), integer(1)])  # to read, keep, data
 
 
-def _loop(builder: Any, inputs: Any, step: int, sums: list[Any], add: Any) -> list[Any]:
+def _loop(
+    builder: Any, inputs: Any, step: int, sums: list[Any], add: Any, unrolled: int = UNROLLED
+) -> list[Any]:
     """Code that adds to sums, every `step` inputs; there are some."""
     before, integer = builder.block, inputs.type
     body = builder.append_basic_block("products")
@@ -142,9 +145,9 @@ def _loop(builder: Any, inputs: Any, step: int, sums: list[Any], add: Any) -> li
     for phi, zero in zip(phis, sums, strict=True):
         phi.add_incoming(zero, before)
     grown: list[Any] = phis
-    for number in range(UNROLLED):
+    for number in range(unrolled):
         grown = add(builder.add(at, ir.Constant(integer, number * step)), grown)
-    following = builder.add(at, ir.Constant(integer, UNROLLED * step))
+    following = builder.add(at, ir.Constant(integer, unrolled * step))
     at.add_incoming(following, body)
     for phi, value in zip(phis, grown, strict=True):
         phi.add_incoming(value, body)
@@ -176,8 +179,9 @@ def _float_sums(
                 )
         return grown
 
-    zeros = ir.Constant(vector, [0.0] * ROWS)
-    return _loop(builder, inputs, 1, [zeros] * (len(offsets) * len(begins)), add)
+    sums = [ir.Constant(vector, [0.0] * ROWS)] * (len(offsets) * len(begins))
+    # Of several steps LLVM reads the numbers of vectors first, which are more than registers are left.
+    return _loop(builder, inputs, 1, sums, add, UNROLLED if len(sums) <= SPARING else 1)
 
 
 def _pair_sums(
