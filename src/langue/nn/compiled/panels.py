@@ -30,7 +30,7 @@ from langue.nn.compiled import isa
 from langue.nn.compiled.products import ROWS as ROWS
 from langue.nn.compiled.products import products_of
 
-FEW = isa.DOT == 256  # of 16 registers, products of bytes need some for the sums of rows
+CROWDED = isa.DOT == 256  # of 16 registers, products of bytes need some for the sums of rows
 PIECE = 16  # columns are padded to a multiple of this
 BLOCK = 256  # products of float32 that are one sum: of 16 rows 16 kB, half of a core's nearest cache
 MOST = 6  # vectors at a time of one panel: their sums are 12 of the 16 registers of AVX2
@@ -144,58 +144,63 @@ def multiply(matrix, offset, panels, stride, inputs, scales, first_scale, x, x_o
         abreast = (wide or columns == 1) and panels - panel >= ABREAST
         for k in range(0, inputs, block):
             begin, at, size = offset + panel * stride + k * ROWS, x_offset + k, min(block, inputs - k)
+            ahead = block * ROWS if inputs - k > block else (ABREAST if abreast else 1) * stride - k * ROWS
             if not abreast:
                 _panel(matrix, begin, stride, x, at, x_stride, size, scales, scale, x_scales, columns, y, to,
-                       y_stride, k > 0)  # fmt: skip
-            elif FEW and x.itemsize == 1:
+                       y_stride, k > 0, ahead)  # fmt: skip
+            elif CROWDED and x.itemsize == 1:
                 for row in range(0, GROUP, 2 * ROWS):
                     _two_panels(matrix, begin + row // ROWS * stride, stride, x, at, x_stride, size, scales,
-                                scale + row, x_scales, 0, y, to + row, y_stride, k > 0)  # fmt: skip
+                                scale + row, x_scales, 0, y, to + row, y_stride, k > 0, ahead)  # fmt: skip
             elif wide:
                 _panels_abreast(matrix, begin, stride, x, at, x_stride, size, scales, scale, x_scales,
-                                columns, y, to, y_stride, k > 0)  # fmt: skip
+                                columns, y, to, y_stride, k > 0, ahead)  # fmt: skip
             else:
                 _four_panels(matrix, begin, stride, x, at, x_stride, size, scales, scale, x_scales, 0, y, to,
-                             y_stride, k > 0)  # fmt: skip
+                             y_stride, k > 0, ahead)  # fmt: skip
         panel += ABREAST if abreast else 1
 
 
 @njit
 def _panel(matrix, begin, stride, x, x_offset, x_stride, size, scales, scale, x_scales, columns, y, y_offset,
-           y_stride, more):  # fmt: skip
+           y_stride, more, ahead):  # fmt: skip
     """Products of one panel."""
     done = 0
     while done < columns:
+        if done > 0:
+            ahead = np.int64(0)  # what is read already
         at, to = x_offset + done * x_stride, y_offset + done * y_stride
         left = columns - done
-        if (left == MOST or left > 8) and not (FEW and x.itemsize == 1):
+        if (left == MOST or left > 8) and not (CROWDED and x.itemsize == 1):
             _six(matrix, begin, stride, x, at, x_stride, size, scales, scale, x_scales, done, y, to,
-                 y_stride, more)  # fmt: skip
+                 y_stride, more, ahead)  # fmt: skip
             done += MOST
-        elif left >= 4 and (left != 5 or FEW):
+        elif left >= 4 and (left != 5 or CROWDED):
             _four(matrix, begin, stride, x, at, x_stride, size, scales, scale, x_scales, done, y, to,
-                  y_stride, more)  # fmt: skip
+                  y_stride, more, ahead)  # fmt: skip
             done += 4
         elif left >= 3:
             _three(matrix, begin, stride, x, at, x_stride, size, scales, scale, x_scales, done, y, to,
-                   y_stride, more)  # fmt: skip
+                   y_stride, more, ahead)  # fmt: skip
             done += 3
         elif left == 2:
             _two(matrix, begin, stride, x, at, x_stride, size, scales, scale, x_scales, done, y, to,
-                 y_stride, more)  # fmt: skip
+                 y_stride, more, ahead)  # fmt: skip
             done += 2
         else:
             _one(matrix, begin, stride, x, at, x_stride, size, scales, scale, x_scales, done, y, to,
-                 y_stride, more)  # fmt: skip
+                 y_stride, more, ahead)  # fmt: skip
             done += 1
 
 
 @njit
 def _panels_abreast(matrix, begin, stride, x, x_offset, x_stride, size, scales, scale, x_scales, columns, y,
-                    y_offset, y_stride, more):  # fmt: skip
+                    y_offset, y_stride, more, ahead):  # fmt: skip
     """Products of ABREAST panels, which the second cache holds: of as many as leave registers for sums."""
     done = 0
     while done < columns:
+        if done > 0:
+            ahead = np.int64(0)  # what is read already
         at, to = x_offset + done * x_stride, y_offset + done * y_stride
         left = columns - done
         if left >= 6:
@@ -204,27 +209,27 @@ def _panels_abreast(matrix, begin, stride, x, x_offset, x_stride, size, scales, 
                 first, own, put = begin + row // ROWS * stride, scale + row, to + row
                 if several == 12:
                     _twelve_by_two(matrix, first, stride, x, at, x_stride, size, scales, own, x_scales, done,
-                                   y, put, y_stride, more)  # fmt: skip
+                                   y, put, y_stride, more, ahead)  # fmt: skip
                 elif several == 8:
                     _eight_by_two(matrix, first, stride, x, at, x_stride, size, scales, own, x_scales, done,
-                                  y, put, y_stride, more)  # fmt: skip
+                                  y, put, y_stride, more, ahead)  # fmt: skip
                 else:
                     _six_by_two(matrix, first, stride, x, at, x_stride, size, scales, own, x_scales, done,
-                                y, put, y_stride, more)  # fmt: skip
+                                y, put, y_stride, more, ahead)  # fmt: skip
             done += several
         elif left >= 4:
             _four_by_four(matrix, begin, stride, x, at, x_stride, size, scales, scale, x_scales, done, y, to,
-                          y_stride, more)  # fmt: skip
+                          y_stride, more, ahead)  # fmt: skip
             done += 4
         elif left == 3:
             _three_by_four(matrix, begin, stride, x, at, x_stride, size, scales, scale, x_scales, done, y, to,
-                           y_stride, more)  # fmt: skip
+                           y_stride, more, ahead)  # fmt: skip
             done += 3
         elif left == 2:
             _two_by_four(matrix, begin, stride, x, at, x_stride, size, scales, scale, x_scales, done, y, to,
-                         y_stride, more)  # fmt: skip
+                         y_stride, more, ahead)  # fmt: skip
             done += 2
         else:
             _four_panels(matrix, begin, stride, x, at, x_stride, size, scales, scale, x_scales, done, y, to,
-                         y_stride, more)  # fmt: skip
+                         y_stride, more, ahead)  # fmt: skip
             done += 1

@@ -14,6 +14,8 @@ from langue.nn.compiled import isa
 
 ROWS = 16  # of a panel
 UNROLLED = 4  # steps of a loop
+SPARING = 16  # sums of float32, beyond which a loop has one step
+FORESEEN = 3  # vectors, up to which nothing is fetched ahead
 
 
 def products_of(panels: int, columns: int) -> Any:
@@ -22,8 +24,13 @@ def products_of(panels: int, columns: int) -> Any:
     Its arguments: the matrix; where the first panel begins, and from one to the next; the vectors, where they
     begin, and from one to the next; padded inputs; the scales of the rows, where they begin; the scales of
     the vectors, where they begin; where the products are put, and from those of one vector to the next;
-    whether they are added to what stands there, of float32 alone.
+    whether they are added to what stands there, of float32 alone; how far ahead in the matrix lies what is
+    to be fetched meanwhile.
+
+    What is multiplied by a few vectors is read at the speed of memory anyway, in as many streams as a
+    processor foresees; with more, memory would rest while a panel meets the others.
     """
+    fetch = columns > FORESEEN
 
     @intrinsic
     def products(
@@ -43,17 +50,17 @@ def products_of(panels: int, columns: int) -> Any:
         y_offset: Any,
         y_stride: Any,
         more: Any,
+        ahead: Any,
     ) -> Any:
         index = types.int64
         given = (
             matrix, index, index, x, index, index, index, scales, index, x_scales, index, y, index, index,
-            types.boolean,
+            types.boolean, index,
         )  # fmt: skip
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _, offset, stride, _, x_offset, x_stride, inputs, _, scale, _, x_scale, _, to, y_stride, more = (
-                arguments
-            )
+            _, offset, stride, _, x_offset, x_stride, inputs, _, scale, _, x_scale, _, *rest = arguments
+            to, y_stride, more, ahead = rest
             data = {
                 name: context.make_array(signature.args[at])(context, builder, arguments[at]).data
                 for name, at in (("matrix", 0), ("x", 3), ("scales", 7), ("x_scales", 9), ("y", 11))
@@ -64,7 +71,7 @@ def products_of(panels: int, columns: int) -> Any:
             loop = (
                 _float_sums if whole else _dot_sums if signature.args[3].dtype.bitwidth == 8 else _pair_sums
             )
-            sums = loop(builder, data["matrix"], offsets, data["x"], begins, inputs)
+            sums = loop(builder, data["matrix"], offsets, data["x"], begins, inputs, ahead if fetch else None)
             for column in range(columns):
                 first = _times(builder, to, y_stride, column)
                 by_vector = None
@@ -110,7 +117,22 @@ def _load(builder: Any, data: Any, index: Any, number: Any, count: int) -> Any:
     return builder.load(pointer, align=number.width // 8 if isinstance(number, ir.IntType) else 4)
 
 
-def _loop(builder: Any, inputs: Any, step: int, sums: list[Any], add: Any) -> list[Any]:
+def _fetch(builder: Any, data: Any, offsets: list[Any], begin: Any, ahead: Any) -> None:
+    """Ask for the cache lines that lie so far ahead, and do not wait; None: for nothing."""
+    if ahead is None:
+        return
+    integer = ir.IntType(32)
+    for offset in offsets:
+        index = builder.add(builder.add(offset, begin), ahead)
+        pointer = builder.bitcast(builder.gep(data, [index]), ir.IntType(8).as_pointer())
+        form = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], form)
+        builder.call(function, [pointer, integer(0), integer(3), integer(1)])  # to read, keep, data
+
+
+def _loop(
+    builder: Any, inputs: Any, step: int, sums: list[Any], add: Any, unrolled: int = UNROLLED
+) -> list[Any]:
     """Code that adds to sums, every `step` inputs; there are some."""
     before, integer = builder.block, inputs.type
     body = builder.append_basic_block("products")
@@ -123,9 +145,9 @@ def _loop(builder: Any, inputs: Any, step: int, sums: list[Any], add: Any) -> li
     for phi, zero in zip(phis, sums, strict=True):
         phi.add_incoming(zero, before)
     grown: list[Any] = phis
-    for number in range(UNROLLED):
+    for number in range(unrolled):
         grown = add(builder.add(at, ir.Constant(integer, number * step)), grown)
-    following = builder.add(at, ir.Constant(integer, UNROLLED * step))
+    following = builder.add(at, ir.Constant(integer, unrolled * step))
     at.add_incoming(following, body)
     for phi, value in zip(phis, grown, strict=True):
         phi.add_incoming(value, body)
@@ -145,7 +167,7 @@ def _load_float(builder: Any, matrix: Any, index: Any) -> Any:
 
 
 def _float_sums(
-    builder: Any, matrix: Any, offsets: list[Any], x: Any, begins: list[Any], inputs: Any
+    builder: Any, matrix: Any, offsets: list[Any], x: Any, begins: list[Any], inputs: Any, ahead: Any
 ) -> list[Any]:
     """Sums of each vector, and of it of each panel, `(ROWS,)`."""
     number = ir.FloatType()
@@ -155,6 +177,7 @@ def _float_sums(
 
     def add(at: Any, sums: list[Any]) -> list[Any]:
         begin = builder.mul(at, ir.Constant(at.type, ROWS))
+        _fetch(builder, matrix, offsets, begin, ahead)
         weights = [_load_float(builder, matrix, builder.add(offset, begin)) for offset in offsets]
         grown = []
         for column, first in enumerate(begins):
@@ -166,12 +189,13 @@ def _float_sums(
                 )
         return grown
 
-    zeros = ir.Constant(vector, [0.0] * ROWS)
-    return _loop(builder, inputs, 1, [zeros] * (len(offsets) * len(begins)), add)
+    sums = [ir.Constant(vector, [0.0] * ROWS)] * (len(offsets) * len(begins))
+    # Of several steps LLVM reads the numbers of vectors first, which are more than registers are left.
+    return _loop(builder, inputs, 1, sums, add, UNROLLED if len(sums) <= SPARING else 1)
 
 
 def _pair_sums(
-    builder: Any, matrix: Any, offsets: list[Any], x: Any, begins: list[Any], inputs: Any
+    builder: Any, matrix: Any, offsets: list[Any], x: Any, begins: list[Any], inputs: Any, ahead: Any
 ) -> list[Any]:
     """The same of int8 and int16, in int32: halves of a panel, of pairs of numbers."""
     half = ROWS // 2
@@ -184,6 +208,7 @@ def _pair_sums(
 
     def add(at: Any, sums: list[Any]) -> list[Any]:
         begin = builder.mul(at, ir.Constant(at.type, ROWS))
+        _fetch(builder, matrix, offsets, begin, ahead)
         weights = []
         for offset in offsets:
             for part in (0, ROWS):
@@ -210,7 +235,7 @@ def _pair_sums(
 
 
 def _dot_sums(
-    builder: Any, matrix: Any, offsets: list[Any], x: Any, begins: list[Any], inputs: Any
+    builder: Any, matrix: Any, offsets: list[Any], x: Any, begins: list[Any], inputs: Any, ahead: Any
 ) -> list[Any]:
     """The same of bytes, by an instruction that adds four products of them to a sum.
 
@@ -219,20 +244,15 @@ def _dot_sums(
     """
     lanes = (isa.DOT or 128) // 32
     raised = isa.DOT != 128
-    parts = range(0, 4 * ROWS, 4 * lanes)  # of the bytes of a panel at a step
-    each = len(offsets) * len(parts)
+    parts = ROWS // lanes  # of the bytes of a panel at a step
+    each = len(offsets) * parts
     vector = ir.VectorType(ir.IntType(32), lanes)
     bytes_128 = _spread(builder, ir.Constant(ir.IntType(32), -0x7F7F7F80), lanes)
 
     def add(at: Any, sums: list[Any]) -> list[Any]:
         begin = builder.mul(at, ir.Constant(at.type, ROWS))
-        weights = []
-        for offset in offsets:
-            for part in parts:
-                index = builder.add(builder.add(offset, begin), ir.Constant(at.type, part))
-                weights.append(
-                    builder.bitcast(_load(builder, matrix, index, ir.IntType(8), 4 * lanes), vector)
-                )
+        _fetch(builder, matrix, offsets, begin, ahead)
+        weights = _bytes(builder, matrix, [builder.add(offset, begin) for offset in offsets], lanes)
         grown = []
         for column, first in enumerate(begins):
             pointer = builder.gep(x, [builder.add(first, at)])
@@ -250,7 +270,20 @@ def _dot_sums(
     if raised:
         of_rows = sums[len(begins) * each :]
         sums = [builder.sub(sum_, of_rows[at % each]) for at, sum_ in enumerate(sums[: len(begins) * each])]
-    return [_joined(builder, sums[at : at + len(parts)]) for at in range(0, len(sums), len(parts))]
+    return [_joined(builder, sums[at : at + parts]) for at in range(0, len(sums), parts)]
+
+
+def _bytes(builder: Any, matrix: Any, indices: list[Any], lanes: int) -> list[Any]:
+    """Four bytes of each row of the panels that begin at the indices, as int32."""
+    kind, count = ir.IntType(8), 4 * lanes
+    return [
+        builder.bitcast(
+            _load(builder, matrix, builder.add(index, ir.Constant(index.type, part)), kind, count),
+            ir.VectorType(ir.IntType(32), lanes),
+        )
+        for index in indices
+        for part in range(0, 4 * ROWS, count)
+    ]
 
 
 def _dot(builder: Any, sums: Any, values: Any, weights: Any) -> Any:
