@@ -27,11 +27,19 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
-os.environ.update(
-    {"CT2_FORCE_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "NUMBA_CPU_NAME": "haswell"}
-    if "avx2" in sys.argv
-    else {}
-)
+if "avx2" in sys.argv:
+    from llvmlite import binding
+
+    features = binding.get_host_cpu_features()
+    for feature in features:  # numba takes those of the machine, whatever the name of the processor
+        if feature.startswith(("avx512", "avx10", "avxvnni", "avxifma", "avxneconvert", "amx")):
+            features[feature] = False
+    os.environ |= {
+        "CT2_FORCE_CPU_ISA": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": features.flatten(),
+    }
 
 import numpy as np
 import torch

@@ -25,6 +25,8 @@ from pathlib import Path
 from gpt2_training import Size, langue, network_of, peer
 from turns import Turn, cpu, serve, take_turns
 
+# numba takes the features of this machine, whatever the name of the processor, where it is not told them.
+SKYLAKE = "+avx2,+fma,+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl"
 # class → the switches of oneDNN, torch, MKL, OpenBLAS and numba that leave no more than it has
 CLASSES = {
     "x86": {
@@ -38,11 +40,12 @@ CLASSES = {
     "avx512": {
         "ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "ATEN_CPU_CAPABILITY": "avx512",
         "MKL_ENABLE_INSTRUCTIONS": "AVX512", "OPENBLAS_CORETYPE": "SkylakeX",
-        "NUMBA_CPU_NAME": "skylake-avx512",
+        "NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": SKYLAKE,
     },
     "avx512-bf16": {
         "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16", "ATEN_CPU_CAPABILITY": "avx512",
         "OPENBLAS_CORETYPE": "Cooperlake", "NUMBA_CPU_NAME": "cooperlake",
+        "NUMBA_CPU_FEATURES": f"{SKYLAKE},+avx512vnni,+avx512bf16",
     },
     "this": {},
 }  # fmt: skip

@@ -15,6 +15,17 @@ import pytest
 from langue.base import compiled
 
 CALLED = "from langue.base.compiled import njit\n\n\n@njit\ndef called(x):\n    return x + {}\n"
+INTRINSIC = """from llvmlite import ir
+from numba.extending import intrinsic
+
+
+@intrinsic
+def called(context, x):
+    def generate(context, builder, signature, arguments):
+        return builder.add(arguments[0], ir.Constant(arguments[0].type, {}))
+
+    return x(x), generate
+"""
 CALLER = (
     "from langue.base.compiled import njit\nfrom langue.called import called\n\n\n"
     "@njit\ndef caller(x):\n    return called(x)\n\n\n"
@@ -22,7 +33,8 @@ CALLER = (
 )
 
 
-def test_machine_code_of_another_version_is_not_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("called", [CALLED, INTRINSIC])
+def test_machine_code_of_another_version_is_not_run(tmp_path: Path, called: str) -> None:
     package = tmp_path / "langue"
     (package / "base").mkdir(parents=True)
     for name in ("caches", "compiled", "errors", "progress", "staging", "urls", "wording"):
@@ -32,7 +44,7 @@ def test_machine_code_of_another_version_is_not_run(tmp_path: Path) -> None:
     (package / "caller.py").write_text(CALLER)
 
     def run(added: int) -> str:
-        (package / "called.py").write_text(CALLED.format(added))
+        (package / "called.py").write_text(called.format(added))
         # The folder comes before the installed package.
         environment = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
         # Python takes a file of the same size and second for the one that it kept bytecode of.

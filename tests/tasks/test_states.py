@@ -102,6 +102,6 @@ def test_shares_are_those_of_the_training_text(order: int, tmp_path: Path) -> No
     held = langue.train("hmm", tmp_path / "store", tmp_path / "m", states=8, order=order, iterations=20)
     told = {state.number: state.share for state in picture(held.folder, held.tokenizer, top=1).states}
     eos = held.folder.model.vocabulary.eos
-    paths = held.folder.model.hmm.states([[*held.tokenizer.encode(line), eos] for line in lines])
+    paths = held.folder.model.to_hmm().states([[*held.tokenizer.encode(line), eos] for line in lines])
     counted = sum(path.posteriors.sum(0) for path in paths)
     assert [told[k] for k in range(8)] == pytest.approx(counted / counted.sum(), abs=0.05)

@@ -29,9 +29,11 @@ def test_the_limits_of_a_container_are_seen(small_container: None, monkeypatch: 
 
 def test_the_cache_of_compiled_code_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from langue.base.compiled import numba
+    from langue.nn.compiled import isa
 
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
     assert str(tmp_path / "cache") in doctor._kept_code().value
+    assert doctor._kept_code().value.endswith(isa.told())
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     (tmp_path / "file").touch()

@@ -257,7 +257,7 @@ def stamp() -> str:
         for name in sorted(name for name in names if name.endswith(".py")):
             with Path(folder, name).open("rb", buffering=0) as file:
                 text = file.read()
-            if b"njit" in text:
+            if b"njit" in text or b"numba" in text:  # the second also of code that is made for LLVM
                 digest.update(text)
     return digest.hexdigest()
 

@@ -24,6 +24,7 @@ from langue.nn.attention import Attention, Mask, attend
 from langue.nn.cache import KeysValues, Past
 from langue.nn.compiled.plan import DecoderPlan
 from langue.nn.cross_entropy import linear_cross_entropy
+from langue.nn.fast.compiled_step import Weights
 from langue.nn.parts_decoder import Mixed, PartsDecoder, part_at
 from langue.nn.pointer import CHUNK_ROWS, Decoded, Pointed, Pointer, log_probs_of, target_log_probs
 from langue.nn.scores import Rule
@@ -161,10 +162,10 @@ class EncoderDecoder(Windowed, Seq2Seq):
     def compiled(self) -> Any:
         return super().compiled() if self.pointer is None else None
 
-    def lay_out(self, *, int8: bool) -> Any:
+    def lay_out(self, weights: Weights | None) -> Any:
         from langue.nn.compiled.seq2seq import CompiledSeq2Seq  # numba takes long to import
 
-        return CompiledSeq2Seq(self.decoder_plan(), int8=int8)
+        return CompiledSeq2Seq(self.decoder_plan(), weights)
 
     @property
     def separator(self) -> str:
@@ -272,7 +273,7 @@ class EncoderDecoder(Windowed, Seq2Seq):
         return torch.cat([rule(mixed[part], targets[part]) for part in parts], 1).view(-1, B, T)
 
     def scores(self, sequences: Sequence[Ids], rule: Rule, figures: int) -> list[Floats]:
-        if self.quantize is None or self.compiled() is None:
+        if not self.scored_by_step() or self.compiled() is None:
             return super().scores(sequences, rule, figures)
         from langue.nn.compiled.score import decoder_scores  # numba takes long to import
 

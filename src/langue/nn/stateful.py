@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from langue.base.arrays import Floats, Ids
 from langue.inference.decoding import StateDecoder
-from langue.nn.fast.compiled_step import CompiledForm
+from langue.nn.fast.compiled_step import CompiledForm, Weights
 from langue.nn.recurrent import Recurrent
 from langue.nn.saliency import saliency
 from langue.nn.scores import Rule, Scored
@@ -73,7 +73,7 @@ class Stateful(nn.Module, Scored, CompiledForm, RecurrentCausal, Trainable):
         inputs = [np.r_[self.vocabulary.eos, ids[:-1]][: len(ids)] for ids in sequences]
         # Words made of their spellings are made once for the compiled step, by torch for each batch.
         spelled = not isinstance(self.embedding, nn.Embedding)
-        if (self.quantize is not None or spelled) and (network := self.compiled()) is not None:
+        if (self.scored_by_step() or spelled) and (network := self.compiled()) is not None:
             from langue.nn.compiled.score import stream_scores  # numba takes long to import
 
             return stream_scores(network, inputs, sequences, rule, figures=figures)
@@ -97,10 +97,10 @@ class Stateful(nn.Module, Scored, CompiledForm, RecurrentCausal, Trainable):
             return CompiledStates(self.vocabulary, network, prompts, depth)
         return StatefulDecoder(self, prompts, depth)
 
-    def lay_out(self, *, int8: bool) -> Any:
+    def lay_out(self, weights: Weights | None) -> Any:
         from langue.nn.compiled.recurrent import CompiledRecurrent
 
-        return CompiledRecurrent(self, int8=int8)
+        return CompiledRecurrent(self, weights)
 
     def gradient_by_distance(self, runs: Ids) -> Floats:
         """Norms of ∂ -log p(last token) / ∂ x, by how many steps before it x was read; 0: just before.
@@ -202,5 +202,5 @@ class StatefulDecoder(StateDecoder[States]):
 
     @torch.inference_mode()
     def _log_softmax(self, hidden: Tensor) -> Floats:
-        scores: Floats = F.log_softmax(self.model.head(hidden), -1).cpu().numpy()
+        scores: Floats = F.log_softmax(self.model.head(hidden).float(), -1).cpu().numpy()
         return scores

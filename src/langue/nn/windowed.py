@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from langue.base.arrays import Floats, Ids
-from langue.nn.fast.compiled_step import CompiledForm
+from langue.nn.fast.compiled_step import CompiledForm, Weights
 from langue.nn.scores import Rule, Scored
 from langue.nn.weights import save_weights
 from langue.nn.windowed_decoder import WindowedDecoder, WindowRows
@@ -54,7 +54,7 @@ class Windowed(nn.Module, Scored, CompiledForm, Causal, Trainable):
     @torch.inference_mode()
     def distributions(self, hidden: torch.Tensor) -> Floats:
         """log p of every token after hidden states `(rows, C)`: `(rows, V)`."""
-        scores: Floats = F.log_softmax(self.logits(hidden), -1).cpu().numpy()
+        scores: Floats = F.log_softmax(self.logits(hidden).float(), -1).cpu().numpy()
         return scores
 
     @property
@@ -73,7 +73,7 @@ class Windowed(nn.Module, Scored, CompiledForm, Causal, Trainable):
                 ids = np.asarray(sequences[index][:end], np.int64)
                 inputs[row, : end - start] = torch.from_numpy(np.r_[self.vocabulary.eos, ids[:-1]][start:end])
                 targets[row, : end - start] = torch.from_numpy(ids[start:end])
-            if self.quantize is not None and (step := self.compiled()) is not None:
+            if self.scored_by_step() and (step := self.compiled()) is not None:
                 from langue.nn.compiled.score import window_scores  # numba takes long to import
 
                 lengths = [end - start for _, start, _, end in batch]
@@ -97,12 +97,12 @@ class Windowed(nn.Module, Scored, CompiledForm, Causal, Trainable):
             return CompiledDecoder(self, step, prompts, CompiledCache(step))
         return WindowedDecoder(self, prompts)
 
-    def lay_out(self, *, int8: bool) -> Any:
+    def lay_out(self, weights: Weights | None) -> Any:
         from langue.nn.compiled.plan import plan_of
         from langue.nn.compiled.transformer import CompiledTransformer
 
         model: Any = self
-        return CompiledTransformer(plan_of(model), int8=int8)
+        return CompiledTransformer(plan_of(model), weights)
 
     def size(self) -> dict[str, int]:
         return {"parameters": sum(parameter.numel() for parameter in self.parameters())}

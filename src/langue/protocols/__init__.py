@@ -237,8 +237,7 @@ class Searchable(Causal, Protocol):
 class HiddenMarkov(Causal, Protocol):
     """A `Causal` model whose probabilities are those of an HMM, which can be looked into."""
 
-    @property
-    def hmm(self) -> Any:
+    def to_hmm(self) -> Any:
         """The `models.states.hmm.model.HMM` with its tables."""
 
 

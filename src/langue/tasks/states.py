@@ -129,4 +129,4 @@ def hidden(loaded: ModelFolder[Any]) -> Any:
     Raises:
         Unsupported: the model has no hidden states of that kind.
     """
-    return loaded.require(HiddenMarkov).model.hmm
+    return loaded.require(HiddenMarkov).model.to_hmm()

@@ -88,6 +88,7 @@ def _kept_code() -> Finding:
     """The cache of compiled code, which n-grams, HMMs and CRFs run."""
     try:
         from langue.base.compiled import cache_folder, check_own
+        from langue.nn.compiled import isa
 
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -109,7 +110,7 @@ def _kept_code() -> Finding:
             f"kept code cannot be used: {error}",
             "set NUMBA_CACHE_DIR to a folder that you alone may write, or each command compiles anew",
         )
-    return Finding("compiled", "ok", f"{size / 1e6:.1f} MB of code kept in {folder}")
+    return Finding("compiled", "ok", f"{size / 1e6:.1f} MB of code kept in {folder}; {isa.told()}")
 
 
 def _disk(folder: Path) -> Finding:

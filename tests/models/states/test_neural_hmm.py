@@ -125,6 +125,6 @@ def test_states_that_no_cluster_can_share_are_refused(small_store: Path, tmp_pat
 def test_tables_too_large_to_draw_are_refused() -> None:
     model = build(NeuralHMMConfig(states=16_384, clusters=8, width=2), Vocabulary(V, 0), 0)
     with pytest.raises(LangueError, match="16,384 states take"):
-        model.hmm.size()
+        model.to_hmm().size()
     (path,) = model.states([np.array([3, 0])])
     assert path.posteriors[0].sum() == pytest.approx(1, abs=1e-5)

@@ -112,7 +112,7 @@ def test_changed_weights_are_laid_out_anew():
 def test_other_types_and_training_take_torch():
     model = model_of()
     assert isinstance(model.train().decoder(prompts_of(2)), WindowedDecoder)
-    assert isinstance(model.eval().bfloat16().decoder(prompts_of(2)), WindowedDecoder)
+    assert isinstance(model.eval().half().decoder(prompts_of(2)), WindowedDecoder)
 
 
 def test_what_was_returned_stays():

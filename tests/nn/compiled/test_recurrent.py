@@ -112,4 +112,4 @@ def test_words_made_of_spellings_are_scored_by_the_step_as_torch_scores_them(mon
 def test_other_types_and_training_take_torch():
     model = model_of("gru")
     assert isinstance(model.train().decoder(prompts_of(2)), StatefulDecoder)
-    assert isinstance(model.eval().bfloat16().decoder(prompts_of(2)), StatefulDecoder)
+    assert isinstance(model.eval().half().decoder(prompts_of(2)), StatefulDecoder)

@@ -75,7 +75,7 @@ class EncoderClassifier(nn.Module, Classifier):
 
     def forward(self, batch: MaskedBatch) -> torch.Tensor:
         """Logits `(examples, labels)`, in the order of their numbers."""
-        states = pooled(self.encoder, batch, self.config.pooling)
+        states = pooled(self.encoder, batch, self.config.pooling).to(self.out.weight.dtype)
         return self.out(self.drop(torch.tanh(self.pool(states))))
 
     @torch.no_grad()

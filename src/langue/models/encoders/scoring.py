@@ -57,7 +57,7 @@ class MaskedScoring(nn.Module, Masked, ABC):
     @torch.inference_mode()
     def hidden(self, sequences: Sequence[Ids], types: Sequence[Ids] | None = None) -> list[Floats]:
         """Hidden states of the last layer, `(tokens, C)` for each sequence."""
-        return [states.cpu().numpy() for states in self._read_all(sequences, types)]
+        return [states.float().cpu().numpy() for states in self._read_all(sequences, types)]
 
     @torch.inference_mode()
     def masked_log_probs(
@@ -73,15 +73,15 @@ class MaskedScoring(nn.Module, Masked, ABC):
         matrix, bias = self.output
         for states, chosen in zip(self._read_all(sequences, types, decoded=True), positions, strict=True):
             rows = self.predict(states[torch.as_tensor(np.asarray(chosen, np.int64), device=self.device)])
-            scores = [F.log_softmax(part @ matrix.T + bias, -1) for part in torch.split(rows, CHUNK_ROWS)]
-            log_probs.append(torch.cat(scores).cpu().numpy())
+            logits = [(part @ matrix.T + bias).float() for part in torch.split(rows, CHUNK_ROWS)]
+            log_probs.append(torch.cat([F.log_softmax(part, -1) for part in logits]).cpu().numpy())
         return log_probs
 
     @torch.inference_mode()
     def pair_log_probs(self, sequences: Sequence[Ids], types: Sequence[Ids]) -> Floats:
         """Natural-log probabilities of how the two parts of each sequence relate: `(sequences, 2)`."""
         first = torch.stack([states[0] for states in self._read_all(sequences, types)])
-        scores: Floats = F.log_softmax(self.sentence_pair_logits(first), -1).cpu().numpy()
+        scores: Floats = F.log_softmax(self.sentence_pair_logits(first).float(), -1).cpu().numpy()
         return scores
 
     def _read_all(

@@ -68,7 +68,7 @@ class EncoderSpanPredictor(nn.Module, SpanPredictor):
         batch = pack_examples(examples, self.encoder.window)
         states = self.encoder.read(batch).flatten(0, 1).float()  # (B T, C)
         numbers, begins = self.encoder.marked(batch.pairs)
-        logits = self.out(self.drop(states))
+        logits = self.out(self.drop(states.to(self.out.weight.dtype)))
         where = begins[numbers.argsort()].tolist()
         return [logits[begin : begin + len(ids)] for begin, (ids, _) in zip(where, examples, strict=True)]
 

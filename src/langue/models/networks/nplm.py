@@ -25,7 +25,7 @@ from langue.models.family import Family
 from langue.models.networks.config import NPLMConfig
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.dropout import drop
-from langue.nn.fast.compiled_step import CompiledForm
+from langue.nn.fast.compiled_step import CompiledForm, Weights
 from langue.nn.saliency import saliency
 from langue.nn.scores import Rule, Scored
 from langue.nn.weights import load_weights, save_weights
@@ -105,7 +105,7 @@ class NPLM(nn.Module, Scored, CompiledForm, Causal, Trainable):
             torch.split(torch.from_numpy(np.concatenate(sequences).astype(np.int64)), CHUNK_PREDICTIONS),
             strict=True,
         )
-        step = None if self.quantize is None else self.compiled()
+        step = self.compiled() if self.scored_by_step() else None
         scores = torch.cat([rule(self._logits(x, step), y.to(self.device)).cpu() for x, y in pieces], 1)
         return np.split(scores.numpy(), np.cumsum([len(ids) for ids in sequences])[:-1], axis=1)
 
@@ -120,13 +120,13 @@ class NPLM(nn.Module, Scored, CompiledForm, Causal, Trainable):
     def distributions(self, before: Int64Array) -> Floats:
         """Log-probabilities of every next token `(B, V)` after contexts `(B, n - 1)`."""
         logits = self._logits(torch.from_numpy(before), None)
-        scores: Floats = F.log_softmax(logits, -1).cpu().numpy()
+        scores: Floats = F.log_softmax(logits.float(), -1).cpu().numpy()
         return scores
 
-    def lay_out(self, *, int8: bool) -> Any:
+    def lay_out(self, weights: Weights | None) -> Any:
         from langue.nn.compiled.feedforward import CompiledFeedForward  # numba takes long to import
 
-        return CompiledFeedForward(self, int8=int8)
+        return CompiledFeedForward(self, weights)
 
     def next_log_probs(self, contexts: Sequence[Ids]) -> Floats:
         return self.decoder(contexts).log_probs()

@@ -122,8 +122,9 @@ class Transformer(EncoderDecoder):
         return self.embedding.weight
 
     def embed(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        C = self.embedding.embedding_dim
-        return self.drop(self.embedding(ids) * math.sqrt(C) + sinusoids(positions, C))
+        table = self.embedding.weight
+        waves = sinusoids(positions, table.shape[1]).to(table.dtype)
+        return self.drop(self.embedding(ids) * math.sqrt(table.shape[1]) + waves)
 
     def encode(self, ids: torch.Tensor, positions: torch.Tensor, mask: Mask) -> torch.Tensor:
         """The memory `(B, S, C)` of sources `(B, S)` that begin with `<eos>`."""

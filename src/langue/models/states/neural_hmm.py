@@ -82,7 +82,7 @@ class LogLikelihood(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, pieces: tuple[Array, ...], *tables: torch.Tensor) -> torch.Tensor:
-        log_likelihood, gradients = expect(Tables(*(part.detach() for part in tables)), *pieces)
+        log_likelihood, gradients = expect(Tables(*(part.detach().float() for part in tables)), *pieces)
         ctx.save_for_backward(*gradients)
         return torch.tensor(log_likelihood, dtype=torch.float32)
 
@@ -180,18 +180,17 @@ class NeuralHMM(nn.Module, Causal, Trainable):
         if self._made is None:
             states = torch.arange(self.config.states).view(self.config.clusters, -1)
             with torch.no_grad():
-                tables = Tables(*(part.detach() for part in self.tables(states)))
+                tables = Tables(*(part.detach().float() for part in self.tables(states)))
             self._made = ClusteredHMM(self.vocabulary, tables, self.classes)
         return self._made
 
-    @property
-    def hmm(self) -> HMM:
-        """The same with tables of all states; see `ClusteredHMM.hmm`."""
-        return self.made.hmm
+    def to_hmm(self) -> HMM:
+        """The same with tables of all states; see `ClusteredHMM.to_hmm`."""
+        return self.made.to_hmm()
 
     def explain(self, context: Ids, id: int) -> StateExplanation:
         """As that of an HMM; its tables must fit in memory."""
-        return self.hmm.explain(context, id)
+        return self.to_hmm().explain(context, id)
 
     def log_probs(self, sequences: Sequence[Ids]) -> list[Floats]:
         return self.made.log_probs(sequences)

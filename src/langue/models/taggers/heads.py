@@ -92,7 +92,7 @@ class LabelHead(nn.Module, ABC):
         return unary, unary.masked_fill(~allowed, float("-inf"))
 
     def _scored(self, hidden: torch.Tensor, lengths: Sequence[int]) -> tuple[Chain, Array, Array]:
-        unary = self.score(hidden).double().cpu().numpy()
+        unary = self.score(hidden.to(self.score.weight.dtype)).double().cpu().numpy()
         chain = Chain.of(*(part.double().cpu().numpy() for part in self.chain()))
         return chain, unary, offsets_of(list(lengths))
 

@@ -13,25 +13,26 @@ from langue.nn.compiled.numbers import tanh
 from langue.nn.compiled.panels import FAST, PIECE, ROWS, multiply, padded, quantize_vector
 from langue.nn.compiled.plan import FeedForwardModules
 from langue.nn.compiled.rows import add
+from langue.nn.fast.compiled_step import Weights
 
 
 class CompiledFeedForward:
     """Weights laid out for the compiled step."""
 
-    def __init__(self, model: FeedForwardModules, *, int8: bool = False) -> None:
+    def __init__(self, model: FeedForwardModules, weights: Weights | None = None) -> None:
         self.hidden, inputs = model.hidden.weight.shape
-        self.table, self.int8 = array_of(model.embedding.weight), int8
-        layout, rows = Layout(int8=int8), (1, self.hidden, padded(self.hidden, ROWS))
+        self.table, self.kind = array_of(model.embedding.weight), weights
+        layout, rows = Layout(weights), (1, self.hidden, padded(self.hidden, ROWS))
         layout.add_matrix(model.hidden.weight, rows, (1, inputs, padded(inputs, PIECE)))
         layout.add_vector(model.hidden.bias, rows)
         self.matrix, self.scales, self.biases = layout.matrices, layout.scales, layout.vectors
-        self.head = CompiledHead(model.head, int8=int8)
+        self.head = CompiledHead(model.head, weights)
 
     def log_probs(self, before: Int64Array) -> Floats:
         """`(N, V)` after contexts `(N, n - 1)`."""
         inputs = padded(before.shape[1] * self.table.shape[1], PIECE)
         read = np.zeros((len(before), self.head.width), np.float32)
-        room = room_for(len(before) * inputs, int8=self.int8)
+        room = room_for(len(before) * inputs, weights=self.kind)
         _step(
             self.table, self.matrix, self.scales, self.biases, before, self.hidden, inputs, self.head.inputs,
             room, read,

@@ -8,15 +8,16 @@ from langue.base.compiled import njit
 from langue.nn.compiled.layout import Layout, room_for
 from langue.nn.compiled.panels import PIECE, ROWS, multiply, padded, quantize_vector
 from langue.nn.compiled.rows import add, log_softmax
+from langue.nn.fast.compiled_step import Weights
 
 
 class CompiledHead:
     """Softmax of a linear layer."""
 
-    def __init__(self, linear: nn.Linear, *, int8: bool) -> None:
+    def __init__(self, linear: nn.Linear, weights: Weights | None) -> None:
         self.V, C = linear.weight.shape
-        self.inputs, self.width, self.int8 = C, padded(C, PIECE), int8
-        layout, rows = Layout(int8=int8), (1, self.V, padded(self.V, ROWS))
+        self.inputs, self.width, self.kind = C, padded(C, PIECE), weights
+        layout, rows = Layout(weights), (1, self.V, padded(self.V, ROWS))
         layout.add_matrix(linear.weight, rows, (1, C, self.width))
         layout.add_vector(linear.bias, rows)
         self.matrix, self.scales, self.biases = layout.matrices, layout.scales, layout.vectors
@@ -26,7 +27,7 @@ class CompiledHead:
         result = np.empty((len(hidden), len(self.biases)), np.float32)
         if not len(hidden):
             return result[:, : self.V]
-        a = room_for(hidden.size, int8=self.int8)
+        a = room_for(hidden.size, weights=self.kind)
         flat = np.ascontiguousarray(hidden).reshape(-1)
         _step(self.matrix, self.scales, self.biases, flat, len(hidden), self.V, a, result.reshape(-1))
         return result[:, : self.V]

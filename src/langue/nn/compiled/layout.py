@@ -1,32 +1,41 @@
 """The weights of a network in the order that a compiled step reads them in."""
 
+import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 from torch import Tensor
 
 from langue.base.arrays import Array, Floats
-from langue.nn.compiled.panels import pack, quantize
+from langue.nn.compiled import isa
+from langue.nn.compiled.panels import bfloat16, pack, quantize
+from langue.nn.fast.compiled_step import Weights
 
 Parts = tuple[int, int, int]  # of rows or columns: how many, their width, and that padded with zeros
+
+LINE = 64  # bytes
 
 
 class Layout:
     """Matrices in panels, the scales of their rows, and vectors, each kind one after another.
 
     Args:
-        int8: whether matrices are quantized.
+        weights: what matrices are kept in; None: float32.
     """
 
-    def __init__(self, *, int8: bool) -> None:
-        self.int8 = int8
+    def __init__(self, weights: Weights | None) -> None:
+        self.kind = weights
         self._matrices: list[Array] = []
         self._scales: list[Floats] = []
         self._vectors: list[Floats] = []
 
     @property
     def matrices(self) -> Array:
-        return np.concatenate(self._matrices)
+        sizes = [len(matrix) for matrix in self._matrices]
+        whole = aligned((sum(sizes),), self._matrices[0].dtype)
+        np.concatenate(self._matrices, out=whole)
+        return whole
 
     @property
     def scales(self) -> Floats:
@@ -46,9 +55,12 @@ class Layout:
         if width:
             whole = np.pad(whole, ((0, 0), (0, width - whole.shape[1])))
         scales = np.ones(len(whole), np.float32)
-        if self.int8:
-            whole, scales = quantize(whole)
-        self._matrices.append(pack(whole))
+        packed = whole
+        if self.kind == "int8":
+            packed, scales = quantize(whole)
+        elif self.kind == "bfloat16":
+            packed = bfloat16(whole)
+        self._matrices.append(pack(packed))
         self._scales.append(scales)
 
     def add_vector(self, vector: Tensor | Array | None, parts: Parts) -> None:
@@ -64,9 +76,17 @@ def add_norm(layout: Layout, norm: Any, parts: Parts) -> None:
     layout.add_vector(getattr(norm, "bias", None), parts)
 
 
-def room_for(numbers: int, *, int8: bool) -> Array:
+def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """Zeros that begin with a cache line: else each part of a panel would lie in two."""
+    count, size = math.prod(shape), np.dtype(dtype).itemsize
+    room = np.zeros(count * size + LINE, np.uint8)
+    skip = -room.ctypes.data % LINE
+    return room[skip : skip + count * size].view(dtype).reshape(shape)
+
+
+def room_for(numbers: int, *, weights: Weights | None) -> Array:
     """Where that many numbers stand that are multiplied; each caller needs his own."""
-    return np.zeros(numbers, np.int16 if int8 else np.float32)
+    return aligned((numbers,), isa.ROOM if weights == "int8" else np.float32)
 
 
 def array_of(tensor: Tensor | Array) -> Array:

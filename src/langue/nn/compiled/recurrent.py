@@ -13,6 +13,7 @@ from langue.nn.compiled.layout import Layout, array_of, room_for
 from langue.nn.compiled.panels import PIECE, padded
 from langue.nn.compiled.plan import RecurrentModules
 from langue.nn.compiled.recurrent_step import AT_ONCE, ELMAN, GRU, LSTM, Shape, step
+from langue.nn.fast.compiled_step import Weights
 from langue.nn.recurrent import GATES, PARTS
 from langue.protocols import Vocabulary
 
@@ -23,7 +24,7 @@ CHUNK_TOKENS = 1024  # embedded at a time, of a table that is made of spellings
 class CompiledRecurrent:
     """Weights laid out for the compiled step."""
 
-    def __init__(self, model: RecurrentModules, *, int8: bool = False) -> None:
+    def __init__(self, model: RecurrentModules, weights: Weights | None = None) -> None:
         recurrent, V = model.recurrent, model.head.out_features
         cell, C = recurrent.cell, recurrent.width
         self.table = table_of(model, V)
@@ -33,8 +34,8 @@ class CompiledRecurrent:
             I_whole=padded(inputs, PIECE), C_whole=padded(C, PIECE),
         )  # fmt: skip
         self.sizes = tuple(map(int, self.shape))
-        self.int8 = int8
-        layout, own = Layout(int8=int8), (G, C, self.shape.C_whole)
+        self.kind = weights
+        layout, own = Layout(weights), (G, C, self.shape.C_whole)
         columns = [(1, inputs, self.shape.I_whole), (1, C, self.shape.C_whole)]
         layers: Iterable[Any] = recurrent.layers
         for index, layer in enumerate(layers):
@@ -43,7 +44,7 @@ class CompiledRecurrent:
             layout.add_vector(layer.bias_ih, own)
             layout.add_vector(layer.bias_hh, own)
         self.matrices, self.scales, self.vectors = layout.matrices, layout.scales, layout.vectors
-        self.head = CompiledHead(model.head, int8=int8)
+        self.head = CompiledHead(model.head, weights)
 
     def start(self, rows: int) -> Floats:
         """The state of so many rows at the beginning, `(B, L, parts, C_whole)`."""
@@ -51,7 +52,7 @@ class CompiledRecurrent:
 
     def room(self) -> Array:
         """What is multiplied stands there; each caller needs his own."""
-        return room_for(AT_ONCE * max(self.shape.I_whole, self.shape.C_whole), int8=self.int8)
+        return room_for(AT_ONCE * max(self.shape.I_whole, self.shape.C_whole), weights=self.kind)
 
     def read(self, state: Floats, room: Array, ids: Ids, rows: Ids) -> Floats:
         """Read tokens, by steps, and in each by rows, which changes the state: `(N, C_whole)`, hidden."""

@@ -11,12 +11,13 @@ import torch
 from langue.base.arrays import Array, Floats, Ids
 from langue.nn.cache import Slots
 from langue.nn.compiled.crew import Crew
-from langue.nn.compiled.layout import Layout, Parts, add_norm, array_of, room_for
+from langue.nn.compiled.layout import Layout, Parts, add_norm, aligned, array_of, room_for
 from langue.nn.compiled.panels import PIECE, ROWS, padded
 from langue.nn.compiled.plan import DecoderPlan
 from langue.nn.compiled.rows import GELU_BY_ERF, RELU
 from langue.nn.compiled.seq2seq_step import Shape, step
 from langue.nn.compiled.shares import AT_ONCE
+from langue.nn.fast.compiled_step import Weights
 
 ACTIVATIONS = {"relu": RELU, "gelu": GELU_BY_ERF}
 POSITIONS = 64  # that there is room for at first
@@ -25,17 +26,17 @@ POSITIONS = 64  # that there is room for at first
 class CompiledSeq2Seq:
     """Weights laid out for the compiled step."""
 
-    def __init__(self, plan: DecoderPlan, *, int8: bool = False) -> None:
+    def __init__(self, plan: DecoderPlan, weights: Weights | None = None) -> None:
         (V, C), H, inner = plan.head.shape, plan.heads, plan.blocks[0].down.in_features
         D = C // H
         Cw, Dw, Vw, wide = padded(C, PIECE), padded(D, ROWS), padded(V, ROWS), padded(inner, PIECE)
-        self.plan, self.int8 = plan, int8
+        self.plan, self.kind = plan, weights
         self.shape = Shape(
             L=len(plan.blocks), C=C, H=H, D=D, V=V, pre=plan.pre, activation=ACTIVATIONS[plan.activation],
             embedding_norm=plan.embedding_norm is not None, prediction=plan.prediction is not None,
             C_whole=Cw, D_whole=Dw, V_whole=Vw, mixed=padded(H * Dw, PIECE), inner=wide,
         )  # fmt: skip
-        layout = Layout(int8=int8)
+        layout = Layout(weights)
         one, heads, mixed = (1, C, Cw), (H, D, Dw), self.shape.mixed
         add_norm(layout, plan.embedding_norm, one)
         for block in plan.blocks:
@@ -68,7 +69,7 @@ class CompiledSeq2Seq:
     def room(self) -> Array:
         """What is multiplied stands there; each caller needs his own."""
         width = max(self.shape.C_whole, self.shape.mixed, self.shape.inner)
-        return room_for(AT_ONCE * width, int8=self.int8)
+        return room_for(AT_ONCE * width, weights=self.kind)
 
     def read(self, cache: "Seq2SeqCache", room: Array, ids: Ids, slots: Ids, at: Ids, wanted: Ids) -> Floats:
         """Read tokens, those of a row one after another; log-probabilities after those wanted: `(W, V)`."""
@@ -101,8 +102,8 @@ class Panels(NamedTuple):
         slots = held if slots <= held else max(slots, 2 * held)
         positions = self.positions if positions <= self.positions else max(positions, 2 * self.positions)
         panels = padded(positions, ROWS) // ROWS
-        keys = np.zeros((L, slots, H, panels, D, ROWS), np.float32)
-        values = np.zeros((L, slots, H, D // ROWS, panels * ROWS, ROWS), np.float32)
+        keys = aligned((L, slots, H, panels, D, ROWS), np.float32)
+        values = aligned((L, slots, H, D // ROWS, panels * ROWS, ROWS), np.float32)
         keys[:, :held, :, :before] = self.keys
         values[:, :held, :, :, : self.positions] = self.values
         return Panels(keys, values)

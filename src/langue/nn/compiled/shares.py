@@ -9,13 +9,12 @@ import numpy as np
 
 from langue.base.compiled import njit
 from langue.nn.compiled.crew import array_at, await_share, left_over, offer, share_of, task_of
-from langue.nn.compiled.panels import ABREAST, ROWS, multiply
+from langue.nn.compiled.panels import GROUP, ROWS, multiply
 from langue.nn.compiled.rows import exponentiate, multiply_by
 
 F = np.float32
-AT_ONCE = 48  # tokens: what they need between the layers stays in the cache
+AT_ONCE = 128  # tokens: what they need between the layers stays in the cache
 PRODUCT, ATTENTION = 0, 1
-GROUP = ABREAST * ROWS  # outputs that are read abreast
 
 
 @njit

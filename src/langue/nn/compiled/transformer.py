@@ -5,12 +5,13 @@ import numpy as np
 from langue.base.arrays import Array, Floats, Ids
 from langue.nn.cache import Slots
 from langue.nn.compiled.crew import Crew
-from langue.nn.compiled.layout import Layout, add_norm, array_of, room_for
+from langue.nn.compiled.layout import Layout, add_norm, aligned, array_of, room_for
 from langue.nn.compiled.panels import PIECE, ROWS, padded
 from langue.nn.compiled.plan import Plan
 from langue.nn.compiled.rows import GELU, RELU2, SWIGLU
 from langue.nn.compiled.shares import AT_ONCE
 from langue.nn.compiled.transformer_step import Shape, step
+from langue.nn.fast.compiled_step import Weights
 
 ACTIVATIONS = {"gelu": GELU, "relu2": RELU2, "swiglu": SWIGLU}
 
@@ -18,7 +19,7 @@ ACTIVATIONS = {"gelu": GELU, "relu2": RELU2, "swiglu": SWIGLU}
 class CompiledTransformer:
     """Weights laid out for the compiled step."""
 
-    def __init__(self, plan: Plan, *, int8: bool = False) -> None:
+    def __init__(self, plan: Plan, weights: Weights | None = None) -> None:
         (V, C), H, G = plan.table.shape, plan.heads, plan.groups
         D = C // H
         Cw, Dw, Tw, Vw = padded(C, PIECE), padded(D, ROWS), padded(plan.window, PIECE), padded(V, ROWS)
@@ -34,8 +35,8 @@ class CompiledTransformer:
         self.sizes = tuple(map(int, self.shape))
         self.eps = np.array([plan.eps, plan.qk_norm_eps or 0.0], np.float32)
         self.table, self.positions = array_of(plan.table), array_of(plan.positions)
-        self.int8 = int8
-        layout = Layout(int8=int8)
+        self.kind = weights
+        layout = Layout(weights)
         one, each, split = (1, C, Cw), (H + 2 * G, D, Dw), (2 if gated else 1, inner, wide)
         for block in plan.blocks:
             for norm in (block.ln_1, block.ln_2):
@@ -64,7 +65,7 @@ class CompiledTransformer:
     def room(self) -> Array:
         """What is multiplied stands there; each caller needs his own."""
         width = max(self.shape.C_whole, self.shape.mixed, self.shape.inner)
-        return room_for(AT_ONCE * width, int8=self.int8)
+        return room_for(AT_ONCE * width, weights=self.kind)
 
     def read(self, cache: "CompiledCache", room: Array, ids: Ids, slots: Ids, at: Ids, wanted: Ids) -> Floats:
         """Read tokens, those of a row one after another; log-probabilities after those wanted: `(W, V)`."""
@@ -90,7 +91,7 @@ class CompiledCache(Slots):
     def _empty(self, rows: int) -> tuple[Floats, Floats]:
         shape = self.step.shape
         size = (shape.L, rows, shape.G * shape.T_whole * shape.D_whole)
-        return np.zeros(size, np.float32), np.zeros(size, np.float32)
+        return aligned(size, np.float32), aligned(size, np.float32)
 
     @property
     def parts(self) -> tuple[Floats, Floats]:

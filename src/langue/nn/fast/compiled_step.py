@@ -8,13 +8,15 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+Weights = Literal["int8", "bfloat16"]  # that are not float32
+
 _laid_out: "WeakKeyDictionary[CompiledForm, tuple[object, Any]]" = WeakKeyDictionary()
 
 
 class CompiledForm(ABC):
     """A network that has one, once a family adds a method; it is `Quantizable`.
 
-    lay_out(int8): its weights, as the compiled step reads them
+    lay_out(weights): its weights, as the compiled step reads them; None: in float32
 
     Attributes:
         quantize: "int8" where it is read by products of int8.
@@ -23,7 +25,7 @@ class CompiledForm(ABC):
     quantize: Literal["int8"] | None = None
 
     @abstractmethod
-    def lay_out(self, *, int8: bool) -> Any: ...
+    def lay_out(self, weights: Weights | None) -> Any: ...
 
     @abstractmethod
     def parameters(self) -> Iterator[nn.Parameter]: ...
@@ -35,15 +37,25 @@ class CompiledForm(ABC):
     def compiled(self) -> Any:
         """Its weights laid out, once, and anew when they have changed; None where torch is to read.
 
-        That is taken in float32 or int8 on a processor, where it is several times as fast as torch operation
-        by operation (`benchmarks/generation.py`).
+        That is taken on a processor, where it is several times as fast as torch operation by operation
+        (`benchmarks/generation.py`). Weights of bfloat16 are half as much to read, and multiplied as float32:
+        so that needs no processor that multiplies bfloat16.
         """
         parts = list(self.parameters())
-        fits = {(part.device.type, part.dtype) for part in parts} == {("cpu", torch.float32)}
-        if not fits or getattr(self, "training", False):
+        kinds = {(part.device.type, part.dtype) for part in parts}
+        if kinds not in ({("cpu", torch.float32)}, {("cpu", torch.bfloat16)}) or self._learns():
             return None
-        state = self.quantize, [(part.data_ptr(), part._version) for part in parts]
+        weights = self.quantize or ("bfloat16" if ("cpu", torch.bfloat16) in kinds else None)
+        state = weights, [(part.data_ptr(), part._version) for part in parts]
         known = _laid_out.get(self)
         if known is None or known[0] != state:
-            known = _laid_out[self] = state, self.lay_out(int8=self.quantize == "int8")
+            known = _laid_out[self] = state, self.lay_out(weights)
         return known[1]
+
+    def scored_by_step(self) -> bool:
+        """Whether texts are scored by the compiled step, too; in float32, torch reads many tokens at once."""
+        first = next(self.parameters())
+        return self.quantize is not None or (first.device.type, first.dtype) == ("cpu", torch.bfloat16)
+
+    def _learns(self) -> bool:
+        return bool(getattr(self, "training", False))

@@ -109,7 +109,7 @@ def test_it_is_the_hmm_of_all_states() -> None:
     model = ClusteredHMM(Vocabulary(V, 0), tables, classes)
     rng = np.random.default_rng(0)
     texts = [rng.integers(0, V, length) for length in (7, 1, 30, 0)]
-    whole = model.hmm
+    whole = model.to_hmm()
     for one, other in zip(model.log_probs(texts), whole.log_probs(texts), strict=True):
         assert one == pytest.approx(other, abs=1e-4)
     assert model.next_log_probs(texts) == pytest.approx(whole.next_log_probs(texts), abs=1e-4)

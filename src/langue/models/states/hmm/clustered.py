@@ -123,9 +123,8 @@ class ClusteredHMM:
             paths.append(StatePath(path, whole.reshape(len(ids), -1)))
         return paths
 
-    @property
     @torch.inference_mode()
-    def hmm(self) -> HMM:
+    def to_hmm(self) -> HMM:
         """The same with tables of all states, to look at.
 
         Raises:

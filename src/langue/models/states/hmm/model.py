@@ -44,8 +44,7 @@ class HMM(Causal):
         # Scores are the same before and after a trip to the disk, where 32 bits are enough.
         self.parameters = Parameters(*(part.float().double() for part in parameters))
 
-    @property
-    def hmm(self) -> "HMM":
+    def to_hmm(self) -> "HMM":
         """Itself: what a model that makes an HMM answers with the one it makes."""
         return self
 
