@@ -24,6 +24,7 @@ from langue.nn.attention import Attention, Mask, attend
 from langue.nn.cache import KeysValues, Past
 from langue.nn.compiled.plan import DecoderPlan
 from langue.nn.cross_entropy import linear_cross_entropy
+from langue.nn.linear import Linear
 from langue.nn.parts_decoder import Mixed, PartsDecoder, part_at
 from langue.nn.pointer import CHUNK_ROWS, Decoded, Pointed, Pointer, log_probs_of, target_log_probs
 from langue.nn.scores import Rule
@@ -44,9 +45,9 @@ class Cross(nn.Module):
     def __init__(self, C: int, H: int) -> None:
         super().__init__()
         self.H = H
-        self.query = nn.Linear(C, C)
-        self.key_value = nn.Linear(C, 2 * C)
-        self.project = nn.Linear(C, C)
+        self.query = Linear(C, C)
+        self.key_value = Linear(C, 2 * C)
+        self.project = Linear(C, C)
 
     def forward(
         self, x: torch.Tensor, memory: torch.Tensor, mask: Mask, past: Past | None = None
