@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from langue.nn.fast.choices import use_onednn_products
-from langue.nn.fast.products import product, times
+from langue.nn.fast.products import outer, product, times
 
 
 class RowsLSTM(torch.autograd.Function):
@@ -81,4 +81,4 @@ class RowsLSTM(torch.autograd.Function):
         d = d.view(T * B, 4 * C)
         dx = product(d, weight_ih.T).view(T, B, -1).transpose(0, 1)
         h = h.reshape(T * B, C)
-        return dx, dh, dc, None, product(d.T, x.T), product(d.T, h.T), d.sum(0)
+        return dx, dh, dc, None, outer(d, x), outer(d, h), d.sum(0)

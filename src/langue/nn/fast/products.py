@@ -23,6 +23,18 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     return a @ b.T if bias is None else torch.addmm(bias, a, b.T)
 
 
+def outer(a: Tensor, b: Tensor) -> Tensor:
+    """aᵀ b, of matrices `(M, N)` and `(M, K)`, where no gradient is wanted: the gradient of a weight."""
+    return outer_times(a, b) if use_onednn_products(a.T, b.T) else a.T @ b
+
+
+def outer_times(a: Tensor, b: Tensor) -> Tensor:
+    """aᵀ b. Of two that are transposed oneDNN copies the first: the narrower one, for logits are large."""
+    if a.shape[1] <= b.shape[1]:
+        return times(a.T, b.T)
+    return times(b.T, a.T).T.contiguous()
+
+
 class OneDNNLinear(torch.autograd.Function):
     """`linear` of `nn/linear.py`, of the same arguments."""
 
@@ -38,6 +50,6 @@ class OneDNNLinear(torch.autograd.Function):
         rows = dy.flatten(0, -2)
         return (
             times(dy, weight.T) if of_x else None,
-            times(rows.T, x.flatten(0, -2).T) if of_weight else None,
+            outer_times(rows, x.flatten(0, -2)) if of_weight else None,
             rows.sum(0) if of_bias else None,
         )
