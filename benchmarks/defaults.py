@@ -12,6 +12,7 @@ the test split adds to the compressed training and validation splits.
 
 import argparse
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -103,7 +104,7 @@ def measure(name: str, folder: Path, models: dict[str, list[str]], minutes: floa
     if "mixture" in models:
         folders.append(str(folder / "mixture" / "1"))  # the network among its parts
     rows = json.loads(langue("compare", *folders, "--on", str(store), "--json"))
-    ours = {Path(row["model"]).name: float(row["bits_per_byte"]) for row in rows["models"]}
+    ours = {Path(row["model"]).name: row["bits_per_byte"] or math.inf for row in rows["models"]}
     if "1" in ours:
         ours["the mixture's network alone"] = ours.pop("1")
     five = ours["5-gram"]
