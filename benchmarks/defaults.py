@@ -1,16 +1,18 @@
 """What the defaults are worth: no setting but the time, on little text and on more, English and Chinese.
 
-    python benchmarks/defaults.py [--minutes M] [--every] [--keep FOLDER] [NAME…]
+    python benchmarks/defaults.py [--minutes M] [--every] [--models MODEL,…] [--keep FOLDER] [NAME…]
 
 NAME is of the corpora below. Each is prepared and each family trained by the commands that a user types; the
 table is `langue compare`'s, in bits per byte of the test split. Without --minutes a network takes the budget
 of its rule, which is of tokens, so that other work on the machine changes no figure. --every trains all
-families of text. Beside them the plain man's anchors, where they are installed: 7-Zip's PPMd and zpaq's best
-method, as the bytes that the test split adds to the compressed training and validation splits.
+families of text, --models those named beside the 5-gram. A mixture's network has a row of its own. Beside
+them the plain man's anchors, where they are installed: 7-Zip's PPMd and zpaq's best method, as the bytes that
+the test split adds to the compressed training and validation splits.
 """
 
 import argparse
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -73,14 +75,19 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", default=list(CORPORA), help=", ".join(CORPORA))
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--every", action="store_true")
+    parser.add_argument("--models", default="", help=f"of {', '.join(FIRST | EVERY)}")
     parser.add_argument("--keep", type=Path, help="a folder of models, which are not trained anew")
     options = parser.parse_args()
+    models = FIRST | (EVERY if options.every or options.models else {})
+    if options.models:
+        asked = {"5-gram", *options.models.split(",")}
+        models = {model: how for model, how in models.items() if model in asked}
     print(f"`python benchmarks/defaults.py {' '.join(sys.argv[1:])}`, {cpu()}", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         for name in options.names:
             folder = (options.keep or Path(temporary)) / name
             folder.mkdir(parents=True, exist_ok=True)
-            measure(name, folder, FIRST | (EVERY if options.every else {}), options.minutes)
+            measure(name, folder, models, options.minutes)
 
 
 def measure(name: str, folder: Path, models: dict[str, list[str]], minutes: float | None) -> None:
@@ -94,8 +101,12 @@ def measure(name: str, folder: Path, models: dict[str, list[str]], minutes: floa
             timed = ["--set", f"training.minutes={minutes:g}"] if minutes and arguments[0] in TIMED else []
             langue("train", arguments[0], str(store), "-o", str(folder / model), *arguments[1:], *timed)
     folders = [str(folder / model) for model in models]
+    if "mixture" in models:
+        folders.append(str(folder / "mixture" / "1"))  # the network among its parts
     rows = json.loads(langue("compare", *folders, "--on", str(store), "--json"))
-    ours = {Path(row["model"]).name: float(row["bits_per_byte"]) for row in rows["models"]}
+    ours = {Path(row["model"]).name: row["bits_per_byte"] or math.inf for row in rows["models"]}
+    if "1" in ours:
+        ours["the mixture's network alone"] = ours.pop("1")
     five = ours["5-gram"]
     size = store_text(store, folder)
     print(f"\n{name}: {size:,} bytes of training text\n")

@@ -1,6 +1,6 @@
 """What a command costs beside its work: CPU seconds of the command, and of the same work in a warm process.
 
-    python benchmarks/start.py [CORPUS]
+    python benchmarks/start.py [CORPUS [FAMILY ...]]
 
 CORPUS is a text, a document a line; by default PTB's training text. Each figure is the least of a few, of one
 thread. The code of compiled functions is kept from a first run, as it is after anybody's first command.
@@ -36,7 +36,7 @@ def main() -> None:
         (folder / "tagged.tsv").write_text("the\tD\nking\tN\nis\tV\ndead\tA\n\na\tD\nqueen\tN\n\n" * 200)
         store = str(folder / "store")
         command(["prepare", str(corpus), "-o", store, "--documents", "line", "--tokenizer", "whitespace"])
-        for family in FAMILIES:
+        for family in sys.argv[2:] or FAMILIES:
             for arguments in commands(family, folder, store):
                 warm(arguments)  # compiles what is not kept yet
                 own, work = (min(run(arguments) for _ in range(REPEATS)) for run in (command, warm))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from langue.nn import machine_class
-from langue.nn.machine_class import MachineClass, processor_class
+from langue.nn.machine_class import MachineClass, onednn_is_faster, processor_class
 
 CPU = torch.device("cpu")
 
@@ -30,14 +30,17 @@ def processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         ops = SimpleNamespace(
             _is_mkldnn_acl_supported=lambda: "acl" in features,
             _is_mkldnn_bf16_supported=lambda: "bf16" in features,
+            _linear_pointwise=None,
         )
         monkeypatch.setattr(machine_class.torch, "ops", SimpleNamespace(mkldnn=ops))
 
     for switch in machine_class.SWITCHES:
         monkeypatch.delenv(switch, raising=False)
-    processor_class.cache_clear()
+    for asked in (processor_class, onednn_is_faster):
+        asked.cache_clear()
     yield play
-    processor_class.cache_clear()
+    for asked in (processor_class, onednn_is_faster):
+        asked.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -97,3 +100,29 @@ def test_a_card_that_emulates_bfloat16_is_not_fast_in_it(
     machine_class._cuda.cache_clear()
     assert machine_class.machine_class(torch.device("cuda")) is expected
     machine_class._cuda.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("features", "played", "expected"),
+    [
+        (("bf16",), {}, True),
+        ((), {"kernels": "AVX2"}, True),
+        ((), {"kernels": "DEFAULT"}, False),
+        (("bf16",), {"maker": "GenuineIntel"}, False),  # whose own library makes them
+        ((), {"of": "aarch64", "kernels": "DEFAULT"}, False),
+    ],
+)
+def test_whose_float32_products_are_faster(
+    features: tuple[str, ...],
+    played: dict[str, str],
+    expected: bool,
+    processor: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    processor(*features, **played)
+    assert onednn_is_faster() is expected
+    monkeypatch.setattr(machine_class.torch.ops, "mkldnn", SimpleNamespace())  # another version of torch
+    onednn_is_faster.cache_clear()
+    assert not onednn_is_faster()

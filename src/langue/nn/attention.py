@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from langue.nn.cache import Past
 from langue.nn.dropout import drop
 from langue.nn.fast.choices import use_explicit_attention
+from langue.nn.linear import Linear
 from langue.nn.rope import Rope, rotate
 
 # True where a position may look, `(B, 1, T, S)`; "causal": at itself and before; None: everywhere.
@@ -36,8 +37,8 @@ class Attention(nn.Module):
         self.D = D = C // H
         self.sizes = [C, G * D, G * D]  # of q, k, v
         self.dropout = dropout
-        self.c_attn = nn.Linear(C, sum(self.sizes), bias)
-        self.c_proj = nn.Linear(C, C, bias)
+        self.c_attn = Linear(C, sum(self.sizes), bias)
+        self.c_proj = Linear(C, C, bias)
         self.norms = nn.ModuleList(nn.RMSNorm(D, qk_norm) for _ in range(0 if qk_norm is None else 2))
 
     def forward(self, x: Tensor, mask: Mask, rope: Rope | None = None, past: Past | None = None) -> Tensor:

@@ -8,10 +8,10 @@ N positions asked for, at most M in a row.
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from langue.nn.attention import Attention, Mask
+from langue.nn.linear import linear
 
 
 def document_mask(segments: Tensor) -> Mask:
@@ -51,6 +51,6 @@ def attend_at(attention: Attention, x: Tensor, mask: Mask, positions: Tensor) ->
     if mask is not None:
         mask = torch.take_along_dim(mask, columns[:, None, :, None], 2)  # (B, ·, M, T)
     C, weight, bias = x.shape[-1], attention.c_attn.weight, attention.c_attn.bias
-    q, (k, v) = F.linear(query, weight[:C], bias[:C]), F.linear(x, weight[C:], bias[C:]).chunk(2, -1)
+    q, (k, v) = linear(query, weight[:C], bias[:C]), linear(x, weight[C:], bias[C:]).chunk(2, -1)
     y = attention.mix(q, k, v, mask)
     return query.flatten(0, 1)[order], y.flatten(0, 1)[order]

@@ -9,13 +9,14 @@ from torch import Tensor
 
 from langue.nn.fast.choices import rows_per_chunk, use_chunked_cross_entropy
 from langue.nn.fast.cross_entropy import ChunkedCrossEntropy
+from langue.nn.linear import linear
 
 
 def cross_entropy(
     hidden: Tensor, weight: Tensor, targets: Tensor, bias: Tensor | None = None, z_loss: float = 0.0
 ) -> Tensor:
     """The formula, which holds all logits `(rows, V)` at once."""
-    logits = (hidden @ weight.T).float()
+    logits = linear(hidden, weight).float()
     if bias is not None:
         logits += bias
     loss = F.cross_entropy(logits, targets, reduction="sum")

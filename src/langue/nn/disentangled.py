@@ -11,6 +11,7 @@ from torch import nn
 
 from langue.nn.attention import Mask
 from langue.nn.dropout import Dropout
+from langue.nn.linear import Linear, linear
 from langue.nn.relative import distances
 
 
@@ -26,9 +27,9 @@ class DisentangledAttention(nn.Module):
         super().__init__()
         self.H = H
         self.dropout = Dropout(dropout)
-        self.c_attn = nn.Linear(C, 3 * C)
-        self.r_attn = nn.Linear(C, 2 * C)
-        self.c_proj = nn.Linear(C, C)
+        self.c_attn = Linear(C, 3 * C)
+        self.r_attn = Linear(C, 2 * C)
+        self.c_proj = Linear(C, C)
 
     def forward(
         self, x: torch.Tensor, mask: Mask, table: torch.Tensor, query: torch.Tensor | None = None
@@ -45,8 +46,8 @@ class DisentangledAttention(nn.Module):
         if query is None:
             q, k, v = self.c_attn(x).chunk(3, -1)
         else:
-            q = F.linear(query, self.c_attn.weight[:C], self.c_attn.bias[:C])
-            k, v = F.linear(x, self.c_attn.weight[C:], self.c_attn.bias[C:]).chunk(2, -1)
+            q = linear(query, self.c_attn.weight[:C], self.c_attn.bias[:C])
+            k, v = linear(x, self.c_attn.weight[C:], self.c_attn.bias[C:]).chunk(2, -1)
         q, k, v = (part.view(B, T, H, D).transpose(1, 2) for part in (q, k, v))  # (B, H, T, D)
         r_q, r_k = (part.view(-1, H, D).transpose(0, 1) for part in self.r_attn(table).chunk(2, -1))
 

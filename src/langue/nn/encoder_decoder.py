@@ -25,6 +25,7 @@ from langue.nn.cache import KeysValues, Past
 from langue.nn.compiled.plan import DecoderPlan
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.fast.compiled_step import Weights
+from langue.nn.linear import Linear
 from langue.nn.parts_decoder import Mixed, PartsDecoder, part_at
 from langue.nn.pointer import CHUNK_ROWS, Decoded, Pointed, Pointer, log_probs_of, target_log_probs
 from langue.nn.scores import Rule
@@ -45,9 +46,9 @@ class Cross(nn.Module):
     def __init__(self, C: int, H: int) -> None:
         super().__init__()
         self.H = H
-        self.query = nn.Linear(C, C)
-        self.key_value = nn.Linear(C, 2 * C)
-        self.project = nn.Linear(C, C)
+        self.query = Linear(C, C)
+        self.key_value = Linear(C, 2 * C)
+        self.project = Linear(C, C)
 
     def forward(
         self, x: torch.Tensor, memory: torch.Tensor, mask: Mask, past: Past | None = None

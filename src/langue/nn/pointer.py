@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from langue.nn.linear import Linear, linear
+
 CHUNK_ROWS = 1024  # of logits at a time
 LEAST = 1e-30  # of a probability whose logarithm is taken: what is not there has no gradient
 GOES_ON = (4.0, 3.0)  # at first: of two hundred places the one where a copy goes on has most of the weight
@@ -46,9 +48,9 @@ class Pointer(nn.Module):
 
     def __init__(self, C: int) -> None:
         super().__init__()
-        self.query = nn.Linear(C, C)
-        self.key = nn.Linear(C, C)
-        self.gate = nn.Linear(C, 1)
+        self.query = Linear(C, C)
+        self.key = Linear(C, C)
+        self.gate = Linear(C, 1)
         self.goes_on = nn.Parameter(torch.tensor(GOES_ON))
 
     @torch.no_grad()
@@ -98,6 +100,6 @@ def log_probs_of(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: T
     weight = weight.to(hidden.dtype)
     scores = []
     for part, target in zip(torch.split(hidden, CHUNK_ROWS), torch.split(targets, CHUNK_ROWS), strict=True):
-        logits = (part @ weight.T).float()
+        logits = linear(part, weight).float()
         scores.append(-F.cross_entropy(logits if bias is None else logits + bias, target, reduction="none"))
     return torch.cat(scores)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from langue.base.arrays import Floats, Ids
 from langue.inference.decoding import StateDecoder
 from langue.nn.fast.compiled_step import CompiledForm, Weights
+from langue.nn.linear import Linear
 from langue.nn.recurrent import Recurrent
 from langue.nn.saliency import saliency
 from langue.nn.scores import Rule, Scored
@@ -38,7 +39,7 @@ class Stateful(nn.Module, Scored, CompiledForm, RecurrentCausal, Trainable):
     stride: int | None = None
     embedding: nn.Module
     recurrent: Recurrent
-    head: nn.Linear
+    head: Linear
 
     @property
     def device(self) -> torch.device:

@@ -18,6 +18,7 @@ from torch import nn
 
 from langue.base.arrays import Floats, Ids
 from langue.nn.fast.compiled_step import CompiledForm, Weights
+from langue.nn.linear import linear
 from langue.nn.scores import Rule, Scored
 from langue.nn.weights import save_weights
 from langue.nn.windowed_decoder import WindowedDecoder, WindowRows
@@ -49,7 +50,7 @@ class Windowed(nn.Module, Scored, CompiledForm, Causal, Trainable):
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """`(N, C)` to `(N, V)`."""
-        return hidden @ self.head.T
+        return linear(hidden, self.head)
 
     @torch.inference_mode()
     def distributions(self, hidden: torch.Tensor) -> Floats:

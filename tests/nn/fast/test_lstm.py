@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from langue.nn.fast import choices, lstm_rows
 from langue.nn.fast.lstm_columns import ColumnsLSTM
 from langue.nn.fast.lstm_rows import RowsLSTM
 from langue.nn.lstm import lstm
@@ -92,3 +93,25 @@ def test_a_stack_in_bfloat16_is_near_the_kernel_in_float32(documents: bool, widt
     for parameter, gradient in zip(stack.parameters(), gradients, strict=True):
         assert parameter.grad is not None
         assert (parameter.grad - gradient).norm() < 0.03 * gradient.norm()
+
+
+@pytest.mark.parametrize("documents", [False, True])
+def test_rows_by_onednn_equal_the_formula(
+    given: list[torch.Tensor], documents: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All products of a row by oneDNN, those of its steps too."""
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        pytest.skip("this torch is built without oneDNN")
+    steps, times = [], lstm_rows.times
+    monkeypatch.setattr(choices, "LARGE", 0)
+    monkeypatch.setattr(choices, "onednn_is_faster", lambda: True)
+    monkeypatch.setattr(lstm_rows, "times", lambda a, b: steps.append(a.shape) or times(a, b))
+    single = [part.detach().float().requires_grad_() for part in given]
+    x, h, c, *weights = single
+    keep = torch.rand(T, B) < 0.6 if documents else None
+    fast, plain = RowsLSTM.apply(x, h, c, keep, *weights), lstm(x, h, c, keep, *weights)
+    torch.testing.assert_close(fast, plain)
+    into = [torch.randn_like(part) for part in plain]
+    found, wanted = (torch.autograd.grad(made, single, into) for made in (fast, plain))
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    assert len(steps) == 2 * T

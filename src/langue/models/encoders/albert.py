@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from langue.base.bounds import NonNegativeInt
 from langue.models.encoders.base import MaskedModel
@@ -24,6 +24,7 @@ from langue.models.encoders.setup import batches, flops
 from langue.models.family import Family
 from langue.nn.attention import Mask
 from langue.nn.initial import normal_weights
+from langue.nn.linear import Linear
 from langue.nn.relative import RelativeBias
 from langue.nn.weights import load_weights
 from langue.protocols import Masked, Vocabulary
@@ -56,11 +57,11 @@ class Albert(MaskedModel):
         absolute = config.position == "absolute"
         self.embeddings = Embeddings(V, T if absolute else 0, E, config.dropout)
         self.relative = None if absolute else RelativeBias(H, longest=T)
-        self.widen = nn.Linear(E, C)
+        self.widen = Linear(E, C)
         self.layer = Block(C, H, config.d_ff or 4 * C, config.dropout, approximate="tanh")
         self.prediction = Prediction(V, C, E, approximate="tanh")
-        self.pooler = nn.Linear(C, C) if config.pooled else None
-        self.relation = nn.Linear(C, 2) if config.sentence_pairs != "none" else None
+        self.pooler = Linear(C, C) if config.pooled else None
+        self.relation = Linear(C, 2) if config.sentence_pairs != "none" else None
 
     def forward(
         self, ids: Tensor, positions: Tensor, types: Tensor, mask: Mask, at: Tensor | None = None

@@ -24,6 +24,7 @@ from langue.nn.bidirectional import attend_at
 from langue.nn.disentangled import DisentangledAttention
 from langue.nn.dropout import Dropout
 from langue.nn.initial import normal_weights
+from langue.nn.linear import Linear
 from langue.nn.weights import load_weights
 from langue.protocols import Masked, Vocabulary
 from langue.tokens.masked_batch import SentencePairs
@@ -77,8 +78,8 @@ class PostNorm(nn.Module):
         super().__init__()
         self.attn = attn
         self.norm_1 = nn.LayerNorm(C, eps=EPSILON)
-        self.c_fc = nn.Linear(C, d_ff)
-        self.c_proj = nn.Linear(d_ff, C)
+        self.c_fc = Linear(C, d_ff)
+        self.c_proj = Linear(d_ff, C)
         self.norm_2 = nn.LayerNorm(C, eps=EPSILON)
         self.drop = Dropout(dropout)
         self.approximate = approximate  # of the GELU: "none" or "tanh"
@@ -135,7 +136,7 @@ class Prediction(nn.Module):
 
     def __init__(self, V: int, C: int, E: int, approximate: str = "none") -> None:
         super().__init__()
-        self.dense = nn.Linear(C, E)
+        self.dense = Linear(C, E)
         self.norm = nn.LayerNorm(E, eps=EPSILON)
         self.bias = nn.Parameter(torch.zeros(V))  # of the logits
         self.approximate = approximate
@@ -161,8 +162,8 @@ class Bert(MaskedModel):
         self.positions = nn.Embedding(T, C) if config.enhanced_mask_decoder else None
         self.decoder = DisentangledBlock(C, H, d_ff, config.dropout) if config.enhanced_mask_decoder else None
         self.prediction = Prediction(V, C, C)
-        self.pooler = nn.Linear(C, C) if config.pooled else None
-        self.relation = nn.Linear(C, 2) if config.sentence_pairs != "none" else None
+        self.pooler = Linear(C, C) if config.pooled else None
+        self.relation = Linear(C, 2) if config.sentence_pairs != "none" else None
 
     def forward(
         self, ids: Tensor, positions: Tensor, types: Tensor, mask: Mask, at: Tensor | None = None

@@ -24,6 +24,7 @@ from langue.models.encoders.build import build_encoder
 from langue.models.encoders.pooling import Pooling, pooled
 from langue.models.family import Family
 from langue.nn.dropout import Dropout
+from langue.nn.linear import Linear
 from langue.nn.weights import load_weights, save_weights
 from langue.protocols import Classifier, Vocabulary
 from langue.tokens.masked import pack_examples
@@ -58,9 +59,9 @@ class EncoderClassifier(nn.Module, Classifier):
         self.temperature = config.temperature
         self.specials = encoder.specials
         self.encoder = encoder
-        self.pool = nn.Linear(C, C)
+        self.pool = Linear(C, C)
         self.drop = Dropout(config.dropout)
-        self.out = nn.Linear(C, len(config.labels))
+        self.out = Linear(C, len(config.labels))
 
     @torch.no_grad()
     def initialize(self, seed: int) -> None:

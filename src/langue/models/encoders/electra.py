@@ -44,6 +44,7 @@ from langue.nn.attention import Mask
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.fast.choices import rows_per_chunk
 from langue.nn.initial import normal_weights
+from langue.nn.linear import Linear
 from langue.nn.weights import load_weights
 from langue.protocols import Masked, Vocabulary
 from langue.tokens.masking import NONE
@@ -103,7 +104,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.width = C
-        self.widen = nn.Linear(E, C) if E != C else nn.Identity()
+        self.widen = Linear(E, C) if E != C else nn.Identity()
         self.distances = nn.Embedding(2 * T, C) if apart else None
         kind = DisentangledBlock if apart else Block
         self.layers = nn.ModuleList(kind(C, H, d_ff, dropout) for _ in range(L))
@@ -148,7 +149,7 @@ class Electra(MaskedModel):
             else None
         )
         self.prediction = Prediction(V, C if config.embedding_sharing == "all" else width, E)
-        self.detection = nn.Sequential(nn.Linear(C, C), nn.GELU(), nn.Linear(C, 1))
+        self.detection = nn.Sequential(Linear(C, C), nn.GELU(), Linear(C, 1))
 
     def forward(
         self, ids: Tensor, positions: Tensor, types: Tensor, mask: Mask, at: Tensor | None = None

@@ -42,6 +42,7 @@ from langue.nn.encoder_decoder import (
     within,
 )
 from langue.nn.initial import normal_weights
+from langue.nn.linear import Linear
 from langue.nn.pointer import Decoded
 from langue.nn.weights import load_weights
 from langue.protocols import Seq2Seq, Vocabulary
@@ -112,8 +113,8 @@ class DecoderBlock(nn.Module):
         self.norm_1 = nn.LayerNorm(C, eps=bert.EPSILON)
         self.cross = Cross(C, H)
         self.norm_cross = nn.LayerNorm(C, eps=bert.EPSILON)
-        self.c_fc = nn.Linear(C, d_ff)
-        self.c_proj = nn.Linear(d_ff, C)
+        self.c_fc = Linear(C, d_ff)
+        self.c_proj = Linear(d_ff, C)
         self.norm_2 = nn.LayerNorm(C, eps=bert.EPSILON)
         self.drop = Dropout(dropout)
 

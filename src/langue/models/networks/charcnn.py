@@ -20,6 +20,7 @@ from langue.models.family import Family
 from langue.models.networks.config import CharCNNConfig
 from langue.models.networks.rnn import RNN, streams
 from langue.nn.initial import uniform_weights
+from langue.nn.linear import Linear
 from langue.nn.recurrent import Recurrent
 from langue.nn.weights import load_weights, saved_tensor
 from langue.protocols import Causal, Vocabulary
@@ -36,8 +37,8 @@ class Highway(nn.Module):
 
     def __init__(self, E: int) -> None:
         super().__init__()
-        self.transform = nn.Linear(E, E)
-        self.gate = nn.Linear(E, E)
+        self.transform = Linear(E, E)
+        self.gate = Linear(E, E)
 
     def forward(self, y: torch.Tensor) -> torch.Tensor:
         t = torch.sigmoid(self.gate(y))

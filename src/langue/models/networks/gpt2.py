@@ -23,6 +23,7 @@ from langue.nn.cache import Past
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.dropout import Dropout
 from langue.nn.initial import normal_weights
+from langue.nn.linear import Linear
 from langue.nn.norm import norm
 from langue.nn.rope import Rope, rope_angles
 from langue.nn.weights import load_weights
@@ -34,8 +35,8 @@ class MLP(nn.Module):
     def __init__(self, C: int, d_ff: int, activation: str, bias: bool) -> None:
         super().__init__()
         self.activation = activation
-        self.c_fc = nn.Linear(C, 2 * d_ff if activation == "swiglu" else d_ff, bias)  # gates above the rest
-        self.c_proj = nn.Linear(d_ff, C, bias)
+        self.c_fc = Linear(C, 2 * d_ff if activation == "swiglu" else d_ff, bias)  # gates above the rest
+        self.c_proj = Linear(d_ff, C, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.c_fc(x)
@@ -76,7 +77,7 @@ class GPT2(Attended):
         self.drop = Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config) for _ in range(L))
         self.ln_f = norm(config.norm, C, config.eps, config.bias)
-        self.lm_head = None if config.tied else nn.Linear(C, vocabulary.size, bias=False)
+        self.lm_head = None if config.tied else Linear(C, vocabulary.size, bias=False)
 
     def initialize(self, seed: int) -> None:
         """Weights ~ N(0, 0.02²), those that write to the residual stream / √(2 layers); biases 0."""

@@ -26,6 +26,7 @@ from langue.models.networks.config import NPLMConfig
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.dropout import drop
 from langue.nn.fast.compiled_step import CompiledForm, Weights
+from langue.nn.linear import Linear
 from langue.nn.saliency import saliency
 from langue.nn.scores import Rule, Scored
 from langue.nn.weights import load_weights, save_weights
@@ -52,8 +53,8 @@ class NPLM(nn.Module, Scored, CompiledForm, Causal, Trainable):
         self.order = n
         self.carry: dict[str, torch.Tensor] = {}
         self.embedding = nn.Embedding(vocabulary.size, m)  # C
-        self.hidden = nn.Linear((n - 1) * m, h)  # H and d
-        self.head = nn.Linear(h + config.direct * (n - 1) * m, vocabulary.size)  # U, W side by side; b
+        self.hidden = Linear((n - 1) * m, h)  # H and d
+        self.head = Linear(h + config.direct * (n - 1) * m, vocabulary.size)  # U, W side by side; b
 
     @torch.no_grad()
     def initialize(self, seed: int) -> None:

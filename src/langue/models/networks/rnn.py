@@ -21,6 +21,7 @@ from langue.models.networks.choose import choose_rnn
 from langue.models.networks.config import RNNConfig
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.initial import uniform_weights
+from langue.nn.linear import Linear
 from langue.nn.recurrent import Recurrent
 from langue.nn.stateful import Stateful
 from langue.nn.weights import load_weights
@@ -41,7 +42,7 @@ class RNN(Stateful):
         self.context = context
         self.embedding = embedding
         self.recurrent = recurrent
-        self.head = nn.Linear(recurrent.width, vocabulary.size)
+        self.head = Linear(recurrent.width, vocabulary.size)
         self.carry: dict[str, Tensor] = {}  # the state in which the batch before ended
 
     def forward(self, ids: Tensor, state: Tensor, begins: Tensor | None = None) -> tuple[Tensor, Tensor]:

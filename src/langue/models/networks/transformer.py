@@ -41,6 +41,7 @@ from langue.nn.encoder_decoder import (
     shifted,
     within,
 )
+from langue.nn.linear import Linear
 from langue.nn.pointer import Decoded
 from langue.nn.weights import load_weights
 from langue.protocols import Seq2Seq, Vocabulary
@@ -62,7 +63,7 @@ class Layer(nn.Module):
         self.pre = config.norm == "pre"
         self.attention = Attention(C, H, H)
         self.cross = Cross(C, H) if decodes else None
-        self.feed = nn.Sequential(nn.Linear(C, 4 * C), nn.ReLU(), nn.Linear(4 * C, C))
+        self.feed = nn.Sequential(Linear(C, 4 * C), nn.ReLU(), Linear(4 * C, C))
         self.norms = nn.ModuleList(nn.LayerNorm(C) for _ in range(3 if decodes else 2))
         self.drop = Dropout(config.dropout)
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from langue.nn.linear import Linear
 from langue.nn.recurrent import Recurrent
 from langue.nn.rope import rope_angles
 
@@ -28,15 +29,15 @@ class RecurrentModules(Protocol):
 
     embedding: nn.Module
     recurrent: Recurrent
-    head: nn.Linear
+    head: Linear
 
 
 class FeedForwardModules(Protocol):
     """A network that is named as `models.networks.nplm` is."""
 
     embedding: nn.Embedding
-    hidden: nn.Linear
-    head: nn.Linear
+    hidden: Linear
+    head: Linear
 
 
 class Block(NamedTuple):

@@ -6,9 +6,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from langue.nn.machine_class import onednn_is_faster
+
 EXPLICIT_UP_TO = 512  # context on a CPU: beyond, the (T, T) matrices cost more than they save
 CHUNK_LOGITS = 1 << 25  # logits held at once: 64 MB in bfloat16
 TILE = 32  # bfloat16 numbers that the matrix unit of a processor takes at a time
+LARGE = 1 << 26  # multiplications of a product: what oneDNN gains there pays for a shape that it sees first
 CACHED = 1 << 18  # float32 numbers, 1 MB, that stay in a core's cache from one pass over them to the next
 
 
@@ -16,6 +19,18 @@ def use_explicit_attention(query: Tensor) -> bool:
     """Whether the formula beats torch's fused kernel: 2.7 times on a CPU in bfloat16."""
     short = 1 < query.shape[-2] <= EXPLICIT_UP_TO
     return query.device.type == "cpu" and query.dtype == torch.bfloat16 and short
+
+
+def use_onednn_products(x: Tensor, weight: Tensor) -> bool:
+    """Whether oneDNN multiplies x `(…, K)` by a weight `(N, K)`, 1.1 to 2.3 times as fast as MKL."""
+    return (
+        x.numel() * len(weight) >= LARGE
+        and x.dtype == weight.dtype == torch.float32
+        and x.device.type == "cpu"
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+        and onednn_is_faster()
+    )
 
 
 def use_bit_dropout(x: Tensor) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from langue.nn.fast.choices import chunk_size, pad_to, padded_width, rows_per_chunk
+from langue.nn.fast.products import outer, product
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):
@@ -25,10 +26,10 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         d_bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
         chunks = (torch.split(whole, rows_per_chunk(V)) for whole in (x, targets, d_x))
         for part, target, d_part in zip(*chunks, strict=True):
-            logits = part @ head.T
+            logits = product(part, head)
             total += _into_gradient(logits, target, bias, z_loss, d_bias)
-            torch.mm(logits, head, out=d_part)
-            of_part = logits.T @ part
+            d_part.copy_(product(logits, head.T))
+            of_part = outer(logits, part)
             d_head = of_part.float() if d_head is None else d_head.add_(of_part)
         assert d_head is not None  # of no rows there is one chunk, which is empty
         ctx.save_for_backward(d_x[:, :C], d_head[:, :C], d_bias)

@@ -3,7 +3,8 @@
 The products of a row's steps that do not wait for one another are one matrix product, forward and
 backward; only the recurrent ones go step by step, and the state can be set to zero in the middle of a row.
 torch's kernel is at the machine's peak in float32, but wants documents that begin within a row packed, and
-takes 1.4 times as long for a packed batch. This keeps to the peak (`benchmarks/lstm_training.py`).
+takes 1.4 times as long for a packed batch. This keeps to the peak (`benchmarks/lstm_training.py`). Where
+oneDNN multiplies what a row has, it does what a step has: of one shape, which it has seen after one.
 """
 
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from langue.nn.fast.choices import use_onednn_products
+from langue.nn.fast.products import outer, product, times
 
 
 class RowsLSTM(torch.autograd.Function):
@@ -30,7 +34,8 @@ class RowsLSTM(torch.autograd.Function):
         (B, T, N), C = x.shape, h.shape[1]
         keep = None if keep is None else keep.to(x.dtype)[..., None]
         x = x.transpose(0, 1).reshape(T * B, N)
-        gates = torch.addmm(bias, x, weight_ih.T).view(T, B, 4 * C)
+        by_onednn = use_onednn_products(x, weight_ih)
+        gates = product(x, weight_ih, bias).view(T, B, 4 * C)
         hs, cs = x.new_empty(T + 1, B, C), x.new_empty(T + 1, B, C)  # hs[t], cs[t]: before step t
         hs[0], cs[0] = h, c
         across = weight_hh.T.contiguous()
@@ -38,11 +43,13 @@ class RowsLSTM(torch.autograd.Function):
             h, c = hs[t], cs[t]
             if keep is not None:
                 h, c = h * keep[t], c * keep[t]
-            i, f, g, o = gates[t].addmm_(h, across).chunk(4, -1)
+            gates[t].add_(times(h, across.T)) if by_onednn else gates[t].addmm_(h, across)
+            i, f, g, o = gates[t].chunk(4, -1)
             gates[t, :, : 2 * C].sigmoid_()
             torch.addcmul(i * g.tanh_(), f, c, out=cs[t + 1])
             torch.mul(o.sigmoid_(), cs[t + 1].tanh(), out=hs[t + 1])
         ctx.save_for_backward(x, keep, weight_ih, weight_hh, gates, hs, cs)
+        ctx.by_onednn = by_onednn
         return hs[1:].transpose(0, 1).contiguous(), hs[T].clone(), cs[T].clone()
 
     @staticmethod
@@ -68,9 +75,10 @@ class RowsLSTM(torch.autograd.Function):
             d[t].view(B, 4, C)[:, :3] *= dc[:, None]
             d_o[t] *= dh
             dc = dc * f[t]
-            dh = d[t] @ weight_hh
+            dh = times(d[t], weight_hh.T) if ctx.by_onednn else d[t] @ weight_hh
             if keep is not None:
                 dc, dh = dc * keep[t], dh * keep[t]
         d = d.view(T * B, 4 * C)
-        dx = (d @ weight_ih).view(T, B, -1).transpose(0, 1)
-        return dx, dh, dc, None, d.T @ x, d.T @ h.reshape(T * B, C), d.sum(0)
+        dx = product(d, weight_ih.T).view(T, B, -1).transpose(0, 1)
+        h = h.reshape(T * B, C)
+        return dx, dh, dc, None, outer(d, x), outer(d, h), d.sum(0)

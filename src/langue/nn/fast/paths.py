@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 
 from langue.nn.fast.choices import EXPLICIT_UP_TO
+from langue.nn.machine_class import onednn_is_faster
 from langue.nn.precision import fast_dtype
 
 
@@ -32,6 +33,7 @@ def fast_paths(device: torch.device) -> list[FastPath]:
         FastPath("LSTM step without a layout", "a processor", on_cpu),
         FastPath("compiled step of generation", "a processor, float32 or int8", on_cpu),
         FastPath("dropout by shared bits", "a processor", on_cpu),
+        FastPath("large float32 products by oneDNN", "AMD, AVX2", on_cpu and onednn_is_faster()),
         FastPath("chunked cross-entropy", "nothing", True),
         FastPath("Muon by Gram matrices", "float32", not half),
     ]
