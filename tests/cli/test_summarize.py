@@ -52,6 +52,15 @@ def test_it_says_by_what(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> No
     assert "summarized by lexrank, which needs no model" in caplog.text
 
 
+def test_an_empty_summary_is_told_of(langue: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    blank, full = tmp_path / "blank.txt", tmp_path / "full.txt"
+    blank.write_text(" \n\n", "utf-8")
+    full.write_text("天气很好。", "utf-8")
+    assert "天气很好。" in langue("summarize", blank, full)
+    assert f"{blank} holds no text: its summary is empty" in caplog.text
+    assert f"{full} holds no text" not in caplog.text
+
+
 def test_records_keep_their_fields(langue: Any, tmp_path: Path) -> None:
     news = tmp_path / "news.jsonl"
     news.write_text("".join(json.dumps({"id": k, "body": TEXT, "head": "Rain"}) + "\n" for k in range(2)))

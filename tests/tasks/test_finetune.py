@@ -19,6 +19,7 @@ from langue.models.folder import describe, load
 from langue.tasks.calibration import best_temperature
 from langue.tasks.classification import Reader, measure
 from langue.tasks.classify import ClassifyConfig, Text, class_weights, loss
+from langue.tasks.task import settled
 from langue.tokens.masked import NONE, pack_examples
 from langue.tokens.store import TOKENIZER
 from langue.tokens.tokenizer import Tokenizer
@@ -500,3 +501,25 @@ def test_probabilities_are_calibrated_on_what_was_held_out(tuned: Any, files: di
     answers = np.array([model.labels.index(example.label) for example in examples])
     assert told.calibration.temperature == pytest.approx(best_temperature(log_probs, answers), rel=1e-3)
     assert measure(log_probs.argmax(-1), answers) == result.valid[result.best]
+
+
+@pytest.mark.parametrize(
+    ("width", "examples", "epochs", "rate"),
+    [(768, 5000, 3, 5e-5), (384, 1600, 6, 1.2e-4), (128, 50, 20, 5.1e-4), (8, 50, 20, 1e-3)],
+)
+def test_epochs_and_rate_are_by_examples_and_width(
+    width: int, examples: int, epochs: int, rate: float
+) -> None:
+    found = settled(ClassifyConfig(), width, examples)
+    assert found.epochs == epochs and found.learning_rate == pytest.approx(rate, rel=0.05)
+    asked = settled(ClassifyConfig(epochs=2, learning_rate=1e-2), width, examples)
+    assert (asked.epochs, asked.learning_rate) == (2, 1e-2)
+
+
+def test_few_examples_are_learned_without_settings(
+    encoder: Path, files: dict[str, Path], tmp_path: Path
+) -> None:
+    found = langue.finetune(encoder, files["train"], tmp_path / "model", valid=files["valid"], seeds=1)
+    assert found.valid[0].accuracy > 0.9
+    recipe = describe(tmp_path / "model").recipe
+    assert recipe is not None and recipe["epochs"] == 0  # as it was asked for

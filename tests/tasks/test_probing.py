@@ -13,7 +13,7 @@ from langue.corpus.labeled import Example
 from langue.models.folder import load
 from langue.tasks.classification import Reader
 from langue.tasks.learning_curve import exceeds
-from langue.tasks.probing import layer_states
+from langue.tasks.probing import Features, ProbeData, cosines, layer_states
 
 GOOD, BAD = ("good", "great", "天下"), ("bad", "awful", "宝玉")
 
@@ -82,6 +82,25 @@ def test_a_probe_of_pairs_reads_how_they_differ(encoder: Path, tmp_path: Path) -
     single = write(tmp_path / "single.tsv", 20, 0)
     with pytest.raises(LangueError, match=r"2 columns between tabs, not 3"):
         langue.MaskedModel.load(encoder).probe(train, single)
+
+
+def test_of_few_pairs_one_number_is_not_hidden_by_many() -> None:
+    """A block of 300 columns of noise weighs as much as the one that tells the labels, and no more."""
+    draw = np.random.default_rng(0)
+    labels = draw.integers(2, size=1040)
+    table = draw.normal(size=(1040, 301))
+    table[:, -1] = labels + draw.normal(size=1040) / 4
+    given = ProbeData([], [], labels[:40], labels[40:], 2)
+    shares = [
+        (Features(table[:40], table[40:], blocks).guesses(given) == given.answers).mean()
+        for blocks in ((301,), (300, 1))
+    ]
+    assert shares[0] < 0.8 and shares[1] > 0.9
+
+
+def test_cosines() -> None:
+    u, v = np.array([[1.0, 0.0], [3.0, 4.0], [0.0, 0.0]]), np.array([[0.0, 2.0], [6.0, 8.0], [1.0, 1.0]])
+    np.testing.assert_allclose(cosines(u, v), [[0.0], [1.0], [0.0]])
 
 
 def test_a_learning_curve(encoder: Path, tmp_path: Path) -> None:

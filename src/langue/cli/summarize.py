@@ -109,6 +109,8 @@ def command(
     for number, document in enumerate(documents):
         if not number:
             log.info("summarized by %s, %s", document.summary.method, model or "which needs no model")
+        if not document.summary.text:
+            log.warning("%s holds no text: its summary is empty", document.name)
         if json or document.record is not None:
             fields = _fields(document, full=json or explain)
             record = document.record if document.record is not None else {"document": document.name}

@@ -15,13 +15,14 @@ from langue.base.config import Config, encode
 from langue.base.errors import Complete, Interrupted
 from langue.base.progress import log
 from langue.base.staging import discard
+from langue.models.encoders.base import MaskedModel
 from langue.models.folder import DESCRIPTION, Description, ModelFolder, save
 from langue.nn.device import keep_freed_memory
 from langue.protocols import Masked
 from langue.tasks.examples import held_out, warn_of_leaks
 from langue.tasks.learn import Learned, Problem, learn
 from langue.tasks.results import FinetuneResult
-from langue.tasks.task import FinetuneConfig, Head, Task
+from langue.tasks.task import BASE_WIDTH, FinetuneConfig, Head, Task, settled
 from langue.training.distributed import world as find_world
 from langue.training.run_folder import check_output, finish, only_writer, run_folder, save_or_keep, unfinished
 
@@ -113,11 +114,14 @@ def _finetune(
     )
     if remark := head.remark():
         log.warning("%s", remark)
+    width = encoder.model.width if isinstance(encoder.model, MaskedModel) else BASE_WIDTH
+    run_by = settled(config, width, len(training))
+    log.info("%d epochs at a learning rate of %.1e", run_by.epochs, run_by.learning_rate)
     now = {**known, "model": encode(head.config)}
     kinds = {"model": type(head.config), "training": type(config)}
     with find_world() as world:
         with unfinished(run, now, kinds, world, resuming=resuming):
-            learned = learn(problem, config, config, run, world, resume=resuming)
+            learned = learn(problem, run_by, run_by, run, world, resume=resuming)
         if learned.model is None:
             raise Interrupted(
                 "interrupted before an epoch was complete, so no model was written; the same command with "

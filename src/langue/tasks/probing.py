@@ -1,8 +1,9 @@
 """Probing: what a linear classifier reads off the frozen states of each layer (Alain and Bengio 2016).
 
 The states of a text, averaged over its tokens, go to a logistic regression; of a pair, how its two texts
-differ and agree, |u - v| and u * v (Conneau and Kiela 2018, SentEval). Nothing of the encoder is learned.
-Beside each layer stands the same of random weights: what of it is the probe's alone.
+differ and agree, |u - v| and u * v (Conneau and Kiela 2018, SentEval), and their cosine, each of the three
+with the same weight: hundreds of numbers for each of few labels hide the one that says most. Nothing of the
+encoder is learned. Beside each layer stands the same of random weights: what of it is the probe's alone.
 """
 
 from collections.abc import Sequence
@@ -83,15 +84,18 @@ class ProbeData(NamedTuple):
 
 
 class Features(NamedTuple):
-    """What a probe reads of each example: `(examples, width)`."""
+    """What a probe reads of each example: `(examples, width)`, in blocks of so many columns."""
 
     learned: Float64Array
     measured: Float64Array
+    blocks: tuple[int, ...]
 
     def guesses(self, given: ProbeData, rows: Int64Array | slice = slice(None)) -> Int64Array:
         """The labels that are likeliest by a logistic regression on these rows of what is learned from."""
         table = self.learned[rows]
         mean, scale = table.mean(0), np.maximum(table.std(0), 1e-6)
+        if len(self.blocks) > 1:  # the penalty is then the same on all of a block as on another
+            scale *= np.sqrt(np.repeat(self.blocks, self.blocks))
         labels = given.targets[rows]
         weights = learn(Matrix.dense((table - mean) / scale), labels, given.classes, penalty=PENALTY)
         guesses: Int64Array = log_probs(Matrix.dense((self.measured - mean) / scale), weights).argmax(-1)
@@ -131,7 +135,8 @@ def both(folder: ModelFolder[Masked], given: ProbeData) -> tuple[list[Features],
     told = []
     for some in (model, untrained):
         sides = (_features(some, learned), _features(some, measured))
-        told.append([Features(*tables) for tables in zip(*sides, strict=True)])
+        blocks = (model.width,) if len(learned) == 1 else (model.width, model.width, 1)
+        told.append([Features(*tables, blocks) for tables in zip(*sides, strict=True)])
     return told[0], told[1]
 
 
@@ -146,7 +151,14 @@ def _features(model: MaskedModel, sides: Sequence[Sequence[Read]]) -> list[Float
     states = [layer_states(model, side) for side in sides]
     if len(states) == 1:
         return states[0]
-    return [np.concatenate([np.abs(u - v), u * v], 1) for u, v in zip(*states, strict=True)]
+    return [np.concatenate([np.abs(u - v), u * v, cosines(u, v)], 1) for u, v in zip(*states, strict=True)]
+
+
+def cosines(u: Float64Array, v: Float64Array) -> Float64Array:
+    """`(texts, 1)`."""
+    lengths = np.linalg.norm(u, axis=1) * np.linalg.norm(v, axis=1)
+    cosine: Float64Array = (u * v).sum(1) / np.maximum(lengths, 1e-12)
+    return cosine[:, None]
 
 
 @torch.no_grad()

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
+import msgspec
 import torch
 from torch import nn
 
-from langue.base.bounds import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from langue.base.bounds import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
 from langue.base.config import Config, encode
 from langue.models.family import Family
 from langue.models.folder import ModelFolder
@@ -25,6 +26,10 @@ R = TypeVar("R")  # an example, as it is read from a file
 E = TypeVar("E")  # the same, as the network reads it
 N = TypeVar("N", bound=nn.Module)
 
+EPOCHS, MOST_EPOCHS, STEPS = 3, 20, 300
+RATE, BASE_WIDTH = 5e-5, 768  # of BERT base
+RATE_POWER, MOST_RATE = 1.3, 1e-3  # by what was best of encoders of 384, 192 and 128
+
 
 class FinetuneConfig(RunConfig, frozen=True):
     """The `--set` of `langue finetune`."""
@@ -32,10 +37,12 @@ class FinetuneConfig(RunConfig, frozen=True):
     RENAMED: ClassVar[Mapping[str, str]] = {"batch": "batch_size", "pool": "pooling", "start": "init"}
     RENAMED_VALUES: ClassVar[Mapping[str, Mapping[str, str]]] = {"init": {"encoder": "pretrained"}}
 
-    epochs: PositiveInt = 3  # Devlin et al. 2019, appendix A.3: 2 to 4
+    # 0: 3 (Devlin et al. 2019, appendix A.3: 2 to 4), and of few examples as many as make 300 steps, up to 20
+    # (Mosbach et al. 2021)
+    epochs: NonNegativeInt = 0
     patience: NonNegativeInt = 0  # epochs in a row that are no better, after which a seed ends; 0: none
     batch_size: PositiveInt = 32  # examples
-    learning_rate: PositiveFloat = 1e-4  # 2e-5 to 5e-5 for the size of BERT base
+    learning_rate: NonNegativeFloat = 0.0  # 0: by the width; 5e-5 for BERT base, 1e-4 for 384, 5e-4 for 128
     weight_decay: NonNegativeFloat = 0.01
     dropout: Fraction = 0.1  # of the pooled state
     pooling: Literal["auto", "cls", "mean"] = "auto"  # auto: [CLS] if it was trained on pairs, else the mean
@@ -102,6 +109,19 @@ class Task(Generic[R, E, N]):
     data: type[Config] | None = None  # settings of the reader
     use: str = "langue evaluate MODEL DATA"  # what is done with the model
     measured: Callable[[FinetuneResult, N, Sequence[E]], dict[str, Any]] = to_json
+
+
+def settled(settings: FinetuneConfig, width: int, examples: int) -> FinetuneConfig:
+    """The same with the epochs and the learning rate that were left open.
+
+    Args:
+        width: of the encoder: a narrow one does not learn at the rates of BERT base.
+        examples: that are learned from.
+    """
+    steps = max(1, -(-examples // settings.batch_size))  # of an epoch
+    epochs = settings.epochs or min(MOST_EPOCHS, max(EPOCHS, -(-STEPS // steps)))
+    rate = settings.learning_rate or min(MOST_RATE, RATE * (BASE_WIDTH / width) ** RATE_POWER)
+    return msgspec.structs.replace(settings, epochs=epochs, learning_rate=rate)
 
 
 def encoder_table(encoder: ModelFolder[Masked]) -> dict[str, Any]:
