@@ -19,6 +19,8 @@ from tests.compat import figures
 
 import langue
 from langue import import_model
+from langue.nn import precision
+from langue.nn.machine_class import MachineClass
 from langue.training import muon
 
 # What an earlier version wrote has its names.
@@ -146,6 +148,13 @@ def orthogonalize_as_then(matrices: torch.Tensor, dtype: torch.dtype) -> torch.T
     return torch.stack([of_one(matrix, muon.QUINTIC, muon.ITERATIONS, 1e-7) for matrix in matrices])
 
 
+@pytest.fixture
+def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the runs were written: another class of machine would multiply in bfloat16."""
+    monkeypatch.setattr(precision, "machine_class", lambda device: MachineClass.AVX2)
+
+
+@pytest.mark.usefixtures("in_float32")
 @pytest.mark.parametrize("name", EXPECTED["runs"])
 def test_an_unfinished_run_ends_where_it_would_have(
     name: str, data: Path, monkeypatch: pytest.MonkeyPatch
@@ -177,6 +186,7 @@ def test_an_unfinished_run_ends_where_it_would_have(
     assert measured["sessions"] == 2 and not measured["interrupted"], f"runs/{name}"
 
 
+@pytest.mark.usefixtures("in_float32")
 def test_a_run_of_another_muon_goes_on(data: Path) -> None:
     """In today's type of products, and near to where it would have ended."""
     expected = EXPECTED["runs"]["gpt2"]
