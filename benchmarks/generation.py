@@ -1,4 +1,4 @@
-"""What a generated token costs: langue by torch, compiled, in int8; transformers, CTranslate2, llama.cpp.
+"""What a generated token costs: langue by torch, compiled, in bfloat16 and int8; transformers, CTranslate2, llama.cpp.
 
     python benchmarks/generation.py [--turns 3] [--shapes TEXT …] [--engines TEXT …] [--threads 1 2]
         [--batches 1 8 32] [--isa avx2] [--output FILE.md]
@@ -105,8 +105,9 @@ def engines(
     os.environ["LANGUE_THREADS"] = str(threads)  # which a network asks when it is laid out
     torch.set_num_threads(threads)
     result: dict[str, Engine] = {}
-    for name, quantize in (("langue, compiled float32", None), ("langue, compiled int8", "int8")):
-        result[name] = own(langue.CausalModel.load(path, quantize=quantize))
+    result["langue, compiled float32"] = own(langue.CausalModel.load(path))
+    result["langue, compiled bfloat16"] = own(langue.CausalModel.load(path, dtype="bfloat16"))
+    result["langue, compiled int8"] = own(langue.CausalModel.load(path, quantize="int8"))
     plain = langue.CausalModel.load(path)
     network = plain.folder.model
     network.decoder = lambda prompts, depth=0: WindowedDecoder(network, prompts)
