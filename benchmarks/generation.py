@@ -1,4 +1,6 @@
-"""What a generated token costs: langue by torch, compiled, in bfloat16 and int8; transformers, CTranslate2, llama.cpp.
+"""What a generated token costs: langue by torch, compiled, in bfloat16 and int8, and others.
+
+transformers, CTranslate2 and llama.cpp are those others.
 
     python benchmarks/generation.py [--turns 3] [--shapes TEXT …] [--engines TEXT …] [--threads 1 2]
         [--batches 1 8 32] [--isa avx2] [--output FILE.md]
