@@ -1,7 +1,7 @@
 """Was the pretrained network worth it? Learning curves from pretraining and from random weights.
 
     python benchmarks/finetuning.py FOLDER [sst2 mrpc thucnews afqmc lcqmc] [--frozen] [--encoder MODEL]
-        [--labels 50 500 5000] [--seeds 3] [--steps 1000]
+        [--labels 50 500 5000] [--seeds 3] [--steps 5000]
 
 A small BERT of each language learns from text at hand without labels: English from WikiText-2 and the
 texts of SST-2 and MRPC, Chinese from those of THUCNews, AFQMC and LCQMC, training parts only. It is
@@ -34,7 +34,9 @@ from langue.tasks.learning_curve import exceeds
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 ENGLISH, CHINESE = ("sst2", "mrpc"), ("thucnews", "afqmc", "lcqmc")
 PAIRS = ("mrpc", "afqmc", "lcqmc")
-SHAPE = {"layers": 2, "width": 128, "heads": 2, "context": 64, "dropout": 0.1}
+SHAPE = {
+    "layers": 2, "width": 192, "heads": 3, "context": 64, "dropout": 0.1, "attention": "disentangled",
+}  # fmt: skip
 TASK = {"sentence_pairs": "none", "mlm_probability": 0.25}
 TRAINING = {"batch_tokens": 2048, "optimizer": "muon", "learning_rate": 4e-3, "schedule": "linear"}
 PARTS = ("train", "dev", "test")
@@ -209,7 +211,7 @@ def main() -> None:
     options.add_argument("--frozen", action="store_true", help="probe, tune nothing")
     options.add_argument("--labels", type=int, nargs="+", default=[50, 500, 5000])
     options.add_argument("--seeds", type=int, default=3, help="of fine-tuning; with --frozen draws of labels")
-    options.add_argument("--steps", type=int, default=1000, help="of pretraining")
+    options.add_argument("--steps", type=int, default=5000, help="of pretraining")
     options.add_argument("--test", type=int, default=2000, help="examples to measure on, at most")
     options.add_argument("--rate", type=float, default=RATE, help="learning rate of fine-tuning")
     options.add_argument("--encoder", type=Path, help="of English, instead of one that is pretrained here")
