@@ -149,6 +149,9 @@ def test_not_a_store_not_a_model(fails: Fails, small_models: dict[str, Path], sm
     assert "not a token store" in fails("train", "ngram", small_models["trigram"], "-o", "model")
     assert "nowhere does not exist" in fails("train", "ngram", "nowhere", "-o", "model")
     assert "not a model folder" in fails("generate", small_store, "text")
+    # What it says to type must not write over the file.
+    told = fails("find", __file__, "text")
+    assert "is a file, not a model folder" in told and f"-o {__file__}" not in told
     assert "neither a model folder" in fails("info", ".")
     assert "unknown split tests" in fails(
         "evaluate", small_models["trigram"], small_store, "--split", "tests"

@@ -28,7 +28,7 @@ N = TypeVar("N", bound=nn.Module)
 
 EPOCHS, MOST_EPOCHS, STEPS = 3, 20, 300
 RATE, BASE_WIDTH = 5e-5, 768  # of BERT base
-RATE_POWER, MOST_RATE = 1.3, 1e-3  # by what was best of encoders of 384, 192 and 128
+RATE_POWER, MOST_RATE = 1.3, 1e-3  # by what was best of encoders 384 and 128 wide
 
 
 class FinetuneConfig(RunConfig, frozen=True):
