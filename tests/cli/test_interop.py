@@ -38,7 +38,7 @@ def test_from_text_to_arpa_and_back(text: Path, capsys: pytest.CaptureFixture[st
     [
         (["import", "text", "-o", "x"], "not an ARPA file"),
         (["import", "absent", "-o", "x"], "cannot read absent"),
-        (["export", "text", "-o", "x"], "is not a model folder"),
+        (["export", "text", "-o", "x"], "not a model folder"),
         (["export", "model", "-o", "text"], "already exists"),
         (["evaluate", "model", "empty", "--format", "kenlm"], "empty"),
         (["evaluate", "model", "text", "--format", "else"], "unknown format"),

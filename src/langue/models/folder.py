@@ -351,7 +351,8 @@ def _read_table(path: Path) -> dict[str, Any]:
     if not (path / DESCRIPTION).is_file():
         how = f"make one: langue train FAMILY STORE -o {path}"
         if path.is_file():
-            raise NotFound(f"{path} is a file, not a model folder; make one: langue train FAMILY STORE -o FOLDER")
+            how = "make one: langue train FAMILY STORE -o FOLDER"
+            raise NotFound(f"{path} is a file, not a model folder; {how}")
         if (path / "config.json").is_file():
             how = f"it looks like one of Hugging Face: langue import {path} -o FOLDER"
         raise NotFound(f"{path} is not a model folder (no {DESCRIPTION}); {how}")
