@@ -22,8 +22,7 @@ from typing import Any
 
 import langue
 from langue.base.config import read_assignments
-from langue.models import choose
-from langue.models.networks import gpt2
+from langue.models.networks import gpt2, rule
 from langue.models.networks.config import qwen3
 from langue.nn.initial import normal_weights
 from langue.training import fit
@@ -96,8 +95,8 @@ def timed(store: Path, seconds: float, names: Sequence[str]) -> None:
     """Rows of bits per byte after as much time of the processor: of a model, and of its parts."""
     clock: Any = SimpleNamespace(perf_counter=time.process_time)
     fit.time = clock
-    for machine, speed in choose.SPEED.items():
-        choose.SPEED[machine] = speed / 2  # of the two cores that the rule speaks of, one works
+    for machine, speed in rule.SPEED.items():
+        rule.SPEED[machine] = speed / 2  # of the two cores that the rule speaks of, one works
     initialize = gpt2.GPT2.initialize
     for name in names or TIMED:
         gpt2.GPT2.initialize = zeroed if name.startswith("projections") else initialize  # type: ignore[method-assign]

@@ -33,8 +33,8 @@ from langue.models.states.hmm.baum_welch import (
     cut,
     expect,
     group_of,
+    group_pieces,
     maximize,
-    shares,
 )
 from langue.models.states.hmm.parameters import Parameters, class_start, random_start
 from langue.tokens.store import TokenStore
@@ -187,10 +187,10 @@ def large(states: int = 1024, batch_tokens: int = 50_000) -> None:
         line("start (classes of words by exchange)", started)
         prior = Prior(5.0, 1.0, torch.from_numpy(unigram))
         started = time.process_time()
-        group = shares(pieces, batch_tokens)[-1]
+        group = group_pieces(pieces, batch_tokens)[-1]
         counts = expect(parameters, pieces, group)
         tokens = int(np.diff(pieces.offsets)[group].sum())
-        parameters = maximize(counts.scaled(len(pieces.tokens) / tokens), prior, parameters)
+        parameters = maximize(counts.scale(len(pieces.tokens) / tokens), prior, parameters)
         line(f"one step of stochastic EM, {tokens:,} tokens", started)
         again = expect(parameters, pieces, group).log_likelihood
         before, after = (-total / tokens for total in (counts.log_likelihood, again))

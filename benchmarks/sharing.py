@@ -15,7 +15,8 @@ from typing import Any
 
 import langue
 from finetuning import SHAPE as SMALL
-from finetuning import TRAINING, prepared
+from finetuning import TRAINING
+from labeled_set import prepare_set
 from langue.base.config import decode
 from langue.models.registry import family
 from langue.tokens.store import TokenStore
@@ -47,7 +48,7 @@ def main() -> None:
     print(f"{'':22} steps  seconds  parameters  bits a hidden token  F1 of replaced  accuracy fine-tuned")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        store, files = prepared(chosen.set, folder, chosen.labeled)
+        store, files = prepare_set(chosen.set, folder, chosen.labeled)
         for label, (name, settings) in runs.items():
             steps = round(chosen.teraflops * 1e12 / flops_of_step(store, name, settings))
             figures = []

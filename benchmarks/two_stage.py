@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import langue
-from finetuning import TOKENIZERS, prepared
+from labeled_set import TOKENIZERS, prepare_set
 
 SHAPE = {
     "layers": 3,
@@ -54,7 +54,7 @@ def main() -> None:
     rows: dict[str, list[list[float]]] = {"two stages": [], "from random": []}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        store, files = prepared(chosen.set, folder, chosen.labeled)
+        store, files = prepare_set(chosen.set, folder, chosen.labeled)
         for seed in range(chosen.seeds):
             shared = TRAINING | {"seed": seed, "overwrite": True}
             bert = langue.train("bert", store, folder / "bert", **SHAPE, **shared, steps=first)

@@ -1,6 +1,9 @@
 """The number of threads changes nothing: the same bits with 1, 2 and 5, wherever threads share work."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -172,3 +175,20 @@ def test_a_store_prepared(same_bits: Callable[[Callable[[], Arrays]], None], tmp
                 yield np.frombuffer(file.name.encode() + file.read_bytes(), np.uint8)
 
     same_bits(run)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")],
+)
+def test_threads_of_torch_do_not_spin_for_long_unless_they_are_told_to(
+    given: dict[str, str], expected: str
+) -> None:
+    own = {
+        key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    }
+    code = "import langue, os; print(os.environ.get('GOMP_SPINCOUNT'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=own | given, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == expected

@@ -16,7 +16,14 @@ Names are resolved when first used: importing langue imports neither torch nor n
 
 from __future__ import annotations
 
+import os
+
 __version__ = "0.1.0"
+
+# libgomp reads it as torch loads it. Its threads wait for one another by spinning, for milliseconds unless
+# told: beside one other busy program a step of a small network took ten times as long (benchmarks/busy.py).
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 TYPE_CHECKING = False  # importing `typing` would be most of what the first instant of a command takes
 if TYPE_CHECKING:
