@@ -161,7 +161,8 @@ def test_a_full_queue_says_when_to_come_again(
         )  # its step is compiled
         with socket.create_connection(("127.0.0.1", address.port)) as one:
             one.sendall(body(json.dumps(long).encode()))
-            one.recv(1024)  # it is being written
+            # It is being written: of one that still waits the answer has begun, too, and the queue is full.
+            assert wait_for(lambda: running_texts(address) == limits.ROWS)
             with socket.create_connection(("127.0.0.1", address.port)) as two:
                 two.sendall(body(json.dumps(long).encode()))
                 assert wait_for(lambda: running_texts(address) > limits.ROWS)
