@@ -1,11 +1,11 @@
-"""Training on as many threads as there are cores, on a quiet machine and beside one other busy program.
+"""Training on as many threads as there are cores, on a quiet machine and beside other busy programs.
 
-    python benchmarks/busy.py [--steps 20] [--turns 2] [--limit 60]
+    python benchmarks/busy.py [--steps 20] [--turns 2] [--others 2] [--limit 60]
 
 A network of 4 layers of 192 learns for a few steps in processes that take turns: as langue starts them
-(`GOMP_SPINCOUNT=1000`), as libgomp waits unless told (millions of spins), and on one thread. Then the same
-beside a program that only counts. Tokens a second, the best turn of each; a run that takes longer than the
-limit is told as such.
+(`GOMP_SPINCOUNT=3000`), as libgomp waits unless told (millions of spins), and on one thread. Then the same
+beside programs that do nothing but run. Tokens a second, the best turn of each; a run that takes longer
+than the limit is told as such.
 """
 
 import argparse
@@ -56,6 +56,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--steps", type=int, default=20)
     options.add_argument("--turns", type=int, default=2)
+    options.add_argument("--others", type=int, default=2, help="other busy programs")
     options.add_argument("--limit", type=float, default=60.0, help="seconds of a run")
     chosen = options.parse_args()
     os.environ.pop("GOMP_SPINCOUNT", None)  # which importing langue has set here
@@ -64,8 +65,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         langue.prepare(sample_path("english"), folder / "store")
-        for busy in (False, True):
-            other = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
+        for count in (0, chosen.others):
+            # In sessions of their own, as other programs are: Linux shares processors by these first.
+            others = [
+                subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+                for _ in range(count)
+            ]
             for family in ("gpt2", "bert"):
                 best = dict.fromkeys(WAYS, 0.0)
                 for _ in range(chosen.turns):
@@ -75,8 +80,12 @@ def main() -> None:
                 cells = [
                     f"{value:,.0f}" if value else f"over {chosen.limit:.0f} s" for value in best.values()
                 ]
-                print(f"| {family}, {'beside another' if busy else 'quiet'} | " + " | ".join(cells) + " |")
-            if other is not None:
+                print(
+                    f"| {family}, {f'beside {count} others' if count else 'quiet'} | "
+                    + " | ".join(cells)
+                    + " |"
+                )
+            for other in others:
                 other.kill()
 
 

@@ -179,7 +179,7 @@ def test_a_store_prepared(same_bits: Callable[[Callable[[], Arrays]], None], tmp
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")],
+    [({}, "3000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")],
 )
 def test_threads_of_torch_do_not_spin_for_long_unless_they_are_told_to(
     given: dict[str, str], expected: str

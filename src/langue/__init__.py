@@ -21,9 +21,9 @@ import os
 __version__ = "0.1.0"
 
 # libgomp reads it as torch loads it. Its threads wait for one another by spinning, for milliseconds unless
-# told: beside one other busy program a step of a small network took ten times as long (benchmarks/busy.py).
+# told: beside two other busy programs a step of a small network took 2.2 times as long (benchmarks/busy.py).
 if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 TYPE_CHECKING = False  # importing `typing` would be most of what the first instant of a command takes
 if TYPE_CHECKING:
