@@ -349,10 +349,10 @@ def describe(path: Path) -> Description:
 
 def _read_table(path: Path) -> dict[str, Any]:
     if not (path / DESCRIPTION).is_file():
-        how = f"make one: langue train FAMILY STORE -o {path}"
+        make = "make one: langue train FAMILY STORE -o"
         if path.is_file():
-            how = "make one: langue train FAMILY STORE -o FOLDER"
-            raise NotFound(f"{path} is a file, not a model folder; {how}")
+            raise NotFound(f"{path} is a file, not a model folder; {make} FOLDER")
+        how = f"{make} {path}"
         if (path / "config.json").is_file():
             how = f"it looks like one of Hugging Face: langue import {path} -o FOLDER"
         raise NotFound(f"{path} is not a model folder (no {DESCRIPTION}); {how}")

@@ -31,6 +31,7 @@ from langue.tasks.baselines.baselines import measure_baselines, percent, share
 from langue.tasks.baselines.logistic import learn, log_probs
 from langue.tasks.baselines.ngrams import Matrix
 from langue.tasks.classification import Read, Reader, numbers
+from langue.tasks.retrieval.similarity import cosines
 from langue.tokens.masked import pack_examples
 
 PENALTY = 1.0  # of weights on states that have been standardized
@@ -152,13 +153,6 @@ def _features(model: MaskedModel, sides: Sequence[Sequence[Read]]) -> list[Float
     if len(states) == 1:
         return states[0]
     return [np.concatenate([np.abs(u - v), u * v, cosines(u, v)], 1) for u, v in zip(*states, strict=True)]
-
-
-def cosines(u: Float64Array, v: Float64Array) -> Float64Array:
-    """`(texts, 1)`."""
-    lengths = np.linalg.norm(u, axis=1) * np.linalg.norm(v, axis=1)
-    cosine: Float64Array = (u * v).sum(1) / np.maximum(lengths, 1e-12)
-    return cosine[:, None]
 
 
 @torch.no_grad()

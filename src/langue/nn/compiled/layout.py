@@ -55,12 +55,11 @@ class Layout:
         if width:
             whole = np.pad(whole, ((0, 0), (0, width - whole.shape[1])))
         scales = np.ones(len(whole), np.float32)
-        packed = whole
         if self.kind == "int8":
-            packed, scales = quantize(whole)
+            whole, scales = quantize(whole)
         elif self.kind == "bfloat16":
-            packed = bfloat16(whole)
-        self._matrices.append(pack(packed))
+            whole = bfloat16(whole)
+        self._matrices.append(pack(whole))
         self._scales.append(scales)
 
     def add_vector(self, vector: Tensor | Array | None, parts: Parts) -> None:

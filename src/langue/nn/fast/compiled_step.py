@@ -10,6 +10,8 @@ from torch import nn
 
 Weights = Literal["int8", "bfloat16"]  # that are not float32
 
+FLOAT32, BFLOAT16 = {("cpu", torch.float32)}, {("cpu", torch.bfloat16)}  # all parameters of a network
+
 _laid_out: "WeakKeyDictionary[CompiledForm, tuple[object, Any]]" = WeakKeyDictionary()
 
 
@@ -43,9 +45,9 @@ class CompiledForm(ABC):
         """
         parts = list(self.parameters())
         kinds = {(part.device.type, part.dtype) for part in parts}
-        if kinds not in ({("cpu", torch.float32)}, {("cpu", torch.bfloat16)}) or self._learns():
+        if kinds not in (FLOAT32, BFLOAT16) or getattr(self, "training", False):
             return None
-        weights = self.quantize or ("bfloat16" if ("cpu", torch.bfloat16) in kinds else None)
+        weights = self.quantize or ("bfloat16" if kinds == BFLOAT16 else None)
         state = weights, [(part.data_ptr(), part._version) for part in parts]
         known = _laid_out.get(self)
         if known is None or known[0] != state:
@@ -55,7 +57,4 @@ class CompiledForm(ABC):
     def scored_by_step(self) -> bool:
         """Whether texts are scored by the compiled step, too; in float32, torch reads many tokens at once."""
         first = next(self.parameters())
-        return self.quantize is not None or (first.device.type, first.dtype) == ("cpu", torch.bfloat16)
-
-    def _learns(self) -> bool:
-        return bool(getattr(self, "training", False))
+        return self.quantize is not None or (first.device.type, first.dtype) in BFLOAT16

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from langue.base.arrays import Float64Array, Floats
+from langue.base.arrays import Array, Float64Array, Floats
 from langue.base.errors import LangueError
 from langue.base.seeds import generator
 from langue.corpus.labeled import Example, read_labeled
@@ -58,8 +58,8 @@ def evaluate_similarity(
     whitened = Whitening.of(vectors).apply(vectors)
     return SimilarityEvaluation(
         name,
-        correlation(_cosines(vectors), numbers),
-        correlation(_cosines(whitened), numbers),
+        correlation(cosines(*np.split(vectors, 2))[:, 0], numbers),
+        correlation(cosines(*np.split(whitened, 2))[:, 0], numbers),
         correlation(_overlaps(first, second), numbers),
         len(examples),
     )
@@ -77,12 +77,13 @@ def _number(example: Example) -> float:
     return number
 
 
-def _cosines(vectors: Floats) -> Float64Array:
-    """Of the first half with the second, one by one."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    one, other = np.split(vectors / np.maximum(lengths, 1e-12), 2)
-    cosines: Float64Array = (one * other).sum(1)
-    return cosines
+def cosines(one: Array, other: Array) -> Float64Array:
+    """Of the rows of one `(N, width)` with those of another, one by one: `(N, 1)`."""
+    one, other = (
+        side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-12) for side in (one, other)
+    )
+    told: Float64Array = (one * other).sum(1, keepdims=True)
+    return told
 
 
 def _overlaps(first: Sequence[str], second: Sequence[str]) -> Float64Array:
