@@ -28,9 +28,11 @@ import torch
 
 import langue
 from langue.corpus.sample import sample_path
+from langue.generation.unconstrained import RUN
 from langue.nn.compiled.recurrent import CompiledRecurrent
 from langue.nn.compiled.seq2seq import CompiledSeq2Seq
 from langue.nn.compiled.transformer import CompiledTransformer
+from langue.protocols.drawing import DrawingDecoder, Draws
 from turns import cpu
 
 PROMPT, NEW, BATCHES = 32, 96, (1, 8)  # tokens, tokens, rows
@@ -60,12 +62,6 @@ def forms(path: Path) -> dict[str, Make]:
     return result
 
 
-def write(make: Make, prompts: list[Any]) -> None:
-    decoder = make(prompts)
-    for _ in range(NEW):
-        decoder.extend(decoder.log_probs().argmax(1)[:, None])
-
-
 @numba.njit(fastmath=True)
 def total(x: Any) -> Any:
     """The sum of an array, at the pace that one thread reads at: four parts abreast are the quickest."""
@@ -87,8 +83,23 @@ def weight_bytes(network: Any) -> int:
         return int(step.weights[4].nbytes)
     if isinstance(step, CompiledSeq2Seq):
         return int(step.weights[3].nbytes)
-    own = step.matrices if isinstance(step, CompiledRecurrent) else step.matrix
+    own = step.weights[2] if isinstance(step, CompiledRecurrent) else step.matrix
     return int(own.nbytes + step.head.matrix.nbytes)
+
+
+def write(decoder: Any) -> None:
+    """Some likeliest tokens, in as many calls as when a text is written."""
+    if not isinstance(decoder, DrawingDecoder):
+        for _ in range(NEW):
+            decoder.extend(decoder.log_probs().argmax(1)[:, None])
+        return
+    (B, V), left = decoder.log_probs().shape, NEW
+    leads, none = np.zeros((1, V), np.uint8), np.zeros(B, np.int64)
+    while left:
+        count = min(left, RUN, decoder.most())
+        settings = np.zeros((B, 4))  # temperature 0
+        decoder.draw(Draws(np.zeros((B, count)), none + count, settings, leads, none, none - 1))
+        left -= count
 
 
 def pace(name: str, network: Any, prompt: Any, turns: int) -> str:
@@ -99,8 +110,7 @@ def pace(name: str, network: Any, prompt: Any, turns: int) -> str:
     decoder, best = network.decoder([prompt]), [np.inf, np.inf]
     for _ in range(turns):
         started = time.process_time()
-        for _ in range(NEW):
-            decoder.extend(decoder.log_probs().argmax(1)[:, None])
+        write(decoder)
         between = time.process_time()
         for _ in range(AGAIN):
             total(array)
@@ -145,7 +155,7 @@ def costs(path: Path, ids: Any, turns: int) -> list[float]:
         for _ in range(turns):
             for form, make in made.items():
                 started = time.process_time()
-                write(make, prompts)
+                write(make(prompts))
                 spent = 1e6 * (time.process_time() - started) / (NEW * batch)
                 best[form, batch] = min(best.get((form, batch), np.inf), spent)
     return [best[form, batch] for batch in BATCHES for form in made]

@@ -24,7 +24,7 @@ from langue.tokens.utf8 import REJECT
 )
 def test_drawn_as_step_by_step(small_models: dict[str, Path], name: str, settings: dict[str, Any]) -> None:
     model = langue.CausalModel.load(small_models[name])
-    asked = {"max_tokens": 2 * RUN + 3, **settings}
+    asked = {"max_tokens": 4 * RUN + 3, **settings}  # more than the window of the network has
     rules = {"bias": {"<eos>": 0.0}}  # changes nothing, but each distribution is looked at for it
     for seed in range(3):
         drawn = model.generate("The king", seed=seed, **asked)
@@ -35,8 +35,9 @@ def test_drawn_as_step_by_step(small_models: dict[str, Path], name: str, setting
     assert together[0] == together[1]
 
 
-def test_a_decoder_has_read_what_it_drew(small_models: dict[str, Path]) -> None:
-    face = langue.CausalModel.load(small_models["trigram"])
+@pytest.mark.parametrize("name", ["trigram", "gpt2"])
+def test_a_decoder_has_read_what_it_drew(small_models: dict[str, Path], name: str) -> None:
+    face = langue.CausalModel.load(small_models[name])
     model, leads = face.folder.model, face.tokenizer.well_formed.leads
     prompt = face.tokenizer.encode("The king")
     decoder = model.decoder([prompt, prompt[:0]], depth=3)
@@ -58,3 +59,15 @@ def test_a_decoder_has_read_what_it_drew(small_models: dict[str, Path]) -> None:
     assert [row.tolist() for row in fewer.draw(greedy)[0]] == [[int(id)] for id in likeliest]
     barred = draws._replace(leads=np.full_like(leads, REJECT))
     assert [len(row) for row in decoder.draw(barred)[0]] == [0, 0]
+
+
+def test_tokens_that_are_drawn_in_one_call_end_with_the_window(small_models: dict[str, Path]) -> None:
+    face = langue.CausalModel.load(small_models["gpt2"])
+    model = face.folder.model
+    prompt = face.tokenizer.encode("The king")
+    for read in (0, 1, model.context - len(prompt) - 2, model.context - len(prompt) - 1, model.context):
+        decoder = model.decoder([prompt, prompt[:1]])
+        decoder.extend([np.resize(prompt, read), prompt[:0]])
+        position = len(prompt) + read  # of what was read last, behind `<eos>`
+        start = model.window_start(position)
+        assert decoder.most() == max(start + model.context - position, 1)

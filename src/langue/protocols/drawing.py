@@ -1,5 +1,6 @@
 """Decoders that draw tokens themselves: many in one compiled call, where nothing looks at distributions."""
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -28,8 +29,18 @@ class Draws(NamedTuple):
 
 
 class DrawingDecoder(ABC):  # not a protocol, for it is asked of every decoder that is made
-    """What a `Decoder` is too whose distributions cost less than to hand them out. Those of one model may be
-    used by several threads at a time, each its own."""
+    """What a `Decoder` is too that writes on without handing out a distribution for each token. Those of one
+    model may be used by several threads at a time, each its own.
+
+    Attributes:
+        work: numbers that are read for each token, of a model or of its distribution, about.
+    """
+
+    work: int
+
+    def most(self) -> int:
+        """Tokens that can be drawn of each row in one call, at least 1."""
+        return sys.maxsize
 
     @abstractmethod
     def draw(self, draws: Draws) -> tuple[Sequence[Ids], Sequence[Floats]]:

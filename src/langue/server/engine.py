@@ -79,7 +79,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._inbox: SimpleQueue[Call[Any] | Order | None] = SimpleQueue()
         self._pending: deque[Writing] = deque()
-        self._draws = False  # whether the model draws tokens itself
+        self._work = math.inf  # numbers that are read for a token where the model draws it itself
         # What one thread alone counts: the loop, or the engine's.
         self._submitted = self._begun = 0  # requests
         self._written_at_once = self._written = 0  # tokens
@@ -103,7 +103,7 @@ class Engine:
         Raises:
             Refused: too many wait.
         """
-        if self._draws and order.numbers <= limits.AT_ONCE:
+        if order.draws * self._work <= limits.AT_ONCE:
             self._write_at_once(order)
         else:
             self._admit()
@@ -155,7 +155,9 @@ class Engine:
             self.ready.set_exception(error)
             return
         model = face.folder.model
-        self._draws = isinstance(model, Causal) and isinstance(model.decoder([NOTHING]), DrawingDecoder)
+        decoder: object = model.decoder([NOTHING]) if isinstance(model, Causal) else None
+        if isinstance(decoder, DrawingDecoder):
+            self._work = decoder.work
         self.ready.set_result(face)
         while not self._closed or self._pending:
             if not self._pending:

@@ -157,11 +157,11 @@ class Order:
         self.left = len(self.writings)
 
     @property
-    def numbers(self) -> float:
-        """Numbers that its distributions have at most; ∞ where more than a draw from them is asked."""
+    def draws(self) -> float:
+        """Tokens that are drawn for it at most; ∞ where more of a distribution than a draw is asked."""
         if self.streams or not all(one.unconstrained for one in self.writings):
             return math.inf
-        return sum(one.most * one.well_formed.leads.shape[1] for one in self.writings)
+        return sum(one.most for one in self.writings)
 
     @property
     def stopped(self) -> bool:

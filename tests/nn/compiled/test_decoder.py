@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tests.nn.compiled.decoders import check_rows_alone_and_together
+from tests.nn.compiled.decoders import check_drawn_as_chosen, check_rows_alone_and_together
 
 from langue.models.networks import gpt2
 from langue.models.networks.config import GPT2Config
@@ -69,6 +69,15 @@ def test_a_row_has_the_same_bits_alone_in_a_batch_and_read_at_once(options, quan
     model.quantize = quantize
     prompts = prompts_of(3, 0, 22, 9, 24, 5, 40, 13)
     check_rows_alone_and_together(model, prompts, steps=8)
+
+
+@pytest.mark.parametrize("quantize", [None, "int8"])
+@pytest.mark.parametrize("options", ["gpt2", "qwen3"])
+def test_tokens_drawn_in_one_call_are_those_chosen_one_by_one(options, quantize):
+    model = model_of(**OPTIONS[options])
+    model.quantize = quantize
+    check_drawn_as_chosen(model, prompts_of(0, 1, 2, 9, 12, 3))
+    check_drawn_as_chosen(model, prompts_of(3, 20, 70), calls=9)  # windows move on
 
 
 def test_rows_come_and_go_and_take_back_what_they_read():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tests.nn.compiled.decoders import check_rows_alone_and_together
+from tests.nn.compiled.decoders import check_drawn_as_chosen, check_rows_alone_and_together
 
 from langue.models.networks import charcnn, rnn
 from langue.models.networks.config import CharCNNConfig, RNNConfig
@@ -60,6 +60,15 @@ def test_a_row_has_the_same_bits_alone_in_a_batch_and_read_at_once(name, quantiz
     model.quantize = quantize
     prompts = prompts_of(3, 0, 60, 9, 24)
     check_rows_alone_and_together(model, prompts, steps=6)
+
+
+@pytest.mark.parametrize("quantize", [None, "int8"])
+@pytest.mark.parametrize("name", CELLS)
+def test_tokens_drawn_in_one_call_are_those_chosen_one_by_one(name, quantize):
+    model = model_of(name)
+    model.quantize = quantize
+    check_drawn_as_chosen(model, prompts_of(0, 1, 2, 9, 30, 3))
+    check_drawn_as_chosen(model, prompts_of(*range(60)), calls=2)  # more rows than are read at once
 
 
 def test_rows_come_and_go_and_take_back_what_they_read():

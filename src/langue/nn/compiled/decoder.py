@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from langue.base.arrays import Floats, Ids
+from langue.base.arrays import Floats, Ids, Int64Array
+from langue.nn.compiled.choice import Writing
+from langue.nn.compiled.transformer import CompiledCache, CompiledTransformer
 from langue.nn.windowed_decoder import Piece, WindowRows
+from langue.protocols.drawing import DrawingDecoder, Draws
 
 if TYPE_CHECKING:
     from langue.nn.windowed import Windowed
@@ -56,20 +59,26 @@ class CompiledDecoder(WindowRows):
 
     def _read_one_each(self) -> bool:
         """Read on by a token in each row, which a step of generation is; False where it is something else."""
+        if (unread := self.one_of_each()) is None:
+            return False
+        self.last = self.step.read(self.cache, self.room, *unread)
+        self.length = [count + 1 for count in self.length]
+        self.done = [count + 1 for count in self.done]
+        return True
+
+    def one_of_each(self) -> Int64Array | None:
+        """What the step is given of the unread tokens, `(4, B)`, where each row has one, and its window
+        stays."""
         ids, at = [], []
         for row, read in enumerate(self.ids):
             position = len(read) - 1
             start = self.start[row]
             goes_on = self.done[row] == position == start + self.length[row] > start
             if not goes_on or self.window_of(row, position)[0] != start:
-                return False
+                return None
             ids.append(read[-1])
             at.append(position - start)
-        given = np.array((ids, self.cache.slots, at, range(len(ids))), np.int64)
-        self.last = self.step.read(self.cache, self.room, *given)
-        self.length = [count + 1 for count in self.length]
-        self.done = [count + 1 for count in self.done]
-        return True
+        return np.array((ids, self.cache.slots, at, range(len(ids))), np.int64)
 
     def _read(self, pieces: Sequence[Piece]) -> Floats:
         """Distributions after the new ids of each."""
@@ -85,3 +94,31 @@ class CompiledDecoder(WindowRows):
         given = (np.array(numbers, np.int64) for numbers in (ids, slots, at, wanted))
         log_probs: Floats = self.step.read(self.cache, self.room, *given)
         return log_probs
+
+
+class CompiledWriter(CompiledDecoder, DrawingDecoder):
+    """One that draws tokens as well, and reads those of all rows in one call."""
+
+    step: CompiledTransformer
+
+    def __init__(self, model: "Windowed", step: CompiledTransformer, prompts: Sequence[Ids]) -> None:
+        self.work = step.work
+        super().__init__(model, step, prompts, CompiledCache(step))
+
+    def most(self) -> int:
+        ends = (self.window_of(row, len(ids) - 1)[1] - len(ids) for row, ids in enumerate(self.ids))
+        return 1 + max(min(ends), 0)  # the last is not read
+
+    def draw(self, draws: Draws) -> tuple[list[Ids], list[Floats]]:
+        if (unread := self.one_of_each()) is None:
+            self.read()
+            unread = np.empty((4, 0), np.int64)
+        following = np.array([len(ids) - start for ids, start in zip(self.ids, self.start, strict=True)])
+        slots, writing = np.array(self.cache.slots), Writing.by(draws)
+        self.step.write(self.cache, self.room, unread, self.last, slots, following, writing)
+        drawn, log_probs = writing.drawn()
+        for row, (ids, tokens) in enumerate(zip(self.ids, drawn, strict=True)):
+            ids += tokens.tolist()
+            self.done[row] = len(ids) - 1  # `last` is of no row any more
+            self.length[row] = self.done[row] - self.start[row]
+        return drawn, log_probs

@@ -29,12 +29,19 @@ class CompiledHead:
             return result[:, : self.V]
         a = room_for(hidden.size, weights=self.kind)
         flat = np.ascontiguousarray(hidden).reshape(-1)
-        _step(self.matrix, self.scales, self.biases, flat, len(hidden), self.V, a, result.reshape(-1))
+        predict(self.matrix, self.scales, self.biases, flat, len(hidden), self.V, a, result.reshape(-1))
         return result[:, : self.V]
 
 
 @njit
-def _step(matrix, scales, biases, x, N, V, a, y):
+def predict(matrix, scales, biases, x, N, V, a, y):
+    """Log-probabilities of the next token after each of N vectors.
+
+    Args:
+        matrix, scales: in panels. biases: `(Vw,)`.
+        x: flat `(N, width)`, padded with zeros. a: room for them, in the type that they are multiplied in.
+        y: flat `(N, Vw)`.
+    """
     Vw, zero = len(biases), np.int64(0)
     width = len(x) // N
     a_scales = np.empty(N, np.float32)

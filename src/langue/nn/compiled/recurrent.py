@@ -8,6 +8,7 @@ import torch
 
 from langue.base.arrays import Array, Floats, Ids, Int64Array
 from langue.inference.decoding import StateDecoder
+from langue.nn.compiled.choice import Writing
 from langue.nn.compiled.head import CompiledHead
 from langue.nn.compiled.layout import Layout, array_of, room_for
 from langue.nn.compiled.panels import PIECE, padded
@@ -16,6 +17,7 @@ from langue.nn.compiled.recurrent_step import AT_ONCE, ELMAN, GRU, LSTM, Shape, 
 from langue.nn.fast.compiled_step import Weights
 from langue.nn.recurrent import GATES, PARTS
 from langue.protocols import Vocabulary
+from langue.protocols.drawing import DrawingDecoder, Draws
 
 CELLS = {"elman": ELMAN, "gru": GRU, "lstm": LSTM}
 CHUNK_TOKENS = 1024  # embedded at a time, of a table that is made of spellings
@@ -30,7 +32,7 @@ class CompiledRecurrent:
         self.table = table_of(model, V)
         inputs, G = self.table.shape[1], GATES[cell]
         self.shape = Shape(
-            L=len(recurrent.layers), cell=CELLS[cell], gates=G, parts=PARTS[cell], I=inputs,
+            L=len(recurrent.layers), cell=CELLS[cell], gates=G, parts=PARTS[cell], I=inputs, V=V,
             I_whole=padded(inputs, PIECE), C_whole=padded(C, PIECE),
         )  # fmt: skip
         self.sizes = tuple(map(int, self.shape))
@@ -43,34 +45,46 @@ class CompiledRecurrent:
             layout.add_matrix(layer.weight_hh, own, columns[1])
             layout.add_vector(layer.bias_ih, own)
             layout.add_vector(layer.bias_hh, own)
-        self.matrices, self.scales, self.vectors = layout.matrices, layout.scales, layout.vectors
         self.head = CompiledHead(model.head, weights)
+        self.weights = (
+            self.sizes, self.table, layout.matrices, layout.scales, layout.vectors, self.head.matrix,
+            self.head.scales, self.head.biases,
+        )  # fmt: skip
+        self.work = len(layout.matrices) + len(self.head.matrix)  # numbers that each token is multiplied by
 
     def start(self, rows: int) -> Floats:
         """The state of so many rows at the beginning, `(B, L, parts, C_whole)`."""
         return np.zeros((rows, self.shape.L, self.shape.parts, self.shape.C_whole), np.float32)
 
-    def room(self) -> Array:
-        """What is multiplied stands there; each caller needs his own."""
-        return room_for(AT_ONCE * max(self.shape.I_whole, self.shape.C_whole), weights=self.kind)
+    def room(self, rows: int = AT_ONCE) -> Array:
+        """What is multiplied stands there, of so many rows; each caller needs his own."""
+        width = max(self.shape.I_whole, self.shape.C_whole)
+        return room_for(max(rows, AT_ONCE) * width, weights=self.kind)
 
     def read(self, state: Floats, room: Array, ids: Ids, rows: Ids) -> Floats:
         """Read tokens, by steps, and in each by rows, which changes the state: `(N, C_whole)`, hidden."""
-        hidden = np.empty((len(ids), self.shape.C_whole), np.float32)
+        hidden, none = np.empty((len(ids), self.shape.C_whole), np.float32), np.empty(0, np.float32)
         step(
-            self.sizes, self.table, self.matrices, self.scales, self.vectors, state.reshape(-1), ids, rows,
-            room, hidden.reshape(-1),
+            *self.weights, state.reshape(-1), ids, rows, room, hidden.reshape(-1), none,
+            tuple(Writing.of_nothing()),
         )  # fmt: skip
         return hidden
 
+    def write(self, state: Floats, writing: Writing) -> None:
+        """Write all rows on, which changes their state."""
+        room = self.room(len(state))
+        none, nothing = np.empty(0, np.int64), np.empty(0, np.float32)
+        log_probs = np.empty(len(state) * len(self.head.biases), np.float32)
+        step(*self.weights, state.reshape(-1), none, none, room, nothing, log_probs, tuple(writing))
 
-class CompiledStates(StateDecoder[Floats]):
+
+class CompiledStates(StateDecoder[Floats], DrawingDecoder):
     """A `Decoder` of recurrent networks, all rows in one call."""
 
     def __init__(
         self, vocabulary: Vocabulary, network: CompiledRecurrent, prompts: Sequence[Ids], depth: int
     ) -> None:
-        self.network = network
+        self.network, self.work = network, network.work
         self.room = network.room()
         super().__init__(vocabulary, prompts, depth)
 
@@ -89,6 +103,14 @@ class CompiledStates(StateDecoder[Floats]):
     def _read(self, state: Floats, tokens: Int64Array, rows: Int64Array) -> tuple[Floats, Floats]:
         after = state.copy()
         return after, self.network.read(after, self.room, tokens, rows)
+
+    def draw(self, draws: Draws) -> tuple[list[Ids], list[Floats]]:
+        state, writing = self.state.copy(), Writing.by(draws)
+        self.network.write(state, writing)
+        self.state = state
+        drawn, log_probs = writing.drawn()
+        self.remember(drawn)
+        return drawn, log_probs
 
     def take(self, state: Floats, rows: list[int]) -> Floats:
         return state[rows]

@@ -1,7 +1,8 @@
 """Recurrent layers that read some tokens, in one function: `nn/recurrent.py` has their formulas.
 
 What a layer reads of all tokens of a call is one product; what it carries on from step to step is one of all
-rows that stand at a step. Letters: L layers, C width, G gates, I inputs, N tokens, B rows; w: padded.
+rows that stand at a step. Rows that are written on draw their next tokens and read them in the same call.
+Letters: L layers, C width, G gates, I inputs, V vocabulary, N tokens, B rows; w: padded.
 """
 
 from typing import NamedTuple
@@ -9,9 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.base.compiled import njit
+from langue.nn.compiled.choice import choose_on
+from langue.nn.compiled.head import predict
 from langue.nn.compiled.numbers import sigmoid, tanh
 from langue.nn.compiled.panels import FAST, ROWS, multiply, quantize_vector
-from langue.nn.compiled.rows import add
+from langue.nn.compiled.rows import add, copy
 
 F = np.float32
 AT_ONCE = 48  # tokens
@@ -26,12 +29,49 @@ class Shape(NamedTuple):
     gates: int
     parts: int  # of a state: h, and the c of an LSTM
     I: int  # noqa: E741
+    V: int
     I_whole: int
     C_whole: int
 
 
 @njit
-def step(shape, table, matrices, scales, vectors, state, ids, rows, a, y):
+def step(shape, table, matrices, scales, vectors, head, head_scales, head_biases, state, ids, rows, a, y,
+         log_probs, writing):  # fmt: skip
+    """Read tokens, and write all rows on.
+
+    Args:
+        head, head_scales, head_biases: of `head.predict`.
+        log_probs: flat `(B, Vw)`, room; of no rows, tokens are read and no more.
+        writing: of `choose_on`.
+        others: of `_read`.
+    """
+    L, parts, V, Cw, Vw = shape[0], shape[3], shape[5], shape[7], len(head_biases)
+    B, t = len(log_probs) // Vw, 0
+    going, drawn, hidden = np.arange(B), np.empty(B, np.int64), np.empty(B * Cw, F)
+    counts, tokens = writing[1], writing[6]
+    while True:
+        _read(shape, table, matrices, scales, vectors, state, ids, rows, a, y)
+        if B == 0:
+            return
+        for j in range(B):
+            h = (going[j] * L + L - 1) * parts * Cw
+            copy(state[h : h + Cw], hidden[j * Cw : (j + 1) * Cw])
+        predict(head, head_scales, head_biases, hidden[: B * Cw], B, V, a, log_probs)
+        rows = going[:B].copy()
+        B = choose_on(log_probs, V, Vw, t, going[:B], writing, drawn)
+        N = 0
+        for j in range(len(rows)):  # what is drawn last is read as well
+            if t < counts[rows[j]]:
+                rows[N] = rows[j]
+                N += 1
+        rows = rows[:N]
+        ids, y, t = np.empty(N, np.int64), hidden, t + 1
+        for j in range(N):
+            ids[j] = tokens[rows[j], t - 1]
+
+
+@njit
+def _read(shape, table, matrices, scales, vectors, state, ids, rows, a, y):
     """Read tokens.
 
     Args:
@@ -44,7 +84,7 @@ def step(shape, table, matrices, scales, vectors, state, ids, rows, a, y):
         a: room for what is multiplied, in the type that it is multiplied in.
         y: flat `(N, Cw)`: the hidden states of the last layer.
     """
-    L, cell, G, parts, inputs, Iw, Cw = shape
+    L, cell, G, parts, inputs, _, Iw, Cw = shape
     most, zero = min(len(ids), AT_ONCE), np.int64(0)
     wide, gates = max(Iw, Cw), G * Cw
     x, read, carried = np.zeros(most * wide, F), np.empty(most * gates, F), np.empty(most * gates, F)

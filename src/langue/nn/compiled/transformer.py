@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from langue.base.arrays import Array, Floats, Ids
+from langue.base.arrays import Array, Floats, Ids, Int64Array
 from langue.nn.cache import Slots
+from langue.nn.compiled.choice import Writing
 from langue.nn.compiled.crew import Crew
 from langue.nn.compiled.layout import Layout, add_norm, aligned, array_of, room_for
 from langue.nn.compiled.panels import PIECE, ROWS, padded
@@ -57,9 +58,11 @@ class CompiledTransformer:
         self.weights = (
             self.sizes, self.eps, self.table, self.positions, layout.matrices, layout.scales, layout.vectors,
         )  # fmt: skip
+        self.work = len(self.weights[4])  # numbers that each token is multiplied by
         ids = np.empty(0, np.int64)
         none = np.empty(0, np.float32)
-        nothing = (*self.weights, none, none, ids, ids, ids, ids, self.room(), none)
+        self.unwritten = ids, ids, tuple(Writing.of_nothing())  # what tokens are read with alone
+        nothing = (*self.weights, none, none, ids, ids, ids, ids, self.room(), none, *self.unwritten)
         self.crew = Crew(step, nothing, largest=Cw * max(Vw, self.shape.up))
 
     def room(self) -> Array:
@@ -71,10 +74,28 @@ class CompiledTransformer:
         """Read tokens, those of a row one after another; log-probabilities after those wanted: `(W, V)`."""
         log_probs = np.empty((len(wanted), self.shape.V_whole), np.float32)
         self.crew.call(
-            *self.weights, *(part.reshape(-1) for part in cache.parts), ids, slots, at, wanted, room,
-            log_probs.reshape(-1),
+            *self.weights, *cache.flat(), ids, slots, at, wanted, room, log_probs.reshape(-1), *self.unwritten
         )  # fmt: skip
         return log_probs[:, : self.shape.V]
+
+    def write(
+        self, cache: "CompiledCache", room: Array, unread: Int64Array, last: Floats, slots: Ids,
+        following: Ids, writing: Writing,
+    ) -> None:  # fmt: skip
+        """Write rows on.
+
+        Args:
+            unread: `(4, B)`, what `read` is given of each row's last token; `(4, 0)`: `last`, distributions
+                `(B, V)`, are known.
+            slots, following, writing: of `transformer_step.step`.
+        """
+        log_probs = np.empty((len(slots), self.shape.V_whole), np.float32)
+        if not unread.size:
+            log_probs[:, : self.shape.V] = last
+        self.crew.call(
+            *self.weights, *cache.flat(), *unread, room, log_probs.reshape(-1), slots, following,
+            tuple(writing),
+        )  # fmt: skip
 
 
 class CompiledCache(Slots):
@@ -103,6 +124,9 @@ class CompiledCache(Slots):
                 new[:, :held] = old
             self._parts = whole
         return self._parts
+
+    def flat(self) -> list[Floats]:
+        return [part.reshape(-1) for part in self.parts]
 
     def copy(self, leave: list[int], enter: list[int]) -> None:
         for part in self.parts:

@@ -2,7 +2,8 @@
 
 The tokens of a call may belong to any sequences, and several to one: a step of generation, of many rows, or
 a prompt read at once. Keys and values of what a sequence read lie in the cache, in panels as weights are, so
-that scores, and what is mixed by them, are the same products. Letters: L layers, C channels, H heads, G heads
+that scores, and what is mixed by them, are the same products. Rows that are written on draw their next tokens
+and read them in the same call. Letters: L layers, C channels, H heads, G heads
 of keys and values, D head width, T positions, V vocabulary, N tokens; w where it is padded.
 """
 
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.base.compiled import njit
+from langue.nn.compiled.choice import choose_on
 from langue.nn.compiled.crew import gather
 from langue.nn.compiled.panels import quantize_vector
 from langue.nn.compiled.rows import (
@@ -52,13 +54,45 @@ class Shape(NamedTuple):
 
 
 @njit
-def step(  # noqa: C901, PLR0915  # the layers of one network
-    crew, helper, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
-         wanted, a, log_probs):  # fmt: skip
-    """Read tokens; or, with the number of a helper, help whoever does, by these weights alone.
+def step(crew, helper, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
+         wanted, a, log_probs, slots, following, writing):  # fmt: skip
+    """Read tokens, and write on; or, with the number of a helper, help whoever does, by these weights alone.
 
     Args:
         crew: whom products and attention are shared with. helper: 0 of the caller.
+        slots: `(B,)`, those rows of the cache that are written on; of none, tokens are read and no more.
+            `log_probs` has a row for each, once they are read.
+        following: `(B,)`, the position after what each has read then.
+        writing: of `choose_on`. What a row draws last is not read.
+        others: of `_read`.
+    """
+    if helper:
+        assist(crew, helper, matrices, scales, a)
+        return
+    gather(crew)
+    V, Vw, B = shape[5], shape[13], len(slots)
+    going, index = np.arange(B), np.arange(B)
+    drawn, into, places = np.empty(B, np.int64), np.empty(B, np.int64), np.empty(B, np.int64)
+    t = 0
+    while True:
+        _read(crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
+              wanted, a, log_probs)  # fmt: skip
+        on = choose_on(log_probs, V, Vw, t, going[:B], writing, drawn)
+        if on == 0:
+            return
+        for j in range(on):
+            into[j], places[j] = slots[going[j]], following[going[j]] + t
+        ids, rows, at, wanted = drawn[:on], into[:on], places[:on], index[:on]
+        B, t = on, t + 1
+
+
+@njit
+def _read(  # noqa: PLR0915  # the layers of one network
+    crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at, wanted,
+          a, log_probs):  # fmt: skip
+    """Read tokens.
+
+    Args:
         shape: numbers of `Shape`. eps: `(2,)`, of the norms, of those of queries and keys.
         table: `(V, C)`, embeddings. positions: `(T, C)`, or angles `(T, D)`: cosines, then sines.
         matrices: of a layer, in panels: q k v, c_proj, c_fc, c_proj; behind the layers the head. scales: of
@@ -69,10 +103,6 @@ def step(  # noqa: C901, PLR0915  # the layers of one network
         wanted: `(W,)`, rising, the tokens after which distributions are wanted. log_probs: `(W, V)`, flat.
         a: room for what is multiplied, in the type that it is multiplied in.
     """
-    if helper:
-        assist(crew, helper, matrices, scales, a)
-        return
-    gather(crew)
     L, C, H, G, D, V, rms, activation, rotary, qk_norm, Cw, Dw, Tw, Vw, mixed, read, inner, up = shape
     most, zero = min(len(ids), AT_ONCE), np.int64(0)
     x, h = np.zeros(most * Cw, F), np.zeros(most * Cw, F)

@@ -11,12 +11,11 @@ F = np.float32
 
 @njit
 def draw(tables, nodes, lengths, numbers, counts, settings, leads, states, ends, ids, log_probs):
-    """Draw in each row up to so many tokens, and fill `ids` and `log_probs` `(B, k)` with them.
+    """Write each row on.
 
     Args:
         nodes: `(B,)`, states of the model, and lengths `(B,)` of the last n-grams: both are moved on.
-        numbers, counts, settings, leads, states, ends: of `protocols.drawing.Draws`; `counts` is overwritten
-            with how many were drawn.
+        others: of `nn.compiled.choice.Writing`.
     """
     log_prob, length = np.empty(1, F), np.empty(1, np.uint8)
     row = np.empty(leads.shape[1], F)

@@ -12,6 +12,7 @@ from langue.inference.decoding import StateDecoder
 from langue.models.counts.ngram.draw import draw
 from langue.models.counts.ngram.score import distribution, line_totals, read, score, score_marks, step
 from langue.models.counts.ngram.tables import Tables
+from langue.nn.compiled.choice import Writing
 from langue.protocols import Causal, Vocabulary
 from langue.protocols.drawing import DrawingDecoder, Draws
 from langue.protocols.explanation import NGramExplanation
@@ -154,6 +155,7 @@ class NGramDecoder(StateDecoder[States], DrawingDecoder):
 
     def __init__(self, model: NGram, prompts: Sequence[Ids], depth: int) -> None:
         self.model = model
+        self.work = model.vocabulary.size
         super().__init__(model.vocabulary, prompts, depth)
 
     def check(self, *ids: Ids) -> None:
@@ -182,13 +184,12 @@ class NGramDecoder(StateDecoder[States], DrawingDecoder):
     def draw(self, draws: Draws) -> tuple[list[Ids], list[Floats]]:
         self.model._check_states(self.state.nodes)
         nodes, lengths = (part.copy() for part in self.state)
-        ids, log_probs = np.empty(draws.numbers.shape, np.int64), np.empty(draws.numbers.shape, np.float32)
-        counts = draws.counts.copy()
-        draw(self.model.tables, nodes, lengths, *draws._replace(counts=counts), ids, log_probs)
+        writing = Writing.by(draws)
+        draw(self.model.tables, nodes, lengths, *writing)
         self.state = States(nodes, lengths)
-        drawn = [row[:count] for row, count in zip(ids, counts, strict=True)]
+        drawn, log_probs = writing.drawn()
         self.remember(drawn)
-        return drawn, [row[:count] for row, count in zip(log_probs, counts, strict=True)]
+        return drawn, log_probs
 
     def match_lengths(self) -> Array:
         return np.minimum(self.state.lengths, self.model.longest_match)
