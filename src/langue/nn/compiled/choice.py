@@ -13,6 +13,7 @@ from langue.tokens.utf8 import REJECT
 
 F = np.float32
 STEEPEST = 1e30  # factor of differences of logits, of which the smallest is 1e-7: the likeliest alone is left
+BLOCK = 64  # tokens that are summed at once, so that the sum is made by instructions on vectors
 REACHED = 1 - 1e-6  # share of a sum from which on it is taken for reached: what rounding makes of one
 
 
@@ -142,13 +143,33 @@ def draw(log_probs, temperature, top_k, top_p, min_p, number):
     if least < min_p:
         least, last = F(min_p), V
     # In the order of ids, for that of equal weights is a matter of rounding, which a batch may change.
-    upto, total = np.empty(V), 0.0
-    for id in range(V):
-        if weights[id] > least or (weights[id] == least and id <= last):
-            total += np.float64(weights[id])
-        upto[id] = total
+    upto, total = np.empty((V + BLOCK - 1) // BLOCK), 0.0
+    for block in range(len(upto)):
+        begin = block * BLOCK
+        total += np.float64(_kept(weights[begin : begin + BLOCK], least, last - begin))
+        upto[block] = total
     # The product may be rounded up to the total, which no sum is above.
-    return np.searchsorted(upto, min(number * total, np.nextafter(total, 0.0)), side="right")
+    left = min(number * total, np.nextafter(total, 0.0))
+    block = np.searchsorted(upto, left, side="right")
+    begin, chosen = block * BLOCK, -1
+    left -= upto[block - 1] if block > 0 else 0.0
+    for id in range(begin, min(begin + BLOCK, V)):
+        if weights[id] > 0 and (weights[id] > least or (weights[id] == least and id <= last)):
+            chosen = id
+            left -= np.float64(weights[id])
+            if left < 0:
+                break
+    return chosen  # the last of the block, where its sum was rounded up
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def _kept(weights, least, last):
+    """The sum of those heavier than `least`, or of its weight and no further than `last`."""
+    total, last = F(0), np.int32(min(last, len(weights)))
+    for i in range(np.int32(len(weights))):
+        kept = weights[i] > least or (weights[i] == least and np.int32(i) <= last)
+        total += weights[i] if kept else F(0)
+    return total
 
 
 @njit(fastmath=FAST, error_model="numpy")
