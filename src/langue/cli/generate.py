@@ -126,6 +126,15 @@ def command(
             help="The likeliest texts by beam search, this many held; draws nothing.",
         ),
     ] = 0,
+    draft: Annotated[
+        str | None,
+        Option(
+            "--draft",
+            metavar="MODEL|prompt",
+            help="What guesses tokens, of which a large network reads several at a time: a quick model of "
+            "the same tokenizer, as an n-gram; prompt: what stands in the text already.",
+        ),
+    ] = None,
     quantize: Quantize = None,
     tokens: Annotated[
         int,
@@ -195,6 +204,8 @@ def command(
         "seed": seed,
         **rules,
     }
+    if draft is not None:
+        settings["draft"] = draft if draft == "prompt" else langue.CausalModel.load(draft)
     if asked.one and n == 1 and not best_of:
         _stream(asked, settings, json=json)
     else:
@@ -217,6 +228,8 @@ def _refuse_what_does_not_go_together(given: frozenset[str], prompt: str, *, num
         )
     if len(begins) > 1:
         raise LangueError(f"give one of {' and '.join(option_name(name) for name in begins)}, not both")
+    if "draft" in given and (num_beams or n > 1 or given & {"prompts", "sources", "best_of"}):
+        raise LangueError("--draft is for one text at a time, which is drawn; leave it out for many")
     for name in {"text_field", "batch_size"} & given:
         if not set(begins) & {"prompts", "sources"} and (name == "text_field" or n == 1):
             raise LangueError(f"{option_name(name)} is of many texts; give a file of them: --prompts FILE")

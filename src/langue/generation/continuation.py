@@ -72,9 +72,8 @@ class Continuation:
         self.settings = sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p
         self.well_formed = tokenizer.well_formed
         self.end = tokenizer.eos if lines or not tokenizer.closed else -1  # the token that ends it; -1: none
-        # Of the prompt too: texts after many prompts would else be drawn alike.
-        spelled = np.asarray(prompt, np.uint32).tobytes().hex()
-        self._draw = generator(sampling.seed, "sampling", number, spelled)
+        self._number = number
+        self._draw = self.generator("sampling")
         self.state = utf8.START  # of `well_formed`
         self._rules = rules.begin()
         self._free = sampling.repetition_penalty == 1.0 and not self._rules.bend
@@ -98,9 +97,20 @@ class Continuation:
         """Whether tokens can be drawn for it by its settings alone, which `numbers` and `extend` are for."""
         return self._free
 
+    @property
+    def left(self) -> int:
+        """Tokens that it may still have."""
+        return self._sampling.max_tokens - self._tokens
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        """Random numbers of its own, which its seed, its number and its prompt decide: texts after many
+        prompts would else be drawn alike."""
+        spelled = np.asarray(self.prompt, np.uint32).tobytes().hex()
+        return generator(self._sampling.seed, purpose, self._number, spelled)
+
     def numbers(self, most: int) -> Float64Array:
         """What its next tokens are drawn by: numbers in [0, 1), so many or as many as it may still have."""
-        return self._draw.random(min(most, self._sampling.max_tokens - self._tokens))
+        return self._draw.random(min(most, self.left))
 
     def extend(self, ids: Sequence[int], log_probs: Sequence[float], *, stuck: bool = False) -> None:
         """Take tokens that were drawn for it, up to its end; `stuck`: nothing can follow them."""

@@ -6,12 +6,14 @@ would be alone: each has random numbers of its own, which its seed alone decides
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 
 from langue.base.arrays import Ids
 from langue.generation.continuation import Continuation
 from langue.generation.continuation import Generation as Generation  # for who asks for it with a `Writer`
+from langue.generation.drafts import Draft, ModelDraft, TextDraft, write_drafted
 from langue.generation.rules import Rules
 from langue.generation.sample import Sampling
 from langue.generation.unconstrained import draw_each, draw_run
@@ -23,18 +25,24 @@ ROWS = 16  # texts side by side: with more, a small network gains little, and ea
 
 
 class Writer:
-    """Iterate to receive the text piece by piece; `result` holds it whole afterwards."""
+    """Iterate to receive the text piece by piece; `result` holds it whole afterwards.
 
-    def __init__(self, model: Causal, continuation: Continuation) -> None:
+    Args:
+        draft: guesses tokens, of a text that no rules look at.
+    """
+
+    def __init__(self, model: Causal, continuation: Continuation, draft: Draft | None = None) -> None:
         self.model = model
         self.continuation = continuation
+        self.draft = draft
 
     @property
     def result(self) -> Generation:
         return self.continuation.result
 
     def __iter__(self) -> Iterator[str]:
-        for moved in write_all(self.model, [self.continuation], rows=1):
+        one, draft = self.continuation, self.draft
+        for moved in write_drafted(self.model, one, draft) if draft else write_all(self.model, [one], rows=1):
             if piece := moved.take():
                 yield piece
 
@@ -46,16 +54,26 @@ class Writer:
 
 
 def generate(
-    model: Causal, tokenizer: Tokenizer, prompt: str | Ids, sampling: Sampling, *, lines: bool = False
+    model: Causal,
+    tokenizer: Tokenizer,
+    prompt: str | Ids,
+    sampling: Sampling,
+    *,
+    lines: bool = False,
+    draft: Causal | Literal["prompt"] | None = None,
 ) -> Writer:
     """Continue `prompt`, a text (normalized) or its ids; an empty one begins a new document.
 
     Args:
         lines: a document is one line (`ModelFolder.lines`): its end ends the text, and of the prompt only the
             last line is continued.
+        draft: what guesses tokens ahead (`drafts.py`): a model of the same vocabulary, or the text itself.
     """
     rules = Rules(tokenizer, sampling)
-    return Writer(model, next(_continuations(tokenizer, prompt, sampling, rules, count=1, lines=lines)))
+    one = next(_continuations(tokenizer, prompt, sampling, rules, count=1, lines=lines))
+    if draft is None or not one.unconstrained:
+        return Writer(model, one)
+    return Writer(model, one, TextDraft(one.prompt) if draft == "prompt" else ModelDraft(draft, one.prompt))
 
 
 def generate_all(

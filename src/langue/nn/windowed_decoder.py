@@ -63,7 +63,9 @@ class WindowRows(ABC):
 
     def extend(self, ids: Sequence[Ids] | Ids, *, every: bool = False) -> list[Floats]:
         self.model.vocabulary.check(*ids)
-        for read, some in zip(self.ids, ids, strict=True):
+        for row, (read, some) in enumerate(zip(self.ids, ids, strict=True)):
+            if len(some) and self.start[row] + self.length[row] == len(read):
+                self.done[row] = len(read)  # what follows the last before these is not asked any more
             read.extend(map(int, some))
         after = self.read(every=every)
         if not every:
@@ -77,7 +79,7 @@ class WindowRows(ABC):
             if count:
                 ids = self.ids[row] = self.ids[row][:-count]
                 self.done[row] = len(ids) - 1
-                self.length[row] = max(min(self.length[row], self.done[row] - self.start[row]), 0)
+                self.length[row] = max(min(self.length[row], len(ids) - self.start[row]), 0)
 
     def select(self, rows: Sequence[int]) -> None:
         rows = list(rows)
@@ -115,7 +117,7 @@ class WindowRows(ABC):
         ids = self.ids[row]
         position = self.done[row] if every else len(ids) - 1
         start, end = self.window_of(row, position)
-        begin = self.length[row] if start == self.start[row] else 0
+        begin = min(self.length[row], position - start) if start == self.start[row] else 0
         end = min(end, len(ids))
         return Piece(row, self.slots.slots[row], start, begin, ids[start + begin : end], end - position)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from langue.api.models.base import Model, PathLike
 from langue.base.arguments import (
+    check_choice,
     check_count,
     check_number,
     check_path,
@@ -16,7 +17,7 @@ from langue.base.arguments import (
     check_texts,
 )
 from langue.base.deprecated import renamed_keywords, renamed_method
-from langue.base.errors import InvalidSetting
+from langue.base.errors import InvalidSetting, Mismatch
 from langue.protocols import Causal, HiddenMarkov, Searchable
 
 if TYPE_CHECKING:
@@ -95,10 +96,21 @@ class CausalModel(Model[Causal]):
             check_count("layer", layer)
         return explain(self.folder, self._normalize("text", text), index, k=k, layer=layer)
 
-    def stream(self, prompt: str = "", **settings: Unpack[SamplingSettings]) -> Writer:
+    def stream(
+        self,
+        prompt: str = "",
+        *,
+        draft: CausalModel | Literal["prompt"] | None = None,
+        **settings: Unpack[SamplingSettings],
+    ) -> Writer:
         """Continue a text piece by piece: iterate over the writer, then read its `result`.
 
         Args:
+            draft: guesses tokens, which the model reads several at a time (speculative decoding, Leviathan
+                et al. 2023): a quick model of the same tokenizer, as an n-gram of the same corpus, or
+                "prompt": what stands in the text already. For large networks, whose weights take long to
+                read. What is written is as likely as without, at temperature 0 the same. A text under rules
+                that look at each token is written without.
             max_tokens: 100; it ends after so many.
             temperature: 0.8; 0 always takes the likeliest token.
             top_k: keeps the k likeliest tokens; 0 keeps all.
@@ -117,17 +129,35 @@ class CausalModel(Model[Causal]):
 
         Raises:
             InvalidSetting: a value is out of its bounds, or cannot be used with this model's tokens.
+            Mismatch: the draft has another tokenizer.
             MissingExtra: llguidance, which regular expressions and schemas need, is not installed.
         """
         from langue.generation.generate import generate
 
         folder = self.folder
         text, sampling = self._normalize("prompt", prompt), sampling_of(settings)
-        return generate(folder.model, folder.tokenizer, text, sampling, lines=folder.lines)
+        guessing = self._draft_of(draft)
+        return generate(folder.model, folder.tokenizer, text, sampling, lines=folder.lines, draft=guessing)
 
-    def generate(self, prompt: str = "", **settings: Unpack[SamplingSettings]) -> Generation:
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        draft: CausalModel | Literal["prompt"] | None = None,
+        **settings: Unpack[SamplingSettings],
+    ) -> Generation:
         """Continue a text, whole: `stream` run to its end."""
-        return self.stream(prompt, **settings).finish()
+        return self.stream(prompt, draft=draft, **settings).finish()
+
+    def _draft_of(self, draft: CausalModel | Literal["prompt"] | None) -> Causal | Literal["prompt"] | None:
+        if not isinstance(draft, CausalModel):
+            return check_choice("draft", draft, ("prompt", None))
+        if draft.folder.preprocessing.fingerprint != self.folder.preprocessing.fingerprint:
+            raise Mismatch(
+                f"{draft.folder.path} has another tokenizer than {self.folder.path}, and can guess none of "
+                "its tokens; take a model of the same token store as a draft"
+            )
+        return draft.folder.model
 
     def generate_all(
         self,

@@ -7,7 +7,7 @@ model that was trained on documents with a separator, as an earlier version had 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 import numpy as np
 
@@ -84,16 +84,32 @@ class Seq2SeqModel(CausalModel):
             whole.closed,
         )
 
-    def stream_target(self, source: str, **settings: Unpack[SamplingSettings]) -> Writer:
-        """Write a target piece by piece, with the settings of `stream`: iterate, then read `result`."""
+    def stream_target(
+        self,
+        source: str,
+        *,
+        draft: CausalModel | Literal["prompt"] | None = None,
+        **settings: Unpack[SamplingSettings],
+    ) -> Writer:
+        """Write a target piece by piece, with the settings of `stream`: iterate, then read `result`.
+
+        Args:
+            draft: as in `stream`; "prompt" guesses what the target copies from its source.
+        """
         from langue.generation.generate import generate
 
-        sampling = sampling_of(settings)
-        return generate(self.folder.model, self.folder.tokenizer, self.source_ids(source), sampling)
+        ids, sampling, guessing = self.source_ids(source), sampling_of(settings), self._draft_of(draft)
+        return generate(self.folder.model, self.folder.tokenizer, ids, sampling, draft=guessing)
 
-    def generate_target(self, source: str, **settings: Unpack[SamplingSettings]) -> Generation:
+    def generate_target(
+        self,
+        source: str,
+        *,
+        draft: CausalModel | Literal["prompt"] | None = None,
+        **settings: Unpack[SamplingSettings],
+    ) -> Generation:
         """Write a target, whole: `stream_target` run to its end."""
-        return self.stream_target(source, **settings).finish()
+        return self.stream_target(source, draft=draft, **settings).finish()
 
     def generate_target_all(
         self,

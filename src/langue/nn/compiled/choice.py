@@ -104,19 +104,48 @@ def choose(log_probs, leads, settings, number):
     Returns:
         -1 where none of them has a probability.
     """
-    V = len(log_probs)
-    kept = np.empty(V, F)
-    for id in range(V):
-        kept[id] = log_probs[id] if leads[id] != REJECT else F(-np.inf)
-    most = _largest(kept)
+    weights = np.empty(len(log_probs), F)
+    most = _mask(log_probs, leads, weights)
     if most == -np.inf:
         return -1
     if settings[0] > 0:
-        return draw(kept, settings[0], np.int64(settings[1]), settings[2], settings[3], number)
-    likeliest = 0
-    while kept[likeliest] < most:
-        likeliest += 1
-    return likeliest
+        keep(weights, settings[0], np.int64(settings[1]), settings[2], settings[3])
+        return pick(weights, number)
+    return _first(weights, most)
+
+
+@njit
+def weigh(log_probs, leads, settings, weights):
+    """Fill `weights` `(V,)` with what tokens weigh that `choose` may take, and 0 for the others.
+
+    Returns:
+        Whether there is one.
+    """
+    most = _mask(log_probs, leads, weights)
+    if settings[0] > 0 and most > -np.inf:
+        keep(weights, settings[0], np.int64(settings[1]), settings[2], settings[3])
+    elif most > -np.inf:
+        likeliest = _first(weights, most)
+        weights[:] = F(0)
+        weights[likeliest] = F(1)
+    return most > -np.inf
+
+
+@njit
+def _mask(log_probs, leads, kept):
+    """Log-probabilities of tokens that may stand next, -∞ of the others; the largest."""
+    for id in range(len(log_probs)):
+        kept[id] = log_probs[id] if leads[id] != REJECT else F(-np.inf)
+    return _largest(kept)
+
+
+@njit
+def _first(numbers, most):
+    """Where the first of them stands that is not below."""
+    first = 0
+    while numbers[first] < most:
+        first += 1
+    return first
 
 
 @njit
@@ -125,13 +154,25 @@ def draw(log_probs, temperature, top_k, top_p, min_p, number):
 
     Args:
         log_probs: `(V,)` float32.
+        others: of `keep`.
+    """
+    weights = log_probs.copy()
+    keep(weights, temperature, top_k, top_p, min_p)
+    return pick(weights, number)
+
+
+@njit
+def keep(weights, temperature, top_k, top_p, min_p):
+    """Put what tokens weigh that may be drawn, and 0 for the others, in place of their log-probabilities.
+
+    Args:
+        weights: `(V,)` float32.
         temperature: above 0.
         top_k: 0: all. top_p: a share of what k leaves; 1: all.
         min_p: share of the weight of the likeliest token, which is 1.
     """
-    V = len(log_probs)
-    weights = np.empty(V, F)
-    _weigh(log_probs, F(min(1 / temperature, STEEPEST)), weights)
+    V = len(weights)
+    _exponentiate(weights, F(min(1 / temperature, STEEPEST)))
     # What is kept: heavier than `least`, or of its weight and no further than `last`.
     least, last, whole = F(0), V, np.inf
     if top_k > 0:
@@ -142,11 +183,19 @@ def draw(log_probs, temperature, top_k, top_p, min_p, number):
         least, last, _ = _limit(weights, V, top_p * whole * REACHED)
     if least < min_p:
         least, last = F(min_p), V
+    if least > 0:
+        _cut(weights, least, last)
+
+
+@njit
+def pick(weights, number):
+    """The token that a number in [0, 1) stands for among tokens of some weight."""
     # In the order of ids, for that of equal weights is a matter of rounding, which a batch may change.
+    V = len(weights)
     upto, total = np.empty((V + BLOCK - 1) // BLOCK), 0.0
     for block in range(len(upto)):
         begin = block * BLOCK
-        total += np.float64(_kept(weights[begin : begin + BLOCK], least, last - begin))
+        total += np.float64(_from(weights[begin : begin + BLOCK], F(0))[1])
         upto[block] = total
     # The product may be rounded up to the total, which no sum is above.
     left = min(number * total, np.nextafter(total, 0.0))
@@ -154,7 +203,7 @@ def draw(log_probs, temperature, top_k, top_p, min_p, number):
     begin, chosen = block * BLOCK, -1
     left -= upto[block - 1] if block > 0 else 0.0
     for id in range(begin, min(begin + BLOCK, V)):
-        if weights[id] > 0 and (weights[id] > least or (weights[id] == least and id <= last)):
+        if weights[id] > 0:
             chosen = id
             left -= np.float64(weights[id])
             if left < 0:
@@ -163,21 +212,20 @@ def draw(log_probs, temperature, top_k, top_p, min_p, number):
 
 
 @njit(fastmath=FAST, error_model="numpy")
-def _kept(weights, least, last):
-    """The sum of those heavier than `least`, or of its weight and no further than `last`."""
-    total, last = F(0), np.int32(min(last, len(weights)))
+def _cut(weights, least, last):
+    """Leave those heavier than `least`, or of its weight and no further than `last`."""
+    last = np.int32(min(last, len(weights)))
     for i in range(np.int32(len(weights))):
         kept = weights[i] > least or (weights[i] == least and np.int32(i) <= last)
-        total += weights[i] if kept else F(0)
-    return total
+        weights[i] = weights[i] if kept else F(0)
 
 
 @njit(fastmath=FAST, error_model="numpy")
-def _weigh(log_probs, factor, weights):
-    """e^(difference to the largest, times a factor)."""
-    most = _largest(log_probs)
-    for i in range(len(log_probs)):
-        weights[i] = exp((log_probs[i] - most) * factor)
+def _exponentiate(x, factor):
+    """e^(difference to the largest, times a factor), in place."""
+    most = _largest(x)
+    for i in range(len(x)):
+        x[i] = exp((x[i] - most) * factor)
 
 
 @njit(fastmath=FAST, error_model="numpy")

@@ -62,8 +62,8 @@ class CompiledDecoder(WindowRows):
         if (unread := self.one_of_each()) is None:
             return False
         self.last = self.step.read(self.cache, self.room, *unread)
-        self.length = [count + 1 for count in self.length]
-        self.done = [count + 1 for count in self.done]
+        self.length = (unread[2] + 1).tolist()
+        self.done = [len(ids) for ids in self.ids]
         return True
 
     def one_of_each(self) -> Int64Array | None:
@@ -73,7 +73,7 @@ class CompiledDecoder(WindowRows):
         for row, read in enumerate(self.ids):
             position = len(read) - 1
             start = self.start[row]
-            goes_on = self.done[row] == position == start + self.length[row] > start
+            goes_on = self.done[row] == position > start and start + self.length[row] >= position
             if not goes_on or self.window_of(row, position)[0] != start:
                 return None
             ids.append(read[-1])

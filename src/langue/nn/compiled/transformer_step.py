@@ -72,7 +72,7 @@ def step(crew, helper, shape, eps, table, positions, matrices, scales, vectors, 
     gather(crew)
     V, Vw, B = shape[5], shape[13], len(slots)
     going, index = np.arange(B), np.arange(B)
-    drawn, into, places = np.empty(B, np.int64), np.empty(B, np.int64), np.empty(B, np.int64)
+    drawn, into, offsets = np.empty(B, np.int64), np.empty(B, np.int64), np.empty(B, np.int64)
     t = 0
     while True:
         _read(crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
@@ -81,8 +81,8 @@ def step(crew, helper, shape, eps, table, positions, matrices, scales, vectors, 
         if on == 0:
             return
         for j in range(on):
-            into[j], places[j] = slots[going[j]], following[going[j]] + t
-        ids, rows, at, wanted = drawn[:on], into[:on], places[:on], index[:on]
+            into[j], offsets[j] = slots[going[j]], following[going[j]] + t
+        ids, rows, at, wanted = drawn[:on], into[:on], offsets[:on], index[:on]
         B, t = on, t + 1
 
 
