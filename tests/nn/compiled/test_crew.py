@@ -66,6 +66,16 @@ def test_a_thread_that_stays_alone_has_none(monkeypatch):
     assert model.compiled().crew.state[LINE] == GONE  # as it was at first: nobody came
 
 
+def test_callers_that_go_alone_share_no_state(monkeypatch):
+    model = laid_out(monkeypatch, 1)
+    crew, states = model.compiled().crew, []
+    monkeypatch.setattr(crew, "step", lambda state, helper, *arguments: states.append(state))
+    for _ in range(3):  # as of threads that are amid their calls: the states are held
+        crew.call()
+    assert all(not np.shares_memory(one, other) for one in states for other in states if one is not other)
+    assert len({state.ctypes.data for state in states}) == 3
+
+
 def test_a_network_of_little_work_has_no_helpers(monkeypatch):
     assert laid_out(monkeypatch, 8, d_ff=500).compiled().crew.state[0] == 0
 

@@ -55,14 +55,14 @@ class Crew:
     def __init__(self, step: Callable[..., object], nothing: tuple[Any, ...], largest: int) -> None:
         self.step, self.nothing = step, nothing
         helpers = max(min(default_workers(), largest // LEAST) - 1, 0)
-        self.alone, self.state = state_of(0), state_of(helpers)
+        self.state = state_of(helpers)
         self._compiled = False
         self._states = range(LINE + STATE, (helpers + 1) * LINE, LINE)
         self._lock, self._process = allocate_lock(), os.getpid()
 
     def call(self, *arguments: Any) -> None:
         if not self._states or is_alone() or not self._lock.acquire(blocking=False):
-            self.step(self.alone, 0, *arguments)
+            self.step(state_of(0), 0, *arguments)  # of this call alone: its tasks are written there
             return
         try:
             self._start()
