@@ -64,7 +64,7 @@ def main() -> None:
                     def write(
                         seed: int, prompt: str = prompt, settings: Any = settings, guessing: Any = guessing
                     ) -> int:
-                        settings = settings | {"max_tokens": NEW, "seed": seed, "bias": {}}
+                        settings = settings | {"max_tokens": NEW, "seed": seed}
                         return model.generate(prompt, draft=guessing, **settings).tokens
 
                     measure(row, column, write)

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from langue.base.arrays import Float64Array, Floats, Ids, UInt8Array
+from langue.base.arrays import Float64Array, Floats, Ids
 from langue.generation.continuation import Continuation
 from langue.protocols import Causal
 
@@ -125,11 +125,11 @@ def write_drafted(model: Causal, one: Continuation, draft: Draft) -> Iterator[Co
     unread, leads, settings = np.empty(0, np.int64), one.well_formed.leads, np.array(one.settings)
     while not one.finished:
         count = min(pace.count(), one.left - 1)
-        guess = draft.guess(count, one, draw.random(count)) if count else _nothing(leads)
+        guess = draft.guess(count, one, draw.random(count))
         k = len(guess.ids)
-        log_probs = decoder.log_probs() if not len(unread) else np.empty((0, leads.shape[1]), np.float32)
-        if len(read := np.concatenate([unread, guess.ids])):
-            log_probs = np.concatenate([log_probs, decoder.extend([read], every=True)[0]])
+        known = [] if len(unread) else [decoder.log_probs()]
+        after = decoder.extend([np.concatenate([unread, guess.ids])], every=True)
+        log_probs = np.concatenate([*known, *after])
         tokens, numbers = np.empty(k + 1, np.int64), draw.random((k + 1, 2))
         written, right = accept(
             log_probs, guess.ids, guess.weights, leads, one.state, settings, numbers, one.end, tokens
@@ -142,7 +142,3 @@ def write_drafted(model: Causal, one: Continuation, draft: Draft) -> Iterator[Co
         one.extend(ids, log_probs[np.arange(written), tokens[:written]].tolist(), stuck=stuck)
         draft.read(ids)
         yield one
-
-
-def _nothing(leads: UInt8Array) -> Guess:
-    return Guess(np.empty(0, np.int64), np.empty((0, leads.shape[1]), np.float32))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from langue.base.arrays import Float64Array, Floats, Ids, Int64Array, UInt8Array
+from langue.base.arrays import Array, Floats, Ids, Int64Array
 from langue.base.compiled import njit
 from langue.nn.compiled.numbers import bits_of_float, exp, float_of_bits
 from langue.nn.compiled.panels import FAST
@@ -18,19 +18,14 @@ REACHED = 1 - 1e-6  # share of a sum from which on it is taken for reached: what
 
 
 class Writing(NamedTuple):
-    """What rows are written on by, as `Draws` has it, and what is written: of compiled code, by place.
+    """Rows that are written on: what by, and what is written.
 
     Attributes:
-        counts: become how many were drawn. states: are moved on.
+        draws: of the rows; states are moved on, and counts become how many were drawn.
         tokens, log_probs: `(B, k)`, of which a row has as many as its count.
     """
 
-    numbers: Float64Array
-    counts: Int64Array
-    settings: Float64Array
-    leads: UInt8Array
-    states: Int64Array
-    ends: Int64Array
+    draws: Draws
     tokens: Int64Array
     log_probs: Floats
 
@@ -38,19 +33,27 @@ class Writing(NamedTuple):
     def by(cls, draws: Draws) -> "Writing":
         tokens, log_probs = np.empty(draws.numbers.shape, np.int64), np.empty(draws.numbers.shape, np.float32)
         own = draws._replace(counts=draws.counts.copy(), states=draws.states.copy())
-        return cls(*own, tokens, log_probs)
+        return cls(own, tokens, log_probs)
 
-    @classmethod
-    def of_nothing(cls) -> "Writing":
-        none, table = np.empty(0, np.int64), np.empty((0, 0))
-        return cls.by(Draws(table, none, table, np.empty((0, 0), np.uint8), none, none))
+    def arrays(self) -> tuple[Array, ...]:
+        """As compiled code takes it."""
+        return *self.draws, self.tokens, self.log_probs
 
     def drawn(self) -> tuple[list[Ids], list[Floats]]:
         """The tokens of each row, and their log-probabilities."""
+        counts = self.draws.counts
         return (
-            [row[:count] for row, count in zip(self.tokens, self.counts, strict=True)],
-            [row[:count] for row, count in zip(self.log_probs, self.counts, strict=True)],
+            [row[:count] for row, count in zip(self.tokens, counts, strict=True)],
+            [row[:count] for row, count in zip(self.log_probs, counts, strict=True)],
         )
+
+
+def _nothing() -> tuple[Array, ...]:
+    none, table = np.empty(0, np.int64), np.empty((0, 0))
+    return Writing.by(Draws(table, none, table, np.empty((0, 0), np.uint8), none, none)).arrays()
+
+
+NOTHING = _nothing()  # is written, where tokens are only read
 
 
 @njit
@@ -61,35 +64,26 @@ def choose_each(log_probs, leads, states, settings, numbers, ids):
 
 
 @njit
-def choose_on(log_probs, V, whole, t, going, writing, drawn):
-    """Draw the next token, the t-th, of each row that is written on.
+def write_token(distribution, row, t, writing):
+    """Draw the t-th token of a row, if it is to have one.
+
+    Where t is below its count afterwards, one was drawn; where t + 1 is, another is to follow.
 
     Args:
-        log_probs: flat `(B, whole)`, of which V are tokens.
-        going: `(B,)`, the rows; overwritten with those that go on.
-        writing: a `Writing` of all rows.
-        drawn: `(B,)`, filled with the tokens of those that go on.
-
-    Returns:
-        How many go on.
+        distribution: `(V,)`, log-probabilities.
+        writing: `Writing.arrays` of all rows.
     """
-    numbers, counts, settings, leads, states, ends, tokens, token_log_probs = writing
-    on = 0
-    for b in range(len(going)):
-        row, distribution = going[b], log_probs[b * whole : b * whole + V]
-        if t < counts[row]:
-            token = choose(distribution, leads[states[row]], settings[row], numbers[row, t])
-            if token < 0:
-                counts[row] = t
-            else:
-                tokens[row, t], token_log_probs[row, t] = token, distribution[token]
-                if token == ends[row]:
-                    counts[row] = t + 1
-                elif t + 1 < counts[row]:
-                    states[row] = leads[states[row], token]
-                    going[on], drawn[on] = row, token
-                    on += 1
-    return on
+    numbers, counts, settings, leads, states, ends, tokens, log_probs = writing
+    if t >= counts[row]:
+        return
+    token = choose(distribution, leads[states[row]], settings[row], numbers[row, t])
+    if token < 0:
+        counts[row] = t
+        return
+    tokens[row, t], log_probs[row, t] = token, distribution[token]
+    states[row] = leads[states[row], token]
+    if token == ends[row]:
+        counts[row] = t + 1
 
 
 @njit

@@ -8,7 +8,7 @@ import torch
 
 from langue.base.arrays import Array, Floats, Ids, Int64Array
 from langue.inference.decoding import StateDecoder
-from langue.nn.compiled.choice import Writing
+from langue.nn.compiled.choice import NOTHING, Writing
 from langue.nn.compiled.head import CompiledHead
 from langue.nn.compiled.layout import Layout, array_of, room_for
 from langue.nn.compiled.panels import PIECE, padded
@@ -64,10 +64,7 @@ class CompiledRecurrent:
     def read(self, state: Floats, room: Array, ids: Ids, rows: Ids) -> Floats:
         """Read tokens, by steps, and in each by rows, which changes the state: `(N, C_whole)`, hidden."""
         hidden, none = np.empty((len(ids), self.shape.C_whole), np.float32), np.empty(0, np.float32)
-        step(
-            *self.weights, state.reshape(-1), ids, rows, room, hidden.reshape(-1), none,
-            tuple(Writing.of_nothing()),
-        )  # fmt: skip
+        step(*self.weights, state.reshape(-1), ids, rows, room, hidden.reshape(-1), none, NOTHING)
         return hidden
 
     def write(self, state: Floats, writing: Writing) -> None:
@@ -75,7 +72,7 @@ class CompiledRecurrent:
         room = self.room(len(state))
         none, nothing = np.empty(0, np.int64), np.empty(0, np.float32)
         log_probs = np.empty(len(state) * len(self.head.biases), np.float32)
-        step(*self.weights, state.reshape(-1), none, none, room, nothing, log_probs, tuple(writing))
+        step(*self.weights, state.reshape(-1), none, none, room, nothing, log_probs, writing.arrays())
 
 
 class CompiledStates(StateDecoder[Floats], DrawingDecoder):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.base.compiled import njit
-from langue.nn.compiled.choice import choose_on
+from langue.nn.compiled.choice import write_token
 from langue.nn.compiled.head import predict
 from langue.nn.compiled.numbers import sigmoid, tanh
 from langue.nn.compiled.panels import FAST, ROWS, multiply, quantize_vector
@@ -42,12 +42,13 @@ def step(shape, table, matrices, scales, vectors, head, head_scales, head_biases
     Args:
         head, head_scales, head_biases: of `head.predict`.
         log_probs: flat `(B, Vw)`, room; of no rows, tokens are read and no more.
-        writing: of `choose_on`.
+        writing: of `write_token`.
         others: of `_read`.
     """
     L, parts, V, Cw, Vw = shape[0], shape[3], shape[5], shape[7], len(head_biases)
     B, t = len(log_probs) // Vw, 0
-    going, drawn, hidden = np.arange(B), np.empty(B, np.int64), np.empty(B * Cw, F)
+    going, drawn, into = np.arange(B), np.empty(B, np.int64), np.empty(B, np.int64)
+    hidden = np.empty(B * Cw, F)
     counts, tokens = writing[1], writing[6]
     while True:
         _read(shape, table, matrices, scales, vectors, state, ids, rows, a, y)
@@ -57,17 +58,18 @@ def step(shape, table, matrices, scales, vectors, head, head_scales, head_biases
             h = (going[j] * L + L - 1) * parts * Cw
             copy(state[h : h + Cw], hidden[j * Cw : (j + 1) * Cw])
         predict(head, head_scales, head_biases, hidden[: B * Cw], B, V, a, log_probs)
-        rows = going[:B].copy()
-        B = choose_on(log_probs, V, Vw, t, going[:B], writing, drawn)
-        N = 0
-        for j in range(len(rows)):  # what is drawn last is read as well
-            if t < counts[rows[j]]:
-                rows[N] = rows[j]
+        on = N = 0
+        for j in range(B):
+            row = going[j]
+            write_token(log_probs[j * Vw : j * Vw + V], row, t, writing)
+            if t < counts[row]:  # what is drawn last is read as well
+                into[N], drawn[N] = row, tokens[row, t]
                 N += 1
-        rows = rows[:N]
-        ids, y, t = np.empty(N, np.int64), hidden, t + 1
-        for j in range(N):
-            ids[j] = tokens[rows[j], t - 1]
+            if t + 1 < counts[row]:
+                going[on] = row
+                on += 1
+        ids, rows, y = drawn[:N], into[:N], hidden
+        B, t = on, t + 1
 
 
 @njit

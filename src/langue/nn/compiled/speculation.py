@@ -28,12 +28,9 @@ def accept(log_probs, guesses, guessed_by, leads, state, settings, numbers, end,
     """
     V = log_probs.shape[1]
     p = np.empty(V, F)
-    for t in range(len(tokens)):
+    for t in range(len(guesses)):
         if not weigh(log_probs[t], leads[state], settings, p):
             return t, t
-        if t == len(guesses):
-            tokens[t] = pick(p, numbers[t, 1])
-            return t + 1, t
         guess, q = guesses[t], guessed_by[t]
         whole, of_q = _total(p), _total(q)
         if numbers[t, 0] * q[guess] * whole >= p[guess] * of_q:
@@ -49,7 +46,11 @@ def accept(log_probs, guesses, guessed_by, leads, state, settings, numbers, end,
         if guess == end:
             return t + 1, t + 1
         state = leads[state, guess]
-    return len(tokens), len(guesses)
+    k = len(guesses)
+    if not weigh(log_probs[k], leads[state], settings, p):
+        return k, k
+    tokens[k] = pick(p, numbers[k, 1])
+    return k + 1, k
 
 
 @njit

@@ -4,7 +4,7 @@ import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids, Int64Array
 from langue.nn.cache import Slots
-from langue.nn.compiled.choice import Writing
+from langue.nn.compiled.choice import NOTHING, Writing
 from langue.nn.compiled.crew import Crew
 from langue.nn.compiled.layout import Layout, add_norm, aligned, array_of, room_for
 from langue.nn.compiled.panels import PIECE, ROWS, padded
@@ -61,7 +61,7 @@ class CompiledTransformer:
         self.work = len(self.weights[4])  # numbers that each token is multiplied by
         ids = np.empty(0, np.int64)
         none = np.empty(0, np.float32)
-        self.unwritten = ids, ids, tuple(Writing.of_nothing())  # what tokens are read with alone
+        self.unwritten = ids, ids, NOTHING  # what tokens are read with alone
         nothing = (*self.weights, none, none, ids, ids, ids, ids, self.room(), none, *self.unwritten)
         self.crew = Crew(step, nothing, largest=Cw * max(Vw, self.shape.up))
 
@@ -94,7 +94,7 @@ class CompiledTransformer:
             log_probs[:, : self.shape.V] = last
         self.crew.call(
             *self.weights, *cache.flat(), *unread, room, log_probs.reshape(-1), slots, following,
-            tuple(writing),
+            writing.arrays(),
         )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.base.compiled import njit
-from langue.nn.compiled.choice import choose_on
+from langue.nn.compiled.choice import write_token
 from langue.nn.compiled.crew import gather
 from langue.nn.compiled.panels import quantize_vector
 from langue.nn.compiled.rows import (
@@ -63,7 +63,7 @@ def step(crew, helper, shape, eps, table, positions, matrices, scales, vectors, 
         slots: `(B,)`, those rows of the cache that are written on; of none, tokens are read and no more.
             `log_probs` has a row for each, once they are read.
         following: `(B,)`, the position after what each has read then.
-        writing: of `choose_on`. What a row draws last is not read.
+        writing: of `write_token`. What a row draws last is not read.
         others: of `_read`.
     """
     if helper:
@@ -73,15 +73,20 @@ def step(crew, helper, shape, eps, table, positions, matrices, scales, vectors, 
     V, Vw, B = shape[5], shape[13], len(slots)
     going, index = np.arange(B), np.arange(B)
     drawn, into, offsets = np.empty(B, np.int64), np.empty(B, np.int64), np.empty(B, np.int64)
-    t = 0
+    counts, tokens, t = writing[1], writing[6], 0
     while True:
         _read(crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
               wanted, a, log_probs)  # fmt: skip
-        on = choose_on(log_probs, V, Vw, t, going[:B], writing, drawn)
+        on = 0
+        for j in range(B):
+            row = going[j]
+            write_token(log_probs[j * Vw : j * Vw + V], row, t, writing)
+            if t + 1 < counts[row]:
+                going[on], drawn[on] = row, tokens[row, t]
+                into[on], offsets[on] = slots[row], following[row] + t
+                on += 1
         if on == 0:
             return
-        for j in range(on):
-            into[j], offsets[j] = slots[going[j]], following[going[j]] + t
         ids, rows, at, wanted = drawn[:on], into[:on], offsets[:on], index[:on]
         B, t = on, t + 1
 

@@ -4,33 +4,27 @@ import numpy as np
 
 from langue.base.compiled import njit
 from langue.models.counts.ngram.score import distribution, step
-from langue.nn.compiled.choice import choose
+from langue.nn.compiled.choice import write_token
 
 F = np.float32
 
 
 @njit
-def draw(tables, nodes, lengths, numbers, counts, settings, leads, states, ends, ids, log_probs):
+def draw(tables, nodes, lengths, writing):
     """Write each row on.
 
     Args:
         nodes: `(B,)`, states of the model, and lengths `(B,)` of the last n-grams: both are moved on.
-        others: of `nn.compiled.choice.Writing`.
+        writing: of `write_token`.
     """
+    counts, leads, ends, tokens = writing[1], writing[3], writing[5], writing[6]
     log_prob, length = np.empty(1, F), np.empty(1, np.uint8)
     row = np.empty(leads.shape[1], F)
     for b in range(len(nodes)):
-        state = states[b]
         for t in range(counts[b]):
             distribution(tables, nodes[b], row)
-            token = choose(row, leads[state], settings[b], numbers[b, t])
-            if token < 0:
-                counts[b] = t
+            write_token(row, b, t, writing)
+            if t >= counts[b] or tokens[b, t] == ends[b]:
                 break
-            ids[b, t], log_probs[b, t] = token, row[token]
-            if token == ends[b]:
-                counts[b] = t + 1
-                break
-            state = leads[state, token]
-            step(tables, nodes[b : b + 1], ids[b, t : t + 1], log_prob, length)
+            step(tables, nodes[b : b + 1], tokens[b, t : t + 1], log_prob, length)
             lengths[b] = length[0]

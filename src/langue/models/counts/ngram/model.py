@@ -185,7 +185,7 @@ class NGramDecoder(StateDecoder[States], DrawingDecoder):
         self.model._check_states(self.state.nodes)
         nodes, lengths = (part.copy() for part in self.state)
         writing = Writing.by(draws)
-        draw(self.model.tables, nodes, lengths, *writing)
+        draw(self.model.tables, nodes, lengths, writing.arrays())
         self.state = States(nodes, lengths)
         drawn, log_probs = writing.drawn()
         self.remember(drawn)
