@@ -179,6 +179,7 @@ def test_generate_refuses_what_does_not_apply(run: Any, encoder: Path, small_mod
         ("--regex", "a+"): "leave out --regex: its tokens do not come in a row",
         ("--best-of", "3"): "leave out --best-of: its texts have no probability",
         ("--num-beams", "3"): "leave out --num-beams",
+        ("--draft", "prompt"): "leave out --draft: its tokens do not come in a row",
         ("--sources", "x"): "leave out --sources: it has learned from no pairs",
         ("--quantize", "int8"): "leave out --quantize",
         ("-n", "2"): "2 texts would be the same",

@@ -25,6 +25,7 @@ NOT_OF_MASKED = {
     "json_schema": "its tokens do not come in a row",
     "best_of": "its texts have no probability",
     "num_beams": "its texts have no probability",
+    "draft": "its tokens do not come in a row",
     "source": "it has learned from no pairs",
     "sources": "it has learned from no pairs",
     "quantize": "it has no form in int8",
