@@ -11,11 +11,11 @@ over the seeds, each the epoch that is best on a validation part no larger than 
 as many draws of the labels, out of at most 10,000. Beside them stand the baselines without a network on
 the same labels (of which the best is told by the test part: in their favor). All are measured on the same
 examples of the test part, at most `--test`. Accuracy decides for SST-2, THUCNews and LCQMC, whose labels are
-as frequent as one another, macro-F1 for MRPC and AFQMC: 67 and 69 of a hundred of their examples have one
-label, so that of few labels the best accuracy is to say it always, and GLUE tells F1 of MRPC. Both figures are
-printed of all. Rates of fine-tuning are langue's own by the width (`--rate 0`), the same on both sides. MRPC has
-3,576 labels at most; LCQMC's dev part is learned from, AFQMC's is measured on. --encoder takes another
-encoder for English sets, of langue or of Hugging Face. FOLDER keeps what is done: the same
+as frequent as one another; macro-F1 for MRPC and AFQMC: of their examples 67 and 69 of a hundred have one
+label, so that of few labels the best accuracy is to say it always, and GLUE tells F1 of MRPC. Both figures
+are printed of all. The rate of fine-tuning is langue's own for the width, on both sides. MRPC has 3,576
+labels at most; LCQMC's dev part is learned from, AFQMC's is measured on. --encoder takes another encoder for
+English sets, of langue or of Hugging Face. FOLDER keeps what is done: the same
 command goes on after a stop.
 """
 
@@ -220,7 +220,7 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=3, help="of fine-tuning; with --frozen draws of labels")
     options.add_argument("--steps", type=int, default=5000, help="of pretraining")
     options.add_argument("--test", type=int, default=2000, help="examples to measure on, at most")
-    options.add_argument("--rate", type=float, default=0.0, help="learning rate of fine-tuning; 0: by the width")
+    options.add_argument("--rate", type=float, default=0.0, help="of fine-tuning; 0: by the width")
     options.add_argument("--encoder", type=Path, help="of English, instead of one that is pretrained here")
     chosen = options.parse_args()
     how = "frozen" if chosen.frozen else f"fine-tuned, epochs up to so many labels: {EPOCHS}"
