@@ -61,6 +61,22 @@ def test_an_empty_summary_is_told_of(langue: Any, tmp_path: Path, caplog: pytest
     assert f"{full} holds no text" not in caplog.text
 
 
+def test_an_empty_file_is_told_of_once(
+    langue: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    empty, full = tmp_path / "empty.txt", tmp_path / "full.txt"
+    empty.write_bytes(b"")
+    full.write_text("天气很好。", "utf-8")
+    assert cli.run(["summarize", str(empty)]) == 2
+    assert f"{empty} is empty; name a file" in capsys.readouterr().err and "is empty" not in caplog.text
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+    assert cli.run(["summarize", "-"]) == 2
+    assert "standard input is empty" in capsys.readouterr().err
+    assert "天气很好。" in langue("summarize", empty, full)
+    assert caplog.text.count(f"{empty} is empty") == 1
+
+
 def test_records_keep_their_fields(langue: Any, tmp_path: Path) -> None:
     news = tmp_path / "news.jsonl"
     news.write_text("".join(json.dumps({"id": k, "body": TEXT, "head": "Rain"}) + "\n" for k in range(2)))

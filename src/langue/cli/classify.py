@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 from langue.base.errors import LangueError
+from langue.base.progress import log
+from langue.base.wording import counted
 from langue.cli.options import (
     MOST,
     Json,
@@ -41,6 +43,7 @@ def command(
     """Tell what a text is.
 
     Of a file of pairs, each line is two texts with a tab between them, or a record has `text` and `second`.
+    A blank line keeps its place and has no label.
     Where a text may have several labels, all that are likelier than not are told.
     """
     from langue.api.models.classifier import ClassifierModel
@@ -68,18 +71,26 @@ def command(
 def _classified(
     held: "ClassifierModel", model: str, batches: Iterable[list[list[str]]], top: int
 ) -> Iterator[tuple[list[str], list[tuple[str, float]]]]:
-    """Each example with its likeliest labels, as batches come."""
-    before = 0
+    """Each example with its likeliest labels, as batches come; a blank line keeps its place and has none."""
+    before = blank = 0
     for examples in batches:
         for number, example in enumerate(examples, before + 1):
             if len(example) != held.texts:
                 what = "one text" if held.texts == 1 else "two texts with a tab between them"
+                if not any(map(str.strip, example)):
+                    continue
                 raise LangueError(f"line {number} is not {what}, which {model} reads, but {len(example)}")
-        for example, row in zip(examples, held.classify_all(examples), strict=True):
+        written = [example for example in examples if any(map(str.strip, example))]
+        rows = iter(held.classify_all(written))
+        blank += len(examples) - len(written)
+        for example in examples:
+            row = next(rows) if any(map(str.strip, example)) else []
             several = sum(share >= 0.5 for _, share in row) if held.multilabel else 0
             yield example, row[: max(top, several)]
         sys.stdout.flush()
         before += len(examples)
+    if blank:
+        log.warning("no label of %s", counted(blank, "blank line"))
 
 
 def _read(name: str, texts: int, text_field: str | None) -> Iterator[list[list[str]]]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from langue.base.errors import LangueError
 from langue.base.groups import group_by_size
 from langue.base.stages import Executor, Stage, run_stage
 from langue.corpus.config import DataConfig
@@ -23,7 +22,7 @@ from langue.corpus.parts import (
     unpack,
     write_part,
 )
-from langue.corpus.sources import Source
+from langue.corpus.sources import Source, nothing_in
 from langue.corpus.stream import MOST, Batch, By, read_sources
 
 BATCHES = "batches"  # of each part
@@ -102,8 +101,7 @@ def write_batches(
         write_part(folder / PARTS, sorted(name for name in written if not name.startswith(".")))
     names = part_names(folder)
     if not names:
-        listed = ", ".join(source.name for source in sources)
-        raise LangueError(f"{listed} is empty; name a file that holds text")
+        raise nothing_in(source.name for source in sources)
 
     def of_part(number: int) -> str:
         return of(int(names[number].partition("-")[0]))

@@ -25,7 +25,7 @@ from langue.corpus.records import (
     read_parquet,
     read_table,
 )
-from langue.corpus.sources import HEAD, Source, check_text_field, collect, open_source, read_head
+from langue.corpus.sources import HEAD, Source, check_text_field, collect, nothing_in, open_source, read_head
 from langue.corpus.sources import find as find  # for who reads files alone
 
 SEPARATORS = (b"\x0c", b"\x1e")  # form feed; record separator, its heir in ASCII
@@ -58,11 +58,13 @@ def read(
     *,
     several: int | None = None,
     total: int | None = None,
+    warn: bool = True,
 ) -> Iterator[Document]:
     """Every document of every source, as it stands in the file; ends of lines are kept inside.
 
     Args:
         several, total: of the corpus, if there are more files: how many, and their bytes.
+        warn: tell of each file that is empty.
     """
     several = several or len(sources)
     total = total or sum(source.size for source in sources)
@@ -72,7 +74,7 @@ def read(
         for document in _documents(source, config, ledger, several=several, total=total):
             count += 1
             yield document
-        if count == 0:
+        if count == 0 and warn:
             log.warning("%s is empty", source.name)
 
 
@@ -95,7 +97,7 @@ def read_texts(name: str, text_field: str | None = None) -> Iterator[str]:
                 empty = False
                 yield text
     if empty:
-        raise LangueError(f"{name} is empty; name a file that holds text")
+        raise nothing_in([name])
 
 
 def read_pairs(name: str) -> Iterator[tuple[str, ...]]:
@@ -111,7 +113,7 @@ def read_pairs(name: str) -> Iterator[tuple[str, ...]]:
                 empty = False
                 yield pair
     if empty:
-        raise LangueError(f"{name} is empty; name a file that holds text")
+        raise nothing_in([name])
 
 
 def read_source(source: Source, text_field: str | None = None, kind: Kind | None = None) -> Iterator[str]:

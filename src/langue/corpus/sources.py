@@ -11,7 +11,7 @@ import itertools
 import lzma
 import stat
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -165,6 +165,12 @@ def _is_packed(source: Source) -> bool:
 def read_once(sources: Sequence[Source]) -> bool:
     """Whether one of them was put aside: a pipe, which the same command cannot read again, or a copy."""
     return any(str(source.path) != source.name for source in sources)
+
+
+def nothing_in(names: Iterable[str]) -> LangueError:
+    """What to say where no file holds any text."""
+    listed = ", ".join("standard input" if name == "-" else name for name in names)
+    return LangueError(f"{listed} is empty; name a file that holds text")
 
 
 def no_file(path: Path) -> LangueError:

@@ -20,7 +20,15 @@ from langue.corpus.ledger import Ledger, size
 from langue.corpus.lines import Lines, binary, decode
 from langue.corpus.read import read_opened, refuse_others
 from langue.corpus.records import kind_of, read_json_line, read_rows
-from langue.corpus.sources import Source, check_text_field, collect, no_field, open_source, read_head
+from langue.corpus.sources import (
+    Source,
+    check_text_field,
+    collect,
+    no_field,
+    nothing_in,
+    open_source,
+    read_head,
+)
 
 By = Literal["line", "document"]
 FIRST = 1 << 12  # bytes of the first batch: a second's work for the slowest network
@@ -78,7 +86,7 @@ def read_batches(
             empty = False
             yield batch
     if empty:
-        raise LangueError(f"{', '.join(names)} is empty; name a file that holds text")
+        raise nothing_in(names)
 
 
 def read_sources(

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from langue.base.errors import LangueError
+from langue.base.progress import log
 from langue.corpus.config import DataConfig
 from langue.corpus.fields import Record, holds_records, read_fields
 from langue.corpus.ledger import Ledger
 from langue.corpus.read import read
-from langue.corpus.sources import check_text_field, collect
+from langue.corpus.sources import Source, check_text_field, collect, nothing_in
 
 
 class WholeDocument(NamedTuple):
@@ -34,21 +35,33 @@ def read_documents(
             nothing in any.
     """
     config = DataConfig(documents="file", text_field=text_field)
-    empty = True
+    empty: list[str] = []
+    count = 0
     with collect(names, config=config) as sources:
         check_text_field(sources, config)
         if title_field and not any(holds_records(source, text_field) for source in sources):
             raise LangueError(f"{', '.join(names)}: plain text has no titles; leave --title-field out")
         for source in sources:
-            if not holds_records(source, text_field):
-                for document in read([source], config, Ledger()):
-                    empty = False
-                    yield WholeDocument(source.name, document.text, "", None)
-                continue
-            for located in read_fields(source):
-                empty = False
-                text = located.text(text_field or "text", "--text-field")
-                title = located.text(title_field, "--title-field") if title_field else ""
-                yield WholeDocument(located.where, text, title, located.record)
-    if empty:
-        raise LangueError(f"{', '.join(names)} is empty; name a file that holds text")
+            before = count
+            for document in _documents(source, config, text_field, title_field):
+                count += 1
+                yield document
+            if count == before:
+                empty.append(source.name)
+    if not count:
+        raise nothing_in(names)
+    for name in empty:
+        log.warning("%s is empty", name)
+
+
+def _documents(
+    source: Source, config: DataConfig, text_field: str | None, title_field: str | None
+) -> Iterator[WholeDocument]:
+    if not holds_records(source, text_field):
+        for document in read([source], config, Ledger(), warn=False):
+            yield WholeDocument(source.name, document.text, "", None)
+        return
+    for located in read_fields(source):
+        text = located.text(text_field or "text", "--text-field")
+        title = located.text(title_field, "--title-field") if title_field else ""
+        yield WholeDocument(located.where, text, title, located.record)
