@@ -1,6 +1,6 @@
 """The n-gram engine against KenLM, side by side: perplexity, building, memory, scoring, distribution.
 
-    python benchmarks/ngram.py [--kenlm DIR] [--runs 3] [--order 5] [ptb wikitext-2 rfc]
+    python benchmarks/ngram.py [--kenlm DIR] [--runs 3] [--order 5] [--building] [ptb wikitext-2 rfc]
 
 `lmplz`, `build_binary` and `query` are looked for in DIR, then on PATH; without them only the `kenlm`
 module is measured against. Corpora are those of ../shared/data; one that is absent is skipped. The two
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--kenlm", type=Path, default=None)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--order", type=int, default=5)
+    parser.add_argument("--building", action="store_true", help="and nothing else")
     parser.add_argument("--child", action="store_true")
     parser.add_argument("--ceiling", type=int, default=0)
     chosen = parser.parse_args()
@@ -59,7 +60,8 @@ def main() -> None:
         for corpus in chosen.corpora:
             texts = corpus_files(corpus, folder)
             if texts:
-                Bench(corpus, *texts, folder, tools, chosen.runs, chosen.order).run()
+                bench = Bench(corpus, *texts, folder, tools, chosen.runs, chosen.order)
+                bench.building() if chosen.building else bench.run()
             else:
                 print(f"{corpus}: skipped, {DATA / corpus} is absent")
 
@@ -116,8 +118,6 @@ class Bench:
         self.model = folder / f"{name}.model"
 
     def run(self) -> None:
-        words = sum(len(line.split()) + 1 for line in self.train.open())
-        print(f"\n== {self.name}: {words:,} tokens to train on, order {self.order}")
         self.building()
         ours = kenlm.Model(self.model)
         size = sum(array.nbytes for array in ours.tables)
@@ -134,6 +134,8 @@ class Bench:
 
     def building(self) -> None:
         """Text to a model on disk that is ready to score: in a warm process, and as a whole process."""
+        words = sum(len(line.split()) + 1 for line in self.train.open())
+        print(f"\n== {self.name}: {words:,} tokens to train on, order {self.order}")
         config = NGramConfig(order=self.order)
         train_text(config, self.train, self.model, overwrite=True)  # warm
         command = [sys.executable, "-m", "langue", "train", "ngram", str(self.train), "-o", str(self.model)]

@@ -2,11 +2,13 @@
 
 import importlib
 import pkgutil
+import shutil
 from pathlib import Path
 
 import pytest
 
 import langue
+from langue.models.counts.ngram import trie
 
 
 def test_public_names_are_not_hidden_by_a_module_of_that_name() -> None:
@@ -42,6 +44,17 @@ def test_settings_are_the_same_by_value_and_as_the_command_line_writes_them(
     assert one.info()["config"] == other.info()["config"]
     for name, file in one.info()["files"].items():
         assert name == "README.md" or file == other.info()["files"][name]  # the card tells the seconds
+
+
+def test_what_training_has_just_written_is_not_read_whole_once_more(
+    small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(trie, "check_tables", lambda tables, where, *_, **__: read.append(where))
+    model = langue.train("ngram", small_store, tmp_path / "bigram", order=2)
+    assert model.next_tokens("The", k=1) and not read
+    langue.load(shutil.copytree(tmp_path / "bigram", tmp_path / "copy"))
+    assert read == [tmp_path / "copy"]
 
 
 def test_training_twice_gives_the_same_bits(small_store: Path, tmp_path: Path) -> None:

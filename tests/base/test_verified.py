@@ -10,7 +10,7 @@ import pytest
 from langue.base import checksums, verified
 from langue.base.checksums import describe_files, verify_files
 from langue.base.errors import Damaged
-from langue.base.verified import unless_known, verifying_whole
+from langue.base.verified import unless_known, verifying
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="ctime is the time of creation elsewhere")
 
@@ -46,12 +46,15 @@ def test_a_check_is_made_once_and_again_after_any_touch(cache: Path, tmp_path: P
     assert file.stat().st_mtime_ns == stat.st_mtime_ns
     assert runs(file)
     assert not runs(file)
-    with verifying_whole():
+    with verifying("whole"):
         assert runs(file)
+    with verifying("nothing"):
+        assert not runs(file, "never seen")
+    assert runs(file, "never seen")
     copy = tmp_path / "b"
     shutil.copy2(file, copy)
     assert runs(copy)
-    assert len(list(cache.iterdir())) == 5
+    assert len(list(cache.iterdir())) == 6
     assert all(note.stat().st_size == 0 for note in cache.iterdir())
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Literal
 
 from langue.base.caches import check_own, user_cache
 
@@ -23,17 +24,24 @@ LEAST_BYTES = 1 << 22  # less is read in the time that noting it takes
 SETTLED = 2.0  # seconds since the last change, from which on another one would have another time
 NOTES = 4096  # kept at most, the youngest
 
-_whole: ContextVar[bool] = ContextVar("verify whole", default=False)
+Reading = Literal["whole", "unknown", "nothing"]
+
+_reading: ContextVar[Reading] = ContextVar("what verification reads", default="unknown")
 
 
 @contextmanager
-def verifying_whole() -> Iterator[None]:
-    """What is verified within is read, whatever is known of it."""
-    token = _whole.set(True)
+def verifying(reading: Reading) -> Iterator[None]:
+    """What verification reads within.
+
+    Args:
+        reading: "whole": every file, whatever is known of it; "nothing": none, for this process has just
+            written them and taken their hashes.
+    """
+    token = _reading.set(reading)
     try:
         yield
     finally:
-        _whole.reset(token)
+        _reading.reset(token)
 
 
 def unless_known(files: Sequence[Path], what: Hashable, verify: Callable[[], object]) -> None:
@@ -43,8 +51,11 @@ def unless_known(files: Sequence[Path], what: Hashable, verify: Callable[[], obj
         what: is checked, and by what numbers: all that the outcome depends on besides the files.
         verify: raises where they are not what they must be.
     """
+    reading = _reading.get()
+    if reading == "nothing":
+        return
     name = _name(files, what)
-    if name is not None and not _whole.get() and _is_noted(name):
+    if name is not None and reading == "unknown" and _is_noted(name):
         return
     verify()
     if name is not None and name == _name(files, what):  # untouched while it was read

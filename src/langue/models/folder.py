@@ -27,7 +27,7 @@ from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, InvalidSetting, NotFound, Unsupported
 from langue.base.files import atomic_folder, copy_folder, read_json, write_json
 from langue.base.remote import local
-from langue.base.verified import verifying_whole
+from langue.base.verified import verifying
 from langue.corpus.normalize import Normalization
 from langue.models.family import Family
 from langue.models.registry import RENAMED as RENAMED_FAMILIES
@@ -302,7 +302,7 @@ def load(
     config = decode(family.config, description.config, f"{path / DESCRIPTION}: config", stored=True)
     known = description.vocabulary
     vocabulary = Vocabulary(known.size, known.eos, sep=known.sep) if known else Vocabulary(0, 0)
-    with verifying_whole() if verify else nullcontext():
+    with verifying("whole") if verify else nullcontext():
         model = family.load(path, config, vocabulary)
     check_seal(table, path / DESCRIPTION)
     if quantize is not None:

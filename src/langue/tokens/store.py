@@ -33,7 +33,7 @@ from langue.base.deprecated import rename_keys
 from langue.base.errors import Damaged, LangueError
 from langue.base.files import read_json, write_json
 from langue.base.remote import local
-from langue.base.verified import verifying_whole
+from langue.base.verified import verifying
 from langue.corpus.config import DOCUMENTS
 from langue.corpus.normalize import Normalization
 from langue.corpus.split import SPLITS as SPLITS
@@ -192,7 +192,7 @@ class TokenStore:
         self.vocabulary_size = manifest.vocabulary_size
         self.eos = manifest.eos
         self.sep = manifest.sep
-        with verifying_whole() if verify else nullcontext():
+        with verifying("whole") if verify else nullcontext():
             self.splits = {name: self._open(name, getattr(manifest.splits, name)) for name in SPLITS}
         check_seal(table, self.path / MANIFEST)
         self.manifest = msgspec.to_builtins(manifest)
