@@ -3,25 +3,27 @@
     python benchmarks/finetuning.py FOLDER [sst2 mrpc thucnews afqmc lcqmc] [--frozen] [--encoder MODEL]
         [--labels 50 500 5000] [--seeds 3] [--steps 5000]
 
-A small BERT of each language learns from text at hand without labels: English from WikiText-2 and the
-texts of SST-2 and MRPC, Chinese from those of THUCNews, AFQMC and LCQMC, training parts only. It is
-fine-tuned on so many labels, and so is the same network from random weights; mean and standard deviation
-over the seeds, each the epoch that is best on a validation part no larger than the training part. With
---frozen nothing of it is tuned: `langue evaluate --probe --labels`, a linear probe on the last layer, with
-as many draws of the labels, out of at most 10,000. Beside them stand the baselines without a network on
-the same labels (of which the best is told by the test part: in their favor). All are measured on the same
-examples of the test part, at most `--test`. Accuracy decides for SST-2, THUCNews and LCQMC, whose labels are
-as frequent as one another; macro-F1 for MRPC and AFQMC: of their examples 67 and 69 of a hundred have one
-label, so that of few labels the best accuracy is to say it always, and GLUE tells F1 of MRPC. Both figures
-are printed of all. Rates and epochs of fine-tuning are langue's own for the width and the labels, on both
-sides; of an imported encoder, which takes a hundred times as long, there are fewer epochs. MRPC has 3,576
-labels at most; LCQMC's dev part is learned from, AFQMC's is measured on. --encoder takes another encoder for
-English sets, of langue or of Hugging Face. FOLDER keeps what is done: the same
-command goes on after a stop.
+A small BERT of each language learns from text at hand without labels: English from WikiText-2 and the texts
+of SST-2 and MRPC, Chinese from those of THUCNews, AFQMC and LCQMC, training parts only, by masked words and
+next-sentence prediction on documents of two sentences: the pairs as they are, and texts beside a noised
+copy of themselves. It is fine-tuned on so many labels, and so is the same network from random weights; mean
+and standard deviation over the seeds, each the epoch that is best on a validation part no larger than the
+training part. With --frozen nothing of it is tuned: `langue evaluate --probe --labels`, a linear probe on
+the last layer, with as many draws of the labels, out of at most 10,000. Beside them stand the baselines
+without a network on the same labels (of which the best is told by the test part: in their favor). All are
+measured on the same examples of the test part, at most `--test`. Accuracy decides for SST-2, THUCNews and
+LCQMC, whose labels are as frequent as one another; macro-F1 for MRPC and AFQMC: of their examples 67 and 69
+of a hundred have one label, so that of few labels the best accuracy is to say it always, and GLUE tells F1
+of MRPC; in fine-tuning their labels weigh alike. Both figures are printed of all. Rates and epochs of fine-
+tuning are langue's own for the width and the labels, on both sides; of an imported encoder, which takes a
+hundred times as long, there are fewer epochs. MRPC has 3,576 labels at most; LCQMC's dev part is learned
+from, AFQMC's is measured on. --encoder takes another encoder for English sets, of langue or of Hugging
+Face. FOLDER keeps what is done: the same command goes on after a stop.
 """
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -40,13 +42,14 @@ PAIRS = ("mrpc", "afqmc", "lcqmc")
 SHAPE = {
     "layers": 2, "width": 192, "heads": 3, "context": 64, "dropout": 0.1, "attention": "disentangled",
 }  # fmt: skip
-TASK = {"sentence_pairs": "none", "mlm_probability": 0.25}
+TASK = {"sentence_pairs": "next_sentence", "mlm_probability": 0.15}
+DELETED = 0.15  # of the words of a noised copy
 TRAINING = {"batch_tokens": 2048, "optimizer": "muon", "learning_rate": 4e-3, "schedule": "linear"}
 PARTS = ("train", "dev", "test")
 VALID = 500  # examples, at most
 POOL = 10_000  # that draws of labels are made of
 EPOCHS = ((100, 10), (1000, 5), (10**9, 1))  # of an imported encoder, up to so many labels
-UNBALANCED = ("mrpc", "afqmc")  # whose macro-F1 decides
+UNBALANCED = ("mrpc", "afqmc")  # whose labels weigh alike, and whose macro-F1 decides
 
 Row = tuple[str, ...]  # one text or two, and the label
 
@@ -91,17 +94,41 @@ def write(path: Path, rows: list[Row]) -> Path:
 def pretrained(language: str, folder: Path, steps: int) -> Path:
     """A BERT of the training texts of a language's sets, without their labels."""
     names = ENGLISH if language == "english" else CHINESE
-    texts = [text for name in names for one in read(name)[0] for text in one[:-1]]
+    documents = two_sentences([one[:-1] for name in names for one in read(name)[0]], language)
     if language == "english":
-        texts += [line.strip() for line in lines("wikitext-2", "train.txt") if line.strip()]
+        documents += [line.strip() for line in lines("wikitext-2", "train.txt") if line.strip()]
     all_texts, store, bert = (folder / name for name in ("texts.txt", "store", "bert"))
-    all_texts.write_text("\n".join(texts), encoding="utf-8")
+    all_texts.write_text("\n".join(documents), encoding="utf-8")
     kind = {"kind": "bpe"} if language == "english" else {"kind": "chars"}
     if not store.exists():
         langue.prepare(all_texts, store, documents="line", vocabulary=6000, **kind)
     if not bert.exists():
         langue.train("bert", store, bert, **SHAPE, **TASK, steps=steps, **TRAINING, resume=True)
     return bert
+
+
+def two_sentences(examples: list[Row], language: str) -> list[str]:
+    """Documents that next-sentence prediction learns from which sentences say the same: each is a pair as a
+    set gives it, or a text and a noised copy of it (words deleted and reordered, Wu et al. 2020, CLEAR)."""
+    order = np.random.default_rng(0)
+    stop, join = (".", " ") if language == "english" else ("。", "")
+
+    def sentence(text: str) -> str:
+        """With one end, so that a document is split between the two."""
+        return re.sub(r"[。！？?!….\s]+", join or "，", text).strip(" ，") + stop
+
+    def noised(text: str) -> str:
+        words = text.split() if join else list(text)
+        kept = [word for word in words if order.random() > DELETED] or words
+        if len(kept) > 4 and order.random() < 0.5:
+            at = int(order.integers(1, len(kept)))
+            kept = kept[at:] + kept[:at]
+        return join.join(kept)
+
+    documents = [join.join(sentence(text) for text in pair) for pair in examples if len(pair) == 2]
+    texts = [text for example in examples for text in example]
+    documents += [sentence(text) + join + sentence(noised(sentence(text)[:-1])) for text in texts]
+    return [documents[index] for index in order.permutation(len(documents))]
 
 
 class Cell(NamedTuple):
@@ -180,6 +207,7 @@ def tuned(encoder: Path, name: str, folder: Path, chosen: argparse.Namespace) ->
                 batch_size=8 if count <= 100 else 32,
                 seeds=chosen.seeds,
                 learning_rate=chosen.rate,
+                class_weights="balanced" if name in UNBALANCED else "none",
                 overwrite=True,
                 **files,
             )

@@ -26,7 +26,7 @@ from langue.tokens.masked import pack_examples
 class ClassifyConfig(FinetuneConfig, frozen=True):
     """The `--set` of `langue finetune --task classify` and `pair`."""
 
-    # balanced: a rare label counts as much as a common one, all its examples together
+    # balanced: a rare label counts as much as a common one, in the loss and, by macro-F1, in the epoch chosen
     class_weights: Literal["none", "balanced"] = "none"
 
 
@@ -103,6 +103,7 @@ def head(
         config=config,
         build=network,
         encode=encode,
+        figure="macro_f1" if settings.class_weights == "balanced" else None,
         facts={"examples": len(training), "labels": list(labels)},
         truncated=lambda: reader.truncated,
         remark=reader.remark,

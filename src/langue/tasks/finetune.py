@@ -102,7 +102,7 @@ def _finetune(
         build=head.build,
         loss=task.loss,
         metric=task.metric,
-        figure=task.figure,
+        figure=head.figure or task.figure,
         targets=task.targets,
         tokens=task.tokens,
         training=head.encode(training),

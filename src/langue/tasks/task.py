@@ -67,6 +67,7 @@ class Head(Generic[R, E, N]):
     build: Callable[[int], N]  # the network of a seed, its encoder with the weights it is to start from
     encode: Callable[[Sequence[R]], list[E]]
     unit: str = "text"  # what the metric counts
+    figure: str | None = None  # by which epoch and seed are chosen, where the settings ask for another
     facts: Mapping[str, Any] = field(default_factory=dict)  # of the labels, for the model folder
     reads_ids: bool = True  # its folder holds the encoder's tokenizer; else the network's `save` sees to it
     truncated: Callable[[], int] = lambda: 0  # how many of the texts that were encoded were too long
