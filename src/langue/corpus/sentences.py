@@ -38,6 +38,9 @@ _ACRONYM = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]|[A-Z]")  # without its last peri
 _BULLET = re.compile(r"[-*•·‣◦>#|+=]|\(?\d{1,3}[.)、]|[（(]?[一二三四五六七八九十]+[、）)]")
 _GOES_ON = "，、；：。,;:)）"  # a sentence goes on behind a mark before these
 _ATTACHED = "的地得之等和与及或"  # behind a quotation: “谁？”的
+_QUOTED = tuple("」』”’\"'")  # that close one
+# Who said it, behind a quotation: “来了。”他说。 A colon, or a comma in a novel, leads to what comes next.
+_SAID = re.compile(rf"[{HAN}]{{1,6}}(?<![听见])(?:说|[说问答喊笑]道|表示|指出)(?:。|，[“「‘『\"])")
 
 
 def _listed(words: str) -> frozenset[str]:
@@ -167,7 +170,8 @@ def _end(text: str, match: re.Match[str], begin: int) -> int | None:
     if match["wide"]:
         near = max(begin, mark - 64)
         titled = text.rfind("《", near, mark) > text.rfind("》", near, mark)
-        ends = not titled and _ends_wide(match["wide"], closers, next, spaced=bool(blanks))
+        said = closers[-1:] in _QUOTED and _SAID.match(text, behind.end())
+        ends = not titled and not said and _ends_wide(match["wide"], closers, next, spaced=bool(blanks))
     else:
         ends = _ends_latin(text, match, begin, closers, next)
     return behind.end() if ends else None
