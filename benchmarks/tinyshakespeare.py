@@ -8,7 +8,8 @@ FOLDER is a checkout of nanoGPT, which is run as its README says for a CPU (0.8 
 for as many seconds. Both learn from the first nine tenths of the text. The loss is that of rows with
 nothing before them, as nanoGPT measures it, over all of the last tenth; nanoGPT's own figure is of
 random rows. Without --nanogpt, `--seconds` says how long langue trains; with `--larger` it trains
-`recipes/shakespeare-gpt2.toml` to its end, which nanoGPT's recipe for a GPU is to be compared with. With
+`recipes/shakespeare-gpt2.toml` to its end, which nanoGPT's recipe for a GPU is to be compared with; with
+`--defaults` no recipe, but `langue train gpt2`, which chooses by the text, the time and the machine. With
 --cpu both have one thread and seconds are of its CPU time, which other work on the machine disturbs least.
 """
 
@@ -72,14 +73,15 @@ def of_children() -> float:
     return spent.ru_utime + spent.ru_stime
 
 
-def train(folder: Path, recipe: Path, settings: list[str]) -> langue.CausalModel:
+def train(folder: Path, recipe: Path, settings: list[str], *, defaults: bool) -> langue.CausalModel:
     text = TEXT.read_text(encoding="utf-8")
     cut = len(text) * 9 // 10
     for name, part in (("train", text[:cut]), ("valid", text[cut:])):
         (folder / f"{name}.txt").write_text(part, encoding="utf-8", newline="\n")
     valid = [folder / "valid.txt"]
     langue.prepare(folder / "train.txt", folder / "store", recipe=recipe, valid=valid, test=valid)
-    return langue.train(recipe, folder / "store", folder / "model", **read_assignments(settings))
+    what = "gpt2" if defaults else recipe
+    return langue.train(what, folder / "store", folder / "model", **read_assignments(settings))
 
 
 def loss_of_rows(model: Causal, store: TokenStore) -> float:
@@ -101,6 +103,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=74.0)
     parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--larger", action="store_true")
+    parser.add_argument("--defaults", action="store_true")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     chosen = parser.parse_args()
     seconds = chosen.seconds
@@ -119,7 +122,7 @@ def main() -> None:
         print(f"nanoGPT   {seconds:6.1f} {unit}  {loss:.4f} nats/character (its own measure)", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         recipe, budget = (LARGER, []) if chosen.larger else (RECIPE, [f"minutes={seconds / 60}"])
-        model = train(Path(folder), recipe, [*budget, *chosen.set])
+        model = train(Path(folder), recipe, [*budget, *chosen.set], defaults=chosen.defaults)
         store = TokenStore(Path(folder) / "store")
         measured = model.info()["measured"]
         loss = loss_of_rows(model.folder.model, store)
