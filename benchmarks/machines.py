@@ -167,7 +167,7 @@ def suite(name: str) -> str:
     """The last line of the tests under a class."""
     environment = os.environ | CLASSES[name]
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "2"],
+        [sys.executable, "-m", "pytest", "-n", "2"],
         env=environment, capture_output=True, text=True, cwd=Path(__file__).parents[1],
     )  # fmt: skip
     lines = ran.stdout.splitlines()

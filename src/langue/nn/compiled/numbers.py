@@ -36,8 +36,23 @@ def _bits_of_float(context: Any, number: Any) -> Any:
     return types.int32(types.float32), generate
 
 
+def _without_multiples(context: Any, x: Any, n: Any) -> Any:
+    """x - n ln 2, the two parts of ln 2 one after the other; who may reorder sums would add these first, and
+    without FMA that loses what they are parted for. numba leaves alone what has flags of its own."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, n = arguments
+        for part in (LN2_HIGH, LN2_LOW):
+            product = builder.fmul(n, ir.Constant(ir.FloatType(), float(part)), flags=("contract",))
+            x = builder.fsub(x, product, flags=("contract",))
+        return x
+
+    return types.float32(types.float32, types.float32), generate
+
+
 float_of_bits: Any = intrinsic(_float_of_bits)
 bits_of_float: Any = intrinsic(_bits_of_float)
+without_multiples: Any = intrinsic(_without_multiples)
 
 
 @njit(fastmath=FAST, error_model="numpy", inline="always")
@@ -46,8 +61,7 @@ def exp(x):
     clipped = min(max(x, LOWEST), HIGHEST)
     # Rounded, as what is cast is positive. Back to int32 each time: numba makes int64 of a sum of them.
     n = np.int32(np.int32(clipped * LOG2_E + F(128.5)) - np.int32(128))
-    f = F(n)
-    r = clipped - f * LN2_HIGH - f * LN2_LOW
+    r = without_multiples(clipped, F(n))
     p = F(1.9875691500e-4)
     p = p * r + F(1.3981999507e-3)
     p = p * r + F(8.3334519073e-3)
