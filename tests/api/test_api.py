@@ -55,6 +55,9 @@ def test_what_training_has_just_written_is_not_read_whole_once_more(
     assert model.next_tokens("The", k=1) and not read
     langue.load(shutil.copytree(tmp_path / "bigram", tmp_path / "copy"))
     assert read == [tmp_path / "copy"]
+    done = shutil.copytree(tmp_path / "bigram", tmp_path / "done")  # by whom, this process does not know
+    langue.train("ngram", small_store, done, order=2, resume=True)
+    assert read == [tmp_path / "copy", done]
 
 
 def test_training_twice_gives_the_same_bits(small_store: Path, tmp_path: Path) -> None:

@@ -148,16 +148,20 @@ def train(
         Interrupted: Ctrl-C or SIGTERM; the message says what was saved.
     """
     from langue.base.executors import distribution_of
+    from langue.training.run_folder import run_folder
 
     data, output = check_path("data", data), check_path("output", output)
     valid = check_path_or_none("valid", valid)
     given = merge_sections(settings, training=training, data=layout)
     distribution = distribution_of(workers, on, scratch)
     between = distribution.scratch if distribution else None
+    elsewhere = url_of(output) is not None
     with made_there(output, marker=DESCRIPTION, overwrite=overwrite, scratch=between) as made:
-        replacing = overwrite or url_of(output) is not None
+        # Whether all of the model will be of this call: of an earlier one it may be done already.
+        anew = not resume and not run_folder(made).exists()
+        replacing = overwrite or elsewhere
         _train(recipe, data, made, given, valid, distribution, overwrite=replacing, resume=resume)
-    with nullcontext() if url_of(output) else verifying("nothing"):  # what was sent elsewhere may differ
+    with verifying("nothing") if anew and not elsewhere else nullcontext():  # what was sent may differ
         return load(output)
 
 
