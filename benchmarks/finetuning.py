@@ -113,9 +113,12 @@ def two_sentences(examples: list[Row], language: str) -> list[str]:
     order = np.random.default_rng(0)
     stop, join = (".", " ") if language == "english" else ("。", "")
 
-    def sentence(text: str) -> str:
-        """With one end, so that a document is split between the two."""
-        return re.sub(r"[。！？?!….\s]+", join or "，", text).strip(" ，") + stop
+    def one_sentence(text: str) -> str:
+        """Without ends, so that a document is split where two are joined."""
+        return re.sub(r"[。！？?!….\s]+", join or "，", text).strip(" ，")
+
+    def document(one: str, other: str) -> str:
+        return one_sentence(one) + stop + join + one_sentence(other) + stop
 
     def noised(text: str) -> str:
         words = text.split() if join else list(text)
@@ -125,9 +128,8 @@ def two_sentences(examples: list[Row], language: str) -> list[str]:
             kept = kept[at:] + kept[:at]
         return join.join(kept)
 
-    documents = [join.join(sentence(text) for text in pair) for pair in examples if len(pair) == 2]
-    texts = [text for example in examples for text in example]
-    documents += [sentence(text) + join + sentence(noised(sentence(text)[:-1])) for text in texts]
+    documents = [document(*pair) for pair in examples if len(pair) == 2]
+    documents += [document(text, noised(one_sentence(text))) for example in examples for text in example]
     return [documents[index] for index in order.permutation(len(documents))]
 
 
@@ -190,7 +192,7 @@ def probed(encoder: Path, name: str, folder: Path, chosen: argparse.Namespace) -
 
 def tuned(encoder: Path, name: str, folder: Path, chosen: argparse.Namespace) -> Iterator[Cell]:
     total, width = len(read(name)[0]), 2 if name in PAIRS else 1
-    imported = chosen.encoder is not None and name in ENGLISH
+    imported = is_imported(name, chosen)
     for count in sorted({min(labels, total) for labels in chosen.labels}):
         own = folder / f"{name}-{count}"
         files = files_of(name, own, count, chosen.test)
@@ -214,15 +216,20 @@ def tuned(encoder: Path, name: str, folder: Path, chosen: argparse.Namespace) ->
             return [(one.accuracy, one.macro_f1) for one in result.test]
 
         told = [
-            kept(own / f"{init}.json", chosen, partial(scores, init)) for init in ("random", "pretrained")
+            kept(own / f"{init}.json", name, chosen, partial(scores, init))
+            for init in ("random", "pretrained")
         ]
         yield Cell(name, count, baselines, *told)
 
 
-def kept(file: Path, chosen: argparse.Namespace, make: Callable[[], Any]) -> Any:
+def is_imported(name: str, chosen: argparse.Namespace) -> bool:
+    """Whether the encoder of a set was pretrained elsewhere."""
+    return chosen.encoder is not None and name in ENGLISH
+
+
+def kept(file: Path, name: str, chosen: argparse.Namespace, make: Callable[[], Any]) -> Any:
     """What an earlier run with the same options has made, or else now."""
-    imported = chosen.encoder is not None and file.parents[1].name == "english"
-    other = ("folder", "sets", "labels", "steps" if imported else "encoder")
+    other = ("folder", "sets", "labels", "steps" if is_imported(name, chosen) else "encoder")
     asked = {key: str(value) for key, value in vars(chosen).items() if key not in other}
     held = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     if held.get("asked") != asked:

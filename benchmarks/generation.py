@@ -235,7 +235,7 @@ def cheapest(engines: dict[str, Engine], prompts: Sequence[Any], new: int, turns
     for _ in range(turns):
         for name, run in engines.items():
             since = clock()
-            while clock() - since < TURN or name not in best:
+            while clock() - since < TURN:
                 started = clock()
                 tokens = run(prompts, new)
                 spent = 1e6 * (clock() - started) / max(tokens, 1)

@@ -471,7 +471,7 @@ def test_class_weights_give_rare_labels_their_due(encoder: Path, tmp_path: Path)
         langue.finetune(encoder, path, tmp_path / weights, valid=path, seeds=1, class_weights=weights, **FAST)
         model: Any = langue.load(tmp_path / weights)
         [point, *_] = describe(tmp_path / weights).measured["runs"][0]["validation"]
-        assert ({"none": "accuracy", "balanced": "macro_f1"}[weights]) in point
+        assert {"none": "accuracy", "balanced": "macro_f1"}[weights] in point
         model.folder.model.set_temperature(1.0)
         shares[weights] = dict(model.classify("The king saw a film."))["yes"]
     assert shares["none"] + 0.1 < shares["balanced"] == pytest.approx(0.5, abs=0.12)

@@ -74,23 +74,28 @@ def _classified(
     """Each example with its likeliest labels, as batches come; a blank line keeps its place and has none."""
     before = blank = 0
     for examples in batches:
+        written = []
         for number, example in enumerate(examples, before + 1):
+            if _is_blank(example):
+                blank += 1
+                continue
             if len(example) != held.texts:
                 what = "one text" if held.texts == 1 else "two texts with a tab between them"
-                if not any(map(str.strip, example)):
-                    continue
                 raise LangueError(f"line {number} is not {what}, which {model} reads, but {len(example)}")
-        written = [example for example in examples if any(map(str.strip, example))]
+            written.append(example)
         rows = iter(held.classify_all(written))
-        blank += len(examples) - len(written)
         for example in examples:
-            row = next(rows) if any(map(str.strip, example)) else []
+            row = [] if _is_blank(example) else next(rows)
             several = sum(share >= 0.5 for _, share in row) if held.multilabel else 0
             yield example, row[: max(top, several)]
         sys.stdout.flush()
         before += len(examples)
     if blank:
         log.warning("no label of %s", counted(blank, "blank line"))
+
+
+def _is_blank(example: list[str]) -> bool:
+    return not any(map(str.strip, example))
 
 
 def _read(name: str, texts: int, text_field: str | None) -> Iterator[list[list[str]]]:

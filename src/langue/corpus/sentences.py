@@ -170,8 +170,7 @@ def _end(text: str, match: re.Match[str], begin: int) -> int | None:
     if match["wide"]:
         near = max(begin, mark - 64)
         titled = text.rfind("《", near, mark) > text.rfind("》", near, mark)
-        said = closers[-1:] in _QUOTED and _SAID.match(text, behind.end())
-        ends = not titled and not said and _ends_wide(match["wide"], closers, next, spaced=bool(blanks))
+        ends = not titled and _ends_wide(text, match["wide"], closers, behind.end(), spaced=bool(blanks))
     else:
         ends = _ends_latin(text, match, begin, closers, next)
     return behind.end() if ends else None
@@ -196,9 +195,12 @@ def _opens(text: str, begin: int, end: int, closers: str) -> bool:
     return text.count(text[end - 1], max(begin, end - MARGIN), end - 1) % 2 == 0
 
 
-def _ends_wide(marks: str, closers: str, next: str, *, spaced: bool) -> bool:
-    """Whether a sentence ends at Chinese marks that `next` follows, which stands in the same line."""
+def _ends_wide(text: str, marks: str, closers: str, at: int, *, spaced: bool) -> bool:
+    """Whether a sentence ends at Chinese marks, behind which the same line goes on at `at`."""
+    next = text[at]
     if next in _GOES_ON or (closers and next in _ATTACHED):
+        return False
+    if closers[-1:] in _QUOTED and _SAID.match(text, at):
         return False
     if not _HAN.match(next) and next.islower():  # of Latin letters, "…" between two of them too
         return False
