@@ -11,6 +11,7 @@ from langue.base.config import decode
 from langue.base.errors import LangueError
 from langue.base.seeds import generator
 from langue.generation.sample import Sampling, choose
+from langue.nn.compiled import choice
 
 PROBABILITIES = np.array([0.5, 0.25, 0.15, 0.07, 0.03])
 PLAIN = Sampling(temperature=1.0, top_p=1.0)
@@ -144,6 +145,13 @@ def test_never_draws_what_has_no_probability(
     for index in range(5):
         found = choose(scores, np.empty(0, np.int64), sampling, generator(index, "test"))
         assert np.isfinite(scores[found])
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_draws_nothing_where_there_is_no_number_or_nothing_is_possible(temperature: float) -> None:
+    leads, settings = np.zeros(8, np.uint8), np.array([temperature, 0, 1, 0])
+    for nothing in (np.nan, -np.nan, -np.inf):
+        assert choice.choose(np.full(8, nothing, np.float32), leads, settings, 0.5) == -1
 
 
 def test_settings_out_of_bounds_are_refused_by_name() -> None:

@@ -125,8 +125,14 @@ def _kept(written: list[Generation], n: int, best_of: int) -> list[Generation]:
     return written[:n]
 
 
-def write_all(model: Causal, continuations: Iterable[Continuation], *, rows: int) -> Iterator[Continuation]:
-    """Write texts to their ends, at most so many side by side; each is given whenever it has moved on."""
+def write_all(
+    model: Causal, continuations: Iterable[Continuation], *, rows: int, brief: bool = False
+) -> Iterator[Continuation]:
+    """Write texts to their ends, at most so many side by side; each is given whenever it has moved on.
+
+    Args:
+        brief: that is often, for whoever waits to be taken in.
+    """
     waiting = iter(continuations)
     decoder = drawing = None
     writing: list[Continuation] = []
@@ -142,7 +148,7 @@ def write_all(model: Causal, continuations: Iterable[Continuation], *, rows: int
         elif not writing:
             return
         assert decoder is not None
-        tokens = _move_on(decoder, drawing, writing)
+        tokens = _move_on(decoder, drawing, writing, brief=brief)
         yield from writing
         on = [row for row, one in enumerate(writing) if not one.finished]
         if len(on) < len(writing):
@@ -166,14 +172,14 @@ def _take_in(model: Causal, decoder: Decoder | None, rows: int, fresh: Sequence[
 
 
 def _move_on(
-    decoder: Decoder, drawing: DrawingDecoder | None, writing: Sequence[Continuation]
+    decoder: Decoder, drawing: DrawingDecoder | None, writing: Sequence[Continuation], *, brief: bool
 ) -> Sequence[int | None]:
     """Move each text on; returns the tokens that the decoder has yet to read, one of each that goes on."""
     if not all(one.unconstrained for one in writing):
         return [one.step(row) for one, row in zip(writing, decoder.log_probs(), strict=True)]
     if drawing is None:
         return draw_each(decoder, writing)
-    draw_run(drawing, writing)
+    draw_run(drawing, writing, brief=brief)
     return ()
 
 

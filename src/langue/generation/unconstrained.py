@@ -12,15 +12,21 @@ from langue.generation.continuation import Continuation
 from langue.protocols import Decoder
 from langue.protocols.drawing import DrawingDecoder, Draws
 
-# Of one call, for whoever comes meanwhile waits: tokens of each row, and numbers read for them. Rows side by
-# side share what is read, so that each costs about a quarter of one alone.
-RUN, WORK, SHARED = 16, 1 << 27, 4
+# Of one call: tokens of each row, and numbers read for them, some 50 milliseconds; where whoever comes
+# meanwhile waits, some 10. Between two calls Python takes 0.1, as long as a small network for a token.
+# Rows side by side share what is read, so that each costs about a quarter of one alone.
+RUN, WORK, BRIEF, SHARED = 64, 1 << 29, 1 << 27, 4
 
 
-def draw_run(decoder: DrawingDecoder, writing: Sequence[Continuation]) -> None:
-    """Draw the next tokens of each text, which the decoder has read."""
+def draw_run(decoder: DrawingDecoder, writing: Sequence[Continuation], *, brief: bool = False) -> None:
+    """Draw the next tokens of each text, which the decoder has read, as many as all may still have.
+
+    Args:
+        brief: others may come meanwhile.
+    """
     work = decoder.work * (1 + len(writing) // SHARED)
-    run = max(min(RUN, decoder.most(), WORK // work), 1)
+    left = min(one.left for one in writing)  # of one that ends, the place is free for the next
+    run = max(min(RUN, left, decoder.most(), (BRIEF if brief else WORK) // work), 1)
     draws = _draws(writing, run)
     for one, count, ids, log_probs in zip(writing, draws.counts, *decoder.draw(draws), strict=True):
         one.extend(ids.tolist(), log_probs.tolist(), stuck=len(ids) < count)

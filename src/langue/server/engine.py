@@ -181,7 +181,7 @@ class Engine:
 
         rows = _Rows(self, face)
         try:
-            for _ in write_all(face.folder.model, rows, rows=limits.ROWS + 1):
+            for _ in write_all(face.folder.model, rows, rows=limits.ROWS + 1, brief=True):
                 rows.moved()
         except BaseException as error:
             for order in rows.orders():

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from langue.nn.compiled.numbers import exp, log, sigmoid, tanh
+from langue.nn.compiled.numbers import exp, largest, largest_magnitude, log, sigmoid, tanh
 from langue.nn.compiled.rows import GELU, RELU2, SWIGLU, activate, exponentiate, log_softmax, normalize
 
 
@@ -16,6 +16,22 @@ def test_functions_of_one_number_are_those_of_the_library():
         x = np.float32(x)
         assert abs(log(x) - np.log(np.float64(x))) <= 2e-7 * max(1, abs(np.log(np.float64(x))))
     assert exp(np.float32(-np.inf)) == exp(np.float32(-1e4)) == 0.0
+
+
+def test_the_largest_number_is_that_of_numpy():
+    draw = np.random.default_rng(0)
+    for size in (1, 2, 15, 64, 4099):
+        x = (draw.normal(size=size) * 10.0 ** draw.integers(-30, 30)).astype(np.float32)
+        for some in (
+            x,
+            -np.abs(x),
+            np.abs(x),
+            np.where(draw.random(size) < 0.5, -np.inf, x).astype(np.float32),
+        ):
+            assert largest(some) == some.max() and largest_magnitude(some) == np.abs(some).max()
+    assert largest(np.full(20, -np.inf, np.float32)) == -np.inf
+    assert largest(np.array([-0.0, 0.0, -1.0], np.float32)) == 0
+    assert largest_magnitude(np.empty(0, np.float32)) == 0
 
 
 def test_norms_and_activations_are_those_of_torch():

@@ -6,8 +6,7 @@ Letters: P parts, N contexts, V vocabulary.
 import numpy as np
 
 from langue.base.compiled import njit
-from langue.nn.compiled.numbers import exp, log
-from langue.nn.compiled.panels import FAST
+from langue.nn.compiled.numbers import FAST, exp, log
 
 F = np.float32
 LOWEST = F(-1e30)  # stands for log 0, so that no infinity is taken from another

@@ -6,8 +6,7 @@ import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids, Int64Array
 from langue.base.compiled import njit
-from langue.nn.compiled.numbers import bits_of_float, exp, float_of_bits
-from langue.nn.compiled.panels import FAST
+from langue.nn.compiled.numbers import FAST, bits_of_float, exp, float_of_bits, largest
 from langue.protocols.drawing import Draws
 from langue.tokens.utf8 import REJECT
 
@@ -100,7 +99,7 @@ def choose(log_probs, leads, settings, number):
     """
     weights = np.empty(len(log_probs), F)
     most = _mask(log_probs, leads, weights)
-    if most == -np.inf:
+    if not most > -np.inf:  # or no number
         return -1
     if settings[0] > 0:
         keep(weights, settings[0], np.int64(settings[1]), settings[2], settings[3])
@@ -130,15 +129,16 @@ def _mask(log_probs, leads, kept):
     """Log-probabilities of tokens that may stand next, -∞ of the others; the largest."""
     for id in range(len(log_probs)):
         kept[id] = log_probs[id] if leads[id] != REJECT else F(-np.inf)
-    return _largest(kept)
+    return largest(kept)
 
 
 @njit
 def _first(numbers, most):
     """Where the first of them stands that is not below."""
-    first = 0
-    while numbers[first] < most:
-        first += 1
+    V = np.int32(len(numbers))
+    first = V
+    for i in range(V):
+        first = min(first, np.int32(i) if numbers[i] >= most else V)
     return first
 
 
@@ -217,17 +217,9 @@ def _cut(weights, least, last):
 @njit(fastmath=FAST, error_model="numpy")
 def _exponentiate(x, factor):
     """e^(difference to the largest, times a factor), in place."""
-    most = _largest(x)
+    most = largest(x)
     for i in range(len(x)):
         x[i] = exp((x[i] - most) * factor)
-
-
-@njit(fastmath=FAST, error_model="numpy")
-def _largest(numbers):
-    most = numbers[0]
-    for i in range(len(numbers)):
-        most = max(most, numbers[i])
-    return most
 
 
 @njit

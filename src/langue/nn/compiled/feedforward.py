@@ -9,8 +9,8 @@ from langue.base.arrays import Floats, Int64Array
 from langue.base.compiled import njit
 from langue.nn.compiled.head import CompiledHead
 from langue.nn.compiled.layout import Layout, array_of, room_for
-from langue.nn.compiled.numbers import tanh
-from langue.nn.compiled.panels import FAST, PIECE, ROWS, multiply, padded, quantize_vector
+from langue.nn.compiled.numbers import FAST, tanh
+from langue.nn.compiled.panels import PIECE, ROWS, multiply, padded, quantize_vector
 from langue.nn.compiled.plan import FeedForwardModules
 from langue.nn.compiled.rows import add
 from langue.nn.fast.compiled_step import Weights

@@ -1,5 +1,5 @@
 """Functions of one number in arithmetic alone, so that loops over them become instructions on vectors, which
-those of the C library do not. Absolute errors are below 2e-7.
+those of the C library do not, and the largest of several. Absolute errors are below 2e-7.
 """
 
 from typing import Any
@@ -10,7 +10,9 @@ from numba import types
 from numba.extending import intrinsic
 
 from langue.base.compiled import njit
-from langue.nn.compiled.panels import FAST
+
+# Of arithmetic between products: sums in any order. Weights are finite; infinities stay what they are.
+FAST = {"nnan", "reassoc", "contract", "arcp", "nsz", "afn"}
 
 F = np.float32
 LOWEST, HIGHEST = F(-87.0), F(88.0)  # beyond, e^x is no float32
@@ -115,3 +117,27 @@ def erf(x):
     p = p * t + F(0.254829592)
     beyond = F(1) - p * t * exp(-positive * positive)
     return beyond if x >= F(0) else -beyond
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def largest(x):
+    """The largest number, by bits: of float32 numba makes a loop that compares one after the other."""
+    most = np.int32(-(2**31))
+    for i in range(len(x)):
+        most = max(most, _ordered(bits_of_float(x[i])))
+    return float_of_bits(_ordered(most))
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def largest_magnitude(x):
+    """0 of none."""
+    most = np.int32(0)
+    for i in range(len(x)):
+        most = max(most, np.int32(bits_of_float(x[i]) & np.int32(0x7FFFFFFF)))
+    return float_of_bits(most)
+
+
+@njit(inline="always")
+def _ordered(bits):
+    """Bits that rise with what they spell, as whole numbers: those below 0 fall. Twice, it is what it was."""
+    return np.int32(bits ^ np.int32(np.int32(bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))

@@ -27,6 +27,7 @@ from numba.np.numpy_support import as_dtype
 from langue.base.arrays import Array, Floats
 from langue.base.compiled import njit
 from langue.nn.compiled import isa
+from langue.nn.compiled.numbers import FAST, largest_magnitude
 from langue.nn.compiled.products import ROWS as ROWS
 from langue.nn.compiled.products import products_of
 
@@ -39,9 +40,6 @@ GROUP = ABREAST * ROWS
 LARGEST = 127  # magnitude of a quantized number
 WHOLE = np.int32(128)  # added and taken away again: what is cast is positive, so casting rounds down
 HALF_UP = np.float32(128.5)
-
-# Of arithmetic between products: sums in any order. Weights are finite; infinities stay what they are.
-FAST = {"nnan", "reassoc", "contract", "arcp", "nsz", "afn"}
 
 
 def padded(size: int, multiple: int) -> int:
@@ -94,9 +92,7 @@ def _quantize_vector(x, q):
     kind, raised = as_dtype(q.dtype).type, np.int32(0 if q.dtype == types.uint8 else 128)
 
     def to_int8(x, q):
-        most = np.float32(0)
-        for i in range(len(x)):
-            most = max(most, abs(x[i]))
+        most = largest_magnitude(x)
         scale = most / np.float32(LARGEST) if most > 0 else np.float32(1)
         inverse = np.float32(1) / scale
         for i in range(len(x)):

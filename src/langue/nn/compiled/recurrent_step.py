@@ -12,8 +12,8 @@ import numpy as np
 from langue.base.compiled import njit
 from langue.nn.compiled.choice import write_token
 from langue.nn.compiled.head import predict
-from langue.nn.compiled.numbers import sigmoid, tanh
-from langue.nn.compiled.panels import FAST, ROWS, multiply, quantize_vector
+from langue.nn.compiled.numbers import FAST, sigmoid, tanh
+from langue.nn.compiled.panels import ROWS, multiply, quantize_vector
 from langue.nn.compiled.rows import add, copy
 
 F = np.float32

@@ -7,8 +7,7 @@ vectors, for numba takes one below 0 from the end.
 import numpy as np
 
 from langue.base.compiled import njit
-from langue.nn.compiled.numbers import erf, exp, sigmoid
-from langue.nn.compiled.panels import FAST
+from langue.nn.compiled.numbers import FAST, erf, exp, largest, sigmoid
 
 F = np.float32
 GELU, RELU2, SWIGLU, RELU, GELU_BY_ERF = range(5)
@@ -98,9 +97,7 @@ def activate(x, other, kind, y):
 @njit(fastmath=FAST, error_model="numpy")
 def exponentiate(x, size):
     """e^(x - largest) of the first `size` numbers in place, zeros behind them; returns the sum."""
-    most = x[0]
-    for i in range(size):
-        most = max(most, x[i])
+    most = largest(x[:size])
     total = F(0)
     for i in range(size):
         e = exp(x[i] - most)
@@ -113,9 +110,7 @@ def exponentiate(x, size):
 @njit(fastmath=FAST, error_model="numpy")
 def log_softmax(x):
     """In place."""
-    most = x[0]
-    for i in range(len(x)):
-        most = max(most, x[i])
+    most = largest(x)
     total = F(0)
     for i in range(len(x)):
         total += exp(x[i] - most)

@@ -14,6 +14,7 @@ from langue.nn.compiled.rows import exponentiate, multiply_by
 
 F = np.float32
 AT_ONCE = 128  # tokens: what they need between the layers stays in the cache
+ALIKE = 32  # of a row, which look at nearly as many positions: all are multiplied by those of the last
 PRODUCT, ATTENTION = 0, 1
 
 
@@ -132,7 +133,7 @@ def _attend(task, begin, end, scores, totals):
     first, zero = 0, np.int64(0)
     while first < N:
         row, last = rows[first], first + 1
-        while last < N and rows[last] == row:
+        while last < min(N, first + ALIKE) and rows[last] == row:
             last += 1
         size = (seen[last - 1] + ROWS - 1) // ROWS * ROWS  # positions, in whole panels
         for head in range(begin, end):

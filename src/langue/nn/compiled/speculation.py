@@ -4,6 +4,7 @@ import numpy as np
 
 from langue.base.compiled import njit
 from langue.nn.compiled.choice import pick, weigh
+from langue.nn.compiled.numbers import largest
 
 F = np.float32
 
@@ -34,11 +35,9 @@ def accept(log_probs, guesses, guessed_by, leads, state, settings, numbers, end,
         guess, q = guesses[t], guessed_by[t]
         whole, of_q = _total(p), _total(q)
         if numbers[t, 0] * q[guess] * whole >= p[guess] * of_q:
-            most = F(0)
             for id in range(V):  # of the two, each with a sum of 1
                 p[id] = max(p[id] / F(whole) - q[id] / F(of_q), F(0))
-                most = max(most, p[id])
-            if most == 0:  # they are equal, but for rounding
+            if largest(p) == 0:  # they are equal, but for rounding
                 weigh(log_probs[t], leads[state], settings, p)
             tokens[t] = pick(p, numbers[t, 1])
             return t + 1, t
