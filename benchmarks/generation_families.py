@@ -1,14 +1,17 @@
 """What a token costs in networks that are no GPT-2, and in a mixture: by torch, compiled, in int8.
 
-    python benchmarks/generation_families.py [--turns 3] [--folder FOLDER] [--output FILE.md]
+    python benchmarks/generation_families.py [--turns 3] [--families NAME …] [--folder FOLDER]
+        [--output FILE.md]
 
 Each is trained for a moment on the embedded sample and reads and writes through its decoder, the likeliest
 token each time, on one thread; forms of one network take turns, and of each the cheapest turn counts, in
 microseconds of CPU time a token written, the prompt's included. A folder keeps what was trained, for another
 time. `generation.py` has GPT-2 beside others.
 
-A second table says how near a step of one row comes to what the machine can read: the bytes of weights that
-it multiplies by its time, beside a loop that only adds up as many bytes of an array, in the same turns.
+A second table says how near a step of one row comes to what the machine can read: the bytes by its time,
+beside a loop that only adds up as many bytes of an array, in the same turns. These are the weights that a
+token is multiplied by, and the keys and values that it meets, in the middle of the text. An encoder–decoder
+writes one part behind a whole one, which is encoded before: encoding is in the first table alone.
 """
 
 import argparse
@@ -16,7 +19,7 @@ import gzip
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,7 @@ from langue.protocols.drawing import DrawingDecoder, Draws
 from turns import cpu
 
 PROMPT, NEW, BATCHES = 32, 96, (1, 8)  # tokens, tokens, rows
+BEFORE = 16  # tokens of a prompt, so that all that follow are of one part of an encoder–decoder
 SHAPES: dict[str, dict[str, Any]] = {
     "Elman, 2 x 512": {"family": "rnn", "cell": "elman", "layers": 2, "width": 512},
     "GRU, 2 x 512": {"family": "rnn", "cell": "gru", "layers": 2, "width": 512},
@@ -87,13 +91,28 @@ def weight_bytes(network: Any) -> int:
     return int(own.nbytes + step.head.matrix.nbytes)
 
 
-def write(decoder: Any) -> None:
-    """Some likeliest tokens, in as many calls as when a text is written."""
+def attended_bytes(decoder: Any) -> int:
+    """Of the keys and values that the last token met, those of a source among them."""
+    step = getattr(decoder, "step", None)
+    if isinstance(step, CompiledTransformer):
+        width, positions = step.shape.G * step.shape.D, decoder.length[0]
+    elif isinstance(step, CompiledSeq2Seq):
+        cache = decoder.cache
+        width, positions = step.shape.C, decoder.length[0] + int(cache.looked_at[cache.slots[0]])
+    else:
+        return 0
+    return 4 * 2 * step.shape.L * width * positions
+
+
+def write(decoder: Any, tokens: int = NEW) -> None:
+    """Some likeliest tokens, in as many calls as when a text is written, of which the last is not read."""
     if not isinstance(decoder, DrawingDecoder):
-        for _ in range(NEW):
-            decoder.extend(decoder.log_probs().argmax(1)[:, None])
+        for number in range(tokens):
+            likeliest = decoder.log_probs().argmax(1)[:, None]
+            if number + 1 < tokens:
+                decoder.extend(likeliest)
         return
-    (B, V), left = decoder.log_probs().shape, NEW
+    (B, V), left = decoder.log_probs().shape, tokens
     leads, none = np.zeros((1, V), np.uint8), np.zeros(B, np.int64)
     while left:
         count = min(left, RUN, decoder.most())
@@ -102,19 +121,26 @@ def write(decoder: Any) -> None:
         left -= count
 
 
-def pace(name: str, network: Any, prompt: Any, turns: int) -> str:
+def pace(name: str, network: Any, ids: Any, turns: int) -> str:
     """A row of the table of bytes a second."""
-    size = weight_bytes(network)
+    prompt, best = ids[: getattr(network, "part", 0) + BEFORE], [np.inf, np.inf]
+    between = network.decoder([prompt])
+    write(between, NEW // 2)
+    size = weight_bytes(network) + attended_bytes(between)
     array = np.ones(size // 4, np.float32)
     total(array)
-    decoder, best = network.decoder([prompt]), [np.inf, np.inf]
     for _ in range(turns):
+        decoder = network.decoder([prompt])
+        write(decoder, 1)
+        reads = (
+            NEW if isinstance(decoder, DrawingDecoder) else NEW - 1
+        )  # one draws, the other has yet to read
         started = time.process_time()
         write(decoder)
         between = time.process_time()
         for _ in range(AGAIN):
             total(array)
-        spent = (between - started) / NEW, (time.process_time() - between) / AGAIN
+        spent = (between - started) / reads, (time.process_time() - between) / AGAIN
         best = [min(pair) for pair in zip(best, spent, strict=True)]
     step, read = (size / 1e9 / seconds for seconds in best)
     return (
@@ -122,8 +148,8 @@ def pace(name: str, network: Any, prompt: Any, turns: int) -> str:
     )
 
 
-def models(folder: Path) -> tuple[dict[str, Path], Any]:
-    """Model folders by the names of their shapes, and ids to begin with."""
+def models(folder: Path, families: Sequence[str]) -> tuple[dict[str, Path], Any]:
+    """Model folders by the names of their shapes, and ids to begin with; of no families: of all."""
     folder.mkdir(exist_ok=True)
     text, store = folder / "text.txt", folder / "store"
     if not store.exists():
@@ -138,6 +164,8 @@ def models(folder: Path) -> tuple[dict[str, Path], Any]:
     paths = {}
     for name, shape in shapes.items():
         family = shape["family"]
+        if families and family not in (*families, "ngram"):
+            continue
         paths[name] = folder / shape.get("cell", family)
         if not paths[name].exists():
             settings: dict[str, Any] = {key: shape[key] for key in shape if key != "family"}
@@ -166,6 +194,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument(
+        "--families", nargs="*", default=[], help="the others are left out (a mixture has GPT-2)"
+    )
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--output", type=Path)
     asked = parser.parse_args()
@@ -177,7 +208,7 @@ def main() -> None:
     ]  # fmt: skip
     read = ["", "| | MB a token | microseconds | GB/s | GB/s of reading | share |", f"|---|{'---:|' * 5}"]
     with tempfile.TemporaryDirectory() as scratch:
-        paths, ids = models(asked.folder or Path(scratch))
+        paths, ids = models(asked.folder or Path(scratch), asked.families)
         for name, path in paths.items():
             figures = " | ".join(f"{figure:,.0f}" for figure in costs(path, ids, asked.turns))
             lines.append(f"| {name} | {figures} |")
@@ -185,7 +216,7 @@ def main() -> None:
             for quantize in (None, "int8"):
                 network = langue.CausalModel.load(path, quantize=quantize).folder.model
                 if not hasattr(network, "models"):
-                    read.append(pace(f"{name}, {quantize or 'float32'}", network, ids[:PROMPT], asked.turns))
+                    read.append(pace(f"{name}, {quantize or 'float32'}", network, ids, asked.turns))
                     print(read[-1], flush=True)
     if asked.output:
         title = "# What a token costs in other families"

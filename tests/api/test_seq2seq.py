@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -52,6 +52,32 @@ def test_a_target_is_written_from_its_source(pairs: Path) -> None:
         assert model.generate_target(source, temperature=0.0).text == target
         assert model.beam_search_target(source, num_beams=2)[0].text == target
         assert "".join(model.stream_target(source, temperature=0.0)) == target
+
+
+@pytest.mark.parametrize("quantize", [None, "int8"])
+@pytest.mark.parametrize("name", ["model", "bert2bert"])
+def test_targets_are_the_same_drawn_and_chosen_by_torch_alone_and_side_by_side(
+    pairs: Path, name: str, quantize: Literal["int8"] | None
+) -> None:
+    model = langue.Seq2SeqModel.load(pairs / name, quantize=quantize)
+    sources = [*PAIRS, "two two one", "", "天天", "one\tone two"]
+    texts: list[list[str]] = []
+
+    def write(rows: int, **rules: Any) -> None:
+        texts.append([])
+        for temperature in (0.0, 1.0):
+            asked = {"max_tokens": 70, "temperature": temperature, "seed": 3, **rules}
+            texts[-1] += [one.text for (one,) in model.generate_target_all(sources, batch_size=rows, **asked)]
+
+    for rows in (1, 8):
+        write(rows)
+        write(rows, bias={"<eos>": 0.0})  # changes nothing, but each distribution is looked at for it
+    if quantize is None:
+        model.folder.model.compiled = lambda: None  # type: ignore[method-assign]
+        for rows in (1, 8):
+            write(rows)
+    assert all(some == texts[0] for some in texts)
+    assert model.generate_target("one\ttwo", max_tokens=70, temperature=1.0, seed=3).text == texts[0][8]
 
 
 @pytest.mark.parametrize("name", ["model", "bert2bert"])

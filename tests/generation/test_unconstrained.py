@@ -1,7 +1,7 @@
 """Texts drawn in compiled code, many tokens at a time, are those that are chosen step by step."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -11,33 +11,70 @@ from langue.generation.unconstrained import RUN
 from langue.protocols.drawing import Draws
 from langue.tokens.utf8 import REJECT
 
+RULES: dict[str, Any] = {"bias": {"<eos>": 0.0}}  # changes nothing, but each distribution is looked at for it
+SETTINGS: list[dict[str, Any]] = [
+    {"temperature": 1.0, "top_p": 1.0},
+    {"temperature": 0.7, "top_k": 20, "top_p": 0.9},
+    {"temperature": 1.3, "min_p": 0.02, "stop": ["e", "king"]},
+    {"temperature": 0.0},
+]
+NETWORKS = ("gpt2", "transformer", "bert2bert")
 
-@pytest.mark.parametrize("name", ["trigram", "gpt2"])
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"temperature": 1.0, "top_p": 1.0},
-        {"temperature": 0.7, "top_k": 20, "top_p": 0.9},
-        {"temperature": 1.3, "min_p": 0.02, "stop": ["e", "king"]},
-        {"temperature": 0.0},
-    ],
-)
-def test_drawn_as_step_by_step(small_models: dict[str, Path], name: str, settings: dict[str, Any]) -> None:
-    model = langue.CausalModel.load(small_models[name])
+
+@pytest.fixture(scope="module")
+def models(
+    small_models: dict[str, Path], small_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Beside the others, decoders of documents part by part."""
+    folder, tiny = tmp_path_factory.mktemp("parts"), {"layers": 1, "width": 32, "heads": 2, "context": 32}
+    for name in NETWORKS[1:]:
+        langue.train(name, small_store, folder / name, steps=30, batch_tokens=512, **tiny)
+    return small_models | {name: folder / name for name in NETWORKS[1:]}
+
+
+@pytest.mark.parametrize("name", ["trigram", *NETWORKS])
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_drawn_as_step_by_step(models: dict[str, Path], name: str, settings: dict[str, Any]) -> None:
+    model = langue.CausalModel.load(models[name])
     asked = {"max_tokens": 4 * RUN + 3, **settings}  # more than the window of the network has
-    rules = {"bias": {"<eos>": 0.0}}  # changes nothing, but each distribution is looked at for it
     for seed in range(3):
         drawn = model.generate("The king", seed=seed, **asked)
-        stepped = model.generate("The king", seed=seed, **asked, **rules)
+        stepped = model.generate("The king", seed=seed, **asked, **RULES)
         assert drawn == stepped and drawn.log_prob == pytest.approx(stepped.log_prob, rel=1e-6)
     prompts = ["The king", "", "却说"]
-    together = [list(model.generate_all(prompts, n=2, **asked, **some)) for some in ({}, rules)]
+    together = [list(model.generate_all(prompts, n=2, **asked, **some)) for some in ({}, RULES)]
     assert together[0] == together[1]
 
 
-@pytest.mark.parametrize("name", ["trigram", "gpt2"])
-def test_a_decoder_has_read_what_it_drew(small_models: dict[str, Path], name: str) -> None:
-    face = langue.CausalModel.load(small_models[name])
+@pytest.mark.parametrize("quantize", [None, "int8"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_texts_of_networks_are_the_same_by_torch_alone_and_side_by_side(
+    models: dict[str, Path], name: str, quantize: Literal["int8"] | None
+) -> None:
+    model = langue.CausalModel.load(models[name], quantize=quantize)
+    prompts = ["The king", "", "却说", "and shall not come to thee", "k", "The", "first citizen", "speak"]
+    texts: list[list[str]] = []
+
+    def write(rows: int, **rules: Any) -> None:
+        texts.append([])
+        for number, settings in enumerate(SETTINGS):
+            asked = {"max_tokens": 3 * RUN, "seed": number, **settings, **rules}
+            written = model.generate_all(prompts, batch_size=rows, **asked)
+            texts[-1] += [one.text for (one,) in written]
+
+    for rows in (1, 8):
+        write(rows)
+        write(rows, **RULES)
+    if quantize is None:
+        model.folder.model.compiled = lambda: None  # type: ignore[method-assign]
+        for rows in (1, 8):
+            write(rows)
+    assert all(some == texts[0] for some in texts)
+
+
+@pytest.mark.parametrize("name", ["trigram", *NETWORKS])
+def test_a_decoder_has_read_what_it_drew(models: dict[str, Path], name: str) -> None:
+    face = langue.CausalModel.load(models[name])
     model, leads = face.folder.model, face.tokenizer.well_formed.leads
     prompt = face.tokenizer.encode("The king")
     decoder = model.decoder([prompt, prompt[:0]], depth=3)

@@ -92,9 +92,10 @@ class Windowed(nn.Module, Scored, CompiledForm, Causal, Trainable):
 
     def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> WindowRows:
         if (step := self.compiled()) is not None:
-            from langue.nn.compiled.decoder import CompiledWriter  # numba takes long to import
+            from langue.nn.compiled.decoder import CompiledDecoder  # numba takes long to import
+            from langue.nn.compiled.transformer import CompiledCache
 
-            return CompiledWriter(self, step, prompts)
+            return CompiledDecoder(self, step, prompts, CompiledCache(step))
         return WindowedDecoder(self, prompts)
 
     def lay_out(self, weights: Weights | None) -> Any:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tests.nn.compiled.decoders import check_rows_alone_and_together
+from tests.nn.compiled.decoders import check_drawn_as_chosen, check_rows_alone_and_together
 
 from langue.models.networks import bert2bert, transformer
 from langue.models.networks.bert2bert import Bert2BertConfig
@@ -11,6 +11,7 @@ from langue.models.networks.config import TransformerConfig
 from langue.nn.compiled.parts import CompiledParts
 from langue.nn.parts_decoder import PartsDecoder
 from langue.protocols import Vocabulary
+from langue.protocols.drawing import Draws
 
 V, SEP = 90, 89
 SHAPE = {"layers": 2, "width": 60, "heads": 3, "context": 20}
@@ -65,6 +66,49 @@ def test_a_row_has_the_same_bits_alone_in_a_batch_and_read_at_once(name, quantiz
     model.quantize = quantize
     prompts = prompts_of(3, 0, 22, 19, 40)
     check_rows_alone_and_together(model, prompts, steps=6)
+
+
+@pytest.mark.parametrize("quantize", [None, "int8"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_tokens_drawn_in_one_call_are_those_chosen_one_by_one(name, quantize):
+    model = model_of(name)
+    model.quantize = quantize
+    check_drawn_as_chosen(model, prompts_of(0, 1, 2, 9, 11, 3))
+    check_drawn_as_chosen(model, prompts_of(3, 20, 41, 19), calls=9)  # from part to part
+    pairs = model_of(name, pairs=True)
+    pairs.quantize = quantize
+    source = prompts_of(30)[0]
+    prompts = [np.r_[source[:length], SEP, source[: length % 3]] for length in (5, 30, 1, 18, 2, 4)]
+    check_drawn_as_chosen(pairs, prompts, calls=12)  # beyond the room that there is at first
+
+
+def test_so_many_tokens_are_drawn_in_one_call_as_are_left_of_a_part():
+    model = model_of("post")
+    for read, left in ((0, 19), (1, 18), (18, 1), (19, 0), (20, 19), (30, 9)):  # behind `<eos>`
+        assert model.decoder(prompts_of(read)).most() == 1 + left
+        assert model.decoder(prompts_of(read, 12)).most() == 1 + min(left, 7)
+    pairs = model_of("post", pairs=True)
+    source = prompts_of(40)[0]
+    for prompt in (np.r_[source, SEP], np.r_[source, SEP, 4, SEP, 5]):
+        assert pairs.decoder([prompt]).most() > 1000
+        assert pairs.decoder([prompt, source]).most() == 1  # what is drawn may end the source
+
+
+def test_a_separator_that_is_drawn_begins_the_target():
+    model = model_of("bert2bert", pairs=True)
+    with torch.no_grad():
+        model.prediction.bias[SEP] += 4
+    prompts = prompts_of(2, 5, 3)
+    check_drawn_as_chosen(model, prompts, calls=12)
+    decoder, draw, most = model.decoder(prompts), np.random.default_rng(7), []
+    leads, none, plain = np.zeros((1, V), np.uint8), np.zeros(3, np.int64), np.array([[1.0, 0, 1, 0]] * 3)
+    for _ in range(12):
+        most.append(decoder.most())
+        numbers = draw.random((3, min(most[-1], 5)))
+        decoder.draw(Draws(numbers, none + numbers.shape[1], plain, leads, none, none - 1))
+    assert most[0] == 1 and most[-1] > 1000  # all three have ended their sources
+    whole = PartsDecoder(model, [ids[1:] for ids in decoder.ids])
+    np.testing.assert_allclose(decoder.log_probs(), whole.log_probs(), atol=1e-4)
 
 
 def test_rows_come_and_go_and_take_back_what_they_read():

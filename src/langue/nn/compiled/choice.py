@@ -63,6 +63,46 @@ def choose_each(log_probs, leads, states, settings, numbers, ids):
 
 
 @njit
+def write_on(log_probs, V, Vw, going, B, t, slots, following, writing, ids, rows, at):
+    """Draw the t-th token of rows, and note what those read that are to have another.
+
+    Args:
+        log_probs: flat `(B, Vw)`.
+        going: the rows, which those that go on become the first of.
+        slots, following: of all rows, where each stands in a cache, and its position after what it has read.
+        writing: of `write_token`.
+        ids, rows, at: tokens, slots and positions, noted one behind another.
+
+    Returns:
+        How many go on.
+    """
+    write_tokens(log_probs, V, Vw, going, B, t, writing)
+    on = keep_going(going, B, t + 1, writing)
+    for j in range(on):
+        row = going[j]
+        ids[j], rows[j], at[j] = writing[6][row, t], slots[row], following[row] + t
+    return on
+
+
+@njit
+def write_tokens(log_probs, V, Vw, going, B, t, writing):
+    """`write_token` of some rows."""
+    for j in range(B):
+        write_token(log_probs[j * Vw : j * Vw + V], going[j], t, writing)
+
+
+@njit
+def keep_going(going, B, t, writing):
+    """Put those of some rows first that have more than t tokens, or are to have; how many they are."""
+    counts, on = writing[1], 0
+    for j in range(B):
+        if t < counts[going[j]]:
+            going[on] = going[j]
+            on += 1
+    return on
+
+
+@njit
 def write_token(distribution, row, t, writing):
     """Draw the t-th token of a row, if it is to have one.
 

@@ -7,7 +7,6 @@ import numpy as np
 
 from langue.base.arrays import Floats, Ids, Int64Array
 from langue.nn.compiled.choice import Writing
-from langue.nn.compiled.transformer import CompiledCache, CompiledTransformer
 from langue.nn.windowed_decoder import Piece, WindowRows
 from langue.protocols.drawing import DrawingDecoder, Draws
 
@@ -15,13 +14,18 @@ if TYPE_CHECKING:
     from langue.nn.windowed import Windowed
 
 
-class CompiledDecoder(WindowRows):
-    """A `Decoder` that remembers all it reads."""
+class CompiledDecoder(WindowRows, DrawingDecoder):
+    """A `Decoder` that remembers all it reads, draws tokens as well, and reads those of all rows in one call.
+
+    Args:
+        step: the weights of the model, as `CompiledTransformer`. cache: of its kind.
+    """
 
     last: Floats  # (B, V) log-probabilities
 
     def __init__(self, model: "Windowed", step: Any, prompts: Sequence[Ids], cache: Any) -> None:
         self.step = step
+        self.work = step.work
         self.cache = cache
         self.room = step.room()
         super().__init__(model, prompts, self.cache, np.empty((0, model.vocabulary.size), np.float32))
@@ -95,19 +99,13 @@ class CompiledDecoder(WindowRows):
         log_probs: Floats = self.step.read(self.cache, self.room, *given)
         return log_probs
 
-
-class CompiledWriter(CompiledDecoder, DrawingDecoder):
-    """One that draws tokens as well, and reads those of all rows in one call."""
-
-    step: CompiledTransformer
-
-    def __init__(self, model: "Windowed", step: CompiledTransformer, prompts: Sequence[Ids]) -> None:
-        self.work = step.work
-        super().__init__(model, step, prompts, CompiledCache(step))
-
     def most(self) -> int:
-        ends = (self.window_of(row, len(ids) - 1)[1] - len(ids) for row, ids in enumerate(self.ids))
-        return 1 + max(min(ends), 0)  # the last is not read
+        return 1 + max(min(map(self.left, range(len(self.ids)))), 0)  # the last is not read
+
+    def left(self, row: int) -> int:
+        """Tokens that the window of a row can still take in, whichever they are."""
+        ids = self.ids[row]
+        return self.window_of(row, len(ids) - 1)[1] - len(ids)
 
     def draw(self, draws: Draws) -> tuple[list[Ids], list[Floats]]:
         if (unread := self.one_of_each()) is None:

@@ -1,6 +1,7 @@
 """A decoder of an encoder–decoder by the compiled step: the window of a row is the part at hand, beside the
 memory of its source."""
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
 
 class CompiledParts(CompiledDecoder):
-    """A `Decoder` that remembers all it reads."""
+    """A `Decoder` that remembers all it reads, and draws tokens."""
 
     model: "EncoderDecoder"
+    step: CompiledSeq2Seq
     cache: Seq2SeqCache
 
     def __init__(self, model: "EncoderDecoder", step: CompiledSeq2Seq, prompts: Sequence[Ids]) -> None:
@@ -31,6 +33,14 @@ class CompiledParts(CompiledDecoder):
             return start, len(self.ids[row])
         return part_at(self.ids[row], position, self.model.part, self.separators)
 
+    def left(self, row: int) -> int:
+        if not self.separators:
+            return super().left(row)
+        # A part of a pair ends with the separator, which may be any token of the source, and is none of the
+        # target.
+        start, _ = self.window_of(row, len(self.ids[row]) - 1)
+        return sys.maxsize - 1 if start else 0
+
     def truncate(self, counts: Sequence[int]) -> None:
         super().truncate(counts)
         for row, read in enumerate(self.ids):
@@ -43,6 +53,6 @@ class CompiledParts(CompiledDecoder):
     def _begin(self, piece: Piece) -> Piece:
         """Encode the source of a part; its first id may be read as another."""
         source = self.model.source_ids(self.ids[piece.row], piece.start)
-        self.cache.remember(piece.slot, self.model.memory(source)[0])
+        self.cache.remember(piece.slot, self.step.memory_of(source, self.model.memory))
         first = piece.ids[0]
         return piece._replace(ids=[self.first.get(first, first), *piece.ids[1:]])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.base.compiled import njit
-from langue.nn.compiled.choice import write_token
+from langue.nn.compiled.choice import keep_going, write_tokens
 from langue.nn.compiled.head import predict
 from langue.nn.compiled.numbers import FAST, sigmoid, tanh
 from langue.nn.compiled.panels import ROWS, multiply, quantize_vector
@@ -49,7 +49,7 @@ def step(shape, table, matrices, scales, vectors, head, head_scales, head_biases
     B, t = len(log_probs) // Vw, 0
     going, drawn, into = np.arange(B), np.empty(B, np.int64), np.empty(B, np.int64)
     hidden = np.empty(B * Cw, F)
-    counts, tokens = writing[1], writing[6]
+    tokens = writing[6]
     while True:
         _read(shape, table, matrices, scales, vectors, state, ids, rows, a, y)
         if B == 0:
@@ -58,18 +58,12 @@ def step(shape, table, matrices, scales, vectors, head, head_scales, head_biases
             h = (going[j] * L + L - 1) * parts * Cw
             copy(state[h : h + Cw], hidden[j * Cw : (j + 1) * Cw])
         predict(head, head_scales, head_biases, hidden[: B * Cw], B, V, a, log_probs)
-        on = N = 0
-        for j in range(B):
-            row = going[j]
-            write_token(log_probs[j * Vw : j * Vw + V], row, t, writing)
-            if t < counts[row]:  # what is drawn last is read as well
-                into[N], drawn[N] = row, tokens[row, t]
-                N += 1
-            if t + 1 < counts[row]:
-                going[on] = row
-                on += 1
-        ids, rows, y = drawn[:N], into[:N], hidden
-        B, t = on, t + 1
+        write_tokens(log_probs, V, Vw, going, B, t, writing)
+        N = keep_going(going, B, t, writing)  # what is drawn last is read as well
+        for j in range(N):
+            into[j], drawn[j] = going[j], tokens[going[j], t]
+        ids, rows, y, t = drawn[:N], into[:N], hidden, t + 1
+        B = keep_going(going, N, t, writing)
 
 
 @njit

@@ -3,13 +3,15 @@
 A source is encoded by torch, once; here stand the keys and values that the decoder makes of its memory.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from langue.base.arrays import Array, Floats, Ids
+from langue.base.arrays import Array, Floats, Ids, Int64Array
 from langue.nn.cache import Slots
+from langue.nn.compiled.choice import NOTHING, Writing
 from langue.nn.compiled.crew import Crew
 from langue.nn.compiled.layout import Layout, Parts, add_norm, aligned, array_of, room_for
 from langue.nn.compiled.panels import PIECE, ROWS, padded
@@ -59,10 +61,14 @@ class CompiledSeq2Seq:
             tuple(map(int, self.shape)), np.array([plan.eps], np.float32), array_of(plan.table),
             layout.matrices, layout.scales, layout.vectors,
         )  # fmt: skip
+        self._embedded = np.zeros((0, C), np.float32)
+        self._alone: tuple[int, Memory] | None = None  # of a source of one token, which it is
+        self.work = len(layout.matrices)  # numbers that each token is multiplied by
         ids, none = np.empty(0, np.int64), np.empty(0, np.float32)
+        self.unwritten = ids, ids, NOTHING  # what tokens are read with alone
         nothing = (
-            *self.weights, np.empty((0, C), np.float32), none, none, none, none, np.zeros(2, np.int64), ids,
-            ids, ids, ids, ids, self.room(), none,
+            *self.weights, self._embedded, none, none, none, none, np.zeros(2, np.int64), ids,
+            ids, ids, ids, ids, self.room(), none, *self.unwritten,
         )  # fmt: skip
         self.crew = Crew(step, nothing, largest=Cw * max(Vw, wide))
 
@@ -71,17 +77,58 @@ class CompiledSeq2Seq:
         width = max(self.shape.C_whole, self.shape.mixed, self.shape.inner)
         return room_for(AT_ONCE * width, weights=self.kind)
 
+    def embedded(self, positions: int) -> Floats:
+        """So many positions, or more, `(T, C)`."""
+        known = self._embedded
+        if len(known) < positions:
+            known = self._embedded = array_of(self.plan.positions(positions))
+        return known
+
+    def memory_of(self, source: list[int], encode: Callable[[list[int]], torch.Tensor]) -> "Memory":
+        """What the decoder makes of the memory `(1, S, C)` that a source is encoded to. That of a single
+        token, which is what stands before most documents, is made once."""
+        if len(source) > 1:
+            return self._made_of(encode(source)[0])
+        known = self._alone
+        if known is None or known[0] != source[0]:
+            known = self._alone = source[0], self._made_of(encode(source)[0])
+        return known[1]
+
+    @torch.inference_mode()
+    def _made_of(self, memory: torch.Tensor) -> "Memory":
+        shape, S = self.shape, len(memory)
+        L, H, D, Dw = shape.L, shape.H, shape.D, shape.D_whole
+        wide = padded(S, ROWS)
+        keys = np.empty((L, H, wide // ROWS, Dw, ROWS), np.float32)
+        values = np.empty((L, H, Dw // ROWS, wide, ROWS), np.float32)
+        whole = np.zeros((2, H, wide, Dw), np.float32)
+        for layer, block in enumerate(self.plan.blocks):
+            whole[:, :, :S, :D] = array_of(block.key_value(memory)).reshape(S, 2, H, D).transpose(1, 2, 0, 3)
+            keys[layer] = whole[0].reshape(H, -1, ROWS, Dw).swapaxes(2, 3)
+            values[layer] = whole[1].reshape(H, wide, -1, ROWS).swapaxes(1, 2)
+        return Memory(keys, values, S)
+
     def read(self, cache: "Seq2SeqCache", room: Array, ids: Ids, slots: Ids, at: Ids, wanted: Ids) -> Floats:
         """Read tokens, those of a row one after another; log-probabilities after those wanted: `(W, V)`."""
         log_probs = np.empty((len(wanted), self.shape.V_whole), np.float32)
-        own, memory = cache.room(int(at.max(initial=0)) + 1)
-        sizes = np.array([own.positions, memory.positions], np.int64)
         self.crew.call(
-            *self.weights, cache.embedded, own.keys.reshape(-1), own.values.reshape(-1),
-            memory.keys.reshape(-1), memory.values.reshape(-1), sizes, ids, slots, at,
-            cache.looked_at[slots], wanted, room, log_probs.reshape(-1),
+            *self.weights, *cache.flat(int(at.max(initial=0)) + 1), ids, slots, at, wanted, room,
+            log_probs.reshape(-1), *self.unwritten,
         )  # fmt: skip
         return log_probs[:, : self.shape.V]
+
+    def write(
+        self, cache: "Seq2SeqCache", room: Array, unread: Int64Array, last: Floats, slots: Ids,
+        following: Ids, writing: Writing,
+    ) -> None:  # fmt: skip
+        """Write rows on, as `CompiledTransformer.write` does."""
+        log_probs = np.empty((len(slots), self.shape.V_whole), np.float32)
+        if not unread.size:
+            log_probs[:, : self.shape.V] = last
+        self.crew.call(
+            *self.weights, *cache.flat(int(following.max()) + writing.tokens.shape[1]), *unread, room,
+            log_probs.reshape(-1), slots, following, writing.arrays(),
+        )  # fmt: skip
 
 
 class Panels(NamedTuple):
@@ -109,6 +156,14 @@ class Panels(NamedTuple):
         return Panels(keys, values)
 
 
+class Memory(NamedTuple):
+    """Keys and values of the memory of a source, in such panels."""
+
+    keys: Floats  # (L, H, S / 16, D, 16)
+    values: Floats  # (L, H, D / 16, S, 16)
+    positions: int
+
+
 class Seq2SeqCache(Slots):
     """What rows have read, and the memories of their sources."""
 
@@ -124,17 +179,22 @@ class Seq2SeqCache(Slots):
         )
         self.own, self.memory = empty, empty
         self.looked_at = np.zeros(0, np.int64)  # positions of each memory
-        self.embedded = np.zeros((0, shape.C), np.float32)  # positions
 
     def room(self, positions: int) -> tuple[Panels, Panels]:
         """For all rows, and so many positions."""
         rows = self.needed
         self.own = self.own.grown(rows, max(positions, POSITIONS))
         self.memory = self.memory.grown(rows, POSITIONS)
-        if len(self.embedded) < self.own.positions:
-            self.embedded = array_of(self.step.plan.positions(self.own.positions))
-        self.looked_at = np.pad(self.looked_at, (0, max(rows - len(self.looked_at), 0)))
+        if len(self.looked_at) < rows:
+            self.looked_at = np.pad(self.looked_at, (0, rows - len(self.looked_at)))
         return self.own, self.memory
+
+    def flat(self, positions: int) -> tuple[Array, ...]:
+        """As the step takes it, with room for all rows, and so many positions."""
+        own, memory = self.room(positions)
+        sizes = np.array([own.positions, memory.positions], np.int64)
+        embedded = self.step.embedded(own.positions)
+        return embedded, *(part.reshape(-1) for part in (*own, *memory)), sizes, self.looked_at
 
     def copy(self, leave: list[int], enter: list[int]) -> None:
         self.room(0)
@@ -142,28 +202,13 @@ class Seq2SeqCache(Slots):
             part[:, enter] = part[:, leave]
         self.looked_at[enter] = self.looked_at[leave]
 
-    @torch.inference_mode()
-    def remember(self, slot: int, memory: torch.Tensor) -> None:
-        """Make keys and values of the memory `(S, C)` of a source."""
-        S = len(memory)
+    def remember(self, slot: int, memory: Memory) -> None:
+        """A row looks at the memory of a source."""
         self.room(POSITIONS)
-        self.memory = self.memory.grown(0, S)
-        self.looked_at[slot] = S
-        shape = self.step.shape
-        for layer, block in enumerate(self.step.plan.blocks):
-            keys, values = (
-                _padded(array_of(part).reshape(S, shape.H, shape.D), padded(S, ROWS), shape.D_whole)
-                for part in block.key_value(memory).chunk(2, -1)
-            )
-            panels = keys.reshape(-1, ROWS, *keys.shape[1:]).transpose(2, 0, 3, 1)  # (H, S / 16, D, 16)
-            self.memory.keys[layer, slot, :, : panels.shape[1]] = panels
-            wide = values.reshape(len(values), shape.H, -1, ROWS).transpose(1, 2, 0, 3)  # (H, D / 16, S, 16)
-            self.memory.values[layer, slot, :, :, : wide.shape[2]] = wide
-
-
-def _padded(x: Floats, positions: int, width: int) -> Floats:
-    """`(S, H, D)` with zeros behind."""
-    return np.pad(x, ((0, positions - x.shape[0]), (0, 0), (0, width - x.shape[2])))
+        self.memory = self.memory.grown(0, memory.positions)
+        self.looked_at[slot] = memory.positions
+        self.memory.keys[:, slot, :, : memory.keys.shape[2]] = memory.keys
+        self.memory.values[:, slot, :, :, : memory.values.shape[3]] = memory.values
 
 
 def _add_linear(layout: Layout, linear: Any, rows: Parts, columns: Parts, width: int = 0) -> None:

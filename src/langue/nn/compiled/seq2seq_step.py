@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.base.compiled import njit
+from langue.nn.compiled.choice import write_on
 from langue.nn.compiled.crew import gather
 from langue.nn.compiled.panels import quantize_vector
 from langue.nn.compiled.rows import activate, add, copy, log_softmax, multiply_by, normalize
@@ -39,13 +40,39 @@ class Shape(NamedTuple):
 
 
 @njit
-def step(  # noqa: C901, PLR0915  # the layers of one network
-    crew, helper, shape, eps, table, matrices, scales, vectors, positions, keys, values, memory_keys,
-         memory_values, sizes, ids, rows, at, looked_at, wanted, a, log_probs):  # fmt: skip
-    """Read tokens; or, with the number of a helper, help whoever does, by these weights alone.
+def step(crew, helper, shape, eps, table, matrices, scales, vectors, positions, keys, values, memory_keys,
+         memory_values, sizes, looked_at, ids, rows, at, wanted, a, log_probs, slots, following,
+         writing):  # fmt: skip
+    """Read tokens, and write on; or, with the number of a helper, help whoever does, by these weights alone.
 
     Args:
         crew: whom products and attention are shared with. helper: 0 of the caller.
+        slots, following, writing: of `transformer_step.step`.
+        others: of `_read`.
+    """
+    if helper:
+        assist(crew, helper, matrices, scales, a)
+        return
+    gather(crew)
+    V, Vw, B = shape[4], shape[11], len(slots)
+    going, index = np.arange(B), np.arange(B)
+    drawn, into, offsets, t = np.empty(B, np.int64), np.empty(B, np.int64), np.empty(B, np.int64), 0
+    while True:
+        _read(crew, shape, eps, table, matrices, scales, vectors, positions, keys, values, memory_keys,
+              memory_values, sizes, looked_at, ids, rows, at, wanted, a, log_probs)  # fmt: skip
+        B = write_on(log_probs, V, Vw, going, B, t, slots, following, writing, drawn, into, offsets)
+        if B == 0:
+            return
+        ids, rows, at, wanted, t = drawn[:B], into[:B], offsets[:B], index[:B], t + 1
+
+
+@njit
+def _read(  # noqa: C901, PLR0915  # the layers of one network
+    crew, shape, eps, table, matrices, scales, vectors, positions, keys, values, memory_keys, memory_values,
+          sizes, looked_at, ids, rows, at, wanted, a, log_probs):  # fmt: skip
+    """Read tokens.
+
+    Args:
         shape: numbers of `Shape`. eps: `(1,)`, of the norms. table: `(V, C)`, embeddings.
         matrices: of a layer, in panels: q k v, the projection of what they mix, q of the memory, the
             projection of that, those of the MLP; behind the layers that of the prediction, and the head.
@@ -53,15 +80,11 @@ def step(  # noqa: C901, PLR0915  # the layers of one network
             its three norms and the biases of the matrices; behind the layers gains and biases of the last
             norm, the bias of the prediction, that of the head.
         positions: `(T, C)`. keys, values: flat, of all layers, rows and heads; memory_keys, memory_values.
-        sizes: `(2,)`, Tw and Sw. ids: `(N,)`. rows: `(N,)`, of the caches. at: `(N,)`, positions; those of a
-            row rise by 1. looked_at: `(N,)`, positions of the memory of each.
+        sizes: `(2,)`, Tw and Sw. looked_at: of each row of the caches, the positions of its memory.
+        ids: `(N,)`. rows: `(N,)`, of the caches. at: `(N,)`, positions; those of a row rise by 1.
         wanted: `(W,)`, rising, the tokens after which distributions are wanted. log_probs: `(W, V)`, flat.
         a: room for what is multiplied, in the type that it is multiplied in.
     """
-    if helper:
-        assist(crew, helper, matrices, scales, a)
-        return
-    gather(crew)
     L, C, H, D, V, pre, activation, embedding_norm, prediction, Cw, Dw, Vw, mixed, inner = shape
     Tw, Sw = sizes[0], sizes[1]
     most, zero, read, heads = min(len(ids), AT_ONCE), np.int64(0), 3 * H * Dw, H * Dw
@@ -69,14 +92,14 @@ def step(  # noqa: C901, PLR0915  # the layers of one network
     qkv, mixture, m = np.empty(most * read, F), np.zeros(most * mixed, F), np.empty(most * inner, F)
     h_up = np.empty(inner, F)
     scores, totals, a_scales = np.empty(most * max(Tw, Sw), F), np.empty(most, F), np.ones(most, F)
-    seen = np.empty(most, np.int64)
+    seen, seen_of_memory = np.empty(most, np.int64), np.empty(most, np.int64)
     cached, remembered = len(keys) // L, len(memory_keys) // L  # of a layer
     factor = F(1) / F(np.sqrt(F(D)))
     done = 0  # of wanted
     for begin in range(0, len(ids), AT_ONCE):
         N = min(len(ids) - begin, AT_ONCE)
         for n in range(N):
-            seen[n] = at[begin + n] + 1
+            seen[n], seen_of_memory[n] = at[begin + n] + 1, looked_at[rows[begin + n]]
             row = x[n * Cw : n * Cw + C]
             copy(table[ids[begin + n]], row)
             add(row, positions[at[begin + n]])
@@ -111,8 +134,8 @@ def step(  # noqa: C901, PLR0915  # the layers of one network
                 add(row, vectors[bias : bias + heads])
                 multiply_by(row, factor)
             attend(crew, qkv, heads, H, H, Dw, Sw, memory_keys, memory_values, layer * remembered,
-                   rows[begin : begin + N], looked_at[begin : begin + N], N, matrices, scales, a, scores,
-                   totals, mixture, mixed)  # fmt: skip
+                   rows[begin : begin + N], seen_of_memory, N, matrices, scales, a, scores, totals, mixture,
+                   mixed)  # fmt: skip
             matrix, scale, bias = matrix + heads * Cw, scale + heads, bias + heads
             for n in range(N):
                 a_scales[n] = quantize_vector(mixture[n * mixed : (n + 1) * mixed], a[n * mixed :])

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.base.compiled import njit
-from langue.nn.compiled.choice import write_token
+from langue.nn.compiled.choice import write_on
 from langue.nn.compiled.crew import gather
 from langue.nn.compiled.panels import quantize_vector
 from langue.nn.compiled.rows import (
@@ -72,23 +72,14 @@ def step(crew, helper, shape, eps, table, positions, matrices, scales, vectors, 
     gather(crew)
     V, Vw, B = shape[5], shape[13], len(slots)
     going, index = np.arange(B), np.arange(B)
-    drawn, into, offsets = np.empty(B, np.int64), np.empty(B, np.int64), np.empty(B, np.int64)
-    counts, tokens, t = writing[1], writing[6], 0
+    drawn, into, offsets, t = np.empty(B, np.int64), np.empty(B, np.int64), np.empty(B, np.int64), 0
     while True:
         _read(crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
               wanted, a, log_probs)  # fmt: skip
-        on = 0
-        for j in range(B):
-            row = going[j]
-            write_token(log_probs[j * Vw : j * Vw + V], row, t, writing)
-            if t + 1 < counts[row]:
-                going[on], drawn[on] = row, tokens[row, t]
-                into[on], offsets[on] = slots[row], following[row] + t
-                on += 1
-        if on == 0:
+        B = write_on(log_probs, V, Vw, going, B, t, slots, following, writing, drawn, into, offsets)
+        if B == 0:
             return
-        ids, rows, at, wanted = drawn[:on], into[:on], offsets[:on], index[:on]
-        B, t = on, t + 1
+        ids, rows, at, wanted, t = drawn[:B], into[:B], offsets[:B], index[:B], t + 1
 
 
 @njit
