@@ -22,11 +22,11 @@ FAMILIES = {
 }
 
 
-def model_of(name, *, pairs=False):
+def model_of(name, *, pairs=False, **others):
     """A model with weights that make its distributions narrow."""
     family, config, settings = FAMILIES[name]
     vocabulary = Vocabulary(V, 0, [b"", *(bytes([33 + id]) for id in range(1, V))], SEP if pairs else None)
-    model = family.build(config(**(SHAPE | settings)), vocabulary, seed=1).eval()
+    model = family.build(config(**(SHAPE | settings | others)), vocabulary, seed=1).eval()
     draw = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -109,6 +109,24 @@ def test_a_separator_that_is_drawn_begins_the_target():
     assert most[0] == 1 and most[-1] > 1000  # all three have ended their sources
     whole = PartsDecoder(model, [ids[1:] for ids in decoder.ids])
     np.testing.assert_allclose(decoder.log_probs(), whole.log_probs(), atol=1e-4)
+
+
+@pytest.mark.parametrize("quantize", [None, "int8"])
+def test_helpers_change_no_bit_of_what_is_drawn(monkeypatch, quantize):
+    drawn = []
+    for threads in (1, 2, 3):
+        monkeypatch.setenv("LANGUE_THREADS", str(threads))
+        model = model_of("bert2bert", d_ff=8400)  # whose MLP has shares for two
+        model.quantize = quantize
+        assert (model.compiled().crew.state[0] > 0) == (threads > 1)
+        decoder = model.decoder(prompts_of(2, 21, 0, 7))
+        numbers, leads = np.random.default_rng(1).random((4, 12)), np.zeros((1, V), np.uint8)
+        plain, none = np.array([[1.0, 0, 1, 0]] * 4), np.zeros(4, np.int64)
+        ids, log_probs = decoder.draw(Draws(numbers, none + 12, plain, leads, none, none - 1))
+        drawn.append((np.array(ids), np.array(log_probs), decoder.log_probs()))
+    for some in drawn[1:]:
+        for one, other in zip(some, drawn[0], strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_rows_come_and_go_and_take_back_what_they_read():
