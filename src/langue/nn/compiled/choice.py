@@ -62,7 +62,8 @@ def choose_each(log_probs, leads, states, settings, numbers, ids):
         ids[row] = choose(log_probs[row], leads[states[row]], settings[row], numbers[row])
 
 
-@njit
+# Three that are inlined: what they call is compiled once more into each function between it and a step.
+@njit(inline="always")
 def write_on(log_probs, V, Vw, going, B, t, slots, following, writing, ids, rows, at):
     """Draw the t-th token of rows, and note what those read that are to have another.
 
@@ -84,7 +85,7 @@ def write_on(log_probs, V, Vw, going, B, t, slots, following, writing, ids, rows
     return on
 
 
-@njit
+@njit(inline="always")
 def write_tokens(log_probs, V, Vw, going, B, t, writing):
     """`write_token` of some rows."""
     for j in range(B):
@@ -102,7 +103,7 @@ def keep_going(going, B, t, writing):
     return on
 
 
-@njit
+@njit(inline="always")
 def write_token(distribution, row, t, writing):
     """Draw the t-th token of a row, if it is to have one.
 
