@@ -40,16 +40,19 @@ class CompiledForm(ABC):
         (`benchmarks/generation.py`). Weights of bfloat16 are half as much to read, and multiplied as float32:
         so that needs no processor that multiplies bfloat16.
         """
-        parts = list(parameters_of(self))
-        kinds = {(part.device.type, part.dtype) for part in parts}
-        if kinds not in (FLOAT32, BFLOAT16) or getattr(self, "training", False):
+        if getattr(self, "training", False):
             return None
-        weights = self.quantize or ("bfloat16" if kinds == BFLOAT16 else None)
-        state = weights, [(part.data_ptr(), part._version) for part in parts]
+        parts = list(parameters_of(self))
+        state = self.quantize, [(part.data_ptr(), part._version) for part in parts]
         known = _laid_out.get(self)
-        if known is None or known[0] != state:
-            known = _laid_out[self] = state, self.lay_out(weights)
-        return known[1]
+        if known is not None and known[0] == state:
+            return known[1]
+        kinds = {(part.device.type, part.dtype) for part in parts}
+        if kinds not in (FLOAT32, BFLOAT16):
+            return None
+        step = self.lay_out(self.quantize or ("bfloat16" if kinds == BFLOAT16 else None))
+        _laid_out[self] = state, step
+        return step
 
     def scored_by_step(self) -> bool:
         """Whether texts are scored by the compiled step, too; in float32, torch reads many tokens at once."""
