@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from time import perf_counter
 from typing import Any
 
@@ -73,7 +74,6 @@ class Continuation:
         self.well_formed = tokenizer.well_formed
         self.end = tokenizer.eos if lines or not tokenizer.closed else -1  # the token that ends it; -1: none
         self._number = number
-        self._draw = self.generator("sampling")
         self.state = utf8.START  # of `well_formed`
         self._rules = rules.begin()
         self._free = sampling.repetition_penalty == 1.0 and not self._rules.bend
@@ -108,9 +108,14 @@ class Continuation:
         spelled = np.asarray(self.prompt, np.uint32).tobytes().hex()
         return generator(self._sampling.seed, purpose, self._number, spelled)
 
+    @cached_property
+    def _draw(self) -> np.random.Generator:
+        return self.generator("sampling")
+
     def numbers(self, most: int) -> Float64Array:
         """What its next tokens are drawn by: numbers in [0, 1), so many or as many as it may still have."""
-        return self._draw.random(min(most, self.left))
+        count = min(most, self.left)
+        return self._draw.random(count) if self._sampling.temperature else np.zeros(count)
 
     def extend(self, ids: Sequence[int], log_probs: Sequence[float], *, stuck: bool = False) -> None:
         """Take tokens that were drawn for it, up to its end; `stuck`: nothing can follow them."""

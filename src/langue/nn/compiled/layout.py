@@ -76,16 +76,19 @@ def add_norm(layout: Layout, norm: Any, parts: Parts) -> None:
 
 
 def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """Zeros that begin with a cache line: else each part of a panel would lie in two."""
+    """Room that begins with a cache line, else each part of a panel would lie in two. Whatever stands in it:
+    zeros for a whole context would take as long as some tokens."""
     count, size = math.prod(shape), np.dtype(dtype).itemsize
-    room = np.zeros(count * size + LINE, np.uint8)
+    room = np.empty(count * size + LINE, np.uint8)
     skip = -room.ctypes.data % LINE
     return room[skip : skip + count * size].view(dtype).reshape(shape)
 
 
 def room_for(numbers: int, *, weights: Weights | None) -> Array:
-    """Where that many numbers stand that are multiplied; each caller needs his own."""
-    return aligned((numbers,), isa.ROOM if weights == "int8" else np.float32)
+    """Zeros, where that many numbers are to stand that are multiplied; each caller needs his own."""
+    room = aligned((numbers,), isa.ROOM if weights == "int8" else np.float32)
+    room.fill(0)
+    return room
 
 
 def array_of(tensor: Tensor | Array) -> Array:

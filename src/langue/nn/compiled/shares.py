@@ -152,11 +152,19 @@ def _attend(task, begin, end, scores, totals):
 
 @njit
 def remember(x, G, Dw, Tw, keys, values, offset, position):
-    """Put the keys and values of a position, which x has one after the other, into the panels of a row."""
+    """Put the keys and values of a position, which x has one after the other, into the panels of a row.
+
+    Where a panel begins, the values behind get zeros: they are multiplied as well, by weights of 0, which
+    makes a number of numbers alone.
+    """
     key = position // ROWS * ROWS * Dw + position % ROWS  # a panel has 16 positions
     value = position * ROWS  # a panel has 16 channels
     for g in range(G):
         begin = offset + g * Tw * Dw
+        if position % ROWS == 0:
+            for d in range(0, Dw, ROWS):
+                panel = begin + value + d * Tw
+                values[panel : panel + ROWS * ROWS] = F(0)
         for d in range(Dw):
             keys[begin + key + d * ROWS] = x[g * Dw + d]
             values[begin + value + d // ROWS * ROWS * Tw + d % ROWS] = x[(G + g) * Dw + d]
