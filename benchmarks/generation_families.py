@@ -124,17 +124,16 @@ def write(decoder: Any, tokens: int = NEW) -> None:
 def pace(name: str, network: Any, ids: Any, turns: int) -> str:
     """A row of the table of bytes a second."""
     prompt, best = ids[: getattr(network, "part", 0) + BEFORE], [np.inf, np.inf]
-    between = network.decoder([prompt])
-    write(between, NEW // 2)
-    size = weight_bytes(network) + attended_bytes(between)
+    halfway = network.decoder([prompt])
+    write(halfway, NEW // 2)
+    size = weight_bytes(network) + attended_bytes(halfway)
     array = np.ones(size // 4, np.float32)
     total(array)
     for _ in range(turns):
         decoder = network.decoder([prompt])
         write(decoder, 1)
-        reads = (
-            NEW if isinstance(decoder, DrawingDecoder) else NEW - 1
-        )  # one draws, the other has yet to read
+        # One that draws has its first token yet to read; what the other chooses last is not read.
+        reads = NEW if isinstance(decoder, DrawingDecoder) else NEW - 1
         started = time.process_time()
         write(decoder)
         between = time.process_time()
