@@ -15,6 +15,7 @@ import pytest
 from langue.base import compiled
 
 CALLED = "from langue.base.compiled import njit\n\n\n@njit\ndef called(x):\n    return x + {}\n"
+LINKED = CALLED.replace("@njit", "@njit(linked=True)")
 INTRINSIC = """from llvmlite import ir
 from numba.extending import intrinsic
 
@@ -33,7 +34,7 @@ CALLER = (
 )
 
 
-@pytest.mark.parametrize("called", [CALLED, INTRINSIC])
+@pytest.mark.parametrize("called", [CALLED, LINKED, INTRINSIC])
 def test_machine_code_of_another_version_is_not_run(tmp_path: Path, called: str) -> None:
     package = tmp_path / "langue"
     (package / "base").mkdir(parents=True)
@@ -279,3 +280,40 @@ def test_calls_stay_within_what_was_compiled_together(
     (kept,) = outer.overloads.values()
     copies = [one for one in kept.library.get_defined_functions() if "inner" in one.name]
     assert copies and {one.linkage.name for one in copies} == {"internal"}
+
+
+def test_a_linked_function_is_called_where_it_is(tmp_path: Path) -> None:
+    """Also by kept code that was compiled where it was another's first, second or third."""
+    folder, cache = tmp_path / "linked", tmp_path / "cache"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "called.py").write_text(LINKED.format(1))
+    (folder / "through.py").write_text(
+        "from langue.base.compiled import njit\nfrom linked.called import called\n\n\n"
+        "@njit\ndef through(x):\n    return called(x) * 2\n"
+    )
+    use = (
+        "import numpy as np\nfrom langue.base.compiled import njit\nfrom linked.through import through\n"
+        "{}"
+        "@njit\ndef caller(x):\n    return through(x)\n\n"
+        "print(caller(1), caller(0.5), sum(caller.stats.cache_hits.values()))\n"
+        "copies = [one.name for kept in caller.overloads.values()\n"
+        "          for one in kept.library._get_module_for_linking().functions\n"
+        "          if 'called' in one.name and not one.is_declaration and 'through' not in one.name]\n"
+        "assert not copies, copies\n"
+    )
+    script = tmp_path / "script.py"
+
+    def run(before: str) -> str:
+        script.write_text(use.format(before))
+        environment = {**os.environ, "PYTHONPATH": f"{tmp_path}", "NUMBA_CACHE_DIR": str(cache)}
+        paths = [str(tmp_path), str(Path(compiled.__file__).parents[2])]
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
+        command = [sys.executable, script]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    assert run("") == "4 3.0 0\n"
+    assert run("") == "4 3.0 2\n"
+    for kept in cache.rglob("*called*"):
+        kept.unlink()  # what kept code calls is compiled for it
+    assert run("from linked.called import called\ncalled(np.ones(3))\n") == "4 3.0 2\n"

@@ -18,10 +18,12 @@ import hashlib
 import os
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numba
 from llvmlite import binding, ir
@@ -49,17 +51,51 @@ if _numba.config.DISABLE_JIT:
     )
 
 
-def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+def njit(function: Callable[..., Any] | None = None, /, *, linked: bool = False, **options: Any) -> Any:
     """As `numba.njit`; compiled code is kept on disk and runs without the GIL.
 
     Args:
+        linked: what calls it has no copy of it, as of others, to be optimized with it, and again with each
+            caller's caller up to the one that Python calls, but calls it where it is. That saves most of the
+            time that compiling takes, and costs some nanoseconds a call.
         options: others of `numba.njit`.
     """
     if function is None:
-        return lambda function: njit(function, **options)
+        return lambda function: njit(function, linked=linked, **options)
     dispatcher = numba.njit(nogil=True, pipeline_class=Compiler, **options)(function)
     dispatcher._cache = Kept(function)  # numba has no official way; a test holds it to this one
+    if linked:
+        _linked[_name(function)] = dispatcher
     return dispatcher
+
+
+_linked: dict[str, Any] = {}  # such functions, by their names
+
+
+class Callee(NamedTuple):
+    """A linked function that something calls.
+
+    Attributes:
+        symbol: that the caller's machine code has for it.
+        name: of the function, with its module. arguments: their types.
+    """
+
+    symbol: str
+    name: str
+    arguments: tuple[Any, ...]
+
+    def link(self) -> None:
+        """Tell LLVM where it is; compile it, if need be."""
+        import_module(self.name.rpartition(".")[0])
+        dispatcher = _linked[self.name]
+        dispatcher.compile(self.arguments)
+        code = dispatcher.overloads[self.arguments]
+        binding.add_symbol(self.symbol, code.library.get_pointer_to_function(code.fndesc.llvm_func_name))
+
+
+# The name and arguments of the linked function that a library holds, and what all of a library calls.
+_held: "WeakKeyDictionary[Any, tuple[str, Any]]" = WeakKeyDictionary()
+_callees: "WeakKeyDictionary[Any, set[Callee]]" = WeakKeyDictionary()
 
 
 class Library(JITCodeLibrary):
@@ -69,6 +105,18 @@ class Library(JITCodeLibrary):
     be shared: what is called is then whichever copy the process made or loaded first, and the last digits of
     a sum hang on the order in which functions were compiled.
     """
+
+    def add_linking_library(self, library: Any) -> None:
+        """Copy another's code, or call it where it is."""
+        callees = _callees.setdefault(self, set())
+        if library in _held:
+            name, arguments = _held[library]
+            symbol = _linked[name].overloads[arguments].fndesc.llvm_func_name
+            callees.add(Callee(symbol, name, arguments))
+        else:
+            callees |= _callees.get(library, set())
+            whole: Any = super()
+            whole.add_linking_library(library)
 
     def _optimize_final_module(self) -> None:
         for function in self._final_module.functions:
@@ -91,7 +139,18 @@ class MakeLibrary(LoweringPass):
         library: Any = Library
         state.library = library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
+        _note(state.library, state.func_id.func, state.args)
         return False
+
+
+def _note(library: Any, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
+    """Note which linked function a library holds, if it is one."""
+    if (name := _name(function)) in _linked:
+        _held[library] = name, tuple(arguments)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
 
 
 class Compiler(CompilerBase):
@@ -109,7 +168,7 @@ class Kept(FunctionCache):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._py_func = function
-        self._name = f"{function.__module__}.{function.__qualname__}".replace("<locals>.", "")
+        self._name = _name(function).replace("<locals>.", "")
         self._enabled = True
 
     @property
@@ -130,12 +189,15 @@ class Kept(FunctionCache):
             content = read_own(cache_folder() / self._file_name(key))
             if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
                 return None
-            kept_key, data = pickle.loads(content[DIGEST:])  # of this user's hand: see above
-            return (
-                _numba.core.compiler.CompileResult._rebuild(target_context, *data)
-                if kept_key == key
-                else None
-            )
+            kept_key, callees, data = pickle.loads(content[DIGEST:])  # of this user's hand: see above
+            if kept_key != key:
+                return None
+            for callee in callees:
+                callee.link()
+            result = _numba.core.compiler.CompileResult._rebuild(target_context, *data)
+            _callees[result.library] = set(callees)
+            _note(result.library, self._py_func, result.signature.args)
+            return result
         except Foreign as error:
             _tell(error)
             return None
@@ -155,7 +217,8 @@ class Kept(FunctionCache):
         # An environment holds the constants of a function called, and loading it imports the module that the
         # function stands in: for numba's own of arrays that is scipy, where it is installed. Most are empty.
         filled = tuple(each for each in environments if each.consts)
-        content = _numba.core.serialize.dumps((key, (*parts, filled)))
+        callees = tuple(_callees.get(data.library, ()))
+        content = _numba.core.serialize.dumps((key, callees, (*parts, filled)))
         try:
             self._write(cache_folder(), self._file_name(key), hashlib.sha256(content).digest() + content)
         except OSError as error:

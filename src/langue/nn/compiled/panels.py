@@ -118,7 +118,7 @@ _eight_by_two: Any = products_of(2, 8)
 _twelve_by_two: Any = products_of(2, 12)
 
 
-@njit
+@njit(linked=True)
 def multiply(matrix, offset, panels, stride, inputs, scales, first_scale, x, x_offset, x_stride, x_scales,
              columns, y, y_offset, y_stride):  # fmt: skip
     """Products of panels of a matrix and of `columns` vectors.

@@ -66,7 +66,7 @@ def step(shape, table, matrices, scales, vectors, head, head_scales, head_biases
         B = keep_going(going, N, t, writing)
 
 
-@njit
+@njit(linked=True)
 def _read(shape, table, matrices, scales, vectors, state, ids, rows, a, y):
     """Read tokens.
 
