@@ -9,7 +9,7 @@ from scipy import stats
 import langue
 from langue.base.errors import InvalidSetting, Mismatch
 from langue.generation.drafts import MOST, Pace, TextDraft
-from langue.nn.compiled.choice import choose, pick, weigh
+from langue.nn.compiled.choice import choose, pick, race, weigh
 from langue.nn.compiled.speculation import accept
 from langue.tokens.utf8 import REJECT
 
@@ -132,10 +132,10 @@ def test_a_draft_has_to_have_the_same_tokens(small_models: dict[str, Path], tmp_
         model.generate("The king", draft="suffix")
 
 
-def test_a_choice_is_what_is_picked_from_weights() -> None:
+def test_a_choice_is_what_weights_say() -> None:
     p, leads = distributions(1, 50, seed=9)[0], np.zeros(50, np.uint8)
     for settings in SETTINGS:
         weights, given = np.empty(50, np.float32), np.array(settings)
         weigh(p, leads, given, weights)
         for number in np.random.default_rng(1).random(50):
-            assert choose(p, leads, given, number) == pick(weights, number)
+            assert choose(p, leads, given, number) == race(weights.copy(), number)

@@ -1,5 +1,6 @@
 """Sampling against what each setting promises."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -72,8 +73,20 @@ def slowly(log_probs: np.ndarray, sampling: Sampling, number: float) -> int:
     keep = (p > 0) & (np.cumsum(p) - p < sampling.top_p) & (p >= sampling.min_p * p[0])
     keep[0] = True
     ids = np.sort(order[keep])
-    upto = np.cumsum(weights[ids])
-    return int(ids[min(np.searchsorted(upto, number * upto[-1], side="right"), len(ids) - 1)])
+    return int(ids[np.argmin([arrival(number, int(id)) / weights[id] for id in ids])])
+
+
+def arrival(number: float, id: int) -> float:
+    """When a token of weight 1 arrives, in arithmetic of Python."""
+
+    def scrambled(x: int, bits: int, steps: tuple[int, ...], factors: tuple[int, ...]) -> int:
+        for step, factor in zip(steps, (*factors, 1), strict=True):
+            x = (x ^ x >> step) * factor & 2**bits - 1
+        return x
+
+    seed = scrambled(int(number * 2**53), 64, (30, 27, 31), (0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+    mixed = (id * (seed | 1) + (seed >> 32)) & 2**32 - 1
+    return -math.log1p(-((scrambled(mixed, 32, (16, 15, 16), (0x7FEB352D, 0x846CA68B)) >> 1) + 0.5) / 2**31)
 
 
 class Given:

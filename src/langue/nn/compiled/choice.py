@@ -6,7 +6,7 @@ import numpy as np
 
 from langue.base.arrays import Array, Floats, Ids, Int64Array
 from langue.base.compiled import njit
-from langue.nn.compiled.numbers import FAST, bits_of_float, exp, float_of_bits, largest
+from langue.nn.compiled.numbers import FAST, bits_of_float, exp, exponential, float_of_bits, largest
 from langue.protocols.drawing import Draws
 from langue.tokens.utf8 import REJECT
 
@@ -126,7 +126,7 @@ def write_token(distribution, row, t, writing):
         counts[row] = t + 1
 
 
-@njit
+@njit(linked=True)
 def choose(log_probs, leads, settings, number):
     """The token that a number in [0, 1) stands for among those that keep a text well-formed.
 
@@ -144,7 +144,7 @@ def choose(log_probs, leads, settings, number):
         return -1
     if settings[0] > 0:
         keep(weights, settings[0], np.int64(settings[1]), settings[2], settings[3])
-        return pick(weights, number)
+        return race(weights, number)
     return _first(weights, most)
 
 
@@ -193,7 +193,7 @@ def draw(log_probs, temperature, top_k, top_p, min_p, number):
     """
     weights = log_probs.copy()
     keep(weights, temperature, top_k, top_p, min_p)
-    return pick(weights, number)
+    return race(weights, number)
 
 
 @njit
@@ -244,6 +244,42 @@ def pick(weights, number):
             if left < 0:
                 break
     return chosen  # the last of the block, where its sum was rounded up
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def race(weights, number):
+    """The token that a number in [0, 1) stands for: the first to arrive, where each does after a time that is
+    exponential with its weight as rate, and made of the number and its id.
+
+    Of two distributions at a total variation distance d a number stands for the same token with a probability
+    of (1 - d) / (1 + d) at least (Daliri, Musco and Suresh 2025), which sums of weights, as in `pick`, do not
+    have: every token shifts those behind it.
+
+    Args:
+        weights: `(V,)` float32, of tokens that may be drawn; is lost.
+    """
+    seed = _scramble_64(np.uint64(number * 2.0**53))
+    factor, first = np.uint32(seed | np.uint64(1)), np.uint32(seed >> np.uint64(32))
+    for i in range(np.int32(len(weights))):
+        bits = _scramble(np.uint32(np.uint32(np.uint32(i) * factor) + first))
+        weights[i] /= exponential((F(np.int32(bits >> np.uint32(1))) + F(0.5)) * F(2.0**-31))
+    return _first(weights, largest(weights))
+
+
+@njit(inline="always")
+def _scramble(x):
+    """A permutation of the numbers of 32 bits in which each bit hangs on all (Wellons 2018, lowbias32)."""
+    x = np.uint32(np.uint32(x ^ np.uint32(x >> np.uint32(16))) * np.uint32(0x7FEB352D))
+    x = np.uint32(np.uint32(x ^ np.uint32(x >> np.uint32(15))) * np.uint32(0x846CA68B))
+    return np.uint32(x ^ np.uint32(x >> np.uint32(16)))
+
+
+@njit
+def _scramble_64(x):
+    """The same of 64 bits (Steele, Lea and Flood 2014, splitmix64)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
 
 
 @njit(fastmath=FAST, error_model="numpy")

@@ -78,11 +78,29 @@ def exp(x):
 @njit(fastmath=FAST, error_model="numpy", inline="always")
 def log(x):
     """The natural log of a normal number above 0: that of 2^n, and a polynomial on √½ to √2 (Cephes)."""
-    bits = bits_of_float(x)
-    # One in the exponent is taken from numbers below √2, whose last bits these are, so that m is around 1.
-    n = np.int32(np.int32(bits - np.int32(0x3F3504F3)) >> np.int32(23))
-    m = float_of_bits(np.int32(bits - np.int32(n << np.int32(23)))) - F(1)
-    f, square = F(n), m * m
+    n = _exponent(x)
+    return _log(float_of_bits(np.int32(bits_of_float(x) - np.int32(n << np.int32(23)))) - F(1), F(n))
+
+
+@njit(fastmath=FAST, error_model="numpy", inline="always")
+def exponential(u):
+    """-log(1 - u), which is exponential where u is uniform in [0, 1), as close for the smallest u."""
+    x = F(1) - u
+    n = _exponent(x)
+    m = float_of_bits(np.int32(bits_of_float(x) - np.int32(n << np.int32(23)))) - F(1)
+    return -_log(-u if n == np.int32(0) else m, F(n))
+
+
+@njit(inline="always")
+def _exponent(x):
+    """n of 2^n m, m from √½ to √2: one is taken from those below √2, whose last bits these are."""
+    return np.int32(np.int32(bits_of_float(x) - np.int32(0x3F3504F3)) >> np.int32(23))
+
+
+@njit(fastmath=FAST, error_model="numpy", inline="always")
+def _log(m, f):
+    """The log of 2^f (1 + m)."""
+    square = m * m
     p = F(7.0376836292e-2)
     p = p * m - F(1.1514610310e-1)
     p = p * m + F(1.1676998740e-1)
