@@ -12,6 +12,9 @@ thread, of time on several, which wants a machine without other work. langue is 
 in and text out, the others with ids. Last, langue writes after 64 prompts of 8 to 512 tokens, one by one
 and side by side, where one that ends makes room for the next; the texts have to be the same.
 
+In float32 langue drafts its own text by its weights in int8 (`nn/compiled/drafting.py`), where that pays and
+the text is alone; the same text is written without, too.
+
 CTranslate2 (`pip install ctranslate2`) is left out where it is not installed, llama.cpp where `LLAMA_CPP_LIB`
 does not say where it lies (`llama_cpp.py`), each of shapes that it does not know; that is told. With
 `--isa avx2` all are held to AVX2 on a machine that has more.
@@ -27,6 +30,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 if "avx2" in sys.argv:
@@ -50,6 +54,7 @@ import langue
 import llama_cpp
 from langue.base.errors import LangueError
 from langue.corpus.sample import sample_path
+from langue.nn.compiled import transformer
 from langue.nn.windowed_decoder import WindowedDecoder
 from turns import cpu
 
@@ -109,6 +114,7 @@ def engines(
     torch.set_num_threads(threads)
     result: dict[str, Engine] = {}
     result["langue, compiled float32"] = own(langue.CausalModel.load(path))
+    result["langue, compiled float32 without drafts"] = own(undrafted(path))
     result["langue, compiled bfloat16"] = own(langue.CausalModel.load(path, dtype="bfloat16"))
     result["langue, compiled int8"] = own(langue.CausalModel.load(path, quantize="int8"))
     plain = langue.CausalModel.load(path)
@@ -117,6 +123,14 @@ def engines(
     result["langue, torch"] = own(plain)
     result["transformers"] = transformers_of(exported)
     return result | ctranslate2_of(exported, folder, threads) | llama_cpp_of(path, folder, asked, threads)
+
+
+def undrafted(path: Path) -> langue.CausalModel:
+    """A model that reads its weights once for each token, of a text that is alone too."""
+    with mock.patch.object(transformer, "pays", return_value=False):
+        model = langue.CausalModel.load(path)
+        model.generate("", max_tokens=1)  # lays its weights out
+    return model
 
 
 def own(model: langue.CausalModel) -> Engine:
@@ -208,23 +222,28 @@ def side_by_side(path: Path, ids: Any, turns: int) -> list[str]:
     model = langue.CausalModel.load(path)
     lengths = np.random.default_rng(0).integers(*LENGTHS, MANY, endpoint=True)
     prompts = [model.tokenizer.decode(ids[100 * row : 100 * row + size]) for row, size in enumerate(lengths)]
-    texts: dict[int, list[str]] = {}
+    texts: dict[str, list[str]] = {}
 
-    def engine(rows: int) -> Engine:
+    def engine(name: str, model: langue.CausalModel, rows: int) -> Engine:
         def run(prompts: Sequence[Any], new: int) -> int:
             written = list(model.generate_all(prompts, max_tokens=new, temperature=0.0, batch_size=rows))
-            texts[rows] = [some[0].text for some in written]
+            texts[name] = [some[0].text for some in written]
             return sum(some[0].tokens for some in written)
 
         return run
 
-    spent = cheapest({str(rows): engine(rows) for rows in (1, TOGETHER)}, prompts, NEW, turns)
-    differ = sum(a != b for a, b in zip(texts[1], texts[TOGETHER], strict=True))
-    alone, together = spent["1"], spent[str(TOGETHER)]
+    runs = {
+        "one by one": engine("one by one", model, 1),
+        "without drafts": engine("without drafts", undrafted(path), 1),
+        "together": engine("together", model, TOGETHER),
+    }
+    spent = cheapest(runs, prompts, NEW, turns)
+    differ = sum(len(set(some)) > 1 for some in zip(*texts.values(), strict=True))
+    alone, plain, together = spent.values()
     return [
         f"{MANY} prompts of {LENGTHS[0]} to {LENGTHS[1]} tokens, {NEW} new ones each, langue in float32:",
-        f"one by one {alone:,.0f}, {TOGETHER} at a time {together:,.0f}: {alone / together:.1f} times as "
-        f"fast; {differ} texts differ.",
+        f"one by one {alone:,.0f}, without drafts {plain:,.0f}, {TOGETHER} at a time {together:,.0f}: "
+        f"{alone / together:.1f} and {plain / together:.1f} times as fast; {differ} texts differ.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Speculative decoding: a network's tokens alone, with an n-gram's guesses, and with those of the text.
+"""Speculative decoding: a network that drafts its own tokens, without drafts, with an n-gram's, with the text's.
 
     python benchmarks/speculation.py MODEL DRAFT [--texts 8] [--turns 3] [--output FILE.md]
 
@@ -22,6 +22,7 @@ os.environ.setdefault("LANGUE_THREADS", "1")
 
 import langue
 import llama_cpp
+from generation import undrafted
 from turns import cpu
 
 NEW, COPIED = 96, 200  # tokens
@@ -45,7 +46,13 @@ def main() -> None:
         "likeliest": ("", {"temperature": 0.0}),
         "a text that copies, likeliest": (f"{own}\n{own}\n", {"temperature": 0.0}),
     }
-    rows: dict[str, Any] = {"langue alone": None, "with the n-gram": draft, "with the text": "prompt"}
+    plain = undrafted(asked.model)
+    rows: dict[str, tuple[langue.CausalModel, Any]] = {
+        "drafted by itself in int8": (model, None),
+        "without drafts": (plain, None),
+        "drafted by the n-gram": (model, draft),
+        "drafted by the text": (model, "prompt"),
+    }
     best: dict[tuple[str, str], float] = {}
 
     def measure(row: str, column: str, write: Callable[[int], int]) -> None:
@@ -59,13 +66,17 @@ def main() -> None:
         peer = llama(model, asked.model, Path(scratch))
         for _ in range(asked.turns):
             for column, (prompt, settings) in columns.items():
-                for row, guessing in rows.items():
+                for row, (writer, guessing) in rows.items():
 
                     def write(
-                        seed: int, prompt: str = prompt, settings: Any = settings, guessing: Any = guessing
+                        seed: int,
+                        writer: langue.CausalModel = writer,
+                        prompt: str = prompt,
+                        settings: Any = settings,
+                        guessing: Any = guessing,
                     ) -> int:
                         settings = settings | {"max_tokens": NEW, "seed": seed}
-                        return model.generate(prompt, draft=guessing, **settings).tokens
+                        return writer.generate(prompt, draft=guessing, **settings).tokens
 
                     measure(row, column, write)
                 if peer is not None:

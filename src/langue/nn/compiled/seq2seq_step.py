@@ -51,7 +51,7 @@ def step(crew, helper, shape, eps, table, matrices, scales, vectors, positions, 
         others: of `_read`.
     """
     if helper:
-        assist(crew, helper, matrices, scales, a)
+        assist(crew, helper, matrices, scales, a, matrices, scales, a)
         return
     gather(crew)
     V, Vw, B = shape[4], shape[11], len(slots)
@@ -66,7 +66,7 @@ def step(crew, helper, shape, eps, table, matrices, scales, vectors, positions, 
         ids, rows, at, wanted, t = drawn[:B], into[:B], offsets[:B], index[:B], t + 1
 
 
-@njit
+@njit(linked=True)
 def _read(  # noqa: C901, PLR0915  # the layers of one network
     crew, shape, eps, table, matrices, scales, vectors, positions, keys, values, memory_keys, memory_values,
           sizes, looked_at, ids, rows, at, wanted, a, log_probs):  # fmt: skip

@@ -8,7 +8,7 @@ Letters: H heads, G heads of keys and values, D head width, T positions, N token
 import numpy as np
 
 from langue.base.compiled import njit
-from langue.nn.compiled.crew import array_at, await_share, left_over, offer, share_of, task_of
+from langue.nn.compiled.crew import TASK, array_at, await_share, left_over, offer, share_of, task_of
 from langue.nn.compiled.panels import GROUP, ROWS, multiply
 from langue.nn.compiled.rows import exponentiate, multiply_by
 
@@ -16,14 +16,16 @@ F = np.float32
 AT_ONCE = 128  # tokens: what they need between the layers stays in the cache
 ALIKE = 32  # of a row, which look at nearly as many positions: all are multiplied by those of the last
 PRODUCT, ATTENTION = 0, 1
+DRAFTED = TASK - 1  # of a task: whether its products are those of a draft
 
 
 @njit
-def assist(crew, helper, matrices, scales, a):
+def assist(crew, helper, matrices, scales, a, draft_matrices, draft_scales, draft_a):
     """Do shares until none comes any more.
 
     Args:
         matrices, scales: of all products. a: of the type of what they multiply.
+        others: the same of a draft.
     """
     scores, totals = np.empty(0, F), np.empty(AT_ONCE, F)
     while await_share(crew, helper):
@@ -31,7 +33,16 @@ def assist(crew, helper, matrices, scales, a):
         task = task_of(crew)
         if task[0] == ATTENTION and len(scores) < AT_ONCE * task[4]:
             scores = np.empty(AT_ONCE * task[4], F)  # of as many positions as this caller has
-        _do(crew, begin, end, matrices, scales, a, scores, totals)
+        if task[DRAFTED]:
+            _do(crew, begin, end, draft_matrices, draft_scales, draft_a, scores, totals)
+        else:
+            _do(crew, begin, end, matrices, scales, a, scores, totals)
+
+
+@njit
+def by_draft(crew, whether):
+    """Say which weights the products are of that are going to be shared."""
+    task_of(crew)[DRAFTED] = whether
 
 
 @njit
@@ -107,7 +118,7 @@ def _offer_attention(crew, q, read, H, G, Dw, Tw, keys, values, offset, rows, se
     return offer(crew, H, 2 * looked_at * H * Dw)
 
 
-@njit
+@njit(linked=True)
 def _do(crew, begin, end, matrices, scales, a, scores, totals):
     """Some units of a task. Scores and totals are room."""
     task = task_of(crew)

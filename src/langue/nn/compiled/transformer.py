@@ -1,11 +1,14 @@
 """The weights of a causal Transformer as the compiled step reads them."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from langue.base.arrays import Array, Floats, Ids, Int64Array
+from langue.base.arrays import Array, Float64Array, Floats, Ids, Int64Array
 from langue.nn.cache import Slots
 from langue.nn.compiled.choice import NOTHING, Writing
 from langue.nn.compiled.crew import Crew
+from langue.nn.compiled.drafting import MOST, new_pace, pays
 from langue.nn.compiled.layout import Layout, add_norm, aligned, array_of, room_for
 from langue.nn.compiled.panels import PIECE, ROWS, padded
 from langue.nn.compiled.plan import Plan
@@ -15,6 +18,17 @@ from langue.nn.compiled.transformer_step import Shape, step
 from langue.nn.fast.compiled_step import Weights
 
 ACTIVATIONS = {"gelu": GELU, "relu2": RELU2, "swiglu": SWIGLU}
+
+
+class Room(NamedTuple):
+    """What is multiplied stands there.
+
+    Attributes:
+        of_draft: the same of a draft, and its pace.
+    """
+
+    own: Array
+    of_draft: tuple[Array, Float64Array]
 
 
 class CompiledTransformer:
@@ -37,8 +51,32 @@ class CompiledTransformer:
         self.eps = np.array([plan.eps, plan.qk_norm_eps or 0.0], np.float32)
         self.table, self.positions = array_of(plan.table), array_of(plan.positions)
         self.kind = weights
+        layout = self._lay_out(plan, inner, weights)
+        self.weights = (
+            self.sizes, self.eps, self.table, self.positions, layout.matrices, layout.scales, layout.vectors,
+        )  # fmt: skip
+        self.work = len(self.weights[4])  # numbers that each token is multiplied by
+        draft = self._lay_out(plan, inner, "int8") if weights is None and pays(self.work) else None
+        self.drafts = draft is not None
+        self.draft = (draft.matrices, draft.scales) if draft else (self.weights[4][:0], self.weights[5][:0])
+        ids = np.empty(0, np.int64)
+        none = np.empty(0, np.float32)
+        room = self.room()
+        self.unwritten = ids, ids, NOTHING  # what tokens are read with alone
+        nothing = (
+            *self.weights, none, none, ids, ids, ids, ids, room.own, none, *self.unwritten,
+            (*self.draft, *room.of_draft),
+        )  # fmt: skip
+        self.crew = Crew(step, nothing, largest=Cw * max(Vw, self.shape.up))
+
+    def _lay_out(self, plan: Plan, inner: int, weights: Weights | None) -> Layout:
+        """Args:
+        inner: width of the MLP.
+        """
+        (V, C), H, G, D = plan.table.shape, plan.heads, plan.groups, self.shape.D
+        Cw, Dw, Vw, wide = self.shape.C_whole, self.shape.D_whole, self.shape.V_whole, self.shape.inner
         layout = Layout(weights)
-        one, each, split = (1, C, Cw), (H + 2 * G, D, Dw), (2 if gated else 1, inner, wide)
+        one, each, split = (1, C, Cw), (H + 2 * G, D, Dw), (self.shape.up // wide, inner, wide)
         for block in plan.blocks:
             for norm in (block.ln_1, block.ln_2):
                 add_norm(layout, norm, one)
@@ -55,31 +93,27 @@ class CompiledTransformer:
                 layout.add_vector(gains, (1, D, Dw))
         add_norm(layout, plan.last, one)
         layout.add_matrix(plan.head, (1, V, Vw), one)
-        self.weights = (
-            self.sizes, self.eps, self.table, self.positions, layout.matrices, layout.scales, layout.vectors,
-        )  # fmt: skip
-        self.work = len(self.weights[4])  # numbers that each token is multiplied by
-        ids = np.empty(0, np.int64)
-        none = np.empty(0, np.float32)
-        self.unwritten = ids, ids, NOTHING  # what tokens are read with alone
-        nothing = (*self.weights, none, none, ids, ids, ids, ids, self.room(), none, *self.unwritten)
-        self.crew = Crew(step, nothing, largest=Cw * max(Vw, self.shape.up))
+        return layout
 
-    def room(self) -> Array:
-        """What is multiplied stands there; each caller needs his own."""
+    def room(self) -> "Room":
+        """Each caller needs his own."""
         width = max(self.shape.C_whole, self.shape.mixed, self.shape.inner)
-        return room_for(AT_ONCE * width, weights=self.kind)
+        own = room_for(AT_ONCE * width, weights=self.kind)
+        return Room(own, (room_for(width, weights="int8") if self.drafts else own[:0], new_pace()))
 
-    def read(self, cache: "CompiledCache", room: Array, ids: Ids, slots: Ids, at: Ids, wanted: Ids) -> Floats:
+    def read(
+        self, cache: "CompiledCache", room: "Room", ids: Ids, slots: Ids, at: Ids, wanted: Ids
+    ) -> Floats:
         """Read tokens, those of a row one after another; log-probabilities after those wanted: `(W, V)`."""
         log_probs = np.empty((len(wanted), self.shape.V_whole), np.float32)
         self.crew.call(
-            *self.weights, *cache.flat(), ids, slots, at, wanted, room, log_probs.reshape(-1), *self.unwritten
+            *self.weights, *cache.flat(), ids, slots, at, wanted, room.own, log_probs.reshape(-1),
+            *self.unwritten, (*self.draft, *room.of_draft),
         )  # fmt: skip
         return log_probs[:, : self.shape.V]
 
     def write(
-        self, cache: "CompiledCache", room: Array, unread: Int64Array, last: Floats, slots: Ids,
+        self, cache: "CompiledCache", room: "Room", unread: Int64Array, last: Floats, slots: Ids,
         following: Ids, writing: Writing,
     ) -> None:  # fmt: skip
         """Write rows on.
@@ -89,12 +123,13 @@ class CompiledTransformer:
                 `(B, V)`, are known.
             slots, following, writing: of `transformer_step.step`.
         """
-        log_probs = np.empty((len(slots), self.shape.V_whole), np.float32)
+        rows = max(len(slots), MOST + 1 if self.drafts else 0)
+        log_probs = np.empty((rows, self.shape.V_whole), np.float32)
         if not unread.size:
-            log_probs[:, : self.shape.V] = last
+            log_probs[: len(slots), : self.shape.V] = last
         self.crew.call(
-            *self.weights, *cache.flat(), *unread, room, log_probs.reshape(-1), slots, following,
-            writing.arrays(),
+            *self.weights, *cache.flat(), *unread, room.own, log_probs.reshape(-1), slots, following,
+            writing.arrays(), (*self.draft, *room.of_draft),
         )  # fmt: skip
 
 

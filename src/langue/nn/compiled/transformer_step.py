@@ -3,8 +3,9 @@
 The tokens of a call may belong to any sequences, and several to one: a step of generation, of many rows, or
 a prompt read at once. Keys and values of what a sequence read lie in the cache, in panels as weights are, so
 that scores, and what is mixed by them, are the same products. Rows that are written on draw their next tokens
-and read them in the same call. Letters: L layers, C channels, H heads, G heads
-of keys and values, D head width, T positions, V vocabulary, N tokens; w where it is padded.
+and read them in the same call; one that is alone is drafted ahead (`drafting.py`).
+Letters: L layers, C channels, H heads, G heads of keys and values, D head width, T positions, V vocabulary,
+N tokens; w where it is padded.
 """
 
 from typing import NamedTuple
@@ -12,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from langue.base.compiled import njit
-from langue.nn.compiled.choice import write_on
+from langue.nn.compiled.choice import choose, write_on
 from langue.nn.compiled.crew import gather
+from langue.nn.compiled.drafting import MOST, count_to_draft, learn
 from langue.nn.compiled.panels import quantize_vector
 from langue.nn.compiled.rows import (
     activate,
@@ -25,7 +27,7 @@ from langue.nn.compiled.rows import (
     normalize_head,
     rotate,
 )
-from langue.nn.compiled.shares import AT_ONCE, assist, attend, product, remember
+from langue.nn.compiled.shares import AT_ONCE, assist, attend, by_draft, product, remember
 
 F = np.float32
 
@@ -55,34 +57,83 @@ class Shape(NamedTuple):
 
 @njit
 def step(crew, helper, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
-         wanted, a, log_probs, slots, following, writing):  # fmt: skip
+         wanted, a, log_probs, slots, following, writing, draft):  # fmt: skip
     """Read tokens, and write on; or, with the number of a helper, help whoever does, by these weights alone.
 
     Args:
         crew: whom products and attention are shared with. helper: 0 of the caller.
         slots: `(B,)`, those rows of the cache that are written on; of none, tokens are read and no more.
-            `log_probs` has a row for each, once they are read.
+            `log_probs` has a row for each, once they are read, and one for each token drafted of one alone.
         following: `(B,)`, the position after what each has read then.
         writing: of `write_token`. What a row draws last is not read.
+        draft: matrices, scales and room as those of the step, by which tokens are drafted; empty: none are.
+            And the pace of `drafting`.
         others: of `_read`.
     """
     if helper:
-        assist(crew, helper, matrices, scales, a)
+        assist(crew, helper, matrices, scales, a, draft[0], draft[1], draft[2])
         return
     gather(crew)
-    V, Vw, B = shape[5], shape[13], len(slots)
-    going, index = np.arange(B), np.arange(B)
-    drawn, into, offsets, t = np.empty(B, np.int64), np.empty(B, np.int64), np.empty(B, np.int64), 0
+    V, Vw, B, counts = shape[5], shape[13], len(slots), writing[1]
+    most = max(B, MOST + 1)
+    going, index, drawn = np.arange(B), np.arange(most), np.empty(most, np.int64)
+    into, offsets = np.empty(most, np.int64), np.empty(most, np.int64)
+    drafted, k, t = np.empty(MOST, np.int64), 0, 0  # tokens drafted of a row alone; those drawn of each
     while True:
         _read(crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
               wanted, a, log_probs)  # fmt: skip
-        B = write_on(log_probs, V, Vw, going, B, t, slots, following, writing, drawn, into, offsets)
-        if B == 0:
-            return
-        ids, rows, at, wanted, t = drawn[:B], into[:B], offsets[:B], index[:B], t + 1
+        for j in range(k + 1):
+            B = write_on(log_probs[j * Vw :], V, Vw, going, B, t, slots, following, writing, drawn, into,
+                         offsets)  # fmt: skip
+            if B == 0:
+                return
+            t += 1
+            if j < k:
+                right = drawn[0] == drafted[j]
+                learn(draft[3], right)
+                if not right:
+                    break
+        k = 0
+        if B == 1 and len(draft[0]):
+            k = count_to_draft(draft[3], counts[going[0]] - 1 - t)
+        if k:
+            for j in range(k):
+                into[1 + j], offsets[1 + j] = into[0], offsets[0] + 1 + j
+            k = _draft(crew, shape, eps, table, positions, draft, vectors, keys, values, drawn, into, offsets,
+                       index, log_probs, going[0], t, k, writing)  # fmt: skip
+            drafted[:k] = drawn[1 : 1 + k]
+        N = B + k
+        ids, rows, at, wanted = drawn[:N], into[:N], offsets[:N], index[:N]
 
 
 @njit
+def _draft(crew, shape, eps, table, positions, draft, vectors, keys, values, ids, rows, at, index, log_probs,
+           row, t, k, writing):  # fmt: skip
+    """Put up to k tokens behind the first of `ids`, each as it would be drawn; how many they are.
+
+    What is read has its keys and values in the cache, until they are read again.
+
+    Args:
+        ids, rows, at: of `_read`, with room. log_probs: room.
+        row: that is written on. t: tokens that it has drawn.
+    """
+    numbers, _, settings, leads, states, ends, _, _ = writing
+    V, state = shape[5], states[row]
+    by_draft(crew, True)
+    for j in range(k):
+        _read(crew, shape, eps, table, positions, draft[0], draft[1], vectors, keys, values,
+              ids[j : j + 1], rows[j : j + 1], at[j : j + 1], index[:1], draft[2],
+              log_probs)  # fmt: skip
+        token = choose(log_probs[:V], leads[state], settings[row], numbers[row, t + j])
+        if token < 0 or token == ends[row]:
+            k = j
+            break
+        ids[j + 1], state = token, leads[state, token]
+    by_draft(crew, False)
+    return k
+
+
+@njit(linked=True)
 def _read(  # noqa: PLR0915  # the layers of one network
     crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at, wanted,
           a, log_probs):  # fmt: skip
