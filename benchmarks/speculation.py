@@ -1,4 +1,4 @@
-"""Speculative decoding: a network that drafts its own tokens, without drafts, with an n-gram's, with the text's.
+"""Speculative decoding: a network that drafts its own text, without drafts, with an n-gram's, with the text's.
 
     python benchmarks/speculation.py MODEL DRAFT [--texts 8] [--turns 3] [--output FILE.md]
 
