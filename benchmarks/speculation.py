@@ -1,4 +1,4 @@
-"""Speculative decoding: a network that drafts its own text, without drafts, with an n-gram's, with the text's.
+"""Speculative decoding: drafts by the network itself in int8, none, by an n-gram, and from the text.
 
     python benchmarks/speculation.py MODEL DRAFT [--texts 8] [--turns 3] [--output FILE.md]
 
