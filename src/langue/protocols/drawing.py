@@ -30,13 +30,12 @@ class Draws(NamedTuple):
 
 class DrawingDecoder(ABC):  # not a protocol, for it is asked of every decoder that is made
     """What a `Decoder` is too that writes on without handing out a distribution for each token. Those of one
-    model may be used by several threads at a time, each its own.
+    model may be used by several threads at a time, each its own."""
 
-    Attributes:
-        work: numbers that are read for each token, of a model or of its distribution, about.
-    """
-
-    work: int
+    @property
+    @abstractmethod
+    def work(self) -> int:
+        """Numbers that are read for each token, of a model or of its distribution, about."""
 
     def most(self) -> int:
         """Tokens that can be drawn of each row in one call, at least 1."""

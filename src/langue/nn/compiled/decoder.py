@@ -25,7 +25,6 @@ class CompiledDecoder(WindowRows, DrawingDecoder):
 
     def __init__(self, model: "Windowed", step: Any, prompts: Sequence[Ids], cache: Any) -> None:
         self.step = step
-        self.work = step.work
         self.cache = cache
         self.room = step.room()
         super().__init__(model, prompts, self.cache, np.empty((0, model.vocabulary.size), np.float32))
@@ -98,6 +97,12 @@ class CompiledDecoder(WindowRows, DrawingDecoder):
         given = (np.array(numbers, np.int64) for numbers in (ids, slots, at, wanted))
         log_probs: Floats = self.step.read(self.cache, self.room, *given)
         return log_probs
+
+    @property
+    def work(self) -> int:
+        """Half of the weights for a row that is drafted."""
+        work: int = self.step.work
+        return work // 2 if self.step.drafts and len(self.ids) == 1 else work
 
     def most(self) -> int:
         return 1 + max(min(map(self.left, range(len(self.ids)))), 0)  # the last is not read

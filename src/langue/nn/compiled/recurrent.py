@@ -81,9 +81,13 @@ class CompiledStates(StateDecoder[Floats], DrawingDecoder):
     def __init__(
         self, vocabulary: Vocabulary, network: CompiledRecurrent, prompts: Sequence[Ids], depth: int
     ) -> None:
-        self.network, self.work = network, network.work
+        self.network = network
         self.room = network.room()
         super().__init__(vocabulary, prompts, depth)
+
+    @property
+    def work(self) -> int:
+        return self.network.work
 
     def start(self, rows: int) -> Floats:
         return self.read(self.network.start(rows), [np.array([self.vocabulary.eos])] * rows)

@@ -64,6 +64,7 @@ class CompiledSeq2Seq:
         self._embedded = np.zeros((0, C), np.float32)
         self._alone: tuple[int, Memory] | None = None  # of a source of one token, which it is
         self.work = len(layout.matrices)  # numbers that each token is multiplied by
+        self.drafts = False
         ids, none = np.empty(0, np.int64), np.empty(0, np.float32)
         self.unwritten = ids, ids, NOTHING  # what tokens are read with alone
         nothing = (

@@ -78,8 +78,18 @@ def step(crew, helper, shape, eps, table, positions, matrices, scales, vectors, 
     most = max(B, MOST + 1)
     going, index, drawn = np.arange(B), np.arange(most), np.empty(most, np.int64)
     into, offsets = np.empty(most, np.int64), np.empty(most, np.int64)
-    drafted, k, t = np.empty(MOST, np.int64), 0, 0  # tokens drafted of a row alone; those drawn of each
+    drafted, t = np.empty(MOST, np.int64), 0  # tokens drafted of a row that is alone; those drawn of each
     while True:
+        k = 0
+        if len(draft[0]) and B == len(ids) == 1:
+            k = count_to_draft(draft[3], counts[going[0]] - 1 - t)
+        if k:
+            for j in range(k + 1):
+                drawn[j], into[j], offsets[j] = ids[0], rows[0], at[0] + j
+            k = _draft(crew, shape, eps, table, positions, draft, vectors, keys, values, drawn, into, offsets,
+                       index, log_probs, going[0], t, k, writing)  # fmt: skip
+            drafted[:k] = drawn[1 : 1 + k]
+            ids, rows, at, wanted = drawn[: 1 + k], into[: 1 + k], offsets[: 1 + k], index[: 1 + k]
         _read(crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
               wanted, a, log_probs)  # fmt: skip
         for j in range(k + 1):
@@ -93,17 +103,7 @@ def step(crew, helper, shape, eps, table, positions, matrices, scales, vectors, 
                 learn(draft[3], right)
                 if not right:
                     break
-        k = 0
-        if B == 1 and len(draft[0]):
-            k = count_to_draft(draft[3], counts[going[0]] - 1 - t)
-        if k:
-            for j in range(k):
-                into[1 + j], offsets[1 + j] = into[0], offsets[0] + 1 + j
-            k = _draft(crew, shape, eps, table, positions, draft, vectors, keys, values, drawn, into, offsets,
-                       index, log_probs, going[0], t, k, writing)  # fmt: skip
-            drafted[:k] = drawn[1 : 1 + k]
-        N = B + k
-        ids, rows, at, wanted = drawn[:N], into[:N], offsets[:N], index[:N]
+        ids, rows, at, wanted = drawn[:B], into[:B], offsets[:B], index[:B]
 
 
 @njit

@@ -155,8 +155,11 @@ class NGramDecoder(StateDecoder[States], DrawingDecoder):
 
     def __init__(self, model: NGram, prompts: Sequence[Ids], depth: int) -> None:
         self.model = model
-        self.work = model.vocabulary.size
         super().__init__(model.vocabulary, prompts, depth)
+
+    @property
+    def work(self) -> int:
+        return self.model.vocabulary.size
 
     def check(self, *ids: Ids) -> None:
         for some in ids:
