@@ -78,7 +78,8 @@ def step(crew, helper, shape, eps, table, positions, matrices, scales, vectors, 
     most = max(B, MOST + 1)
     going, index, drawn = np.arange(B), np.arange(most), np.empty(most, np.int64)
     into, offsets = np.empty(most, np.int64), np.empty(most, np.int64)
-    drafted, t = np.empty(MOST, np.int64), 0  # tokens drafted of a row that is alone; those drawn of each
+    drafted = np.empty(MOST, np.int64)  # tokens, of a row that is alone
+    t = np.int64(0)  # tokens drawn of each row
     while True:
         k = 0
         if len(draft[0]) and B == len(ids) == 1:
