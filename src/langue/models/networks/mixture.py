@@ -99,7 +99,9 @@ class Mixture(Causal):
     def decoder(self, prompts: Sequence[Ids], *, depth: int = 0) -> "MixtureDecoder":
         decoders = [model.decoder(prompts, depth=depth) for model in self.models]
         sure = [isinstance(model, WithEntropies) for model in self.models]
-        return MixtureDecoder(self.vocabulary, decoders, sure, self.weights)
+        from langue.models.networks.mixture_draw import decoder_of  # numba takes long to import
+
+        return decoder_of(self.vocabulary, decoders, sure, self.weights)
 
     def read_in(self, how: Literal["int8"]) -> bool:
         taken = [model.read_in(how) for model in self.models if isinstance(model, Quantizable)]

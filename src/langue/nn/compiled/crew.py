@@ -61,14 +61,22 @@ class Crew:
         self._lock, self._process = allocate_lock(), os.getpid()
 
     def call(self, *arguments: Any) -> None:
+        """Call the step."""
+        self.lead(self._step, *arguments)
+
+    def lead(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Call a function that takes the state of a crew, and offers it shares as the step does."""
         if not self._states or is_alone() or not self._lock.acquire(blocking=False):
-            self.step(state_of(0), 0, *arguments)  # of this call alone: its tasks are written there
+            function(state_of(0), *arguments)  # of this call alone: its tasks are written there
             return
         try:
             self._start()
-            self.step(self.state, 0, *arguments)
+            function(self.state, *arguments)
         finally:
             self._lock.release()
+
+    def _step(self, state: Int64Array, *arguments: Any) -> None:
+        self.step(state, 0, *arguments)
 
     def _start(self) -> None:
         """Start those who are not there."""

@@ -113,12 +113,16 @@ class CompiledDecoder(WindowRows, DrawingDecoder):
         return self.window_of(row, len(ids) - 1)[1] - len(ids)
 
     def draw(self, draws: Draws) -> tuple[list[Ids], list[Floats]]:
+        return self.draw_mixed(draws)
+
+    def draw_mixed(self, draws: Draws, *mixture: object) -> tuple[list[Ids], list[Floats]]:
+        """Draw from what something is mixed into (`mixing.py`), if it is given."""
         if (unread := self.one_of_each()) is None:
             self.read()
             unread = np.empty((4, 0), np.int64)
         following = np.array([len(ids) - start for ids, start in zip(self.ids, self.start, strict=True)])
         slots, writing = np.array(self.cache.slots), Writing.by(draws)
-        self.step.write(self.cache, self.room, unread, self.last, slots, following, writing)
+        self.step.write(self.cache, self.room, unread, self.last, slots, following, writing, *mixture)
         drawn, log_probs = writing.drawn()
         for row, (ids, tokens) in enumerate(zip(self.ids, drawn, strict=True)):
             ids += tokens.tolist()

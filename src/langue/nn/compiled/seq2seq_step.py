@@ -47,7 +47,7 @@ def step(crew, helper, shape, eps, table, matrices, scales, vectors, positions, 
 
     Args:
         crew: whom products and attention are shared with. helper: 0 of the caller.
-        slots, following, writing: of `transformer_step.step`.
+        slots, following, writing: of `transformer_step.write`.
         others: of `_read`.
     """
     if helper:

@@ -6,7 +6,7 @@ import numpy as np
 
 from langue.base.arrays import Array, Float64Array, Floats, Ids, Int64Array
 from langue.nn.cache import Slots
-from langue.nn.compiled.choice import NOTHING, Writing
+from langue.nn.compiled.choice import Writing
 from langue.nn.compiled.crew import Crew
 from langue.nn.compiled.drafting import MOST, new_pace, pays
 from langue.nn.compiled.layout import Layout, add_norm, aligned, array_of, room_for
@@ -14,7 +14,7 @@ from langue.nn.compiled.panels import PIECE, ROWS, padded
 from langue.nn.compiled.plan import Plan
 from langue.nn.compiled.rows import GELU, RELU2, SWIGLU
 from langue.nn.compiled.shares import AT_ONCE
-from langue.nn.compiled.transformer_step import Shape, step
+from langue.nn.compiled.transformer_step import Shape, read, write
 from langue.nn.fast.compiled_step import Weights
 
 ACTIVATIONS = {"gelu": GELU, "relu2": RELU2, "swiglu": SWIGLU}
@@ -62,12 +62,10 @@ class CompiledTransformer:
         ids = np.empty(0, np.int64)
         none = np.empty(0, np.float32)
         room = self.room()
-        self.unwritten = ids, ids, NOTHING  # what tokens are read with alone
         nothing = (
-            *self.weights, none, none, ids, ids, ids, ids, room.own, none, *self.unwritten,
-            (*self.draft, *room.of_draft),
+            *self.weights, none, none, ids, ids, ids, ids, room.own, none, (*self.draft, *room.of_draft),
         )  # fmt: skip
-        self.crew = Crew(step, nothing, largest=Cw * max(Vw, self.shape.up))
+        self.crew = Crew(read, nothing, largest=Cw * max(Vw, self.shape.up))
 
     def _lay_out(self, plan: Plan, inner: int, weights: Weights | None) -> Layout:
         """Args:
@@ -108,28 +106,28 @@ class CompiledTransformer:
         log_probs = np.empty((len(wanted), self.shape.V_whole), np.float32)
         self.crew.call(
             *self.weights, *cache.flat(), ids, slots, at, wanted, room.own, log_probs.reshape(-1),
-            *self.unwritten, (*self.draft, *room.of_draft),
+            (*self.draft, *room.of_draft),
         )  # fmt: skip
         return log_probs[:, : self.shape.V]
 
     def write(
         self, cache: "CompiledCache", room: "Room", unread: Int64Array, last: Floats, slots: Ids,
-        following: Ids, writing: Writing,
+        following: Ids, writing: Writing, mixture: tuple[object, ...] = (),
     ) -> None:  # fmt: skip
         """Write rows on.
 
         Args:
             unread: `(4, B)`, what `read` is given of each row's last token; `(4, 0)`: `last`, distributions
                 `(B, V)`, are known.
-            slots, following, writing: of `transformer_step.step`.
+            slots, following, writing, mixture: of `transformer_step.write`.
         """
         rows = max(len(slots), MOST + 1 if self.drafts else 0)
         log_probs = np.empty((rows, self.shape.V_whole), np.float32)
         if not unread.size:
             log_probs[: len(slots), : self.shape.V] = last
-        self.crew.call(
-            *self.weights, *cache.flat(), *unread, room.own, log_probs.reshape(-1), slots, following,
-            writing.arrays(), (*self.draft, *room.of_draft),
+        self.crew.lead(
+            write, *self.weights, *cache.flat(), *unread, room.own, log_probs.reshape(-1), slots, following,
+            writing.arrays(), (*self.draft, *room.of_draft), mixture,
         )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from langue.base.compiled import njit
 from langue.nn.compiled.choice import choose, write_on
 from langue.nn.compiled.crew import gather
 from langue.nn.compiled.drafting import MOST, count_to_draft, learn
+from langue.nn.compiled.mixing import fork, mix_in, read_on
 from langue.nn.compiled.panels import quantize_vector
 from langue.nn.compiled.rows import (
     activate,
@@ -56,23 +57,40 @@ class Shape(NamedTuple):
 
 
 @njit
-def step(crew, helper, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
-         wanted, a, log_probs, slots, following, writing, draft):  # fmt: skip
-    """Read tokens, and write on; or, with the number of a helper, help whoever does, by these weights alone.
+def read(crew, helper, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
+         wanted, a, log_probs, draft):  # fmt: skip
+    """Read tokens; or, with the number of a helper, help whoever reads or writes, by these weights alone.
 
     Args:
         crew: whom products and attention are shared with. helper: 0 of the caller.
-        slots: `(B,)`, those rows of the cache that are written on; of none, tokens are read and no more.
-            `log_probs` has a row for each, once they are read, and one for each token drafted of one alone.
-        following: `(B,)`, the position after what each has read then.
-        writing: of `write_token`. What a row draws last is not read.
-        draft: matrices, scales and room as those of the step, by which tokens are drafted; empty: none are.
-            And the pace of `drafting`.
+        draft: of `write`.
         others: of `_read`.
     """
     if helper:
         assist(crew, helper, matrices, scales, a, draft[0], draft[1], draft[2])
         return
+    gather(crew)
+    _read(crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
+          wanted, a, log_probs)  # fmt: skip
+
+
+@njit
+def write(  # noqa: C901  # one loop: drafted, read, mixed, drawn
+    crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at, wanted,
+          a, log_probs, slots, following, writing, draft, mixture):  # fmt: skip
+    """Write rows on, once tokens are read.
+
+    Args:
+        crew: whom products and attention are shared with.
+        slots: `(B,)`, those rows of the cache that are written on. `log_probs` has a row for each, and one
+            for each token drafted of one alone.
+        following: `(B,)`, the position after what each has read then.
+        writing: of `write_token`. What a row draws last is not read.
+        draft: matrices, scales and room as those of the step, by which tokens are drafted; empty: none are.
+            And the pace of `drafting`.
+        mixture: what is mixed in before tokens are drawn (`mixing.py`).
+        others: of `_read`.
+    """
     gather(crew)
     V, Vw, B, counts = shape[5], shape[13], len(slots), writing[1]
     most = max(B, MOST + 1)
@@ -88,17 +106,22 @@ def step(crew, helper, shape, eps, table, positions, matrices, scales, vectors, 
             for j in range(k + 1):
                 drawn[j], into[j], offsets[j] = ids[0], rows[0], at[0] + j
             k = _draft(crew, shape, eps, table, positions, draft, vectors, keys, values, drawn, into, offsets,
-                       index, log_probs, going[0], t, k, writing)  # fmt: skip
+                       index, log_probs, going[0], t, k, writing, mixture)  # fmt: skip
             drafted[:k] = drawn[1 : 1 + k]
             ids, rows, at, wanted = drawn[: 1 + k], into[: 1 + k], offsets[: 1 + k], index[: 1 + k]
         _read(crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
               wanted, a, log_probs)  # fmt: skip
         for j in range(k + 1):
+            for i in range(B):
+                begin = (i + j) * Vw  # several are drafted of one row alone
+                mix_in(mixture, going[i], log_probs[begin : begin + V])
             B = write_on(log_probs[j * Vw :], V, Vw, going, B, t, slots, following, writing, drawn, into,
                          offsets)  # fmt: skip
             if B == 0:
                 return
             t += 1
+            for i in range(B):
+                read_on(mixture, going[i], drawn[i])
             if j < k:
                 right = drawn[0] == drafted[j]
                 learn(draft[3], right)
@@ -109,7 +132,7 @@ def step(crew, helper, shape, eps, table, positions, matrices, scales, vectors, 
 
 @njit
 def _draft(crew, shape, eps, table, positions, draft, vectors, keys, values, ids, rows, at, index, log_probs,
-           row, t, k, writing):  # fmt: skip
+           row, t, k, writing, mixture):  # fmt: skip
     """Put up to k tokens behind the first of `ids`, each as it would be drawn; how many they are.
 
     What is read has its keys and values in the cache, until they are read again.
@@ -120,15 +143,18 @@ def _draft(crew, shape, eps, table, positions, draft, vectors, keys, values, ids
     """
     numbers, _, settings, leads, states, ends, _, _ = writing
     V, state = shape[5], states[row]
+    ahead = fork(mixture, row)
     by_draft(crew, True)
     for j in range(k):
         _read(crew, shape, eps, table, positions, draft[0], draft[1], vectors, keys, values,
               ids[j : j + 1], rows[j : j + 1], at[j : j + 1], index[:1], draft[2],
               log_probs)  # fmt: skip
+        mix_in(ahead, 0, log_probs[:V])
         token = choose(log_probs[:V], leads[state], settings[row], numbers[row, t + j])
         if token < 0 or token == ends[row]:
             k = j
             break
+        read_on(ahead, 0, token)
         ids[j + 1], state = token, leads[state, token]
     by_draft(crew, False)
     return k

@@ -184,9 +184,13 @@ class NGramDecoder(StateDecoder[States], DrawingDecoder):
             distribution(self.model.tables, int(node), row)
         return rows
 
-    def draw(self, draws: Draws) -> tuple[list[Ids], list[Floats]]:
+    def checked(self) -> States:
+        """Its state, which compiled code may index by."""
         self.model._check_states(self.state.nodes)
-        nodes, lengths = (part.copy() for part in self.state)
+        return self.state
+
+    def draw(self, draws: Draws) -> tuple[list[Ids], list[Floats]]:
+        nodes, lengths = (part.copy() for part in self.checked())
         writing = Writing.by(draws)
         draw(self.model.tables, nodes, lengths, writing.arrays())
         self.state = States(nodes, lengths)
