@@ -16,6 +16,7 @@ from langue.models.networks.mixture_step import mix
 from langue.models.networks.mixture_weights import Weights
 from langue.nn.compiled.decoder import CompiledDecoder
 from langue.nn.compiled.mixing import fork, mix_in, read_on
+from langue.nn.compiled.rows import copy
 from langue.protocols import Decoder, Vocabulary
 from langue.protocols.drawing import DrawingDecoder, Draws
 
@@ -92,7 +93,7 @@ def _mix_in(mixture, row, log_probs):
     def with_ngram(mixture, row, log_probs):
         logs = np.empty((2, 1, len(log_probs)), np.float32)
         distribution(mixture.tables, mixture.nodes[row], logs[mixture.part[0], 0])
-        logs[1 - mixture.part[0], 0] = log_probs
+        copy(log_probs, logs[1 - mixture.part[0], 0])
         lengths = mixture.lengths[row : row + 1]
         mix(logs, mixture.sure, lengths, mixture.table, mixture.knots, log_probs.reshape((1, len(log_probs))))
 

@@ -12,7 +12,7 @@ F = np.float32
 LOWEST = F(-1e30)  # stands for log 0, so that no infinity is taken from another
 
 
-@njit
+@njit(linked=True)
 def mix(log_probs, sure, lengths, table, knots, mixture):
     """Mix distributions.
 

@@ -107,7 +107,8 @@ def write(  # noqa: C901  # one loop: drafted, read, mixed, drawn
                 drawn[j], into[j], offsets[j] = ids[0], rows[0], at[0] + j
             k = _draft(crew, shape, eps, table, positions, draft, vectors, keys, values, drawn, into, offsets,
                        index, log_probs, going[0], t, k, writing, mixture)  # fmt: skip
-            drafted[:k] = drawn[1 : 1 + k]
+            for j in range(k):
+                drafted[j] = drawn[1 + j]
             ids, rows, at, wanted = drawn[: 1 + k], into[: 1 + k], offsets[: 1 + k], index[: 1 + k]
         _read(crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
               wanted, a, log_probs)  # fmt: skip
@@ -130,7 +131,7 @@ def write(  # noqa: C901  # one loop: drafted, read, mixed, drawn
         ids, rows, at, wanted = drawn[:B], into[:B], offsets[:B], index[:B]
 
 
-@njit
+@njit(linked=True)
 def _draft(crew, shape, eps, table, positions, draft, vectors, keys, values, ids, rows, at, index, log_probs,
            row, t, k, writing, mixture):  # fmt: skip
     """Put up to k tokens behind the first of `ids`, each as it would be drawn; how many they are.

@@ -215,7 +215,7 @@ def score_marks(tables, stream, begins, log_probs, lengths):
                 log_probs[position], lengths[position] = log_prob[0], length[0]
 
 
-@njit
+@njit(linked=True)
 def step(tables, states, words, log_probs, lengths):
     """Read one word in each state: `states` `(batch,)` is overwritten, the rest `(batch,)` filled.
 
@@ -296,7 +296,7 @@ def _contexts(first, suffix, state, nodes):
     return depth
 
 
-@njit
+@njit(linked=True)
 def distribution(tables, state, row):
     """Fill `row` `(vocabulary,)` with the log-probabilities of every word after a state.
 
