@@ -31,7 +31,7 @@ def test_a_recipe_on_a_base_holds_only_what_differs() -> None:
     assert large.training and quick.training
     assert large.to_table()["model"]["activation"] == quick.to_table()["model"]["activation"] == "relu2"
     assert large.to_table()["model"]["width"] == 256
-    assert (large.training.minutes, large.training.steps, large.training.optimizer) == (0.0, 4400, "muon")
+    assert (large.training.minutes, large.training.steps, large.training.optimizer) == (0.0, 6000, "muon")
 
 
 @pytest.mark.parametrize(

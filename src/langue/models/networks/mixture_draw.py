@@ -7,7 +7,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from langue.base.arrays import BoolArray, Float64Array, Floats, Ids, Int64Array
+from langue.base.arrays import BoolArray, Float64Array, Floats, Ids, Int64Array, UInt8Array
 from langue.models.counts.ngram.model import NGramDecoder
 from langue.models.counts.ngram.score import distribution, step
 from langue.models.counts.ngram.tables import Tables
@@ -25,9 +25,12 @@ class NGramMixed(NamedTuple):
     """What a step reads of the n-gram.
 
     Attributes:
-        nodes, lengths: `(B,)`, its states and the lengths of their matches; both are moved on.
+        nodes, lengths: `(B + 1,)`, its states and the lengths of their matches, which are moved on; the last
+            are of a fork.
         part, longest: `(1,)`, which of the parts it is; the longest match there is.
         sure, table, knots: of `mix`.
+        logs, mixed, token, log_prob, length: room for a row of each part `(2, 1, V)`, of the mixture, and
+            for one token and what is said of it.
     """
 
     tables: Tables
@@ -38,6 +41,11 @@ class NGramMixed(NamedTuple):
     sure: BoolArray
     table: Float64Array
     knots: Float64Array
+    logs: Floats
+    mixed: Floats
+    token: Int64Array
+    log_prob: Floats
+    length: UInt8Array
 
 
 class DrawingMixture(MixtureDecoder, DrawingDecoder):
@@ -58,15 +66,20 @@ class DrawingMixture(MixtureDecoder, DrawingDecoder):
         return self.network.most()
 
     def draw(self, draws: Draws) -> tuple[list[Ids], list[Floats]]:
-        state = self.ngram.checked()
+        V = self.vocabulary.size
         mixed = NGramMixed(
             self.ngram.model.tables,
-            state.nodes.copy(),
-            self.ngram.match_lengths(),
+            np.append(self.ngram.checked().nodes, 0),
+            np.append(self.ngram.match_lengths(), 0),
             np.array([self.decoders.index(self.ngram)]),
             np.array([self.ngram.model.longest_match]),
             self.sure,
             *self.weights,
+            logs=np.empty((2, 1, V), np.float32),
+            mixed=np.empty((1, V), np.float32),
+            token=np.zeros(1, np.int64),
+            log_prob=np.empty(1, np.float32),
+            length=np.empty(1, np.uint8),
         )
         ids, log_probs = self.network.draw_mixed(draws, mixed)
         self.ngram.extend(ids)
@@ -91,11 +104,12 @@ def _is_ngram(mixture: Any) -> bool:
 @overload(mix_in)
 def _mix_in(mixture, row, log_probs):
     def with_ngram(mixture, row, log_probs):
-        logs = np.empty((2, 1, len(log_probs)), np.float32)
-        distribution(mixture.tables, mixture.nodes[row], logs[mixture.part[0], 0])
-        copy(log_probs, logs[1 - mixture.part[0], 0])
+        ngram = mixture.part[0]
+        distribution(mixture.tables, mixture.nodes[row], mixture.logs[ngram, 0])
+        copy(log_probs, mixture.logs[1 - ngram, 0])
         lengths = mixture.lengths[row : row + 1]
-        mix(logs, mixture.sure, lengths, mixture.table, mixture.knots, log_probs.reshape((1, len(log_probs))))
+        mix(mixture.logs, mixture.sure, lengths, mixture.table, mixture.knots, mixture.mixed)
+        copy(mixture.mixed[0], log_probs)
 
     return with_ngram if _is_ngram(mixture) else None
 
@@ -103,10 +117,9 @@ def _mix_in(mixture, row, log_probs):
 @overload(read_on)
 def _read_on(mixture, row, token):
     def by_ngram(mixture, row, token):
-        log_prob, length, tokens = np.empty(1, np.float32), np.empty(1, np.uint8), np.empty(1, np.int64)
-        tokens[0] = token
-        step(mixture.tables, mixture.nodes[row : row + 1], tokens, log_prob, length)
-        mixture.lengths[row] = min(np.int64(length[0]), mixture.longest[0])
+        mixture.token[0] = token
+        step(mixture.tables, mixture.nodes[row : row + 1], mixture.token, mixture.log_prob, mixture.length)
+        mixture.lengths[row] = min(np.int64(mixture.length[0]), mixture.longest[0])
 
     return by_ngram if _is_ngram(mixture) else None
 
@@ -114,15 +127,8 @@ def _read_on(mixture, row, token):
 @overload(fork)
 def _fork(mixture, row):
     def of_ngram(mixture, row):
-        return NGramMixed(
-            mixture.tables,
-            mixture.nodes[row : row + 1].copy(),
-            mixture.lengths[row : row + 1].copy(),
-            mixture.part,
-            mixture.longest,
-            mixture.sure,
-            mixture.table,
-            mixture.knots,
-        )
+        last = len(mixture.nodes) - 1
+        mixture.nodes[last], mixture.lengths[last] = mixture.nodes[row], mixture.lengths[row]
+        return last
 
     return of_ngram if _is_ngram(mixture) else None

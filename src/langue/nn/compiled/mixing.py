@@ -19,8 +19,8 @@ def read_on(mixture: Any, row: int, token: int) -> None:
     raise NotImplementedError
 
 
-def fork(mixture: Any, row: int) -> Any:
-    """The same for one row, 0, which goes on by itself."""
+def fork(mixture: Any, row: int) -> int:
+    """A row that goes on from where this one is, while it stays; there is one at a time."""
     raise NotImplementedError
 
 
@@ -40,4 +40,4 @@ def _read_on(mixture, row, token):
 
 @overload(fork)
 def _fork(mixture, row):
-    return (lambda mixture, row: mixture) if _is_nothing(mixture) else None
+    return (lambda mixture, row: row) if _is_nothing(mixture) else None

@@ -70,7 +70,7 @@ def multiply_by(x, factor):
         x[i] *= factor
 
 
-@njit(fastmath=FAST, error_model="numpy", linked=True)
+@njit(fastmath=FAST, error_model="numpy")
 def activate(x, other, kind, y):
     """The nonlinearity of an MLP; of a gated one, x are the gates of `other`."""
     if kind == GELU:  # by tanh: v / 2 (1 + tanh u) = v sigmoid(2 u)

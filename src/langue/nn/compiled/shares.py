@@ -45,7 +45,7 @@ def by_draft(crew, whether):
     task_of(crew)[DRAFTED] = whether
 
 
-@njit(linked=True)
+@njit
 def _finish(crew, own, matrices, scales, a, scores, totals):
     """Do the caller's own share, and those that no helper has begun; wait for the others.
 

@@ -150,12 +150,12 @@ def _draft(crew, shape, eps, table, positions, draft, vectors, keys, values, ids
         _read(crew, shape, eps, table, positions, draft[0], draft[1], vectors, keys, values,
               ids[j : j + 1], rows[j : j + 1], at[j : j + 1], index[:1], draft[2],
               log_probs)  # fmt: skip
-        mix_in(ahead, 0, log_probs[:V])
+        mix_in(mixture, ahead, log_probs[:V])
         token = choose(log_probs[:V], leads[state], settings[row], numbers[row, t + j])
         if token < 0 or token == ends[row]:
             k = j
             break
-        read_on(ahead, 0, token)
+        read_on(mixture, ahead, token)
         ids[j + 1], state = token, leads[state, token]
     by_draft(crew, False)
     return k
