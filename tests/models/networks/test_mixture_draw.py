@@ -60,8 +60,9 @@ def test_a_text_has_the_bits_of_one_without_drafts(
         draws = Draws(numbers, np.array([25]), np.array([[1.0, 0, 1, 0]]), leads, zero, zero - 1)
         (ids,), (log_probs,) = decoder.draw(draws)
         texts[drafts] = ids.tolist(), log_probs.tolist(), decoder.log_probs().tolist()
-        rate = cast(Any, decoder.network.room).of_draft[1][drafting.RATE]
-        assert (rate != drafting.LIKELY) == drafts
+        pace = cast(Any, decoder.network.room).pace
+        assert len(pace) == 0 or pace[drafting.RATE] != drafting.LIKELY
+        assert (len(pace) > 0) == drafts
     assert texts[True] == texts[False]
 
 

@@ -53,7 +53,8 @@ def test_helpers_do_shares(monkeypatch):
     model = laid_out(monkeypatch, 2)
     step = model.compiled()
     expected = written(model)
-    wrong = tuple(-part if part is step.weights[4] else part for part in step.crew.nothing)
+    own, of_draft = step.weights[4]
+    wrong = tuple((-own, of_draft) if part is step.weights[4] else part for part in step.crew.nothing)
     step.crew = Crew(step.crew.step, wrong, largest=1 << 20)  # one that sees other weights than the caller
     assert any(not np.array_equal(written(model), expected) for _ in range(200))
 

@@ -34,7 +34,7 @@ def test_a_text_has_the_bits_of_one_without_drafts(options, settings, monkeypatc
     for whether in (False, True):
         monkeypatch.setattr(transformer, "pays", lambda weights, whether=whether: whether)
         decoders[whether] = model_of(**OPTIONS[options], context=200).decoder(prompts_of(9))
-    pace = decoders[True].room.of_draft[1]
+    pace = decoders[True].room.pace
     for some in numbers:
         assert drawn(decoders[True], some, given) == drawn(decoders[False], some, given)
     assert decoders[True].step.drafts and not decoders[False].step.drafts

@@ -57,13 +57,14 @@ class CompiledSeq2Seq:
             layout.add_vector(None, one)
         layout.add_matrix(plan.head, (1, V, Vw), one)
         layout.add_vector(plan.bias, (1, V, Vw))
+        matrices, scales = layout.matrices, layout.scales
         self.weights = (
             tuple(map(int, self.shape)), np.array([plan.eps], np.float32), array_of(plan.table),
-            layout.matrices, layout.scales, layout.vectors,
+            (matrices, matrices[:0]), (scales, scales[:0]), layout.vectors,  # nothing is drafted
         )  # fmt: skip
         self._embedded = np.zeros((0, C), np.float32)
         self._alone: tuple[int, Memory] | None = None  # of a source of one token, which it is
-        self.work = len(layout.matrices)  # numbers that each token is multiplied by
+        self.work = len(matrices)  # numbers that each token is multiplied by
         self.drafts = False
         ids, none = np.empty(0, np.int64), np.empty(0, np.float32)
         self.unwritten = ids, ids, NOTHING  # what tokens are read with alone
@@ -73,10 +74,11 @@ class CompiledSeq2Seq:
         )  # fmt: skip
         self.crew = Crew(step, nothing, largest=Cw * max(Vw, wide))
 
-    def room(self) -> Array:
+    def room(self) -> tuple[Array, Array]:
         """What is multiplied stands there; each caller needs his own."""
         width = max(self.shape.C_whole, self.shape.mixed, self.shape.inner)
-        return room_for(AT_ONCE * width, weights=self.kind)
+        own = room_for(AT_ONCE * width, weights=self.kind)
+        return own, own[:0]
 
     def embedded(self, positions: int) -> Floats:
         """So many positions, or more, `(T, C)`."""
@@ -109,7 +111,9 @@ class CompiledSeq2Seq:
             values[layer] = whole[1].reshape(H, wide, -1, ROWS).swapaxes(1, 2)
         return Memory(keys, values, S)
 
-    def read(self, cache: "Seq2SeqCache", room: Array, ids: Ids, slots: Ids, at: Ids, wanted: Ids) -> Floats:
+    def read(
+        self, cache: "Seq2SeqCache", room: tuple[Array, Array], ids: Ids, slots: Ids, at: Ids, wanted: Ids
+    ) -> Floats:
         """Read tokens, those of a row one after another; log-probabilities after those wanted: `(W, V)`."""
         log_probs = np.empty((len(wanted), self.shape.V_whole), np.float32)
         self.crew.call(
@@ -119,7 +123,7 @@ class CompiledSeq2Seq:
         return log_probs[:, : self.shape.V]
 
     def write(
-        self, cache: "Seq2SeqCache", room: Array, unread: Int64Array, last: Floats, slots: Ids,
+        self, cache: "Seq2SeqCache", room: tuple[Array, Array], unread: Int64Array, last: Floats, slots: Ids,
         following: Ids, writing: Writing,
     ) -> None:  # fmt: skip
         """Write rows on, as `CompiledTransformer.write` does."""

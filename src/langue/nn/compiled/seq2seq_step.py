@@ -13,9 +13,8 @@ import numpy as np
 from langue.base.compiled import njit
 from langue.nn.compiled.choice import write_on
 from langue.nn.compiled.crew import gather
-from langue.nn.compiled.panels import quantize_vector
 from langue.nn.compiled.rows import activate, add, copy, log_softmax, multiply_by, normalize
-from langue.nn.compiled.shares import AT_ONCE, assist, attend, product, remember
+from langue.nn.compiled.shares import AT_ONCE, assist, attend, product, put, remember
 
 F = np.float32
 
@@ -51,7 +50,7 @@ def step(crew, helper, shape, eps, table, matrices, scales, vectors, positions, 
         others: of `_read`.
     """
     if helper:
-        assist(crew, helper, matrices, scales, a, matrices, scales, a)
+        assist(crew, helper, matrices, scales, a)
         return
     gather(crew)
     V, Vw, B = shape[4], shape[11], len(slots)
@@ -108,7 +107,7 @@ def _read(  # noqa: C901, PLR0915  # the layers of one network
         matrix, scale, vector = zero, zero, 2 * Cw
         for layer in range(L):
             bias = vector + 6 * Cw
-            _prepare(x, N, C, Cw, pre, eps[0], vectors[vector:], h, a, a_scales)
+            _prepare(x, N, C, Cw, pre, eps[0], vectors[vector:], h, a, a_scales, crew)
             product(crew, matrices, matrix, read, Cw, scales, scale, a, a_scales, N, qkv, zero, scores,
                     totals)  # fmt: skip
             for n in range(N):
@@ -121,12 +120,12 @@ def _read(  # noqa: C901, PLR0915  # the layers of one network
                    seen, N, matrices, scales, a, scores, totals, mixture, mixed)  # fmt: skip
             matrix, scale, bias = matrix + read * Cw, scale + read, bias + read
             for n in range(N):
-                a_scales[n] = quantize_vector(mixture[n * mixed : (n + 1) * mixed], a[n * mixed :])
+                a_scales[n] = put(mixture[n * mixed : (n + 1) * mixed], a, n * mixed, crew)
             product(crew, matrices, matrix, Cw, mixed, scales, scale, a, a_scales, N, h, zero, scores, totals)
             _add(x, N, C, Cw, h, vectors[bias : bias + Cw], pre, eps[0], vectors[vector:])
 
             matrix, scale, bias = matrix + mixed * Cw, scale + Cw, bias + Cw
-            _prepare(x, N, C, Cw, pre, eps[0], vectors[vector + 2 * Cw :], h, a, a_scales)
+            _prepare(x, N, C, Cw, pre, eps[0], vectors[vector + 2 * Cw :], h, a, a_scales, crew)
             product(crew, matrices, matrix, heads, Cw, scales, scale, a, a_scales, N, qkv, zero, scores,
                     totals)  # fmt: skip
             for n in range(N):
@@ -138,18 +137,18 @@ def _read(  # noqa: C901, PLR0915  # the layers of one network
                    mixed)  # fmt: skip
             matrix, scale, bias = matrix + heads * Cw, scale + heads, bias + heads
             for n in range(N):
-                a_scales[n] = quantize_vector(mixture[n * mixed : (n + 1) * mixed], a[n * mixed :])
+                a_scales[n] = put(mixture[n * mixed : (n + 1) * mixed], a, n * mixed, crew)
             product(crew, matrices, matrix, Cw, mixed, scales, scale, a, a_scales, N, h, zero, scores, totals)
             _add(x, N, C, Cw, h, vectors[bias : bias + Cw], pre, eps[0], vectors[vector + 2 * Cw :])
 
             matrix, scale, bias = matrix + mixed * Cw, scale + Cw, bias + Cw
-            _prepare(x, N, C, Cw, pre, eps[0], vectors[vector + 4 * Cw :], h, a, a_scales)
+            _prepare(x, N, C, Cw, pre, eps[0], vectors[vector + 4 * Cw :], h, a, a_scales, crew)
             product(crew, matrices, matrix, inner, Cw, scales, scale, a, a_scales, N, m, zero, scores, totals)
             for n in range(N):
                 row = m[n * inner : (n + 1) * inner]
                 add(row, vectors[bias : bias + inner])
                 activate(row, row, activation, h_up)
-                a_scales[n] = quantize_vector(h_up, a[n * inner :])
+                a_scales[n] = put(h_up, a, n * inner, crew)
             matrix, scale, bias = matrix + inner * Cw, scale + inner, bias + inner
             product(crew, matrices, matrix, Cw, inner, scales, scale, a, a_scales, N, h, zero, scores, totals)
             _add(x, N, C, Cw, h, vectors[bias : bias + Cw], pre, eps[0], vectors[vector + 4 * Cw :])
@@ -161,7 +160,7 @@ def _read(  # noqa: C901, PLR0915  # the layers of one network
             copy(x[n * Cw : (n + 1) * Cw], x[k * Cw : (k + 1) * Cw])  # k <= n
             last += 1
         W, bias = last - done, vector + 2 * Cw
-        _prepare(x, W, C, Cw, pre, eps[0], vectors[vector:], h, a, a_scales)
+        _prepare(x, W, C, Cw, pre, eps[0], vectors[vector:], h, a, a_scales, crew)
         if prediction:
             product(crew, matrices, matrix, Cw, Cw, scales, scale, a, a_scales, W, h, zero, scores, totals)
             for k in range(W):
@@ -169,7 +168,7 @@ def _read(  # noqa: C901, PLR0915  # the layers of one network
                 add(row, vectors[bias : bias + Cw])
                 activate(row, row, activation, x[k * Cw : (k + 1) * Cw])
             matrix, scale = matrix + Cw * Cw, scale + Cw
-            _prepare(x, W, C, Cw, np.int64(1), eps[0], vectors[vector:], h, a, a_scales)
+            _prepare(x, W, C, Cw, np.int64(1), eps[0], vectors[vector:], h, a, a_scales, crew)
         bias += Cw
         product(crew, matrices, matrix, Vw, Cw, scales, scale, a, a_scales, W, log_probs, done * Vw, scores,
                 totals)  # fmt: skip
@@ -181,7 +180,7 @@ def _read(  # noqa: C901, PLR0915  # the layers of one network
 
 
 @njit
-def _prepare(x, N, C, Cw, norm, eps, vectors, h, a, a_scales):
+def _prepare(x, N, C, Cw, norm, eps, vectors, h, a, a_scales, crew):
     """Make ready to be multiplied what stands there, or its norm, whose gains and biases come first."""
     for n in range(N):
         if norm:
@@ -190,7 +189,7 @@ def _prepare(x, N, C, Cw, norm, eps, vectors, h, a, a_scales):
             y[C:] = F(0)
         else:
             y = x[n * Cw : (n + 1) * Cw]
-        a_scales[n] = quantize_vector(y, a[n * Cw : (n + 1) * Cw])
+        a_scales[n] = put(y, a, n * Cw, crew)
 
 
 @njit

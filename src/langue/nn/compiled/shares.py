@@ -9,7 +9,7 @@ import numpy as np
 
 from langue.base.compiled import njit
 from langue.nn.compiled.crew import TASK, array_at, await_share, left_over, offer, share_of, task_of
-from langue.nn.compiled.panels import GROUP, ROWS, multiply
+from langue.nn.compiled.panels import GROUP, ROWS, multiply, quantize_vector
 from langue.nn.compiled.rows import exponentiate, multiply_by
 
 F = np.float32
@@ -20,12 +20,11 @@ DRAFTED = TASK - 1  # of a task: whether its products are those of a draft
 
 
 @njit
-def assist(crew, helper, matrices, scales, a, draft_matrices, draft_scales, draft_a):
+def assist(crew, helper, matrices, scales, a):
     """Do shares until none comes any more.
 
     Args:
-        matrices, scales: of all products. a: of the type of what they multiply.
-        others: the same of a draft.
+        matrices, scales, a: of `product`.
     """
     scores, totals = np.empty(0, F), np.empty(AT_ONCE, F)
     while await_share(crew, helper):
@@ -33,16 +32,21 @@ def assist(crew, helper, matrices, scales, a, draft_matrices, draft_scales, draf
         task = task_of(crew)
         if task[0] == ATTENTION and len(scores) < AT_ONCE * task[4]:
             scores = np.empty(AT_ONCE * task[4], F)  # of as many positions as this caller has
-        if task[DRAFTED]:
-            _do(crew, begin, end, draft_matrices, draft_scales, draft_a, scores, totals)
-        else:
-            _do(crew, begin, end, matrices, scales, a, scores, totals)
+        _do(crew, begin, end, matrices, scales, a, scores, totals)
+
+
+@njit(inline="always")
+def by_draft(crew, whether):
+    """Say by which weights is multiplied from now on."""
+    task_of(crew)[DRAFTED] = whether
 
 
 @njit
-def by_draft(crew, whether):
-    """Say which weights the products are of that are going to be shared."""
-    task_of(crew)[DRAFTED] = whether
+def put(x, a, begin, crew):
+    """Put a vector where those stand that are multiplied; returns its scale."""
+    if task_of(crew)[DRAFTED]:
+        return quantize_vector(x, a[1][begin : begin + len(x)])
+    return quantize_vector(x, a[0][begin : begin + len(x)])
 
 
 @njit
@@ -69,6 +73,8 @@ def product(crew, matrices, offset, outputs, inputs, scales, first_scale, a, a_s
     """`panels.multiply` of a matrix, which begins at `offset`, and of vectors, one after another.
 
     Args:
+        matrices, scales: of all products, and the same of a draft.
+        a: what they multiply, and the same of a draft.
         outputs, inputs: padded to whole panels, and pieces. y: flat; the products go there from y_offset on.
         scores, totals: room.
     """
@@ -97,7 +103,11 @@ def _offer_product(crew, offset, outputs, inputs, first_scale, x, x_scales, colu
     task = task_of(crew)
     task[0] = PRODUCT
     task[1], task[2], task[3], task[4] = offset, outputs, inputs, first_scale
-    task[5], task[6], task[7], task[8] = x.ctypes.data, len(x), x_scales.ctypes.data, len(x_scales)
+    if task[DRAFTED]:
+        task[5], task[6] = x[1].ctypes.data, len(x[1])
+    else:
+        task[5], task[6] = x[0].ctypes.data, len(x[0])
+    task[7], task[8] = x_scales.ctypes.data, len(x_scales)
     task[9], task[10], task[11], task[12] = columns, y.ctypes.data, len(y), y_offset
     return offer(crew, (outputs + GROUP - 1) // GROUP, outputs * inputs * columns)
 
@@ -125,6 +135,14 @@ def _do(crew, begin, end, matrices, scales, a, scores, totals):
     if task[0] == ATTENTION:
         _attend(task, begin, end, scores, totals)
         return
+    if task[DRAFTED]:
+        _multiply(task, begin, end, matrices[1], scales[1], a[1])
+    else:
+        _multiply(task, begin, end, matrices[0], scales[0], a[0])
+
+
+@njit
+def _multiply(task, begin, end, matrices, scales, a):
     outputs, inputs = task[2], task[3]
     first, last = begin * GROUP, min(end * GROUP, outputs)
     x, x_scales = array_at(task[5], task[6], a), array_at(task[7], task[8], scales)

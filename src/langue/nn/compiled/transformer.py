@@ -21,14 +21,15 @@ ACTIVATIONS = {"gelu": GELU, "relu2": RELU2, "swiglu": SWIGLU}
 
 
 class Room(NamedTuple):
-    """What is multiplied stands there.
+    """Room of one caller.
 
     Attributes:
-        of_draft: the same of a draft, and its pace.
+        a: where what is multiplied stands, and the same of a draft.
+        pace: of `drafting`; empty: nothing is drafted.
     """
 
-    own: Array
-    of_draft: tuple[Array, Float64Array]
+    a: tuple[Array, Array]
+    pace: Float64Array
 
 
 class CompiledTransformer:
@@ -52,19 +53,20 @@ class CompiledTransformer:
         self.table, self.positions = array_of(plan.table), array_of(plan.positions)
         self.kind = weights
         layout = self._lay_out(plan, inner, weights)
+        matrices, scales = layout.matrices, layout.scales
+        self.work = len(matrices)  # numbers that each token is multiplied by
+        self.drafts = weights is None and pays(self.work)
+        draft = matrices[:0], scales[:0]
+        if self.drafts:
+            drafting = self._lay_out(plan, inner, "int8")
+            draft = drafting.matrices, drafting.scales
         self.weights = (
-            self.sizes, self.eps, self.table, self.positions, layout.matrices, layout.scales, layout.vectors,
+            self.sizes, self.eps, self.table, self.positions, (matrices, draft[0]), (scales, draft[1]),
+            layout.vectors,
         )  # fmt: skip
-        self.work = len(self.weights[4])  # numbers that each token is multiplied by
-        draft = self._lay_out(plan, inner, "int8") if weights is None and pays(self.work) else None
-        self.drafts = draft is not None
-        self.draft = (draft.matrices, draft.scales) if draft else (self.weights[4][:0], self.weights[5][:0])
         ids = np.empty(0, np.int64)
         none = np.empty(0, np.float32)
-        room = self.room()
-        nothing = (
-            *self.weights, none, none, ids, ids, ids, ids, room.own, none, (*self.draft, *room.of_draft),
-        )  # fmt: skip
+        nothing = *self.weights, none, none, ids, ids, ids, ids, self.room().a, none
         self.crew = Crew(read, nothing, largest=Cw * max(Vw, self.shape.up))
 
     def _lay_out(self, plan: Plan, inner: int, weights: Weights | None) -> Layout:
@@ -97,17 +99,16 @@ class CompiledTransformer:
         """Each caller needs his own."""
         width = max(self.shape.C_whole, self.shape.mixed, self.shape.inner)
         own = room_for(AT_ONCE * width, weights=self.kind)
-        return Room(own, (room_for(width, weights="int8") if self.drafts else own[:0], new_pace()))
+        if self.drafts:
+            return Room((own, room_for(width, weights="int8")), new_pace())
+        return Room((own, own[:0]), new_pace()[:0])
 
     def read(
         self, cache: "CompiledCache", room: "Room", ids: Ids, slots: Ids, at: Ids, wanted: Ids
     ) -> Floats:
         """Read tokens, those of a row one after another; log-probabilities after those wanted: `(W, V)`."""
         log_probs = np.empty((len(wanted), self.shape.V_whole), np.float32)
-        self.crew.call(
-            *self.weights, *cache.flat(), ids, slots, at, wanted, room.own, log_probs.reshape(-1),
-            (*self.draft, *room.of_draft),
-        )  # fmt: skip
+        self.crew.call(*self.weights, *cache.flat(), ids, slots, at, wanted, room.a, log_probs.reshape(-1))
         return log_probs[:, : self.shape.V]
 
     def write(
@@ -126,8 +127,8 @@ class CompiledTransformer:
         if not unread.size:
             log_probs[: len(slots), : self.shape.V] = last
         self.crew.lead(
-            write, *self.weights, *cache.flat(), *unread, room.own, log_probs.reshape(-1), slots, following,
-            writing.arrays(), (*self.draft, *room.of_draft), mixture,
+            write, *self.weights, *cache.flat(), *unread, room.a, log_probs.reshape(-1), slots, following,
+            writing.arrays(), room.pace, mixture,
         )  # fmt: skip
 
 

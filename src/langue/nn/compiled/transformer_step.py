@@ -17,7 +17,6 @@ from langue.nn.compiled.choice import choose, write_on
 from langue.nn.compiled.crew import gather
 from langue.nn.compiled.drafting import MOST, count_to_draft, learn
 from langue.nn.compiled.mixing import fork, mix_in, read_on
-from langue.nn.compiled.panels import quantize_vector
 from langue.nn.compiled.rows import (
     activate,
     add,
@@ -28,7 +27,7 @@ from langue.nn.compiled.rows import (
     normalize_head,
     rotate,
 )
-from langue.nn.compiled.shares import AT_ONCE, assist, attend, by_draft, product, remember
+from langue.nn.compiled.shares import AT_ONCE, assist, attend, by_draft, product, put, remember
 
 F = np.float32
 
@@ -58,16 +57,15 @@ class Shape(NamedTuple):
 
 @njit
 def read(crew, helper, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
-         wanted, a, log_probs, draft):  # fmt: skip
+         wanted, a, log_probs):  # fmt: skip
     """Read tokens; or, with the number of a helper, help whoever reads or writes, by these weights alone.
 
     Args:
         crew: whom products and attention are shared with. helper: 0 of the caller.
-        draft: of `write`.
         others: of `_read`.
     """
     if helper:
-        assist(crew, helper, matrices, scales, a, draft[0], draft[1], draft[2])
+        assist(crew, helper, matrices, scales, a)
         return
     gather(crew)
     _read(crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
@@ -77,7 +75,7 @@ def read(crew, helper, shape, eps, table, positions, matrices, scales, vectors, 
 @njit
 def write(  # noqa: C901  # one loop: drafted, read, mixed, drawn
     crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at, wanted,
-          a, log_probs, slots, following, writing, draft, mixture):  # fmt: skip
+          a, log_probs, slots, following, writing, pace, mixture):  # fmt: skip
     """Write rows on, once tokens are read.
 
     Args:
@@ -86,8 +84,7 @@ def write(  # noqa: C901  # one loop: drafted, read, mixed, drawn
             for each token drafted of one alone.
         following: `(B,)`, the position after what each has read then.
         writing: of `write_token`. What a row draws last is not read.
-        draft: matrices, scales and room as those of the step, by which tokens are drafted; empty: none are.
-            And the pace of `drafting`.
+        pace: of `drafting`; empty: nothing is drafted.
         mixture: what is mixed in before tokens are drawn (`mixing.py`).
         others: of `_read`.
     """
@@ -100,13 +97,13 @@ def write(  # noqa: C901  # one loop: drafted, read, mixed, drawn
     t = np.int64(0)  # tokens drawn of each row
     while True:
         k = 0
-        if len(draft[0]) and B == len(ids) == 1:
-            k = count_to_draft(draft[3], counts[going[0]] - 1 - t)
+        if len(pace) and B == len(ids) == 1:
+            k = count_to_draft(pace, counts[going[0]] - 1 - t)
         if k:
             for j in range(k + 1):
                 drawn[j], into[j], offsets[j] = ids[0], rows[0], at[0] + j
-            k = _draft(crew, shape, eps, table, positions, draft, vectors, keys, values, drawn, into, offsets,
-                       index, log_probs, going[0], t, k, writing, mixture)  # fmt: skip
+            k = _draft(crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, drawn,
+                       into, offsets, index, a, log_probs, going[0], t, k, writing, mixture)  # fmt: skip
             for j in range(k):
                 drafted[j] = drawn[1 + j]
             ids, rows, at, wanted = drawn[: 1 + k], into[: 1 + k], offsets[: 1 + k], index[: 1 + k]
@@ -125,21 +122,21 @@ def write(  # noqa: C901  # one loop: drafted, read, mixed, drawn
                 read_on(mixture, going[i], drawn[i])
             if j < k:
                 right = drawn[0] == drafted[j]
-                learn(draft[3], right)
+                learn(pace, right)
                 if not right:
                     break
         ids, rows, at, wanted = drawn[:B], into[:B], offsets[:B], index[:B]
 
 
 @njit(linked=True)
-def _draft(crew, shape, eps, table, positions, draft, vectors, keys, values, ids, rows, at, index, log_probs,
-           row, t, k, writing, mixture):  # fmt: skip
+def _draft(crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at, index,
+           a, log_probs, row, t, k, writing, mixture):  # fmt: skip
     """Put up to k tokens behind the first of `ids`, each as it would be drawn; how many they are.
 
     What is read has its keys and values in the cache, until they are read again.
 
     Args:
-        ids, rows, at: of `_read`, with room. log_probs: room.
+        ids, rows, at: with room. log_probs: room. others: of `_read`.
         row: that is written on. t: tokens that it has drawn.
     """
     numbers, _, settings, leads, states, ends, _, _ = writing
@@ -147,9 +144,8 @@ def _draft(crew, shape, eps, table, positions, draft, vectors, keys, values, ids
     ahead = fork(mixture, row)
     by_draft(crew, True)
     for j in range(k):
-        _read(crew, shape, eps, table, positions, draft[0], draft[1], vectors, keys, values,
-              ids[j : j + 1], rows[j : j + 1], at[j : j + 1], index[:1], draft[2],
-              log_probs)  # fmt: skip
+        _read(crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids[j : j + 1],
+              rows[j : j + 1], at[j : j + 1], index[:1], a, log_probs)  # fmt: skip
         mix_in(mixture, ahead, log_probs[:V])
         token = choose(log_probs[:V], leads[state], settings[row], numbers[row, t + j])
         if token < 0 or token == ends[row]:
@@ -177,6 +173,7 @@ def _read(  # noqa: PLR0915  # the layers of one network
         ids: `(N,)`. rows: `(N,)`, of the cache. at: `(N,)`, positions; those of a row rise by 1.
         wanted: `(W,)`, rising, the tokens after which distributions are wanted. log_probs: `(W, V)`, flat.
         a: room for what is multiplied, in the type that it is multiplied in.
+        matrices, scales, a: each a pair, of the network and of its draft; `by_draft` says which are taken.
     """
     L, C, H, G, D, V, rms, activation, rotary, qk_norm, Cw, Dw, Tw, Vw, mixed, read, inner, up = shape
     most, zero = min(len(ids), AT_ONCE), np.int64(0)
@@ -204,7 +201,7 @@ def _read(  # noqa: PLR0915  # the layers of one network
             bias = norms + 4 * Cw
             gains = vectors[bias + rows_of_layer : bias + rows_of_layer + 2 * Dw]
 
-            _normalize(x, N, C, Cw, rms, eps[0], vectors[norms:], h, a, a_scales)
+            _normalize(x, N, C, Cw, rms, eps[0], vectors[norms:], h, a, a_scales, crew)
             product(crew, matrices, matrix, read, Cw, scales, scale, a, a_scales, N, qkv, zero, scores,
                     totals)  # fmt: skip
             for n in range(N):
@@ -216,19 +213,19 @@ def _read(  # noqa: PLR0915  # the layers of one network
             attend(crew, qkv, read, H, G, Dw, Tw, keys, values, layer * cached, rows[begin : begin + N],
                    seen, N, matrices, scales, a, scores, totals, mixture, mixed)  # fmt: skip
             for n in range(N):
-                a_scales[n] = quantize_vector(mixture[n * mixed : (n + 1) * mixed], a[n * mixed :])
+                a_scales[n] = put(mixture[n * mixed : (n + 1) * mixed], a, n * mixed, crew)
             matrix, scale, bias = matrix + read * Cw, scale + read, bias + read
             product(crew, matrices, matrix, Cw, mixed, scales, scale, a, a_scales, N, h, zero, scores, totals)
             _add(x, N, C, Cw, h, vectors[bias : bias + Cw])
 
-            _normalize(x, N, C, Cw, rms, eps[0], vectors[norms + 2 * Cw :], h, a, a_scales)
+            _normalize(x, N, C, Cw, rms, eps[0], vectors[norms + 2 * Cw :], h, a, a_scales, crew)
             matrix, scale, bias = matrix + mixed * Cw, scale + Cw, bias + Cw
             product(crew, matrices, matrix, up, Cw, scales, scale, a, a_scales, N, m, zero, scores, totals)
             for n in range(N):
                 row = m[n * up : (n + 1) * up]
                 add(row, vectors[bias : bias + up])
                 activate(row[:inner], row[up - inner :], activation, h_up)
-                a_scales[n] = quantize_vector(h_up, a[n * inner :])
+                a_scales[n] = put(h_up, a, n * inner, crew)
             matrix, scale, bias = matrix + up * Cw, scale + up, bias + up
             product(crew, matrices, matrix, Cw, inner, scales, scale, a, a_scales, N, h, zero, scores, totals)
             _add(x, N, C, Cw, h, vectors[bias : bias + Cw])
@@ -238,7 +235,8 @@ def _read(  # noqa: PLR0915  # the layers of one network
             n, k = wanted[last] - begin, last - done
             copy(x[n * Cw : (n + 1) * Cw], x[k * Cw : (k + 1) * Cw])  # k <= n
             last += 1
-        _normalize(x, last - done, C, Cw, rms, eps[0], vectors[L * vectors_of_layer :], h, a, a_scales)
+        _normalize(x, last - done, C, Cw, rms, eps[0], vectors[L * vectors_of_layer :], h, a, a_scales,
+                   crew)  # fmt: skip
         matrix, scale = L * weights_of_layer, L * rows_of_layer
         product(crew, matrices, matrix, Vw, Cw, scales, scale, a, a_scales, last - done, log_probs, done * Vw,
                 scores, totals)  # fmt: skip
@@ -248,13 +246,13 @@ def _read(  # noqa: PLR0915  # the layers of one network
 
 
 @njit
-def _normalize(x, N, C, Cw, rms, eps, vectors, h, a, a_scales):
+def _normalize(x, N, C, Cw, rms, eps, vectors, h, a, a_scales, crew):
     """The norm whose gains and biases the vectors begin with, ready to be multiplied."""
     for n in range(N):
         y = h[n * Cw : (n + 1) * Cw]
         normalize(x[n * Cw : n * Cw + C], vectors[:C], vectors[Cw : Cw + C], rms, eps, y[:C])
         y[C:] = F(0)
-        a_scales[n] = quantize_vector(y, a[n * Cw : (n + 1) * Cw])
+        a_scales[n] = put(y, a, n * Cw, crew)
 
 
 @njit
