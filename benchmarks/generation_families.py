@@ -84,9 +84,9 @@ def weight_bytes(network: Any) -> int:
     """Of the matrices, all of which a token is multiplied by."""
     step = network.compiled()
     if isinstance(step, CompiledTransformer):
-        return int(step.weights[4].nbytes)
+        return int(step.weights[4][0].nbytes)
     if isinstance(step, CompiledSeq2Seq):
-        return int(step.weights[3].nbytes)
+        return int(step.weights[3][0].nbytes)
     own = step.weights[2] if isinstance(step, CompiledRecurrent) else step.matrix
     return int(own.nbytes + step.head.matrix.nbytes)
 
