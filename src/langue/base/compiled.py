@@ -99,7 +99,7 @@ _callees: "WeakKeyDictionary[Any, set[Callee]]" = WeakKeyDictionary()
 
 
 class Library(JITCodeLibrary):
-    """Machine code whose calls stay within it.
+    """Machine code whose calls stay within it, but for those of linked functions, of which there is one each.
 
     numba optimizes a copy of every function called together with the caller, but leaves the copy's name to
     be shared: what is called is then whichever copy the process made or loaded first, and the last digits of

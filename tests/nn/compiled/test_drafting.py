@@ -52,6 +52,14 @@ def test_tokens_are_those_chosen_one_by_one_and_windows_move_on(options, drafted
     check_drawn_as_chosen(model, prompts_of(3, 9), calls=9, seed=8)  # one ends, and the other is alone
 
 
+@pytest.mark.parametrize("options", ["gpt2", "qwen3", "grouped"])
+def test_a_draft_is_what_the_network_is_in_int8(options, drafted):
+    model = model_of(**OPTIONS[options])
+    both, alone = model.lay_out(None), model.lay_out("int8")
+    for pair, expected in zip(both.weights[4:6], alone.weights[4:6], strict=True):
+        np.testing.assert_array_equal(pair[1], expected[0])
+
+
 def test_a_text_ends_where_it_would_without_drafts(drafted):
     numbers, settings = np.random.default_rng(6).random((1, 60)), np.array([[1.0, 0, 1, 0]])
     whole, log_probs = drawn(model_of(context=200).decoder(prompts_of(9)), numbers, settings)

@@ -27,7 +27,7 @@ class NGramMixed(NamedTuple):
     Attributes:
         nodes, lengths: `(B + 1,)`, its states and the lengths of their matches, which are moved on; the last
             are of a fork.
-        part, longest: `(1,)`, which of the parts it is; the longest match there is.
+        part, longest: which of the parts it is; the longest match there is.
         sure, table, knots: of `mix`.
         logs, mixed, token, log_prob, length: room for a row of each part `(2, 1, V)`, of the mixture, and
             for one token and what is said of it.
@@ -36,8 +36,8 @@ class NGramMixed(NamedTuple):
     tables: Tables
     nodes: Int64Array
     lengths: Int64Array
-    part: Int64Array
-    longest: Int64Array
+    part: int
+    longest: int
     sure: BoolArray
     table: Float64Array
     knots: Float64Array
@@ -71,8 +71,8 @@ class DrawingMixture(MixtureDecoder, DrawingDecoder):
             self.ngram.model.tables,
             np.append(self.ngram.checked().nodes, 0),
             np.append(self.ngram.match_lengths(), 0),
-            np.array([self.decoders.index(self.ngram)]),
-            np.array([self.ngram.model.longest_match]),
+            self.decoders.index(self.ngram),
+            self.ngram.model.longest_match,
             self.sure,
             *self.weights,
             logs=np.empty((2, 1, V), np.float32),
@@ -104,9 +104,8 @@ def _is_ngram(mixture: Any) -> bool:
 @overload(mix_in)
 def _mix_in(mixture, row, log_probs):
     def with_ngram(mixture, row, log_probs):
-        ngram = mixture.part[0]
-        distribution(mixture.tables, mixture.nodes[row], mixture.logs[ngram, 0])
-        copy(log_probs, mixture.logs[1 - ngram, 0])
+        distribution(mixture.tables, mixture.nodes[row], mixture.logs[mixture.part, 0])
+        copy(log_probs, mixture.logs[1 - mixture.part, 0])
         lengths = mixture.lengths[row : row + 1]
         mix(mixture.logs, mixture.sure, lengths, mixture.table, mixture.knots, mixture.mixed)
         copy(mixture.mixed[0], log_probs)
@@ -119,7 +118,7 @@ def _read_on(mixture, row, token):
     def by_ngram(mixture, row, token):
         mixture.token[0] = token
         step(mixture.tables, mixture.nodes[row : row + 1], mixture.token, mixture.log_prob, mixture.length)
-        mixture.lengths[row] = min(np.int64(mixture.length[0]), mixture.longest[0])
+        mixture.lengths[row] = min(np.int64(mixture.length[0]), mixture.longest)
 
     return by_ngram if _is_ngram(mixture) else None
 

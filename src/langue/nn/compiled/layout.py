@@ -9,7 +9,7 @@ from torch import Tensor
 
 from langue.base.arrays import Array, Floats
 from langue.nn.compiled import isa
-from langue.nn.compiled.panels import bfloat16, pack, quantize
+from langue.nn.compiled.panels import bfloat16, pack, quantize, unpack
 from langue.nn.fast.compiled_step import Weights
 
 Parts = tuple[int, int, int]  # of rows or columns: how many, their width, and that padded with zeros
@@ -32,10 +32,7 @@ class Layout:
 
     @property
     def matrices(self) -> Array:
-        sizes = [len(matrix) for matrix in self._matrices]
-        whole = aligned((sum(sizes),), self._matrices[0].dtype)
-        np.concatenate(self._matrices, out=whole)
-        return whole
+        return _joined(self._matrices)
 
     @property
     def scales(self) -> Floats:
@@ -44,6 +41,14 @@ class Layout:
     @property
     def vectors(self) -> Floats:
         return np.concatenate([np.empty(0, np.float32), *self._vectors])
+
+    def quantized(self) -> tuple[Array, Floats]:
+        """The matrices of float32 once more, in int8, and the scales of their rows."""
+        pairs = [
+            quantize(unpack(matrix, len(scales)))
+            for matrix, scales in zip(self._matrices, self._scales, strict=True)
+        ]
+        return _joined([pack(matrix) for matrix, _ in pairs]), np.concatenate([scales for _, scales in pairs])
 
     def add_matrix(self, weight: Tensor | Array, rows: Parts, columns: Parts, width: int = 0) -> None:
         """Add a matrix `(O, I)`.
@@ -82,6 +87,13 @@ def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     room = np.empty(count * size + LINE, np.uint8)
     skip = -room.ctypes.data % LINE
     return room[skip : skip + count * size].view(dtype).reshape(shape)
+
+
+def _joined(matrices: list[Array]) -> Array:
+    """One after another."""
+    whole = aligned((sum(map(len, matrices)),), matrices[0].dtype)
+    np.concatenate(matrices, out=whole)
+    return whole
 
 
 def room_for(numbers: int, *, weights: Weights | None) -> Array:

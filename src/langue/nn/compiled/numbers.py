@@ -79,7 +79,7 @@ def exp(x):
 def log(x):
     """The natural log of a normal number above 0: that of 2^n, and a polynomial on √½ to √2 (Cephes)."""
     n = _exponent(x)
-    return _log(float_of_bits(np.int32(bits_of_float(x) - np.int32(n << np.int32(23)))) - F(1), F(n))
+    return _log(_mantissa(x, n) - F(1), F(n))
 
 
 @njit(fastmath=FAST, error_model="numpy", inline="always")
@@ -87,14 +87,19 @@ def exponential(u):
     """-log(1 - u), which is exponential where u is uniform in [0, 1), as close for the smallest u."""
     x = F(1) - u
     n = _exponent(x)
-    m = float_of_bits(np.int32(bits_of_float(x) - np.int32(n << np.int32(23)))) - F(1)
-    return -_log(-u if n == np.int32(0) else m, F(n))
+    return -_log(-u if n == np.int32(0) else _mantissa(x, n) - F(1), F(n))
 
 
 @njit(inline="always")
 def _exponent(x):
     """n of 2^n m, m from √½ to √2: one is taken from those below √2, whose last bits these are."""
     return np.int32(np.int32(bits_of_float(x) - np.int32(0x3F3504F3)) >> np.int32(23))
+
+
+@njit(inline="always")
+def _mantissa(x, n):
+    """m of 2^n m."""
+    return float_of_bits(np.int32(bits_of_float(x) - np.int32(n << np.int32(23))))
 
 
 @njit(fastmath=FAST, error_model="numpy", inline="always")

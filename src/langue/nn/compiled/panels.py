@@ -60,6 +60,12 @@ def pack(matrix: Array, room: type[np.generic] = isa.ROOM) -> Array:
     return np.ascontiguousarray(panels).reshape(-1)
 
 
+def unpack(panels: Floats, outputs: int) -> Floats:
+    """The matrix `(O, I)` of float32 panels, with the columns that they were padded with."""
+    whole = panels.reshape(outputs // ROWS, -1, ROWS).swapaxes(1, 2)
+    return whole.reshape(outputs, -1)
+
+
 def bfloat16(matrix: Floats) -> Array:
     """A float32 matrix as the bits of bfloat16, rounded to the nearest, of two to the even one; uint16."""
     bits = matrix.view(np.uint32)

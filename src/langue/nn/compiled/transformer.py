@@ -52,31 +52,8 @@ class CompiledTransformer:
         self.eps = np.array([plan.eps, plan.qk_norm_eps or 0.0], np.float32)
         self.table, self.positions = array_of(plan.table), array_of(plan.positions)
         self.kind = weights
-        layout = self._lay_out(plan, inner, weights)
-        matrices, scales = layout.matrices, layout.scales
-        self.work = len(matrices)  # numbers that each token is multiplied by
-        self.drafts = weights is None and pays(self.work)
-        draft = matrices[:0], scales[:0]
-        if self.drafts:
-            drafting = self._lay_out(plan, inner, "int8")
-            draft = drafting.matrices, drafting.scales
-        self.weights = (
-            self.sizes, self.eps, self.table, self.positions, (matrices, draft[0]), (scales, draft[1]),
-            layout.vectors,
-        )  # fmt: skip
-        ids = np.empty(0, np.int64)
-        none = np.empty(0, np.float32)
-        nothing = *self.weights, none, none, ids, ids, ids, ids, self.room().a, none
-        self.crew = Crew(read, nothing, largest=Cw * max(Vw, self.shape.up))
-
-    def _lay_out(self, plan: Plan, inner: int, weights: Weights | None) -> Layout:
-        """Args:
-        inner: width of the MLP.
-        """
-        (V, C), H, G, D = plan.table.shape, plan.heads, plan.groups, self.shape.D
-        Cw, Dw, Vw, wide = self.shape.C_whole, self.shape.D_whole, self.shape.V_whole, self.shape.inner
         layout = Layout(weights)
-        one, each, split = (1, C, Cw), (H + 2 * G, D, Dw), (self.shape.up // wide, inner, wide)
+        one, each, split = (1, C, Cw), (H + 2 * G, D, Dw), (2 if gated else 1, inner, wide)
         for block in plan.blocks:
             for norm in (block.ln_1, block.ln_2):
                 add_norm(layout, norm, one)
@@ -93,7 +70,18 @@ class CompiledTransformer:
                 layout.add_vector(gains, (1, D, Dw))
         add_norm(layout, plan.last, one)
         layout.add_matrix(plan.head, (1, V, Vw), one)
-        return layout
+        matrices, scales = layout.matrices, layout.scales
+        self.work = len(matrices)  # numbers that each token is multiplied by
+        self.drafts = weights is None and pays(self.work)
+        draft = layout.quantized() if self.drafts else (matrices[:0], scales[:0])
+        self.weights = (
+            self.sizes, self.eps, self.table, self.positions, (matrices, draft[0]), (scales, draft[1]),
+            layout.vectors,
+        )  # fmt: skip
+        ids = np.empty(0, np.int64)
+        none = np.empty(0, np.float32)
+        nothing = *self.weights, none, none, ids, ids, ids, ids, self.room().a, none
+        self.crew = Crew(read, nothing, largest=Cw * max(Vw, self.shape.up))
 
     def room(self) -> "Room":
         """Each caller needs his own."""
@@ -101,7 +89,7 @@ class CompiledTransformer:
         own = room_for(AT_ONCE * width, weights=self.kind)
         if self.drafts:
             return Room((own, room_for(width, weights="int8")), new_pace())
-        return Room((own, own[:0]), new_pace()[:0])
+        return Room((own, own[:0]), np.empty(0))
 
     def read(
         self, cache: "CompiledCache", room: "Room", ids: Ids, slots: Ids, at: Ids, wanted: Ids

@@ -93,19 +93,17 @@ def write(  # noqa: C901  # one loop: drafted, read, mixed, drawn
     most = max(B, MOST + 1)
     going, index, drawn = np.arange(B), np.arange(most), np.empty(most, np.int64)
     into, offsets = np.empty(most, np.int64), np.empty(most, np.int64)
-    drafted = np.empty(MOST, np.int64)  # tokens, of a row that is alone
     t = np.int64(0)  # tokens drawn of each row
     while True:
         k = 0
         if len(pace) and B == len(ids) == 1:
             k = count_to_draft(pace, counts[going[0]] - 1 - t)
         if k:
+            drawn[0] = ids[0]
             for j in range(k + 1):
-                drawn[j], into[j], offsets[j] = ids[0], rows[0], at[0] + j
+                into[j], offsets[j] = rows[0], at[0] + j
             k = _draft(crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, drawn,
                        into, offsets, index, a, log_probs, going[0], t, k, writing, mixture)  # fmt: skip
-            for j in range(k):
-                drafted[j] = drawn[1 + j]
             ids, rows, at, wanted = drawn[: 1 + k], into[: 1 + k], offsets[: 1 + k], index[: 1 + k]
         _read(crew, shape, eps, table, positions, matrices, scales, vectors, keys, values, ids, rows, at,
               wanted, a, log_probs)  # fmt: skip
@@ -121,7 +119,7 @@ def write(  # noqa: C901  # one loop: drafted, read, mixed, drawn
             for i in range(B):
                 read_on(mixture, going[i], drawn[i])
             if j < k:
-                right = drawn[0] == drafted[j]
+                right = drawn[0] == drawn[1 + j]  # what was drafted, behind what was drawn
                 learn(pace, right)
                 if not right:
                     break
