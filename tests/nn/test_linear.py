@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from langue.nn.fast import choices, products
 from langue.nn.fast.choices import LARGE, use_onednn_products
+from langue.nn.fast.products import ROWS, SUMMED, outer
 from langue.nn.linear import Linear, linear
 
 
@@ -49,6 +50,28 @@ def test_slices_and_transposes_are_read_as_they_lie(onednn: list[tuple[int, ...]
     x, turned = whole[:, 3:11], weight.T  # (6, 8) of rows of 20; (5, 8) by columns
     torch.testing.assert_close(linear(x, turned), x @ turned.T, rtol=1e-5, atol=1e-5)
     assert onednn == [(6, 8, 5)]
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(5, 9), (9, 5), (3072, 7), (7, 3072), (3072, 3072)])
+def test_the_gradient_of_a_weight_is_a_sum_over_pieces_of_rows(
+    inputs: int, outputs: int, onednn: list[tuple[int, ...]]
+) -> None:
+    torch.manual_seed(0)
+    rows = 3 * ROWS + 3
+    dy, x = torch.randn(rows, outputs), torch.randn(rows, inputs)
+    gradient = outer(dy, x)
+    torch.testing.assert_close(gradient, dy.T @ x, rtol=1e-4, atol=1e-4)
+    assert gradient.is_contiguous()
+    assert len(onednn) == (1 if inputs * outputs > SUMMED else 3)
+
+
+def test_a_slice_of_a_weight_is_copied(onednn: list[tuple[int, ...]]) -> None:
+    """oneDNN takes seconds for a millisecond where neither rows nor columns lie one after another."""
+    torch.manual_seed(0)
+    whole, x = torch.randn(20, 30), torch.randn(6, 8)
+    for weight in (whole[:9, 3:11], whole[:16, 3:11][::2], whole[3:11, :9].T):
+        torch.testing.assert_close(linear(x, weight), x @ weight.T, rtol=1e-5, atol=1e-5)
+    assert len(onednn) == 3
 
 
 def test_no_gradient_is_made_that_nobody_wants(onednn: list[tuple[int, ...]]) -> None:

@@ -10,9 +10,15 @@ from torch.autograd.function import once_differentiable
 
 from langue.nn.fast.choices import use_onednn_products
 
+# In the gradient of a weight (`benchmarks/products.py`):
+ROWS = 512  # at a time, up to 1.3 times as fast as all
+SUMMED = 1 << 23  # numbers at most: to sum larger gradients costs more
+
 
 def times(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """a bᵀ + bias, `(…, K)` by `(N, K)`: both are read as they lie, transposed or not."""
+    if not (b.is_contiguous() or b.T.is_contiguous()):
+        b = b.contiguous()  # of a slice oneDNN's product takes a thousand times as long
     return torch.ops.mkldnn._linear_pointwise(a, b, bias, "none", [], "")
 
 
@@ -29,10 +35,22 @@ def outer(a: Tensor, b: Tensor) -> Tensor:
 
 
 def outer_times(a: Tensor, b: Tensor) -> Tensor:
-    """aᵀ b. Of two that are transposed oneDNN copies the first: the narrower one, for logits are large."""
-    if a.shape[1] <= b.shape[1]:
-        return times(a.T, b.T)
-    return times(b.T, a.T).T.contiguous()
+    """aᵀ b. Of two that are transposed oneDNN copies the first: the narrower one, for logits are large, or
+    the one whose columns are slow to read as they lie. Some rows at a time stay in the cache."""
+    narrow = a.shape[1] <= b.shape[1]
+    copied, kept = (a, b) if _collides(a) or (narrow and not _collides(b)) else (b, a)
+    pieces = 1 if a.shape[1] * b.shape[1] > SUMMED else max(len(a) // ROWS, 1)
+    first, *others = zip(copied.tensor_split(pieces), kept.tensor_split(pieces), strict=True)
+    total = times(first[0].T, first[1].T)
+    for some, same in others:
+        total += times(some.T, same.T)
+    return total if copied is a else total.T.contiguous()
+
+
+def _collides(matrix: Tensor) -> bool:
+    """Whether a column's numbers share few sets of a cache. Widths of powers of two oneDNN copies itself."""
+    width = matrix.shape[1]
+    return width % 1024 == 0 and width & (width - 1) != 0
 
 
 class OneDNNLinear(torch.autograd.Function):
