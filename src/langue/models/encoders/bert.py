@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from langue.models.encoders.base import MaskedModel
@@ -23,6 +22,7 @@ from langue.nn.attention import Attention, Mask
 from langue.nn.bidirectional import attend_at
 from langue.nn.disentangled import DisentangledAttention
 from langue.nn.dropout import Dropout
+from langue.nn.gelu import Approximate, gelu
 from langue.nn.initial import normal_weights
 from langue.nn.linear import Linear
 from langue.nn.weights import load_weights
@@ -74,7 +74,9 @@ class Embeddings(nn.Module):
 class PostNorm(nn.Module):
     """Attention and a feed-forward layer, each added to what it read and then normed."""
 
-    def __init__(self, attn: nn.Module, C: int, d_ff: int, dropout: float, approximate: str = "none") -> None:
+    def __init__(
+        self, attn: nn.Module, C: int, d_ff: int, dropout: float, approximate: Approximate = "none"
+    ) -> None:
         super().__init__()
         self.attn = attn
         self.norm_1 = nn.LayerNorm(C, eps=EPSILON)
@@ -87,7 +89,7 @@ class PostNorm(nn.Module):
     def after_attention(self, x: Tensor, y: Tensor) -> Tensor:
         """What the layer makes of x and of the attention to it, y: `(…, C)`."""
         x = self.norm_1(x + self.drop(y))
-        y = self.c_proj(F.gelu(self.c_fc(x), approximate=self.approximate))
+        y = self.c_proj(gelu(self.c_fc(x), self.approximate))
         return self.norm_2(x + self.drop(y))
 
 
@@ -96,7 +98,7 @@ class Block(PostNorm):
 
     attn: Attention
 
-    def __init__(self, C: int, H: int, d_ff: int, dropout: float, approximate: str = "none") -> None:
+    def __init__(self, C: int, H: int, d_ff: int, dropout: float, approximate: Approximate = "none") -> None:
         super().__init__(Attention(C, H, H, dropout=dropout), C, d_ff, dropout, approximate)
 
     def forward(self, x: Tensor, mask: Mask, at: Tensor | None = None) -> Tensor:
@@ -134,7 +136,7 @@ def run_layers(
 class Prediction(nn.Module):
     """Makes of a hidden state what the embedding of the hidden token is compared with."""
 
-    def __init__(self, V: int, C: int, E: int, approximate: str = "none") -> None:
+    def __init__(self, V: int, C: int, E: int, approximate: Approximate = "none") -> None:
         super().__init__()
         self.dense = Linear(C, E)
         self.norm = nn.LayerNorm(E, eps=EPSILON)
@@ -142,7 +144,7 @@ class Prediction(nn.Module):
         self.approximate = approximate
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(F.gelu(self.dense(x), approximate=self.approximate))
+        return self.norm(gelu(self.dense(x), self.approximate))
 
 
 class Bert(MaskedModel):

@@ -22,6 +22,7 @@ from langue.nn.attention import Attention, Mask, packed_mask
 from langue.nn.cache import Past
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.dropout import Dropout
+from langue.nn.gelu import gelu
 from langue.nn.initial import normal_weights
 from langue.nn.linear import Linear
 from langue.nn.norm import norm
@@ -41,7 +42,7 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.c_fc(x)
         if self.activation == "gelu":
-            x = F.gelu(x, approximate="tanh")
+            x = gelu(x, approximate="tanh")
         elif self.activation == "relu2":
             x = F.relu(x).square()
         else:

@@ -34,6 +34,7 @@ def fast_paths(device: torch.device) -> list[FastPath]:
         FastPath("compiled step of generation", "a processor, float32, bfloat16 or int8", on_cpu),
         FastPath("drafts in int8 of a text in float32", "a processor, a GPT-2 of some size", on_cpu),
         FastPath("dropout by shared bits", "a processor", on_cpu),
+        FastPath("tanh of GELU by a sigmoid", "a processor", on_cpu),
         FastPath("large float32 products by oneDNN", "AMD, AVX2", on_cpu and onednn_is_faster()),
         FastPath("chunked cross-entropy", "nothing", True),
         FastPath("Muon by Gram matrices", "float32", not half),
