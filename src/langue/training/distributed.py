@@ -7,6 +7,7 @@ one process. DDP keeps the model whole on each; FSDP2 cuts weights, gradients an
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,9 @@ class Processes(World):
         return self
 
     def __exit__(self, *exception: object) -> None:
+        # gloo's threads let go of the last exchange's tensors under Python's lock, and FSDP's caches keep
+        # them. One that waits for the lock when the interpreter ends has the process end by SIGABRT.
+        time.sleep(0.1)
         distributed.destroy_process_group()
 
     def wrap(self, model: Trainable, *, all_used: bool = True) -> Loss:
