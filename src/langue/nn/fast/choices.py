@@ -11,7 +11,9 @@ from langue.nn.machine_class import onednn_is_faster
 EXPLICIT_UP_TO = 512  # context on a CPU: beyond, the (T, T) matrices cost more than they save
 CHUNK_LOGITS = 1 << 25  # logits held at once: 64 MB in bfloat16
 TILE = 32  # bfloat16 numbers that the matrix unit of a processor takes at a time
+REGISTER = 16  # float32 numbers of AVX-512
 LARGE = 1 << 26  # multiplications of a product: what oneDNN gains there pays for a shape that it sees first
+MANY = 1 << 15  # numbers that are worth several passes in place of a slow one
 CACHED = 1 << 18  # float32 numbers, 1 MB, that stay in a core's cache from one pass over them to the next
 
 
@@ -36,6 +38,12 @@ def use_onednn_products(x: Tensor, weight: Tensor) -> bool:
 def use_bit_dropout(x: Tensor) -> bool:
     """Whether random bits are shared: a fifth of the time of torch's dropout on a CPU."""
     return x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def use_sigmoid_gelu(x: Tensor) -> bool:
+    """Whether tanh in GELU is a sigmoid: of few numbers, passes take longer to begin than to make."""
+    known = x.dtype in (torch.float32, torch.bfloat16)
+    return known and x.device.type == "cpu" and x.numel() >= MANY and not torch.compiler.is_compiling()
 
 
 def use_chunked_cross_entropy() -> bool:
