@@ -60,7 +60,7 @@ def test_the_gradient_of_a_weight_is_a_sum_over_pieces_of_rows(
     rows = 3 * ROWS + 3
     dy, x = torch.randn(rows, outputs), torch.randn(rows, inputs)
     gradient = outer(dy, x)
-    torch.testing.assert_close(gradient, dy.T @ x, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(gradient, dy.T @ x, rtol=1e-4, atol=1e-3)
     assert gradient.is_contiguous()
     assert len(onednn) == (1 if inputs * outputs > SUMMED else 3)
 
