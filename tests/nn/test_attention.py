@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from langue.nn import attention
-from langue.nn.attention import Attention, attend, packed_mask
+from langue.nn.attention import Attention, attend
 from langue.nn.cache import Cache, Past
+from langue.nn.mask import packed_mask
 from langue.nn.rope import rope_angles
 
 

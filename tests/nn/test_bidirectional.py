@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from langue.nn.attention import Attention
-from langue.nn.bidirectional import attend_at, document_mask
+from langue.nn.bidirectional import attend_at
+from langue.nn.mask import Spans, document_mask
 
 SEGMENTS = torch.tensor([[0, 0, 1, 1, 1], [2, 3, 3, 3, 4], [5, 5, 5, 5, 5]])
 
@@ -28,6 +29,6 @@ def test_attention_at_positions_is_attention_there(positions: list[int], rule: s
 
 def test_documents_do_not_see_each_other_and_one_alone_needs_no_mask() -> None:
     mask = document_mask(SEGMENTS)
-    assert isinstance(mask, torch.Tensor)
-    assert mask[1, 0].tolist() == [[a == b for b in (2, 3, 3, 3, 4)] for a in (2, 3, 3, 3, 4)]
+    assert isinstance(mask, Spans)
+    assert mask.mask[1, 0].tolist() == [[a == b for b in (2, 3, 3, 3, 4)] for a in (2, 3, 3, 3, 4)]
     assert document_mask(SEGMENTS[2:]) is None

@@ -12,13 +12,10 @@ from torch import Tensor, nn
 
 from langue.nn.cache import Past
 from langue.nn.dropout import drop
-from langue.nn.fast.choices import use_explicit_attention
+from langue.nn.fast.choices import use_compiled_attention, use_explicit_attention
 from langue.nn.linear import Linear
+from langue.nn.mask import Mask, Spans, causal_mask, spans_of
 from langue.nn.rope import Rope, rotate
-
-# True where a position may look, `(B, 1, T, S)`; "causal": at itself and before; None: everywhere.
-# Numbers instead, `(B, H, T, S)`, are added to the scores: -∞ where it may not look.
-Mask = Tensor | Literal["causal"] | None
 
 
 class Attention(nn.Module):
@@ -65,6 +62,13 @@ class Attention(nn.Module):
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask, dropout: float = 0.0) -> Tensor:
     """softmax(q kᵀ / √D) v, `(B, H, T, D)` as q is; k and v are `(B, G, S, D)`, where G divides H.
     The mask is "causal" only where T = S."""
+    if not isinstance(mask, Tensor) and use_compiled_attention(q, k, v, dropout):
+        from langue.nn.fast.attention import CompiledAttention  # numba, which bfloat16 and a GPU do without
+
+        spans = spans_of(mask, q, k.shape[2])
+        return CompiledAttention.of(q, k, v, spans.begins, spans.ends)
+    if isinstance(mask, Spans):
+        mask = mask.mask
     if k.shape[1] < q.shape[1]:
         k, v = (part.repeat_interleave(q.shape[1] // k.shape[1], 1) for part in (k, v))
     if use_explicit_attention(q):
@@ -76,7 +80,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask, dropout: float = 0.0) ->
     return F.scaled_dot_product_attention(q, k, v, mask, dropout_p=dropout)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask, dropout: float) -> Tensor:
+def _attend(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | Literal["causal"] | None, dropout: float
+) -> Tensor:
     """The formula; each query has a head of keys."""
     if isinstance(mask, str):
         mask = causal_mask(q.shape[2], q.device)
@@ -86,16 +92,3 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask, dropout: float) -> Tens
             mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill_(~mask, float("-inf"))
         scores = scores + mask
     return drop(F.softmax(scores, dim=-1, dtype=q.dtype), dropout) @ v
-
-
-def causal_mask(T: int, device: torch.device) -> Tensor:
-    """`(T, T)`: a position sees itself and those before."""
-    return torch.ones(T, T, dtype=torch.bool, device=device).tril()
-
-
-def packed_mask(segments: Tensor) -> Mask:
-    """Causal, and within one document: `(B, T)` numbers of documents → `(B, 1, T, T)`."""
-    if bool((segments[:, :1] == segments[:, -1:]).all()):
-        return "causal"  # each row lies in one document; kernels know this rule
-    same = segments[:, :, None] == segments[:, None, :]
-    return same.logical_and_(causal_mask(segments.shape[1], segments.device))[:, None]

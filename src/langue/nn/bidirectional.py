@@ -10,15 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from langue.nn.attention import Attention, Mask
+from langue.nn.attention import Attention
 from langue.nn.linear import linear
-
-
-def document_mask(segments: Tensor) -> Mask:
-    """In both directions, within one document: `(B, T)` numbers of documents → `(B, 1, T, T)`."""
-    if bool((segments == segments[:, :1]).all()):
-        return None
-    return (segments[:, :, None] == segments[:, None, :])[:, None]
+from langue.nn.mask import Mask, Spans
 
 
 class Gather(NamedTuple):
@@ -48,7 +42,9 @@ def attend_at(attention: Attention, x: Tensor, mask: Mask, positions: Tensor) ->
     assert not isinstance(mask, str)
     columns, order = gather(positions, x)
     query = torch.take_along_dim(x, columns[..., None], 1)  # (B, M, C)
-    if mask is not None:
+    if isinstance(mask, Spans):
+        mask = mask.at(columns)
+    elif mask is not None:
         mask = torch.take_along_dim(mask, columns[:, None, :, None], 2)  # (B, ·, M, T)
     C, weight, bias = x.shape[-1], attention.c_attn.weight, attention.c_attn.bias
     q, (k, v) = linear(query, weight[:C], bias[:C]), linear(x, weight[C:], bias[C:]).chunk(2, -1)

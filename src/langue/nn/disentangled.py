@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from langue.nn.attention import Mask
 from langue.nn.dropout import Dropout
 from langue.nn.linear import Linear, linear
+from langue.nn.mask import Mask, Spans
 from langue.nn.relative import distances
 
 
@@ -56,6 +56,8 @@ class DisentangledAttention(nn.Module):
         content_to_position = (q @ r_k.transpose(-2, -1)).gather(-1, delta)
         position_to_content = (k @ r_q.transpose(-2, -1)).gather(-1, delta).transpose(-2, -1)
         scores = (content_to_content + content_to_position + position_to_content) * (3 * D) ** -0.5
+        if isinstance(mask, Spans):
+            mask = mask.mask
         if mask is not None:
             scores = scores.masked_fill(~mask, float("-inf"))
         weights = F.softmax(scores, dim=-1, dtype=scores.dtype)

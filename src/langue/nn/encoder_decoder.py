@@ -20,12 +20,13 @@ from langue.base.checked import ArraySpec, damaged
 from langue.base.deprecated import warn_renamed
 from langue.base.errors import LangueError
 from langue.nn.attended import explanation_of, last_weights, own_weights, weights_of
-from langue.nn.attention import Attention, Mask, attend
+from langue.nn.attention import Attention, attend
 from langue.nn.cache import KeysValues, Past
 from langue.nn.compiled.plan import DecoderPlan
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.fast.compiled_step import Weights
 from langue.nn.linear import Linear
+from langue.nn.mask import Mask
 from langue.nn.parts_decoder import Mixed, PartsDecoder, part_at
 from langue.nn.pointer import CHUNK_ROWS, Decoded, Pointed, Pointer, log_probs_of, target_log_probs
 from langue.nn.scores import Rule

@@ -14,5 +14,5 @@ Approximate = Literal["none", "tanh"]
 def gelu(x: Tensor, approximate: Approximate = "none") -> Tensor:
     """What `F.gelu` is, of any shape."""
     if approximate == "tanh" and use_sigmoid_gelu(x):
-        return SigmoidGELU.apply(x)  # type: ignore[no-untyped-call]
+        return SigmoidGELU.of(x)
     return F.gelu(x, approximate=approximate)

@@ -17,5 +17,5 @@ class Linear(nn.Linear):
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`(…, inputs)` to `(…, outputs)` by a weight `(outputs, inputs)`; under autocast in its type."""
     if use_onednn_products(x, weight):
-        return OneDNNLinear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+        return OneDNNLinear.of(x, weight, bias)
     return F.linear(x, weight, bias)

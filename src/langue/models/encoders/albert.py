@@ -22,9 +22,9 @@ from langue.models.encoders.from_bert import factorized_bert
 from langue.models.encoders.init_from import init_encoder
 from langue.models.encoders.setup import batches, flops
 from langue.models.family import Family
-from langue.nn.attention import Mask
 from langue.nn.initial import normal_weights
 from langue.nn.linear import Linear
+from langue.nn.mask import Mask
 from langue.nn.relative import RelativeBias
 from langue.nn.weights import load_weights
 from langue.protocols import Masked, Vocabulary

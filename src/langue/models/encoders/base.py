@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from langue.base.arrays import Ids
 from langue.models.encoders.scoring import MaskedScoring
-from langue.nn.attention import Mask
-from langue.nn.bidirectional import document_mask
 from langue.nn.cross_entropy import linear_cross_entropy
+from langue.nn.mask import Mask, document_mask
 from langue.protocols import Trainable, Vocabulary
 from langue.tokens.masked_batch import MaskedBatch
 from langue.tokens.masking import NONE

@@ -18,13 +18,14 @@ from langue.models.encoders.config import MaskedConfig
 from langue.models.encoders.init_from import init_encoder
 from langue.models.encoders.setup import batches, flops
 from langue.models.family import Family
-from langue.nn.attention import Attention, Mask
+from langue.nn.attention import Attention
 from langue.nn.bidirectional import attend_at
 from langue.nn.disentangled import DisentangledAttention
 from langue.nn.dropout import Dropout
 from langue.nn.gelu import Approximate, gelu
 from langue.nn.initial import normal_weights
 from langue.nn.linear import Linear
+from langue.nn.mask import Mask
 from langue.nn.weights import load_weights
 from langue.protocols import Masked, Vocabulary
 from langue.tokens.masked_batch import SentencePairs

@@ -40,11 +40,11 @@ from langue.models.encoders.config import MaskedConfig
 from langue.models.encoders.init_from import init_encoder
 from langue.models.encoders.setup import flops
 from langue.models.family import Family
-from langue.nn.attention import Mask
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.fast.choices import rows_per_chunk
 from langue.nn.initial import normal_weights
 from langue.nn.linear import Linear
+from langue.nn.mask import Mask
 from langue.nn.weights import load_weights
 from langue.protocols import Masked, Vocabulary
 from langue.tokens.masking import NONE

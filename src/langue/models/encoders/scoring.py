@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from langue.base.arrays import Floats, Ids
 from langue.base.errors import LangueError
-from langue.nn.attention import Mask
-from langue.nn.bidirectional import document_mask
+from langue.nn.mask import Mask, document_mask
 from langue.nn.weights import save_weights
 from langue.protocols import Masked
 

@@ -27,7 +27,7 @@ from langue.models.encoders import bert
 from langue.models.encoders.init_from import check_family, shape_of, transfer_weights
 from langue.models.family import Family, InitFrom, Pretrained
 from langue.models.networks.choose import choose_bert2bert
-from langue.nn.attention import Attention, Mask, causal_mask
+from langue.nn.attention import Attention
 from langue.nn.cache import Past
 from langue.nn.compiled.plan import CrossBlock, DecoderPlan
 from langue.nn.dropout import Dropout
@@ -43,6 +43,7 @@ from langue.nn.encoder_decoder import (
 )
 from langue.nn.initial import normal_weights
 from langue.nn.linear import Linear
+from langue.nn.mask import Mask, causal_mask
 from langue.nn.pointer import Decoded
 from langue.nn.weights import load_weights
 from langue.protocols import Seq2Seq, Vocabulary

@@ -18,13 +18,14 @@ from langue.models.networks.choose import choose_gpt2
 from langue.models.networks.config import GPT2Config
 from langue.models.networks.init_from import INIT_GPT2
 from langue.nn.attended import Attended
-from langue.nn.attention import Attention, Mask, packed_mask
+from langue.nn.attention import Attention
 from langue.nn.cache import Past
 from langue.nn.cross_entropy import linear_cross_entropy
 from langue.nn.dropout import Dropout
 from langue.nn.gelu import gelu
 from langue.nn.initial import normal_weights
 from langue.nn.linear import Linear
+from langue.nn.mask import Mask, packed_mask
 from langue.nn.norm import norm
 from langue.nn.rope import Rope, rope_angles
 from langue.nn.weights import load_weights

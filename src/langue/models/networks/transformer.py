@@ -27,7 +27,7 @@ from langue.models.family import Family
 from langue.models.networks.choose import choose_transformer
 from langue.models.networks.config import TransformerConfig
 from langue.models.networks.init_from import INIT_TRANSFORMER
-from langue.nn.attention import Attention, Mask, causal_mask
+from langue.nn.attention import Attention
 from langue.nn.cache import Past
 from langue.nn.compiled.plan import CrossBlock, DecoderPlan
 from langue.nn.dropout import Dropout
@@ -42,6 +42,7 @@ from langue.nn.encoder_decoder import (
     within,
 )
 from langue.nn.linear import Linear
+from langue.nn.mask import Mask, causal_mask
 from langue.nn.pointer import Decoded
 from langue.nn.weights import load_weights
 from langue.protocols import Seq2Seq, Vocabulary

@@ -33,6 +33,8 @@ elif {"aarch64", "dotprod"} <= features():
 else:
     DOT = 0
 
+FMA = bool({"fma", "aarch64"} & features())  # products added in one instruction
+
 # Of a quantized vector: numbers raised by 128, numbers, numbers.
 ROOM: type[np.generic] = np.int16 if not DOT else np.int8 if DOT == 128 else np.uint8
 

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from langue.nn.fast.function import Function
+
 # GELU(x) ≈ x σ(v), v = SLOPE x + CUBE x³ (Hendrycks and Gimpel 2016, section 2)
 SLOPE = 2 * math.sqrt(2 / math.pi)
 CUBE = 0.044715 * SLOPE
 CHUNK = 1 << 17  # numbers: 512 kB in float32
 
 
-class SigmoidGELU(torch.autograd.Function):
+class SigmoidGELU(Function):
     """`gelu` of `nn/gelu.py`, approximated by tanh; x is on a processor."""
 
     @staticmethod

@@ -21,10 +21,13 @@ def fast_paths(device: torch.device) -> list[FastPath]:
     """The forms that training takes on a machine with `training.precision = "auto"`."""
     on_cpu = device.type == "cpu"
     half = fast_dtype(device) == torch.bfloat16
+    from langue.nn.compiled.isa import FMA  # numba, which training in bfloat16 does without
+
     short = f"bfloat16 on a processor, context up to {EXPLICIT_UP_TO}"
     return [
         FastPath("products in bfloat16", "a machine that is fast in it", half),
         FastPath("attention by its formula", short, on_cpu and half),
+        FastPath("compiled attention", "float32 on a processor with FMA", on_cpu and not half and FMA),
         FastPath("LSTM by columns", "bfloat16 on a processor", on_cpu and half),
         FastPath(
             "LSTM by rows where documents begin within them", "float32 on a processor", on_cpu and not half

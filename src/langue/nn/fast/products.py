@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from langue.nn.fast.choices import use_onednn_products
+from langue.nn.fast.function import Function
 
 # In the gradient of a weight (`benchmarks/products.py`):
 ROWS = 512  # at a time, up to 1.3 times as fast as all
@@ -53,7 +54,7 @@ def _collides(matrix: Tensor) -> bool:
     return width % 1024 == 0 and width & (width - 1) != 0
 
 
-class OneDNNLinear(torch.autograd.Function):
+class OneDNNLinear(Function):
     """`linear` of `nn/linear.py`, of the same arguments."""
 
     @staticmethod
