@@ -47,7 +47,7 @@ def forward_and_loss(name: str, settings: dict[str, Any], store: TokenStore) -> 
         (
             "rnn",
             {"cell": "lstm"},
-            670,
+            680,
             {"nn/recurrent.py", "nn/fast/lstm_rows.py", "nn/fast/lstm_columns.py"},
         ),
     ],

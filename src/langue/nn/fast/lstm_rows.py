@@ -40,15 +40,16 @@ class RowsLSTM(torch.autograd.Function):
         tanh_cs = x.new_empty(T, B, C)  # after it
         hs[0], cs[0] = h, c
         across = weight_hh.T.contiguous()
-        for t in range(T):
-            h, c = hs[t], cs[t]
+        h_t, c_t, tanh_c_t = hs.unbind(), cs.unbind(), tanh_cs.unbind()
+        both = gates[..., : 2 * C].unbind()  # i and f
+        for t, (gate, i, f, g, o) in enumerate(zip(gates, *gates.chunk(4, -1), strict=True)):
+            h, c = h_t[t], c_t[t]
             if keep is not None:
                 h, c = h * keep[t], c * keep[t]
-            gates[t].add_(times(h, across.T)) if by_onednn else gates[t].addmm_(h, across)
-            i, f, g, o = gates[t].chunk(4, -1)
-            gates[t, :, : 2 * C].sigmoid_()
-            torch.addcmul(i * g.tanh_(), f, c, out=cs[t + 1])
-            torch.mul(o.sigmoid_(), torch.tanh(cs[t + 1], out=tanh_cs[t]), out=hs[t + 1])
+            gate.add_(times(h, across.T)) if by_onednn else gate.addmm_(h, across)
+            both[t].sigmoid_()
+            torch.addcmul(i * g.tanh_(), f, c, out=c_t[t + 1])
+            torch.mul(o.sigmoid_(), torch.tanh(c_t[t + 1], out=tanh_c_t[t]), out=h_t[t + 1])
         ctx.save_for_backward(x, keep, weight_ih, weight_hh, gates, hs, cs, tanh_cs)
         ctx.by_onednn = by_onednn
         return hs[1:].transpose(0, 1).contiguous(), hs[T].clone(), cs[T].clone()
@@ -63,21 +64,24 @@ class RowsLSTM(torch.autograd.Function):
         # What a gate's preactivation changes: i, f and g change c_t, o changes h_t; c_t changes h_t.
         d = torch.empty_like(gates)
         d_i, d_f, d_g, d_o = d.chunk(4, -1)
-        torch.mul(g * i, 1 - i, out=d_i)
-        torch.mul(c * f, 1 - f, out=d_f)
-        torch.mul(i, 1 - g * g, out=d_g)
-        torch.mul(tanh_cs * o, 1 - o, out=d_o)
-        c_into_h = o * (1 - tanh_cs * tanh_cs)
+        by_sigmoid, by_tanh = torch.ops.aten.sigmoid_backward, torch.ops.aten.tanh_backward
+        by_sigmoid.grad_input(g, i, grad_input=d_i)
+        by_sigmoid.grad_input(c, f, grad_input=d_f)
+        by_tanh.grad_input(i, g, grad_input=d_g)
+        by_sigmoid.grad_input(tanh_cs, o, grad_input=d_o)
+        c_into_h = by_tanh(o, tanh_cs)
         dy = dy.transpose(0, 1)
         # Outputs that do not fill a register take oneDNN a fifth longer: of 650, 656 are made.
         across = pad_to(weight_hh, 4 * C, -(-C // REGISTER) * REGISTER, dtype=x.dtype).T
+        d_t, d_o_t, of_c = d.unbind(), d_o.unbind(), d.view(T, B, 4, C)[:, :, :3].unbind()  # i, f and g
+        f_t, dy_t, c_into_h_t = f.unbind(), dy.unbind(), c_into_h.unbind()
         for t in reversed(range(T)):
-            dh = dh + dy[t]
-            dc = torch.addcmul(dc, dh, c_into_h[t])
-            d[t].view(B, 4, C)[:, :3] *= dc[:, None]
-            d_o[t] *= dh
-            dc = dc * f[t]
-            dh = times(d[t], across)[:, :C] if ctx.by_onednn else d[t] @ weight_hh
+            dh = dh + dy_t[t]
+            dc = torch.addcmul(dc, dh, c_into_h_t[t])
+            of_c[t].mul_(dc[:, None])
+            d_o_t[t].mul_(dh)
+            dc = dc * f_t[t]
+            dh = times(d_t[t], across)[:, :C] if ctx.by_onednn else d_t[t] @ weight_hh
             if keep is not None:
                 dc, dh = dc * keep[t], dh * keep[t]
         d = d.view(T * B, 4 * C)
