@@ -11,6 +11,7 @@ from langue.nn.compiled import isa
 from langue.nn.fast import choices
 from langue.nn.fast.attention import CompiledAttention
 from langue.nn.fast.choices import use_compiled_attention
+from langue.nn.machine_class import MachineClass
 from langue.nn.mask import Spans, document_spans, packed_mask
 
 LENGTHS = torch.tensor([3, 1, 40, 2, 60, 7, 100])
@@ -66,6 +67,18 @@ def test_values_and_gradients_are_those_of_the_formula(
         torch.testing.assert_close(one.double(), other, rtol=1e-5, atol=1e-5)
 
 
+def test_bfloat16_is_widened_and_rounded_once() -> None:
+    torch.manual_seed(0)
+    parts = [torch.randn(2, heads, 40, 16).bfloat16().requires_grad_() for heads in (4, 2, 2)]
+    dy, spans = torch.randn(2, 4, 40, 16).bfloat16(), spans_of("causal", 2, 40, 40)
+    ours = both_ways(*parts, spans, dy)  # type: ignore[call-arg]
+    exact = [part.detach().double().requires_grad_() for part in parts]
+    y = by_formula(*exact, spans.mask)
+    for one, other in zip(ours, (y, *torch.autograd.grad(y, exact, dy.double())), strict=True):
+        assert one.dtype == torch.bfloat16
+        torch.testing.assert_close(one.double(), other, rtol=2**-7, atol=2**-6)
+
+
 def test_a_head_has_the_same_bits_in_any_batch_and_by_any_number_of_threads() -> None:
     torch.manual_seed(0)
     q, k, v, dy = (torch.randn(3, 4, 70, 16, requires_grad=True) for _ in range(4))
@@ -115,6 +128,10 @@ def test_other_types_widths_and_dropout_are_torchs(monkeypatch: pytest.MonkeyPat
         assert not use_compiled_attention(other, other, other, 0.0)
     long = torch.ones(1, 1, 4096, 16)
     assert not use_compiled_attention(long, long, long, 0.0)
+    half = torch.ones(1, 8, 1024, 16).bfloat16()
+    for kind in MachineClass:
+        monkeypatch.setattr(choices, "processor_class", lambda kind=kind: kind)
+        assert use_compiled_attention(half, half, half, 0.0) == (kind == MachineClass.AVX512_BF16)
     monkeypatch.setattr(isa, "FMA", False)
     assert not use_compiled_attention(q, q, q, 0.0)
 

@@ -1,4 +1,4 @@
-"""Attention in float32 on a processor by compiled code (`nn/compiled/attention.py`), with its gradient."""
+"""Attention on a processor by compiled code in float32 (`nn/compiled/attention.py`), with its gradient."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,9 +20,9 @@ class CompiledAttention(Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, begins: Tensor, ends: Tensor) -> Tensor:
-        q, k, v = (part if part.stride(-1) == 1 else part.contiguous() for part in (q, k, v))
-        y, logs = _like(q), q.new_empty(q.shape[:3])
-        _share(attend, begins, ends, q, k, v, y, logs)
+        y, logs = _like(q), q.new_empty(q.shape[:3], dtype=torch.float32)
+        _share(attend, begins, ends, _float(q), _float(k), _float(v), y, logs)
+        y = y.to(q.dtype)
         ctx.save_for_backward(q, k, v, begins, ends, y, logs)
         return y
 
@@ -30,16 +30,21 @@ class CompiledAttention(Function):
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, begins, ends, y, logs = ctx.saved_tensors
-        dy = dy if dy.stride(-1) == 1 else dy.contiguous()
         gradients = _like(q), _like(k), _like(v)
-        _share(attend_back, begins, ends, q, k, v, y, logs, dy, *gradients)
-        return *gradients, None, None
+        read = _float(q), _float(k), _float(v), _float(y)
+        _share(attend_back, begins, ends, *read, logs, _float(dy), *gradients)
+        return *(part.to(q.dtype) for part in gradients), None, None
 
 
 def _like(x: Tensor) -> Tensor:
-    """`(B, H, T, D)`, the heads of a position side by side, as the layers beside take them."""
+    """`(B, H, T, D)` float32, the heads of a position side by side, as the layers beside take them."""
     B, H, T, D = x.shape
-    return x.new_empty(B, T, H, D).transpose(1, 2)
+    return x.new_empty(B, T, H, D, dtype=torch.float32).transpose(1, 2)
+
+
+def _float(x: Tensor) -> Tensor:
+    """In float32, the numbers of a position side by side."""
+    return x.float() if x.stride(-1) == 1 else x.float().contiguous()
 
 
 def _share(function: Callable[..., None], begins: Tensor, ends: Tensor, *tensors: Tensor) -> None:

@@ -4,6 +4,7 @@ ways together take half of torch's time with AVX2 and 0.85 with AVX-512.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from langue.nn.fast.function import Function
 # GELU(x) ≈ x σ(v), v = SLOPE x + CUBE x³ (Hendrycks and Gimpel 2016, section 2)
 SLOPE = 2 * math.sqrt(2 / math.pi)
 CUBE = 0.044715 * SLOPE
+_SLOPE = torch.tensor(SLOPE, dtype=torch.float32)
 CHUNK = 1 << 17  # numbers: 512 kB in float32
 
 
@@ -26,9 +28,8 @@ class SigmoidGELU(Function):
         x = x.contiguous()
         ctx.save_for_backward(x)
         y = torch.empty_like(x)
-        for part, of_y in zip(_chunks(x), _chunks(y), strict=True):
-            wide = part.float()
-            torch.mul(_sigmoid(wide), wide, out=of_y)
+        for part, s, of_y in _chunks(x, y):
+            torch.mul(s, part, out=of_y)
         return y
 
     @staticmethod
@@ -36,18 +37,21 @@ class SigmoidGELU(Function):
     def backward(ctx: Any, dy: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         dx = torch.empty_like(x)
-        for part, of_y, of_x in zip(_chunks(x), _chunks(dy.contiguous()), _chunks(dx), strict=True):
-            wide = part.float()
-            s = _sigmoid(wide)
-            by_v = torch.ops.aten.sigmoid_backward(wide, s)  # x s (1 - s)
-            slope = torch.addcmul(wide.new_tensor(SLOPE), wide, wide, value=3 * CUBE)
+        room = torch.empty(2, min(CHUNK, x.numel()), dtype=torch.float32)
+        for part, s, of_y, of_x in _chunks(x, dy.contiguous(), dx):
+            by_v, slope = room[:, : len(part)]
+            torch.ops.aten.sigmoid_backward.grad_input(part, s, grad_input=by_v)  # x s (1 - s)
+            torch.addcmul(_SLOPE, part, part, value=3 * CUBE, out=slope)
             torch.mul(s.addcmul_(by_v, slope), of_y, out=of_x)
         return dx
 
 
-def _sigmoid(x: Tensor) -> Tensor:
-    return torch.addcmul(x.new_tensor(SLOPE), x, x, value=CUBE).mul_(x).sigmoid_()
-
-
-def _chunks(x: Tensor) -> tuple[Tensor, ...]:
-    return x.view(-1).split(CHUNK)
+def _chunks(x: Tensor, *beside: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Some numbers of x in float32, s = σ(v), which last until the next ones come, and what is beside."""
+    room = torch.empty(2, min(CHUNK, x.numel()), dtype=torch.float32)
+    for part, *others in zip(*(whole.view(-1).split(CHUNK) for whole in (x, *beside)), strict=True):
+        s, wide = room[:, : len(part)]
+        if x.dtype != torch.float32:
+            part = wide.copy_(part)
+        torch.addcmul(_SLOPE, part, part, value=CUBE, out=s)
+        yield part, s.mul_(part).sigmoid_(), *others

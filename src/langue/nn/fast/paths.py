@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 
 from langue.nn.fast.choices import EXPLICIT_UP_TO
-from langue.nn.machine_class import onednn_is_faster
+from langue.nn.machine_class import MachineClass, onednn_is_faster, processor_class
 from langue.nn.precision import fast_dtype
 
 
@@ -27,7 +27,11 @@ def fast_paths(device: torch.device) -> list[FastPath]:
     return [
         FastPath("products in bfloat16", "a machine that is fast in it", half),
         FastPath("attention by its formula", short, on_cpu and half),
-        FastPath("compiled attention", "float32 on a processor with FMA", on_cpu and not half and FMA),
+        FastPath(
+            "compiled attention",
+            f"float32 on a processor with FMA; bfloat16 on AMD's, context above {EXPLICIT_UP_TO}",
+            on_cpu and FMA and (not half or processor_class() == MachineClass.AVX512_BF16),
+        ),
         FastPath("LSTM by columns", "bfloat16 on a processor", on_cpu and half),
         FastPath(
             "LSTM by rows where documents begin within them", "float32 on a processor", on_cpu and not half
