@@ -140,3 +140,9 @@ def test_documents_lie_in_spans() -> None:
     begins, ends = document_spans(torch.tensor([[4, 4, 4, 7, 9, 9], [1, 2, 2, 2, 2, 2]]))
     assert begins.tolist() == [[0, 0, 0, 3, 4, 4], [0, 1, 1, 1, 1, 1]]
     assert ends.tolist() == [[3, 3, 3, 4, 6, 6], [1, 6, 6, 6, 6, 6]]
+
+
+def test_torch_compile_makes_one_graph_of_it() -> None:
+    q, mask = torch.randn(2, 2, 5, 16), packed_mask(torch.tensor([[0, 0, 1, 1, 1], [2, 3, 3, 3, 4]]))
+    compiled = torch.compile(lambda q, mask: attend(q, q, q, mask), backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(q, mask), attend(q, q, q, mask))

@@ -3,7 +3,6 @@
 Letters: B batch, T time, S time of the keys, H heads.
 """
 
-from functools import cached_property
 from typing import Literal
 
 import torch
@@ -20,12 +19,15 @@ class Spans:
 
     def __init__(self, begins: Tensor, ends: Tensor, keys: int) -> None:
         self.begins, self.ends, self.keys = begins.int(), ends.int(), keys
+        self._mask: Tensor | None = None
 
-    @cached_property
+    @property
     def mask(self) -> Tensor:
-        """True where a position may look, `(B, 1, T, S)`."""
-        key = torch.arange(self.keys, device=self.begins.device)
-        return ((self.begins[..., None] <= key) & (key < self.ends[..., None]))[:, None]
+        """True where a position may look, `(B, 1, T, S)`; made once."""
+        if self._mask is None:  # not by `cached_property`, whose lock parts the graphs of torch.compile
+            key = torch.arange(self.keys, device=self.begins.device)
+            self._mask = ((self.begins[..., None] <= key) & (key < self.ends[..., None]))[:, None]
+        return self._mask
 
     def at(self, columns: Tensor) -> "Spans":
         """Of some queries `(B, M)` alone."""
