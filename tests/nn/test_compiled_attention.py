@@ -102,7 +102,7 @@ def test_a_head_has_the_same_bits_in_any_batch_and_by_any_number_of_threads() ->
 )
 @pytest.mark.parametrize("rule", ["causal", "everything", "packed"])
 def test_attend_takes_it_for_spans_alone(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
-    monkeypatch.setattr(choices, "ATTENDED", 0)
+    monkeypatch.setattr(choices, "SCORES", range(1 << 22))
     torch.manual_seed(0)
     q, k, v = torch.randn(2, 4, 5, 16), torch.randn(2, 2, 5, 16), torch.randn(2, 2, 5, 16)
     segments = torch.tensor([[0, 0, 1, 1, 1], [2, 3, 3, 3, 4]])

@@ -72,6 +72,7 @@ def document_mask(segments: Tensor) -> Mask:
 
 
 def spans_of(mask: Spans | Literal["causal"] | None, q: Tensor, S: int) -> Spans:
+    """What queries `(B, H, T, D)` see of S keys."""
     if isinstance(mask, Spans):
         return mask
     last = torch.arange(1, S + 1) if mask == "causal" else torch.tensor(S)

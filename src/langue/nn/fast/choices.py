@@ -13,8 +13,8 @@ CHUNK_LOGITS = 1 << 25  # logits held at once: 64 MB in bfloat16
 TILE = 32  # bfloat16 numbers that the matrix unit of a processor takes at a time
 REGISTER = 16  # float32 numbers of AVX-512
 LARGE = 1 << 26  # multiplications of a product: what oneDNN gains there pays for a shape that it sees first
-ATTENDED = 1 << 22  # multiplications of attention that are worth a call of compiled code
-KEPT_SCORES = 1 << 22  # of one head, that its gradient needs at once
+# Scores of one head that are worth panels, and that its gradient can well keep at once.
+SCORES = range((1 << 12) + 1, (1 << 22) + 1)
 MANY = 1 << 15  # numbers that are worth several passes in place of a slow one
 CACHED = 1 << 18  # float32 numbers, 1 MB, that stay in a core's cache from one pass over them to the next
 
@@ -28,13 +28,13 @@ def use_explicit_attention(query: Tensor) -> bool:
 def use_compiled_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> bool:
     """Whether compiled code in float32 beats torch's fused kernel: 1.3 to 2.3 times with FMA, more with
     documents; in bfloat16, of AMD's processors, where it beats the formula as well."""
-    (B, H, T, D), S = q.shape, k.shape[2]
+    (T, D), S = q.shape[2:], k.shape[2]
     if q.device.type != "cpu" or D % 16 or dropout or torch.compiler.is_compiling():
         return False
     long_half = q.dtype == torch.bfloat16 and T > EXPLICIT_UP_TO
     if q.dtype != torch.float32 and not (long_half and processor_class() == MachineClass.AVX512_BF16):
         return False
-    if ATTENDED > B * H * T * S * D or T * S > KEPT_SCORES:
+    if T * S not in SCORES:
         return False
     from langue.nn.compiled.isa import FMA  # numba, which bfloat16 and a GPU do without
 
