@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from langue.base.progress import log
+from langue.nn.recompute import recomputed_by_block
 from langue.training.distributed import blocks
 
 Forward = Callable[..., Any]
@@ -20,10 +21,14 @@ def gradient_checkpointing(model: nn.Module) -> None:
 
 
 def _recomputed(forward: Forward) -> Forward:
+    def whole(*inputs: Any, **named: Any) -> Any:
+        with recomputed_by_block():
+            return forward(*inputs, **named)
+
     def run(*inputs: Any, **named: Any) -> Any:
         if not torch.is_grad_enabled():
             return forward(*inputs, **named)
-        return checkpoint(forward, *inputs, use_reentrant=False, **named)
+        return checkpoint(whole, *inputs, use_reentrant=False, **named)
 
     return run
 

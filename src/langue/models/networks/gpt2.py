@@ -27,6 +27,7 @@ from langue.nn.initial import normal_weights
 from langue.nn.linear import Linear
 from langue.nn.mask import Mask, packed_mask
 from langue.nn.norm import norm
+from langue.nn.recompute import recomputed
 from langue.nn.rope import Rope, rope_angles
 from langue.nn.weights import load_weights
 from langue.protocols import Causal, Vocabulary
@@ -41,15 +42,15 @@ class MLP(nn.Module):
         self.c_proj = Linear(d_ff, C, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.c_fc(x)
+        return recomputed(self.activate, self.c_fc(x), self.c_proj)
+
+    def activate(self, x: Tensor) -> Tensor:
         if self.activation == "gelu":
-            x = gelu(x, approximate="tanh")
-        elif self.activation == "relu2":
-            x = F.relu(x).square()
-        else:
-            gate, x = x.chunk(2, -1)
-            x = F.silu(gate) * x
-        return self.c_proj(x)
+            return gelu(x, approximate="tanh")
+        if self.activation == "relu2":
+            return F.relu(x).square()
+        gate, x = x.chunk(2, -1)
+        return F.silu(gate) * x
 
 
 class Block(nn.Module):
