@@ -42,15 +42,21 @@ class MLP(nn.Module):
         self.c_proj = Linear(d_ff, C, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return recomputed(self.activate, self.c_fc(x), self.c_proj)
-
-    def activate(self, x: Tensor) -> Tensor:
+        x = self.c_fc(x)
         if self.activation == "gelu":
-            return gelu(x, approximate="tanh")
+            return recomputed(gelu_tanh, x, self.c_proj)
         if self.activation == "relu2":
-            return F.relu(x).square()
-        gate, x = x.chunk(2, -1)
-        return F.silu(gate) * x
+            return recomputed(torch.square, F.relu(x), self.c_proj)
+        return recomputed(swiglu, x, self.c_proj)
+
+
+def gelu_tanh(x: Tensor) -> Tensor:
+    return gelu(x, approximate="tanh")
+
+
+def swiglu(x: Tensor) -> Tensor:
+    gate, x = x.chunk(2, -1)
+    return F.silu(gate) * x
 
 
 class Block(nn.Module):
