@@ -107,7 +107,7 @@ def test_attend_takes_it_for_spans_alone(monkeypatch: pytest.MonkeyPatch, rule: 
     q, k, v = torch.randn(2, 4, 5, 16), torch.randn(2, 2, 5, 16), torch.randn(2, 2, 5, 16)
     segments = torch.tensor([[0, 0, 1, 1, 1], [2, 3, 3, 3, 4]])
     mask = {"causal": "causal", "everything": None, "packed": packed_mask(segments)}[rule]
-    assert use_compiled_attention(q, k, v, 0.0)
+    assert use_compiled_attention(q, k, 0.0)
     y = attend(q, k, v, mask)  # type: ignore[arg-type]
     monkeypatch.setattr(attention, "use_compiled_attention", lambda *given: False)
     torch.testing.assert_close(y, attend(q, k, v, mask))  # type: ignore[arg-type]
@@ -121,19 +121,19 @@ def test_attend_takes_it_for_spans_alone(monkeypatch: pytest.MonkeyPatch, rule: 
 def test_other_types_widths_and_dropout_are_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isa, "FMA", True)
     q = torch.ones(4, 4, 128, 32)
-    assert use_compiled_attention(q, q, q, 0.0)
-    assert not use_compiled_attention(q, q, q, 0.1)
+    assert use_compiled_attention(q, q, 0.0)
+    assert not use_compiled_attention(q, q, 0.1)
     few, narrow = q[:, :, :32], q[..., :24]
     for other in (few, narrow, q.bfloat16(), q.double()):
-        assert not use_compiled_attention(other, other, other, 0.0)
+        assert not use_compiled_attention(other, other, 0.0)
     long = torch.ones(1, 1, 4096, 16)
-    assert not use_compiled_attention(long, long, long, 0.0)
+    assert not use_compiled_attention(long, long, 0.0)
     half = torch.ones(1, 8, 1024, 16).bfloat16()
     for kind in MachineClass:
         monkeypatch.setattr(choices, "processor_class", lambda kind=kind: kind)
-        assert use_compiled_attention(half, half, half, 0.0) == (kind == MachineClass.AVX512_BF16)
+        assert use_compiled_attention(half, half, 0.0) == (kind == MachineClass.AVX512_BF16)
     monkeypatch.setattr(isa, "FMA", False)
-    assert not use_compiled_attention(q, q, q, 0.0)
+    assert not use_compiled_attention(q, q, 0.0)
 
 
 def test_documents_lie_in_spans() -> None:

@@ -14,7 +14,7 @@ from langue.nn.cache import Past
 from langue.nn.dropout import drop
 from langue.nn.fast.choices import use_compiled_attention, use_explicit_attention
 from langue.nn.linear import Linear
-from langue.nn.mask import Mask, Spans, causal_mask, spans_of
+from langue.nn.mask import Mask, causal_mask, expanded, spans_of
 from langue.nn.rope import Rope, rotate
 
 
@@ -62,13 +62,12 @@ class Attention(nn.Module):
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask, dropout: float = 0.0) -> Tensor:
     """softmax(q kᵀ / √D) v, `(B, H, T, D)` as q is; k and v are `(B, G, S, D)`, where G divides H.
     The mask is "causal" only where T = S."""
-    if not isinstance(mask, Tensor) and use_compiled_attention(q, k, v, dropout):
+    if not isinstance(mask, Tensor) and use_compiled_attention(q, k, dropout):
         from langue.nn.fast.attention import CompiledAttention  # numba, which bfloat16 and a GPU do without
 
         spans = spans_of(mask, q, k.shape[2])
         return CompiledAttention.of(q, k, v, spans.begins, spans.ends)
-    if isinstance(mask, Spans):
-        mask = mask.mask
+    mask = expanded(mask)
     if k.shape[1] < q.shape[1]:
         k, v = (part.repeat_interleave(q.shape[1] // k.shape[1], 1) for part in (k, v))
     if use_explicit_attention(q):

@@ -11,7 +11,7 @@ from torch import nn
 
 from langue.nn.dropout import Dropout
 from langue.nn.linear import Linear, linear
-from langue.nn.mask import Mask, Spans
+from langue.nn.mask import Mask, expanded
 from langue.nn.relative import distances
 
 
@@ -42,7 +42,6 @@ class DisentangledAttention(nn.Module):
         """
         B, T, C = x.shape
         H, D = self.H, C // self.H
-        assert not isinstance(mask, str)
         if query is None:
             q, k, v = self.c_attn(x).chunk(3, -1)
         else:
@@ -56,8 +55,8 @@ class DisentangledAttention(nn.Module):
         content_to_position = (q @ r_k.transpose(-2, -1)).gather(-1, delta)
         position_to_content = (k @ r_q.transpose(-2, -1)).gather(-1, delta).transpose(-2, -1)
         scores = (content_to_content + content_to_position + position_to_content) * (3 * D) ** -0.5
-        if isinstance(mask, Spans):
-            mask = mask.mask
+        mask = expanded(mask)
+        assert not isinstance(mask, str)
         if mask is not None:
             scores = scores.masked_fill(~mask, float("-inf"))
         weights = F.softmax(scores, dim=-1, dtype=scores.dtype)

@@ -39,6 +39,11 @@ class Spans:
 Mask = Tensor | Spans | Literal["causal"] | None
 
 
+def expanded(mask: Mask) -> Tensor | Literal["causal"] | None:
+    """For who reads no spans: the tensor that they are."""
+    return mask.mask if isinstance(mask, Spans) else mask
+
+
 def causal_mask(T: int, device: torch.device) -> Tensor:
     """`(T, T)`: a position sees itself and those before."""
     return torch.ones(T, T, dtype=torch.bool, device=device).tril()
@@ -77,4 +82,4 @@ def spans_of(mask: Spans | Literal["causal"] | None, q: Tensor, S: int) -> Spans
         return mask
     last = torch.arange(1, S + 1) if mask == "causal" else torch.tensor(S)
     shape = (len(q), q.shape[2])
-    return Spans(torch.zeros(shape), last.expand(shape), S)
+    return Spans(torch.zeros(shape, dtype=torch.int32), last.expand(shape), S)

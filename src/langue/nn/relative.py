@@ -11,7 +11,7 @@ import math
 import torch
 from torch import nn
 
-from langue.nn.mask import Mask, Spans
+from langue.nn.mask import Mask, expanded
 
 
 def distances(T: int, device: torch.device) -> torch.Tensor:
@@ -50,7 +50,6 @@ class RelativeBias(nn.Module):
         """What is added to the scores of `T` positions, `(1 or B, H, T, T)`: -∞ where the mask is false."""
         rows = buckets(distances(T, self.table.weight.device), self.table.num_embeddings, self.longest)
         bias: torch.Tensor = self.table(rows).permute(2, 0, 1)[None]  # (1, H, T, T)
+        mask = expanded(mask)
         assert not isinstance(mask, str)
-        if isinstance(mask, Spans):
-            mask = mask.mask
         return bias if mask is None else bias.masked_fill(~mask, float("-inf"))

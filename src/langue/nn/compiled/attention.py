@@ -16,6 +16,7 @@ import numpy as np
 from langue.base.compiled import njit
 from langue.nn.compiled.numbers import FAST, exp, largest, log
 from langue.nn.compiled.panels import ROWS, multiply
+from langue.nn.compiled.rows import add, copy, multiply_by
 
 F = np.float32
 BLOCK = 48  # rows at a time: registers take 6 or 12
@@ -55,7 +56,8 @@ def attend(units, shape, strides, scale, begins, ends, q, k, v, y, logs):
                 _mix(values, wide, D, first, last, weights, zero, wide, count, y, mixed, strides[3, 2])
                 for n in range(count):
                     begin = mixed + n * strides[3, 2]
-                    _divide(y[begin : begin + D], totals[n])
+                    # 0 / 0 is 0 here, and stands there already
+                    multiply_by(y[begin : begin + D], F(1) / totals[n] if totals[n] > F(0) else F(0))
 
 
 @njit
@@ -73,12 +75,12 @@ def attend_back(units, shape, strides, scale, begins, ends, q, k, v, y, logs, dy
     block = np.empty(BLOCK * D, F)
     for unit in range(units[0], units[1]):
         b, g = unit // G, unit % G
-        _copy(begins[b * T : (b + 1) * T], begin[:T])
-        _copy(ends[b * T : (b + 1) * T], end[:T])
+        copy(begins[b * T : (b + 1) * T], begin[:T])
+        copy(ends[b * T : (b + 1) * T], end[:T])
         _lay_columns(k, _at(strides[1], b, g, zero), strides[1, 2], S, D, keys)
         for h in range(g * (H // G), (g + 1) * (H // G)):
             more = h > g * (H // G)  # what other heads of queries gave is there
-            _copy(logs[(b * H + h) * T : (b * H + h + 1) * T], log_sums[:T])
+            copy(logs[(b * H + h) * T : (b * H + h + 1) * T], log_sums[:T])
             of_q, of_y, of_dy = (
                 _at(strides[0], b, h, zero),
                 _at(strides[3], b, h, zero),
@@ -154,7 +156,7 @@ def _lay_columns(x, begin, stride, count, D, panels):
     for first in range(0, D, ROWS):
         for row in range(count):
             to, at = first * long + row * ROWS, begin + row * stride + first
-            _copy(x[at : at + ROWS], panels[to : to + ROWS])
+            copy(x[at : at + ROWS], panels[to : to + ROWS])
         _fill(panels[first * long + count * ROWS : (first + ROWS) * long], F(0))
 
 
@@ -217,14 +219,6 @@ def _exponentiate(x, first, last, scale):
 
 
 @njit(fastmath=FAST, error_model="numpy")
-def _divide(x, total):
-    """By a total; 0 / 0 is 0 here, and stands there already."""
-    factor = F(1) / total if total > F(0) else F(0)
-    for i in range(len(x)):
-        x[i] *= factor
-
-
-@njit(fastmath=FAST, error_model="numpy")
 def _inner(x, y):
     total = F(0)
     for i in range(len(x)):
@@ -256,21 +250,9 @@ def _put(block, count, D, x, begin, stride, more):
     for n in range(count):
         row, at = block[n * D : (n + 1) * D], begin + n * stride
         if more:
-            _add(row, x[at : at + D])
+            add(x[at : at + D], row)
         else:
-            _copy(row, x[at : at + D])
-
-
-@njit
-def _copy(x, y):
-    for i in range(len(x)):
-        y[i] = x[i]
-
-
-@njit
-def _add(x, y):
-    for i in range(len(x)):
-        y[i] += x[i]
+            copy(row, x[at : at + D])
 
 
 @njit

@@ -55,12 +55,11 @@ def _share(function: Callable[..., None], begins: Tensor, ends: Tensor, *tensors
     seen = [part.contiguous().view(-1).numpy() for part in (begins, ends)]
     flat = [_flat(part) for part in (q, k, v, y, logs, *gradients)]
     workers = min(torch.get_num_threads(), default_workers(), B * G)
+    shape, scale = np.array([B, H, G, T, S, D]), np.float32(D**-0.5)
     cuts = np.linspace(0, B * G, workers + 1).astype(np.int64)
 
     def work(part: int) -> None:
-        function(
-            cuts[part : part + 2], np.array([B, H, G, T, S, D]), strides, np.float32(D**-0.5), *seen, *flat
-        )
+        function(cuts[part : part + 2], shape, strides, scale, *seen, *flat)
 
     parallel_map(work, range(workers), workers=workers)
 

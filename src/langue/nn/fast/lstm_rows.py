@@ -71,8 +71,8 @@ class RowsLSTM(torch.autograd.Function):
         by_sigmoid.grad_input(tanh_cs, o, grad_input=d_o)
         c_into_h = by_tanh(o, tanh_cs)
         dy = dy.transpose(0, 1)
-        # Outputs that do not fill a register take oneDNN a fifth longer: of 650, 656 are made.
-        across = pad_to(weight_hh, 4 * C, -(-C // REGISTER) * REGISTER, dtype=x.dtype).T
+        if ctx.by_onednn:  # outputs that do not fill a register take it a fifth longer: of 650, 656 are made
+            across = pad_to(weight_hh, 4 * C, -(-C // REGISTER) * REGISTER, dtype=x.dtype).T
         d_t, d_o_t, of_c = d.unbind(), d_o.unbind(), d.view(T, B, 4, C)[:, :, :3].unbind()  # i, f and g
         f_t, dy_t, c_into_h_t = f.unbind(), dy.unbind(), c_into_h.unbind()
         for t in reversed(range(T)):
